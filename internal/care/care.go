@@ -1,0 +1,109 @@
+// Package care holds the words that every part of the clinic's software shares: who acts (Actor), in what role (Role), on
+// whose behalf and by which right (access.go), and how a refusal is said (Error). It depends on nothing.
+package care
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// Role is what a person is at a clinic, or on the platform as a whole.
+type Role string
+
+// The roles. Patient, doctor, nurse, receptionist and admin are held at one clinic; auditor and operator on the
+// platform; service and system are programs: other systems, and carewire itself.
+const (
+	Patient      Role = "patient"
+	Doctor       Role = "doctor"
+	Nurse        Role = "nurse"
+	Receptionist Role = "receptionist"
+	Admin        Role = "admin"
+	Auditor      Role = "auditor"
+	Operator     Role = "operator"
+	Service      Role = "service"
+	System       Role = "system"
+)
+
+// ClinicRoles are the roles held at a clinic, PlatformRoles those without one.
+var (
+	ClinicRoles   = []Role{Patient, Doctor, Nurse, Receptionist, Admin}
+	PlatformRoles = []Role{Auditor, Operator}
+)
+
+// Membership is a role at a clinic; ClinicID is nil for a platform role.
+type Membership struct {
+	ClinicID *uuid.UUID `json:"clinicId"`
+	Role     Role       `json:"role"`
+}
+
+// Actor is who asks: a person with their memberships as they stood when the request came in, or a program.
+type Actor struct {
+	// ID is the person's id, or "system:<part>" for carewire itself. It stands on every event the actor causes.
+	ID string
+	// UserID is the person's id; zero for a program.
+	UserID      uuid.UUID
+	Memberships []Membership
+}
+
+// SystemActor is the part of carewire that acts on nobody's behalf, such as "system:seed".
+func SystemActor(part string) Actor {
+	return Actor{ID: "system:" + part}
+}
+
+// RoleAt tells the strongest role the actor holds at the clinic, in the order doctor, nurse, admin, receptionist,
+// patient, or "" for none.
+func (a Actor) RoleAt(clinicID uuid.UUID) Role {
+	for _, role := range []Role{Doctor, Nurse, Admin, Receptionist, Patient} {
+		if a.Holds(clinicID, role) {
+			return role
+		}
+	}
+	return ""
+}
+
+// Holds reports whether the actor holds one of the roles at the clinic.
+func (a Actor) Holds(clinicID uuid.UUID, roles ...Role) bool {
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.ClinicID != nil && *m.ClinicID == clinicID && slices.Contains(roles, m.Role)
+	})
+}
+
+// OnPlatform reports whether the actor holds one of the platform roles.
+func (a Actor) OnPlatform(roles ...Role) bool {
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.ClinicID == nil && slices.Contains(roles, m.Role)
+	})
+}
+
+// PlatformRole tells the actor's platform role, or "" for none.
+func (a Actor) PlatformRole() Role {
+	for _, m := range a.Memberships {
+		if m.ClinicID == nil {
+			return m.Role
+		}
+	}
+	return ""
+}
+
+// Ref names one thing the domain keeps: "lab_report/<id>". It is what an event's subject says.
+type Ref struct {
+	Kind string
+	ID   uuid.UUID
+}
+
+// String gives the reference as an event's subject.
+func (r Ref) String() string {
+	return r.Kind + "/" + r.ID.String()
+}
+
+// Command is what every write carries besides its input: who asks, and the trace it belongs to.
+type Command struct {
+	Actor Actor
+	// CorrelationID ties everything one request led to; the request's id, at most 200 characters.
+	CorrelationID string
+	// Traceparent is the W3C trace context of the request, or empty.
+	Traceparent string
+	// Imported marks history brought in from elsewhere: no rule fires on it unless it says so.
+	Imported bool
+}

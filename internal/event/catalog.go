@@ -1,0 +1,137 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"carewire/internal/care"
+)
+
+// Category is what a person may switch off, channel by channel.
+type Category string
+
+// The categories.
+const (
+	Clinical        Category = "clinical"
+	AppointmentKind Category = "appointment"
+	BillingKind     Category = "billing"
+	Account         Category = "account"
+	Chat            Category = "chat"
+	SystemKind      Category = "system"
+)
+
+// Declaration is what the catalog says of one type.
+type Declaration struct {
+	Type     string
+	Category Category
+	// Payload is the zero value of the type's data.
+	Payload Payload
+	// Person says that the person the event is about may see it live.
+	Person bool
+	// Roles may see it live in the room of the event's clinic.
+	Roles []care.Role
+	// Ruled says that rules see it. Never for what carewire says of its own work: a loop cannot be written.
+	Ruled bool
+	// Doc is one sentence for the reference.
+	Doc string
+}
+
+// clinicians see clinical events; the desk sees what it must arrange.
+var (
+	clinicians = []care.Role{care.Doctor, care.Nurse}
+	desk       = []care.Role{care.Doctor, care.Nurse, care.Receptionist}
+	office     = []care.Role{care.Receptionist, care.Admin}
+)
+
+// Catalog is every type there is, in the reference's order. Fields of a payload are only ever added.
+var Catalog = slices.Concat(
+	recordTypes("lab_report"),
+	[]Declaration{
+		{"ehr.lab_report.critical", Clinical, Record{}, true, clinicians, true, "A lab report holds a critical result (interpretation HH, LL or AA)."},
+	},
+	recordTypes("prescription"),
+	[]Declaration{
+		{"user.created", Account, User{}, true, office, true, "A person was registered."},
+		{"user.updated", Account, User{}, true, office, true, "A person's details were changed."},
+		{"user.disabled", Account, User{}, true, office, true, "A person may no longer sign in."},
+		{"membership.granted", Account, Membership{}, true, []care.Role{care.Admin}, true, "A person was given a role."},
+		{"membership.revoked", Account, Membership{}, true, []care.Role{care.Admin}, true, "A role was taken from a person."},
+		{"device.registered", Account, Device{}, true, nil, true, "A device may receive a person's push messages."},
+		{"device.removed", Account, Device{}, true, nil, true, "A device no longer receives a person's push messages."},
+		{"appointment.requested", AppointmentKind, Appointment{}, true, desk, true, "A patient asked for an appointment."},
+		{"appointment.booked", AppointmentKind, Appointment{}, true, desk, true, "A slot was taken for an appointment."},
+		{"appointment.confirmed", AppointmentKind, Appointment{}, true, desk, true, "An appointment was confirmed."},
+		{"appointment.rescheduled", AppointmentKind, Appointment{}, true, desk, true, "An appointment moved to another time."},
+		{"appointment.checked_in", AppointmentKind, Appointment{}, true, desk, true, "The patient has arrived."},
+		{"appointment.completed", AppointmentKind, Appointment{}, true, desk, true, "The appointment took place."},
+		{"appointment.cancelled", AppointmentKind, Appointment{}, true, desk, true, "An appointment was cancelled."},
+		{"appointment.no_show", AppointmentKind, Appointment{}, true, desk, true, "The patient did not come."},
+		{"billing.invoice_issued", BillingKind, Billing{}, true, office, true, "An invoice was issued."},
+		{"billing.invoice_voided", BillingKind, Billing{}, true, office, true, "An invoice was voided."},
+		{"billing.invoice_overdue", BillingKind, Billing{}, true, office, true, "An invoice is past its due day."},
+		{"billing.payment_received", BillingKind, Billing{}, true, office, true, "A payment was received."},
+		{"billing.refund_made", BillingKind, Billing{}, true, office, true, "A payment was given back."},
+		{"chat.message_created", Chat, ChatMessage{}, false, nil, true, "A message was written in a conversation."},
+		{"notification.planned", SystemKind, Notification{}, true, nil, false, "A person will be told of an event."},
+		{"notification.suppressed", SystemKind, Notification{}, false, nil, false, "A rule named a person, but no channel could or may reach them."},
+		{"notification.sent", SystemKind, Delivery{}, true, nil, false, "A provider accepted a message."},
+		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
+		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
+		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message could not be delivered, finally."},
+		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
+		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
+		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
+	},
+)
+
+func recordTypes(kind string) []Declaration {
+	thing := strings.ReplaceAll(kind, "_", " ")
+	return []Declaration{
+		{"ehr." + kind + ".created", Clinical, Record{}, true, clinicians, true, "A " + thing + " was written."},
+		{"ehr." + kind + ".updated", Clinical, Record{}, true, clinicians, true, "A " + thing + " was replaced by a new version."},
+		{"ehr." + kind + ".amended", Clinical, Record{}, true, clinicians, true, "A final " + thing + " was corrected."},
+		{"ehr." + kind + ".retracted", Clinical, Record{}, true, clinicians, true, "A " + thing + " was entered in error."},
+	}
+}
+
+var byType = func() map[string]*Declaration {
+	m := make(map[string]*Declaration, len(Catalog))
+	for i := range Catalog {
+		m[Catalog[i].Type] = &Catalog[i]
+	}
+	return m
+}()
+
+// Lookup gives the declaration of a type, or false for one that this binary does not know.
+func Lookup(typ string) (*Declaration, bool) {
+	d, ok := byType[typ]
+	return d, ok
+}
+
+// Required names the data fields that every event of the type carries, in their JSON names.
+func (d *Declaration) Required() []string {
+	var names []string
+	for f := range reflect.TypeOf(d.Payload).Fields() {
+		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !strings.Contains(opts, "omitempty") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Decode reads the event's data into its type's payload.
+func (e Event) Decode() (Payload, error) {
+	d, ok := Lookup(e.Type)
+	if !ok {
+		return nil, fmt.Errorf("event type %s is not in the catalog", e.Type)
+	}
+	v := reflect.New(reflect.TypeOf(d.Payload))
+	if err := json.Unmarshal(e.Data, v.Interface()); err != nil {
+		return nil, fmt.Errorf("decode data of %s: %w", e.Type, err)
+	}
+	return v.Elem().Interface().(Payload), nil
+}
