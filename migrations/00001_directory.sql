@@ -67,6 +67,19 @@ CREATE TABLE memberships (
 CREATE UNIQUE INDEX memberships_active_key ON memberships (user_id, role, clinic_id) NULLS NOT DISTINCT WHERE revoked_at IS NULL;
 CREATE INDEX memberships_clinic_role_idx ON memberships (clinic_id, role, user_id) WHERE revoked_at IS NULL;
 
+-- What a request needs to know of who makes it, in one look-up.
+CREATE VIEW actors AS
+SELECT
+    u.id,
+    u.status,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)
+        FROM memberships AS m
+        WHERE m.user_id = u.id
+            AND m.revoked_at IS NULL
+    ), '[]')::jsonb AS memberships
+FROM users AS u;
+
 -- Who cares for a patient at a clinic: what lets a doctor or nurse read that patient's records there.
 CREATE TABLE care_team (
     patient_id uuid NOT NULL,
@@ -143,6 +156,7 @@ CREATE TABLE service_settings (
 );
 
 GRANT SELECT, INSERT, UPDATE ON clinics, users, memberships TO carewire_app;
+GRANT SELECT ON actors TO carewire_app;
 GRANT SELECT, INSERT ON identities, service_settings TO carewire_app;
 GRANT SELECT, INSERT, DELETE ON care_team TO carewire_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON devices, preferences TO carewire_app;

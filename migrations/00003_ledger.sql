@@ -85,11 +85,13 @@ $$;
 CREATE TRIGGER events_no_change BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION events_refuse_change();
 CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION events_refuse_change();
 
--- events_partitions_ahead makes sure that the partition of p_position and the next one exist. The worker role calls it;
--- the owner's rights make the table. Made LIKE the parent and attached, which a long reader holds up for no longer than
--- lock_timeout; the caller tries again. TRUNCATE fires no parent trigger on a partition, so each gets its own.
+-- events_partitions_ahead makes sure that the partition of p_position and one after it exist, and gives the first position
+-- of the last one: once the ledger comes near to that, call again. The worker role calls it; the owner's rights make the
+-- table. A table is made LIKE the parent and then attached, which waits for no reader and no writer, and for other changes
+-- of the schema no longer than lock_timeout; the caller tries again. TRUNCATE fires no parent trigger on a partition, so
+-- each gets its own.
 -- +goose StatementBegin
-CREATE FUNCTION events_partitions_ahead(p_position bigint) RETURNS integer
+CREATE FUNCTION events_partitions_ahead(p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = public, pg_temp
@@ -97,28 +99,33 @@ SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_size bigint;
+    v_last bigint;
     v_from bigint;
     v_name text;
-    v_made integer := 0;
 BEGIN
+    -- Several instances may find the end near at the same moment: one makes the partition, the others then see it.
+    PERFORM pg_advisory_xact_lock(hashtextextended('carewire events_partitions_ahead', 0));
     SELECT partition_size INTO STRICT v_size FROM ledger_partitioning;
-    FOR i IN 0..1 LOOP
-        -- The size may have been changed since the last partition was made: begin where that one ends.
-        SELECT max((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''?(\d+)''?\)'))[1]::bigint)
-        INTO v_from
-        FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhrelid
-        WHERE h.inhparent = 'public.events'::regclass;
-        v_from := coalesce(v_from, 1);
-        EXIT WHEN v_from > p_position + v_size;
+    -- The size may have been changed since the last partition was made: begin where that one ends.
+    SELECT
+        coalesce(max((regexp_match(b.bounds, 'FROM \(''?(\d+)''?\)'))[1]::bigint), 0),
+        coalesce(max((regexp_match(b.bounds, 'TO \(''?(\d+)''?\)'))[1]::bigint), 1)
+    INTO v_last, v_from
+    FROM pg_inherits AS h
+    JOIN pg_class AS c ON c.oid = h.inhrelid
+    CROSS JOIN pg_get_expr(c.relpartbound, c.oid) AS b (bounds)
+    WHERE h.inhparent = 'public.events'::regclass;
+    WHILE v_last <= p_position LOOP
         v_name := 'events_from_' || v_from;
         EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL)', v_name);
         EXECUTE format('CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION events_refuse_change()', v_name);
         EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I CHECK (position >= %s AND position < %s)', v_name, v_name || '_bounds', v_from, v_from + v_size);
         EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', v_name, v_from, v_from + v_size);
         EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', v_name, v_name || '_bounds');
-        v_made := v_made + 1;
+        v_last := v_from;
+        v_from := v_from + v_size;
     END LOOP;
-    RETURN v_made;
+    RETURN v_last;
 END
 $$;
 -- +goose StatementEnd

@@ -97,9 +97,10 @@ CREATE TABLE decisions (
     channel text,
     reason text NOT NULL,
     decided_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT decisions_pkey PRIMARY KEY (id)
+    CONSTRAINT decisions_pkey PRIMARY KEY (id),
+    -- A second planning of the same event adds nothing.
+    CONSTRAINT decisions_key UNIQUE NULLS NOT DISTINCT (event_id, rule, recipient_id, channel)
 );
-CREATE INDEX decisions_event_id_idx ON decisions (event_id);
 CREATE INDEX decisions_recipient_id_idx ON decisions (recipient_id) WHERE recipient_id IS NOT NULL;
 
 GRANT SELECT, INSERT ON rule_sets TO carewire_app, carewire_worker;

@@ -6,3 +6,6 @@ CREATE SCHEMA river;
 GRANT USAGE ON SCHEMA river TO carewire_worker;
 ALTER DEFAULT PRIVILEGES IN SCHEMA river GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO carewire_worker;
 ALTER DEFAULT PRIVILEGES IN SCHEMA river GRANT USAGE, SELECT ON SEQUENCES TO carewire_worker;
+
+-- Which migrations ran, for the readiness check of every instance. The migration tool made this table just before.
+GRANT SELECT ON goose_db_version TO carewire_app, carewire_worker;

@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"carewire/migrations"
+)
+
+const (
+	// riverSchema is where River keeps its tables; migration 00006 makes it.
+	riverSchema = "river"
+	// migrateLockPoll is how often an instance looks whether another one has finished migrating.
+	migrateLockPoll = 50 * time.Millisecond
+	undefinedTable  = "42P01"
+)
+
+var (
+	//go:embed sql/applied.sql
+	appliedSQL string
+	//go:embed sql/river_visible.sql
+	riverVisibleSQL string
+	//go:embed sql/migrate_trylock.sql
+	migrateTrylockSQL string
+)
+
+// Migrate brings the database of url to this binary's schema: the roles as the connecting user, then the numbered
+// migrations and River's as carewire_owner. Several instances may call it at once; one works, the others wait. The
+// connecting user is a superuser, or has CREATEROLE and owns the database, or was made a member of the roles before.
+func Migrate(ctx context.Context, url string, logger *slog.Logger) error {
+	conn, err := ConnectListener(ctx, Config{URL: url, AppName: "carewire migrate", StatementTimeout: -1})
+	if err != nil {
+		return err
+	}
+	// The lock is freed with its session.
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := lockMigrations(ctx, conn, logger); err != nil {
+		return fmt.Errorf("wait for another instance's migrations: %w", err)
+	}
+	if _, err := conn.Exec(ctx, migrations.Bootstrap); err != nil {
+		return fmt.Errorf("create the service's roles (the user of DATABASE_URL needs CREATEROLE and the database, or must be a member of them): %w", err)
+	}
+	pool, err := Open(ctx, Config{URL: url, Role: Owner, MaxConns: 4, AppName: "carewire migrate", StatementTimeout: -1})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrateSchema(ctx, pool, logger); err != nil {
+		return err
+	}
+	return migrateRiver(ctx, pool, logger)
+}
+
+// lockMigrations covers the roles and River too, which goose's own lock does not.
+func lockMigrations(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) error {
+	tick := time.NewTicker(migrateLockPoll)
+	defer tick.Stop()
+	for waited := false; ; waited = true {
+		var locked bool
+		if err := conn.QueryRow(ctx, migrateTrylockSQL).Scan(&locked); err != nil || locked {
+			return err
+		}
+		if !waited {
+			logger.InfoContext(ctx, "another instance is migrating, waiting for it")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func migrateSchema(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (err error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return fmt.Errorf("make the migrations' lock: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	for _, r := range results {
+		logger.InfoContext(ctx, "migrated", "version", r.Source.Version, "duration_ms", r.Duration.Milliseconds())
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
+	migrator, err := riverMigrator(pool)
+	if err != nil {
+		return err
+	}
+	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
+		return fmt.Errorf("migrate River's tables: %w", err)
+	}
+	for _, v := range result.Versions {
+		logger.InfoContext(ctx, "migrated the job queue", "version", v.Version, "duration_ms", v.Duration.Milliseconds())
+	}
+	return nil
+}
+
+func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: riverSchema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, fmt.Errorf("read River's migrations: %w", err)
+	}
+	return migrator, nil
+}
+
+// Pending tells whether the database lacks a migration that this binary has. A database that is ahead of the binary has
+// nothing pending. Over a pool of carewire_app, which may not look into River's schema, it answers for the numbered
+// migrations only; River's run right after them.
+func Pending(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	var applied int64
+	err := pool.QueryRow(ctx, appliedSQL).Scan(&applied)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the schema's version: %w", Translate(err))
+	}
+	newest, err := newestMigration()
+	if err != nil || applied < newest {
+		return true, err
+	}
+	var visible bool
+	if err := pool.QueryRow(ctx, riverVisibleSQL).Scan(&visible); err != nil {
+		return false, fmt.Errorf("look for River's tables: %w", Translate(err))
+	}
+	if !visible {
+		return false, nil
+	}
+	migrator, err := riverMigrator(pool)
+	if err != nil {
+		return false, err
+	}
+	result, err := migrator.Validate(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("read River's version: %w", Translate(err))
+	}
+	return !result.OK, nil
+}
+
+// newestMigration is the highest number among the embedded files.
+func newestMigration() (int64, error) {
+	entries, err := migrations.Files.ReadDir(".")
+	if err != nil {
+		return 0, fmt.Errorf("read the migrations: %w", err)
+	}
+	var newest int64
+	for _, e := range entries {
+		version, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return 0, fmt.Errorf("read the migration %s: %w", e.Name(), err)
+		}
+		newest = max(newest, version)
+	}
+	return newest, nil
+}

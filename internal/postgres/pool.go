@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Role is a database role that the service, its migrations or an auditor runs as.
+type Role string
+
+// The roles. Only Owner may change the schema.
+const (
+	Owner   Role = "carewire_owner"
+	App     Role = "carewire_app"
+	Worker  Role = "carewire_worker"
+	Auditor Role = "carewire_auditor"
+)
+
+const (
+	defaultStatementTimeout = 30 * time.Second
+	// A transaction that its client forgot holds locks that the sequencer and the followers wait for.
+	idleInTransactionTimeout = 5 * time.Second
+	// A peer that vanished without a word is noticed after idle + interval × count, about 20 seconds.
+	keepaliveIdle     = 10 * time.Second
+	keepaliveInterval = 3 * time.Second
+	keepaliveCount    = 3
+	connectTimeout    = 10 * time.Second
+)
+
+//go:embed sql/session.sql
+var sessionSQL string
+
+// Config says how to connect.
+type Config struct {
+	// URL is a PostgreSQL connection URL or keyword/value string.
+	URL string
+	// Role is set on each connection; empty keeps the connecting user's own.
+	Role Role
+	// MaxConns bounds a pool; 0 leaves the URL's pool_max_conns, or pgxpool's default.
+	MaxConns int32
+	// AppName is what pg_stat_activity shows; empty means "carewire".
+	AppName string
+	// Tracer sees every query; nil means none.
+	Tracer pgx.QueryTracer
+	// StatementTimeout ends a longer statement; 0 means 30 seconds, a negative one no limit.
+	StatementTimeout time.Duration
+}
+
+// Open makes a pool whose connections run as cfg.Role, and proves with one connection that the database answers. The
+// error names DATABASE_URL and never holds the password.
+func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, urlError(err)
+	}
+	cfg.apply(pc.ConnConfig)
+	if cfg.MaxConns > 0 {
+		pc.MaxConns = cfg.MaxConns
+		pc.MinConns = min(pc.MinConns, cfg.MaxConns)
+	}
+	pc.AfterConnect = cfg.session
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, connectError(pc.ConnConfig, cfg.Role, err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, connectError(pc.ConnConfig, cfg.Role, err)
+	}
+	return pool, nil
+}
+
+// ConnectListener opens one connection outside any pool, for LISTEN. The caller closes it. It needs the primary, or a
+// pooler in session mode.
+func ConnectListener(ctx context.Context, cfg Config) (*pgx.Conn, error) {
+	cc, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, urlError(err)
+	}
+	cfg.apply(cc)
+	conn, err := pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return nil, connectError(cc, cfg.Role, err)
+	}
+	if err := cfg.session(ctx, conn); err != nil {
+		_ = conn.Close(ctx)
+		return nil, connectError(cc, cfg.Role, err)
+	}
+	return conn, nil
+}
+
+// apply sets what is decided before connecting.
+func (cfg Config) apply(cc *pgx.ConnConfig) {
+	if _, ok := cc.RuntimeParams["application_name"]; !ok || cfg.AppName != "" {
+		cc.RuntimeParams["application_name"] = cmp.Or(cfg.AppName, "carewire")
+	}
+	if cc.ConnectTimeout == 0 {
+		cc.ConnectTimeout = connectTimeout
+	}
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: keepaliveIdle, Interval: keepaliveInterval, Count: keepaliveCount,
+	}}
+	cc.DialFunc = dialer.DialContext
+	if cfg.Tracer != nil {
+		cc.Tracer = cfg.Tracer
+	}
+}
+
+// session sets role and limits in one round trip. They are not startup parameters, because poolers refuse most of those.
+func (cfg Config) session(ctx context.Context, conn *pgx.Conn) error {
+	registerUUID(conn)
+	timeout := cmp.Or(cfg.StatementTimeout, defaultStatementTimeout)
+	_, err := conn.Exec(ctx, sessionSQL,
+		cmp.Or(string(cfg.Role), "none"),
+		milliseconds(max(timeout, 0)),
+		milliseconds(idleInTransactionTimeout),
+		strconv.Itoa(int(keepaliveIdle.Seconds())),
+		strconv.Itoa(int(keepaliveInterval.Seconds())),
+		strconv.Itoa(keepaliveCount),
+		milliseconds(keepaliveIdle+keepaliveCount*keepaliveInterval),
+	)
+	if err != nil {
+		return fmt.Errorf("set role and limits of the session: %w", err)
+	}
+	return nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// urlError leaves out pgx's own text, which can quote the URL.
+func urlError(err error) error {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && parse.Unwrap() == nil {
+		return fmt.Errorf("DATABASE_URL is not a PostgreSQL connection URL (postgres://user:password@host:5432/name)")
+	}
+	return fmt.Errorf("DATABASE_URL is not a PostgreSQL connection URL (postgres://user:password@host:5432/name?sslmode=…): check its host, port and options")
+}
+
+// connectError says where the connection was tried and what to look at; the password is in none of its parts.
+func connectError(cc *pgx.ConnConfig, role Role, err error) error {
+	where := fmt.Sprintf("%s, database %q, user %q", net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && role != "" && (pgErr.Code == "22023" || pgErr.Code == "42501"):
+		return fmt.Errorf("connect to DATABASE_URL (%s) as role %s: run `carewire migrate`, and let the user be a member of that role: %w", where, role, err)
+	case ok && (pgErr.Code == "28P01" || pgErr.Code == "28000"):
+		return fmt.Errorf("connect to DATABASE_URL (%s): the server refuses this user or password: %w", where, err)
+	case ok && pgErr.Code == "3D000":
+		return fmt.Errorf("connect to DATABASE_URL (%s): there is no such database, create it first: %w", where, err)
+	}
+	return fmt.Errorf("connect to DATABASE_URL (%s): %w", where, err)
+}

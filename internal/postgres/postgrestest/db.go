@@ -1,0 +1,176 @@
+package postgrestest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres"
+	"carewire/migrations"
+)
+
+// cleanupTimeout bounds what happens after a test; its own context has ended by then.
+const cleanupTimeout = 30 * time.Second
+
+// DB is one test's database, empty but for the schema.
+type DB struct {
+	// URL connects as the cluster's superuser; postgres.Open sets a role on it.
+	URL string
+	// The pools run as the role of their name.
+	Owner, App, Worker, Auditor *pgxpool.Pool
+}
+
+// New makes a database for one test and drops it when the test ends. It is safe in parallel tests.
+func New(tb testing.TB) *DB {
+	tb.Helper()
+	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
+	require.NoError(tb, err)
+	db := &DB{URL: create(tb, " TEMPLATE "+template)}
+	db.Owner = db.Pool(tb, postgres.Owner, 4)
+	db.App = db.Pool(tb, postgres.App, 8)
+	db.Worker = db.Pool(tb, postgres.Worker, 8)
+	db.Auditor = db.Pool(tb, postgres.Auditor, 2)
+	return db
+}
+
+// Pool opens one more pool on the test's database and closes it when the test ends.
+func (db *DB) Pool(tb testing.TB, role postgres.Role, maxConns int32) *pgxpool.Pool {
+	tb.Helper()
+	pool, err := postgres.Open(tb.Context(), postgres.Config{URL: db.URL, Role: role, MaxConns: maxConns, AppName: tb.Name()})
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
+	return pool
+}
+
+// NewEmpty makes a database without the schema and gives its URL; it is dropped when the test ends.
+func NewEmpty(tb testing.TB) string {
+	tb.Helper()
+	return create(tb, "")
+}
+
+func clusterURL(tb testing.TB) string {
+	tb.Helper()
+	base := os.Getenv(EnvURL)
+	require.NotEmpty(tb, base, "no cluster: the package needs func TestMain(m *testing.M) { postgrestest.Main(m) }")
+	return base
+}
+
+// create makes a database under a random name, drops it after the test, and gives its URL.
+func create(tb testing.TB, options string) string {
+	tb.Helper()
+	base := clusterURL(tb)
+	name := "test_" + strings.ToLower(rand.Text()[:16])
+	require.NoError(tb, exec(tb.Context(), base, "CREATE DATABASE "+name+options))
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		require.NoError(tb, exec(ctx, base, "DROP DATABASE "+name+" WITH (FORCE)"))
+	})
+	u, err := url.Parse(base)
+	require.NoError(tb, err)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// ensureTemplate gives the name of the migrated template, building it when this cluster has none yet.
+func ensureTemplate(ctx context.Context, base string) (string, error) {
+	name, err := templateName()
+	if err != nil {
+		return "", err
+	}
+	conn, err := pgx.Connect(ctx, base)
+	if err != nil {
+		return "", fmt.Errorf("connect to %s: %w", EnvURL, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if there, err := exists(ctx, conn, name); there || err != nil {
+		return name, err
+	}
+	// Freed with the connection. Advisory locks are per database, and all test binaries connect to the same one.
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(hashtext('carewire test template'))"); err != nil {
+		return "", fmt.Errorf("lock the template: %w", err)
+	}
+	if there, err := exists(ctx, conn, name); there || err != nil {
+		return name, err
+	}
+	return name, buildTemplate(ctx, conn, base, name)
+}
+
+// buildTemplate gives the template its name only when it is whole.
+func buildTemplate(ctx context.Context, conn *pgx.Conn, base, name string) error {
+	making := name + "_new"
+	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+making+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("drop a half-made template: %w", err)
+	}
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+making); err != nil {
+		return fmt.Errorf("create the template: %w", err)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return fmt.Errorf("%s is not a URL: %w", EnvURL, errors.Unwrap(err))
+	}
+	u.Path = "/" + making
+	if err := postgres.Migrate(ctx, u.String(), slog.New(slog.DiscardHandler)); err != nil {
+		return fmt.Errorf("migrate the template: %w", err)
+	}
+	if _, err := conn.Exec(ctx, "ALTER DATABASE "+making+" RENAME TO "+name); err != nil {
+		return fmt.Errorf("name the template: %w", err)
+	}
+	return nil
+}
+
+func exists(ctx context.Context, conn *pgx.Conn, name string) (there bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&there)
+	return there, err
+}
+
+// templateName is made of everything that makes the schema: our migrations and River's.
+func templateName() (string, error) {
+	sum := sha256.New()
+	_, _ = sum.Write([]byte(migrations.Bootstrap))
+	err := fs.WalkDir(migrations.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := migrations.Files.ReadFile(path)
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", path, len(text), text)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read the migrations: %w", err)
+	}
+	river, err := rivermigrate.New(riverpgxv5.New(nil), nil)
+	if err != nil {
+		return "", fmt.Errorf("read River's migrations: %w", err)
+	}
+	for _, m := range river.AllVersions() {
+		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
+	}
+	return "carewire_template_" + hex.EncodeToString(sum.Sum(nil)[:8]), nil
+}
+
+func exec(ctx context.Context, url, sql string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", EnvURL, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
+}

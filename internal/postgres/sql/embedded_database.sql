@@ -1,0 +1,2 @@
+-- Made last: that it is there says that the roles are.
+CREATE DATABASE carewire

@@ -1,0 +1,9 @@
+-- What every connection of the service is set to. Keepalive settings are ignored on Unix sockets.
+SELECT
+    set_config('role', $1, false),
+    set_config('statement_timeout', $2, false),
+    set_config('idle_in_transaction_session_timeout', $3, false),
+    set_config('tcp_keepalives_idle', $4, false),
+    set_config('tcp_keepalives_interval', $5, false),
+    set_config('tcp_keepalives_count', $6, false),
+    set_config('tcp_user_timeout', $7, false)

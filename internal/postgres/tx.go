@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// rollbackTimeout bounds a rollback after the caller's context has ended.
+const rollbackTimeout = 5 * time.Second
+
+// InTx runs fn in a READ COMMITTED transaction and commits it. It rolls back when fn fails or panics. Every error goes
+// through Translate. After an error of code care.Unavailable the commit may have happened or not.
+func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return Translate(fmt.Errorf("begin: %w", err))
+	}
+	// After a commit this does nothing; after a panic it frees the connection before the panic goes on.
+	defer rollback(ctx, tx)
+	if err := fn(tx); err != nil {
+		return Translate(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return Translate(fmt.Errorf("commit: %w", err))
+	}
+	return nil
+}
+
+// rollback is sent even when ctx has ended: a connection that is not told is closed, and a new one costs more.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}

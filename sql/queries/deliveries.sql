@@ -1,0 +1,268 @@
+-- The work on deliveries: claim, settle, fall back, sweep.
+
+-- name: DeliveryClaim :one
+-- Begins an attempt, and gives all that it needs, or says why there is none to begin:
+--   settled    there is nothing left to do
+--   in_flight  another run is at it, or was, less than stale_seconds ago
+--   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
+-- A claim over an interrupted call marks the message as a possible duplicate, and is given once.
+WITH before AS (
+    SELECT *
+    FROM deliveries
+    WHERE deliveries.id = @id
+        AND deliveries.channel = @channel
+    FOR UPDATE
+), claimed AS (
+    UPDATE deliveries AS d
+    SET
+        attempt = d.attempt + 1,
+        attempt_started_at = now(),
+        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL,
+        updated_at = now()
+    FROM before
+    WHERE d.id = before.id
+        AND before.state = 'queued'
+        AND (
+            before.attempt_started_at IS NULL
+            OR (
+                before.attempt_started_at < now() - make_interval(secs => @stale_seconds)
+                AND NOT before.possible_duplicate
+                AND (before.channel = 'push' OR before.priority = 'critical')
+            )
+        )
+    RETURNING
+        d.id,
+        d.attempt,
+        d.possible_duplicate
+)
+SELECT
+    CASE
+        WHEN before.state <> 'queued' THEN 'settled'
+        WHEN claimed.id IS NOT NULL THEN 'claimed'
+        WHEN before.attempt_started_at >= now() - make_interval(secs => @stale_seconds) THEN 'in_flight'
+        ELSE 'crashed'
+    END::text AS verdict,
+    before.id,
+    before.notification_id,
+    before.event_id,
+    before.recipient_id,
+    before.channel,
+    before.priority,
+    before.template,
+    before.fallback,
+    before.correlation_id,
+    before.traceparent,
+    before.created_at,
+    coalesce(claimed.attempt, before.attempt)::integer AS attempt,
+    coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
+    n.event_type,
+    n.clinic_id,
+    n.rule,
+    n.rule_version,
+    u.email,
+    u.locale,
+    (u.status = 'active')::boolean AS active,
+    ARRAY(
+        SELECT v.id FROM devices AS v
+        WHERE v.user_id = u.id AND before.channel = 'push'
+        ORDER BY v.last_seen_at DESC, v.id
+    )::uuid[] AS device_ids,
+    ARRAY(
+        SELECT v.token FROM devices AS v
+        WHERE v.user_id = u.id AND before.channel = 'push'
+        ORDER BY v.last_seen_at DESC, v.id
+    )::text[] AS device_tokens,
+    ARRAY(
+        SELECT v.platform FROM devices AS v
+        WHERE v.user_id = u.id AND before.channel = 'push'
+        ORDER BY v.last_seen_at DESC, v.id
+    )::text[] AS device_platforms
+FROM before
+JOIN notifications AS n ON n.id = before.notification_id
+JOIN users AS u ON u.id = before.recipient_id
+LEFT JOIN claimed ON claimed.id = before.id;
+
+-- name: DeliverySettle :many
+-- Ends attempts, with the events that tell of it, in one statement. A delivery that meanwhile left the state or began
+-- another attempt is left alone, and its events are not told. gone_ids are devices of gone_user_ids that the provider no
+-- longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
+WITH outcomes AS (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@attempts::integer[]) AS attempt,
+        unnest(@from_states::text[]) AS from_state,
+        unnest(@states::text[]) AS state,
+        unnest(@reasons::text[]) AS reason,
+        unnest(@providers::text[]) AS provider,
+        unnest(@provider_ids::text[]) AS provider_id,
+        unnest(@error_codes::text[]) AS error_code,
+        unnest(@possible_duplicates::boolean[]) AS possible_duplicate,
+        unnest(@wait_seconds::double precision[]) AS wait_seconds
+), settled AS (
+    UPDATE deliveries AS d
+    SET
+        state = o.state,
+        reason = coalesce(nullif(o.reason, ''), d.reason),
+        attempt_started_at = NULL,
+        possible_duplicate = d.possible_duplicate OR o.possible_duplicate,
+        deadline_at = CASE WHEN o.wait_seconds > 0 THEN now() + make_interval(secs => o.wait_seconds) END,
+        provider = coalesce(nullif(o.provider, ''), d.provider),
+        provider_id = coalesce(nullif(o.provider_id, ''), d.provider_id),
+        error_code = nullif(o.error_code, ''),
+        sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE d.sent_at END,
+        updated_at = now()
+    FROM outcomes AS o
+    WHERE d.id = o.id
+        AND d.attempt = o.attempt
+        AND d.state = o.from_state
+    RETURNING d.id
+), gone AS (
+    SELECT
+        unnest(@gone_ids::uuid[]) AS id,
+        unnest(@gone_user_ids::uuid[]) AS user_id
+), removed AS (
+    DELETE FROM devices AS v
+    USING gone
+    WHERE v.id = gone.id
+        AND v.user_id = gone.user_id
+    RETURNING v.id
+), news AS (
+    SELECT
+        unnest(@event_refs::uuid[]) AS ref,
+        unnest(@event_ids::uuid[]) AS event_id,
+        unnest(@types::text[]) AS type,
+        unnest(@sources::text[]) AS source,
+        unnest(@subjects::text[]) AS subject,
+        unnest(@times::timestamptz[]) AS time,
+        unnest(@datas::jsonb[]) AS data,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@person_ids::uuid[]) AS person_id,
+        unnest(@actor_ids::text[]) AS actor_id,
+        unnest(@actor_roles::text[]) AS actor_role,
+        unnest(@cause_ids::uuid[]) AS cause_id,
+        unnest(@correlation_ids::text[]) AS correlation_id,
+        unnest(@traceparents::text[]) AS traceparent
+), told AS (
+    INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role, cause_id,
+        correlation_id, traceparent)
+    SELECT
+        news.event_id,
+        news.type,
+        news.source,
+        news.subject,
+        news.time,
+        news.data,
+        nullif(news.clinic_id, '00000000-0000-0000-0000-000000000000'),
+        news.person_id,
+        news.actor_id,
+        news.actor_role,
+        nullif(news.cause_id, '00000000-0000-0000-0000-000000000000'),
+        nullif(news.correlation_id, ''),
+        nullif(news.traceparent, '')
+    FROM news
+    WHERE news.ref IN (SELECT settled.id FROM settled UNION ALL SELECT removed.id FROM removed)
+)
+SELECT settled.id
+FROM settled;
+
+-- name: DeliveryFallback :one
+-- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
+-- reached. Gives no row when there is no such address, or when the person has the event on that channel already.
+INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+    correlation_id, traceparent)
+SELECT
+    @id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    @channel::text,
+    'queued',
+    @reason::text,
+    d.rule,
+    d.template,
+    d.priority,
+    @fallback::text[],
+    d.correlation_id,
+    d.traceparent
+FROM deliveries AS d
+JOIN users AS u ON u.id = d.recipient_id
+WHERE d.id = @instead_of
+    AND u.status = 'active'
+    AND CASE @channel::text
+        WHEN 'email' THEN u.email_verified
+        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
+        ELSE u.phone IS NOT NULL AND u.phone_verified
+    END
+ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+RETURNING
+    deliveries.id,
+    deliveries.priority;
+
+-- name: DeliveryTakeStranded :many
+-- Deliveries that wait for a job, untouched for a while, and that no live job carries. last_job is the state in which the
+-- last one ended, where River still has it. What is taken is not taken again for that while.
+UPDATE deliveries AS d
+SET updated_at = now()
+WHERE d.id IN (
+    SELECT s.id
+    FROM deliveries AS s
+    WHERE s.state = 'queued'
+        AND s.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND NOT EXISTS (
+            SELECT
+            FROM river.river_job AS j
+            WHERE j.kind = 'delivery'
+                AND j.args @> jsonb_build_object('deliveryId', s.id)
+                AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+        )
+    ORDER BY s.updated_at
+    LIMIT @max_rows
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING
+    d.id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    d.channel,
+    d.priority,
+    d.attempt,
+    d.possible_duplicate,
+    d.correlation_id,
+    d.traceparent,
+    coalesce((
+        SELECT j.state
+        FROM river.river_job AS j
+        WHERE j.kind = 'delivery'
+            AND j.args @> jsonb_build_object('deliveryId', d.id)
+        ORDER BY j.id DESC
+        LIMIT 1
+    ), '')::text AS last_job;
+
+-- name: DeliveryExpired :many
+-- Deliveries that waited for a receipt until their deadline.
+SELECT
+    d.id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    d.channel,
+    d.priority,
+    d.template,
+    d.fallback,
+    d.attempt,
+    d.possible_duplicate,
+    d.provider,
+    d.provider_id,
+    d.error_code,
+    d.correlation_id,
+    d.traceparent,
+    n.clinic_id,
+    n.rule,
+    n.rule_version
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE d.state = 'uncertain'
+    AND d.deadline_at < now()
+ORDER BY d.deadline_at
+LIMIT @max_rows;

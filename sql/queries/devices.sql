@@ -1,0 +1,36 @@
+-- The devices that receive a person's push messages.
+
+-- Registrations of one token take turns, also while no row of it exists yet.
+-- name: DeviceTokenLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(@token::text, 0));
+
+-- name: DeviceByToken :one
+SELECT *
+FROM devices
+WHERE token = @token
+FOR UPDATE;
+
+-- name: DeviceInsert :one
+INSERT INTO devices (id, user_id, platform, token)
+VALUES (@id, @user_id, @platform, @token)
+RETURNING *;
+
+-- name: DeviceSeen :one
+UPDATE devices
+SET
+    platform = @platform,
+    last_seen_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: DeviceListOfUser :many
+SELECT *
+FROM devices
+WHERE user_id = @user_id
+ORDER BY created_at, id;
+
+-- name: DeviceDelete :one
+DELETE FROM devices
+WHERE id = @id
+    AND user_id = @user_id
+RETURNING *;

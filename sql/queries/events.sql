@@ -1,0 +1,151 @@
+-- The ledger: moving the outbox into it, reading it, its epochs.
+
+-- The first statement of a sequencer's transaction, so that the snapshot of the next one is taken under the lock. The
+-- settings end with the transaction. They keep the move on its indexes whatever the planner was told, or not yet told, of
+-- tables that grow and empty within seconds.
+-- name: SequencerTryLock :one
+SELECT (
+    pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))
+    AND set_config('enable_seqscan', 'off', true) = 'off'
+    AND set_config('jit', 'off', true) = 'off'
+)::boolean AS locked;
+
+-- Waits for the sequencer at work to commit, and keeps others from beginning until this transaction ends.
+-- name: SequencerLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended('carewire sequencer', 0));
+
+-- The move, in one statement under the sequencer's lock: takes the oldest rows of the outbox, drops those whose event is
+-- in the ledger already or stands twice among them, and gives the rest the next positions in the order of the outbox.
+-- The ids are an array and the look-up is LATERAL, so that each is an index scan for any batch size; recorded_at is the
+-- time of this statement, so that it never goes back along the ledger.
+-- name: LedgerMove :one
+WITH taken AS (
+    DELETE FROM outbox AS o
+    WHERE o.id = ANY (ARRAY(
+        SELECT waiting.id
+        FROM outbox AS waiting
+        WHERE waiting.id >= @first_id
+        ORDER BY waiting.id
+        LIMIT @batch_size
+    ))
+    RETURNING o.*
+), counted AS (
+    SELECT
+        taken.*,
+        row_number() OVER (PARTITION BY event_id ORDER BY id) AS occurrence
+    FROM taken
+), placed AS (
+    SELECT
+        counted.*,
+        head.position + row_number() OVER (ORDER BY counted.id) AS position,
+        head.epoch,
+        statement_timestamp() AS recorded_at
+    FROM counted
+    CROSS JOIN (
+        SELECT
+            coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0) AS position,
+            (SELECT max(le.epoch) FROM ledger_epochs AS le) AS epoch
+    ) AS head
+    LEFT JOIN LATERAL (
+        SELECT e.position
+        FROM events AS e
+        WHERE e.event_id = counted.event_id
+        LIMIT 1
+    ) AS known ON true
+    WHERE counted.occurrence = 1
+        AND known.position IS NULL
+), stamped AS (
+    INSERT INTO events (position, epoch, event_id, type, source, subject, subject_version, time, data, clinic_id, person_id,
+        actor_id, actor_role, cause_id, correlation_id, traceparent, imported, recorded_at, leaf_hash)
+    SELECT
+        p.position,
+        p.epoch,
+        p.event_id,
+        p.type,
+        p.source,
+        p.subject,
+        p.subject_version,
+        p.time,
+        p.data,
+        p.clinic_id,
+        p.person_id,
+        p.actor_id,
+        p.actor_role,
+        p.cause_id,
+        p.correlation_id,
+        p.traceparent,
+        p.imported,
+        p.recorded_at,
+        event_leaf(p.position, p.epoch, p.event_id, p.type, p.source, p.subject, p.subject_version, p.time, p.data, p.clinic_id,
+            p.person_id, p.actor_id, p.actor_role, p.cause_id, p.correlation_id, p.traceparent, p.imported, p.recorded_at)
+    FROM placed AS p
+    ORDER BY p.position
+    RETURNING position
+)
+SELECT
+    (SELECT count(*) FROM taken) AS taken,
+    (SELECT count(*) FROM stamped) AS stamped,
+    coalesce((SELECT max(position) FROM stamped), 0)::bigint AS last_position;
+
+-- name: LedgerRing :exec
+SELECT pg_notify('carewire_ledger', (@last_position::bigint)::text);
+
+-- name: LedgerListen :exec
+LISTEN carewire_ledger;
+
+-- name: LedgerPartitionsAhead :one
+SELECT events_partitions_ahead(@position);
+
+-- The newest epoch, and the ledger's last event: position 0 and no hash while it is empty.
+-- name: LedgerHead :one
+SELECT
+    (SELECT max(epoch) FROM ledger_epochs)::integer AS epoch,
+    coalesce(e.position, 0)::bigint AS position,
+    coalesce(e.leaf_hash, '')::bytea AS leaf_hash
+FROM (SELECT) AS one
+LEFT JOIN (
+    SELECT
+        events.position,
+        events.leaf_hash
+    FROM events
+    ORDER BY events.position DESC
+    LIMIT 1
+) AS e ON true;
+
+-- The newest epoch, and the hash that stands at a position now: none when the ledger ends before it.
+-- name: LedgerHashAt :one
+SELECT
+    (SELECT max(epoch) FROM ledger_epochs)::integer AS epoch,
+    coalesce((SELECT e.leaf_hash FROM events AS e WHERE e.position = @position), '')::bytea AS leaf_hash;
+
+-- name: EventList :many
+SELECT *
+FROM events
+WHERE position >= @first_position
+ORDER BY position
+LIMIT @max_events;
+
+-- name: EventGet :one
+SELECT *
+FROM events
+WHERE position = @position;
+
+-- Under the sequencer's lock, so that the first position is right.
+-- name: EpochInsert :one
+INSERT INTO ledger_epochs (epoch, first_position, reason)
+SELECT
+    max(epoch) + 1,
+    coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0) + 1,
+    @reason
+FROM ledger_epochs
+RETURNING epoch;
+
+-- name: CursorKeyInsert :exec
+INSERT INTO service_settings (name, value)
+VALUES ('ledger.cursor_key', @value)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: CursorKeyGet :one
+SELECT value
+FROM service_settings
+WHERE name = 'ledger.cursor_key';

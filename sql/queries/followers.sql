@@ -1,0 +1,67 @@
+-- Where each durable reader of the ledger stands, and what it could not handle.
+
+-- name: FollowerGet :one
+SELECT position
+FROM followers
+WHERE name = @name;
+
+-- name: FollowerInsert :exec
+INSERT INTO followers (name, position)
+VALUES (@name, @position)
+ON CONFLICT (name) DO NOTHING;
+
+-- No row when another instance is at work with it.
+-- name: FollowerTake :one
+SELECT position
+FROM followers
+WHERE name = @name
+FOR UPDATE SKIP LOCKED;
+
+-- name: FollowerAdvance :exec
+UPDATE followers
+SET position = @position,
+    updated_at = now()
+WHERE name = @name;
+
+-- Makes a deferred constraint speak while it is known which event broke it.
+-- name: FollowerCheckConstraints :exec
+SET CONSTRAINTS ALL IMMEDIATE;
+
+-- An event fails a second time only when somebody set the follower back.
+-- name: FailureInsert :exec
+INSERT INTO follower_failures (follower, position, event_id, error)
+VALUES (@follower, @position, @event_id, @error)
+ON CONFLICT (follower, position) DO UPDATE
+SET error = excluded.error,
+    attempts = follower_failures.attempts + 1,
+    failed_at = now(),
+    redriven_at = NULL;
+
+-- name: FailureList :many
+SELECT *
+FROM follower_failures
+WHERE follower = @follower
+    AND redriven_at IS NULL
+ORDER BY position
+LIMIT @max_failures;
+
+-- name: FailureTake :one
+SELECT *
+FROM follower_failures
+WHERE follower = @follower
+    AND position = @position
+FOR UPDATE;
+
+-- name: FailureRedriven :exec
+UPDATE follower_failures
+SET attempts = attempts + 1,
+    redriven_at = now()
+WHERE id = @id;
+
+-- name: FailureAgain :exec
+UPDATE follower_failures
+SET error = @error,
+    attempts = attempts + 1,
+    failed_at = now()
+WHERE id = @id
+    AND redriven_at IS NULL;

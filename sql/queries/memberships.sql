@@ -1,0 +1,96 @@
+-- Clinics, who holds which role there, and who cares for whom.
+
+-- name: ClinicInsert :exec
+INSERT INTO clinics (id, name, time_zone)
+VALUES (@id, @name, @time_zone);
+
+-- name: MembershipListOfUser :many
+SELECT *
+FROM memberships
+WHERE user_id = @user_id
+    AND revoked_at IS NULL
+ORDER BY granted_at, id;
+
+-- A role that is held already is left as it is and not returned.
+-- name: MembershipInsertMany :many
+INSERT INTO memberships (id, user_id, clinic_id, role)
+SELECT
+    unnest(@ids::uuid[]),
+    @user_id::uuid,
+    sqlc.narg(clinic_id)::uuid,
+    unnest(@roles::text[])
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- name: MembershipRevoke :one
+UPDATE memberships
+SET revoked_at = now()
+WHERE user_id = @user_id
+    AND clinic_id IS NOT DISTINCT FROM sqlc.narg(clinic_id)
+    AND role = @role
+    AND revoked_at IS NULL
+RETURNING id;
+
+-- Tells whether both are what they must be; being on the team already is fine.
+-- name: CareTeamInsert :one
+WITH checked AS (
+    SELECT EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        WHERE m.user_id = @patient_id::uuid
+            AND m.clinic_id = @clinic_id::uuid
+            AND m.role = 'patient'
+            AND m.revoked_at IS NULL
+    ) AND EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        WHERE m.user_id = @member_id::uuid
+            AND m.clinic_id = @clinic_id::uuid
+            AND m.role IN ('doctor', 'nurse')
+            AND m.revoked_at IS NULL
+    ) AS good
+), inserted AS (
+    INSERT INTO care_team (patient_id, clinic_id, member_id)
+    SELECT
+        @patient_id::uuid,
+        @clinic_id::uuid,
+        @member_id::uuid
+    FROM checked
+    WHERE good
+    ON CONFLICT ON CONSTRAINT care_team_pkey DO NOTHING
+)
+SELECT good::boolean AS good
+FROM checked;
+
+-- Who holds no caring role at the clinic any more leaves its care teams: a role granted again later must not bring the
+-- old patients back.
+-- name: CareTeamLeave :exec
+DELETE FROM care_team AS t
+WHERE t.member_id = @member_id
+    AND t.clinic_id = @clinic_id
+    AND NOT EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        WHERE m.user_id = t.member_id
+            AND m.clinic_id = t.clinic_id
+            AND m.role IN ('doctor', 'nurse')
+            AND m.revoked_at IS NULL
+    );
+
+-- The clinics where the member is on the patient's care team and still holds a role that lets them be.
+-- name: CareTeamClinics :many
+SELECT t.clinic_id
+FROM care_team AS t
+WHERE t.member_id = @member_id
+    AND t.patient_id = @patient_id
+    AND EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = t.member_id
+            AND m.clinic_id = t.clinic_id
+            AND m.role = ANY(@roles::text[])
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    )
+ORDER BY t.clinic_id;

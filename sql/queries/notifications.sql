@@ -1,0 +1,62 @@
+-- name: NotificationListOfRecipient :many
+-- A person's inbox, newest first. The page goes on below (@before_time, @before_id).
+SELECT
+    id,
+    event_position,
+    event_id,
+    event_type,
+    subject,
+    recipient_id,
+    clinic_id,
+    category,
+    priority,
+    rule,
+    created_at,
+    read_at
+FROM notifications
+WHERE recipient_id = @recipient_id
+    AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT @row_limit;
+
+-- name: NotificationList :many
+-- Everybody's, the newest event first; with a state only those that have a delivery in it.
+SELECT
+    id,
+    event_position,
+    event_id,
+    event_type,
+    subject,
+    recipient_id,
+    clinic_id,
+    category,
+    priority,
+    rule,
+    created_at,
+    read_at
+FROM notifications AS n
+WHERE (event_position, id) < (@before_position::bigint, @before_id::uuid)
+    AND (
+        @state::text = ''
+        OR EXISTS (SELECT FROM deliveries AS d WHERE d.notification_id = n.id AND d.state = @state)
+    )
+ORDER BY event_position DESC, id DESC
+LIMIT @row_limit;
+
+-- name: NotificationDeliveries :many
+SELECT
+    id,
+    notification_id,
+    channel,
+    state,
+    reason,
+    attempt,
+    possible_duplicate,
+    provider,
+    error_code,
+    created_at,
+    updated_at,
+    sent_at
+FROM deliveries
+WHERE notification_id = ANY (@notification_ids::uuid[])
+ORDER BY notification_id, created_at, id;

@@ -1,0 +1,91 @@
+-- name: PlanningDirectory :many
+-- Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
+-- named are the clinic/role pairs, of those asked for, that the person holds; off the category/channel pairs the person
+-- switched off. No address is read: it is looked up at sending.
+WITH pairs AS (
+    SELECT
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@roles::text[]) AS role
+), held AS (
+    SELECT
+        m.user_id,
+        array_agg(m.clinic_id::text || '/' || m.role ORDER BY m.role, m.clinic_id) AS named
+    FROM pairs
+    JOIN memberships AS m ON m.clinic_id = pairs.clinic_id AND m.role = pairs.role AND m.revoked_at IS NULL
+    GROUP BY m.user_id
+), persons AS (
+    SELECT unnest(@user_ids::uuid[]) AS user_id
+    UNION
+    SELECT user_id FROM held
+)
+SELECT
+    u.id,
+    (u.status = 'active')::boolean AS active,
+    u.email_verified,
+    (u.phone IS NOT NULL)::boolean AS has_phone,
+    u.phone_verified,
+    EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id) AS has_device,
+    ARRAY(
+        SELECT p.category || '/' || p.channel
+        FROM preferences AS p
+        WHERE p.user_id = u.id AND NOT p.enabled
+    )::text[] AS off,
+    coalesce(held.named, '{}')::text[] AS named
+FROM persons
+JOIN users AS u ON u.id = persons.user_id
+LEFT JOIN held ON held.user_id = u.id
+ORDER BY u.id;
+
+-- name: NotificationPlan :many
+-- Gives the ids of those that are new: what an earlier run planned for an event and recipient stands.
+INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
+    rule, rule_version, template)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@event_positions::bigint[]),
+    unnest(@event_ids::uuid[]),
+    unnest(@event_types::text[]),
+    unnest(@subjects::text[]),
+    unnest(@recipient_ids::uuid[]),
+    nullif(unnest(@clinic_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
+    unnest(@categories::text[]),
+    unnest(@priorities::text[]),
+    unnest(@rules::text[]),
+    unnest(@rule_versions::integer[]),
+    unnest(@templates::text[])
+ON CONFLICT (event_id, recipient_id) DO NOTHING
+RETURNING id;
+
+-- name: DeliveryPlan :many
+-- Gives the ids of those that are new. A row's fallback channels come joined by commas.
+INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+    correlation_id, traceparent)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@notification_ids::uuid[]),
+    unnest(@event_ids::uuid[]),
+    unnest(@recipient_ids::uuid[]),
+    unnest(@channels::text[]),
+    unnest(@states::text[]),
+    unnest(@reasons::text[]),
+    unnest(@rules::text[]),
+    unnest(@templates::text[]),
+    unnest(@priorities::text[]),
+    string_to_array(unnest(@fallbacks::text[]), ','),
+    nullif(unnest(@correlation_ids::text[]), ''),
+    nullif(unnest(@traceparents::text[]), '')
+ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+RETURNING id;
+
+-- name: DecisionInsertMany :exec
+-- A second run over the same events adds nothing.
+INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason)
+SELECT
+    unnest(@event_positions::bigint[]),
+    unnest(@event_ids::uuid[]),
+    unnest(@rules::text[]),
+    unnest(@rule_versions::integer[]),
+    nullif(unnest(@recipient_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest(@channels::text[]), ''),
+    unnest(@reasons::text[])
+ON CONFLICT (event_id, rule, recipient_id, channel) DO NOTHING;

@@ -1,0 +1,230 @@
+-- Clinical records of every kind.
+
+-- Checks and writes in one round trip. Nothing is written unless the patient and the doctor are what they should be and
+-- the actor may; the row returned says which of them was not so. any_patient is true for an actor who may write for
+-- patients whose care team they are not on.
+-- name: RecordInsert :one
+WITH checked AS (
+    SELECT
+        EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            JOIN users AS u ON u.id = m.user_id
+            WHERE m.user_id = @patient_id::uuid
+                AND m.clinic_id = @clinic_id::uuid
+                AND m.role = 'patient'
+                AND m.revoked_at IS NULL
+                AND u.status = 'active'
+        ) AS patient_ok,
+        EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            JOIN users AS u ON u.id = m.user_id
+            WHERE m.user_id = @doctor_id::uuid
+                AND m.clinic_id = @clinic_id::uuid
+                AND m.role = 'doctor'
+                AND m.revoked_at IS NULL
+                AND u.status = 'active'
+        ) AS doctor_ok,
+        (@any_patient::boolean OR EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = @patient_id::uuid
+                AND t.clinic_id = @clinic_id::uuid
+                AND t.member_id = @actor_id
+        )) AS actor_ok
+), inserted AS (
+    INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
+        body, created_at, created_by, updated_at, updated_by)
+    SELECT @id, @kind, 1, @status, @patient_id, @clinic_id, @doctor_id, @code_system, @code, @effective_at,
+        @body, now(), @created_by, now(), @created_by
+    FROM checked
+    WHERE patient_ok
+        AND doctor_ok
+        AND actor_ok
+)
+SELECT
+    patient_ok::boolean AS patient_ok,
+    doctor_ok::boolean AS doctor_ok,
+    actor_ok::boolean AS actor_ok,
+    now()::timestamptz AS written_at
+FROM checked;
+
+-- name: RecordDoctorActive :one
+SELECT EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = @doctor_id
+        AND m.clinic_id = @clinic_id::uuid
+        AND m.role = 'doctor'
+        AND m.revoked_at IS NULL
+        AND u.status = 'active'
+);
+
+-- name: RecordGet :one
+SELECT
+    sqlc.embed(r),
+    EXISTS (
+        SELECT 1
+        FROM care_team AS t
+        WHERE t.patient_id = r.patient_id
+            AND t.clinic_id = r.clinic_id
+            AND t.member_id = @actor_id
+    ) AS on_care_team
+FROM records AS r
+WHERE r.id = @id
+    AND r.kind = @kind;
+
+-- name: RecordLock :one
+SELECT
+    sqlc.embed(r),
+    EXISTS (
+        SELECT 1
+        FROM care_team AS t
+        WHERE t.patient_id = r.patient_id
+            AND t.clinic_id = r.clinic_id
+            AND t.member_id = @actor_id
+    ) AS on_care_team
+FROM records AS r
+WHERE r.id = @id
+    AND r.kind = @kind
+FOR UPDATE OF r;
+
+-- The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock.
+-- name: RecordReplace :one
+WITH kept AS (
+    INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by)
+    SELECT
+        records.id,
+        records.version,
+        records.status,
+        records.doctor_id,
+        records.code_system,
+        records.code,
+        records.effective_at,
+        records.body,
+        records.updated_at,
+        records.updated_by
+    FROM records
+    WHERE records.id = @id
+)
+UPDATE records
+SET
+    version = version + 1,
+    status = @status,
+    doctor_id = @doctor_id,
+    code_system = @code_system,
+    code = @code,
+    effective_at = @effective_at,
+    body = @body,
+    updated_at = now(),
+    updated_by = @updated_by
+WHERE records.id = @id
+RETURNING records.version, records.updated_at;
+
+-- name: RecordVersionList :many
+SELECT
+    version,
+    body,
+    updated_at,
+    updated_by
+FROM record_versions
+WHERE record_id = @record_id
+ORDER BY version DESC
+LIMIT @row_limit;
+
+-- name: RecordVersionGet :one
+SELECT
+    version,
+    body,
+    updated_at,
+    updated_by
+FROM record_versions
+WHERE record_id = @record_id
+    AND version = @version;
+
+-- Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
+-- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
+-- clinics where they still are one (doctor_clinics). Three queries rather than one with optional filters, so that each
+-- has the index that it needs. A page begins behind (before_time, before_id).
+-- name: RecordListOfPatient :many
+SELECT *
+FROM records AS r
+WHERE r.patient_id = @patient_id
+    AND r.kind = @kind
+    AND (@any_clinic::boolean OR r.clinic_id = @clinic_id)
+    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        (@own::boolean AND r.patient_id = @actor_id)
+        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = @actor_id
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT @row_limit;
+
+-- name: RecordListOfClinic :many
+SELECT *
+FROM records AS r
+WHERE r.clinic_id = @clinic_id
+    AND r.kind = @kind
+    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        (@own::boolean AND r.patient_id = @actor_id)
+        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = @actor_id
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT @row_limit;
+
+-- The array of patients is computed once, so that the index by patient serves all three ways in.
+-- name: RecordListVisible :many
+SELECT *
+FROM records AS r
+WHERE r.kind = @kind
+    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        (@own::boolean AND r.patient_id = @actor_id)
+        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (
+            r.patient_id = ANY(ARRAY(
+                SELECT t.patient_id
+                FROM care_team AS t
+                WHERE t.member_id = @actor_id
+                    AND t.clinic_id = ANY(@team_clinics::uuid[])
+            ))
+            AND r.clinic_id = ANY(@team_clinics::uuid[])
+            AND EXISTS (
+                SELECT 1
+                FROM care_team AS t
+                WHERE t.patient_id = r.patient_id
+                    AND t.clinic_id = r.clinic_id
+                    AND t.member_id = @actor_id
+            )
+        )
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT @row_limit;
+
+-- Whether a list of the patient's records that shows nothing was one that the actor may ask for.
+-- name: RecordListable :one
+SELECT EXISTS (
+    SELECT 1
+    FROM care_team AS t
+    WHERE t.patient_id = @patient_id
+        AND t.member_id = @actor_id
+        AND t.clinic_id = ANY(@team_clinics::uuid[])
+        AND (@any_clinic::boolean OR t.clinic_id = @clinic_id)
+);

@@ -1,0 +1,109 @@
+-- People, their identities at providers, and what they prefer.
+
+-- The hot path of every request that carries a token: who it is, whether they may sign in, and what they are where.
+-- name: UserByIdentity :one
+SELECT
+    a.id,
+    a.status,
+    a.memberships
+FROM identities AS i
+JOIN actors AS a ON a.id = i.user_id
+WHERE i.issuer = @issuer
+    AND i.subject = @subject;
+
+-- name: UserActor :one
+SELECT
+    a.id,
+    a.status,
+    a.memberships
+FROM actors AS a
+WHERE a.id = @user_id;
+
+-- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
+-- an address that was given to somebody else must not open the first owner's account.
+-- name: IdentityLink :execrows
+INSERT INTO identities (issuer, subject, user_id)
+SELECT @issuer, @subject, u.id
+FROM users AS u
+WHERE u.email = lower(@email)
+    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
+ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
+
+-- No row comes back when the address is taken.
+-- name: UserInsert :one
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, locale, time_zone)
+VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), @locale, @time_zone)
+ON CONFLICT (email) DO NOTHING
+RETURNING *;
+
+-- name: UserGet :one
+SELECT *
+FROM users
+WHERE id = @id;
+
+-- name: UserLock :one
+SELECT *
+FROM users
+WHERE id = @id
+FOR UPDATE;
+
+-- A changed address or number is not verified any more.
+-- name: UserUpdate :one
+UPDATE users
+SET
+    version = version + 1,
+    email = @email,
+    email_verified = email_verified AND email = @email,
+    given_name = @given_name,
+    family_name = @family_name,
+    phone = sqlc.narg(phone),
+    phone_verified = phone_verified AND phone IS NOT DISTINCT FROM sqlc.narg(phone),
+    locale = @locale,
+    time_zone = @time_zone,
+    status = @status,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: UserEmailTaken :one
+SELECT EXISTS (
+    SELECT 1
+    FROM users
+    WHERE email = @email
+        AND id <> @id
+);
+
+-- The people with a role at the clinics, in the order of their ids, after the last one of the page before. Ids are
+-- UUIDv7: a person registered while one pages comes at the end.
+-- name: UserList :many
+SELECT
+    u.id,
+    u.given_name,
+    u.family_name,
+    u.status,
+    jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)::jsonb AS memberships
+FROM users AS u
+JOIN memberships AS m ON m.user_id = u.id
+WHERE m.clinic_id = ANY(@clinic_ids::uuid[])
+    AND m.revoked_at IS NULL
+    AND (@role::text = '' OR m.role = @role)
+    AND u.id > @after
+GROUP BY u.id
+ORDER BY u.id
+LIMIT @row_limit;
+
+-- name: PreferenceList :many
+SELECT
+    category,
+    channel,
+    enabled
+FROM preferences
+WHERE user_id = @user_id;
+
+-- name: PreferenceSet :exec
+INSERT INTO preferences (user_id, category, channel, enabled)
+VALUES (@user_id, @category, @channel, @enabled)
+ON CONFLICT ON CONSTRAINT preferences_pkey DO UPDATE
+SET
+    enabled = excluded.enabled,
+    updated_at = now();
