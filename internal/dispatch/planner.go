@@ -1,0 +1,134 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres/db"
+	"carewire/internal/rule"
+)
+
+// Inserter is the part of River's client that the planner uses.
+type Inserter interface {
+	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
+}
+
+// Config is what a Planner needs.
+type Config struct {
+	// River inserts the jobs. Its client needs no workers.
+	River Inserter
+	// Known is what a stored rule set is checked against when it is loaded.
+	Known rule.Known
+	// Channels are those that this installation has a provider for.
+	Channels []string
+	Logger   *slog.Logger
+}
+
+// Planner plans what the rules say. It implements ledger.Handler and is safe for concurrent use.
+type Planner struct {
+	river      Inserter
+	sets       *sets
+	configured map[string]bool
+}
+
+// New makes a Planner.
+func New(cfg Config) *Planner {
+	p := &Planner{river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}}
+	for _, channel := range cfg.Channels {
+		p.configured[channel] = true
+	}
+	return p
+}
+
+// matched is an event with the rules that apply to it.
+type matched struct {
+	event   *event.Event
+	version int32
+	matches []rule.Match
+}
+
+// Handle plans a batch of events, in the order of their positions. It returns a care.Error of code care.Unavailable when
+// this binary does not understand a rule set that it needs; see the package comment.
+func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
+	queries := db.New(tx)
+	inForce, err := p.sets.inForce(ctx, queries, batch)
+	if err != nil {
+		return err
+	}
+	var all []matched
+	for i := range batch {
+		if inForce[i].set == nil {
+			continue
+		}
+		if found := inForce[i].set.Match(batch[i]); len(found) > 0 {
+			all = append(all, matched{event: &batch[i], version: inForce[i].version, matches: found})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	people, err := lookUp(ctx, queries, all)
+	if err != nil {
+		return err
+	}
+	var plan plan
+	for _, m := range all {
+		r := resolver{configured: p.configured, people: people, matched: m, plan: &plan}
+		r.resolve()
+	}
+	return p.write(ctx, tx, &plan)
+}
+
+// plan is what a batch comes to, in the order of the events.
+type plan struct {
+	notifications []notification
+	decisions     []decision
+}
+
+// notification is what one person is told of one event.
+type notification struct {
+	id         uuid.UUID
+	event      *event.Event
+	version    int32
+	recipient  uuid.UUID
+	match      *rule.Match // The first of those that tell the person.
+	deliveries []delivery
+}
+
+// delivery is the message on one channel. It is queued unless suppressed.
+type delivery struct {
+	id         uuid.UUID
+	channel    string
+	suppressed bool
+	reason     string
+	match      *rule.Match
+	fallback   []string
+}
+
+func (d *delivery) state() string {
+	if d.suppressed {
+		return "suppressed"
+	}
+	return "queued"
+}
+
+// queued reports whether anything is to be sent.
+func (n *notification) queued() bool {
+	return slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
+}
+
+// decision is something that a matching rule did not do, and why. recipient and channel may be empty.
+type decision struct {
+	event     *event.Event
+	version   int32
+	rule      string
+	recipient uuid.UUID
+	channel   string
+	reason    string
+}

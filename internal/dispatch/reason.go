@@ -1,0 +1,30 @@
+package dispatch
+
+// The reasons why a person is not told, as they stand in deliveries.reason and decisions.reason. They are stable: people
+// query for them.
+const (
+	// ReasonNoAddress: the person has no device, or no phone number, for the channel.
+	ReasonNoAddress = "no_address"
+	// ReasonAddressUnverified: the address is there, but nobody has shown that it is the person's.
+	ReasonAddressUnverified = "address_unverified"
+	// ReasonPreferenceOff: the person switched the category off on the channel.
+	ReasonPreferenceOff = "preference_off"
+	// ReasonChannelNotConfigured: this installation has no provider for the channel.
+	ReasonChannelNotConfigured = "channel_not_configured"
+	// ReasonDuplicateOf, followed by a rule's name: that rule tells the person on this channel.
+	ReasonDuplicateOf = "duplicate_of:"
+	// ReasonUnless: the recipient's unless leaves the person out.
+	ReasonUnless = "unless"
+	// ReasonConditionFailed: when or unless could not be evaluated on this event.
+	ReasonConditionFailed = "condition_failed"
+	// ReasonUserDisabled: the person's account is disabled.
+	ReasonUserDisabled = "user_disabled"
+	// ReasonUnknownUser: there is no such person.
+	ReasonUnknownUser = "unknown_user"
+	// ReasonNobodyNamed: the event names nobody where the rule looks, or its actor is a program.
+	ReasonNobodyNamed = "nobody_named"
+	// ReasonNobodyInRole: nobody holds any of the rule's roles at the event's clinic.
+	ReasonNobodyInRole = "nobody_in_role"
+	// ReasonNoClinic: the rule names a role, but the event belongs to no clinic.
+	ReasonNoClinic = "no_clinic"
+)

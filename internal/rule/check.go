@@ -1,0 +1,226 @@
+package rule
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+var categories = []event.Category{event.Clinical, event.AppointmentKind, event.BillingKind, event.Account, event.Chat, event.SystemKind}
+
+// checker turns raw rules into checked ones.
+type checker struct {
+	*reader
+	known Known
+	names map[string]int // The line of each name.
+}
+
+func (c *checker) check(raws []*rawRule) *Set {
+	set := &Set{byType: map[string][]*Rule{}}
+	for _, raw := range raws {
+		c.rule = raw.label
+		rule, types := c.checkRule(raw)
+		set.Rules = append(set.Rules, rule)
+		for _, d := range types {
+			set.byType[d.Type] = append(set.byType[d.Type], rule)
+		}
+	}
+	c.rule = ""
+	return set
+}
+
+func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
+	r := &Rule{Name: raw.name.value, On: event.Pattern(raw.on.value), Priority: Normal, Imported: raw.imported, Unverified: raw.unverified}
+	c.checkName(raw)
+	types := c.checkPattern(raw)
+	if raw.when.line > 0 {
+		r.when = c.condition(raw.when, "when", false, types)
+	}
+	c.missing(raw, "recipients", "name at least one user, role or actor")
+	for _, recipient := range raw.recipients {
+		r.recipients = append(r.recipients, c.checkRecipient(recipient, types))
+	}
+	c.missing(raw, "channels", "name at least one of "+strings.Join(c.known.Channels, ", "))
+	r.Channels = c.checkChannels(raw.channels, "channels", nil)
+	r.Fallback = c.checkChannels(raw.fallback, "fallback", r.Channels)
+	if raw.priority.line > 0 {
+		r.Priority = Priority(raw.priority.value)
+		if r.Priority.Rank() == 0 {
+			c.fail(raw.priority.line, "priority", "%q is no priority; there are critical, high, normal, bulk", raw.priority.value)
+		}
+	}
+	if raw.category.line > 0 {
+		r.category = event.Category(raw.category.value)
+		if !slices.Contains(categories, r.category) {
+			c.fail(raw.category.line, "category", "%q is no category; there are clinical, appointment, billing, account, chat, system", raw.category.value)
+		}
+	}
+	r.template = raw.template.value
+	c.checkTemplates(raw, r, types)
+	return r, types
+}
+
+// missing reports a field that is not there. One that is there and was refused has its error already.
+func (c *checker) missing(raw *rawRule, field, advice string) {
+	if !slices.Contains(raw.has, field) {
+		c.fail(raw.line, field, "is missing: %s", advice)
+	}
+}
+
+func (c *checker) checkName(raw *rawRule) {
+	switch {
+	case raw.name.line == 0:
+		c.missing(raw, "name", "give the rule a name; deliveries and decisions are stored with it")
+	case !nameForm.MatchString(raw.name.value):
+		c.fail(raw.name.line, "name", "%q: use a-z, 0-9 and -, at most 63 of them", raw.name.value)
+	case c.names[raw.name.value] > 0:
+		c.fail(raw.name.line, "name", "the rule on line %d has this name too: give each its own", c.names[raw.name.value])
+	default:
+		c.names[raw.name.value] = raw.name.line
+	}
+}
+
+// checkPattern gives the types that the rule will see.
+func (c *checker) checkPattern(raw *rawRule) []*event.Declaration {
+	if raw.on.line == 0 {
+		c.missing(raw, "on", "name the events, such as ehr.*.created")
+		return nil
+	}
+	pattern := event.Pattern(raw.on.value)
+	if err := pattern.Validate(); err != nil {
+		c.fail(raw.on.line, "on", "%v", err)
+		return nil
+	}
+	var types []*event.Declaration
+	hidden := ""
+	for i := range event.Catalog {
+		d := &event.Catalog[i]
+		if !pattern.Match(d.Type) {
+			continue
+		}
+		if d.Ruled {
+			types = append(types, d)
+		} else {
+			hidden = d.Type
+		}
+	}
+	switch {
+	case len(types) == 0 && hidden != "":
+		c.fail(raw.on.line, "on", "%s matches only events that rules do not see, such as %s", pattern, hidden)
+	case len(types) == 0:
+		c.fail(raw.on.line, "on", "%s matches no event there is; see the event reference for their names", pattern)
+	}
+	return types
+}
+
+// condition compiles an expression. Without types there is nothing to check it against: the pattern's error is enough.
+func (c *checker) condition(source text, field string, unless bool, types []*event.Declaration) *condition {
+	if len(types) == 0 {
+		return nil
+	}
+	compiled, err := compileCondition(source.value, unless, types)
+	if err != nil {
+		c.fail(source.line, field, "%v", err)
+	}
+	return compiled
+}
+
+func (c *checker) checkRecipient(raw rawRecipient, types []*event.Declaration) recipientSpec {
+	spec := recipientSpec{actor: raw.actor}
+	named := 0
+	if raw.user.line > 0 {
+		named++
+		spec.user = c.checkUser(raw, types)
+	}
+	if len(raw.roles) > 0 {
+		named++
+		spec.roles = c.checkRoles(raw)
+	}
+	if raw.actor {
+		named++
+	}
+	switch {
+	case named == 0 && !slices.ContainsFunc(raw.has, func(key string) bool { return key != "unless" }):
+		c.fail(raw.line, raw.field, "names nobody: write user: data.<field>, role: [<role>, …] or actor: true")
+	case named > 1:
+		c.fail(raw.line, raw.field, "names several at once: make each of user, role and actor a recipient of its own")
+	}
+	if raw.unless.line > 0 {
+		spec.unless = c.condition(raw.unless, raw.field+".unless", true, types)
+	}
+	return spec
+}
+
+func (c *checker) checkUser(raw rawRecipient, types []*event.Declaration) string {
+	name, ok := strings.CutPrefix(raw.user.value, "data.")
+	if !ok || name == "" {
+		c.fail(raw.user.line, raw.field+".user", "%q: write the field of the data that holds the person's id, such as data.userId", raw.user.value)
+		return ""
+	}
+	for _, d := range types {
+		if typ := fieldOf(d, name); typ == nil || !isID(typ) {
+			c.fail(raw.user.line, raw.field+".user", "data.%s is not an id in the data of %s, which has %s", name, d.Type, strings.Join(idFields(d), ", "))
+			return ""
+		}
+	}
+	return name
+}
+
+func (c *checker) checkRoles(raw rawRecipient) []care.Role {
+	var roles []care.Role
+	for _, t := range raw.roles {
+		role := care.Role(t.value)
+		switch {
+		case !slices.Contains(care.ClinicRoles, role):
+			c.fail(t.line, raw.field+".role", "%q is no role at a clinic; there are doctor, nurse, receptionist, admin", t.value)
+		case role == care.Patient:
+			c.fail(t.line, raw.field+".role", "would tell every patient of the clinic: name the person with user: data.userId")
+		case slices.Contains(roles, role):
+			c.fail(t.line, raw.field+".role", "%s stands here twice", t.value)
+		default:
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+func (c *checker) checkChannels(raw []text, field string, taken []string) []string {
+	var channels []string
+	for _, t := range raw {
+		switch {
+		case !slices.Contains(c.known.Channels, t.value):
+			c.fail(t.line, field, "%q is no channel; there are %s", t.value, strings.Join(c.known.Channels, ", "))
+		case slices.Contains(channels, t.value) || slices.Contains(taken, t.value):
+			c.fail(t.line, field, "%s stands here twice: nobody is told twice on one channel", t.value)
+		default:
+			channels = append(channels, t.value)
+		}
+	}
+	return channels
+}
+
+// checkTemplates sees that every message the rule can lead to has its template.
+func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declaration) {
+	if c.known.Template == nil {
+		return
+	}
+	at := raw.template.line
+	if at == 0 {
+		at = raw.line
+	}
+	var reported []string
+	for _, d := range types {
+		_, template := r.resolve(d.Type)
+		for _, channel := range slices.Concat(r.Channels, r.Fallback) {
+			if key := template + "/" + channel; !c.known.Template(template, channel) && !slices.Contains(reported, key) {
+				reported = append(reported, key)
+				c.fail(at, "template", "there is no template %q for the channel %s: add one or name another", template, channel)
+			}
+		}
+	}
+}

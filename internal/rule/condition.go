@@ -1,0 +1,293 @@
+package rule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// Bounds of one condition. The cost is CEL's own measure, about one a step; a condition that compares some fields costs
+// less than 50.
+const (
+	maxConditionLength = 2000
+	maxConditionCost   = 10_000
+	maxRegexProgram    = 200
+)
+
+// eventFields and recipientFields are the variables of a condition, each declared under its dotted name, so that a
+// misspelt one is an error at loading.
+var (
+	eventFields     = []string{"id", "type", "source", "subject", "time", "clinicid", "personid", "actorid", "actorrole", "subjectversion", "imported"}
+	recipientFields = []string{"id", "role"}
+)
+
+// environments gives the CEL environment of when and that of unless. They are made once: each takes milliseconds.
+var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
+	options := []cel.EnvOption{
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserExpressionSizeLimit(maxConditionLength),
+		cel.ParserRecursionLimit(32),
+		cel.ASTValidators(
+			cel.ValidateRegexLiterals(), cel.ValidateRegexProgramSizeLimit(maxRegexProgram), cel.ValidateTimestampLiterals(),
+			cel.ValidateDurationLiterals(), cel.ValidateComprehensionNestingLimit(1),
+		),
+		cel.Variable("data", cel.MapType(cel.StringType, cel.DynType)),
+	}
+	special := map[string]*cel.Type{"time": cel.TimestampType, "subjectversion": cel.IntType, "imported": cel.BoolType}
+	for _, name := range eventFields {
+		typ := special[name]
+		if typ == nil {
+			typ = cel.StringType
+		}
+		options = append(options, cel.Variable("event."+name, typ))
+	}
+	when, err := cel.NewEnv(options...)
+	if err != nil {
+		return [2]*cel.Env{}, fmt.Errorf("make CEL environment: %w", err)
+	}
+	unless, err := when.Extend(cel.Variable("recipient.id", cel.StringType), cel.Variable("recipient.role", cel.StringType))
+	if err != nil {
+		return [2]*cel.Env{}, fmt.Errorf("make CEL environment: %w", err)
+	}
+	return [2]*cel.Env{when, unless}, nil
+})
+
+// condition is a compiled CEL expression that gives a bool.
+type condition struct {
+	program cel.Program
+}
+
+// compileCondition checks the expression against the types it will see. The error's lines are messages for the author.
+func compileCondition(source string, unless bool, types []*event.Declaration) (*condition, error) {
+	envs, err := environments()
+	if err != nil {
+		return nil, err
+	}
+	env := envs[0]
+	if unless {
+		env = envs[1]
+	}
+	if len(source) > maxConditionLength {
+		return nil, fmt.Errorf("is longer than %d characters: shorten it", maxConditionLength)
+	}
+	checked, issues := env.Compile(source)
+	if issues.Err() != nil {
+		return nil, errors.New(explain(issues, unless))
+	}
+	if !checked.OutputType().IsExactType(cel.BoolType) {
+		return nil, fmt.Errorf("gives %s, not true or false: write a comparison", checked.OutputType())
+	}
+	if err := checkDataFields(checked, types); err != nil {
+		return nil, err
+	}
+	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxConditionCost))
+	if err != nil {
+		return nil, fmt.Errorf("cannot be compiled: %w", err)
+	}
+	return &condition{program: program}, nil
+}
+
+// explain gives CEL's messages on one line, with what the author may write where a name is unknown.
+func explain(issues *cel.Issues, unless bool) string {
+	var messages []string
+	unknown := false
+	for _, issue := range issues.Errors() {
+		messages = append(messages, strings.Join(strings.Fields(issue.Message), " "))
+		unknown = unknown || strings.Contains(issue.Message, "undeclared reference")
+	}
+	text := strings.Join(messages, "; ")
+	if unknown {
+		text += ". There are data.<field>, event." + strings.Join(eventFields, ", event.")
+		if unless {
+			text += ", recipient." + strings.Join(recipientFields, ", recipient.")
+		}
+	}
+	return text
+}
+
+// checkDataFields refuses a field that an event of a matched type may lack, unless the condition asks has() for it.
+func checkDataFields(checked *cel.Ast, types []*event.Declaration) error {
+	used, asked := dataFields(checked)
+	for _, name := range used {
+		if !slices.ContainsFunc(types, func(d *event.Declaration) bool { return fieldOf(d, name) != nil }) {
+			return fmt.Errorf("data.%s: no event that the pattern matches has this field; %s has %s", name, types[0].Type, strings.Join(fieldNames(types[0]), ", "))
+		}
+		if slices.Contains(asked, name) {
+			continue
+		}
+		for _, d := range types {
+			if !slices.Contains(d.Required(), name) {
+				return fmt.Errorf("data.%s: %s may lack this field; write has(data.%s) && … or narrow the pattern", name, d.Type, name)
+			}
+		}
+	}
+	return nil
+}
+
+// dataFields lists the fields of data that the expression reads, and those it asks has() for.
+func dataFields(checked *cel.Ast) (used, asked []string) {
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		isData := func(o ast.Expr) bool { return o.Kind() == ast.IdentKind && o.AsIdent() == "data" }
+		//nolint:exhaustive // Other kinds read no field.
+		switch e.Kind() {
+		case ast.SelectKind:
+			if s := e.AsSelect(); isData(s.Operand()) {
+				if s.IsTestOnly() {
+					asked = append(asked, s.FieldName())
+				}
+				used = append(used, s.FieldName())
+			}
+		case ast.CallKind:
+			c := e.AsCall()
+			if c.FunctionName() == operators.Index && isData(c.Args()[0]) && c.Args()[1].Kind() == ast.LiteralKind {
+				if name, ok := c.Args()[1].AsLiteral().Value().(string); ok {
+					used = append(used, name)
+				}
+			}
+		}
+	}))
+	return used, asked
+}
+
+// holds evaluates the condition.
+func (c *condition) holds(vars cel.Activation) (bool, error) {
+	out, _, err := c.program.Eval(vars)
+	if err != nil {
+		return false, fmt.Errorf("evaluate condition: %w", err)
+	}
+	holds, ok := out.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("evaluate condition: gave %s", out.Type().TypeName())
+	}
+	return holds, nil
+}
+
+// variables are what a condition sees of one event, read from it as they are asked for. Not for concurrent use.
+type variables struct {
+	event   *event.Event
+	data    map[string]any
+	decoded bool
+}
+
+// Parent is nil: there are no other variables.
+func (v *variables) Parent() cel.Activation { return nil }
+
+// ResolveName gives a variable by its dotted name.
+func (v *variables) ResolveName(name string) (any, bool) {
+	e := v.event
+	switch name {
+	case "data":
+		return v.decode(), true
+	case "event.id":
+		return e.ID.String(), true
+	case "event.type":
+		return e.Type, true
+	case "event.source":
+		return e.Source, true
+	case "event.subject":
+		return e.Subject, true
+	case "event.time":
+		return e.Time, true
+	case "event.clinicid":
+		return idText(e.ClinicID), true
+	case "event.personid":
+		return idText(e.PersonID), true
+	case "event.actorid":
+		return e.ActorID, true
+	case "event.actorrole":
+		return e.ActorRole, true
+	case "event.subjectversion":
+		if e.SubjectVersion == nil {
+			return int64(0), true
+		}
+		return *e.SubjectVersion, true
+	case "event.imported":
+		return e.Imported, true
+	}
+	return nil, false
+}
+
+// decode reads the data once. Data that is no object reads as empty: a condition on a field of it then fails.
+func (v *variables) decode() map[string]any {
+	if v.decoded {
+		return v.data
+	}
+	v.decoded = true
+	dec := json.NewDecoder(bytes.NewReader(v.event.Data))
+	dec.UseNumber()
+	if err := dec.Decode(&v.data); err != nil || v.data == nil {
+		v.data = map[string]any{}
+	}
+	for name, value := range v.data {
+		v.data[name] = plain(value)
+	}
+	return v.data
+}
+
+// plain turns JSON numbers into int64 where they are whole, as a rule's author expects of data.version.
+func plain(value any) any {
+	switch x := value.(type) {
+	case json.Number:
+		if n, err := x.Int64(); err == nil {
+			return n
+		}
+		f, _ := x.Float64()
+		return f
+	case []any:
+		for i := range x {
+			x[i] = plain(x[i])
+		}
+	case map[string]any:
+		for name := range x {
+			x[name] = plain(x[name])
+		}
+	}
+	return value
+}
+
+// id gives the id in a field of the data, or zero.
+func (v *variables) id(field string) uuid.UUID {
+	text, _ := v.decode()[field].(string)
+	return parseID(text)
+}
+
+// about adds the recipient, for unless.
+func (v *variables) about(personID uuid.UUID, role care.Role) cel.Activation {
+	return &recipientVariables{variables: v, id: personID, role: role}
+}
+
+type recipientVariables struct {
+	*variables
+	id   uuid.UUID
+	role care.Role
+}
+
+// ResolveName gives a variable by its dotted name.
+func (v *recipientVariables) ResolveName(name string) (any, bool) {
+	switch name {
+	case "recipient.id":
+		return v.id.String(), true
+	case "recipient.role":
+		return string(v.role), true
+	}
+	return v.variables.ResolveName(name)
+}
+
+func idText(id *uuid.UUID) string {
+	if id == nil {
+		return ""
+	}
+	return id.String()
+}

@@ -1,0 +1,12 @@
+package rule
+
+import (
+	_ "embed"
+	"slices"
+)
+
+//go:embed default.yaml
+var defaultSource []byte
+
+// Default gives the source of the rules that a new installation starts with.
+func Default() []byte { return slices.Clone(defaultSource) }

@@ -1,0 +1,142 @@
+package rule_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/rule"
+)
+
+func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, src, want string
+	}{
+		{"no YAML", "rules: [", "line 1: this is no YAML"},
+		{"an unquoted star", "rules:\n  - name: a\n    on: *\n", "quoted"},
+		{"nothing", "", "rules: is missing"},
+		{"a comment only", "# nothing\n", "rules: is missing"},
+		{"no list", "rules: 7\n", "line 1: rules: expected a list, found a number"},
+		{"another top field", "rules: []\nrule: []\n", "line 2: rule: is not a known field"},
+		{"two documents", "rules: []\n---\nrules: []\n", "second document"},
+		{"a rule that is text", "rules:\n  - hello\n", "line 2: rule #1: expected fields, found text"},
+		{"an unknown field", one("user.created", "    chanels: [email]\n"), "line 6: rule one: chanels: is not a known field"},
+		{"a field twice", one("user.created", "    channels: [push]\n"), "rule one: channels: stands here a second time"},
+		{"schedule", one("user.created", "    schedule: 24h\n"), "rule one: schedule: is not supported yet"},
+		{"digest", one("user.created", "    digest: {every: 1h}\n"), "rule one: digest: is not supported yet"},
+		{"escalate", one("user.created", "    escalate: []\n"), "rule one: escalate: is not supported yet"},
+		{"an anchor", one("user.created", "    template: &a welcome\n"), "not supported"},
+		{"a number as text", one("user.created", "    template: 7\n"), "rule one: template: expected text, found a number"},
+		{"an empty value", one("user.created", "    template:\n"), "rule one: template: expected text, found nothing"},
+		{"text as boolean", one("user.created", "    imported: yes please\n"), "rule one: imported: expected true or false"},
+		{"a bad name", "rules: [{name: A b, on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: \"A b\": use a-z"},
+		{"no name", "rules: [{on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: is missing"},
+		{"the same name", one("user.created", "") + "  - {name: one, on: user.created, recipients: [{actor: true}], channels: [email]}\n", "line 6: rule one: name: the rule on line 2 has this name too"},
+		{"no pattern", "rules: [{name: one, recipients: [{actor: true}], channels: [email]}]", "rule one: on: is missing"},
+		{"a malformed pattern", one("User.created", ""), "line 3: rule one: on: pattern"},
+		{"a pattern for nothing", one("user.exploded", ""), "matches no event there is"},
+		{"a pattern for the hidden", one("notification.*", ""), "matches only events that rules do not see"},
+		{"no recipients", "rules: [{name: one, on: user.created, channels: [email]}]", "recipients: is missing"},
+		{"empty recipients", "rules: [{name: one, on: user.created, recipients: [], channels: [email]}]", "recipients: is an empty list"},
+		{"a recipient that is nobody", "rules: [{name: one, on: user.created, recipients: [{unless: event.imported}], channels: [email]}]", "recipients[0]: names nobody"},
+		{"a recipient that is two", "rules: [{name: one, on: user.created, recipients: [{user: data.userId, actor: true}], channels: [email]}]", "recipients[0]: names several at once"},
+		{"actor: false", "rules: [{name: one, on: user.created, recipients: [{actor: false}], channels: [email]}]", "recipients[0].actor: says something only as true"},
+		{"no data path", "rules: [{name: one, on: user.created, recipients: [{user: userId}], channels: [email]}]", "recipients[0].user: \"userId\": write the field of the data"},
+		{"a path that one type lacks", "rules: [{name: one, on: '**', recipients: [{user: data.doctorId}], channels: [email]}]", "data.doctorId is not an id in the data of user.created, which has data.userId"},
+		{"a path to no id", "rules: [{name: one, on: ehr.*.created, recipients: [{user: data.status}], channels: [email]}]", "data.status is not an id"},
+		{"an unknown role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [surgeon]}], channels: [email]}]", "recipients[0].role: \"surgeon\" is no role at a clinic"},
+		{"a platform role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [operator]}], channels: [email]}]", "is no role at a clinic"},
+		{"all patients", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [patient]}], channels: [email]}]", "would tell every patient"},
+		{"a role that is no list", "rules: [{name: one, on: ehr.*.created, recipients: [{role: doctor}], channels: [email]}]", "recipients[0].role: expected a list"},
+		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: \"fax\" is no channel; there are email, push, sms"},
+		{"a channel twice", one("user.created", "    fallback: [email]\n"), "fallback: email stands here twice"},
+		{"an unknown priority", one("user.created", "    priority: urgent\n"), "priority: \"urgent\" is no priority"},
+		{"an unknown category", one("user.created", "    category: spam\n"), "category: \"spam\" is no category"},
+		{"CEL that is none", one("user.created", "    when: 'event.type =='\n"), "line 6: rule one: when: Syntax error"},
+		{"CEL that is no bool", one("user.created", "    when: event.type\n"), "when: gives string, not true or false"},
+		{"CEL that may be no bool", one("user.created", "    when: data.userId\n"), "when: gives dyn, not true or false"},
+		{"CEL of the wrong types", one("user.created", "    when: event.type > 7\n"), "when: found no matching overload"},
+		{"CEL with an unknown name", one("user.created", "    when: event.kind == 'x'\n"), "There are data.<field>, event.id"},
+		{"recipient outside unless", one("user.created", "    when: recipient.id == ''\n"), "undeclared reference to 'recipient'"},
+		{"CEL with an unknown field", one("user.created", "    when: data.name == 'x'\n"), "data.name: no event that the pattern matches has this field; user.created has userId, changed"},
+		{"CEL with an unknown field asked for", one("user.created", "    when: has(data.name)\n"), "data.name: no event"},
+		{"CEL with a field that may be missing", one("user.updated", "    when: \"'email' in data.changed\"\n"), "user.updated may lack this field; write has(data.changed)"},
+		{"CEL with a broken regular expression", one("user.created", "    when: event.type.matches('(')\n"), "invalid matches argument"},
+		{"CEL that is too long", one("user.created", "    when: event.type == '"+strings.Repeat("x", 3000)+"'\n"), "longer than 2000 characters"},
+		{"CEL that is too deep", one("user.created", "    when: "+strings.Repeat("(", 400)+"true"+strings.Repeat(")", 400)+"\n"), "recursion"},
+		{"unless", "rules: [{name: one, on: user.created, recipients: [{actor: true, unless: recipient.name == ''}], channels: [email]}]", "recipients[0].unless: undeclared reference to 'recipient.name'"},
+		{"too large", strings.Repeat("#", 300<<10), "at most 262144 are read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, refused(t, c.src), c.want)
+		})
+	}
+}
+
+func TestParse_ReportsAllErrorsAtOnceInTheOrderOfTheLines(t *testing.T) {
+	t.Parallel()
+	errs := refused(t, `
+rules:
+  - name: first
+    on: ehr.unheard.created
+    when: data.status
+    recipients:
+      - user: data.userId
+    channels: [fax, pigeon]
+    priority: soon
+  - on: user.created
+    recipients:
+      - role: [king]
+      - actor: true
+        unless: recipient.size > 3
+    channels: [email]
+    colour: red
+`)
+	require.Equal(t, strings.TrimSpace(`
+my.yaml:4: rule first: on: ehr.unheard.created matches no event there is; see the event reference for their names
+my.yaml:8: rule first: channels: "fax" is no channel; there are email, push, sms
+my.yaml:8: rule first: channels: "pigeon" is no channel; there are email, push, sms
+my.yaml:9: rule first: priority: "soon" is no priority; there are critical, high, normal, bulk
+my.yaml:10: rule #2: name: is missing: give the rule a name; deliveries and decisions are stored with it
+my.yaml:12: rule #2: recipients[0].role: "king" is no role at a clinic; there are doctor, nurse, receptionist, admin
+my.yaml:14: rule #2: recipients[1].unless: undeclared reference to 'recipient.size' (did you mean 'recipient.id' or 'recipient.role'?). There are data.<field>, event.id, event.type, event.source, event.subject, event.time, event.clinicid, event.personid, event.actorid, event.actorrole, event.subjectversion, event.imported, recipient.id, recipient.role
+my.yaml:16: rule #2: colour: is not a known field; there are name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified
+`), errs.In("my.yaml").Error())
+}
+
+func TestParse_ChecksATemplateForEachChannelAndType(t *testing.T) {
+	t.Parallel()
+	k := known
+	k.Template = func(name, channel string) bool { return name == "clinical" && channel == "push" }
+	_, err := rule.Parse([]byte("rules: [{name: one, on: '**', recipients: [{user: data.userId}], channels: [push], fallback: [sms]}]"), k)
+	require.ErrorContains(t, err, `there is no template "clinical" for the channel sms`)
+	require.ErrorContains(t, err, `there is no template "billing" for the channel push`)
+	require.NotContains(t, err.Error(), `"clinical" for the channel push`)
+}
+
+// FuzzParse: whatever the source, Parse answers with a set or with errors that have a line and a message, and never both.
+func FuzzParse(f *testing.F) {
+	f.Add(string(rule.Default()))
+	f.Add(one("**", "    when: has(data.changed) && data.changed.exists(x, x == 'email')\n"))
+	f.Add("rules: [{name: &a one, on: *a}]")
+	f.Add("rules:\n  - <<: {name: x}\n    ? [a]\n    : |\n      text\n")
+	f.Add("{rules: {a: !!int 7}}\n---\n")
+	f.Fuzz(func(t *testing.T, src string) {
+		set, err := rule.Parse([]byte(src), known)
+		if err == nil {
+			require.NotNil(t, set)
+			return
+		}
+		require.Nil(t, set)
+		var errs rule.Errors
+		require.ErrorAs(t, err, &errs)
+		require.NotEmpty(t, errs)
+		for _, e := range errs {
+			require.Positive(t, e.Line)
+			require.NotEmpty(t, e.Message)
+		}
+	})
+}

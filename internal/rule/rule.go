@@ -1,0 +1,166 @@
+package rule
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// Priority is how urgent a message is. It orders rules that want to tell the same person on the same channel, and the
+// jobs of a queue. No preference silences Critical.
+type Priority string
+
+// The priorities, most urgent first.
+const (
+	Critical Priority = "critical"
+	High     Priority = "high"
+	Normal   Priority = "normal"
+	Bulk     Priority = "bulk"
+)
+
+// Priorities lists the priorities, most urgent first.
+var Priorities = []Priority{Critical, High, Normal, Bulk}
+
+// Rank gives 1 for the most urgent priority, 4 for the least.
+func (p Priority) Rank() int { return slices.Index(Priorities, p) + 1 }
+
+// Rule is one checked rule.
+type Rule struct {
+	Name     string
+	On       event.Pattern
+	Channels []string
+	// Fallback is tried in order for each channel that cannot be used.
+	Fallback []string
+	Priority Priority
+	// Imported says that the rule also sees events brought in from elsewhere.
+	Imported bool
+	// Unverified says that the rule may also use an address that is not verified yet.
+	Unverified bool
+
+	// category and template are empty where the event type decides.
+	category   event.Category
+	template   string
+	when       *condition
+	recipients []recipientSpec
+}
+
+type recipientSpec struct {
+	user   string // The field of the data, without "data.".
+	roles  []care.Role
+	actor  bool
+	unless *condition
+}
+
+// Set is a checked rule set. It is immutable and safe for concurrent use.
+type Set struct {
+	// Rules is in the order of the file; not to be changed.
+	Rules []*Rule
+
+	byType map[string][]*Rule
+}
+
+// Match is a rule that applies to an event.
+type Match struct {
+	Rule     *Rule
+	Category event.Category
+	Template string
+	// Recipients is in the order of the rule. A list of roles is one Recipient a role.
+	Recipients []Recipient
+	// Failed says that the rule's condition could not be evaluated on this event: nobody is told by it.
+	Failed bool
+
+	vars *variables
+}
+
+// Recipient is whom a rule names: a person, or everybody who holds a role at the event's clinic.
+type Recipient struct {
+	// UserID is the person; zero for a role, and when the event names nobody there.
+	UserID uuid.UUID
+	// Role is set for a list of roles.
+	Role   care.Role
+	unless *condition
+}
+
+// Excludes reports whether the recipient's unless leaves out the person found for it. An error means that the condition
+// could not be evaluated.
+func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, error) {
+	if r.unless == nil {
+		return false, nil
+	}
+	return r.unless.holds(m.vars.about(personID, r.Role))
+}
+
+// Match gives the rules that apply to the event, in the order of the file. It gives none for a type that rules do not
+// see, and for an imported event only those that ask for such.
+func (s *Set) Match(e event.Event) []Match {
+	rules := s.byType[e.Type]
+	if len(rules) == 0 {
+		return nil
+	}
+	vars := &variables{event: &e}
+	var matches []Match
+	for _, r := range rules {
+		if e.Imported && !r.Imported {
+			continue
+		}
+		m, ok := r.match(vars)
+		if ok {
+			matches = append(matches, m)
+		}
+	}
+	return matches
+}
+
+func (r *Rule) match(vars *variables) (Match, bool) {
+	m := Match{Rule: r, vars: vars}
+	m.Category, m.Template = r.resolve(vars.event.Type)
+	if r.when != nil {
+		holds, err := r.when.holds(vars)
+		if err != nil {
+			m.Failed = true
+			return m, true
+		}
+		if !holds {
+			return m, false
+		}
+	}
+	m.Recipients = make([]Recipient, 0, len(r.recipients))
+	for _, spec := range r.recipients {
+		switch {
+		case spec.actor:
+			m.Recipients = append(m.Recipients, Recipient{UserID: parseID(vars.event.ActorID), unless: spec.unless})
+		case spec.user != "":
+			m.Recipients = append(m.Recipients, Recipient{UserID: vars.id(spec.user), unless: spec.unless})
+		default:
+			for _, role := range spec.roles {
+				m.Recipients = append(m.Recipients, Recipient{Role: role, unless: spec.unless})
+			}
+		}
+	}
+	return m, true
+}
+
+// resolve gives the category and the template of the rule for an event type.
+func (r *Rule) resolve(typ string) (event.Category, string) {
+	category, template := r.category, r.template
+	if category == "" {
+		d, _ := event.Lookup(typ)
+		category = d.Category
+	}
+	if template == "" {
+		template = string(category)
+	}
+	return category, template
+}
+
+// parseID gives the zero id for what is none.
+func parseID(s string) uuid.UUID {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
+}
