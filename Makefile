@@ -1,0 +1,42 @@
+# Everything a developer does here. `make help` lists it.
+
+GO ?= go
+TOOL = $(GO) tool -modfile=tools/go.mod
+WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/carewire
+	$(GO) build -o bin/carewire ./cmd/carewire
+
+.PHONY: run
+run: build ## Build, then serve a demo clinic on an embedded PostgreSQL (Ctrl-C stops all of it)
+	@exec bin/carewire serve --demo
+
+.PHONY: test
+test: ## Run every test against a real PostgreSQL that this starts itself
+	@$(WITH_POSTGRES) $(TOOL) gotestsum --format pkgname --hide-summary skipped -- ./...
+
+.PHONY: bench
+bench: build ## Measure the hot paths beside their floors; writes bench/latest.json
+	@$(GO) run ./internal/bench
+
+.PHONY: lint
+lint: ## Run the linters
+	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint fmt --diff
+
+.PHONY: verify
+verify: ## Fail when anything generated is stale: queries, OpenAPI, goldens, go.mod
+	$(TOOL) sqlc diff
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+	$(GO) vet ./...
+
+.PHONY: generate
+generate: ## Write everything that is generated: queries, OpenAPI, goldens
+	$(TOOL) sqlc generate
+	$(TOOL) golangci-lint fmt

@@ -1,0 +1,178 @@
+// Package config reads the service's settings from the environment. All that is wrong with them is said at once, each
+// setting by its name.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Config is every setting of the service. Credentials of AWS and Google are read by their SDKs from their own variables.
+type Config struct {
+	// DatabaseURL is PostgreSQL's; empty means the embedded server in DataDir.
+	DatabaseURL string `env:"DATABASE_URL"`
+	// DataDir holds the embedded database and the demo's signing key.
+	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire"`
+	// Addr is where HTTP is served, host:port.
+	Addr string `env:"CAREWIRE_ADDR" envDefault:"127.0.0.1:8080"`
+	// BaseURL is how people reach the service; links in messages begin with it. Empty means http://Addr.
+	BaseURL string `env:"CAREWIRE_BASE_URL"`
+	// MetricsAddr serves /metrics apart from the API; empty means nowhere, but in demo mode on Addr.
+	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR"`
+	// Origins may call the API and open sockets from a browser, besides the service's own; none by default.
+	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:","`
+	// RateLimit is how many requests a second one subject may make.
+	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500"`
+	// MaxConns is how many connections each of the two pools (requests, work) may open.
+	MaxConns int32 `env:"CAREWIRE_DB_MAX_CONNS" envDefault:"32"`
+
+	// OIDCIssuer is the identity provider; required unless in demo mode.
+	OIDCIssuer string `env:"CAREWIRE_OIDC_ISSUER"`
+	// OIDCAudience is what a bearer token's aud must hold.
+	OIDCAudience string `env:"CAREWIRE_OIDC_AUDIENCE" envDefault:"carewire"`
+	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
+	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID"`
+	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset"`
+
+	// EmailFrom is the sender of emails, verified with SES; empty means that no email is sent.
+	EmailFrom string `env:"CAREWIRE_EMAIL_FROM"`
+	// SESConfigurationSet names the SES configuration set that publishes receipts.
+	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET"`
+	// FCMProject is the Firebase project of push messages; empty means that no push is sent.
+	FCMProject string `env:"CAREWIRE_FCM_PROJECT"`
+
+	// LogLevel is debug, info, warn or error; LogFormat is json, text, or auto (text on a terminal).
+	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info"`
+	LogFormat string `env:"CAREWIRE_LOG_FORMAT" envDefault:"auto"`
+	// ShutdownTimeout is how long a stop waits for requests, sockets and jobs.
+	ShutdownTimeout time.Duration `env:"CAREWIRE_SHUTDOWN_TIMEOUT" envDefault:"20s"`
+
+	// Roles are what this instance does, of AllRoles. Set by --roles.
+	Roles []string `env:"-"`
+	// Demo seeds a demo clinic, signs tokens with a key of its own and sends to the sandbox. Set by --demo.
+	Demo bool `env:"-"`
+	// DemoAnyAddr lets demo mode listen on addresses that are not loopback. Set by --demo-any-address.
+	DemoAnyAddr bool `env:"-"`
+}
+
+// AllRoles are what an instance can do: serve requests (api) and sockets (realtime), move the outbox into the ledger and
+// plan (dispatch), send messages (work).
+var AllRoles = []string{"api", "realtime", "dispatch", "work"}
+
+// Does reports whether this instance has the role.
+func (c Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
+
+// FromEnvironment reads the settings from the process's environment, without validating them.
+func FromEnvironment() (Config, error) {
+	var c Config
+	err := env.Parse(&c)
+	if all, ok := errors.AsType[env.AggregateError](err); ok {
+		return c, named(all)
+	}
+	if err != nil {
+		return c, err
+	}
+	if c.BaseURL == "" {
+		c.BaseURL = "http://" + c.Addr
+	}
+	return c, nil
+}
+
+// named says the errors with the settings' names instead of the struct's fields'.
+func named(all env.AggregateError) error {
+	var errs []error
+	for _, err := range all.Errors {
+		if parse, ok := errors.AsType[env.ParseError](err); ok {
+			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+			err = fmt.Errorf("%s: cannot be read as a %s", name, parse.Type)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Validate says all that is wrong with the settings, each by its name and with what to do, or nil.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	switch {
+	case err != nil:
+		wrong("CAREWIRE_ADDR", "%q is not host:port, such as 127.0.0.1:8080", c.Addr)
+	case c.Demo && !c.DemoAnyAddr && !loopback(host):
+		wrong("CAREWIRE_ADDR", "demo mode gives everybody every role, so it listens on loopback only; use 127.0.0.1, or force it with --demo-any-address")
+	}
+	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+		wrong("DATABASE_URL", "must begin with postgres:// or postgresql://; leave it out for the embedded database")
+	}
+	if c.DatabaseURL == "" && c.DataDir == "" {
+		wrong("CAREWIRE_DATA_DIR", "is empty, and there is no DATABASE_URL; set one of them")
+	}
+	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		wrong("CAREWIRE_BASE_URL", "%q is not an http(s) URL", c.BaseURL)
+	}
+	if c.MetricsAddr != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsAddr); err != nil {
+			wrong("CAREWIRE_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
+		}
+	}
+	for _, o := range c.Origins {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" {
+			wrong("CAREWIRE_ORIGINS", "%q is not an origin, such as https://app.example.org", o)
+		}
+	}
+	c.validateSignIn(wrong)
+	for _, role := range c.Roles {
+		if !slices.Contains(AllRoles, role) {
+			wrong("--roles", "%q is not one of %s", role, strings.Join(AllRoles, ", "))
+		}
+	}
+	if c.RateLimit < 1 {
+		wrong("CAREWIRE_RATE_LIMIT", "must be at least 1 request a second, not %d", c.RateLimit)
+	}
+	if c.MaxConns < 4 || c.MaxConns > 1000 {
+		wrong("CAREWIRE_DB_MAX_CONNS", "must be 4 to 1000, not %d", c.MaxConns)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		wrong("CAREWIRE_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)
+	}
+	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
+		wrong("CAREWIRE_LOG_FORMAT", "%q is not auto, json or text", c.LogFormat)
+	}
+	if c.ShutdownTimeout <= 0 {
+		wrong("CAREWIRE_SHUTDOWN_TIMEOUT", "must be a positive duration such as 20s")
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) validateSignIn(wrong func(name, format string, args ...any)) {
+	if c.Demo {
+		return
+	}
+	if c.OIDCIssuer == "" {
+		wrong("CAREWIRE_OIDC_ISSUER", "is required: the URL of your identity provider; or start with --demo to try carewire out")
+	} else if u, err := url.Parse(c.OIDCIssuer); err != nil || u.Host == "" {
+		wrong("CAREWIRE_OIDC_ISSUER", "%q is not a URL", c.OIDCIssuer)
+	} else if u.Scheme != "https" && !loopback(u.Hostname()) {
+		wrong("CAREWIRE_OIDC_ISSUER", "must be https: tokens are only as good as the keys fetched from it")
+	}
+	if c.OIDCAudience == "" {
+		wrong("CAREWIRE_OIDC_AUDIENCE", "is empty: without it a token for any other service would be accepted")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
