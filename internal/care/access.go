@@ -1,6 +1,11 @@
 package care
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
 
 // Action is what an actor wants to do. Every route names one; a route whose action is not in the table does not start.
 type Action string
@@ -13,6 +18,9 @@ const (
 	UserCreate         Action = "user.create"
 	UserRead           Action = "user.read"
 	UserUpdate         Action = "user.update"
+	MembershipManage   Action = "membership.manage" // Granting and revoking roles.
+	CareTeamManage     Action = "care_team.manage"  // Saying who cares for a patient.
+	ClinicCreate       Action = "clinic.create"
 	SelfManage         Action = "self.manage"         // One's own account: /api/me, devices, preferences, inbox, socket tickets.
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // Everybody's notifications, by state.
@@ -24,10 +32,11 @@ type Relation string
 
 // The relations. A person may stand in several at once; one that is allowed is enough.
 const (
-	Own        Relation = "own"         // It is about the actor.
-	CareTeam   Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
-	SameClinic Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
-	Platform   Relation = "platform"    // The role is a platform role; it is not about a clinic.
+	Own         Relation = "own"         // It is about the actor.
+	CareTeam    Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
+	Responsible Relation = "responsible" // The actor is the doctor whom the record names, at a clinic where they still hold the role.
+	SameClinic  Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
+	Platform    Relation = "platform"    // The role is held on the platform, not at a clinic; carewire's own parts have it as system.
 )
 
 // Grant is one line of the access table: this role may do this when it stands in this relation.
@@ -39,24 +48,36 @@ type Grant struct {
 
 // Access is the whole of who may do what. There is no other place that decides.
 //
-// A patient reads what is about them. A doctor or nurse reads and writes records at their clinic for patients whose
-// care team they are on; a doctor may besides create a record for any patient of the clinic, as the first contact
-// happens before a care team exists. Receptionists and admins handle people, not records. Platform roles see no records.
+// A patient reads what is about them, also after their membership ended: the right of access outlasts it (45 CFR
+// 164.524), so whoever a thing is about counts as its patient. A doctor or nurse reads and writes records at their clinic
+// for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
+// first contact happens before a care team exists, and reads and replaces the records that name them as the doctor.
+// Receptionists and admins handle people, not records; an admin says who holds which role and who is on a care team.
+// Platform roles see no records. The system role is carewire's own seed and import: they write and read nothing back.
 var Access = []Grant{
 	{RecordCreate, Doctor, SameClinic},
 	{RecordCreate, Nurse, CareTeam},
+	{RecordCreate, System, Platform},
 	{RecordRead, Patient, Own},
 	{RecordRead, Doctor, CareTeam},
+	{RecordRead, Doctor, Responsible},
 	{RecordRead, Nurse, CareTeam},
 	{RecordReplace, Doctor, CareTeam},
+	{RecordReplace, Doctor, Responsible},
 	{RecordReplace, Nurse, CareTeam},
 
 	{UserCreate, Admin, SameClinic},
+	{UserCreate, System, Platform},
 	{UserRead, Admin, SameClinic},
 	{UserRead, Receptionist, SameClinic},
 	{UserRead, Doctor, SameClinic},
 	{UserRead, Nurse, SameClinic},
 	{UserUpdate, Admin, SameClinic},
+	{MembershipManage, Admin, SameClinic},
+	{MembershipManage, System, Platform},
+	{CareTeamManage, Admin, SameClinic},
+	{CareTeamManage, System, Platform},
+	{ClinicCreate, System, Platform},
 
 	{SelfManage, Patient, Own},
 	{SelfManage, Doctor, Own},
@@ -79,4 +100,52 @@ func Allowed(action Action, role Role, relation Relation) bool {
 // Declared reports whether the table has a line for the action.
 func Declared(action Action) bool {
 	return slices.ContainsFunc(Access, func(g Grant) bool { return g.Action == action })
+}
+
+// MayAt reports whether a role that the actor holds at the clinic is granted the action in one of the relations, in which
+// the caller has found the actor to stand.
+func (a Actor) MayAt(clinicID uuid.UUID, action Action, relations ...Relation) bool {
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.ClinicID != nil && *m.ClinicID == clinicID &&
+			slices.ContainsFunc(relations, func(r Relation) bool { return Allowed(action, m.Role, r) })
+	})
+}
+
+// MayOwn reports whether the actor may do the action on what is about themselves. Whatever else they are, a person is
+// the patient of what is about them.
+func (a Actor) MayOwn(action Action) bool {
+	return a.UserID != uuid.Nil && (Allowed(action, Patient, Own) ||
+		slices.ContainsFunc(a.Memberships, func(m Membership) bool { return Allowed(action, m.Role, Own) }))
+}
+
+// MayOnPlatform reports whether the actor may do the action by a platform role, or as a part of carewire itself.
+func (a Actor) MayOnPlatform(action Action) bool {
+	if a.UserID == uuid.Nil {
+		return strings.HasPrefix(a.ID, systemPrefix) && Allowed(action, System, Platform)
+	}
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.ClinicID == nil && Allowed(action, m.Role, Platform)
+	})
+}
+
+// ClinicsFor lists the clinics where a role that the actor holds is granted the action in the relation; never nil.
+func (a Actor) ClinicsFor(action Action, relation Relation) []uuid.UUID {
+	clinics := []uuid.UUID{}
+	for _, m := range a.Memberships {
+		if m.ClinicID != nil && Allowed(action, m.Role, relation) && !slices.Contains(clinics, *m.ClinicID) {
+			clinics = append(clinics, *m.ClinicID)
+		}
+	}
+	return clinics
+}
+
+// RolesFor lists the roles that the table grants the action in the relation; never nil.
+func RolesFor(action Action, relation Relation) []Role {
+	roles := []Role{}
+	for _, g := range Access {
+		if g.Action == action && g.Relation == relation {
+			roles = append(roles, g.Role)
+		}
+	}
+	return roles
 }

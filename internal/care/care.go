@@ -46,9 +46,12 @@ type Actor struct {
 	Memberships []Membership
 }
 
+// systemPrefix begins the id of an actor that is a part of carewire. A person's id is a UUID and cannot begin so.
+const systemPrefix = "system:"
+
 // SystemActor is the part of carewire that acts on nobody's behalf, such as "system:seed".
 func SystemActor(part string) Actor {
-	return Actor{ID: "system:" + part}
+	return Actor{ID: systemPrefix + part}
 }
 
 // RoleAt tells the strongest role the actor holds at the clinic, in the order doctor, nurse, admin, receptionist,

@@ -65,8 +65,7 @@ func InvalidField(field, format string, args ...any) *Error {
 
 // CodeOf tells the code of the first Error in err's chain, or "" for an error that is none: a fault of ours.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	return ""

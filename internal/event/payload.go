@@ -108,12 +108,14 @@ type RulesPublished struct {
 }
 
 // RecordRead is the data of record.read: somebody was shown a record, its history or a list with it. UserID is whom
-// the record is about; the reader is the event's actor.
+// the record is about; the reader is the event's actor. Action is "read", "history", "version" or "list". A list is one
+// event for each patient and clinic in it, with the subject "patient/<id>": RecordIDs names what it showed of them.
 type RecordRead struct {
-	UserID   uuid.UUID  `json:"userId"`
-	ClinicID *uuid.UUID `json:"clinicId"`
-	Action   string     `json:"action"`
-	Version  int64      `json:"version,omitempty"`
+	UserID    uuid.UUID   `json:"userId"`
+	ClinicID  *uuid.UUID  `json:"clinicId"`
+	Action    string      `json:"action"`
+	Version   int64       `json:"version,omitempty"`
+	RecordIDs []uuid.UUID `json:"recordIds,omitempty"`
 }
 
 // AccessDenied is the data of access.denied. UserID is whom the refused thing is about, where that is known.

@@ -231,7 +231,7 @@ RETURNING
     d.correlation_id,
     d.traceparent,
     coalesce((
-        SELECT j.state
+        SELECT j.state::text
         FROM river.river_job AS j
         WHERE j.kind = 'delivery'
             AND j.args @> jsonb_build_object('deliveryId', d.id)

@@ -1,0 +1,179 @@
+package audit_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// pgxQuerier is a pool or a connection.
+type pgxQuerier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+var variable = regexp.MustCompile(`:'(\w+)'`)
+
+// run runs a ready query as the auditor, its psql variables substituted as psql does it, and gives a map by column for
+// each row.
+func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []map[string]any {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
+	require.NoError(t, err)
+	sql := variable.ReplaceAllStringFunc(string(source), func(v string) string {
+		value, ok := vars[variable.FindStringSubmatch(v)[1]]
+		require.True(t, ok, "%s: no value for %s", name, v)
+		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
+	})
+	rows, err := b.db.Auditor.Query(t.Context(), sql)
+	require.NoError(t, err, name)
+	list, err := pgx.CollectRows(rows, pgx.RowToMap)
+	require.NoError(t, err, name)
+	return list
+}
+
+func column(rows []map[string]any, name string) []string {
+	var list []string
+	for _, row := range rows {
+		list = append(list, fmt.Sprint(row[name]))
+	}
+	return list
+}
+
+func TestReadyQueries_AllRunAsTheAuditorAndSayHow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	vars := map[string]string{
+		"subject": b.created.Subject, "patient": b.patient.String(), "person": b.patient.String(), "from": "1", "until": "1000",
+	}
+	files, err := filepath.Glob(filepath.Join("..", "..", "sql", "audit", "*.sql"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".sql")
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(source), "-- "), "%s has a header", name)
+		require.Contains(t, string(source), "psql \"$DATABASE_URL\"", name)
+		use := vars
+		if name == "who_read_patient" {
+			use = map[string]string{"patient": b.patient.String(), "from": "2020-01-01", "until": "2100-01-01"}
+		}
+		for _, v := range variable.FindAllStringSubmatch(string(source), -1) {
+			require.Contains(t, string(source), "-v "+v[1]+"=", "%s: the header sets %s", name, v[1])
+		}
+		b.run(t, name, use)
+	}
+}
+
+func TestRecordStory_TellsWhoWroteReadAndWasToldAndWhy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "record_story", map[string]string{"subject": b.created.Subject})
+	require.Equal(t, []string{
+		"ehr.lab_report.created", "ehr.lab_report.critical", "not sent", "notification.planned", "notification.sent", "record.read", "record.read", "access.denied",
+	}, column(rows, "what"))
+	require.Equal(t, b.doctor.String(), rows[0]["who"])
+	require.Contains(t, rows[2]["why"], "preference off")
+	require.Equal(t, "email", rows[2]["how"])
+	require.Contains(t, rows[3]["why"], "rule critical-result of set 1")
+	require.Contains(t, rows[4]["why"], "state sent")
+	require.Equal(t, []string{"read", "list", "record.read"}, column(rows[5:], "how"))
+}
+
+func TestWhoReadPatient_ListsReadersNewestFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "who_read_patient", map[string]string{"patient": b.patient.String(), "from": "2020-01-01", "until": "2100-01-01"})
+	require.Equal(t, []string{"list", "read"}, column(rows, "action"))
+	require.Equal(t, []string{"2", "0"}, column(rows, "records_in_list"))
+	require.Empty(t, b.run(t, "who_read_patient", map[string]string{"patient": b.patient.String(), "from": "2020-01-01", "until": "2020-12-31"}))
+}
+
+func TestDenialsLastDay_CountsByActor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "denials_last_day", nil)
+	require.Equal(t, []string{b.stranger.String()}, column(rows, "actor_id"))
+	require.Equal(t, []string{"1"}, column(rows, "refusals"))
+}
+
+func TestWhyNotified_TellsWhyAndWhyNot(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "why_notified", map[string]string{"subject": b.created.Subject, "person": b.patient.String()})
+	require.Equal(t, []string{"email", "push"}, column(rows, "channel"))
+	require.Equal(t, []string{"not sent", "sent"}, column(rows, "outcome"))
+	require.Equal(t, "preference off", rows[0]["reason"])
+}
+
+func TestIntegrity_FindsWhatASuperuserChanged(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	vars := map[string]string{"from": "1", "until": "1000"}
+	require.Empty(t, b.run(t, "integrity", vars))
+	require.Empty(t, b.run(t, "integrity", map[string]string{"from": "3", "until": "5"}), "a slice is whole too")
+
+	// Broken on purpose, as only a superuser can: triggers off, one event changed, one gone, one doubled.
+	conn, err := pgx.Connect(t.Context(), b.db.URL)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	for _, sql := range []string{
+		"SET session_replication_role = replica",
+		`UPDATE events SET actor_id = 'somebody else' WHERE position = 2`,
+		"DELETE FROM events WHERE position = 4",
+		`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, imported, recorded_at, leaf_hash)
+			SELECT 9, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, imported, recorded_at, leaf_hash FROM events WHERE position = 1`,
+	} {
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	rows := b.run(t, "integrity", vars)
+	require.Equal(t, []string{
+		"2 the columns do not give the leaf hash", "5 positions are missing before this one",
+		"9 the columns do not give the leaf hash", "9 the event id stands twice",
+	}, func() (list []string) {
+		for _, row := range rows {
+			list = append(list, fmt.Sprint(row["position"], " ", row["problem"]))
+		}
+		return list
+	}())
+}
+
+func TestAuditor_SeesTheViewsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var views []string
+	rows, err := b.db.Owner.Query(t.Context(), "SELECT schemaname || '.' || viewname FROM pg_views WHERE schemaname = 'audit' ORDER BY 1")
+	require.NoError(t, err)
+	views, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.NotEmpty(t, views)
+	for _, view := range views {
+		var all *string
+		require.NoError(t, b.db.Auditor.QueryRow(t.Context(), "SELECT string_agg(v::text, E'\\n') FROM "+view+" AS v").Scan(&all), view)
+		if all == nil {
+			continue
+		}
+		for _, private := range []string{"Wilhelmina", "Murgatroyd", "murgatroyd", "+15550100"} {
+			require.NotContains(t, *all, private, view)
+		}
+		_, err := b.db.Auditor.Exec(t.Context(), "DELETE FROM "+view)
+		require.ErrorContains(t, err, "SQLSTATE", view)
+	}
+	var reachable []string
+	rows, err = b.db.Owner.Query(t.Context(), `SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'v', 'p', 'm', 'S') AND n.nspname NOT IN ('audit', 'pg_catalog', 'information_schema', 'pg_toast')
+			AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('carewire_auditor', c.oid, 'USAGE, SELECT, UPDATE')
+				ELSE has_any_column_privilege('carewire_auditor', c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege('carewire_auditor', c.oid, 'DELETE, TRUNCATE') END`)
+	require.NoError(t, err)
+	reachable, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Empty(t, reachable)
+}

@@ -1,0 +1,105 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres/db"
+)
+
+// ActorByIdentity tells who signs in: one query for an identity that is known. One that is not is linked to the person
+// with its verified email, once. Nobody to link to is care.Unauthenticated, a disabled person care.Forbidden.
+func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
+	key := db.UserByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
+	row, err := s.reads.UserByIdentity(ctx, key)
+	if notFound(err) {
+		if err := s.link(ctx, identity); err != nil {
+			return care.Actor{}, err
+		}
+		row, err = s.reads.UserByIdentity(ctx, key)
+		if notFound(err) {
+			return care.Actor{}, care.Errorf(care.Unauthenticated, "nobody is registered with this sign-in's email address, or another sign-in is linked to that person: ask the clinic to register you or to check your address")
+		}
+	}
+	if err != nil {
+		return care.Actor{}, reading("identity", err)
+	}
+	return actor(row.ID, row.Status, row.Memberships)
+}
+
+func (s *Service) link(ctx context.Context, identity Identity) error {
+	if identity.Email == "" || !identity.EmailVerified {
+		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again")
+	}
+	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		_, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
+			Issuer: identity.Issuer, Subject: identity.Subject, Email: strings.ToLower(identity.Email),
+		})
+		if err != nil {
+			return fmt.Errorf("link identity: %w", err)
+		}
+		return nil
+	})
+}
+
+// Actor reads a person as an actor, as they stand now. An unknown one is care.Unauthenticated, a disabled one
+// care.Forbidden.
+func (s *Service) Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
+	row, err := s.reads.UserActor(ctx, userID)
+	if notFound(err) {
+		return care.Actor{}, care.Errorf(care.Unauthenticated, "there is no such person any more: sign in again")
+	}
+	if err != nil {
+		return care.Actor{}, reading("actor", err)
+	}
+	return actor(row.ID, row.Status, row.Memberships)
+}
+
+func actor(id uuid.UUID, status string, list []byte) (care.Actor, error) {
+	if status != Active {
+		return care.Actor{}, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
+	}
+	held, err := memberships(list)
+	if err != nil {
+		return care.Actor{}, err
+	}
+	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
+}
+
+// Me gives the actor's own details, with the memberships that the actor carries.
+func (s *Service) Me(ctx context.Context, actor care.Actor) (Me, error) {
+	if actor.UserID == uuid.Nil {
+		return Me{}, care.Errorf(care.Forbidden, "a program has no account of its own")
+	}
+	u, err := s.reads.UserGet(ctx, actor.UserID)
+	if err != nil {
+		return Me{}, reading("own account", err)
+	}
+	held := actor.Memberships
+	if held == nil {
+		held = []care.Membership{}
+	}
+	return Me{
+		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
+		Locale: u.Locale, TimeZone: u.TimeZone, Memberships: held,
+	}, nil
+}
+
+// OnCareTeam lists the clinics where the member is on the patient's care team and still holds a role that lets care
+// teams read records; empty means that the member may not.
+func (s *Service) OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error) {
+	var roles []string
+	for _, r := range care.RolesFor(care.RecordRead, care.CareTeam) {
+		roles = append(roles, string(r))
+	}
+	clinics, err := s.reads.CareTeamClinics(ctx, db.CareTeamClinicsParams{MemberID: memberID, PatientID: patientID, Roles: roles})
+	if err != nil {
+		return nil, reading("care team", err)
+	}
+	return clinics, nil
+}

@@ -1,0 +1,106 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// own refuses programs, and roles that the access table does not let manage their own account.
+func own(cmd care.Command) error {
+	if !cmd.Actor.MayOwn(care.SelfManage) {
+		return care.Errorf(care.Forbidden, "only a person has an account to manage")
+	}
+	return nil
+}
+
+// DeviceRegister lets a device receive the actor's push messages. A token belongs to one person at a time: one that
+// another person registered moves to the actor. Registering one's own again only notes that it was seen.
+func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
+	if err := own(cmd); err != nil {
+		return Device{}, err
+	}
+	if err := (NewDevice{Platform: platform, Token: token}).Validate(); err != nil {
+		return Device{}, err
+	}
+	var device Device
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.DeviceTokenLock(ctx, token); err != nil {
+			return fmt.Errorf("lock device token: %w", err)
+		}
+		var events []event.Event
+		had, err := q.DeviceByToken(ctx, token)
+		switch {
+		case err != nil && !notFound(err):
+			return fmt.Errorf("read device by token: %w", err)
+		case err == nil && had.UserID == cmd.Actor.UserID:
+			row, err := q.DeviceSeen(ctx, db.DeviceSeenParams{ID: had.ID, Platform: platform})
+			device = deviceFrom(row)
+			return err
+		case err == nil:
+			if _, err := q.DeviceDelete(ctx, db.DeviceDeleteParams{ID: had.ID, UserID: had.UserID}); err != nil {
+				return fmt.Errorf("take device over: %w", err)
+			}
+			events = append(events, deviceEvent(cmd, "device.removed", had, "taken_over"))
+		}
+		row, err := q.DeviceInsert(ctx, db.DeviceInsertParams{
+			ID: uuid.Must(uuid.NewV7()), UserID: cmd.Actor.UserID, Platform: platform, Token: token,
+		})
+		if err != nil {
+			return fmt.Errorf("insert device: %w", err)
+		}
+		device = deviceFrom(row)
+		device.Created = true
+		return outbox.Append(ctx, tx, append(events, deviceEvent(cmd, "device.registered", row, ""))...)
+	})
+	if err != nil {
+		return Device{}, err
+	}
+	return device, nil
+}
+
+// DeviceList gives the actor's devices, the oldest first.
+func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, error) {
+	rows, err := s.reads.DeviceListOfUser(ctx, actor.UserID)
+	if err != nil {
+		return nil, reading("devices", err)
+	}
+	devices := make([]Device, len(rows))
+	for i, row := range rows {
+		devices[i] = deviceFrom(row)
+	}
+	return devices, nil
+}
+
+// DeviceRemove stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
+func (s *Service) DeviceRemove(ctx context.Context, cmd care.Command, id uuid.UUID) error {
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
+		if notFound(err) {
+			answer := care.Errorf(care.NotFound, "you have no such device")
+			return refuse(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("delete device: %w", err)
+		}
+		return outbox.Append(ctx, tx, deviceEvent(cmd, "device.removed", row, ""))
+	})
+}
+
+func deviceEvent(cmd care.Command, typ string, d db.Device, reason string) event.Event {
+	return event.New(cmd, typ, care.Ref{Kind: "device", ID: d.ID}, event.Device{
+		DeviceID: d.ID, UserID: d.UserID, Platform: d.Platform, Reason: reason,
+	}).About(cmd, d.UserID, nil)
+}
+
+func deviceFrom(d db.Device) Device {
+	return Device{ID: d.ID, Platform: d.Platform, CreatedAt: d.CreatedAt, LastSeenAt: d.LastSeenAt}
+}

@@ -1,0 +1,53 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/postgres/db"
+)
+
+// categories are what can be preferred, in the order in which preferences are listed.
+var categories = []event.Category{
+	event.Clinical, event.AppointmentKind, event.BillingKind, event.Account, event.Chat, event.SystemKind,
+}
+
+// Preferences gives the actor's wish for each category on each channel; what was never set is wanted.
+func (s *Service) Preferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
+	rows, err := s.reads.PreferenceList(ctx, actor.UserID)
+	if err != nil {
+		return nil, reading("preferences", err)
+	}
+	var list []Preference
+	for _, category := range categories {
+		for _, channel := range Channels {
+			i := slices.IndexFunc(rows, func(r db.PreferenceListRow) bool { return r.Category == string(category) && r.Channel == channel })
+			list = append(list, Preference{Category: string(category), Channel: channel, Enabled: i < 0 || rows[i].Enabled})
+		}
+	}
+	return list, nil
+}
+
+// PreferenceSet stores the actor's wish for one category on one channel.
+func (s *Service) PreferenceSet(ctx context.Context, cmd care.Command, p Preference) error {
+	if err := own(cmd); err != nil {
+		return err
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		err := db.New(tx).PreferenceSet(ctx, db.PreferenceSetParams{
+			UserID: cmd.Actor.UserID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
+		})
+		if err != nil {
+			return fmt.Errorf("set preference: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,276 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// UserCreate registers a person with roles at a clinic that the actor administers. An address that is in use is
+// care.Conflict on the field email, which does not tell whose it is.
+func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
+	in.Email = strings.ToLower(in.Email)
+	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
+	var created User
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := mayCreate(cmd, in); err != nil {
+			return err
+		}
+		if in.ID == uuid.Nil {
+			in.ID = uuid.Must(uuid.NewV7())
+		}
+		q := db.New(tx)
+		row, err := q.UserInsert(ctx, db.UserInsertParams{
+			ID: in.ID, Email: in.Email, EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
+			Phone: in.Phone, Locale: in.Locale, TimeZone: in.TimeZone,
+		})
+		if notFound(err) {
+			return emailTaken()
+		}
+		if err != nil {
+			return fmt.Errorf("insert user: %w", err)
+		}
+		clinicID := clinicOf(in.ClinicID)
+		events := []event.Event{userEvent(cmd, "user.created", row, clinicID, nil)}
+		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
+		if err != nil {
+			return err
+		}
+		created = userFrom(row, held)
+		return outbox.Append(ctx, tx, append(events, granted...)...)
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return created, nil
+}
+
+// mayCreate checks the right before the input: a stranger learns nothing from what is wrong with it.
+func mayCreate(cmd care.Command, in NewUser) error {
+	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
+	if !platform && !cmd.Actor.MayAt(in.ClinicID, care.UserCreate, care.SameClinic) {
+		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there")
+		return refuse(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+	}
+	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
+		return care.InvalidField("roles", "must name at least one role")
+	}
+	if in.ClinicID == uuid.Nil && len(in.Roles) > 0 {
+		return care.InvalidField("clinicId", "must name the clinic at which the roles are held")
+	}
+	return in.Validate()
+}
+
+func emailTaken() *care.Error {
+	err := care.Errorf(care.Conflict, "the email address is in use")
+	err.Fields = []care.FieldError{{Field: "email", Message: "is registered already: look the person up and give them a role, or use another address"}}
+	return err
+}
+
+// User gives a person's details to those who may see them at one of their clinics, and to themselves. Showing them to
+// another is audited as record.read of "user/<id>".
+func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
+	var user User
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.UserGet(ctx, id)
+		if notFound(err) {
+			return refuseUser(cmd, care.UserRead, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("read user: %w", err)
+		}
+		held, err := heldBy(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		if id == cmd.Actor.UserID {
+			user = userFrom(row, held)
+			return nil
+		}
+		seen := visible(cmd.Actor, care.UserRead, held)
+		if len(seen) == 0 {
+			return refuseUser(cmd, care.UserRead, id, &id)
+		}
+		user = userFrom(row, seen)
+		read := event.New(cmd, "record.read", userRef(id), event.RecordRead{
+			UserID: id, ClinicID: seen[0].ClinicID, Action: "read", Version: row.Version,
+		}).About(cmd, id, seen[0].ClinicID)
+		return outbox.Append(ctx, tx, read)
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return user, nil
+}
+
+// UserReplace replaces a person's details where ifMatch is their current version, else care.PreconditionFailed. When
+// nothing would change there is no new version and no event. An administrator may do so for those with a role at their
+// clinic; to change how somebody signs in, they must administer every clinic where that person holds a role.
+func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
+	in.Email = strings.ToLower(in.Email)
+	var user User
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.UserLock(ctx, id)
+		if notFound(err) {
+			return refuseUser(cmd, care.UserUpdate, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		held, err := heldBy(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		seen := visible(cmd.Actor, care.UserUpdate, held)
+		if len(seen) == 0 {
+			return refuseUser(cmd, care.UserUpdate, id, &id)
+		}
+		if err := replaceable(row.Version, ifMatch); err != nil {
+			return err
+		}
+		if err := in.Validate(); err != nil {
+			return err
+		}
+		changed := in.changes(row)
+		if len(changed) == 0 {
+			user = userFrom(row, seen)
+			return nil
+		}
+		if err := mayChange(cmd, row, changed, seen, held); err != nil {
+			return err
+		}
+		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
+		user = userFrom(row, seen)
+		return err
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return user, nil
+}
+
+func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
+	q := db.New(tx)
+	if slices.Contains(changed, "email") {
+		taken, err := q.UserEmailTaken(ctx, db.UserEmailTakenParams{Email: in.Email, ID: old.ID})
+		if err != nil {
+			return old, fmt.Errorf("look for email: %w", err)
+		}
+		if taken {
+			return old, emailTaken()
+		}
+	}
+	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
+		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone,
+		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status,
+	})
+	if err != nil {
+		return old, fmt.Errorf("update user: %w", err)
+	}
+	// One version is one event, so disabling says what else changed besides.
+	typ := "user.updated"
+	if old.Status == Active && row.Status == Disabled {
+		typ = "user.disabled"
+		if err := q.SessionDeleteOfUser(ctx, row.ID); err != nil {
+			return old, fmt.Errorf("end sessions: %w", err)
+		}
+		if err := q.TicketDeleteOfUser(ctx, row.ID); err != nil {
+			return old, fmt.Errorf("end tickets: %w", err)
+		}
+	}
+	return row, outbox.Append(ctx, tx, userEvent(cmd, typ, row, clinicID, changed))
+}
+
+func replaceable(version, ifMatch int64) error {
+	if ifMatch == 0 {
+		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	}
+	if ifMatch != version {
+		err := care.Errorf(care.PreconditionFailed, "the person was changed since you read version %d: read again, then replace version %d", ifMatch, version)
+		err.Version = version
+		return err
+	}
+	return nil
+}
+
+// mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics
+// share.
+func mayChange(cmd care.Command, row db.User, changed []string, seen, held []care.Membership) error {
+	if row.ID == cmd.Actor.UserID && slices.Contains(changed, "status") {
+		return care.InvalidField("status", "is your own: another administrator must change it")
+	}
+	for _, field := range []string{"email", "status"} {
+		if slices.Contains(changed, field) && len(seen) < len(held) {
+			answer := care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
+			answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
+			return refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
+		}
+	}
+	return nil
+}
+
+// changes names the fields in which the input differs from what is stored, in JSON's names.
+func (u UserInput) changes(row db.User) []string {
+	var changed []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"email", u.Email == row.Email},
+		{"givenName", u.GivenName == row.GivenName},
+		{"familyName", u.FamilyName == row.FamilyName},
+		{"phone", (u.Phone == nil) == (row.Phone == nil) && (u.Phone == nil || *u.Phone == *row.Phone)},
+		{"locale", u.Locale == row.Locale},
+		{"timeZone", u.TimeZone == row.TimeZone},
+		{"status", u.Status == row.Status},
+	} {
+		if !f.same {
+			changed = append(changed, f.name)
+		}
+	}
+	return changed
+}
+
+func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
+
+func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *refusal {
+	return refuse(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
+}
+
+func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, changed []string) event.Event {
+	return event.New(cmd, typ, userRef(row.ID), event.User{UserID: row.ID, Changed: changed}).About(cmd, row.ID, clinicID).AtVersion(row.Version)
+}
+
+func userFrom(u db.User, held []care.Membership) User {
+	return User{
+		ID: u.ID, Version: u.Version, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
+		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+	}
+}
+
+// visible keeps the memberships at clinics where the actor may do the action.
+func visible(actor care.Actor, action care.Action, held []care.Membership) []care.Membership {
+	clinics := actor.ClinicsFor(action, care.SameClinic)
+	return slices.DeleteFunc(slices.Clone(held), func(m care.Membership) bool {
+		return m.ClinicID == nil || !slices.Contains(clinics, *m.ClinicID)
+	})
+}
+
+func clinicOf(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}

@@ -1,0 +1,116 @@
+package directory
+
+import (
+	"fmt"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+var (
+	platforms = []string{"android", "ios", "web"}
+	// phoneForm is E.164: a plus sign, at most 15 digits, no leading zero (ITU-T E.164, section 6).
+	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	// tokenForm is what push providers' tokens are made of: printable ASCII without spaces.
+	tokenForm = regexp.MustCompile(`^[!-~]+$`)
+)
+
+// Validate says all that is wrong with a person to register, or nil.
+func (n NewUser) Validate() error {
+	var p care.Problems
+	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.Locale, n.TimeZone)
+	if len(n.Roles) > len(care.ClinicRoles) {
+		p.Add("roles", "must be at most %d", len(care.ClinicRoles))
+		return p.Err()
+	}
+	for i, role := range n.Roles {
+		field := fmt.Sprintf("roles[%d]", i)
+		if !slices.Contains(care.ClinicRoles, role) {
+			p.Add(field, "must be one of %s", join(care.ClinicRoles))
+		}
+		if slices.Contains(n.Roles[:i], role) {
+			p.Add(field, "is named twice")
+		}
+	}
+	return p.Err()
+}
+
+// Validate says all that is wrong with a person's details, or nil.
+func (u UserInput) Validate() error {
+	var p care.Problems
+	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.Locale, u.TimeZone)
+	if u.Status != Active && u.Status != Disabled {
+		p.Add("status", "must be %s or %s", Active, Disabled)
+	}
+	return p.Err()
+}
+
+// Validate says all that is wrong with a device to register, or nil.
+func (d NewDevice) Validate() error {
+	var p care.Problems
+	if !slices.Contains(platforms, d.Platform) {
+		p.Add("platform", "must be one of %s", join(platforms))
+	}
+	if len(d.Token) > 4096 || !tokenForm.MatchString(d.Token) {
+		p.Add("token", "must be 1 to 4096 printable ASCII characters without spaces")
+	}
+	return p.Err()
+}
+
+// Validate says all that is wrong with a preference, or nil.
+func (p Preference) Validate() error {
+	var problems care.Problems
+	if !slices.Contains(categories, event.Category(p.Category)) {
+		problems.Add("category", "must be one of %s", join(categories))
+	}
+	if !slices.Contains(Channels, p.Channel) {
+		problems.Add("channel", "must be one of %s", join(Channels))
+	}
+	return problems.Err()
+}
+
+// Validate says all that is wrong with a clinic, or nil.
+func (c Clinic) Validate() error {
+	var p care.Problems
+	p.Text("name", c.Name, 1, 200)
+	timeZone(&p, c.TimeZone)
+	return p.Err()
+}
+
+func person(p *care.Problems, email, given, family string, phone *string, locale, zone string) {
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) < 3 || len(email) > 254 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' }) {
+		p.Add("email", "must be an email address of at most 254 characters, without a name")
+	}
+	p.Text("givenName", given, 1, 200)
+	p.Text("familyName", family, 1, 200)
+	if phone != nil && !phoneForm.MatchString(*phone) {
+		p.Add("phone", "must be in E.164 form: +, country code and number, 7 to 15 digits")
+	}
+	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {
+		p.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
+	}
+	timeZone(p, zone)
+}
+
+func timeZone(p *care.Problems, zone string) {
+	// "" and "Local" load too, but mean the server's zone.
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > 64 {
+		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
+	}
+}
+
+func join[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,110 @@
+package ehr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// The actions that record.read names.
+const (
+	readOne     = "read"
+	readHistory = "history"
+	readVersion = "version"
+	readList    = "list"
+)
+
+// refusal is an answer that must be audited before it is given: inTx appends the event in a transaction of its own, as
+// the one that met the refusal is rolled back.
+type refusal struct {
+	answer *care.Error
+	event  event.Event
+}
+
+func (r *refusal) Error() string { return r.answer.Error() }
+
+// refuse answers about a thing whose person and clinic are known to the service, or nil where they are not.
+func refuse(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *refusal {
+	e := event.New(cmd, "access.denied", subject, event.AccessDenied{
+		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
+	}).About(cmd, uuid.Nil, clinicID)
+	e.PersonID = personID
+	return &refusal{answer: answer, event: e}
+}
+
+func (k *Kind[B]) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	err := k.writer.InTx(ctx, fn)
+	var r *refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	err = k.writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, r.event) })
+	if err != nil {
+		return fmt.Errorf("audit a refusal: %w", err)
+	}
+	return r.answer
+}
+
+// stranger refuses a record in the same words whether there is none or it is not theirs to know of.
+func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) *refusal {
+	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
+	if row == nil {
+		return refuse(cmd, answer, action, k.ref(id), nil, nil)
+	}
+	return refuse(cmd, answer, action, k.ref(id), &row.PatientID, &row.ClinicID)
+}
+
+// readEvent tells that the actor was shown one record.
+func (k *Kind[B]) readEvent(cmd care.Command, row db.Record, action string, version int64) event.Event {
+	return event.New(cmd, "record.read", k.ref(row.ID), event.RecordRead{
+		UserID: row.PatientID, ClinicID: &row.ClinicID, Action: action, Version: version,
+	}).About(cmd, row.PatientID, &row.ClinicID)
+}
+
+// listEvents tells, for each patient and clinic in a list, which records it showed.
+func listEvents(cmd care.Command, rows []db.Record) []event.Event {
+	type key struct{ patient, clinic uuid.UUID }
+	var order []key
+	shown := map[key][]uuid.UUID{}
+	for _, row := range rows {
+		at := key{row.PatientID, row.ClinicID}
+		if shown[at] == nil {
+			order = append(order, at)
+		}
+		shown[at] = append(shown[at], row.ID)
+	}
+	events := make([]event.Event, len(order))
+	for i, at := range order {
+		events[i] = listEvent(cmd, at.patient, &at.clinic, shown[at])
+	}
+	return events
+}
+
+func listEvent(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, shown []uuid.UUID) event.Event {
+	return event.New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, event.RecordRead{
+		UserID: patientID, ClinicID: clinicID, Action: readList, RecordIDs: shown,
+	}).About(cmd, patientID, clinicID)
+}
+
+// may reports whether the actor may do the action on the record.
+func may(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
+	if row.PatientID == actor.UserID && care.Allowed(action, care.Patient, care.Own) {
+		return true
+	}
+	var relations []care.Relation
+	if onCareTeam {
+		relations = append(relations, care.CareTeam)
+	}
+	if row.DoctorID == actor.UserID {
+		relations = append(relations, care.Responsible)
+	}
+	return actor.MayAt(row.ClinicID, action, relations...)
+}

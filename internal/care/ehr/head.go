@@ -1,0 +1,62 @@
+package ehr
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+)
+
+// Head is what every kind of record has: whom it is about, where it was made, who answers for it, how far it is, what it
+// is, and when it was true.
+type Head struct {
+	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"Whom the record is about: an active patient of the clinic."`
+	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid" doc:"The clinic that keeps the record."`
+	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was."`
+	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"How far the record is, as FHIR R4 codes it for the kind." example:"final"`
+	Code        Coding     `json:"code" doc:"What the record is: a report's LOINC code, a medicine's RxNorm code."`
+	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"When it was true of the patient; for a prescription, when it was written." example:"2026-03-14T09:30:00Z"`
+}
+
+// Coding is a code in a code system, with the words for it.
+type Coding struct {
+	System  string `json:"system" minLength:"1" maxLength:"200" doc:"The URI of the code system." example:"http://loinc.org"`
+	Code    string `json:"code" minLength:"1" maxLength:"100" example:"2823-3"`
+	Display string `json:"display,omitempty" maxLength:"500" example:"Potassium [Moles/volume] in Serum or Plasma"`
+}
+
+// earliest is before anybody now living was born; latest allows for what is planned and for clocks that are wrong.
+var earliest = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func latest() time.Time { return time.Now().AddDate(1, 0, 0) }
+
+// retracted is the status of a record of any kind that should never have been made (FHIR R4 has it for each).
+const retracted = "entered-in-error"
+
+// head gives the service the common part of a kind's body.
+func (h *Head) head() *Head { return h }
+
+func (h *Head) check(p *care.Problems, statuses []string) {
+	if h.PatientID == uuid.Nil {
+		p.Add("patientId", "must name the patient")
+	}
+	if h.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	if !slices.Contains(statuses, h.Status) {
+		p.Add("status", "must be one of %s", strings.Join(statuses, ", "))
+	}
+	h.Code.check(p, "code")
+	if h.EffectiveAt.Before(earliest) || h.EffectiveAt.After(latest()) {
+		p.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
+	}
+}
+
+func (c Coding) check(p *care.Problems, path string) {
+	p.Text(path+".system", c.System, 1, 200)
+	p.Text(path+".code", c.Code, 1, 100)
+	p.Text(path+".display", c.Display, 0, 500)
+}

@@ -1,0 +1,111 @@
+package ehr
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Body is what a kind's struct has by pointer: the Head that it embeds, and the rules of its own that Validate checks.
+type Body interface {
+	head() *Head
+	Validate() error
+}
+
+// alarming is a body that can hold what somebody must be told of at once.
+type alarming interface {
+	alarms() []string
+}
+
+// Record is one version of a record.
+type Record[B any] struct {
+	ID        uuid.UUID `json:"id" format:"uuid"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"createdAt" format:"date-time"`
+	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
+	// CreatedBy and UpdatedBy are actors' ids: a person's, or "system:<part>".
+	CreatedBy string `json:"createdBy"`
+	UpdatedBy string `json:"updatedBy"`
+	Body      B      `json:"body"`
+}
+
+// Page is one page of a list, newest EffectiveAt first; Next is the cursor of the page after it, or empty.
+type Page[B any] struct {
+	Items []Record[B] `json:"items"`
+	Next  string      `json:"next,omitempty"`
+}
+
+// Kind serves the records of one kind. It is safe for concurrent use.
+type Kind[B any] struct {
+	name   string
+	writer *outbox.Writer
+	body   func(*B) Body
+}
+
+// NewKind serves records with body B. The name is the kind's in subjects and event types: "lab_report". It panics when
+// the catalog lacks one of the kind's events: a mistake in the program, which every test shows.
+func NewKind[B any, P interface {
+	*B
+	Body
+}](writer *outbox.Writer, name string,
+) *Kind[B] {
+	k := &Kind[B]{name: name, writer: writer, body: func(b *B) Body { return P(b) }}
+	types := []string{"created", "updated", "amended", "retracted"}
+	if _, ok := k.body(new(B)).(alarming); ok {
+		types = append(types, "critical")
+	}
+	for _, typ := range types {
+		if _, ok := event.Lookup(k.eventType(typ)); !ok {
+			panic("the event catalog lacks " + k.eventType(typ))
+		}
+	}
+	return k
+}
+
+// Name is the kind's name in subjects and event types.
+func (k *Kind[B]) Name() string { return k.name }
+
+func (k *Kind[B]) eventType(what string) string { return "ehr." + k.name + "." + what }
+
+func (k *Kind[B]) ref(id uuid.UUID) care.Ref { return care.Ref{Kind: k.name, ID: id} }
+
+// prepare brings the body into the form in which it is stored, and validates it.
+func (k *Kind[B]) prepare(b *B) (*Head, error) {
+	body := k.body(b)
+	h := body.head()
+	// PostgreSQL keeps microseconds.
+	h.EffectiveAt = h.EffectiveAt.UTC().Truncate(time.Microsecond)
+	return h, body.Validate()
+}
+
+func (k *Kind[B]) decode(data []byte) (B, error) {
+	var b B
+	if err := json.Unmarshal(data, &b); err != nil {
+		// The decoder's message can quote the body, which is PHI.
+		return b, fmt.Errorf("decode %s: the stored body does not fit its kind", k.name)
+	}
+	return b, nil
+}
+
+func (k *Kind[B]) record(row db.Record) (Record[B], error) {
+	b, err := k.decode(row.Body)
+	return Record[B]{
+		ID: row.ID, Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		CreatedBy: row.CreatedBy, UpdatedBy: row.UpdatedBy, Body: b,
+	}, err
+}
+
+// alarms tells what in the body somebody must be told of at once.
+func (k *Kind[B]) alarms(b *B) []string {
+	if a, ok := k.body(b).(alarming); ok {
+		return a.alarms()
+	}
+	return nil
+}

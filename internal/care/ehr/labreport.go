@@ -1,0 +1,99 @@
+package ehr
+
+import (
+	"fmt"
+	"slices"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+)
+
+// LabReport is a laboratory's report: FHIR R4's DiagnosticReport with its Observations inside.
+type LabReport struct {
+	Head
+	Results []Result `json:"results" maxItems:"500" doc:"What was found; at least one once there is anything to report."`
+}
+
+// Result is one finding of a report.
+type Result struct {
+	Code           Coding          `json:"code" doc:"What was measured."`
+	Value          Value           `json:"value" doc:"A number, a text, or a code."`
+	Unit           string          `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM." example:"mmol/L"`
+	Interpretation string          `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation. HH, LL and AA are critical." example:"H"`
+	ReferenceRange *ReferenceRange `json:"referenceRange,omitempty"`
+}
+
+// ReferenceRange is what is usual: from Low to High in the result's unit, or in words.
+type ReferenceRange struct {
+	Low  *Decimal `json:"low,omitempty"`
+	High *Decimal `json:"high,omitempty"`
+	Text string   `json:"text,omitempty" maxLength:"500"`
+}
+
+// NewLabReports serves the kind "lab_report".
+func NewLabReports(writer *outbox.Writer) *Kind[LabReport] {
+	return NewKind[LabReport](writer, "lab_report")
+}
+
+const maxResults = 500
+
+var (
+	// reportStatuses is FHIR R4's value set diagnostic-report-status.
+	reportStatuses = []string{
+		"registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", retracted, "unknown",
+	}
+	// withoutResults are those in which a report need not hold any.
+	withoutResults = []string{"registered", "cancelled", retracted, "unknown"}
+	// interpretations is HL7's v3 code system ObservationInterpretation, without what it deprecates.
+	interpretations = []string{
+		"<", ">", "A", "AA", "AC", "B", "CAR", "D", "DET", "E", "EX", "EXP", "H", "H>", "HH", "HM", "HU", "HX", "I", "IE", "IND",
+		"L", "L<", "LL", "LU", "LX", "MS", "N", "NCL", "ND", "NEG", "NR", "NS", "OBX", "POS", "QCF", "R", "RR", "S", "SDD",
+		"SYN-R", "SYN-S", "TOX", "U", "UNE", "VS", "W", "WR",
+	}
+	criticals = []string{"HH", "LL", "AA"}
+)
+
+// Validate says all that is wrong with the report, each by its path, or nil.
+func (r *LabReport) Validate() error {
+	var p care.Problems
+	r.check(&p, reportStatuses)
+	switch n := len(r.Results); {
+	case n > maxResults:
+		p.Add("results", "must be at most %d", maxResults)
+		return p.Err() // Not a message for each of what may be a million.
+	case n == 0 && !slices.Contains(withoutResults, r.Status):
+		p.Add("results", "must hold at least one result in this status")
+	}
+	for i, result := range r.Results {
+		result.check(&p, fmt.Sprintf("results[%d]", i))
+	}
+	return p.Err()
+}
+
+func (r Result) check(p *care.Problems, path string) {
+	r.Code.check(p, path+".code")
+	r.Value.check(p, path+".value")
+	p.Text(path+".unit", r.Unit, 0, 50)
+	if r.Interpretation != "" && !slices.Contains(interpretations, r.Interpretation) {
+		p.Add(path+".interpretation", "must be a code of v3 ObservationInterpretation, such as N, H, L, HH, LL or AA")
+	}
+	if rng := r.ReferenceRange; rng != nil {
+		rng.Low.check(p, path+".referenceRange.low")
+		rng.High.check(p, path+".referenceRange.high")
+		p.Text(path+".referenceRange.text", rng.Text, 0, 500)
+	}
+}
+
+// alarms identifies each critical result, so that a new version tells again only of what the version before did not hold.
+func (r *LabReport) alarms() []string {
+	if r.Status == retracted || r.Status == "cancelled" {
+		return nil
+	}
+	var list []string
+	for _, result := range r.Results {
+		if slices.Contains(criticals, result.Interpretation) {
+			list = append(list, fmt.Sprintf("%q %q %q %s", result.Code.System, result.Code.Code, result.Interpretation, result.Value))
+		}
+	}
+	return list
+}

@@ -1,0 +1,104 @@
+package ehr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// maxHistory bounds a history to its newest versions; those before are read one by one.
+const maxHistory = 500
+
+// Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound.
+func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
+	var r Record[B]
+	err := k.show(ctx, cmd, id, func(row db.Record, _ *db.Queries) (action string, version int64, err error) {
+		r, err = k.record(row)
+		return readOne, row.Version, err
+	})
+	return r, err
+}
+
+// History gives the record's versions, the newest first and at most 500. Errors as for Get.
+func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Record[B], error) {
+	var list []Record[B]
+	err := k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (action string, version int64, err error) {
+		current, err := k.record(row)
+		if err != nil {
+			return "", 0, err
+		}
+		list = []Record[B]{current}
+		olds, err := q.RecordVersionList(ctx, db.RecordVersionListParams{RecordID: id, RowLimit: maxHistory - 1})
+		if err != nil {
+			return "", 0, fmt.Errorf("read versions: %w", err)
+		}
+		for _, old := range olds {
+			r, err := k.version(current, db.RecordVersionGetRow(old))
+			if err != nil {
+				return "", 0, err
+			}
+			list = append(list, r)
+		}
+		return readHistory, row.Version, nil
+	})
+	return list, err
+}
+
+// Version gives one version of the record, current or not. Errors as for Get; a version that there never was is
+// care.NotFound too.
+func (k *Kind[B]) Version(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
+	var r Record[B]
+	err := k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (string, int64, error) {
+		current, err := k.record(row)
+		if err != nil || version == row.Version {
+			r = current
+			return readVersion, version, err
+		}
+		old, err := q.RecordVersionGet(ctx, db.RecordVersionGetParams{RecordID: id, Version: version})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return "", 0, care.Errorf(care.NotFound, "the record has no version %d: it has 1 to %d", version, row.Version)
+		}
+		if err != nil {
+			return "", 0, fmt.Errorf("read version: %w", err)
+		}
+		r, err = k.version(current, old)
+		return readVersion, version, err
+	})
+	return r, err
+}
+
+func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record[B], error) {
+	b, err := k.decode(old.Body)
+	current.Version, current.UpdatedAt, current.UpdatedBy, current.Body = old.Version, old.UpdatedAt, old.UpdatedBy, b
+	return current, err
+}
+
+// show reads a record that the actor may see, lets take read from it what is asked for, and commits the audit of it
+// before it returns.
+func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take func(row db.Record, q *db.Queries) (action string, version int64, err error)) error {
+	return k.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return k.stranger(cmd, care.RecordRead, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("read record: %w", err)
+		}
+		if !may(cmd.Actor, care.RecordRead, row.Record, row.OnCareTeam) {
+			return k.stranger(cmd, care.RecordRead, id, &row.Record)
+		}
+		action, version, err := take(row.Record, q)
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, k.readEvent(cmd, row.Record, action, version))
+	})
+}

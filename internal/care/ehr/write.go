@@ -1,0 +1,226 @@
+package ehr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Create writes a first version with its ehr.<kind>.created, and .critical where the body holds what must be told at
+// once. Errors: care.Invalid by field, care.Forbidden where the actor may not write for this patient at this clinic.
+func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B], error) {
+	h, err := k.prepare(&b)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID}
+	err = k.inTx(ctx, func(tx pgx.Tx) error {
+		anyPatient, err := mayCreate(cmd, h)
+		if err != nil {
+			return err
+		}
+		data, err := json.Marshal(b)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", k.name, err)
+		}
+		row, err := db.New(tx).RecordInsert(ctx, db.RecordInsertParams{
+			ID: r.ID, Kind: k.name, Status: h.Status, PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID,
+			CodeSystem: h.Code.System, Code: h.Code.Code, EffectiveAt: h.EffectiveAt, Body: data, CreatedBy: cmd.Actor.ID,
+			AnyPatient: anyPatient, ActorID: cmd.Actor.UserID,
+		})
+		if err != nil {
+			return fmt.Errorf("insert record: %w", err)
+		}
+		if err := inserted(cmd, h, row); err != nil {
+			return err
+		}
+		r.CreatedAt, r.UpdatedAt, r.Body = row.WrittenAt, row.WrittenAt, b
+		events := k.written(cmd, "created", r.ID, 1, h)
+		if len(k.alarms(&b)) > 0 {
+			events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
+		}
+		return outbox.Append(ctx, tx, events...)
+	})
+	if err != nil {
+		return Record[B]{}, err
+	}
+	return r, nil
+}
+
+// mayCreate settles who the doctor is, and whether the actor may write for any patient of the clinic or must be on the
+// patient's care team.
+func mayCreate(cmd care.Command, h *Head) (anyPatient bool, err error) {
+	anyPatient = cmd.Actor.MayOnPlatform(care.RecordCreate) || cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.SameClinic)
+	if !anyPatient && !cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.CareTeam) {
+		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
+		return false, refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
+	}
+	if h.DoctorID == nil && !cmd.Actor.Holds(h.ClinicID, care.Doctor) {
+		return false, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
+	}
+	if h.DoctorID == nil {
+		h.DoctorID = &cmd.Actor.UserID
+	}
+	return anyPatient, nil
+}
+
+// inserted reads why nothing was inserted. It does not tell whether an id exists elsewhere.
+func inserted(cmd care.Command, h *Head, row db.RecordInsertRow) error {
+	var p care.Problems
+	if !row.PatientOk {
+		p.Add("patientId", "must be an active patient of this clinic")
+	}
+	if !row.DoctorOk {
+		p.Add("doctorId", "must be an active doctor of this clinic")
+	}
+	if len(p) == 0 && !row.ActorOk {
+		answer := care.Errorf(care.Forbidden, "you are not on this patient's care team")
+		return refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
+	}
+	return p.Err()
+}
+
+// Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
+// version. The version before is kept. Whom the record is about and where it was made cannot change.
+func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
+	h, err := k.prepare(&b)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	var r Record[B]
+	err = k.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return k.stranger(cmd, care.RecordReplace, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("lock record: %w", err)
+		}
+		old := row.Record
+		if err := k.mayReplace(cmd, old, row.OnCareTeam, ifMatch); err != nil {
+			return err
+		}
+		if err := replaceable(ctx, q, h, old); err != nil {
+			return err
+		}
+		r, err = k.replace(ctx, tx, cmd, old, b)
+		return err
+	})
+	if err != nil {
+		return Record[B]{}, err
+	}
+	return r, nil
+}
+
+func (k *Kind[B]) mayReplace(cmd care.Command, old db.Record, onCareTeam bool, ifMatch int64) error {
+	switch {
+	case may(cmd.Actor, care.RecordReplace, old, onCareTeam):
+	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
+		answer := care.Errorf(care.Forbidden, "you may read this record but not replace it")
+		return refuse(cmd, answer, care.RecordReplace, k.ref(old.ID), &old.PatientID, &old.ClinicID)
+	default:
+		return k.stranger(cmd, care.RecordReplace, old.ID, &old)
+	}
+	if ifMatch == 0 {
+		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	}
+	if ifMatch != old.Version {
+		err := care.Errorf(care.PreconditionFailed, "the record was replaced since you read version %d: read again, then replace version %d", ifMatch, old.Version)
+		err.Version = old.Version
+		return err
+	}
+	return nil
+}
+
+// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
+func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+	var p care.Problems
+	if h.PatientID != old.PatientID {
+		p.Add("patientId", "cannot change: retract this record and write another")
+	}
+	if h.ClinicID != old.ClinicID {
+		p.Add("clinicId", "cannot change: retract this record and write another")
+	}
+	if h.DoctorID == nil {
+		h.DoctorID = &old.DoctorID
+	}
+	if *h.DoctorID != old.DoctorID {
+		active, err := q.RecordDoctorActive(ctx, db.RecordDoctorActiveParams{DoctorID: *h.DoctorID, ClinicID: old.ClinicID})
+		if err != nil {
+			return fmt.Errorf("look up doctor: %w", err)
+		}
+		if !active {
+			p.Add("doctorId", "must be an active doctor of this clinic")
+		}
+	}
+	return p.Err()
+}
+
+func (k *Kind[B]) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, b B) (Record[B], error) {
+	h := k.body(&b).head()
+	data, err := json.Marshal(b)
+	if err != nil {
+		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
+	}
+	before, err := k.decode(old.Body)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	row, err := db.New(tx).RecordReplace(ctx, db.RecordReplaceParams{
+		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
+		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID,
+	})
+	if err != nil {
+		return Record[B]{}, fmt.Errorf("replace record: %w", err)
+	}
+	events := k.written(cmd, change(old.Status, h.Status), old.ID, row.Version, h)
+	told := k.alarms(&before)
+	if slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }) {
+		events = append(events, k.critical(cmd, events[0], old.ID, row.Version, h))
+	}
+	return Record[B]{
+		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,
+		CreatedBy: old.CreatedBy, UpdatedBy: cmd.Actor.ID, Body: b,
+	}, outbox.Append(ctx, tx, events...)
+}
+
+// change names what a replacement did to the record.
+func change(from, to string) string {
+	released := []string{"final", "amended", "corrected", "appended"}
+	switch {
+	case to == retracted && from != retracted:
+		return "retracted"
+	case slices.Contains(released, from) && slices.Contains(released[1:], to):
+		return "amended"
+	default:
+		return "updated"
+	}
+}
+
+func (k *Kind[B]) written(cmd care.Command, what string, id uuid.UUID, version int64, h *Head) []event.Event {
+	return []event.Event{k.event(cmd, what, id, version, h).AtVersion(version)}
+}
+
+// critical is caused by the write and makes no version of its own.
+func (k *Kind[B]) critical(cmd care.Command, cause event.Event, id uuid.UUID, version int64, h *Head) event.Event {
+	e := k.event(cmd, "critical", id, version, h)
+	e.CauseID = &cause.ID
+	return e
+}
+
+func (k *Kind[B]) event(cmd care.Command, what string, id uuid.UUID, version int64, h *Head) event.Event {
+	return event.New(cmd, k.eventType(what), k.ref(id), event.Record{
+		RecordID: id, UserID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID, Status: h.Status, Version: version,
+	}).About(cmd, h.PatientID, &h.ClinicID)
+}

@@ -1,0 +1,42 @@
+package care
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Problems gathers what is wrong with an input, field by field, so that all of it is said at once.
+type Problems []FieldError
+
+// Add notes what is wrong with one field, and how to mend it.
+func (p *Problems) Add(field, format string, args ...any) {
+	*p = append(*p, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+// Text notes a problem unless the value is valid UTF-8 of minLength to maxLength characters, none of them a control
+// character but tab and line breaks.
+func (p *Problems) Text(field, value string, minLength, maxLength int) {
+	switch n := utf8.RuneCountInString(value); {
+	case !utf8.ValidString(value):
+		p.Add(field, "must be valid UTF-8")
+	case n == 0 && minLength > 0:
+		p.Add(field, "must not be empty")
+	case n < minLength || n > maxLength:
+		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+	}
+	for _, r := range value {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' {
+			p.Add(field, "must not hold control characters")
+			return
+		}
+	}
+}
+
+// Err is an Error of code Invalid that names every field at fault, or nil.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &Error{Code: Invalid, Message: "the request has an invalid value", Fields: p}
+}

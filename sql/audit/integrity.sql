@@ -1,0 +1,39 @@
+-- Is the ledger whole? No row means yes: positions follow each other without a gap within each epoch, no event id stands
+-- twice, and every event's columns still give its leaf hash.
+--
+-- Run as the auditor, with the first and last position to look at:
+--   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v from=1 -v until=1000000 -f integrity.sql
+WITH ledger AS (
+    SELECT
+        l.position,
+        l.epoch,
+        l.leaf_hash IS NOT DISTINCT FROM l.computed_hash AS hash_right,
+        lag(l.position) OVER (PARTITION BY l.epoch ORDER BY l.position) AS before,
+        p.first_position
+    FROM audit.leaves AS l
+    LEFT JOIN audit.epochs AS p ON p.epoch = l.epoch
+    WHERE l.position BETWEEN :'from'::bigint AND :'until'::bigint
+)
+SELECT
+    position,
+    epoch,
+    'the columns do not give the leaf hash' AS problem
+FROM ledger
+WHERE NOT hash_right
+UNION ALL
+SELECT
+    position,
+    epoch,
+    'positions are missing before this one'
+FROM ledger
+WHERE position <> coalesce(before + 1, greatest(first_position, :'from'::bigint))
+UNION ALL
+SELECT
+    max(e.position),
+    max(e.epoch),
+    'the event id stands twice'
+FROM audit.events AS e
+WHERE e.position BETWEEN :'from'::bigint AND :'until'::bigint
+GROUP BY e.event_id
+HAVING count(*) > 1
+ORDER BY 1;

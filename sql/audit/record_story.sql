@@ -1,0 +1,58 @@
+-- The story of one record: who wrote it, who was shown it, what was planned for whom and why, what was sent when.
+--
+-- Run as the auditor, with the record's subject:
+--   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v subject=lab_report/00000000-0000-0000-0000-000000000000 -f record_story.sql
+--
+-- One row is one event or one decision not to send, the oldest first. A list that showed the record counts as a read.
+WITH story AS (
+    SELECT *
+    FROM audit.story(:'subject')
+), lists AS (
+    -- Lists are read under their patient's subject.
+    SELECT r.*
+    FROM audit.reads AS r
+    WHERE r.subject IN (SELECT 'patient/' || s.person_id FROM story AS s WHERE s.person_id IS NOT NULL)
+        AND split_part(:'subject', '/', 2) = ANY(r.record_ids::text[])
+)
+SELECT
+    s.position,
+    s.time,
+    s.type AS what,
+    s.actor_id AS who,
+    s.actor_role AS as_role,
+    coalesce(s.data ->> 'userId', '') AS person,
+    coalesce(s.data ->> 'channel', s.data ->> 'action', '') AS how,
+    concat_ws(
+        ' ',
+        'version ' || s.subject_version,
+        'rule ' || (s.data ->> 'rule') || ' of set ' || (s.data ->> 'ruleVersion'),
+        'state ' || d.state,
+        d.reason,
+        s.data ->> 'code'
+    ) AS why
+FROM story AS s
+LEFT JOIN audit.deliveries AS d ON s.data ? 'deliveryId' AND d.id = (s.data ->> 'deliveryId')::uuid
+UNION ALL
+SELECT
+    l.position,
+    l.time,
+    'record.read',
+    l.actor_id,
+    l.actor_role,
+    l.person_id::text,
+    l.action,
+    ''
+FROM lists AS l
+UNION ALL
+SELECT
+    n.event_position,
+    n.decided_at,
+    'not sent',
+    'system:dispatch',
+    'system',
+    coalesce(n.recipient_id::text, ''),
+    coalesce(n.channel, ''),
+    'rule ' || n.rule || ' of set ' || n.rule_version || ' ' || n.reason
+FROM audit.decisions AS n
+WHERE n.event_id IN (SELECT s.event_id FROM story AS s)
+ORDER BY 1, 2;

@@ -1,0 +1,7 @@
+-- What our queries read of River's table, for the query generator alone: River's own migrations make it.
+CREATE TABLE river.river_job (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    args jsonb NOT NULL
+);
