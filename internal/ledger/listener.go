@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// Listener holds the one connection of a process that LISTENs, and turns notifications into wakes.
+type Listener struct {
+	cfg    postgres.Config
+	logger *slog.Logger
+	outbox chan struct{}
+
+	mu     sync.Mutex
+	ledger map[chan struct{}]struct{}
+}
+
+// NewListener makes a listener that connects as cfg says, outside any pool. It needs the primary, or a pooler in
+// session mode.
+func NewListener(cfg postgres.Config, logger *slog.Logger) *Listener {
+	return &Listener{cfg: cfg, logger: logger, outbox: make(chan struct{}, 1), ledger: make(map[chan struct{}]struct{})}
+}
+
+// Outbox is ready after some process rang the outbox's bell. It has one receiver: this process's sequencer.
+func (l *Listener) Outbox() <-chan struct{} { return l.outbox }
+
+// Ledger makes a channel for one receiver that is ready after events were added to the ledger. It is ready from the
+// start: there may be something to read already. Call stop when the receiver has ended.
+func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	signal(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ledger[c] = struct{}{}
+	return c, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.ledger, c)
+	}
+}
+
+// Run listens until ctx ends, and then returns nil. It connects again when the connection is lost, and then wakes
+// everybody, because what was said meanwhile is lost.
+func (l *Listener) Run(ctx context.Context) error {
+	retry := backoff{least: 50 * time.Millisecond, most: 5 * time.Second}
+	for ctx.Err() == nil {
+		err := l.listen(ctx, retry.reset)
+		if ctx.Err() != nil {
+			break
+		}
+		l.logger.WarnContext(ctx, "notifications from the database are interrupted; connecting again", "error", postgres.SafeError(err))
+		pause(ctx, retry.delay(), nil)
+	}
+	return nil
+}
+
+func (l *Listener) listen(ctx context.Context, connected func()) error {
+	conn, err := postgres.ConnectListener(ctx, l.cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	}()
+	q := db.New(conn)
+	if err := q.OutboxListen(ctx); err != nil {
+		return err
+	}
+	if err := q.LedgerListen(ctx); err != nil {
+		return err
+	}
+	connected()
+	signal(l.outbox)
+	l.wakeLedger()
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		if n.Channel == "carewire_outbox" {
+			signal(l.outbox)
+		} else {
+			l.wakeLedger()
+		}
+	}
+}
+
+func (l *Listener) wakeLedger() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.ledger {
+		signal(c)
+	}
+}

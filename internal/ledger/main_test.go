@@ -1,0 +1,187 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/ledger"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// soon bounds what a test waits for. It is long: the machine may be busy.
+const soon = 30 * time.Second
+
+// bundle is what most tests need: a database, and a log to look into.
+type bundle struct {
+	*postgrestest.DB
+	log    *logBuffer
+	logger *slog.Logger
+}
+
+func setup(tb testing.TB) *bundle {
+	tb.Helper()
+	log := &logBuffer{}
+	return &bundle{DB: postgrestest.New(tb), log: log, logger: slog.New(slog.NewTextHandler(log, nil))}
+}
+
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// anEvent is of some type that the catalog has.
+func anEvent() event.Event {
+	id := uuid.New()
+	return event.New(care.Command{Actor: care.SystemActor("test")}, "device.removed", care.Ref{Kind: "device", ID: id},
+		event.Device{DeviceID: id, UserID: id, Platform: "ios"})
+}
+
+func someEvents(n int) []event.Event {
+	events := make([]event.Event, n)
+	for i := range events {
+		events[i] = anEvent()
+	}
+	return events
+}
+
+// commit appends the events in one transaction of the app role.
+func (b *bundle) commit(tb testing.TB, events ...event.Event) {
+	tb.Helper()
+	require.NoError(tb, b.tryCommit(tb.Context(), events...))
+}
+
+func (b *bundle) tryCommit(ctx context.Context, events ...event.Event) error {
+	return postgres.InTx(ctx, b.App, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, events...) })
+}
+
+func (b *bundle) sequencer(tb testing.TB, batch int) *ledger.Sequencer {
+	tb.Helper()
+	return ledger.NewSequencer(ledger.SequencerConfig{Pool: b.Worker, Logger: b.logger, Batch: batch, Poll: 10 * time.Millisecond})
+}
+
+// drain moves until the outbox is empty. The lock may still be held by a connection that is being killed.
+func drain(tb testing.TB, s *ledger.Sequencer) {
+	tb.Helper()
+	for {
+		moved, err := s.Step(tb.Context())
+		if errors.Is(err, ledger.ErrBusy) {
+			continue
+		}
+		require.NoError(tb, err)
+		if moved == 0 {
+			return
+		}
+	}
+}
+
+// publish commits the events and moves them.
+func (b *bundle) publish(tb testing.TB, events ...event.Event) {
+	tb.Helper()
+	b.commit(tb, events...)
+	drain(tb, b.sequencer(tb, 0))
+}
+
+// all is the whole ledger. It asserts what is always true of it.
+func (b *bundle) all(tb testing.TB) []event.Event {
+	tb.Helper()
+	events, err := ledger.Read(tb.Context(), b.App, 0, 1_000_000)
+	require.NoError(tb, err)
+	seen := make(map[uuid.UUID]bool, len(events))
+	for i, e := range events {
+		require.Equal(tb, int64(i+1), e.Position, "positions must be contiguous")
+		require.False(tb, seen[e.ID], "an event id stands twice in the ledger")
+		seen[e.ID] = true
+		if i > 0 {
+			require.False(tb, e.RecordedAt.Before(events[i-1].RecordedAt), "recorded_at must not go back")
+		}
+	}
+	return events
+}
+
+func ids(events []event.Event) []uuid.UUID {
+	all := make([]uuid.UUID, len(events))
+	for i := range events {
+		all[i] = events[i].ID
+	}
+	return all
+}
+
+// run starts a part and stops it at the end of the test, or when stop is called.
+func run(tb testing.TB, part func(ctx context.Context) error) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- part(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(tb, <-done)
+	})
+	tb.Cleanup(stop)
+	return stop
+}
+
+func count(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) (n int) {
+	tb.Helper()
+	require.NoError(tb, pool.QueryRow(tb.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+func exec(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
+	tb.Helper()
+	_, err := pool.Exec(tb.Context(), sql, args...)
+	require.NoError(tb, err)
+}
+
+// superuser may do what no role of the service may.
+func (b *bundle) superuser(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+	return b.Pool(tb, "", 2)
+}
+
+// killOnce makes the SQL functions kill() and, for triggers, kill_in_trigger(): the nth call of them kills the connection
+// it is made on. The count survives the rollback.
+func (b *bundle) killOnce(tb testing.TB, nth int) {
+	tb.Helper()
+	exec(tb, b.superuser(tb), fmt.Sprintf(`
+		CREATE SEQUENCE kills;
+		CREATE FUNCTION kill() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			IF nextval('public.kills') = %d THEN
+				PERFORM pg_terminate_backend(pg_backend_pid());
+			END IF;
+		END $$;
+		CREATE FUNCTION kill_in_trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM kill();
+			RETURN NEW;
+		END $$`, nth))
+}

@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// Read gives at most limit events after a position, in order.
+func Read(ctx context.Context, q db.DBTX, after int64, limit int32) ([]event.Event, error) {
+	rows, err := db.New(q).EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", postgres.Translate(err))
+	}
+	return fromRows(rows), nil
+}
+
+// EventFromRow gives a row of the ledger as an event, times in UTC.
+func EventFromRow(r db.Event) event.Event {
+	return event.Event{
+		Position: r.Position, Epoch: r.Epoch, ID: r.EventID, Type: r.Type, Source: r.Source, Subject: r.Subject,
+		SubjectVersion: r.SubjectVersion, Time: r.Time.UTC(), Data: r.Data, ClinicID: r.ClinicID, PersonID: r.PersonID,
+		ActorID: r.ActorID, ActorRole: r.ActorRole, CauseID: r.CauseID, CorrelationID: r.CorrelationID,
+		Traceparent: r.Traceparent, Imported: r.Imported, RecordedAt: r.RecordedAt.UTC(), LeafHash: r.LeafHash,
+	}
+}
+
+func fromRows(rows []db.Event) []event.Event {
+	events := make([]event.Event, len(rows))
+	for i := range rows {
+		events[i] = EventFromRow(rows[i])
+	}
+	return events
+}
+
+// Head is the cursor of the ledger's last event, in the newest epoch: position 0 while the ledger is empty.
+func Head(ctx context.Context, q db.DBTX) (Cursor, error) {
+	row, err := db.New(q).LedgerHead(ctx)
+	if err != nil {
+		return Cursor{}, fmt.Errorf("read the ledger's head: %w", postgres.Translate(err))
+	}
+	return newCursor(row.Epoch, row.Position, row.LeafHash), nil
+}
+
+// NewEpoch begins a new epoch and tells its number: every cursor given out before must resync. The operator calls it
+// after history may have been lost, as by a restore or a failover to a server that was behind. The pool is the worker's.
+func NewEpoch(ctx context.Context, pool *pgxpool.Pool, reason string) (int32, error) {
+	var epoch int32
+	err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.SequencerLock(ctx); err != nil {
+			return err
+		}
+		var err error
+		epoch, err = q.EpochInsert(ctx, reason)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("begin an epoch: %w", err)
+	}
+	return epoch, nil
+}

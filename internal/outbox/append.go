@@ -1,0 +1,134 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres/db"
+)
+
+// subjectForm is what the constraint outbox_subject_form asks for.
+var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$`)
+
+// Append puts the events into the outbox in the order given, in one round trip. It must be the transaction's last write
+// on the aggregates that they are about (see the package comment).
+//
+// It refuses an event whose type is not in the catalog, whose data lacks a field that the type requires, or whose
+// envelope is not whole. The error names the field: it is a mistake in the program, not in a request.
+func Append(ctx context.Context, tx pgx.Tx, events ...event.Event) error {
+	for i := range events {
+		if err := check(&events[i]); err != nil {
+			return fmt.Errorf("append event %q: %w", events[i].Type, err)
+		}
+	}
+	var err error
+	switch q := db.New(tx); len(events) {
+	case 0:
+		return nil
+	case 1:
+		err = q.OutboxInsert(ctx, single(&events[0]))
+	default:
+		err = q.OutboxInsertMany(ctx, many(events))
+	}
+	if err != nil {
+		return fmt.Errorf("append events: %w", err)
+	}
+	return nil
+}
+
+// check says what the constraints of the outbox and outbox_append would say, with the name of the field.
+func check(e *event.Event) error {
+	required, ok := requiredData()[e.Type]
+	if !ok {
+		return errors.New("type: is not in the catalog")
+	}
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal(e.Data, &data); err != nil || data == nil {
+		return errors.New("data: must be a JSON object")
+	}
+	for _, name := range required {
+		if _, ok := data[name]; !ok {
+			return fmt.Errorf("data.%s: is required", name)
+		}
+	}
+	switch {
+	case e.ID == uuid.Nil:
+		return errors.New("id: must be set")
+	case e.Time.IsZero():
+		return errors.New("time: must be set")
+	case e.SubjectVersion != nil && *e.SubjectVersion <= 0:
+		return errors.New("subject version: must be positive")
+	case !subjectForm.MatchString(e.Subject):
+		return errors.New(`subject: must be a kind and an id, as in "lab_report/0190a1b2"`)
+	}
+	return errors.Join(
+		length("source", e.Source, 1, 200),
+		length("actor id", e.ActorID, 1, 200),
+		length("actor role", e.ActorRole, 1, 50),
+		length("correlation id", value(e.CorrelationID), 0, 200),
+		length("traceparent", value(e.Traceparent), 0, 100),
+	)
+}
+
+func length(field, text string, least, most int) error {
+	if n := utf8.RuneCountInString(text); n < least || n > most {
+		return fmt.Errorf("%s: must have %d to %d characters, has %d", field, least, most, n)
+	}
+	return nil
+}
+
+func single(e *event.Event) db.OutboxInsertParams {
+	return db.OutboxInsertParams{
+		EventID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, SubjectVersion: e.SubjectVersion, Time: e.Time,
+		Data: e.Data, ClinicID: e.ClinicID, PersonID: e.PersonID, ActorID: e.ActorID, ActorRole: e.ActorRole, CauseID: e.CauseID,
+		CorrelationID: nonZero(e.CorrelationID), Traceparent: nonZero(e.Traceparent), Imported: e.Imported,
+	}
+}
+
+func many(events []event.Event) db.OutboxInsertManyParams {
+	var p db.OutboxInsertManyParams
+	for i := range events {
+		e := &events[i]
+		p.EventIds = append(p.EventIds, e.ID)
+		p.Types = append(p.Types, e.Type)
+		p.Sources = append(p.Sources, e.Source)
+		p.Subjects = append(p.Subjects, e.Subject)
+		p.SubjectVersions = append(p.SubjectVersions, value(e.SubjectVersion))
+		p.Times = append(p.Times, e.Time)
+		p.Data = append(p.Data, e.Data)
+		p.ClinicIds = append(p.ClinicIds, value(e.ClinicID))
+		p.PersonIds = append(p.PersonIds, value(e.PersonID))
+		p.ActorIds = append(p.ActorIds, e.ActorID)
+		p.ActorRoles = append(p.ActorRoles, e.ActorRole)
+		p.CauseIds = append(p.CauseIds, value(e.CauseID))
+		p.CorrelationIds = append(p.CorrelationIds, value(e.CorrelationID))
+		p.Traceparents = append(p.Traceparents, value(e.Traceparent))
+		p.Imported = append(p.Imported, e.Imported)
+	}
+	return p
+}
+
+// value is what p points to, or the zero value, which stands for NULL in OutboxInsertMany.
+func value[T any](p *T) T {
+	var zero T
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+// nonZero makes a pointer to a zero value nil, so that one event is stored alike whichever statement stores it.
+func nonZero[T comparable](p *T) *T {
+	if p == nil || *p == *new(T) {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,39 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// requiredData is, by type, the data fields that every event of the type carries.
+var requiredData = sync.OnceValue(func() map[string][]string {
+	required := make(map[string][]string, len(event.Catalog))
+	for i := range event.Catalog {
+		required[event.Catalog[i].Type] = event.Catalog[i].Required()
+	}
+	return required
+})
+
+// SyncCatalog writes event.Catalog to the table event_types, from which outbox_append() knows what Append knows. Call it
+// when the service starts, with a pool of the worker role. Types that this binary does not know stay.
+func SyncCatalog(ctx context.Context, pool *pgxpool.Pool) error {
+	var p db.EventTypeUpsertManyParams
+	for i := range event.Catalog {
+		d := &event.Catalog[i]
+		p.Types = append(p.Types, d.Type)
+		p.Categories = append(p.Categories, string(d.Category))
+		p.Required = append(p.Required, strings.Join(requiredData()[d.Type], ","))
+	}
+	if err := db.New(pool).EventTypeUpsertMany(ctx, p); err != nil {
+		return fmt.Errorf("write the event catalog: %w", postgres.Translate(err))
+	}
+	return nil
+}
