@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "carewire-binary-")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binary = filepath.Join(dir, "carewire")
+		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		return m.Run()
+	}())
+}
+
+// buffer is what a process printed so far.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// service is `carewire serve --demo` as a process of its own.
+type service struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	url      string
+	env      []string
+	out, log *buffer
+}
+
+func serve(t *testing.T, dataDir string, env ...string) *service {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	s := &service{t: t, url: "http://" + addr, out: &buffer{}, log: &buffer{}}
+	s.env = append(append(os.Environ(), "DATABASE_URL=", "CAREWIRE_ADDR="+addr, "CAREWIRE_DATA_DIR="+dataDir), env...)
+	s.cmd = exec.Command(binary, "serve", "--demo")
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.out, s.log
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(s.stop)
+	require.Eventually(t, func() bool { return strings.Contains(s.out.String(), "The first scenario") }, 60*time.Second, 10*time.Millisecond, "%s", s.log)
+	return s
+}
+
+// stop is Ctrl-C; a service that does not end by itself within a while fails the test.
+func (s *service) stop() {
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	require.NoError(s.t, s.cmd.Process.Signal(os.Interrupt))
+	done := make(chan error, 1)
+	go func() { done <- s.cmd.Wait() }()
+	select {
+	case err := <-done:
+		require.NoError(s.t, err, "%s", s.log)
+	case <-time.After(40 * time.Second):
+		_ = s.cmd.Process.Kill()
+		require.Fail(s.t, "the service did not stop", "%s", s.log)
+	}
+}
+
+// run is a command beside the service, with the same settings.
+func (s *service) run(args ...string) (stdout, stderr string, err error) {
+	cmd := exec.Command(binary, args...)
+	var out, errs bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = s.env, &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// get asks as the demo person.
+func (s *service) get(as, path string) (int, string) {
+	s.t.Helper()
+	token, stderr, err := s.run("token", "--as", as)
+	require.NoError(s.t, err, stderr)
+	require.Regexp(s.t, regexp.MustCompile(`^[\w-]+\.[\w-]+\.[\w-]+\n$`), token, "the token and nothing else")
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	require.NoError(s.t, err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(s.t, err)
+	return res.StatusCode, string(body)
+}
+
+func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a path with spaces")
+	first := serve(t, dir)
+	require.Contains(t, first.out.String(), first.url+"/sandbox")
+	require.Contains(t, first.out.String(), "DOCTOR=ey")
+	require.Contains(t, first.out.String(), "carewire_auditor")
+	status, before := first.get("patient@demo.example", "/api/me")
+	require.Equal(t, http.StatusOK, status, before)
+	first.stop()
+	require.Empty(t, postgresOf(dir), "Ctrl-C stops the database too")
+
+	began := time.Now()
+	second := serve(t, dir)
+	t.Logf("the second start took %s", time.Since(began).Round(time.Millisecond))
+	status, after := second.get("patient@demo.example", "/api/me")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, before, after, "the next start finds its data")
+}
+
+func TestServe_StartsAfterItWasKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := serve(t, dir)
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGKILL))
+	_ = first.cmd.Wait()
+	second := serve(t, dir)
+	status, body := second.get("doctor@demo.example", "/api/me")
+	require.Equal(t, http.StatusOK, status, body)
+}
+
+func TestServe_RunsTwoServicesSideBySide(t *testing.T) {
+	t.Parallel()
+	a, b := serve(t, t.TempDir()), serve(t, t.TempDir())
+	for _, s := range []*service{a, b} {
+		status, body := s.get("doctor@demo.example", "/api/me")
+		require.Equal(t, http.StatusOK, status, body)
+	}
+}
+
+// postgresOf lists the processes whose command line names the directory.
+func postgresOf(dir string) []string {
+	var found []string
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		line, err := os.ReadFile(f)
+		if err == nil && bytes.Contains(line, []byte("postgres")) && bytes.Contains(line, []byte(dir)) {
+			found = append(found, string(line))
+		}
+	}
+	return found
+}
+
+func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte("rules:\n  - name: broken\n    on: ehr.unheard_of\n"), 0o600))
+	for _, c := range []struct {
+		args []string
+		env  []string
+		says string
+	}{
+		{[]string{"serve"}, nil, "CAREWIRE_OIDC_ISSUER"},
+		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=8080"}, "CAREWIRE_ADDR"},
+		{[]string{"serve", "--demo", "--roles", "everything"}, nil, "--roles"},
+		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=127.0.0.1:0", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "DATABASE_URL"},
+		{[]string{"token", "--as", "doctor@demo.example"}, nil, "CAREWIRE_DATA_DIR"},
+		{[]string{"token"}, nil, "as"},
+		{[]string{"migrate"}, nil, "CAREWIRE_DATA_DIR"},
+		{[]string{"rules", "check", rules}, nil, rules + ":"},
+		{[]string{"rules", "check", filepath.Join(dir, "none.yaml")}, nil, "none.yaml"},
+		{[]string{"nonsense"}, nil, "nonsense"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(binary, c.args...)
+			cmd.Env = append(append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(dir, "data")), c.env...)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "%s", out)
+			require.Equal(t, 1, exit.ExitCode())
+			require.Contains(t, string(out), c.says)
+			require.NotContains(t, string(out), "goroutine")
+			require.NotContains(t, string(out), "hunter2", "never a password")
+		})
+	}
+}
+
+func TestHelp_IsEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"migrate", "--help"}, {"token", "--help"}, {"rules", "check", "--help"}, {"ledger", "new-epoch", "--help"}} {
+		out, err := exec.Command(binary, args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Contains(t, string(out), "Usage:")
+	}
+}

@@ -1,0 +1,45 @@
+// Command carewire is the event backbone of a clinic's software: the service and the tools beside it, in one binary.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // Time zones are known wherever the binary runs, also in an empty container.
+
+	"github.com/spf13/cobra"
+
+	"carewire/internal/config"
+)
+
+func main() {
+	// The second Ctrl-C ends the process at once: stop() gives the signal back after the first.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	root := &cobra.Command{
+		Use:           "carewire",
+		Short:         "The event backbone of a clinic's software",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(serveCommand(), migrateCommand(), tokenCommand(), rulesCommand(), ledgerCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "carewire:", err)
+		os.Exit(1)
+	}
+}
+
+// settings reads and validates the settings. adjust sets what flags say before they are validated.
+func settings(adjust func(*config.Config)) (config.Config, error) {
+	cfg, err := config.FromEnvironment()
+	if err != nil {
+		return cfg, fmt.Errorf("the settings are not usable:\n%w", err)
+	}
+	adjust(&cfg)
+	if err := cfg.Validate(); err != nil {
+		return cfg, fmt.Errorf("the settings are not usable:\n%w", err)
+	}
+	return cfg, nil
+}

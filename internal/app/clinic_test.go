@@ -1,0 +1,285 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/app"
+	"carewire/internal/config"
+	"carewire/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// clinic is a running demo service and what a user of it has: its address, tokens and the SQL of its database.
+type clinic struct {
+	t       *testing.T
+	url     string
+	cfg     config.Config
+	db      *postgrestest.DB
+	service *app.Service
+	tokens  map[string]string
+}
+
+// testConfig is a demo service's configuration on a database of the test's own.
+func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
+	t.Helper()
+	return config.Config{
+		DatabaseURL: db.URL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 8, OIDCAudience: "carewire",
+		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: 10 * time.Second, Demo: true, Roles: config.AllRoles,
+	}
+}
+
+// openClinic starts a service in demo mode, as `carewire serve --demo` does, and stops it with the test.
+func openClinic(t *testing.T) *clinic {
+	t.Helper()
+	db := postgrestest.New(t)
+	c := &clinic{t: t, db: db, cfg: testConfig(t, db), tokens: map[string]string{}}
+	c.start()
+	return c
+}
+
+func (c *clinic) start() {
+	c.t.Helper()
+	s, err := app.Start(c.t.Context(), c.cfg, slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	require.NoError(c.t, err)
+	c.service, c.url = s, s.URL
+	c.t.Cleanup(s.Stop)
+	c.eventually("ready", func() bool { return c.do("", http.MethodGet, "/readyz", nil).status == http.StatusOK })
+}
+
+// token is a bearer token of the demo person, from `carewire token`.
+func (c *clinic) token(email string) string {
+	c.t.Helper()
+	if c.tokens[email] == "" {
+		token, err := app.Token(c.cfg, email, time.Hour)
+		require.NoError(c.t, err)
+		c.tokens[email] = token
+	}
+	return c.tokens[email]
+}
+
+// answer is what the service said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) decode(t *testing.T) map[string]any {
+	t.Helper()
+	var v map[string]any
+	require.NoError(t, json.Unmarshal(a.body, &v), "%d %s", a.status, a.body)
+	return v
+}
+
+// do makes a request as the demo person with that email, or as nobody. body is JSON text, or a value to encode.
+func (c *clinic) do(as, method, path string, body any, headers ...string) answer {
+	c.t.Helper()
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	default:
+		encoded, err := json.Marshal(b)
+		require.NoError(c.t, err)
+		r = bytes.NewReader(encoded)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, r)
+	require.NoError(c.t, err)
+	if as != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token(as))
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	require.NoError(c.t, err)
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(c.t, err)
+	client.CloseIdleConnections()
+	return answer{res.StatusCode, res.Header, data}
+}
+
+// me is the person's id and clinic, from GET /api/me.
+func (c *clinic) me(email string) (id, clinicID string) {
+	c.t.Helper()
+	a := c.do(email, http.MethodGet, "/api/me", nil)
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+	var v struct {
+		ID          string
+		Memberships []struct{ ClinicID *string }
+	}
+	require.NoError(c.t, json.Unmarshal(a.body, &v))
+	if len(v.Memberships) > 0 && v.Memberships[0].ClinicID != nil {
+		clinicID = *v.Memberships[0].ClinicID
+	}
+	return v.ID, clinicID
+}
+
+// report is a valid lab report about the demo patient.
+func (c *clinic) report() map[string]any {
+	c.t.Helper()
+	patient, clinicID := c.me(patient)
+	return map[string]any{
+		"patientId": patient, "clinicId": clinicID, "status": "final", "effectiveAt": "2026-03-14T09:30:00Z",
+		"code": map[string]any{"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
+		"results": []any{map[string]any{
+			"code":  map[string]any{"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
+			"value": 4.1, "unit": "mmol/L", "interpretation": "N",
+		}},
+	}
+}
+
+// writeReport writes a lab report as the doctor and gives its id.
+func (c *clinic) writeReport() string {
+	c.t.Helper()
+	a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", c.report())
+	require.Equal(c.t, http.StatusCreated, a.status, "%s", a.body)
+	return a.decode(c.t)["id"].(string)
+}
+
+// sandboxMessages are what the stand-ins received on the channel for the addressee, newest first.
+func (c *clinic) sandboxMessages(channel, to string) []map[string]any {
+	c.t.Helper()
+	a := c.do("", http.MethodGet, "/sandbox/messages?channel="+channel, nil)
+	require.Equal(c.t, http.StatusOK, a.status)
+	var all, theirs []map[string]any
+	require.NoError(c.t, json.Unmarshal(a.body, &all))
+	for _, m := range all {
+		if to == "" || m["to"] == to {
+			theirs = append(theirs, m)
+		}
+	}
+	return theirs
+}
+
+// story is what the audit trail says of a subject, oldest first.
+func (c *clinic) story(subject string) []map[string]any {
+	c.t.Helper()
+	var all []map[string]any
+	after := ""
+	for {
+		a := c.do(auditor, http.MethodGet, "/api/audit?subject="+url.QueryEscape(subject)+"&after="+url.QueryEscape(after), nil)
+		require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+		var page struct {
+			Items []map[string]any
+			Next  string
+		}
+		require.NoError(c.t, json.Unmarshal(a.body, &page))
+		all = append(all, page.Items...)
+		if page.Next == "" {
+			return all
+		}
+		after = page.Next
+	}
+}
+
+// ofType keeps the events of one type.
+func ofType(events []map[string]any, typ string) []map[string]any {
+	var some []map[string]any
+	for _, e := range events {
+		if e["type"] == typ {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+func (c *clinic) eventually(what string, cond func() bool) {
+	c.t.Helper()
+	require.Eventually(c.t, cond, 20*time.Second, 20*time.Millisecond, "%s", what)
+}
+
+// socket is a client that checks, frame by frame, that its transcript is contiguous.
+type socket struct {
+	t      *testing.T
+	conn   *websocket.Conn
+	cursor string
+	events []map[string]any
+}
+
+// dial opens a socket as the person, resuming from the cursor unless it is empty, and reads the hello.
+func (c *clinic) dial(as, cursor string) *socket {
+	c.t.Helper()
+	u := strings.Replace(c.url, "http", "ws", 1) + "/api/socket"
+	if cursor != "" {
+		u += "?cursor=" + url.QueryEscape(cursor)
+	}
+	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: 10 * time.Second}
+	conn, res, err := dialer.DialContext(c.t.Context(), u, http.Header{"Authorization": {"Bearer " + c.token(as)}})
+	require.NoError(c.t, err)
+	_ = res.Body.Close()
+	c.t.Cleanup(func() { _ = conn.Close() })
+	s := &socket{t: c.t, conn: conn}
+	hello := s.read()
+	require.Equal(c.t, "hello", hello["type"])
+	s.cursor = hello["cursor"].(string)
+	return s
+}
+
+func (s *socket) read() map[string]any {
+	s.t.Helper()
+	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	var frame map[string]any
+	require.NoError(s.t, s.conn.ReadJSON(&frame))
+	if frame["type"] == "events" {
+		require.Equal(s.t, s.cursor, frame["from"], "a frame begins where the one before ended")
+		s.cursor = frame["to"].(string)
+		for _, e := range frame["events"].([]any) {
+			s.events = append(s.events, e.(map[string]any))
+		}
+	}
+	return frame
+}
+
+// await reads until the socket has had n events of the type about the subject, and gives them.
+func (s *socket) await(n int, typ, subject string) []map[string]any {
+	s.t.Helper()
+	for {
+		if got := s.about(typ, subject); len(got) >= n {
+			return got
+		}
+		s.read()
+	}
+}
+
+func (s *socket) about(typ, subject string) []map[string]any {
+	var some []map[string]any
+	for _, e := range ofType(s.events, typ) {
+		if e["subject"] == subject {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+const (
+	patient      = "patient@demo.example"
+	doctor       = "doctor@demo.example"
+	nurse        = "nurse@demo.example"
+	receptionist = "receptionist@demo.example"
+	admin        = "admin@demo.example"
+	auditor      = "auditor@demo.example"
+	operator     = "operator@demo.example"
+	otherDoctor  = "doctor@other.example"
+)

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+// demoNamespace makes the demo's ids from names, the same on every machine, so that what is printed can be pasted.
+var demoNamespace = uuid.MustParse("7d1b6a52-2c5e-5f0b-9a64-0d6f3c1e8b90")
+
+func demoID(name string) uuid.UUID { return uuid.NewSHA1(demoNamespace, []byte(name)) }
+
+// demoPerson is one of the demo's people. They are invented.
+type demoPerson struct {
+	email, givenName, familyName string
+	clinic                       string
+	role                         care.Role
+	device                       bool
+}
+
+func (p demoPerson) id() uuid.UUID { return demoID(p.email) }
+
+// label says what the person is, for the page where one signs in.
+func (p demoPerson) label() string {
+	switch p.clinic {
+	case demoClinic:
+		return string(p.role) + " at the demo clinic"
+	case otherClinic:
+		return string(p.role) + " at the other clinic"
+	}
+	return string(p.role) + " of the platform"
+}
+
+// variable is the shell variable that holds the person's token in what is printed.
+func (p demoPerson) variable() string {
+	name := strings.ToUpper(string(p.role))
+	if p.clinic == otherClinic {
+		name = "OTHER_" + name
+	}
+	return name
+}
+
+const (
+	demoClinic  = "demo.example"
+	otherClinic = "other.example"
+)
+
+// demoPeople are those whom design §8 names: a clinic's roles and the platform's at demo.example, and the clinic's once
+// more at other.example.
+var demoPeople = []demoPerson{
+	{"patient@demo.example", "Paula", "Winter", demoClinic, care.Patient, true},
+	{"doctor@demo.example", "Daniel", "Okafor", demoClinic, care.Doctor, true},
+	{"nurse@demo.example", "Nora", "Lind", demoClinic, care.Nurse, true},
+	{"receptionist@demo.example", "Rafael", "Costa", demoClinic, care.Receptionist, false},
+	{"admin@demo.example", "Amara", "Singh", demoClinic, care.Admin, false},
+	{"auditor@demo.example", "Anton", "Weiss", "", care.Auditor, false},
+	{"operator@demo.example", "Olga", "Marin", "", care.Operator, false},
+	{"patient@other.example", "Pavel", "Horak", otherClinic, care.Patient, false},
+	{"doctor@other.example", "Dana", "Levi", otherClinic, care.Doctor, false},
+	{"nurse@other.example", "Niko", "Aalto", otherClinic, care.Nurse, false},
+	{"receptionist@other.example", "Rita", "Moreau", otherClinic, care.Receptionist, false},
+	{"admin@other.example", "Aldo", "Ferri", otherClinic, care.Admin, false},
+}
+
+// seedDemo fills an empty database with the demo's clinics and people, once. Its events are marked as imported, so that
+// no rule fires: seeding notifies nobody. A seed that was cut short is completed at the next start.
+func seedDemo(ctx context.Context, dir *directory.Service) error {
+	cmd := care.Command{Actor: care.SystemActor("seed"), CorrelationID: "seed", Imported: true}
+	for _, c := range []directory.Clinic{
+		{ID: demoID(demoClinic), Name: "Demo Clinic", TimeZone: "Europe/Berlin"},
+		{ID: demoID(otherClinic), Name: "Other Clinic", TimeZone: "America/New_York"},
+	} {
+		if err := ifNew(dir.ClinicCreate(ctx, cmd, c)); err != nil {
+			return fmt.Errorf("seed clinic %s: %w", c.ID, err)
+		}
+	}
+	for _, p := range demoPeople {
+		if err := seedPerson(ctx, dir, cmd, p); err != nil {
+			return fmt.Errorf("seed person %s: %w", p.id(), err)
+		}
+	}
+	for _, member := range []string{"doctor@demo.example", "nurse@demo.example"} {
+		err := dir.CareTeamAdd(ctx, cmd, directory.CareTeamMember{PatientID: demoID("patient@demo.example"), ClinicID: demoID(demoClinic), MemberID: demoID(member)})
+		if err := ifNew(err); err != nil {
+			return fmt.Errorf("seed care team: %w", err)
+		}
+	}
+	return nil
+}
+
+func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p demoPerson) error {
+	locale, zone := "en-GB", "Europe/Berlin"
+	if strings.HasSuffix(p.email, otherClinic) {
+		locale, zone = "en-US", "America/New_York"
+	}
+	err := seeded(dir.UserCreate(ctx, cmd, directory.NewUser{
+		ID: p.id(), Email: p.email, EmailVerified: true, GivenName: p.givenName, FamilyName: p.familyName, Locale: locale, TimeZone: zone,
+	}))
+	if err != nil {
+		return err
+	}
+	membership := directory.MembershipInput{UserID: p.id(), Role: p.role}
+	if p.clinic != "" {
+		clinic := demoID(p.clinic)
+		membership.ClinicID = &clinic
+	}
+	if err := ifNew(dir.MembershipGrant(ctx, cmd, membership)); err != nil {
+		return err
+	}
+	if !p.device {
+		return nil
+	}
+	own := cmd
+	own.Actor.UserID = p.id()
+	return seeded(dir.DeviceRegister(ctx, own, "android", "demo-device-"+string(p.role)))
+}
+
+// seeded drops what a seeding step made and takes «it is there already» for done.
+func seeded[T any](_ T, err error) error { return ifNew(err) }
+
+func ifNew(err error) error {
+	if care.CodeOf(err) == care.Conflict {
+		return nil
+	}
+	return err
+}

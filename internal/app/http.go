@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"carewire/internal/audit"
+	"carewire/internal/care/ehr"
+	"carewire/internal/httpapi"
+)
+
+// buildHTTP wires the API to the domain and the spine.
+func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	key, err := sharedSecret(ctx, s.db.app, "cookie_key")
+	if err != nil {
+		return nil, err
+	}
+	dashboard, err := httpapi.NewDashboard(s.spine.river, s.logger)
+	if err != nil {
+		return nil, err
+	}
+	s.group.run("dashboard", func(ctx context.Context) error {
+		if err := dashboard.Start(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+	cfg := httpapi.Config{
+		Directory:     s.spine.directory,
+		LabReports:    ehr.NewKind[ehr.LabReport](s.spine.writer, "lab_report"),
+		Prescriptions: ehr.NewKind[ehr.Prescription](s.spine.writer, "prescription"),
+		Audit:         audit.New(s.db.app),
+		Writer:        s.spine.writer,
+		Verifier:      s.spine.verifier,
+		Hub:           s.spine.hub,
+		Dashboard:     dashboard,
+		Login:         httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		Demo:          s.cfg.Demo,
+		BaseURL:       s.cfg.BaseURL,
+		Origins:       s.cfg.Origins,
+		CookieKey:     key,
+		RateLimit:     s.cfg.RateLimit,
+		Ready:         s.ready,
+		Registerer:    registry,
+		Gatherer:      registry,
+		Logger:        s.logger,
+	}
+	if s.spine.providers.sandbox != nil {
+		cfg.Sandbox = s.spine.providers.sandbox.Handler()
+	}
+	if s.cfg.Demo {
+		for _, p := range demoPeople {
+			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
+		}
+	}
+	if err := s.serveMetrics(ctx, registry); err != nil {
+		return nil, err
+	}
+	return httpapi.New(cfg)
+}
+
+// serveMetrics serves /metrics on an address of its own, where one is set.
+func (s *Service) serveMetrics(ctx context.Context, registry *prometheus.Registry) error {
+	if s.cfg.MetricsAddr == "" {
+		return nil
+	}
+	listener, err := listen(ctx, s.cfg.MetricsAddr)
+	if err != nil {
+		return fmt.Errorf("CAREWIRE_METRICS_ADDR: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	s.serve("metrics", server, listener)
+	return nil
+}

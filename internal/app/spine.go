@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+	"carewire/internal/dispatch"
+	"carewire/internal/httpapi"
+	"carewire/internal/ledger"
+	"carewire/internal/notify"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/realtime"
+	"carewire/internal/rule"
+)
+
+// spine is what carries an event from the outbox to those it concerns.
+type spine struct {
+	writer    *outbox.Writer
+	directory *directory.Service
+	verifier  *httpapi.Verifier
+	issuer    *httpapi.LocalIssuer // In demo mode only.
+	providers *providers
+	river     *river.Client[pgx.Tx]
+	follower  *ledger.Follower
+	hub       *realtime.Hub
+}
+
+// startSpine starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
+func (s *Service) startSpine(ctx context.Context) (*spine, error) {
+	bell := outbox.NewBell(s.db.app, s.logger)
+	listener := ledger.NewListener(postgres.Config{URL: s.db.url, Role: postgres.Worker, AppName: "carewire-listen"}, s.logger)
+	s.group.run("bell", bell.Run)
+	s.group.run("listener", listener.Run)
+	sp := &spine{writer: outbox.NewWriter(s.db.app, bell)}
+	sp.directory = directory.New(sp.writer)
+	known, err := knownToRules()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, sp, known); err != nil {
+		return nil, err
+	}
+	if err := s.signIn(sp); err != nil {
+		return nil, err
+	}
+	if err := s.startWork(ctx, sp, bell); err != nil {
+		return nil, err
+	}
+	if s.cfg.Does("dispatch") {
+		s.startDispatch(sp, known, bell, listener)
+	}
+	if s.cfg.Does("realtime") {
+		return sp, s.startRealtime(ctx, sp, listener)
+	}
+	return sp, nil
+}
+
+// prepare makes sure that the database holds what every instance counts on: the catalog, a rule set, and in demo mode
+// the demo's people.
+func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) error {
+	if err := outbox.SyncCatalog(ctx, s.db.worker); err != nil {
+		return fmt.Errorf("write the event catalog: %w", err)
+	}
+	if s.cfg.Demo {
+		if err := claimDemo(ctx, s.db.app); err != nil {
+			return err
+		}
+		if err := seedDemo(ctx, sp.directory); err != nil {
+			return err
+		}
+	}
+	return publishDefaults(ctx, sp, known)
+}
+
+// signIn builds the verifier of tokens: the demo's own key, or the identity provider's.
+func (s *Service) signIn(sp *spine) error {
+	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, Logger: s.logger}
+	if s.cfg.Demo {
+		issuer, err := httpapi.NewLocalIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
+		if err != nil {
+			return err
+		}
+		sp.issuer, cfg.Local = issuer, issuer
+	}
+	var err error
+	sp.verifier, err = httpapi.NewVerifier(cfg)
+	return err
+}
+
+// publishDefaults puts the default rules in force where no rule set was ever published.
+func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
+	_, err := dispatch.Current(ctx, sp.writer.Pool())
+	if care.CodeOf(err) != care.NotFound {
+		return err
+	}
+	cmd := care.Command{Actor: care.SystemActor("setup")}
+	_, err = dispatch.Publish(ctx, sp.writer, cmd, rule.Default(), "the defaults", known)
+	if err != nil {
+		return fmt.Errorf("publish the default rules: %w", err)
+	}
+	return nil
+}
+
+// startWork makes the providers' clients and the River client. Every instance has them, as the planner and the dashboard
+// need River too; only those with the role work its queues.
+func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) error {
+	var err error
+	if sp.providers, err = s.openProviders(ctx); err != nil {
+		return err
+	}
+	worker, err := notify.New(notify.Config{
+		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
+	})
+	if err != nil {
+		return err
+	}
+	cfg := &river.Config{Schema: notify.Schema, Logger: s.logger}
+	if s.cfg.Does("work") {
+		cfg = worker.RiverConfig(s.logger, 0)
+	}
+	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
+	if err != nil {
+		return fmt.Errorf("build the River client: %w", err)
+	}
+	if !s.cfg.Does("work") {
+		return nil
+	}
+	// Stop lets jobs under way finish; those that do not are tried again by another instance.
+	if err := sp.river.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start River: %w", err)
+	}
+	s.group.onStop("river", sp.river.Stop)
+	return nil
+}
+
+// startDispatch moves the outbox into the ledger, and plans.
+func (s *Service) startDispatch(sp *spine, known rule.Known, bell *outbox.Bell, listener *ledger.Listener) {
+	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
+		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger,
+	})
+	s.group.run("sequencer", sequencer.Run)
+	wake, stop := listener.Ledger()
+	sp.follower = ledger.NewFollower(ledger.FollowerConfig{
+		Name: "dispatch", Pool: s.db.worker, Wake: wake, Logger: s.logger,
+		Handler: dispatch.New(dispatch.Config{
+			River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
+		}),
+	})
+	s.group.run("dispatch", func(ctx context.Context) error {
+		defer stop()
+		return sp.follower.Run(ctx)
+	})
+}
+
+// startRealtime serves sockets.
+func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger.Listener) error {
+	key, err := ledger.CursorKey(ctx, s.db.app)
+	if err != nil {
+		return err
+	}
+	wake, stop := listener.Ledger()
+	sp.hub, err = realtime.New(realtime.Config{
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Rights: sp.directory, Origins: s.cfg.Origins, Logger: s.logger,
+		Verify: httpapi.Sessions(sp.verifier, sp.directory),
+	})
+	if err != nil {
+		stop()
+		return err
+	}
+	s.group.run("realtime", func(ctx context.Context) error {
+		defer stop()
+		return sp.hub.Run(ctx)
+	})
+	s.group.onStop("sockets", sp.hub.Shutdown)
+	return nil
+}
+
+// ready says what is still missing, or nil.
+func (sp *spine) ready() error {
+	if sp.follower != nil && !sp.follower.Stats().Looked {
+		return errors.New("dispatch: has not looked at the ledger yet")
+	}
+	return nil
+}
