@@ -122,9 +122,20 @@ func (s *service) get(as, path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
+// dataDir is a directory for a service, which removes it. PostgreSQL does not run as root: the user it drops to must be
+// able to enter.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for d := dir; d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
+		require.NoError(t, os.Chmod(d, 0o711))
+	}
+	return dir
+}
+
 func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "a path with spaces")
+	dir := filepath.Join(dataDir(t), "a path with spaces")
 	first := serve(t, dir)
 	require.Contains(t, first.out.String(), first.url+"/sandbox")
 	require.Contains(t, first.out.String(), "DOCTOR=ey")
@@ -144,7 +155,7 @@ func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 
 func TestServe_StartsAfterItWasKilled(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := dataDir(t)
 	first := serve(t, dir)
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGKILL))
 	_ = first.cmd.Wait()
@@ -155,7 +166,7 @@ func TestServe_StartsAfterItWasKilled(t *testing.T) {
 
 func TestServe_RunsTwoServicesSideBySide(t *testing.T) {
 	t.Parallel()
-	a, b := serve(t, t.TempDir()), serve(t, t.TempDir())
+	a, b := serve(t, dataDir(t)), serve(t, dataDir(t))
 	for _, s := range []*service{a, b} {
 		status, body := s.get("doctor@demo.example", "/api/me")
 		require.Equal(t, http.StatusOK, status, body)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -18,6 +19,7 @@ import (
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
+	"carewire/internal/periodic"
 	"carewire/internal/postgres"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
@@ -124,10 +126,12 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	if err != nil {
 		return err
 	}
-	cfg := &river.Config{Schema: notify.Schema, Logger: s.logger}
+	cfg := &river.Config{Schema: notify.Schema}
 	if s.cfg.Does("work") {
 		cfg = worker.RiverConfig(s.logger, 0)
+		periodic.Add(cfg, sp.directory)
 	}
+	cfg.Logger = slog.New(quiet{s.logger.Handler()})
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
 		return fmt.Errorf("build the River client: %w", err)

@@ -135,8 +135,8 @@ func notifyAndRead(ctx context.Context, s *service) ([]time.Duration, error) {
 		if _, err := conns[1].WaitForNotification(ctx); err != nil {
 			return nil, err
 		}
-		var position int64
-		if err := conns[1].QueryRow(ctx, "SELECT position FROM events ORDER BY position DESC LIMIT 1").Scan(&position); err != nil {
+		var head int64
+		if err := conns[1].QueryRow(ctx, "SELECT coalesce(max(position), 0) FROM events").Scan(&head); err != nil {
 			return nil, err
 		}
 		took = append(took, time.Since(began))

@@ -37,14 +37,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "carewire-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	var all []Measure
 	for _, part := range []func(context.Context, string) ([]Measure, error){writes, latency} {
-		measures, err := part(ctx, dir)
+		measures, err := onItsOwn(ctx, part)
 		if err != nil {
 			return err
 		}
@@ -54,6 +49,20 @@ func run(ctx context.Context) error {
 		return err
 	}
 	return save(all, filepath.Join("bench", "latest.json"))
+}
+
+// onItsOwn gives a part a new directory, so that none works on what another left.
+func onItsOwn(ctx context.Context, part func(context.Context, string) ([]Measure, error)) ([]Measure, error) {
+	dir, err := os.MkdirTemp("", "carewire-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	// Started as root, PostgreSQL runs as another user, who must be able to enter.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // Entering shows nothing.
+		return nil, err
+	}
+	return part(ctx, dir)
 }
 
 func print(all []Measure) error {

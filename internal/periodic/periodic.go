@@ -1,0 +1,54 @@
+// Package periodic holds the River jobs that call the domain by the clock, one file a subject. River's leader inserts
+// each once per interval, however many instances there are.
+package periodic
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"carewire/internal/care/directory"
+	"carewire/internal/postgres"
+)
+
+// queue keeps these jobs from waiting behind messages.
+const queue = "periodic"
+
+const sessionInterval = 10 * time.Minute
+
+// Add gives the River client's configuration this package's jobs and their queue.
+func Add(cfg *river.Config, dir *directory.Service) {
+	river.AddWorker(cfg.Workers, &sessionWorker{directory: dir})
+	cfg.Queues[queue] = river.QueueConfig{MaxWorkers: 1, FetchPollInterval: time.Second}
+	cfg.PeriodicJobs = append(cfg.PeriodicJobs, river.NewPeriodicJob(
+		river.PeriodicInterval(sessionInterval),
+		func() (river.JobArgs, *river.InsertOpts) { return SessionArgs{}, nil },
+		&river.PeriodicJobOpts{ID: SessionArgs{}.Kind(), RunOnStart: true},
+	))
+}
+
+// SessionArgs are the arguments of the job that deletes expired browser sessions and socket tickets.
+type SessionArgs struct{}
+
+// Kind names the job in River's tables.
+func (SessionArgs) Kind() string { return "session_sweep" }
+
+// InsertOpts does not repeat a failed sweep: the next comes anyway.
+func (SessionArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 1, Queue: queue}
+}
+
+type sessionWorker struct {
+	river.WorkerDefaults[SessionArgs]
+	directory *directory.Service
+}
+
+// Work sweeps once.
+func (w *sessionWorker) Work(ctx context.Context, _ *river.Job[SessionArgs]) error {
+	if _, err := w.directory.Sweep(ctx); err != nil {
+		return fmt.Errorf("delete expired sessions: %s", postgres.SafeError(err))
+	}
+	return nil
+}
