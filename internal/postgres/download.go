@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
@@ -69,7 +70,16 @@ func fetch(repository, cache, final string, port int) (err error) {
 	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(downloadVersion).Port(uint32(port)).BinaryRepositoryURL(repository).Logger(io.Discard).
 		CachePath(work).RuntimePath(filepath.Join(work, "runtime")).BinariesPath(unpacked).DataPath(cluster))
+	// The library writes a log into the temporary directory and leaves it there.
+	const logs = "embedded_postgres_log*"
+	before, _ := filepath.Glob(filepath.Join(os.TempDir(), logs))
 	startErr := library.Start()
+	after, _ := filepath.Glob(filepath.Join(os.TempDir(), logs))
+	for _, log := range after {
+		if !slices.Contains(before, log) {
+			_ = os.Remove(log)
+		}
+	}
 	if startErr == nil {
 		_ = library.Stop()
 	}

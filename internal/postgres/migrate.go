@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -177,4 +179,30 @@ func newestMigration() (int64, error) {
 		newest = max(newest, version)
 	}
 	return newest, nil
+}
+
+// SchemaSum is a short hash of everything that makes the schema: the roles, our migrations and River's. Two binaries with
+// the same one need the same schema.
+func SchemaSum() (string, error) {
+	sum := sha256.New()
+	_, _ = sum.Write([]byte(migrations.Bootstrap))
+	entries, err := migrations.Files.ReadDir(".")
+	if err != nil {
+		return "", fmt.Errorf("read the migrations: %w", err)
+	}
+	for _, e := range entries {
+		text, err := migrations.Files.ReadFile(e.Name())
+		if err != nil {
+			return "", fmt.Errorf("read the migrations: %w", err)
+		}
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", e.Name(), len(text), text)
+	}
+	river, err := riverMigrator(nil)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range river.AllVersions() {
+		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

@@ -4,13 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
+	"time"
 
 	"carewire/internal/postgres"
 )
 
 // EnvURL is the variable that names a running cluster, for Main and New.
 const EnvURL = "CAREWIRE_TEST_DATABASE_URL"
+
+const (
+	dirPrefix = "carewire-test-"
+	// settled is longer than a cluster takes from its directory to its lock.
+	settled = 10 * time.Minute
+)
 
 // Cluster is a PostgreSQL in a temporary directory.
 type Cluster struct {
@@ -20,7 +30,8 @@ type Cluster struct {
 
 // StartCluster starts a cluster that keeps nothing. The caller stops it.
 func StartCluster(ctx context.Context) (*Cluster, error) {
-	dir, err := os.MkdirTemp("", "carewire-test-")
+	sweep()
+	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the tests' PostgreSQL: %w", err)
 	}
@@ -41,4 +52,24 @@ func (c *Cluster) URL() string { return c.server.URL() }
 // Stop ends the cluster and removes its files.
 func (c *Cluster) Stop(ctx context.Context) error {
 	return errors.Join(c.server.Stop(ctx), os.RemoveAll(c.server.Dir()), os.RemoveAll(c.dir))
+}
+
+// sweep removes the directories of test binaries that panicked or were killed. Their servers ended with them, and with
+// their service's lock.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > settled && unheld(dir) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
+func unheld(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "postgres.lock")) //nolint:gosec // a test's own directory
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer func() { _ = f.Close() }()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

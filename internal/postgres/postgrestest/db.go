@@ -3,11 +3,8 @@ package postgrestest
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -17,12 +14,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/postgres"
-	"carewire/migrations"
 )
 
 // cleanupTimeout bounds what happens after a test; its own context has ended by then.
@@ -90,10 +84,11 @@ func create(tb testing.TB, options string) string {
 
 // ensureTemplate gives the name of the migrated template, building it when this cluster has none yet.
 func ensureTemplate(ctx context.Context, base string) (string, error) {
-	name, err := templateName()
+	sum, err := postgres.SchemaSum()
 	if err != nil {
 		return "", err
 	}
+	name := "carewire_template_" + sum
 	conn, err := pgx.Connect(ctx, base)
 	if err != nil {
 		return "", fmt.Errorf("connect to %s: %w", EnvURL, err)
@@ -138,31 +133,6 @@ func buildTemplate(ctx context.Context, conn *pgx.Conn, base, name string) error
 func exists(ctx context.Context, conn *pgx.Conn, name string) (there bool, err error) {
 	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&there)
 	return there, err
-}
-
-// templateName is made of everything that makes the schema: our migrations and River's.
-func templateName() (string, error) {
-	sum := sha256.New()
-	_, _ = sum.Write([]byte(migrations.Bootstrap))
-	err := fs.WalkDir(migrations.Files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := migrations.Files.ReadFile(path)
-		_, _ = fmt.Fprintf(sum, "%s %d\n%s", path, len(text), text)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("read the migrations: %w", err)
-	}
-	river, err := rivermigrate.New(riverpgxv5.New(nil), nil)
-	if err != nil {
-		return "", fmt.Errorf("read River's migrations: %w", err)
-	}
-	for _, m := range river.AllVersions() {
-		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
-	}
-	return "carewire_template_" + hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
 func exec(ctx context.Context, url, sql string) error {

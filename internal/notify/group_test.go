@@ -1,0 +1,117 @@
+package notify
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/postgrestest"
+)
+
+// settleable makes n deliveries in flight and their settlements.
+func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
+	t.Helper()
+	user := newID()
+	exec := func(sql string, args ...any) {
+		_, err := db.Owner.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	exec(`INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'a@b.example', 'A', 'B')`, user)
+	all := make([]settlement, n)
+	for i := range all {
+		d := delivery{id: newID(), notificationID: newID(), eventID: newID(), recipientID: user, channel: Email, rule: "r", ruleVersion: 1, attempt: 1}
+		exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
+			VALUES ($1, 1, $2, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, d.notificationID, d.eventID, user)
+		exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
+			VALUES ($1, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user)
+		all[i] = settlement{delivery: d, from: "queued", state: "sent"}
+		all[i].tell(all[i].outcome("notification.sent", "", false))
+	}
+	return all
+}
+
+func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 10)
+	var groups atomic.Int32
+	s := newSettler(db.Worker, func() { groups.Add(1) })
+	// The first group hangs on a lock, so that all others have to wait.
+	lock, err := db.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), `SELECT FROM deliveries WHERE id = $1 FOR UPDATE`, all[0].id)
+	require.NoError(t, err)
+
+	var wg sync.WaitGroup
+	settle := func(one settlement) {
+		wg.Go(func() {
+			settled, err := s.settle(t.Context(), one)
+			if err != nil || !settled {
+				t.Errorf("settled %v: %v", settled, err)
+			}
+		})
+	}
+	queued := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.queue)
+	}
+	settle(all[0])
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.busy && len(s.queue) == 0
+	}, 5*time.Second, time.Millisecond)
+	for _, one := range all[1:] {
+		settle(one)
+	}
+	require.Eventually(t, func() bool { return queued() == 9 }, 5*time.Second, time.Millisecond)
+	require.NoError(t, lock.Rollback(t.Context()))
+	wg.Wait()
+	require.EqualValues(t, 2, groups.Load())
+	var sent int
+	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM deliveries AS d JOIN outbox AS o ON o.cause_id = d.event_id WHERE d.state = 'sent'`).Scan(&sent))
+	require.Equal(t, 10, sent)
+}
+
+func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 3)
+	all[1].state = "no such state"
+	s := newSettler(db.Worker, func() {})
+	group := make([]*waiting, len(all))
+	for i, one := range all {
+		group[i] = &waiting{settlement: one, turn: make(chan turn, 1)}
+	}
+	s.queue, s.busy = slices.Clone(group), true
+	s.lead(t.Context())
+	for i, w := range group {
+		got := <-w.turn
+		require.Equal(t, i != 1, got.settled)
+		require.Equal(t, i == 1, got.err != nil)
+	}
+}
+
+func TestSettler_TellsOfADeviceOnce(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 2)
+	device := newID()
+	_, err := db.Owner.Exec(t.Context(), `INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'ios', 't')`, device, all[0].recipientID)
+	require.NoError(t, err)
+	for i := range all {
+		all[i].remove(device, "ios")
+	}
+	settled, err := settleAll(t.Context(), db.Worker, all)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []uuid.UUID{all[0].id, all[1].id}, settled)
+	var told int
+	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM outbox WHERE type = 'device.removed'`).Scan(&told))
+	require.Equal(t, 1, told)
+}

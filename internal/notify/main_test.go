@@ -1,0 +1,223 @@
+package notify_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/notify"
+	"carewire/internal/notify/notifytest"
+	"carewire/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// What must not be found anywhere but in the directory's tables and at the provider.
+var phi = []string{"paula.winter@mail.example", "Paula", "Winter", "secret-token-of-paula"}
+
+// bundle is a database with one person to tell, and a Worker that a River client drives.
+type bundle struct {
+	t      *testing.T
+	db     *postgrestest.DB
+	user   uuid.UUID
+	clinic uuid.UUID
+	worker *notify.Worker
+	client *river.Client[pgx.Tx]
+	logs   *logBuffer
+
+	mu       sync.Mutex
+	outcomes map[notify.Outcome]int
+}
+
+// setup makes the bundle. The client is started by start.
+func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
+	t.Helper()
+	b := &bundle{
+		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logBuffer{}, outcomes: map[notify.Outcome]int{},
+	}
+	b.exec(`INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')`, b.clinic)
+	b.exec(`INSERT INTO users (id, email, email_verified, given_name, family_name) VALUES ($1, $2, true, $3, $4)`, b.user, phi[0], phi[1], phi[2])
+	b.device(phi[3])
+	logger := slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	cfg := notify.Config{
+		Pool: b.db.Worker, Channels: channels, BaseURL: "https://clinic.example", Logger: logger, BreakerOpen: 200 * time.Millisecond,
+		Observe: func(_ string, o notify.Outcome, _ time.Duration) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.outcomes[o]++
+		},
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	var err error
+	b.worker, err = notify.New(cfg)
+	require.NoError(t, err)
+	rc := b.worker.RiverConfig(logger, 8)
+	rc.PeriodicJobs = nil // Tests sweep when they want to.
+	rc.TestOnly = true
+	b.client, err = river.NewClient(riverpgxv5.New(b.db.Worker), rc)
+	require.NoError(t, err)
+	return b
+}
+
+// withRecorders has a Recorder on both channels.
+func withRecorders(t *testing.T, change ...func(*notify.Config)) (b *bundle, email, push *notifytest.Recorder) {
+	t.Helper()
+	email, push = &notifytest.Recorder{}, &notifytest.Recorder{}
+	return setup(t, map[string]notify.Notifier{notify.Email: email, notify.Push: push}, change...), email, push
+}
+
+func (b *bundle) start() {
+	b.t.Helper()
+	require.NoError(b.t, b.client.Start(context.WithoutCancel(b.t.Context())))
+	b.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(b.t, b.client.Stop(ctx))
+	})
+}
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+func (b *bundle) exec(sql string, args ...any) {
+	b.t.Helper()
+	_, err := b.db.Owner.Exec(b.t.Context(), sql, args...)
+	require.NoError(b.t, err)
+}
+
+func (b *bundle) device(token string) uuid.UUID {
+	b.t.Helper()
+	id := newID()
+	b.exec(`INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'android', $3)`, id, b.user, token)
+	return id
+}
+
+// plan is what a test plans; the zero value is a push of normal priority.
+type plan struct {
+	channel, priority string
+	fallback          []string
+}
+
+// plan writes what the planner would, without the job.
+func (b *bundle) plan(p plan) uuid.UUID {
+	b.t.Helper()
+	if p.channel == "" {
+		p.channel = notify.Push
+	}
+	if p.priority == "" {
+		p.priority = "normal"
+	}
+	if p.fallback == nil {
+		p.fallback = []string{}
+	}
+	notification, delivery, event := newID(), newID(), newID()
+	b.exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
+		VALUES ($1, 1, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
+		notification, event, b.user, b.clinic, p.priority)
+	b.exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
+		VALUES ($1, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
+		delivery, notification, event, b.user, p.channel, p.priority, p.fallback)
+	return delivery
+}
+
+// enqueue inserts the delivery's job.
+func (b *bundle) enqueue(ids ...uuid.UUID) {
+	b.t.Helper()
+	for _, id := range ids {
+		d := b.delivery(id)
+		_, err := b.client.Insert(b.t.Context(), notify.DeliveryArgs{DeliveryID: id}, notify.JobOpts(d.Channel, d.Priority))
+		require.NoError(b.t, err)
+	}
+}
+
+// row is what a test looks at of a delivery.
+type row struct {
+	ID                uuid.UUID
+	EventID           uuid.UUID
+	NotificationID    uuid.UUID
+	Channel, Priority string
+	State, Reason     string
+	Attempt           int
+	InFlight          bool
+	PossibleDuplicate bool
+	Waits             bool
+	Provider          *string
+	ErrorCode         *string
+}
+
+const rowColumns = `id, event_id, notification_id, channel, priority, state, reason, attempt, attempt_started_at IS NOT NULL AS in_flight,
+	possible_duplicate, deadline_at > now() IS TRUE AS waits, provider, error_code`
+
+func (b *bundle) delivery(id uuid.UUID) row {
+	b.t.Helper()
+	rows, err := b.db.Owner.Query(b.t.Context(), `SELECT `+rowColumns+` FROM deliveries WHERE id = $1`, id)
+	require.NoError(b.t, err)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[row])
+	require.NoError(b.t, err)
+	return r
+}
+
+// await waits until the delivery is in the state.
+func (b *bundle) await(id uuid.UUID, state string) row {
+	b.t.Helper()
+	b.eventually(func() bool { return b.delivery(id).State == state }, "delivery becomes %s", state)
+	return b.delivery(id)
+}
+
+func (b *bundle) eventually(cond func() bool, msg string, args ...any) {
+	b.t.Helper()
+	require.Eventually(b.t, cond, 15*time.Second, 10*time.Millisecond, append([]any{msg}, args...)...)
+}
+
+func (b *bundle) count(sql string, args ...any) (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+// told counts the outbox's events of the type that the delivery's event caused.
+func (b *bundle) told(typ string, id uuid.UUID) int {
+	b.t.Helper()
+	return b.count(`SELECT count(*) FROM outbox WHERE type = $1 AND cause_id = (SELECT event_id FROM deliveries WHERE id = $2)`, typ, id)
+}
+
+// idle waits until no job can run or is running any more.
+func (b *bundle) idle() {
+	b.t.Helper()
+	b.eventually(func() bool {
+		return b.count(`SELECT count(*) FROM river.river_job WHERE state IN ('available', 'running', 'retryable')`) == 0
+	}, "the queue is idle")
+}
+
+func (b *bundle) observed(o notify.Outcome) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.outcomes[o]
+}
+
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

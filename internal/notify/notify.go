@@ -1,0 +1,128 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The channels there is a queue for. Which of them are configured is the app's to say.
+const (
+	Email    = "email"
+	Push     = "push"
+	SMS      = "sms"
+	WhatsApp = "whatsapp"
+)
+
+// Notifier hands messages to a provider. Its errors are of type *Error; notifytest.TestChannel is what every
+// implementation passes.
+type Notifier interface {
+	// Notify sends the message once, without retries of its own. It returns when the provider answered or ctx ended. The
+	// receipt counts even beside an error, for the devices it names.
+	Notify(ctx context.Context, m Message) (Receipt, error)
+}
+
+// Message is one rendered message to one person.
+type Message struct {
+	DeliveryID uuid.UUID
+	Channel    string
+	// Type is the event's type, for the app that receives a push.
+	Type string
+	// Email is the address, for the channel email.
+	Email string
+	// Devices are the person's, for the channel push, the last seen first.
+	Devices []Device
+
+	// Subject, Text and HTML are an email's.
+	Subject string
+	Text    string
+	HTML    string
+	// Title and Body are a push's.
+	Title string
+	Body  string
+	// Link leads to what the message is about.
+	Link string
+
+	// CollapseKey lets a provider replace an undelivered or shown message by its repetition.
+	CollapseKey string
+	// Priority is critical, high, normal or bulk.
+	Priority string
+	// TTL is how long a provider may hold on to the message.
+	TTL time.Duration
+	// PossibleDuplicate says that an earlier attempt may have reached the person.
+	PossibleDuplicate bool
+}
+
+// Device is an installation of the app that receives push messages.
+type Device struct {
+	ID       uuid.UUID
+	Token    string
+	Platform string
+}
+
+// Receipt is what the provider said.
+type Receipt struct {
+	// Provider is a short stable name such as "ses"; ProviderID the provider's id of the message.
+	Provider   string
+	ProviderID string
+	// Gone are devices that the provider no longer knows. They are removed, whatever became of the message.
+	Gone []uuid.UUID
+}
+
+// Class is what a failed attempt means for the delivery.
+type Class string
+
+// The classes of an Error.
+const (
+	// ClassPermanent means that no repetition will help.
+	ClassPermanent Class = "permanent"
+	// ClassTransient means that the message was certainly not accepted, and may be later.
+	ClassTransient Class = "transient"
+	// ClassUncertain means that the message may have been accepted.
+	ClassUncertain Class = "uncertain"
+)
+
+// Error is a failed attempt. Its text holds class and code only, so that it may be logged and stored.
+type Error struct {
+	Class Class
+	// Code is the provider's error code, or one of ours in lower case. Never an address, a token or a provider's text.
+	Code string
+	// RetryAfter is how long the provider asked to wait; 0 when it did not say.
+	RetryAfter time.Duration
+}
+
+// Error gives class and code.
+func (e *Error) Error() string { return string(e.Class) + ": " + e.Code }
+
+// codeForm bounds what a provider can write into our rows: an address or a sentence does not fit it.
+var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+func newError(class Class, code string, retryAfter time.Duration) *Error {
+	if !codeForm.MatchString(code) {
+		code = "unknown"
+	}
+	return &Error{Class: class, Code: code, RetryAfter: max(retryAfter, 0)}
+}
+
+// Permanent is an error that no repetition will mend.
+func Permanent(code string) *Error { return newError(ClassPermanent, code, 0) }
+
+// Transient is an error after which the message may be sent again, not before retryAfter.
+func Transient(code string, retryAfter time.Duration) *Error {
+	return newError(ClassTransient, code, retryAfter)
+}
+
+// Uncertain is an error after which nobody here knows whether the message was accepted.
+func Uncertain(code string) *Error { return newError(ClassUncertain, code, 0) }
+
+// classify gives err as an *Error. One that a Notifier did not classify is uncertain: it may have been sent.
+func classify(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return newError(cmp.Or(e.Class, ClassUncertain), e.Code, e.RetryAfter)
+	}
+	return Uncertain("unclassified")
+}

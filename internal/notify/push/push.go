@@ -1,0 +1,239 @@
+// Package push sends messages through Firebase Cloud Messaging's HTTP v1 API, with the real Admin SDK; only endpoint and
+// credentials differ between production and the sandbox. The SDK's own retries are kept from happening: after a time-out
+// they would send a message twice.
+package push
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	firebase "firebase.google.com/go/v4"
+	"firebase.google.com/go/v4/errorutils"
+	"firebase.google.com/go/v4/messaging"
+	"github.com/google/uuid"
+	"golang.org/x/oauth2"
+	"google.golang.org/api/option"
+	transporthttp "google.golang.org/api/transport/http"
+
+	"carewire/internal/notify"
+)
+
+const (
+	// provider is the name in receipts.
+	provider = "fcm"
+	// scope is what a send needs.
+	scope = "https://www.googleapis.com/auth/firebase.messaging"
+	// quotaWait is how long FCM asks to wait after QUOTA_EXCEEDED without a Retry-After.
+	// https://firebase.google.com/docs/cloud-messaging/scale-fcm
+	quotaWait = time.Minute
+	// tokenTimeout bounds the fetching of an access token.
+	tokenTimeout = 5 * time.Second
+	// maxDevices bounds the calls of one message; the devices seen last come first.
+	maxDevices = 10
+)
+
+// Config says how to reach FCM.
+type Config struct {
+	// ProjectID is the Firebase project. Required.
+	ProjectID string
+	// Endpoint is another address of the API, such as the sandbox's, without /v1; empty means Google's.
+	Endpoint string
+	// CredentialsJSON is a service account's key file; empty means the application default credentials.
+	CredentialsJSON []byte
+}
+
+// Sender sends push messages. It is safe for concurrent use.
+type Sender struct {
+	client    *messaging.Client
+	transport *http.Transport
+}
+
+var _ notify.Notifier = (*Sender)(nil)
+
+// New makes a Sender. It does not call FCM.
+func New(ctx context.Context, cfg Config) (*Sender, error) {
+	if cfg.ProjectID == "" {
+		return nil, errors.New("push: the Firebase project is missing")
+	}
+	base := newTransport()
+	// Tokens are fetched without the request's context: they need a limit of their own.
+	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, &http.Client{Transport: base, Timeout: tokenTimeout})
+	auth := []option.ClientOption{option.WithScopes(scope), option.WithTelemetryDisabled()}
+	if len(cfg.CredentialsJSON) > 0 {
+		auth = append(auth, option.WithAuthCredentialsJSON(option.ServiceAccount, cfg.CredentialsJSON))
+	}
+	authorized, err := transporthttp.NewTransport(ctx, &marking{base}, auth...)
+	if err != nil {
+		return nil, fmt.Errorf("read the Google credentials: %w", err)
+	}
+	options := []option.ClientOption{option.WithHTTPClient(&http.Client{Transport: &once{authorized}, CheckRedirect: noRedirect})}
+	if cfg.Endpoint != "" {
+		options = append(options, option.WithEndpoint(cfg.Endpoint+"/v1"))
+	}
+	app, err := firebase.NewApp(ctx, &firebase.Config{ProjectID: cfg.ProjectID}, options...)
+	if err != nil {
+		return nil, fmt.Errorf("make the Firebase app: %w", err)
+	}
+	client, err := app.Messaging(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("make the FCM client: %w", err)
+	}
+	return &Sender{client: client, transport: base}, nil
+}
+
+// noRedirect keeps a message from being sent anywhere but where it is meant to go.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Close lets go of idle connections.
+func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+
+// Notify sends the message to each of the person's devices. It succeeds when one accepted it; devices that FCM no longer
+// knows are in the receipt, also beside an error.
+func (s *Sender) Notify(ctx context.Context, m notify.Message) (notify.Receipt, error) {
+	devices := m.Devices[:min(len(m.Devices), maxDevices)]
+	results := make([]result, len(devices))
+	var wg sync.WaitGroup
+	for i, d := range devices {
+		wg.Go(func() { results[i] = s.send(ctx, m, d) })
+	}
+	wg.Wait()
+	return combine(results)
+}
+
+// result is what became of the message at one device.
+type result struct {
+	device     uuid.UUID
+	providerID string
+	gone       bool
+	err        *notify.Error
+}
+
+func (s *Sender) send(ctx context.Context, m notify.Message, d notify.Device) result {
+	var p progress
+	id, err := s.client.Send(context.WithValue(ctx, progressKey{}, &p), message(m, d))
+	if err != nil {
+		failure, gone := classify(err, p.sent.Load())
+		return result{device: d.ID, gone: gone, err: failure}
+	}
+	return result{device: d.ID, providerID: id}
+}
+
+// severity orders the classes by what a person who got nothing is owed: where one device may have the message, it is not
+// sent anew; where one may still get it, it is tried again.
+var severity = map[notify.Class]int{notify.ClassPermanent: 1, notify.ClassTransient: 2, notify.ClassUncertain: 3}
+
+func combine(results []result) (notify.Receipt, error) {
+	receipt := notify.Receipt{Provider: provider}
+	var worst *notify.Error
+	for _, r := range results {
+		if r.gone {
+			receipt.Gone = append(receipt.Gone, r.device)
+		}
+		if r.err == nil && receipt.ProviderID == "" {
+			receipt.ProviderID = r.providerID
+		}
+		if r.err != nil && (worst == nil || severity[r.err.Class] > severity[worst.Class]) {
+			worst = r.err
+		}
+	}
+	switch {
+	case receipt.ProviderID != "":
+		return receipt, nil
+	case worst == nil:
+		return receipt, notify.Permanent("no_device")
+	default:
+		return receipt, worst
+	}
+}
+
+// message is the message for one device. It carries ids, a link and the words that lead to signing in.
+func message(m notify.Message, d notify.Device) *messaging.Message {
+	urgent := m.Priority == "critical" || m.Priority == "high"
+	androidPriority, apnsPriority, urgency := "normal", "5", "normal"
+	if urgent {
+		androidPriority, apnsPriority, urgency = "high", "10", "high"
+	}
+	ttl, expires := m.TTL, strconv.FormatInt(time.Now().Add(m.TTL).Unix(), 10)
+	return &messaging.Message{
+		Token:        d.Token,
+		Notification: &messaging.Notification{Title: m.Title, Body: m.Body},
+		Data:         map[string]string{"deliveryId": m.DeliveryID.String(), "link": m.Link, "type": m.Type},
+		Android: &messaging.AndroidConfig{
+			CollapseKey: m.CollapseKey, Priority: androidPriority, TTL: &ttl,
+			// The tag replaces a notification that is already shown.
+			Notification: &messaging.AndroidNotification{Tag: m.CollapseKey},
+		},
+		APNS: &messaging.APNSConfig{
+			Headers: map[string]string{"apns-collapse-id": m.CollapseKey, "apns-priority": apnsPriority, "apns-expiration": expires},
+			Payload: &messaging.APNSPayload{Aps: &messaging.Aps{Sound: "default", MutableContent: true}},
+		},
+		Webpush: &messaging.WebpushConfig{
+			// The topic has at most 32 characters of base64url (RFC 8030, section 5.4): a UUID without its dashes.
+			Headers: map[string]string{"TTL": strconv.Itoa(int(m.TTL.Seconds())), "Urgency": urgency, "Topic": topic(m.CollapseKey)},
+		},
+	}
+}
+
+func topic(key string) string {
+	id, err := uuid.Parse(key)
+	if err != nil {
+		return key
+	}
+	return fmt.Sprintf("%x", id[:])
+}
+
+// classify says what the SDK's error means, and whether FCM no longer knows the token. sent says that the request went
+// out.
+// https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
+func classify(err error, sent bool) (failure *notify.Error, gone bool) {
+	response := errorutils.HTTPResponse(err) //nolint:bodyclose // a copy in memory
+	switch {
+	case sent && (response == nil || response.StatusCode == statusNoAnswer):
+		return notify.Uncertain("no_answer"), false
+	case response == nil:
+		return notify.Permanent("invalid_message"), false
+	case response.StatusCode == statusNoAnswer:
+		return notify.Transient(response.Header.Get(headerReason), 0), false
+	}
+	wait := retryAfter(response)
+	switch {
+	case messaging.IsUnregistered(err):
+		return notify.Permanent("UNREGISTERED"), true
+	case messaging.IsSenderIDMismatch(err):
+		// The token belongs to another project's app: it will never be ours.
+		return notify.Permanent("SENDER_ID_MISMATCH"), true
+	case messaging.IsInvalidArgument(err):
+		// Whether message or token is at fault stands only in the text: the token is kept.
+		return notify.Permanent("INVALID_ARGUMENT"), false
+	case messaging.IsThirdPartyAuthError(err):
+		return notify.Transient("THIRD_PARTY_AUTH_ERROR", wait), false
+	case messaging.IsQuotaExceeded(err):
+		return notify.Transient("QUOTA_EXCEEDED", cmp.Or(wait, quotaWait)), false
+	case messaging.IsUnavailable(err):
+		return notify.Transient("UNAVAILABLE", wait), false
+	case messaging.IsInternal(err):
+		return notify.Transient("INTERNAL", wait), false
+	case response.StatusCode == http.StatusBadRequest, response.StatusCode == http.StatusNotFound:
+		return notify.Permanent("status_" + strconv.Itoa(response.StatusCode)), false
+	default:
+		return notify.Transient("status_"+strconv.Itoa(response.StatusCode), wait), false
+	}
+}
+
+// retryAfter reads the header in both its forms (RFC 9110, section 10.2.3).
+func retryAfter(r *http.Response) time.Duration {
+	value := r.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return max(time.Duration(seconds)*time.Second, 0)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
+}

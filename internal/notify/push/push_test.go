@@ -1,0 +1,153 @@
+package push_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"carewire/internal/notify"
+	"carewire/internal/notify/notifytest"
+	"carewire/internal/notify/push"
+	"carewire/internal/sandbox"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const project = "carewire-sandbox"
+
+// provider puts the sandbox in the suite's moods.
+type provider struct{ *sandbox.Sandbox }
+
+func (p provider) Handler() http.Handler { return p.Providers() }
+
+func (p provider) Received() int { return len(p.Messages("push")) }
+
+func (p provider) Have(day notifytest.Day) {
+	p.ClearFaults()
+	switch day {
+	case notifytest.Refused:
+		p.fault(sandbox.Fault{ErrorCode: "UNREGISTERED"})
+	case notifytest.Throttled:
+		p.fault(sandbox.Fault{ErrorCode: "QUOTA_EXCEEDED", RetryAfterSeconds: 7})
+	case notifytest.Broken:
+		p.fault(sandbox.Fault{Status: 503})
+	case notifytest.AcceptsOnly:
+		p.fault(sandbox.Fault{AcceptThenHang: true})
+	case notifytest.GoodDay:
+	}
+}
+
+func (p provider) fault(f sandbox.Fault) {
+	if _, err := p.AddFault(f); err != nil {
+		panic(err)
+	}
+}
+
+func serve(t *testing.T, s *sandbox.Sandbox) string {
+	t.Helper()
+	server := httptest.NewServer(s.Providers())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func newSender(t *testing.T, s *sandbox.Sandbox, url string) *push.Sender {
+	t.Helper()
+	credentials, err := s.ServiceAccount(project, url)
+	require.NoError(t, err)
+	sender, err := push.New(t.Context(), push.Config{ProjectID: project, Endpoint: url, CredentialsJSON: credentials})
+	require.NoError(t, err)
+	t.Cleanup(sender.Close)
+	return sender
+}
+
+func TestSender_IsAChannel(t *testing.T) {
+	t.Parallel()
+	notifytest.TestChannel(t, notify.Push,
+		func() notifytest.Provider { return provider{sandbox.New()} },
+		func(t *testing.T, p notifytest.Provider, url string) notify.Notifier {
+			t.Helper()
+			return newSender(t, p.(provider).Sandbox, url)
+		})
+}
+
+func TestSender_SaysWhatFCMNeedsToKnow(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	m := notifytest.TestMessage(notify.Push)
+	m.Priority = "critical"
+	_, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	require.NoError(t, err)
+	got := s.Messages("push")
+	require.Len(t, got, 1)
+	require.Equal(t, m.DeliveryID.String(), got[0].DeliveryID)
+	require.Equal(t, m.Devices[0].Token, got[0].To)
+	require.Equal(t, m.Title, got[0].Title)
+	require.Equal(t, m.Body, got[0].Body)
+	require.Equal(t, m.Link, got[0].Link)
+	require.Equal(t, "high", got[0].Priority)
+}
+
+func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]struct {
+		class notify.Class
+		gone  bool
+	}{
+		"UNREGISTERED":           {notify.ClassPermanent, true},
+		"SENDER_ID_MISMATCH":     {notify.ClassPermanent, true},
+		"INVALID_ARGUMENT":       {notify.ClassPermanent, false},
+		"THIRD_PARTY_AUTH_ERROR": {notify.ClassTransient, false},
+		"QUOTA_EXCEEDED":         {notify.ClassTransient, false},
+		"UNAVAILABLE":            {notify.ClassTransient, false},
+		"INTERNAL":               {notify.ClassTransient, false},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			s := sandbox.New()
+			_, err := s.AddFault(sandbox.Fault{ErrorCode: code, Count: 1})
+			require.NoError(t, err)
+			m := notifytest.TestMessage(notify.Push)
+			receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+			require.EqualError(t, err, string(want.class)+": "+code)
+			require.Empty(t, s.Messages("push"), "the SDK did not try again by itself")
+			require.Equal(t, want.gone, len(receipt.Gone) == 1)
+		})
+	}
+}
+
+func TestSender_SucceedsWhenOneDeviceGotIt(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	_, err := s.AddFault(sandbox.Fault{To: "old", ErrorCode: "UNREGISTERED"})
+	require.NoError(t, err)
+	m := notifytest.TestMessage(notify.Push)
+	old, gone := m.Devices[0], uuid.Must(uuid.NewV7())
+	m.Devices = []notify.Device{old, {ID: gone, Token: "old"}, {ID: uuid.Must(uuid.NewV7()), Token: "new"}}
+	receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	require.NoError(t, err)
+	require.NotEmpty(t, receipt.ProviderID)
+	require.Equal(t, []uuid.UUID{gone}, receipt.Gone)
+	require.Len(t, s.Messages("push"), 2)
+}
+
+func TestSender_IsTransientWithoutAnAccessToken(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	credentials, err := sandbox.New().ServiceAccount(project, serve(t, s)) // Signed with another sandbox's key.
+	require.NoError(t, err)
+	sender, err := push.New(t.Context(), push.Config{ProjectID: project, Endpoint: serve(t, s), CredentialsJSON: credentials})
+	require.NoError(t, err)
+	t.Cleanup(sender.Close)
+	_, err = sender.Notify(t.Context(), notifytest.TestMessage(notify.Push))
+	require.EqualError(t, err, "transient: credentials")
+}
+
+func TestNew_NeedsAProject(t *testing.T) {
+	t.Parallel()
+	_, err := push.New(t.Context(), push.Config{})
+	require.ErrorContains(t, err, "project")
+}

@@ -1,0 +1,248 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// settlement is the end of one attempt as it goes into the database.
+type settlement struct {
+	delivery
+	from, state       string
+	reason            string
+	code              string
+	receipt           Receipt
+	possibleDuplicate bool
+	wait              time.Duration
+	// told are the events, each with the delivery or the device whose change it tells.
+	told []news
+	gone []goneDevice
+}
+
+// delivery is what events say of a delivery.
+type delivery struct {
+	id, notificationID, eventID, recipientID uuid.UUID
+	clinicID                                 *uuid.UUID
+	channel, rule                            string
+	ruleVersion                              int32
+	attempt                                  int32
+	correlationID, traceparent               *string
+}
+
+type news struct {
+	ref   uuid.UUID
+	event event.Event
+}
+
+type goneDevice struct{ id, userID uuid.UUID }
+
+func (a *attempt) delivery() delivery {
+	return delivery{
+		id: a.ID, notificationID: a.NotificationID, eventID: a.EventID, recipientID: a.RecipientID, clinicID: a.ClinicID,
+		channel: a.Channel, rule: a.Rule, ruleVersion: a.RuleVersion, attempt: a.Attempt,
+		correlationID: a.CorrelationID, traceparent: a.Traceparent,
+	}
+}
+
+// settlement gives the row's change and the events of an ending.
+func (a *attempt) settlement(e ending) settlement {
+	s := settlement{
+		delivery: a.delivery(), from: "queued", code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+	}
+	switch e.outcome {
+	case Sent:
+		s.state = "sent"
+		s.tell(s.outcome("notification.sent", "", a.PossibleDuplicate))
+	case Failed:
+		s.state = "failed"
+		s.tell(s.outcome("notification.failed", e.code, a.PossibleDuplicate))
+	case Suppressed:
+		s.state, s.reason = "suppressed", e.code
+		s.tell(s.decision("notification.suppressed", event.ChannelDecision{
+			Channel: a.Channel, DeliveryID: a.ID, State: "suppressed", Reason: e.code,
+		}))
+	case Unsure:
+		s.state = "uncertain"
+	default:
+		s.state = "queued"
+	}
+	for i, id := range a.DeviceIds {
+		for _, gone := range e.receipt.Gone {
+			if id == gone {
+				s.remove(id, a.DevicePlatforms[i])
+			}
+		}
+	}
+	return s
+}
+
+func (s *settlement) tell(e event.Event) { s.told = append(s.told, news{s.id, e}) }
+
+// remove drops a device that the provider no longer knows.
+func (s *settlement) remove(id uuid.UUID, platform string) {
+	cmd := s.command()
+	e := event.New(cmd, "device.removed", care.Ref{Kind: "device", ID: id}, event.Device{
+		DeviceID: id, UserID: s.recipientID, Platform: platform, Reason: "unregistered",
+	}).About(cmd, s.recipientID, nil)
+	e.CauseID = &s.eventID
+	s.told = append(s.told, news{id, e})
+	s.gone = append(s.gone, goneDevice{id, s.recipientID})
+}
+
+func (d delivery) command() care.Command {
+	cmd := care.Command{Actor: care.SystemActor("notify")}
+	if d.correlationID != nil {
+		cmd.CorrelationID = *d.correlationID
+	}
+	if d.traceparent != nil {
+		cmd.Traceparent = *d.traceparent
+	}
+	return cmd
+}
+
+// outcome is notification.sent or notification.failed.
+func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Event {
+	return s.event(typ, event.Delivery{
+		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Attempt: s.attempt,
+		Provider: s.receipt.Provider, ProviderID: s.receipt.ProviderID, Code: code, PossibleDuplicate: possibleDuplicate,
+	})
+}
+
+// decision is notification.planned or notification.suppressed, for one channel.
+func (d delivery) decision(typ string, c event.ChannelDecision) event.Event {
+	return d.event(typ, event.Notification{
+		NotificationID: d.notificationID, UserID: d.recipientID, Rule: d.rule, RuleVersion: d.ruleVersion,
+		Channels: []event.ChannelDecision{c},
+	})
+}
+
+func (d delivery) event(typ string, data event.Payload) event.Event {
+	cmd := d.command()
+	e := event.New(cmd, typ, care.Ref{Kind: "notification", ID: d.notificationID}, data).About(cmd, d.recipientID, d.clinicID)
+	e.CauseID = &d.eventID
+	return e
+}
+
+// closed reports whether the delivery ends here without having reached the person.
+func (s *settlement) closed() bool { return s.state == "failed" || s.state == "suppressed" }
+
+// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other
+// is committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
+func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
+	// What was sent is written down also when the job's time is up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if !s.closed() || len(fallback) == 0 {
+		return w.settler.settle(ctx, s)
+	}
+	var settled bool
+	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		ids, err := settleAll(ctx, tx, []settlement{s})
+		if settled = len(ids) == 1; err != nil || !settled {
+			return err
+		}
+		return w.fallBack(ctx, tx, client, s, fallback)
+	})
+	if err == nil {
+		w.cfg.Ring()
+	}
+	return settled, err
+}
+
+// fallBack plans the first of the channels by which the person can be reached and does not have the event yet.
+func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
+	for i, channel := range channels {
+		if w.cfg.Channels[channel] == nil {
+			continue
+		}
+		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)
+		row, err := db.New(tx).DeliveryFallback(ctx, db.DeliveryFallbackParams{
+			ID: newID(), Channel: channel, Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
+		})
+		if err == pgx.ErrNoRows { //nolint:errorlint // pgx gives it bare
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("plan fallback: %w", err)
+		}
+		err = outbox.Append(ctx, tx, s.decision("notification.planned", event.ChannelDecision{
+			Channel: channel, DeliveryID: row.ID, State: "queued", Reason: reason,
+		}))
+		if err != nil {
+			return err
+		}
+		if _, err := client.InsertTx(ctx, tx, DeliveryArgs{DeliveryID: row.ID}, JobOpts(channel, row.Priority)); err != nil {
+			return fmt.Errorf("insert fallback job: %w", err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// settleAll is the one statement that ends attempts. It gives the ids of the deliveries that were still theirs.
+func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, error) {
+	var p db.DeliverySettleParams
+	removed := map[uuid.UUID]bool{}
+	for _, s := range all {
+		p.Ids = append(p.Ids, s.id)
+		p.Attempts = append(p.Attempts, s.attempt)
+		p.FromStates = append(p.FromStates, s.from)
+		p.States = append(p.States, s.state)
+		p.Reasons = append(p.Reasons, s.reason)
+		p.Providers = append(p.Providers, s.receipt.Provider)
+		p.ProviderIds = append(p.ProviderIds, s.receipt.ProviderID)
+		p.ErrorCodes = append(p.ErrorCodes, s.code)
+		p.PossibleDuplicates = append(p.PossibleDuplicates, s.possibleDuplicate)
+		p.WaitSeconds = append(p.WaitSeconds, s.wait.Seconds())
+		for _, n := range s.told {
+			// Two messages may find the same device gone; it is removed, and told of, once.
+			if n.ref != s.id && removed[n.ref] {
+				continue
+			}
+			removed[n.ref] = n.ref != s.id
+			addNews(&p, n)
+		}
+		for _, g := range s.gone {
+			p.GoneIds = append(p.GoneIds, g.id)
+			p.GoneUserIds = append(p.GoneUserIds, g.userID)
+		}
+	}
+	return db.New(tx).DeliverySettle(ctx, p)
+}
+
+func addNews(p *db.DeliverySettleParams, n news) {
+	e := n.event
+	p.EventRefs = append(p.EventRefs, n.ref)
+	p.EventIds = append(p.EventIds, e.ID)
+	p.Types = append(p.Types, e.Type)
+	p.Sources = append(p.Sources, e.Source)
+	p.Subjects = append(p.Subjects, e.Subject)
+	p.Times = append(p.Times, e.Time)
+	p.Datas = append(p.Datas, e.Data)
+	p.ClinicIds = append(p.ClinicIds, orZero(e.ClinicID))
+	p.PersonIds = append(p.PersonIds, orZero(e.PersonID))
+	p.ActorIds = append(p.ActorIds, e.ActorID)
+	p.ActorRoles = append(p.ActorRoles, e.ActorRole)
+	p.CauseIds = append(p.CauseIds, orZero(e.CauseID))
+	p.CorrelationIds = append(p.CorrelationIds, *cmp.Or(e.CorrelationID, new(string)))
+	p.Traceparents = append(p.Traceparents, *cmp.Or(e.Traceparent, new(string)))
+}
+
+func orZero(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
+	}
+	return *id
+}

@@ -1,0 +1,356 @@
+package notify
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/goccy/go-yaml"
+
+	"carewire/internal/event"
+)
+
+//go:embed templates
+var embedded embed.FS
+
+// frameName is the file of what stands around every email's words. It is no template of its own.
+const frameName = "frame"
+
+// Data is all that a template can reach. It has no place for a person, a clinic or anything clinical.
+type Data struct {
+	// EventType is the event's type, such as "ehr.lab_report.created".
+	EventType string
+	// Thing is what it is about, in words: "lab report".
+	Thing string
+	// Action is what happened to it, in words: "created", "corrected", "checked in".
+	Action   string
+	Link     string
+	Priority string
+	AppName  string
+}
+
+// Templates are the words of every message, by name, channel and locale. They are immutable.
+type Templates struct {
+	byKey      map[string]*wording // name, or name.locale
+	frames     map[string]*frame   // locale, "" for the fallback
+	layoutHTML *htmltemplate.Template
+	layoutText *template.Template
+}
+
+// wording is one file.
+type wording struct {
+	email *emailWords
+	push  *pushWords
+}
+
+type emailWords struct {
+	subject, button *template.Template
+	paragraphs      []*template.Template
+}
+
+type pushWords struct {
+	title, body *template.Template
+}
+
+type frame struct {
+	greeting, or *template.Template
+	footer       []*template.Template
+}
+
+// The files' form.
+type (
+	wordingFile struct {
+		Email *struct {
+			Subject    string   `yaml:"subject"`
+			Paragraphs []string `yaml:"paragraphs"`
+			Button     string   `yaml:"button"`
+		} `yaml:"email"`
+		Push *struct {
+			Title string `yaml:"title"`
+			Body  string `yaml:"body"`
+		} `yaml:"push"`
+	}
+	frameFile struct {
+		Greeting string   `yaml:"greeting"`
+		Or       string   `yaml:"or"`
+		Footer   []string `yaml:"footer"`
+	}
+)
+
+var templateFuncs = template.FuncMap{
+	// article puts "a" or "an" before an English word.
+	"article": func(s string) string {
+		if s != "" && strings.ContainsRune("aeiou", rune(s[0])) {
+			return "an " + s
+		}
+		return "a " + s
+	},
+	// title makes the first letter a capital.
+	"title": func(s string) string {
+		if s == "" {
+			return s
+		}
+		return strings.ToUpper(s[:1]) + s[1:]
+	},
+}
+
+// DefaultTemplates gives the built-in templates.
+func DefaultTemplates() (*Templates, error) {
+	sub, err := fs.Sub(embedded, "templates")
+	if err != nil {
+		return nil, fmt.Errorf("open the built-in templates: %w", err)
+	}
+	return LoadTemplates(sub)
+}
+
+// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt. Each template is
+// rendered once for a sample of every event type, so that a mistake shows here and not when a message is due.
+func LoadTemplates(files fs.FS) (*Templates, error) {
+	t := &Templates{byKey: map[string]*wording{}, frames: map[string]*frame{}}
+	var err error
+	if t.layoutHTML, err = htmltemplate.New("layout.html").Option("missingkey=error").ParseFS(files, "layout.html"); err != nil {
+		return nil, fmt.Errorf("template layout.html: %w", err)
+	}
+	if t.layoutText, err = template.New("layout.txt").Option("missingkey=error").ParseFS(files, "layout.txt"); err != nil {
+		return nil, fmt.Errorf("template layout.txt: %w", err)
+	}
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list the templates: %w", err)
+	}
+	for _, name := range names {
+		if err := t.load(files, name); err != nil {
+			return nil, fmt.Errorf("template %s: %w", name, err)
+		}
+	}
+	if t.frames[""] == nil {
+		return nil, fmt.Errorf("template %s.yaml is missing", frameName)
+	}
+	return t, t.check()
+}
+
+func (t *Templates) load(files fs.FS, name string) error {
+	src, err := fs.ReadFile(files, name)
+	if err != nil {
+		return err
+	}
+	key := strings.ToLower(strings.TrimSuffix(path.Base(name), ".yaml"))
+	if base, locale, _ := strings.Cut(key, "."); base == frameName {
+		t.frames[locale], err = parseFrame(src)
+		return err
+	}
+	t.byKey[key], err = parseWording(src)
+	return err
+}
+
+func parseFrame(src []byte) (*frame, error) {
+	var f frameFile
+	if err := yaml.UnmarshalWithOptions(src, &f, yaml.Strict()); err != nil {
+		return nil, err
+	}
+	p := &parser{}
+	parsed := &frame{greeting: p.one("greeting", f.Greeting), or: p.one("or", f.Or), footer: p.many("footer", f.Footer)}
+	return parsed, p.err
+}
+
+func parseWording(src []byte) (*wording, error) {
+	var f wordingFile
+	if err := yaml.UnmarshalWithOptions(src, &f, yaml.Strict()); err != nil {
+		return nil, err
+	}
+	p, w := &parser{}, &wording{}
+	if f.Email != nil {
+		w.email = &emailWords{
+			subject:    p.one("email.subject", f.Email.Subject),
+			paragraphs: p.many("email.paragraphs", f.Email.Paragraphs),
+			button:     p.one("email.button", f.Email.Button),
+		}
+	}
+	if f.Push != nil {
+		w.push = &pushWords{title: p.one("push.title", f.Push.Title), body: p.one("push.body", f.Push.Body)}
+	}
+	return w, p.err
+}
+
+// parser keeps the first error.
+type parser struct{ err error }
+
+func (p *parser) one(field, src string) *template.Template {
+	t, err := template.New(field).Option("missingkey=error").Funcs(templateFuncs).Parse(src)
+	if err == nil && strings.TrimSpace(src) == "" {
+		err = fmt.Errorf("%s is empty", field)
+	}
+	if p.err == nil {
+		p.err = err
+	}
+	return t
+}
+
+func (p *parser) many(field string, srcs []string) []*template.Template {
+	if len(srcs) == 0 && p.err == nil {
+		p.err = fmt.Errorf("%s is empty", field)
+	}
+	all := make([]*template.Template, len(srcs))
+	for i, src := range srcs {
+		all[i] = p.one(fmt.Sprintf("%s[%d]", field, i), src)
+	}
+	return all
+}
+
+// check renders everything once.
+func (t *Templates) check() error {
+	for key, w := range t.byKey {
+		name, locale, _ := strings.Cut(key, ".")
+		for _, d := range event.Catalog {
+			data := DataFor(d.Type, "normal", "https://clinic.example/notifications/1", "carewire")
+			for channel, there := range map[string]bool{Email: w.email != nil, Push: w.push != nil} {
+				if !there {
+					continue
+				}
+				if _, err := t.Render(name, channel, locale, data); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Names gives the names of all templates, in order.
+func (t *Templates) Names() []string {
+	var names []string
+	for key := range t.byKey {
+		name, _, _ := strings.Cut(key, ".")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Has reports whether the template has words for the channel.
+func (t *Templates) Has(name, channel string) bool {
+	w := t.byKey[name]
+	return w != nil && ((channel == Email && w.email != nil) || (channel == Push && w.push != nil))
+}
+
+// Content is a rendered message: an email's parts, or a push's.
+type Content struct {
+	Subject, Text, HTML string
+	Title, Body         string
+}
+
+// Render makes the message of the template for the channel, in the closest locale there is: "de-AT", then "de", then
+// the file without one.
+func (t *Templates) Render(name, channel, locale string, data Data) (Content, error) {
+	w, f, lang := t.find(name, channel, locale)
+	if w == nil {
+		return Content{}, fmt.Errorf("template %s has no words for the channel %s", name, channel)
+	}
+	r := &renderer{data: data}
+	var c Content
+	if channel == Push {
+		c = Content{Title: r.line(w.push.title), Body: r.line(w.push.body)}
+	} else {
+		c = t.renderEmail(r, w.email, f, lang)
+	}
+	if r.err != nil {
+		return Content{}, fmt.Errorf("render template %s for %s: %w", name, channel, r.err)
+	}
+	return c, nil
+}
+
+// find gives the words and the frame in the closest locale, and which language that is.
+func (t *Templates) find(name, channel, locale string) (*wording, *frame, string) {
+	for l := strings.ToLower(locale); l != ""; l = parent(l) {
+		if w := t.byKey[name+"."+l]; w != nil && t.Has(name+"."+l, channel) {
+			f := t.frames[l]
+			for up := l; f == nil; up = parent(up) {
+				f = t.frames[up]
+			}
+			return w, f, l
+		}
+	}
+	if !t.Has(name, channel) {
+		return nil, nil, ""
+	}
+	return t.byKey[name], t.frames[""], "en"
+}
+
+// parent is the locale without its last part; "" at the end.
+func parent(locale string) string {
+	i := strings.LastIndexAny(locale, "-_")
+	return locale[:max(i, 0)]
+}
+
+func (t *Templates) renderEmail(r *renderer, w *emailWords, f *frame, lang string) Content {
+	page := struct {
+		Locale, AppName, Link         string
+		Subject, Greeting, Or, Button string
+		Paragraphs, Footer            []string
+	}{
+		Locale: lang, AppName: r.data.AppName, Link: r.data.Link,
+		Subject: r.line(w.subject), Greeting: r.line(f.greeting), Or: r.line(f.or), Button: r.line(w.button),
+		Paragraphs: r.lines(w.paragraphs), Footer: r.lines(f.footer),
+	}
+	if r.err != nil {
+		return Content{}
+	}
+	var html, text bytes.Buffer
+	if r.err = t.layoutHTML.Execute(&html, page); r.err == nil {
+		r.err = t.layoutText.Execute(&text, page)
+	}
+	return Content{Subject: page.Subject, HTML: html.String(), Text: text.String()}
+}
+
+// renderer keeps the first error.
+type renderer struct {
+	data Data
+	err  error
+}
+
+// line renders one line: no template can break an email's header in two.
+func (r *renderer) line(t *template.Template) string {
+	var b strings.Builder
+	if err := t.Execute(&b, r.data); err != nil && r.err == nil {
+		r.err = err
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func (r *renderer) lines(ts []*template.Template) []string {
+	all := make([]string, len(ts))
+	for i, t := range ts {
+		all[i] = r.line(t)
+	}
+	return all
+}
+
+// spoken says some participles in plainer words.
+var spoken = map[string]string{"retracted": "withdrawn", "amended": "corrected"}
+
+// DataFor gives what the templates may know of an event of the type.
+func DataFor(eventType, priority, link, appName string) Data {
+	segments := strings.Split(eventType, ".")
+	thing, action := segments[0], segments[len(segments)-1]
+	switch thing {
+	case "ehr":
+		thing = segments[1]
+	case "user":
+		thing = "account"
+	case "billing", "chat": // billing.invoice_issued, chat.message_created
+		thing, action, _ = strings.Cut(action, "_")
+	}
+	if plain, ok := spoken[action]; ok {
+		action = plain
+	}
+	return Data{
+		EventType: eventType, Thing: strings.ReplaceAll(thing, "_", " "), Action: strings.ReplaceAll(action, "_", " "),
+		Link: link, Priority: priority, AppName: appName,
+	}
+}

@@ -1,0 +1,166 @@
+package sandbox
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed page
+var page embed.FS
+
+// pagePolicy lets the page load its own two files, ask its own JSON and frame its own emails; nothing else, from
+// nowhere else.
+const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; img-src 'self' data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// emailPolicy is for one email's HTML in its frame: no scripts, no requests, only its inline styles.
+const emailPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+func (s *Sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
+	serveEmbedded(w, "index.html", "text/html; charset=utf-8")
+}
+
+func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("file") {
+	case "app.js":
+		serveEmbedded(w, "app.js", "text/javascript; charset=utf-8")
+	case "style.css":
+		serveEmbedded(w, "style.css", "text/css; charset=utf-8")
+	default:
+		problem(w, http.StatusNotFound, "there is no such page in the sandbox", "", "")
+	}
+}
+
+func serveEmbedded(w http.ResponseWriter, name, contentType string) {
+	body, err := page.ReadFile("page/" + name)
+	if err != nil {
+		problem(w, http.StatusInternalServerError, "the page is not in this binary", "", "")
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(body)
+}
+
+// serveHTML shows one email as its recipient would see it.
+func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	all := s.Messages("email")
+	i := slices.IndexFunc(all, func(m Message) bool { return m.ID == id })
+	if err != nil || i < 0 {
+		problem(w, http.StatusNotFound, "there is no such email in the sandbox", "", "")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", emailPolicy)
+	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, all[i].HTML)
+}
+
+// listMessages is GET /sandbox/messages?channel=&limit=.
+func (s *Sandbox) listMessages(w http.ResponseWriter, r *http.Request) {
+	channel, limit := r.URL.Query().Get("channel"), r.URL.Query().Get("limit")
+	if channel != "" && !slices.Contains(channels, channel) {
+		problem(w, http.StatusBadRequest, "the request has an invalid value", "channel", "must be one of "+strings.Join(channels, ", "))
+		return
+	}
+	all := s.Messages(channel)
+	if limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 0 {
+			problem(w, http.StatusBadRequest, "the request has an invalid value", "limit", "must be a number, 0 or more")
+			return
+		}
+		all = all[:min(n, len(all))]
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, all)
+}
+
+func (s *Sandbox) clearMessages(w http.ResponseWriter, _ *http.Request) {
+	s.clear()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Sandbox) listFaults(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, s.Faults())
+}
+
+func (s *Sandbox) clearFaults(w http.ResponseWriter, _ *http.Request) {
+	s.ClearFaults()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// addFault is POST /sandbox/faults.
+func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
+	var f Fault
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&f)
+	if err == nil && dec.More() {
+		err = errors.New("one JSON object is expected")
+	}
+	if err != nil {
+		field, message := decodeFault(err)
+		problem(w, http.StatusBadRequest, "the request cannot be read as a fault", field, message)
+		return
+	}
+	if f.ID != 0 || f.Left != 0 {
+		problem(w, http.StatusBadRequest, "the request has an invalid value", "id", "id and left are the sandbox's to set")
+		return
+	}
+	f, err = s.AddFault(f)
+	if bad, ok := errors.AsType[*fieldError](err); ok {
+		problem(w, http.StatusBadRequest, "the request has an invalid value", bad.field, bad.message)
+		return
+	}
+	writeJSON(w, http.StatusCreated, f)
+}
+
+// decodeFault says which field could not be read, and why.
+func decodeFault(err error) (field, message string) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return wrong.Field, fmt.Sprintf("must be a %s, not a %s", wrong.Type, wrong.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if unquoted, err := strconv.Unquote(name); err == nil {
+			name = unquoted
+		}
+		return name, "is not known; there are " + strings.Join(faultFields(), ", ")
+	}
+	return "", "the body must be one JSON object"
+}
+
+// faultFields are the fields a fault may be given with.
+func faultFields() []string {
+	var names []string
+	for f := range reflect.TypeFor[Fault]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "id" && name != "left" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// problem answers as RFC 9457 says.
+func problem(w http.ResponseWriter, status int, detail, field, message string) {
+	body := map[string]any{"title": http.StatusText(status), "status": status, "detail": detail}
+	if message != "" {
+		body["errors"] = []any{map[string]string{"field": field, "message": message}}
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	writeJSON(w, status, body)
+}

@@ -1,0 +1,234 @@
+package sandbox_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"carewire/internal/sandbox"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a sandbox with both its doors open.
+type bench struct {
+	t               *testing.T
+	s               *sandbox.Sandbox
+	page, providers string
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	s := sandbox.New()
+	page, providers := httptest.NewServer(s.Handler()), httptest.NewServer(s.Providers())
+	t.Cleanup(page.Close)
+	t.Cleanup(providers.Close)
+	return &bench{t, s, page.URL, providers.URL}
+}
+
+func (b *bench) do(method, url, body string, headers ...string) (int, http.Header, string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, url, strings.NewReader(body))
+	require.NoError(b.t, err)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(b.t, err)
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(b.t, err)
+	http.DefaultClient.CloseIdleConnections()
+	return res.StatusCode, res.Header, string(data)
+}
+
+func email(to, html string) string {
+	return fmt.Sprintf(`{"FromEmailAddress": "clinic@carewire.example", "Destination": {"ToAddresses": [%q]},
+		"Content": {"Simple": {"Subject": {"Data": "Subject"}, "Body": {"Text": {"Data": "Text"}, "Html": {"Data": %q}}}},
+		"EmailTags": [{"Name": "delivery_id", "Value": "d1"}]}`, to, html)
+}
+
+// send posts an email as the SDK would.
+func (b *bench) send(to string) (int, http.Header, string) {
+	b.t.Helper()
+	return b.do(http.MethodPost, b.providers+"/v2/email/outbound-emails", email(to, "<p>Hello</p>"), "Authorization", "AWS4-HMAC-SHA256 Credential=x")
+}
+
+func TestSandbox_ListsWhatWasReceivedNewestFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	status, _, body := b.do(http.MethodGet, b.page+"/sandbox/messages", "")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `[]`, body)
+	for _, to := range []string{"a@x.example", "b@x.example"} {
+		status, _, body := b.send(to)
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, body, "MessageId")
+	}
+	_, _, body = b.do(http.MethodGet, b.page+"/sandbox/messages?channel=email", "")
+	var got []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(body), &got))
+	require.Len(t, got, 2)
+	require.Equal(t, "b@x.example", got[0]["to"])
+	require.Equal(t, "d1", got[0]["deliveryId"])
+	require.Equal(t, "email", got[0]["channel"])
+	require.Equal(t, "Subject", got[0]["subject"])
+	require.Equal(t, "Text", got[0]["body"])
+	require.NotEmpty(t, got[0]["receivedAt"])
+	require.NotContains(t, got[0], "title")
+
+	_, _, body = b.do(http.MethodGet, b.page+"/sandbox/messages?channel=push", "")
+	require.JSONEq(t, `[]`, body)
+	_, _, body = b.do(http.MethodGet, b.page+"/sandbox/messages?limit=1", "")
+	require.Contains(t, body, "b@x.example")
+	require.NotContains(t, body, "a@x.example")
+	status, header, body := b.do(http.MethodGet, b.page+"/sandbox/messages?channel=pigeon", "")
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Equal(t, "application/problem+json", header.Get("Content-Type"))
+	require.Contains(t, body, `"field":"channel"`)
+
+	status, _, _ = b.do(http.MethodDelete, b.page+"/sandbox/messages", "")
+	require.Equal(t, http.StatusNoContent, status)
+	require.Empty(t, b.s.Messages(""))
+}
+
+func TestSandbox_RefusesWhatTheProvidersWould(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	status, header, _ := b.do(http.MethodPost, b.providers+"/v2/email/outbound-emails", email("a@x.example", ""))
+	require.Equal(t, http.StatusForbidden, status, "not signed")
+	require.Equal(t, "MissingAuthenticationTokenException", header.Get("x-amzn-ErrorType"))
+	status, _, _ = b.send("no address")
+	require.Equal(t, http.StatusBadRequest, status)
+	status, _, _ = b.do(http.MethodPost, b.providers+"/v1/projects/p/messages:send", `{"message": {"token": "t"}}`, "Authorization", "Bearer forged")
+	require.Equal(t, http.StatusUnauthorized, status, "not a token of ours")
+	status, _, _ = b.do(http.MethodPost, b.providers+"/token", "grant_type=password", "Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Empty(t, b.s.Messages(""))
+}
+
+func TestSandbox_HasTheFaultsItIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	add := func(fault string) {
+		status, _, body := b.do(http.MethodPost, b.page+"/sandbox/faults", fault)
+		require.Equal(t, http.StatusCreated, status, body)
+	}
+	add(`{"to": "A@x.example", "errorCode": "MessageRejected"}`)
+	add(`{"provider": "ses", "status": 429, "retryAfterSeconds": 3, "count": 1}`)
+	add(`{"channel": "push", "status": 500}`)
+
+	status, header, _ := b.send("a@x.example")
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Equal(t, "MessageRejected", header.Get("x-amzn-ErrorType"))
+	status, header, _ = b.send("b@x.example")
+	require.Equal(t, http.StatusTooManyRequests, status)
+	require.Equal(t, "TooManyRequestsException", header.Get("x-amzn-ErrorType"))
+	require.Equal(t, "3", header.Get("Retry-After"))
+	status, _, _ = b.send("b@x.example")
+	require.Equal(t, http.StatusOK, status, "its count is used up")
+
+	_, _, body := b.do(http.MethodGet, b.page+"/sandbox/faults", "")
+	require.Contains(t, body, "MessageRejected")
+	require.NotContains(t, body, "429")
+	status, _, _ = b.do(http.MethodDelete, b.page+"/sandbox/faults", "")
+	require.Equal(t, http.StatusNoContent, status)
+	status, _, _ = b.send("a@x.example")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestSandbox_HangsBeforeOrAfterAccepting(t *testing.T) {
+	t.Parallel()
+	for fault, kept := range map[string]int{`{"hang": true}`: 0, `{"acceptThenHang": true}`: 1, `{"delayMs": 60000}`: 0} {
+		b := setup(t)
+		status, _, _ := b.do(http.MethodPost, b.page+"/sandbox/faults", fault)
+		require.Equal(t, http.StatusCreated, status)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.providers+"/v2/email/outbound-emails", strings.NewReader(email("a@x.example", "")))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+		res, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		cancel()
+		require.Len(t, b.s.Messages(""), kept, fault)
+	}
+}
+
+func TestSandbox_SaysWhichFieldOfAFaultIsWrong(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for fault, field := range map[string]string{
+		`{"colour": "red"}`:                   "colour",
+		`{"status": "bad"}`:                   "status",
+		`{"status": 200}`:                     "status",
+		`{"channel": "pigeon", "hang": true}`: "channel",
+		`{"provider": "x", "hang": true}`:     "provider",
+		`{"errorCode": "NO_SUCH"}`:            "errorCode",
+		`{"probability": 2, "hang": true}`:    "probability",
+		`{"delayMs": -1}`:                     "delayMs",
+		`{"count": -1, "hang": true}`:         "count",
+		`{"hang": true, "id": 7}`:             "id",
+		`{}`:                                  "status",
+		`[1]`:                                 "",
+		`{"hang": true} {}`:                   "",
+		`not json`:                            "",
+	} {
+		status, header, body := b.do(http.MethodPost, b.page+"/sandbox/faults", fault)
+		require.Equal(t, http.StatusBadRequest, status, fault)
+		require.Equal(t, "application/problem+json", header.Get("Content-Type"))
+		require.Contains(t, body, fmt.Sprintf(`"field":%q`, field), fault)
+	}
+	require.Empty(t, b.s.Faults())
+}
+
+func TestSandbox_ShowsAPageThatLoadsNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, _, _ = b.send("a@x.example")
+	for path, kind := range map[string]string{"/sandbox": "text/html", "/sandbox/app.js": "text/javascript", "/sandbox/style.css": "text/css"} {
+		status, header, body := b.do(http.MethodGet, b.page+path, "")
+		require.Equal(t, http.StatusOK, status, path)
+		require.Contains(t, header.Get("Content-Type"), kind)
+		require.NotContains(t, header.Get("Content-Security-Policy"), "unsafe")
+		require.NotRegexp(t, `(src|href)="(https?:)?//`, body)
+	}
+	_, _, html := b.do(http.MethodGet, b.page+"/sandbox", "")
+	require.NotRegexp(t, `<script>|<style>| style=| onclick=`, html, "nothing inline")
+
+	status, header, body := b.do(http.MethodGet, fmt.Sprintf("%s/sandbox/messages/%d/html", b.page, b.s.Messages("")[0].ID), "")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "<p>Hello</p>", body)
+	require.Contains(t, header.Get("Content-Security-Policy"), "sandbox;")
+	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
+	status, _, _ = b.do(http.MethodGet, b.page+"/sandbox/messages/99/html", "")
+	require.Equal(t, http.StatusNotFound, status)
+	status, _, _ = b.do(http.MethodGet, b.page+"/sandbox/no-such", "")
+	require.Equal(t, http.StatusNotFound, status)
+}
+
+func TestSandbox_ForgetsTheOldest(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	h := s.Providers()
+	for i := range 11_050 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v2/email/outbound-emails", strings.NewReader(email(fmt.Sprintf("p%d@x.example", i), "")))
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 x")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	all := s.Messages("")
+	require.GreaterOrEqual(t, len(all), 10_000)
+	require.Less(t, len(all), 11_000)
+	require.Equal(t, "p11049@x.example", all[0].To)
+}

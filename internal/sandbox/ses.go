@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// sesRequest is the part of SendEmail's body that is looked at, its names matched without regard to case. Unknown
+// members are let pass, as SES does.
+type sesRequest struct {
+	FromEmailAddress string
+	Destination      struct {
+		ToAddresses, CcAddresses, BccAddresses []string
+	}
+	Content struct {
+		Simple *struct {
+			Subject struct{ Data string }
+			Body    struct {
+				Text, HTML sesContent
+			}
+			Headers []struct{ Name, Value string }
+		}
+	}
+	EmailTags []struct{ Name, Value string }
+}
+
+type sesContent struct{ Data string }
+
+// sesSendEmail is POST /v2/email/outbound-emails.
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
+	fail := func(status int, code string, f *Fault) {
+		if code == "" {
+			code = sesByStatus[status]
+		}
+		if status == 0 {
+			status = sesErrors[code].status
+		}
+		retryAfter(w, f)
+		sesError(w, status, code)
+	}
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
+		fail(http.StatusForbidden, "MissingAuthenticationTokenException", nil)
+		return
+	}
+	var req sesRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 10<<20)).Decode(&req); err != nil {
+		fail(http.StatusBadRequest, "SerializationException", nil)
+		return
+	}
+	if req.Content.Simple == nil || req.FromEmailAddress == "" || len(req.Destination.ToAddresses) != 1 ||
+		!strings.Contains(req.Destination.ToAddresses[0], "@") {
+		fail(http.StatusBadRequest, "BadRequestException", nil)
+		return
+	}
+	m := Message{
+		Channel: "email", To: req.Destination.ToAddresses[0], Subject: req.Content.Simple.Subject.Data,
+		Body: req.Content.Simple.Body.Text.Data, HTML: req.Content.Simple.Body.HTML.Data,
+	}
+	for _, tag := range req.EmailTags {
+		if tag.Name == "delivery_id" {
+			m.DeliveryID = tag.Value
+		}
+	}
+	id, ok := s.receive(r, m, fail)
+	if !ok {
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"MessageId": fmt.Sprintf("%016x-sandbox-%06d", id, id)})
+}
+
+func sesError(w http.ResponseWriter, status int, code string) {
+	if code != "" {
+		w.Header().Set("x-amzn-ErrorType", code)
+	}
+	writeJSON(w, status, map[string]string{"message": "The sandbox was told to refuse this request."})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{}`)
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
