@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,16 +61,18 @@ type service struct {
 	url      string
 	env      []string
 	out, log *buffer
+	mu       sync.Mutex
+	tokens   map[string]string
 }
 
-func serve(t *testing.T, dataDir string, env ...string) *service {
+func serve(t *testing.T, dataDir string) *service {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
-	s := &service{t: t, url: "http://" + addr, out: &buffer{}, log: &buffer{}}
-	s.env = append(append(os.Environ(), "DATABASE_URL=", "CAREWIRE_ADDR="+addr, "CAREWIRE_DATA_DIR="+dataDir), env...)
+	s := &service{t: t, url: "http://" + addr, out: &buffer{}, log: &buffer{}, tokens: map[string]string{}}
+	s.env = append(os.Environ(), "DATABASE_URL=", "CAREWIRE_ADDR="+addr, "CAREWIRE_DATA_DIR="+dataDir)
 	s.cmd = exec.Command(binary, "serve", "--demo")
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.out, s.log
 	require.NoError(t, s.cmd.Start())
@@ -105,21 +107,60 @@ func (s *service) run(args ...string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
+// token is the demo person's, from `carewire token`, which prints it and nothing else.
+func (s *service) token(as string) string {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tokens[as] == "" {
+		token, stderr, err := s.run("token", "--as", as)
+		require.NoError(s.t, err, stderr)
+		require.Regexp(s.t, `^[\w-]+\.[\w-]+\.[\w-]+\n$`, token)
+		s.tokens[as] = strings.TrimSpace(token)
+	}
+	return s.tokens[as]
+}
+
 // get asks as the demo person.
 func (s *service) get(as, path string) (int, string) {
 	s.t.Helper()
-	token, stderr, err := s.run("token", "--as", as)
-	require.NoError(s.t, err, stderr)
-	require.Regexp(s.t, regexp.MustCompile(`^[\w-]+\.[\w-]+\.[\w-]+\n$`), token, "the token and nothing else")
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+path, nil)
+	status, body, err := s.do(as, http.MethodGet, path, "")
 	require.NoError(s.t, err)
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+	return status, body
+}
+
+func (s *service) me(as string) (int, string) {
+	s.t.Helper()
+	return s.get(as, "/api/me")
+}
+
+func (s *service) do(as, method, path, body string) (int, string, error) {
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token(as))
+	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
-	require.NoError(s.t, err)
+	if err != nil {
+		return 0, "", err
+	}
 	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	require.NoError(s.t, err)
-	return res.StatusCode, string(body)
+	answer, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(answer), err
+}
+
+// writeReport writes the report that the service printed, as the doctor, and tells its id when it was acknowledged.
+func (s *service) writeReport() (id string, ok bool) {
+	_, report, _ := strings.Cut(s.out.String(), "-d '")
+	report, _, _ = strings.Cut(report, "'")
+	status, answer, err := s.do("doctor@demo.example", http.MethodPost, "/api/ehr/lab-reports", report)
+	if err != nil || status != http.StatusCreated {
+		return "", false
+	}
+	var record struct{ ID string }
+	err = json.Unmarshal([]byte(answer), &record)
+	return record.ID, err == nil
 }
 
 // dataDir is a directory for a service, which removes it. PostgreSQL does not run as root: the user it drops to must be
@@ -140,7 +181,7 @@ func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 	require.Contains(t, first.out.String(), first.url+"/sandbox")
 	require.Contains(t, first.out.String(), "DOCTOR=ey")
 	require.Contains(t, first.out.String(), "carewire_auditor")
-	status, before := first.get("patient@demo.example", "/api/me")
+	status, before := first.me("patient@demo.example")
 	require.Equal(t, http.StatusOK, status, before)
 	first.stop()
 	require.Empty(t, postgresOf(dir), "Ctrl-C stops the database too")
@@ -148,27 +189,63 @@ func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 	began := time.Now()
 	second := serve(t, dir)
 	t.Logf("the second start took %s", time.Since(began).Round(time.Millisecond))
-	status, after := second.get("patient@demo.example", "/api/me")
+	status, after := second.me("patient@demo.example")
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, before, after, "the next start finds its data")
 }
 
-func TestServe_StartsAfterItWasKilled(t *testing.T) {
+func TestServe_LosesNoAcknowledgedWriteWhenItIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	first := serve(t, dir)
+	var mu sync.Mutex
+	acknowledged := map[string]bool{}
+	var writers sync.WaitGroup
+	for range 4 {
+		writers.Go(func() {
+			for {
+				id, ok := first.writeReport()
+				if !ok {
+					return
+				}
+				mu.Lock()
+				acknowledged["lab_report/"+id] = true
+				mu.Unlock()
+			}
+		})
+	}
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(acknowledged) >= 100
+	}, 30*time.Second, time.Millisecond)
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGKILL))
 	_ = first.cmd.Wait()
+	writers.Wait()
+
 	second := serve(t, dir)
-	status, body := second.get("doctor@demo.example", "/api/me")
-	require.Equal(t, http.StatusOK, status, body)
+	require.Eventually(t, func() bool {
+		for subject := range acknowledged {
+			status, story := second.get("auditor@demo.example", "/api/audit?subject="+subject)
+			require.Equal(t, http.StatusOK, status, story)
+			switch strings.Count(story, `"type":"ehr.lab_report.created"`) {
+			case 0:
+				return false
+			case 1:
+				delete(acknowledged, subject)
+			default:
+				require.Fail(t, "an event stands twice", subject)
+			}
+		}
+		return true
+	}, 60*time.Second, 10*time.Millisecond, "each acknowledged write has its event, once")
 }
 
 func TestServe_RunsTwoServicesSideBySide(t *testing.T) {
 	t.Parallel()
 	a, b := serve(t, dataDir(t)), serve(t, dataDir(t))
 	for _, s := range []*service{a, b} {
-		status, body := s.get("doctor@demo.example", "/api/me")
+		status, body := s.me("doctor@demo.example")
 		require.Equal(t, http.StatusOK, status, body)
 	}
 }

@@ -252,14 +252,25 @@ func (s *socket) read() map[string]any {
 	return frame
 }
 
-// await reads until the socket has had n events of the type about the subject, and gives them.
-func (s *socket) await(n int, typ, subject string) []map[string]any {
+// await reads until the socket has had an event of the type about the subject, and gives all there were.
+func (s *socket) await(typ, subject string) []map[string]any {
 	s.t.Helper()
-	for {
-		if got := s.about(typ, subject); len(got) >= n {
-			return got
-		}
+	for len(s.about(typ, subject)) == 0 {
 		s.read()
+	}
+	return s.about(typ, subject)
+}
+
+// awaitClose reads until the socket is closed and gives the code.
+func (s *socket) awaitClose() int {
+	s.t.Helper()
+	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	for {
+		if _, _, err := s.conn.ReadMessage(); err != nil {
+			var closed *websocket.CloseError
+			require.ErrorAs(s.t, err, &closed)
+			return closed.Code
+		}
 	}
 }
 

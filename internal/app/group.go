@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -65,8 +66,7 @@ func (g *group) fail(err error) {
 func (g *group) stopAll(timeout time.Duration) {
 	deadline, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	for i := len(g.parts) - 1; i >= 0; i-- {
-		p := g.parts[i]
+	for _, p := range slices.Backward(g.parts) {
 		ctx, cancel := deadline, context.CancelFunc(func() {})
 		if deadline.Err() != nil {
 			ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)

@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 		}
 		all = append(all, measures...)
 	}
-	if err := print(all); err != nil {
+	if err := printTable(all); err != nil {
 		return err
 	}
 	return save(all, filepath.Join("bench", "latest.json"))
@@ -59,13 +59,13 @@ func onItsOwn(ctx context.Context, part func(context.Context, string) ([]Measure
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	// Started as root, PostgreSQL runs as another user, who must be able to enter.
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // Entering shows nothing.
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
 	return part(ctx, dir)
 }
 
-func print(all []Measure) error {
+func printTable(all []Measure) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(w, "measure\tvalue\tunit\tfloor\tratio\t")
 	for _, m := range all {

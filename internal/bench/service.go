@@ -48,11 +48,8 @@ func serve(ctx context.Context, dir, roles string, conns int) (*service, error) 
 		return nil, fmt.Errorf("start bin/carewire: %w", err)
 	}
 	for deadline := time.Now().Add(60 * time.Second); ; {
-		if res, err := s.client.Get(s.url + "/readyz"); err == nil {
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return s, nil
-			}
+		if s.ready(ctx) {
+			return s, nil
 		}
 		if time.Now().After(deadline) {
 			s.stop()
@@ -61,6 +58,19 @@ func serve(ctx context.Context, dir, roles string, conns int) (*service, error) 
 		}
 		wait(ctx, 20*time.Millisecond)
 	}
+}
+
+func (s *service) ready(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 func (s *service) stop() {

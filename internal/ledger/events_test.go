@@ -49,6 +49,11 @@ func TestEvents_AreAppendOnlyForEveryRoleOfTheService(t *testing.T) {
 			require.ErrorContains(t, err, "42501", "%s: %s", name, sql)
 		}
 	}
+	// The triggers are the second door, and the first must be shut too.
+	require.Zero(t, count(t, b.Owner, `
+		SELECT count(*)
+		FROM pg_class AS c, unnest(ARRAY['carewire_app', 'carewire_worker', 'carewire_auditor']) AS role
+		WHERE c.relname LIKE 'events%' AND c.relkind IN ('r', 'p') AND has_table_privilege(role, c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES')`))
 	_, err := b.App.Exec(t.Context(), "INSERT INTO events SELECT * FROM events LIMIT 1")
 	require.ErrorContains(t, err, "42501", "only the sequencer's role adds to the ledger")
 	require.Equal(t, before, b.all(t))

@@ -220,6 +220,33 @@ func TestFollower_TriesAgainAfterATransientErrorAndSkipsNothing(t *testing.T) {
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
 }
 
+func TestFollower_TriesAgainAfterATransientErrorWhileItLooksForTheCulprit(t *testing.T) {
+	t.Parallel()
+	deadlock := &pgconn.PgError{Code: "40P01"}
+	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
+		for _, e := range batch {
+			if e.Position == 3 {
+				return errors.New("not this one")
+			}
+		}
+		if batch[0].Position == 8 && deadlock != nil {
+			err := deadlock
+			deadlock = nil
+			return err
+		}
+		return nil
+	})
+	b.publish(t, someEvents(10)...)
+	f := ledger.NewFollower(b.cfg)
+	_, err := f.Step(t.Context())
+	require.True(t, postgres.Transient(err), "got %v", err)
+	require.Zero(t, b.position(t))
+	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"), "what was found is rolled back with the rest")
+	follow(t, f)
+	require.Equal(t, upTo(10, 3), b.handled(t))
+	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 9, Failed: 1, Position: 10}, f.Stats())
+}
+
 func TestFollower_TriesAgainAfterItsConnectionWasKilledInMidBatch(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, func(ctx context.Context, tx pgx.Tx, batch []event.Event) error {

@@ -49,12 +49,10 @@ func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 func (l *Listener) Run(ctx context.Context) error {
 	retry := backoff{least: 50 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
-		err := l.listen(ctx, retry.reset)
-		if ctx.Err() != nil {
-			break
+		if err := l.listen(ctx, retry.reset); ctx.Err() == nil {
+			l.logger.WarnContext(ctx, "notifications from the database are interrupted; connecting again", "error", postgres.SafeError(err))
+			pause(ctx, retry.delay(), nil)
 		}
-		l.logger.WarnContext(ctx, "notifications from the database are interrupted; connecting again", "error", postgres.SafeError(err))
-		pause(ctx, retry.delay(), nil)
 	}
 	return nil
 }

@@ -135,23 +135,21 @@ func ids(events []event.Event) []uuid.UUID {
 	return all
 }
 
-// run starts a part and stops it at the end of the test, or when stop is called.
-func run(tb testing.TB, part func(ctx context.Context) error) (stop func()) {
+// run starts a part and stops it at the end of the test.
+func run(tb testing.TB, part func(ctx context.Context) error) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- part(ctx) }()
-	stop = sync.OnceFunc(func() {
+	tb.Cleanup(func() {
 		cancel()
 		require.NoError(tb, <-done)
 	})
-	tb.Cleanup(stop)
-	return stop
 }
 
-func count(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) (n int) {
+func count(tb testing.TB, pool *pgxpool.Pool, sql string) (n int) {
 	tb.Helper()
-	require.NoError(tb, pool.QueryRow(tb.Context(), sql, args...).Scan(&n))
+	require.NoError(tb, pool.QueryRow(tb.Context(), sql).Scan(&n))
 	return n
 }
 

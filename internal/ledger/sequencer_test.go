@@ -350,3 +350,17 @@ func BenchmarkSequencer(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSequencer_OneEventAtATime(b *testing.B) {
+	e := setup(b)
+	s := e.sequencer(b, 0)
+	e.publish(b, someEvents(1000)...)
+	for b.Loop() {
+		b.StopTimer()
+		e.commit(b, anEvent())
+		b.StartTimer()
+		moved, err := s.Step(b.Context())
+		require.NoError(b, err)
+		require.Equal(b, 1, moved)
+	}
+}

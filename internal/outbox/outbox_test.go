@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,7 +114,7 @@ var faulty = []struct {
 func TestAppend_RefusesAnEventThatIsNotWholeAndNamesTheField(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
-	cases := append(faulty[:len(faulty):len(faulty)], []struct {
+	cases := append(slices.Clip(faulty), []struct {
 		name string
 		harm func(e *event.Event)
 		says string
@@ -249,7 +250,8 @@ func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
 		return outbox.Append(t.Context(), tx, anEvent())
 	}))
 	require.Len(t, bell.C(), 1)
-	require.Len(t, rows(t, writer.Pool()), 1)
+	require.Same(t, d.App, writer.Pool())
+	require.Len(t, rows(t, d.Worker), 1)
 }
 
 func TestBell_MakesOneNotificationOfManyRings(t *testing.T) {
