@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // Its handlers are mounted on the metrics' address only, never on the API's.
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +69,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	return httpapi.New(cfg)
 }
 
-// serveMetrics serves /metrics on an address of its own, where one is set.
+// serveMetrics serves /metrics, and profiles at /debug/pprof/, on an address of its own, where one is set. It asks nobody
+// who they are: the address is for the operator's network only.
 func (s *Service) serveMetrics(ctx context.Context, registry *prometheus.Registry) error {
 	if s.cfg.MetricsAddr == "" {
 		return nil
@@ -79,6 +81,9 @@ func (s *Service) serveMetrics(ctx context.Context, registry *prometheus.Registr
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	s.serve("metrics", server, listener)
 	return nil

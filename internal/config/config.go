@@ -25,7 +25,7 @@ type Config struct {
 	Addr string `env:"CAREWIRE_ADDR" envDefault:"127.0.0.1:8080"`
 	// BaseURL is how people reach the service; links in messages begin with it. Empty means http://Addr.
 	BaseURL string `env:"CAREWIRE_BASE_URL"`
-	// MetricsAddr serves /metrics apart from the API; empty means nowhere, but in demo mode on Addr.
+	// MetricsAddr serves /metrics and profiles apart from the API; empty means nowhere, but in demo mode on Addr.
 	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR"`
 	// Origins may call the API and open sockets from a browser, besides the service's own; none by default.
 	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:","`

@@ -12,7 +12,7 @@ var about = map[string]string{
 	"CAREWIRE_DATA_DIR":              "the embedded database and the demo's signing key",
 	"CAREWIRE_ADDR":                  "where to serve HTTP",
 	"CAREWIRE_BASE_URL":              "how people reach the service; links begin with it; none: http://CAREWIRE_ADDR",
-	"CAREWIRE_METRICS_ADDR":          "where to serve /metrics; none: in demo mode on CAREWIRE_ADDR, else nowhere",
+	"CAREWIRE_METRICS_ADDR":          "where to serve /metrics and profiles, for operators only; none: in demo mode on CAREWIRE_ADDR, else nowhere",
 	"CAREWIRE_ORIGINS":               "origins of browsers that may call, comma-separated; none: only the service's own",
 	"CAREWIRE_RATE_LIMIT":            "requests a second one subject may make",
 	"CAREWIRE_DB_MAX_CONNS":          "connections of each of the two pools",
