@@ -37,8 +37,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	})
 	cfg := httpapi.Config{
 		Directory:     s.spine.directory,
-		LabReports:    ehr.NewKind[ehr.LabReport](s.spine.writer, "lab_report"),
-		Prescriptions: ehr.NewKind[ehr.Prescription](s.spine.writer, "prescription"),
+		LabReports:    ehr.NewLabReports(s.spine.writer),
+		Prescriptions: ehr.NewPrescriptions(s.spine.writer),
 		Audit:         audit.New(s.db.app),
 		Writer:        s.spine.writer,
 		Verifier:      s.spine.verifier,

@@ -171,3 +171,19 @@ func TestScenario_TheDashboardIsForTheOperatorOnly(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, redirect.status)
 	require.True(t, strings.HasPrefix(redirect.header.Get("Location"), "/login"))
 }
+
+func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	id := c.writeReport()
+	c.eventually("an email for the patient", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
+	body := c.sandboxMessages("email", patient)[0]["body"].(string)
+	_, link, found := strings.Cut(body, c.url)
+	require.True(t, found, "a link to the service: %s", body)
+	link = strings.Fields(link)[0]
+	page := c.do(patient, http.MethodGet, link, nil, "Accept", "text/html")
+	require.Equal(t, http.StatusOK, page.status, "%s", page.body)
+	require.Contains(t, string(page.body), "/api/ehr/lab-reports/"+id)
+	require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, link, nil).status, "it is nobody else's")
+	require.Equal(t, http.StatusSeeOther, c.do("", http.MethodGet, link, nil, "Accept", "text/html").status, "sign in first")
+}

@@ -60,3 +60,12 @@ SELECT
 FROM deliveries
 WHERE notification_id = ANY (@notification_ids::uuid[])
 ORDER BY notification_id, created_at, id;
+
+-- name: NotificationOfRecipient :one
+SELECT
+    event_type,
+    subject,
+    created_at
+FROM notifications
+WHERE id = @id
+    AND recipient_id = @recipient_id;

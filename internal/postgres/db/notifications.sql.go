@@ -245,3 +245,31 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 	}
 	return items, nil
 }
+
+const NotificationOfRecipient = `-- name: NotificationOfRecipient :one
+SELECT
+    event_type,
+    subject,
+    created_at
+FROM notifications
+WHERE id = $1
+    AND recipient_id = $2
+`
+
+type NotificationOfRecipientParams struct {
+	ID          uuid.UUID
+	RecipientID uuid.UUID
+}
+
+type NotificationOfRecipientRow struct {
+	EventType string
+	Subject   string
+	CreatedAt time.Time
+}
+
+func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationOfRecipientParams) (NotificationOfRecipientRow, error) {
+	row := q.db.QueryRow(ctx, NotificationOfRecipient, arg.ID, arg.RecipientID)
+	var i NotificationOfRecipientRow
+	err := row.Scan(&i.EventType, &i.Subject, &i.CreatedAt)
+	return i, err
+}

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carewire/internal/care"
+	"carewire/internal/care/ehr"
+	"carewire/internal/event"
+)
+
+// accessKey is where an operation's metadata holds its access.
+const accessKey = "access"
+
+const schemaPrefix = "#/components/schemas/"
+
+// newAPI prepares huma: JSON only, no pages of its own, and the schemas of types that write their own JSON.
+func newAPI(s *Server) huma.API {
+	configureHuma()
+	registry := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
+	registry.RegisterTypeAlias(reflect.TypeFor[ehr.Decimal](), reflect.TypeFor[numberSchema]())
+	registry.RegisterTypeAlias(reflect.TypeFor[ehr.Value](), reflect.TypeFor[valueSchema]())
+	registry.RegisterTypeAlias(reflect.TypeFor[event.Event](), reflect.TypeFor[Event]())
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "carewire", Version: "1",
+				Description: "The event backbone of a clinic's software. Refusals are RFC 9457 problems; their `code` is stable. " +
+					"Reading a record is audited, also when it is refused; what a caller may not know of does not exist for them (404).",
+			},
+			Components: &huma.Components{
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the identity provider."},
+					"cookie": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser's session after /login. Requests that change something must come from the same origin."},
+				},
+			},
+			Tags: []*huma.Tag{
+				{Name: "me", Description: "One's own account, devices, preferences and inbox."},
+				{Name: "users", Description: "People and their roles."},
+				{Name: "records", Description: "Clinical records. Every version is kept."},
+				{Name: "realtime", Description: "Live events on a WebSocket."},
+				{Name: "audit", Description: "Who did what, when, and what came of it."},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	}
+	return huma.NewAPI(config, &humaAdapter{server: s})
+}
+
+// operation is what a route says of itself for the reference.
+type operation struct {
+	id, method, path string
+	tag              string
+	summary          string
+	description      string
+	// status is that of success; 0 is 200, or 204 without a body.
+	status int
+	// also are other statuses of success, with the words for each.
+	also map[int]string
+	// refusals are the domain's codes that the route can answer with, besides those that every route can.
+	refusals []care.Code
+}
+
+// register adds a route that huma serves: it reads and checks the input, and the handler's errors become problems. The
+// route needs the action.
+func register[I, O any](s *Server, op operation, action care.Action, handler func(ctx context.Context, in *I) (*O, error)) {
+	statusesOf := map[int]bool{http.StatusInternalServerError: true, http.StatusServiceUnavailable: true}
+	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.refusals...) {
+		statusesOf[statuses[code]] = true
+	}
+	if op.method == http.MethodPost || op.method == http.MethodPut {
+		statusesOf[http.StatusBadRequest] = true
+		statusesOf[http.StatusRequestEntityTooLarge] = true
+		statusesOf[http.StatusUnsupportedMediaType] = true
+		statusesOf[http.StatusUnprocessableEntity] = true
+	}
+	responses := map[string]*huma.Response{}
+	for status, words := range op.also {
+		responses[strconv.Itoa(status)] = &huma.Response{Description: words}
+	}
+	huma.Register(s.api, huma.Operation{
+		Responses:   responses,
+		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.description,
+		Tags: []string{op.tag}, DefaultStatus: op.status,
+		Errors:   slices.Sorted(maps.Keys(statusesOf)),
+		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
+		Metadata: map[string]any{accessKey: access{action: action}},
+		// readBody refuses what is larger; huma must not refuse what it let through.
+		MaxBodyBytes: maxBody + 1,
+	}, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, problemOf(ctx, s.logger, err)
+		}
+		return out, nil
+	})
+}
+
+// numberSchema is the schema of a number that keeps its digits.
+type numberSchema struct{}
+
+// Schema says that it is a number.
+func (numberSchema) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber} }
+
+// valueSchema is the schema of a result's value.
+type valueSchema struct{}
+
+// Schema says that it is a number, a text or a code.
+func (valueSchema) Schema(r huma.Registry) *huma.Schema {
+	one, most := 1, 2000
+	return &huma.Schema{
+		Description: "A number, a text, or a code.",
+		OneOf: []*huma.Schema{
+			{Type: huma.TypeNumber},
+			{Type: huma.TypeString, MinLength: &one, MaxLength: &most},
+			r.Schema(reflect.TypeFor[ehr.Coding](), true, "Coding"),
+		},
+	}
+}
+
+// specification gives the OpenAPI document as JSON and as YAML.
+func (s *Server) specification() (asJSON, asYAML []byte, err error) {
+	if asJSON, err = json.Marshal(s.api.OpenAPI()); err != nil {
+		return nil, nil, err
+	}
+	asYAML, err = s.api.OpenAPI().YAML()
+	return asJSON, asYAML, err
+}
+
+// location is the path of a new thing below the path of its collection.
+func location(collection, id string) string {
+	return strings.TrimSuffix(collection, "/") + "/" + id
+}

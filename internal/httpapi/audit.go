@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// Event is the schema of an event's JSON: a CloudEvents 1.0 envelope with carewire's extensions.
+type Event struct {
+	SpecVersion     string          `json:"specversion" enum:"1.0"`
+	ID              uuid.UUID       `json:"id" format:"uuid"`
+	Type            string          `json:"type" example:"ehr.lab_report.created"`
+	Source          string          `json:"source" example:"/carewire"`
+	Subject         string          `json:"subject" example:"lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+	Time            time.Time       `json:"time" format:"date-time"`
+	DataContentType string          `json:"datacontenttype" enum:"application/json"`
+	Position        int64           `json:"position,omitempty" doc:"The place in the ledger."`
+	ClinicID        *uuid.UUID      `json:"clinicid,omitempty" format:"uuid"`
+	PersonID        *uuid.UUID      `json:"personid,omitempty" format:"uuid" doc:"Whom it is about."`
+	ActorID         string          `json:"actorid" doc:"Who did it: a person's id, or system:<part>."`
+	ActorRole       string          `json:"actorrole"`
+	SubjectVersion  *int64          `json:"subjectversion,omitempty"`
+	CauseID         *uuid.UUID      `json:"causeid,omitempty" format:"uuid" doc:"The event that caused it."`
+	CorrelationID   *string         `json:"correlationid,omitempty" doc:"The request that led to it."`
+	Traceparent     *string         `json:"traceparent,omitempty"`
+	Imported        bool            `json:"imported,omitempty"`
+	Data            json.RawMessage `json:"data" doc:"What the type's payload says: ids, statuses and times, never health information."`
+}
+
+// EventPage is one page of a story.
+type EventPage struct {
+	Items []event.Event `json:"items"`
+	Next  string        `json:"next,omitempty" doc:"The after of the page after this one; left out on the last."`
+}
+
+// subjectForm is what an event's subject looks like; the outbox refuses others.
+var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$`)
+
+func (s *Server) addAudit() {
+	type input struct {
+		Subject string `query:"subject" required:"true" maxLength:"200" doc:"What to tell the story of: kind/id." example:"lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+		After   string `query:"after" maxLength:"500" doc:"The next of the page before."`
+		Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"200" doc:"How many at most."`
+	}
+	type output struct{ Body EventPage }
+	register(s, operation{
+		id: "audit", method: http.MethodGet, path: "/api/audit", tag: "audit", summary: "Tell the story of a subject",
+		description: "The subject's events and all that they caused, the oldest first: who wrote and read it, who was refused, whom it was told and what became of the messages. For auditors.",
+		refusals:    []care.Code{care.Forbidden, care.Invalid},
+	}, care.AuditRead, func(ctx context.Context, in *input) (*output, error) {
+		if !subjectForm.MatchString(in.Subject) {
+			return nil, care.InvalidField("subject", "must be a kind and an id, such as lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
+		}
+		items, next, err := s.cfg.Audit.Story(ctx, infoOf(ctx).actor, in.Subject, in.After, in.Limit)
+		if items == nil {
+			items = []event.Event{}
+		}
+		return &output{EventPage{items, next}}, err
+	})
+}

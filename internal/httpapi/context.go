@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"carewire/internal/care"
+)
+
+// info is what is known of a request. The guard completes it before the handler runs; nothing changes it afterwards.
+type info struct {
+	id          string
+	traceparent string
+	actor       care.Actor
+	// expiresAt is when the proof of who asks ends.
+	expiresAt time.Time
+	// hijacked says that the connection is a socket now: nothing can be answered any more.
+	hijacked bool
+}
+
+type infoKey struct{}
+
+func withInfo(ctx context.Context, i *info) context.Context {
+	return context.WithValue(ctx, infoKey{}, i)
+}
+
+// infoOf gives what is known of the request; never nil.
+func infoOf(ctx context.Context) *info {
+	if i, ok := ctx.Value(infoKey{}).(*info); ok {
+		return i
+	}
+	return &info{}
+}
+
+// commandOf makes the command of a request: its actor and its trace.
+func commandOf(ctx context.Context) care.Command {
+	i := infoOf(ctx)
+	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent}
+}

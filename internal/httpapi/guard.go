@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/realtime"
+)
+
+// access says who may use a route: everybody, or whoever may do the action.
+type access struct {
+	action care.Action
+	public bool
+	// own says that the handler itself finds out who asks.
+	own bool
+	// page says that a person may be looking: one who is not signed in is sent to /login.
+	page bool
+}
+
+// guard puts the questions that come before a handler: who is it, do they ask too often, may the request come from where
+// it comes, may they use the route at all.
+func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
+	if a.public || a.own {
+		return next
+	}
+	return func(c *echo.Context) error {
+		r := c.Request()
+		i := infoOf(r.Context())
+		err := s.identify(r, i)
+		if a.page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) {
+			return toLogin(c)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.perSubject.allow(i.actor.ID); err != nil {
+			return err
+		}
+		if err := s.authorize(r.Context(), a.action); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// identify finds out who asks, by bearer token or else by session cookie.
+func (s *Server) identify(r *http.Request, i *info) error {
+	return s.counted(r, func() error {
+		if r.Header.Get("Authorization") != "" {
+			return s.byBearer(r, i)
+		}
+		return s.byCookie(r, i)
+	})
+}
+
+// counted refuses who has failed to sign in too often, and counts a failure. The answer to it still says what was wrong.
+func (s *Server) counted(r *http.Request, signIn func() error) error {
+	from := peer(r)
+	if s.failures.exhausted(from) {
+		return tooMany()
+	}
+	err := signIn()
+	// To say nothing of who one is costs nothing and guesses nothing.
+	if care.CodeOf(err) == care.Unauthenticated && (r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "") {
+		_ = s.failures.allow(from)
+	}
+	return err
+}
+
+func (s *Server) byBearer(r *http.Request, i *info) error {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token")
+	}
+	session, err := s.sessions(r.Context(), strings.TrimSpace(token))
+	i.actor, i.expiresAt = session.Actor, session.ExpiresAt
+	return err
+}
+
+func (s *Server) byCookie(r *http.Request, i *info) error {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil || cookie.Value == "" {
+		return care.Errorf(care.Unauthenticated, "sign in: send Authorization: Bearer and a token, or open /login in a browser")
+	}
+	if err := s.sameOrigin(r); err != nil {
+		return err
+	}
+	i.actor, i.expiresAt, err = s.cfg.Directory.SessionActor(r.Context(), cookie.Value)
+	return err
+}
+
+// sameOrigin refuses a request that changes something and comes from another site's page: a browser adds our cookie to
+// it without the person's knowing.
+func (s *Server) sameOrigin(r *http.Request) error {
+	if err := s.crossOrigin.Check(r); err != nil {
+		return newProblem(http.StatusForbidden, codeCrossOrigin, "the request comes from another site's page; this service takes changes by cookie only from its own")
+	}
+	return nil
+}
+
+// authorize refuses an actor who can never use the route, whatever it is about: where the table gives the action only on
+// the platform, or only for oneself. Everything else depends on what the request is about, and the services decide it.
+func (s *Server) authorize(ctx context.Context, action care.Action) error {
+	actor := infoOf(ctx).actor
+	var may bool
+	switch {
+	case onlyBy(action, care.Platform):
+		may = actor.MayOnPlatform(action)
+	case onlyBy(action, care.Own):
+		may = actor.MayOwn(action)
+	default:
+		may = true
+	}
+	if may {
+		return nil
+	}
+	if err := s.recordDenial(ctx, action); err != nil {
+		return err
+	}
+	return care.Errorf(care.Forbidden, "your roles do not allow this")
+}
+
+func onlyBy(action care.Action, relation care.Relation) bool {
+	return !slices.ContainsFunc(care.Access, func(g care.Grant) bool {
+		return g.Action == action && g.Relation != relation && g.Role != care.System
+	})
+}
+
+// recordDenial commits that the actor was refused a route; if that cannot be committed, that is the answer.
+func (s *Server) recordDenial(ctx context.Context, action care.Action) error {
+	cmd := commandOf(ctx)
+	e := event.New(cmd, "access.denied", care.Ref{}, event.AccessDenied{Action: string(action), Code: string(care.Forbidden)}).About(cmd, uuid.Nil, nil)
+	e.PersonID = nil
+	e.Subject = "route/" + string(action)
+	return s.cfg.Writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
+}
+
+// Sessions gives the function that tells whose a bearer token is and when it ends; sockets refresh by it.
+func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
+	return func(ctx context.Context, token string) (realtime.Session, error) {
+		claims, err := v.Verify(ctx, token)
+		if err != nil {
+			return realtime.Session{}, err
+		}
+		actor, err := dir.ActorByIdentity(ctx, claims.Identity())
+		if err != nil {
+			return realtime.Session{}, err
+		}
+		return realtime.Session{Actor: actor, ExpiresAt: claims.ExpiresAt}, nil
+	}
+}
+
+// requestTimeout is how long a request may take; a socket's handshake is none.
+const requestTimeout = 30 * time.Second

@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+func (s *Server) addMe() {
+	type output struct{ Body directory.Me }
+	register(s, operation{
+		id: "me", method: http.MethodGet, path: "/api/me", tag: "me", summary: "Who am I",
+		description: "The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {
+		me, err := s.cfg.Directory.Me(ctx, infoOf(ctx).actor)
+		return &output{me}, err
+	})
+}
+
+// DeviceList is the caller's devices.
+type DeviceList struct {
+	Items []directory.Device `json:"items"`
+}
+
+func (s *Server) addDevices() {
+	type list struct{ Body DeviceList }
+	register(s, operation{
+		id: "list-devices", method: http.MethodGet, path: "/api/me/devices", tag: "me", summary: "List one's devices",
+		description: "The devices that receive the caller's push messages, the oldest first. Their tokens are never shown.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*list, error) {
+		devices, err := s.cfg.Directory.DeviceList(ctx, infoOf(ctx).actor)
+		return &list{DeviceList{devices}}, err
+	})
+
+	type input struct{ Body directory.NewDevice }
+	type output struct {
+		Status   int
+		Location string `header:"Location"`
+		Body     directory.Device
+	}
+	register(s, operation{
+		id: "register-device", method: http.MethodPost, path: "/api/me/devices", tag: "me", summary: "Register a device", status: http.StatusCreated,
+		also:        map[int]string{http.StatusOK: "It was registered before; that it was seen is noted."},
+		description: "Lets a device receive the caller's push messages. A token belongs to one person at a time: whoever registers it last has it. Registering one's own again is answered with 200.",
+		refusals:    []care.Code{care.Forbidden, care.Conflict},
+	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
+		device, err := s.cfg.Directory.DeviceRegister(ctx, commandOf(ctx), in.Body.Platform, in.Body.Token)
+		if err != nil {
+			return nil, err
+		}
+		out := &output{Status: http.StatusOK, Body: device}
+		if device.Created {
+			out.Status, out.Location = http.StatusCreated, location("/api/me/devices", device.ID.String())
+		}
+		return out, nil
+	})
+
+	type one struct {
+		ID uuid.UUID `path:"id" format:"uuid"`
+	}
+	register(s, operation{
+		id: "remove-device", method: http.MethodDelete, path: "/api/me/devices/{id}", tag: "me", summary: "Remove a device",
+		description: "Stops push messages to one of the caller's devices.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound},
+	}, care.SelfManage, func(ctx context.Context, in *one) (*struct{}, error) {
+		return nil, s.cfg.Directory.DeviceRemove(ctx, commandOf(ctx), in.ID)
+	})
+}
+
+// PreferenceList is the caller's wish for every category on every channel.
+type PreferenceList struct {
+	Items []directory.Preference `json:"items"`
+}
+
+func (s *Server) addPreferences() {
+	type list struct{ Body PreferenceList }
+	register(s, operation{
+		id: "list-preferences", method: http.MethodGet, path: "/api/me/preferences", tag: "me", summary: "List one's preferences",
+		description: "Whether the caller wants to be told of each category on each channel. What was never set is wanted.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*list, error) {
+		preferences, err := s.cfg.Directory.Preferences(ctx, infoOf(ctx).actor)
+		return &list{PreferenceList{preferences}}, err
+	})
+
+	type input struct{ Body directory.Preference }
+	type output struct{ Body directory.Preference }
+	register(s, operation{
+		id: "set-preference", method: http.MethodPut, path: "/api/me/preferences", tag: "me", summary: "Set a preference",
+		description: "Says whether the caller wants to be told of one category on one channel. It counts from the next event on.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
+		return &output{in.Body}, s.cfg.Directory.PreferenceSet(ctx, commandOf(ctx), in.Body)
+	})
+}

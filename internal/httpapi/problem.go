@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres"
+)
+
+// statuses is the one place where a code of the domain becomes an HTTP status. What is not in it is a fault of ours: 500.
+var statuses = map[care.Code]int{
+	care.Malformed:            http.StatusBadRequest,
+	care.Unauthenticated:      http.StatusUnauthorized,
+	care.Forbidden:            http.StatusForbidden,
+	care.NotFound:             http.StatusNotFound,
+	care.Conflict:             http.StatusConflict,
+	care.PreconditionFailed:   http.StatusPreconditionFailed,
+	care.TooLarge:             http.StatusRequestEntityTooLarge,
+	care.Invalid:              http.StatusUnprocessableEntity,
+	care.PreconditionRequired: http.StatusPreconditionRequired,
+	care.RateLimited:          http.StatusTooManyRequests,
+	care.Unavailable:          http.StatusServiceUnavailable,
+}
+
+// The codes of refusals that only HTTP knows; those of the domain stand in care.
+const (
+	codeInternal         = "internal"
+	codeMethodNotAllowed = "method_not_allowed"
+	codeUnsupportedMedia = "unsupported_media_type"
+	codeRequestTimeout   = "request_timeout"
+	codeCrossOrigin      = "cross_origin"
+	codeTokenExpired     = "token_expired"
+	codeTokenNotYet      = "token_not_yet_valid" //nolint:gosec // A code, no credential.
+	codeTokenInvalid     = "token_invalid"
+	codeWrongIssuer      = "token_wrong_issuer"
+	codeWrongAudience    = "token_wrong_audience"
+)
+
+// retryAfter is what a client that finds a part of the service unavailable is told to wait, in seconds.
+const retryAfter = "2"
+
+// Problem is a refusal as RFC 9457 has it, with a stable code for programs and the fields at fault.
+type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema's.
+	Type      string         `json:"type" doc:"Always about:blank: the code says what it is." example:"about:blank"`
+	Title     string         `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Status    int            `json:"status" example:"422"`
+	Detail    string         `json:"detail" doc:"What was wrong and what to do, for a person." example:"the request has an invalid value"`
+	Code      string         `json:"code" doc:"What was wrong, for a program. Codes are only added." example:"invalid"`
+	Errors    []FieldProblem `json:"errors,omitempty" doc:"Each input at fault."`
+	RequestID string         `json:"requestId,omitempty" doc:"Names the request in logs and events."`
+
+	headers http.Header
+	// refusal is what it is to those who know the domain's codes only.
+	refusal *care.Error
+}
+
+// FieldProblem is what is wrong with one input. The value itself is never repeated.
+type FieldProblem struct {
+	Field   string `json:"field" doc:"A path into the body, or the name of a parameter or header." example:"results[0].value"`
+	Message string `json:"message" example:"is required"`
+}
+
+// newProblem makes a problem of a status and a code.
+func newProblem(status int, code, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, headers: http.Header{}}
+}
+
+// Error gives the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// Unwrap gives the domain's refusal, where there is one.
+func (p *Problem) Unwrap() error {
+	if p.refusal == nil {
+		return nil
+	}
+	return p.refusal
+}
+
+// GetStatus gives the HTTP status; huma asks for it.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders gives the headers that go with the problem; huma asks for them.
+func (p *Problem) GetHeaders() http.Header { return p.headers }
+
+// ContentType makes application/problem+json of application/json; huma asks for it.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// with adds a header to the problem.
+func (p *Problem) with(name, value string) *Problem {
+	p.headers.Set(name, value)
+	return p
+}
+
+// problemOf makes the answer to an error. One that is no refusal is logged here, once, and told of in general words.
+func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
+	p := classify(ctx, logger, err)
+	p.RequestID = infoOf(ctx).id
+	return p
+}
+
+func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if refusal, ok := errors.AsType[*care.Error](err); ok {
+		if _, known := statuses[refusal.Code]; known {
+			return problemOfRefusal(refusal)
+		}
+	}
+	var coder echo.HTTPStatusCoder
+	if errors.As(err, &coder) {
+		if p := problemOfStatus(coder.StatusCode()); p != nil {
+			return p
+		}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problemOfRefusal(tooLarge())
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return problemOfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
+	}
+	logger.ErrorContext(ctx, "request failed", "request_id", infoOf(ctx).id, "error", postgres.SafeError(err))
+	return newProblem(http.StatusInternalServerError, codeInternal, "something went wrong on our side; if it stays so, give the request id to the operator")
+}
+
+// problemOfRefusal makes the problem of a domain's refusal, with the headers that its status asks for.
+func problemOfRefusal(refusal *care.Error) *Problem {
+	p := newProblem(statuses[refusal.Code], string(refusal.Code), refusal.Message)
+	for _, f := range refusal.Fields {
+		p.Errors = append(p.Errors, FieldProblem{f.Field, f.Message})
+	}
+	switch refusal.Code {
+	case care.Unauthenticated:
+		return p.with("WWW-Authenticate", `Bearer realm="carewire"`)
+	case care.PreconditionFailed:
+		if refusal.Version > 0 {
+			return p.with("ETag", etag(refusal.Version))
+		}
+	case care.RateLimited:
+		return p.with("Retry-After", "1")
+	case care.Unavailable:
+		return p.with("Retry-After", retryAfter)
+	default:
+	}
+	return p
+}
+
+// problemOfStatus makes the problem of a refusal by the router; nil for a status that is none of its.
+func problemOfStatus(status int) *Problem {
+	switch status {
+	case http.StatusNotFound:
+		return newProblem(status, string(care.NotFound), "there is no such route; /openapi.yaml lists those there are")
+	case http.StatusMethodNotAllowed:
+		return newProblem(status, codeMethodNotAllowed, "this route does not know that method; the Allow header lists those it knows")
+	case http.StatusRequestEntityTooLarge:
+		return problemOfRefusal(tooLarge())
+	default:
+		return nil
+	}
+}
+
+// writeProblem answers with the problem. It is for the handlers that huma does not serve.
+func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
+	maps.Copy(w.Header(), p.headers)
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // A Problem is made of strings and numbers: it always marshals.
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // The client is gone: there is nobody to tell.
+	}
+}
+
+func tooLarge() *care.Error {
+	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", maxBody)
+}
+
+// etag is a version as an entity tag.
+func etag(version int64) string {
+	return `"` + strconv.FormatInt(version, 10) + `"`
+}

@@ -1,0 +1,191 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"carewire/internal/audit"
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+	"carewire/internal/care/ehr"
+	"carewire/internal/outbox"
+	"carewire/internal/realtime"
+)
+
+// Config is what the server is made of. Directory, LabReports, Prescriptions, Audit, Writer, Verifier, BaseURL, CookieKey
+// and Ready are required.
+type Config struct {
+	Directory     *directory.Service
+	LabReports    *ehr.Kind[ehr.LabReport]
+	Prescriptions *ehr.Kind[ehr.Prescription]
+	Audit         *audit.Reader
+	// Writer appends denials; its pool is where the inbox is read.
+	Writer   *outbox.Writer
+	Verifier *Verifier
+	// Hub serves sockets; without it GET /api/socket answers 503: this instance has not the role.
+	Hub *realtime.Hub
+	// Sandbox is the page of the providers' stand-ins, or nil.
+	Sandbox http.Handler
+	// Dashboard is River's, or nil.
+	Dashboard http.Handler
+	// Login signs browsers in through the identity provider; its zero value leaves /login without that.
+	Login LoginConfig
+	// Demo opens the sandbox and /metrics to everybody, and lets anybody sign in as one of DemoPeople.
+	Demo       bool
+	DemoPeople []DemoPerson
+	// BaseURL is how people reach the service. Cookies are marked Secure when it is https.
+	BaseURL string
+	// Origins may call the API from a browser and open sockets, besides the service's own.
+	Origins []string
+	// CookieKey seals the cookie that a sign-in carries to the identity provider and back: at least 32 bytes, the same on
+	// every instance.
+	CookieKey []byte
+	// RateLimit is how many requests a second one subject may make, with bursts of twice as many; by default 500.
+	RateLimit int
+	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
+	Ready func(ctx context.Context) error
+	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	Logger     *slog.Logger
+}
+
+func (c Config) validate() error {
+	var missing []string
+	for name, there := range map[string]bool{
+		"Directory": c.Directory != nil, "LabReports": c.LabReports != nil, "Prescriptions": c.Prescriptions != nil,
+		"Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
+		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
+	} {
+		if !there {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("httpapi: not set: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// Server answers requests. It is an http.Handler.
+type Server struct {
+	cfg         Config
+	logger      *slog.Logger
+	echo        *echo.Echo
+	api         huma.API
+	metrics     *metrics
+	sessions    func(ctx context.Context, token string) (realtime.Session, error)
+	seal        *sealer
+	perSubject  *limiters
+	failures    *limiters
+	crossOrigin *http.CrossOriginProtection
+	// secure says that people reach the service by TLS.
+	secure bool
+	// collections are where subjects of each kind are read.
+	collections map[string]string
+	routes      map[string]access
+	known       map[string]bool
+}
+
+// New builds the server and its routes. It refuses a configuration that is not complete, and a route that names no
+// action of care.Access and is not on the list of public ones.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(cfg.BaseURL)
+	if err != nil || base.Host == "" {
+		return nil, errors.New("httpapi: BaseURL is not a URL")
+	}
+	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
+	s := &Server{
+		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
+		sessions:   Sessions(cfg.Verifier, cfg.Directory),
+		perSubject: newLimiters(float64(cfg.RateLimit), 2*cfg.RateLimit),
+		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
+		failures:    newLimiters(float64(cfg.RateLimit)/5, cfg.RateLimit),
+		crossOrigin: http.NewCrossOriginProtection(),
+		routes:      map[string]access{}, known: map[string]bool{}, collections: map[string]string{"user": "/api/users"},
+	}
+	if s.seal, err = newSealer(cfg.CookieKey); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	s.echo = echo.NewWithConfig(echo.Config{Logger: s.logger, HTTPErrorHandler: s.answerError})
+	s.echo.Use(s.observe, s.recovered, s.headers, s.cors, s.limits)
+	if err := s.addRoutes(); err != nil {
+		return nil, err
+	}
+	return s, s.checkRoutes()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// addRoutes adds every route. What stands in the specification comes first, the specification after it.
+func (s *Server) addRoutes() error {
+	s.api = newAPI(s)
+	s.addMe()
+	s.addDevices()
+	s.addPreferences()
+	s.addNotifications()
+	s.addUsers()
+	addRecords(s, recordRoutes[ehr.LabReport]{kind: s.cfg.LabReports, path: "/api/ehr/lab-reports", name: "lab report", schema: "LabReport"})
+	addRecords(s, recordRoutes[ehr.Prescription]{kind: s.cfg.Prescriptions, path: "/api/ehr/prescriptions", name: "prescription", schema: "Prescription"})
+	s.addNotificationPage()
+	s.addAudit()
+	s.addSocket()
+	s.addLogin()
+	s.addDashboard()
+	s.addSandbox()
+	s.addHealth()
+	return s.addSpecification()
+}
+
+// handle adds a route behind its guard.
+func (s *Server) handle(method, path string, a access, h echo.HandlerFunc) {
+	s.routes[method+" "+path] = a
+	s.known[method+" "+path] = true
+	s.echo.Add(method, path, s.guard(a, h))
+}
+
+// public lists the routes that ask nobody who they are. /sandbox and /metrics are on it in demo mode only.
+var public = map[string]bool{
+	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
+	"GET /livez": true, "HEAD /livez": true, "GET /readyz": true, "HEAD /readyz": true,
+	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
+}
+
+var publicInDemo = map[string]bool{
+	"GET /metrics": true, "GET /sandbox": true, "GET /sandbox/*": true, "POST /sandbox/*": true, "DELETE /sandbox/*": true,
+}
+
+// checkRoutes refuses a route that nobody decided about.
+func (s *Server) checkRoutes() error {
+	var errs []error
+	for _, r := range s.echo.Router().Routes() {
+		name := r.Method + " " + r.Path
+		a, ok := s.routes[name]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("route %s has no access", name))
+		case a.public && !public[name] && (!s.cfg.Demo || !publicInDemo[name]):
+			errs = append(errs, fmt.Errorf("route %s is not on the list of public routes", name))
+		case !a.public && !care.Declared(a.action):
+			errs = append(errs, fmt.Errorf("route %s needs action %q, which is not in the access table", name, a.action))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+// userOutput is a person with their version.
+type userOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Status   int
+	Body     directory.User
+}
+
+func (s *Server) addUsers() {
+	dir := s.cfg.Directory
+	type createInput struct{ Body directory.NewUser }
+	register(s, operation{
+		id: "create-user", method: http.MethodPost, path: "/api/users", tag: "users", summary: "Register a person", status: http.StatusCreated,
+		description: "Registers a person with roles at a clinic of which the caller is an administrator.",
+		refusals:    []care.Code{care.Forbidden, care.Conflict},
+	}, care.UserCreate, func(ctx context.Context, in *createInput) (*userOutput, error) {
+		u, err := dir.UserCreate(ctx, commandOf(ctx), in.Body)
+		return &userOutput{etag(u.Version), location("/api/users", u.ID.String()), http.StatusCreated, u}, err
+	})
+
+	type listInput struct {
+		ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only people with a role at this clinic."`
+		Role     string    `query:"role" enum:"patient,doctor,nurse,receptionist,admin" doc:"Only people with this role."`
+		Paging
+	}
+	type listOutput struct{ Body directory.UserPage }
+	register(s, operation{
+		id: "list-users", method: http.MethodGet, path: "/api/users", tag: "users", summary: "List people",
+		description: "The people with a role at the caller's clinics, without their contacts.",
+		refusals:    []care.Code{care.Forbidden, care.Invalid},
+	}, care.UserRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		page, err := dir.UserList(ctx, commandOf(ctx), directory.UserFilter{ClinicID: in.ClinicID, Role: care.Role(in.Role), Cursor: in.Cursor, Limit: in.Limit})
+		return &listOutput{page}, err
+	})
+
+	type one struct {
+		ID          uuid.UUID `path:"id" format:"uuid"`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of the version that one has."`
+	}
+	register(s, operation{
+		id: "get-user", method: http.MethodGet, path: "/api/users/{id}", tag: "users", summary: "Read a person",
+		also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
+		description: "A person's details. Memberships are those at clinics that the caller may see. It is audited.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+	}, care.UserRead, func(ctx context.Context, in *one) (*userOutput, error) {
+		u, err := dir.User(ctx, commandOf(ctx), in.ID)
+		out := &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}
+		if matchesETag(in.IfNoneMatch, u.Version) {
+			out.Status = http.StatusNotModified
+		}
+		return out, err
+	})
+
+	type replaceInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		Body    directory.UserInput
+	}
+	register(s, operation{
+		id: "replace-user", method: http.MethodPut, path: "/api/users/{id}", tag: "users", summary: "Replace a person's details",
+		description: "Replaces all of a person's details. A person who is disabled cannot sign in any more, and their sessions end at once.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
+	}, care.UserUpdate, func(ctx context.Context, in *replaceInput) (*userOutput, error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		u, err := dir.UserReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
+	})
+}
+
+// Paging is how lists are read page by page.
+type Paging struct {
+	Cursor string `query:"cursor" maxLength:"500" doc:"The next of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+}

@@ -1,0 +1,317 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+const (
+	// clockSkew is how far the issuer's clock may be from ours.
+	clockSkew = time.Minute
+	// verifiedFor is how long a verified token is taken for good without looking at its signature again; a key that the
+	// issuer withdrew counts that much longer at most.
+	verifiedFor = 5 * time.Minute
+	// discoveryPause is how long an issuer that could not be reached is left alone.
+	discoveryPause = time.Second
+	maxTokenLength = 16 << 10
+)
+
+// algorithms are the signatures that are accepted. «none» and the symmetric ones are not among them: whoever knows a
+// public key could forge those.
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+}
+
+// VerifierConfig says whose tokens are accepted.
+type VerifierConfig struct {
+	// Issuer is the OpenID provider's URL; its keys are discovered. It may be unreachable at start.
+	Issuer string
+	// Audience is what a token's aud must hold.
+	Audience string
+	// Local is the demo's own issuer; with it, Issuer is not used.
+	Local *LocalIssuer
+	// Client calls the provider; by default one that waits 5 s at most.
+	Client *http.Client
+	Logger *slog.Logger
+	// Now is the clock; by default time.Now.
+	Now func() time.Time
+}
+
+// Claims are what a verified token says.
+type Claims struct {
+	Issuer        string
+	Subject       string
+	Email         string
+	EmailVerified bool
+	Nonce         string
+	ExpiresAt     time.Time
+}
+
+// Identity is the claims as the directory wants them.
+func (c Claims) Identity() directory.Identity {
+	return directory.Identity{Issuer: c.Issuer, Subject: c.Subject, Email: c.Email, EmailVerified: c.EmailVerified}
+}
+
+// Verifier tells whether a token is good. It is safe for use by many goroutines.
+type Verifier struct {
+	cfg   VerifierConfig
+	cache *lru[[sha256.Size]byte, cachedClaims]
+
+	mu       sync.Mutex
+	provider *oidc.Provider
+	keys     oidc.KeySet
+	// discovering is open while somebody asks the issuer; lastFailure is when that last failed.
+	discovering chan struct{}
+	lastFailure time.Time
+}
+
+type cachedClaims struct {
+	claims Claims
+	until  time.Time
+}
+
+// NewVerifier makes a verifier. It does not wait for the issuer: discovery happens when it is first needed, again and
+// again until it works.
+func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	if cfg.Audience == "" || (cfg.Local == nil && cfg.Issuer == "") {
+		return nil, errors.New("a verifier needs an issuer and an audience")
+	}
+	if cfg.Client == nil {
+		cfg.Client = &http.Client{Timeout: 5 * time.Second}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	v := &Verifier{cfg: cfg, cache: newLRU[[sha256.Size]byte, cachedClaims](10_000)}
+	if cfg.Local != nil {
+		v.cfg.Issuer = LocalIssuerURL
+		v.keys = cfg.Local.KeySet()
+	}
+	return v, nil
+}
+
+// Warm looks the issuer up ahead of the first request and logs when it cannot be reached. The verifier works without.
+func (v *Verifier) Warm(ctx context.Context) {
+	_, _ = v.keySet(ctx)
+}
+
+// Verify tells what a bearer token says: that it is signed by the issuer, for this service, and good now. A token that is
+// not good is a problem of status 401 whose code says why; when the issuer's keys cannot be had it is care.Unavailable.
+func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
+	digest := sha256.Sum256([]byte(token))
+	now := v.cfg.Now()
+	if hit, ok := v.cache.get(digest); ok {
+		if now.Before(hit.until) {
+			return hit.claims, nil
+		}
+		v.cache.remove(digest)
+	}
+	claims, err := v.verify(ctx, token, v.cfg.Audience)
+	if err != nil {
+		return Claims{}, err
+	}
+	until := now.Add(verifiedFor)
+	if end := claims.ExpiresAt.Add(clockSkew); end.Before(until) {
+		until = end
+	}
+	v.cache.put(digest, cachedClaims{claims, until})
+	return claims, nil
+}
+
+func (v *Verifier) verify(ctx context.Context, token, audience string) (Claims, error) {
+	if len(token) > maxTokenLength {
+		return Claims{}, badToken(codeTokenInvalid, "the token is too long to be one")
+	}
+	if _, err := jose.ParseSignedCompact(token, algorithms); err != nil {
+		return Claims{}, badToken(codeTokenInvalid, "the token is not a JWT, or not signed with an algorithm that is accepted here")
+	}
+	keys, err := v.keySet(ctx)
+	if err != nil {
+		return Claims{}, err
+	}
+	payload, err := keys.VerifySignature(ctx, token)
+	if err != nil {
+		// go-oidc has no error value for it; this is what its key set says when the keys cannot be had.
+		if strings.HasPrefix(err.Error(), "fetching keys") {
+			v.cfg.Logger.WarnContext(ctx, "keys of the identity provider cannot be had", "issuer", v.cfg.Issuer, "error", err.Error())
+			return Claims{}, issuerAway()
+		}
+		return Claims{}, badToken(codeTokenInvalid, "the token's signature is not the issuer's")
+	}
+	return v.check(payload, audience)
+}
+
+// rawClaims are a token's claims as they come (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).
+type rawClaims struct {
+	Issuer        string          `json:"iss"`
+	Subject       string          `json:"sub"`
+	Audience      json.RawMessage `json:"aud"`
+	ExpiresAt     *float64        `json:"exp"`
+	NotBefore     *float64        `json:"nbf"`
+	Email         string          `json:"email"`
+	EmailVerified json.RawMessage `json:"email_verified"`
+	Nonce         string          `json:"nonce"`
+}
+
+func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
+	var raw rawClaims
+	if err := json.Unmarshal(payload, &raw); err != nil {
+		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read")
+	}
+	now := v.cfg.Now()
+	switch {
+	case raw.Issuer != v.cfg.Issuer:
+		return Claims{}, badToken(codeWrongIssuer, "the token is from another issuer than this service trusts")
+	case !slices.Contains(audiences(raw.Audience), audience):
+		return Claims{}, badToken(codeWrongAudience, "the token is meant for another service")
+	case raw.Subject == "" || raw.ExpiresAt == nil:
+		return Claims{}, badToken(codeTokenInvalid, "the token has no subject or does not say when it ends")
+	case now.Add(-clockSkew).After(seconds(*raw.ExpiresAt)):
+		return Claims{}, badToken(codeTokenExpired, "the token has expired; get a new one")
+	case raw.NotBefore != nil && now.Add(clockSkew).Before(seconds(*raw.NotBefore)):
+		return Claims{}, badToken(codeTokenNotYet, "the token is not valid yet; is a clock wrong?")
+	}
+	verified := string(raw.EmailVerified)
+	return Claims{
+		Issuer: raw.Issuer, Subject: raw.Subject, Email: raw.Email, Nonce: raw.Nonce,
+		EmailVerified: verified == "true" || verified == `"true"`, // Some providers send it as a string.
+		ExpiresAt:     seconds(*raw.ExpiresAt),
+	}, nil
+}
+
+func audiences(raw json.RawMessage) []string {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return []string{one}
+	}
+	var many []string
+	_ = json.Unmarshal(raw, &many) // What is neither is nobody.
+	return many
+}
+
+// seconds is a NumericDate as a time; the far ends are cut, where a time.Time could not be compared.
+func seconds(n float64) time.Time {
+	const year9999 = 253402300799
+	return time.Unix(int64(min(max(n, 0), year9999)), 0)
+}
+
+// keySet gives the issuer's keys, after discovery where that has not happened yet.
+func (v *Verifier) keySet(ctx context.Context) (oidc.KeySet, error) {
+	v.mu.Lock()
+	keys := v.keys
+	v.mu.Unlock()
+	if keys != nil {
+		return keys, nil
+	}
+	if err := v.discover(ctx); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.keys, nil
+}
+
+// discover reads the issuer's configuration. One caller asks, the others wait for its answer; after a failure nobody
+// asks for a while, so that an issuer that is down does not slow every request.
+func (v *Verifier) discover(ctx context.Context) error {
+	v.mu.Lock()
+	switch {
+	case v.keys != nil:
+		v.mu.Unlock()
+		return nil
+	case v.discovering != nil:
+		waiting := v.discovering
+		v.mu.Unlock()
+		select {
+		case <-waiting:
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if v.keys == nil {
+				return issuerAway()
+			}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	case v.cfg.Now().Sub(v.lastFailure) < discoveryPause:
+		v.mu.Unlock()
+		return issuerAway()
+	}
+	done := make(chan struct{})
+	v.discovering = done
+	v.mu.Unlock()
+
+	// The answer is for every request, not only for this one.
+	provider, keys, err := v.ask(oidc.ClientContext(context.WithoutCancel(ctx), v.cfg.Client))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.discovering = nil
+	close(done)
+	if err != nil {
+		v.lastFailure = v.cfg.Now()
+		v.cfg.Logger.WarnContext(ctx, "identity provider cannot be reached, nobody can sign in until it can", "issuer", v.cfg.Issuer, "error", err.Error())
+		return issuerAway()
+	}
+	v.cfg.Logger.InfoContext(ctx, "identity provider found", "issuer", v.cfg.Issuer)
+	v.provider, v.keys = provider, keys
+	return nil
+}
+
+// ask reads the issuer's configuration. Its keys are fetched when the first token comes, and again for a key id that is
+// not known yet: that is how keys rotate.
+func (v *Verifier) ask(ctx context.Context) (*oidc.Provider, oidc.KeySet, error) {
+	provider, err := oidc.NewProvider(ctx, v.cfg.Issuer)
+	if err != nil {
+		return nil, nil, err
+	}
+	var more struct {
+		KeysURL string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&more); err != nil || more.KeysURL == "" {
+		return nil, nil, errors.New("the configuration names no jwks_uri")
+	}
+	return provider, oidc.NewRemoteKeySet(ctx, more.KeysURL), nil
+}
+
+func issuerAway() error {
+	return care.Errorf(care.Unavailable, "the identity provider cannot be reached, so tokens cannot be checked; try again")
+}
+
+// badToken is the problem of a token that is not good (RFC 6750, section 3.1).
+func badToken(code, detail string) *Problem {
+	p := newProblem(http.StatusUnauthorized, code, detail).
+		with("WWW-Authenticate", fmt.Sprintf(`Bearer realm="carewire", error="invalid_token", error_description=%q`, detail))
+	p.refusal = care.Errorf(care.Unauthenticated, "%s", detail)
+	return p
+}
+
+// endpoint tells where the issuer signs people in.
+func (v *Verifier) endpoint(ctx context.Context) (oauth2.Endpoint, error) {
+	if _, err := v.keySet(ctx); err != nil {
+		return oauth2.Endpoint{}, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.provider == nil {
+		return oauth2.Endpoint{}, care.Errorf(care.NotFound, "there is no identity provider to sign in with")
+	}
+	return v.provider.Endpoint(), nil
+}

@@ -1,0 +1,127 @@
+package realtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/care"
+	"carewire/internal/ledger"
+)
+
+// Session is who a socket belongs to, and when the proof of it ends.
+type Session struct {
+	Actor care.Actor
+	// ExpiresAt closes the socket with 4401, unless it is refreshed before; zero means never.
+	ExpiresAt time.Time
+}
+
+// Rights tells what a person may see. directory.Service implements it.
+type Rights interface {
+	// Actor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
+	Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
+	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
+	OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error)
+}
+
+// Config is what a Hub needs.
+type Config struct {
+	// Pool reads the ledger as the role carewire_app.
+	Pool *pgxpool.Pool
+	// Wake says that the ledger may have grown.
+	Wake <-chan struct{}
+	// Codec makes and checks cursors; all instances share its key.
+	Codec  *ledger.Codec
+	Rights Rights
+	// Verify tells whose a token is, for refresh.
+	Verify func(ctx context.Context, token string) (Session, error)
+	// Origins may open sockets from a browser, besides the service's own, as scheme://host[:port].
+	Origins []string
+	Logger  *slog.Logger
+	// Limits are the defaults where they are zero.
+	Limits Limits
+}
+
+// Limits bound what clients may use, and set the pace of what is sent unasked.
+type Limits struct {
+	// ConnectionsPerUser at this instance; 50.
+	ConnectionsPerUser int
+	// RoomsPerSession counts the patients' rooms a session has asked for; 100.
+	RoomsPerSession int
+	// MessagesPerSecond is what a client may send in the long run, MessageBurst at once; 20 and 150.
+	MessagesPerSecond float64
+	MessageBurst      int
+	// MessageBytes is the largest message from a client; 16 KiB, which has room for a token.
+	MessageBytes int64
+	// RingEvents are kept in memory for all sessions; 8192.
+	RingEvents int
+	// FrameEvents and FrameBytes end a frame, whichever is reached first; 256 and 64 KiB.
+	FrameEvents int
+	FrameBytes  int
+	// AdvanceAfter is when a session for which there was nothing gets a frame without events, so that its cursor does
+	// not fall far behind; 5 s.
+	AdvanceAfter time.Duration
+	// Tick is how often the clock looks; 1 s.
+	Tick time.Duration
+	// PingPeriod, and PongWait without a pong after which a peer counts as dead; 25 s and 60 s.
+	PingPeriod time.Duration
+	PongWait   time.Duration
+	// WriteWait is how long one message may take to be accepted by the peer's network; 20 s.
+	WriteWait time.Duration
+}
+
+const (
+	// inFlight is how many messages a session may have in Melody's buffer. Two would do to keep a connection busy; one
+	// more lets a short answer go out behind two frames.
+	inFlight = 3
+	// melodyBuffer has room for what is in flight and for the close message, and to spare: it must never be full.
+	melodyBuffer = inFlight + 5
+	// maxReplies is how many answers may wait for a client that asks without reading.
+	maxReplies = 256
+	// pageSpan is how many positions one look into PostgreSQL covers at most. It bounds the statement's time: the ledger
+	// has no index on the people and clinics that events are about.
+	pageSpan = 20_000
+	// pagers is how many sessions page at once. The pool is shared with requests.
+	pagers = 3
+	// askTimeout bounds the look-ups that a client's message or a handshake needs.
+	askTimeout = 10 * time.Second
+)
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		ConnectionsPerUser: cmp.Or(l.ConnectionsPerUser, 50),
+		RoomsPerSession:    cmp.Or(l.RoomsPerSession, 100),
+		MessagesPerSecond:  cmp.Or(l.MessagesPerSecond, 20),
+		MessageBurst:       cmp.Or(l.MessageBurst, 150),
+		MessageBytes:       cmp.Or(l.MessageBytes, 16<<10),
+		RingEvents:         cmp.Or(l.RingEvents, 8192),
+		FrameEvents:        cmp.Or(l.FrameEvents, 256),
+		FrameBytes:         cmp.Or(l.FrameBytes, 64<<10),
+		AdvanceAfter:       cmp.Or(l.AdvanceAfter, 5*time.Second),
+		Tick:               cmp.Or(l.Tick, time.Second),
+		PingPeriod:         cmp.Or(l.PingPeriod, 25*time.Second),
+		PongWait:           cmp.Or(l.PongWait, 60*time.Second),
+		WriteWait:          cmp.Or(l.WriteWait, 20*time.Second),
+	}
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	var errs []error
+	need := func(there bool, name string) {
+		if !there {
+			errs = append(errs, errors.New("realtime: Config."+name+" is needed"))
+		}
+	}
+	need(c.Pool != nil, "Pool")
+	need(c.Codec != nil, "Codec")
+	need(c.Rights != nil, "Rights")
+	need(c.Verify != nil, "Verify")
+	need(c.Logger != nil, "Logger")
+	return errors.Join(errs...)
+}

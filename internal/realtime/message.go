@@ -1,0 +1,231 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres"
+)
+
+// maxIDLength bounds the id by which a client knows an answer.
+const maxIDLength = 100
+
+// request is a message from a client.
+type request struct {
+	Type  string `json:"type"`
+	ID    string `json:"id"`
+	Room  string `json:"room"`
+	Token string `json:"token"`
+}
+
+// received answers one message. Melody calls it for one message after the other.
+func (s *session) received(ctx context.Context, msg []byte) {
+	if !s.limiter.Allow() {
+		s.close(closeRateExceeded, "too many messages")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, p := parseRequest(msg)
+	if p != nil {
+		s.refuse(req, p)
+	} else {
+		s.do(ctx, req)
+	}
+	s.pump()
+}
+
+func (s *session) receivedBinary() {
+	if !s.limiter.Allow() {
+		s.close(closeRateExceeded, "too many messages")
+		return
+	}
+	s.refuse(request{}, &problem{code: string(care.Malformed), detail: "messages are JSON in text frames, not binary ones"})
+	s.pump()
+}
+
+// parseRequest reads a message as far as it can: what is wrong is told with the message's id, if that could be read.
+func parseRequest(msg []byte) (request, *problem) {
+	var req request
+	if err := json.Unmarshal(msg, &req); err != nil {
+		if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typ.Field != "" {
+			return req, invalid(typ.Field, "must be a string")
+		}
+		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
+	}
+	switch {
+	case len(req.ID) > maxIDLength:
+		req.ID = ""
+		return req, invalid("id", "must have at most 100 bytes")
+	case !slices.Contains([]string{"subscribe", "unsubscribe", "refresh"}, req.Type):
+		return req, invalid("type", "must be subscribe, unsubscribe or refresh")
+	case req.ID == "":
+		return req, invalid("id", "is needed: the answer carries it")
+	}
+	return req, nil
+}
+
+func (s *session) do(ctx context.Context, req request) {
+	switch req.Type {
+	case "subscribe":
+		s.subscribe(ctx, req)
+	case "unsubscribe":
+		s.unsubscribe(req)
+	case "refresh":
+		s.refresh(ctx, req)
+	}
+}
+
+// refuse answers with an error. A room is repeated only where it is a room's name.
+func (s *session) refuse(req request, p *problem) {
+	room := ""
+	if n, bad := parseRoom(req.Room); bad == nil {
+		room = n.String()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer(p.reply(req.ID, room))
+}
+
+// subscribe joins a room. A room that is joined already is answered like a new one.
+func (s *session) subscribe(ctx context.Context, req request) {
+	name, p := parseRoom(req.Room)
+	if p == nil {
+		switch name.kind {
+		case userRoom:
+			if name.id != s.user {
+				p = forbidden()
+			}
+		case clinicRoom:
+			p = s.enterClinic(name.id)
+		case patientRoom:
+			p = s.enterPatient(ctx, name.id, req.ID)
+		case conversationRoom:
+			p = &problem{code: notAvailable, field: roomParam, detail: "conversations have no rooms before chat exists; this version has none"}
+		}
+	}
+	if p != nil {
+		s.hub.logger.Info("socket subscription refused", "user_id", s.user, "room_kind", string(name.kind), "code", p.code)
+		s.refuse(req, p)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer(reply{Type: "subscribed", ID: req.ID, Room: name.String()})
+	if s.socket != nil { // Else it joins when the handshake is done.
+		s.rejoin()
+		s.behind = true
+	}
+}
+
+// forbidden is the same for a room that does not exist.
+func forbidden() *problem {
+	return &problem{code: string(care.Forbidden), field: roomParam, detail: "you may not join this room"}
+}
+
+// enterClinic goes back into a room that was left: those of one's own clinics are joined from the start.
+func (s *session) enterClinic(clinic uuid.UUID) *problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.rights.holds(clinic, staff) {
+		return forbidden()
+	}
+	s.rights.gen++
+	s.rights.left = slices.DeleteFunc(s.rights.left, func(c uuid.UUID) bool { return c == clinic })
+	return nil
+}
+
+func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string) *problem {
+	for {
+		s.mu.Lock()
+		gen, full := s.rights.gen, len(s.rights.patients) >= s.hub.limits.RoomsPerSession && s.rights.patients[patient] == nil
+		s.mu.Unlock()
+		if full {
+			return &problem{code: string(care.RateLimited), field: roomParam, detail: "you have joined the most rooms allowed: leave one first"}
+		}
+		room := &patientRights{patient: patient, subscription: id, self: patient == s.user}
+		if !room.self {
+			var err error
+			if room.clinics, err = s.hub.rights.OnCareTeam(ctx, s.user, patient); err != nil {
+				s.hub.logger.Warn("care team not read", "error", postgres.SafeError(err), "user_id", s.user)
+				return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
+			}
+			if len(room.clinics) == 0 {
+				return forbidden()
+			}
+		}
+		if s.addPatient(room, gen) {
+			return nil
+		}
+	}
+}
+
+// addPatient is false when the rights have changed since the care team was read.
+func (s *session) addPatient(room *patientRights, gen int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rights.gen != gen {
+		return false
+	}
+	s.rights.gen++
+	s.rights.patients[room.patient] = room
+	return true
+}
+
+func (s *session) unsubscribe(req request) {
+	name, p := parseRoom(req.Room)
+	if p == nil && name == (roomName{userRoom, s.user}) {
+		p = invalid("room", "your own room cannot be left")
+	}
+	if p != nil {
+		s.refuse(req, p)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case name.kind == patientRoom:
+		s.rights.gen++
+		delete(s.rights.patients, name.id)
+	case name.kind == clinicRoom && s.rights.holds(name.id, staff) && !slices.Contains(s.rights.left, name.id):
+		s.rights.gen++
+		s.rights.left = append(s.rights.left, name.id)
+	}
+	s.rejoin()
+	s.answer(reply{Type: "unsubscribed", ID: req.ID, Room: name.String()})
+}
+
+// refresh takes a newer token of the same person. Their roles are not taken from it: those come with the ledger.
+func (s *session) refresh(ctx context.Context, req request) {
+	if strings.TrimSpace(req.Token) == "" {
+		s.refuse(req, invalid("token", "is needed"))
+		return
+	}
+	sess, err := s.hub.verify(ctx, req.Token)
+	switch code := care.CodeOf(err); {
+	case err != nil && (code == "" || code == care.Unavailable):
+		s.hub.logger.Warn("token not verified", "error", postgres.SafeError(err), "user_id", s.user)
+		s.refuse(req, &problem{code: string(care.Unavailable), detail: "the token cannot be checked now: try again"})
+		return
+	case err != nil || (!sess.ExpiresAt.IsZero() && !time.Now().Before(sess.ExpiresAt)):
+		s.refuse(req, &problem{code: string(care.Unauthenticated), field: "token", detail: "the token is not good, or has expired"})
+		return
+	case sess.Actor.UserID != s.user:
+		s.refuse(req, &problem{code: string(care.Forbidden), field: "token", detail: "the token is somebody else's: open a socket of its own with it"})
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
+	s.expireAt(sess.ExpiresAt)
+	s.answer(reply{Type: "refreshed", ID: req.ID})
+}

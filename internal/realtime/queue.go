@@ -1,0 +1,56 @@
+package realtime
+
+import "sync"
+
+// queue holds sessions that wait for a worker, first come, first served. It is bounded by the number of sessions,
+// because each stands in it at most once; pushing never blocks.
+type queue struct {
+	mu     sync.Mutex
+	more   *sync.Cond
+	items  []*session
+	closed bool
+}
+
+func newQueue() *queue {
+	q := &queue{}
+	q.more = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue) push(sessions ...*session) {
+	if len(sessions) == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.items = append(q.items, sessions...)
+	q.mu.Unlock()
+	if len(sessions) == 1 {
+		q.more.Signal()
+	} else {
+		q.more.Broadcast()
+	}
+}
+
+// pop waits for a session. It is false when the queue is closed.
+func (q *queue) pop() (*session, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) == 0 && !q.closed {
+		q.more.Wait()
+	}
+	if q.closed {
+		return nil, false
+	}
+	s := q.items[0]
+	q.items[0] = nil
+	q.items = q.items[1:]
+	return s, true
+}
+
+// close lets every worker go.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.more.Broadcast()
+}

@@ -1,0 +1,161 @@
+package realtime
+
+import (
+	"encoding/json"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/ledger"
+)
+
+// entry is one event as all sessions share it: what decides who sees it, and its JSON, made when the first needs it.
+type entry struct {
+	event  event.Event
+	person uuid.UUID // Zero for none, as clinic.
+	clinic uuid.UUID
+	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
+	decl   *event.Declaration
+	change *change
+
+	bodyOnce   sync.Once
+	body       []byte
+	cursorOnce sync.Once
+	cursor     string
+}
+
+// change is what an event does to the rights of the person it is about.
+type change struct {
+	kind       changeKind
+	membership care.Membership
+}
+
+type changeKind int
+
+const (
+	granted changeKind = iota
+	revoked
+	disabled
+)
+
+func newEntry(e event.Event) (*entry, error) {
+	n := &entry{event: e}
+	n.decl, _ = event.Lookup(e.Type)
+	if e.PersonID != nil {
+		n.person = *e.PersonID
+	}
+	if e.ClinicID != nil {
+		n.clinic = *e.ClinicID
+	}
+	var kind changeKind
+	switch e.Type {
+	case "user.disabled":
+		n.change = &change{kind: disabled}
+		return n, nil
+	case "membership.granted":
+		kind = granted
+	case "membership.revoked":
+		kind = revoked
+	default:
+		return n, nil
+	}
+	data, err := e.Decode()
+	if err != nil {
+		return n, err
+	}
+	m := data.(event.Membership)
+	n.change = &change{kind: kind, membership: care.Membership{ClinicID: m.ClinicID, Role: care.Role(m.Role)}}
+	return n, nil
+}
+
+func (e *entry) position() int64 { return e.event.Position }
+
+// json gives the event's CloudEvents form.
+func (e *entry) json() []byte {
+	e.bodyOnce.Do(func() {
+		body, err := json.Marshal(e.event)
+		if err != nil {
+			body = []byte("null") // The ledger's data is a jsonb object: it always marshals.
+		}
+		e.body = body
+	})
+	return e.body
+}
+
+// at gives the cursor that stands behind the event.
+func (e *entry) at(codec *ledger.Codec) string {
+	e.cursorOnce.Do(func() { e.cursor = codec.Encode(ledger.CursorOf(e.event)) })
+	return e.cursor
+}
+
+// ring holds the last events of the ledger, without a gap.
+type ring struct {
+	mu      sync.RWMutex
+	entries []*entry
+	first   int64 // The oldest position held; head+1 when there is none.
+	head    ledger.Cursor
+}
+
+func newRing(size int) *ring { return &ring{entries: make([]*entry, size), first: 1} }
+
+// reset empties the ring; the next event is expected right after head.
+func (r *ring) reset(head ledger.Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.entries)
+	r.first, r.head = head.Position+1, head
+}
+
+func (r *ring) append(batch []*entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := int64(len(r.entries))
+	for _, e := range batch {
+		p := e.position()
+		if p != r.head.Position+1 {
+			// A new epoch may leave a gap. Who is behind it pages.
+			clear(r.entries)
+			r.first = p
+		}
+		r.entries[p%size] = e
+		r.head = ledger.CursorOf(e.event)
+		r.first = max(r.first, p-size+1)
+	}
+}
+
+// after copies the events behind the position into buf and tells how many. It is false when the ring does not reach back
+// so far.
+func (r *ring) after(position int64, buf []*entry) (int, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if position >= r.head.Position {
+		return 0, true
+	}
+	if position+1 < r.first {
+		return 0, false
+	}
+	n := min(len(buf), int(r.head.Position-position))
+	size := int64(len(r.entries))
+	for i := range n {
+		buf[i] = r.entries[(position+1+int64(i))%size]
+	}
+	return n, true
+}
+
+// restate says which cursor stands behind the last event: a new epoch that has no event yet makes another one.
+func (r *ring) restate(head ledger.Cursor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.head.Position == head.Position {
+		r.head = head
+	}
+}
+
+// newest gives the cursor behind the last event.
+func (r *ring) newest() ledger.Cursor {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.head
+}

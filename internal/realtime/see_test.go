@@ -1,0 +1,315 @@
+package realtime_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/realtime"
+)
+
+func TestHub_TellsEachPersonOnceWhatTheirRoleMaySee(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	admin := b.person(t, b.here, care.Admin)
+	both := b.person(t, b.here, care.Doctor, care.Nurse)
+	clients := map[uuid.UUID]*client{}
+	for _, id := range []uuid.UUID{b.patient, b.stranger, b.doctor, b.nurse, b.receptionist, b.otherDoctor, admin, both} {
+		clients[id] = b.dial(t, id)
+	}
+	clients[b.doctor].says(ask{Type: "subscribe", ID: "1", Room: "patient:" + b.patient.String()})
+	require.Equal(t, "subscribed", clients[b.doctor].control().Type)
+
+	report := b.report(b.patient, b.here)
+	before, after := map[uuid.UUID]event.Event{}, map[uuid.UUID]event.Event{}
+	var first, last []event.Event
+	for id := range clients {
+		before[id], after[id] = b.device(id), b.device(id)
+		first, last = append(first, before[id]), append(last, after[id])
+	}
+	// In one batch, so that everybody's session passes the report.
+	b.append(t, slices.Concat(first, []event.Event{report}, last)...)
+	for _, id := range []uuid.UUID{b.patient, b.doctor, b.nurse, both} {
+		clients[id].gets(before[id], report, after[id])
+	}
+	for _, id := range []uuid.UUID{b.stranger, b.receptionist, b.otherDoctor, admin} {
+		clients[id].gets(before[id], after[id])
+	}
+}
+
+func TestHub_SendsAnEventAsTheCatalogsEnvelope(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.dial(t, b.patient)
+	report := b.report(b.patient, b.here)
+	b.append(t, report)
+	got := c.event()
+	require.Equal(t, "ehr.lab_report.created", got.Type)
+	require.Equal(t, int64(1), got.Position)
+}
+
+func TestSubscribe_JoinsAPatientsRoomOnlyForTheCareTeamAndThePatient(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, tc := range map[string]struct {
+		who  uuid.UUID
+		room string
+		code string
+	}{
+		"care team":               {b.doctor, "patient:" + b.patient.String(), ""},
+		"the patient":             {b.patient, "patient:" + b.patient.String(), ""},
+		"no care team":            {b.doctor, "patient:" + b.stranger.String(), "forbidden"},
+		"nobody of that id":       {b.doctor, "patient:" + uuid.NewString(), "forbidden"},
+		"another clinic's doctor": {b.otherDoctor, "patient:" + b.patient.String(), "forbidden"},
+		"receptionist":            {b.receptionist, "patient:" + b.patient.String(), "forbidden"},
+		"another patient":         {b.stranger, "patient:" + b.patient.String(), "forbidden"},
+		"own clinic":              {b.doctor, "clinic:" + b.here.String(), ""},
+		"another clinic":          {b.doctor, "clinic:" + b.other.String(), "forbidden"},
+		"clinic as a patient":     {b.patient, "clinic:" + b.here.String(), "forbidden"},
+		"own room":                {b.patient, "user:" + b.patient.String(), ""},
+		"another's room":          {b.doctor, "user:" + b.patient.String(), "forbidden"},
+		"conversation":            {b.doctor, "conversation:" + uuid.NewString(), "not_available"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := b.dial(t, tc.who)
+			c.says(ask{Type: "subscribe", ID: "a", Room: tc.room})
+			f := c.control()
+			require.Equal(t, "a", f.ID)
+			require.Equal(t, tc.room, f.Room)
+			require.Equal(t, tc.code, f.Code)
+			if tc.code != "" {
+				require.Equal(t, "room", f.Field)
+			}
+		})
+	}
+}
+
+func TestSubscribe_ShowsOnePatientToWhoLeftTheClinicsRoom(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = 2 })
+	c := b.dial(t, b.doctor)
+	clinic, patient := "clinic:"+b.here.String(), "patient:"+b.patient.String()
+	c.says(ask{Type: "unsubscribe", ID: "1", Room: clinic})
+	require.Equal(t, frame{Type: "unsubscribed", ID: "1", Room: clinic}, c.control())
+	c.says(ask{Type: "subscribe", ID: "2", Room: patient})
+	require.Equal(t, frame{Type: "subscribed", ID: "2", Room: patient}, c.control())
+
+	first, second, third := b.report(b.patient, b.here), b.report(b.patient, b.here), b.report(b.stranger, b.here)
+	b.append(t, b.report(b.stranger, b.here), b.report(b.patient, b.other), first, b.report(b.stranger, b.here), second)
+	c.gets(first, second)
+	c.says(ask{Type: "unsubscribe", ID: "3", Room: patient})
+	require.Equal(t, "3", c.control().ID)
+	c.says(ask{Type: "subscribe", ID: "4", Room: clinic})
+	require.Equal(t, "4", c.control().ID)
+	b.append(t, third)
+	c.gets(third)
+}
+
+func TestRights_EndAtTheRevocationsPositionAndBeginAtTheGrants(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.member(t, b.doctor, b.other, care.Nurse)
+	c := b.dial(t, b.doctor)
+	c.says(ask{Type: "subscribe", ID: "p", Room: "patient:" + b.patient.String()})
+	require.Equal(t, "subscribed", c.control().Type)
+
+	before, elsewhere := b.report(b.patient, b.here), b.report(b.stranger, b.other)
+	revoked := b.membership("membership.revoked", b.doctor, b.here, care.Doctor)
+	granted := b.membership("membership.granted", b.doctor, b.here, care.Nurse)
+	after := b.report(b.stranger, b.here)
+	// One batch: what counts is the position, not when the hub hears of it.
+	b.append(t, before, revoked, b.report(b.patient, b.here), elsewhere, b.report(b.patient, b.here), granted, after)
+	c.gets(before, revoked, elsewhere, granted, after)
+	require.Equal(t, frame{Type: "unsubscribed", ID: "p", Room: "patient:" + b.patient.String(), Reason: "no longer on the care team"}, c.control())
+	last := b.report(b.patient, b.here)
+	b.append(t, last)
+	c.gets(last)
+}
+
+func TestRights_OfANewClinicBringWhatHappensThereLater(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.dial(t, b.doctor)
+	granted, elsewhere := b.membership("membership.granted", b.doctor, b.other, care.Nurse), b.report(b.stranger, b.other)
+	b.append(t, granted)
+	c.gets(granted)
+	b.append(t, elsewhere)
+	c.gets(elsewhere)
+	revoked := b.membership("membership.revoked", b.doctor, b.other, care.Nurse)
+	rooms := b.hub.Stats().Rooms
+	b.append(t, revoked)
+	c.gets(revoked)
+	require.Eventually(t, func() bool { return b.hub.Stats().Rooms == rooms-1 }, patience, time.Millisecond)
+}
+
+func TestRights_HoldAtTheirPositionsForASessionThatPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = 4 })
+	b.member(t, b.doctor, b.other, care.Nurse)
+	c := b.dial(t, b.doctor)
+	var want, all []event.Event
+	add := func(visible bool, e event.Event) {
+		all = append(all, e)
+		if visible {
+			want = append(want, e)
+		}
+	}
+	for _, held := range []bool{true, false, true, false} {
+		for range 300 {
+			add(held, b.report(b.patient, b.here))
+		}
+		typ := map[bool]string{true: "membership.revoked", false: "membership.granted"}[held]
+		add(true, b.membership(typ, b.doctor, b.here, care.Doctor))
+	}
+	b.append(t, all...)
+	c.gets(want...)
+}
+
+// interrupted lets something happen right after the rights were read.
+type interrupted struct {
+	directory
+	then func()
+}
+
+func (r interrupted) Actor(ctx context.Context, id uuid.UUID) (care.Actor, error) {
+	a, err := r.directory.Actor(ctx, id)
+	r.then()
+	return a, err
+}
+
+func TestRights_TakenWhileASocketOpensAreGone(t *testing.T) {
+	t.Parallel()
+	var b *bundle
+	b = setup(t, func(c *realtime.Config) {
+		read := c.Rights.(directory)
+		c.Rights = interrupted{read, func() {
+			b.append(t, b.membership("membership.revoked", b.doctor, b.here, care.Doctor))
+			require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
+		}}
+	})
+	b.member(t, b.doctor, b.other, care.Nurse)
+	c := b.dial(t, b.doctor)
+	elsewhere := b.report(b.patient, b.other)
+	b.append(t, b.report(b.patient, b.here), elsewhere)
+	require.Equal(t, "membership.revoked", c.event().Type)
+	c.gets(elsewhere)
+}
+
+func TestRights_AreReadAgainWhenAClientComesBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.member(t, b.doctor, b.other, care.Nurse)
+	c := b.dial(t, b.doctor)
+	require.NoError(t, c.conn.Close())
+	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1 AND clinic_id = $2", b.doctor, b.here)
+	revoked, elsewhere := b.membership("membership.revoked", b.doctor, b.here, care.Doctor), b.report(b.patient, b.other)
+	b.append(t, b.report(b.patient, b.here), b.membership("membership.granted", b.doctor, b.here, care.Nurse), b.report(b.patient, b.here), revoked, elsewhere)
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == 5 }, patience, time.Millisecond)
+	again := b.dial(t, b.doctor, resume(c.cursor))
+	require.Equal(t, "membership.granted", again.event().Type)
+	again.gets(revoked, elsewhere)
+}
+
+func TestSession_ClosesWhenTheAccountIsDisabledOrTheLastRoleTaken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	doctor, nurse := b.dial(t, b.doctor), b.dial(t, b.nurse)
+	seen, gone := b.report(b.patient, b.here), b.disabled(b.doctor)
+	b.append(t, seen, gone, b.report(b.patient, b.here))
+	doctor.gets(seen, gone)
+	doctor.closes(4403)
+
+	revoked := b.membership("membership.revoked", b.nurse, b.here, care.Nurse)
+	nurse.event()
+	nurse.event()
+	b.append(t, revoked, b.report(b.patient, b.here))
+	nurse.gets(revoked)
+	nurse.closes(4403)
+
+	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor)
+	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.nurse)
+	for _, id := range []uuid.UUID{b.doctor, b.nurse} {
+		require.Equal(t, 403, b.refused(t, id))
+	}
+}
+
+func TestSession_ClosesADisabledPersonWithoutWaitingForThemToRead(t *testing.T) {
+	t.Parallel()
+	logs := &logLines{}
+	b := setup(t, func(c *realtime.Config) { c.Logger = slog.New(slog.NewTextHandler(logs, nil)) })
+	c := b.open(t, b.doctor, narrow)
+	var many []event.Event
+	for range 3000 {
+		many = append(many, b.report(b.patient, b.here))
+	}
+	b.append(t, append(many, b.disabled(b.doctor))...)
+	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "code=4403") }, patience, time.Millisecond)
+	events := 0
+	for {
+		f, err := c.read()
+		if err != nil {
+			require.True(t, websocket.IsCloseError(err, 4403), err)
+			break
+		}
+		events += len(f.Events)
+	}
+	require.Less(t, events, 1000, "only what was on its way already")
+}
+
+// logLines keeps what is logged.
+type logLines struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.String()
+}
+
+func TestSession_ClosesWhenTheTokenExpiresUnlessItIsRefreshed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.tokens = map[string]uuid.UUID{"mine": b.patient, "theirs": b.doctor}
+	b.expires = time.Now().Add(3 * time.Second)
+	lazy, eager := b.dial(t, b.patient), b.dial(t, b.patient)
+	eager.says(ask{Type: "refresh", ID: "1", Token: "theirs"})
+	f := eager.control()
+	require.Equal(t, []string{"error", "1", "forbidden", "token"}, []string{f.Type, f.ID, f.Code, f.Field})
+	eager.says(ask{Type: "refresh", ID: "2", Token: "forged"})
+	require.Equal(t, "unauthenticated", eager.control().Code)
+	eager.says(ask{Type: "refresh", ID: "3", Token: "mine"})
+	require.Equal(t, frame{Type: "refreshed", ID: "3"}, eager.control())
+
+	lazy.closes(4401)
+	report := b.report(b.patient, b.here)
+	b.append(t, report)
+	eager.gets(report)
+
+	b.mu.Lock()
+	b.tokensExpires = time.Now().Add(300 * time.Millisecond)
+	b.mu.Unlock()
+	eager.says(ask{Type: "refresh", ID: "4", Token: "mine"})
+	require.Equal(t, "refreshed", eager.control().Type)
+	eager.closes(4401)
+
+	require.Equal(t, 401, b.refused(t, b.patient), "the token was expired before")
+}
