@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // Its handlers are mounted on the metrics' address only, never on the API's.
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
