@@ -102,6 +102,13 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'data.%: is required by %', v_missing, p_type USING ERRCODE = 'check_violation';
     END IF;
+    -- Sockets and audit go by the envelope: what the data says of person and clinic counts where the envelope is silent.
+    BEGIN
+        p_person_id := coalesce(p_person_id, (p_data ->> 'userId')::uuid);
+        p_clinic_id := coalesce(p_clinic_id, (p_data ->> 'clinicId')::uuid);
+    EXCEPTION WHEN invalid_text_representation THEN
+        RAISE EXCEPTION 'data.userId, data.clinicId: must be UUIDs' USING ERRCODE = 'check_violation';
+    END;
     INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id,
         actor_id, actor_role, cause_id, correlation_id, traceparent, imported)
     VALUES (p_event_id, p_type, p_source, p_subject, p_subject_version, p_time, p_data, p_clinic_id, p_person_id,

@@ -252,6 +252,21 @@ func (s *socket) read() map[string]any {
 	return frame
 }
 
+func (s *socket) send(frame any) {
+	s.t.Helper()
+	require.NoError(s.t, s.conn.WriteJSON(frame))
+}
+
+// reply reads until a frame that answers a message of ours.
+func (s *socket) reply() map[string]any {
+	s.t.Helper()
+	for {
+		if frame := s.read(); frame["id"] != nil {
+			return frame
+		}
+	}
+}
+
 // await reads until the socket has had an event of the type about the subject, and gives all there were.
 func (s *socket) await(typ, subject string) []map[string]any {
 	s.t.Helper()

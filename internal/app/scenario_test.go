@@ -187,3 +187,21 @@ func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, link, nil).status, "it is nobody else's")
 	require.Equal(t, http.StatusSeeOther, c.do("", http.MethodGet, link, nil, "Accept", "text/html").status, "sign in first")
 }
+
+func TestScenario_ARoomThatIsRefusedIsAudited(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	patientID, _ := c.me(patient)
+	room := "patient:" + patientID
+	caring := c.dial(nurse, "")
+	caring.send(map[string]string{"type": "subscribe", "id": "1", "room": room})
+	require.Equal(t, "subscribed", caring.reply()["type"])
+	stranger := c.dial(otherDoctor, "")
+	stranger.send(map[string]string{"type": "subscribe", "id": "1", "room": room})
+	refused := stranger.reply()
+	require.Equal(t, "error", refused["type"])
+	require.Equal(t, "forbidden", refused["code"])
+	c.eventually("the refusal is in the ledger", func() bool { return len(ofType(c.story("room/"+room), "access.denied")) == 1 })
+	strangerID, _ := c.me(otherDoctor)
+	require.Equal(t, strangerID, c.story("room/" + room)[0]["actorid"])
+}

@@ -175,7 +175,7 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 	wake, stop := listener.Ledger()
 	sp.hub, err = realtime.New(realtime.Config{
 		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Rights: sp.directory, Origins: s.cfg.Origins, Logger: s.logger,
-		Verify: httpapi.Sessions(sp.verifier, sp.directory),
+		Verify: httpapi.Sessions(sp.verifier, sp.directory), Denied: httpapi.Denials(sp.writer),
 	})
 	if err != nil {
 		stop()

@@ -163,3 +163,15 @@ func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, tok
 
 // requestTimeout is how long a request may take; a socket's handshake is none.
 const requestTimeout = 30 * time.Second
+
+// Denials gives the function that commits a refused room to the audit trail; realtime.Config.Denied takes it.
+func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial) error {
+	return func(ctx context.Context, d realtime.Denial) error {
+		cmd := care.Command{Actor: d.Actor}
+		e := event.New(cmd, "access.denied", care.Ref{}, event.AccessDenied{
+			UserID: d.PersonID, ClinicID: d.ClinicID, Action: "room.join", Code: string(care.Forbidden),
+		}).About(cmd, uuid.Nil, d.ClinicID)
+		e.PersonID, e.Subject = d.PersonID, "room/"+d.Room
+		return writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
+	}
+}

@@ -154,6 +154,7 @@ func TestOutboxAppend_DoesInSQLWhatAppendDoesInGo(t *testing.T) {
 			require.NoError(t, err)
 			e := anEvent().AtVersion(1)
 			e.Type, e.Data = c.Type, data
+			e.PersonID, e.ClinicID = &uuid.Max, &uuid.Max
 			require.NoError(t, appendTo(t.Context(), d.App, e))
 			require.NoError(t, appendSQL(t.Context(), d.App, e))
 			for _, name := range c.Required() {
@@ -179,6 +180,24 @@ func TestOutboxAppend_DoesInSQLWhatAppendDoesInGo(t *testing.T) {
 		require.ErrorContains(t, appendSQL(t.Context(), d.App, e), tc.says, tc.name)
 	}
 	require.Len(t, rows(t, d.Worker), len(got))
+}
+
+func TestOutboxAppend_TakesPersonAndClinicFromTheDataWhereTheEnvelopeIsSilent(t *testing.T) {
+	t.Parallel()
+	d := postgrestest.New(t)
+	require.NoError(t, outbox.SyncCatalog(t.Context(), d.Worker))
+	person, clinic := uuid.New(), uuid.New()
+	e := anEvent()
+	e.Type, e.PersonID, e.ClinicID = "membership.revoked", nil, nil
+	var err error
+	e.Data, err = json.Marshal(event.Membership{UserID: person, ClinicID: &clinic, Role: "nurse"})
+	require.NoError(t, err)
+	require.NoError(t, appendSQL(t.Context(), d.App, e))
+	got := rows(t, d.Worker)
+	require.Equal(t, person, *got[0].PersonID, "the sockets of whoever lost a right must hear of it")
+	require.Equal(t, clinic, *got[0].ClinicID)
+	e.Data = []byte(`{"userId":"somebody","clinicId":null,"role":"nurse"}`)
+	require.ErrorContains(t, appendSQL(t.Context(), d.App, e), "data.userId")
 }
 
 func TestOutboxAppend_RefusesWhatOnlyTheServiceMaySay(t *testing.T) {

@@ -21,6 +21,14 @@ type Session struct {
 	ExpiresAt time.Time
 }
 
+// Denial is a room that somebody asked for and may not join.
+type Denial struct {
+	Actor care.Actor
+	// Room is its name, such as "patient:<id>"; PersonID and ClinicID say whose room it is, where it is one's.
+	Room               string
+	PersonID, ClinicID *uuid.UUID
+}
+
 // Rights tells what a person may see. directory.Service implements it.
 type Rights interface {
 	// Actor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
@@ -40,6 +48,9 @@ type Config struct {
 	Rights Rights
 	// Verify tells whose a token is, for refresh.
 	Verify func(ctx context.Context, token string) (Session, error)
+	// Denied is told of a room that was refused for want of the right, and commits it to the audit trail before the client
+	// is answered; when it fails, so does the subscription. May be nil.
+	Denied func(ctx context.Context, d Denial) error
 	// Origins may open sockets from a browser, besides the service's own, as scheme://host[:port].
 	Origins []string
 	Logger  *slog.Logger

@@ -28,6 +28,7 @@ type Hub struct {
 	codec   *ledger.Codec
 	rights  Rights
 	verify  func(ctx context.Context, token string) (Session, error)
+	denied  func(ctx context.Context, d Denial) error
 	origins map[string]bool
 	logger  *slog.Logger
 	limits  Limits
@@ -59,7 +60,7 @@ func New(cfg Config) (*Hub, error) {
 	limits := cfg.Limits.withDefaults()
 	h := &Hub{
 		pool: cfg.Pool, queries: db.New(cfg.Pool), wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Rights, verify: cfg.Verify,
-		origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
+		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
 		ring: newRing(limits.RingEvents), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		sessions: map[*session]struct{}{}, perUser: map[uuid.UUID]int{},
 	}

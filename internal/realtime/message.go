@@ -111,6 +111,9 @@ func (s *session) subscribe(ctx context.Context, req request) {
 			p = &problem{code: notAvailable, field: roomParam, detail: "conversations have no rooms before chat exists; this version has none"}
 		}
 	}
+	if p != nil && p.code == string(care.Forbidden) {
+		p = s.denied(ctx, name, p)
+	}
 	if p != nil {
 		s.hub.logger.Info("socket subscription refused", "user_id", s.user, "room_kind", string(name.kind), "code", p.code)
 		s.refuse(req, p)
@@ -123,6 +126,27 @@ func (s *session) subscribe(ctx context.Context, req request) {
 		s.rejoin()
 		s.behind = true
 	}
+}
+
+// denied has the refusal audited, and gives what to answer.
+func (s *session) denied(ctx context.Context, name roomName, p *problem) *problem {
+	if s.hub.denied == nil {
+		return p
+	}
+	s.mu.Lock()
+	d := Denial{Actor: care.Actor{ID: s.user.String(), UserID: s.user, Memberships: slices.Clone(s.rights.held)}, Room: name.String()}
+	s.mu.Unlock()
+	switch name.kind {
+	case userRoom, patientRoom:
+		d.PersonID = &name.id
+	case clinicRoom:
+		d.ClinicID = &name.id
+	}
+	if err := s.hub.denied(ctx, d); err != nil {
+		s.hub.logger.Warn("refused subscription not audited", "error", postgres.SafeError(err), "user_id", s.user)
+		return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
+	}
+	return p
 }
 
 // forbidden is the same for a room that does not exist.
