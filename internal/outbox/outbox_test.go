@@ -273,6 +273,39 @@ func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
 	require.Len(t, rows(t, d.Worker), 1)
 }
 
+func TestBatch_CommitsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	d := postgrestest.New(t)
+	bell := outbox.NewBell(d.App, quiet)
+	writer := outbox.NewWriter(d.App, bell)
+	read := func(want error) func(b *outbox.Batch) {
+		return func(b *outbox.Batch) {
+			b.QueryRow(func(row pgx.Row) error {
+				var one int
+				return errors.Join(row.Scan(&one), want)
+			}, "SELECT 1")
+			b.Append(anEvent(), anEvent())
+		}
+	}
+	refused := care.Errorf(care.Conflict, "refused")
+	require.ErrorIs(t, writer.InBatch(t.Context(), read(refused)), refused)
+	unknown := anEvent()
+	unknown.Type = "device.unheard_of"
+	require.ErrorContains(t, writer.InBatch(t.Context(), func(b *outbox.Batch) { b.Append(anEvent(), unknown) }), "type")
+	broken := func(b *outbox.Batch) {
+		b.Append(anEvent())
+		b.QueryRow(func(row pgx.Row) error { return row.Scan() }, "SELECT 1/0")
+	}
+	require.Error(t, writer.InBatch(t.Context(), broken))
+	require.Empty(t, rows(t, d.Worker))
+	require.Empty(t, bell.C())
+
+	require.NoError(t, writer.InBatch(t.Context(), read(nil)))
+	require.Len(t, rows(t, d.Worker), 2)
+	require.Len(t, bell.C(), 1)
+	require.Zero(t, d.App.Stat().AcquiredConns(), "the connection is given back each time")
+}
+
 func TestBell_MakesOneNotificationOfManyRings(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)

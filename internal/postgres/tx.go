@@ -30,6 +30,21 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return nil
 }
 
+// InBatch sends a batch that begins a transaction (pgx.Batch.BeginTx) and commits it. It rolls back when a statement or
+// the function that reads its result fails. Errors are those of InTx.
+func InBatch(ctx context.Context, pool *pgxpool.Pool, batch *pgx.Batch) error {
+	results := pool.SendBatch(ctx, batch)
+	tx := results.Tx()
+	defer rollback(ctx, tx)
+	if err := results.Close(); err != nil {
+		return Translate(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return Translate(fmt.Errorf("commit: %w", err))
+	}
+	return nil
+}
+
 // rollback is sent even when ctx has ended: a connection that is not told is closed, and a new one costs more.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)

@@ -41,7 +41,11 @@ func refuse(cmd care.Command, answer *care.Error, action care.Action, subject ca
 }
 
 func (k *Kind[B]) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	err := k.writer.InTx(ctx, fn)
+	return k.audited(ctx, k.writer.InTx(ctx, fn))
+}
+
+// audited gives err, but where it is a refusal the answer, once its event has committed.
+func (k *Kind[B]) audited(ctx context.Context, err error) error {
 	var r *refusal
 	if !errors.As(err, &r) {
 		return err

@@ -23,36 +23,33 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	if err != nil {
 		return Record[B]{}, err
 	}
-	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID}
-	err = k.inTx(ctx, func(tx pgx.Tx) error {
-		anyPatient, err := mayCreate(cmd, h)
-		if err != nil {
-			return err
-		}
-		data, err := json.Marshal(b)
-		if err != nil {
-			return fmt.Errorf("encode %s: %w", k.name, err)
-		}
-		row, err := db.New(tx).RecordInsert(ctx, db.RecordInsertParams{
-			ID: r.ID, Kind: k.name, Status: h.Status, PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID,
-			CodeSystem: h.Code.System, Code: h.Code.Code, EffectiveAt: h.EffectiveAt, Body: data, CreatedBy: cmd.Actor.ID,
-			AnyPatient: anyPatient, ActorID: cmd.Actor.UserID,
-		})
-		if err != nil {
-			return fmt.Errorf("insert record: %w", err)
-		}
-		if err := inserted(cmd, h, row); err != nil {
-			return err
-		}
-		r.CreatedAt, r.UpdatedAt, r.Body = row.WrittenAt, row.WrittenAt, b
-		events := k.written(cmd, "created", r.ID, 1, h)
-		if len(k.alarms(&b)) > 0 {
-			events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
-		}
-		return outbox.Append(ctx, tx, events...)
+	anyPatient, err := mayCreate(cmd, h)
+	if err != nil {
+		return Record[B]{}, k.audited(ctx, err)
+	}
+	data, err := json.Marshal(b)
+	if err != nil {
+		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
+	}
+	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
+	events := k.written(cmd, "created", r.ID, 1, h)
+	if len(k.alarms(&b)) > 0 {
+		events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
+	}
+	err = k.writer.InBatch(ctx, func(batch *outbox.Batch) {
+		batch.QueryRow(func(row pgx.Row) error {
+			var found db.RecordInsertRow
+			if err := row.Scan(&found.PatientOk, &found.DoctorOk, &found.ActorOk, &found.WrittenAt); err != nil {
+				return fmt.Errorf("insert record: %w", err)
+			}
+			r.CreatedAt, r.UpdatedAt = found.WrittenAt, found.WrittenAt
+			return inserted(cmd, h, found)
+		}, db.RecordInsert, h.PatientID, h.ClinicID, *h.DoctorID, anyPatient, cmd.Actor.UserID, r.ID, k.name, h.Status,
+			h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID)
+		batch.Append(events...)
 	})
 	if err != nil {
-		return Record[B]{}, err
+		return Record[B]{}, k.audited(ctx, err)
 	}
 	return r, nil
 }

@@ -1,0 +1,74 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// Batch is a transaction whose statements need no answer from each other: they go out together with its BEGIN, in one
+// round trip, and the commit in a second. Only Writer.InBatch makes one, so that nothing is appended outside a
+// transaction.
+type Batch struct {
+	batch pgx.Batch
+	err   error
+}
+
+// QueryRow adds a statement that gives one row. read is called with it before the commit; its error rolls all back.
+func (b *Batch) QueryRow(read func(row pgx.Row) error, sql string, args ...any) {
+	b.batch.Queue(sql, args...).QueryRow(read)
+}
+
+// Append puts the events into the outbox in the order given, with the checks of Append. It must be the last to be
+// called, as Append is.
+func (b *Batch) Append(events ...event.Event) {
+	for i := range events {
+		if err := check(&events[i]); err != nil {
+			b.err = fmt.Errorf("append event %q: %w", events[i].Type, err)
+			return
+		}
+	}
+	queries := db.New(queuing{&b.batch})
+	for i := range events {
+		// Queuing cannot fail: what the database says comes when the batch is sent.
+		_ = queries.OutboxInsert(context.Background(), single(&events[i]))
+	}
+}
+
+// InBatch runs what fill adds to the batch as one READ COMMITTED transaction, with the errors of postgres.InTx, and rings
+// once it committed. It is for the hot path; InTx is the way for everything else.
+func (w *Writer) InBatch(ctx context.Context, fill func(b *Batch)) error {
+	b := &Batch{}
+	b.batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	fill(b)
+	if b.err != nil {
+		return b.err
+	}
+	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
+		return err
+	}
+	w.bell.Ring()
+	return nil
+}
+
+// queuing lets a generated statement without a result be queued instead of sent.
+type queuing struct{ batch *pgx.Batch }
+
+func (q queuing) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	q.batch.Queue(sql, args...)
+	return pgconn.CommandTag{}, nil
+}
+
+func (q queuing) Query(context.Context, string, ...any) (pgx.Rows, error) {
+	panic("outbox: a queued statement gives no rows") // Nothing here asks for any.
+}
+
+func (q queuing) QueryRow(context.Context, string, ...any) pgx.Row {
+	panic("outbox: a queued statement gives no row") // Nothing here asks for one.
+}
