@@ -27,7 +27,7 @@ func (b *Batch) QueryRow(read func(row pgx.Row) error, sql string, args ...any) 
 
 // Append puts the events into the outbox in the order given, with the checks of Append. It must be the last to be
 // called, as Append is.
-func (b *Batch) Append(events ...event.Event) {
+func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	for i := range events {
 		if err := check(&events[i]); err != nil {
 			b.err = fmt.Errorf("append event %q: %w", events[i].Type, err)
@@ -37,7 +37,7 @@ func (b *Batch) Append(events ...event.Event) {
 	queries := db.New(queuing{&b.batch})
 	for i := range events {
 		// Queuing cannot fail: what the database says comes when the batch is sent.
-		_ = queries.OutboxInsert(context.Background(), single(&events[i]))
+		_ = queries.OutboxInsert(ctx, single(&events[i]))
 	}
 }
 

@@ -284,16 +284,16 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 				var one int
 				return errors.Join(row.Scan(&one), want)
 			}, "SELECT 1")
-			b.Append(anEvent(), anEvent())
+			b.Append(t.Context(), anEvent(), anEvent())
 		}
 	}
 	refused := care.Errorf(care.Conflict, "refused")
 	require.ErrorIs(t, writer.InBatch(t.Context(), read(refused)), refused)
 	unknown := anEvent()
 	unknown.Type = "device.unheard_of"
-	require.ErrorContains(t, writer.InBatch(t.Context(), func(b *outbox.Batch) { b.Append(anEvent(), unknown) }), "type")
+	require.ErrorContains(t, writer.InBatch(t.Context(), func(b *outbox.Batch) { b.Append(t.Context(), anEvent(), unknown) }), "type")
 	broken := func(b *outbox.Batch) {
-		b.Append(anEvent())
+		b.Append(t.Context(), anEvent())
 		b.QueryRow(func(row pgx.Row) error { return row.Scan() }, "SELECT 1/0")
 	}
 	require.Error(t, writer.InBatch(t.Context(), broken))

@@ -46,7 +46,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 			return inserted(cmd, h, found)
 		}, db.RecordInsert, h.PatientID, h.ClinicID, *h.DoctorID, anyPatient, cmd.Actor.UserID, r.ID, k.name, h.Status,
 			h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID)
-		batch.Append(events...)
+		batch.Append(ctx, events...)
 	})
 	if err != nil {
 		return Record[B]{}, k.audited(ctx, err)
