@@ -2,6 +2,8 @@
 
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
+# The tests that compare with a golden: events, messages, the OpenAPI file.
+GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
 WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
 
 .PHONY: help
@@ -35,8 +37,10 @@ verify: ## Fail when anything generated is stale: queries, OpenAPI, goldens, go.
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 	$(GO) vet ./...
+	$(GOLDENS)
 
 .PHONY: generate
 generate: ## Write everything that is generated: queries, OpenAPI, goldens
 	$(TOOL) sqlc generate
+	$(GOLDENS) -update
 	$(TOOL) golangci-lint fmt
