@@ -249,6 +249,25 @@ func TestWorker_PlansNoFallbackThatThePersonHasAlready(t *testing.T) {
 	require.Zero(t, b.told("notification.planned", id))
 }
 
+func TestWorker_FallsBackToNoChannelThatThePersonSwitchedOffUnlessItIsCritical(t *testing.T) {
+	t.Parallel()
+	b, mail, phone := withRecorders(t)
+	phone.Answer(func(notify.Message) (notify.Receipt, error) {
+		return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
+	})
+	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) SELECT id, 'clinical', 'email', false FROM users`)
+	normal := b.plan(plan{fallback: []string{notify.Email}})
+	b.start()
+	b.enqueue(normal)
+	b.await(normal, "failed")
+	b.idle()
+	require.Empty(t, mail.Messages())
+	critical := b.plan(plan{priority: "critical", fallback: []string{notify.Email}})
+	b.enqueue(critical)
+	b.await(critical, "failed")
+	b.eventually(func() bool { return len(mail.Messages()) == 1 }, "what is critical goes out all the same")
+}
+
 func TestWorker_SendsNothingToWhoMayNotOrCannotBeReached(t *testing.T) {
 	t.Parallel()
 	for reason, change := range map[string]string{

@@ -167,7 +167,8 @@ FROM settled;
 
 -- name: DeliveryFallback :one
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
--- reached. Gives no row when there is no such address, or when the person has the event on that channel already.
+-- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
+-- what is critical), or when they have the event on that channel already.
 INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
     correlation_id, traceparent)
 SELECT
@@ -185,9 +186,18 @@ SELECT
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = @instead_of
     AND u.status = 'active'
+    AND (d.priority = 'critical' OR NOT EXISTS (
+        SELECT
+        FROM preferences AS p
+        WHERE p.user_id = d.recipient_id
+            AND p.category = n.category
+            AND p.channel = @channel::text
+            AND NOT p.enabled
+    ))
     AND CASE @channel::text
         WHEN 'email' THEN u.email_verified
         WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
