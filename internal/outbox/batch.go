@@ -41,8 +41,8 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	}
 }
 
-// InBatch runs what fill adds to the batch as one READ COMMITTED transaction, with the errors of postgres.InTx, and rings
-// once it committed. It is for the hot path; InTx is the way for everything else.
+// InBatch runs what fill adds to the batch as one READ COMMITTED transaction, with the errors of InTx, and rings once
+// it committed. It is for the hot path; InTx is the way for everything else.
 func (w *Writer) InBatch(ctx context.Context, fill func(b *Batch)) error {
 	b := &Batch{}
 	b.batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
@@ -51,7 +51,7 @@ func (w *Writer) InBatch(ctx context.Context, fill func(b *Batch)) error {
 		return b.err
 	}
 	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
-		return err
+		return w.Audited(ctx, err)
 	}
 	w.bell.Ring()
 	return nil

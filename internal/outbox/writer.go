@@ -21,9 +21,10 @@ func NewWriter(pool *pgxpool.Pool, bell *Bell) *Writer {
 }
 
 // InTx runs fn in a READ COMMITTED transaction, as postgres.InTx does with the same errors, and rings once it committed.
+// A RefusalError is audited and gives its answer.
 func (w *Writer) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	if err := postgres.InTx(ctx, w.pool, fn); err != nil {
-		return err
+		return w.Audited(ctx, err)
 	}
 	w.bell.Ring()
 	return nil

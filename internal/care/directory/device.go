@@ -31,7 +31,7 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 		return Device{}, err
 	}
 	var device Device
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := q.DeviceTokenLock(ctx, token); err != nil {
 			return fmt.Errorf("lock device token: %w", err)
@@ -82,11 +82,11 @@ func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, e
 
 // DeviceRemove stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
 func (s *Service) DeviceRemove(ctx context.Context, cmd care.Command, id uuid.UUID) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
 		if notFound(err) {
 			answer := care.Errorf(care.NotFound, "you have no such device")
-			return refuse(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
+			return outbox.Refuse(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("delete device: %w", err)

@@ -22,7 +22,7 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 	in.Email = strings.ToLower(in.Email)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		if err := mayCreate(cmd, in); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
 	if !platform && !cmd.Actor.MayAt(in.ClinicID, care.UserCreate, care.SameClinic) {
 		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there")
-		return refuse(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+		return outbox.Refuse(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
 	}
 	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
 		return care.InvalidField("roles", "must name at least one role")
@@ -81,7 +81,7 @@ func emailTaken() *care.Error {
 // another is audited as record.read of "user/<id>".
 func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	var user User
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserGet(ctx, id)
 		if notFound(err) {
@@ -120,7 +120,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email = strings.ToLower(in.Email)
 	var user User
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
@@ -215,7 +215,7 @@ func mayChange(cmd care.Command, row db.User, changed []string, seen, held []car
 		if slices.Contains(changed, field) && len(seen) < len(held) {
 			answer := care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
 			answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
-			return refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
+			return outbox.Refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
 		}
 	}
 	return nil
@@ -245,8 +245,8 @@ func (u UserInput) changes(row db.User) []string {
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 
-func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *refusal {
-	return refuse(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
+func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.RefusalError {
+	return outbox.Refuse(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
 }
 
 func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, changed []string) event.Event {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
 
@@ -22,7 +23,7 @@ func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) 
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
 		answer := care.Errorf(care.Forbidden, "people are listed for those who work at the clinic")
 		subject := care.Ref{Kind: "clinic", ID: f.ClinicID}
-		return UserPage{}, s.answer(ctx, refuse(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
+		return UserPage{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
 	}
 	after, err := f.check()
 	if err != nil {

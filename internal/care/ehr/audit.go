@@ -1,12 +1,7 @@
 package ehr
 
 import (
-	"context"
-	"errors"
-	"fmt"
-
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
@@ -22,48 +17,13 @@ const (
 	readList    = "list"
 )
 
-// refusal is an answer that must be audited before it is given: inTx appends the event in a transaction of its own, as
-// the one that met the refusal is rolled back.
-type refusal struct {
-	answer *care.Error
-	event  event.Event
-}
-
-func (r *refusal) Error() string { return r.answer.Error() }
-
-// refuse answers about a thing whose person and clinic are known to the service, or nil where they are not.
-func refuse(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *refusal {
-	e := event.New(cmd, "access.denied", subject, event.AccessDenied{
-		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
-	}).About(cmd, uuid.Nil, clinicID)
-	e.PersonID = personID
-	return &refusal{answer: answer, event: e}
-}
-
-func (k *Kind[B]) inTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return k.audited(ctx, k.writer.InTx(ctx, fn))
-}
-
-// audited gives err, but where it is a refusal the answer, once its event has committed.
-func (k *Kind[B]) audited(ctx context.Context, err error) error {
-	var r *refusal
-	if !errors.As(err, &r) {
-		return err
-	}
-	err = k.writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, r.event) })
-	if err != nil {
-		return fmt.Errorf("audit a refusal: %w", err)
-	}
-	return r.answer
-}
-
 // stranger refuses a record in the same words whether there is none or it is not theirs to know of.
-func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) *refusal {
+func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) *outbox.RefusalError {
 	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
 	if row == nil {
-		return refuse(cmd, answer, action, k.ref(id), nil, nil)
+		return outbox.Refuse(cmd, answer, action, k.ref(id), nil, nil)
 	}
-	return refuse(cmd, answer, action, k.ref(id), &row.PatientID, &row.ClinicID)
+	return outbox.Refuse(cmd, answer, action, k.ref(id), &row.PatientID, &row.ClinicID)
 }
 
 // readEvent tells that the actor was shown one record.

@@ -83,7 +83,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		return Page[B]{}, err
 	}
 	page := Page[B]{Items: []Record[B]{}}
-	err = k.inTx(ctx, func(tx pgx.Tx) error {
+	err = k.writer.InTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		rows, err := k.rows(ctx, q, cmd.Actor, f, from)
 		if err != nil {
@@ -147,7 +147,7 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 	if f.PatientID == uuid.Nil {
 		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
 			answer := care.Errorf(care.Forbidden, "you hold no role that reads records there")
-			return nil, refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
+			return nil, outbox.Refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
 		}
 		return nil, nil
 	}
@@ -164,7 +164,7 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 	}
 	if !listable {
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their records")
-		return nil, refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
+		return nil, outbox.Refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
 	return []event.Event{listEvent(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }

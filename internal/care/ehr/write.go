@@ -25,7 +25,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	}
 	anyPatient, err := mayCreate(cmd, h)
 	if err != nil {
-		return Record[B]{}, k.audited(ctx, err)
+		return Record[B]{}, k.writer.Audited(ctx, err)
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
@@ -49,7 +49,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		batch.Append(ctx, events...)
 	})
 	if err != nil {
-		return Record[B]{}, k.audited(ctx, err)
+		return Record[B]{}, err
 	}
 	return r, nil
 }
@@ -60,7 +60,7 @@ func mayCreate(cmd care.Command, h *Head) (anyPatient bool, err error) {
 	anyPatient = cmd.Actor.MayOnPlatform(care.RecordCreate) || cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.SameClinic)
 	if !anyPatient && !cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.CareTeam) {
 		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
-		return false, refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
+		return false, outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
 	}
 	if h.DoctorID == nil && !cmd.Actor.Holds(h.ClinicID, care.Doctor) {
 		return false, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
@@ -82,7 +82,7 @@ func inserted(cmd care.Command, h *Head, row db.RecordInsertRow) error {
 	}
 	if len(p) == 0 && !row.ActorOk {
 		answer := care.Errorf(care.Forbidden, "you are not on this patient's care team")
-		return refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
+		return outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	}
 	return p.Err()
 }
@@ -95,7 +95,7 @@ func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, i
 		return Record[B]{}, err
 	}
 	var r Record[B]
-	err = k.inTx(ctx, func(tx pgx.Tx) error {
+	err = k.writer.InTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -125,7 +125,7 @@ func (k *Kind[B]) mayReplace(cmd care.Command, old db.Record, onCareTeam bool, i
 	case may(cmd.Actor, care.RecordReplace, old, onCareTeam):
 	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
 		answer := care.Errorf(care.Forbidden, "you may read this record but not replace it")
-		return refuse(cmd, answer, care.RecordReplace, k.ref(old.ID), &old.PatientID, &old.ClinicID)
+		return outbox.Refuse(cmd, answer, care.RecordReplace, k.ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
 		return k.stranger(cmd, care.RecordReplace, old.ID, &old)
 	}
