@@ -1,0 +1,226 @@
+package appointment
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// Filter narrows a list. The zero value is the first page of all that the caller may see.
+type Filter struct {
+	// PatientID, DoctorID and ClinicID are zero for any.
+	PatientID uuid.UUID
+	DoctorID  uuid.UUID
+	ClinicID  uuid.UUID
+	// From and To bound when an appointment starts: at From or later, before To. Zero means no bound.
+	From time.Time
+	To   time.Time
+	// Cursor is the Next of the page before.
+	Cursor string
+	// Limit is 1 to 200; 0 means 50.
+	Limit int
+}
+
+// mark is the last appointment of a page. It carries no right: the query looks at those again.
+type mark struct {
+	time time.Time
+	id   uuid.UUID
+}
+
+// dawn is before every appointment, dusk after.
+var (
+	dawn = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+	dusk = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+func (m mark) String() string {
+	data := binary.BigEndian.AppendUint64(nil, uint64(m.time.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(data, m.id[:]...))
+}
+
+func parseMark(s string) (mark, bool) {
+	if s == "" {
+		return mark{time: dawn}, true
+	}
+	data, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(data) != 8+len(uuid.UUID{}) {
+		return mark{}, false
+	}
+	at := time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC()
+	return mark{time: at, id: uuid.UUID(data[8:])}, at.After(dawn) && at.Before(dusk)
+}
+
+func (f *Filter) check() (mark, error) {
+	var p care.Problems
+	if f.Limit == 0 {
+		f.Limit = defaultLimit
+	}
+	if f.Limit < 1 || f.Limit > maxLimit {
+		p.Add("limit", "must be 1 to %d", maxLimit)
+	}
+	after, ok := parseMark(f.Cursor)
+	if !ok {
+		p.Add("cursor", "must be the next of the page before")
+	}
+	if f.From.IsZero() {
+		f.From = dawn
+	}
+	if f.To.IsZero() {
+		f.To = dusk
+	}
+	if f.From.Before(dawn) || f.From.After(dusk) {
+		p.Add("from", "must be a time of this calendar")
+	}
+	if !f.To.After(f.From) || f.To.After(dusk) {
+		p.Add("to", "must be after from")
+	}
+	return after, p.Err()
+}
+
+// Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.
+func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appointment, error) {
+	var row db.Appointment
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		row, err = db.New(tx).AppointmentGet(ctx, id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return stranger(cmd, care.AppointmentRead, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("read appointment: %w", err)
+		}
+		if !may(cmd.Actor, care.AppointmentRead, row) {
+			return stranger(cmd, care.AppointmentRead, id, &row)
+		}
+		return outbox.Append(ctx, tx, readEvent(cmd, row))
+	})
+	if err != nil {
+		return Appointment{}, err
+	}
+	return from(row), nil
+}
+
+// List gives the appointments that the actor may see, in the order in which they start. A patient or clinic of whose
+// appointments the actor may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
+	after, err := f.check()
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Items: []Appointment{}}
+	err = s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		rows, err := appointments(ctx, q, cmd.Actor, f, after)
+		if err != nil {
+			return fmt.Errorf("list appointments: %w", err)
+		}
+		if len(rows) > f.Limit {
+			rows = rows[:f.Limit]
+			last := rows[f.Limit-1]
+			page.Next = mark{time: last.StartsAt, id: last.ID}.String()
+		}
+		for _, row := range rows {
+			page.Items = append(page.Items, from(row))
+		}
+		events := listEvents(cmd, rows)
+		if len(rows) == 0 {
+			if events, err = nothing(ctx, q, cmd, f); err != nil {
+				return err
+			}
+		}
+		return outbox.Append(ctx, tx, events...)
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return page, nil
+}
+
+// appointments asks for one row more than the page holds, to know whether there is a next one.
+func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after mark) ([]db.Appointment, error) {
+	p := db.AppointmentListOfPatientParams{
+		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+		FromTime: f.From, ToTime: f.To, AfterTime: after.time, AfterID: after.id, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,
+		Clinics: actor.ClinicsFor(care.AppointmentRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
+	}
+	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {
+		p.PatientID = actor.UserID // They can be shown nothing but their own.
+	}
+	switch {
+	case p.PatientID != uuid.Nil:
+		return q.AppointmentListOfPatient(ctx, p)
+	case f.DoctorID != uuid.Nil:
+		return q.AppointmentListOfDoctor(ctx, db.AppointmentListOfDoctorParams{
+			DoctorID: p.DoctorID, AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime,
+			AfterTime: p.AfterTime, AfterID: p.AfterID, Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+		})
+	case f.ClinicID != uuid.Nil:
+		return q.AppointmentListOfClinic(ctx, db.AppointmentListOfClinicParams{
+			ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
+			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+		})
+	default:
+		seen, err := q.AppointmentListVisible(ctx, db.AppointmentListVisibleParams{
+			FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
+			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+		})
+		rows := make([]db.Appointment, len(seen))
+		for i, row := range seen {
+			rows[i] = db.Appointment(row)
+		}
+		return rows, err
+	}
+}
+
+// nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
+func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+	actor := cmd.Actor
+	clinics := actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
+	if f.PatientID == uuid.Nil {
+		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.AppointmentRead, care.Own))
+		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
+			answer := care.Errorf(care.Forbidden, "you hold no role that sees appointments there")
+			return nil, outbox.Refuse(cmd, answer, care.AppointmentRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
+		}
+		return nil, nil
+	}
+	listable := f.PatientID == actor.UserID && actor.MayOwn(care.AppointmentRead)
+	if !listable {
+		var err error
+		listable, err = q.AppointmentListable(ctx, db.AppointmentListableParams{
+			PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look up patient: %w", err)
+		}
+	}
+	if !listable {
+		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their appointments")
+		return nil, outbox.Refuse(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
+	}
+	return []event.Event{listEvent(cmd, f.PatientID, clinicOf(f), nil)}, nil
+}
+
+func clinicOf(f Filter) *uuid.UUID {
+	if f.ClinicID == uuid.Nil {
+		return nil
+	}
+	return &f.ClinicID
+}

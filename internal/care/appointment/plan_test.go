@@ -1,0 +1,69 @@
+package appointment_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/db"
+)
+
+func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// Two full diaries of 4,000 half hours each, far from the others' time.
+	for _, pair := range [][2]uuid.UUID{{b.patient.UserID, b.doctor.UserID}, {b.neighbour.UserID, b.colleague.UserID}} {
+		b.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', at, at + interval '30 minutes', false, now(), '', now(), ''
+			FROM generate_series($4::timestamptz, $4::timestamptz + interval '1999 hours', interval '30 minutes') AS at`, b.here, pair[0], pair[1], b.start)
+	}
+	b.exec(t, "ANALYZE appointments")
+	clinics := []uuid.UUID{b.here}
+	dawn, dusk := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	slot := b.slot(7)
+	for name, c := range map[string]struct {
+		sql     string
+		args    []any
+		indexes []string
+	}{
+		"taken": {
+			db.AppointmentTaken,
+			[]any{b.doctor.UserID, slot.StartsAt, slot.EndsAt, uuid.New(), b.patient.UserID},
+			[]string{"appointments_doctor_free", "appointments_patient_free"},
+		},
+		"of a patient": {
+			db.AppointmentListOfPatient,
+			[]any{b.patient.UserID, true, uuid.Nil, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, true, b.patient.UserID, clinics, int32(51)},
+			[]string{"appointments_patient_idx"},
+		},
+		"of a doctor": {
+			db.AppointmentListOfDoctor,
+			[]any{b.doctor.UserID, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, true, b.doctor.UserID, clinics, int32(51)},
+			[]string{"appointments_doctor_idx"},
+		},
+		"all": {
+			db.AppointmentListVisible,
+			[]any{int32(51), true, b.doctor.UserID, dawn, dusk, dawn, uuid.Nil, clinics},
+			[]string{"appointments_patient_idx", "appointments_clinic_idx"},
+		},
+		"of a clinic": {
+			db.AppointmentListOfClinic,
+			[]any{b.here, slot.StartsAt, slot.EndsAt, dawn, uuid.Nil, true, b.doctor.UserID, clinics, int32(51)},
+			[]string{"appointments_clinic_idx"},
+		},
+	} {
+		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)
+		require.NoError(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		plan := strings.Join(lines, "\n")
+		for _, index := range c.indexes {
+			require.Contains(t, plan, index, "%s:\n%s", name, plan)
+		}
+		require.NotContains(t, plan, "Seq Scan", "%s:\n%s", name, plan)
+	}
+}

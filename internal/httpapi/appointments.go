@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/appointment"
+)
+
+const appointmentsPath = "/api/appointments"
+
+// appointmentOutput is an appointment with its version.
+type appointmentOutput struct {
+	Status   int
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     appointment.Appointment
+}
+
+// NewAppointment is an appointment to be.
+type NewAppointment appointment.Input
+
+// AppointmentPage is one page of a list of appointments.
+type AppointmentPage appointment.Page
+
+func newAppointmentOutput(status int, a appointment.Appointment) *appointmentOutput {
+	return &appointmentOutput{Status: status, ETag: etag(a.Version), Body: a}
+}
+
+func (s *Server) addAppointments() {
+	s.collections["appointment"] = appointmentsPath
+	s.addAppointmentCreate()
+	s.addAppointmentReads()
+	s.addAppointmentMoves()
+	s.addAppointmentReschedule()
+}
+
+func (s *Server) addAppointmentCreate() {
+	type createInput struct{ Body NewAppointment }
+	register(s, operation{
+		id: "create-appointment", method: http.MethodPost, path: appointmentsPath, tag: "appointments", status: http.StatusCreated,
+		summary:     "Book or request an appointment",
+		description: "Whoever arranges appointments at the clinic books it; a patient asks for it, for themselves. A time at which the doctor or the patient is taken is answered with 409.",
+		refusals:    []care.Code{care.Forbidden, care.Conflict},
+	}, care.AppointmentBook, func(ctx context.Context, in *createInput) (*appointmentOutput, error) {
+		a, err := s.cfg.Appointments.Create(ctx, commandOf(ctx), appointment.Input(in.Body))
+		if err != nil {
+			return nil, err
+		}
+		out := newAppointmentOutput(http.StatusCreated, a)
+		out.Location = location(appointmentsPath, a.ID.String())
+		return out, nil
+	})
+}
+
+func (s *Server) addAppointmentReads() {
+	type listInput struct {
+		PatientID uuid.UUID `query:"patientId" format:"uuid" doc:"Only this patient's."`
+		DoctorID  uuid.UUID `query:"doctorId" format:"uuid" doc:"Only this doctor's."`
+		ClinicID  uuid.UUID `query:"clinicId" format:"uuid" doc:"Only those at this clinic."`
+		From      time.Time `query:"from" format:"date-time" doc:"Only those that start then or later."`
+		To        time.Time `query:"to" format:"date-time" doc:"Only those that start before then."`
+		Paging
+	}
+	type listOutput struct{ Body AppointmentPage }
+	register(s, operation{
+		id: "list-appointments", method: http.MethodGet, path: appointmentsPath, tag: "appointments",
+		summary:     "List appointments",
+		description: "The appointments that the caller may see, in the order in which they start. Being shown a list is audited, for each patient in it.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+	}, care.AppointmentRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		page, err := s.cfg.Appointments.List(ctx, commandOf(ctx), appointment.Filter{
+			PatientID: in.PatientID, DoctorID: in.DoctorID, ClinicID: in.ClinicID, From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
+		})
+		return &listOutput{AppointmentPage(page)}, err
+	})
+
+	type getInput struct {
+		ID          uuid.UUID `path:"id" format:"uuid"`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of the version that one has: 304 when it is still the current one. That is a read too, and audited."`
+	}
+	register(s, operation{
+		id: "get-appointment", method: http.MethodGet, path: appointmentsPath + "/{id}", tag: "appointments",
+		summary:     "Read an appointment",
+		also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
+		description: "One that the caller may not see is answered like one that is not there. Both are audited.",
+		refusals:    []care.Code{care.NotFound, care.Invalid},
+	}, care.AppointmentRead, func(ctx context.Context, in *getInput) (*appointmentOutput, error) {
+		a, err := s.cfg.Appointments.Get(ctx, commandOf(ctx), in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if matchesETag(in.IfNoneMatch, a.Version) {
+			return newAppointmentOutput(http.StatusNotModified, a), nil
+		}
+		return newAppointmentOutput(http.StatusOK, a), nil
+	})
+}
+
+// moveRefusals are how a transition can be refused.
+var moveRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired}
+
+func (s *Server) addAppointmentMoves() {
+	type moveInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is changed. Required."`
+	}
+	for _, move := range []struct {
+		appointment.Transition
+		summary, description string
+	}{
+		{appointment.Book, "Book a requested appointment", "Gives the patient the time that they asked for, if the doctor and they are still free then."},
+		{appointment.Confirm, "Confirm an appointment", "Says that the patient will come."},
+		{appointment.CheckIn, "Check a patient in", "Says that the patient has arrived."},
+		{appointment.Complete, "Complete an appointment", "Says that it took place."},
+		{appointment.Cancel, "Cancel an appointment", "Frees its time for others. It stays cancelled: make another."},
+		{appointment.Miss, "Mark a patient as not come", "Says, once the appointment has begun, that the patient did not come."},
+	} {
+		register(s, operation{
+			id: string(move.Transition) + "-appointment", method: http.MethodPost, path: appointmentsPath + "/{id}/" + string(move.Transition), tag: "appointments",
+			summary:     move.summary,
+			description: move.description + " What the status does not allow is answered with 409, which says what it does; a stale `If-Match` with 412 and the current ETag.",
+			refusals:    moveRefusals,
+		}, move.Action(), func(ctx context.Context, in *moveInput) (*appointmentOutput, error) {
+			version, err := parseETag(in.IfMatch)
+			if err != nil {
+				return nil, err
+			}
+			a, err := s.cfg.Appointments.Move(ctx, commandOf(ctx), in.ID, version, move.Transition)
+			if err != nil {
+				return nil, err
+			}
+			return newAppointmentOutput(http.StatusOK, a), nil
+		})
+	}
+}
+
+func (s *Server) addAppointmentReschedule() {
+	type rescheduleInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is changed. Required."`
+		Body    appointment.Slot
+	}
+	register(s, operation{
+		id: "reschedule-appointment", method: http.MethodPost, path: appointmentsPath + "/{id}/reschedule", tag: "appointments",
+		summary:     "Move an appointment to another time",
+		description: "A confirmed one is to be confirmed again. A time at which the doctor or the patient is taken is answered with 409.",
+		refusals:    moveRefusals,
+	}, appointment.Reschedule.Action(), func(ctx context.Context, in *rescheduleInput) (*appointmentOutput, error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		a, err := s.cfg.Appointments.Reschedule(ctx, commandOf(ctx), in.ID, version, in.Body)
+		if err != nil {
+			return nil, err
+		}
+		return newAppointmentOutput(http.StatusOK, a), nil
+	})
+}
