@@ -1,0 +1,70 @@
+package billing
+
+import (
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// stranger refuses an invoice in the same words whether there is none or it is not theirs to know of.
+func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.RefusalError {
+	answer := care.Errorf(care.NotFound, "there is no such %s, or you may not see it", subject.Kind)
+	if row == nil {
+		return outbox.Refuse(cmd, answer, action, subject, nil, nil)
+	}
+	return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
+}
+
+// mayRead reports whether the actor may see the invoice.
+func mayRead(actor care.Actor, row db.Invoice) bool {
+	return (row.PatientID == actor.UserID && care.Allowed(care.InvoiceRead, care.Patient, care.Own)) ||
+		actor.MayAt(row.ClinicID, care.InvoiceRead, care.SameClinic)
+}
+
+// mayWrite gives nil, care.Forbidden where the actor may see the invoice but not do the action, else care.NotFound.
+func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Invoice) error {
+	switch {
+	case cmd.Actor.MayAt(row.ClinicID, action, care.SameClinic):
+		return nil
+	case mayRead(cmd.Actor, row):
+		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
+		return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
+	default:
+		return stranger(cmd, action, subject, &row)
+	}
+}
+
+// written tells of what the command did to the invoice. It made the version that the row now has.
+func written(cmd care.Command, typ string, row db.Invoice, paymentID *uuid.UUID) event.Event {
+	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
+		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: paymentID, Status: row.Status,
+	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
+}
+
+// listEvents tells, for each patient and clinic in a list, which invoices it showed.
+func listEvents(cmd care.Command, rows []db.Invoice) []event.Event {
+	type key struct{ patient, clinic uuid.UUID }
+	var order []key
+	shown := map[key][]uuid.UUID{}
+	for _, row := range rows {
+		at := key{row.PatientID, row.ClinicID}
+		if shown[at] == nil {
+			order = append(order, at)
+		}
+		shown[at] = append(shown[at], row.ID)
+	}
+	events := make([]event.Event, len(order))
+	for i, at := range order {
+		events[i] = listEvent(cmd, at.patient, &at.clinic, shown[at])
+	}
+	return events
+}
+
+func listEvent(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, shown []uuid.UUID) event.Event {
+	return event.New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, event.RecordRead{
+		UserID: patientID, ClinicID: clinicID, Action: "list", RecordIDs: shown,
+	}).About(cmd, patientID, clinicID)
+}

@@ -1,0 +1,17 @@
+// Package billing keeps invoices, what was paid on them and what was given back.
+//
+// Money: amounts are whole minor units of the invoice's currency (cents), in int64, never fractions. The database checks
+// every sum again at commit, so that no program can leave an invoice whose numbers do not add up.
+//
+// Ordering: a write is one transaction. It locks the invoice's row first, and appends to the outbox last; so the versions
+// of one invoice rise by one along the ledger, and two payments at once are taken one after the other.
+//
+// Idempotency: a provider tells of one payment or refund more than once. The same reference with the same amount gives
+// what the first call made, and writes nothing; with anything else it is care.Conflict.
+//
+// Audit: each read appends record.read and each refusal access.denied, committed before the answer is given. An invoice
+// that the caller may not see is answered, and audited, as one that is not there. A list is one record.read for each
+// patient and clinic in it, which names the invoices shown; so is a list of one patient's invoices that holds none.
+//
+// What an event carries of an invoice are ids and its status; amounts stay in the tables.
+package billing

@@ -1,0 +1,129 @@
+package billing
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/text/currency"
+
+	"carewire/internal/care"
+)
+
+const (
+	maxLines    = 200
+	maxQuantity = 100_000
+	maxUnit     = 999_999_999_999
+	// maxAmount stays below 2^53, which every JSON reader keeps exactly (RFC 8259, section 6).
+	maxAmount = 999_999_999_999_999
+)
+
+// earliestDue is before any invoice that this service could have been told of.
+var earliestDue = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// NewInvoice is what an invoice is issued from. Its total is the sum of its lines.
+type NewInvoice struct {
+	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who owes it: an active patient of the clinic."`
+	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic that it is owed to."`
+	Number    *string   `json:"number,omitempty" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic." example:"2026-00017"`
+	Currency  string    `json:"currency" minLength:"3" maxLength:"3" doc:"An ISO 4217 code." example:"EUR"`
+	DueOn     string    `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic." example:"2026-04-30"`
+	Lines     []Line    `json:"lines" minItems:"1" maxItems:"200"`
+}
+
+// check gives the due day and the total, or all that is wrong.
+func (n NewInvoice) check() (due time.Time, total int64, err error) {
+	var p care.Problems
+	if n.PatientID == uuid.Nil {
+		p.Add("patientId", "must name the patient")
+	}
+	if n.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	if n.Number != nil {
+		p.Text("number", *n.Number, 1, 64)
+	}
+	if !known(n.Currency) {
+		p.Add("currency", "must be an ISO 4217 code in capitals, such as EUR")
+	}
+	due, err = time.Parse(time.DateOnly, n.DueOn)
+	if err != nil || due.Before(earliestDue) || due.After(time.Now().AddDate(10, 0, 0)) {
+		p.Add("dueOn", "must be a day such as 2026-04-30, from %s to ten years from now", earliestDue.Format(time.DateOnly))
+	}
+	total = sum(&p, n.Lines)
+	return due, total, p.Err()
+}
+
+// known tells a code of money from one that ISO 4217 keeps for tests (XTS) or for none at all (XXX).
+func known(code string) bool {
+	unit, err := currency.ParseISO(code)
+	return err == nil && unit.String() == code && code != "XXX" && code != "XTS"
+}
+
+func sum(p *care.Problems, lines []Line) int64 {
+	if len(lines) == 0 || len(lines) > maxLines {
+		p.Add("lines", "must be 1 to %d", maxLines)
+		return 0
+	}
+	var total int64
+	for i, l := range lines {
+		path := fmt.Sprintf("lines[%d]", i)
+		p.Text(path+".description", l.Description, 1, 500)
+		fits := true
+		if l.Quantity < 1 || l.Quantity > maxQuantity {
+			p.Add(path+".quantity", "must be 1 to %d", maxQuantity)
+			fits = false
+		}
+		if l.UnitMinor < 0 || l.UnitMinor > maxUnit {
+			p.Add(path+".unitMinor", "must be 0 to %d", int64(maxUnit))
+			fits = false
+		}
+		if fits && total <= maxAmount {
+			// At most maxAmount + 10^17: it fits.
+			total += int64(l.Quantity) * l.UnitMinor
+		}
+	}
+	if len(*p) == 0 && (total < 1 || total > maxAmount) {
+		p.Add("lines", "must add up to 1 to %d minor units", int64(maxAmount))
+	}
+	return total
+}
+
+// NewPayment is what a provider says of a payment.
+type NewPayment struct {
+	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is still owed." example:"4250"`
+	Provider    string `json:"provider" minLength:"1" maxLength:"40" doc:"Who took the payment: lower-case letters, digits, - and _." example:"stripe"`
+	Reference   string `json:"reference" minLength:"1" maxLength:"200" doc:"What the provider calls the payment. Told again with the same amount, the payment is not taken twice." example:"pi_3Nabc"`
+}
+
+var providerForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
+
+func (n NewPayment) check() error {
+	var p care.Problems
+	amount(&p, n.AmountMinor)
+	if !providerForm.MatchString(n.Provider) {
+		p.Add("provider", "must be 1 to 40 lower-case letters, digits, - and _, the first a letter")
+	}
+	p.Text("reference", n.Reference, 1, 200)
+	return p.Err()
+}
+
+// NewRefund is what a provider says of money given back.
+type NewRefund struct {
+	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is left of the payment." example:"4250"`
+	Reference   string `json:"reference" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund. Told again with the same amount, it is not made twice." example:"re_3Nabc"`
+}
+
+func (n NewRefund) check() error {
+	var p care.Problems
+	amount(&p, n.AmountMinor)
+	p.Text("reference", n.Reference, 1, 200)
+	return p.Err()
+}
+
+func amount(p *care.Problems, minor int64) {
+	if minor < 1 || minor > maxAmount {
+		p.Add("amountMinor", "must be 1 to %d", int64(maxAmount))
+	}
+}

@@ -1,0 +1,72 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// overdueBatch is how many invoices one transaction marks.
+const overdueBatch = 200
+
+// Overdue marks the issued and partly paid invoices whose due day is over where their clinic is, each with one
+// billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund made it owed again, it
+// is marked again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
+func (s *Service) Overdue(ctx context.Context) (int, error) {
+	zones, err := db.New(s.writer.Pool()).InvoiceTimeZoneList(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list time zones: %w", err)
+	}
+	cmd := care.Command{Actor: care.SystemActor("billing")}
+	now, marked := s.now(), 0
+	var failed []error
+	for _, zone := range zones {
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("load time zone: %w", err))
+			continue
+		}
+		n, err := s.overdueIn(ctx, cmd, zone, now.In(location))
+		marked += n
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return marked, errors.Join(failed...)
+}
+
+func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
+	year, month, day := today.Date()
+	p := db.InvoiceMarkOverdueParams{
+		UpdatedBy: cmd.Actor.ID, Today: date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC)), TimeZone: zone, RowLimit: overdueBatch,
+	}
+	for marked := 0; ; {
+		var rows []db.Invoice
+		err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+			var err error
+			if rows, err = db.New(tx).InvoiceMarkOverdue(ctx, p); err != nil {
+				return fmt.Errorf("mark overdue: %w", err)
+			}
+			events := make([]event.Event, len(rows))
+			for i, row := range rows {
+				events[i] = written(cmd, "invoice_overdue", row, nil)
+			}
+			return outbox.Append(ctx, tx, events...)
+		})
+		if err != nil {
+			return marked, err
+		}
+		marked += len(rows)
+		if len(rows) < overdueBatch {
+			return marked, nil
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package billing_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/db"
+)
+
+func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	// Enough invoices elsewhere that a scan of all is dearer than the index; a single statement keeps the sums right.
+	b.exec(t, `INSERT INTO users (id, email, given_name, family_name)
+		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
+	b.exec(t, `WITH written AS (
+			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at,
+				created_at, created_by, updated_at, updated_by)
+			SELECT gen_random_uuid(), 1, $1, md5((n % 300 + 1)::text)::uuid, 'EUR', 'issued', 1, 0, '2099-01-01', now(),
+				now() - n * interval '1 hour', 'x', now(), 'x'
+			FROM generate_series(1, 4000) AS n
+			RETURNING id
+		)
+		INSERT INTO invoice_lines SELECT id, 1, 'x', 1, 1, 1 FROM written`, b.there)
+	b.issue(t)
+	b.exec(t, "ANALYZE invoices, clinics")
+	far, clinics := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), []uuid.UUID{b.here}
+	for _, c := range []struct {
+		index, sql string
+		args       []any
+	}{
+		{"invoices_patient_idx", db.InvoiceListOfPatient, []any{b.patient.UserID, true, uuid.Nil, "", false, far, uuid.Max, true, b.patient.UserID, clinics, int32(51)}},
+		{"invoices_clinic_idx", db.InvoiceListOfClinic, []any{b.here, "", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
+		{"invoices_patient_idx", db.InvoiceListVisible, []any{"", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
+		{"invoices_due_idx", db.InvoiceMarkOverdue, []any{"system:billing", time.Now(), "Europe/Berlin", int32(200)}},
+	} {
+		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)
+		require.NoError(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		plan := strings.Join(lines, "\n")
+		require.Contains(t, plan, c.index)
+		require.NotContains(t, plan, "Seq Scan on invoices")
+	}
+}
