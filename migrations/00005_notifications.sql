@@ -83,6 +83,8 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_notification_id_idx ON deliveries (notification_id);
 CREATE INDEX deliveries_recipient_id_idx ON deliveries (recipient_id);
 CREATE INDEX deliveries_open_idx ON deliveries (updated_at) WHERE state IN ('planned', 'queued', 'uncertain');
+-- What operators look for; few rows, and none that a message on its way passes through.
+CREATE INDEX deliveries_trouble_idx ON deliveries (state, updated_at DESC, id DESC) WHERE state IN ('suppressed', 'cancelled', 'failed');
 CREATE INDEX deliveries_provider_id_idx ON deliveries (provider_id) WHERE provider_id IS NOT NULL;
 
 -- What a matching rule decided NOT to send, and why; what it did send stands in deliveries with its rule and reason.

@@ -24,7 +24,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), migrateCommand(), tokenCommand(), rulesCommand(), ledgerCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), tokenCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "carewire:", err)
 		os.Exit(1)

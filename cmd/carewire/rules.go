@@ -11,8 +11,8 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Check, publish and print the notification rules"}
-	cmd.AddCommand(rulesCheckCommand(), rulesPublishCommand(), rulesShowCommand())
+	cmd := &cobra.Command{Use: "rules", Short: "Check, publish, print and explain the notification rules"}
+	cmd.AddCommand(rulesCheckCommand(), rulesPublishCommand(), rulesShowCommand(), rulesExplainCommand())
 	return cmd
 }
 

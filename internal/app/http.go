@@ -7,19 +7,17 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"carewire/internal/audit"
+	"carewire/internal/care/appointment"
+	"carewire/internal/care/billing"
 	"carewire/internal/care/ehr"
 	"carewire/internal/httpapi"
 )
 
 // buildHTTP wires the API to the domain and the spine.
 func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	key, err := sharedSecret(ctx, s.db.app, "cookie_key")
 	if err != nil {
 		return nil, err
@@ -39,6 +37,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Directory:     s.spine.directory,
 		LabReports:    ehr.NewLabReports(s.spine.writer),
 		Prescriptions: ehr.NewPrescriptions(s.spine.writer),
+		Appointments:  appointment.New(s.spine.writer),
+		Billing:       billing.New(s.spine.writer),
 		Audit:         audit.New(s.db.app),
 		Writer:        s.spine.writer,
 		Verifier:      s.spine.verifier,
@@ -51,8 +51,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		CookieKey:     key,
 		RateLimit:     s.cfg.RateLimit,
 		Ready:         s.ready,
-		Registerer:    registry,
-		Gatherer:      registry,
+		Registerer:    s.metrics.registry,
+		Gatherer:      s.metrics.registry,
 		Logger:        s.logger,
 	}
 	if s.spine.providers.sandbox != nil {
@@ -63,7 +63,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
 		}
 	}
-	if err := s.serveMetrics(ctx, registry); err != nil {
+	if err := s.serveMetrics(ctx); err != nil {
 		return nil, err
 	}
 	return httpapi.New(cfg)
@@ -71,7 +71,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 
 // serveMetrics serves /metrics, and profiles at /debug/pprof/, on an address of its own, where one is set. It asks nobody
 // who they are: the address is for the operator's network only.
-func (s *Service) serveMetrics(ctx context.Context, registry *prometheus.Registry) error {
+func (s *Service) serveMetrics(ctx context.Context) error {
 	if s.cfg.MetricsAddr == "" {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (s *Service) serveMetrics(ctx context.Context, registry *prometheus.Registr
 		return fmt.Errorf("CAREWIRE_METRICS_ADDR: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

@@ -17,6 +17,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
 // Service is a running carewire.
@@ -29,6 +30,7 @@ type Service struct {
 	group    *group
 	db       *database
 	spine    *spine
+	metrics  *metrics
 	draining atomic.Bool
 	listener net.Listener
 }
@@ -52,7 +54,7 @@ func Serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 
 // Start builds and starts the service. What was started is stopped again when something after it fails.
 func Start(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Service, error) {
-	s := &Service{cfg: cfg, logger: logger, group: newGroup(logger)}
+	s := &Service{cfg: cfg, logger: logger, group: newGroup(logger), metrics: newMetrics()}
 	if err := s.start(ctx); err != nil {
 		s.group.stopAll(cfg.ShutdownTimeout)
 		if s.listener != nil {
@@ -78,6 +80,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.metrics.registry.MustRegister(&spineCollector{queries: db.New(s.db.worker), logger: s.logger})
 	s.spine, err = s.startSpine(ctx)
 	if err != nil {
 		return err

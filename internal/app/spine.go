@@ -12,7 +12,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"carewire/internal/analytics"
 	"carewire/internal/care"
+	"carewire/internal/care/billing"
 	"carewire/internal/care/directory"
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
@@ -122,6 +124,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	}
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
+		Observe: s.metrics.observeDelivery,
 	})
 	if err != nil {
 		return err
@@ -130,6 +133,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	if s.cfg.Does("work") {
 		cfg = worker.RiverConfig(s.logger, 0)
 		periodic.Add(cfg, sp.directory)
+		periodic.AddOverdue(cfg, billing.New(sp.writer))
 	}
 	cfg.Logger = slog.New(quiet{s.logger.Handler()})
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
@@ -152,17 +156,31 @@ func (s *Service) startDispatch(sp *spine, known rule.Known, bell *outbox.Bell, 
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
 		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger,
 	})
+	s.metrics.watchSequencer(sequencer.Stats)
 	s.group.run("sequencer", sequencer.Run)
 	wake, stop := listener.Ledger()
 	sp.follower = ledger.NewFollower(ledger.FollowerConfig{
-		Name: "dispatch", Pool: s.db.worker, Wake: wake, Logger: s.logger,
+		Name: dispatch.Follower, Pool: s.db.worker, Wake: wake, Logger: s.logger,
 		Handler: dispatch.New(dispatch.Config{
 			River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
 		}),
 	})
+	s.metrics.watchFollower(dispatch.Follower, sp.follower.Stats)
 	s.group.run("dispatch", func(ctx context.Context) error {
 		defer stop()
 		return sp.follower.Run(ctx)
+	})
+	s.follow(analytics.Follower, analytics.New(), listener)
+}
+
+// follow runs a further follower of the ledger, which no other part waits for.
+func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) {
+	wake, stop := listener.Ledger()
+	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
+	s.metrics.watchFollower(name, follower.Stats)
+	s.group.run(name, func(ctx context.Context) error {
+		defer stop()
+		return follower.Run(ctx)
 	})
 }
 
@@ -181,6 +199,7 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 		stop()
 		return err
 	}
+	s.metrics.watchSockets(sp.hub.Stats)
 	s.group.run("realtime", func(ctx context.Context) error {
 		defer stop()
 		return sp.hub.Run(ctx)

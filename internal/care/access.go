@@ -12,9 +12,23 @@ type Action string
 
 // The actions.
 const (
-	RecordCreate       Action = "record.create"
-	RecordRead         Action = "record.read"
-	RecordReplace      Action = "record.replace"
+	RecordCreate  Action = "record.create"
+	RecordRead    Action = "record.read"
+	RecordReplace Action = "record.replace"
+
+	AppointmentRequest    Action = "appointment.request" // A patient asks for a time.
+	AppointmentBook       Action = "appointment.book"    // The clinic gives one.
+	AppointmentRead       Action = "appointment.read"
+	AppointmentConfirm    Action = "appointment.confirm"
+	AppointmentReschedule Action = "appointment.reschedule"
+	AppointmentCheckIn    Action = "appointment.check_in"
+	AppointmentComplete   Action = "appointment.complete"
+	AppointmentCancel     Action = "appointment.cancel"
+	AppointmentNoShow     Action = "appointment.no_show"
+	InvoiceRead           Action = "invoice.read"  // Invoices with their payments.
+	InvoiceWrite          Action = "invoice.write" // Issuing and voiding.
+	PaymentWrite          Action = "payment.write" // Recording payments and refunds.
+
 	UserCreate         Action = "user.create"
 	UserRead           Action = "user.read"
 	UserUpdate         Action = "user.update"
@@ -24,6 +38,7 @@ const (
 	SelfManage         Action = "self.manage"         // One's own account: /api/me, devices, preferences, inbox, socket tickets.
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // Everybody's notifications, by state.
+	StatsRead          Action = "stats.read"          // How many events happened.
 	OperatorConsole    Action = "operator.console"    // The River dashboard, and the sandbox outside demo mode.
 )
 
@@ -52,7 +67,9 @@ type Grant struct {
 // 164.524), so whoever a thing is about counts as its patient. A doctor or nurse reads and writes records at their clinic
 // for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
 // first contact happens before a care team exists, and reads and replaces the records that name them as the doctor.
-// Receptionists and admins handle people, not records; an admin says who holds which role and who is on a care team.
+// Receptionists and admins handle people and appointments, not records; an admin says who holds which role and who is on
+// a care team. Appointments are the whole clinic's to arrange; a patient asks for one, confirms it and cancels it.
+// Invoices and payments are for receptionists and admins; a patient reads their own.
 // Platform roles see no records. The system role is carewire's own seed and import: they write and read nothing back.
 var Access = []Grant{
 	{RecordCreate, Doctor, SameClinic},
@@ -65,6 +82,49 @@ var Access = []Grant{
 	{RecordReplace, Doctor, CareTeam},
 	{RecordReplace, Doctor, Responsible},
 	{RecordReplace, Nurse, CareTeam},
+
+	{AppointmentRequest, Patient, Own},
+	{AppointmentBook, Receptionist, SameClinic},
+	{AppointmentBook, Doctor, SameClinic},
+	{AppointmentBook, Nurse, SameClinic},
+	{AppointmentBook, Admin, SameClinic},
+	{AppointmentBook, System, Platform},
+	{AppointmentRead, Patient, Own},
+	{AppointmentRead, Receptionist, SameClinic},
+	{AppointmentRead, Doctor, SameClinic},
+	{AppointmentRead, Nurse, SameClinic},
+	{AppointmentRead, Admin, SameClinic},
+	{AppointmentConfirm, Patient, Own},
+	{AppointmentConfirm, Receptionist, SameClinic},
+	{AppointmentConfirm, Doctor, SameClinic},
+	{AppointmentConfirm, Nurse, SameClinic},
+	{AppointmentConfirm, Admin, SameClinic},
+	{AppointmentReschedule, Receptionist, SameClinic},
+	{AppointmentReschedule, Doctor, SameClinic},
+	{AppointmentReschedule, Nurse, SameClinic},
+	{AppointmentReschedule, Admin, SameClinic},
+	{AppointmentCheckIn, Receptionist, SameClinic},
+	{AppointmentCheckIn, Doctor, SameClinic},
+	{AppointmentCheckIn, Nurse, SameClinic},
+	{AppointmentComplete, Receptionist, SameClinic},
+	{AppointmentComplete, Doctor, SameClinic},
+	{AppointmentComplete, Nurse, SameClinic},
+	{AppointmentCancel, Patient, Own},
+	{AppointmentCancel, Receptionist, SameClinic},
+	{AppointmentCancel, Doctor, SameClinic},
+	{AppointmentCancel, Nurse, SameClinic},
+	{AppointmentCancel, Admin, SameClinic},
+	{AppointmentNoShow, Receptionist, SameClinic},
+	{AppointmentNoShow, Doctor, SameClinic},
+	{AppointmentNoShow, Nurse, SameClinic},
+
+	{InvoiceRead, Patient, Own},
+	{InvoiceRead, Receptionist, SameClinic},
+	{InvoiceRead, Admin, SameClinic},
+	{InvoiceWrite, Receptionist, SameClinic},
+	{InvoiceWrite, Admin, SameClinic},
+	{PaymentWrite, Receptionist, SameClinic},
+	{PaymentWrite, Admin, SameClinic},
 
 	{UserCreate, Admin, SameClinic},
 	{UserCreate, System, Platform},
@@ -89,6 +149,8 @@ var Access = []Grant{
 
 	{AuditRead, Auditor, Platform},
 	{NotificationReview, Operator, Platform},
+	{StatsRead, Admin, SameClinic},
+	{StatsRead, Operator, Platform},
 	{OperatorConsole, Operator, Platform},
 }
 

@@ -16,18 +16,22 @@ import (
 
 	"carewire/internal/audit"
 	"carewire/internal/care"
+	"carewire/internal/care/appointment"
+	"carewire/internal/care/billing"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 )
 
-// Config is what the server is made of. Directory, LabReports, Prescriptions, Audit, Writer, Verifier, BaseURL, CookieKey
-// and Ready are required.
+// Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Audit, Writer, Verifier,
+// BaseURL, CookieKey and Ready are required.
 type Config struct {
 	Directory     *directory.Service
 	LabReports    *ehr.Kind[ehr.LabReport]
 	Prescriptions *ehr.Kind[ehr.Prescription]
+	Appointments  *appointment.Service
+	Billing       *billing.Service
 	Audit         *audit.Reader
 	// Writer appends denials; its pool is where the inbox is read.
 	Writer   *outbox.Writer
@@ -64,7 +68,8 @@ func (c Config) validate() error {
 	var missing []string
 	for name, there := range map[string]bool{
 		"Directory": c.Directory != nil, "LabReports": c.LabReports != nil, "Prescriptions": c.Prescriptions != nil,
-		"Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
+		"Appointments": c.Appointments != nil,
+		"Billing":      c.Billing != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
 		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
 	} {
 		if !there {
@@ -141,11 +146,16 @@ func (s *Server) addRoutes() error {
 	s.addDevices()
 	s.addPreferences()
 	s.addNotifications()
+	s.addReadMark()
+	s.addExplain()
 	s.addUsers()
 	addRecords(s, recordRoutes[ehr.LabReport]{kind: s.cfg.LabReports, path: "/api/ehr/lab-reports", name: "lab report", schema: "LabReport"})
 	addRecords(s, recordRoutes[ehr.Prescription]{kind: s.cfg.Prescriptions, path: "/api/ehr/prescriptions", name: "prescription", schema: "Prescription"})
+	s.addAppointments()
+	s.addInvoices()
 	s.addNotificationPage()
 	s.addAudit()
+	s.addStats()
 	s.addSocket()
 	s.addLogin()
 	s.addDashboard()

@@ -80,18 +80,19 @@ func call(ctx context.Context, h Handler, tx pgx.Tx, batch []event.Event) (err e
 
 // Failure is an event that a follower could not handle and passed over.
 type Failure struct {
-	Follower string
-	Position int64
-	EventID  uuid.UUID
+	Follower string    `json:"follower"`
+	Position int64     `json:"position"`
+	EventID  uuid.UUID `json:"eventId"`
 	// Error tells classes and codes, never data.
-	Error string
+	Error string `json:"error"`
 	// Attempts counts the first one and each redrive.
-	Attempts   int32
-	FailedAt   time.Time
-	RedrivenAt *time.Time
+	Attempts   int32      `json:"attempts"`
+	FailedAt   time.Time  `json:"failedAt"`
+	RedrivenAt *time.Time `json:"redrivenAt,omitempty"`
 }
 
-// Failures gives at most limit events that a follower passed over and that were not redriven yet, the oldest first.
+// Failures gives at most limit events that a follower passed over and that were not redriven yet, the oldest first. An
+// empty name asks for those of every follower.
 func Failures(ctx context.Context, q db.DBTX, follower string, limit int32) ([]Failure, error) {
 	rows, err := db.New(q).FailureList(ctx, db.FailureListParams{Follower: follower, MaxFailures: limit})
 	if err != nil {

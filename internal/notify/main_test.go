@@ -95,11 +95,9 @@ func (b *bundle) exec(sql string, args ...any) {
 	require.NoError(b.t, err)
 }
 
-func (b *bundle) device(token string) uuid.UUID {
+func (b *bundle) device(token string) {
 	b.t.Helper()
-	id := newID()
-	b.exec(`INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'android', $3)`, id, b.user, token)
-	return id
+	b.exec(`INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'android', $3)`, newID(), b.user, token)
 }
 
 // plan is what a test plans; the zero value is a push of normal priority.

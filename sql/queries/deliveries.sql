@@ -276,3 +276,72 @@ WHERE d.state = 'uncertain'
     AND d.deadline_at < now()
 ORDER BY d.deadline_at
 LIMIT @max_rows;
+
+-- name: DeliveryList :many
+-- What operators look at, the last changed first.
+SELECT
+    d.id,
+    d.notification_id,
+    d.event_id,
+    n.event_type,
+    n.subject,
+    d.recipient_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.rule,
+    d.priority,
+    d.attempt,
+    d.possible_duplicate,
+    d.provider,
+    d.error_code,
+    d.created_at,
+    d.updated_at
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE (@state::text = '' OR d.state = @state)
+    AND (@channel::text = '' OR d.channel = @channel)
+ORDER BY d.updated_at DESC, d.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryTakeForRedrive :one
+-- reachable says that the person has, by now, an address for the channel that is known to be theirs.
+SELECT
+    d.id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.priority,
+    d.attempt,
+    d.correlation_id,
+    d.traceparent,
+    n.clinic_id,
+    n.rule,
+    n.rule_version,
+    CASE d.channel
+        WHEN 'email' THEN u.email_verified
+        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
+        ELSE u.phone IS NOT NULL AND u.phone_verified
+    END::boolean AS reachable
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+JOIN users AS u ON u.id = d.recipient_id
+WHERE d.id = @id
+FOR UPDATE OF d;
+
+-- name: DeliveryRequeue :exec
+-- attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
+-- have arrived.
+UPDATE deliveries
+SET
+    state = 'queued',
+    reason = @reason,
+    attempt_started_at = NULL,
+    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    deadline_at = NULL,
+    error_code = NULL,
+    updated_at = now()
+WHERE id = @id;

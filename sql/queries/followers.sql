@@ -37,12 +37,13 @@ SET error = excluded.error,
     failed_at = now(),
     redriven_at = NULL;
 
+-- Of every follower when none is named.
 -- name: FailureList :many
 SELECT *
 FROM follower_failures
-WHERE follower = @follower
+WHERE (@follower::text = '' OR follower = @follower)
     AND redriven_at IS NULL
-ORDER BY position
+ORDER BY position, follower
 LIMIT @max_failures;
 
 -- name: FailureTake :one

@@ -69,3 +69,11 @@ SELECT
 FROM notifications
 WHERE id = @id
     AND recipient_id = @recipient_id;
+
+-- name: NotificationMarkRead :one
+-- The first mark stands. No row when the notification is somebody else's, or there is none.
+UPDATE notifications
+SET read_at = coalesce(read_at, now())
+WHERE id = @id
+    AND recipient_id = @recipient_id
+RETURNING read_at;

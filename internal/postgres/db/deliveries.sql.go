@@ -323,6 +323,123 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 	return i, err
 }
 
+const DeliveryList = `-- name: DeliveryList :many
+SELECT
+    d.id,
+    d.notification_id,
+    d.event_id,
+    n.event_type,
+    n.subject,
+    d.recipient_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.rule,
+    d.priority,
+    d.attempt,
+    d.possible_duplicate,
+    d.provider,
+    d.error_code,
+    d.created_at,
+    d.updated_at
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE ($1::text = '' OR d.state = $1)
+    AND ($2::text = '' OR d.channel = $2)
+ORDER BY d.updated_at DESC, d.id DESC
+LIMIT $3
+`
+
+type DeliveryListParams struct {
+	State   string
+	Channel string
+	MaxRows int32
+}
+
+type DeliveryListRow struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+}
+
+// What operators look at, the last changed first.
+func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]DeliveryListRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryList, arg.State, arg.Channel, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryListRow
+	for rows.Next() {
+		var i DeliveryListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.Channel,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.Priority,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.Provider,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DeliveryRequeue = `-- name: DeliveryRequeue :exec
+UPDATE deliveries
+SET
+    state = 'queued',
+    reason = $1,
+    attempt_started_at = NULL,
+    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    deadline_at = NULL,
+    error_code = NULL,
+    updated_at = now()
+WHERE id = $2
+`
+
+type DeliveryRequeueParams struct {
+	Reason string
+	ID     uuid.UUID
+}
+
+// attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
+// have arrived.
+func (q *Queries) DeliveryRequeue(ctx context.Context, arg DeliveryRequeueParams) error {
+	_, err := q.db.Exec(ctx, DeliveryRequeue, arg.Reason, arg.ID)
+	return err
+}
+
 const DeliverySettle = `-- name: DeliverySettle :many
 WITH outcomes AS (
     SELECT
@@ -481,6 +598,76 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 		return nil, err
 	}
 	return items, nil
+}
+
+const DeliveryTakeForRedrive = `-- name: DeliveryTakeForRedrive :one
+SELECT
+    d.id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.priority,
+    d.attempt,
+    d.correlation_id,
+    d.traceparent,
+    n.clinic_id,
+    n.rule,
+    n.rule_version,
+    CASE d.channel
+        WHEN 'email' THEN u.email_verified
+        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
+        ELSE u.phone IS NOT NULL AND u.phone_verified
+    END::boolean AS reachable
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+JOIN users AS u ON u.id = d.recipient_id
+WHERE d.id = $1
+FOR UPDATE OF d
+`
+
+type DeliveryTakeForRedriveRow struct {
+	ID             uuid.UUID
+	NotificationID uuid.UUID
+	EventID        uuid.UUID
+	RecipientID    uuid.UUID
+	Channel        string
+	State          string
+	Reason         string
+	Priority       string
+	Attempt        int32
+	CorrelationID  *string
+	Traceparent    *string
+	ClinicID       *uuid.UUID
+	Rule           string
+	RuleVersion    int32
+	Reachable      bool
+}
+
+// reachable says that the person has, by now, an address for the channel that is known to be theirs.
+func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
+	var i DeliveryTakeForRedriveRow
+	err := row.Scan(
+		&i.ID,
+		&i.NotificationID,
+		&i.EventID,
+		&i.RecipientID,
+		&i.Channel,
+		&i.State,
+		&i.Reason,
+		&i.Priority,
+		&i.Attempt,
+		&i.CorrelationID,
+		&i.Traceparent,
+		&i.ClinicID,
+		&i.Rule,
+		&i.RuleVersion,
+		&i.Reachable,
+	)
+	return i, err
 }
 
 const DeliveryTakeStranded = `-- name: DeliveryTakeStranded :many

@@ -61,9 +61,9 @@ func (q *Queries) FailureInsert(ctx context.Context, arg FailureInsertParams) er
 const FailureList = `-- name: FailureList :many
 SELECT id, follower, position, event_id, error, attempts, failed_at, redriven_at
 FROM follower_failures
-WHERE follower = $1
+WHERE ($1::text = '' OR follower = $1)
     AND redriven_at IS NULL
-ORDER BY position
+ORDER BY position, follower
 LIMIT $2
 `
 
@@ -72,6 +72,7 @@ type FailureListParams struct {
 	MaxFailures int32
 }
 
+// Of every follower when none is named.
 func (q *Queries) FailureList(ctx context.Context, arg FailureListParams) ([]FollowerFailure, error) {
 	rows, err := q.db.Query(ctx, FailureList, arg.Follower, arg.MaxFailures)
 	if err != nil {

@@ -8,12 +8,29 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type Actor struct {
 	ID          uuid.UUID
 	Status      string
 	Memberships []byte
+}
+
+type Appointment struct {
+	ID        uuid.UUID
+	Version   int64
+	ClinicID  uuid.UUID
+	PatientID uuid.UUID
+	DoctorID  uuid.UUID
+	Status    string
+	StartsAt  time.Time
+	EndsAt    time.Time
+	Historic  bool
+	CreatedAt time.Time
+	CreatedBy string
+	UpdatedAt time.Time
+	UpdatedBy string
 }
 
 type AuditDecision struct {
@@ -92,6 +109,13 @@ type AuditEvent struct {
 	Imported       bool
 	RecordedAt     time.Time
 	LeafHash       []byte
+}
+
+type AuditEventCount struct {
+	ClinicID *uuid.UUID
+	Type     string
+	Hour     time.Time
+	Count    int64
 }
 
 type AuditLeafe struct {
@@ -225,6 +249,13 @@ type Event struct {
 	LeafHash       []byte
 }
 
+type EventCount struct {
+	ClinicID *uuid.UUID
+	Type     string
+	Hour     time.Time
+	Count    int64
+}
+
 type EventType struct {
 	Type     string
 	Category string
@@ -254,6 +285,34 @@ type Identity struct {
 	Subject  string
 	UserID   uuid.UUID
 	LinkedAt time.Time
+}
+
+type Invoice struct {
+	ID         uuid.UUID
+	Version    int64
+	ClinicID   uuid.UUID
+	PatientID  uuid.UUID
+	Number     *string
+	Currency   string
+	Status     string
+	Overdue    bool
+	TotalMinor int64
+	PaidMinor  int64
+	DueOn      pgtype.Date
+	IssuedAt   *time.Time
+	CreatedAt  time.Time
+	CreatedBy  string
+	UpdatedAt  time.Time
+	UpdatedBy  string
+}
+
+type InvoiceLine struct {
+	InvoiceID   uuid.UUID
+	Line        int32
+	Description string
+	Quantity    int32
+	UnitMinor   int64
+	AmountMinor int64
 }
 
 type LedgerEpoch struct {
@@ -321,6 +380,16 @@ type OutboxRejected struct {
 	RedrivenAt *time.Time
 }
 
+type Payment struct {
+	ID                uuid.UUID
+	InvoiceID         uuid.UUID
+	AmountMinor       int64
+	Provider          string
+	ProviderReference string
+	ReceivedAt        time.Time
+	ReceivedBy        string
+}
+
 type Preference struct {
 	UserID    uuid.UUID
 	Category  string
@@ -358,6 +427,16 @@ type RecordVersion struct {
 	Body        []byte
 	UpdatedAt   time.Time
 	UpdatedBy   string
+}
+
+type Refund struct {
+	ID                uuid.UUID
+	PaymentID         uuid.UUID
+	AmountMinor       int64
+	Provider          string
+	ProviderReference string
+	MadeAt            time.Time
+	MadeBy            string
 }
 
 type RiverRiverJob struct {

@@ -246,6 +246,27 @@ func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg Notificat
 	return items, nil
 }
 
+const NotificationMarkRead = `-- name: NotificationMarkRead :one
+UPDATE notifications
+SET read_at = coalesce(read_at, now())
+WHERE id = $1
+    AND recipient_id = $2
+RETURNING read_at
+`
+
+type NotificationMarkReadParams struct {
+	ID          uuid.UUID
+	RecipientID uuid.UUID
+}
+
+// The first mark stands. No row when the notification is somebody else's, or there is none.
+func (q *Queries) NotificationMarkRead(ctx context.Context, arg NotificationMarkReadParams) (*time.Time, error) {
+	row := q.db.QueryRow(ctx, NotificationMarkRead, arg.ID, arg.RecipientID)
+	var read_at *time.Time
+	err := row.Scan(&read_at)
+	return read_at, err
+}
+
 const NotificationOfRecipient = `-- name: NotificationOfRecipient :one
 SELECT
     event_type,

@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"carewire/internal/ledger"
+	"carewire/internal/notify"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+	"carewire/internal/realtime"
+)
+
+// scrapeTimeout bounds what a scrape asks the database. A scrape that gets no answer still has the process's own metrics.
+const scrapeTimeout = 2 * time.Second
+
+// metrics are what operators watch, beside the API's own.
+type metrics struct {
+	registry   *prometheus.Registry
+	deliveries *prometheus.CounterVec
+	attempts   *prometheus.HistogramVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_delivery_attempts_total", Help: "Attempts at deliveries, by channel and by what became of them.",
+		}, []string{"channel", "outcome"}),
+		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "carewire_delivery_attempt_seconds", Help: "How long attempts took, from claim to settlement.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"channel"}),
+	}
+	m.registry.MustRegister(m.deliveries, m.attempts, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// observeDelivery is notify.Config.Observe.
+func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took time.Duration) {
+	m.deliveries.WithLabelValues(channel, string(outcome)).Inc()
+	if took > 0 {
+		m.attempts.WithLabelValues(channel).Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) watchSequencer(stats func() ledger.SequencerStats) {
+	counter := func(name, help string, value func() int64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	counter("carewire_sequencer_moved_total", "Events that this instance gave a position.", func() int64 { return stats().Moved })
+	counter("carewire_sequencer_duplicates_total", "Outbox rows dropped because their event was in the ledger.", func() int64 { return stats().Duplicates })
+	counter("carewire_sequencer_rejected_total", "Outbox rows that the ledger refused; each waits in outbox_rejected.", func() int64 { return stats().Rejected })
+}
+
+func (m *metrics) watchFollower(name string, stats func() ledger.FollowerStats) {
+	labels := prometheus.Labels{"follower": name}
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "carewire_follower_handled_total", Help: "Events that this instance handled.", ConstLabels: labels,
+		}, func() float64 { return float64(stats().Handled) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "carewire_follower_failed_total", Help: "Events passed over; each waits in follower_failures.", ConstLabels: labels,
+		}, func() float64 { return float64(stats().Failed) }),
+	)
+}
+
+func (m *metrics) watchSockets(stats func() realtime.Stats) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("carewire_sockets", "Open sockets of this instance.", func() float64 { return float64(stats().Sessions) })
+	gauge("carewire_socket_rooms", "Rooms with somebody in them.", func() float64 { return float64(stats().Rooms) })
+	gauge("carewire_socket_position", "The last position that this instance's sockets were brought.", func() float64 { return float64(stats().Position) })
+}
+
+// spineCollector reads at each scrape what only the database knows.
+type spineCollector struct {
+	queries *db.Queries
+	logger  *slog.Logger
+}
+
+var (
+	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "Age of the oldest event without a position; 0 when there is none.", nil, nil)
+	headDesc        = prometheus.NewDesc("carewire_ledger_position", "The ledger's last position.", nil, nil)
+	lagDesc         = prometheus.NewDesc("carewire_follower_lag_events", "Events that the follower has not handled yet.", []string{"follower"}, nil)
+	openDesc        = prometheus.NewDesc("carewire_deliveries_open", "Deliveries without a final state.", []string{"channel", "state"}, nil)
+	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "The database's clock less this process's.", nil, nil)
+)
+
+// Describe names the metrics.
+func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{unsequencedDesc, headDesc, lagDesc, openDesc, skewDesc} {
+		ch <- d
+	}
+}
+
+// Collect reads them. A database that does not answer leaves them out, which is an alert of its own.
+func (c *spineCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	if err := c.collect(ctx, ch); err != nil {
+		c.logger.WarnContext(ctx, "metrics of the database left out", "error", postgres.SafeError(err))
+	}
+}
+
+func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	asked := time.Now()
+	state, err := c.queries.SpineState(ctx)
+	if err != nil {
+		return err
+	}
+	// The database looked at its clock about half-way between question and answer.
+	gauge(skewDesc, state.DatabaseTime.Sub(asked.Add(time.Since(asked)/2)).Seconds())
+	gauge(unsequencedDesc, max(0, state.OldestUnsequencedSeconds))
+	gauge(headDesc, float64(state.Head))
+	followers, err := c.queries.FollowerPositions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range followers {
+		gauge(lagDesc, float64(state.Head-f.Position), f.Name)
+	}
+	open, err := c.queries.DeliveriesOpen(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range open {
+		gauge(openDesc, float64(o.Deliveries), o.Channel, o.State)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// Follower is the name under which the planner follows the ledger.
+const Follower = "dispatch"
+
+// Verdict is what the rules came to for an event.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictDecided  Verdict = "decided"         // Rules matched; Explanation.Rules tells what each decided.
+	VerdictNoMatch  Verdict = "no_rule_matched" // The rules in force had nothing to say about it.
+	VerdictNoRules  Verdict = "no_rules"        // No rule set was in force yet.
+	VerdictNotRuled Verdict = "not_for_rules"   // Rules never see events of its type.
+	VerdictPending  Verdict = "not_planned_yet" // The planner has not come to it yet.
+	VerdictFailed   Verdict = "planning_failed" // The planner could not handle it and passed it over; redrive it.
+)
+
+// NotSent is the state of a Decision against sending; every other is the delivery's.
+const NotSent = "not_sent"
+
+// Explanation says why each person was told of an event, or not. It holds ids and codes.
+type Explanation struct {
+	EventID  uuid.UUID `json:"eventId" format:"uuid"`
+	Position int64     `json:"position" doc:"The event's place in the ledger."`
+	Type     string    `json:"type" example:"ehr.lab_report.created"`
+	Subject  string    `json:"subject"`
+	Time     time.Time `json:"time" format:"date-time"`
+	Imported bool      `json:"imported,omitempty" doc:"Rules see it only where they ask for imported events."`
+	Verdict  Verdict   `json:"verdict" enum:"decided,no_rule_matched,no_rules,not_for_rules,not_planned_yet,planning_failed"`
+	// RuleVersion is 0 where none was in force.
+	RuleVersion int32           `json:"ruleVersion" doc:"The rule set in force at the event; 0 for none."`
+	Rules       []ExplainedRule `json:"rules" doc:"The rules that matched."`
+}
+
+// ExplainedRule is a rule that matched, with what it decided.
+type ExplainedRule struct {
+	Rule      string     `json:"rule"`
+	Decisions []Decision `json:"decisions"`
+}
+
+// Decision is what became of one person on one channel.
+type Decision struct {
+	RecipientID    *uuid.UUID `json:"recipientId,omitempty" format:"uuid" doc:"Left out where the rule found nobody."`
+	Channel        string     `json:"channel,omitempty" doc:"Left out where the decision is about every channel."`
+	State          string     `json:"state" enum:"not_sent,planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"That of the delivery, or not_sent where there is none."`
+	Reason         string     `json:"reason" example:"duplicate_of:critical-result"`
+	NotificationID *uuid.UUID `json:"notificationId,omitempty" format:"uuid"`
+	DeliveryID     *uuid.UUID `json:"deliveryId,omitempty" format:"uuid"`
+	Attempt        int32      `json:"attempt,omitempty" doc:"How often a provider was called."`
+	ErrorCode      string     `json:"errorCode,omitempty"`
+	At             time.Time  `json:"at" format:"date-time" doc:"When it was decided, or the delivery changed last."`
+}
+
+// Explain tells what the rules decided about an event, and what became of it. It refuses with care.NotFound an event
+// that is not in the ledger.
+func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, error) {
+	queries := db.New(q)
+	e, err := queries.ExplainEvent(ctx, db.ExplainEventParams{Follower: Follower, EventID: eventID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Explanation{}, care.Errorf(care.NotFound, "there is no event %s in the ledger", eventID)
+	}
+	if err != nil {
+		return Explanation{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
+	}
+	rows, err := queries.ExplainDecisions(ctx, eventID)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("read decisions: %w", postgres.Translate(err))
+	}
+	x := Explanation{
+		EventID: e.EventID, Position: e.Position, Type: e.Type, Subject: e.Subject, Time: e.Time.UTC(), Imported: e.Imported,
+		RuleVersion: e.RuleVersion, Verdict: verdict(e, len(rows)), Rules: []ExplainedRule{},
+	}
+	for _, row := range rows {
+		if n := len(x.Rules); n == 0 || x.Rules[n-1].Rule != row.Rule {
+			x.Rules = append(x.Rules, ExplainedRule{Rule: row.Rule})
+		}
+		last := &x.Rules[len(x.Rules)-1]
+		last.Decisions = append(last.Decisions, Decision{
+			RecipientID: pointer(row.RecipientID), Channel: row.Channel, State: row.State, Reason: row.Reason,
+			NotificationID: pointer(row.NotificationID), DeliveryID: pointer(row.DeliveryID),
+			Attempt: row.Attempt, ErrorCode: row.ErrorCode, At: row.At.UTC(),
+		})
+	}
+	return x, nil
+}
+
+func verdict(e db.ExplainEventRow, decisions int) Verdict {
+	declaration, known := event.Lookup(e.Type)
+	switch {
+	case decisions > 0:
+		return VerdictDecided
+	case known && !declaration.Ruled:
+		return VerdictNotRuled
+	case e.Failed:
+		return VerdictFailed
+	case e.PlannedTo < e.Position:
+		return VerdictPending
+	case e.RuleVersion == 0:
+		return VerdictNoRules
+	}
+	return VerdictNoMatch
+}
+
+// pointer gives nil for the zero id.
+func pointer(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}

@@ -1,0 +1,163 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// States are those of a delivery, in the order in which it may pass them.
+var States = []string{"planned", "queued", "uncertain", "sent", "delivered", "read", "suppressed", "cancelled", "failed"}
+
+// Channels are all there are, configured or not.
+var Channels = []string{Email, Push, SMS, WhatsApp}
+
+// DeliveryStatus is a delivery as an operator sees it: ids, states and codes.
+type DeliveryStatus struct {
+	ID                uuid.UUID `json:"id"`
+	NotificationID    uuid.UUID `json:"notificationId"`
+	EventID           uuid.UUID `json:"eventId"`
+	EventType         string    `json:"eventType"`
+	Subject           string    `json:"subject"`
+	RecipientID       uuid.UUID `json:"recipientId"`
+	Channel           string    `json:"channel"`
+	State             string    `json:"state"`
+	Reason            string    `json:"reason"`
+	Rule              string    `json:"rule"`
+	Priority          string    `json:"priority"`
+	Attempt           int32     `json:"attempt"`
+	PossibleDuplicate bool      `json:"possibleDuplicate"`
+	Provider          string    `json:"provider,omitempty"`
+	ErrorCode         string    `json:"errorCode,omitempty"`
+	CreatedAt         time.Time `json:"createdAt"`
+	UpdatedAt         time.Time `json:"updatedAt"`
+}
+
+// DeliveryFilter says which deliveries to list; an empty field asks for all.
+type DeliveryFilter struct {
+	State, Channel string
+	// Limit is how many at most.
+	Limit int32
+}
+
+func (f DeliveryFilter) check() error {
+	if f.State != "" && !slices.Contains(States, f.State) {
+		return care.Errorf(care.Invalid, "there is no state %q: name one of %s", f.State, strings.Join(States, ", "))
+	}
+	if f.Channel != "" && !slices.Contains(Channels, f.Channel) {
+		return care.Errorf(care.Invalid, "there is no channel %q: name one of %s", f.Channel, strings.Join(Channels, ", "))
+	}
+	return nil
+}
+
+// Deliveries lists deliveries, the last changed first. It refuses a state or a channel that does not exist with
+// care.Invalid.
+func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	rows, err := db.New(q).DeliveryList(ctx, db.DeliveryListParams{State: f.State, Channel: f.Channel, MaxRows: f.Limit})
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
+	}
+	all := make([]DeliveryStatus, len(rows))
+	for i, r := range rows {
+		all[i] = DeliveryStatus{
+			ID: r.ID, NotificationID: r.NotificationID, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
+			RecipientID: r.RecipientID, Channel: r.Channel, State: r.State, Reason: r.Reason, Rule: r.Rule, Priority: r.Priority,
+			Attempt: r.Attempt, PossibleDuplicate: r.PossibleDuplicate, Provider: orEmpty(r.Provider), ErrorCode: orEmpty(r.ErrorCode),
+			CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+		}
+	}
+	return all, nil
+}
+
+// Redrive queues a delivery again that failed, was cancelled, or was suppressed for want of an address that the person
+// has by now: its state, a new job and a notification.planned event of the command's actor commit together. One that had
+// used up its attempts gets a single one more. It refuses with care.NotFound what is not there, and with care.Conflict
+// what is in another state. The pool is of the worker role; the client needs no workers.
+func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], cmd care.Command, id uuid.UUID) error {
+	return postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.DeliveryTakeForRedrive(ctx, id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.Errorf(care.NotFound, "there is no delivery %s", id)
+		}
+		if err != nil {
+			return fmt.Errorf("take the delivery: %w", err)
+		}
+		if err := redrivable(row); err != nil {
+			return err
+		}
+		reason := "redriven after " + row.State
+		if err := q.DeliveryRequeue(ctx, db.DeliveryRequeueParams{ID: id, Reason: reason}); err != nil {
+			return fmt.Errorf("queue the delivery again: %w", err)
+		}
+		if _, err := client.InsertTx(ctx, tx, DeliveryArgs{DeliveryID: id}, JobOpts(row.Channel, row.Priority)); err != nil {
+			return fmt.Errorf("insert job: %w", err)
+		}
+		return outbox.Append(ctx, tx, redriven(cmd, row, reason))
+	})
+}
+
+// redrivable refuses what must not be sent again.
+func redrivable(row db.DeliveryTakeForRedriveRow) error {
+	switch row.State {
+	case "failed", "cancelled":
+		return nil
+	case "suppressed":
+		if row.Reason != "no_address" && row.Reason != "address_unverified" {
+			break
+		}
+		if !row.Reachable {
+			return care.Errorf(care.Conflict, "delivery %s was suppressed (%s), and its recipient still has no address for %s that is known to be theirs: have it added or verified first", row.ID, row.Reason, row.Channel)
+		}
+		return nil
+	}
+	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified) can be queued again", row.ID, row.State, row.Reason)
+}
+
+// redriven tells of it in the trace of the delivery, with the command's actor.
+func redriven(cmd care.Command, row db.DeliveryTakeForRedriveRow, reason string) event.Event {
+	data := event.Notification{
+		NotificationID: row.NotificationID, UserID: row.RecipientID, Rule: row.Rule, RuleVersion: row.RuleVersion,
+		Channels: []event.ChannelDecision{{Channel: row.Channel, DeliveryID: row.ID, State: "queued", Reason: reason}},
+	}
+	e := event.New(cmd, "notification.planned", care.Ref{Kind: "notification", ID: row.NotificationID}, data).About(cmd, row.RecipientID, row.ClinicID)
+	e.CauseID, e.CorrelationID, e.Traceparent = &row.EventID, row.CorrelationID, row.Traceparent
+	return e
+}
+
+// MarkRead notes that a person has read what they were told; the first time counts. What was not told to this person is
+// care.NotFound.
+func MarkRead(ctx context.Context, q db.DBTX, recipientID, id uuid.UUID) error {
+	_, err := db.New(q).NotificationMarkRead(ctx, db.NotificationMarkReadParams{ID: id, RecipientID: recipientID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return care.Errorf(care.NotFound, "there is no such notification in your inbox")
+	}
+	if err != nil {
+		return fmt.Errorf("mark a notification as read: %w", postgres.Translate(err))
+	}
+	return nil
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,165 @@
+package notify_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/notify"
+)
+
+var byHand = care.Command{Actor: care.SystemActor("cli")}
+
+func (b *bundle) redrive(id uuid.UUID) error {
+	return notify.Redrive(b.t.Context(), b.db.Worker, b.client, byHand, id)
+}
+
+// ended is a delivery in a final state, without a job.
+func (b *bundle) ended(channel, state, reason string) uuid.UUID {
+	b.t.Helper()
+	id := b.plan(plan{channel: channel})
+	b.exec(`UPDATE deliveries SET state = $2, reason = $3, attempt = 1 WHERE id = $1`, id, state, reason)
+	return id
+}
+
+func TestRedrive_SendsAFailedMessageAgainAndTellsWhoAskedForIt(t *testing.T) {
+	t.Parallel()
+	b, email, _ := withRecorders(t)
+	email.Answer(func(notify.Message) (notify.Receipt, error) {
+		return notify.Receipt{}, notify.Permanent("mailbox_full")
+	})
+	b.start()
+	id := b.plan(plan{channel: notify.Email})
+	b.enqueue(id)
+	b.await(id, "failed")
+	b.idle()
+
+	email.Answer(nil)
+	require.NoError(t, b.redrive(id))
+	sent := b.await(id, "sent")
+	require.Equal(t, 2, sent.Attempt, "the count goes on")
+	require.Equal(t, "redriven after failed", sent.Reason)
+	require.Nil(t, sent.ErrorCode)
+	require.False(t, sent.PossibleDuplicate)
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.planned' AND actor_id = 'system:cli'
+		AND cause_id = (SELECT event_id FROM deliveries WHERE id = $1) AND correlation_id = 'request-1'`, id))
+	b.idle()
+	require.Equal(t, care.Conflict, care.CodeOf(b.redrive(id)), "it is sent: not again")
+}
+
+func TestRedrive_TakesWhatFailedWasCancelledOrHadNoAddressAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	for _, c := range []struct {
+		state, reason string
+		ok            bool
+	}{
+		{"failed", "rule", true},
+		{"cancelled", "job_cancelled", true},
+		{"suppressed", "no_address", true},
+		{"suppressed", "address_unverified", true},
+		{"suppressed", "preference_off", false},
+		{"suppressed", "user_disabled", false},
+		{"suppressed", "channel_not_configured", false},
+		{"planned", "rule", false},
+		{"queued", "rule", false},
+		{"uncertain", "rule", false},
+		{"sent", "rule", false},
+		{"delivered", "rule", false},
+		{"read", "rule", false},
+	} {
+		id := b.ended(notify.Email, c.state, c.reason)
+		err := b.redrive(id)
+		jobs := b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery' AND args ->> 'deliveryId' = $1::text`, id)
+		if c.ok {
+			require.NoError(t, err, "%s %s", c.state, c.reason)
+			require.Equal(t, "queued", b.delivery(id).State)
+			require.Equal(t, 1, jobs)
+			require.Equal(t, 1, b.told("notification.planned", id))
+			continue
+		}
+		require.Equal(t, care.Conflict, care.CodeOf(err), "%s %s", c.state, c.reason)
+		require.ErrorContains(t, err, "only one that failed, was cancelled, or was suppressed for want of an address")
+		require.Equal(t, c.state, b.delivery(id).State)
+		require.Zero(t, jobs)
+		require.Zero(t, b.told("notification.planned", id))
+	}
+	require.Equal(t, care.NotFound, care.CodeOf(b.redrive(newID())))
+}
+
+func TestRedrive_WantsTheAddressThatWasMissing(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	push, mail := b.ended(notify.Push, "suppressed", "no_address"), b.ended(notify.Email, "suppressed", "address_unverified")
+	b.exec(`DELETE FROM devices`)
+	b.exec(`UPDATE users SET email_verified = false`)
+	for _, id := range []uuid.UUID{push, mail} {
+		err := b.redrive(id)
+		require.Equal(t, care.Conflict, care.CodeOf(err))
+		require.ErrorContains(t, err, "have it added or verified first")
+	}
+	b.device("another-token")
+	b.exec(`UPDATE users SET email_verified = true`)
+	require.NoError(t, b.redrive(push))
+	require.NoError(t, b.redrive(mail))
+}
+
+func TestRedrive_CommitsAllOfItOrNothing(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	id := b.ended(notify.Email, "failed", "rule")
+	b.exec(`REVOKE INSERT ON outbox FROM carewire_worker`)
+	require.Error(t, b.redrive(id))
+	require.Equal(t, "failed", b.delivery(id).State)
+	require.Zero(t, b.count(`SELECT count(*) FROM river.river_job`), "no job without its event")
+}
+
+func TestRedrive_MarksWhatMayHaveArrivedAsAPossibleDuplicate(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	id := b.ended(notify.Email, "failed", "rule")
+	b.exec(`UPDATE deliveries SET error_code = 'no_receipt' WHERE id = $1`, id)
+	require.NoError(t, b.redrive(id))
+	require.True(t, b.delivery(id).PossibleDuplicate)
+}
+
+func TestDeliveries_ListsByStateAndChannelTheLastChangedFirst(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	first, second := b.ended(notify.Email, "failed", "rule"), b.ended(notify.Email, "failed", "rule")
+	pushed, sent := b.ended(notify.Push, "failed", "rule"), b.ended(notify.Email, "sent", "rule")
+	b.exec(`UPDATE deliveries SET updated_at = now() + interval '1 hour' WHERE id = $1`, first)
+	list := func(f notify.DeliveryFilter) (ids []uuid.UUID) {
+		if f.Limit == 0 {
+			f.Limit = 50
+		}
+		all, err := notify.Deliveries(t.Context(), b.db.App, f)
+		require.NoError(t, err)
+		for _, d := range all {
+			ids = append(ids, d.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []uuid.UUID{first, second}, list(notify.DeliveryFilter{State: "failed", Channel: notify.Email}))
+	require.Equal(t, []uuid.UUID{first, pushed, second}, list(notify.DeliveryFilter{State: "failed"}))
+	require.Equal(t, []uuid.UUID{first, sent}, list(notify.DeliveryFilter{Channel: notify.Email, Limit: 2}))
+	require.Len(t, list(notify.DeliveryFilter{}), 4)
+	for _, f := range []notify.DeliveryFilter{{State: "lost"}, {Channel: "pigeon"}} {
+		_, err := notify.Deliveries(t.Context(), b.db.App, f)
+		require.Equal(t, care.Invalid, care.CodeOf(err))
+	}
+}
+
+func TestMarkRead_KeepsTheFirstTimeAndIsOnlyForTheRecipient(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	id := b.delivery(b.plan(plan{})).NotificationID
+	require.Equal(t, care.NotFound, care.CodeOf(notify.MarkRead(t.Context(), b.db.App, newID(), id)))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at IS NULL`))
+	require.NoError(t, notify.MarkRead(t.Context(), b.db.App, b.user, id))
+	b.exec(`UPDATE notifications SET read_at = '2026-01-02T03:04:05Z'`)
+	require.NoError(t, notify.MarkRead(t.Context(), b.db.App, b.user, id))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at = '2026-01-02T03:04:05Z'`))
+}

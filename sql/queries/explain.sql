@@ -1,0 +1,62 @@
+-- Why was somebody told of an event, or not?
+
+-- name: ExplainEvent :one
+-- How far the planner got with it: rule_version is the set in force at the event, 0 for none; follower is the planner's.
+SELECT
+    e.position,
+    e.event_id,
+    e.type,
+    e.subject,
+    e.time,
+    e.imported,
+    coalesce((SELECT f.position FROM followers AS f WHERE f.name = @follower), 0)::bigint AS planned_to,
+    EXISTS (
+        SELECT
+        FROM follower_failures AS x
+        WHERE x.follower = @follower
+            AND x.position = e.position
+            AND x.redriven_at IS NULL
+    ) AS failed,
+    coalesce((
+        SELECT p.version
+        FROM rule_publications AS p
+        WHERE p.position < e.position
+        ORDER BY p.position DESC
+        LIMIT 1
+    ), 0)::integer AS rule_version
+FROM events AS e
+WHERE e.event_id = @event_id;
+
+-- name: ExplainDecisions :many
+-- What each rule decided for each person and channel: deliveries as they stand now, and decisions against one.
+SELECT
+    d.rule,
+    n.rule_version,
+    d.recipient_id::uuid AS recipient_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.notification_id,
+    d.id AS delivery_id,
+    d.attempt,
+    coalesce(d.error_code, '')::text AS error_code,
+    d.updated_at AS at
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id
+WHERE n.event_id = @event_id
+UNION ALL
+SELECT
+    x.rule,
+    x.rule_version,
+    coalesce(x.recipient_id, '00000000-0000-0000-0000-000000000000')::uuid,
+    coalesce(x.channel, ''),
+    'not_sent',
+    x.reason,
+    '00000000-0000-0000-0000-000000000000'::uuid,
+    '00000000-0000-0000-0000-000000000000'::uuid,
+    0,
+    '',
+    x.decided_at
+FROM decisions AS x
+WHERE x.event_id = @event_id
+ORDER BY 1, 3, 4;
