@@ -158,23 +158,14 @@ func (s *Service) startDispatch(sp *spine, known rule.Known, bell *outbox.Bell, 
 	})
 	s.metrics.watchSequencer(sequencer.Stats)
 	s.group.run("sequencer", sequencer.Run)
-	wake, stop := listener.Ledger()
-	sp.follower = ledger.NewFollower(ledger.FollowerConfig{
-		Name: dispatch.Follower, Pool: s.db.worker, Wake: wake, Logger: s.logger,
-		Handler: dispatch.New(dispatch.Config{
-			River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
-		}),
-	})
-	s.metrics.watchFollower(dispatch.Follower, sp.follower.Stats)
-	s.group.run("dispatch", func(ctx context.Context) error {
-		defer stop()
-		return sp.follower.Run(ctx)
-	})
+	sp.follower = s.follow(dispatch.Follower, dispatch.New(dispatch.Config{
+		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
+	}), listener)
 	s.follow(analytics.Follower, analytics.New(), listener)
 }
 
-// follow runs a further follower of the ledger, which no other part waits for.
-func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) {
+// follow runs a follower of the ledger: a listener is one line here.
+func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
 	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
 	s.metrics.watchFollower(name, follower.Stats)
@@ -182,6 +173,7 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 		defer stop()
 		return follower.Run(ctx)
 	})
+	return follower
 }
 
 // startRealtime serves sockets.

@@ -141,6 +141,7 @@ func (s *session) denied(ctx context.Context, name roomName, p *problem) *proble
 		d.PersonID = &name.id
 	case clinicRoom:
 		d.ClinicID = &name.id
+	case conversationRoom: // It is no one person's.
 	}
 	if err := s.hub.denied(ctx, d); err != nil {
 		s.hub.logger.Warn("refused subscription not audited", "error", postgres.SafeError(err), "user_id", s.user)
