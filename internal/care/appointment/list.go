@@ -2,8 +2,6 @@ package appointment
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,36 +36,7 @@ type Filter struct {
 	Limit int
 }
 
-// mark is the last appointment of a page. It carries no right: the query looks at those again.
-type mark struct {
-	time time.Time
-	id   uuid.UUID
-}
-
-// dawn is before every appointment, dusk after.
-var (
-	dawn = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
-	dusk = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-)
-
-func (m mark) String() string {
-	data := binary.BigEndian.AppendUint64(nil, uint64(m.time.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(data, m.id[:]...))
-}
-
-func parseMark(s string) (mark, bool) {
-	if s == "" {
-		return mark{time: dawn}, true
-	}
-	data, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(data) != 8+len(uuid.UUID{}) {
-		return mark{}, false
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC()
-	return mark{time: at, id: uuid.UUID(data[8:])}, at.After(dawn) && at.Before(dusk)
-}
-
-func (f *Filter) check() (mark, error) {
+func (f *Filter) check() (care.PageMark, error) {
 	var p care.Problems
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
@@ -75,20 +44,20 @@ func (f *Filter) check() (mark, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	after, ok := parseMark(f.Cursor)
+	after, ok := care.ParsePageMark(f.Cursor, care.BeforeAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
 	if f.From.IsZero() {
-		f.From = dawn
+		f.From = care.BeforeAll.Time
 	}
 	if f.To.IsZero() {
-		f.To = dusk
+		f.To = care.AfterAll.Time
 	}
-	if f.From.Before(dawn) || f.From.After(dusk) {
+	if f.From.Before(care.BeforeAll.Time) || f.From.After(care.AfterAll.Time) {
 		p.Add("from", "must be a time of this calendar")
 	}
-	if !f.To.After(f.From) || f.To.After(dusk) {
+	if !f.To.After(f.From) || f.To.After(care.AfterAll.Time) {
 		p.Add("to", "must be after from")
 	}
 	return after, p.Err()
@@ -134,7 +103,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = mark{time: last.StartsAt, id: last.ID}.String()
+			page.Next = care.PageMark{Time: last.StartsAt, ID: last.ID}.String()
 		}
 		for _, row := range rows {
 			page.Items = append(page.Items, from(row))
@@ -154,10 +123,10 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 }
 
 // appointments asks for one row more than the page holds, to know whether there is a next one.
-func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after mark) ([]db.Appointment, error) {
+func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageMark) ([]db.Appointment, error) {
 	p := db.AppointmentListOfPatientParams{
 		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		FromTime: f.From, ToTime: f.To, AfterTime: after.time, AfterID: after.id, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,
+		FromTime: f.From, ToTime: f.To, AfterTime: after.Time, AfterID: after.ID, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,
 		Clinics: actor.ClinicsFor(care.AppointmentRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
 	}
 	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {

@@ -2,11 +2,8 @@ package billing
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -44,33 +41,7 @@ type Page struct {
 	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
-// mark is the last invoice of a page. It carries no right: the query looks at those again.
-type mark struct {
-	time time.Time
-	id   uuid.UUID
-}
-
-// start is before every invoice in a list's order.
-var start = mark{time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), id: uuid.Max}
-
-func (m mark) String() string {
-	data := binary.BigEndian.AppendUint64(nil, uint64(m.time.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(data, m.id[:]...))
-}
-
-func parseMark(s string) (mark, bool) {
-	if s == "" {
-		return start, true
-	}
-	data, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(data) != 8+len(uuid.UUID{}) {
-		return mark{}, false
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC()
-	return mark{time: at, id: uuid.UUID(data[8:])}, at.After(time.Time{}) && at.Before(start.time)
-}
-
-func (f *Filter) check() (mark, error) {
+func (f *Filter) check() (care.PageMark, error) {
 	var p care.Problems
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
@@ -81,7 +52,7 @@ func (f *Filter) check() (mark, error) {
 	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusVoid, overdue}, f.Status) {
 		p.Add("status", "must be draft, issued, partly_paid, paid, void or overdue")
 	}
-	from, ok := parseMark(f.Cursor)
+	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -105,7 +76,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = mark{time: last.CreatedAt, id: last.ID}.String()
+			page.Next = care.PageMark{Time: last.CreatedAt, ID: last.ID}.String()
 		}
 		if page.Items, err = details(ctx, q, rows); err != nil {
 			return err
@@ -125,10 +96,10 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 }
 
 // invoices asks for one row more than the page holds, to know whether there is a next one.
-func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from mark) ([]db.Invoice, error) {
+func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
-		BeforeTime: from.time, BeforeID: from.id, Own: actor.MayOwn(care.InvoiceRead), ActorID: actor.UserID,
+		BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.InvoiceRead), ActorID: actor.UserID,
 		Clinics: actor.ClinicsFor(care.InvoiceRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
 	}
 	if f.Status == overdue {

@@ -2,11 +2,8 @@ package ehr
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -33,34 +30,7 @@ type Filter struct {
 	Limit int
 }
 
-// mark is the last record of a page. Paging by it shows each record once, whatever is written meanwhile. It carries no
-// right: the query looks at those again.
-type mark struct {
-	time time.Time
-	id   uuid.UUID
-}
-
-// start is before every record in a list's order.
-var start = mark{time: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), id: uuid.Max}
-
-func (m mark) String() string {
-	data := binary.BigEndian.AppendUint64(nil, uint64(m.time.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(data, m.id[:]...))
-}
-
-func parseMark(s string) (mark, bool) {
-	if s == "" {
-		return start, true
-	}
-	data, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(data) != 8+len(uuid.UUID{}) {
-		return mark{}, false
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC()
-	return mark{time: at, id: uuid.UUID(data[8:])}, at.After(time.Time{}) && at.Before(start.time)
-}
-
-func (f *Filter) check() (mark, error) {
+func (f *Filter) check() (care.PageMark, error) {
 	var p care.Problems
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
@@ -68,7 +38,7 @@ func (f *Filter) check() (mark, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	from, ok := parseMark(f.Cursor)
+	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -92,7 +62,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = mark{time: last.EffectiveAt, id: last.ID}.String()
+			page.Next = care.PageMark{Time: last.EffectiveAt, ID: last.ID}.String()
 		}
 		for _, row := range rows {
 			r, err := k.record(row)
@@ -116,10 +86,10 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 }
 
 // rows asks for one row more than the page holds, to know whether there is a next one.
-func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from mark) ([]db.Record, error) {
+func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Record, error) {
 	p := db.RecordListOfPatientParams{
 		PatientID: f.PatientID, Kind: k.name, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		BeforeTime: from.time, BeforeID: from.id, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
+		BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
 		DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
 		TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
 		RowLimit:      int32(f.Limit) + 1,
