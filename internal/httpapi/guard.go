@@ -7,13 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/care/directory"
-	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 )
@@ -125,25 +123,20 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	if may {
 		return nil
 	}
-	if err := s.recordDenial(ctx, action); err != nil {
-		return err
-	}
-	return care.Errorf(care.Forbidden, "your roles do not allow this")
+	return s.denied(ctx, action, "your roles do not allow this")
+}
+
+// denied refuses the actor a route in these words, once that has committed; if it cannot be committed, that is the error.
+func (s *Server) denied(ctx context.Context, action care.Action, words string) error {
+	refused := outbox.Refuse(commandOf(ctx), care.Errorf(care.Forbidden, "%s", words), action, care.Ref{}, nil, nil)
+	refused.Event.Subject = "route/" + string(action)
+	return s.cfg.Writer.Audited(ctx, refused)
 }
 
 func onlyBy(action care.Action, relation care.Relation) bool {
 	return !slices.ContainsFunc(care.Access, func(g care.Grant) bool {
 		return g.Action == action && g.Relation != relation && g.Role != care.System
 	})
-}
-
-// recordDenial commits that the actor was refused a route; if that cannot be committed, that is the answer.
-func (s *Server) recordDenial(ctx context.Context, action care.Action) error {
-	cmd := commandOf(ctx)
-	e := event.New(cmd, "access.denied", care.Ref{}, event.AccessDenied{Action: string(action), Code: string(care.Forbidden)}).About(cmd, uuid.Nil, nil)
-	e.PersonID = nil
-	e.Subject = "route/" + string(action)
-	return s.cfg.Writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
 }
 
 // Sessions gives the function that tells whose a bearer token is and when it ends; sockets refresh by it.
@@ -168,10 +161,9 @@ const requestTimeout = 30 * time.Second
 func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial) error {
 	return func(ctx context.Context, d realtime.Denial) error {
 		cmd := care.Command{Actor: d.Actor}
-		e := event.New(cmd, "access.denied", care.Ref{}, event.AccessDenied{
-			UserID: d.PersonID, ClinicID: d.ClinicID, Action: "room.join", Code: string(care.Forbidden),
-		}).About(cmd, uuid.Nil, d.ClinicID)
-		e.PersonID, e.Subject = d.PersonID, "room/"+d.Room
+		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
+		e := outbox.Refuse(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
+		e.Subject = "room/" + d.Room
 		return writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
 	}
 }

@@ -61,10 +61,7 @@ func (s *Server) statsFilter(ctx context.Context, in *statsInput) (analytics.Fil
 		Type: event.Pattern(in.Type), Limit: maxCounts + 1,
 	}
 	if !f.EveryClinic && (len(f.Clinics) == 0 || (in.ClinicID != uuid.Nil && !slices.Contains(f.Clinics, in.ClinicID))) {
-		if err := s.recordDenial(ctx, care.StatsRead); err != nil {
-			return f, err
-		}
-		return f, care.Errorf(care.Forbidden, "events are counted for administrators of the clinic and for operators")
+		return f, s.denied(ctx, care.StatsRead, "events are counted for administrators of the clinic and for operators")
 	}
 	if in.ClinicID != uuid.Nil {
 		f.Clinics, f.EveryClinic = []uuid.UUID{in.ClinicID}, false

@@ -25,29 +25,9 @@ func readEvent(cmd care.Command, row db.Appointment) event.Event {
 	}).About(cmd, row.PatientID, &row.ClinicID)
 }
 
-// listEvents tells, for each patient and clinic in a list, which appointments it showed.
-func listEvents(cmd care.Command, rows []db.Appointment) []event.Event {
-	type key struct{ patient, clinic uuid.UUID }
-	var order []key
-	shown := map[key][]uuid.UUID{}
-	for _, row := range rows {
-		at := key{row.PatientID, row.ClinicID}
-		if shown[at] == nil {
-			order = append(order, at)
-		}
-		shown[at] = append(shown[at], row.ID)
-	}
-	events := make([]event.Event, len(order))
-	for i, at := range order {
-		events[i] = listEvent(cmd, at.patient, &at.clinic, shown[at])
-	}
-	return events
-}
-
-func listEvent(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, shown []uuid.UUID) event.Event {
-	return event.New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, event.RecordRead{
-		UserID: patientID, ClinicID: clinicID, Action: "list", RecordIDs: shown,
-	}).About(cmd, patientID, clinicID)
+// shown says what a list showed of a row.
+func shown(row db.Appointment) event.Shown {
+	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }
 
 // may reports whether the actor may do the action on the appointment.

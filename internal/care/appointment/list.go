@@ -108,7 +108,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		for _, row := range rows {
 			page.Items = append(page.Items, from(row))
 		}
-		events := listEvents(cmd, rows)
+		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
 			if events, err = nothing(ctx, q, cmd, f); err != nil {
 				return err
@@ -184,7 +184,7 @@ func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their appointments")
 		return nil, outbox.Refuse(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
-	return []event.Event{listEvent(cmd, f.PatientID, clinicOf(f), nil)}, nil
+	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }
 
 func clinicOf(f Filter) *uuid.UUID {

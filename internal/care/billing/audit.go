@@ -44,27 +44,7 @@ func written(cmd care.Command, typ string, row db.Invoice, paymentID *uuid.UUID)
 	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }
 
-// listEvents tells, for each patient and clinic in a list, which invoices it showed.
-func listEvents(cmd care.Command, rows []db.Invoice) []event.Event {
-	type key struct{ patient, clinic uuid.UUID }
-	var order []key
-	shown := map[key][]uuid.UUID{}
-	for _, row := range rows {
-		at := key{row.PatientID, row.ClinicID}
-		if shown[at] == nil {
-			order = append(order, at)
-		}
-		shown[at] = append(shown[at], row.ID)
-	}
-	events := make([]event.Event, len(order))
-	for i, at := range order {
-		events[i] = listEvent(cmd, at.patient, &at.clinic, shown[at])
-	}
-	return events
-}
-
-func listEvent(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, shown []uuid.UUID) event.Event {
-	return event.New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, event.RecordRead{
-		UserID: patientID, ClinicID: clinicID, Action: "list", RecordIDs: shown,
-	}).About(cmd, patientID, clinicID)
+// shown says what a list showed of a row.
+func shown(row db.Invoice) event.Shown {
+	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }

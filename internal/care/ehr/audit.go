@@ -9,12 +9,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// The actions that record.read names.
+// The actions that record.read names of one record.
 const (
 	readOne     = "read"
 	readHistory = "history"
 	readVersion = "version"
-	readList    = "list"
 )
 
 // stranger refuses a record in the same words whether there is none or it is not theirs to know of.
@@ -33,29 +32,9 @@ func (k *Kind[B]) readEvent(cmd care.Command, row db.Record, action string, vers
 	}).About(cmd, row.PatientID, &row.ClinicID)
 }
 
-// listEvents tells, for each patient and clinic in a list, which records it showed.
-func listEvents(cmd care.Command, rows []db.Record) []event.Event {
-	type key struct{ patient, clinic uuid.UUID }
-	var order []key
-	shown := map[key][]uuid.UUID{}
-	for _, row := range rows {
-		at := key{row.PatientID, row.ClinicID}
-		if shown[at] == nil {
-			order = append(order, at)
-		}
-		shown[at] = append(shown[at], row.ID)
-	}
-	events := make([]event.Event, len(order))
-	for i, at := range order {
-		events[i] = listEvent(cmd, at.patient, &at.clinic, shown[at])
-	}
-	return events
-}
-
-func listEvent(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, shown []uuid.UUID) event.Event {
-	return event.New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, event.RecordRead{
-		UserID: patientID, ClinicID: clinicID, Action: readList, RecordIDs: shown,
-	}).About(cmd, patientID, clinicID)
+// shown says what a list showed of a row.
+func shown(row db.Record) event.Shown {
+	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }
 
 // may reports whether the actor may do the action on the record.

@@ -71,7 +71,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 			}
 			page.Items = append(page.Items, r)
 		}
-		events := listEvents(cmd, rows)
+		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
 			if events, err = k.nothing(ctx, q, cmd, f); err != nil {
 				return err
@@ -136,7 +136,7 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their records")
 		return nil, outbox.Refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
-	return []event.Event{listEvent(cmd, f.PatientID, clinicOf(f), nil)}, nil
+	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }
 
 func clinicOf(f Filter) *uuid.UUID {
