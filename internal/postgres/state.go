@@ -75,7 +75,11 @@ func lockDataDir(dataDir string) (unlock func(), err error) {
 	}
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Closing alone would leave the lock with a child that is just being forked: it shares the open file until it execs.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }
 
 // RunningURL is the URL of the running embedded database of a data directory, for programs beside the service. It never
