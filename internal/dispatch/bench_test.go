@@ -44,7 +44,8 @@ func TestPlanner_NeedsAsManyRoundTripsForManyEventsAsForFew(t *testing.T) {
 	}
 	statements(1) // The first time a connection is used, it is set up.
 	few, many := statements(2), statements(400)
-	require.Equal(t, few, many)
+	// River leaves its own wake-up out when it sent one a moment ago.
+	require.LessOrEqual(t, many, few+1)
 	require.LessOrEqual(t, many, int64(14), "begin, commit, and at most two a table")
 }
 
