@@ -6,29 +6,20 @@ import (
 
 	"github.com/google/uuid"
 
-	"carewire/internal/care"
 	"carewire/internal/postgres/db"
+	"carewire/internal/rule"
 )
 
-// people is what the directory said about everybody whom a batch may tell.
-type people struct {
-	byID    map[uuid.UUID]*db.PlanningDirectoryRow
-	holders map[string][]uuid.UUID // By clinic/role, in the order of their ids.
-}
-
-// post names a role at a clinic, as the query does.
-func post(clinicID uuid.UUID, role care.Role) string { return clinicID.String() + "/" + string(role) }
-
-// lookUp asks the directory once for the whole batch.
-func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*people, error) {
+// lookUp asks the directory once for the whole batch. Holders of a role come in the order of their ids.
+func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
 	var ask db.PlanningDirectoryParams
-	users, posts := map[uuid.UUID]bool{}, map[string]bool{}
+	users, posts := map[uuid.UUID]bool{}, map[rule.Post]bool{}
 	for _, m := range all {
 		for _, match := range m.matches {
 			for _, r := range match.Recipients {
 				if r.Role != "" && m.event.ClinicID != nil {
-					if key := post(*m.event.ClinicID, r.Role); !posts[key] {
-						posts[key] = true
+					if post := rule.PostOf(*m.event.ClinicID, r.Role); !posts[post] {
+						posts[post] = true
 						ask.ClinicIds = append(ask.ClinicIds, *m.event.ClinicID)
 						ask.Roles = append(ask.Roles, string(r.Role))
 					}
@@ -39,7 +30,7 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*people, e
 			}
 		}
 	}
-	found := &people{byID: map[uuid.UUID]*db.PlanningDirectoryRow{}, holders: map[string][]uuid.UUID{}}
+	found := &rule.People{ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}}
 	if len(users)+len(posts) == 0 {
 		return found, nil
 	}
@@ -47,10 +38,13 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*people, e
 	if err != nil {
 		return nil, fmt.Errorf("look up recipients: %w", err)
 	}
-	for i := range rows {
-		found.byID[rows[i].ID] = &rows[i]
-		for _, key := range rows[i].Named {
-			found.holders[key] = append(found.holders[key], rows[i].ID)
+	for _, row := range rows {
+		found.ByID[row.ID] = &rule.Person{
+			Active: row.Active, EmailVerified: row.EmailVerified, HasPhone: row.HasPhone, PhoneVerified: row.PhoneVerified,
+			HasDevice: row.HasDevice, Off: row.Off,
+		}
+		for _, post := range row.Named { // The query names posts as rule.PostOf does.
+			found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)
 		}
 	}
 	return found, nil

@@ -79,8 +79,7 @@ func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) er
 	}
 	var plan plan
 	for _, m := range all {
-		r := resolver{configured: p.configured, people: people, matched: m, plan: &plan}
-		r.resolve()
+		plan.add(m, rule.Resolve(m.event, m.matches, people, p.configured))
 	}
 	return p.write(ctx, tx, &plan)
 }
@@ -90,6 +89,26 @@ type plan struct {
 	notifications []notification
 	decisions     []decision
 }
+
+// add takes in what the rules come to for one event. Ids are given in its order.
+func (p *plan) add(m matched, o rule.Outcome) {
+	for _, t := range o.Tellings {
+		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match}
+		for _, d := range t.Messages {
+			n.deliveries = append(n.deliveries, delivery{
+				id: newID(), channel: d.Channel, suppressed: d.Suppressed, reason: d.Reason, match: d.Match, fallback: d.Fallback,
+			})
+		}
+		p.notifications = append(p.notifications, n)
+	}
+	for _, d := range o.Refusals {
+		p.decisions = append(p.decisions, decision{
+			event: m.event, version: m.version, rule: d.Rule, recipient: d.Recipient, channel: d.Channel, reason: d.Reason,
+		})
+	}
+}
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // notification is what one person is told of one event.
 type notification struct {

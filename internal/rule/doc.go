@@ -1,8 +1,10 @@
 // Package rule says whom an event is to be told to, on which channels and how urgently. A rule set is YAML; Parse checks
-// all of it before anything uses it, and refuses it whole with every error it has. Set.Match answers for one event.
+// all of it before anything uses it, and refuses it whole with every error it has. Set.Match gives the rules that apply to
+// one event, Resolve what they come to: who is told on which channel, who is not, and why.
 //
 // The package is pure: it reads no database, no clock and no file, so that the same set gives the same answer for the
-// same event, always. Who holds a role, which address is good and what a person switched off is dispatch's to find out.
+// same event and people, always. Who holds a role, which address is good and what a person switched off is dispatch's to
+// find out; tests say it through ruletest.
 //
 // A set looks like this:
 //

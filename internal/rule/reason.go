@@ -1,4 +1,4 @@
-package dispatch
+package rule
 
 // The reasons why a person is not told, as they stand in deliveries.reason and decisions.reason. They are stable: people
 // query for them.

@@ -1,0 +1,306 @@
+package rule
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// Person is what resolving must know of somebody: not where they can be reached, only whether.
+type Person struct {
+	// Active says that the account is not disabled.
+	Active        bool
+	EmailVerified bool
+	HasPhone      bool
+	PhoneVerified bool
+	HasDevice     bool
+	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
+	Off []string
+}
+
+// Post names a role at a clinic.
+type Post string
+
+// PostOf gives the name of a role at a clinic: the clinic's id, a slash and the role.
+func PostOf(clinicID uuid.UUID, role care.Role) Post {
+	return Post(clinicID.String() + "/" + string(role))
+}
+
+// People is what the directory says about everybody whom an event may be told to.
+type People struct {
+	ByID map[uuid.UUID]*Person
+	// Holders are who holds a role at a clinic, in the order in which they are told.
+	Holders map[Post][]uuid.UUID
+}
+
+// Outcome is what the matching rules come to for one event.
+type Outcome struct {
+	Tellings []Telling
+	Refusals []Refusal
+}
+
+// Telling is what one person is told of the event.
+type Telling struct {
+	Recipient uuid.UUID
+	// Match is the first of those that tell the person.
+	Match    *Match
+	Messages []Message
+}
+
+// Message is the telling on one channel. It is to be sent unless Suppressed.
+type Message struct {
+	Channel    string
+	Suppressed bool
+	// Reason is the rule's name where it is to be sent, else why it cannot be.
+	Reason string
+	Match  *Match
+	// Fallback are the channels that are left, should sending fail.
+	Fallback []string
+}
+
+// Refusal is something that a matching rule does not do, and why. Recipient and Channel are zero where it is about
+// everybody or every channel.
+type Refusal struct {
+	Rule      string
+	Recipient uuid.UUID
+	Channel   string
+	Reason    string
+}
+
+// Resolve decides whom the matching rules tell of the event, on which of the configured channels, and why. The matches
+// are those that Set.Match gave for the event; people holds everybody whom they name.
+func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Outcome {
+	r := resolver{event: e, matches: matches, people: people, configured: configured}
+	for _, c := range r.candidates() {
+		person := people.ByID[c.id]
+		switch {
+		case person == nil:
+			r.refuseAll(c, ReasonUnknownUser)
+		case !person.Active:
+			r.refuseAll(c, ReasonUserDisabled)
+		default:
+			r.tell(c, person)
+		}
+	}
+	return r.outcome
+}
+
+// resolver decides one event.
+type resolver struct {
+	event      *event.Event
+	matches    []Match
+	people     *People
+	configured map[string]bool
+	outcome    Outcome
+}
+
+// candidate is a person with the rules that name them, in the order of the file.
+type candidate struct {
+	id      uuid.UUID
+	matches []*Match
+}
+
+func (r *resolver) refuse(m *Match, recipient uuid.UUID, channel, reason string) {
+	r.outcome.Refusals = append(r.outcome.Refusals, Refusal{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
+}
+
+func (r *resolver) refuseAll(c *candidate, reason string) {
+	for _, m := range c.matches {
+		r.refuse(m, c.id, "", reason)
+	}
+}
+
+// candidates gives everybody whom a rule names, in the order in which they are named first.
+func (r *resolver) candidates() []*candidate {
+	var all []*candidate
+	byID := map[uuid.UUID]*candidate{}
+	for i := range r.matches {
+		m := &r.matches[i]
+		if m.Failed {
+			r.refuse(m, uuid.Nil, "", ReasonConditionFailed)
+			continue
+		}
+		for _, id := range r.named(m) {
+			c := byID[id]
+			if c == nil {
+				c = &candidate{id: id}
+				byID[id] = c
+				all = append(all, c)
+			}
+			c.matches = append(c.matches, m)
+		}
+	}
+	return all
+}
+
+// named gives whom one rule names, each once. Who is left out of one of its recipients may still be named by another.
+func (r *resolver) named(m *Match) []uuid.UUID {
+	var ids []uuid.UUID
+	var left []Refusal
+	var empty string
+	var roles, held bool
+	for _, recipient := range m.Recipients {
+		found, reason := r.find(recipient)
+		empty = cmp.Or(empty, reason)
+		roles = roles || recipient.Role != ""
+		held = held || (recipient.Role != "" && len(found) > 0)
+		for _, id := range found {
+			if slices.Contains(ids, id) {
+				continue
+			}
+			out, err := m.Excludes(recipient, id)
+			switch {
+			case err != nil:
+				left = append(left, Refusal{Recipient: id, Reason: ReasonConditionFailed})
+			case out:
+				left = append(left, Refusal{Recipient: id, Reason: ReasonUnless})
+			default:
+				ids = append(ids, id)
+			}
+		}
+	}
+	if roles && !held {
+		empty = cmp.Or(empty, ReasonNobodyInRole)
+	}
+	if empty != "" {
+		r.refuse(m, uuid.Nil, "", empty)
+	}
+	r.leaveOut(m, left, ids)
+	return ids
+}
+
+// leaveOut writes down who was left out and is not named otherwise, each once.
+func (r *resolver) leaveOut(m *Match, left []Refusal, named []uuid.UUID) {
+	for i, d := range left {
+		again := slices.ContainsFunc(left[:i], func(o Refusal) bool { return o.Recipient == d.Recipient })
+		if !again && !slices.Contains(named, d.Recipient) {
+			r.refuse(m, d.Recipient, "", d.Reason)
+		}
+	}
+}
+
+// find gives the persons behind a recipient, or why there can be none. That a role has no holders says nothing yet: the
+// rule may name others besides.
+func (r *resolver) find(recipient Recipient) ([]uuid.UUID, string) {
+	switch {
+	case recipient.Role == "" && recipient.UserID == uuid.Nil:
+		return nil, ReasonNobodyNamed
+	case recipient.Role == "":
+		return []uuid.UUID{recipient.UserID}, ""
+	case r.event.ClinicID == nil:
+		return nil, ReasonNoClinic
+	default:
+		return r.people.Holders[PostOf(*r.event.ClinicID, recipient.Role)], ""
+	}
+}
+
+// tell decides each channel of one person.
+func (r *resolver) tell(c *candidate, person *Person) {
+	slices.SortStableFunc(c.matches, func(a, b *Match) int {
+		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
+	})
+	t := Telling{Recipient: c.id, Match: c.matches[0]}
+	for _, m := range c.matches {
+		for _, channel := range m.Rule.Channels {
+			if taken := t.on(channel); taken != nil {
+				r.refuse(m, c.id, channel, ReasonDuplicateOf+taken.Match.Rule.Name)
+				continue
+			}
+			r.add(&t, person, m, channel, "rule "+m.Rule.Name)
+		}
+	}
+	for i := range len(t.Messages) {
+		if t.Messages[i].Suppressed {
+			r.fallBack(&t, person, t.Messages[i])
+		}
+	}
+	for i := range t.Messages {
+		t.Messages[i].Fallback = t.remaining(&t.Messages[i])
+	}
+	r.outcome.Tellings = append(r.outcome.Tellings, t)
+}
+
+// fallBack tries the rule's fallback channels, in their order, until the person is told on one of them.
+func (r *resolver) fallBack(t *Telling, person *Person, failed Message) {
+	for _, channel := range failed.Match.Rule.Fallback {
+		d := t.on(channel)
+		if d == nil {
+			d = r.add(t, person, failed.Match, channel, "fallback for "+failed.Channel+", rule "+failed.Match.Rule.Name)
+		}
+		if !d.Suppressed {
+			return
+		}
+	}
+}
+
+// add decides one channel, suppressed when it cannot be used.
+func (r *resolver) add(t *Telling, person *Person, m *Match, channel, reason string) *Message {
+	d := Message{Channel: channel, Reason: reason, Match: m}
+	if obstacle := r.obstacle(person, m, channel); obstacle != "" {
+		d.Suppressed, d.Reason = true, obstacle
+	}
+	t.Messages = append(t.Messages, d)
+	return &t.Messages[len(t.Messages)-1]
+}
+
+// obstacle says why the person cannot or may not be told on the channel, or nothing.
+func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
+	if m.Rule.Priority != Critical && slices.Contains(person.Off, string(m.Category)+"/"+channel) {
+		return ReasonPreferenceOff
+	}
+	if !r.configured[channel] {
+		return ReasonChannelNotConfigured
+	}
+	has, verified := person.address(channel)
+	switch {
+	case !has:
+		return ReasonNoAddress
+	case !verified && !m.Rule.Unverified:
+		return ReasonAddressUnverified
+	}
+	return ""
+}
+
+// address tells whether the person can be reached on the channel, and whether the address is known to be theirs. A device
+// was registered by the person, signed in.
+func (p *Person) address(channel string) (has, verified bool) {
+	switch channel {
+	case "email":
+		return true, p.EmailVerified
+	case "push":
+		return p.HasDevice, true
+	case "sms", "whatsapp":
+		return p.HasPhone, p.PhoneVerified
+	case "inapp":
+		return true, true
+	}
+	return false, false
+}
+
+// on gives the message on the channel, or nil.
+func (t *Telling) on(channel string) *Message {
+	for i := range t.Messages {
+		if t.Messages[i].Channel == channel {
+			return &t.Messages[i]
+		}
+	}
+	return nil
+}
+
+// remaining lists the fallback channels that are left, should a message fail when it is sent.
+func (t *Telling) remaining(d *Message) []string {
+	if d.Suppressed {
+		return nil
+	}
+	var left []string
+	for _, channel := range d.Match.Rule.Fallback {
+		if t.on(channel) == nil {
+			left = append(left, channel)
+		}
+	}
+	return left
+}
