@@ -12,6 +12,7 @@ import (
 	"carewire/internal/event"
 	"carewire/internal/postgres"
 	"carewire/internal/rule"
+	"carewire/internal/rule/ruletest"
 )
 
 func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
@@ -61,6 +62,35 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 		require.Len(t, b.jobs(c.event), len(c.told), c.event.Type)
 	}
 	require.Equal(t, []string{"push 1", "email 1", "push 1", "email 1"}, b.jobs(b.lastOf("ehr.lab_report.critical")))
+}
+
+func TestPlanner_PlansWhatARuleTestSays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	src := "rules:\n" +
+		"  - {name: staff, on: ehr.*.created, recipients: [{role: [nurse, doctor], unless: recipient.id == event.actorid}, {user: data.userId}], channels: [whatsapp, email], fallback: [push], priority: bulk}\n" +
+		aRule("patient", "ehr.*.created", "    channels: [email, push]\n    priority: high\n")
+	b.rules(src)
+	people := []ruletest.Person{{Name: "pat"}, {Name: "doc", Roles: []care.Role{care.Doctor}}, {Name: "zoe", Roles: []care.Role{care.Nurse}}, {Name: "abe", Roles: []care.Role{care.Nurse}}}
+	for i := range people {
+		people[i].ID, people[i].NoPhone = b.user(people[i].Name, people[i].Roles...), true
+	}
+	b.exec(`DELETE FROM devices WHERE user_id = $1`, people[2].ID)
+	people[2].NoDevice = true
+	b.exec(`UPDATE users SET email_verified = false WHERE id = $1`, people[3].ID)
+	people[3].EmailUnverified = true
+	b.exec(`INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'clinical', 'push', false)`, people[0].ID)
+	people[0].Off = []string{"clinical/push"}
+
+	e := b.record("ehr.lab_report.created", people[0].ID, people[1].ID)
+	b.handle(e)
+	planned := append(b.texts(`
+		SELECT format('%s %s %s: %s', u.given_name, d.channel, CASE d.state WHEN 'queued' THEN d.priority ELSE 'not' END, d.reason)
+		FROM deliveries AS d JOIN users AS u ON u.id = d.recipient_id WHERE d.event_id = $1 ORDER BY d.id`, e.ID), b.texts(`
+		SELECT format('%s %s not by %s: %s', u.given_name, coalesce(d.channel, '-'), d.rule, d.reason)
+		FROM decisions AS d JOIN users AS u ON u.id = d.recipient_id WHERE d.event_id = $1 ORDER BY d.id`, e.ID)...)
+	require.Len(t, planned, 11)
+	ruletest.Plan(t, []byte(src), e, ruletest.People(people...), ruletest.Channels("email", "push", "sms")).Require(t, planned...)
 }
 
 // lastOf gives the event of the type that was planned last.

@@ -1,0 +1,182 @@
+// Package ruletest tells a test what a rule set comes to for one event: who is told on which channel by which rule, who
+// is not, and why. It needs no database; what it runs is what the planner runs, rule.Parse, Set.Match and rule.Resolve,
+// with the people that the test describes in place of the directory.
+//
+//	plan := ruletest.Plan(t, rules, e, ruletest.People(
+//		ruletest.Person{Name: "ada", ID: patient},
+//		ruletest.Person{Name: "doc", ID: doctor, Roles: []care.Role{care.Doctor}, NoDevice: true},
+//	))
+//	plan.Require(t,
+//		"ada push normal: rule record-created",
+//		"doc push not: no_address",
+//	)
+package ruletest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/rule"
+)
+
+// channels are those that a rule may name, and all of them are configured unless Channels says otherwise.
+var channels = []string{"email", "push", "sms", "whatsapp"}
+
+// Person is somebody whom the rules may name. Whoever is not described is unknown. The zero value but for Name and ID can
+// be reached on every channel, and has switched nothing off.
+type Person struct {
+	// Name is what the plan calls the person.
+	Name string
+	ID   uuid.UUID
+	// Roles are held at the event's clinic.
+	Roles []care.Role
+	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
+	Off []string
+
+	Disabled        bool
+	NoDevice        bool
+	NoPhone         bool
+	EmailUnverified bool
+	PhoneUnverified bool
+}
+
+// Option describes the world that an event happens in.
+type Option func(*world)
+
+type world struct {
+	people     []Person
+	configured []string
+	known      rule.Known
+}
+
+// People are those whom the rules may name.
+func People(people ...Person) Option {
+	return func(w *world) { w.people = append(w.people, people...) }
+}
+
+// Channels are those that the installation has a provider for; by default all.
+func Channels(configured ...string) Option { return func(w *world) { w.configured = configured } }
+
+// Templates has the rules checked against the templates there are, such as those of notify.DefaultTemplates; by default
+// any template is taken to be there.
+func Templates(has func(name, channel string) bool) Option {
+	return func(w *world) { w.known.Template = has }
+}
+
+// Planned is what the rules come to.
+type Planned struct {
+	rule.Outcome
+
+	names map[uuid.UUID]string
+}
+
+// Plan checks the rule set, as `carewire rules check` does, and gives what it comes to for the event. A set with mistakes
+// fails the test with all of them.
+func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planned {
+	tb.Helper()
+	w := world{configured: channels, known: rule.Known{Channels: channels}}
+	for _, option := range options {
+		option(&w)
+	}
+	set, err := rule.Parse(rules, w.known)
+	if err != nil {
+		tb.Fatalf("the rule set is not right:\n%v", err)
+	}
+	if d, ok := event.Lookup(e.Type); !ok || !d.Ruled {
+		tb.Fatalf("rules never see %s: it is not in the catalog, or not for rules", e.Type)
+	}
+	configured := map[string]bool{}
+	for _, channel := range w.configured {
+		configured[channel] = true
+	}
+	p := &Planned{names: map[uuid.UUID]string{}}
+	for _, person := range w.people {
+		if person.ID == uuid.Nil || person.Name == "" || p.names[person.ID] != "" {
+			tb.Fatalf("person %q: give each a name and an id of their own", person.Name)
+		}
+		p.names[person.ID] = person.Name
+	}
+	p.Outcome = rule.Resolve(&e, set.Match(e), directory(w.people, e.ClinicID), configured)
+	return p
+}
+
+// directory is what the planner would have been told. Holders of a role come in the order of their ids there.
+func directory(all []Person, clinicID *uuid.UUID) *rule.People {
+	found := &rule.People{ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}}
+	ordered := slices.SortedFunc(slices.Values(all), func(a, b Person) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	for _, p := range ordered {
+		found.ByID[p.ID] = &rule.Person{
+			Active: !p.Disabled, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
+			HasDevice: !p.NoDevice, Off: p.Off,
+		}
+		if clinicID == nil {
+			continue
+		}
+		for _, role := range p.Roles {
+			post := rule.PostOf(*clinicID, role)
+			found.Holders[post] = append(found.Holders[post], p.ID)
+		}
+	}
+	return found
+}
+
+// Lines gives the plan, a line a decision: who is told ("name channel priority: reason"), whom a channel cannot reach
+// ("name channel not: reason"), and what a rule did not do ("name channel not by rule: reason", with - for nobody and for
+// every channel). The reasons are those that the planner stores.
+func (p *Planned) Lines() []string {
+	lines := []string{}
+	for _, t := range p.Tellings {
+		for _, m := range t.Messages {
+			how := string(m.Match.Rule.Priority)
+			if m.Suppressed {
+				how = "not"
+			}
+			lines = append(lines, fmt.Sprintf("%s %s %s: %s", p.name(t.Recipient), m.Channel, how, m.Reason))
+		}
+	}
+	for _, r := range p.Refusals {
+		channel := r.Channel
+		if channel == "" {
+			channel = "-"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s not by %s: %s", p.name(r.Recipient), channel, r.Rule, r.Reason))
+	}
+	return lines
+}
+
+func (p *Planned) name(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return "-"
+	}
+	if name := p.names[id]; name != "" {
+		return name
+	}
+	return id.String()
+}
+
+// Require fails the test unless the plan is these Lines, in their order.
+func (p *Planned) Require(tb testing.TB, lines ...string) {
+	tb.Helper()
+	if diff := cmp.Diff(append([]string{}, lines...), p.Lines()); diff != "" {
+		tb.Fatalf("the rules come to something else (-wanted +planned):\n%s", diff)
+	}
+}
+
+// Template gives the name of the template of the message to the person on the channel, or nothing where none is sent.
+func (p *Planned) Template(id uuid.UUID, channel string) string {
+	for _, t := range p.Tellings {
+		for _, m := range t.Messages {
+			if t.Recipient == id && m.Channel == channel && !m.Suppressed {
+				return m.Match.Template
+			}
+		}
+	}
+	return ""
+}
