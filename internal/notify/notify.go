@@ -34,10 +34,12 @@ type Message struct {
 	Type string
 	// Email is the address, for the channel email.
 	Email string
+	// Phone is the number in E.164 form, such as "+15550100001", for the channels sms and whatsapp.
+	Phone string
 	// Devices are the person's, for the channel push, the last seen first.
 	Devices []Device
 
-	// Subject, Text and HTML are an email's.
+	// Subject, Text and HTML are an email's. Text alone is a text message's.
 	Subject string
 	Text    string
 	HTML    string

@@ -233,13 +233,13 @@ func (t *Templates) Names() []string {
 	return slices.Compact(names)
 }
 
-// Has reports whether the template has words for the channel.
+// Has reports whether the template has words for the channel. A text message takes those of a push.
 func (t *Templates) Has(name, channel string) bool {
 	w := t.byKey[name]
-	return w != nil && ((channel == Email && w.email != nil) || (channel == Push && w.push != nil))
+	return w != nil && ((channel == Email && w.email != nil) || ((channel == Push || channel == SMS) && w.push != nil))
 }
 
-// Content is a rendered message: an email's parts, or a push's.
+// Content is a rendered message: an email's parts, a push's, or the Text of a text message.
 type Content struct {
 	Subject, Text, HTML string
 	Title, Body         string
@@ -254,9 +254,12 @@ func (t *Templates) Render(name, channel, locale string, data Data) (Content, er
 	}
 	r := &renderer{data: data}
 	var c Content
-	if channel == Push {
+	switch channel {
+	case Push:
 		c = Content{Title: r.line(w.push.title), Body: r.line(w.push.body)}
-	} else {
+	case SMS:
+		c = Content{Text: r.line(w.push.body) + " " + data.Link}
+	default:
 		c = t.renderEmail(r, w.email, f, lang)
 	}
 	if r.err != nil {

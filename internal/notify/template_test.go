@@ -86,9 +86,21 @@ func TestTemplates_HaveWordsForEveryCategoryOnBothChannels(t *testing.T) {
 			require.True(t, templates.Has(string(d.Category), channel), "%s on %s", d.Category, channel)
 		}
 	}
-	require.False(t, templates.Has("clinical", notify.SMS))
+	require.True(t, templates.Has("clinical", notify.SMS))
+	require.False(t, templates.Has("clinical", notify.WhatsApp))
+	require.False(t, templates.Has("no_such", notify.SMS))
 	require.False(t, templates.Has("no_such", notify.Email))
 	require.False(t, templates.Has("frame", notify.Email))
+}
+
+func TestTemplates_SayInATextMessageWhatAPushSays(t *testing.T) {
+	t.Parallel()
+	data := notify.DataFor("ehr.lab_report.created", "normal", "https://clinic.example/notifications/1", "Demo Clinic")
+	text, err := defaultTemplates(t).Render("clinical", notify.SMS, "en-GB", data)
+	require.NoError(t, err)
+	push, err := defaultTemplates(t).Render("clinical", notify.Push, "en-GB", data)
+	require.NoError(t, err)
+	require.Equal(t, notify.Content{Text: push.Body + " https://clinic.example/notifications/1"}, text)
 }
 
 func TestTemplates_TakeTheClosestLocale(t *testing.T) {

@@ -196,7 +196,7 @@ func (w *Worker) compose(a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
-	case a.Channel == Email && a.Email == "", a.Channel == Push && len(a.DeviceIds) == 0:
+	case a.Channel == Email && a.Email == "", a.Channel == Push && len(a.DeviceIds) == 0, byPhone(a.Channel) && a.Phone == "":
 		return Message{}, &ending{outcome: Suppressed, code: "no_address"}
 	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
@@ -206,7 +206,7 @@ func (w *Worker) compose(a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Failed, code: "template"}
 	}
 	m := Message{
-		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: link,
+		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: link, Phone: a.Phone,
 		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
@@ -218,6 +218,9 @@ func (w *Worker) compose(a *attempt) (Message, *ending) {
 	}
 	return m, nil
 }
+
+// byPhone reports whether the channel's address is a phone number.
+func byPhone(channel string) bool { return channel == SMS || channel == WhatsApp }
 
 func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.AttemptTimeout)

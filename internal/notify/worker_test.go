@@ -141,9 +141,8 @@ func TestWorker_StepsBackFromACallThatMayStillBeUnderWay(t *testing.T) {
 func TestWorker_RepeatsOnceWhatMayHaveBeenSent(t *testing.T) {
 	t.Parallel()
 	b, mail, phone := withRecorders(t)
-	lost := func(notify.Message) (notify.Receipt, error) { return notify.Receipt{}, notify.Uncertain("no_answer") }
-	mail.Answer(lost)
-	phone.Answer(lost)
+	mail.Fail(notify.Uncertain("no_answer"))
+	phone.Fail(notify.Uncertain("no_answer"))
 	letter, push := b.plan(plan{channel: notify.Email}), b.plan(plan{channel: notify.Push})
 	b.start()
 	b.enqueue(letter, push)
@@ -265,7 +264,7 @@ func TestWorker_FallsBackToNoChannelThatThePersonSwitchedOffUnlessItIsCritical(t
 	critical := b.plan(plan{priority: "critical", fallback: []string{notify.Email}})
 	b.enqueue(critical)
 	b.await(critical, "failed")
-	b.eventually(func() bool { return len(mail.Messages()) == 1 }, "what is critical goes out all the same")
+	require.Len(t, mail.Wait(t, 1), 1, "what is critical goes out all the same")
 }
 
 func TestWorker_SendsNothingToWhoMayNotOrCannotBeReached(t *testing.T) {
@@ -286,7 +285,7 @@ func TestWorker_SendsNothingToWhoMayNotOrCannotBeReached(t *testing.T) {
 			require.Equal(t, 1, b.told("notification.suppressed", id))
 			require.Empty(t, phone.Messages())
 			if reason == "no_address" {
-				b.eventually(func() bool { return len(mail.Messages()) == 1 }, "the fallback is sent")
+				require.Len(t, mail.Wait(t, 1), 1, "the fallback is sent")
 				return
 			}
 			b.idle()
@@ -298,7 +297,7 @@ func TestWorker_SendsNothingToWhoMayNotOrCannotBeReached(t *testing.T) {
 func TestWorker_FailsForGoodAfterTheLastAttempt(t *testing.T) {
 	t.Parallel()
 	b, _, phone := withRecorders(t)
-	phone.Answer(func(notify.Message) (notify.Receipt, error) { return notify.Receipt{}, notify.Transient("INTERNAL", 0) })
+	phone.Fail(notify.Transient("INTERNAL", 0))
 	id := b.plan(plan{})
 	b.exec(`UPDATE deliveries SET attempt = $2 WHERE id = $1`, id, notify.MaxAttempts-1)
 	b.start()
@@ -315,7 +314,27 @@ func TestWorker_FailsOverFromAChannelThatIsNotConfigured(t *testing.T) {
 	b.start()
 	b.enqueue(id)
 	require.Equal(t, "channel_not_configured", *b.await(id, "failed").ErrorCode)
-	b.eventually(func() bool { return len(mail.Messages()) == 1 }, "the fallback is sent")
+	require.Len(t, mail.Wait(t, 1), 1, "the fallback is sent")
+}
+
+func TestWorker_SendsATextMessageToThePersonsPhoneAndNothingWhereThereIsNone(t *testing.T) {
+	t.Parallel()
+	text := &notifytest.Recorder{}
+	b := setup(t, map[string]notify.Notifier{notify.SMS: text})
+	without := b.plan(plan{channel: notify.SMS})
+	b.start()
+	b.enqueue(without)
+	b.await(without, "suppressed")
+	b.exec(`UPDATE users SET phone = '+15550100001' WHERE id = $1`, b.user)
+	with := b.plan(plan{channel: notify.SMS})
+	b.enqueue(with)
+	m := text.Wait(t, 1)[0]
+	b.await(with, "sent")
+	require.Equal(t, with, m.DeliveryID)
+	require.Equal(t, "+15550100001", m.Phone)
+	require.Equal(t, "You have a new lab report. Sign in to read it. "+m.Link, m.Text)
+	require.Empty(t, m.Email)
+	require.Empty(t, m.Devices)
 }
 
 func TestWorker_CommitsOutcomeAndEventTogetherOrNeither(t *testing.T) {
@@ -350,23 +369,14 @@ func TestWorker_LeavesADeliveryAloneThatAnotherRunTookOver(t *testing.T) {
 	require.Contains(t, b.logs.String(), "settled by another run")
 }
 
-// slow is a Notifier whose provider accepts the message when the service is already stopping.
-type slow struct{ called chan struct{} }
-
-func (s slow) Notify(ctx context.Context, _ notify.Message) (notify.Receipt, error) {
-	close(s.called)
-	<-ctx.Done()
-	return notify.Receipt{Provider: "slow", ProviderID: "1"}, nil
-}
-
 func TestWorker_WritesDownWhatWasSentAlsoWhenItIsStopped(t *testing.T) {
 	t.Parallel()
-	n := slow{make(chan struct{})}
-	b := setup(t, map[string]notify.Notifier{notify.Push: n})
+	b, _, phone := withRecorders(t)
+	phone.Stall()
 	id := b.plan(plan{})
 	require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
 	b.enqueue(id)
-	<-n.called
+	phone.Wait(t, 1)
 	require.NoError(t, b.client.StopAndCancel(t.Context()))
 	require.Equal(t, "sent", b.delivery(id).State)
 	require.Equal(t, 1, b.told("notification.sent", id))
@@ -477,5 +487,5 @@ func TestSweep_EndsTheWaitForAReceiptAtTheDeadline(t *testing.T) {
 	}
 	require.Equal(t, "uncertain", b.delivery(waiting).State)
 	b.start()
-	b.eventually(func() bool { return len(mail.Messages()) == 1 }, "the fallback is sent")
+	require.Len(t, mail.Wait(t, 1), 1, "the fallback is sent")
 }

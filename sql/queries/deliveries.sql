@@ -60,6 +60,7 @@ SELECT
     n.rule,
     n.rule_version,
     u.email,
+    CASE WHEN before.channel IN ('sms', 'whatsapp') THEN coalesce(u.phone, '') ELSE '' END::text AS phone,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,6 +49,7 @@ type Factory func(t *testing.T, p Provider, url string) notify.Notifier
 // Secret words stand for what must not get into an error.
 const (
 	secretAddress = "secret.person@mail.example"
+	secretPhone   = "+15550100077"
 	secretToken   = "secret-device-token"
 	secretTitle   = "Secret title"
 )
@@ -59,7 +59,7 @@ func TestMessage(channel string) notify.Message {
 	id := uuid.Must(uuid.NewV7())
 	return notify.Message{
 		DeliveryID: id, Channel: channel, Type: "ehr.lab_report.created",
-		Email: secretAddress, Devices: []notify.Device{{ID: uuid.Must(uuid.NewV7()), Token: secretToken, Platform: "android"}},
+		Email: secretAddress, Phone: secretPhone, Devices: []notify.Device{{ID: uuid.Must(uuid.NewV7()), Token: secretToken, Platform: "android"}},
 		Subject: secretTitle, Text: "Secret text", HTML: "<p>Secret text</p>", Title: secretTitle, Body: "Secret text",
 		Link: "https://clinic.example/notifications/1", CollapseKey: id.String(), Priority: "normal", TTL: time.Hour,
 	}
@@ -163,42 +163,7 @@ func requireClass(t *testing.T, err error, class notify.Class) {
 
 func requireNoSecret(t *testing.T, err error) {
 	t.Helper()
-	for _, secret := range []string{secretAddress, "secret", "Secret", secretToken} {
+	for _, secret := range []string{secretAddress, "secret", "Secret", secretToken, secretPhone[1:]} {
 		require.NotContains(t, err.Error(), secret)
 	}
-}
-
-// Recorder is a Notifier that keeps what it was given and answers as it is told.
-type Recorder struct {
-	mu       sync.Mutex
-	messages []notify.Message
-	answer   func(m notify.Message) (notify.Receipt, error)
-}
-
-var _ notify.Notifier = (*Recorder)(nil)
-
-// Answer makes the Recorder answer with fn; nil means that all is accepted.
-func (r *Recorder) Answer(fn func(m notify.Message) (notify.Receipt, error)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answer = fn
-}
-
-// Notify records the message.
-func (r *Recorder) Notify(_ context.Context, m notify.Message) (notify.Receipt, error) {
-	r.mu.Lock()
-	r.messages = append(r.messages, m)
-	answer := r.answer
-	r.mu.Unlock()
-	if answer != nil {
-		return answer(m)
-	}
-	return notify.Receipt{Provider: "recorder", ProviderID: m.DeliveryID.String()}, nil
-}
-
-// Messages gives what was recorded, oldest first.
-func (r *Recorder) Messages() []notify.Message {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]notify.Message(nil), r.messages...)
 }

@@ -68,6 +68,7 @@ SELECT
     n.rule,
     n.rule_version,
     u.email,
+    CASE WHEN before.channel IN ('sms', 'whatsapp') THEN coalesce(u.phone, '') ELSE '' END::text AS phone,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -117,6 +118,7 @@ type DeliveryClaimRow struct {
 	Rule              string
 	RuleVersion       int32
 	Email             string
+	Phone             string
 	Locale            string
 	Active            bool
 	DeviceIds         []uuid.UUID
@@ -155,6 +157,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) (D
 		&i.Rule,
 		&i.RuleVersion,
 		&i.Email,
+		&i.Phone,
 		&i.Locale,
 		&i.Active,
 		&i.DeviceIds,
