@@ -54,7 +54,7 @@ An error tells classes and codes, never data.`,
 		},
 	}
 	list.flags(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "only this follower's: one of "+strings.Join(app.Followers, ", "))
+	cmd.Flags().StringVar(&name, "name", "", "only this follower's: one of "+strings.Join(app.Followers(), ", "))
 	return cmd
 }
 
@@ -86,7 +86,7 @@ For the follower dispatch, run it with the settings of the service: they say whi
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the follower: one of "+strings.Join(app.Followers, ", "))
+	cmd.Flags().StringVar(&name, "name", "", "the follower: one of "+strings.Join(app.Followers(), ", "))
 	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"carewire/internal/analytics"
 	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/dispatch"
@@ -26,13 +26,15 @@ import (
 )
 
 // Followers are the names of those that follow the ledger in this binary.
-var Followers = []string{dispatch.Follower, analytics.Follower}
+func Followers() []string {
+	return append([]string{dispatch.Follower}, slices.Sorted(maps.Keys(listeners()))...)
+}
 
 func checkFollower(name string) error {
-	if slices.Contains(Followers, name) {
+	if slices.Contains(Followers(), name) {
 		return nil
 	}
-	return fmt.Errorf("--name: there is no follower %q: name one of %s", name, strings.Join(Followers, ", "))
+	return fmt.Errorf("--name: there is no follower %q: name one of %s", name, strings.Join(Followers(), ", "))
 }
 
 // FollowerFailures lists at most limit events that a follower, or with an empty name any, passed over.
@@ -72,8 +74,8 @@ func FollowerRedrive(ctx context.Context, cfg config.Config, name string, positi
 
 // handlerOf makes the handler of the follower as the service does.
 func handlerOf(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, name string) (ledger.Handler, error) {
-	if name == analytics.Follower {
-		return analytics.New(), nil
+	if h, ok := listeners()[name]; ok {
+		return h, nil
 	}
 	known, err := knownToRules()
 	if err != nil {
@@ -95,19 +97,12 @@ func handlerOf(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, name 
 func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]string, error) {
 	_, err := db.New(pool).ServiceSettingGet(ctx, demoMark)
 	if err == nil {
-		return []string{notify.Email, notify.Push}, nil
+		return channelNames(func(c channel) bool { return c.sandboxed }), nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("read the settings: %w", postgres.Translate(err))
 	}
-	var channels []string
-	if cfg.EmailFrom != "" {
-		channels = append(channels, notify.Email)
-	}
-	if cfg.FCMProject != "" {
-		channels = append(channels, notify.Push)
-	}
-	return channels, nil
+	return channelNames(func(c channel) bool { return c.configured(cfg) }), nil
 }
 
 // inserter is a River client that inserts jobs and works none.

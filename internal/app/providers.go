@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"carewire/internal/config"
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/push"
@@ -19,41 +20,95 @@ type providers struct {
 	sandbox *sandbox.Sandbox
 }
 
+// channel is a way to reach a person that this binary can serve.
+type channel struct {
+	name string
+	// sandboxed says that the sandbox stands in for the provider in demo mode. One that it does not is not served there: a
+	// demo calls no provider.
+	sandboxed bool
+	// configured reports whether the settings name a provider.
+	configured func(cfg config.Config) bool
+	// open makes the provider's client; in demo mode for the stand-in.
+	open func(ctx context.Context, cfg config.Config, demo *standIn) (sender, error)
+}
+
+// sender is a Notifier with connections to close.
+type sender interface {
+	notify.Notifier
+	Close()
+}
+
+// standIn is where the sandbox speaks the providers' protocols; nil outside of demo mode.
+type standIn struct {
+	sandbox *sandbox.Sandbox
+	url     string
+}
+
+// channels are all that this binary can serve: a channel is one entry here.
+var channels = []channel{
+	{
+		name: notify.Email, sandboxed: true, open: openEmail,
+		configured: func(cfg config.Config) bool { return cfg.EmailFrom != "" },
+	},
+	{
+		name: notify.Push, sandboxed: true, open: openPush,
+		configured: func(cfg config.Config) bool { return cfg.FCMProject != "" },
+	},
+}
+
+// channelNames gives the names of those channels that are meant.
+func channelNames(meant func(c channel) bool) []string {
+	var names []string
+	for _, c := range channels {
+		if meant(c) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
 // openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
 // sandbox, which listens on a loopback port of its own.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
-	mail := email.Config{From: s.cfg.EmailFrom, ConfigurationSet: s.cfg.SESConfigurationSet}
-	fcm := push.Config{ProjectID: s.cfg.FCMProject}
 	p := &providers{channels: map[string]notify.Notifier{}}
+	var demo *standIn
 	if s.cfg.Demo {
 		url, err := s.openSandbox(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		credentials, err := p.sandbox.ServiceAccount("carewire-demo", url)
-		if err != nil {
-			return nil, fmt.Errorf("make the sandbox's credentials: %w", err)
-		}
-		mail = email.Config{From: "carewire@demo.example", Region: "us-east-1", Endpoint: url, AccessKeyID: "sandbox", SecretAccessKey: "sandbox"}
-		fcm = push.Config{ProjectID: "carewire-demo", Endpoint: url, CredentialsJSON: credentials}
+		demo = &standIn{sandbox: p.sandbox, url: url}
 	}
-	if mail.From != "" {
-		sender, err := email.New(ctx, mail)
-		if err != nil {
-			return nil, err
+	for _, c := range channels {
+		if (demo != nil && !c.sandboxed) || (demo == nil && !c.configured(s.cfg)) {
+			continue
 		}
-		p.channels[notify.Email] = sender
-		s.group.onStop("email", closing(sender.Close))
-	}
-	if fcm.ProjectID != "" {
-		sender, err := push.New(ctx, fcm)
+		client, err := c.open(ctx, s.cfg, demo)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
 		}
-		p.channels[notify.Push] = sender
-		s.group.onStop("push", closing(sender.Close))
+		p.channels[c.name] = client
+		s.group.onStop(c.name, closing(client.Close))
 	}
 	return p, nil
+}
+
+func openEmail(ctx context.Context, cfg config.Config, demo *standIn) (sender, error) {
+	if demo != nil {
+		return email.New(ctx, email.Config{From: "carewire@demo.example", Region: "us-east-1", Endpoint: demo.url, AccessKeyID: "sandbox", SecretAccessKey: "sandbox"})
+	}
+	return email.New(ctx, email.Config{From: cfg.EmailFrom, ConfigurationSet: cfg.SESConfigurationSet})
+}
+
+func openPush(ctx context.Context, cfg config.Config, demo *standIn) (sender, error) {
+	if demo == nil {
+		return push.New(ctx, push.Config{ProjectID: cfg.FCMProject})
+	}
+	credentials, err := demo.sandbox.ServiceAccount("carewire-demo", demo.url)
+	if err != nil {
+		return nil, fmt.Errorf("make the sandbox's credentials: %w", err)
+	}
+	return push.New(ctx, push.Config{ProjectID: "carewire-demo", Endpoint: demo.url, CredentialsJSON: credentials})
 }
 
 // openSandbox serves the stand-ins on a loopback port of their own, so that nobody reaches them through the API's

@@ -12,7 +12,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"carewire/internal/analytics"
 	"carewire/internal/care"
 	"carewire/internal/care/billing"
 	"carewire/internal/care/directory"
@@ -161,10 +160,12 @@ func (s *Service) startDispatch(sp *spine, known rule.Known, bell *outbox.Bell, 
 	sp.follower = s.follow(dispatch.Follower, dispatch.New(dispatch.Config{
 		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
 	}), listener)
-	s.follow(analytics.Follower, analytics.New(), listener)
+	for name, handler := range listeners() {
+		s.follow(name, handler, listener)
+	}
 }
 
-// follow runs a follower of the ledger: a listener is one line here.
+// follow runs a follower of the ledger.
 func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
 	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})

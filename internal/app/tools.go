@@ -61,7 +61,7 @@ func knownToRules() (rule.Known, error) {
 	if err != nil {
 		return rule.Known{}, fmt.Errorf("load the templates: %w", err)
 	}
-	return rule.Known{Channels: []string{notify.Email, notify.Push, notify.SMS, notify.WhatsApp}, Template: templates.Has}, nil
+	return rule.Known{Channels: notify.Channels, Template: templates.Has}, nil
 }
 
 // RulesCheck says all that is wrong with a rule file, each with its line, or how many rules it holds.

@@ -15,45 +15,45 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config is every setting of the service. Credentials of AWS and Google are read by their SDKs from their own variables.
+// Config is every setting of the service; about is what --help says of it. Credentials of AWS and Google are read by their SDKs from their own variables.
 type Config struct {
 	// DatabaseURL is PostgreSQL's; empty means the embedded server in DataDir.
-	DatabaseURL string `env:"DATABASE_URL"`
+	DatabaseURL string `env:"DATABASE_URL" about:"PostgreSQL 15 or newer; none: the embedded server"`
 	// DataDir holds the embedded database and the demo's signing key.
-	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire"`
+	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire" about:"the embedded database and the demo's signing key"`
 	// Addr is where HTTP is served, host:port.
-	Addr string `env:"CAREWIRE_ADDR" envDefault:"127.0.0.1:8080"`
+	Addr string `env:"CAREWIRE_ADDR" envDefault:"127.0.0.1:8080" about:"where to serve HTTP"`
 	// BaseURL is how people reach the service; links in messages begin with it. Empty means http://Addr.
-	BaseURL string `env:"CAREWIRE_BASE_URL"`
+	BaseURL string `env:"CAREWIRE_BASE_URL" about:"how people reach the service; links begin with it; none: http://CAREWIRE_ADDR"`
 	// MetricsAddr serves /metrics and profiles apart from the API; empty means nowhere, but in demo mode on Addr.
-	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR"`
+	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR" about:"where to serve /metrics and profiles, for operators only; none: in demo mode on CAREWIRE_ADDR, else nowhere"`
 	// Origins may call the API and open sockets from a browser, besides the service's own; none by default.
-	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:","`
+	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:"," about:"origins of browsers that may call, comma-separated; none: only the service's own"`
 	// RateLimit is how many requests a second one subject may make.
-	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500"`
+	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"requests a second one subject may make"`
 	// MaxConns is how many connections each of the two pools (requests, work) may open.
-	MaxConns int32 `env:"CAREWIRE_DB_MAX_CONNS" envDefault:"32"`
+	MaxConns int32 `env:"CAREWIRE_DB_MAX_CONNS" envDefault:"32" about:"connections of each of the two pools"`
 
 	// OIDCIssuer is the identity provider; required unless in demo mode.
-	OIDCIssuer string `env:"CAREWIRE_OIDC_ISSUER"`
+	OIDCIssuer string `env:"CAREWIRE_OIDC_ISSUER" about:"the identity provider; required without --demo"`
 	// OIDCAudience is what a bearer token's aud must hold.
-	OIDCAudience string `env:"CAREWIRE_OIDC_AUDIENCE" envDefault:"carewire"`
+	OIDCAudience string `env:"CAREWIRE_OIDC_AUDIENCE" envDefault:"carewire" about:"what a token's aud must hold"`
 	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
-	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID"`
-	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset"`
+	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID" about:"the client that signs browsers in at /login"`
+	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset" about:"its secret, where it has one"`
 
 	// EmailFrom is the sender of emails, verified with SES; empty means that no email is sent.
-	EmailFrom string `env:"CAREWIRE_EMAIL_FROM"`
+	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"the sender of emails; none: no email is sent. Credentials: the AWS SDK's variables"`
 	// SESConfigurationSet names the SES configuration set that publishes receipts.
-	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET"`
+	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET" about:"the SES configuration set that publishes receipts"`
 	// FCMProject is the Firebase project of push messages; empty means that no push is sent.
-	FCMProject string `env:"CAREWIRE_FCM_PROJECT"`
+	FCMProject string `env:"CAREWIRE_FCM_PROJECT" about:"the Firebase project; none: no push is sent. Credentials: GOOGLE_APPLICATION_CREDENTIALS"`
 
 	// LogLevel is debug, info, warn or error; LogFormat is json, text, or auto (text on a terminal).
-	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info"`
-	LogFormat string `env:"CAREWIRE_LOG_FORMAT" envDefault:"auto"`
+	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info" about:"debug, info, warn or error"`
+	LogFormat string `env:"CAREWIRE_LOG_FORMAT" envDefault:"auto" about:"json, text, or auto: text on a terminal"`
 	// ShutdownTimeout is how long a stop waits for requests, sockets and jobs.
-	ShutdownTimeout time.Duration `env:"CAREWIRE_SHUTDOWN_TIMEOUT" envDefault:"20s"`
+	ShutdownTimeout time.Duration `env:"CAREWIRE_SHUTDOWN_TIMEOUT" envDefault:"20s" about:"how long a stop waits for requests, sockets and jobs"`
 
 	// Roles are what this instance does, of AllRoles. Set by --roles.
 	Roles []string `env:"-"`

@@ -50,7 +50,6 @@ func TestValidate_AcceptsTheDefaultsOfDemoMode(t *testing.T) {
 func TestReference_SaysWhatEverySettingIs(t *testing.T) {
 	t.Parallel()
 	for line := range strings.Lines(Reference()) {
-		require.Greater(t, len(strings.Fields(line)), 2, "a setting without a meaning: %s", line)
+		require.Regexp(t, `^(Settings are .*|  [A-Z_]+ +[^ (].*)`, line, "a setting without a meaning")
 	}
-	require.Len(t, about, strings.Count(Reference(), "\n")-1)
 }
