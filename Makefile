@@ -39,8 +39,12 @@ verify: ## Fail when anything generated is stale: queries, OpenAPI, goldens, go.
 	$(GO) vet ./...
 	$(GOLDENS)
 
+.PHONY: goldens
+goldens: ## Write the goldens: events, messages, the OpenAPI file
+	@$(WITH_POSTGRES) $(GOLDENS) -update
+
 .PHONY: generate
 generate: ## Write everything that is generated: queries, OpenAPI, goldens
 	$(TOOL) sqlc generate
-	$(GOLDENS) -update
+	@$(MAKE) goldens
 	$(TOOL) golangci-lint fmt

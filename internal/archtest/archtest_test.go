@@ -41,13 +41,15 @@ var allowed = map[string][]string{
 	"bench":                 {"postgres"},
 	"migrations":            {},
 	"archtest":              {},
+	"recipetest":            {},
 	"postgres/db":           {},
 	"cmd/carewire":          {"app", "care", "config"},
 	"postgres/postgrestest": {"postgres", "migrations"},
 }
 
-// fromTests may be imported by any package's tests: the real database, and what stands in for the outside world.
-var fromTests = []string{"postgres/postgrestest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+// fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
+// what was appended.
+var fromTests = []string{"postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors says in which packages a vendor's modules may be imported.
 var vendors = map[string][]string{
