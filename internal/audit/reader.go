@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -93,8 +92,7 @@ func (r *Reader) refuse(ctx context.Context, actor care.Actor, subject string) e
 	cmd := care.Command{Actor: actor}
 	e := event.New(cmd, "access.denied", care.Ref{Kind: "user", ID: actor.UserID}, event.AccessDenied{
 		Action: string(care.AuditRead), Code: string(answer.Code),
-	}).About(cmd, uuid.Nil, nil)
-	e.PersonID = nil
+	})
 	if thingForm.MatchString(subject) {
 		e.Subject = subject
 	}

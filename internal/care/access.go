@@ -2,7 +2,6 @@ package care
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -29,12 +28,15 @@ const (
 	InvoiceWrite          Action = "invoice.write" // Issuing and voiding.
 	PaymentWrite          Action = "payment.write" // Recording payments and refunds.
 
-	UserCreate         Action = "user.create"
-	UserRead           Action = "user.read"
-	UserUpdate         Action = "user.update"
-	MembershipManage   Action = "membership.manage" // Granting and revoking roles.
-	CareTeamManage     Action = "care_team.manage"  // Saying who cares for a patient.
-	ClinicCreate       Action = "clinic.create"
+	UserCreate           Action = "user.create"
+	UserRead             Action = "user.read"
+	UserUpdate           Action = "user.update"
+	MembershipManage     Action = "membership.manage" // Granting and revoking roles.
+	CareTeamManage       Action = "care_team.manage"  // Saying who cares for a patient.
+	ClinicCreate         Action = "clinic.create"
+	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
+	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
+
 	SelfManage         Action = "self.manage"         // One's own account: /api/me, devices, preferences, inbox, socket tickets.
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // Everybody's notifications, by state.
@@ -70,7 +72,8 @@ type Grant struct {
 // Receptionists and admins handle people and appointments, not records; an admin says who holds which role and who is on
 // a care team. Appointments are the whole clinic's to arrange; a patient asks for one, confirms it and cancels it.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
-// Platform roles see no records. The system role is carewire's own seed and import: they write and read nothing back.
+// Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
+// nothing else. The system role is carewire's own seed and import: they write and read nothing back.
 var Access = []Grant{
 	{RecordCreate, Doctor, SameClinic},
 	{RecordCreate, Nurse, CareTeam},
@@ -139,6 +142,10 @@ var Access = []Grant{
 	{CareTeamManage, System, Platform},
 	{ClinicCreate, System, Platform},
 
+	{EventAppend, Service, SameClinic},
+	{ServiceAccountManage, Admin, SameClinic},
+	{ServiceAccountManage, System, Platform},
+
 	{SelfManage, Patient, Own},
 	{SelfManage, Doctor, Own},
 	{SelfManage, Nurse, Own},
@@ -183,7 +190,7 @@ func (a Actor) MayOwn(action Action) bool {
 // MayOnPlatform reports whether the actor may do the action by a platform role, or as a part of carewire itself.
 func (a Actor) MayOnPlatform(action Action) bool {
 	if a.UserID == uuid.Nil {
-		return strings.HasPrefix(a.ID, systemPrefix) && Allowed(action, System, Platform)
+		return a.IsSystem() && Allowed(action, System, Platform)
 	}
 	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
 		return m.ClinicID == nil && Allowed(action, m.Role, Platform)

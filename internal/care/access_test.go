@@ -32,6 +32,28 @@ func TestAccess_GrantsByRoleAndRelation(t *testing.T) {
 	require.NotNil(t, at(here).ClinicsFor(care.RecordRead, care.CareTeam))
 }
 
+func TestAccess_LetsAnotherSystemAppendEventsAtItsClinicAndNothingElse(t *testing.T) {
+	t.Parallel()
+	here, elsewhere, id := uuid.New(), uuid.New(), uuid.New()
+	a := care.ServiceActor(id, []care.Membership{{ClinicID: &here, Role: care.Service}})
+	require.True(t, a.MayAt(here, care.EventAppend, care.SameClinic))
+	require.False(t, a.MayAt(elsewhere, care.EventAppend, care.SameClinic))
+	for _, g := range care.Access {
+		require.False(t, a.MayOwn(g.Action) || a.MayOnPlatform(g.Action), g.Action)
+		require.Equal(t, g.Action == care.EventAppend, a.MayAt(here, g.Action, care.Own, care.CareTeam, care.Responsible, care.SameClinic, care.Platform), g.Action)
+		require.Equal(t, g.Action == care.EventAppend, g.Role == care.Service, g.Action)
+	}
+	got, ok := a.ServiceAccount()
+	require.True(t, ok)
+	require.Equal(t, id, got)
+	require.Equal(t, care.Service, a.RoleAt(here))
+	require.False(t, a.IsSystem())
+	for _, other := range []care.Actor{care.SystemActor("seed"), {ID: "service:" + id.String(), UserID: id}, {ID: "service:7"}, {ID: id.String(), UserID: id}} {
+		_, ok := other.ServiceAccount()
+		require.False(t, ok, other.ID)
+	}
+}
+
 func TestAccess_GivesPlatformRolesNoRecords(t *testing.T) {
 	t.Parallel()
 	for _, g := range care.Access {

@@ -4,6 +4,7 @@ package care
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -39,25 +40,50 @@ type Membership struct {
 
 // Actor is who asks: a person with their memberships as they stood when the request came in, or a program.
 type Actor struct {
-	// ID is the person's id, or "system:<part>" for carewire itself. It stands on every event the actor causes.
+	// ID is the person's id, "service:<id>" for a service account, or "system:<part>" for carewire itself. It stands on
+	// every event the actor causes.
 	ID string
 	// UserID is the person's id; zero for a program.
 	UserID      uuid.UUID
 	Memberships []Membership
 }
 
-// systemPrefix begins the id of an actor that is a part of carewire. A person's id is a UUID and cannot begin so.
-const systemPrefix = "system:"
+// systemPrefix begins the id of an actor that is a part of carewire, servicePrefix that of a program with a service account. A
+// person's id is a UUID and cannot begin so.
+const (
+	systemPrefix  = "system:"
+	servicePrefix = "service:"
+)
 
 // SystemActor is the part of carewire that acts on nobody's behalf, such as "system:seed".
 func SystemActor(part string) Actor {
 	return Actor{ID: systemPrefix + part}
 }
 
+// ServiceActor is the program that the service account names, with the role service at the account's clinic.
+func ServiceActor(accountID uuid.UUID, memberships []Membership) Actor {
+	return Actor{ID: servicePrefix + accountID.String(), Memberships: memberships}
+}
+
+// IsSystem reports whether the actor is a part of carewire itself.
+func (a Actor) IsSystem() bool {
+	return a.UserID == uuid.Nil && strings.HasPrefix(a.ID, systemPrefix)
+}
+
+// ServiceAccount tells which service account the actor is; false for everybody else.
+func (a Actor) ServiceAccount() (uuid.UUID, bool) {
+	text, ok := strings.CutPrefix(a.ID, servicePrefix)
+	if !ok || a.UserID != uuid.Nil {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}
+
 // RoleAt tells the strongest role the actor holds at the clinic, in the order doctor, nurse, admin, receptionist,
-// patient, or "" for none.
+// patient, service, or "" for none.
 func (a Actor) RoleAt(clinicID uuid.UUID) Role {
-	for _, role := range []Role{Doctor, Nurse, Admin, Receptionist, Patient} {
+	for _, role := range []Role{Doctor, Nurse, Admin, Receptionist, Patient, Service} {
 		if a.Holds(clinicID, role) {
 			return role
 		}

@@ -81,10 +81,14 @@ var Catalog = slices.Concat(
 		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
 		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
 		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message could not be delivered, finally."},
+		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "Another system may append events at the clinic."},
+		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "A service account was changed or enabled again."},
+		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "Another system may no longer append events."},
 		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
 		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
 		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
 	},
+	external,
 )
 
 func recordTypes(kind string) []Declaration {
@@ -129,9 +133,14 @@ func (e Event) Decode() (Payload, error) {
 	if !ok {
 		return nil, fmt.Errorf("event type %s is not in the catalog", e.Type)
 	}
+	return d.Decode(e.Data)
+}
+
+// Decode reads data into the type's payload.
+func (d *Declaration) Decode(data []byte) (Payload, error) {
 	v := reflect.New(reflect.TypeOf(d.Payload))
-	if err := json.Unmarshal(e.Data, v.Interface()); err != nil {
-		return nil, fmt.Errorf("decode data of %s: %w", e.Type, err)
+	if err := json.Unmarshal(data, v.Interface()); err != nil {
+		return nil, fmt.Errorf("decode data of %s: %w", d.Type, err)
 	}
 	return v.Elem().Interface().(Payload), nil
 }

@@ -105,7 +105,7 @@ func TestCatalog_HidesFromRulesWhatCouldMakeALoop(t *testing.T) {
 
 func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	t.Parallel()
-	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|action)$`)
+	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|action|urgency)$`)
 	var walk func(typ reflect.Type)
 	walk = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
@@ -122,6 +122,34 @@ func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	}
 	for _, d := range Catalog {
 		walk(reflect.TypeOf(d.Payload))
+	}
+}
+
+func TestCatalog_ExternalTypesCanHoldNothingButIdsCodesAndTimes(t *testing.T) {
+	t.Parallel()
+	require.NotEmpty(t, ExternalTypes())
+	for i := range Catalog {
+		d := &Catalog[i]
+		if !d.External() {
+			require.NotContains(t, ExternalTypes(), d.Type)
+			continue
+		}
+		require.True(t, d.Ruled, "%s: rules are what other systems' events are for", d.Type)
+		require.Contains(t, d.Required(), "clinicId", "%s: it must be the service account's", d.Type)
+		for f := range reflect.TypeOf(d.Payload).Fields() {
+			typ := f.Type
+			if typ.Kind() == reflect.Pointer {
+				typ = typ.Elem()
+			}
+			switch {
+			case typ == reflect.TypeFor[uuid.UUID]():
+				require.Equal(t, "uuid", f.Tag.Get("format"), "%s.%s", d.Type, f.Name)
+			case typ.Kind() == reflect.String:
+				require.True(t, f.Tag.Get("enum") != "" || f.Tag.Get("format") == "date-time", "%s.%s: a free text could hold anything", d.Type, f.Name)
+			default:
+				require.Contains(t, []reflect.Kind{reflect.Bool, reflect.Int32, reflect.Int64}, typ.Kind(), "%s.%s", d.Type, f.Name)
+			}
+		}
 	}
 }
 
@@ -155,5 +183,10 @@ func TestAbout_TellsInWhichRoleTheActorActed(t *testing.T) {
 	e := New(cmd, "user.created", care.Ref{Kind: "user", ID: fixed}, User{UserID: fixed})
 	require.Equal(t, "nurse", e.About(cmd, fixed, &fixed).ActorRole)
 	require.Equal(t, "none", e.About(cmd, fixed, &other).ActorRole)
+	require.Equal(t, "none", New(cmd, "user.created", care.Ref{Kind: "user", ID: fixed}, User{}).ActorRole)
+	service := care.Command{Actor: care.ServiceActor(fixed, []care.Membership{{ClinicID: &fixed, Role: care.Service}})}
+	for _, clinic := range []*uuid.UUID{&fixed, &other, nil} {
+		require.Equal(t, "service", New(service, "user.created", care.Ref{Kind: "user", ID: fixed}, User{}).At(service, clinic).ActorRole)
+	}
 	require.Equal(t, "system", New(care.Command{Actor: care.SystemActor("seed")}, "user.created", care.Ref{Kind: "user", ID: fixed}, User{}).ActorRole)
 }

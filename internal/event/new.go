@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -25,7 +26,7 @@ func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	}
 	e := Event{
 		ID: uuid.Must(uuid.NewV7()), Type: typ, Source: Source, Subject: subject.String(), Time: time.Now().UTC().Truncate(time.Microsecond),
-		Data: body, ActorID: cmd.Actor.ID, ActorRole: string(care.System), Imported: cmd.Imported,
+		Data: body, ActorID: cmd.Actor.ID, ActorRole: actedAs(cmd.Actor, nil), Imported: cmd.Imported,
 	}
 	if cmd.CorrelationID != "" {
 		e.CorrelationID = &cmd.CorrelationID
@@ -38,20 +39,30 @@ func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 
 // About sets the person the event is about and the clinic it belongs to, and the role in which the actor acted there.
 func (e Event) About(cmd care.Command, personID uuid.UUID, clinicID *uuid.UUID) Event {
-	e.PersonID, e.ClinicID = &personID, clinicID
-	if cmd.Actor.UserID == uuid.Nil {
-		return e
-	}
-	e.ActorRole = string(cmd.Actor.PlatformRole())
-	if clinicID != nil {
-		if role := cmd.Actor.RoleAt(*clinicID); role != "" {
-			e.ActorRole = string(role)
-		}
-	}
-	if e.ActorRole == "" {
-		e.ActorRole = "none"
-	}
+	e = e.At(cmd, clinicID)
+	e.PersonID = &personID
 	return e
+}
+
+// At sets the clinic of an event that is about no person, and the role in which the actor acted there.
+func (e Event) At(cmd care.Command, clinicID *uuid.UUID) Event {
+	e.ClinicID, e.ActorRole = clinicID, actedAs(cmd.Actor, clinicID)
+	return e
+}
+
+// actedAs tells in which role the actor acted at the clinic, if any. A program acts as what it is, wherever.
+func actedAs(actor care.Actor, clinicID *uuid.UUID) string {
+	if actor.IsSystem() {
+		return string(care.System)
+	}
+	if _, ok := actor.ServiceAccount(); ok {
+		return string(care.Service)
+	}
+	role := actor.PlatformRole()
+	if clinicID != nil {
+		role = cmp.Or(actor.RoleAt(*clinicID), role)
+	}
+	return cmp.Or(string(role), "none")
 }
 
 // AtVersion sets the version of the subject that the event made.

@@ -102,6 +102,14 @@ type Delivery struct {
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty"`
 }
 
+// ServiceAccount is the data of service_account.created, updated and disabled. Changed names the fields that changed, never
+// their values.
+type ServiceAccount struct {
+	ServiceAccountID uuid.UUID `json:"serviceAccountId"`
+	ClinicID         uuid.UUID `json:"clinicId"`
+	Changed          []string  `json:"changed,omitempty"`
+}
+
 // RulesPublished is the data of rules.published: from this event's position on the version is in force.
 type RulesPublished struct {
 	Version int32 `json:"version"`
@@ -135,6 +143,7 @@ func (Billing) payload()        {}
 func (ChatMessage) payload()    {}
 func (Notification) payload()   {}
 func (Delivery) payload()       {}
+func (ServiceAccount) payload() {}
 func (RulesPublished) payload() {}
 func (RecordRead) payload()     {}
 func (AccessDenied) payload()   {}

@@ -349,6 +349,11 @@ func DataFor(eventType, priority, link, appName string) Data {
 	case "billing", "chat": // billing.invoice_issued, chat.message_created
 		thing, action, _ = strings.Cut(action, "_")
 	}
+	if d, ok := event.Lookup(eventType); ok && d.External() { // pharmacy.prescription_dispensed
+		if at := strings.LastIndex(action, "_"); at > 0 {
+			thing, action = action[:at], action[at+1:]
+		}
+	}
 	if plain, ok := spoken[action]; ok {
 		action = plain
 	}

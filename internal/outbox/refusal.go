@@ -28,7 +28,7 @@ func (r *RefusalError) Error() string { return r.Answer.Error() }
 func Refuse(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *RefusalError {
 	e := event.New(cmd, "access.denied", subject, event.AccessDenied{
 		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
-	}).About(cmd, uuid.Nil, clinicID)
+	}).At(cmd, clinicID)
 	e.PersonID = personID
 	return &RefusalError{Answer: answer, Event: e}
 }

@@ -75,6 +75,8 @@ var constraints = map[string]meaning{
 	"payments_provider_reference_key": {care.Conflict, "reference", "stands for another payment"},
 	"refunds_provider_reference_key":  {care.Conflict, "reference", "stands for another refund"},
 	"rule_sets_pkey":                  {care.Conflict, "", "somebody else published rules at the same moment; try again"},
+	"service_accounts_pkey":           {care.Conflict, "id", "there is a service account with this id already"},
+	"service_accounts_clinic_id_fkey": {care.Invalid, "clinicId", "there is no such clinic"},
 	"outbox_data_object":              {care.Invalid, "data", "must be an object of at most 16 KiB"},
 	"outbox_type_form":                {care.Invalid, "type", "must be two to four dotted words in lower case"},
 	"outbox_source_length":            {care.Invalid, "source", "must have 1 to 200 characters"},

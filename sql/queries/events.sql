@@ -130,6 +130,12 @@ SELECT *
 FROM events
 WHERE position = @position;
 
+-- Which of the ids stand in the ledger.
+-- name: EventKnown :many
+SELECT event_id
+FROM events
+WHERE event_id = ANY(@event_ids::uuid[]);
+
 -- Under the sequencer's lock, so that the first position is right.
 -- name: EpochInsert :one
 INSERT INTO ledger_epochs (epoch, first_position, reason)

@@ -11,6 +11,16 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 ORDER BY granted_at, id;
 
+-- The roles that the people hold at the clinic.
+-- name: MembershipListAt :many
+SELECT
+    user_id,
+    role
+FROM memberships
+WHERE clinic_id = @clinic_id
+    AND user_id = ANY(@user_ids::uuid[])
+    AND revoked_at IS NULL;
+
 -- A role that is held already is left as it is and not returned.
 -- name: MembershipInsertMany :many
 INSERT INTO memberships (id, user_id, clinic_id, role)

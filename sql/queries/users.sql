@@ -1,15 +1,27 @@
 -- People, their identities at providers, and what they prefer.
 
--- The hot path of every request that carries a token: who it is, whether they may sign in, and what they are where.
--- name: UserByIdentity :one
+-- The hot path of every request that carries a token: who it is, whether they may sign in, and what they are where. It
+-- is a person, or else another system with a service account.
+-- name: ActorByIdentity :one
 SELECT
     a.id,
     a.status,
-    a.memberships
+    a.memberships,
+    false AS is_service
 FROM identities AS i
 JOIN actors AS a ON a.id = i.user_id
 WHERE i.issuer = @issuer
-    AND i.subject = @subject;
+    AND i.subject = @subject
+UNION ALL
+SELECT
+    s.id,
+    s.status,
+    jsonb_build_array(jsonb_build_object('clinicId', s.clinic_id, 'role', 'service')) AS memberships,
+    true AS is_service
+FROM service_accounts AS s
+WHERE s.issuer = @issuer
+    AND s.subject = @subject
+    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.subject = @subject);
 
 -- name: UserActor :one
 SELECT
@@ -20,13 +32,14 @@ FROM actors AS a
 WHERE a.id = @user_id;
 
 -- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
--- an address that was given to somebody else must not open the first owner's account.
+-- an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
 -- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
 SELECT @issuer, @subject, u.id
 FROM users AS u
 WHERE u.email = lower(@email)
     AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
+    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
 -- No row comes back when the address is taken.

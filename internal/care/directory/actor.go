@@ -12,16 +12,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ActorByIdentity tells who signs in: one query for an identity that is known. One that is not is linked to the person
-// with its verified email, once. Nobody to link to is care.Unauthenticated, a disabled person care.Forbidden.
+// ActorByIdentity tells who signs in, a person or another system with a service account: one query for an identity that is
+// known. One that is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
+// a disabled person or service account care.Forbidden.
 func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
-	key := db.UserByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
-	row, err := s.reads.UserByIdentity(ctx, key)
+	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
+	row, err := s.reads.ActorByIdentity(ctx, key)
 	if notFound(err) {
 		if err := s.link(ctx, identity); err != nil {
 			return care.Actor{}, err
 		}
-		row, err = s.reads.UserByIdentity(ctx, key)
+		row, err = s.reads.ActorByIdentity(ctx, key)
 		if notFound(err) {
 			return care.Actor{}, care.Errorf(care.Unauthenticated, "nobody is registered with this sign-in's email address, or another sign-in is linked to that person: ask the clinic to register you or to check your address")
 		}
@@ -29,12 +30,26 @@ func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.
 	if err != nil {
 		return care.Actor{}, reading("identity", err)
 	}
+	if row.IsService {
+		return serviceActor(row)
+	}
 	return actor(row.ID, row.Status, row.Memberships)
+}
+
+func serviceActor(row db.ActorByIdentityRow) (care.Actor, error) {
+	if row.Status != Active {
+		return care.Actor{}, care.Errorf(care.Forbidden, "this service account is disabled: ask the clinic's administrator")
+	}
+	held, err := memberships(row.Memberships)
+	if err != nil {
+		return care.Actor{}, err
+	}
+	return care.ServiceActor(row.ID, held), nil
 }
 
 func (s *Service) link(ctx context.Context, identity Identity) error {
 	if identity.Email == "" || !identity.EmailVerified {
-		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again")
+		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
 	}
 	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
 		_, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{

@@ -137,7 +137,7 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		if len(seen) == 0 {
 			return refuseUser(cmd, care.UserUpdate, id, &id)
 		}
-		if err := replaceable(row.Version, ifMatch); err != nil {
+		if err := replaceable("the person", row.Version, ifMatch); err != nil {
 			return err
 		}
 		if err := in.Validate(); err != nil {
@@ -193,12 +193,12 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	return row, outbox.Append(ctx, tx, userEvent(cmd, typ, row, clinicID, changed))
 }
 
-func replaceable(version, ifMatch int64) error {
+func replaceable(what string, version, ifMatch int64) error {
 	if ifMatch == 0 {
 		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
 	}
 	if ifMatch != version {
-		err := care.Errorf(care.PreconditionFailed, "the person was changed since you read version %d: read again, then replace version %d", ifMatch, version)
+		err := care.Errorf(care.PreconditionFailed, "%s was changed since you read version %d: read again, then replace version %d", what, ifMatch, version)
 		err.Version = version
 		return err
 	}

@@ -7,6 +7,8 @@ package db
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
 
 const CursorKeyGet = `-- name: CursorKeyGet :one
@@ -82,6 +84,33 @@ func (q *Queries) EventGet(ctx context.Context, position int64) (Event, error) {
 		&i.LeafHash,
 	)
 	return i, err
+}
+
+const EventKnown = `-- name: EventKnown :many
+SELECT event_id
+FROM events
+WHERE event_id = ANY($1::uuid[])
+`
+
+// Which of the ids stand in the ledger.
+func (q *Queries) EventKnown(ctx context.Context, eventIds []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, EventKnown, eventIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var event_id uuid.UUID
+		if err := rows.Scan(&event_id); err != nil {
+			return nil, err
+		}
+		items = append(items, event_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const EventList = `-- name: EventList :many

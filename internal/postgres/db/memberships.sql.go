@@ -196,6 +196,47 @@ func (q *Queries) MembershipInsertMany(ctx context.Context, arg MembershipInsert
 	return items, nil
 }
 
+const MembershipListAt = `-- name: MembershipListAt :many
+SELECT
+    user_id,
+    role
+FROM memberships
+WHERE clinic_id = $1
+    AND user_id = ANY($2::uuid[])
+    AND revoked_at IS NULL
+`
+
+type MembershipListAtParams struct {
+	ClinicID *uuid.UUID
+	UserIds  []uuid.UUID
+}
+
+type MembershipListAtRow struct {
+	UserID uuid.UUID
+	Role   string
+}
+
+// The roles that the people hold at the clinic.
+func (q *Queries) MembershipListAt(ctx context.Context, arg MembershipListAtParams) ([]MembershipListAtRow, error) {
+	rows, err := q.db.Query(ctx, MembershipListAt, arg.ClinicID, arg.UserIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MembershipListAtRow
+	for rows.Next() {
+		var i MembershipListAtRow
+		if err := rows.Scan(&i.UserID, &i.Role); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const MembershipListOfUser = `-- name: MembershipListOfUser :many
 SELECT id, user_id, clinic_id, role, granted_at, revoked_at
 FROM memberships

@@ -11,6 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AcceptedEvent struct {
+	EventID          uuid.UUID
+	ServiceAccountID uuid.UUID
+	Digest           []byte
+	AcceptedAt       time.Time
+}
+
 type Actor struct {
 	ID          uuid.UUID
 	Status      string
@@ -458,6 +465,19 @@ type RuleSet struct {
 	Note        string
 	PublishedBy string
 	PublishedAt time.Time
+}
+
+type ServiceAccount struct {
+	ID         uuid.UUID
+	Version    int64
+	ClinicID   uuid.UUID
+	Name       string
+	Issuer     string
+	Subject    string
+	Status     string
+	CreatedAt  time.Time
+	CreatedBy  string
+	DisabledAt *time.Time
 }
 
 type ServiceSetting struct {

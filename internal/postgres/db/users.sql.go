@@ -11,12 +11,63 @@ import (
 	"github.com/google/uuid"
 )
 
+const ActorByIdentity = `-- name: ActorByIdentity :one
+
+SELECT
+    a.id,
+    a.status,
+    a.memberships,
+    false AS is_service
+FROM identities AS i
+JOIN actors AS a ON a.id = i.user_id
+WHERE i.issuer = $1
+    AND i.subject = $2
+UNION ALL
+SELECT
+    s.id,
+    s.status,
+    jsonb_build_array(jsonb_build_object('clinicId', s.clinic_id, 'role', 'service')) AS memberships,
+    true AS is_service
+FROM service_accounts AS s
+WHERE s.issuer = $1
+    AND s.subject = $2
+    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.subject = $2)
+`
+
+type ActorByIdentityParams struct {
+	Issuer  string
+	Subject string
+}
+
+type ActorByIdentityRow struct {
+	ID          uuid.UUID
+	Status      string
+	Memberships []byte
+	IsService   bool
+}
+
+// People, their identities at providers, and what they prefer.
+// The hot path of every request that carries a token: who it is, whether they may sign in, and what they are where. It
+// is a person, or else another system with a service account.
+func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams) (ActorByIdentityRow, error) {
+	row := q.db.QueryRow(ctx, ActorByIdentity, arg.Issuer, arg.Subject)
+	var i ActorByIdentityRow
+	err := row.Scan(
+		&i.ID,
+		&i.Status,
+		&i.Memberships,
+		&i.IsService,
+	)
+	return i, err
+}
+
 const IdentityLink = `-- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
 SELECT $1, $2, u.id
 FROM users AS u
 WHERE u.email = lower($3)
     AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = u.id)
+    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = $1 AND s.subject = $2)
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
@@ -27,7 +78,7 @@ type IdentityLinkParams struct {
 }
 
 // An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
-// an address that was given to somebody else must not open the first owner's account.
+// an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
 func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Email)
 	if err != nil {
@@ -108,32 +159,6 @@ WHERE a.id = $1
 
 func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error) {
 	row := q.db.QueryRow(ctx, UserActor, userID)
-	var i Actor
-	err := row.Scan(&i.ID, &i.Status, &i.Memberships)
-	return i, err
-}
-
-const UserByIdentity = `-- name: UserByIdentity :one
-
-SELECT
-    a.id,
-    a.status,
-    a.memberships
-FROM identities AS i
-JOIN actors AS a ON a.id = i.user_id
-WHERE i.issuer = $1
-    AND i.subject = $2
-`
-
-type UserByIdentityParams struct {
-	Issuer  string
-	Subject string
-}
-
-// People, their identities at providers, and what they prefer.
-// The hot path of every request that carries a token: who it is, whether they may sign in, and what they are where.
-func (q *Queries) UserByIdentity(ctx context.Context, arg UserByIdentityParams) (Actor, error) {
-	row := q.db.QueryRow(ctx, UserByIdentity, arg.Issuer, arg.Subject)
 	var i Actor
 	err := row.Scan(&i.ID, &i.Status, &i.Memberships)
 	return i, err

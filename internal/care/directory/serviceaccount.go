@@ -1,0 +1,241 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// ServiceAccount lets another system act at a clinic, in the role service.
+type ServiceAccount struct {
+	ID         uuid.UUID  `json:"id" format:"uuid" doc:"The system's events have /services/<id> as their source."`
+	Version    int64      `json:"version"`
+	ClinicID   uuid.UUID  `json:"clinicId" format:"uuid"`
+	Name       string     `json:"name"`
+	Issuer     string     `json:"issuer"`
+	ClientID   string     `json:"clientId"`
+	Status     string     `json:"status" enum:"active,disabled"`
+	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
+	CreatedBy  string     `json:"createdBy" doc:"The id of who registered it."`
+	DisabledAt *time.Time `json:"disabledAt,omitempty" format:"date-time"`
+}
+
+// NewServiceAccount is another system to let in. ID is chosen by the service when it is zero; the seed sets it.
+type NewServiceAccount struct {
+	ID       uuid.UUID `json:"-"`
+	ClinicID uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic at which the system acts; it is never changed."`
+	Name     string    `json:"name" minLength:"1" maxLength:"200" doc:"What people call the system." example:"Device gateway"`
+	Issuer   string    `json:"issuer,omitempty" maxLength:"500" doc:"The iss of the system's tokens. Left out: the identity provider that this service trusts."`
+	ClientID string    `json:"clientId" minLength:"1" maxLength:"255" doc:"The sub of the system's own tokens (client credentials grant); with many providers it is the client's id." example:"device-gateway"`
+}
+
+// ServiceAccountInput replaces what can be changed of a service account.
+type ServiceAccountInput struct {
+	Name   string `json:"name" minLength:"1" maxLength:"200" example:"Device gateway"`
+	Status string `json:"status" enum:"active,disabled" doc:"A disabled system is refused from its next request on."`
+}
+
+// ServiceAccountPage is one page of a list; Next is the cursor of the page after it, or empty.
+type ServiceAccountPage struct {
+	Items []ServiceAccount `json:"items"`
+	Next  string           `json:"next,omitempty"`
+}
+
+// Validate says all that is wrong with a service account to register, or nil.
+func (n NewServiceAccount) Validate() error {
+	var p care.Problems
+	p.Text("name", n.Name, 1, 200)
+	p.Text("issuer", n.Issuer, 1, 500)
+	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
+		p.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
+	}
+	return p.Err()
+}
+
+// Validate says all that is wrong with the details of a service account, or nil.
+func (u ServiceAccountInput) Validate() error {
+	var p care.Problems
+	p.Text("name", u.Name, 1, 200)
+	if u.Status != Active && u.Status != Disabled {
+		p.Add("status", "must be %s or %s", Active, Disabled)
+	}
+	return p.Err()
+}
+
+// ServiceAccountCreate lets another system act at a clinic that the actor administers. An issuer's client that has an
+// account, or signs in as a person, is care.Conflict.
+func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
+	var account ServiceAccount
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		if !cmd.Actor.MayOnPlatform(care.ServiceAccountManage) && !cmd.Actor.MayAt(in.ClinicID, care.ServiceAccountManage, care.SameClinic) {
+			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic lets other systems in there")
+			return outbox.Refuse(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+		}
+		if err := in.Validate(); err != nil {
+			return err
+		}
+		if in.ID == uuid.Nil {
+			in.ID = uuid.Must(uuid.NewV7())
+		}
+		q := db.New(tx)
+		row, err := q.ServiceAccountInsert(ctx, db.ServiceAccountInsertParams{
+			ID: in.ID, ClinicID: in.ClinicID, Name: in.Name, Issuer: in.Issuer, Subject: in.ClientID, CreatedBy: cmd.Actor.ID,
+		})
+		if notFound(err) {
+			return clientTaken(ctx, q, cmd, in)
+		}
+		if err != nil {
+			return fmt.Errorf("insert service account: %w", err)
+		}
+		account = serviceAccountFrom(row)
+		return outbox.Append(ctx, tx, serviceAccountEvent(cmd, "service_account.created", row, nil))
+	})
+	if err != nil {
+		return ServiceAccount{}, err
+	}
+	return account, nil
+}
+
+// clientTaken names the account that the client has already, where it is the actor's to see.
+func clientTaken(ctx context.Context, q *db.Queries, cmd care.Command, in NewServiceAccount) error {
+	message := "belongs to a person or to another clinic's service account: use a client of its own for each clinic"
+	row, err := q.ServiceAccountByIdentity(ctx, db.ServiceAccountByIdentityParams{Issuer: in.Issuer, Subject: in.ClientID})
+	switch {
+	case err != nil && !notFound(err):
+		return fmt.Errorf("look for service account: %w", err)
+	case err == nil && cmd.Actor.MayAt(row.ClinicID, care.ServiceAccountManage, care.SameClinic):
+		message = fmt.Sprintf("has the service account %s (%s) already: change that one", row.ID, row.Status)
+	}
+	refused := care.Errorf(care.Conflict, "this client of the identity provider is registered already")
+	refused.Fields = []care.FieldError{{Field: "clientId", Message: message}}
+	return refused
+}
+
+// ServiceAccountList gives the service accounts of the clinics that the actor administers, in the order of their ids.
+func (s *Service) ServiceAccountList(ctx context.Context, cmd care.Command, clinicID uuid.UUID, cursor string, limit int) (ServiceAccountPage, error) {
+	clinics := cmd.Actor.ClinicsFor(care.ServiceAccountManage, care.SameClinic)
+	if len(clinics) == 0 || (clinicID != uuid.Nil && !slices.Contains(clinics, clinicID)) {
+		answer := care.Errorf(care.Forbidden, "service accounts are listed for the clinic's administrators")
+		subject := care.Ref{Kind: "clinic", ID: clinicID}
+		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.ServiceAccountManage, subject, nil, clinicOf(clinicID)))
+	}
+	f := UserFilter{Cursor: cursor, Limit: limit}
+	after, err := f.check()
+	if err != nil {
+		return ServiceAccountPage{}, err
+	}
+	if clinicID != uuid.Nil {
+		clinics = []uuid.UUID{clinicID}
+	}
+	rows, err := s.reads.ServiceAccountList(ctx, db.ServiceAccountListParams{ClinicIds: clinics, After: after, RowLimit: int32(f.Limit) + 1})
+	if err != nil {
+		return ServiceAccountPage{}, reading("service accounts", err)
+	}
+	page := ServiceAccountPage{Items: []ServiceAccount{}}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		page.Next = rows[f.Limit-1].ID.String()
+	}
+	for _, row := range rows {
+		page.Items = append(page.Items, serviceAccountFrom(row))
+	}
+	return page, nil
+}
+
+// ServiceAccount gives one service account to the administrators of its clinic; to others it is care.NotFound.
+func (s *Service) ServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
+	row, err := s.reads.ServiceAccountGet(ctx, id)
+	if err != nil && !notFound(err) {
+		return ServiceAccount{}, reading("service account", err)
+	}
+	if err := mayManageAccount(cmd, id, row, err); err != nil {
+		return ServiceAccount{}, s.writer.Audited(ctx, err)
+	}
+	return serviceAccountFrom(row), nil
+}
+
+// ServiceAccountReplace renames, disables or enables a service account where ifMatch is its current version, else
+// care.PreconditionFailed. When nothing would change there is no new version and no event.
+func (s *Service) ServiceAccountReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in ServiceAccountInput) (ServiceAccount, error) {
+	var account ServiceAccount
+	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.ServiceAccountLock(ctx, id)
+		if err != nil && !notFound(err) {
+			return fmt.Errorf("lock service account: %w", err)
+		}
+		if err := mayManageAccount(cmd, id, row, err); err != nil {
+			return err
+		}
+		if err := replaceable("the service account", row.Version, ifMatch); err != nil {
+			return err
+		}
+		if err := in.Validate(); err != nil {
+			return err
+		}
+		changed := in.changes(row)
+		account = serviceAccountFrom(row)
+		if len(changed) == 0 {
+			return nil
+		}
+		row, err = q.ServiceAccountUpdate(ctx, db.ServiceAccountUpdateParams{ID: id, Name: in.Name, Status: in.Status})
+		if err != nil {
+			return fmt.Errorf("update service account: %w", err)
+		}
+		// One version is one event, so disabling says what else changed besides.
+		typ := "service_account.updated"
+		if account.Status == Active && row.Status == Disabled {
+			typ = "service_account.disabled"
+		}
+		account = serviceAccountFrom(row)
+		return outbox.Append(ctx, tx, serviceAccountEvent(cmd, typ, row, changed))
+	})
+	if err != nil {
+		return ServiceAccount{}, err
+	}
+	return account, nil
+}
+
+// mayManageAccount refuses who may not know of the account, and says so of one that is not there in the same words.
+func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, found error) error {
+	if found == nil && cmd.Actor.MayAt(row.ClinicID, care.ServiceAccountManage, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.NotFound, "there is no such service account, or not at a clinic that you administer")
+	return outbox.Refuse(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
+}
+
+func (u ServiceAccountInput) changes(row db.ServiceAccount) []string {
+	var changed []string
+	if u.Name != row.Name {
+		changed = append(changed, "name")
+	}
+	if u.Status != row.Status {
+		changed = append(changed, "status")
+	}
+	return changed
+}
+
+func serviceAccountRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "service_account", ID: id} }
+
+func serviceAccountEvent(cmd care.Command, typ string, row db.ServiceAccount, changed []string) event.Event {
+	return event.New(cmd, typ, serviceAccountRef(row.ID), event.ServiceAccount{
+		ServiceAccountID: row.ID, ClinicID: row.ClinicID, Changed: changed,
+	}).At(cmd, &row.ClinicID).AtVersion(row.Version)
+}
+
+func serviceAccountFrom(r db.ServiceAccount) ServiceAccount {
+	return ServiceAccount{
+		ID: r.ID, Version: r.Version, ClinicID: r.ClinicID, Name: r.Name, Issuer: r.Issuer, ClientID: r.Subject,
+		Status: r.Status, CreatedAt: r.CreatedAt.UTC(), CreatedBy: r.CreatedBy, DisabledAt: r.DisabledAt,
+	}
+}
