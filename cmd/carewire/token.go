@@ -11,12 +11,12 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
-	var as string
+	var as, service string
 	var ttl time.Duration
 	cmd := &cobra.Command{
-		Use:   "token --as EMAIL",
-		Short: "Print a bearer token for a demo person, and nothing else",
-		Long: `Print a bearer token for a demo person, and nothing else.
+		Use:   "token (--as EMAIL | --service CLIENT)",
+		Short: "Print a bearer token for a demo person or the demo's other system, and nothing else",
+		Long: `Print a bearer token for a demo person or the demo's other system, and nothing else.
 
 The token is signed with the key that a service in demo mode keeps in CAREWIRE_DATA_DIR; no other service accepts it.`,
 		Example: `  curl -H "Authorization: Bearer $(carewire token --as doctor@demo.example)" http://127.0.0.1:8080/api/me`,
@@ -26,7 +26,11 @@ The token is signed with the key that a service in demo mode keeps in CAREWIRE_D
 			if err != nil {
 				return err
 			}
-			token, err := app.Token(cfg, as, ttl)
+			mint, who := app.Token, as
+			if cmd.Flags().Changed("service") {
+				mint, who = app.ServiceToken, service
+			}
+			token, err := mint(cfg, who, ttl)
 			if err != nil {
 				return err
 			}
@@ -35,7 +39,9 @@ The token is signed with the key that a service in demo mode keeps in CAREWIRE_D
 		},
 	}
 	cmd.Flags().StringVar(&as, "as", "", "whose token: an email address such as doctor@demo.example")
+	cmd.Flags().StringVar(&service, "service", "", "the token of another system: its client id, device-gateway")
 	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long it is good")
-	_ = cmd.MarkFlagRequired("as")
+	cmd.MarkFlagsOneRequired("as", "service")
+	cmd.MarkFlagsMutuallyExclusive("as", "service")
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"text/template"
 	"time"
 
+	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
 )
 
@@ -44,6 +45,8 @@ curl -s "{{.URL}}/api/audit?subject=lab_report/$ID" -H "Authorization: Bearer $A
 {{- if .PSQL}}
 {{.PSQL}} -v subject=lab_report/$ID -f sql/audit/record_story.sql
 {{- end}}
+# a reading, told by another system (docs/events.md; bin/carewire token --service device-gateway prints its token)
+curl -si {{.URL}}/api/events -H "Authorization: Bearer $GATEWAY" -H 'Content-Type: application/cloudevents+json' -d '{{.Reading}}'
 
 `))
 
@@ -62,11 +65,19 @@ func (s *Service) printBanner(out io.Writer) error {
 		}
 		tokens = append(tokens, bannerToken{p.variable(), token})
 	}
+	gateway, err := s.spine.issuer.MintService(demoService, bannerTokenTTL)
+	if err != nil {
+		return fmt.Errorf("mint a token: %w", err)
+	}
+	tokens = append(tokens, bannerToken{"GATEWAY", gateway})
+	reading := fmt.Sprintf(`{"specversion":"1.0","id":"%s","type":"device.reading_received","source":"%s","subject":"reading/%[3]s",`+
+		`"data":{"readingId":"%[3]s","deviceId":"%s","userId":"%s","clinicId":"%s","urgency":"urgent","measuredAt":"2026-03-14T09:30:00Z"}}`,
+		demoID("event"), intake.Source(demoID(demoService)), demoID("reading"), demoID("monitor"), demoID("patient@demo.example"), demoID(demoClinic))
 	report := fmt.Sprintf(`{"patientId":"%s","clinicId":"%s","status":"final",`+
 		`"code":{"system":"http://loinc.org","code":"24323-8","display":"Comprehensive metabolic panel"},"effectiveAt":"2026-03-14T09:30:00Z",`+
 		`"results":[{"code":{"system":"http://loinc.org","code":"2823-3","display":"Potassium"},"value":4.1,"unit":"mmol/L","interpretation":"N"}]}`,
 		demoID("patient@demo.example"), demoID(demoClinic))
 	return banner.Execute(out, map[string]any{
-		"URL": s.URL, "PSQL": s.db.psql, "TTL": bannerTokenTTL.String(), "Tokens": tokens, "Report": report,
+		"URL": s.URL, "PSQL": s.db.psql, "TTL": bannerTokenTTL.String(), "Tokens": tokens, "Report": report, "Reading": reading,
 	})
 }

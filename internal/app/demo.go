@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/care/directory"
+	"carewire/internal/httpapi"
 )
 
 // demoNamespace makes the demo's ids from names, the same on every machine, so that what is printed can be pasted.
@@ -68,6 +69,9 @@ var demoPeople = []demoPerson{
 	{"admin@other.example", "Aldo", "Ferri", otherClinic, care.Admin, false},
 }
 
+// demoService is the demo's other system: a gateway of medical devices, at the demo clinic.
+const demoService = "device-gateway"
+
 // seedDemo fills an empty database with the demo's clinics and people, once. Its events are marked as imported, so that
 // no rule fires: seeding notifies nobody. A seed that was cut short is completed at the next start.
 func seedDemo(ctx context.Context, dir *directory.Service) error {
@@ -90,6 +94,12 @@ func seedDemo(ctx context.Context, dir *directory.Service) error {
 		if err := ifNew(err); err != nil {
 			return fmt.Errorf("seed care team: %w", err)
 		}
+	}
+	err := seeded(dir.ServiceAccountCreate(ctx, cmd, directory.NewServiceAccount{
+		ID: demoID(demoService), ClinicID: demoID(demoClinic), Name: "Device gateway", Issuer: httpapi.LocalIssuerURL, ClientID: demoService,
+	}))
+	if err != nil {
+		return fmt.Errorf("seed service account: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
 	"carewire/internal/care/ehr"
+	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
 )
 
@@ -39,6 +40,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Prescriptions: ehr.NewPrescriptions(s.spine.writer),
 		Appointments:  appointment.New(s.spine.writer),
 		Billing:       billing.New(s.spine.writer),
+		Intake:        intake.New(s.spine.writer),
 		Audit:         audit.New(s.db.app),
 		Writer:        s.spine.writer,
 		Verifier:      s.spine.verifier,

@@ -25,13 +25,9 @@ import (
 // keyFile is where demo mode keeps the key that signs its tokens, in the data directory.
 func keyFile(cfg config.Config) string { return filepath.Join(cfg.DataDir, "demo-key.pem") }
 
-// Token gives a bearer token for a demo person, signed with the key of the service in CAREWIRE_DATA_DIR. It makes no key:
-// where there is none, no service in demo mode has run.
+// Token gives a bearer token for a demo person, signed with the key of the service in CAREWIRE_DATA_DIR.
 func Token(cfg config.Config, email string, ttl time.Duration) (string, error) {
-	if _, err := os.Stat(keyFile(cfg)); err != nil { // Only a service makes the key.
-		return "", fmt.Errorf("CAREWIRE_DATA_DIR: %s holds no demo key; start a service with --demo first", cfg.DataDir)
-	}
-	issuer, err := httpapi.LoadLocalIssuer(keyFile(cfg), cfg.OIDCAudience)
+	issuer, err := demoIssuer(cfg)
 	if err != nil {
 		return "", err
 	}
@@ -43,6 +39,26 @@ func Token(cfg config.Config, email string, ttl time.Duration) (string, error) {
 		known = append(known, p.email)
 	}
 	return "", fmt.Errorf("--as: %q is not a demo person; one of %s", email, strings.Join(known, ", "))
+}
+
+// ServiceToken gives a bearer token as Token does, for the demo's other system.
+func ServiceToken(cfg config.Config, clientID string, ttl time.Duration) (string, error) {
+	if clientID != demoService {
+		return "", fmt.Errorf("--service: %q is not a system of the demo; there is %s", clientID, demoService)
+	}
+	issuer, err := demoIssuer(cfg)
+	if err != nil {
+		return "", err
+	}
+	return issuer.MintService(clientID, ttl)
+}
+
+// demoIssuer makes no key: where there is none, no service in demo mode has run.
+func demoIssuer(cfg config.Config) (*httpapi.LocalIssuer, error) {
+	if _, err := os.Stat(keyFile(cfg)); err != nil { // Only a service makes the key.
+		return nil, fmt.Errorf("CAREWIRE_DATA_DIR: %s holds no demo key; start a service with --demo first", cfg.DataDir)
+	}
+	return httpapi.LoadLocalIssuer(keyFile(cfg), cfg.OIDCAudience)
 }
 
 // Migrate brings the database's schema up to date.

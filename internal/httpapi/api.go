@@ -50,6 +50,7 @@ func newAPI(s *Server) huma.API {
 				{Name: "records", Description: "Clinical records. Every version is kept."},
 				{Name: "appointments", Description: "Who sees whom, where and when: asked for, booked, and how it went."},
 				{Name: "billing", Description: "Invoices, payments and refunds, in whole minor units of a currency."},
+				{Name: "integration", Description: "Other systems: their accounts, and the events that they append."},
 				{Name: "realtime", Description: "Live events on a WebSocket."},
 				{Name: "audit", Description: "Who did what, when, and what came of it."},
 				{Name: "stats", Description: "How much of what happens."},

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +26,9 @@ const drainBody = 8 << 20
 // bodyReadTimeout is how long a client may take to send its body.
 const bodyReadTimeout = 15 * time.Second
 
-// readBody reads and checks the JSON body of a request before anything else looks at it.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
+// readBody reads and checks the JSON body of a request, of one of the media types, before anything else looks at it.
+func readBody(w http.ResponseWriter, r *http.Request, accepted ...string) ([]byte, error) {
+	if err := checkContentType(r.Header.Get("Content-Type"), accepted); err != nil {
 		return nil, err
 	}
 	// Not every writer has a connection (tests): then there is nothing to limit.
@@ -60,15 +61,15 @@ func bodyReadError(err error) error {
 	return care.Errorf(care.Malformed, "the body ended before it was complete")
 }
 
-// checkContentType accepts JSON, and takes a body without a type for JSON.
-func checkContentType(value string) error {
+// checkContentType takes a body without a type for JSON.
+func checkContentType(value string, accepted []string) error {
 	if value == "" {
 		return nil
 	}
 	mediaType, params, err := mime.ParseMediaType(value)
 	charset := params["charset"]
-	if err != nil || mediaType != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
-		return newProblem(http.StatusUnsupportedMediaType, codeUnsupportedMedia, "send the body as Content-Type: application/json, in UTF-8")
+	if err != nil || !slices.Contains(accepted, mediaType) || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return newProblem(http.StatusUnsupportedMediaType, codeUnsupportedMedia, "send the body as Content-Type: "+strings.Join(accepted, " or ")+", in UTF-8")
 	}
 	return nil
 }

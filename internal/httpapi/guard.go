@@ -123,6 +123,9 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	if may {
 		return nil
 	}
+	if _, program := actor.ServiceAccount(); program && action == care.SelfManage {
+		return s.denied(ctx, action, "a service account has no account, inbox or sockets of its own: it appends events with POST /api/events")
+	}
 	return s.denied(ctx, action, "your roles do not allow this")
 }
 

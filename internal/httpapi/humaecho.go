@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +86,7 @@ func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	a.server.handle(op.Method, path, access, func(c *echo.Context) error {
 		ctx := &humaContext{op: op, echo: c, body: http.NoBody}
 		if op.RequestBody != nil {
-			body, err := readBody(c.Response(), c.Request())
+			body, err := readBody(c.Response(), c.Request(), slices.Sorted(maps.Keys(op.RequestBody.Content))...)
 			if err != nil {
 				return err
 			}

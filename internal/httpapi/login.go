@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 	"golang.org/x/oauth2"
 
@@ -159,6 +160,9 @@ func (s *Server) signIn(c *echo.Context, identity directory.Identity, next strin
 		return err
 	}
 	infoOf(ctx).actor = actor
+	if actor.UserID == uuid.Nil {
+		return s.denied(ctx, care.SelfManage, "a service account does not sign in with a browser; it sends its token")
+	}
 	secret, expiresAt, err := s.cfg.Directory.SessionOpen(ctx, actor.UserID, sessionLife)
 	if err != nil {
 		return err

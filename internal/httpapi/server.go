@@ -20,11 +20,12 @@ import (
 	"carewire/internal/care/billing"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
+	"carewire/internal/care/intake"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 )
 
-// Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Audit, Writer, Verifier,
+// Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Billing, Intake, Audit, Writer, Verifier,
 // BaseURL, CookieKey and Ready are required.
 type Config struct {
 	Directory     *directory.Service
@@ -32,6 +33,7 @@ type Config struct {
 	Prescriptions *ehr.Kind[ehr.Prescription]
 	Appointments  *appointment.Service
 	Billing       *billing.Service
+	Intake        *intake.Service
 	Audit         *audit.Reader
 	// Writer appends denials; its pool is where the inbox is read.
 	Writer   *outbox.Writer
@@ -69,7 +71,7 @@ func (c Config) validate() error {
 	for name, there := range map[string]bool{
 		"Directory": c.Directory != nil, "LabReports": c.LabReports != nil, "Prescriptions": c.Prescriptions != nil,
 		"Appointments": c.Appointments != nil,
-		"Billing":      c.Billing != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
+		"Billing":      c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
 		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
 	} {
 		if !there {
@@ -153,6 +155,8 @@ func (s *Server) addRoutes() error {
 	addRecords(s, recordRoutes[ehr.Prescription]{kind: s.cfg.Prescriptions, path: "/api/ehr/prescriptions", name: "prescription", schema: "Prescription"})
 	s.addAppointments()
 	s.addInvoices()
+	s.addServiceAccounts()
+	s.addEvents()
 	s.addNotificationPage()
 	s.addAudit()
 	s.addStats()

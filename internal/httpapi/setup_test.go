@@ -23,6 +23,7 @@ import (
 	"carewire/internal/care/billing"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
+	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
@@ -71,7 +72,7 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	require.NoError(tb, err)
 	registry := prometheus.NewRegistry()
 	b.cfg = httpapi.Config{
-		Directory: dir, LabReports: ehr.NewLabReports(writer), Prescriptions: ehr.NewPrescriptions(writer), Appointments: appointment.New(writer), Billing: billing.New(writer),
+		Directory: dir, LabReports: ehr.NewLabReports(writer), Prescriptions: ehr.NewPrescriptions(writer), Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer),
 		Audit: audit.New(b.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 100_000, Ready: func(context.Context) error { return nil },
 		Registerer: registry, Gatherer: registry, Logger: slog.New(slog.NewJSONHandler(b.log, nil)),

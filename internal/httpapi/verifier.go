@@ -108,6 +108,9 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	return v, nil
 }
 
+// Issuer is whose tokens are accepted.
+func (v *Verifier) Issuer() string { return v.cfg.Issuer }
+
 // Warm looks the issuer up ahead of the first request and logs when it cannot be reached. The verifier works without.
 func (v *Verifier) Warm(ctx context.Context) {
 	_, _ = v.keySet(ctx)

@@ -1,0 +1,335 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+const (
+	// maxAhead is how far a system's clock may be ahead of ours.
+	maxAhead = 5 * time.Minute
+	// maxAge is how long a system may hold an event back: rules fire on it as if it were new.
+	maxAge = 30 * 24 * time.Hour
+)
+
+var capital = regexp.MustCompile(`[A-Z]`)
+
+// partForm is what may follow a system's own source: which of its parts speaks.
+var partForm = regexp.MustCompile(`^(/[A-Za-z0-9._-]{1,50}){0,3}$`)
+
+// Event is what another system says happened.
+type Event struct {
+	// Path stands before the names of fields that a refusal names: "" for a single event, "[3]." in a list.
+	Path string
+	ID   uuid.UUID
+	// Type must be one that Declared gives, and Data its payload.
+	Type    string
+	Source  string
+	Subject string
+	// Time is when it happened; zero is now.
+	Time time.Time
+	Data event.Payload
+	// ClinicID and PersonID repeat what the data says; nil where the envelope is silent.
+	ClinicID, PersonID *uuid.UUID
+	// Traceparent is the W3C trace context in which it happened; empty is the request's.
+	Traceparent string
+}
+
+// Service takes events in. It is safe for concurrent use.
+type Service struct {
+	writer *outbox.Writer
+	now    func() time.Time
+}
+
+// New makes the service on the writer's database.
+func New(writer *outbox.Writer) *Service {
+	return &Service{writer: writer, now: time.Now}
+}
+
+// Source is what the events of a service account must have as their source, or begin their source with.
+func Source(accountID uuid.UUID) string { return "/services/" + accountID.String() }
+
+// Declared gives the declaration of a type that other systems may append. Any other is care.Invalid about the field, and
+// names those there are.
+func Declared(field, typ string) (*event.Declaration, error) {
+	d, ok := event.Lookup(typ)
+	if !ok || !d.External() {
+		return nil, care.InvalidField(field, "is not a type that other systems append; those are %s", strings.Join(event.ExternalTypes(), ", "))
+	}
+	return d, nil
+}
+
+// account is who speaks.
+type account struct {
+	id, clinicID uuid.UUID
+}
+
+// incoming is an event that was checked as far as it can be without the database.
+type incoming struct {
+	Event
+	event  event.Event
+	who    people
+	digest []byte
+}
+
+// people are the ids in an event's data that say whom it concerns.
+type people struct {
+	UserID   *uuid.UUID `json:"userId"`
+	ClinicID uuid.UUID  `json:"clinicId"`
+	DoctorID *uuid.UUID `json:"doctorId"`
+}
+
+// Append takes the events into the outbox in the order given, all or none. Only a service account may, of its own clinic:
+// others are care.Forbidden, audited. What is wrong with an event is care.Invalid; an id that stands for an event of
+// other content is care.Conflict. An event that was accepted before is accepted again and not told of twice.
+func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) error {
+	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+		by, err := mayAppend(cmd)
+		if err != nil {
+			return err
+		}
+		all, err := s.prepare(cmd, by, events)
+		if err != nil {
+			return err
+		}
+		q := db.New(tx)
+		if err := checkPeople(ctx, q, by, all); err != nil {
+			return err
+		}
+		fresh, err := accept(ctx, q, by, all)
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, fresh...)
+	})
+}
+
+func mayAppend(cmd care.Command) (account, error) {
+	id, ok := cmd.Actor.ServiceAccount()
+	clinics := cmd.Actor.ClinicsFor(care.EventAppend, care.SameClinic)
+	if !ok || len(clinics) == 0 {
+		return account{}, refuse(cmd, "events are appended by other systems, with a service account of their clinic; ask the clinic's administrator for one", nil)
+	}
+	return account{id, clinics[0]}, nil
+}
+
+// refuse names the clinic only where it is known to the actor.
+func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.RefusalError {
+	refused := outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
+	refused.Event.Subject = "route/" + string(care.EventAppend)
+	return refused
+}
+
+// prepare checks what can be checked without the database, all events and all their fields at once.
+func (s *Service) prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
+	var p care.Problems
+	all := make([]incoming, 0, len(events))
+	seen := map[uuid.UUID]bool{}
+	for _, in := range events {
+		if _, err := Declared(in.Path+"type", in.Type); err != nil {
+			return nil, err
+		}
+		e := event.New(cmd, in.Type, care.Ref{}, in.Data)
+		var who people
+		if err := json.Unmarshal(e.Data, &who); err != nil {
+			return nil, fmt.Errorf("read who %s is about: %w", in.Type, err)
+		}
+		if who.ClinicID != by.clinicID {
+			refused := refuse(cmd, "a service account appends events of its own clinic only", &by.clinicID)
+			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "is not the clinic of the service account"}}
+			return nil, refused
+		}
+		s.checkEnvelope(&p, by, in, who, e.Data)
+		if seen[in.ID] {
+			p.Add(in.Path+"id", "stands twice in the list: give each event an id of its own")
+		}
+		seen[in.ID] = true
+		digest, err := digestOf(by, in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, incoming{in, stamp(cmd, e, in, who), who, digest})
+	}
+	return all, p.Err()
+}
+
+// stamp makes the event of what the system says.
+func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
+	e.ID, e.Source, e.Subject = in.ID, in.Source, in.Subject
+	if !in.Time.IsZero() {
+		e.Time = in.Time.UTC().Truncate(time.Microsecond)
+	}
+	if in.Traceparent != "" {
+		e.Traceparent = &in.Traceparent
+	}
+	e = e.At(cmd, &who.ClinicID)
+	e.PersonID = who.UserID
+	return e
+}
+
+func (s *Service) checkEnvelope(p *care.Problems, by account, in Event, who people, data []byte) {
+	if in.ID == uuid.Nil {
+		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
+	}
+	part, ok := strings.CutPrefix(in.Source, Source(by.id))
+	if !ok || !partForm.MatchString(part) {
+		p.Add(in.Path+"source", "must be %s, and may go on with the part that speaks, as in %[1]s/ward-3", Source(by.id))
+	}
+	if things := subjects(data); things[in.Subject] == "" {
+		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
+	}
+	if !in.Time.IsZero() {
+		switch age := s.now().Sub(in.Time); {
+		case age < -maxAhead:
+			p.Add(in.Path+"time", "is in the future; is a clock wrong?")
+		case age > maxAge:
+			p.Add(in.Path+"time", "is more than %d days ago: rules would tell people of it as if it were new", int(maxAge.Hours()/24))
+		}
+	}
+	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
+		p.Add(in.Path+"clinicid", "must be data.clinicId, or left out")
+	}
+	if in.PersonID != nil && (who.UserID == nil || *in.PersonID != *who.UserID) {
+		p.Add(in.Path+"personid", "must be data.userId, or left out")
+	}
+}
+
+// subjects gives what an event with this data can be about, each with how it is made: the things that its ids name. So a
+// subject holds no text of the system's own.
+func subjects(data []byte) map[string]string {
+	var fields map[string]any
+	_ = json.Unmarshal(data, &fields) // A payload's JSON is an object.
+	things := map[string]string{}
+	for name, value := range fields {
+		thing, isID := strings.CutSuffix(name, "Id")
+		if !isID || slices.Contains([]string{"user", "clinic", "doctor"}, thing) {
+			continue
+		}
+		kind := capital.ReplaceAllStringFunc(thing, func(c string) string { return "_" + strings.ToLower(c) })
+		things[fmt.Sprintf("%s/%v", kind, value)] = kind + "/<data." + name + ">"
+	}
+	return things
+}
+
+// digestOf is the SHA-256 of what must be the same when an event comes again. The trace is not part of it: a retry has
+// its own.
+func digestOf(by account, in Event) ([]byte, error) {
+	content, err := json.Marshal([]any{by.id, in.Type, in.Source, in.Subject, in.Time.UTC().Truncate(time.Microsecond), in.Data})
+	if err != nil {
+		return nil, fmt.Errorf("digest event: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	return sum[:], nil
+}
+
+// checkPeople refuses an event about somebody who is nobody at the clinic.
+func checkPeople(ctx context.Context, q *db.Queries, by account, all []incoming) error {
+	ids := []uuid.UUID{}
+	for _, in := range all {
+		for _, id := range []*uuid.UUID{in.who.UserID, in.who.DoctorID} {
+			if id != nil {
+				ids = append(ids, *id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
+	if err != nil {
+		return fmt.Errorf("read memberships: %w", err)
+	}
+	holds := func(id uuid.UUID, role care.Role) bool {
+		return slices.ContainsFunc(rows, func(m db.MembershipListAtRow) bool {
+			return m.UserID == id && care.Role(m.Role) == cmp.Or(role, care.Role(m.Role))
+		})
+	}
+	var p care.Problems
+	for _, in := range all {
+		if id := in.who.UserID; id != nil && !holds(*id, "") {
+			p.Add(in.Path+"data.userId", "is nobody at the clinic")
+		}
+		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {
+			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
+		}
+	}
+	return p.Err()
+}
+
+// accept notes the events as accepted and gives those that were not before. It waits for another transaction that is
+// accepting one of them.
+func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]event.Event, error) {
+	p := db.AcceptedEventInsertManyParams{ServiceAccountID: by.id}
+	for _, in := range all {
+		p.EventIds, p.Digests = append(p.EventIds, in.ID), append(p.Digests, in.digest)
+	}
+	added, err := q.AcceptedEventInsertMany(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("note accepted events: %w", err)
+	}
+	if err := checkRepeated(ctx, q, by, all, added); err != nil {
+		return nil, err
+	}
+	// An id that carewire itself gave would be dropped on its way into the ledger.
+	known, err := q.EventKnown(ctx, added)
+	if err != nil {
+		return nil, fmt.Errorf("look for events: %w", err)
+	}
+	var fresh []event.Event
+	for _, in := range all {
+		switch {
+		case slices.Contains(known, in.ID):
+			return nil, taken(in)
+		case slices.Contains(added, in.ID):
+			fresh = append(fresh, in.event)
+		}
+	}
+	return fresh, nil
+}
+
+// checkRepeated refuses an id that was accepted before with other content, or from another system.
+func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incoming, added []uuid.UUID) error {
+	if len(added) == len(all) {
+		return nil
+	}
+	var repeated []uuid.UUID
+	for _, in := range all {
+		if !slices.Contains(added, in.ID) {
+			repeated = append(repeated, in.ID)
+		}
+	}
+	before, err := q.AcceptedEventList(ctx, repeated)
+	if err != nil {
+		return fmt.Errorf("read accepted events: %w", err)
+	}
+	for _, in := range all {
+		for _, row := range before {
+			if row.EventID == in.ID && (row.ServiceAccountID != by.id || !slices.Equal(row.Digest, in.digest)) {
+				return taken(in)
+			}
+		}
+	}
+	return nil
+}
+
+func taken(in incoming) error {
+	refused := care.Errorf(care.Conflict, "the id stands for another event")
+	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event of other content: give each event an id of its own, and send a retry unchanged"}}
+	return refused
+}

@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+// serviceAccountOutput is a service account with its version.
+type serviceAccountOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     directory.ServiceAccount
+}
+
+func (s *Server) addServiceAccounts() {
+	const path = "/api/service-accounts"
+	dir := s.cfg.Directory
+	type createInput struct{ Body directory.NewServiceAccount }
+	register(s, operation{
+		id: "create-service-account", method: http.MethodPost, path: path, tag: "integration", summary: "Let another system in", status: http.StatusCreated,
+		description: "Registers another system at a clinic of which the caller is an administrator. The system gets its tokens from the identity provider (client credentials grant) and appends events with `POST /api/events`.",
+		refusals:    []care.Code{care.Forbidden, care.Conflict},
+	}, care.ServiceAccountManage, func(ctx context.Context, in *createInput) (*serviceAccountOutput, error) {
+		switch trusted := s.cfg.Verifier.Issuer(); in.Body.Issuer {
+		case "", trusted:
+			in.Body.Issuer = trusted
+		default:
+			return nil, care.InvalidField("issuer", "is not the identity provider that this service trusts; leave it out")
+		}
+		a, err := dir.ServiceAccountCreate(ctx, commandOf(ctx), in.Body)
+		return &serviceAccountOutput{etag(a.Version), location(path, a.ID.String()), a}, err
+	})
+
+	type listInput struct {
+		ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only those of this clinic."`
+		Paging
+	}
+	type listOutput struct{ Body directory.ServiceAccountPage }
+	register(s, operation{
+		id: "list-service-accounts", method: http.MethodGet, path: path, tag: "integration", summary: "List the systems that were let in",
+		description: "The service accounts of the clinics of which the caller is an administrator, the disabled ones too.",
+		refusals:    []care.Code{care.Forbidden, care.Invalid},
+	}, care.ServiceAccountManage, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		page, err := dir.ServiceAccountList(ctx, commandOf(ctx), in.ClinicID, in.Cursor, in.Limit)
+		return &listOutput{page}, err
+	})
+
+	type one struct {
+		ID uuid.UUID `path:"id" format:"uuid"`
+	}
+	register(s, operation{
+		id: "get-service-account", method: http.MethodGet, path: path + "/{id}", tag: "integration", summary: "Read a service account",
+		description: "One service account of a clinic of which the caller is an administrator.",
+		refusals:    []care.Code{care.NotFound, care.Invalid},
+	}, care.ServiceAccountManage, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
+		a, err := dir.ServiceAccount(ctx, commandOf(ctx), in.ID)
+		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
+	})
+
+	type replaceInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		Body    directory.ServiceAccountInput
+	}
+	register(s, operation{
+		id: "replace-service-account", method: http.MethodPut, path: path + "/{id}", tag: "integration", summary: "Rename, disable or enable a service account",
+		description: "Replaces the name and the status of a service account. A system whose account is disabled is refused from its next request on. Accounts are never deleted: the audit trail refers to them.",
+		refusals:    []care.Code{care.NotFound, care.PreconditionFailed, care.PreconditionRequired},
+	}, care.ServiceAccountManage, func(ctx context.Context, in *replaceInput) (*serviceAccountOutput, error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		a, err := dir.ServiceAccountReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
+	})
+}
