@@ -208,7 +208,7 @@ func TestServiceAccount_IsNobodyWithAnAccountOrAnInbox(t *testing.T) {
 	report := g.writeReport()
 	requireProblem(t, g.do("", http.MethodGet, report, nil, bearer...), 404, "not_found")
 	requireProblem(t, g.do("", http.MethodPost, "/api/ehr/lab-reports", g.report(), bearer...), 403, "forbidden")
-	for _, path := range []string{"/api/users", "/api/service-accounts", "/api/ehr/lab-reports", "/api/appointments", "/api/invoices", "/api/stats/events", "/api/audit?subject=a/b", "/admin/river"} {
+	for _, path := range []string{"/api/users", "/api/service-accounts", "/api/ehr/lab-reports", "/api/appointments", "/api/billing/invoices", "/api/stats/events", "/api/audit?subject=a/b"} {
 		requireProblem(t, g.do("", http.MethodGet, path, nil, bearer...), 403, "forbidden")
 	}
 	var roles string

@@ -104,19 +104,23 @@ func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) 
 		if err != nil {
 			return err
 		}
-		all, err := s.prepare(cmd, by, events)
+		all, err := prepare(cmd, by, events)
 		if err != nil {
 			return err
 		}
 		q := db.New(tx)
-		if err := checkPeople(ctx, q, by, all); err != nil {
-			return err
-		}
 		fresh, err := accept(ctx, q, by, all)
 		if err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, fresh...)
+		if err := s.checkFresh(ctx, q, by, fresh); err != nil {
+			return err
+		}
+		events := make([]event.Event, len(fresh))
+		for i, in := range fresh {
+			events[i] = in.event
+		}
+		return outbox.Append(ctx, tx, events...)
 	})
 }
 
@@ -137,7 +141,7 @@ func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.Refusal
 }
 
 // prepare checks what can be checked without the database, all events and all their fields at once.
-func (s *Service) prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
+func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
 	var p care.Problems
 	all := make([]incoming, 0, len(events))
 	seen := map[uuid.UUID]bool{}
@@ -155,7 +159,7 @@ func (s *Service) prepare(cmd care.Command, by account, events []Event) ([]incom
 			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "is not the clinic of the service account"}}
 			return nil, refused
 		}
-		s.checkEnvelope(&p, by, in, who, e.Data)
+		checkEnvelope(&p, by, in, who, e.Data)
 		if seen[in.ID] {
 			p.Add(in.Path+"id", "stands twice in the list: give each event an id of its own")
 		}
@@ -183,7 +187,7 @@ func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
 	return e
 }
 
-func (s *Service) checkEnvelope(p *care.Problems, by account, in Event, who people, data []byte) {
+func checkEnvelope(p *care.Problems, by account, in Event, who people, data []byte) {
 	if in.ID == uuid.Nil {
 		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
 	}
@@ -193,14 +197,6 @@ func (s *Service) checkEnvelope(p *care.Problems, by account, in Event, who peop
 	}
 	if things := subjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
-	}
-	if !in.Time.IsZero() {
-		switch age := s.now().Sub(in.Time); {
-		case age < -maxAhead:
-			p.Add(in.Path+"time", "is in the future; is a clock wrong?")
-		case age > maxAge:
-			p.Add(in.Path+"time", "is more than %d days ago: rules would tell people of it as if it were new", int(maxAge.Hours()/24))
-		}
 	}
 	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
 		p.Add(in.Path+"clinicid", "must be data.clinicId, or left out")
@@ -238,43 +234,9 @@ func digestOf(by account, in Event) ([]byte, error) {
 	return sum[:], nil
 }
 
-// checkPeople refuses an event about somebody who is nobody at the clinic.
-func checkPeople(ctx context.Context, q *db.Queries, by account, all []incoming) error {
-	ids := []uuid.UUID{}
-	for _, in := range all {
-		for _, id := range []*uuid.UUID{in.who.UserID, in.who.DoctorID} {
-			if id != nil {
-				ids = append(ids, *id)
-			}
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
-	if err != nil {
-		return fmt.Errorf("read memberships: %w", err)
-	}
-	holds := func(id uuid.UUID, role care.Role) bool {
-		return slices.ContainsFunc(rows, func(m db.MembershipListAtRow) bool {
-			return m.UserID == id && care.Role(m.Role) == cmp.Or(role, care.Role(m.Role))
-		})
-	}
-	var p care.Problems
-	for _, in := range all {
-		if id := in.who.UserID; id != nil && !holds(*id, "") {
-			p.Add(in.Path+"data.userId", "is nobody at the clinic")
-		}
-		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {
-			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
-		}
-	}
-	return p.Err()
-}
-
 // accept notes the events as accepted and gives those that were not before. It waits for another transaction that is
 // accepting one of them.
-func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]event.Event, error) {
+func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]incoming, error) {
 	p := db.AcceptedEventInsertManyParams{ServiceAccountID: by.id}
 	for _, in := range all {
 		p.EventIds, p.Digests = append(p.EventIds, in.ID), append(p.Digests, in.digest)
@@ -291,13 +253,13 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]e
 	if err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
 	}
-	var fresh []event.Event
+	var fresh []incoming
 	for _, in := range all {
 		switch {
 		case slices.Contains(known, in.ID):
 			return nil, taken(in)
 		case slices.Contains(added, in.ID):
-			fresh = append(fresh, in.event)
+			fresh = append(fresh, in)
 		}
 	}
 	return fresh, nil
@@ -326,6 +288,51 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 		}
 	}
 	return nil
+}
+
+// checkFresh checks what depends on when an event comes: its time, and who is somebody at the clinic. What was accepted
+// once is not asked again: a retry stays good.
+func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fresh []incoming) error {
+	ids := []uuid.UUID{}
+	for _, in := range fresh {
+		for _, id := range []*uuid.UUID{in.who.UserID, in.who.DoctorID} {
+			if id != nil {
+				ids = append(ids, *id)
+			}
+		}
+	}
+	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
+	if err != nil {
+		return fmt.Errorf("read memberships: %w", err)
+	}
+	holds := func(id uuid.UUID, role care.Role) bool {
+		return slices.ContainsFunc(rows, func(m db.MembershipListAtRow) bool {
+			return m.UserID == id && care.Role(m.Role) == cmp.Or(role, care.Role(m.Role))
+		})
+	}
+	var p care.Problems
+	for _, in := range fresh {
+		s.checkTime(&p, in)
+		if id := in.who.UserID; id != nil && !holds(*id, "") {
+			p.Add(in.Path+"data.userId", "is nobody at the clinic")
+		}
+		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {
+			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
+		}
+	}
+	return p.Err()
+}
+
+func (s *Service) checkTime(p *care.Problems, in incoming) {
+	if in.Time.IsZero() {
+		return
+	}
+	switch age := s.now().Sub(in.Time); {
+	case age < -maxAhead:
+		p.Add(in.Path+"time", "is in the future; is a clock wrong?")
+	case age > maxAge:
+		p.Add(in.Path+"time", "is more than %d days ago: rules would tell people of it as if it were new", int(maxAge.Hours()/24))
+	}
 }
 
 func taken(in incoming) error {

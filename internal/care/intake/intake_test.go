@@ -234,8 +234,11 @@ func TestAppend_TakesARetryForTheSameAndAnotherContentForAMistake(t *testing.T) 
 	require.NoError(t, b.append(t, b.gateway, second, first, third), "what is new in a batch is told of")
 	require.Equal(t, []uuid.UUID{first.ID, second.ID, third.ID}, b.waiting(t, "true"))
 	b.exec(t, "DELETE FROM outbox")
-	require.NoError(t, b.append(t, b.gateway, first, second, third), "also once they have left the outbox")
+	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient)
+	require.NoError(t, b.append(t, b.gateway, first, second, third), "also once they have left the outbox, and whoever it was about the clinic")
 	require.Empty(t, b.waiting(t, "true"))
+	requireCode(t, b.append(t, b.gateway, b.reading()), care.Invalid, "data.userId")
+	b.exec(t, "UPDATE memberships SET revoked_at = NULL WHERE user_id = $1", b.patient)
 
 	changed := first
 	d := first.Data.(event.Reading)
