@@ -33,7 +33,8 @@ type Declaration struct {
 	Person bool
 	// Roles may see it live in the room of the event's clinic.
 	Roles []care.Role
-	// Ruled says that rules see it. Never for what carewire says of its own work: a loop cannot be written.
+	// Ruled says that rules see it. Never for what carewire says of its own work: a loop cannot be written. Its payload has
+	// userId, so that a rule on "**" can name the person.
 	Ruled bool
 	// Doc is one sentence for the reference.
 	Doc string
@@ -81,9 +82,9 @@ var Catalog = slices.Concat(
 		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
 		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
 		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message could not be delivered, finally."},
-		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "Another system may append events at the clinic."},
-		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "A service account was changed or enabled again."},
-		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, true, "Another system may no longer append events."},
+		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may append events at the clinic."},
+		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "A service account was changed or enabled again."},
+		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may no longer append events."},
 		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
 		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
 		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},

@@ -10,11 +10,11 @@ import (
 //
 // What comes from outside is held to its struct: unknown fields are refused, and a text must say by its tag which values
 // it may have (enum) or that it is a time (format:"date-time"), so that no protected health information can be put into
-// it. Each carries clinicId, which must be the service account's clinic; userId and doctorId, where there are such, must
-// be people of that clinic.
+// it. Each carries clinicId, which must be the service account's clinic, and userId; that and doctorId, where there is
+// one, must be people of that clinic.
 var external = []Declaration{
 	{"device.reading_received", Clinical, Reading{}, true, clinicians, true, "A medical device measured something."},
-	{"device.connection_lost", SystemKind, DeviceConnection{}, false, clinicians, true, "A medical device does not answer any more."},
+	{"device.connection_lost", SystemKind, DeviceConnection{}, true, clinicians, true, "A patient's medical device does not answer any more."},
 	{"lab.order_received", Clinical, LabOrder{}, true, clinicians, true, "A laboratory has an order."},
 	{"pharmacy.prescription_dispensed", Clinical, Dispense{}, true, clinicians, true, "A pharmacy handed out what was prescribed."},
 }
@@ -43,9 +43,10 @@ type Reading struct {
 	MeasuredAt string    `json:"measuredAt" format:"date-time"`
 }
 
-// DeviceConnection is the data of device.connection_lost, which is about no person.
+// DeviceConnection is the data of device.connection_lost.
 type DeviceConnection struct {
 	DeviceID   uuid.UUID `json:"deviceId" format:"uuid"`
+	UserID     uuid.UUID `json:"userId" format:"uuid" doc:"The patient."`
 	ClinicID   uuid.UUID `json:"clinicId" format:"uuid"`
 	LastSeenAt string    `json:"lastSeenAt" format:"date-time"`
 }

@@ -90,7 +90,7 @@ type incoming struct {
 
 // people are the ids in an event's data that say whom it concerns.
 type people struct {
-	UserID   *uuid.UUID `json:"userId"`
+	UserID   uuid.UUID  `json:"userId"`
 	ClinicID uuid.UUID  `json:"clinicId"`
 	DoctorID *uuid.UUID `json:"doctorId"`
 }
@@ -182,9 +182,7 @@ func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
 	if in.Traceparent != "" {
 		e.Traceparent = &in.Traceparent
 	}
-	e = e.At(cmd, &who.ClinicID)
-	e.PersonID = who.UserID
-	return e
+	return e.About(cmd, who.UserID, &who.ClinicID)
 }
 
 func checkEnvelope(p *care.Problems, by account, in Event, who people, data []byte) {
@@ -201,7 +199,7 @@ func checkEnvelope(p *care.Problems, by account, in Event, who people, data []by
 	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
 		p.Add(in.Path+"clinicid", "must be data.clinicId, or left out")
 	}
-	if in.PersonID != nil && (who.UserID == nil || *in.PersonID != *who.UserID) {
+	if in.PersonID != nil && *in.PersonID != who.UserID {
 		p.Add(in.Path+"personid", "must be data.userId, or left out")
 	}
 }
@@ -295,10 +293,9 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fresh []incoming) error {
 	ids := []uuid.UUID{}
 	for _, in := range fresh {
-		for _, id := range []*uuid.UUID{in.who.UserID, in.who.DoctorID} {
-			if id != nil {
-				ids = append(ids, *id)
-			}
+		ids = append(ids, in.who.UserID)
+		if in.who.DoctorID != nil {
+			ids = append(ids, *in.who.DoctorID)
 		}
 	}
 	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
@@ -313,7 +310,7 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 	var p care.Problems
 	for _, in := range fresh {
 		s.checkTime(&p, in)
-		if id := in.who.UserID; id != nil && !holds(*id, "") {
+		if !holds(in.who.UserID, "") {
 			p.Add(in.Path+"data.userId", "is nobody at the clinic")
 		}
 		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {

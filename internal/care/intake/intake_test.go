@@ -130,13 +130,6 @@ func TestAppend_StoresWhatTheSystemSaysAsItsOwn(t *testing.T) {
 	require.Nil(t, version)
 	require.Equal(t, "request-1", correlation)
 	require.Equal(t, in.Traceparent, trace)
-
-	account, _ := b.gateway.ServiceAccount()
-	lost := event.DeviceConnection{DeviceID: uuid.New(), ClinicID: b.here, LastSeenAt: "2026-03-14T09:30:00Z"}
-	require.NoError(t, b.append(t, b.gateway, intake.Event{
-		ID: uuid.New(), Type: "device.connection_lost", Source: intake.Source(account), Subject: "device/" + lost.DeviceID.String(), Data: lost,
-	}))
-	require.Len(t, b.waiting(t, "person_id IS NULL"), 1, "it is about no person")
 }
 
 func TestAppend_RefusesWhatIsWrongAndNamesTheField(t *testing.T) {
