@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,17 +22,30 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) { postgrestest.Main(m) }
-
-// clinic is a running demo service and what a user of it has: its address, tokens and the SQL of its database.
+// clinic is a running service and what a user of it has: its addresses, tokens and the SQL of its database.
 type clinic struct {
-	t       *testing.T
-	url     string
-	cfg     config.Config
-	db      *postgrestest.DB
-	service *app.Service
-	tokens  map[string]string
+	t *testing.T
+	// url is how people reach the service: links begin with it.
+	url string
+	// api and sockets are the instances that serve requests and sockets; each request goes to the next.
+	api, sockets turns
+	cfg          config.Config
+	db           *postgrestest.DB
+	// service is the one that runs in this process, and instances those that are processes of their own.
+	service   *app.Service
+	instances []*instance
+	mint      func(email string) (string, error)
+	tokens    map[string]string
+	mu        sync.Mutex
 }
+
+// turns gives addresses in turn.
+type turns struct {
+	urls []func() string
+	next atomic.Uint64
+}
+
+func (r *turns) url() string { return r.urls[r.next.Add(1)%uint64(len(r.urls))]() }
 
 // testConfig is a demo service's configuration on a database of the test's own.
 func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
@@ -45,25 +60,37 @@ func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
 func openClinic(t *testing.T) *clinic {
 	t.Helper()
 	db := postgrestest.New(t)
-	c := &clinic{t: t, db: db, cfg: testConfig(t, db), tokens: map[string]string{}}
+	c := newClinic(t, testConfig(t, db))
+	c.db = db
 	c.start()
 	return c
 }
 
+// newClinic is a demo clinic that nobody serves yet.
+func newClinic(t *testing.T, cfg config.Config) *clinic {
+	t.Helper()
+	return &clinic{t: t, cfg: cfg, tokens: map[string]string{}, mint: func(email string) (string, error) { return app.Token(cfg, email, time.Hour) }}
+}
+
+// start serves the clinic in this process.
 func (c *clinic) start() {
 	c.t.Helper()
 	s, err := app.Start(c.t.Context(), c.cfg, slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	require.NoError(c.t, err)
 	c.service, c.url = s, s.URL
+	c.api.urls = []func() string{func() string { return s.URL }}
+	c.sockets.urls = c.api.urls
 	c.t.Cleanup(s.Stop)
 	c.eventually("ready", func() bool { return c.do("", http.MethodGet, "/readyz", nil).status == http.StatusOK })
 }
 
-// token is a bearer token of the demo person, from `carewire token`.
+// token is a bearer token of the demo person.
 func (c *clinic) token(email string) string {
 	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.tokens[email] == "" {
-		token, err := app.Token(c.cfg, email, time.Hour)
+		token, err := c.mint(email)
 		require.NoError(c.t, err)
 		c.tokens[email] = token
 	}
@@ -87,6 +114,14 @@ func (a answer) decode(t *testing.T) map[string]any {
 // do makes a request as the demo person with that email, or as nobody. body is JSON text, or a value to encode.
 func (c *clinic) do(as, method, path string, body any, headers ...string) answer {
 	c.t.Helper()
+	a, err := c.try(c.api.url(), as, method, path, body, headers...)
+	require.NoError(c.t, err)
+	return a
+}
+
+// try makes a request to one instance, which may be dying.
+func (c *clinic) try(url, as, method, path string, body any, headers ...string) (answer, error) {
+	c.t.Helper()
 	var r io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -99,7 +134,7 @@ func (c *clinic) do(as, method, path string, body any, headers ...string) answer
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, r)
+	req, err := http.NewRequestWithContext(ctx, method, url+path, r)
 	require.NoError(c.t, err)
 	if as != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token(as))
@@ -111,13 +146,14 @@ func (c *clinic) do(as, method, path string, body any, headers ...string) answer
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
-	require.NoError(c.t, err)
+	if err != nil {
+		return answer{}, err
+	}
 	defer func() { _ = res.Body.Close() }()
 	data, err := io.ReadAll(res.Body)
-	require.NoError(c.t, err)
-	client.CloseIdleConnections()
-	return answer{res.StatusCode, res.Header, data}
+	return answer{res.StatusCode, res.Header, data}, err
 }
 
 // me is the person's id and clinic, from GET /api/me.
@@ -221,20 +257,28 @@ type socket struct {
 // dial opens a socket as the person, resuming from the cursor unless it is empty, and reads the hello.
 func (c *clinic) dial(as, cursor string) *socket {
 	c.t.Helper()
-	u := strings.Replace(c.url, "http", "ws", 1) + "/api/socket"
-	if cursor != "" {
-		u += "?cursor=" + url.QueryEscape(cursor)
-	}
-	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: 10 * time.Second}
-	conn, res, err := dialer.DialContext(c.t.Context(), u, http.Header{"Authorization": {"Bearer " + c.token(as)}})
+	conn, err := c.tryDial(as, cursor)
 	require.NoError(c.t, err)
-	_ = res.Body.Close()
 	c.t.Cleanup(func() { _ = conn.Close() })
 	s := &socket{t: c.t, conn: conn}
 	hello := s.read()
 	require.Equal(c.t, "hello", hello["type"])
 	s.cursor = hello["cursor"].(string)
 	return s
+}
+
+func (c *clinic) tryDial(as, cursor string) (*websocket.Conn, error) {
+	c.t.Helper()
+	u := strings.Replace(c.sockets.url(), "http", "ws", 1) + "/api/socket"
+	if cursor != "" {
+		u += "?cursor=" + url.QueryEscape(cursor)
+	}
+	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: 10 * time.Second}
+	conn, res, err := dialer.DialContext(c.t.Context(), u, http.Header{"Authorization": {"Bearer " + c.token(as)}})
+	if res != nil {
+		_ = res.Body.Close()
+	}
+	return conn, err
 }
 
 func (s *socket) read() map[string]any {

@@ -44,6 +44,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Audit:         audit.New(s.db.app),
 		Writer:        s.spine.writer,
 		Verifier:      s.spine.verifier,
+		NoAPI:         !s.cfg.Does("api"),
 		Hub:           s.spine.hub,
 		Dashboard:     dashboard,
 		Login:         httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},

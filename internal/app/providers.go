@@ -4,20 +4,28 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/config"
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/push"
+	"carewire/internal/postgres"
 	"carewire/internal/sandbox"
 )
 
 // providers are the channels that are configured, each with its provider's client.
 type providers struct {
 	channels map[string]notify.Notifier
-	// sandbox stands in for the providers in demo mode; nil otherwise.
+	// sandbox stands in for the providers in demo mode; nil otherwise. address is where its stand-ins listen.
 	sandbox *sandbox.Sandbox
+	address string
+	pool    *pgxpool.Pool
 }
 
 // channel is a way to reach a person that this binary can serve.
@@ -67,10 +75,15 @@ func channelNames(meant func(c channel) bool) []string {
 	return names
 }
 
+// listenerName is the application name of the connection that every instance holds as long as it lives. In demo mode the
+// sandbox's address follows: PostgreSQL's list of connections tells the instances of each other's sandboxes, and forgets
+// one that died.
+const listenerName = "carewire-listen "
+
 // openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
 // sandbox, which listens on a loopback port of its own.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
-	p := &providers{channels: map[string]notify.Notifier{}}
+	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.worker}
 	var demo *standIn
 	if s.cfg.Demo {
 		url, err := s.openSandbox(ctx, p)
@@ -118,9 +131,29 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 	if err != nil {
 		return "", fmt.Errorf("serve the sandbox: %w", err)
 	}
-	p.sandbox = sandbox.New()
+	p.sandbox, p.address = sandbox.New(), listener.Addr().String()
+	p.sandbox.Join(func(ctx context.Context) []string {
+		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
+	})
 	s.serve("sandbox", &http.Server{Handler: p.sandbox.Providers(), ReadHeaderTimeout: 5 * time.Second}, listener)
-	return "http://" + listener.Addr().String(), nil
+	return "http://" + p.address, nil
+}
+
+// sandboxes are the addresses of the sandboxes of all instances on this database and this machine. While the database
+// does not answer there are none.
+func (p *providers) sandboxes(ctx context.Context) []string {
+	names, err := postgres.ConnectionNames(ctx, p.pool, listenerName)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, name := range names {
+		// Whoever may connect may choose such a name, so it must not lead elsewhere.
+		if at, err := netip.ParseAddrPort(strings.TrimPrefix(name, listenerName)); err == nil && at.Addr().IsLoopback() {
+			found = append(found, at.String())
+		}
+	}
+	return found
 }
 
 func closing(fn func()) func(context.Context) error {

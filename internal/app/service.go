@@ -162,5 +162,5 @@ func (s *Service) ready(ctx context.Context) error {
 	if pending {
 		return errors.New("schema: migrations are pending")
 	}
-	return s.spine.ready()
+	return s.spine.ready(ctx)
 }

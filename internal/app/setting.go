@@ -41,13 +41,14 @@ func sharedSecret(ctx context.Context, pool *pgxpool.Pool, name string) ([]byte,
 // lets anybody be anybody.
 func claimDemo(ctx context.Context, pool *pgxpool.Pool) error {
 	q := db.New(pool)
-	_, err := q.ServiceSettingGet(ctx, demoMark)
-	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
+	// People first: those that another instance is seeding right now came after its mark, which is then there to be read.
 	anybody, err := q.AnybodyRegistered(ctx)
 	if err != nil {
 		return fmt.Errorf("look for people: %w", err)
+	}
+	_, err = q.ServiceSettingGet(ctx, demoMark)
+	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return err
 	}
 	if anybody {
 		return errors.New("--demo: this database holds people whom no demo seeded, and demo mode lets anybody sign in as anybody; start without --demo, or with an empty database")

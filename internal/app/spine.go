@@ -40,11 +40,15 @@ type spine struct {
 
 // startSpine starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
 func (s *Service) startSpine(ctx context.Context) (*spine, error) {
+	providers, err := s.openProviders(ctx)
+	if err != nil {
+		return nil, err
+	}
 	bell := outbox.NewBell(s.db.app, s.logger)
-	listener := ledger.NewListener(postgres.Config{URL: s.db.url, Role: postgres.Worker, AppName: "carewire-listen"}, s.logger)
+	listener := ledger.NewListener(postgres.Config{URL: s.db.url, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)
-	sp := &spine{writer: outbox.NewWriter(s.db.app, bell)}
+	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers}
 	sp.directory = directory.New(sp.writer)
 	known, err := knownToRules()
 	if err != nil {
@@ -114,13 +118,9 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 	return nil
 }
 
-// startWork makes the providers' clients and the River client. Every instance has them, as the planner and the dashboard
-// need River too; only those with the role work its queues.
+// startWork makes the River client. Every instance has one, as the planner and the dashboard need it too; only those with
+// the role work its queues.
 func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) error {
-	var err error
-	if sp.providers, err = s.openProviders(ctx); err != nil {
-		return err
-	}
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
 		Observe: s.metrics.observeDelivery,
@@ -202,7 +202,10 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 }
 
 // ready says what is still missing, or nil.
-func (sp *spine) ready() error {
+func (sp *spine) ready(ctx context.Context) error {
+	if sp.providers.sandbox != nil && !slices.Contains(sp.providers.sandboxes(ctx), sp.providers.address) {
+		return errors.New("sandbox: other instances do not see it yet")
+	}
 	if sp.follower != nil && !sp.follower.Stats().Looked {
 		return errors.New("dispatch: has not looked at the ledger yet")
 	}

@@ -37,6 +37,7 @@ const (
 	codeUnsupportedMedia = "unsupported_media_type"
 	codeRequestTimeout   = "request_timeout"
 	codeCrossOrigin      = "cross_origin"
+	codeRoleMissing      = "role_missing"
 	codeTokenExpired     = "token_expired"
 	codeTokenNotYet      = "token_not_yet_valid" //nolint:gosec // A code, no credential.
 	codeTokenInvalid     = "token_invalid"

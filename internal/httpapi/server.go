@@ -38,7 +38,10 @@ type Config struct {
 	// Writer appends denials; its pool is where the inbox is read.
 	Writer   *outbox.Writer
 	Verifier *Verifier
-	// Hub serves sockets; without it GET /api/socket answers 503: this instance has not the role.
+	// NoAPI leaves the API and its pages to other instances: their routes answer 503, with a code that says so. Health,
+	// metrics, the sandbox and sockets are served all the same.
+	NoAPI bool
+	// Hub serves sockets; without it GET /api/socket answers 503 in the same way.
 	Hub *realtime.Hub
 	// Sandbox is the page of the providers' stand-ins, or nil.
 	Sandbox http.Handler
@@ -172,7 +175,25 @@ func (s *Server) addRoutes() error {
 func (s *Server) handle(method, path string, a access, h echo.HandlerFunc) {
 	s.routes[method+" "+path] = a
 	s.known[method+" "+path] = true
+	if s.cfg.NoAPI && !everywhere(path) {
+		s.echo.Add(method, path, func(*echo.Context) error { return roleMissing("the API", "api") })
+		return
+	}
 	s.echo.Add(method, path, s.guard(a, h))
+}
+
+// everywhere reports whether a route is served by an instance without the role api.
+func everywhere(path string) bool {
+	switch path {
+	case "/livez", "/readyz", "/metrics", "/sandbox", "/sandbox/*", socketPath:
+		return true
+	}
+	return false
+}
+
+// roleMissing refuses what only instances of another role serve. There is no Retry-After: asking here again is in vain.
+func roleMissing(what, role string) *Problem {
+	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+what+"; ask one that was started with the role "+role)
 }
 
 // public lists the routes that ask nobody who they are. /sandbox and /metrics are on it in demo mode only.

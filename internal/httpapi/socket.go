@@ -37,7 +37,7 @@ func (s *Server) addSocket() {
 func (s *Server) socket(c *echo.Context) error {
 	r := c.Request()
 	if s.cfg.Hub == nil {
-		return care.Errorf(care.Unavailable, "this instance serves no sockets")
+		return roleMissing("sockets", "realtime")
 	}
 	session, err := s.socketSession(r)
 	if err != nil {

@@ -37,8 +37,12 @@ const (
 	connectTimeout    = 10 * time.Second
 )
 
-//go:embed sql/session.sql
-var sessionSQL string
+var (
+	//go:embed sql/session.sql
+	sessionSQL string
+	//go:embed sql/connection_names.sql
+	connectionNamesSQL string
+)
 
 // Config says how to connect.
 type Config struct {
@@ -133,6 +137,20 @@ func (cfg Config) session(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("set role and limits of the session: %w", err)
 	}
 	return nil
+}
+
+// ConnectionNames gives the application names (Config.AppName) that begin with the text, of all connections to the
+// database. A name goes with its connection.
+func ConnectionNames(ctx context.Context, pool *pgxpool.Pool, beginning string) ([]string, error) {
+	rows, err := pool.Query(ctx, connectionNamesSQL, beginning)
+	if err != nil {
+		return nil, fmt.Errorf("read the connections: %w", Translate(err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read the connections: %w", Translate(err))
+	}
+	return names, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

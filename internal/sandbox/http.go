@@ -55,7 +55,7 @@ func serveEmbedded(w http.ResponseWriter, name, contentType string) {
 // serveHTML shows one email as its recipient would see it.
 func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	all := s.Messages("email")
+	all := s.allMessages(r.Context(), "email")
 	i := slices.IndexFunc(all, func(m Message) bool { return m.ID == id })
 	if err != nil || i < 0 {
 		problem(w, http.StatusNotFound, "there is no such email in the sandbox", "", "")
@@ -75,7 +75,7 @@ func (s *Sandbox) listMessages(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "the request has an invalid value", "channel", "must be one of "+strings.Join(channels, ", "))
 		return
 	}
-	all := s.Messages(channel)
+	all := s.allMessages(r.Context(), channel)
 	if limit != "" {
 		n, err := strconv.Atoi(limit)
 		if err != nil || n < 0 {
@@ -106,7 +106,7 @@ func (s *Sandbox) clearFaults(w http.ResponseWriter, _ *http.Request) {
 // addFault is POST /sandbox/faults.
 func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 	var f Fault
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFault))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(&f)
 	if err == nil && dec.More() {

@@ -4,9 +4,13 @@
 //
 // Providers is what the SDKs talk to, on a listener of its own; Handler is what people and scripts look at. The newest
 // 10,000 messages are kept. It starts no goroutines.
+//
+// Several instances of one service have a sandbox each, which takes its own instance's messages. They ask each other, so
+// that every one of them shows what all received and a fault holds everywhere. One that ends takes its messages with it.
 package sandbox
 
 import (
+	"context"
 	"crypto/rsa"
 	"net/http"
 	"slices"
@@ -43,6 +47,7 @@ type Sandbox struct {
 	messages []Message // oldest first
 	faults   []*Fault
 	lastFlt  int64
+	peers    func(ctx context.Context) []string
 
 	keyOnce sync.Once
 	key     *rsa.PrivateKey
@@ -52,26 +57,31 @@ type Sandbox struct {
 
 // New makes an empty sandbox without faults.
 func New() *Sandbox {
-	return &Sandbox{tokens: map[string]time.Time{}}
+	return &Sandbox{tokens: map[string]time.Time{}, peers: func(context.Context) []string { return nil }}
 }
 
-// Handler serves the page at /sandbox and the JSON below it.
+// Handler serves the page at /sandbox and the JSON below it, for this sandbox and its peers together.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox", s.servePage)
 	mux.HandleFunc("GET /sandbox/{file}", s.serveFile)
 	mux.HandleFunc("GET /sandbox/messages", s.listMessages)
-	mux.HandleFunc("DELETE /sandbox/messages", s.clearMessages)
+	mux.HandleFunc("DELETE /sandbox/messages", s.everywhere(s.clearMessages))
 	mux.HandleFunc("GET /sandbox/messages/{id}/html", s.serveHTML)
 	mux.HandleFunc("GET /sandbox/faults", s.listFaults)
-	mux.HandleFunc("POST /sandbox/faults", s.addFault)
-	mux.HandleFunc("DELETE /sandbox/faults", s.clearFaults)
+	mux.HandleFunc("POST /sandbox/faults", s.everywhere(s.addFault))
+	mux.HandleFunc("DELETE /sandbox/faults", s.everywhere(s.clearFaults))
 	return mux
 }
 
-// Providers serves the providers' wire protocols: SES v2 at /v2, FCM at /v1, Google's OAuth token endpoint at /token.
+// Providers serves the providers' wire protocols: SES v2 at /v2, FCM at /v1, Google's OAuth token endpoint at /token; and
+// at /sandbox what peers ask of this sandbox alone.
 func (s *Sandbox) Providers() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sandbox/messages", s.servePeer)
+	mux.HandleFunc("DELETE /sandbox/messages", s.clearMessages)
+	mux.HandleFunc("POST /sandbox/faults", s.addFault)
+	mux.HandleFunc("DELETE /sandbox/faults", s.clearFaults)
 	mux.HandleFunc("POST /v2/email/outbound-emails", s.sesSendEmail)
 	mux.HandleFunc("POST /v1/projects/{project}/messages:send", s.fcmSend)
 	mux.HandleFunc("POST /token", s.oauthToken)
@@ -95,8 +105,10 @@ func (s *Sandbox) Messages(channel string) []Message {
 func (s *Sandbox) keep(m Message) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastID++
-	m.ID, m.ReceivedAt = s.lastID, time.Now().UTC()
+	m.ReceivedAt = time.Now().UTC()
+	// Numbers by the clock: those of peers are others.
+	s.lastID = max(s.lastID+1, m.ReceivedAt.UnixMicro())
+	m.ID = s.lastID
 	// Trimmed in steps, so that a full sandbox does not copy itself for each message.
 	if len(s.messages) >= capacity+capacity/10 {
 		s.messages = append(make([]Message, 0, capacity+capacity/10), s.messages[len(s.messages)-capacity+1:]...)

@@ -14,10 +14,11 @@ import (
 // Main runs a package's tests with a cluster for New, fails them when they leave a goroutine behind, and exits. Call it
 // from TestMain and do nothing after it.
 func Main(m *testing.M) {
-	os.Exit(run(m))
+	os.Exit(Run(m))
 }
 
-func run(m *testing.M) (code int) {
+// Run is Main for a TestMain that has something to do afterwards: it gives the code to exit with.
+func Run(m *testing.M) (code int) {
 	ctx := context.Background()
 	if os.Getenv(EnvURL) == "" {
 		cluster, err := StartCluster(ctx)
