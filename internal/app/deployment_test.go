@@ -63,7 +63,7 @@ func openThree(t *testing.T) *clinic {
 	db := postgrestest.New(t)
 	c := newClinic(t, testConfig(t, db))
 	c.db = db
-	c.launch(slices.Repeat([]string{"api,realtime,dispatch,work"}, 3)...)
+	c.launch(slices.Repeat([]string{oneOfEach}, 3)...)
 	return c
 }
 
