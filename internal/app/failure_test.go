@@ -1,11 +1,9 @@
 package app_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,34 +33,4 @@ func TestFaults_AnAddressThatTheProviderRefusesFailsAloneAndIsToldOf(t *testing.
 	a := c.do(operator, http.MethodGet, "/api/notifications?state=failed", nil)
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	require.Len(t, a.decode(t)["items"], 1)
-}
-
-func TestFaults_ADatabaseThatGoesAwayIsSaidToBeAwayAndComesBack(t *testing.T) {
-	t.Parallel()
-	c := openClinic(t)
-	report := c.report()
-	name := c.db.Owner.Config().ConnConfig.Database
-	cfg, err := pgx.ParseConfig(c.db.URL)
-	require.NoError(t, err)
-	cfg.Database = "postgres"
-	admin, err := pgx.ConnectConfig(t.Context(), cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = admin.Close(context.Background()) })
-	_, err = admin.Exec(t.Context(), `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
-	require.NoError(t, err)
-	_, err = admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
-	require.NoError(t, err)
-
-	a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", report)
-	require.Equal(t, http.StatusServiceUnavailable, a.status, "%s", a.body)
-	require.NotEmpty(t, a.header.Get("Retry-After"))
-	require.Equal(t, http.StatusServiceUnavailable, c.do("", http.MethodGet, "/readyz", nil).status)
-	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/livez", nil).status)
-
-	_, err = admin.Exec(t.Context(), `ALTER DATABASE `+name+` ALLOW_CONNECTIONS true`)
-	require.NoError(t, err)
-	c.eventually("it recovers by itself", func() bool {
-		return c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", report).status == http.StatusCreated
-	})
-	c.eventually("and works off what was written", func() bool { return len(c.sandboxMessages("email", "")) == 3 })
 }
