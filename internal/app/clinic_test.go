@@ -241,9 +241,18 @@ func ofType(events []map[string]any, typ string) []map[string]any {
 	return some
 }
 
+// patience is how long something may take that takes moments, on a machine that has much else to do.
+const patience = 30 * time.Second
+
 func (c *clinic) eventually(what string, cond func() bool) {
 	c.t.Helper()
-	require.Eventually(c.t, cond, 20*time.Second, 20*time.Millisecond, "%s", what)
+	c.within(patience, what, cond)
+}
+
+// within waits for what needs its time.
+func (c *clinic) within(d time.Duration, what string, cond func() bool) {
+	c.t.Helper()
+	require.Eventually(c.t, cond, d, 20*time.Millisecond, "%s", what)
 }
 
 // socket is a client that checks, frame by frame, that its transcript is contiguous.
@@ -283,7 +292,7 @@ func (c *clinic) tryDial(as, cursor string) (*websocket.Conn, error) {
 
 func (s *socket) read() map[string]any {
 	s.t.Helper()
-	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(patience)))
 	var frame map[string]any
 	require.NoError(s.t, s.conn.ReadJSON(&frame))
 	if frame["type"] == "events" {
@@ -323,7 +332,7 @@ func (s *socket) await(typ, subject string) []map[string]any {
 // awaitClose reads until the socket is closed and gives the code.
 func (s *socket) awaitClose() int {
 	s.t.Helper()
-	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(patience)))
 	for {
 		if _, _, err := s.conn.ReadMessage(); err != nil {
 			var closed *websocket.CloseError
