@@ -29,6 +29,6 @@ The database is DATABASE_URL's, or an embedded PostgreSQL in CAREWIRE_DATA_DIR. 
 	}
 	cmd.Flags().BoolVar(&demo, "demo", false, "seed a demo clinic, sign tokens with a key of its own, send to the sandbox")
 	cmd.Flags().BoolVar(&anyAddr, "demo-any-address", false, "let demo mode listen on addresses that are not loopback")
-	cmd.Flags().StringSliceVar(&roles, "roles", config.AllRoles, "what this instance does")
+	cmd.Flags().StringSliceVar(&roles, "roles", config.AllRoles, "what this instance does; every role needs an instance")
 	return cmd
 }

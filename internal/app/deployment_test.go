@@ -43,7 +43,7 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 // everyDeployment runs a scenario on each way to run the service. What a user sees must not depend on it.
-func everyDeployment(t *testing.T, scenario func(t *testing.T, c *clinic)) {
+func everyDeployment(t *testing.T, scenario func(c *clinic)) {
 	t.Helper()
 	for name, open := range map[string]func(t *testing.T) *clinic{
 		"one instance":         openClinic,
@@ -52,7 +52,7 @@ func everyDeployment(t *testing.T, scenario func(t *testing.T, c *clinic)) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			scenario(t, open(t))
+			scenario(open(t))
 		})
 	}
 }
@@ -212,7 +212,6 @@ func (i *instance) stop() {
 		require.NoError(i.t, err, "%s", i.log)
 	case <-time.After(60 * time.Second):
 		_ = i.cmd.Process.Kill()
-		<-done
 		require.Fail(i.t, "the instance did not stop", "%s", i.log)
 	}
 }

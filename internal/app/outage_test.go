@@ -129,7 +129,9 @@ func TestFaults_EveryDeliveryEndsWhateverBecomesOfItsJob(t *testing.T) {
 	_, err = c.db.Owner.Exec(t.Context(), `UPDATE deliveries SET updated_at = updated_at - interval '1 hour', deadline_at = deadline_at - interval '1 hour',
 		attempt_started_at = attempt_started_at - interval '1 hour' WHERE state IN ('queued', 'uncertain')`)
 	require.NoError(t, err)
-	c.within(3*patience, "all are settled", func() bool { return c.query(`SELECT count(*) FROM deliveries WHERE state IN ('queued', 'uncertain')`) == 0 })
+	c.within(3*patience, "all are settled", func() bool {
+		return c.query(`SELECT count(*) FROM deliveries WHERE state IN ('queued', 'uncertain')`) == 0
+	})
 	codes := map[string]any{}
 	c.eventually("and told of", func() bool {
 		for _, e := range ofType(c.story(subject), "notification.failed") {

@@ -27,10 +27,9 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	// t.TempDir's path is too long for a socket, and root's server could not enter it.
-	dir, err := os.MkdirTemp("", "carewire-restart-")
+	dir, err := os.MkdirTemp("", "carewire-restart-") //nolint:usetesting // t.TempDir's path is too long for a socket, and root's server could not enter it.
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o711)) //nolint:gosec // It holds nothing but the server's own.
+	require.NoError(t, os.Chmod(dir, 0o711))
 	s := &server{t: t, cfg: postgres.EmbeddedConfig{DataDir: dir}}
 	s.Server, err = postgres.StartEmbedded(t.Context(), s.cfg)
 	require.NoError(t, err)

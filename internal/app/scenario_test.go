@@ -11,7 +11,8 @@ import (
 
 func TestScenario_AReportIsWrittenReadAndKeptFromOthers(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", c.report())
 		require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 		id := a.decode(t)["id"].(string)
@@ -33,7 +34,8 @@ func TestScenario_AReportIsWrittenReadAndKeptFromOthers(t *testing.T) {
 
 func TestScenario_TheEventCommitsWithTheRecordAndSaysWhomItConcerns(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		id := c.writeReport()
 		c.eventually("the ledger has the event", func() bool { return len(c.story("lab_report/"+id)) > 0 })
 		created := ofType(c.story("lab_report/"+id), "ehr.lab_report.created")
@@ -58,7 +60,8 @@ func TestScenario_TheEventCommitsWithTheRecordAndSaysWhomItConcerns(t *testing.T
 
 func TestScenario_PatientDoctorAndNurseAreToldByPushAndEmailAndNobodyElse(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		require.Empty(t, c.sandboxMessages("email", ""), "seeding notifies nobody")
 		id := c.writeReport()
 		for _, who := range []string{patient, doctor, nurse} {
@@ -83,7 +86,8 @@ func TestScenario_PatientDoctorAndNurseAreToldByPushAndEmailAndNobodyElse(t *tes
 
 func TestScenario_SocketsShowTheEventOnceToThoseItConcerns(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		sees := map[string]*socket{patient: c.dial(patient, ""), doctor: c.dial(doctor, ""), nurse: c.dial(nurse, "")}
 		blind := map[string]*socket{receptionist: c.dial(receptionist, ""), otherDoctor: c.dial(otherDoctor, "")}
 		away := c.dial(nurse, "")
@@ -128,7 +132,8 @@ func (c *clinic) newUser(email string) map[string]any {
 
 func TestScenario_TheAuditTrailTellsTheWholeStory(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		id := c.writeReport()
 		subject := "lab_report/" + id
 		require.Equal(t, http.StatusOK, c.do(patient, http.MethodGet, "/api/ehr/lab-reports/"+id, nil).status)
@@ -162,7 +167,8 @@ func TestScenario_TheAuditTrailTellsTheWholeStory(t *testing.T) {
 
 func TestScenario_TheDashboardIsForTheOperatorOnly(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		id := c.writeReport()
 		c.eventually("the jobs ran", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 6 })
 		c.eventually("the dashboard shows the jobs", func() bool {
@@ -180,7 +186,8 @@ func TestScenario_TheDashboardIsForTheOperatorOnly(t *testing.T) {
 
 func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		id := c.writeReport()
 		c.eventually("an email for the patient", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
 		body := c.sandboxMessages("email", patient)[0]["body"].(string)
@@ -197,7 +204,8 @@ func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
 
 func TestScenario_ARoomThatIsRefusedIsAudited(t *testing.T) {
 	t.Parallel()
-	everyDeployment(t, func(t *testing.T, c *clinic) {
+	everyDeployment(t, func(c *clinic) {
+		t := c.t
 		patientID, _ := c.me(patient)
 		room := "patient:" + patientID
 		caring := c.dial(nurse, "")

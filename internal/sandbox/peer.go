@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -60,10 +61,9 @@ func (s *Sandbox) allMessages(ctx context.Context, channel string) []Message {
 // everywhere does at the peers, too, what is asked of this sandbox. What is wrong with the request is wrong there as well.
 func (s *Sandbox) everywhere(here http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		// A body that is too long is cut, and then no fault.
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxFault))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFault))
 		if err != nil {
-			problem(w, http.StatusBadRequest, "the request's body cannot be read", "", "")
+			problem(w, http.StatusBadRequest, "the request cannot be read as a fault", "", fmt.Sprintf("the body must be one JSON object of at most %d bytes", maxFault))
 			return
 		}
 		// The peers first: when the answer is there, it is done.
@@ -81,12 +81,12 @@ func (s *Sandbox) askPeers(ctx context.Context, method, path string, body []byte
 	var asked sync.WaitGroup
 	for _, peer := range s.peers(ctx) {
 		asked.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, method, "http://"+peer+path, bytes.NewReader(body))
+			req, err := http.NewRequestWithContext(ctx, method, "http://"+peer+path, bytes.NewReader(body)) //nolint:gosec // A peer is an address that Join was given.
 			if err != nil {
 				return
 			}
 			req.Close = true
-			res, err := http.DefaultClient.Do(req)
+			res, err := http.DefaultClient.Do(req) //nolint:gosec // as above
 			if err != nil {
 				return
 			}

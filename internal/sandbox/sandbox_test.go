@@ -232,3 +232,55 @@ func TestSandbox_ForgetsTheOldest(t *testing.T) {
 	require.Less(t, len(all), 11_000)
 	require.Equal(t, "p11049@x.example", all[0].To)
 }
+
+func TestSandbox_ShowsWhatItsPeersReceivedAndBreaksWithThem(t *testing.T) {
+	t.Parallel()
+	a, b := setup(t), setup(t)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for one, other := range map[*bench]*bench{a: b, b: a} {
+		one.s.Join(func(context.Context) []string {
+			return []string{strings.TrimPrefix(other.providers, "http://"), strings.TrimPrefix(gone.URL, "http://")}
+		})
+	}
+	send := func(one *bench, to string, want int) {
+		t.Helper()
+		status, _, _ := one.send(to)
+		require.Equal(t, want, status)
+	}
+	send(a, "first@x.example", http.StatusOK)
+	send(b, "second@x.example", http.StatusOK)
+	for _, one := range []*bench{a, b} {
+		var all []struct {
+			ID int64
+			To string
+		}
+		status, _, body := one.do(http.MethodGet, one.page+"/sandbox/messages?channel=email", "")
+		require.Equal(t, http.StatusOK, status)
+		require.NoError(t, json.Unmarshal([]byte(body), &all))
+		require.Len(t, all, 2)
+		require.Equal(t, "second@x.example", all[0].To, "the newest first")
+		require.NotContains(t, body, "html")
+		for _, m := range all {
+			status, _, html := one.do(http.MethodGet, fmt.Sprintf("%s/sandbox/messages/%d/html", one.page, m.ID), "")
+			require.Equal(t, http.StatusOK, status)
+			require.Equal(t, "<p>Hello</p>", html, "whoever received it")
+		}
+		_, _, body = one.do(http.MethodGet, one.page+"/sandbox/messages?channel=push", "")
+		require.Equal(t, "[]", body)
+	}
+
+	status, _, body := a.do(http.MethodPost, a.page+"/sandbox/faults", `{"status": 503}`)
+	require.Equal(t, http.StatusCreated, status, body)
+	send(b, "third@x.example", http.StatusServiceUnavailable)
+	status, _, _ = b.do(http.MethodPost, b.page+"/sandbox/faults", `{"status": 5}`)
+	require.Equal(t, http.StatusBadRequest, status)
+	status, _, _ = b.do(http.MethodPost, b.page+"/sandbox/faults", `{"status": 503}`+strings.Repeat(" ", 64<<10)+"{}")
+	require.Equal(t, http.StatusBadRequest, status, "it is not cut to what could be read")
+	status, _, _ = b.do(http.MethodDelete, b.page+"/sandbox/faults", "")
+	require.Equal(t, http.StatusNoContent, status)
+	send(a, "third@x.example", http.StatusOK)
+	status, _, _ = a.do(http.MethodDelete, a.page+"/sandbox/messages", "")
+	require.Equal(t, http.StatusNoContent, status)
+	require.Empty(t, b.s.Messages(""))
+}
