@@ -5,8 +5,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +21,8 @@ import (
 )
 
 // openProduction starts three processes without demo mode, on the demo's people: they sign in at an identity provider, and
-// their emails go to stand-ins in this process, which see what each instance sent also after its death.
-func openProduction(t *testing.T) (*clinic, *sandbox.Sandbox) {
+// the emails of each go to a stand-in in this process, which outlives it. All of them keep what they take in one sandbox.
+func openProduction(t *testing.T) (*clinic, []*provider, *sandbox.Sandbox) {
 	t.Helper()
 	db := postgrestest.New(t)
 	c := newClinic(t, testConfig(t, db))
@@ -31,17 +33,41 @@ func openProduction(t *testing.T) (*clinic, *sandbox.Sandbox) {
 	idp := newIdentityProvider(t)
 	c.tokens, c.mint, c.api.urls, c.sockets.urls = map[string]string{}, idp.mint, nil, nil
 	s := sandbox.New()
-	ses := httptest.NewServer(s.Providers())
-	t.Cleanup(ses.Close)
+	var providers []*provider
 	for range 3 {
+		p := &provider{takes: s.Providers()}
+		server := httptest.NewServer(p)
+		t.Cleanup(server.Close)
+		providers = append(providers, p)
 		c.addInstance([]string{
 			"DATABASE_URL=" + db.URL, "CAREWIRE_DB_MAX_CONNS=8", "CAREWIRE_RATE_LIMIT=100000", "CAREWIRE_BASE_URL=https://clinic.example",
-			"CAREWIRE_OIDC_ISSUER=" + idp.URL, "CAREWIRE_EMAIL_FROM=carewire@clinic.example", "AWS_ENDPOINT_URL_SESV2=" + ses.URL,
+			"CAREWIRE_OIDC_ISSUER=" + idp.URL, "CAREWIRE_EMAIL_FROM=carewire@clinic.example", "AWS_ENDPOINT_URL_SESV2=" + server.URL,
 			"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		}, "serve")
 	}
 	c.ready()
-	return c, s
+	return c, providers, s
+}
+
+// provider is what one instance sends to.
+type provider struct {
+	takes http.Handler
+	// kill is called once, between taking a message and the answer, which is then never given.
+	kill atomic.Pointer[func()]
+}
+
+// ServeHTTP takes a message.
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer := httptest.NewRecorder()
+	p.takes.ServeHTTP(answer, r)
+	if kill := p.kill.Swap(nil); kill != nil {
+		(*kill)()
+		<-r.Context().Done()
+		return
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
 }
 
 // identityProvider is an OpenID provider that vouches for whom it is asked to.
