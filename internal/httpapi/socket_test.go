@@ -112,7 +112,7 @@ func TestSocket_OpensWithATokenOrATicketAndNeverWithACookie(t *testing.T) {
 
 func TestSocket_IsUnavailableWhereNoHubRuns(t *testing.T) {
 	t.Parallel()
-	requireProblem(t, setup(t).do(doctor, http.MethodGet, "/api/socket", nil), 503, "unavailable")
+	requireProblem(t, setup(t).do(doctor, http.MethodGet, "/api/socket", nil), 503, "role_missing")
 }
 
 func TestServer_AnswersARealClientThatSendsTooMuchOrStopsMidway(t *testing.T) {
