@@ -21,16 +21,29 @@ func deliveriesCommand() *cobra.Command {
 
 func deliveriesListCommand() *cobra.Command {
 	var list listing
-	var state, channel string
+	var f app.DeliveryFilter
+	var from, to moment
+	var recipient, after string
 	cmd := &cobra.Command{
 		Use:   "list [--state STATE] [--channel CHANNEL]",
 		Short: "List messages, the last changed first",
+		Long: `List messages, the last changed first: ids, states and codes, never words or addresses. For the next page, name the last
+one that was listed with --after.`,
 		Example: `  carewire deliveries list --state failed
   carewire deliveries list --state suppressed --channel push --limit 10
+  carewire deliveries list --rule critical-result --from 2026-03-14T00:00:00Z --to 2026-03-15T00:00:00Z
   carewire deliveries list --state failed --json | jq -r '.[].id'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			limit, err := list.max()
+			var err error
+			if f.Limit, err = list.max(); err != nil {
+				return err
+			}
+			f.From, f.To = from.Time, to.Time
+			if f.RecipientID, err = optionalID("--recipient", recipient); err != nil {
+				return err
+			}
+			afterID, err := optionalID("--after", after)
 			if err != nil {
 				return err
 			}
@@ -38,7 +51,7 @@ func deliveriesListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := app.Deliveries(cmd.Context(), cfg, state, channel, limit)
+			all, err := app.Deliveries(cmd.Context(), cfg, f, afterID)
 			if err != nil {
 				return err
 			}
@@ -54,9 +67,26 @@ func deliveriesListCommand() *cobra.Command {
 		},
 	}
 	list.flags(cmd)
-	cmd.Flags().StringVar(&state, "state", "", "only those in this state, such as failed")
-	cmd.Flags().StringVar(&channel, "channel", "", "only those on this channel, such as email")
+	cmd.Flags().StringVar(&f.State, "state", "", "only those in this state, such as failed")
+	cmd.Flags().StringVar(&f.Channel, "channel", "", "only those on this channel, such as email")
+	cmd.Flags().StringVar(&f.Rule, "rule", "", "only those that this rule said to send")
+	cmd.Flags().StringVar(&recipient, "recipient", "", "only this person's, by id")
+	cmd.Flags().Var(&from, "from", "only those that changed last at this time or later")
+	cmd.Flags().Var(&to, "to", "only those that changed last before this time")
+	cmd.Flags().StringVar(&after, "after", "", "the id of the last one of the page before")
 	return cmd
+}
+
+// optionalID reads a flag that names an id; an empty one is none.
+func optionalID(flag, text string) (uuid.UUID, error) {
+	if text == "" {
+		return uuid.Nil, nil
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("%s: %q is not an id", flag, text)
+	}
+	return id, nil
 }
 
 func deliveriesRedriveCommand() *cobra.Command {

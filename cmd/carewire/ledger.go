@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,7 @@ import (
 
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Look after the ledger"}
-	cmd.AddCommand(newEpochCommand())
+	cmd.AddCommand(newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
 	return cmd
 }
 
@@ -39,4 +41,70 @@ cursor of an older epoch is answered with resync.`,
 	cmd.Flags().StringVar(&reason, "reason", "", "what happened; it is kept")
 	_ = cmd.MarkFlagRequired("reason")
 	return cmd
+}
+
+func rejectedCommand() *cobra.Command {
+	var list listing
+	var after int64
+	cmd := &cobra.Command{
+		Use:   "rejected",
+		Short: "List the outbox rows that the ledger refused",
+		Long: `List the outbox rows that the ledger refused, the oldest first, until they are redriven. An error tells classes and codes,
+never data; the row itself is in the table outbox_rejected. For the next page, name the last id with --after.`,
+		Example: `  carewire ledger rejected
+  carewire ledger rejected --json | jq -r '.[].id'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			limit, err := list.max()
+			if err != nil {
+				return err
+			}
+			cfg, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			all, err := app.Rejections(cmd.Context(), cfg, after, limit)
+			if err != nil {
+				return err
+			}
+			if list.json {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			t := newTable(cmd.OutOrStdout(), "ID", "EVENT", "TYPE", "SUBJECT", "REJECTED AT", "ERROR")
+			for _, r := range all {
+				t.row(strconv.FormatInt(r.ID, 10), r.EventID, r.Type, r.Subject, r.RejectedAt.Format(time.RFC3339), r.Error)
+			}
+			return t.flush()
+		},
+	}
+	list.flags(cmd)
+	cmd.Flags().Int64Var(&after, "after", 0, "the last id of the page before")
+	return cmd
+}
+
+func rejectedRedriveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "redrive ID",
+		Short: "Put an outbox row back that the ledger refused",
+		Long: `Put an outbox row back that the ledger refused, once the row or what refused it is mended. That it was is in the ledger.
+One that the ledger refuses again is rejected anew, under a new id.`,
+		Example: `  carewire ledger rejected
+  carewire ledger redrive 1042`,
+		Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := number[int64](args[0], "a rejected row's id", "carewire ledger rejected")
+			if err != nil {
+				return err
+			}
+			cfg, err := config.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			if err := app.RejectionRedrive(cmd.Context(), cfg, id); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "outbox row %d is back in the outbox\n", id)
+			return err
+		},
+	}
 }

@@ -11,8 +11,9 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Check, publish, print and explain the notification rules"}
-	cmd.AddCommand(rulesCheckCommand(), rulesPublishCommand(), rulesShowCommand(), rulesExplainCommand())
+	cmd := &cobra.Command{Use: "rules", Short: "Check, publish, compare and explain the notification rules, and go back to earlier ones"}
+	cmd.AddCommand(rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesShowCommand(), rulesDiffCommand(),
+		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand())
 	return cmd
 }
 
@@ -63,7 +64,7 @@ func rulesPublishCommand() *cobra.Command {
 	return cmd
 }
 
-func rulesShowCommand() *cobra.Command {
+func rulesDefaultCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "default",
 		Short: "Print the default rules",

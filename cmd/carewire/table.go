@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +32,37 @@ func (l *listing) max() (int32, error) {
 	}
 	return int32(l.limit), nil
 }
+
+// number reads an argument that counts from 1; where says what shows such numbers.
+func number[T int32 | int64](arg, what, where string) (T, error) {
+	n, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil || n < 1 || int64(T(n)) != n {
+		return 0, fmt.Errorf("%q is not %s: give a number that %s lists", arg, what, where)
+	}
+	return T(n), nil
+}
+
+// moment is a flag that takes a time.
+type moment struct{ time.Time }
+
+// String gives the time as it is written.
+func (m *moment) String() string {
+	if m.IsZero() {
+		return ""
+	}
+	return m.Format(time.RFC3339Nano)
+}
+
+// Set reads a time.
+func (m *moment) Set(text string) (err error) {
+	if m.Time, err = time.Parse(time.RFC3339, text); err != nil {
+		return errors.New("write it as RFC 3339 has it, such as 2026-03-14T09:30:00Z")
+	}
+	return nil
+}
+
+// Type names what the flag takes.
+func (m *moment) Type() string { return "TIME" }
 
 // printJSON writes the value for programs.
 func printJSON(w io.Writer, v any) error {

@@ -37,6 +37,24 @@ type clinic struct {
 	mint      func(email string) (string, error)
 	tokens    map[string]string
 	mu        sync.Mutex
+	log       logBuffer // What it logged as a warning or worse.
+}
+
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 // turns gives addresses in turn.
@@ -75,7 +93,7 @@ func newClinic(t *testing.T, cfg config.Config) *clinic {
 // start serves the clinic in this process.
 func (c *clinic) start() {
 	c.t.Helper()
-	s, err := app.Start(c.t.Context(), c.cfg, slog.New(slog.NewTextHandler(c.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	s, err := app.Start(c.t.Context(), c.cfg, slog.New(slog.NewTextHandler(io.MultiWriter(c.t.Output(), &c.log), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	require.NoError(c.t, err)
 	c.service, c.url = s, s.URL
 	c.api.urls = []func() string{func() string { return s.URL }}

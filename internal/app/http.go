@@ -45,6 +45,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Writer:        s.spine.writer,
 		Verifier:      s.spine.verifier,
 		NoAPI:         !s.cfg.Does("api"),
+		Rules:         s.spine.known,
+		Operations:    s.spine.operations,
 		Hub:           s.spine.hub,
 		Dashboard:     dashboard,
 		Login:         httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},

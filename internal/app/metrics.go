@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -13,6 +16,7 @@ import (
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/realtime"
+	"carewire/internal/rule"
 )
 
 // scrapeTimeout bounds what a scrape asks the database. A scrape that gets no answer still has the process's own metrics.
@@ -82,12 +86,21 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 // spineCollector reads at each scrape what only the database knows.
 type spineCollector struct {
 	queries *db.Queries
+	known   rule.Known
 	logger  *slog.Logger
+
+	mu sync.Mutex
+	// seen is the newest rule set as it was checked last; broken says that it is not understood.
+	seen   db.RuleSetNewestRow
+	broken bool
 }
 
 var (
 	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "Age of the oldest event without a position; 0 when there is none.", nil, nil)
 	headDesc        = prometheus.NewDesc("carewire_ledger_position", "The ledger's last position.", nil, nil)
+	setAsideDesc    = prometheus.NewDesc("carewire_follower_failures_open", "Events that the follower passed over and that wait for a redrive.", []string{"follower"}, nil)
+	rejectedDesc    = prometheus.NewDesc("carewire_outbox_rejected_open", "Outbox rows that the ledger refused and that wait for a redrive.", nil, nil)
+	brokenDesc      = prometheus.NewDesc("carewire_rule_set_broken", "1 while this binary does not understand the newest rule set: what it is for waits.", nil, nil)
 	lagDesc         = prometheus.NewDesc("carewire_follower_lag_events", "Events that the follower has not handled yet.", []string{"follower"}, nil)
 	openDesc        = prometheus.NewDesc("carewire_deliveries_open", "Deliveries without a final state.", []string{"channel", "state"}, nil)
 	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "The database's clock less this process's.", nil, nil)
@@ -95,7 +108,7 @@ var (
 
 // Describe names the metrics.
 func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{unsequencedDesc, headDesc, lagDesc, openDesc, skewDesc} {
+	for _, d := range []*prometheus.Desc{unsequencedDesc, headDesc, lagDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc} {
 		ch <- d
 	}
 }
@@ -122,13 +135,24 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	gauge(skewDesc, state.DatabaseTime.Sub(asked.Add(time.Since(asked)/2)).Seconds())
 	gauge(unsequencedDesc, max(0, state.OldestUnsequencedSeconds))
 	gauge(headDesc, float64(state.Head))
-	followers, err := c.queries.FollowerPositions(ctx)
+	followers, err := c.queries.FollowerList(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range followers {
-		gauge(lagDesc, float64(state.Head-f.Position), f.Name)
+		gauge(lagDesc, float64(f.Lag), f.Name)
+		gauge(setAsideDesc, float64(f.Failures), f.Name)
 	}
+	rejected, err := c.queries.RejectedOpen(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(rejectedDesc, float64(rejected))
+	broken, err := c.ruleSetBroken(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(brokenDesc, broken)
 	open, err := c.queries.DeliveriesOpen(ctx)
 	if err != nil {
 		return err
@@ -137,4 +161,29 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 		gauge(openDesc, float64(o.Deliveries), o.Channel, o.State)
 	}
 	return nil
+}
+
+// ruleSetBroken is 1 when the newest rule set does not pass this binary's checks. It is checked once for each source.
+func (c *spineCollector) ruleSetBroken(ctx context.Context) (float64, error) {
+	newest, err := c.queries.RuleSetNewest(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if newest != c.seen {
+		set, err := c.queries.RuleSetGet(ctx, newest.Version)
+		if err != nil {
+			return 0, err
+		}
+		_, err = rule.Parse([]byte(set.Source), c.known)
+		c.seen, c.broken = newest, err != nil
+	}
+	if c.broken {
+		return 1, nil
+	}
+	return 0, nil
 }

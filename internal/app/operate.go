@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,6 +19,7 @@ import (
 	"carewire/internal/dispatch"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
@@ -30,23 +29,28 @@ func Followers() []string {
 	return append([]string{dispatch.Follower}, slices.Sorted(maps.Keys(listeners()))...)
 }
 
-func checkFollower(name string) error {
-	if slices.Contains(Followers(), name) {
-		return nil
-	}
-	return fmt.Errorf("--name: there is no follower %q: name one of %s", name, strings.Join(Followers(), ", "))
+// byCommand is who acts when a command does.
+var byCommand = care.Command{Actor: care.SystemActor("cli")}
+
+// FollowerStatus tells where each follower stands.
+func FollowerStatus(ctx context.Context, cfg config.Config) (all []ledger.FollowerStatus, err error) {
+	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
+		all, err = ledger.Followers(ctx, pool)
+		return inWords(err)
+	})
+	return all, err
 }
 
-// FollowerFailures lists at most limit events that a follower, or with an empty name any, passed over.
-func FollowerFailures(ctx context.Context, cfg config.Config, name string, limit int32) (failures []ledger.Failure, err error) {
+// FollowerFailures lists at most limit events after a position that a follower, or with an empty name any, passed over.
+func FollowerFailures(ctx context.Context, cfg config.Config, name string, after int64, limit int32) (failures []ledger.Failure, err error) {
 	if name != "" {
 		if err := checkFollower(name); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--name: %w", err)
 		}
 	}
 	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		failures, err = ledger.Failures(ctx, pool, name, limit)
-		return err
+		failures, err = ledger.Failures(ctx, pool, name, after, limit)
+		return inWords(err)
 	})
 	return failures, err
 }
@@ -54,42 +58,57 @@ func FollowerFailures(ctx context.Context, cfg config.Config, name string, limit
 // FollowerRedrive lets a follower's handler work on an event that it passed over.
 func FollowerRedrive(ctx context.Context, cfg config.Config, name string, position int64) error {
 	if err := checkFollower(name); err != nil {
-		return err
+		return fmt.Errorf("--name: %w", err)
 	}
-	return withPool(ctx, cfg, postgres.Worker, func(pool *pgxpool.Pool) error {
-		h, err := handlerOf(ctx, cfg, pool, name)
+	return withOperations(ctx, cfg, func(o *operations) error { return o.FollowerRedrive(ctx, byCommand, name, position) })
+}
+
+// Rejections lists at most limit outbox rows above an id that the ledger refused.
+func Rejections(ctx context.Context, cfg config.Config, after int64, limit int32) (all []ledger.Rejection, err error) {
+	err = withOperations(ctx, cfg, func(o *operations) error {
+		all, err = o.Rejections(ctx, after, limit)
+		return err
+	})
+	return all, err
+}
+
+// RejectionRedrive puts an outbox row back that the ledger refused.
+func RejectionRedrive(ctx context.Context, cfg config.Config, id int64) error {
+	return withOperations(ctx, cfg, func(o *operations) error { return o.RejectionRedrive(ctx, byCommand, id) })
+}
+
+// withOperations runs fn with what the service has for the same.
+func withOperations(ctx context.Context, cfg config.Config, fn func(o *operations) error) error {
+	return withWriter(ctx, cfg, func(writer *outbox.Writer) error {
+		known, err := knownToRules()
 		if err != nil {
 			return err
 		}
-		err = ledger.Redrive(ctx, pool, name, position, h)
-		if code := care.CodeOf(err); code == care.NotFound || code == care.Conflict {
+		channels, err := configuredChannels(ctx, cfg, writer.Pool())
+		if err != nil {
 			return inWords(err)
 		}
+		client, err := inserter(cfg, writer.Pool())
 		if err != nil {
-			return fmt.Errorf("follower %s still cannot handle position %d (%s): mend the cause, then redrive it again", name, position, postgres.SafeError(err))
+			return err
 		}
-		return nil
+		planner := dispatch.New(dispatch.Config{River: client, Known: known, Channels: channels, Logger: newLogger(cfg, os.Stderr)})
+		return inWords(fn(&operations{writer: writer, river: client, handlers: followerHandlers(planner)}))
 	})
 }
 
-// handlerOf makes the handler of the follower as the service does.
-func handlerOf(ctx context.Context, cfg config.Config, pool *pgxpool.Pool, name string) (ledger.Handler, error) {
-	if h, ok := listeners()[name]; ok {
-		return h, nil
-	}
-	known, err := knownToRules()
-	if err != nil {
-		return nil, err
-	}
-	channels, err := configuredChannels(ctx, cfg, pool)
-	if err != nil {
-		return nil, err
-	}
-	client, err := inserter(cfg, pool)
-	if err != nil {
-		return nil, err
-	}
-	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: channels, Logger: newLogger(cfg, os.Stderr)}), nil
+// withWriter runs fn with a writer of the worker role. The service hears of what it writes by its own poll.
+func withWriter(ctx context.Context, cfg config.Config, fn func(writer *outbox.Writer) error) error {
+	return withPool(ctx, cfg, postgres.Worker, func(pool *pgxpool.Pool) error {
+		return fn(outbox.NewWriter(pool, outbox.NewBell(pool, newLogger(cfg, os.Stderr))))
+	})
+}
+
+// followerHandlers are the handlers of Followers.
+func followerHandlers(planner *dispatch.Planner) map[string]ledger.Handler {
+	handlers := listeners()
+	handlers[dispatch.Follower] = planner
+	return handlers
 }
 
 // configuredChannels are those that the service has a provider for: in a database that a demo seeded the sandbox's, else
@@ -116,24 +135,26 @@ func inserter(cfg config.Config, pool *pgxpool.Pool) (*river.Client[pgx.Tx], err
 	return client, nil
 }
 
-// Deliveries lists at most limit deliveries, by state and channel where they are given.
-func Deliveries(ctx context.Context, cfg config.Config, state, channel string, limit int32) (all []notify.DeliveryStatus, err error) {
+// DeliveryFilter says which deliveries to list; an empty field asks for all.
+type DeliveryFilter = notify.DeliveryFilter
+
+// Deliveries lists deliveries, the last changed first; after is the last one of the page before, or the zero id.
+func Deliveries(ctx context.Context, cfg config.Config, f DeliveryFilter, after uuid.UUID) (all []notify.DeliveryStatus, err error) {
 	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		all, err = notify.Deliveries(ctx, pool, notify.DeliveryFilter{State: state, Channel: channel, Limit: limit})
-		return err
+		if after != uuid.Nil {
+			if f.Before, err = notify.DeliveryMark(ctx, pool, after); err != nil {
+				return inWords(err)
+			}
+		}
+		all, err = notify.Deliveries(ctx, pool, f)
+		return inWords(err)
 	})
 	return all, err
 }
 
 // DeliveryRedrive queues a delivery again.
 func DeliveryRedrive(ctx context.Context, cfg config.Config, id uuid.UUID) error {
-	return withPool(ctx, cfg, postgres.Worker, func(pool *pgxpool.Pool) error {
-		client, err := inserter(cfg, pool)
-		if err != nil {
-			return err
-		}
-		return inWords(notify.Redrive(ctx, pool, client, care.Command{Actor: care.SystemActor("cli")}, id))
-	})
+	return withOperations(ctx, cfg, func(o *operations) error { return o.DeliveryRedrive(ctx, byCommand, id) })
 }
 
 // RulesExplain tells why each person was told of an event, or not.

@@ -28,7 +28,7 @@ func (c *clinic) failedEmail() (subject string, delivery uuid.UUID) {
 	require.Less(c.t, fault.status, 300, "%s", fault.body)
 	subject = "lab_report/" + c.writeReport()
 	c.eventually("the email fails", func() bool { return len(ofType(c.story(subject), "notification.failed")) == 1 })
-	failed, err := app.Deliveries(c.t.Context(), c.cfg, "failed", "email", 10)
+	failed, err := app.Deliveries(c.t.Context(), c.cfg, app.DeliveryFilter{State: "failed", Channel: "email", Limit: 10}, uuid.Nil)
 	require.NoError(c.t, err)
 	require.Len(c.t, failed, 1)
 	require.Equal(c.t, subject, failed[0].Subject)
@@ -100,13 +100,13 @@ func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
 	}
 	subject := "lab_report/" + c.writeReport()
 	c.eventually("both pass it over", func() bool {
-		failures, err := app.FollowerFailures(t.Context(), c.cfg, "", 10)
+		failures, err := app.FollowerFailures(t.Context(), c.cfg, "", 0, 10)
 		require.NoError(t, err)
 		return len(failures) == 2
 	})
 	position := int64(c.story(subject)[0]["position"].(float64))
 	for _, name := range []string{"dispatch", "analytics"} {
-		failures, err := app.FollowerFailures(t.Context(), c.cfg, name, 10)
+		failures, err := app.FollowerFailures(t.Context(), c.cfg, name, 0, 10)
 		require.NoError(t, err)
 		require.Len(t, failures, 1)
 		require.Equal(t, position, failures[0].Position)

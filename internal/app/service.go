@@ -17,7 +17,6 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/postgres"
-	"carewire/internal/postgres/db"
 )
 
 // Service is a running carewire.
@@ -80,7 +79,6 @@ func (s *Service) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.registry.MustRegister(&spineCollector{queries: db.New(s.db.worker), logger: s.logger})
 	s.spine, err = s.startSpine(ctx)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"carewire/internal/outbox"
 	"carewire/internal/periodic"
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
 )
@@ -36,6 +37,9 @@ type spine struct {
 	river     *river.Client[pgx.Tx]
 	follower  *ledger.Follower
 	hub       *realtime.Hub
+	known     rule.Known // What a rule set may name.
+	// operations are there on every instance: they are asked for by request.
+	operations *operations
 }
 
 // startSpine starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
@@ -54,6 +58,8 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	if err != nil {
 		return nil, err
 	}
+	sp.known = known
+	s.metrics.registry.MustRegister(&spineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
 	if err := s.prepare(ctx, sp, known); err != nil {
 		return nil, err
 	}
@@ -63,8 +69,12 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	if err := s.startWork(ctx, sp, bell); err != nil {
 		return nil, err
 	}
+	planner := dispatch.New(dispatch.Config{
+		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
+	})
+	sp.operations = &operations{writer: outbox.NewWriter(s.db.worker, bell), river: sp.river, handlers: followerHandlers(planner)}
 	if s.cfg.Does("dispatch") {
-		s.startDispatch(sp, known, bell, listener)
+		s.startDispatch(sp, bell, listener)
 	}
 	if s.cfg.Does("realtime") {
 		return sp, s.startRealtime(ctx, sp, listener)
@@ -151,17 +161,17 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 }
 
 // startDispatch moves the outbox into the ledger, and plans.
-func (s *Service) startDispatch(sp *spine, known rule.Known, bell *outbox.Bell, listener *ledger.Listener) {
+func (s *Service) startDispatch(sp *spine, bell *outbox.Bell, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
 		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger,
 	})
 	s.metrics.watchSequencer(sequencer.Stats)
 	s.group.run("sequencer", sequencer.Run)
-	sp.follower = s.follow(dispatch.Follower, dispatch.New(dispatch.Config{
-		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
-	}), listener)
-	for name, handler := range listeners() {
-		s.follow(name, handler, listener)
+	for _, name := range Followers() {
+		follower := s.follow(name, sp.operations.handlers[name], listener)
+		if name == dispatch.Follower {
+			sp.follower = follower
+		}
 	}
 }
 

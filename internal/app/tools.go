@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,13 +10,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"carewire/internal/care"
 	"carewire/internal/config"
-	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
-	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/rule"
 )
@@ -80,39 +76,6 @@ func knownToRules() (rule.Known, error) {
 	return rule.Known{Channels: notify.Channels, Template: templates.Has}, nil
 }
 
-// RulesCheck says all that is wrong with a rule file, each with its line, or how many rules it holds.
-func RulesCheck(file string, src []byte) (int, error) {
-	known, err := knownToRules()
-	if err != nil {
-		return 0, err
-	}
-	set, err := rule.Parse(src, known)
-	if err != nil {
-		return 0, inFile(file, err)
-	}
-	return len(set.Rules), nil
-}
-
-// RulesDefault is the rule file that a new database begins with.
-func RulesDefault() []byte { return rule.Default() }
-
-// RulesPublish checks a rule file and puts it in force.
-func RulesPublish(ctx context.Context, cfg config.Config, file string, src []byte, note string) (int32, error) {
-	known, err := knownToRules()
-	if err != nil {
-		return 0, err
-	}
-	var version int32
-	err = withPool(ctx, cfg, postgres.Worker, func(pool *pgxpool.Pool) error {
-		bell := outbox.NewBell(pool, newLogger(cfg, os.Stderr))
-		cmd := care.Command{Actor: care.SystemActor("cli")}
-		var err error
-		version, err = dispatch.Publish(ctx, outbox.NewWriter(pool, bell), cmd, src, note, known)
-		return inFile(file, err)
-	})
-	return version, err
-}
-
 // NewEpoch starts a new epoch of the ledger and tells its number.
 func NewEpoch(ctx context.Context, cfg config.Config, reason string) (int32, error) {
 	var epoch int32
@@ -122,12 +85,4 @@ func NewEpoch(ctx context.Context, cfg config.Config, reason string) (int32, err
 		return err
 	})
 	return epoch, err
-}
-
-// inFile puts the file's name before each error of a rule set.
-func inFile(file string, err error) error {
-	if errs, ok := errors.AsType[rule.Errors](err); ok {
-		return errs.In(file)
-	}
-	return err
 }

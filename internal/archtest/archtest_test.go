@@ -64,6 +64,7 @@ var vendors = map[string][]string{
 	"github.com/fergusstrange/embedded": {"postgres"},
 	"github.com/pressly/goose":          {"postgres"},
 	"cel.dev/cel-go":                    {"rule"},
+	"github.com/pmezard/go-difflib":     {"rule"},
 	"github.com/coreos/go-oidc":         {"httpapi"},
 }
 

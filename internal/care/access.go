@@ -41,6 +41,10 @@ const (
 	AuditRead          Action = "audit.read"          // The audit trail.
 	NotificationReview Action = "notification.review" // Everybody's notifications, by state.
 	StatsRead          Action = "stats.read"          // How many events happened.
+	RulesRead          Action = "rules.read"          // Every version of the notification rules, and how they differ.
+	RulesPublish       Action = "rules.publish"       // Checking rules, putting them in force, and going back.
+	OperationsRead     Action = "operations.read"     // Where the followers stand, and what was set aside.
+	OperationsRedrive  Action = "operations.redrive"  // Putting to work again what was set aside, and messages.
 	OperatorConsole    Action = "operator.console"    // The River dashboard, and the sandbox outside demo mode.
 )
 
@@ -158,6 +162,10 @@ var Access = []Grant{
 	{NotificationReview, Operator, Platform},
 	{StatsRead, Admin, SameClinic},
 	{StatsRead, Operator, Platform},
+	{RulesRead, Operator, Platform},
+	{RulesPublish, Operator, Platform},
+	{OperationsRead, Operator, Platform},
+	{OperationsRedrive, Operator, Platform},
 	{OperatorConsole, Operator, Platform},
 }
 

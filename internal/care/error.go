@@ -39,6 +39,8 @@ type Error struct {
 type FieldError struct {
 	Field   string
 	Message string
+	// Line is where it stands, counted from 1, for an input that is a text of many lines; else 0.
+	Line int
 }
 
 // Error gives the message, and the first field at fault.

@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/ledger"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 )
@@ -53,8 +55,8 @@ type matched struct {
 	matches []rule.Match
 }
 
-// Handle plans a batch of events, in the order of their positions. It returns a care.Error of code care.Unavailable when
-// this binary does not understand a rule set that it needs; see the package comment.
+// Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand
+// is answered with a ledger.HeldError, or with a care.Error of code care.Conflict; see the package comment.
 func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 	queries := db.New(tx)
 	inForce, err := p.sets.inForce(ctx, queries, batch)
@@ -63,6 +65,12 @@ func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) er
 	}
 	var all []matched
 	for i := range batch {
+		if refused := inForce[i].err; refused != nil {
+			if refused.Code == care.Unavailable {
+				return &ledger.HeldError{Position: batch[i].Position, Cause: refused}
+			}
+			return refused
+		}
 		if inForce[i].set == nil {
 			continue
 		}

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/ledger"
 	"carewire/internal/postgres"
 	"carewire/internal/rule"
 	"carewire/internal/rule/ruletest"
@@ -468,14 +470,47 @@ func TestPlanner_KeepsItsPlaceWhenItDoesNotUnderstandTheSet(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(`INSERT INTO rule_sets (version, source, checksum, published_by) VALUES (1, 'rules: [{escalate: now}]', '\x00', 'newer')`)
-	e := b.record("ehr.lab_report.created", b.user("pat"), b.user("doc"))
 	published := b.published(1)
+	e := b.record("ehr.lab_report.created", b.user("pat"), b.user("doc"))
 	err := b.tryHandle(t.Context(), b.planner, published, e)
 	require.Equal(t, care.Unavailable, care.CodeOf(err))
 	require.True(t, postgres.Transient(err), "the follower must not pass over what comes after")
 	require.ErrorContains(t, err, "rule set version 1 is not understood by this binary")
-	require.Contains(t, b.log.String(), "rule set not understood")
+	var held *ledger.HeldError
+	require.ErrorAs(t, err, &held)
+	require.Equal(t, e.Position, held.Position, "what comes before it depends on nothing")
+	require.Error(t, b.tryHandle(t.Context(), b.planner, published, e))
+	require.Equal(t, 1, strings.Count(b.log.String(), "rule set not understood"), "it is told of once")
 	require.Zero(t, one[int64](b, `SELECT count(*) FROM rule_publications`))
+
+	b.handle(published)
+	b.exec(`UPDATE rule_sets SET source = $1`, toPatient("ehr.**", "    channels: [push]\n"))
+	b.handle(e)
+	require.Equal(t, []string{"pat push queued normal: rule one"}, b.told(e), "the source was mended")
+}
+
+func TestPlanner_SetsAsideWhatABrokenSetIsForOnceANewerOneWasPublished(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, doctor := b.user("pat"), b.user("doc")
+	b.exec(`INSERT INTO rule_sets (version, source, checksum, published_by) VALUES (1, 'rules: [{escalate: now}]', '\x00', 'newer')`)
+	b.handle(b.published(1))
+	broken := b.record("ehr.lab_report.created", patient, doctor)
+	b.exec(`INSERT INTO rule_sets (version, source, checksum, published_by) VALUES (2, 'rules: [{digest: now}]', '\x01', 'newer')`)
+	require.True(t, postgres.Transient(b.tryHandle(t.Context(), b.planner, broken)), "the newer one is not understood either: a newer binary is to take over")
+	b.exec(`DELETE FROM rule_sets WHERE version = 2`)
+
+	version, err := b.publish(toPatient("ehr.**", "    channels: [push]\n"))
+	require.NoError(t, err)
+	err = b.tryHandle(t.Context(), b.planner, broken)
+	require.Equal(t, care.Conflict, care.CodeOf(err))
+	require.False(t, postgres.Transient(err), "the follower passes it over")
+	require.Equal(t, "refused: conflict rule set version 1", postgres.SafeError(err), "what an operator reads in follower_failures")
+	b.handle(b.published(version))
+	after := b.record("ehr.lab_report.created", patient, doctor)
+	b.handle(after)
+	require.Equal(t, []string{"pat push queued normal: rule one"}, b.told(after))
+	require.Empty(t, b.told(broken))
 }
 
 func TestPlanner_BlamesTheEventThatPublishesWhatIsNotStored(t *testing.T) {

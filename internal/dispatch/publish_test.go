@@ -43,7 +43,7 @@ func TestPublish_StoresTheNextVersionAndAnnouncesIt(t *testing.T) {
 
 	b.last.Store(41)
 	b.handle(b.published(3))
-	versions, err := dispatch.Versions(t.Context(), b.App, 2)
+	versions, err := dispatch.Versions(t.Context(), b.App, 0, 2)
 	require.NoError(t, err)
 	require.Len(t, versions, 2)
 	require.Equal(t, int64(42), versions[0].Position)

@@ -27,16 +27,25 @@ type sets struct {
 
 	mu       sync.Mutex
 	compiled map[int32]*rule.Set
+	told     int32 // The version that was last told of as not understood.
 }
 
 func newSets(known rule.Known, logger *slog.Logger) *sets {
 	return &sets{known: known, logger: logger, compiled: map[int32]*rule.Set{}}
 }
 
-// versioned is a set with its version; set is nil where none is in force, or the event is not for rules.
+// versioned is a set with its version; set is nil where none is in force, the event is not for rules, or this binary does
+// not understand the set: err then says so.
 type versioned struct {
 	version int32
 	set     *rule.Set
+	err     *care.Error
+}
+
+// loadedSet is a compiled set, or why there is none.
+type loadedSet struct {
+	set *rule.Set
+	err *care.Error
 }
 
 // inForce records the publications in the batch and gives the set for each of its events.
@@ -74,7 +83,7 @@ func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.E
 		return nil, err
 	}
 	for i := range result {
-		result[i].set = loaded[result[i].version]
+		result[i].set, result[i].err = loaded[result[i].version].set, loaded[result[i].version].err
 	}
 	if len(published.Positions) == 0 {
 		return result, nil
@@ -109,15 +118,16 @@ func versionBefore(ctx context.Context, queries *db.Queries, position int64) (in
 	return version, nil
 }
 
-// load gives the compiled sets of the versions needed.
-func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]bool) (map[int32]*rule.Set, error) {
+// load gives the compiled sets of the versions needed. One that this binary does not understand has an error, which is
+// the matter of those who need it.
+func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]bool) (map[int32]loadedSet, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	loaded := make(map[int32]*rule.Set, len(needed))
+	loaded := make(map[int32]loadedSet, len(needed))
 	var missing []int32
 	for version, yes := range needed {
 		if set := s.compiled[version]; set != nil {
-			loaded[version] = set
+			loaded[version] = loadedSet{set: set}
 		} else if yes {
 			missing = append(missing, version)
 		}
@@ -132,17 +142,71 @@ func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]b
 	if len(rows) < len(missing) {
 		return nil, fmt.Errorf("one of the rule set versions %v is not stored", missing)
 	}
-	if len(s.compiled)+len(rows) > maxSets {
-		clear(s.compiled)
-	}
 	for _, row := range rows {
-		set, err := rule.Parse([]byte(row.Source), s.known)
-		if err != nil {
-			s.logger.ErrorContext(ctx, "rule set not understood", "version", row.Version, "error", err)
-			return nil, care.Errorf(care.Unavailable, "rule set version %d is not understood by this binary: run one that does; nothing is planned until then: %w", row.Version, err)
+		set, err := s.compile(row)
+		if err == nil {
+			loaded[row.Version] = loadedSet{set: set}
+			continue
 		}
-		s.compiled[row.Version] = set
-		loaded[row.Version] = set
+		refused, err := s.refusal(ctx, queries, row.Version, err)
+		if err != nil {
+			return nil, err
+		}
+		loaded[row.Version] = loadedSet{err: refused}
 	}
 	return loaded, nil
+}
+
+// compile checks a stored set and keeps it.
+func (s *sets) compile(row db.RuleSetSourcesRow) (*rule.Set, error) {
+	set, err := rule.Parse([]byte(row.Source), s.known)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.compiled) >= maxSets {
+		clear(s.compiled)
+	}
+	s.compiled[row.Version] = set
+	if s.told == row.Version {
+		s.told = 0
+	}
+	return set, nil
+}
+
+// refusal says what becomes of the events for which a set counts that is not understood, and raises the alarm once. While
+// it is the newest they wait: a binary that understands it takes over, or an operator publishes another. Once a newer one
+// that is understood was published, waiting would hold up what that one is for: they are set aside.
+func (s *sets) refusal(ctx context.Context, queries *db.Queries, version int32, mistakes error) (*care.Error, error) {
+	superseded, err := s.superseded(ctx, queries, version)
+	if err != nil {
+		return nil, err
+	}
+	found, _ := errors.AsType[rule.Errors](mistakes)
+	if s.told != version {
+		s.told = version
+		s.logger.ErrorContext(ctx, "rule set not understood", "version", version, "mistakes", len(found), "superseded", superseded)
+	}
+	if superseded {
+		refused := care.Errorf(care.Conflict, "rule set version %d is not understood by this binary: run one that does, or mend its source, then redrive what it is for", version)
+		refused.Fields = []care.FieldError{{Field: fmt.Sprintf("rule set version %d", version), Message: "is not understood by this binary"}}
+		return refused, nil
+	}
+	return care.Errorf(care.Unavailable, "rule set version %d is not understood by this binary: run one that does, or roll back to an earlier version; nothing is planned until then", version), nil
+}
+
+// superseded reports whether a newer set was published that this binary understands.
+func (s *sets) superseded(ctx context.Context, queries *db.Queries, version int32) (bool, error) {
+	newest, err := queries.RuleSetCurrent(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read newest rule set: %w", err)
+	}
+	if newest.Version <= version || s.compiled[newest.Version] != nil {
+		return newest.Version > version, nil
+	}
+	rows, err := queries.RuleSetSources(ctx, []int32{newest.Version})
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	_, err = s.compile(rows[0])
+	return err == nil, nil
 }

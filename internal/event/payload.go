@@ -115,6 +115,15 @@ type RulesPublished struct {
 	Version int32 `json:"version"`
 }
 
+// Redriven is the data of ledger.redriven: what was set aside was put to work again, by the event's actor. Follower and
+// Position are set for an event that a follower had passed over, OutboxID for an outbox row that the ledger had refused.
+type Redriven struct {
+	EventID  uuid.UUID `json:"eventId"`
+	Follower string    `json:"follower,omitempty"`
+	Position int64     `json:"position,omitempty"`
+	OutboxID int64     `json:"outboxId,omitempty"`
+}
+
 // RecordRead is the data of record.read: somebody was shown a record, its history or a list with it. UserID is whom
 // the record is about; the reader is the event's actor. Action is "read", "history", "version" or "list". A list is one
 // event for each patient and clinic in it, with the subject "patient/<id>": RecordIDs names what it showed of them.
@@ -145,5 +154,6 @@ func (Notification) payload()   {}
 func (Delivery) payload()       {}
 func (ServiceAccount) payload() {}
 func (RulesPublished) payload() {}
+func (Redriven) payload()       {}
 func (RecordRead) payload()     {}
 func (AccessDenied) payload()   {}

@@ -52,6 +52,7 @@ func newAPI(s *Server) huma.API {
 				{Name: "billing", Description: "Invoices, payments and refunds, in whole minor units of a currency."},
 				{Name: "integration", Description: "Other systems: their accounts, and the events that they append."},
 				{Name: "realtime", Description: "Live events on a WebSocket."},
+				{Name: "operate", Description: "For operators: the notification rules, and what was set aside and can be put to work again."},
 				{Name: "audit", Description: "Who did what, when, and what came of it."},
 				{Name: "stats", Description: "How much of what happens."},
 			},

@@ -1,13 +1,10 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,74 +50,108 @@ type Delivery struct {
 type NotificationPage struct {
 	Items []Notification `json:"items"`
 	Next  string         `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	// Unread is left out of an operator's list of everybody's.
+	Unread *int64 `json:"unread,omitempty" doc:"How many of one's own are not marked as read, counted up to 1000; left out for an operator."`
 }
 
+// maxUnread is how far unread notifications are counted: more is many.
+const maxUnread = 1000
+
 type notificationsInput struct {
-	State string `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"For operators: only those with a delivery in this state."`
+	Unread      bool      `query:"unread" doc:"true: only those that are not marked as read."`
+	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"For operators: only those with a delivery in this state."`
+	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel; with a state, in that state on it."`
+	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only this person's."`
+	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those made at this time or later."`
+	To          time.Time `query:"to" format:"date-time" doc:"For operators: only those made before this time."`
 	Paging
+}
+
+// operators refuses the first filter that is for operators only.
+func (in *notificationsInput) operators() error {
+	for _, f := range []struct {
+		field string
+		given bool
+	}{
+		{"state", in.State != ""},
+		{"channel", in.Channel != ""},
+		{"recipientId", in.RecipientID != uuid.Nil},
+		{"from", !in.From.IsZero()},
+		{"to", !in.To.IsZero()},
+	} {
+		if f.given {
+			return care.InvalidField(f.field, "is for operators only")
+		}
+	}
+	return nil
 }
 
 func (s *Server) addNotifications() {
 	type output struct{ Body NotificationPage }
 	register(s, operation{
 		id: "list-notifications", method: http.MethodGet, path: "/api/notifications", tag: "me", summary: "List notifications",
-		description: "What the caller was told of, the newest first. An operator gets everybody's, by state.",
+		description: "What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.SelfManage, func(ctx context.Context, in *notificationsInput) (*output, error) {
 		actor := infoOf(ctx).actor
-		read := s.inbox
-		if actor.MayOnPlatform(care.NotificationReview) {
-			read = s.everybodys
-		} else if in.State != "" {
-			return nil, care.InvalidField("state", "is for operators only")
+		before, err := parseMark(in.Cursor, care.AfterAll)
+		if err != nil {
+			return nil, err
 		}
-		page, err := read(ctx, actor.UserID, in)
+		if actor.MayOnPlatform(care.NotificationReview) {
+			page, err := s.everybodys(ctx, in, before)
+			return &output{page}, err
+		}
+		if err := in.operators(); err != nil {
+			return nil, err
+		}
+		page, err := s.inbox(ctx, actor.UserID, in, before)
 		return &output{page}, err
 	})
 }
 
 // inbox reads a person's own.
-func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsInput) (NotificationPage, error) {
-	before, id, err := parsePageMark(in.Cursor)
-	if err != nil {
-		return NotificationPage{}, err
-	}
-	rows, err := db.New(s.cfg.Writer.Pool()).NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
-		RecipientID: userID, BeforeTime: microsecond(before), BeforeID: id, RowLimit: int32(in.Limit) + 1,
+func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsInput, before care.PageMark) (NotificationPage, error) {
+	queries := db.New(s.cfg.Writer.Pool())
+	rows, err := queries.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+		RecipientID: userID, Unread: in.Unread, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(in.Limit) + 1,
 	})
 	if err != nil {
 		return NotificationPage{}, fmt.Errorf("read inbox: %w", postgres.Translate(err))
+	}
+	unread, err := queries.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: userID, Most: maxUnread})
+	if err != nil {
+		return NotificationPage{}, fmt.Errorf("count the unread: %w", postgres.Translate(err))
 	}
 	all := make([]db.NotificationListRow, len(rows))
 	for i, row := range rows {
 		all[i] = db.NotificationListRow(row)
 	}
-	return s.notificationPage(ctx, all, in.Limit, func(r db.NotificationListRow) int64 { return r.CreatedAt.UnixMicro() })
+	page, err := s.notificationPage(ctx, all, in.Limit)
+	page.Unread = &unread
+	return page, err
 }
 
 // everybodys reads all there are, for an operator.
-func (s *Server) everybodys(ctx context.Context, _ uuid.UUID, in *notificationsInput) (NotificationPage, error) {
-	before, id, err := parsePageMark(in.Cursor)
-	if err != nil {
-		return NotificationPage{}, err
+func (s *Server) everybodys(ctx context.Context, in *notificationsInput, before care.PageMark) (NotificationPage, error) {
+	to := cmp.Or(in.To, care.AfterAll.Time)
+	if !in.From.Before(to) {
+		return NotificationPage{}, care.InvalidField("from", "must be before to")
 	}
 	rows, err := db.New(s.cfg.Writer.Pool()).NotificationList(ctx, db.NotificationListParams{
-		BeforePosition: before, BeforeID: id, State: in.State, RowLimit: int32(in.Limit) + 1,
+		BeforeTime: before.Time, BeforeID: before.ID, CreatedFrom: in.From, CreatedBefore: to, RecipientID: in.RecipientID,
+		Unread: in.Unread, State: in.State, Channel: in.Channel, RowLimit: int32(in.Limit) + 1,
 	})
 	if err != nil {
 		return NotificationPage{}, fmt.Errorf("read notifications: %w", postgres.Translate(err))
 	}
-	return s.notificationPage(ctx, rows, in.Limit, func(r db.NotificationListRow) int64 { return r.EventPosition })
+	return s.notificationPage(ctx, rows, in.Limit)
 }
 
-// notificationPage cuts the rows to a page and adds their deliveries. key is what the list is ordered by.
-func (s *Server) notificationPage(ctx context.Context, rows []db.NotificationListRow, limit int, key func(db.NotificationListRow) int64) (NotificationPage, error) {
+// notificationPage cuts the rows to a page and adds their deliveries.
+func (s *Server) notificationPage(ctx context.Context, rows []db.NotificationListRow, limit int) (NotificationPage, error) {
 	page := NotificationPage{Items: []Notification{}}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		last := rows[limit-1]
-		page.Next = pageMark(key(last), last.ID)
-	}
+	rows, page.Next = cut(rows, limit, func(r db.NotificationListRow) string { return care.PageMark{Time: r.CreatedAt, ID: r.ID}.String() })
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
@@ -151,34 +182,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// pageMark is where a page ends: the number that the list is ordered by, and the id of the last item. It carries no right.
-func pageMark(key int64, id uuid.UUID) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(key, 10) + "/" + id.String()))
-}
-
-// parsePageMark reads a cursor; an empty one is before everything.
-func parsePageMark(cursor string) (int64, uuid.UUID, error) {
-	if cursor == "" {
-		return math.MaxInt64, uuid.Max, nil
-	}
-	wrong := care.InvalidField("cursor", "must be the next of the page before")
-	plain, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return 0, uuid.Nil, wrong
-	}
-	number, name, _ := strings.Cut(string(plain), "/")
-	key, err := strconv.ParseInt(number, 10, 64)
-	id, idErr := uuid.Parse(name)
-	if err != nil || idErr != nil || key < 0 {
-		return 0, uuid.Nil, wrong
-	}
-	return key, id, nil
-}
-
-// microsecond is the time of a mark, at most what PostgreSQL can compare with.
-func microsecond(key int64) time.Time {
-	const year9999 = 253402300799 * 1_000_000
-	return time.UnixMicro(min(key, year9999)).UTC()
 }

@@ -67,6 +67,7 @@ type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema'
 type FieldProblem struct {
 	Field   string `json:"field" doc:"A path into the body, or the name of a parameter or header." example:"results[0].value"`
 	Message string `json:"message" example:"is required"`
+	Line    int    `json:"line,omitempty" doc:"Where it stands, counted from 1, in an input that is a text of many lines, such as a rule set."`
 }
 
 // newProblem makes a problem of a status and a code.
@@ -136,7 +137,7 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 func problemOfRefusal(refusal *care.Error) *Problem {
 	p := newProblem(statuses[refusal.Code], string(refusal.Code), refusal.Message)
 	for _, f := range refusal.Fields {
-		p.Errors = append(p.Errors, FieldProblem{f.Field, f.Message})
+		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message, Line: f.Line})
 	}
 	switch refusal.Code {
 	case care.Unauthenticated:

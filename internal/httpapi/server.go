@@ -23,10 +23,11 @@ import (
 	"carewire/internal/care/intake"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
+	"carewire/internal/rule"
 )
 
 // Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Billing, Intake, Audit, Writer, Verifier,
-// BaseURL, CookieKey and Ready are required.
+// BaseURL, CookieKey, Operations and Ready are required.
 type Config struct {
 	Directory     *directory.Service
 	LabReports    *ehr.Kind[ehr.LabReport]
@@ -43,6 +44,10 @@ type Config struct {
 	NoAPI bool
 	// Hub serves sockets; without it GET /api/socket answers 503 in the same way.
 	Hub *realtime.Hub
+	// Rules is what a rule set is checked against.
+	Rules rule.Known
+	// Operations is what operators do beside what the API's own database role may.
+	Operations Operations
 	// Sandbox is the page of the providers' stand-ins, or nil.
 	Sandbox http.Handler
 	// Dashboard is River's, or nil.
@@ -75,6 +80,7 @@ func (c Config) validate() error {
 		"Directory": c.Directory != nil, "LabReports": c.LabReports != nil, "Prescriptions": c.Prescriptions != nil,
 		"Appointments": c.Appointments != nil,
 		"Billing":      c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
+		"Operations":           c.Operations != nil,
 		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
 	} {
 		if !there {
@@ -153,6 +159,10 @@ func (s *Server) addRoutes() error {
 	s.addNotifications()
 	s.addReadMark()
 	s.addExplain()
+	s.addRules()
+	s.addFollowers()
+	s.addDeliveries()
+	s.addRejections()
 	s.addUsers()
 	addRecords(s, recordRoutes[ehr.LabReport]{kind: s.cfg.LabReports, path: "/api/ehr/lab-reports", name: "lab report", schema: "LabReport"})
 	addRecords(s, recordRoutes[ehr.Prescription]{kind: s.cfg.Prescriptions, path: "/api/ehr/prescriptions", name: "prescription", schema: "Prescription"})

@@ -27,6 +27,7 @@ import (
 	"carewire/internal/httpapi"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
+	"carewire/internal/rule"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -56,6 +57,8 @@ type bundle struct {
 	ids      map[string]uuid.UUID
 	tokens   map[string]string
 	log      *bytes.Buffer
+	// operations stand in for what app makes of the worker's pool.
+	operations operations
 }
 
 // setup makes a clinic with one person of each role and a server for it. change adapts the server's configuration.
@@ -73,6 +76,7 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	registry := prometheus.NewRegistry()
 	b.cfg = httpapi.Config{
 		Directory: dir, LabReports: ehr.NewLabReports(writer), Prescriptions: ehr.NewPrescriptions(writer), Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer),
+		Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations,
 		Audit: audit.New(b.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 100_000, Ready: func(context.Context) error { return nil },
 		Registerer: registry, Gatherer: registry, Logger: slog.New(slog.NewJSONHandler(b.log, nil)),

@@ -54,13 +54,13 @@ func fieldProblem(location, message string) FieldProblem {
 	}
 	if rest, ok := strings.CutPrefix(message, "expected required property "); ok {
 		name, _, _ := strings.Cut(rest, " ")
-		return FieldProblem{fieldName(strings.TrimPrefix(path+"."+name, ".")), "is required"}
+		return FieldProblem{Field: fieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
 	}
 	if rest, ok := strings.CutPrefix(message, decodePrefix); ok {
 		field, what, _ := strings.Cut(rest, decodeSplit)
-		return FieldProblem{fieldName(field), what}
+		return FieldProblem{Field: fieldName(field), Message: what}
 	}
-	return FieldProblem{fieldName(path), inOurWords(message)}
+	return FieldProblem{Field: fieldName(path), Message: inOurWords(message)}
 }
 
 func inOurWords(message string) string {

@@ -78,23 +78,46 @@ func call(ctx context.Context, h Handler, tx pgx.Tx, batch []event.Event) (err e
 	return h.Handle(ctx, tx, batch)
 }
 
-// Failure is an event that a follower could not handle and passed over.
-type Failure struct {
-	Follower string    `json:"follower"`
-	Position int64     `json:"position"`
-	EventID  uuid.UUID `json:"eventId"`
-	// Error tells classes and codes, never data.
-	Error string `json:"error"`
-	// Attempts counts the first one and each redrive.
-	Attempts   int32      `json:"attempts"`
-	FailedAt   time.Time  `json:"failedAt"`
-	RedrivenAt *time.Time `json:"redrivenAt,omitempty"`
+// FollowerStatus is where a follower stands.
+type FollowerStatus struct {
+	Name     string `json:"name" example:"dispatch"`
+	Position int64  `json:"position" doc:"The last position that it handled or passed over."`
+	Lag      int64  `json:"lag" doc:"How many events it has not come to yet."`
+	// Failures counts those that wait for a redrive.
+	Failures  int64     `json:"failures" doc:"How many events it passed over and that were not redriven yet."`
+	UpdatedAt time.Time `json:"updatedAt" format:"date-time" doc:"When it advanced last."`
 }
 
-// Failures gives at most limit events that a follower passed over and that were not redriven yet, the oldest first. An
-// empty name asks for those of every follower.
-func Failures(ctx context.Context, q db.DBTX, follower string, limit int32) ([]Failure, error) {
-	rows, err := db.New(q).FailureList(ctx, db.FailureListParams{Follower: follower, MaxFailures: limit})
+// Followers tells where each follower stands, by name.
+func Followers(ctx context.Context, q db.DBTX) ([]FollowerStatus, error) {
+	rows, err := db.New(q).FollowerList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list followers: %w", postgres.Translate(err))
+	}
+	all := make([]FollowerStatus, len(rows))
+	for i, r := range rows {
+		all[i] = FollowerStatus{Name: r.Name, Position: r.Position, Lag: r.Lag, Failures: r.Failures, UpdatedAt: r.UpdatedAt.UTC()}
+	}
+	return all, nil
+}
+
+// Failure is an event that a follower could not handle and passed over.
+type Failure struct {
+	Follower string    `json:"follower" example:"dispatch"`
+	Position int64     `json:"position" doc:"The event's place in the ledger; names the failure."`
+	EventID  uuid.UUID `json:"eventId" format:"uuid"`
+	// Error tells classes and codes, never data.
+	Error string `json:"error" doc:"Classes and codes, never data." example:"SQLSTATE 23514 constraint notifications_priority_known"`
+	// Attempts counts the first one and each redrive.
+	Attempts   int32      `json:"attempts" doc:"The first one and each redrive."`
+	FailedAt   time.Time  `json:"failedAt" format:"date-time"`
+	RedrivenAt *time.Time `json:"redrivenAt,omitempty" format:"date-time"`
+}
+
+// Failures gives at most limit events after a position that a follower passed over and that were not redriven yet, the
+// oldest first. An empty name asks for those of every follower.
+func Failures(ctx context.Context, q db.DBTX, follower string, after int64, limit int32) ([]Failure, error) {
+	rows, err := db.New(q).FailureList(ctx, db.FailureListParams{Follower: follower, AfterPosition: after, MaxFailures: limit})
 	if err != nil {
 		return nil, fmt.Errorf("list a follower's failures: %w", postgres.Translate(err))
 	}

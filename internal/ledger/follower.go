@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -28,10 +30,26 @@ type Handler interface {
 	// Handle works on the batch in the transaction that also advances the follower: what it writes there happens once
 	// for each event, what it does elsewhere may happen again. The events are of types that this binary knows.
 	//
-	// After an error nothing it wrote stands, and it is called again: with the same batch when postgres.Transient(err),
-	// else with each of the events alone. An event that fails alone is recorded and passed over.
+	// After an error nothing it wrote stands, and it is called again: with the events before the one that a HeldError
+	// names; with the same batch when postgres.Transient(err); else with each of the events alone. An event that fails
+	// alone is recorded and passed over.
 	Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error
 }
+
+// HeldError is a Handler's answer when one event, and with it all that come after, must wait for something that is not the
+// event's fault. What comes before it is handled all the same. It counts as transient.
+type HeldError struct {
+	// Position is that of the event.
+	Position int64
+	// Cause says what it waits for.
+	Cause *care.Error
+}
+
+// Error is the cause's.
+func (e *HeldError) Error() string { return e.Cause.Error() }
+
+// Unwrap gives the cause.
+func (e *HeldError) Unwrap() error { return e.Cause }
 
 // Start tells a follower that is new to the database after which position it begins.
 type Start func(ctx context.Context, tx pgx.Tx) (int64, error)
@@ -78,7 +96,8 @@ type Follower struct {
 
 // FollowerStats are counted since the Follower was made.
 type FollowerStats struct {
-	// Looked says that the ledger was read at least once, by this instance or another of the name.
+	// Looked says that the ledger was read at least once, by this instance or another of the name, also when the next event
+	// is held.
 	Looked bool
 	// Handled are the events this instance handled, Failed those it recorded in follower_failures and passed over.
 	Handled, Failed int64
@@ -142,14 +161,31 @@ func (f *Follower) Step(ctx context.Context) (n int, err error) {
 	if err := f.ensure(ctx); err != nil {
 		return 0, err
 	}
-	n, err = f.attempt(ctx, f.handleBatch)
-	if err != nil && !errors.Is(err, ErrBusy) && !postgres.Transient(err) {
-		n, err = f.attempt(ctx, f.handleEach)
-	}
-	if err == nil || errors.Is(err, ErrBusy) {
+	n, err = f.next(ctx)
+	if _, held := errors.AsType[*HeldError](err); held || err == nil || errors.Is(err, ErrBusy) {
 		f.looked.Store(true)
 	}
 	return n, err
+}
+
+// next handles as much of the next batch as can be: all of it together, else each event alone, and in both only what comes
+// before an event that is held.
+func (f *Follower) next(ctx context.Context) (int, error) {
+	handle, each, end := f.handleBatch, false, int64(math.MaxInt64)
+	var held *HeldError
+	for {
+		n, err := f.attempt(ctx, handle, end)
+		switch h, ok := errors.AsType[*HeldError](err); {
+		case ok && h.Position < end:
+			held, end = h, h.Position
+		case err != nil && !each && !errors.Is(err, ErrBusy) && !postgres.Transient(err):
+			handle, each = f.handleEach, true
+		case err == nil && n == 0 && held != nil:
+			return 0, held
+		default:
+			return n, err
+		}
+	}
 }
 
 // ensure makes the follower's row, the first time.
@@ -176,8 +212,8 @@ func (f *Follower) ensure(ctx context.Context) error {
 	return nil
 }
 
-// attempt takes the row, reads, handles and advances in one transaction.
-func (f *Follower) attempt(ctx context.Context, handle handleFunc) (int, error) {
+// attempt takes the row, reads, handles what comes before the position end, and advances, in one transaction.
+func (f *Follower) attempt(ctx context.Context, handle handleFunc, end int64) (int, error) {
 	var batch []event.Event
 	var failures []failure
 	err := postgres.InTx(ctx, f.cfg.Pool, func(tx pgx.Tx) error {
@@ -193,7 +229,11 @@ func (f *Follower) attempt(ctx context.Context, handle handleFunc) (int, error) 
 		if err != nil {
 			return err
 		}
-		if batch = f.understood(ctx, events); len(batch) == 0 {
+		batch = f.understood(ctx, events)
+		if i := slices.IndexFunc(batch, func(e event.Event) bool { return e.Position >= end }); i >= 0 {
+			batch = batch[:i]
+		}
+		if len(batch) == 0 {
 			return nil
 		}
 		if failures, err = handle(ctx, tx, batch); err != nil {

@@ -173,7 +173,7 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, upTo(25, 5, 7, 12, 14, 15), b.handled(t))
 	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 20, Failed: 5, Position: 25}, f.Stats())
 
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 100)
+	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 100)
 	require.NoError(t, err)
 	var why []string
 	for _, failed := range failures {
@@ -193,9 +193,16 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, 3, count(t, b.Worker, "SELECT attempts FROM follower_failures WHERE position = 7 AND redriven_at IS NOT NULL"))
 	require.Equal(t, care.Conflict, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 7, b.cfg.Handler)))
 	require.Equal(t, care.NotFound, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 8, b.cfg.Handler)))
-	failures, err = ledger.Failures(t.Context(), b.App, "test", 100)
+	failures, err = ledger.Failures(t.Context(), b.App, "test", 0, 100)
 	require.NoError(t, err)
 	require.Len(t, failures, 4)
+	page, err := ledger.Failures(t.Context(), b.App, "test", failures[1].Position, 1)
+	require.NoError(t, err)
+	require.Equal(t, failures[2:3], page, "a page goes on after a position")
+	all, err := ledger.Followers(t.Context(), b.App)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, ledger.FollowerStatus{Name: "test", Position: 25, Failures: 4, UpdatedAt: all[0].UpdatedAt}, all[0])
 }
 
 func TestFollower_TriesAgainAfterATransientErrorAndSkipsNothing(t *testing.T) {
@@ -218,6 +225,46 @@ func TestFollower_TriesAgainAfterATransientErrorAndSkipsNothing(t *testing.T) {
 	require.Equal(t, upTo(30), b.handled(t))
 	require.Empty(t, faults)
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
+}
+
+func TestFollower_HandlesWhatComesBeforeAnEventThatIsHeld(t *testing.T) {
+	t.Parallel()
+	waits := true
+	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
+		for _, e := range batch {
+			switch {
+			case e.Position == 3:
+				return errors.New("not this one")
+			case e.Position >= 7 && waits:
+				return &ledger.HeldError{Position: e.Position, Cause: care.Errorf(care.Unavailable, "waits")}
+			}
+		}
+		return nil
+	})
+	b.publish(t, someEvents(10)...)
+	f := ledger.NewFollower(b.cfg)
+	n, err := f.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 6, n)
+	require.Equal(t, upTo(6, 3), b.handled(t))
+	for range 2 {
+		n, err = f.Step(t.Context())
+		require.Zero(t, n)
+		require.Equal(t, care.Unavailable, care.CodeOf(err))
+		require.True(t, postgres.Transient(err))
+	}
+	require.Equal(t, 6, b.position(t), "it keeps its place")
+	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 5, Failed: 1, Position: 6}, f.Stats())
+	b.publish(t, anEvent())
+	fresh := ledger.NewFollower(b.cfg)
+	_, err = fresh.Step(t.Context())
+	require.Error(t, err)
+	require.True(t, fresh.Stats().Looked, "a service that starts meanwhile is ready for the rest of its work")
+
+	waits = false
+	follow(t, f)
+	require.Equal(t, upTo(11, 3), b.handled(t))
+	require.Equal(t, 1, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
 }
 
 func TestFollower_TriesAgainAfterATransientErrorWhileItLooksForTheCulprit(t *testing.T) {

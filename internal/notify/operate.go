@@ -28,28 +28,33 @@ var Channels = []string{Email, Push, SMS, WhatsApp}
 
 // DeliveryStatus is a delivery as an operator sees it: ids, states and codes.
 type DeliveryStatus struct {
-	ID                uuid.UUID `json:"id"`
-	NotificationID    uuid.UUID `json:"notificationId"`
-	EventID           uuid.UUID `json:"eventId"`
-	EventType         string    `json:"eventType"`
-	Subject           string    `json:"subject"`
-	RecipientID       uuid.UUID `json:"recipientId"`
+	ID                uuid.UUID `json:"id" format:"uuid"`
+	NotificationID    uuid.UUID `json:"notificationId" format:"uuid"`
+	EventID           uuid.UUID `json:"eventId" format:"uuid"`
+	EventType         string    `json:"eventType" example:"ehr.lab_report.created"`
+	Subject           string    `json:"subject" doc:"What the event is about."`
+	RecipientID       uuid.UUID `json:"recipientId" format:"uuid"`
 	Channel           string    `json:"channel"`
-	State             string    `json:"state"`
+	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed"`
 	Reason            string    `json:"reason"`
-	Rule              string    `json:"rule"`
+	Rule              string    `json:"rule" doc:"The rule that said so."`
 	Priority          string    `json:"priority"`
-	Attempt           int32     `json:"attempt"`
+	Attempt           int32     `json:"attempt" doc:"How often a provider was called."`
 	PossibleDuplicate bool      `json:"possibleDuplicate"`
 	Provider          string    `json:"provider,omitempty"`
 	ErrorCode         string    `json:"errorCode,omitempty"`
-	CreatedAt         time.Time `json:"createdAt"`
-	UpdatedAt         time.Time `json:"updatedAt"`
+	CreatedAt         time.Time `json:"createdAt" format:"date-time"`
+	UpdatedAt         time.Time `json:"updatedAt" format:"date-time"`
 }
 
 // DeliveryFilter says which deliveries to list; an empty field asks for all.
 type DeliveryFilter struct {
-	State, Channel string
+	State, Channel, Rule string
+	RecipientID          uuid.UUID
+	// From and To bound when a delivery changed last: not before From, before To.
+	From, To time.Time
+	// Before is the last delivery of the page before, by when it changed.
+	Before care.PageMark
 	// Limit is how many at most.
 	Limit int32
 }
@@ -70,7 +75,17 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	rows, err := db.New(q).DeliveryList(ctx, db.DeliveryListParams{State: f.State, Channel: f.Channel, MaxRows: f.Limit})
+	if f.Before == (care.PageMark{}) {
+		f.Before = care.AfterAll
+	}
+	if f.To.IsZero() {
+		f.To = care.AfterAll.Time
+	}
+	params := db.DeliveryListParams{
+		State: f.State, Channel: f.Channel, Rule: f.Rule, RecipientID: f.RecipientID, ChangedFrom: f.From, ChangedBefore: f.To,
+		BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+	}
+	rows, err := db.New(q).DeliveryList(ctx, params)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
 	}
@@ -84,6 +99,18 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 		}
 	}
 	return all, nil
+}
+
+// DeliveryMark is where a delivery stands in the list of Deliveries now. It refuses with care.NotFound what is not there.
+func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageMark, error) {
+	at, err := db.New(q).DeliveryChangedAt(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return care.PageMark{}, care.Errorf(care.NotFound, "there is no delivery %s", id)
+	}
+	if err != nil {
+		return care.PageMark{}, fmt.Errorf("find the delivery: %w", postgres.Translate(err))
+	}
+	return care.PageMark{Time: at, ID: id}, nil
 }
 
 // Redrive queues a delivery again that failed, was cancelled, or was suppressed for want of an address that the person

@@ -279,7 +279,7 @@ ORDER BY d.deadline_at
 LIMIT @max_rows;
 
 -- name: DeliveryList :many
--- What operators look at, the last changed first.
+-- What operators look at, the last changed first. The page goes on below (@before_time, @before_id).
 SELECT
     d.id,
     d.notification_id,
@@ -302,8 +302,18 @@ FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id
 WHERE (@state::text = '' OR d.state = @state)
     AND (@channel::text = '' OR d.channel = @channel)
+    AND (@rule::text = '' OR d.rule = @rule)
+    AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = @recipient_id)
+    AND d.updated_at >= @changed_from::timestamptz
+    AND d.updated_at < @changed_before::timestamptz
+    AND (d.updated_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY d.updated_at DESC, d.id DESC
 LIMIT @max_rows;
+
+-- name: DeliveryChangedAt :one
+SELECT updated_at
+FROM deliveries
+WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
 -- reachable says that the person has, by now, an address for the channel that is known to be theirs.

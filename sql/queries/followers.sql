@@ -37,11 +37,31 @@ SET error = excluded.error,
     failed_at = now(),
     redriven_at = NULL;
 
--- Of every follower when none is named.
+-- Each follower with its distance from the ledger's end, and how many events it passed over that wait for a redrive.
+-- name: FollowerList :many
+SELECT
+    f.name,
+    f.position,
+    greatest(head.position - f.position, 0)::bigint AS lag,
+    f.updated_at,
+    (
+        SELECT count(*)
+        FROM follower_failures AS w
+        WHERE w.follower = f.name
+            AND w.redriven_at IS NULL
+    ) AS failures
+FROM followers AS f
+CROSS JOIN (
+    SELECT coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0)::bigint AS position
+) AS head
+ORDER BY f.name;
+
+-- Of every follower when none is named. The page goes on after a position; a follower has one failure at each.
 -- name: FailureList :many
 SELECT *
 FROM follower_failures
 WHERE (@follower::text = '' OR follower = @follower)
+    AND position > @after_position
     AND redriven_at IS NULL
 ORDER BY position, follower
 LIMIT @max_failures;

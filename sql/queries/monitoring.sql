@@ -16,11 +16,20 @@ SELECT
     ), 0)::bigint AS head,
     clock_timestamp()::timestamptz AS database_time;
 
--- name: FollowerPositions :many
+-- Outbox rows that the ledger refused and that wait for a redrive.
+-- name: RejectedOpen :one
+SELECT count(*)
+FROM outbox_rejected
+WHERE redriven_at IS NULL;
+
+-- The newest rule set, and what tells whether its source is still the one that was looked at.
+-- name: RuleSetNewest :one
 SELECT
-    name,
-    position
-FROM followers;
+    version,
+    md5(source)::text AS digest
+FROM rule_sets
+ORDER BY version DESC
+LIMIT 1;
 
 -- Deliveries that have not reached a final state.
 -- name: DeliveriesOpen :many

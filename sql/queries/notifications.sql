@@ -15,12 +15,13 @@ SELECT
     read_at
 FROM notifications
 WHERE recipient_id = @recipient_id
+    AND (NOT @unread::boolean OR read_at IS NULL)
     AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
 -- name: NotificationList :many
--- Everybody's, the newest event first; with a state only those that have a delivery in it.
+-- Everybody's, newest first, in the same order as an inbox; with a state or a channel only those that have such a delivery.
 SELECT
     id,
     event_position,
@@ -35,13 +36,34 @@ SELECT
     created_at,
     read_at
 FROM notifications AS n
-WHERE (event_position, id) < (@before_position::bigint, @before_id::uuid)
+WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
+    AND created_at >= @created_from::timestamptz
+    AND created_at < @created_before::timestamptz
+    AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR recipient_id = @recipient_id)
+    AND (NOT @unread::boolean OR read_at IS NULL)
     AND (
-        @state::text = ''
-        OR EXISTS (SELECT FROM deliveries AS d WHERE d.notification_id = n.id AND d.state = @state)
+        (@state::text = '' AND @channel::text = '')
+        OR EXISTS (
+            SELECT
+            FROM deliveries AS d
+            WHERE d.notification_id = n.id
+                AND (@state = '' OR d.state = @state)
+                AND (@channel = '' OR d.channel = @channel)
+        )
     )
-ORDER BY event_position DESC, id DESC
+ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
+
+-- name: NotificationUnread :one
+-- How many a person has not read, counted up to a limit.
+SELECT count(*)
+FROM (
+    SELECT
+    FROM notifications
+    WHERE recipient_id = @recipient_id
+        AND read_at IS NULL
+    LIMIT @most
+) AS unread;
 
 -- name: NotificationDeliveries :many
 SELECT

@@ -77,6 +77,59 @@ SELECT
     type
 FROM taken;
 
+-- What waits to be mended. The envelope is shown only as far as it has the form that an envelope has: a row that was put
+-- past the checks can hold anything.
+-- name: RejectedList :many
+SELECT
+    id,
+    CASE WHEN event ->> 'event_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN event ->> 'event_id' ELSE '' END::text AS event_id,
+    CASE WHEN event ->> 'type' ~ '^[a-z][a-z0-9_]{0,30}([.][a-z][a-z0-9_]{0,30}){1,3}$' THEN event ->> 'type' ELSE '' END::text AS type,
+    CASE WHEN event ->> 'subject' ~ '^[a-z][a-z0-9_]{0,50}/[0-9a-f-]{1,36}$' THEN event ->> 'subject' ELSE '' END::text AS subject,
+    error,
+    rejected_at
+FROM outbox_rejected
+WHERE id > @after_id
+    AND redriven_at IS NULL
+ORDER BY id
+LIMIT @max_rows;
+
+-- name: RejectedTake :one
+SELECT
+    id,
+    redriven_at
+FROM outbox_rejected
+WHERE id = @id
+FOR UPDATE;
+
+-- Puts a rejected row back, as the newest. Every constraint of the outbox looks at it again.
+-- name: RejectedRequeue :one
+INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
+    cause_id, correlation_id, traceparent, imported)
+SELECT
+    (r.event ->> 'event_id')::uuid,
+    r.event ->> 'type',
+    r.event ->> 'source',
+    r.event ->> 'subject',
+    (r.event ->> 'subject_version')::bigint,
+    (r.event ->> 'time')::timestamptz,
+    r.event -> 'data',
+    (r.event ->> 'clinic_id')::uuid,
+    (r.event ->> 'person_id')::uuid,
+    r.event ->> 'actor_id',
+    r.event ->> 'actor_role',
+    (r.event ->> 'cause_id')::uuid,
+    r.event ->> 'correlation_id',
+    r.event ->> 'traceparent',
+    coalesce((r.event ->> 'imported')::boolean, false)
+FROM outbox_rejected AS r
+WHERE r.id = @id
+RETURNING event_id;
+
+-- name: RejectedRedriven :exec
+UPDATE outbox_rejected
+SET redriven_at = now()
+WHERE id = @id;
+
 -- A type that this binary does not know stays: a newer one may have brought it.
 -- name: EventTypeUpsertMany :exec
 INSERT INTO event_types (type, category, required)

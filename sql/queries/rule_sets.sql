@@ -31,9 +31,21 @@ SELECT
     coalesce(min(p.position), 0)::bigint AS position
 FROM rule_sets AS s
 LEFT JOIN rule_publications AS p ON p.version = s.version
+WHERE s.version < @before_version
 GROUP BY s.version
 ORDER BY s.version DESC
 LIMIT @max_rows;
+
+-- name: RuleSetGet :one
+SELECT
+    s.version,
+    s.source,
+    s.note,
+    s.published_by,
+    s.published_at,
+    coalesce((SELECT min(p.position) FROM rule_publications AS p WHERE p.version = s.version), 0)::bigint AS position
+FROM rule_sets AS s
+WHERE s.version = @version;
 
 -- name: RulePublicationBefore :one
 -- The version in force for the event at the position: an announcement counts from the next event on.

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -62,19 +63,21 @@ const FailureList = `-- name: FailureList :many
 SELECT id, follower, position, event_id, error, attempts, failed_at, redriven_at
 FROM follower_failures
 WHERE ($1::text = '' OR follower = $1)
+    AND position > $2
     AND redriven_at IS NULL
 ORDER BY position, follower
-LIMIT $2
+LIMIT $3
 `
 
 type FailureListParams struct {
-	Follower    string
-	MaxFailures int32
+	Follower      string
+	AfterPosition int64
+	MaxFailures   int32
 }
 
-// Of every follower when none is named.
+// Of every follower when none is named. The page goes on after a position; a follower has one failure at each.
 func (q *Queries) FailureList(ctx context.Context, arg FailureListParams) ([]FollowerFailure, error) {
-	rows, err := q.db.Query(ctx, FailureList, arg.Follower, arg.MaxFailures)
+	rows, err := q.db.Query(ctx, FailureList, arg.Follower, arg.AfterPosition, arg.MaxFailures)
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +202,60 @@ type FollowerInsertParams struct {
 func (q *Queries) FollowerInsert(ctx context.Context, arg FollowerInsertParams) error {
 	_, err := q.db.Exec(ctx, FollowerInsert, arg.Name, arg.Position)
 	return err
+}
+
+const FollowerList = `-- name: FollowerList :many
+SELECT
+    f.name,
+    f.position,
+    greatest(head.position - f.position, 0)::bigint AS lag,
+    f.updated_at,
+    (
+        SELECT count(*)
+        FROM follower_failures AS w
+        WHERE w.follower = f.name
+            AND w.redriven_at IS NULL
+    ) AS failures
+FROM followers AS f
+CROSS JOIN (
+    SELECT coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0)::bigint AS position
+) AS head
+ORDER BY f.name
+`
+
+type FollowerListRow struct {
+	Name      string
+	Position  int64
+	Lag       int64
+	UpdatedAt time.Time
+	Failures  int64
+}
+
+// Each follower with its distance from the ledger's end, and how many events it passed over that wait for a redrive.
+func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
+	rows, err := q.db.Query(ctx, FollowerList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FollowerListRow
+	for rows.Next() {
+		var i FollowerListRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Position,
+			&i.Lag,
+			&i.UpdatedAt,
+			&i.Failures,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const FollowerTake = `-- name: FollowerTake :one

@@ -47,36 +47,40 @@ func (q *Queries) DeliveriesOpen(ctx context.Context) ([]DeliveriesOpenRow, erro
 	return items, nil
 }
 
-const FollowerPositions = `-- name: FollowerPositions :many
-SELECT
-    name,
-    position
-FROM followers
+const RejectedOpen = `-- name: RejectedOpen :one
+SELECT count(*)
+FROM outbox_rejected
+WHERE redriven_at IS NULL
 `
 
-type FollowerPositionsRow struct {
-	Name     string
-	Position int64
+// Outbox rows that the ledger refused and that wait for a redrive.
+func (q *Queries) RejectedOpen(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, RejectedOpen)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
-func (q *Queries) FollowerPositions(ctx context.Context) ([]FollowerPositionsRow, error) {
-	rows, err := q.db.Query(ctx, FollowerPositions)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []FollowerPositionsRow
-	for rows.Next() {
-		var i FollowerPositionsRow
-		if err := rows.Scan(&i.Name, &i.Position); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+const RuleSetNewest = `-- name: RuleSetNewest :one
+SELECT
+    version,
+    md5(source)::text AS digest
+FROM rule_sets
+ORDER BY version DESC
+LIMIT 1
+`
+
+type RuleSetNewestRow struct {
+	Version int32
+	Digest  string
+}
+
+// The newest rule set, and what tells whether its source is still the one that was looked at.
+func (q *Queries) RuleSetNewest(ctx context.Context) (RuleSetNewestRow, error) {
+	row := q.db.QueryRow(ctx, RuleSetNewest)
+	var i RuleSetNewestRow
+	err := row.Scan(&i.Version, &i.Digest)
+	return i, err
 }
 
 const SpineState = `-- name: SpineState :one

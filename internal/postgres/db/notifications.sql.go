@@ -94,20 +94,35 @@ SELECT
     created_at,
     read_at
 FROM notifications AS n
-WHERE (event_position, id) < ($1::bigint, $2::uuid)
+WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
+    AND created_at >= $3::timestamptz
+    AND created_at < $4::timestamptz
+    AND ($5::uuid = '00000000-0000-0000-0000-000000000000' OR recipient_id = $5)
+    AND (NOT $6::boolean OR read_at IS NULL)
     AND (
-        $3::text = ''
-        OR EXISTS (SELECT FROM deliveries AS d WHERE d.notification_id = n.id AND d.state = $3)
+        ($7::text = '' AND $8::text = '')
+        OR EXISTS (
+            SELECT
+            FROM deliveries AS d
+            WHERE d.notification_id = n.id
+                AND ($7 = '' OR d.state = $7)
+                AND ($8 = '' OR d.channel = $8)
+        )
     )
-ORDER BY event_position DESC, id DESC
-LIMIT $4
+ORDER BY created_at DESC, id DESC
+LIMIT $9
 `
 
 type NotificationListParams struct {
-	BeforePosition int64
-	BeforeID       uuid.UUID
-	State          string
-	RowLimit       int32
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
+	RecipientID   uuid.UUID
+	Unread        bool
+	State         string
+	Channel       string
+	RowLimit      int32
 }
 
 type NotificationListRow struct {
@@ -125,12 +140,17 @@ type NotificationListRow struct {
 	ReadAt        *time.Time
 }
 
-// Everybody's, the newest event first; with a state only those that have a delivery in it.
+// Everybody's, newest first, in the same order as an inbox; with a state or a channel only those that have such a delivery.
 func (q *Queries) NotificationList(ctx context.Context, arg NotificationListParams) ([]NotificationListRow, error) {
 	rows, err := q.db.Query(ctx, NotificationList,
-		arg.BeforePosition,
+		arg.BeforeTime,
 		arg.BeforeID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.RecipientID,
+		arg.Unread,
 		arg.State,
+		arg.Channel,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -180,13 +200,15 @@ SELECT
     read_at
 FROM notifications
 WHERE recipient_id = $1
-    AND (created_at, id) < ($2::timestamptz, $3::uuid)
+    AND (NOT $2::boolean OR read_at IS NULL)
+    AND (created_at, id) < ($3::timestamptz, $4::uuid)
 ORDER BY created_at DESC, id DESC
-LIMIT $4
+LIMIT $5
 `
 
 type NotificationListOfRecipientParams struct {
 	RecipientID uuid.UUID
+	Unread      bool
 	BeforeTime  time.Time
 	BeforeID    uuid.UUID
 	RowLimit    int32
@@ -211,6 +233,7 @@ type NotificationListOfRecipientRow struct {
 func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg NotificationListOfRecipientParams) ([]NotificationListOfRecipientRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListOfRecipient,
 		arg.RecipientID,
+		arg.Unread,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.RowLimit,
@@ -293,4 +316,28 @@ func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationO
 	var i NotificationOfRecipientRow
 	err := row.Scan(&i.EventType, &i.Subject, &i.CreatedAt)
 	return i, err
+}
+
+const NotificationUnread = `-- name: NotificationUnread :one
+SELECT count(*)
+FROM (
+    SELECT
+    FROM notifications
+    WHERE recipient_id = $1
+        AND read_at IS NULL
+    LIMIT $2
+) AS unread
+`
+
+type NotificationUnreadParams struct {
+	RecipientID uuid.UUID
+	Most        int32
+}
+
+// How many a person has not read, counted up to a limit.
+func (q *Queries) NotificationUnread(ctx context.Context, arg NotificationUnreadParams) (int64, error) {
+	row := q.db.QueryRow(ctx, NotificationUnread, arg.RecipientID, arg.Most)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }

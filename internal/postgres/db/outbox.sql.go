@@ -233,3 +233,125 @@ func (q *Queries) OutboxRing(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, OutboxRing)
 	return err
 }
+
+const RejectedList = `-- name: RejectedList :many
+SELECT
+    id,
+    CASE WHEN event ->> 'event_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN event ->> 'event_id' ELSE '' END::text AS event_id,
+    CASE WHEN event ->> 'type' ~ '^[a-z][a-z0-9_]{0,30}([.][a-z][a-z0-9_]{0,30}){1,3}$' THEN event ->> 'type' ELSE '' END::text AS type,
+    CASE WHEN event ->> 'subject' ~ '^[a-z][a-z0-9_]{0,50}/[0-9a-f-]{1,36}$' THEN event ->> 'subject' ELSE '' END::text AS subject,
+    error,
+    rejected_at
+FROM outbox_rejected
+WHERE id > $1
+    AND redriven_at IS NULL
+ORDER BY id
+LIMIT $2
+`
+
+type RejectedListParams struct {
+	AfterID int64
+	MaxRows int32
+}
+
+type RejectedListRow struct {
+	ID         int64
+	EventID    string
+	Type       string
+	Subject    string
+	Error      string
+	RejectedAt time.Time
+}
+
+// What waits to be mended. The envelope is shown only as far as it has the form that an envelope has: a row that was put
+// past the checks can hold anything.
+func (q *Queries) RejectedList(ctx context.Context, arg RejectedListParams) ([]RejectedListRow, error) {
+	rows, err := q.db.Query(ctx, RejectedList, arg.AfterID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RejectedListRow
+	for rows.Next() {
+		var i RejectedListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventID,
+			&i.Type,
+			&i.Subject,
+			&i.Error,
+			&i.RejectedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RejectedRedriven = `-- name: RejectedRedriven :exec
+UPDATE outbox_rejected
+SET redriven_at = now()
+WHERE id = $1
+`
+
+func (q *Queries) RejectedRedriven(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, RejectedRedriven, id)
+	return err
+}
+
+const RejectedRequeue = `-- name: RejectedRequeue :one
+INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
+    cause_id, correlation_id, traceparent, imported)
+SELECT
+    (r.event ->> 'event_id')::uuid,
+    r.event ->> 'type',
+    r.event ->> 'source',
+    r.event ->> 'subject',
+    (r.event ->> 'subject_version')::bigint,
+    (r.event ->> 'time')::timestamptz,
+    r.event -> 'data',
+    (r.event ->> 'clinic_id')::uuid,
+    (r.event ->> 'person_id')::uuid,
+    r.event ->> 'actor_id',
+    r.event ->> 'actor_role',
+    (r.event ->> 'cause_id')::uuid,
+    r.event ->> 'correlation_id',
+    r.event ->> 'traceparent',
+    coalesce((r.event ->> 'imported')::boolean, false)
+FROM outbox_rejected AS r
+WHERE r.id = $1
+RETURNING event_id
+`
+
+// Puts a rejected row back, as the newest. Every constraint of the outbox looks at it again.
+func (q *Queries) RejectedRequeue(ctx context.Context, id int64) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, RejectedRequeue, id)
+	var event_id uuid.UUID
+	err := row.Scan(&event_id)
+	return event_id, err
+}
+
+const RejectedTake = `-- name: RejectedTake :one
+SELECT
+    id,
+    redriven_at
+FROM outbox_rejected
+WHERE id = $1
+FOR UPDATE
+`
+
+type RejectedTakeRow struct {
+	ID         int64
+	RedrivenAt *time.Time
+}
+
+func (q *Queries) RejectedTake(ctx context.Context, id int64) (RejectedTakeRow, error) {
+	row := q.db.QueryRow(ctx, RejectedTake, id)
+	var i RejectedTakeRow
+	err := row.Scan(&i.ID, &i.RedrivenAt)
+	return i, err
+}

@@ -65,6 +65,41 @@ func (q *Queries) RuleSetCurrent(ctx context.Context) (RuleSetCurrentRow, error)
 	return i, err
 }
 
+const RuleSetGet = `-- name: RuleSetGet :one
+SELECT
+    s.version,
+    s.source,
+    s.note,
+    s.published_by,
+    s.published_at,
+    coalesce((SELECT min(p.position) FROM rule_publications AS p WHERE p.version = s.version), 0)::bigint AS position
+FROM rule_sets AS s
+WHERE s.version = $1
+`
+
+type RuleSetGetRow struct {
+	Version     int32
+	Source      string
+	Note        string
+	PublishedBy string
+	PublishedAt time.Time
+	Position    int64
+}
+
+func (q *Queries) RuleSetGet(ctx context.Context, version int32) (RuleSetGetRow, error) {
+	row := q.db.QueryRow(ctx, RuleSetGet, version)
+	var i RuleSetGetRow
+	err := row.Scan(
+		&i.Version,
+		&i.Source,
+		&i.Note,
+		&i.PublishedBy,
+		&i.PublishedAt,
+		&i.Position,
+	)
+	return i, err
+}
+
 const RuleSetInsert = `-- name: RuleSetInsert :exec
 INSERT INTO rule_sets (version, source, checksum, note, published_by)
 VALUES ($1, $2, $3, $4, $5)
@@ -98,10 +133,16 @@ SELECT
     coalesce(min(p.position), 0)::bigint AS position
 FROM rule_sets AS s
 LEFT JOIN rule_publications AS p ON p.version = s.version
+WHERE s.version < $1
 GROUP BY s.version
 ORDER BY s.version DESC
-LIMIT $1
+LIMIT $2
 `
+
+type RuleSetListParams struct {
+	BeforeVersion int32
+	MaxRows       int32
+}
 
 type RuleSetListRow struct {
 	Version     int32
@@ -112,8 +153,8 @@ type RuleSetListRow struct {
 }
 
 // Newest first; position is 0 while the planner has not yet passed the version's event.
-func (q *Queries) RuleSetList(ctx context.Context, maxRows int32) ([]RuleSetListRow, error) {
-	rows, err := q.db.Query(ctx, RuleSetList, maxRows)
+func (q *Queries) RuleSetList(ctx context.Context, arg RuleSetListParams) ([]RuleSetListRow, error) {
+	rows, err := q.db.Query(ctx, RuleSetList, arg.BeforeVersion, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,143 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+	"carewire/internal/rule"
+)
+
+// RuleSet is a version of the rules that was published.
+type RuleSet struct {
+	Version int32  `json:"version"`
+	Note    string `json:"note" doc:"Why it was published."`
+	// PublishedBy is the id of the actor.
+	PublishedBy string    `json:"publishedBy" doc:"A person's id, or system:<part>."`
+	PublishedAt time.Time `json:"publishedAt" format:"date-time"`
+	// Position is that of the event after which the set is in force; 0 while the planner has not passed it.
+	Position int64 `json:"position,omitempty" doc:"Where in the ledger it came into force; left out while the planner has not come to it."`
+	// Source is the YAML; Versions leaves it out.
+	Source string `json:"source,omitempty" doc:"The YAML as its author wrote it; a list leaves it out."`
+}
+
+// Current gives the newest rule set, with its source: the one in force once the planner has come to it. Before the first
+// it is a care.Error of code care.NotFound.
+func Current(ctx context.Context, conn db.DBTX) (RuleSet, error) {
+	newest, err := Versions(ctx, conn, 0, 1)
+	if err != nil {
+		return RuleSet{}, err
+	}
+	if len(newest) == 0 {
+		return RuleSet{}, care.Errorf(care.NotFound, "no rule set was published yet")
+	}
+	return AtVersion(ctx, conn, newest[0].Version)
+}
+
+// AtVersion gives one rule set, with its source. It refuses with care.NotFound a version that was not published.
+func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error) {
+	row, err := db.New(conn).RuleSetGet(ctx, version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return RuleSet{}, care.Errorf(care.NotFound, "there is no rule set version %d", version)
+	}
+	if err != nil {
+		return RuleSet{}, fmt.Errorf("read rule set: %w", postgres.Translate(err))
+	}
+	return RuleSet{
+		Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position,
+		Source: row.Source,
+	}, nil
+}
+
+// Versions lists the published rule sets below a version (0: all), newest first, at most limit of them.
+func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet, error) {
+	if before == 0 {
+		before = math.MaxInt32
+	}
+	rows, err := db.New(conn).RuleSetList(ctx, db.RuleSetListParams{BeforeVersion: before, MaxRows: limit})
+	if err != nil {
+		return nil, postgres.Translate(fmt.Errorf("list rule sets: %w", err))
+	}
+	versions := make([]RuleSet, len(rows))
+	for i, row := range rows {
+		versions[i] = RuleSet{Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position}
+	}
+	return versions, nil
+}
+
+// Rollback publishes an earlier version's source again, as a new version, and gives that. An empty note says what it goes
+// back to. It refuses with care.NotFound a version that was not published, and like Publish a source that no longer
+// passes the checks of this binary. Going back to what the newest version says changes nothing and gives that version.
+func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, version int32, note string, known rule.Known) (int32, error) {
+	old, err := AtVersion(ctx, writer.Pool(), version)
+	if err != nil {
+		return 0, err
+	}
+	if note == "" {
+		note = fmt.Sprintf("back to version %d", version)
+	}
+	published, err := Publish(ctx, writer, cmd, []byte(old.Source), note, known)
+	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
+		refused := refusal(mistakes)
+		refused.Message = fmt.Sprintf("version %d no longer passes the checks of this binary: it has %d mistakes", version, len(mistakes))
+		return 0, refused
+	}
+	return published, err
+}
+
+// Check says how many rules a source holds, and stores nothing. It refuses mistakes as Publish does.
+func Check(src []byte, known rule.Known) (int, error) {
+	set, err := rule.Parse(src, known)
+	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
+		return 0, refusal(mistakes)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("check rule set: %w", err)
+	}
+	return len(set.Rules), nil
+}
+
+// Difference is how one version differs from another.
+type Difference struct {
+	From int32  `json:"from"`
+	To   int32  `json:"to"`
+	Text string `json:"text" doc:"A unified diff of the sources; empty where they are the same."`
+	// Added, Removed and Changed name rules.
+	Added   []string `json:"added" doc:"Rules that only the second version has."`
+	Removed []string `json:"removed" doc:"Rules that only the first version has."`
+	Changed []string `json:"changed" doc:"Rules that say something else in the second version."`
+	// Unreadable says why no rules are named.
+	Unreadable string `json:"unreadable,omitempty" doc:"Which version is no YAML with a list of rules: no rules are named then."`
+}
+
+// Compare tells how a version differs from another; 0 stands for the newest. It refuses with care.NotFound a version that
+// was not published.
+func Compare(ctx context.Context, conn db.DBTX, from, to int32) (Difference, error) {
+	var sets [2]RuleSet
+	for i, version := range []int32{from, to} {
+		var err error
+		if version == 0 {
+			sets[i], err = Current(ctx, conn)
+		} else {
+			sets[i], err = AtVersion(ctx, conn, version)
+		}
+		if err != nil {
+			return Difference{}, err
+		}
+	}
+	name := func(s RuleSet) string { return fmt.Sprintf("version %d", s.Version) }
+	c, err := rule.Compare(name(sets[0]), name(sets[1]), []byte(sets[0].Source), []byte(sets[1].Source))
+	d := Difference{From: sets[0].Version, To: sets[1].Version, Text: c.Text, Added: c.Added, Removed: c.Removed, Changed: c.Changed}
+	if err != nil {
+		d.Unreadable = err.Error()
+	}
+	return d, nil
+}

@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/ledger"
+	"carewire/internal/notify"
+)
+
+// Operations is what operators do beside what the API's own database role may. Whoever calls it has seen to it that the
+// actor may; each redrive leaves an event with the command's actor.
+type Operations interface {
+	// FollowerRedrive lets a follower's handler work on an event that it passed over. What it still cannot handle is
+	// care.Conflict.
+	FollowerRedrive(ctx context.Context, cmd care.Command, follower string, position int64) error
+	// DeliveryRedrive is notify.Redrive.
+	DeliveryRedrive(ctx context.Context, cmd care.Command, id uuid.UUID) error
+	// Rejections is ledger.Rejections.
+	Rejections(ctx context.Context, after int64, limit int32) ([]ledger.Rejection, error)
+	// RejectionRedrive is ledger.Requeue.
+	RejectionRedrive(ctx context.Context, cmd care.Command, id int64) error
+}
+
+// FollowerList is where each follower stands.
+type FollowerList struct {
+	Items []ledger.FollowerStatus `json:"items"`
+}
+
+// FailurePage is one page of what a follower passed over.
+type FailurePage struct {
+	Items []ledger.Failure `json:"items"`
+	Next  string           `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+}
+
+// DeliveryPage is one page of deliveries.
+type DeliveryPage struct {
+	Items []notify.DeliveryStatus `json:"items"`
+	Next  string                  `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+}
+
+// RejectionPage is one page of outbox rows that the ledger refused.
+type RejectionPage struct {
+	Items []ledger.Rejection `json:"items"`
+	Next  string             `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+}
+
+// addFollowers adds the routes of what follows the ledger.
+func (s *Server) addFollowers() {
+	type output struct{ Body FollowerList }
+	register(s, operation{
+		id: "list-followers", method: http.MethodGet, path: "/api/followers", tag: "operate", summary: "See where the followers stand",
+		description: "Each follower of the ledger: how far it is, how much it has not come to yet, and how much it passed over.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.OperationsRead, func(ctx context.Context, _ *struct{}) (*output, error) {
+		all, err := ledger.Followers(ctx, s.cfg.Writer.Pool())
+		return &output{FollowerList{all}}, err
+	})
+
+	type listInput struct {
+		Name string `path:"name" maxLength:"100"`
+		Paging
+	}
+	type listOutput struct{ Body FailurePage }
+	register(s, operation{
+		id: "list-follower-failures", method: http.MethodGet, path: "/api/followers/{name}/failures", tag: "operate", summary: "List what a follower passed over",
+		description: "The events that the follower could not handle and passed over, the oldest first, until they are redriven. An error tells classes and codes, never data.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+	}, care.OperationsRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		page, err := s.followerFailures(ctx, in.Name, in.Paging)
+		return &listOutput{page}, err
+	})
+
+	type redriveInput struct {
+		Name     string `path:"name" maxLength:"100"`
+		Position int64  `path:"position" minimum:"1"`
+	}
+	register(s, operation{
+		id: "redrive-follower-failure", method: http.MethodPost, path: "/api/followers/{name}/failures/{position}/redrive", tag: "operate", summary: "Let a follower handle an event that it passed over",
+		description: "Alone and out of order; once mended, it is redriven once. One that still cannot be handled is refused with 409 and keeps the new error. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
+		return nil, s.cfg.Operations.FollowerRedrive(ctx, commandOf(ctx), in.Name, in.Position)
+	})
+}
+
+func (s *Server) followerFailures(ctx context.Context, name string, in Paging) (page FailurePage, err error) {
+	after, err := parseNumberMark(in.Cursor)
+	if err != nil {
+		return page, err
+	}
+	all, err := ledger.Followers(ctx, s.cfg.Writer.Pool())
+	if err != nil {
+		return page, err
+	}
+	if !slices.ContainsFunc(all, func(f ledger.FollowerStatus) bool { return f.Name == name }) {
+		return page, care.Errorf(care.NotFound, "there is no such follower; /api/followers lists those there are")
+	}
+	found, err := ledger.Failures(ctx, s.cfg.Writer.Pool(), name, after, int32(in.Limit)+1)
+	page.Items, page.Next = cut(found, in.Limit, func(f ledger.Failure) string { return numberMark(f.Position) })
+	return page, err
+}
+
+type deliveriesInput struct {
+	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"Only those in this state."`
+	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"Only those on this channel."`
+	Rule        string    `query:"rule" maxLength:"100" doc:"Only those that this rule said to send."`
+	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only this person's."`
+	From        time.Time `query:"from" format:"date-time" doc:"Only those that changed last at this time or later."`
+	To          time.Time `query:"to" format:"date-time" doc:"Only those that changed last before this time."`
+	Paging
+}
+
+// addDeliveries adds the routes of messages.
+func (s *Server) addDeliveries() {
+	type output struct{ Body DeliveryPage }
+	register(s, operation{
+		id: "list-deliveries", method: http.MethodGet, path: "/api/deliveries", tag: "operate", summary: "List messages",
+		description: "What became of every message, the last changed first: ids, states and codes, never words or addresses. One that changes while it is paged through moves to the front.",
+		refusals:    []care.Code{care.Forbidden, care.Invalid},
+	}, care.NotificationReview, func(ctx context.Context, in *deliveriesInput) (*output, error) {
+		page, err := s.deliveries(ctx, in)
+		return &output{page}, err
+	})
+
+	type redriveInput struct {
+		ID uuid.UUID `path:"id" format:"uuid"`
+	}
+	register(s, operation{
+		id: "redrive-delivery", method: http.MethodPost, path: "/api/deliveries/{id}/redrive", tag: "operate", summary: "Queue a message again",
+		description: "One that failed, was cancelled, or was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
+		return nil, s.cfg.Operations.DeliveryRedrive(ctx, commandOf(ctx), in.ID)
+	})
+}
+
+func (s *Server) deliveries(ctx context.Context, in *deliveriesInput) (page DeliveryPage, err error) {
+	before, err := parseMark(in.Cursor, care.AfterAll)
+	if err != nil {
+		return page, err
+	}
+	if !in.To.IsZero() && !in.From.Before(in.To) {
+		return page, care.InvalidField("from", "must be before to")
+	}
+	all, err := notify.Deliveries(ctx, s.cfg.Writer.Pool(), notify.DeliveryFilter{
+		State: in.State, Channel: in.Channel, Rule: in.Rule, RecipientID: in.RecipientID, From: in.From, To: in.To,
+		Before: before, Limit: int32(in.Limit) + 1,
+	})
+	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageMark{Time: d.UpdatedAt, ID: d.ID}.String() })
+	return page, err
+}
+
+// addRejections adds the routes of outbox rows that the ledger refused.
+func (s *Server) addRejections() {
+	type listInput struct{ Paging }
+	type listOutput struct{ Body RejectionPage }
+	register(s, operation{
+		id: "list-rejected", method: http.MethodGet, path: "/api/outbox/rejected", tag: "operate", summary: "List outbox rows that the ledger refused",
+		description: "The oldest first, until they are redriven. What a row holds is not shown: it was put past the checks and can be anything.",
+		refusals:    []care.Code{care.Forbidden, care.Invalid},
+	}, care.OperationsRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		after, err := parseNumberMark(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		all, err := s.cfg.Operations.Rejections(ctx, after, int32(in.Limit)+1)
+		var page RejectionPage
+		page.Items, page.Next = cut(all, in.Limit, func(r ledger.Rejection) string { return numberMark(r.ID) })
+		return &listOutput{page}, err
+	})
+
+	type redriveInput struct {
+		ID int64 `path:"id" minimum:"1"`
+	}
+	register(s, operation{
+		id: "redrive-rejected", method: http.MethodPost, path: "/api/outbox/rejected/{id}/redrive", tag: "operate", summary: "Put an outbox row back that the ledger refused",
+		description: "Once the row or what refused it is mended. One that the outbox itself still refuses, and one that was redriven already, are refused with 409; one that the ledger refuses again is rejected anew, under a new id. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
+		return nil, s.cfg.Operations.RejectionRedrive(ctx, commandOf(ctx), in.ID)
+	})
+}
