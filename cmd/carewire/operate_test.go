@@ -75,7 +75,50 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Equal(t, "[]\n", s.ok("follower", "failures", "--name", "analytics", "--json"))
 	require.Contains(t, s.refused("follower", "redrive", "--name", "dispatch", "1"), "no failure at position 1")
 	require.Contains(t, s.refused("rules", "explain", failed[0].ID), "no event")
+	require.Regexp(t, `(?s)^FOLLOWER +POSITION +LAG +FAILURES.*\nanalytics .*\ndispatch `, s.ok("follower", "list"))
+	require.Regexp(t, `^ID +EVENT[^\n]*\n$`, s.ok("ledger", "rejected"), "there are none")
+	require.Equal(t, "[]\n", s.ok("ledger", "rejected", "--json"))
+	require.Contains(t, s.refused("ledger", "redrive", "7"), "no rejected outbox row 7")
+	var all, page []struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(s.ok("deliveries", "list", "--channel", "push", "--json")), &all))
+	require.NoError(t, json.Unmarshal([]byte(s.ok("deliveries", "list", "--channel", "push", "--after", all[0].ID, "--limit", "1", "--json")), &page))
+	require.Equal(t, all[1:2], page, "the page after")
+	require.Equal(t, "[]\n", s.ok("deliveries", "list", "--json", "--to", "2026-01-01T00:00:00Z"))
+	require.Equal(t, "[]\n", s.ok("deliveries", "list", "--json", "--rule", "none"))
+	require.Contains(t, s.refused("deliveries", "list", "--after", failed[0].EventID), "there is no delivery")
 	require.Contains(t, s.refused("deliveries", "list", "--state", "lost"), "name one of planned")
+}
+
+func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dataDir(t))
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("rules: []\n"), 0o600))
+	require.Equal(t, "version 2 is in force\n", s.ok("rules", "publish", file, "--note", "too many\nmessages"))
+	require.Equal(t, s.ok("rules", "default"), s.ok("rules", "show", "1"))
+	require.Equal(t, "rules: []\n", s.ok("rules", "show"))
+	table := s.ok("rules", "list")
+	require.Regexp(t, `(?s)^VERSION +POSITION +PUBLISHED AT +PUBLISHED BY +NOTE\n2 .*system:cli +too many messages\n1 .*system:setup`, table)
+	require.NotRegexp(t, `(?m)^2 `, s.ok("rules", "list", "--before", "2"))
+	diff := s.ok("rules", "diff", "1")
+	require.Regexp(t, `(?s)^# removed: .*record-created.*\n--- version 1\n\+\+\+ version 2\n@@ `, diff)
+	require.Equal(t, diff, s.ok("rules", "diff", "1", "2"))
+	require.Empty(t, s.ok("rules", "diff", "2"))
+	var d struct{ Added []string }
+	require.NoError(t, json.Unmarshal([]byte(s.ok("rules", "diff", "2", "1", "--json")), &d))
+	require.Contains(t, d.Added, "record-created")
+
+	require.Equal(t, "version 3 is in force, with the rules of version 1\n", s.ok("rules", "rollback", "1", "--note", "they were missed"))
+	var set struct {
+		Version int
+		Note    string
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.ok("rules", "show", "--json")), &set))
+	require.Equal(t, 3, set.Version)
+	require.Equal(t, "they were missed", set.Note)
+	require.Contains(t, s.refused("rules", "rollback", "9"), "there is no rule set version 9")
+	require.Contains(t, s.refused("rules", "show", "9"), "there is no rule set version 9")
+	require.Contains(t, s.refused("rules", "diff", "1", "9"), "there is no rule set version 9")
 }
 
 func TestOperatorsCommands_SayWhatToDoAndShowExamples(t *testing.T) {
@@ -92,11 +135,22 @@ func TestOperatorsCommands_SayWhatToDoAndShowExamples(t *testing.T) {
 		"give one EVENT-ID":                   {"rules", "explain"},
 		`"x" is not an event's id`:            {"rules", "explain", "x"},
 		"--limit: 0 is not possible":          {"deliveries", "list", "--limit", "0"},
+		"--recipient: \"x\" is not an id":     {"deliveries", "list", "--recipient", "x"},
+		"--after: \"x\" is not an id":         {"deliveries", "list", "--after", "x"},
+		"write it as RFC 3339":                {"deliveries", "list", "--from", "yesterday"},
+		"goes with --name":                    {"follower", "failures", "--after", "7"},
+		"give A [B]":                          {"rules", "diff"},
+		"give VERSION":                        {"rules", "rollback"},
+		"give [VERSION]":                      {"rules", "show", "1", "2"},
+		`"0" is not a version of the rules`:   {"rules", "show", "0"},
+		`"4294967297" is not a version`:       {"rules", "rollback", "4294967297"},
+		`"x" is not a rejected row's id`:      {"ledger", "redrive", "x"},
 		"--limit: -1 is not possible; give a": {"follower", "failures", "--limit", "-1"},
 	} {
 		require.Contains(t, s.refused(args...), says, args)
 	}
-	for _, args := range [][]string{{"follower", "failures"}, {"follower", "redrive"}, {"deliveries", "list"}, {"deliveries", "redrive"}, {"rules", "explain"}} {
+	for _, args := range [][]string{{"follower", "failures"}, {"follower", "redrive"}, {"deliveries", "list"}, {"deliveries", "redrive"}, {"rules", "explain"},
+		{"follower", "list"}, {"rules", "list"}, {"rules", "show"}, {"rules", "diff"}, {"rules", "rollback"}, {"ledger", "rejected"}, {"ledger", "redrive"}} {
 		require.Regexp(t, `(?s)Usage:.*Examples:\n  carewire `, s.ok(append(args, "--help")...))
 	}
 }
