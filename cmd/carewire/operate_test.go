@@ -149,8 +149,20 @@ func TestOperatorsCommands_SayWhatToDoAndShowExamples(t *testing.T) {
 	} {
 		require.Contains(t, s.refused(args...), says, args)
 	}
-	for _, args := range [][]string{{"follower", "failures"}, {"follower", "redrive"}, {"deliveries", "list"}, {"deliveries", "redrive"}, {"rules", "explain"},
-		{"follower", "list"}, {"rules", "list"}, {"rules", "show"}, {"rules", "diff"}, {"rules", "rollback"}, {"ledger", "rejected"}, {"ledger", "redrive"}} {
+	for _, args := range [][]string{
+		{"follower", "failures"},
+		{"follower", "redrive"},
+		{"deliveries", "list"},
+		{"deliveries", "redrive"},
+		{"rules", "explain"},
+		{"follower", "list"},
+		{"rules", "list"},
+		{"rules", "show"},
+		{"rules", "diff"},
+		{"rules", "rollback"},
+		{"ledger", "rejected"},
+		{"ledger", "redrive"},
+	} {
 		require.Regexp(t, `(?s)Usage:.*Examples:\n  carewire `, s.ok(append(args, "--help")...))
 	}
 }
