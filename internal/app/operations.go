@@ -31,10 +31,10 @@ type operations struct {
 
 // checkFollower refuses a name that no follower has.
 func checkFollower(name string) error {
-	if slices.Contains(Followers, name) {
+	if slices.Contains(Followers(), name) {
 		return nil
 	}
-	return care.Errorf(care.NotFound, "there is no follower %q: name one of %s", name, strings.Join(Followers, ", "))
+	return care.Errorf(care.NotFound, "there is no follower %q: name one of %s", name, strings.Join(Followers(), ", "))
 }
 
 // FollowerRedrive lets a follower's handler work on an event that it passed over. The event that says who asked for it

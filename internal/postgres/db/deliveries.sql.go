@@ -12,6 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const DeliveryChangedAt = `-- name: DeliveryChangedAt :one
+SELECT updated_at
+FROM deliveries
+WHERE id = $1
+`
+
+func (q *Queries) DeliveryChangedAt(ctx context.Context, id uuid.UUID) (time.Time, error) {
+	row := q.db.QueryRow(ctx, DeliveryChangedAt, id)
+	var updated_at time.Time
+	err := row.Scan(&updated_at)
+	return updated_at, err
+}
+
 const DeliveryClaim = `-- name: DeliveryClaim :one
 
 WITH before AS (
@@ -349,14 +362,25 @@ FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id
 WHERE ($1::text = '' OR d.state = $1)
     AND ($2::text = '' OR d.channel = $2)
+    AND ($3::text = '' OR d.rule = $3)
+    AND ($4::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = $4)
+    AND d.updated_at >= $5::timestamptz
+    AND d.updated_at < $6::timestamptz
+    AND (d.updated_at, d.id) < ($7::timestamptz, $8::uuid)
 ORDER BY d.updated_at DESC, d.id DESC
-LIMIT $3
+LIMIT $9
 `
 
 type DeliveryListParams struct {
-	State   string
-	Channel string
-	MaxRows int32
+	State         string
+	Channel       string
+	Rule          string
+	RecipientID   uuid.UUID
+	ChangedFrom   time.Time
+	ChangedBefore time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	MaxRows       int32
 }
 
 type DeliveryListRow struct {
@@ -379,9 +403,19 @@ type DeliveryListRow struct {
 	UpdatedAt         time.Time
 }
 
-// What operators look at, the last changed first.
+// What operators look at, the last changed first. The page goes on below (@before_time, @before_id).
 func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]DeliveryListRow, error) {
-	rows, err := q.db.Query(ctx, DeliveryList, arg.State, arg.Channel, arg.MaxRows)
+	rows, err := q.db.Query(ctx, DeliveryList,
+		arg.State,
+		arg.Channel,
+		arg.Rule,
+		arg.RecipientID,
+		arg.ChangedFrom,
+		arg.ChangedBefore,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
