@@ -141,13 +141,13 @@ type DeliveryFilter = notify.DeliveryFilter
 
 // Deliveries lists deliveries, the last changed first; after is the last one of the page before, or the zero id.
 func Deliveries(ctx context.Context, cfg config.Config, f DeliveryFilter, after uuid.UUID) (all []notify.DeliveryStatus, err error) {
-	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
+	err = asOperator(ctx, cfg, func(tx pgx.Tx) error {
 		if after != uuid.Nil {
-			if f.Before, err = notify.DeliveryMark(ctx, pool, after); err != nil {
+			if f.Before, err = notify.DeliveryMark(ctx, tx, after); err != nil {
 				return inWords(err)
 			}
 		}
-		all, err = notify.Deliveries(ctx, pool, f)
+		all, err = notify.Deliveries(ctx, tx, f)
 		return inWords(err)
 	})
 	return all, err
@@ -160,11 +160,18 @@ func DeliveryRedrive(ctx context.Context, cfg config.Config, id uuid.UUID) error
 
 // RulesExplain tells why each person was told of an event, or not.
 func RulesExplain(ctx context.Context, cfg config.Config, eventID uuid.UUID) (x dispatch.Explanation, err error) {
-	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		x, err = dispatch.Explain(ctx, pool, eventID)
+	err = asOperator(ctx, cfg, func(tx pgx.Tx) error {
+		x, err = dispatch.Explain(ctx, tx, eventID)
 		return err
 	})
 	return x, err
+}
+
+// asOperator runs fn in a transaction that sees what an operator may.
+func asOperator(ctx context.Context, cfg config.Config, fn func(tx pgx.Tx) error) error {
+	return withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
+		return postgres.InTxAs(ctx, pool, care.SystemActor("cli"), fn)
+	})
 }
 
 // inWords leaves a refusal's own words, which say what to do, and of any other error what may be shown in one line.

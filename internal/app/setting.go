@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -42,7 +44,11 @@ func sharedSecret(ctx context.Context, pool *pgxpool.Pool, name string) ([]byte,
 func claimDemo(ctx context.Context, pool *pgxpool.Pool) error {
 	q := db.New(pool)
 	// People first: those that another instance is seeding right now came after its mark, which is then there to be read.
-	anybody, err := q.AnybodyRegistered(ctx)
+	var anybody bool
+	err := postgres.InTxAs(ctx, pool, care.SystemActor("setup"), func(tx pgx.Tx) (err error) {
+		anybody, err = db.New(tx).AnybodyRegistered(ctx)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("look for people: %w", err)
 	}

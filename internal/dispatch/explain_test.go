@@ -14,13 +14,14 @@ import (
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 )
 
 // commit appends the events and moves them into the ledger.
 func (b *bundle) commit(events ...event.Event) {
 	b.tb.Helper()
 	ctx := b.tb.Context()
-	require.NoError(b.tb, b.writer.InTx(ctx, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, events...) }))
+	require.NoError(b.tb, b.writer.InTx(ctx, care.SystemActor("test"), func(tx pgx.Tx) error { return outbox.Append(ctx, tx, events...) }))
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{Pool: b.Worker, Logger: slog.New(slog.DiscardHandler)})
 	for n := 1; n > 0; {
 		var err error
@@ -42,7 +43,12 @@ func (b *bundle) follow() {
 
 func (b *bundle) explain(e event.Event) dispatch.Explanation {
 	b.tb.Helper()
-	x, err := dispatch.Explain(b.tb.Context(), b.App, e.ID)
+	var x dispatch.Explanation
+	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
+	err := postgres.InTxAs(b.tb.Context(), b.App, operator, func(tx pgx.Tx) (err error) {
+		x, err = dispatch.Explain(b.tb.Context(), tx, e.ID)
+		return err
+	})
 	require.NoError(b.tb, err)
 	require.Equal(b.tb, e.ID, x.EventID)
 	require.Equal(b.tb, e.Type, x.Type)

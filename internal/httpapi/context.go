@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"carewire/internal/care"
+	"carewire/internal/postgres/db"
 )
 
 // info is what is known of a request. The guard completes it before the handler runs; nothing changes it afterwards.
@@ -30,6 +33,11 @@ func infoOf(ctx context.Context) *info {
 		return i
 	}
 	return &info{}
+}
+
+// read runs fn in a transaction that sees what the request's actor may.
+func (s *Server) read(ctx context.Context, fn func(q *db.Queries) error) error {
+	return s.cfg.Writer.Read(ctx, infoOf(ctx).actor, func(tx pgx.Tx) error { return fn(db.New(tx)) })
 }
 
 // commandOf makes the command of a request: its actor and its trace.

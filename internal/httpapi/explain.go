@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/dispatch"
@@ -20,7 +21,11 @@ func (s *Server) addExplain() {
 		description: "For each rule that matched the event: what it decided for each recipient and channel, why, and what became of the message. For operators; it holds ids and codes only.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.NotificationReview, func(ctx context.Context, in *input) (*output, error) {
-		x, err := dispatch.Explain(ctx, s.cfg.Writer.Pool(), in.Event)
-		return &output{x}, err
+		var out output
+		err := s.cfg.Writer.Read(ctx, infoOf(ctx).actor, func(tx pgx.Tx) (err error) {
+			out.Body, err = dispatch.Explain(ctx, tx, in.Event)
+			return err
+		})
+		return &out, err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/notify"
@@ -19,6 +20,7 @@ func (s *Server) addReadMark() {
 		description: "Notes when the caller read one of their own notifications. The first time counts; it may be repeated. It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
 	}, care.SelfManage, func(ctx context.Context, in *one) (*struct{}, error) {
-		return nil, notify.MarkRead(ctx, s.cfg.Writer.Pool(), infoOf(ctx).actor.UserID, in.ID)
+		actor := infoOf(ctx).actor
+		return nil, s.cfg.Writer.Read(ctx, actor, func(tx pgx.Tx) error { return notify.MarkRead(ctx, tx, actor.UserID, in.ID) })
 	})
 }

@@ -12,7 +12,6 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
-	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -34,12 +33,16 @@ func (s *Server) showNotification(c *echo.Context) error {
 		return care.InvalidField("id", "must be a UUID")
 	}
 	ctx := c.Request().Context()
-	n, err := db.New(s.cfg.Writer.Pool()).NotificationOfRecipient(ctx, db.NotificationOfRecipientParams{ID: id, RecipientID: infoOf(ctx).actor.UserID})
+	var n db.NotificationOfRecipientRow
+	err = s.read(ctx, func(q *db.Queries) (err error) {
+		n, err = q.NotificationOfRecipient(ctx, db.NotificationOfRecipientParams{ID: id, RecipientID: infoOf(ctx).actor.UserID})
+		return err
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return care.Errorf(care.NotFound, "there is no such message for you; you may be signed in as somebody else")
 	}
 	if err != nil {
-		return fmt.Errorf("read notification: %w", postgres.Translate(err))
+		return fmt.Errorf("read notification: %w", err)
 	}
 	what := "There is something new for you."
 	if d, ok := event.Lookup(n.EventType); ok {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -112,16 +111,20 @@ func (s *Server) addNotifications() {
 
 // inbox reads a person's own.
 func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsInput, before care.PageMark) (NotificationPage, error) {
-	queries := db.New(s.cfg.Writer.Pool())
-	rows, err := queries.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
-		RecipientID: userID, Unread: in.Unread, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(in.Limit) + 1,
+	var rows []db.NotificationListOfRecipientRow
+	var unread int64
+	err := s.read(ctx, func(q *db.Queries) (err error) {
+		rows, err = q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+			RecipientID: userID, Unread: in.Unread, BeforeTime: before.Time, BeforeID: before.ID, RowLimit: int32(in.Limit) + 1,
+		})
+		if err != nil {
+			return err
+		}
+		unread, err = q.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: userID, Most: maxUnread})
+		return err
 	})
 	if err != nil {
-		return NotificationPage{}, fmt.Errorf("read inbox: %w", postgres.Translate(err))
-	}
-	unread, err := queries.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: userID, Most: maxUnread})
-	if err != nil {
-		return NotificationPage{}, fmt.Errorf("count the unread: %w", postgres.Translate(err))
+		return NotificationPage{}, fmt.Errorf("read inbox: %w", err)
 	}
 	all := make([]db.NotificationListRow, len(rows))
 	for i, row := range rows {
@@ -138,12 +141,16 @@ func (s *Server) everybodys(ctx context.Context, in *notificationsInput, before 
 	if !in.From.Before(to) {
 		return NotificationPage{}, care.InvalidField("from", "must be before to")
 	}
-	rows, err := db.New(s.cfg.Writer.Pool()).NotificationList(ctx, db.NotificationListParams{
-		BeforeTime: before.Time, BeforeID: before.ID, CreatedFrom: in.From, CreatedBefore: to, RecipientID: in.RecipientID,
-		Unread: in.Unread, State: in.State, Channel: in.Channel, RowLimit: int32(in.Limit) + 1,
+	var rows []db.NotificationListRow
+	err := s.read(ctx, func(q *db.Queries) (err error) {
+		rows, err = q.NotificationList(ctx, db.NotificationListParams{
+			BeforeTime: before.Time, BeforeID: before.ID, CreatedFrom: in.From, CreatedBefore: to, RecipientID: in.RecipientID,
+			Unread: in.Unread, State: in.State, Channel: in.Channel, RowLimit: int32(in.Limit) + 1,
+		})
+		return err
 	})
 	if err != nil {
-		return NotificationPage{}, fmt.Errorf("read notifications: %w", postgres.Translate(err))
+		return NotificationPage{}, fmt.Errorf("read notifications: %w", err)
 	}
 	return s.notificationPage(ctx, rows, in.Limit)
 }
@@ -156,9 +163,13 @@ func (s *Server) notificationPage(ctx context.Context, rows []db.NotificationLis
 	for i, row := range rows {
 		ids[i] = row.ID
 	}
-	found, err := db.New(s.cfg.Writer.Pool()).NotificationDeliveries(ctx, ids)
+	var found []db.NotificationDeliveriesRow
+	err := s.read(ctx, func(q *db.Queries) (err error) {
+		found, err = q.NotificationDeliveries(ctx, ids)
+		return err
+	})
 	if err != nil {
-		return NotificationPage{}, fmt.Errorf("read deliveries: %w", postgres.Translate(err))
+		return NotificationPage{}, fmt.Errorf("read deliveries: %w", err)
 	}
 	deliveries := map[uuid.UUID][]Delivery{}
 	for _, d := range found {

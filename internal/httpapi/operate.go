@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/ledger"
@@ -148,9 +149,13 @@ func (s *Server) deliveries(ctx context.Context, in *deliveriesInput) (page Deli
 	if !in.To.IsZero() && !in.From.Before(in.To) {
 		return page, care.InvalidField("from", "must be before to")
 	}
-	all, err := notify.Deliveries(ctx, s.cfg.Writer.Pool(), notify.DeliveryFilter{
-		State: in.State, Channel: in.Channel, Rule: in.Rule, RecipientID: in.RecipientID, From: in.From, To: in.To,
-		Before: before, Limit: int32(in.Limit) + 1,
+	var all []notify.DeliveryStatus
+	err = s.cfg.Writer.Read(ctx, infoOf(ctx).actor, func(tx pgx.Tx) (err error) {
+		all, err = notify.Deliveries(ctx, tx, notify.DeliveryFilter{
+			State: in.State, Channel: in.Channel, Rule: in.Rule, RecipientID: in.RecipientID, From: in.From, To: in.To,
+			Before: before, Limit: int32(in.Limit) + 1,
+		})
+		return err
 	})
 	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageMark{Time: d.UpdatedAt, ID: d.ID}.String() })
 	return page, err

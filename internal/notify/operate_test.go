@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
 	"carewire/internal/notify"
+	"carewire/internal/postgres"
 )
 
 var byHand = care.Command{Actor: care.SystemActor("cli")}
@@ -135,7 +137,7 @@ func TestDeliveries_ListsByStateAndChannelTheLastChangedFirst(t *testing.T) {
 		if f.Limit == 0 {
 			f.Limit = 50
 		}
-		all, err := notify.Deliveries(t.Context(), b.db.App, f)
+		all, err := b.deliveries(t, f)
 		require.NoError(t, err)
 		for _, d := range all {
 			ids = append(ids, d.ID)
@@ -147,7 +149,7 @@ func TestDeliveries_ListsByStateAndChannelTheLastChangedFirst(t *testing.T) {
 	require.Equal(t, []uuid.UUID{first, sent}, list(notify.DeliveryFilter{Channel: notify.Email, Limit: 2}))
 	require.Len(t, list(notify.DeliveryFilter{}), 4)
 	for _, f := range []notify.DeliveryFilter{{State: "lost"}, {Channel: "pigeon"}} {
-		_, err := notify.Deliveries(t.Context(), b.db.App, f)
+		_, err := b.deliveries(t, f)
 		require.Equal(t, care.Invalid, care.CodeOf(err))
 	}
 }
@@ -156,10 +158,28 @@ func TestMarkRead_KeepsTheFirstTimeAndIsOnlyForTheRecipient(t *testing.T) {
 	t.Parallel()
 	b, _, _ := withRecorders(t)
 	id := b.delivery(b.plan(plan{})).NotificationID
-	require.Equal(t, care.NotFound, care.CodeOf(notify.MarkRead(t.Context(), b.db.App, newID(), id)))
+	require.Equal(t, care.NotFound, care.CodeOf(b.markRead(t, newID(), id)))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at IS NULL`))
-	require.NoError(t, notify.MarkRead(t.Context(), b.db.App, b.user, id))
+	require.NoError(t, b.markRead(t, b.user, id))
 	b.exec(`UPDATE notifications SET read_at = '2026-01-02T03:04:05Z'`)
-	require.NoError(t, notify.MarkRead(t.Context(), b.db.App, b.user, id))
+	require.NoError(t, b.markRead(t, b.user, id))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM notifications WHERE read_at = '2026-01-02T03:04:05Z'`))
+}
+
+// deliveries lists as an operator.
+func (b *bundle) deliveries(t *testing.T, f notify.DeliveryFilter) (all []notify.DeliveryStatus, err error) {
+	t.Helper()
+	operator := care.Actor{UserID: newID(), Memberships: []care.Membership{{Role: care.Operator}}}
+	err = postgres.InTxAs(t.Context(), b.db.App, operator, func(tx pgx.Tx) (err error) {
+		all, err = notify.Deliveries(t.Context(), tx, f)
+		return err
+	})
+	return all, err
+}
+
+func (b *bundle) markRead(t *testing.T, person, id uuid.UUID) error {
+	t.Helper()
+	return postgres.InTxAs(t.Context(), b.db.App, care.Actor{UserID: person}, func(tx pgx.Tx) error {
+		return notify.MarkRead(t.Context(), tx, person, id)
+	})
 }

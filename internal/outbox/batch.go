@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -41,11 +42,11 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	}
 }
 
-// InBatch runs what fill adds to the batch as one READ COMMITTED transaction, with the errors of InTx, and rings once
-// it committed. It is for the hot path; InTx is the way for everything else.
-func (w *Writer) InBatch(ctx context.Context, fill func(b *Batch)) error {
+// InBatch runs what fill adds to the batch as one transaction, with the scope and the errors of InTx, and rings once it
+// committed. It is for the hot path; InTx is the way for everything else.
+func (w *Writer) InBatch(ctx context.Context, actor care.Actor, fill func(b *Batch)) error {
 	b := &Batch{}
-	b.batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	postgres.BeginAs(&b.batch, actor)
 	fill(b)
 	if b.err != nil {
 		return b.err

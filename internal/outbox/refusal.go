@@ -11,6 +11,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
 // RefusalError is an answer that must be audited before it is given. The transaction that met it is rolled back; the Writer
@@ -18,6 +19,10 @@ import (
 type RefusalError struct {
 	Answer *care.Error
 	Event  event.Event
+
+	cmd     care.Command
+	action  care.Action
+	subject care.Ref
 }
 
 // Error is the answer's.
@@ -30,7 +35,23 @@ func Refuse(cmd care.Command, answer *care.Error, action care.Action, subject ca
 		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
 	}).At(cmd, clinicID)
 	e.PersonID = personID
-	return &RefusalError{Answer: answer, Event: e}
+	return &RefusalError{Answer: answer, Event: e, cmd: cmd, action: action, subject: subject}
+}
+
+// completed is the refusal with whom and what clinic it is about, which the audit trail must know also where row-level
+// security kept it from the one who was refused.
+func (r *RefusalError) completed(ctx context.Context, tx pgx.Tx) (event.Event, error) {
+	if r.Event.PersonID != nil || r.subject.ID == uuid.Nil {
+		return r.Event, nil
+	}
+	owner, err := db.New(tx).SubjectOwner(ctx, db.SubjectOwnerParams{Kind: r.subject.Kind, ID: r.subject.ID})
+	if err != nil {
+		return event.Event{}, fmt.Errorf("look up whom it is about: %w", err)
+	}
+	if owner.PersonID == uuid.Nil {
+		return r.Event, nil
+	}
+	return Refuse(r.cmd, r.Answer, r.action, r.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
 }
 
 // Audited gives err, but where it is a RefusalError the answer, once its event has committed. What cannot be audited is not
@@ -40,7 +61,13 @@ func (w *Writer) Audited(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
-	err = postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error { return Append(ctx, tx, refused.Event) })
+	err = postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error {
+		e, err := refused.completed(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return Append(ctx, tx, e)
+	})
 	if err != nil {
 		return fmt.Errorf("audit a refusal: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres"
 )
 
@@ -20,15 +21,20 @@ func NewWriter(pool *pgxpool.Pool, bell *Bell) *Writer {
 	return &Writer{pool: pool, bell: bell}
 }
 
-// InTx runs fn in a READ COMMITTED transaction, as postgres.InTx does with the same errors, and rings once it committed.
-// A RefusalError is audited and gives its answer.
-func (w *Writer) InTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	if err := postgres.InTx(ctx, w.pool, fn); err != nil {
+// InTx runs fn in a READ COMMITTED transaction that sees what the actor may (postgres.BeginAs), with the errors of
+// postgres.InTx, and rings once it committed. A RefusalError is audited and gives its answer.
+func (w *Writer) InTx(ctx context.Context, actor care.Actor, fn func(tx pgx.Tx) error) error {
+	if err := postgres.InTxAs(ctx, w.pool, actor, fn); err != nil {
 		return w.Audited(ctx, err)
 	}
 	w.bell.Ring()
 	return nil
 }
 
-// Pool is for reads that need no transaction.
+// Read is InTx for what appends nothing: it does not ring.
+func (w *Writer) Read(ctx context.Context, actor care.Actor, fn func(tx pgx.Tx) error) error {
+	return w.Audited(ctx, postgres.InTxAs(ctx, w.pool, actor, fn))
+}
+
+// Pool is for what no row-level security keeps: on a kept table its queries find nothing.
 func (w *Writer) Pool() *pgxpool.Pool { return w.pool }

@@ -30,7 +30,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return nil
 }
 
-// InBatch sends a batch that begins a transaction (pgx.Batch.BeginTx) and commits it. It rolls back when a statement or
+// InBatch sends a batch that begins a transaction (BeginAs) and commits it. It rolls back when a statement or
 // the function that reads its result fails. Errors are those of InTx.
 func InBatch(ctx context.Context, pool *pgxpool.Pool, batch *pgx.Batch) error {
 	results := pool.SendBatch(ctx, batch)

@@ -32,25 +32,11 @@ SELECT
             AND u.status = 'active'
     ) AS doctor_ok;
 
--- What holds a slot of the doctor's or the patient's in that time, but for the appointment itself. The two halves have an
--- exclusion constraint's index each.
+-- What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see.
 -- name: AppointmentTaken :many
-SELECT *
-FROM appointments AS a
-WHERE a.doctor_id = @doctor_id
-    AND a.status IN ('booked', 'confirmed', 'checked_in')
-    AND NOT a.historic
-    AND tstzrange(a.starts_at, a.ends_at) && tstzrange(@starts_at::timestamptz, @ends_at::timestamptz)
-    AND a.id <> @id
-UNION
-SELECT *
-FROM appointments AS a
-WHERE a.patient_id = @patient_id
-    AND a.status IN ('booked', 'confirmed', 'checked_in')
-    AND NOT a.historic
-    AND tstzrange(a.starts_at, a.ends_at) && tstzrange(@starts_at::timestamptz, @ends_at::timestamptz)
-    AND a.id <> @id
-ORDER BY starts_at, id;
+SELECT a.*
+FROM appointments_taken(@doctor_id::uuid, @patient_id::uuid, @starts_at::timestamptz, @ends_at::timestamptz, @id::uuid) AS a
+ORDER BY a.starts_at, a.id;
 
 -- name: AppointmentInsert :one
 INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,

@@ -4,11 +4,10 @@
 -- name: DeviceTokenLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(@token::text, 0));
 
--- name: DeviceByToken :one
-SELECT *
-FROM devices
-WHERE token = @token
-FOR UPDATE;
+-- Whoever else registered the token has it no more.
+-- name: DeviceRelease :many
+SELECT r.*
+FROM device_release(@token::text, @user_id::uuid) AS r;
 
 -- name: DeviceInsert :one
 INSERT INTO devices (id, user_id, platform, token)
@@ -20,7 +19,8 @@ UPDATE devices
 SET
     platform = @platform,
     last_seen_at = now()
-WHERE id = @id
+WHERE token = @token
+    AND user_id = @user_id
 RETURNING *;
 
 -- name: DeviceListOfUser :many

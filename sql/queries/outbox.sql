@@ -142,3 +142,9 @@ SET category = excluded.category,
     required = excluded.required,
     synced_at = now()
 WHERE (event_types.category, event_types.required) IS DISTINCT FROM (excluded.category, excluded.required);
+
+-- Whom a refused thing is about, and whose clinic keeps it, whatever the actor may see; the zero id for what is not there.
+-- name: SubjectOwner :one
+SELECT
+    coalesce(subject_person(@kind::text, @id::uuid), '00000000-0000-0000-0000-000000000000')::uuid AS person_id,
+    coalesce(subject_clinic(@kind::text, @id::uuid), '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id;

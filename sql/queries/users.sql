@@ -42,12 +42,12 @@ WHERE u.email = lower(@email)
     AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
--- No row comes back when the address is taken.
--- name: UserInsert :one
+-- Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
+-- them do not see them.
+-- name: UserInsert :execrows
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, locale, time_zone)
 VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), @locale, @time_zone)
-ON CONFLICT (email) DO NOTHING
-RETURNING *;
+ON CONFLICT DO NOTHING;
 
 -- name: UserGet :one
 SELECT *
@@ -78,13 +78,9 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- name: UserEmailTaken :one
-SELECT EXISTS (
-    SELECT 1
-    FROM users
-    WHERE email = @email
-        AND id <> @id
-);
+-- How many roles the person holds, also where the actor does not see them.
+-- name: MembershipsHeld :one
+SELECT memberships_held(@user_id::uuid)::bigint AS held;
 
 -- The people with a role at the clinics, in the order of their ids, after the last one of the page before. Ids are
 -- UUIDv7: a person registered while one pages comes at the end.

@@ -35,7 +35,7 @@ func TestCreate_IsForTheClinicAndForPatientsThemselves(t *testing.T) {
 	in := b.input(n + 2)
 	in.PatientID, in.ClinicID, in.DoctorID = b.neighbour.UserID, b.there, b.stranger.UserID
 	_, err := b.service.Create(t.Context(), by(b.neighbour), in)
-	requireCode(t, err, care.Invalid, "patientId")
+	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Who works there is not theirs to know either.
 }
 
 func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {

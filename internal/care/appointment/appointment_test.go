@@ -350,7 +350,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	holder, err := b.db.App.Begin(ctx)
+	holder, err := b.db.Owner.Begin(ctx)
 	require.NoError(t, err)
 	defer func() { _ = holder.Rollback(context.WithoutCancel(ctx)) }()
 	_, err = holder.Exec(ctx, "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE", first.UserID)
@@ -376,7 +376,7 @@ func TestBooking_IsKeptFromOverlapsByTheDatabaseToo(t *testing.T) {
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
 	for _, column := range []string{"doctor_id", "patient_id"} {
-		_, err := b.db.App.Exec(t.Context(), `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+		_, err := b.db.Owner.Exec(t.Context(), `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 			SELECT gen_random_uuid(), 1, clinic_id, CASE WHEN $2 = 'patient_id' THEN patient_id ELSE $3 END, CASE WHEN $2 = 'doctor_id' THEN doctor_id ELSE $4 END,
 				status, starts_at + interval '10 minutes', ends_at, false, now(), '', now(), '' FROM appointments WHERE id = $1`, a.ID, column, b.neighbour.UserID, b.colleague.UserID)
 		require.ErrorContains(t, err, "appointments_"+strings.TrimSuffix(column, "_id")+"_free")

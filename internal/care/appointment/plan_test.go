@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care/appointment"
 	"carewire/internal/postgres/db"
 )
 
@@ -30,11 +31,6 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 		args    []any
 		indexes []string
 	}{
-		"taken": {
-			db.AppointmentTaken,
-			[]any{b.doctor.UserID, slot.StartsAt, slot.EndsAt, uuid.New(), b.patient.UserID},
-			[]string{"appointments_doctor_free", "appointments_patient_free"},
-		},
 		"of a patient": {
 			db.AppointmentListOfPatient,
 			[]any{b.patient.UserID, true, uuid.Nil, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, true, b.patient.UserID, clinics, int32(51)},
@@ -66,4 +62,24 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 		}
 		require.NotContains(t, plan, "Seq Scan", "%s:\n%s", name, plan)
 	}
+	b.requireIndexesServeTaken(t, slot)
+}
+
+// requireIndexesServeTaken looks at what was scanned: EXPLAIN does not look into a function.
+func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slot) {
+	t.Helper()
+	conn, err := b.db.Owner.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = db.New(conn).AppointmentTaken(t.Context(), db.AppointmentTakenParams{
+		DoctorID: b.doctor.UserID, PatientID: b.patient.UserID, StartsAt: slot.StartsAt, EndsAt: slot.EndsAt, ID: uuid.New(),
+	})
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "SELECT pg_stat_force_next_flush()")
+	require.NoError(t, err)
+	var scanned int
+	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_user_indexes
+		WHERE indexrelname IN ('appointments_doctor_free', 'appointments_patient_free') AND idx_scan > 0`).Scan(&scanned)
+	require.NoError(t, err)
+	require.Equal(t, 2, scanned, "each half of the look-up has its index")
 }

@@ -51,7 +51,8 @@ func (s *Service) link(ctx context.Context, identity Identity) error {
 	if identity.Email == "" || !identity.EmailVerified {
 		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
 	}
-	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	// Nobody is signed in yet.
+	return s.writer.InTx(ctx, care.SystemActor("sign-in"), func(tx pgx.Tx) error {
 		_, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
 			Issuer: identity.Issuer, Subject: identity.Subject, Email: strings.ToLower(identity.Email),
 		})
@@ -91,7 +92,11 @@ func (s *Service) Me(ctx context.Context, actor care.Actor) (Me, error) {
 	if actor.UserID == uuid.Nil {
 		return Me{}, care.Errorf(care.Forbidden, "a program has no account of its own")
 	}
-	u, err := s.reads.UserGet(ctx, actor.UserID)
+	var u db.User
+	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
+		u, err = db.New(tx).UserGet(ctx, actor.UserID)
+		return err
+	})
 	if err != nil {
 		return Me{}, reading("own account", err)
 	}
@@ -112,7 +117,12 @@ func (s *Service) OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID)
 	for _, r := range care.RolesFor(care.RecordRead, care.CareTeam) {
 		roles = append(roles, string(r))
 	}
-	clinics, err := s.reads.CareTeamClinics(ctx, db.CareTeamClinicsParams{MemberID: memberID, PatientID: patientID, Roles: roles})
+	var clinics []uuid.UUID
+	// The one who asks is the service itself, of somebody whom it serves.
+	err := s.writer.Read(ctx, care.SystemActor("directory"), func(tx pgx.Tx) (err error) {
+		clinics, err = db.New(tx).CareTeamClinics(ctx, db.CareTeamClinicsParams{MemberID: memberID, PatientID: patientID, Roles: roles})
+		return err
+	})
 	if err != nil {
 		return nil, reading("care team", err)
 	}

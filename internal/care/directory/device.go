@@ -31,25 +31,27 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 		return Device{}, err
 	}
 	var device Device
-	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := q.DeviceTokenLock(ctx, token); err != nil {
 			return fmt.Errorf("lock device token: %w", err)
 		}
-		var events []event.Event
-		had, err := q.DeviceByToken(ctx, token)
-		switch {
-		case err != nil && !notFound(err):
+		had, err := q.DeviceSeen(ctx, db.DeviceSeenParams{Token: token, UserID: cmd.Actor.UserID, Platform: platform})
+		if err == nil {
+			device = deviceFrom(had)
+			return nil
+		}
+		if !notFound(err) {
 			return fmt.Errorf("read device by token: %w", err)
-		case err == nil && had.UserID == cmd.Actor.UserID:
-			row, err := q.DeviceSeen(ctx, db.DeviceSeenParams{ID: had.ID, Platform: platform})
-			device = deviceFrom(row)
-			return err
-		case err == nil:
-			if _, err := q.DeviceDelete(ctx, db.DeviceDeleteParams{ID: had.ID, UserID: had.UserID}); err != nil {
-				return fmt.Errorf("take device over: %w", err)
-			}
-			events = append(events, deviceEvent(cmd, "device.removed", had, "taken_over"))
+		}
+		released, err := q.DeviceRelease(ctx, db.DeviceReleaseParams{Token: token, UserID: cmd.Actor.UserID})
+		if err != nil {
+			return fmt.Errorf("take device over: %w", err)
+		}
+		var events []event.Event
+		for _, d := range released {
+			taken := db.Device{ID: d.ID, UserID: d.UserID, Platform: d.Platform}
+			events = append(events, deviceEvent(cmd, "device.removed", taken, "taken_over"))
 		}
 		row, err := q.DeviceInsert(ctx, db.DeviceInsertParams{
 			ID: uuid.Must(uuid.NewV7()), UserID: cmd.Actor.UserID, Platform: platform, Token: token,
@@ -69,7 +71,11 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 
 // DeviceList gives the actor's devices, the oldest first.
 func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, error) {
-	rows, err := s.reads.DeviceListOfUser(ctx, actor.UserID)
+	var rows []db.Device
+	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).DeviceListOfUser(ctx, actor.UserID)
+		return err
+	})
 	if err != nil {
 		return nil, reading("devices", err)
 	}
@@ -82,7 +88,7 @@ func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, e
 
 // DeviceRemove stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
 func (s *Service) DeviceRemove(ctx context.Context, cmd care.Command, id uuid.UUID) error {
-	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
 		if notFound(err) {
 			answer := care.Errorf(care.NotFound, "you have no such device")

@@ -19,7 +19,11 @@ var categories = []event.Category{
 
 // Preferences gives the actor's wish for each category on each channel; what was never set is wanted.
 func (s *Service) Preferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
-	rows, err := s.reads.PreferenceList(ctx, actor.UserID)
+	var rows []db.PreferenceListRow
+	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).PreferenceList(ctx, actor.UserID)
+		return err
+	})
 	if err != nil {
 		return nil, reading("preferences", err)
 	}
@@ -41,7 +45,7 @@ func (s *Service) PreferenceSet(ctx context.Context, cmd care.Command, p Prefere
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	return s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		err := db.New(tx).PreferenceSet(ctx, db.PreferenceSetParams{
 			UserID: cmd.Actor.UserID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
 		})

@@ -35,7 +35,7 @@ func digestOf(text string) []byte {
 func (s *Service) SessionOpen(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
 	text, digest := secret()
 	expiresAt := time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
-	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, care.SystemActor("sign-in"), func(tx pgx.Tx) error {
 		return db.New(tx).SessionInsert(ctx, db.SessionInsertParams{Digest: digest, UserID: userID, ExpiresAt: expiresAt})
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 	in.Email = strings.ToLower(in.Email)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
-	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		if err := mayCreate(cmd, in); err != nil {
 			return err
 		}
@@ -30,23 +30,27 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
-		row, err := q.UserInsert(ctx, db.UserInsertParams{
+		inserted, err := q.UserInsert(ctx, db.UserInsertParams{
 			ID: in.ID, Email: in.Email, EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
 			Phone: in.Phone, Locale: in.Locale, TimeZone: in.TimeZone,
 		})
-		if notFound(err) {
-			return emailTaken()
-		}
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
 		}
+		if inserted == 0 {
+			return emailTaken()
+		}
 		clinicID := clinicOf(in.ClinicID)
-		events := []event.Event{userEvent(cmd, "user.created", row, clinicID, nil)}
 		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
 		if err != nil {
 			return err
 		}
+		row, err := q.UserGet(ctx, in.ID)
+		if err != nil {
+			return fmt.Errorf("read user: %w", err)
+		}
 		created = userFrom(row, held)
+		events := []event.Event{userEvent(cmd, "user.created", row, clinicID, nil)}
 		return outbox.Append(ctx, tx, append(events, granted...)...)
 	})
 	if err != nil {
@@ -81,7 +85,7 @@ func emailTaken() *care.Error {
 // another is audited as record.read of "user/<id>".
 func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	var user User
-	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserGet(ctx, id)
 		if notFound(err) {
@@ -120,7 +124,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email = strings.ToLower(in.Email)
 	var user User
-	err := s.writer.InTx(ctx, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
@@ -148,7 +152,11 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 			user = userFrom(row, seen)
 			return nil
 		}
-		if err := mayChange(cmd, row, changed, seen, held); err != nil {
+		everywhere, err := q.MembershipsHeld(ctx, id)
+		if err != nil {
+			return fmt.Errorf("count memberships: %w", err)
+		}
+		if err := mayChange(cmd, row, changed, seen, int(everywhere)); err != nil {
 			return err
 		}
 		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
@@ -163,15 +171,6 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 
 func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
 	q := db.New(tx)
-	if slices.Contains(changed, "email") {
-		taken, err := q.UserEmailTaken(ctx, db.UserEmailTakenParams{Email: in.Email, ID: old.ID})
-		if err != nil {
-			return old, fmt.Errorf("look for email: %w", err)
-		}
-		if taken {
-			return old, emailTaken()
-		}
-	}
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
 		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone,
 		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status,
@@ -207,12 +206,12 @@ func replaceable(what string, version, ifMatch int64) error {
 
 // mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics
 // share.
-func mayChange(cmd care.Command, row db.User, changed []string, seen, held []care.Membership) error {
+func mayChange(cmd care.Command, row db.User, changed []string, seen []care.Membership, everywhere int) error {
 	if row.ID == cmd.Actor.UserID && slices.Contains(changed, "status") {
 		return care.InvalidField("status", "is your own: another administrator must change it")
 	}
 	for _, field := range []string{"email", "status"} {
-		if slices.Contains(changed, field) && len(seen) < len(held) {
+		if slices.Contains(changed, field) && len(seen) < everywhere {
 			answer := care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
 			answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
 			return outbox.Refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/outbox"
@@ -32,8 +33,12 @@ func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) 
 	if f.ClinicID != uuid.Nil {
 		clinics = []uuid.UUID{f.ClinicID}
 	}
-	rows, err := s.reads.UserList(ctx, db.UserListParams{
-		ClinicIds: clinics, Role: string(f.Role), After: after, RowLimit: int32(f.Limit) + 1,
+	var rows []db.UserListRow
+	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).UserList(ctx, db.UserListParams{
+			ClinicIds: clinics, Role: string(f.Role), After: after, RowLimit: int32(f.Limit) + 1,
+		})
+		return err
 	})
 	if err != nil {
 		return UserPage{}, reading("users", err)

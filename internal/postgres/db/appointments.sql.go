@@ -551,41 +551,27 @@ func (q *Queries) AppointmentPeopleLock(ctx context.Context, ids []uuid.UUID) ([
 }
 
 const AppointmentTaken = `-- name: AppointmentTaken :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
-FROM appointments AS a
-WHERE a.doctor_id = $1
-    AND a.status IN ('booked', 'confirmed', 'checked_in')
-    AND NOT a.historic
-    AND tstzrange(a.starts_at, a.ends_at) && tstzrange($2::timestamptz, $3::timestamptz)
-    AND a.id <> $4
-UNION
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
-FROM appointments AS a
-WHERE a.patient_id = $5
-    AND a.status IN ('booked', 'confirmed', 'checked_in')
-    AND NOT a.historic
-    AND tstzrange(a.starts_at, a.ends_at) && tstzrange($2::timestamptz, $3::timestamptz)
-    AND a.id <> $4
-ORDER BY starts_at, id
+SELECT a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by
+FROM appointments_taken($1::uuid, $2::uuid, $3::timestamptz, $4::timestamptz, $5::uuid) AS a
+ORDER BY a.starts_at, a.id
 `
 
 type AppointmentTakenParams struct {
 	DoctorID  uuid.UUID
+	PatientID uuid.UUID
 	StartsAt  time.Time
 	EndsAt    time.Time
 	ID        uuid.UUID
-	PatientID uuid.UUID
 }
 
-// What holds a slot of the doctor's or the patient's in that time, but for the appointment itself. The two halves have an
-// exclusion constraint's index each.
+// What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see.
 func (q *Queries) AppointmentTaken(ctx context.Context, arg AppointmentTakenParams) ([]Appointment, error) {
 	rows, err := q.db.Query(ctx, AppointmentTaken,
 		arg.DoctorID,
+		arg.PatientID,
 		arg.StartsAt,
 		arg.EndsAt,
 		arg.ID,
-		arg.PatientID,
 	)
 	if err != nil {
 		return nil, err

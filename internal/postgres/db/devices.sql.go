@@ -11,27 +11,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const DeviceByToken = `-- name: DeviceByToken :one
-SELECT id, user_id, platform, token, created_at, last_seen_at
-FROM devices
-WHERE token = $1
-FOR UPDATE
-`
-
-func (q *Queries) DeviceByToken(ctx context.Context, token string) (Device, error) {
-	row := q.db.QueryRow(ctx, DeviceByToken, token)
-	var i Device
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Platform,
-		&i.Token,
-		&i.CreatedAt,
-		&i.LastSeenAt,
-	)
-	return i, err
-}
-
 const DeviceDelete = `-- name: DeviceDelete :one
 DELETE FROM devices
 WHERE id = $1
@@ -124,22 +103,62 @@ func (q *Queries) DeviceListOfUser(ctx context.Context, userID uuid.UUID) ([]Dev
 	return items, nil
 }
 
+const DeviceRelease = `-- name: DeviceRelease :many
+SELECT r.id, r.user_id, r.platform, r.token, r.created_at, r.last_seen_at
+FROM device_release($1::text, $2::uuid) AS r
+`
+
+type DeviceReleaseParams struct {
+	Token  string
+	UserID uuid.UUID
+}
+
+// Whoever else registered the token has it no more.
+func (q *Queries) DeviceRelease(ctx context.Context, arg DeviceReleaseParams) ([]Device, error) {
+	rows, err := q.db.Query(ctx, DeviceRelease, arg.Token, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Device
+	for rows.Next() {
+		var i Device
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Platform,
+			&i.Token,
+			&i.CreatedAt,
+			&i.LastSeenAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const DeviceSeen = `-- name: DeviceSeen :one
 UPDATE devices
 SET
     platform = $1,
     last_seen_at = now()
-WHERE id = $2
+WHERE token = $2
+    AND user_id = $3
 RETURNING id, user_id, platform, token, created_at, last_seen_at
 `
 
 type DeviceSeenParams struct {
 	Platform string
-	ID       uuid.UUID
+	Token    string
+	UserID   uuid.UUID
 }
 
 func (q *Queries) DeviceSeen(ctx context.Context, arg DeviceSeenParams) (Device, error) {
-	row := q.db.QueryRow(ctx, DeviceSeen, arg.Platform, arg.ID)
+	row := q.db.QueryRow(ctx, DeviceSeen, arg.Platform, arg.Token, arg.UserID)
 	var i Device
 	err := row.Scan(
 		&i.ID,

@@ -355,3 +355,27 @@ func (q *Queries) RejectedTake(ctx context.Context, id int64) (RejectedTakeRow, 
 	err := row.Scan(&i.ID, &i.RedrivenAt)
 	return i, err
 }
+
+const SubjectOwner = `-- name: SubjectOwner :one
+SELECT
+    coalesce(subject_person($1::text, $2::uuid), '00000000-0000-0000-0000-000000000000')::uuid AS person_id,
+    coalesce(subject_clinic($1::text, $2::uuid), '00000000-0000-0000-0000-000000000000')::uuid AS clinic_id
+`
+
+type SubjectOwnerParams struct {
+	Kind string
+	ID   uuid.UUID
+}
+
+type SubjectOwnerRow struct {
+	PersonID uuid.UUID
+	ClinicID uuid.UUID
+}
+
+// Whom a refused thing is about, and whose clinic keeps it, whatever the actor may see; the zero id for what is not there.
+func (q *Queries) SubjectOwner(ctx context.Context, arg SubjectOwnerParams) (SubjectOwnerRow, error) {
+	row := q.db.QueryRow(ctx, SubjectOwner, arg.Kind, arg.ID)
+	var i SubjectOwnerRow
+	err := row.Scan(&i.PersonID, &i.ClinicID)
+	return i, err
+}

@@ -87,6 +87,18 @@ func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int
 	return result.RowsAffected(), nil
 }
 
+const MembershipsHeld = `-- name: MembershipsHeld :one
+SELECT memberships_held($1::uuid)::bigint AS held
+`
+
+// How many roles the person holds, also where the actor does not see them.
+func (q *Queries) MembershipsHeld(ctx context.Context, userID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, MembershipsHeld, userID)
+	var held int64
+	err := row.Scan(&held)
+	return held, err
+}
+
 const PreferenceList = `-- name: PreferenceList :many
 SELECT
     category,
@@ -164,27 +176,6 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 	return i, err
 }
 
-const UserEmailTaken = `-- name: UserEmailTaken :one
-SELECT EXISTS (
-    SELECT 1
-    FROM users
-    WHERE email = $1
-        AND id <> $2
-)
-`
-
-type UserEmailTakenParams struct {
-	Email string
-	ID    uuid.UUID
-}
-
-func (q *Queries) UserEmailTaken(ctx context.Context, arg UserEmailTakenParams) (bool, error) {
-	row := q.db.QueryRow(ctx, UserEmailTaken, arg.Email, arg.ID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const UserGet = `-- name: UserGet :one
 SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at
 FROM users
@@ -212,11 +203,10 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 	return i, err
 }
 
-const UserInsert = `-- name: UserInsert :one
+const UserInsert = `-- name: UserInsert :execrows
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, locale, time_zone)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (email) DO NOTHING
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at
+ON CONFLICT DO NOTHING
 `
 
 type UserInsertParams struct {
@@ -230,9 +220,10 @@ type UserInsertParams struct {
 	TimeZone      string
 }
 
-// No row comes back when the address is taken.
-func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (User, error) {
-	row := q.db.QueryRow(ctx, UserInsert,
+// Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
+// them do not see them.
+func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, UserInsert,
 		arg.ID,
 		arg.Email,
 		arg.EmailVerified,
@@ -242,23 +233,10 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (User, e
 		arg.Locale,
 		arg.TimeZone,
 	)
-	var i User
-	err := row.Scan(
-		&i.ID,
-		&i.Version,
-		&i.Email,
-		&i.EmailVerified,
-		&i.GivenName,
-		&i.FamilyName,
-		&i.Phone,
-		&i.PhoneVerified,
-		&i.Locale,
-		&i.TimeZone,
-		&i.Status,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-	)
-	return i, err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const UserList = `-- name: UserList :many

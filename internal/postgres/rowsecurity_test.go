@@ -1,0 +1,223 @@
+package postgres_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/postgrestest"
+)
+
+// town is two clinics with a doctor and a patient each, and one row about each patient in every table that is kept.
+type town struct {
+	db                         *postgrestest.DB
+	here, there                uuid.UUID
+	doctor, patient            care.Actor
+	otherDoctor, otherPatient  care.Actor
+	operator, system, anywhere care.Actor
+}
+
+func openTown(t *testing.T) *town {
+	t.Helper()
+	w := &town{db: postgrestest.New(t), here: uuid.New(), there: uuid.New(), system: care.SystemActor("test"), anywhere: care.Actor{ID: "x", UserID: uuid.New()}}
+	w.operator = care.Actor{UserID: uuid.New(), Memberships: []care.Membership{{Role: care.Operator}}}
+	w.doctor, w.patient = w.clinic(t, w.here)
+	w.otherDoctor, w.otherPatient = w.clinic(t, w.there)
+	return w
+}
+
+func (w *town) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	_, err := w.db.Owner.Exec(t.Context(), sql, args...)
+	require.NoError(t, err, sql)
+}
+
+func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
+	t.Helper()
+	w.exec(t, `INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')`, id)
+	person := func(role care.Role) care.Actor {
+		p := uuid.New()
+		w.exec(t, `INSERT INTO users (id, email, given_name, family_name) VALUES ($1, $2, 'Given', 'Family')`, p, p.String()+"@clinic.example")
+		w.exec(t, `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, $2, $3)`, p, id, role)
+		return care.Actor{ID: p.String(), UserID: p, Memberships: []care.Membership{{ClinicID: &id, Role: role}}}
+	}
+	doctor, patient = person(care.Doctor), person(care.Patient)
+	d, p := doctor.UserID, patient.UserID
+	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
+	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
+	w.exec(t, `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'chat', 'push', false)`, p)
+	w.exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
+		VALUES ($1, 'lab_report', 2, 'final', $1, $2, $3, 's', 'c', now(), '{}', now(), '', now(), '')`, p, id, d)
+	w.exec(t, `INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by)
+		VALUES ($1, 1, 'final', $2, 's', 'c', now(), '{}', now(), '')`, p, d)
+	w.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+		VALUES ($1, 1, $2, $1, $3, 'booked', now(), now() + interval '1 hour', false, now(), '', now(), '')`, p, id, d)
+	w.exec(t, `WITH i AS (
+			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
+			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, '2026-01-31', now(), now(), '', now(), '')
+		), l AS (
+			INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor) VALUES ($1, 1, 'Visit', 1, 10, 10)
+		), p AS (
+			INSERT INTO payments (id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by) VALUES ($1::uuid, $1::uuid, 4, 'cash', ($1::uuid)::text, now(), '')
+		)
+		INSERT INTO refunds (id, payment_id, amount_minor, provider, provider_reference, made_at, made_by) VALUES ($1::uuid, $1::uuid, 1, 'cash', ($1::uuid)::text, now(), '')`, p, id)
+	w.exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
+		VALUES ($1, 1, $1, 'ehr.lab_report.created', 'lab_report/x', $1, $2, 'clinical', 'normal', 'r', 1, 't')`, p, id)
+	w.exec(t, `INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
+		VALUES ($1, $1, $1, $1, 'email', 'sent', 'r', 't', 'normal')`, p)
+	w.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason) VALUES (1, $1, 'r', 1, $1, 'push', 'no_address')`, p)
+	return doctor, patient
+}
+
+// kept lists the tables under row-level security.
+func (w *town) kept(t *testing.T) []string {
+	t.Helper()
+	rows, err := w.db.Owner.Query(t.Context(), `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity ORDER BY 1`)
+	require.NoError(t, err)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return tables
+}
+
+// seen counts what each kept table shows the actor, with no WHERE at all. Tables that show nothing are left out.
+func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	require.NoError(t, postgres.InTxAs(t.Context(), w.db.App, actor, func(tx pgx.Tx) error {
+		for _, table := range w.kept(t) {
+			var n int
+			if err := tx.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+				return fmt.Errorf("%s: %w", table, err)
+			}
+			if n > 0 {
+				counts[table] = n
+			}
+		}
+		return nil
+	}))
+	return counts
+}
+
+func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	about := map[string]int{
+		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "care_team": 1,
+	}
+	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1}
+	with := func(more map[string]int, others ...map[string]int) map[string]int {
+		all := maps.Clone(more)
+		for _, m := range others {
+			maps.Copy(all, m)
+		}
+		return all
+	}
+	people := map[string]int{"users": 2, "memberships": 2}
+	require.Equal(t, with(people, about), w.seen(t, w.doctor), "a doctor: their clinic's")
+	require.Equal(t, with(people, about), w.seen(t, w.otherDoctor), "as much, but of the other clinic")
+	require.Equal(t, with(people, about, own), w.seen(t, w.patient), "a patient: what is about them, and their doctors")
+	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2}, w.seen(t, w.operator), "an operator: what people were told")
+	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
+	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
+	whole := with(map[string]int{"users": 4, "memberships": 4})
+	for table, n := range with(about, own) {
+		whole[table] = 2 * n
+	}
+	require.Equal(t, whole, w.seen(t, w.system))
+	for _, table := range w.kept(t) {
+		require.Contains(t, whole, table, "put a row of each clinic into %s, so that this test looks at it", table)
+	}
+}
+
+func TestRowSecurity_NobodyIsSeenWithoutAScopeAndNoneOutlastsItsTransaction(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	pool := w.db.Pool(t, postgres.App, 1)
+	count := func() (n int) {
+		require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM users").Scan(&n))
+		return n
+	}
+	require.Zero(t, count())
+	require.NoError(t, postgres.InTxAs(t.Context(), pool, w.doctor, func(tx pgx.Tx) error {
+		var n int
+		err := tx.QueryRow(t.Context(), "SELECT count(*) FROM users").Scan(&n)
+		require.Equal(t, 2, n)
+		return err
+	}))
+	require.Zero(t, count(), "on the same connection")
+}
+
+func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	write := func(actor care.Actor, sql string, args ...any) (changed int64, err error) {
+		err = postgres.InTxAs(t.Context(), w.db.App, actor, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(t.Context(), sql, args...)
+			changed = tag.RowsAffected()
+			return err
+		})
+		return changed, err
+	}
+	for _, table := range []string{"users", "memberships", "records", "appointments", "invoices"} {
+		n, err := write(w.anywhere, "UPDATE "+table+" SET id = id")
+		require.NoError(t, err)
+		require.Zero(t, n, table)
+	}
+	n, err := write(w.doctor, "UPDATE records SET status = 'amended'")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n, "only their clinic's")
+	_, err = write(w.doctor, "UPDATE appointments SET clinic_id = $1", w.there)
+	require.Error(t, err, "nothing moves to another clinic")
+	_, err = write(w.patient, "UPDATE records SET status = 'amended'")
+	require.Error(t, err, "a patient reads records and writes none")
+	_, err = write(w.patient, "UPDATE users SET given_name = 'X'")
+	require.Error(t, err, "a patient sees their doctor and changes nothing of them")
+	_, err = write(w.doctor, `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, $2, 'admin')`, w.doctor.UserID, w.there)
+	require.Error(t, err)
+	_, err = write(w.doctor, `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, NULL, 'operator')`, w.doctor.UserID)
+	require.Error(t, err, "platform roles are not a clinic's to give")
+}
+
+// unkept are the tables that name a person or a clinic and are not kept, each with the reason.
+var unkept = map[string]string{
+	"service_accounts": "read before it is known who asks; programs, not people",
+	"identities":       "read before it is known who asks; holds no more than who signs in by which subject",
+	"web_sessions":     "read before it is known who asks; digests of secrets",
+	"socket_tickets":   "read before it is known who asks; digests of secrets",
+	"outbox":           "only appended to; ids, types and times",
+	"events":           "ids, types and times; sockets and the audit trail decide who sees which",
+	"event_counts":     "how many events, not whose",
+}
+
+func TestRowSecurity_KeepsEveryTableThatNamesAPersonOrAClinic(t *testing.T) {
+	t.Parallel()
+	w := openTown(t)
+	rows, err := w.db.Owner.Query(t.Context(), `
+		SELECT DISTINCT c.relname
+		FROM pg_class AS c
+		JOIN pg_attribute AS a ON a.attrelid = c.oid
+		WHERE c.relnamespace = 'public'::regnamespace
+			AND c.relkind IN ('r', 'p')
+			AND NOT c.relispartition
+			AND a.attname IN ('clinic_id', 'patient_id', 'person_id', 'user_id', 'recipient_id', 'member_id')
+		ORDER BY 1`)
+	require.NoError(t, err)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	kept := w.kept(t)
+	for _, table := range tables {
+		if unkept[table] == "" && !slices.Contains(kept, table) {
+			t.Errorf("%s names a person or a clinic: ENABLE ROW LEVEL SECURITY in its migration, or say here why not", table)
+		}
+	}
+	for table := range unkept {
+		require.NotContains(t, kept, table)
+	}
+}

@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/care"
+)
+
+//go:embed sql/scope.sql
+var scopeSQL string
+
+// BeginAs queues the BEGIN of a READ COMMITTED transaction and the actor's scope, as the first statements of a batch.
+//
+// The scope is what row-level security goes by (migration 00013): the actor's own person, the clinics where they work,
+// those where they are a patient, and whether they are an operator or a part of carewire. A transaction without one sees
+// nobody's rows.
+func BeginAs(batch *pgx.Batch, actor care.Actor) {
+	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	scope, person, clinics, patientAt := scopeOf(actor)
+	batch.Queue(scopeSQL, scope, person, clinics, patientAt)
+}
+
+// InTxAs is InTx in the actor's scope (see BeginAs); it takes no more round trips.
+func InTxAs(ctx context.Context, pool *pgxpool.Pool, actor care.Actor, fn func(tx pgx.Tx) error) error {
+	batch := &pgx.Batch{}
+	BeginAs(batch, actor)
+	results := pool.SendBatch(ctx, batch)
+	tx := results.Tx()
+	defer rollback(ctx, tx)
+	if err := results.Close(); err != nil {
+		return Translate(fmt.Errorf("begin: %w", err))
+	}
+	if err := fn(tx); err != nil {
+		return Translate(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return Translate(fmt.Errorf("commit: %w", err))
+	}
+	return nil
+}
+
+// scopeOf gives the values of the settings that the policies read; an empty text stands for none.
+func scopeOf(actor care.Actor) (scope, person, clinics, patientAt string) {
+	switch {
+	case actor.IsSystem():
+		scope = "system"
+	case actor.OnPlatform(care.Operator):
+		scope = "operator"
+	}
+	if actor.UserID != uuid.Nil {
+		person = actor.UserID.String()
+	}
+	var works, visits []string
+	for _, m := range actor.Memberships {
+		switch {
+		case m.ClinicID == nil:
+		case m.Role == care.Patient:
+			visits = append(visits, m.ClinicID.String())
+		default:
+			works = append(works, m.ClinicID.String())
+		}
+	}
+	return scope, person, arrayText(works), arrayText(visits)
+}
+
+// arrayText is PostgreSQL's text of an array of UUIDs.
+func arrayText(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return "{" + strings.Join(ids, ",") + "}"
+}
