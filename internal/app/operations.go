@@ -97,7 +97,7 @@ func (o *operations) Rejections(ctx context.Context, after int64, limit int32) (
 
 // RejectionRedrive puts such a row back into the outbox, with the event that says who did.
 func (o *operations) RejectionRedrive(ctx context.Context, cmd care.Command, id int64) error {
-	err := o.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := o.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		eventID, err := ledger.Requeue(ctx, tx, id)
 		if err != nil {
 			return err

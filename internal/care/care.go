@@ -133,6 +133,10 @@ type Command struct {
 	CorrelationID string
 	// Traceparent is the W3C trace context of the request, or empty.
 	Traceparent string
+	// Key is the client's Idempotency-Key, or empty: a command with a key is carried out once. RequestHash (SHA-256) tells its
+	// request from others.
+	Key         string
+	RequestHash []byte
 	// Imported marks history brought in from elsewhere: no rule fires on it unless it says so.
 	Imported bool
 }

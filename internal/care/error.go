@@ -54,6 +54,16 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, for logs.
 func (e *Error) Unwrap() error { return e.cause }
 
+// ReplayError says that a command was carried out before under its key: Subject ("lab_report/<id>") and Version are what it
+// wrote then; Version is 0 where that has none. It is not a refusal: whoever gave the key gets the first answer again.
+type ReplayError struct {
+	Subject string
+	Version int64
+}
+
+// Error says so.
+func (e *ReplayError) Error() string { return "this was done before, as " + e.Subject }
+
 // Errorf makes an Error; a %w in the format becomes its cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)

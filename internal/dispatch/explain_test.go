@@ -21,7 +21,7 @@ import (
 func (b *bundle) commit(events ...event.Event) {
 	b.tb.Helper()
 	ctx := b.tb.Context()
-	require.NoError(b.tb, b.writer.InTx(ctx, care.SystemActor("test"), func(tx pgx.Tx) error { return outbox.Append(ctx, tx, events...) }))
+	require.NoError(b.tb, b.writer.InTx(ctx, care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, events...) }))
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{Pool: b.Worker, Logger: slog.New(slog.DiscardHandler)})
 	for n := 1; n > 0; {
 		var err error

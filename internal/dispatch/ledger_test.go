@@ -36,7 +36,7 @@ func TestPlanner_FollowsTheLedgerFromTheWriteToTheJobs(t *testing.T) {
 	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
 	unheard, heard := b.record("ehr.lab_report.created", patient, doctor), b.record("ehr.lab_report.created", patient, doctor)
 	write := func(e event.Event) {
-		require.NoError(t, b.writer.InTx(t.Context(), care.SystemActor("test"), func(tx pgx.Tx) error { return outbox.Append(t.Context(), tx, e) }))
+		require.NoError(t, b.writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error { return outbox.Append(t.Context(), tx, e) }))
 	}
 	write(unheard)
 	_, err := b.publish(string(rule.Default()))

@@ -38,7 +38,7 @@ func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src [
 	}
 	checksum := sha256.Sum256(src)
 	var version int32
-	err := writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		queries := db.New(tx)
 		if err := queries.RuleSetLock(ctx); err != nil {
 			return fmt.Errorf("lock rule sets: %w", err)

@@ -72,6 +72,8 @@ type operation struct {
 	description      string
 	// status is that of success; 0 is 200, or 204 without a body.
 	status int
+	// repeatable says of a POST that repeating it does no harm: it knows no Idempotency-Key.
+	repeatable bool
 	// also are other statuses of success, with the words for each.
 	also map[int]string
 	// refusals are the domain's codes that the route can answer with, besides those that every route can.
@@ -95,8 +97,12 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 	for status, words := range op.also {
 		responses[strconv.Itoa(status)] = &huma.Response{Description: words}
 	}
+	var parameters []*huma.Param
+	if op.method == http.MethodPost && !op.repeatable {
+		parameters = append(parameters, keyParameter)
+	}
 	huma.Register(s.api, huma.Operation{
-		Responses:   responses,
+		Responses: responses, Parameters: parameters,
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.description,
 		Tags: []string{op.tag}, DefaultStatus: op.status,
 		Errors:   slices.Sorted(maps.Keys(statusesOf)),

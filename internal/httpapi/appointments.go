@@ -31,6 +31,12 @@ func newAppointmentOutput(status int, a appointment.Appointment) *appointmentOut
 	return &appointmentOutput{Status: status, ETag: etag(a.Version), Body: a}
 }
 
+func createdAppointment(a appointment.Appointment) *appointmentOutput {
+	out := newAppointmentOutput(http.StatusCreated, a)
+	out.Location = location(appointmentsPath, a.ID.String())
+	return out
+}
+
 func (s *Server) addAppointments() {
 	s.collections["appointment"] = appointmentsPath
 	s.addAppointmentCreate()
@@ -46,15 +52,16 @@ func (s *Server) addAppointmentCreate() {
 		summary:     "Book or request an appointment",
 		description: "Whoever arranges appointments at the clinic books it; a patient asks for it, for themselves. A time at which the doctor or the patient is taken is answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.AppointmentBook, func(ctx context.Context, in *createInput) (*appointmentOutput, error) {
+	}, care.AppointmentBook, once(func(ctx context.Context, in *createInput) (*appointmentOutput, error) {
 		a, err := s.cfg.Appointments.Create(ctx, commandOf(ctx), appointment.Input(in.Body))
 		if err != nil {
 			return nil, err
 		}
-		out := newAppointmentOutput(http.StatusCreated, a)
-		out.Location = location(appointmentsPath, a.ID.String())
-		return out, nil
-	})
+		return createdAppointment(a), nil
+	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*appointmentOutput, error) {
+		a, err := s.cfg.Appointments.Get(ctx, commandOf(ctx), idOf(done))
+		return createdAppointment(a), err
+	}))
 }
 
 func (s *Server) addAppointmentReads() {
@@ -125,7 +132,7 @@ func (s *Server) addAppointmentMoves() {
 			summary:     move.summary,
 			description: move.description + " What the status does not allow is answered with 409, which says what it does; a stale `If-Match` with 412 and the current ETag.",
 			refusals:    moveRefusals,
-		}, move.Action(), func(ctx context.Context, in *moveInput) (*appointmentOutput, error) {
+		}, move.Action(), once(func(ctx context.Context, in *moveInput) (*appointmentOutput, error) {
 			version, err := parseETag(in.IfMatch)
 			if err != nil {
 				return nil, err
@@ -135,7 +142,10 @@ func (s *Server) addAppointmentMoves() {
 				return nil, err
 			}
 			return newAppointmentOutput(http.StatusOK, a), nil
-		})
+		}, func(ctx context.Context, in *moveInput, _ *care.ReplayError) (*appointmentOutput, error) {
+			a, err := s.cfg.Appointments.Get(ctx, commandOf(ctx), in.ID)
+			return newAppointmentOutput(http.StatusOK, a), err
+		}))
 	}
 }
 
@@ -150,7 +160,7 @@ func (s *Server) addAppointmentReschedule() {
 		summary:     "Move an appointment to another time",
 		description: "A confirmed one is to be confirmed again. A time at which the doctor or the patient is taken is answered with 409.",
 		refusals:    moveRefusals,
-	}, appointment.Reschedule.Action(), func(ctx context.Context, in *rescheduleInput) (*appointmentOutput, error) {
+	}, appointment.Reschedule.Action(), once(func(ctx context.Context, in *rescheduleInput) (*appointmentOutput, error) {
 		version, err := parseETag(in.IfMatch)
 		if err != nil {
 			return nil, err
@@ -160,5 +170,8 @@ func (s *Server) addAppointmentReschedule() {
 			return nil, err
 		}
 		return newAppointmentOutput(http.StatusOK, a), nil
-	})
+	}, func(ctx context.Context, in *rescheduleInput, _ *care.ReplayError) (*appointmentOutput, error) {
+		a, err := s.cfg.Appointments.Get(ctx, commandOf(ctx), in.ID)
+		return newAppointmentOutput(http.StatusOK, a), err
+	}))
 }

@@ -14,6 +14,9 @@ import (
 type info struct {
 	id          string
 	traceparent string
+	// key is the client's Idempotency-Key, requestHash what tells this request from another with it.
+	key         string
+	requestHash []byte
 	actor       care.Actor
 	// expiresAt is when the proof of who asks ends.
 	expiresAt time.Time
@@ -43,5 +46,5 @@ func (s *Server) read(ctx context.Context, fn func(q *db.Queries) error) error {
 // commandOf makes the command of a request: its actor and its trace.
 func commandOf(ctx context.Context) care.Command {
 	i := infoOf(ctx)
-	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent}
+	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Key: i.key, RequestHash: i.requestHash}
 }

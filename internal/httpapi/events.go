@@ -87,6 +87,7 @@ func (s *Server) addEvents() {
 	const path = "/api/events"
 	register(s, operation{
 		id: "append-events", method: http.MethodPost, path: path, tag: "integration", summary: "Append events of another system", status: http.StatusAccepted,
+		repeatable: true,
 		description: "Takes in what another system says happened: one CloudEvents 1.0 event in structured mode, up to 100 in a batch (all or none), or one in binary mode, whose attributes are `ce-` headers and whose body is the data. " +
 			"For service accounts. The types are: " + strings.Join(event.ExternalTypes(), ", ") + ". Sending an event again is harmless.",
 		refusals: []care.Code{care.Forbidden, care.Conflict},

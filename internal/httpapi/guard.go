@@ -167,6 +167,6 @@ func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial)
 		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
 		e := outbox.Refuse(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
 		e.Subject = "room/" + d.Room
-		return writer.InTx(ctx, d.Actor, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
+		return writer.InTx(ctx, cmd, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
 	}
 }

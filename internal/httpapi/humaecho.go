@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -83,14 +84,23 @@ func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serv
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 	access, _ := op.Metadata[accessKey].(access)
+	// Known once every route is registered.
+	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
+	keyed := slices.Contains(op.Parameters, keyParameter)
 	a.server.handle(op.Method, path, access, func(c *echo.Context) error {
 		ctx := &humaContext{op: op, echo: c, body: http.NoBody}
+		var body []byte
 		if op.RequestBody != nil {
-			body, err := readBody(c.Response(), c.Request(), slices.Sorted(maps.Keys(op.RequestBody.Content))...)
-			if err != nil {
+			var err error
+			if body, err = readBody(c.Response(), c.Request(), media()...); err != nil {
 				return err
 			}
 			ctx.body = bytes.NewReader(body)
+		}
+		if keyed {
+			if err := infoOf(ctx.Context()).readKey(c.Request(), body); err != nil {
+				return err
+			}
 		}
 		handler(ctx)
 		return nil

@@ -35,10 +35,13 @@ func (s *Server) addInvoiceWrites() {
 		summary:     "Issue an invoice",
 		description: "Issues an invoice to a patient of the clinic at once. Amounts are whole minor units of the currency (cents); the total is the sum of the lines. The invoice and the event that tells of it commit together.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.InvoiceWrite, func(ctx context.Context, in *issueInput) (*invoiceOutput, error) {
+	}, care.InvoiceWrite, once(func(ctx context.Context, in *issueInput) (*invoiceOutput, error) {
 		i, err := s.cfg.Billing.Issue(ctx, commandOf(ctx), in.Body)
 		return &invoiceOutput{http.StatusCreated, etag(i.Version), location(invoicesPath, i.ID.String()), i}, err
-	})
+	}, func(ctx context.Context, _ *issueInput, done *care.ReplayError) (*invoiceOutput, error) {
+		i, err := s.cfg.Billing.Get(ctx, commandOf(ctx), idOf(done))
+		return &invoiceOutput{http.StatusCreated, etag(i.Version), location(invoicesPath, i.ID.String()), i}, err
+	}))
 
 	type voidInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
@@ -49,14 +52,17 @@ func (s *Server) addInvoiceWrites() {
 		summary:     "Void an invoice",
 		description: "Takes an invoice back: nothing is owed on it any more. It is refused with 409 once a payment was received, also one that was given back. A stale `If-Match` is answered with 412 and the current ETag.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
-	}, care.InvoiceWrite, func(ctx context.Context, in *voidInput) (*invoiceOutput, error) {
+	}, care.InvoiceWrite, once(func(ctx context.Context, in *voidInput) (*invoiceOutput, error) {
 		version, err := parseETag(in.IfMatch)
 		if err != nil {
 			return nil, err
 		}
 		i, err := s.cfg.Billing.Void(ctx, commandOf(ctx), in.ID, version)
 		return &invoiceOutput{Status: http.StatusOK, ETag: etag(i.Version), Body: i}, err
-	})
+	}, func(ctx context.Context, in *voidInput, _ *care.ReplayError) (*invoiceOutput, error) {
+		i, err := s.cfg.Billing.Get(ctx, commandOf(ctx), in.ID)
+		return &invoiceOutput{Status: http.StatusOK, ETag: etag(i.Version), Body: i}, err
+	}))
 }
 
 func (s *Server) addInvoiceReads() {
@@ -116,10 +122,14 @@ func (s *Server) addPayments() {
 		also:        map[int]string{http.StatusOK: "This payment was recorded before: nothing changed."},
 		description: "Records money received for an invoice. The same provider, reference and amount again give the payment that was recorded first, with 200. A reference that stands for another payment, or more than is still owed, is refused with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
-	}, care.PaymentWrite, func(ctx context.Context, in *payInput) (*payOutput, error) {
+	}, care.PaymentWrite, once(func(ctx context.Context, in *payInput) (*payOutput, error) {
 		p, first, err := s.cfg.Billing.Pay(ctx, commandOf(ctx), in.ID, in.Body)
 		return &payOutput{createdOr200(first), p}, err
-	})
+	}, func(ctx context.Context, in *payInput, _ *care.ReplayError) (*payOutput, error) {
+		// The provider's reference finds the payment that was recorded.
+		p, _, err := s.cfg.Billing.Pay(ctx, commandOf(ctx), in.ID, in.Body)
+		return &payOutput{http.StatusCreated, p}, err
+	}))
 
 	type refundInput struct {
 		ID   uuid.UUID `path:"id" format:"uuid"`
@@ -135,10 +145,13 @@ func (s *Server) addPayments() {
 		also:        map[int]string{http.StatusOK: "This refund was recorded before: nothing changed."},
 		description: "Records that money of a payment was given back by its provider. The same reference and amount again give the refund that was recorded first, with 200. A reference that stands for another refund, or more than is left of the payment, is refused with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
-	}, care.PaymentWrite, func(ctx context.Context, in *refundInput) (*refundOutput, error) {
+	}, care.PaymentWrite, once(func(ctx context.Context, in *refundInput) (*refundOutput, error) {
 		r, first, err := s.cfg.Billing.Refund(ctx, commandOf(ctx), in.ID, in.Body)
 		return &refundOutput{createdOr200(first), r}, err
-	})
+	}, func(ctx context.Context, in *refundInput, _ *care.ReplayError) (*refundOutput, error) {
+		r, _, err := s.cfg.Billing.Refund(ctx, commandOf(ctx), in.ID, in.Body)
+		return &refundOutput{http.StatusCreated, r}, err
+	}))
 }
 
 func createdOr200(first bool) int {

@@ -49,7 +49,7 @@ func (s *Server) addDevices() {
 		also:        map[int]string{http.StatusOK: "It was registered before; that it was seen is noted."},
 		description: "Lets a device receive the caller's push messages. A token belongs to one person at a time: whoever registers it last has it. Registering one's own again is answered with 200.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
+	}, care.SelfManage, once(func(ctx context.Context, in *input) (*output, error) {
 		device, err := s.cfg.Directory.DeviceRegister(ctx, commandOf(ctx), in.Body.Platform, in.Body.Token)
 		if err != nil {
 			return nil, err
@@ -59,7 +59,18 @@ func (s *Server) addDevices() {
 			out.Status, out.Location = http.StatusCreated, location("/api/me/devices", device.ID.String())
 		}
 		return out, nil
-	})
+	}, func(ctx context.Context, _ *input, done *care.ReplayError) (*output, error) {
+		devices, err := s.cfg.Directory.DeviceList(ctx, infoOf(ctx).actor)
+		if err != nil {
+			return nil, err
+		}
+		for _, device := range devices {
+			if device.ID == idOf(done) {
+				return &output{http.StatusCreated, location("/api/me/devices", device.ID.String()), device}, nil
+			}
+		}
+		return nil, care.Errorf(care.NotFound, "the device was registered under this key, and removed since")
+	}))
 
 	type one struct {
 		ID uuid.UUID `path:"id" format:"uuid"`

@@ -83,6 +83,7 @@ func (s *Server) addFollowers() {
 	}
 	register(s, operation{
 		id: "redrive-follower-failure", method: http.MethodPost, path: "/api/followers/{name}/failures/{position}/redrive", tag: "operate", summary: "Let a follower handle an event that it passed over",
+		repeatable:  true,
 		description: "Alone and out of order; once mended, it is redriven once. One that still cannot be handled is refused with 409 and keeps the new error. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
@@ -134,6 +135,7 @@ func (s *Server) addDeliveries() {
 	}
 	register(s, operation{
 		id: "redrive-delivery", method: http.MethodPost, path: "/api/deliveries/{id}/redrive", tag: "operate", summary: "Queue a message again",
+		repeatable:  true,
 		description: "One that failed, was cancelled, or was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
@@ -185,6 +187,7 @@ func (s *Server) addRejections() {
 	}
 	register(s, operation{
 		id: "redrive-rejected", method: http.MethodPost, path: "/api/outbox/rejected/{id}/redrive", tag: "operate", summary: "Put an outbox row back that the ledger refused",
+		repeatable:  true,
 		description: "Once the row or what refused it is mended. One that the outbox itself still refuses, and one that was redriven already, are refused with 409; one that the ledger refuses again is rejected anew, under a new id. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {

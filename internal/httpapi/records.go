@@ -99,6 +99,12 @@ func newRecordOutput[B any](status int, r ehr.Record[B]) *recordOutput[B] {
 	return &recordOutput[B]{Status: status, ETag: etag(r.Version), Body: recordView[B](r)}
 }
 
+func createdRecord[B any](k recordRoutes[B], r ehr.Record[B]) *recordOutput[B] {
+	out := newRecordOutput(http.StatusCreated, r)
+	out.Location = location(k.path, r.ID.String())
+	return out
+}
+
 func views[B any](records []ehr.Record[B]) []recordView[B] {
 	all := make([]recordView[B], len(records))
 	for i, r := range records {
@@ -122,15 +128,13 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 		summary:     "Write a " + k.name,
 		description: fmt.Sprintf("Writes a %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.", k.name),
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.RecordCreate, func(ctx context.Context, in *createInput) (*recordOutput[B], error) {
+	}, care.RecordCreate, once(func(ctx context.Context, in *createInput) (*recordOutput[B], error) {
 		r, err := k.kind.Create(ctx, commandOf(ctx), in.Body)
-		if err != nil {
-			return nil, err
-		}
-		out := newRecordOutput(http.StatusCreated, r)
-		out.Location = location(k.path, r.ID.String())
-		return out, nil
-	})
+		return createdRecord(k, r), err
+	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*recordOutput[B], error) {
+		r, err := k.kind.Version(ctx, commandOf(ctx), idOf(done), done.Version)
+		return createdRecord(k, r), err
+	}))
 
 	type replaceInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`

@@ -112,6 +112,7 @@ func (s *Server) addRuleWrites() {
 	type checkOutput struct{ Body RuleCount }
 	register(s, operation{
 		id: "check-rules", method: http.MethodPost, path: rulesPath + "/check", tag: "operate", status: http.StatusOK, summary: "Check rules",
+		repeatable:  true,
 		description: "Says how many rules a source holds, or with 422 every mistake in it, each with its line. It stores nothing.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.RulesPublish, func(_ context.Context, in *checkInput) (*checkOutput, error) {
@@ -124,10 +125,12 @@ func (s *Server) addRuleWrites() {
 		id: "publish-rules", method: http.MethodPost, path: rulesPath, tag: "operate", status: http.StatusOK, summary: "Publish rules",
 		description: "Checks a source as /api/rules/check does and puts it in force as the next version: for the events after the one that tells of it. A source that is the newest version's changes nothing and gives that version.",
 		refusals:    []care.Code{care.Forbidden},
-	}, care.RulesPublish, func(ctx context.Context, in *publishInput) (*ruleSetOutput, error) {
+	}, care.RulesPublish, once(func(ctx context.Context, in *publishInput) (*ruleSetOutput, error) {
 		version, err := dispatch.Publish(ctx, s.cfg.Writer, commandOf(ctx), []byte(in.Body.Source), in.Body.Note, s.cfg.Rules)
 		return s.published(ctx, version, err)
-	})
+	}, func(ctx context.Context, _ *publishInput, done *care.ReplayError) (*ruleSetOutput, error) {
+		return s.published(ctx, int32(done.Version), nil)
+	}))
 
 	type rollbackInput struct {
 		Version int32 `path:"version" minimum:"1"`
@@ -137,10 +140,12 @@ func (s *Server) addRuleWrites() {
 		id: "roll-back-rules", method: http.MethodPost, path: rulesPath + "/{version}/rollback", tag: "operate", status: http.StatusOK, summary: "Go back to a version of the rules",
 		description: "Publishes that version's source again, as a new version. A source that no longer passes this binary's checks is refused with 422 and every mistake in it. Going back to what the newest version says changes nothing and gives that version.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
-	}, care.RulesPublish, func(ctx context.Context, in *rollbackInput) (*ruleSetOutput, error) {
+	}, care.RulesPublish, once(func(ctx context.Context, in *rollbackInput) (*ruleSetOutput, error) {
 		version, err := dispatch.Rollback(ctx, s.cfg.Writer, commandOf(ctx), in.Version, in.Body.Note, s.cfg.Rules)
 		return s.published(ctx, version, err)
-	})
+	}, func(ctx context.Context, _ *rollbackInput, done *care.ReplayError) (*ruleSetOutput, error) {
+		return s.published(ctx, int32(done.Version), nil)
+	}))
 }
 
 // published gives the version that was just published.

@@ -25,7 +25,7 @@ func (s *Server) addServiceAccounts() {
 		id: "create-service-account", method: http.MethodPost, path: path, tag: "integration", summary: "Let another system in", status: http.StatusCreated,
 		description: "Registers another system at a clinic of which the caller is an administrator. The system gets its tokens from the identity provider (client credentials grant) and appends events with `POST /api/events`.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.ServiceAccountManage, func(ctx context.Context, in *createInput) (*serviceAccountOutput, error) {
+	}, care.ServiceAccountManage, once(func(ctx context.Context, in *createInput) (*serviceAccountOutput, error) {
 		switch trusted := s.cfg.Verifier.Issuer(); in.Body.Issuer {
 		case "", trusted:
 			in.Body.Issuer = trusted
@@ -34,7 +34,10 @@ func (s *Server) addServiceAccounts() {
 		}
 		a, err := dir.ServiceAccountCreate(ctx, commandOf(ctx), in.Body)
 		return &serviceAccountOutput{etag(a.Version), location(path, a.ID.String()), a}, err
-	})
+	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*serviceAccountOutput, error) {
+		a, err := dir.ServiceAccount(ctx, commandOf(ctx), idOf(done))
+		return &serviceAccountOutput{etag(a.Version), location(path, a.ID.String()), a}, err
+	}))
 
 	type listInput struct {
 		ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only those of this clinic."`

@@ -23,6 +23,7 @@ func (s *Server) addSocket() {
 	type output struct{ Body Ticket }
 	register(s, operation{
 		id: "issue-socket-ticket", method: http.MethodPost, path: "/api/socket/tickets", tag: "realtime", summary: "Get a ticket for a socket", status: http.StatusCreated,
+		repeatable:  true,
 		description: "A browser cannot send a token with a WebSocket's handshake: it opens `GET /api/socket?ticket=…` instead. The ticket is good once, for 30 seconds, on any instance. `GET /api/socket` speaks the subprotocol `carewire.v1`; `?cursor=` resumes.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {

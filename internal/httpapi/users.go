@@ -25,10 +25,13 @@ func (s *Server) addUsers() {
 		id: "create-user", method: http.MethodPost, path: "/api/users", tag: "users", summary: "Register a person", status: http.StatusCreated,
 		description: "Registers a person with roles at a clinic of which the caller is an administrator.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
-	}, care.UserCreate, func(ctx context.Context, in *createInput) (*userOutput, error) {
+	}, care.UserCreate, once(func(ctx context.Context, in *createInput) (*userOutput, error) {
 		u, err := dir.UserCreate(ctx, commandOf(ctx), in.Body)
 		return &userOutput{etag(u.Version), location("/api/users", u.ID.String()), http.StatusCreated, u}, err
-	})
+	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*userOutput, error) {
+		u, err := dir.User(ctx, commandOf(ctx), idOf(done))
+		return &userOutput{etag(u.Version), location("/api/users", u.ID.String()), http.StatusCreated, u}, err
+	}))
 
 	type listInput struct {
 		ClinicID uuid.UUID `query:"clinicId" format:"uuid" doc:"Only people with a role at this clinic."`

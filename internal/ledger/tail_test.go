@@ -79,7 +79,7 @@ func TestTail_MissesNothingWhileManyWriteAndItsListenerIsKilled(t *testing.T) {
 		writers.Go(func() {
 			for i := range 40 {
 				events := someEvents(2)
-				if err := writer.InTx(t.Context(), care.SystemActor("test"), func(tx pgx.Tx) error { return outbox.Append(t.Context(), tx, events...) }); err != nil {
+				if err := writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error { return outbox.Append(t.Context(), tx, events...) }); err != nil {
 					t.Error(err)
 				}
 				if w == 0 && i%10 == 0 {

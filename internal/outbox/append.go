@@ -29,6 +29,7 @@ func Append(ctx context.Context, tx pgx.Tx, events ...event.Event) error {
 			return fmt.Errorf("append event %q: %w", events[i].Type, err)
 		}
 	}
+	noteFirst(tx, events)
 	var err error
 	switch q := db.New(tx); len(events) {
 	case 0:

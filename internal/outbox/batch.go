@@ -18,6 +18,7 @@ import (
 // transaction.
 type Batch struct {
 	batch pgx.Batch
+	wrote *event.Event
 	err   error
 }
 
@@ -35,6 +36,9 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 			return
 		}
 	}
+	if b.wrote == nil && len(events) > 0 {
+		b.wrote = &events[0]
+	}
 	queries := db.New(queuing{&b.batch})
 	for i := range events {
 		// Queuing cannot fail: what the database says comes when the batch is sent.
@@ -42,14 +46,21 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	}
 }
 
-// InBatch runs what fill adds to the batch as one transaction, with the scope and the errors of InTx, and rings once it
-// committed. It is for the hot path; InTx is the way for everything else.
-func (w *Writer) InBatch(ctx context.Context, actor care.Actor, fill func(b *Batch)) error {
+// InBatch runs what fill adds to the batch as one transaction, with the scope, the errors and the key of InTx, and rings
+// once it committed. It is for the hot path; InTx is the way for everything else.
+func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Batch)) error {
 	b := &Batch{}
-	postgres.BeginAs(&b.batch, actor)
+	postgres.BeginAs(&b.batch, cmd.Actor)
+	if cmd.Key != "" {
+		queueOnce(&b.batch, cmd)
+	}
 	fill(b)
 	if b.err != nil {
 		return b.err
+	}
+	if cmd.Key != "" && b.wrote != nil {
+		// Queuing cannot fail.
+		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, b.wrote))
 	}
 	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
 		return w.Audited(ctx, err)

@@ -257,14 +257,14 @@ func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
 	bell := outbox.NewBell(d.App, quiet)
 	writer := outbox.NewWriter(d.App, bell)
 	changedMind := errors.New("changed my mind")
-	err := writer.InTx(t.Context(), care.SystemActor("test"), func(tx pgx.Tx) error {
+	err := writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error {
 		require.NoError(t, outbox.Append(t.Context(), tx, anEvent()))
 		return changedMind
 	})
 	require.ErrorIs(t, err, changedMind)
 	require.Empty(t, bell.C())
 	require.Empty(t, rows(t, d.Worker))
-	require.NoError(t, writer.InTx(t.Context(), care.SystemActor("test"), func(tx pgx.Tx) error {
+	require.NoError(t, writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error {
 		require.Empty(t, bell.C())
 		return outbox.Append(t.Context(), tx, anEvent())
 	}))
@@ -288,19 +288,19 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 		}
 	}
 	refused := care.Errorf(care.Conflict, "refused")
-	require.ErrorIs(t, writer.InBatch(t.Context(), care.SystemActor("test"), read(refused)), refused)
+	require.ErrorIs(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, read(refused)), refused)
 	unknown := anEvent()
 	unknown.Type = "device.unheard_of"
-	require.ErrorContains(t, writer.InBatch(t.Context(), care.SystemActor("test"), func(b *outbox.Batch) { b.Append(t.Context(), anEvent(), unknown) }), "type")
+	require.ErrorContains(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(b *outbox.Batch) { b.Append(t.Context(), anEvent(), unknown) }), "type")
 	broken := func(b *outbox.Batch) {
 		b.Append(t.Context(), anEvent())
 		b.QueryRow(func(row pgx.Row) error { return row.Scan() }, "SELECT 1/0")
 	}
-	require.Error(t, writer.InBatch(t.Context(), care.SystemActor("test"), broken))
+	require.Error(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, broken))
 	require.Empty(t, rows(t, d.Worker))
 	require.Empty(t, bell.C())
 
-	require.NoError(t, writer.InBatch(t.Context(), care.SystemActor("test"), read(nil)))
+	require.NoError(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, read(nil)))
 	require.Len(t, rows(t, d.Worker), 2)
 	require.Len(t, bell.C(), 1)
 	require.Zero(t, d.App.Stat().AcquiredConns(), "the connection is given back each time")

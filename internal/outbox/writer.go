@@ -21,17 +21,24 @@ func NewWriter(pool *pgxpool.Pool, bell *Bell) *Writer {
 	return &Writer{pool: pool, bell: bell}
 }
 
-// InTx runs fn in a READ COMMITTED transaction that sees what the actor may (postgres.BeginAs), with the errors of
-// postgres.InTx, and rings once it committed. A RefusalError is audited and gives its answer.
-func (w *Writer) InTx(ctx context.Context, actor care.Actor, fn func(tx pgx.Tx) error) error {
-	if err := postgres.InTxAs(ctx, w.pool, actor, fn); err != nil {
+// InTx runs fn in a READ COMMITTED transaction that sees what the command's actor may (postgres.BeginAs), with the errors
+// of postgres.InTx, and rings once it committed. A RefusalError is audited and gives its answer. A command with a key is
+// carried out once: a second time fn does not run, and the error is a care.ReplayError.
+func (w *Writer) InTx(ctx context.Context, cmd care.Command, fn func(tx pgx.Tx) error) error {
+	err := postgres.InTxAs(ctx, w.pool, cmd.Actor, func(tx pgx.Tx) error {
+		if cmd.Key == "" {
+			return fn(tx)
+		}
+		return once(ctx, tx, cmd, fn)
+	})
+	if err != nil {
 		return w.Audited(ctx, err)
 	}
 	w.bell.Ring()
 	return nil
 }
 
-// Read is InTx for what appends nothing: it does not ring.
+// Read is InTx for what appends nothing: it does not ring, and knows no key.
 func (w *Writer) Read(ctx context.Context, actor care.Actor, fn func(tx pgx.Tx) error) error {
 	return w.Audited(ctx, postgres.InTxAs(ctx, w.pool, actor, fn))
 }

@@ -66,7 +66,7 @@ func (f *Filter) check() (care.PageMark, error) {
 // Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appointment, error) {
 	var row db.Appointment
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		var err error
 		row, err = db.New(tx).AppointmentGet(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -94,7 +94,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		return Page{}, err
 	}
 	page := Page{Items: []Appointment{}}
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		rows, err := appointments(ctx, q, cmd.Actor, f, after)
 		if err != nil {

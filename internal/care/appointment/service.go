@@ -42,7 +42,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		ID: uuid.Must(uuid.NewV7()), ClinicID: in.ClinicID, PatientID: in.PatientID, DoctorID: in.DoctorID, Status: string(status),
 		StartsAt: in.StartsAt, EndsAt: in.EndsAt, Historic: cmd.Imported,
 	}
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		problems, err := take(ctx, q, cmd.Actor, row)
 		if err != nil {
@@ -167,7 +167,7 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		return Appointment{}, fmt.Errorf("appointment: %q is no transition, or not with these arguments", t)
 	}
 	var row db.Appointment
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		old, err := q.AppointmentLock(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {

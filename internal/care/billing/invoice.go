@@ -26,7 +26,7 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 		return Invoice{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
 	}
 	var row db.Invoice
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		var err error
 		row, err = q.InvoiceInsert(ctx, db.InvoiceInsertParams{
@@ -69,7 +69,7 @@ func insertLines(ctx context.Context, q *db.Queries, invoiceID uuid.UUID, lines 
 // given back: the invoice is then part of the books) and when it is void already.
 func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64) (Invoice, error) {
 	var voided Invoice
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := lock(ctx, q, cmd, care.InvoiceWrite, ref(id), id)
 		if err != nil {
@@ -138,7 +138,7 @@ func settle(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, 
 // care.NotFound.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invoice, error) {
 	var got Invoice
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.InvoiceGet(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {

@@ -67,7 +67,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		return Page{}, err
 	}
 	var page Page
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		rows, err := invoices(ctx, q, cmd.Actor, f, from)
 		if err != nil {

@@ -50,7 +50,7 @@ func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, 
 	}
 	for marked := 0; ; {
 		var rows []db.Invoice
-		err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			var err error
 			if rows, err = db.New(tx).InvoiceMarkOverdue(ctx, p); err != nil {
 				return fmt.Errorf("mark overdue: %w", err)

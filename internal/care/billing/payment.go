@@ -20,7 +20,7 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 	if err := n.check(); err != nil {
 		return Payment{}, false, err
 	}
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := lock(ctx, q, cmd, care.PaymentWrite, ref(invoiceID), invoiceID)
 		if err != nil {
@@ -110,7 +110,7 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 	if err := n.check(); err != nil {
 		return Refund{}, false, err
 	}
-	err = s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, paid, err := lockPayment(ctx, q, cmd, paymentID)
 		if err != nil {

@@ -52,7 +52,7 @@ func (s *Service) link(ctx context.Context, identity Identity) error {
 		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
 	}
 	// Nobody is signed in yet.
-	return s.writer.InTx(ctx, care.SystemActor("sign-in"), func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
 		_, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
 			Issuer: identity.Issuer, Subject: identity.Subject, Email: strings.ToLower(identity.Email),
 		})

@@ -31,7 +31,7 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 		return Device{}, err
 	}
 	var device Device
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := q.DeviceTokenLock(ctx, token); err != nil {
 			return fmt.Errorf("lock device token: %w", err)
@@ -88,7 +88,7 @@ func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, e
 
 // DeviceRemove stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
 func (s *Service) DeviceRemove(ctx context.Context, cmd care.Command, id uuid.UUID) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
 		if notFound(err) {
 			answer := care.Errorf(care.NotFound, "you have no such device")

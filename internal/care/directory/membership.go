@@ -16,7 +16,7 @@ import (
 
 // ClinicCreate registers a clinic; carewire's own seed and import may.
 func (s *Service) ClinicCreate(ctx context.Context, cmd care.Command, c Clinic) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
 			answer := care.Errorf(care.Forbidden, "clinics are registered by the platform")
 			return outbox.Refuse(cmd, answer, care.ClinicCreate, care.Ref{Kind: "clinic", ID: c.ID}, nil, nil)
@@ -34,7 +34,7 @@ func (s *Service) ClinicCreate(ctx context.Context, cmd care.Command, c Clinic) 
 // MembershipGrant gives a person a role at a clinic that the actor administers, where they hold one already, or as
 // carewire's own seed any role. One that is held already is care.Conflict.
 func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in MembershipInput) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := mayManage(ctx, q, cmd, in); err != nil {
 			return err
@@ -52,7 +52,7 @@ func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in Memb
 
 // MembershipRevoke takes a role at a clinic from a person. One that is not held is care.NotFound.
 func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in MembershipInput) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := mayManage(ctx, q, cmd, in); err != nil {
 			return err
@@ -107,7 +107,7 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 // CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic; being on it already is fine. Both must hold
 // their roles there.
 func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeamMember) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.CareTeamManage) && !cmd.Actor.MayAt(in.ClinicID, care.CareTeamManage, care.SameClinic) {
 			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic says who is on a care team there")
 			return outbox.Refuse(cmd, answer, care.CareTeamManage, care.Ref{Kind: "patient", ID: in.PatientID}, nil, &in.ClinicID)

@@ -45,7 +45,7 @@ func (s *Service) PreferenceSet(ctx context.Context, cmd care.Command, p Prefere
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		err := db.New(tx).PreferenceSet(ctx, db.PreferenceSetParams{
 			UserID: cmd.Actor.UserID, Category: p.Category, Channel: p.Channel, Enabled: p.Enabled,
 		})

@@ -75,7 +75,7 @@ func (u ServiceAccountInput) Validate() error {
 // account, or signs in as a person, is care.Conflict.
 func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ServiceAccountManage) && !cmd.Actor.MayAt(in.ClinicID, care.ServiceAccountManage, care.SameClinic) {
 			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic lets other systems in there")
 			return outbox.Refuse(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
@@ -167,7 +167,7 @@ func (s *Service) ServiceAccount(ctx context.Context, cmd care.Command, id uuid.
 // care.PreconditionFailed. When nothing would change there is no new version and no event.
 func (s *Service) ServiceAccountReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in ServiceAccountInput) (ServiceAccount, error) {
 	var account ServiceAccount
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.ServiceAccountLock(ctx, id)
 		if err != nil && !notFound(err) {

@@ -35,7 +35,7 @@ func digestOf(text string) []byte {
 func (s *Service) SessionOpen(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
 	text, digest := secret()
 	expiresAt := time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
-	err := s.writer.InTx(ctx, care.SystemActor("sign-in"), func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
 		return db.New(tx).SessionInsert(ctx, db.SessionInsertParams{Digest: digest, UserID: userID, ExpiresAt: expiresAt})
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *Service) TicketTake(ctx context.Context, ticket string) (care.Actor, ti
 	return a, row.SessionExpiresAt, err
 }
 
-// Sweep deletes the sessions and tickets that have expired and tells how many. They are refused before that as well.
+// Sweep deletes the sessions, tickets and idempotency keys that have expired and tells how many. They are refused before that as well.
 func (s *Service) Sweep(ctx context.Context) (int64, error) {
 	sessions, err := s.reads.SessionDeleteExpired(ctx)
 	if err != nil {
@@ -102,5 +102,9 @@ func (s *Service) Sweep(ctx context.Context) (int64, error) {
 	if err != nil {
 		return sessions, reading("expired tickets", err)
 	}
-	return sessions + tickets, nil
+	keys, err := s.reads.IdempotencyKeyDeleteExpired(ctx)
+	if err != nil {
+		return sessions + tickets, reading("expired idempotency keys", err)
+	}
+	return sessions + tickets + keys, nil
 }

@@ -22,7 +22,7 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 	in.Email = strings.ToLower(in.Email)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayCreate(cmd, in); err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func emailTaken() *care.Error {
 // another is audited as record.read of "user/<id>".
 func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	var user User
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserGet(ctx, id)
 		if notFound(err) {
@@ -124,7 +124,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email = strings.ToLower(in.Email)
 	var user User
-	err := s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {

@@ -53,7 +53,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		return Page[B]{}, err
 	}
 	page := Page[B]{Items: []Record[B]{}}
-	err = k.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		rows, err := k.rows(ctx, q, cmd.Actor, f, from)
 		if err != nil {

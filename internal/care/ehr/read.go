@@ -83,7 +83,7 @@ func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record
 // show reads a record that the actor may see, lets take read from it what is asked for, and commits the audit of it
 // before it returns.
 func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take func(row db.Record, q *db.Queries) (action string, version int64, err error)) error {
-	return k.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {

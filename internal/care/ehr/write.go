@@ -36,7 +36,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	if len(k.alarms(&b)) > 0 {
 		events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
 	}
-	err = k.writer.InBatch(ctx, cmd.Actor, func(batch *outbox.Batch) {
+	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
 		batch.QueryRow(func(row pgx.Row) error {
 			var found db.RecordInsertRow
 			if err := row.Scan(&found.PatientOk, &found.DoctorOk, &found.ActorOk, &found.WrittenAt); err != nil {
@@ -95,7 +95,7 @@ func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, i
 		return Record[B]{}, err
 	}
 	var r Record[B]
-	err = k.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {

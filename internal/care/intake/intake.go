@@ -99,7 +99,7 @@ type people struct {
 // others are care.Forbidden, audited. What is wrong with an event is care.Invalid; an id that stands for an event of
 // other content is care.Conflict. An event that was accepted before is accepted again and not told of twice.
 func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) error {
-	return s.writer.InTx(ctx, cmd.Actor, func(tx pgx.Tx) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		by, err := mayAppend(cmd)
 		if err != nil {
 			return err

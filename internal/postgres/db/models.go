@@ -287,6 +287,15 @@ type FollowerFailure struct {
 	RedrivenAt *time.Time
 }
 
+type IdempotencyKey struct {
+	ActorID     string
+	Key         string
+	RequestHash []byte
+	Subject     string
+	Version     *int64
+	CreatedAt   time.Time
+}
+
 type Identity struct {
 	Issuer   string
 	Subject  string

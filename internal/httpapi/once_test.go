@@ -1,0 +1,269 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// post is a request that changes something, and one like it that does not do the same.
+type post struct {
+	as, path string
+	body     any
+	headers  []string
+	// other is another body for the same key; nil where the route takes none.
+	other any
+}
+
+// posts has a request for every POST of the API that is done once, by its operation's id. Each is made anew on its own
+// clinic.
+func (b *bundle) posts() map[string]func() post {
+	changed := func(body map[string]any, field string, value any) map[string]any {
+		body = maps.Clone(body)
+		body[field] = value
+		return body
+	}
+	version := func(v string) []string { return []string{"If-Match", v} }
+	moved := func() map[string]any {
+		m := b.appointment(7)
+		return map[string]any{"startsAt": m["startsAt"], "endsAt": m["endsAt"]}
+	}
+	requested := func(moves ...string) string {
+		w := b.do(patient, http.MethodPost, "/api/appointments", b.appointment(0))
+		require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
+		for _, move := range moves {
+			w2 := b.do(receptionist, http.MethodPost, w.Header().Get("Location")+"/"+move, nil, "If-Match", decodedETag(b.t, b.do(receptionist, http.MethodGet, w.Header().Get("Location"), nil)))
+			require.Equal(b.t, http.StatusOK, w2.Code, "%s", w2.Body)
+		}
+		return w.Header().Get("Location")
+	}
+	move := func(name string, before ...string) func() post {
+		return func() post {
+			path := requested(before...)
+			return post{as: receptionist, path: path + "/" + name, headers: version(decodedETag(b.t, b.do(receptionist, http.MethodGet, path, nil)))}
+		}
+	}
+	payment := map[string]any{"amountMinor": 100, "provider": "cash", "reference": "r-1"}
+	return map[string]func() post{
+		"create-LabReport": func() post {
+			return post{as: doctor, path: "/api/ehr/lab-reports", body: b.report(), other: changed(b.report(), "status", "preliminary")}
+		},
+		"publish-rules": func() post {
+			rules := map[string]any{"source": "rules: [{name: a, on: user.created, recipients: [{user: data.userId}], channels: [email], template: account}]"}
+			return post{as: operator, path: "/api/rules", body: rules, other: changed(rules, "note", "x")}
+		},
+		"roll-back-rules": func() post {
+			for _, name := range []string{"a", "b"} {
+				source := "rules: [{name: " + name + ", on: user.created, recipients: [{user: data.userId}], channels: [email], template: account}]"
+				require.Equal(b.t, http.StatusOK, b.do(operator, http.MethodPost, "/api/rules", map[string]any{"source": source}).Code)
+			}
+			return post{as: operator, path: "/api/rules/1/rollback", body: map[string]any{"note": "back"}, other: map[string]any{"note": "x"}}
+		},
+		"create-service-account": func() post {
+			account := map[string]any{"clinicId": b.clinicID, "name": "Gateway", "clientId": "gateway-1"}
+			return post{as: admin, path: "/api/service-accounts", body: account, other: changed(account, "name", "Other")}
+		},
+		"create-user": func() post {
+			u := map[string]any{"email": "new@demo.example", "givenName": "N", "familyName": "W", "clinicId": b.clinicID, "roles": []string{"patient"}}
+			return post{as: admin, path: "/api/users", body: u, other: changed(u, "givenName", "M")}
+		},
+		"register-device": func() post {
+			d := map[string]any{"platform": "ios", "token": "t-1"}
+			return post{as: patient, path: "/api/me/devices", body: d, other: changed(d, "token", "t-2")}
+		},
+		"create-appointment": func() post {
+			return post{as: receptionist, path: "/api/appointments", body: b.appointment(0), other: b.appointment(1)}
+		},
+		"book-appointment":     move("book"),
+		"confirm-appointment":  move("confirm", "book"),
+		"check-in-appointment": move("check-in", "book"),
+		"complete-appointment": func() post { p := move("complete", "book", "check-in")(); p.as = nurse; return p },
+		"cancel-appointment":   move("cancel"),
+		"no-show-appointment": func() post {
+			path := requested("book")
+			_, err := b.db.Owner.Exec(b.t.Context(), `UPDATE appointments SET starts_at = now() - interval '1 hour'`)
+			require.NoError(b.t, err)
+			return post{as: receptionist, path: path + "/no-show", headers: version(`"2"`)}
+		},
+		"reschedule-appointment": func() post {
+			p := move("reschedule", "book")()
+			p.body, p.other = moved(), map[string]any{"startsAt": b.appointment(9)["startsAt"], "endsAt": b.appointment(9)["endsAt"]}
+			return p
+		},
+		"issue-invoice": func() post {
+			return post{as: receptionist, path: invoicesPath, body: b.invoice(), other: changed(b.invoice(), "dueOn", "2026-05-31")}
+		},
+		"void-invoice": func() post {
+			return post{as: receptionist, path: b.issueInvoice() + "/void", headers: version(`"1"`)}
+		},
+		"record-payment": func() post {
+			return post{as: receptionist, path: b.issueInvoice() + "/payments", body: payment, other: changed(payment, "amountMinor", 101)}
+		},
+		"record-refund": func() post {
+			w := b.do(receptionist, http.MethodPost, b.issueInvoice()+"/payments", payment)
+			require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
+			refund := map[string]any{"amountMinor": 100, "reference": "b-1"}
+			return post{as: receptionist, path: "/api/billing/payments/" + decode(b.t, w)["id"].(string) + "/refunds", body: refund, other: changed(refund, "amountMinor", 50)}
+		},
+	}
+}
+
+// alike are operations that are made by the same code as another's, by id.
+var alike = map[string]string{"create-Prescription": "create-LabReport"}
+
+// repeatable are POSTs that do no harm when they are repeated, and know no key: a ticket is another one each time, a check
+// stores nothing, an event has an id of its own, and what was redriven is refused.
+var repeatable = []string{
+	"issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
+}
+
+func decodedETag(tb testing.TB, w *httptest.ResponseRecorder) string {
+	tb.Helper()
+	require.Equal(tb, http.StatusOK, w.Code, "%s", w.Body)
+	return w.Header().Get("ETag")
+}
+
+func (b *bundle) post(p post, body any, key string) *httptest.ResponseRecorder {
+	return b.do(p.as, http.MethodPost, p.path, body, append([]string{"Idempotency-Key", key}, p.headers...)...)
+}
+
+// written counts the events that are no reads.
+func (b *bundle) written() (n int) {
+	b.t.Helper()
+	require.NoError(b.t, b.db.Owner.QueryRow(b.t.Context(), `SELECT count(*) FROM outbox WHERE type NOT IN ('record.read', 'access.denied')`).Scan(&n))
+	return n
+}
+
+func TestKeys_EveryPostIsDoneOnceAndAnsweredAgain(t *testing.T) {
+	t.Parallel()
+	for id := range setup(t).posts() {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			p := b.posts()[id]()
+			first := b.post(p, p.body, "key-1")
+			require.Less(t, first.Code, 300, "%s", first.Body)
+			before := b.written()
+			again := b.post(p, p.body, "key-1")
+			require.Equal(t, first.Code, again.Code, "%s", again.Body)
+			require.JSONEq(t, first.Body.String(), again.Body.String())
+			require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
+			require.Equal(t, first.Header().Get("ETag"), again.Header().Get("ETag"))
+			require.Equal(t, before, b.written(), "nothing was written again")
+			if p.other != nil {
+				require.Equal(t, []string{"Idempotency-Key"}, requireProblem(t, b.post(p, p.other, "key-1"), 422, "invalid"))
+				require.Equal(t, before, b.written())
+			}
+		})
+	}
+}
+
+func TestKeys_AreKnownToEveryPostOfTheReference(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var spec struct {
+		Paths map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct{ Name string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(b.do("", http.MethodGet, "/openapi.json", nil).Body.Bytes(), &spec))
+	posts, seen := b.posts(), 0
+	for path, operations := range spec.Paths {
+		op, ok := operations["post"]
+		if !ok || slices.Contains(repeatable, op.OperationID) {
+			continue
+		}
+		seen++
+		id := op.OperationID
+		if alike[id] != "" {
+			id = alike[id]
+		}
+		require.Contains(t, posts, id, "POST %s (%s): wrap its handler in once, and give posts a request for it", path, op.OperationID)
+		require.True(t, slices.ContainsFunc(op.Parameters, func(p struct{ Name string }) bool { return p.Name == "Idempotency-Key" }), path)
+	}
+	require.GreaterOrEqual(t, seen, len(posts))
+}
+
+func TestKeys_AreTheirOwnersAndOnlySuccessesCount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.posts()["create-LabReport"]()
+	refused := b.report()
+	delete(refused, "results")
+	requireProblem(t, b.post(p, refused, "k"), 422, "invalid")
+	first := b.post(p, b.report(), "k")
+	require.Equal(t, http.StatusCreated, first.Code, "what failed did not use the key up: %s", first.Body)
+	_, err := b.db.Owner.Exec(t.Context(), `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, $2, 'doctor')`, b.ids[admin], b.clinicID)
+	require.NoError(t, err)
+	p.as = admin
+	theirs := b.post(p, b.report(), "k")
+	require.Equal(t, http.StatusCreated, theirs.Code, "%s", theirs.Body)
+	require.NotEqual(t, first.Header().Get("Location"), theirs.Header().Get("Location"), "a key is its owner's")
+
+	_, err = b.db.Owner.Exec(t.Context(), `UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`)
+	require.NoError(t, err)
+	p.as = doctor
+	later := b.post(p, b.report(), "k")
+	require.Equal(t, http.StatusCreated, later.Code)
+	require.NotEqual(t, first.Header().Get("Location"), later.Header().Get("Location"), "after a day the key is free")
+	for _, bad := range []string{"", "with space", "ä", string(make([]byte, 3))} {
+		require.Equal(t, []string{"Idempotency-Key"}, requireProblem(t, b.post(p, b.report(), bad), 422, "invalid"), "%q", bad)
+	}
+}
+
+func TestKeys_TheFirstAnswerIsThatOfItsVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.posts()["create-LabReport"]()
+	first := b.post(p, p.body, "k")
+	require.Equal(t, http.StatusOK, b.do(doctor, http.MethodPut, first.Header().Get("Location"), b.report(), "If-Match", `"1"`).Code)
+	again := b.post(p, p.body, "k")
+	require.Equal(t, http.StatusCreated, again.Code)
+	require.Equal(t, `"1"`, again.Header().Get("ETag"))
+	require.JSONEq(t, first.Body.String(), again.Body.String())
+}
+
+func TestKeys_ManyAtOnceWriteOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.posts()["create-LabReport"]()
+	answers := make(chan *httptest.ResponseRecorder, 20)
+	var wg sync.WaitGroup
+	for range cap(answers) {
+		req := b.request(p.as, http.MethodPost, p.path, p.body, "Idempotency-Key", "k")
+		wg.Go(func() { answers <- b.send(req) })
+	}
+	wg.Wait()
+	close(answers)
+	places := map[string]int{}
+	for w := range answers {
+		if w.Code == http.StatusCreated {
+			places[w.Header().Get("Location")]++
+			continue
+		}
+		requireProblem(t, w, 409, "conflict")
+	}
+	require.Len(t, places, 1, "one record, whoever asks")
+	require.Equal(t, 1, b.events("ehr.lab_report.created"))
+}
+
+func TestKeys_InUseAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.posts()["create-appointment"]()
+	tx, err := b.db.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	_, err = tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('idempotency ' || $1 || ' k', 0))`, b.ids[receptionist].String())
+	require.NoError(t, err)
+	requireProblem(t, b.post(p, p.body, "k"), 409, "conflict")
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, http.StatusCreated, b.post(p, p.body, "k").Code)
+}

@@ -1,0 +1,31 @@
+-- Which request a client's key was used for, and what that wrote.
+
+-- Two requests with one key: the second gets false at once and need not wait. It is a statement of its own, so that
+-- IdempotencyKeyGet sees what the first committed.
+-- name: IdempotencyKeyLock :one
+SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || @actor_id::text || ' ' || @key::text, 0));
+
+-- name: IdempotencyKeyGet :one
+SELECT
+    request_hash,
+    subject,
+    version
+FROM idempotency_keys
+WHERE actor_id = @actor_id
+    AND key = @key
+    AND created_at > now() - interval '24 hours';
+
+-- An expired row of the same key gives way.
+-- name: IdempotencyKeyPut :exec
+INSERT INTO idempotency_keys (actor_id, key, request_hash, subject, version)
+VALUES (@actor_id, @key, @request_hash, @subject, sqlc.narg(version))
+ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
+SET
+    request_hash = excluded.request_hash,
+    subject = excluded.subject,
+    version = excluded.version,
+    created_at = now();
+
+-- name: IdempotencyKeyDeleteExpired :execrows
+DELETE FROM idempotency_keys
+WHERE created_at <= now() - interval '24 hours';
