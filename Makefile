@@ -24,7 +24,7 @@ test: ## Run every test against a real PostgreSQL that this starts itself
 
 .PHONY: bench
 bench: build ## Measure the hot paths beside their floors; writes bench/latest.json
-	@$(GO) run ./internal/bench
+	@$(GO) run ./internal/bench $(BENCH)
 
 .PHONY: lint
 lint: ## Run the linters

@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
 )
@@ -18,73 +19,75 @@ import (
 const (
 	latencyWrites = 500
 	latencyPause  = 20 * time.Millisecond // 50 writes a second.
+	// settleDown is how long the last messages may take.
+	settleDown = 30 * time.Second
 )
 
-// latency measures how long after a write was acknowledged its event is on a socket, at 50 writes a second with
-// everything running, beside one NOTIFY and a read of a row by whoever it woke.
+// latency measures how long after a write was acknowledged its event is on a socket, and how long after it the
+// providers are called, at 50 writes a second with everything running and the default rules. The floor of both is one
+// NOTIFY and a read of a row by whoever it woke.
 func latency(ctx context.Context, dir string) ([]Measure, error) {
-	s, err := serve(ctx, dir, "api,realtime,dispatch,work", writers)
+	s, err := serveDemo(ctx, dir, "api,realtime,dispatch,work")
 	if err != nil {
 		return nil, err
 	}
 	defer s.stop()
 	floor, err := notifyAndRead(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("floor of latency: %w", err)
+		return nil, fmt.Errorf("floor: %w", err)
 	}
-	took, err := commitToSocket(ctx, s)
+	who, err := s.cast(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("commit to socket: %w", err)
+		return nil, err
+	}
+	onSocket, acknowledged, err := writeAndListen(ctx, s, who)
+	if err != nil {
+		return nil, err
+	}
+	toSocket := since(acknowledged, onSocket)
+	toProvider, err := providerCalls(ctx, s, acknowledged)
+	if err != nil {
+		return nil, err
 	}
 	base := millis(percentile(floor, 50))
 	return []Measure{
-		beside("commit to socket, 50 writes/s, p50", millis(percentile(took, 50)), "ms", base),
-		beside("commit to socket, 50 writes/s, p99", millis(percentile(took, 99)), "ms", base),
+		beside("commit to socket, 50 writes/s, p50", millis(percentile(toSocket, 50)), "ms", base),
+		beside("commit to socket, 50 writes/s, p99", millis(percentile(toSocket, 99)), "ms", base),
+		beside("commit to provider, 50 writes/s, p50", millis(percentile(toProvider, 50)), "ms", base),
+		beside("commit to provider, 50 writes/s, p99", millis(percentile(toProvider, 99)), "ms", base),
 	}, nil
 }
 
-// commitToSocket writes and waits for each event on the doctor's socket. The commit is taken to be when the answer
-// arrived; an event that was faster counts as zero.
-func commitToSocket(ctx context.Context, s *service) ([]time.Duration, error) {
-	token, body, err := s.report(ctx)
-	if err != nil {
-		return nil, err
-	}
+// writeAndListen writes with the doctor's socket open, and tells when each subject's write was acknowledged and when its
+// event was on the socket.
+func writeAndListen(ctx context.Context, s *service, who cast) (onSocket, acknowledged map[string]time.Time, err error) {
 	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}}
-	conn, res, err := dialer.DialContext(ctx, strings.Replace(s.url, "http", "ws", 1)+"/api/socket", http.Header{"Authorization": {"Bearer " + token}})
+	conn, res, err := dialer.DialContext(ctx, strings.Replace(s.url, "http", "ws", 1)+"/api/socket", http.Header{"Authorization": {"Bearer " + who.token}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_ = res.Body.Close()
 	defer func() { _ = conn.Close() }()
 
-	var mu sync.Mutex
-	seen, acknowledged := map[string]time.Time{}, map[string]time.Time{}
-	all := make(chan error, 1)
-	go func() { all <- readEvents(conn, latencyWrites, &mu, seen) }()
+	onSocket, acknowledged = map[string]time.Time{}, map[string]time.Time{}
+	heard := make(chan error, 1)
+	go func() { heard <- readEvents(conn, onSocket) }()
+	body := who.report()
 	for range latencyWrites {
 		began := time.Now()
-		id, err := s.post(ctx, token, body)
+		id, err := s.post(ctx, who.token, body)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		mu.Lock()
 		acknowledged["lab_report/"+id] = time.Now()
-		mu.Unlock()
 		wait(ctx, latencyPause-time.Since(began))
 	}
-	if err := <-all; err != nil {
-		return nil, err
-	}
-	var took []time.Duration
-	for subject, at := range acknowledged {
-		took = append(took, max(0, seen[subject].Sub(at)))
-	}
-	return took, nil
+	return onSocket, acknowledged, <-heard
 }
 
-func readEvents(conn *websocket.Conn, n int, mu *sync.Mutex, seen map[string]time.Time) error {
-	for {
+// readEvents notes when each record's event came, until all have.
+func readEvents(conn *websocket.Conn, seen map[string]time.Time) error {
+	for len(seen) < latencyWrites {
 		if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 			return err
 		}
@@ -95,23 +98,87 @@ func readEvents(conn *websocket.Conn, n int, mu *sync.Mutex, seen map[string]tim
 			return err
 		}
 		now := time.Now()
-		mu.Lock()
 		for _, e := range frame.Events {
 			if e.Type == "ehr.lab_report.created" {
 				seen[e.Subject] = now
 			}
 		}
-		done := len(seen) >= n
-		mu.Unlock()
-		if done {
-			return nil
+	}
+	return nil
+}
+
+// since gives how long after its write each was. The commit is taken to be when the answer arrived; what was faster
+// counts as zero.
+func since(acknowledged, seen map[string]time.Time) []time.Duration {
+	var took []time.Duration
+	for subject, at := range seen {
+		if began, ok := acknowledged[subject]; ok {
+			took = append(took, max(0, at.Sub(began)))
 		}
 	}
+	return took
+}
+
+// providerCalls waits until every message was sent, and asks the providers' stand-in when it got each.
+func providerCalls(ctx context.Context, s *service, acknowledged map[string]time.Time) ([]time.Duration, error) {
+	owner, err := s.pool(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	subjects, err := sentMessages(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	var received []struct {
+		DeliveryID string
+		ReceivedAt time.Time
+	}
+	if err := s.get(ctx, "/sandbox/messages", "", &received); err != nil {
+		return nil, err
+	}
+	var took []time.Duration
+	for _, m := range received {
+		if began, ok := acknowledged[subjects[m.DeliveryID]]; ok {
+			took = append(took, max(0, m.ReceivedAt.Sub(began)))
+		}
+	}
+	if len(took) < 4*latencyWrites {
+		return nil, fmt.Errorf("the providers got only %d messages for %d writes", len(took), latencyWrites)
+	}
+	return took, nil
+}
+
+// sentMessages gives the subject of each delivery, once none is on its way any more.
+func sentMessages(ctx context.Context, owner *pgxpool.Pool) (map[string]string, error) {
+	deadline := time.Now().Add(settleDown)
+	for open := true; open; wait(ctx, 50*time.Millisecond) {
+		// All are planned once the planner has passed the last event.
+		err := owner.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'queued')
+			OR (SELECT position FROM followers WHERE name = 'dispatch') < (SELECT max(position) FROM events)`).Scan(&open)
+		if err != nil {
+			return nil, err
+		}
+		if open && time.Now().After(deadline) {
+			return nil, errors.New("messages are still on their way")
+		}
+	}
+	rows, err := owner.Query(ctx, "SELECT d.id::text, n.subject FROM deliveries AS d JOIN notifications AS n ON n.id = d.notification_id")
+	if err != nil {
+		return nil, err
+	}
+	subjects := map[string]string{}
+	var id, subject string
+	_, err = pgx.ForEachRow(rows, []any{&id, &subject}, func() error {
+		subjects[id] = subject
+		return nil
+	})
+	return subjects, err
 }
 
 // notifyAndRead is the floor: one connection notifies, another wakes and reads a row.
 func notifyAndRead(ctx context.Context, s *service) ([]time.Duration, error) {
-	url, err := s.databaseURL()
+	url, err := postgres.RunningURL(s.dataDir)
 	if err != nil {
 		return nil, err
 	}

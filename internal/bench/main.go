@@ -1,17 +1,23 @@
 // Command bench measures the service's hot paths on this machine, each beside a floor measured in the same run: what
 // the same work costs with nothing of carewire's around it. Absolute figures drift with the machine; the ratios are what
-// counts. It runs bin/carewire as its users do, on an embedded database of its own with durable commits, prints a table
-// and writes bench/latest.json.
+// counts. It runs bin/carewire as its users do, on embedded databases of its own with durable commits, prints a table
+// and writes bench/latest.json. docs/performance.md says what each line means.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"text/tabwriter"
+	"time"
 )
 
 // Measure is one line of the result. Floor is zero where there is none; Ratio is Value/Floor.
@@ -27,32 +33,102 @@ func beside(name string, value float64, unit string, floor float64) Measure {
 	return Measure{Name: name, Value: value, Unit: unit, Floor: floor, Ratio: value / floor}
 }
 
+func alone(name string, value float64, unit string) Measure {
+	return Measure{Name: name, Value: value, Unit: unit}
+}
+
+// part is what is measured together, in a directory and with services of its own.
+type part struct {
+	name, what string
+	measure    func(ctx context.Context, dir string) ([]Measure, error)
+}
+
+func parts() []part {
+	return []part{
+		{"writes", "REST writes beside the same inserts through pgx", writes},
+		{"sequence", "the outbox into the ledger", sequence},
+		{"dispatch", "events planned, four messages each", plan},
+		{"deliver", "messages to a provider beside River's empty jobs", deliver},
+		{"latency", "from a write to a socket and to a provider, at 50 writes a second", latency},
+		{"pipeline", "writes a second with all that follows from them", pipeline},
+		{"memory", "what the service holds when nothing happens", memory},
+	}
+}
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "bench: stopped; nothing was written")
+		os.Exit(1)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, args []string) error {
+	chosen, out, err := choose(args)
+	if err != nil {
+		return err
+	}
 	var all []Measure
-	for _, part := range []func(context.Context, string) ([]Measure, error){writes, latency} {
-		measures, err := onItsOwn(ctx, part)
+	for _, p := range chosen {
+		progress("%s: %s", p.name, p.what)
+		measures, err := onItsOwn(ctx, p)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		all = append(all, measures...)
 	}
 	if err := printTable(all); err != nil {
 		return err
 	}
-	return save(all, filepath.Join("bench", "latest.json"))
+	return save(all, out)
+}
+
+// choose reads the command line.
+func choose(args []string) (chosen []part, out string, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	only := flags.String("only", "", "measure only these parts, separated by commas")
+	flags.StringVar(&out, "out", filepath.Join("bench", "latest.json"), "where the result is written")
+	flags.Usage = func() {
+		_, _ = fmt.Fprintln(flags.Output(), "bench measures bin/carewire, which must have been built. Its parts:")
+		for _, p := range parts() {
+			_, _ = fmt.Fprintf(flags.Output(), "  %-10s %s\n", p.name, p.what)
+		}
+		_, _ = fmt.Fprintln(flags.Output(), "Flags:")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, "", err
+	}
+	if flags.NArg() > 0 {
+		return nil, "", fmt.Errorf("what is %q? name parts with --only; --help lists them", flags.Arg(0))
+	}
+	if *only == "" {
+		return parts(), out, nil
+	}
+	for name := range strings.SplitSeq(*only, ",") {
+		i := slices.IndexFunc(parts(), func(p part) bool { return p.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, "", fmt.Errorf("--only: there is no part %q; --help lists them", name)
+		}
+		chosen = append(chosen, parts()[i])
+	}
+	return chosen, out, nil
+}
+
+// progress tells whoever waits what is going on; the result alone goes to the standard output.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }
 
 // onItsOwn gives a part a new directory, so that none works on what another left.
-func onItsOwn(ctx context.Context, part func(context.Context, string) ([]Measure, error)) ([]Measure, error) {
+func onItsOwn(ctx context.Context, p part) ([]Measure, error) {
 	dir, err := os.MkdirTemp("", "carewire-bench-")
 	if err != nil {
 		return nil, err
@@ -62,7 +138,8 @@ func onItsOwn(ctx context.Context, part func(context.Context, string) ([]Measure
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
-	return part(ctx, dir)
+	measures, err := p.measure(ctx, dir)
+	return measures, errors.Join(err, ctx.Err())
 }
 
 func printTable(all []Measure) error {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,48 +13,77 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"carewire/internal/postgres"
 )
 
-// service is a running bin/carewire serve --demo.
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
+// service is a running bin/carewire serve.
 type service struct {
-	url, dataDir string
-	cmd          *exec.Cmd
-	output       *os.File
-	client       *http.Client
+	url string
+	// dataDir is where its embedded database is, or that of the service it was started beside.
+	dataDir string
+	cmd     *exec.Cmd
+	output  *os.File
+	client  *http.Client
 }
 
-// serve starts the service with the given roles in its own data directory and waits until it is ready.
-func serve(ctx context.Context, dir, roles string, conns int) (*service, error) {
+// serveDemo starts a demo service with the given roles on an embedded database of its own, and waits until it is ready.
+func serveDemo(ctx context.Context, dir, roles string) (*service, error) {
+	dataDir := filepath.Join(dir, "data")
+	return start(ctx, dataDir, []string{"--demo", "--roles", roles}, []string{"DATABASE_URL=", "CAREWIRE_DATA_DIR=" + dataDir})
+}
+
+// beside starts a second service with the given roles on the database of this one.
+func (s *service) beside(ctx context.Context, args []string, env ...string) (*service, error) {
+	url, err := postgres.RunningURL(s.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	env = append(env, "DATABASE_URL="+url, "CAREWIRE_DATA_DIR="+filepath.Join(filepath.Dir(s.dataDir), "second"))
+	return start(ctx, s.dataDir, args, env)
+}
+
+func start(ctx context.Context, dataDir string, args, env []string) (*service, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
-	output, err := os.Create(filepath.Join(dir, "serve.log"))
+	output, err := os.CreateTemp(filepath.Dir(dataDir), "serve-*.log")
 	if err != nil {
 		return nil, err
 	}
-	s := &service{url: "http://" + addr, dataDir: filepath.Join(dir, "data"), output: output}
-	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}, Timeout: 30 * time.Second}
-	s.cmd = exec.CommandContext(ctx, "bin/carewire", "serve", "--demo", "--roles", roles)
-	s.cmd.Env = append(os.Environ(), "DATABASE_URL=", "CAREWIRE_ADDR="+addr, "CAREWIRE_DATA_DIR="+s.dataDir, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
+	s := &service{url: "http://" + addr, dataDir: dataDir, output: output}
+	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: writers, MaxConnsPerHost: writers}, Timeout: 30 * time.Second}
+	s.cmd = exec.CommandContext(ctx, "bin/carewire", append([]string{"serve"}, args...)...)
+	s.cmd.Env = append(os.Environ(), "CAREWIRE_ADDR="+addr, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
+	s.cmd.Env = append(s.cmd.Env, env...)
 	s.cmd.Stdout, s.cmd.Stderr = output, output
+	// Ctrl-C on a terminal reaches the whole group: this process alone takes it, and stops its services in their order.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
-	s.cmd.WaitDelay = 30 * time.Second
+	s.cmd.WaitDelay = stopTimeout
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start bin/carewire: %w", err)
+		return nil, fmt.Errorf("start bin/carewire (make build makes it): %w", err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; {
-		if s.ready(ctx) {
-			return s, nil
+	return s, s.awaitReady(ctx)
+}
+
+func (s *service) awaitReady(ctx context.Context) error {
+	for deadline := time.Now().Add(startTimeout); !s.ready(ctx); wait(ctx, 20*time.Millisecond) {
+		if ctx.Err() == nil && time.Now().Before(deadline) {
+			continue
 		}
-		if time.Now().After(deadline) {
-			s.stop()
-			log, _ := os.ReadFile(output.Name())
-			return nil, fmt.Errorf("the service did not become ready:\n%s", log)
-		}
-		wait(ctx, 20*time.Millisecond)
+		s.stop()
+		log, _ := os.ReadFile(s.output.Name())
+		return errors.Join(fmt.Errorf("the service did not become ready:\n%s", log), ctx.Err())
 	}
+	return nil
 }
 
 func (s *service) ready(ctx context.Context) bool {
@@ -79,79 +105,42 @@ func (s *service) stop() {
 	_ = s.output.Close()
 }
 
-// databaseURL is the owner's URL of the service's embedded database.
-func (s *service) databaseURL() (string, error) { return postgres.RunningURL(s.dataDir) }
+// pool opens connections to the service's database, in the given role; an empty one is the database's owner.
+func (s *service) pool(ctx context.Context, role postgres.Role) (*pgxpool.Pool, error) {
+	url, err := postgres.RunningURL(s.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Open(ctx, postgres.Config{URL: url, Role: role, MaxConns: writers, AppName: "bench", StatementTimeout: time.Minute})
+}
 
-// token is a bearer token of a demo person.
-func (s *service) token(ctx context.Context, email string) (string, error) {
-	cmd := exec.CommandContext(ctx, "bin/carewire", "token", "--as", email)
-	cmd.Env = append(os.Environ(), "CAREWIRE_DATA_DIR="+s.dataDir)
+// tool runs another command of the binary on the service's database, and gives what it prints.
+func (s *service) tool(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "bin/carewire", args...)
+	cmd.Env = append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+s.dataDir)
 	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return "", fmt.Errorf("carewire %s: %s", args[0], exit.Stderr)
+	}
 	return strings.TrimSpace(string(out)), err
 }
 
-// me is a demo person's id and first clinic.
-func (s *service) me(ctx context.Context, token string) (id, clinicID string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/me", nil)
-	if err != nil {
-		return "", "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := s.client.Do(req)
-	if err != nil {
-		return "", "", err
-	}
-	defer func() { _ = res.Body.Close() }()
-	var me struct {
-		ID          string
-		Memberships []struct{ ClinicID string }
-	}
-	if err := json.NewDecoder(res.Body).Decode(&me); err != nil || len(me.Memberships) == 0 {
-		return "", "", errors.Join(errors.New("unexpected answer of /api/me"), err)
-	}
-	return me.ID, me.Memberships[0].ClinicID, nil
-}
+// fourMessages makes the events of records four messages each, and nothing else.
+const fourMessages = `rules:
+  - name: bench
+    on: ehr.*.created
+    recipients: [{user: data.userId}, {user: data.doctorId}]
+    channels: [push, email]
+`
 
-// report is a lab report as the doctor would post it.
-func (s *service) report(ctx context.Context) (token string, body []byte, err error) {
-	patient, err := s.token(ctx, "patient@demo.example")
-	if err != nil {
-		return "", nil, err
+// publish puts a rule set in force.
+func (s *service) publish(ctx context.Context, rules string) error {
+	file := filepath.Join(filepath.Dir(s.dataDir), "rules.yaml")
+	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+		return err
 	}
-	doctor, err := s.token(ctx, "doctor@demo.example")
-	if err != nil {
-		return "", nil, err
-	}
-	patientID, clinicID, err := s.me(ctx, patient)
-	if err != nil {
-		return "", nil, err
-	}
-	return doctor, fmt.Appendf(nil, `{"patientId":%q,"clinicId":%q,"status":"final","code":{"system":"http://loinc.org","code":"24323-8",`+
-		`"display":"Comprehensive metabolic panel"},"effectiveAt":"2026-03-14T09:30:00Z","results":[{"code":{"system":"http://loinc.org",`+
-		`"code":"2823-3","display":"Potassium"},"value":4.1,"unit":"mmol/L","interpretation":"N"}]}`, patientID, clinicID), nil
-}
-
-// post writes one lab report and gives its id.
-func (s *service) post(ctx context.Context, token string, body []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/api/ehr/lab-reports", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := s.client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
-	}
-	if res.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("POST lab report: %s: %s", res.Status, answer)
-	}
-	return strings.TrimPrefix(res.Header.Get("Location"), "/api/ehr/lab-reports/"), nil
+	_, err := s.tool(ctx, "rules", "publish", file)
+	return err
 }
 
 func freeAddr(ctx context.Context) (string, error) {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// meter tells what an operation costs in processor time, of which a busy machine gives less in a second but not less for
+// an operation: beside a rate, it says whether the service or the machine was slow. It knows Linux's /proc only, and is
+// silent elsewhere.
+type meter struct {
+	postmaster int
+	services   []*service
+	before     spent
+}
+
+// spent is processor time in seconds: of the services, of all of the database's processes, and of this one.
+type spent struct{ service, database, bench float64 }
+
+// newMeter watches the services and the database that the pool connects to.
+func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *meter {
+	m := &meter{services: services}
+	var backend int
+	if err := owner.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&backend); err == nil {
+		if p, ok := readProcess(backend); ok {
+			m.postmaster = p.parent
+		}
+	}
+	m.reset()
+	return m
+}
+
+func (m *meter) reset() { m.before = m.read() }
+
+// per says what each of n operations since the last reset cost.
+func (m *meter) per(n float64) string {
+	now := m.read()
+	if now.bench == 0 || n == 0 {
+		return ""
+	}
+	micros := func(after, before float64) float64 { return (after - before) / n * 1e6 }
+	return fmt.Sprintf("; µs of CPU each: service %.0f, database %.0f, bench %.0f",
+		micros(now.service, m.before.service), micros(now.database, m.before.database), micros(now.bench, m.before.bench))
+}
+
+func (m *meter) read() spent {
+	var s spent
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range paths {
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		p, ok := readProcess(pid)
+		switch {
+		case !ok:
+		case pid == os.Getpid():
+			s.bench += p.own
+		case pid == m.postmaster:
+			s.database += p.own + p.children // Those that have ended.
+		case p.parent == m.postmaster:
+			s.database += p.own
+		}
+		for _, one := range m.services {
+			if pid == one.cmd.Process.Pid {
+				s.service += p.own
+			}
+		}
+	}
+	return s
+}
+
+// process is what /proc/<pid>/stat says (proc(5)): times in seconds, of itself and of children that it waited for.
+type process struct {
+	parent        int
+	own, children float64
+}
+
+// ticks is USER_HZ, in which the kernel tells times on every architecture that Go knows.
+const ticks = 100
+
+func readProcess(pid int) (process, bool) {
+	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return process{}, false
+	}
+	// The name, in parentheses, may hold anything.
+	fields := strings.Fields(string(line[strings.LastIndexByte(string(line), ')')+1:]))
+	if len(fields) < 15 {
+		return process{}, false
+	}
+	number := func(i int) float64 {
+		n, _ := strconv.ParseFloat(fields[i], 64)
+		return n
+	}
+	return process{parent: int(number(1)), own: (number(11) + number(12)) / ticks, children: (number(13) + number(14)) / ticks}, true
+}

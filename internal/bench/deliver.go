@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"carewire/internal/postgres"
+)
+
+const (
+	deliveries     = 10_000
+	deliverRounds  = 2
+	deliverTimeout = time.Minute
+	// floorWorkers are as many as the service has for a channel.
+	floorWorkers = 32
+)
+
+// deliver measures how many messages a second the work role takes from the queue, sends through the real SES client to
+// a provider that answers at once, and settles with their events; beside it, River's jobs that do nothing.
+func deliver(ctx context.Context, dir string) ([]Measure, error) {
+	s, err := serveDemo(ctx, dir, "api")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	provider, closeProvider, err := stubProvider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeProvider()
+	owner, err := s.pool(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	who, err := s.cast(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := seedPatients(ctx, owner, who); err != nil {
+		return nil, err
+	}
+	// No demo: its stand-in keeps what it receives. Nobody signs in, so the identity provider need not be there.
+	worker, err := s.beside(ctx, []string{"--roles", "work"}, "CAREWIRE_OIDC_ISSUER=http://127.0.0.1:1", "CAREWIRE_EMAIL_FROM=bench@bench.example",
+		"AWS_ENDPOINT_URL_SESV2="+provider, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench")
+	if err != nil {
+		return nil, err
+	}
+	defer worker.stop()
+	var deliverRate, floorRate float64
+	for range deliverRounds {
+		f, err := nothingRate(ctx, s, owner)
+		if err != nil {
+			return nil, fmt.Errorf("floor: %w", err)
+		}
+		d, err := deliveryRate(ctx, owner, worker)
+		if err != nil {
+			return nil, err
+		}
+		floorRate, deliverRate = floorRate+f/deliverRounds, deliverRate+d/deliverRounds
+	}
+	return []Measure{beside("messages sent, beside empty jobs", deliverRate, "1/s", floorRate)}, nil
+}
+
+// stubProvider answers SES's SendEmail.
+func stubProvider(ctx context.Context) (url string, stop func(), err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"MessageId":"bench"}`)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	return "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+// deliveryRate queues messages and waits until each is settled as sent.
+func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service) (float64, error) {
+	if err := queueEmails(ctx, owner, deliveries); err != nil {
+		return 0, err
+	}
+	m := newMeter(ctx, owner, worker)
+	began := time.Now()
+	for open := deliveries; open > 0; wait(ctx, 20*time.Millisecond) {
+		if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries WHERE state IN ('planned', 'queued', 'uncertain')").Scan(&open); err != nil {
+			return 0, err
+		}
+		if time.Since(began) > deliverTimeout {
+			return 0, fmt.Errorf("%d of %d messages are still open after a minute", open, deliveries)
+		}
+	}
+	took := time.Since(began)
+	progress("deliver: %.0f/s%s", deliveries/took.Seconds(), m.per(deliveries))
+	var lost int
+	if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries WHERE state <> 'sent'").Scan(&lost); err != nil {
+		return 0, err
+	}
+	if lost > 0 {
+		return 0, fmt.Errorf("%d messages were not sent", lost)
+	}
+	return deliveries / took.Seconds(), nil
+}
+
+// nothing is a job that does nothing.
+type nothing struct {
+	DeliveryID string `json:"deliveryId"`
+}
+
+// Kind is River's name of it.
+func (nothing) Kind() string { return "nothing" }
+
+// nothingRate works as many jobs that do nothing, with River set up as the service sets it up.
+func nothingRate(ctx context.Context, s *service, owner *pgxpool.Pool) (float64, error) {
+	pool, err := s.pool(ctx, postgres.Worker)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[nothing]) error { return nil }))
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema: "river", Workers: workers, Queues: map[string]river.QueueConfig{"nothing": {MaxWorkers: floorWorkers}},
+		FetchCooldown: 5 * time.Millisecond, FetchPollInterval: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		ReindexerSchedule: river.NeverSchedule(),
+	})
+	if err != nil {
+		return 0, err
+	}
+	completed, unsubscribe := client.SubscribeConfig(&river.SubscribeConfig{Kinds: []river.EventKind{river.EventKindJobCompleted}, ChanSize: deliveries})
+	defer unsubscribe()
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return 0, err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		_ = client.Stop(ctx)
+	}()
+	if err := queueNothing(ctx, owner, deliveries); err != nil {
+		return 0, err
+	}
+	m := newMeter(ctx, owner)
+	began := time.Now()
+	deadline := time.After(deliverTimeout)
+	for range deliveries {
+		select {
+		case <-completed:
+		case <-deadline:
+			return 0, errors.New("the jobs were not done in a minute")
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	perSecond := deliveries / time.Since(began).Seconds()
+	progress("its floor: %.0f/s%s", perSecond, m.per(deliveries))
+	return perSecond, nil
+}

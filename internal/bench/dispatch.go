@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/postgres"
+)
+
+// planEvents is how many events wait in the ledger when the planner begins.
+const planEvents = 20_000
+
+// plan measures how fast the dispatch role plans what waits in the ledger: rules, directory, notifications, deliveries,
+// jobs and the events that tell of it, four messages an event. The role's sequencer moves the new events meanwhile, and
+// its other followers read them, as they always do.
+func plan(ctx context.Context, dir string) ([]Measure, error) {
+	s, err := serveDemo(ctx, dir, "api")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	owner, err := s.pool(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	if err := fillLedger(ctx, s, owner); err != nil {
+		return nil, err
+	}
+	dispatcher, err := s.beside(ctx, []string{"--demo", "--roles", "dispatch"})
+	if err != nil {
+		return nil, err
+	}
+	defer dispatcher.stop()
+	perSecond, err := planningRate(ctx, owner, dispatcher)
+	if err != nil {
+		return nil, err
+	}
+	return []Measure{alone("dispatch, 4 messages an event", perSecond, "events/s")}, nil
+}
+
+// fillLedger publishes the rules and puts the events after them into the ledger.
+func fillLedger(ctx context.Context, s *service, owner *pgxpool.Pool) error {
+	who, err := s.cast(ctx)
+	if err != nil {
+		return err
+	}
+	worker, err := s.pool(ctx, postgres.Worker)
+	if err != nil {
+		return err
+	}
+	defer worker.Close()
+	if err := s.publish(ctx, fourMessages); err != nil {
+		return err
+	}
+	if err := seedPatients(ctx, owner, who); err != nil {
+		return err
+	}
+	if err := appendRecords(ctx, owner, who, planEvents); err != nil {
+		return err
+	}
+	_, err = moveAll(ctx, worker)
+	return err
+}
+
+// planningRate follows the planner from its first batch on to its last.
+func planningRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (float64, error) {
+	var first, at, last int64
+	if err := owner.QueryRow(ctx, "SELECT max(position) FROM events").Scan(&last); err != nil {
+		return 0, err
+	}
+	var began time.Time
+	m := newMeter(ctx, owner, dispatcher)
+	for deadline := time.Now().Add(time.Minute); at < last; wait(ctx, 10*time.Millisecond) {
+		if err := owner.QueryRow(ctx, "SELECT coalesce(max(position), 0) FROM followers WHERE name = 'dispatch'").Scan(&at); err != nil {
+			return 0, err
+		}
+		if began.IsZero() && at > last-planEvents {
+			began, first = time.Now(), at
+			m.reset()
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("the planner is at %d of %d after a minute", at, last)
+		}
+	}
+	took := time.Since(began)
+	progress("dispatch: %.0f/s%s", float64(at-first)/took.Seconds(), m.per(float64(at-first)))
+	var messages int
+	if err := owner.QueryRow(ctx, "SELECT count(*) FROM deliveries").Scan(&messages); err != nil {
+		return 0, err
+	}
+	if messages != 4*planEvents {
+		return 0, fmt.Errorf("%d events gave %d messages, not four each", planEvents, messages)
+	}
+	return float64(at-first) / took.Seconds(), nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	pipelineStep  = 5 * time.Second
+	pipelineFirst = 200.0
+	// maxLag is how long after its event a message may be sent and settled.
+	maxLag = time.Second
+)
+
+// pipeline finds how many writes a second one service with every role carries, with four messages each sent to the
+// providers' stand-ins and settled within a second. It raises the rate until the service falls behind, and then halves
+// the gap between what went and what did not.
+func pipeline(ctx context.Context, dir string) ([]Measure, error) {
+	s, err := serveDemo(ctx, dir, "api,realtime,dispatch,work")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	owner, err := s.pool(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	who, err := s.cast(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.publish(ctx, fourMessages); err != nil {
+		return nil, err
+	}
+	if err := drained(ctx, owner); err != nil {
+		return nil, err
+	}
+	carried, tooMuch := 0.0, 0.0
+	for next := pipelineFirst; tooMuch == 0 || tooMuch/max(carried, 1) > 1.1; {
+		kept, err := keepsUp(ctx, s, owner, who, next)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
+			carried = next
+		} else {
+			tooMuch = next
+		}
+		next = carried * 1.4
+		if tooMuch > 0 {
+			next = (carried + tooMuch) / 2
+		}
+	}
+	return []Measure{alone("pipeline, 4 messages a write, lag under 1 s", carried, "writes/s")}, nil
+}
+
+// keepsUp writes at a rate for a while, and tells whether the service took the writes at that rate and 99 of 100
+// messages were settled within the lag.
+func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, perSecond float64) (bool, error) {
+	var after time.Time
+	if err := owner.QueryRow(ctx, "SELECT now()").Scan(&after); err != nil {
+		return false, err
+	}
+	m := newMeter(ctx, owner, s)
+	written, err := writeAtRate(ctx, s, who, perSecond)
+	if err != nil {
+		return false, err
+	}
+	wait(ctx, maxLag)
+	// What is not settled by now lags more than that.
+	var messages, late int
+	var lag float64
+	err = owner.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE lag > $2), coalesce(percentile_disc(0.99) WITHIN GROUP (ORDER BY lag), 0)
+		FROM events AS e
+		JOIN deliveries AS d ON d.event_id = e.event_id
+		CROSS JOIN LATERAL (SELECT extract(epoch FROM coalesce(d.sent_at, now()) - e.time)::double precision AS lag) AS l
+		WHERE e.type = 'ehr.lab_report.created' AND e.time > $1`, after, maxLag.Seconds()).Scan(&messages, &late, &lag)
+	if err != nil {
+		return false, err
+	}
+	progress("pipeline: %.0f writes/s offered, %.0f taken, %d of %d messages settled, 99 of 100 within %.0f ms%s",
+		perSecond, float64(written)/pipelineStep.Seconds(), messages-late, 4*written, lag*1000, m.per(float64(written)))
+	kept := float64(written) >= 0.97*perSecond*pipelineStep.Seconds() && float64(messages-late) >= 0.99*4*float64(written)
+	return kept, drained(ctx, owner)
+}
+
+// writeAtRate writes at the times that the rate sets, whether or not the writes before are answered, as far as the
+// connections reach. It tells how many were acknowledged in time.
+func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64) (int, error) {
+	body := who.report()
+	begin := time.Now()
+	end := begin.Add(pipelineStep)
+	var next, written atomic.Int64
+	var wg sync.WaitGroup
+	errs := make(chan error, writers)
+	for range writers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				due := begin.Add(time.Duration(float64(next.Add(1)) / perSecond * float64(time.Second)))
+				if due.After(end) || time.Now().After(end) {
+					return
+				}
+				wait(ctx, time.Until(due))
+				if _, err := s.post(ctx, who.token, body); err != nil {
+					errs <- err
+					return
+				}
+				written.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	return int(written.Load()), errors.Join(<-errs, ctx.Err())
+}
+
+// drained waits until everything written so far is planned and settled.
+func drained(ctx context.Context, owner *pgxpool.Pool) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		var open bool
+		err := owner.QueryRow(ctx, `SELECT EXISTS (SELECT FROM outbox) OR EXISTS (SELECT FROM deliveries WHERE state = 'queued')
+			OR (SELECT position FROM followers WHERE name = 'dispatch') < (SELECT max(position) FROM events)`).Scan(&open)
+		if err != nil || !open {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the service has not caught up after a minute")
+		}
+		wait(ctx, 50*time.Millisecond)
+	}
+}
