@@ -33,6 +33,20 @@ type Event struct {
 	Imported       bool
 	RecordedAt     time.Time
 	LeafHash       []byte
+
+	made made
+}
+
+// made is what New gave an event.
+type made struct {
+	typ  string
+	data *byte
+}
+
+// AsMade reports whether the event still has the type and the data that New gave it: data that holds what the catalog
+// requires of the type, as its payload is a struct. Nobody changes the bytes of an event's data in place.
+func (e *Event) AsMade() bool {
+	return len(e.Data) > 0 && e.made.data == &e.Data[0] && e.made.typ == e.Type
 }
 
 // Source is the CloudEvents source of what carewire itself emits.

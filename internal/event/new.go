@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,7 +18,7 @@ import (
 // It panics when typ is not declared for that payload: a mistake in the program, which the first test shows.
 func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	d, ok := Lookup(typ)
-	if !ok || fmt.Sprintf("%T", d.Payload) != fmt.Sprintf("%T", data) {
+	if !ok || reflect.TypeOf(d.Payload) != reflect.TypeOf(data) {
 		panic(fmt.Sprintf("event %s with payload %T is not in the catalog", typ, data))
 	}
 	body, err := json.Marshal(data)
@@ -27,6 +28,7 @@ func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	e := Event{
 		ID: uuid.Must(uuid.NewV7()), Type: typ, Source: Source, Subject: subject.String(), Time: time.Now().UTC().Truncate(time.Microsecond),
 		Data: body, ActorID: cmd.Actor.ID, ActorRole: actedAs(cmd.Actor, nil), Imported: cmd.Imported,
+		made: made{typ, &body[0]},
 	}
 	if cmd.CorrelationID != "" {
 		e.CorrelationID = &cmd.CorrelationID

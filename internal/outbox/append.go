@@ -51,13 +51,9 @@ func check(e *event.Event) error {
 	if !ok {
 		return errors.New("type: is not in the catalog")
 	}
-	var data map[string]json.RawMessage
-	if err := json.Unmarshal(e.Data, &data); err != nil || data == nil {
-		return errors.New("data: must be a JSON object")
-	}
-	for _, name := range required {
-		if _, ok := data[name]; !ok {
-			return fmt.Errorf("data.%s: is required", name)
+	if !e.AsMade() { // What event.New made of a payload is what its type requires.
+		if err := checkData(e.Data, required); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -77,6 +73,19 @@ func check(e *event.Event) error {
 		length("correlation id", value(e.CorrelationID), 0, 200),
 		length("traceparent", value(e.Traceparent), 0, 100),
 	)
+}
+
+func checkData(text []byte, required []string) error {
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal(text, &data); err != nil || data == nil {
+		return errors.New("data: must be a JSON object")
+	}
+	for _, name := range required {
+		if _, ok := data[name]; !ok {
+			return fmt.Errorf("data.%s: is required", name)
+		}
+	}
+	return nil
 }
 
 func length(field, text string, least, most int) error {

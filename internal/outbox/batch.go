@@ -13,16 +13,16 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Batch is a transaction whose statements need no answer from each other: they go out together with its BEGIN, in one
-// round trip, and the commit in a second. Only Writer.InBatch makes one, so that nothing is appended outside a
-// transaction.
+// Batch is a transaction whose statements need no answer from each other: they and the commit go out together, in one
+// round trip; in two where the command has a key. Only Writer.InBatch makes one, so that nothing is appended outside a transaction.
 type Batch struct {
 	batch pgx.Batch
 	wrote *event.Event
 	err   error
 }
 
-// QueryRow adds a statement that gives one row. read is called with it before the commit; its error rolls all back.
+// QueryRow adds a statement that gives one row. read is called with it, but cannot undo anything: the transaction may have
+// committed by then. A statement that must not go on ends itself, with refuse() (see postgres.Refused).
 func (b *Batch) QueryRow(read func(row pgx.Row) error, sql string, args ...any) {
 	b.batch.Queue(sql, args...).QueryRow(read)
 }
@@ -50,8 +50,11 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 // once it committed. It is for the hot path; InTx is the way for everything else.
 func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Batch)) error {
 	b := &Batch{}
-	postgres.BeginAs(&b.batch, cmd.Actor)
-	if cmd.Key != "" {
+	if cmd.Key == "" {
+		postgres.InScope(&b.batch, cmd.Actor)
+	} else {
+		// Whether the key was used decides whether the rest may stand, so the commit must wait for the answer.
+		postgres.BeginAs(&b.batch, cmd.Actor)
 		queueOnce(&b.batch, cmd)
 	}
 	fill(b)
@@ -63,7 +66,7 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, b.wrote))
 	}
 	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
-		return w.Audited(ctx, err)
+		return err
 	}
 	w.bell.Ring()
 	return nil

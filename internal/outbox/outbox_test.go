@@ -278,17 +278,12 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	d := postgrestest.New(t)
 	bell := outbox.NewBell(d.App, quiet)
 	writer := outbox.NewWriter(d.App, bell)
-	read := func(want error) func(b *outbox.Batch) {
-		return func(b *outbox.Batch) {
-			b.QueryRow(func(row pgx.Row) error {
-				var one int
-				return errors.Join(row.Scan(&one), want)
-			}, "SELECT 1")
-			b.Append(t.Context(), anEvent(), anEvent())
-		}
+	one := func(row pgx.Row) error { return row.Scan(new(int)) }
+	refused := func(b *outbox.Batch) {
+		b.Append(t.Context(), anEvent())
+		b.QueryRow(one, "SELECT 1 WHERE refuse('patient,doctor')")
 	}
-	refused := care.Errorf(care.Conflict, "refused")
-	require.ErrorIs(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, read(refused)), refused)
+	require.Equal(t, []string{"patient", "doctor"}, postgres.Refused(writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, refused)))
 	unknown := anEvent()
 	unknown.Type = "device.unheard_of"
 	require.ErrorContains(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(b *outbox.Batch) { b.Append(t.Context(), anEvent(), unknown) }), "type")
@@ -300,7 +295,11 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	require.Empty(t, rows(t, d.Worker))
 	require.Empty(t, bell.C())
 
-	require.NoError(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, read(nil)))
+	good := func(b *outbox.Batch) {
+		b.QueryRow(one, "SELECT 1")
+		b.Append(t.Context(), anEvent(), anEvent())
+	}
+	require.NoError(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, good))
 	require.Len(t, rows(t, d.Worker), 2)
 	require.Len(t, bell.C(), 1)
 	require.Zero(t, d.App.Stat().AcquiredConns(), "the connection is given back each time")

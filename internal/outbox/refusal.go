@@ -55,7 +55,7 @@ func (r *RefusalError) completed(ctx context.Context, tx pgx.Tx) (event.Event, e
 }
 
 // Audited gives err, but where it is a RefusalError the answer, once its event has committed. What cannot be audited is not
-// answered as a refusal. InTx and InBatch have done it already.
+// answered as a refusal. InTx has done it already.
 func (w *Writer) Audited(ctx context.Context, err error) error {
 	refused, ok := errors.AsType[*RefusalError](err)
 	if !ok {

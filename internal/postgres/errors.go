@@ -31,6 +31,8 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
+	// refusedByStatement is of the function refuse(), of a class that PostgreSQL leaves to applications.
+	refusedByStatement = "CW001"
 )
 
 // transientClasses are the SQLSTATE classes that say nothing about the row: connection, rollback, resources, operator
@@ -74,6 +76,15 @@ func refusal(pgErr *pgconn.PgError) *care.Error {
 		return &care.Error{Code: care.Unavailable, Message: "somebody else changed the same thing at the same moment; try again"}
 	}
 	return nil
+}
+
+// Refused gives the names of the checks that failed in a statement that ended with refuse(); none for any other error.
+func Refused(err error) []string {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pgErr.Code != refusedByStatement {
+		return nil
+	}
+	return strings.Split(pgErr.Detail, ",")
 }
 
 // withCause keeps the original in the chain, and out of the message that a person reads.

@@ -23,6 +23,11 @@ var scopeSQL string
 // nobody's rows.
 func BeginAs(batch *pgx.Batch, actor care.Actor) {
 	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	InScope(batch, actor)
+}
+
+// InScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
+func InScope(batch *pgx.Batch, actor care.Actor) {
 	scope, person, clinics, patientAt := scopeOf(actor)
 	batch.Queue(scopeSQL, scope, person, clinics, patientAt)
 }

@@ -30,11 +30,16 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return nil
 }
 
-// InBatch sends a batch that begins a transaction (BeginAs) and commits it. It rolls back when a statement or
-// the function that reads its result fails. Errors are those of InTx.
+// InBatch sends a batch and commits it. One that begins no transaction takes one round trip: what is sent between two syncs
+// of the protocol is one transaction, READ COMMITTED as every session's; it commits when the last statement is done, nothing
+// of it stands when one fails, and a function that reads a result runs too late to stop it. One that begins a transaction
+// (BeginAs) is committed in a second round trip, and rolled back when such a function fails. Errors are those of InTx.
 func InBatch(ctx context.Context, pool *pgxpool.Pool, batch *pgx.Batch) error {
 	results := pool.SendBatch(ctx, batch)
 	tx := results.Tx()
+	if tx == nil {
+		return Translate(results.Close())
+	}
 	defer rollback(ctx, tx)
 	if err := results.Close(); err != nil {
 		return Translate(err)

@@ -1,17 +1,35 @@
 -- Clinical records of every kind.
 
--- Checks and writes in one round trip. Nothing is written unless the patient and the doctor are what they should be and
--- the actor may; the row returned says which of them was not so. any_patient is true for an actor who may write for
--- patients whose care team they are not on.
+-- Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
+-- the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
+-- any_patient is true for an actor who may write for patients whose care team they are not on.
 -- name: RecordInsert :one
-WITH checked AS (
+INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
+    body, created_at, created_by, updated_at, updated_by)
+SELECT
+    @id,
+    @kind,
+    1,
+    @status,
+    @patient_id,
+    @clinic_id,
+    @doctor_id,
+    @code_system,
+    @code,
+    @effective_at,
+    @body,
+    now(),
+    @created_by,
+    now(),
+    @created_by
+FROM (
     SELECT
         EXISTS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = @patient_id::uuid
-                AND m.clinic_id = @clinic_id::uuid
+            WHERE m.user_id = @patient_id
+                AND m.clinic_id = @clinic_id
                 AND m.role = 'patient'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
@@ -20,8 +38,8 @@ WITH checked AS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = @doctor_id::uuid
-                AND m.clinic_id = @clinic_id::uuid
+            WHERE m.user_id = @doctor_id
+                AND m.clinic_id = @clinic_id
                 AND m.role = 'doctor'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
@@ -29,26 +47,22 @@ WITH checked AS (
         (@any_patient::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t
-            WHERE t.patient_id = @patient_id::uuid
-                AND t.clinic_id = @clinic_id::uuid
+            WHERE t.patient_id = @patient_id
+                AND t.clinic_id = @clinic_id
                 AND t.member_id = @actor_id
         )) AS actor_ok
-), inserted AS (
-    INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-        body, created_at, created_by, updated_at, updated_by)
-    SELECT @id, @kind, 1, @status, @patient_id, @clinic_id, @doctor_id, @code_system, @code, @effective_at,
-        @body, now(), @created_by, now(), @created_by
-    FROM checked
-    WHERE patient_ok
-        AND doctor_ok
-        AND actor_ok
-)
-SELECT
-    patient_ok::boolean AS patient_ok,
-    doctor_ok::boolean AS doctor_ok,
-    actor_ok::boolean AS actor_ok,
-    now()::timestamptz AS written_at
-FROM checked;
+    OFFSET 0 -- Each check is made once, however often it is looked at below.
+) AS checked
+WHERE CASE
+        WHEN checked.patient_ok AND checked.doctor_ok AND checked.actor_ok THEN true
+        ELSE refuse(concat_ws(
+            ',',
+            CASE WHEN NOT checked.patient_ok THEN 'patient' END,
+            CASE WHEN NOT checked.doctor_ok THEN 'doctor' END,
+            CASE WHEN NOT checked.actor_ok THEN 'actor' END
+        ))
+    END
+RETURNING created_at;
 
 -- name: RecordDoctorActive :one
 SELECT EXISTS (

@@ -1,8 +1,11 @@
 package directory
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,39 +15,64 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ActorByIdentity tells who signs in, a person or another system with a service account: one query for an identity that is
-// known. One that is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
+// ActorByIdentity tells who signs in, a person or another system with a service account: one query for a person who is
+// known. One who is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
 // a disabled person or service account care.Forbidden.
 func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
 	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
-	row, err := s.reads.ActorByIdentity(ctx, key)
-	if notFound(err) {
-		if err := s.link(ctx, identity); err != nil {
-			return care.Actor{}, err
-		}
-		row, err = s.reads.ActorByIdentity(ctx, key)
-		if notFound(err) {
-			return care.Actor{}, care.Errorf(care.Unauthenticated, "nobody is registered with this sign-in's email address, or another sign-in is linked to that person: ask the clinic to register you or to check your address")
-		}
+	person, found, err := s.person(ctx, key)
+	if found || err != nil {
+		return person, err
 	}
+	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams(key))
+	if !notFound(err) {
+		return serviceActor(service, err)
+	}
+	if err := s.link(ctx, identity); err != nil {
+		return care.Actor{}, err
+	}
+	person, found, err = s.person(ctx, key)
+	if !found && err == nil {
+		err = care.Errorf(care.Unauthenticated, "nobody is registered with this sign-in's email address, or another sign-in is linked to that person: ask the clinic to register you or to check your address")
+	}
+	return person, err
+}
+
+func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a care.Actor, found bool, err error) {
+	rows, err := s.reads.ActorByIdentity(ctx, key)
+	if err != nil {
+		return care.Actor{}, false, reading("identity", err)
+	}
+	if len(rows) == 0 {
+		return care.Actor{}, false, nil
+	}
+	a, err = actor(rows[0].ID, rows[0].Status, held(rows))
+	return a, true, err
+}
+
+// held are the memberships in the rows of one person, the first granted first.
+func held(rows []db.ActorByIdentityRow) []care.Membership {
+	list := []care.Membership{}
+	if rows[0].MembershipID == nil {
+		return list // They hold none.
+	}
+	slices.SortFunc(rows, func(a, b db.ActorByIdentityRow) int {
+		return cmp.Or(a.GrantedAt.Compare(*b.GrantedAt), bytes.Compare(a.MembershipID[:], b.MembershipID[:]))
+	})
+	for _, r := range rows {
+		list = append(list, care.Membership{ClinicID: r.ClinicID, Role: care.Role(*r.Role)})
+	}
+	return list
+}
+
+func serviceActor(row db.ServiceByIdentityRow, err error) (care.Actor, error) {
 	if err != nil {
 		return care.Actor{}, reading("identity", err)
 	}
-	if row.IsService {
-		return serviceActor(row)
-	}
-	return actor(row.ID, row.Status, row.Memberships)
-}
-
-func serviceActor(row db.ActorByIdentityRow) (care.Actor, error) {
 	if row.Status != Active {
 		return care.Actor{}, care.Errorf(care.Forbidden, "this service account is disabled: ask the clinic's administrator")
 	}
-	held, err := memberships(row.Memberships)
-	if err != nil {
-		return care.Actor{}, err
-	}
-	return care.ServiceActor(row.ID, held), nil
+	return care.ServiceActor(row.ID, []care.Membership{{ClinicID: &row.ClinicID, Role: care.Service}}), nil
 }
 
 func (s *Service) link(ctx context.Context, identity Identity) error {
@@ -73,16 +101,21 @@ func (s *Service) Actor(ctx context.Context, userID uuid.UUID) (care.Actor, erro
 	if err != nil {
 		return care.Actor{}, reading("actor", err)
 	}
-	return actor(row.ID, row.Status, row.Memberships)
+	return actorOfView(row.ID, row.Status, row.Memberships)
 }
 
-func actor(id uuid.UUID, status string, list []byte) (care.Actor, error) {
-	if status != Active {
-		return care.Actor{}, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
-	}
+// actorOfView reads a row of the view actors.
+func actorOfView(id uuid.UUID, status string, list []byte) (care.Actor, error) {
 	held, err := memberships(list)
 	if err != nil {
 		return care.Actor{}, err
+	}
+	return actor(id, status, held)
+}
+
+func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, error) {
+	if status != Active {
+		return care.Actor{}, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
 	}
 	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
 }

@@ -53,7 +53,7 @@ func (s *Service) SessionActor(ctx context.Context, secret string) (care.Actor, 
 	if err != nil {
 		return care.Actor{}, time.Time{}, reading("session", err)
 	}
-	a, err := actor(row.ID, row.Status, row.Memberships)
+	a, err := actorOfView(row.ID, row.Status, row.Memberships)
 	return a, row.ExpiresAt, err
 }
 
@@ -88,7 +88,7 @@ func (s *Service) TicketTake(ctx context.Context, ticket string) (care.Actor, ti
 	if err != nil {
 		return care.Actor{}, time.Time{}, reading("ticket", err)
 	}
-	a, err := actor(row.ID, row.Status, row.Memberships)
+	a, err := actorOfView(row.ID, row.Status, row.Memberships)
 	return a, row.SessionExpiresAt, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -38,19 +39,18 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	}
 	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
 		batch.QueryRow(func(row pgx.Row) error {
-			var found db.RecordInsertRow
-			if err := row.Scan(&found.PatientOk, &found.DoctorOk, &found.ActorOk, &found.WrittenAt); err != nil {
+			if err := row.Scan(&r.CreatedAt); err != nil {
 				return fmt.Errorf("insert record: %w", err)
 			}
-			r.CreatedAt, r.UpdatedAt = found.WrittenAt, found.WrittenAt
-			return inserted(cmd, h, found)
-		}, db.RecordInsert, h.PatientID, h.ClinicID, *h.DoctorID, anyPatient, cmd.Actor.UserID, r.ID, k.name, h.Status,
-			h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID)
+			return nil
+		}, db.RecordInsert, r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
+			h.EffectiveAt, data, cmd.Actor.ID, anyPatient, cmd.Actor.UserID)
 		batch.Append(ctx, events...)
 	})
 	if err != nil {
-		return Record[B]{}, err
+		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, err))
 	}
+	r.UpdatedAt = r.CreatedAt
 	return r, nil
 }
 
@@ -71,16 +71,21 @@ func mayCreate(cmd care.Command, h *Head) (anyPatient bool, err error) {
 	return anyPatient, nil
 }
 
-// inserted reads why nothing was inserted. It does not tell whether an id exists elsewhere.
-func inserted(cmd care.Command, h *Head, row db.RecordInsertRow) error {
+// notInserted makes an answer of the names of the checks that failed; any other error it leaves as it is. It does not tell
+// whether an id exists elsewhere.
+func notInserted(cmd care.Command, h *Head, err error) error {
+	failed := postgres.Refused(err)
+	if failed == nil {
+		return err
+	}
 	var p care.Problems
-	if !row.PatientOk {
+	if slices.Contains(failed, "patient") {
 		p.Add("patientId", "must be an active patient of this clinic")
 	}
-	if !row.DoctorOk {
+	if slices.Contains(failed, "doctor") {
 		p.Add("doctorId", "must be an active doctor of this clinic")
 	}
-	if len(p) == 0 && !row.ActorOk {
+	if len(p) == 0 {
 		answer := care.Errorf(care.Forbidden, "you are not on this patient's care team")
 		return outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	}

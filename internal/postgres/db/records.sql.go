@@ -89,14 +89,32 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 
 const RecordInsert = `-- name: RecordInsert :one
 
-WITH checked AS (
+INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
+    body, created_at, created_by, updated_at, updated_by)
+SELECT
+    $1,
+    $2,
+    1,
+    $3,
+    $4,
+    $5,
+    $6,
+    $7,
+    $8,
+    $9,
+    $10,
+    now(),
+    $11,
+    now(),
+    $11
+FROM (
     SELECT
         EXISTS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = $1::uuid
-                AND m.clinic_id = $2::uuid
+            WHERE m.user_id = $4
+                AND m.clinic_id = $5
                 AND m.role = 'patient'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
@@ -105,88 +123,72 @@ WITH checked AS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = $3::uuid
-                AND m.clinic_id = $2::uuid
+            WHERE m.user_id = $6
+                AND m.clinic_id = $5
                 AND m.role = 'doctor'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
         ) AS doctor_ok,
-        ($4::boolean OR EXISTS (
+        ($12::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t
-            WHERE t.patient_id = $1::uuid
-                AND t.clinic_id = $2::uuid
-                AND t.member_id = $5
+            WHERE t.patient_id = $4
+                AND t.clinic_id = $5
+                AND t.member_id = $13
         )) AS actor_ok
-), inserted AS (
-    INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-        body, created_at, created_by, updated_at, updated_by)
-    SELECT $6, $7, 1, $8, $1, $2, $3, $9, $10, $11,
-        $12, now(), $13, now(), $13
-    FROM checked
-    WHERE patient_ok
-        AND doctor_ok
-        AND actor_ok
-)
-SELECT
-    patient_ok::boolean AS patient_ok,
-    doctor_ok::boolean AS doctor_ok,
-    actor_ok::boolean AS actor_ok,
-    now()::timestamptz AS written_at
-FROM checked
+    OFFSET 0 -- Each check is made once, however often it is looked at below.
+) AS checked
+WHERE CASE
+        WHEN checked.patient_ok AND checked.doctor_ok AND checked.actor_ok THEN true
+        ELSE refuse(concat_ws(
+            ',',
+            CASE WHEN NOT checked.patient_ok THEN 'patient' END,
+            CASE WHEN NOT checked.doctor_ok THEN 'doctor' END,
+            CASE WHEN NOT checked.actor_ok THEN 'actor' END
+        ))
+    END
+RETURNING created_at
 `
 
 type RecordInsertParams struct {
-	PatientID   uuid.UUID
-	ClinicID    uuid.UUID
-	DoctorID    uuid.UUID
-	AnyPatient  bool
-	ActorID     uuid.UUID
 	ID          uuid.UUID
 	Kind        string
 	Status      string
+	PatientID   uuid.UUID
+	ClinicID    uuid.UUID
+	DoctorID    uuid.UUID
 	CodeSystem  string
 	Code        string
 	EffectiveAt time.Time
 	Body        []byte
 	CreatedBy   string
-}
-
-type RecordInsertRow struct {
-	PatientOk bool
-	DoctorOk  bool
-	ActorOk   bool
-	WrittenAt time.Time
+	AnyPatient  bool
+	ActorID     uuid.UUID
 }
 
 // Clinical records of every kind.
-// Checks and writes in one round trip. Nothing is written unless the patient and the doctor are what they should be and
-// the actor may; the row returned says which of them was not so. any_patient is true for an actor who may write for
-// patients whose care team they are not on.
-func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (RecordInsertRow, error) {
+// Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
+// the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
+// any_patient is true for an actor who may write for patients whose care team they are not on.
+func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, RecordInsert,
-		arg.PatientID,
-		arg.ClinicID,
-		arg.DoctorID,
-		arg.AnyPatient,
-		arg.ActorID,
 		arg.ID,
 		arg.Kind,
 		arg.Status,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
 		arg.CodeSystem,
 		arg.Code,
 		arg.EffectiveAt,
 		arg.Body,
 		arg.CreatedBy,
+		arg.AnyPatient,
+		arg.ActorID,
 	)
-	var i RecordInsertRow
-	err := row.Scan(
-		&i.PatientOk,
-		&i.DoctorOk,
-		&i.ActorOk,
-		&i.WrittenAt,
-	)
-	return i, err
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
 }
 
 const RecordListOfClinic = `-- name: RecordListOfClinic :many

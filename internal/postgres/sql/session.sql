@@ -6,4 +6,5 @@ SELECT
     set_config('tcp_keepalives_idle', $4, false),
     set_config('tcp_keepalives_interval', $5, false),
     set_config('tcp_keepalives_count', $6, false),
-    set_config('tcp_user_timeout', $7, false)
+    set_config('tcp_user_timeout', $7, false),
+    set_config('default_transaction_isolation', 'read committed', false)
