@@ -16,6 +16,7 @@ import (
 const (
 	patientEmail = "patient@demo.example"
 	doctorEmail  = "doctor@demo.example"
+	reportsPath  = "/api/ehr/lab-reports"
 )
 
 // cast are the demo's people of whom records tell.
@@ -83,7 +84,7 @@ func (c cast) report() []byte {
 
 // post writes one lab report and gives its id.
 func (s *service) post(ctx context.Context, token string, body []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/api/ehr/lab-reports", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+reportsPath, bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
@@ -101,5 +102,5 @@ func (s *service) post(ctx context.Context, token string, body []byte) (string, 
 	if res.StatusCode != http.StatusCreated {
 		return "", fmt.Errorf("POST lab report: %s: %s", res.Status, answer)
 	}
-	return strings.TrimPrefix(res.Header.Get("Location"), "/api/ehr/lab-reports/"), nil
+	return strings.TrimPrefix(res.Header.Get("Location"), reportsPath+"/"), nil
 }

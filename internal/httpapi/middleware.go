@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -112,18 +113,20 @@ const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // headers sets what every answer carries. Pages replace the policy by their own.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c *echo.Context) error {
-		h := c.Response().Header()
-		h.Set("Content-Security-Policy", apiPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	common := http.Header{
+		"Content-Security-Policy":      {apiPolicy},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
 		// Nothing here is for a cache to keep: records, and who is signed in.
-		h.Set("Cache-Control", "no-store")
-		if s.secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		"Cache-Control": {"no-store"},
+	}
+	if s.secure {
+		common.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return func(c *echo.Context) error {
+		maps.Copy(c.Response().Header(), common)
 		return next(c)
 	}
 }

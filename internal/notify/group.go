@@ -11,116 +11,186 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
 const (
-	// settleTimeout bounds the writing down of one outcome, its retries included; with attemptTimeout it stays below
-	// jobTimeout.
-	settleTimeout = 4 * time.Second
-	// settleBatch is how many outcomes one statement holds at most.
-	settleBatch = 200
+	// groupTimeout bounds the writing down of one claim or outcome, its retries included; with attemptTimeout two of it
+	// stay below jobTimeout.
+	groupTimeout = 4 * time.Second
+	// groupSize is how many of them one statement holds at most.
+	groupSize = 200
 	// settleRetry is the wait before an outcome is written again after an error of the connection or the server.
 	settleRetry = 100 * time.Millisecond
 )
 
-// settler commits settlements in groups. It has no goroutine: the first caller commits, those that come meanwhile queue
-// up, and the first of them commits for all of them next. One alone never waits for company.
-type settler struct {
-	pool *pgxpool.Pool
-	ring func()
+// group does in one statement what concurrent callers want each. It has no goroutine: the first caller works, those that
+// come meanwhile queue up, and the first of them works for all of them next. One alone never waits for company.
+type group[I, O any] struct {
+	// work gives a result for each, in their order.
+	work func(ctx context.Context, all []I) ([]O, error)
 
 	mu    sync.Mutex
 	busy  bool
-	queue []*waiting
+	queue []*waiting[I, O]
 }
 
 // waiting is one caller in the queue.
-type waiting struct {
-	settlement settlement
+type waiting[I, O any] struct {
+	in I
 	// turn gets either the result, or the word to lead the next group.
-	turn chan turn
+	turn chan turn[O]
 }
 
-type turn struct {
-	lead    bool
-	settled bool
-	err     error
+type turn[O any] struct {
+	lead bool
+	out  O
+	err  error
 }
 
-func newSettler(pool *pgxpool.Pool, ring func()) *settler {
-	return &settler{pool: pool, ring: ring}
-}
-
-// settle commits one settlement, with others. It reports whether the delivery was still this attempt's.
-func (s *settler) settle(ctx context.Context, one settlement) (bool, error) {
-	me := &waiting{settlement: one, turn: make(chan turn, 1)}
-	s.mu.Lock()
-	s.queue = append(s.queue, me)
-	lead := !s.busy
-	s.busy = true
-	s.mu.Unlock()
+// do works on one, with others. What is begun is finished also when the caller's time is up.
+func (g *group[I, O]) do(ctx context.Context, in I) (O, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	defer cancel()
+	me := &waiting[I, O]{in: in, turn: make(chan turn[O], 1)}
+	g.mu.Lock()
+	g.queue = append(g.queue, me)
+	lead := !g.busy
+	g.busy = true
+	g.mu.Unlock()
 	if !lead {
 		// No look at ctx: the leader before is bounded by its own, and would be missed as the next one.
 		if t := <-me.turn; !t.lead {
-			return t.settled, t.err
+			return t.out, t.err
 		}
 	}
-	s.lead(ctx)
+	g.lead(ctx)
 	t := <-me.turn
-	return t.settled, t.err
+	return t.out, t.err
 }
 
-// lead commits the group at the head of the queue, in which the caller is the first, and hands over.
-func (s *settler) lead(ctx context.Context) {
-	s.mu.Lock()
-	n := min(len(s.queue), settleBatch)
-	group := slices.Clone(s.queue[:n])
-	s.queue = slices.Delete(s.queue, 0, n)
-	s.mu.Unlock()
-	defer s.handOver()
+// lead works for the group at the head of the queue, in which the caller is the first, and hands over.
+func (g *group[I, O]) lead(ctx context.Context) {
+	g.mu.Lock()
+	n := min(len(g.queue), groupSize)
+	members := slices.Clone(g.queue[:n])
+	g.queue = slices.Delete(g.queue, 0, n)
+	g.mu.Unlock()
+	defer g.handOver()
 
-	settled, err := s.write(ctx, group)
-	if err != nil && len(group) > 1 {
-		// Perhaps one of them is at fault: it must not take the others along.
-		for _, one := range group {
-			alone, err := s.write(ctx, []*waiting{one})
-			one.turn <- turn{settled: len(alone) == 1, err: err}
+	all := make([]I, len(members))
+	for i, one := range members {
+		all[i] = one.in
+	}
+	out, err := g.work(ctx, all)
+	if err == nil {
+		for i, one := range members {
+			one.turn <- turn[O]{out: out[i]}
 		}
-		s.ring()
 		return
 	}
-	for _, one := range group {
-		one.turn <- turn{settled: slices.Contains(settled, one.settlement.id), err: err}
+	if len(members) == 1 {
+		members[0].turn <- turn[O]{err: err}
+		return
 	}
-	if err == nil {
-		s.ring()
+	// Perhaps one of them is at fault: it must not take the others along.
+	for _, one := range members {
+		alone, err := g.work(ctx, []I{one.in})
+		t := turn[O]{err: err}
+		if err == nil {
+			t.out = alone[0]
+		}
+		one.turn <- t
 	}
 }
 
-func (s *settler) handOver() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.busy = len(s.queue) > 0
-	if s.busy {
-		s.queue[0].turn <- turn{lead: true}
+func (g *group[I, O]) handOver() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy = len(g.queue) > 0
+	if g.busy {
+		g.queue[0].turn <- turn[O]{lead: true}
 	}
 }
 
-// write repeats what failed for reasons that pass. An outcome whose commit was not confirmed is then found settled.
-func (s *settler) write(ctx context.Context, group []*waiting) ([]uuid.UUID, error) {
-	all := make([]settlement, len(group))
-	for i, one := range group {
-		all[i] = one.settlement
-	}
-	for {
-		settled, err := settleAll(ctx, s.pool, all)
-		if err == nil || !postgres.Transient(err) {
-			return settled, err
+// newSettler commits settlements in groups, and rings once for each. It tells of each whether the delivery was still its
+// attempt's. It repeats what failed for reasons that pass; an outcome whose commit was not confirmed is then found settled.
+func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
+	return &group[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
+		ids, err := settleAll(ctx, pool, all)
+		for err != nil && postgres.Transient(err) {
+			select {
+			case <-ctx.Done():
+				return nil, errors.Join(err, ctx.Err())
+			case <-time.After(settleRetry):
+			}
+			ids, err = settleAll(ctx, pool, all)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(err, ctx.Err())
-		case <-time.After(settleRetry):
+		if err != nil {
+			return nil, err
 		}
+		ring()
+		settled := make([]bool, len(all))
+		for i := range all {
+			settled[i] = slices.Contains(ids, all[i].id)
+		}
+		return settled, nil
+	}}
+}
+
+// request asks for a delivery, of which the queue says the channel.
+type request struct {
+	id      uuid.UUID
+	channel string
+}
+
+// newClaimer begins attempts in groups. It gives nil for a delivery that there is not.
+func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
+	claim := func(ctx context.Context, all []request) (map[request]*db.DeliveryClaimRow, error) {
+		var p db.DeliveryClaimParams
+		p.StaleSeconds = staleAfter.Seconds()
+		for _, r := range all {
+			p.Ids = append(p.Ids, r.id)
+			p.Channels = append(p.Channels, r.channel)
+		}
+		rows, err := db.New(pool).DeliveryClaim(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		found := make(map[request]*db.DeliveryClaimRow, len(rows))
+		for i := range rows {
+			found[request{rows[i].ID, rows[i].Channel}] = &rows[i]
+		}
+		return found, nil
 	}
+	return &group[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
+		rows := make([]*db.DeliveryClaimRow, len(all))
+		left := make([]int, len(all))
+		for i := range all {
+			left[i] = i
+		}
+		// Two jobs of one delivery ask one after the other, so that the second is told of the first.
+		for len(left) > 0 {
+			asked := map[request]int{}
+			var now []request
+			var again []int
+			for _, i := range left {
+				if _, twice := asked[all[i]]; twice {
+					again = append(again, i)
+					continue
+				}
+				asked[all[i]] = i
+				now = append(now, all[i])
+			}
+			found, err := claim(ctx, now)
+			if err != nil {
+				return nil, err
+			}
+			for r, i := range asked {
+				rows[i] = found[r]
+			}
+			left = again
+		}
+		return rows, nil
+	}}
 }

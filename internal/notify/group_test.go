@@ -50,7 +50,7 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 	var wg sync.WaitGroup
 	settle := func(one settlement) {
 		wg.Go(func() {
-			settled, err := s.settle(t.Context(), one)
+			settled, err := s.do(t.Context(), one)
 			if err != nil || !settled {
 				t.Errorf("settled %v: %v", settled, err)
 			}
@@ -85,15 +85,15 @@ func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	all := settleable(t, db, 3)
 	all[1].state = "no such state"
 	s := newSettler(db.Worker, func() {})
-	group := make([]*waiting, len(all))
+	members := make([]*waiting[settlement, bool], len(all))
 	for i, one := range all {
-		group[i] = &waiting{settlement: one, turn: make(chan turn, 1)}
+		members[i] = &waiting[settlement, bool]{in: one, turn: make(chan turn[bool], 1)}
 	}
-	s.queue, s.busy = slices.Clone(group), true
+	s.queue, s.busy = slices.Clone(members), true
 	s.lead(t.Context())
-	for i, w := range group {
+	for i, w := range members {
 		got := <-w.turn
-		require.Equal(t, i != 1, got.settled)
+		require.Equal(t, i != 1, got.out)
 		require.Equal(t, i == 1, got.err != nil)
 	}
 }
@@ -114,4 +114,22 @@ func TestSettler_TellsOfADeviceOnce(t *testing.T) {
 	var told int
 	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM outbox WHERE type = 'device.removed'`).Scan(&told))
 	require.Equal(t, 1, told)
+}
+
+func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 2)
+	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
+	require.NoError(t, err)
+	first, second := request{all[0].id, Email}, request{all[1].id, Email}
+	rows, err := newClaimer(db.Worker).work(t.Context(), []request{first, second, first, {all[1].id, Push}, {newID(), Email}})
+	require.NoError(t, err)
+	require.Equal(t, "claimed", rows[0].Verdict)
+	require.Equal(t, "claimed", rows[1].Verdict)
+	require.Equal(t, "in_flight", rows[2].Verdict, "the second that asked")
+	require.Nil(t, rows[3], "another channel's queue")
+	require.Nil(t, rows[4], "no such delivery")
+	require.Equal(t, all[0].id, rows[0].ID)
+	require.EqualValues(t, 1, rows[2].Attempt)
 }

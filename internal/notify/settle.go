@@ -141,12 +141,12 @@ func (s *settlement) closed() bool { return s.state == "failed" || s.state == "s
 // commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other
 // is committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
 func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
-	// What was sent is written down also when the job's time is up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
 	if !s.closed() || len(fallback) == 0 {
-		return w.settler.settle(ctx, s)
+		return w.settler.do(ctx, s)
 	}
+	// What was sent is written down also when the job's time is up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	defer cancel()
 	var settled bool
 	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		ids, err := settleAll(ctx, tx, []settlement{s})

@@ -65,7 +65,8 @@ type Worker struct {
 	cfg      Config
 	queries  *db.Queries
 	breakers map[string]*breaker
-	settler  *settler
+	claimer  *group[request, *db.DeliveryClaimRow]
+	settler  *group[settlement, bool]
 }
 
 var _ river.Worker[DeliveryArgs] = (*Worker)(nil)
@@ -92,7 +93,7 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
-	w := &Worker{cfg: cfg, queries: db.New(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), breakers: map[string]*breaker{}}
+	w := &Worker{cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), breakers: map[string]*breaker{}}
 	for channel := range cfg.Channels {
 		w.breakers[channel] = newBreaker(channel, cfg.BreakerFailures, cfg.BreakerOpen, w.breakerChanged)
 	}
@@ -165,16 +166,14 @@ type attempt struct {
 
 // claim begins an attempt. It gives none when there is nothing to do now; the error then says what River shall do.
 func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client *river.Client[pgx.Tx]) (*attempt, error) {
-	row, err := w.queries.DeliveryClaim(ctx, db.DeliveryClaimParams{
-		ID: job.Args.DeliveryID, Channel: job.Queue, StaleSeconds: staleAfter.Seconds(),
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, river.JobCancel(errors.New("delivery: there is none with this id in this queue's channel"))
-	}
+	row, err := w.claimer.do(ctx, request{job.Args.DeliveryID, job.Queue})
 	if err != nil {
 		return nil, fmt.Errorf("claim delivery: %s", postgres.SafeError(err))
 	}
-	a := &attempt{DeliveryClaimRow: row, began: time.Now(), client: client}
+	if row == nil {
+		return nil, river.JobCancel(errors.New("delivery: there is none with this id in this queue's channel"))
+	}
+	a := &attempt{DeliveryClaimRow: *row, began: time.Now(), client: client}
 	a.lastTry = row.Attempt >= MaxAttempts || job.Attempt >= job.MaxAttempts
 	switch row.Verdict {
 	case "claimed":

@@ -1,24 +1,29 @@
 -- The work on deliveries: claim, settle, fall back, sweep.
 
--- name: DeliveryClaim :one
--- Begins an attempt, and gives all that it needs, or says why there is none to begin:
+-- name: DeliveryClaim :many
+-- Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
+-- may stand twice.
 --   settled    there is nothing left to do
 --   in_flight  another run is at it, or was, less than stale_seconds ago
 --   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
--- A claim over an interrupted call marks the message as a possible duplicate, and is given once.
-WITH before AS (
-    SELECT *
-    FROM deliveries
-    WHERE deliveries.id = @id
-        AND deliveries.channel = @channel
-    FOR UPDATE
+-- A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
+-- is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+WITH asked AS (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@channels::text[]) AS channel
+), before AS (
+    SELECT d.*
+    FROM asked
+    JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
+    ORDER BY d.id
+    FOR UPDATE OF d
 ), claimed AS (
     UPDATE deliveries AS d
     SET
         attempt = d.attempt + 1,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL,
-        updated_at = now()
+        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
     FROM before
     WHERE d.id = before.id
         AND before.state = 'queued'
@@ -219,6 +224,7 @@ WHERE d.id IN (
     FROM deliveries AS s
     WHERE s.state = 'queued'
         AND s.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
         AND NOT EXISTS (
             SELECT
             FROM river.river_job AS j

@@ -2,7 +2,8 @@
 
 -- Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 -- the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
--- any_patient is true for an actor who may write for patients whose care team they are not on.
+-- any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
+-- the doctor, of which the actor's memberships told.
 -- name: RecordInsert :one
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by)
@@ -34,7 +35,7 @@ FROM (
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
         ) AS patient_ok,
-        EXISTS (
+        (@own_doctor::boolean OR EXISTS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
@@ -43,7 +44,7 @@ FROM (
                 AND m.role = 'doctor'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
-        ) AS doctor_ok,
+        )) AS doctor_ok,
         (@any_patient::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t

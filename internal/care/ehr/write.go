@@ -37,6 +37,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	if len(k.alarms(&b)) > 0 {
 		events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
 	}
+	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
 		batch.QueryRow(func(row pgx.Row) error {
 			if err := row.Scan(&r.CreatedAt); err != nil {
@@ -44,7 +45,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 			}
 			return nil
 		}, db.RecordInsert, r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
-			h.EffectiveAt, data, cmd.Actor.ID, anyPatient, cmd.Actor.UserID)
+			h.EffectiveAt, data, cmd.Actor.ID, ownDoctor, anyPatient, cmd.Actor.UserID)
 		batch.Append(ctx, events...)
 	})
 	if err != nil {

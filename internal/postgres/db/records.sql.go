@@ -119,7 +119,7 @@ FROM (
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
         ) AS patient_ok,
-        EXISTS (
+        ($12::boolean OR EXISTS (
             SELECT 1
             FROM memberships AS m
             JOIN users AS u ON u.id = m.user_id
@@ -128,13 +128,13 @@ FROM (
                 AND m.role = 'doctor'
                 AND m.revoked_at IS NULL
                 AND u.status = 'active'
-        ) AS doctor_ok,
-        ($12::boolean OR EXISTS (
+        )) AS doctor_ok,
+        ($13::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = $4
                 AND t.clinic_id = $5
-                AND t.member_id = $13
+                AND t.member_id = $14
         )) AS actor_ok
     OFFSET 0 -- Each check is made once, however often it is looked at below.
 ) AS checked
@@ -162,6 +162,7 @@ type RecordInsertParams struct {
 	EffectiveAt time.Time
 	Body        []byte
 	CreatedBy   string
+	OwnDoctor   bool
 	AnyPatient  bool
 	ActorID     uuid.UUID
 }
@@ -169,7 +170,8 @@ type RecordInsertParams struct {
 // Clinical records of every kind.
 // Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 // the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
-// any_patient is true for an actor who may write for patients whose care team they are not on.
+// any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
+// the doctor, of which the actor's memberships told.
 func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, RecordInsert,
 		arg.ID,
@@ -183,6 +185,7 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (tim
 		arg.EffectiveAt,
 		arg.Body,
 		arg.CreatedBy,
+		arg.OwnDoctor,
 		arg.AnyPatient,
 		arg.ActorID,
 	)

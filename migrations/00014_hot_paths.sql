@@ -1,0 +1,25 @@
+-- What makes the write and the send paths shorter: a first write is one round trip, an attempt at a delivery writes to no
+-- index.
+-- +goose Up
+SET lock_timeout = '5s';
+
+-- A statement that checks and writes at once says with refuse() why it did not write: everything sent in the same
+-- transaction is undone, so that the caller need not look at an answer before it commits. It is called only where a check
+-- failed, with the names of those that did, separated by commas: the statement's own words, never values.
+-- +goose StatementBegin
+CREATE FUNCTION refuse(p_checks text) RETURNS boolean
+LANGUAGE plpgsql
+VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'the statement refused to write' USING ERRCODE = 'CW001', DETAIL = p_checks;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION refuse FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION refuse TO carewire_app;
+
+-- The claim of a delivery changes no indexed column, so that its new row version needs no entry in the indexes where it
+-- fits into the page of the old one: half of each page is left free for that.
+ALTER TABLE deliveries SET (fillfactor = 50);
