@@ -7,11 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
-	"carewire/internal/postgres/db"
 )
 
 const (
@@ -135,62 +133,5 @@ func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
 			settled[i] = slices.Contains(ids, all[i].id)
 		}
 		return settled, nil
-	}}
-}
-
-// request asks for a delivery, of which the queue says the channel.
-type request struct {
-	id      uuid.UUID
-	channel string
-}
-
-// newClaimer begins attempts in groups. It gives nil for a delivery that there is not.
-func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
-	claim := func(ctx context.Context, all []request) (map[request]*db.DeliveryClaimRow, error) {
-		var p db.DeliveryClaimParams
-		p.StaleSeconds = staleAfter.Seconds()
-		for _, r := range all {
-			p.Ids = append(p.Ids, r.id)
-			p.Channels = append(p.Channels, r.channel)
-		}
-		rows, err := db.New(pool).DeliveryClaim(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		found := make(map[request]*db.DeliveryClaimRow, len(rows))
-		for i := range rows {
-			found[request{rows[i].ID, rows[i].Channel}] = &rows[i]
-		}
-		return found, nil
-	}
-	return &group[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
-		rows := make([]*db.DeliveryClaimRow, len(all))
-		left := make([]int, len(all))
-		for i := range all {
-			left[i] = i
-		}
-		// Two jobs of one delivery ask one after the other, so that the second is told of the first.
-		for len(left) > 0 {
-			asked := map[request]int{}
-			var now []request
-			var again []int
-			for _, i := range left {
-				if _, twice := asked[all[i]]; twice {
-					again = append(again, i)
-					continue
-				}
-				asked[all[i]] = i
-				now = append(now, all[i])
-			}
-			found, err := claim(ctx, now)
-			if err != nil {
-				return nil, err
-			}
-			for r, i := range asked {
-				rows[i] = found[r]
-			}
-			left = again
-		}
-		return rows, nil
 	}}
 }
