@@ -1,5 +1,5 @@
--- What makes the write and the send paths shorter: a first write is one round trip, an attempt at a delivery writes to no
--- index.
+-- What makes the hot paths shorter: a first write is one round trip, an event is checked in a tenth of the time, an attempt
+-- at a delivery writes to no index.
 -- +goose Up
 SET lock_timeout = '5s';
 
@@ -19,6 +19,14 @@ $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION refuse FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION refuse TO carewire_app;
+
+-- The same form as before. Told by the regular expression ({1,100}), the length cost more than everything else about an
+-- event: PostgreSQL takes ten times as long to match it.
+ALTER TABLE outbox
+    DROP CONSTRAINT outbox_subject_form,
+    ADD CONSTRAINT outbox_subject_form CHECK (
+        subject ~ '^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]+$' AND char_length(subject) - strpos(subject, '/') <= 100
+    );
 
 -- The claim of a delivery changes no indexed column, so that its new row version needs no entry in the indexes where it
 -- fits into the page of the old one: half of each page is left free for that.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -15,8 +16,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// subjectForm is what the constraint outbox_subject_form asks for.
-var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$`)
+// subjectForm and subjectIDLength are what the constraint outbox_subject_form asks for.
+var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]+$`)
+
+const subjectIDLength = 100
 
 // Append puts the events into the outbox in the order given, in one round trip. It must be the transaction's last write
 // on the aggregates that they are about (see the package comment).
@@ -63,7 +66,7 @@ func check(e *event.Event) error {
 		return errors.New("time: must be set")
 	case e.SubjectVersion != nil && *e.SubjectVersion <= 0:
 		return errors.New("subject version: must be positive")
-	case !subjectForm.MatchString(e.Subject):
+	case !subjectForm.MatchString(e.Subject), len(e.Subject)-strings.IndexByte(e.Subject, '/')-1 > subjectIDLength:
 		return errors.New(`subject: must be a kind and an id, as in "lab_report/0190a1b2"`)
 	}
 	return errors.Join(

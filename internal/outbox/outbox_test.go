@@ -104,6 +104,7 @@ var faulty = []struct {
 	{"no source", func(e *event.Event) { e.Source = "" }, "source"},
 	{"no subject", func(e *event.Event) { e.Subject = "" }, "subject"},
 	{"a subject without an id", func(e *event.Event) { e.Subject = "device/" }, "subject"},
+	{"a subject with a long id", func(e *event.Event) { e.Subject = "device/" + strings.Repeat("x", 101) }, "subject"},
 	{"a subject with a name in it", func(e *event.Event) { e.Subject = "device/Mrs Smith" }, "subject"},
 	{"a subject of two lines", func(e *event.Event) { e.Subject = "device/1\n" }, "subject"},
 	{"a version of zero", func(e *event.Event) { v := int64(0); e.SubjectVersion = &v }, "version"},

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ActorByIdentity tells who signs in, a person or another system with a service account: one query for a person who is
+// ActorByIdentity tells who signs in, a person or else another system with a service account: one query for a person who is
 // known. One who is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
 // a disabled person or service account care.Forbidden.
 func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
