@@ -25,21 +25,24 @@ func (q *Queries) DeliveryChangedAt(ctx context.Context, id uuid.UUID) (time.Tim
 	return updated_at, err
 }
 
-const DeliveryClaim = `-- name: DeliveryClaim :one
+const DeliveryClaim = `-- name: DeliveryClaim :many
 
-WITH before AS (
-    SELECT id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, attempt, attempt_started_at, possible_duplicate, not_before, deadline_at, provider, provider_id, error_code, correlation_id, traceparent, created_at, updated_at, sent_at
-    FROM deliveries
-    WHERE deliveries.id = $2
-        AND deliveries.channel = $3
-    FOR UPDATE
+WITH asked AS (
+    SELECT
+        unnest($2::uuid[]) AS id,
+        unnest($3::text[]) AS channel
+), before AS (
+    SELECT d.id, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
+    FROM asked
+    JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
+    ORDER BY d.id
+    FOR UPDATE OF d
 ), claimed AS (
     UPDATE deliveries AS d
     SET
         attempt = d.attempt + 1,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL,
-        updated_at = now()
+        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
     FROM before
     WHERE d.id = before.id
         AND before.state = 'queued'
@@ -107,8 +110,8 @@ LEFT JOIN claimed ON claimed.id = before.id
 
 type DeliveryClaimParams struct {
 	StaleSeconds float64
-	ID           uuid.UUID
-	Channel      string
+	Ids          []uuid.UUID
+	Channels     []string
 }
 
 type DeliveryClaimRow struct {
@@ -140,44 +143,59 @@ type DeliveryClaimRow struct {
 }
 
 // The work on deliveries: claim, settle, fall back, sweep.
-// Begins an attempt, and gives all that it needs, or says why there is none to begin:
+// Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
+// may stand twice.
 //
 //	settled    there is nothing left to do
 //	in_flight  another run is at it, or was, less than stale_seconds ago
 //	crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
 //
-// A claim over an interrupted call marks the message as a possible duplicate, and is given once.
-func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) (DeliveryClaimRow, error) {
-	row := q.db.QueryRow(ctx, DeliveryClaim, arg.StaleSeconds, arg.ID, arg.Channel)
-	var i DeliveryClaimRow
-	err := row.Scan(
-		&i.Verdict,
-		&i.ID,
-		&i.NotificationID,
-		&i.EventID,
-		&i.RecipientID,
-		&i.Channel,
-		&i.Priority,
-		&i.Template,
-		&i.Fallback,
-		&i.CorrelationID,
-		&i.Traceparent,
-		&i.CreatedAt,
-		&i.Attempt,
-		&i.PossibleDuplicate,
-		&i.EventType,
-		&i.ClinicID,
-		&i.Rule,
-		&i.RuleVersion,
-		&i.Email,
-		&i.Phone,
-		&i.Locale,
-		&i.Active,
-		&i.DeviceIds,
-		&i.DeviceTokens,
-		&i.DevicePlatforms,
-	)
-	return i, err
+// A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
+// is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryClaim, arg.StaleSeconds, arg.Ids, arg.Channels)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryClaimRow
+	for rows.Next() {
+		var i DeliveryClaimRow
+		if err := rows.Scan(
+			&i.Verdict,
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.RecipientID,
+			&i.Channel,
+			&i.Priority,
+			&i.Template,
+			&i.Fallback,
+			&i.CorrelationID,
+			&i.Traceparent,
+			&i.CreatedAt,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.EventType,
+			&i.ClinicID,
+			&i.Rule,
+			&i.RuleVersion,
+			&i.Email,
+			&i.Phone,
+			&i.Locale,
+			&i.Active,
+			&i.DeviceIds,
+			&i.DeviceTokens,
+			&i.DevicePlatforms,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const DeliveryExpired = `-- name: DeliveryExpired :many
@@ -715,6 +733,7 @@ WHERE d.id IN (
     FROM deliveries AS s
     WHERE s.state = 'queued'
         AND s.updated_at < now() - make_interval(secs => $1)
+        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => $1)
         AND NOT EXISTS (
             SELECT
             FROM river.river_job AS j
