@@ -31,3 +31,20 @@ ALTER TABLE outbox
 -- The claim of a delivery changes no indexed column, so that its new row version needs no entry in the indexes where it
 -- fits into the page of the old one: half of each page is left free for that.
 ALTER TABLE deliveries SET (fillfactor = 50);
+
+-- Who signs in by which subject, and what they are where: a row for each membership, or one without. It is read before it is
+-- known who asks, so it stands outside of row-level security, with its owner's rights; it holds ids and roles only.
+CREATE VIEW sign_ins AS
+SELECT
+    i.issuer,
+    i.subject,
+    u.id,
+    u.status,
+    m.clinic_id,
+    m.role,
+    m.granted_at,
+    m.id AS membership_id
+FROM identities AS i
+JOIN users AS u ON u.id = i.user_id
+LEFT JOIN memberships AS m ON m.user_id = u.id AND m.revoked_at IS NULL;
+GRANT SELECT ON sign_ins TO carewire_app;

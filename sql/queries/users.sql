@@ -5,17 +5,15 @@
 -- read again.
 -- name: ActorByIdentity :many
 SELECT
-    u.id,
-    u.status,
-    m.clinic_id,
-    m.role,
-    m.granted_at,
-    m.id AS membership_id
-FROM identities AS i
-JOIN users AS u ON u.id = i.user_id
-LEFT JOIN memberships AS m ON m.user_id = u.id AND m.revoked_at IS NULL
-WHERE i.issuer = @issuer
-    AND i.subject = @subject;
+    id,
+    status,
+    clinic_id,
+    role,
+    granted_at,
+    membership_id
+FROM sign_ins
+WHERE issuer = @issuer
+    AND subject = @subject;
 
 -- Who is no person may be another system with a service account.
 -- name: ServiceByIdentity :one

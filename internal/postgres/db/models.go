@@ -495,6 +495,17 @@ type ServiceSetting struct {
 	CreatedAt time.Time
 }
 
+type SignIn struct {
+	Issuer       string
+	Subject      string
+	ID           uuid.UUID
+	Status       string
+	ClinicID     *uuid.UUID
+	Role         *string
+	GrantedAt    *time.Time
+	MembershipID *uuid.UUID
+}
+
 type SocketTicket struct {
 	Digest           []byte
 	UserID           uuid.UUID

@@ -15,17 +15,15 @@ import (
 const ActorByIdentity = `-- name: ActorByIdentity :many
 
 SELECT
-    u.id,
-    u.status,
-    m.clinic_id,
-    m.role,
-    m.granted_at,
-    m.id AS membership_id
-FROM identities AS i
-JOIN users AS u ON u.id = i.user_id
-LEFT JOIN memberships AS m ON m.user_id = u.id AND m.revoked_at IS NULL
-WHERE i.issuer = $1
-    AND i.subject = $2
+    id,
+    status,
+    clinic_id,
+    role,
+    granted_at,
+    membership_id
+FROM sign_ins
+WHERE issuer = $1
+    AND subject = $2
 `
 
 type ActorByIdentityParams struct {
