@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carewire/internal/app"
 	"carewire/internal/config"
 )
 
@@ -23,8 +24,10 @@ func main() {
 		Short:         "The event backbone of a clinic's software",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       app.Version().String(),
 	}
-	root.AddCommand(serveCommand(), migrateCommand(), tokenCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), tokenCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "carewire:", err)
 		os.Exit(1)

@@ -10,6 +10,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/postgres"
+	"carewire/internal/tracing"
 )
 
 // database is the PostgreSQL the service works on: its own embedded server, or DATABASE_URL's.
@@ -23,12 +24,12 @@ type database struct {
 
 // openDatabase starts the embedded server unless DATABASE_URL names one, migrates it, and opens a pool for each of the
 // service's roles. What it started is stopped with the group.
-func openDatabase(ctx context.Context, cfg config.Config, g *group, logger *slog.Logger) (*database, error) {
+func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
 	db := &database{url: cfg.DatabaseURL}
 	if db.url == "" {
 		server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: cfg.DataDir, Logger: logger})
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded database: %w", err)
+			return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
 		}
 		g.onStop("database", server.Stop)
 		go func() {
@@ -45,7 +46,7 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, logger *slog
 		pool **pgxpool.Pool
 		role postgres.Role
 	}{{&db.app, postgres.App}, {&db.worker, postgres.Worker}} {
-		pool, err := postgres.Open(ctx, postgres.Config{URL: db.url, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire"})
+		pool, err := postgres.Open(ctx, postgres.Config{URL: db.url, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire", Tracer: tracer.PGX()})
 		if err != nil {
 			return nil, err
 		}

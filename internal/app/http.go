@@ -59,6 +59,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Registerer:    s.metrics.registry,
 		Gatherer:      s.metrics.registry,
 		Logger:        s.logger,
+		Tracer:        s.tracer,
 	}
 	if s.spine.providers.sandbox != nil {
 		cfg.Sandbox = s.spine.providers.sandbox.Handler()

@@ -41,7 +41,7 @@ func newMetrics() *metrics {
 		}, []string{"channel"}),
 	}
 	m.registry.MustRegister(m.deliveries, m.attempts, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
 
@@ -81,6 +81,11 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 	gauge("carewire_sockets", "Open sockets of this instance.", func() float64 { return float64(stats().Sessions) })
 	gauge("carewire_socket_rooms", "Rooms with somebody in them.", func() float64 { return float64(stats().Rooms) })
 	gauge("carewire_socket_position", "The last position that this instance's sockets were brought.", func() float64 { return float64(stats().Position) })
+	gauge("carewire_socket_ring_events", "Events in the ring that sockets read from.", func() float64 { return float64(stats().RingEvents) })
+	gauge("carewire_socket_ring_oldest_position", "The oldest position in the ring; sockets behind it read from PostgreSQL.", func() float64 { return float64(stats().RingOldest) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "carewire_socket_pages_total", Help: "Pages that sockets behind the ring read from PostgreSQL.",
+	}, func() float64 { return float64(stats().Pages) }))
 }
 
 // spineCollector reads at each scrape what only the database knows.
@@ -102,13 +107,16 @@ var (
 	rejectedDesc    = prometheus.NewDesc("carewire_outbox_rejected_open", "Outbox rows that the ledger refused and that wait for a redrive.", nil, nil)
 	brokenDesc      = prometheus.NewDesc("carewire_rule_set_broken", "1 while this binary does not understand the newest rule set: what it is for waits.", nil, nil)
 	lagDesc         = prometheus.NewDesc("carewire_follower_lag_events", "Events that the follower has not handled yet.", []string{"follower"}, nil)
+	lagSecondsDesc  = prometheus.NewDesc("carewire_follower_lag_seconds", "How long the first event that the follower has not handled has been in the ledger; 0 when there is none.", []string{"follower"}, nil)
 	openDesc        = prometheus.NewDesc("carewire_deliveries_open", "Deliveries without a final state.", []string{"channel", "state"}, nil)
 	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "The database's clock less this process's.", nil, nil)
 )
 
 // Describe names the metrics.
 func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{unsequencedDesc, headDesc, lagDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc} {
+	for _, d := range []*prometheus.Desc{
+		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc,
+	} {
 		ch <- d
 	}
 }
@@ -141,6 +149,7 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	}
 	for _, f := range followers {
 		gauge(lagDesc, float64(f.Lag), f.Name)
+		gauge(lagSecondsDesc, f.LagSeconds, f.Name)
 		gauge(setAsideDesc, float64(f.Failures), f.Name)
 	}
 	rejected, err := c.queries.RejectedOpen(ctx)
@@ -157,8 +166,12 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	if err != nil {
 		return err
 	}
+	counts := zeroes(notify.Channels, "planned", "queued", "uncertain")
 	for _, o := range open {
-		gauge(openDesc, float64(o.Deliveries), o.Channel, o.State)
+		counts[[2]string{o.Channel, o.State}] = float64(o.Deliveries)
+	}
+	for of, n := range counts {
+		gauge(openDesc, n, of[0], of[1])
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/postgres"
+	"carewire/internal/tracing"
 )
 
 // Service is a running carewire.
@@ -31,6 +32,7 @@ type Service struct {
 	db       *database
 	spine    *spine
 	metrics  *metrics
+	tracer   *tracing.Tracer
 	draining atomic.Bool
 	listener net.Listener
 }
@@ -84,10 +86,15 @@ func (s *Service) start(ctx context.Context) error {
 	if s.cfg.BaseURL == "" || s.cfg.BaseURL == "http://"+s.cfg.Addr {
 		s.cfg.BaseURL = s.URL
 	}
-	s.db, err = openDatabase(ctx, s.cfg, s.group, s.logger)
+	if s.tracer, err = tracing.Open(ctx, Version().Number, s.logger); err != nil {
+		return err
+	}
+	s.group.onStop("tracing", s.tracer.Close)
+	s.db, err = openDatabase(ctx, s.cfg, s.group, s.tracer, s.logger)
 	if err != nil {
 		return err
 	}
+	s.metrics.registry.MustRegister(&loadCollector{pool: s.db.worker, logger: s.logger}, poolCollector{"requests": s.db.app, "work": s.db.worker})
 	s.spine, err = s.startSpine(ctx)
 	if err != nil {
 		return err

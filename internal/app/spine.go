@@ -70,7 +70,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
-		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger,
+		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger, Tracer: s.tracer,
 	})
 	sp.operations = &operations{writer: outbox.NewWriter(s.db.worker, bell), river: sp.river, handlers: followerHandlers(planner)}
 	if s.cfg.Does("dispatch") {
@@ -133,13 +133,14 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) error {
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
-		Observe: s.metrics.observeDelivery,
+		Observe: s.metrics.observeDelivery, Tracer: s.tracer,
 	})
 	if err != nil {
 		return err
 	}
 	cfg := &river.Config{Schema: notify.Schema}
 	if s.cfg.Does("work") {
+		s.metrics.watchBreakers(worker.Breakers)
 		cfg = worker.RiverConfig(s.logger, 0)
 		periodic.Add(cfg, sp.directory)
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
@@ -163,7 +164,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 // startDispatch moves the outbox into the ledger, and plans.
 func (s *Service) startDispatch(sp *spine, bell *outbox.Bell, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
-		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger,
+		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
 	})
 	s.metrics.watchSequencer(sequencer.Stats)
 	s.group.run("sequencer", sequencer.Run)

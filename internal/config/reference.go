@@ -21,5 +21,6 @@ func Reference() string {
 		}
 		b.WriteByte('\n')
 	}
+	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT     where to send traces, by OTLP over HTTP; none: there are none. All of OpenTelemetry's variables hold\n")
 	return b.String()
 }

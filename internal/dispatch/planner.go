@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,7 @@ import (
 	"carewire/internal/ledger"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
+	"carewire/internal/tracing"
 )
 
 // Inserter is the part of River's client that the planner uses.
@@ -30,6 +32,8 @@ type Config struct {
 	// Channels are those that this installation has a provider for.
 	Channels []string
 	Logger   *slog.Logger
+	// Tracer shows what was planned for each sampled event; nil means nobody looks.
+	Tracer *tracing.Tracer
 }
 
 // Planner plans what the rules say. It implements ledger.Handler and is safe for concurrent use.
@@ -37,11 +41,12 @@ type Planner struct {
 	river      Inserter
 	sets       *sets
 	configured map[string]bool
+	tracer     *tracing.Tracer
 }
 
 // New makes a Planner.
 func New(cfg Config) *Planner {
-	p := &Planner{river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}}
+	p := &Planner{river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}, tracer: cfg.Tracer}
 	for _, channel := range cfg.Channels {
 		p.configured[channel] = true
 	}
@@ -57,7 +62,8 @@ type matched struct {
 
 // Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand
 // is answered with a ledger.HeldError, or with a care.Error of code care.Conflict; see the package comment.
-func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
+func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) (err error) {
+	began := time.Now()
 	queries := db.New(tx)
 	inForce, err := p.sets.inForce(ctx, queries, batch)
 	if err != nil {
@@ -78,6 +84,12 @@ func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) er
 			all = append(all, matched{event: &batch[i], version: inForce[i].version, matches: found})
 		}
 	}
+	var plan plan
+	defer func() {
+		if err == nil {
+			p.trace(began, batch, inForce, &plan)
+		}
+	}()
 	if len(all) == 0 {
 		return nil
 	}
@@ -85,7 +97,6 @@ func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) er
 	if err != nil {
 		return err
 	}
-	var plan plan
 	for _, m := range all {
 		plan.add(m, rule.Resolve(m.event, m.matches, people, p.configured))
 	}

@@ -19,9 +19,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "carewire_http_requests_total", Help: "Requests answered, by method, route and status.",
 		}, []string{"method", "route", "status"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "carewire_http_request_duration_seconds", Help: "How long requests took, by method and route.",
+			Name: "carewire_http_request_duration_seconds", Help: "How long requests took, by method, route and class of status.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"method", "route"}),
+		}, []string{"method", "route", "status"}),
 	}
 	if registerer == nil {
 		return m, nil
@@ -37,6 +37,6 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 func (m *metrics) observe(verb, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method(verb), route, strconv.Itoa(status)).Inc()
 	if route != socketPath { // A socket lasts as long as it lasts.
-		m.durations.WithLabelValues(method(verb), route).Observe(took.Seconds())
+		m.durations.WithLabelValues(method(verb), route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v5"
+
+	"carewire/internal/tracing"
 )
 
 // safeRequestID is what a client's own request id may look like: it becomes part of logs and events.
@@ -34,18 +36,20 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if t := r.Header.Get("traceparent"); traceparentForm.MatchString(t) {
 			i.traceparent = t
 		}
-		c.SetRequest(r.WithContext(withInfo(r.Context(), i)))
+		ctx, span := s.traced(r, i)
+		defer span.End()
+		c.SetRequest(r.WithContext(withInfo(ctx, i)))
 		c.Response().Header().Set("X-Request-Id", i.id)
 		if err := next(c); err != nil {
 			s.answerError(c, err)
 		}
-		s.record(c, i, time.Since(begun))
+		s.record(c, i, span, time.Since(begun))
 		return nil
 	}
 }
 
 // record says what became of a request. The route's pattern stands for its path, so that logs hold no more than needed.
-func (s *Server) record(c *echo.Context, i *info, took time.Duration) {
+func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.Duration) {
 	r := c.Request()
 	status, route := http.StatusOK, c.Path()
 	if res, err := echo.UnwrapResponse(c.Response()); err == nil {
@@ -58,13 +62,19 @@ func (s *Server) record(c *echo.Context, i *info, took time.Duration) {
 		route = "unmatched"
 	}
 	s.metrics.observe(r.Method, route, status, took)
+	answered(span, i, method(r.Method), route, status)
 	level := slog.LevelInfo
 	if status >= 500 {
 		level = slog.LevelWarn
 	}
-	s.logger.LogAttrs(r.Context(), level, "request",
+	attrs := []slog.Attr{
 		slog.String("method", method(r.Method)), slog.String("route", route), slog.Int("status", status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", i.id), slog.String("actor_id", i.actor.ID))
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", i.id), slog.String("actor_id", i.actor.ID),
+	}
+	if id := span.TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
+	s.logger.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // method keeps a method that a client made up out of logs and metrics.

@@ -24,6 +24,7 @@ import (
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 	"carewire/internal/rule"
+	"carewire/internal/tracing"
 )
 
 // Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Billing, Intake, Audit, Writer, Verifier,
@@ -72,6 +73,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
+	// Tracer shows each sampled request; nil means nobody looks.
+	Tracer *tracing.Tracer
 }
 
 func (c Config) validate() error {

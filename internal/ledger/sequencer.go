@@ -15,6 +15,7 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+	"carewire/internal/tracing"
 )
 
 // ErrBusy says that another instance is at work: what this one came for may be done already, or soon.
@@ -38,6 +39,8 @@ type SequencerConfig struct {
 	Batch int
 	// Poll is how long to wait for a wake before looking by itself; 0 means 250 ms.
 	Poll time.Duration
+	// Tracer shows each sampled event's way to its position; nil means nobody looks.
+	Tracer *tracing.Tracer
 }
 
 // Sequencer moves committed events from the outbox to their positions in the ledger, and does nothing else.
@@ -47,6 +50,7 @@ type Sequencer struct {
 	logger *slog.Logger
 	batch  int
 	poll   time.Duration
+	tracer *tracing.Tracer
 
 	// size is the batch in use: smaller than batch for a while after a row was refused.
 	size int
@@ -72,6 +76,7 @@ func NewSequencer(cfg SequencerConfig) *Sequencer {
 	batch := cmp.Or(cfg.Batch, defaultBatch)
 	return &Sequencer{
 		pool: cfg.Pool, wake: cfg.Wake, logger: cfg.Logger, batch: batch, size: batch, poll: cmp.Or(cfg.Poll, defaultPoll),
+		tracer: cfg.Tracer,
 	}
 }
 
@@ -148,6 +153,7 @@ func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 	if s.size == 1 {
 		return s.moveOrReject(ctx)
 	}
+	began := time.Now()
 	var m db.LedgerMoveRow
 	err := s.locked(ctx, func(q *db.Queries, _ pgx.Tx) error {
 		var err error
@@ -158,11 +164,13 @@ func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	s.note(m)
+	s.trace(ctx, began, m)
 	return int(m.Taken), nil
 }
 
 // moveOrReject moves the oldest row, or else puts it into outbox_rejected, and raises the alarm.
 func (s *Sequencer) moveOrReject(ctx context.Context) (taken int, err error) {
+	began := time.Now()
 	var m db.LedgerMoveRow
 	var refused error
 	var id int64
@@ -190,6 +198,7 @@ func (s *Sequencer) moveOrReject(ctx context.Context) (taken int, err error) {
 		return 0, err
 	case refused == nil:
 		s.note(m)
+		s.trace(ctx, began, m)
 		return 1, nil
 	}
 	s.rejected.Add(1)

@@ -73,5 +73,31 @@ func newBreaker(name string, failures uint32, open time.Duration, changed func(n
 	})}
 }
 
+// BreakerState is how a provider's circuit breaker stands, as metrics show it.
+type BreakerState int
+
+// The states.
+const (
+	BreakerClosed   BreakerState = 0
+	BreakerHalfOpen BreakerState = 1
+	BreakerOpen     BreakerState = 2
+)
+
+// Breakers tells how the breaker of each configured channel's provider stands in this process.
+func (w *Worker) Breakers() map[string]BreakerState {
+	states := make(map[string]BreakerState, len(w.breakers))
+	for channel, b := range w.breakers {
+		switch b.State() {
+		case gobreaker.StateClosed:
+			states[channel] = BreakerClosed
+		case gobreaker.StateHalfOpen:
+			states[channel] = BreakerHalfOpen
+		case gobreaker.StateOpen:
+			states[channel] = BreakerOpen
+		}
+	}
+	return states
+}
+
 // hold is how long a job waits that finds the breaker open.
 func (b *breaker) hold() time.Duration { return jitter(b.open) }

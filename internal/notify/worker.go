@@ -18,6 +18,7 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+	"carewire/internal/tracing"
 )
 
 // Config is what a Worker needs.
@@ -37,6 +38,8 @@ type Config struct {
 	Ring func()
 	// Observe is told what became of each attempt, for metrics. May be nil.
 	Observe func(channel string, outcome Outcome, took time.Duration)
+	// Tracer shows each sampled delivery's attempts; nil means nobody looks.
+	Tracer *tracing.Tracer
 	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds.
 	AttemptTimeout time.Duration
 	// BreakerFailures in a row open a provider's breaker, for BreakerOpen; 0 means 10, and 10 seconds.
@@ -143,10 +146,13 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	verdict := errNotCalled
 	defer func() { done(verdict) }()
 
+	began := time.Now()
 	a, err := w.claim(ctx, job, client)
 	if a == nil {
 		return err
 	}
+	ctx, span := w.traced(ctx, a, began)
+	defer span.End()
 	m, refusal := w.compose(a)
 	if refusal != nil {
 		return w.settle(ctx, a, *refusal)
@@ -162,6 +168,7 @@ type attempt struct {
 	began   time.Time
 	lastTry bool
 	client  *river.Client[pgx.Tx]
+	span    tracing.Span
 }
 
 // claim begins an attempt. It gives none when there is nothing to do now; the error then says what River shall do.
@@ -231,7 +238,9 @@ func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err erro
 			err = Uncertain("panic")
 		}
 	}()
-	return w.cfg.Channels[m.Channel].Notify(ctx, m)
+	ctx, span := tracing.Call(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
+	defer func() { ended(span, receipt, err) }()
+	return w.cfg.Channels[m.Channel].Notify(tracing.Outside(ctx), m)
 }
 
 // conclude settles what the provider's answer means.
@@ -291,6 +300,7 @@ func (w *Worker) settle(ctx context.Context, a *attempt, e ending) error {
 		return nil
 	}
 	w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
+	a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
 	if e.outcome != Retried {
 		return nil
 	}

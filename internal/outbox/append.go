@@ -33,6 +33,8 @@ func Append(ctx context.Context, tx pgx.Tx, events ...event.Event) error {
 		}
 	}
 	noteFirst(tx, events)
+	ctx, span := traced(ctx, events)
+	defer span.End()
 	var err error
 	switch q := db.New(tx); len(events) {
 	case 0:
@@ -43,6 +45,7 @@ func Append(ctx context.Context, tx pgx.Tx, events ...event.Event) error {
 		err = q.OutboxInsertMany(ctx, many(events))
 	}
 	if err != nil {
+		span.Fail("append")
 		return fmt.Errorf("append events: %w", err)
 	}
 	return nil

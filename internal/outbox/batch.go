@@ -19,6 +19,8 @@ type Batch struct {
 	batch pgx.Batch
 	wrote *event.Event
 	err   error
+	// events are what was last appended, for the trace.
+	events []event.Event
 }
 
 // QueryRow adds a statement that gives one row. read is called with it, but cannot undo anything: the transaction may have
@@ -39,6 +41,7 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 	if b.wrote == nil && len(events) > 0 {
 		b.wrote = &events[0]
 	}
+	b.events = events
 	queries := db.New(queuing{&b.batch})
 	for i := range events {
 		// Queuing cannot fail: what the database says comes when the batch is sent.
@@ -65,6 +68,8 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 		// Queuing cannot fail.
 		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, b.wrote))
 	}
+	ctx, span := traced(ctx, b.events)
+	defer span.End()
 	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ type Hub struct {
 	// idle is the last event that was brought to all whom it concerns.
 	idle  atomic.Pointer[ledger.Cursor]
 	ready chan struct{}
+	// pagesRead counts what was read behind the ring.
+	pagesRead atomic.Int64
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -270,6 +272,9 @@ type Stats struct {
 	Rooms    int
 	// Position is the last one that was brought to sessions.
 	Position int64
+	// RingEvents are in memory, from the position RingOldest on. Pages counts what sessions further behind had read from
+	// PostgreSQL since the Hub was made.
+	RingEvents, RingOldest, Pages int64
 }
 
 // Stats tells what the Hub holds now, for metrics.
@@ -277,5 +282,9 @@ func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	n := len(h.sessions)
 	h.mu.Unlock()
-	return Stats{Sessions: n, Rooms: h.index.size(), Position: h.ring.newest().Position}
+	events, oldest := h.ring.span()
+	return Stats{
+		Sessions: n, Rooms: h.index.size(), Position: h.ring.newest().Position,
+		RingEvents: events, RingOldest: oldest, Pages: h.pagesRead.Load(),
+	}
 }

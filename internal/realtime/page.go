@@ -35,6 +35,7 @@ func (h *Hub) page(ctx context.Context, s *session) {
 	if closing {
 		return
 	}
+	h.pagesRead.Add(1)
 	entries, err := h.readPage(ctx, params)
 
 	s.mu.Lock()

@@ -153,6 +153,16 @@ func (r *ring) restate(head ledger.Cursor) {
 	}
 }
 
+// span tells how many events are held and the oldest's position; 0 and 0 when there are none.
+func (r *ring) span() (events, oldest int64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.first > r.head.Position {
+		return 0, 0
+	}
+	return r.head.Position - r.first + 1, r.first
+}
+
 // newest gives the cursor behind the last event.
 func (r *ring) newest() ledger.Cursor {
 	r.mu.RLock()

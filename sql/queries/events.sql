@@ -125,6 +125,20 @@ WHERE position >= @first_position
 ORDER BY position
 LIMIT @max_events;
 
+-- What a trace says of the events of one batch: those whose request was sampled, or may have been.
+-- name: EventTraces :many
+SELECT
+    position,
+    event_id,
+    type,
+    time,
+    traceparent
+FROM events
+WHERE position BETWEEN @first_position AND @last_position
+    AND traceparent IS NOT NULL
+    AND right(traceparent, 2) <> '00'
+ORDER BY position;
+
 -- name: EventGet :one
 SELECT *
 FROM events

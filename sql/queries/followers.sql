@@ -37,13 +37,21 @@ SET error = excluded.error,
     failed_at = now(),
     redriven_at = NULL;
 
--- Each follower with its distance from the ledger's end, and how many events it passed over that wait for a redrive.
+-- Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
+-- ledger, and how many events it passed over that wait for a redrive.
 -- name: FollowerList :many
 SELECT
     f.name,
     f.position,
     greatest(head.position - f.position, 0)::bigint AS lag,
     f.updated_at,
+    greatest(0, coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)
+        FROM events AS e
+        WHERE e.position > f.position
+        ORDER BY e.position
+        LIMIT 1
+    ), 0))::double precision AS lag_seconds,
     (
         SELECT count(*)
         FROM follower_failures AS w

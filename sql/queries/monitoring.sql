@@ -40,3 +40,15 @@ SELECT
 FROM deliveries
 WHERE state IN ('planned', 'queued', 'uncertain')
 GROUP BY channel, state;
+
+-- River's jobs that are not over, and how long the oldest has been ready without being worked.
+-- name: JobsOpen :many
+SELECT
+    queue,
+    state::text AS state,
+    count(*) AS jobs,
+    greatest(0, coalesce(max(extract(epoch FROM clock_timestamp() - scheduled_at)) FILTER (WHERE state = 'available'), 0))::double precision
+        AS oldest_available_seconds
+FROM river.river_job
+WHERE state IN ('available', 'running', 'retryable', 'scheduled')
+GROUP BY queue, state;

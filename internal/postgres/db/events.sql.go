@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -155,6 +156,60 @@ func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, 
 			&i.Imported,
 			&i.RecordedAt,
 			&i.LeafHash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const EventTraces = `-- name: EventTraces :many
+SELECT
+    position,
+    event_id,
+    type,
+    time,
+    traceparent
+FROM events
+WHERE position BETWEEN $1 AND $2
+    AND traceparent IS NOT NULL
+    AND right(traceparent, 2) <> '00'
+ORDER BY position
+`
+
+type EventTracesParams struct {
+	FirstPosition int64
+	LastPosition  int64
+}
+
+type EventTracesRow struct {
+	Position    int64
+	EventID     uuid.UUID
+	Type        string
+	Time        time.Time
+	Traceparent *string
+}
+
+// What a trace says of the events of one batch: those whose request was sampled, or may have been.
+func (q *Queries) EventTraces(ctx context.Context, arg EventTracesParams) ([]EventTracesRow, error) {
+	rows, err := q.db.Query(ctx, EventTraces, arg.FirstPosition, arg.LastPosition)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventTracesRow
+	for rows.Next() {
+		var i EventTracesRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.EventID,
+			&i.Type,
+			&i.Time,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}

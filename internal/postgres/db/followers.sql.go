@@ -210,6 +210,13 @@ SELECT
     f.position,
     greatest(head.position - f.position, 0)::bigint AS lag,
     f.updated_at,
+    greatest(0, coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)
+        FROM events AS e
+        WHERE e.position > f.position
+        ORDER BY e.position
+        LIMIT 1
+    ), 0))::double precision AS lag_seconds,
     (
         SELECT count(*)
         FROM follower_failures AS w
@@ -224,14 +231,16 @@ ORDER BY f.name
 `
 
 type FollowerListRow struct {
-	Name      string
-	Position  int64
-	Lag       int64
-	UpdatedAt time.Time
-	Failures  int64
+	Name       string
+	Position   int64
+	Lag        int64
+	UpdatedAt  time.Time
+	LagSeconds float64
+	Failures   int64
 }
 
-// Each follower with its distance from the ledger's end, and how many events it passed over that wait for a redrive.
+// Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
+// ledger, and how many events it passed over that wait for a redrive.
 func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
 	rows, err := q.db.Query(ctx, FollowerList)
 	if err != nil {
@@ -246,6 +255,7 @@ func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
 			&i.Position,
 			&i.Lag,
 			&i.UpdatedAt,
+			&i.LagSeconds,
 			&i.Failures,
 		); err != nil {
 			return nil, err

@@ -47,6 +47,51 @@ func (q *Queries) DeliveriesOpen(ctx context.Context) ([]DeliveriesOpenRow, erro
 	return items, nil
 }
 
+const JobsOpen = `-- name: JobsOpen :many
+SELECT
+    queue,
+    state::text AS state,
+    count(*) AS jobs,
+    greatest(0, coalesce(max(extract(epoch FROM clock_timestamp() - scheduled_at)) FILTER (WHERE state = 'available'), 0))::double precision
+        AS oldest_available_seconds
+FROM river.river_job
+WHERE state IN ('available', 'running', 'retryable', 'scheduled')
+GROUP BY queue, state
+`
+
+type JobsOpenRow struct {
+	Queue                  string
+	State                  string
+	Jobs                   int64
+	OldestAvailableSeconds float64
+}
+
+// River's jobs that are not over, and how long the oldest has been ready without being worked.
+func (q *Queries) JobsOpen(ctx context.Context) ([]JobsOpenRow, error) {
+	rows, err := q.db.Query(ctx, JobsOpen)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobsOpenRow
+	for rows.Next() {
+		var i JobsOpenRow
+		if err := rows.Scan(
+			&i.Queue,
+			&i.State,
+			&i.Jobs,
+			&i.OldestAvailableSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const RejectedOpen = `-- name: RejectedOpen :one
 SELECT count(*)
 FROM outbox_rejected

@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"carewire/internal/tracing"
+)
+
+// untraced are the paths whose requests say nothing: monitors ask all the time, and a socket lasts for hours.
+var untraced = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, socketPath: true}
+
+// traced begins the span of a request, and makes what it leads to continue the trace.
+func (s *Server) traced(r *http.Request, i *info) (context.Context, tracing.Span) {
+	if s.cfg.Tracer == nil || untraced[r.URL.Path] {
+		return r.Context(), tracing.Span{}
+	}
+	ctx, span := s.cfg.Tracer.Server(r.Context(), i.traceparent)
+	i.traceparent = span.Traceparent()
+	return ctx, span
+}
+
+// answered says what became of a request: by its route, for a path could be anything.
+func answered(span tracing.Span, i *info, method, route string, status int) {
+	if !span.Recording() {
+		return
+	}
+	span.Name(method + " " + route)
+	span.Set(tracing.String("http.request.method", method), tracing.String("http.route", route),
+		tracing.Int("http.response.status_code", status), tracing.String("carewire.request_id", i.id),
+		tracing.String("carewire.actor.id", i.actor.ID))
+	if status >= 500 {
+		span.Fail(http.StatusText(status))
+	}
+}

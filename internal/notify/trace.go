@@ -1,0 +1,35 @@
+package notify
+
+import (
+	"context"
+	"time"
+
+	"carewire/internal/tracing"
+)
+
+// traced begins the step of the event's trace in which this attempt is made.
+func (w *Worker) traced(ctx context.Context, a *attempt, began time.Time) (context.Context, tracing.Span) {
+	if !w.cfg.Tracer.Sampled(a.Traceparent) {
+		return ctx, tracing.Span{}
+	}
+	ctx, a.span = w.cfg.Tracer.Continue(ctx, a.Traceparent, "deliver "+a.Channel, began,
+		tracing.String("carewire.channel", a.Channel), tracing.String("carewire.delivery.id", a.ID.String()),
+		tracing.String("carewire.event.id", a.EventID.String()), tracing.String("carewire.priority", a.Priority),
+		tracing.Int("carewire.attempt", a.Attempt))
+	return ctx, a.span
+}
+
+// ended says what the provider answered.
+func ended(span tracing.Span, receipt Receipt, err error) {
+	if span.Recording() {
+		span.Set(tracing.String("carewire.provider", receipt.Provider))
+		if err != nil {
+			e := classify(err)
+			span.Set(tracing.String("carewire.outcome", string(e.Class)), tracing.String("carewire.code", e.Code))
+			span.Fail(e.Code)
+		} else {
+			span.Set(tracing.String("carewire.outcome", "accepted"))
+		}
+	}
+	span.End()
+}

@@ -1,0 +1,6 @@
+-- Client sessions of this database other than the one that asks.
+SELECT greatest(0, coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0))::double precision
+FROM pg_stat_activity
+WHERE datname = current_database()
+    AND backend_type = 'client backend'
+    AND pid <> pg_backend_pid()
