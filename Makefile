@@ -14,6 +14,11 @@ help: ## List these targets
 build: ## Build bin/carewire
 	$(GO) build -o bin/carewire ./cmd/carewire
 
+.PHONY: static
+static: ## Build bin/static/carewire as the image does, and run it where there is nothing else
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/static/carewire ./cmd/carewire
+	unshare --map-root-user --root=bin/static /carewire version
+
 .PHONY: run
 run: build ## Build, then serve a demo clinic on an embedded PostgreSQL (Ctrl-C stops all of it)
 	@exec bin/carewire serve --demo

@@ -124,7 +124,7 @@ func (t *Tracer) TellBatch(ctx context.Context, name string, began, ended time.T
 	}
 	links := make([]trace.Link, len(traceparents))
 	for i, tp := range traceparents {
-		links[i] = trace.LinkFromContext(under(context.Background(), tp))
+		links[i] = trace.LinkFromContext(under(ctx, tp))
 	}
 	_, span := t.tracer.Start(ctx, name, trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithTimestamp(began), trace.WithLinks(links...), trace.WithAttributes(attrs...))
