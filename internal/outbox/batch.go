@@ -17,9 +17,8 @@ import (
 // round trip; in two where the command has a key. Only Writer.InBatch makes one, so that nothing is appended outside a transaction.
 type Batch struct {
 	batch pgx.Batch
-	wrote *event.Event
 	err   error
-	// events are what was last appended, for the trace.
+	// events are what is appended.
 	events []event.Event
 }
 
@@ -37,9 +36,6 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 			b.err = fmt.Errorf("append event %q: %w", events[i].Type, err)
 			return
 		}
-	}
-	if b.wrote == nil && len(events) > 0 {
-		b.wrote = &events[0]
 	}
 	b.events = events
 	queries := db.New(queuing{&b.batch})
@@ -64,9 +60,9 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 	if b.err != nil {
 		return b.err
 	}
-	if cmd.Key != "" && b.wrote != nil {
+	if cmd.Key != "" && len(b.events) > 0 {
 		// Queuing cannot fail.
-		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, b.wrote))
+		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, &b.events[0]))
 	}
 	ctx, span := traced(ctx, b.events)
 	defer span.End()

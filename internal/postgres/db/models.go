@@ -456,10 +456,12 @@ type Refund struct {
 }
 
 type RiverRiverJob struct {
-	ID    int64
-	Kind  string
-	State string
-	Args  []byte
+	ID          int64
+	Kind        string
+	State       string
+	Queue       string
+	ScheduledAt time.Time
+	Args        []byte
 }
 
 type RulePublication struct {
