@@ -14,6 +14,8 @@ const (
 	RecordCreate  Action = "record.create"
 	RecordRead    Action = "record.read"
 	RecordReplace Action = "record.replace"
+	RecordAmend   Action = "record.amend"   // Correcting what others rely on, with a reason.
+	RecordRetract Action = "record.retract" // Saying that it was entered in error, with a reason.
 
 	AppointmentRequest    Action = "appointment.request" // A patient asks for a time.
 	AppointmentBook       Action = "appointment.book"    // The clinic gives one.
@@ -72,7 +74,8 @@ type Grant struct {
 // A patient reads what is about them, also after their membership ended: the right of access outlasts it (45 CFR
 // 164.524), so whoever a thing is about counts as its patient. A doctor or nurse reads and writes records at their clinic
 // for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
-// first contact happens before a care team exists, and reads and replaces the records that name them as the doctor.
+// first contact happens before a care team exists, and reads, replaces, amends and retracts the records that name them as
+// the doctor.
 // Receptionists and admins handle people and appointments, not records; an admin says who holds which role and who is on
 // a care team. Appointments are the whole clinic's to arrange; a patient asks for one, confirms it and cancels it.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
@@ -89,6 +92,12 @@ var Access = []Grant{
 	{RecordReplace, Doctor, CareTeam},
 	{RecordReplace, Doctor, Responsible},
 	{RecordReplace, Nurse, CareTeam},
+	{RecordAmend, Doctor, CareTeam},
+	{RecordAmend, Doctor, Responsible},
+	{RecordAmend, Nurse, CareTeam},
+	{RecordRetract, Doctor, CareTeam},
+	{RecordRetract, Doctor, Responsible},
+	{RecordRetract, Nurse, CareTeam},
 
 	{AppointmentRequest, Patient, Own},
 	{AppointmentBook, Receptionist, SameClinic},

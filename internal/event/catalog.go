@@ -54,6 +54,14 @@ var Catalog = slices.Concat(
 		{"ehr.lab_report.critical", Clinical, Record{}, true, clinicians, true, "A lab report holds a critical result (interpretation HH, LL or AA)."},
 	},
 	recordTypes("prescription"),
+	recordTypes("vital_signs"),
+	recordTypes("allergy"),
+	recordTypes("condition"),
+	recordTypes("immunization"),
+	recordTypes("procedure"),
+	recordTypes("imaging_report"),
+	recordTypes("clinical_note"),
+	recordTypes("medical_history"),
 	[]Declaration{
 		{"user.created", Account, User{}, true, office, true, "A person was registered."},
 		{"user.updated", Account, User{}, true, office, true, "A person's details were changed."},
@@ -94,12 +102,34 @@ var Catalog = slices.Concat(
 )
 
 func recordTypes(kind string) []Declaration {
-	thing := strings.ReplaceAll(kind, "_", " ")
+	thing := AThing(kind)
+	thing = strings.ToUpper(thing[:1]) + thing[1:]
 	return []Declaration{
-		{"ehr." + kind + ".created", Clinical, Record{}, true, clinicians, true, "A " + thing + " was written."},
-		{"ehr." + kind + ".updated", Clinical, Record{}, true, clinicians, true, "A " + thing + " was replaced by a new version."},
-		{"ehr." + kind + ".amended", Clinical, Record{}, true, clinicians, true, "A final " + thing + " was corrected."},
-		{"ehr." + kind + ".retracted", Clinical, Record{}, true, clinicians, true, "A " + thing + " was entered in error."},
+		{"ehr." + kind + ".created", Clinical, Record{}, true, clinicians, true, thing + " was written."},
+		{"ehr." + kind + ".updated", Clinical, Record{}, true, clinicians, true, thing + " was replaced by a new version."},
+		{"ehr." + kind + ".amended", Clinical, Record{}, true, clinicians, true, thing + " that others rely on was corrected."},
+		{"ehr." + kind + ".retracted", Clinical, Record{}, true, clinicians, true, thing + " was entered in error."},
+	}
+}
+
+// AThing is Thing with its article: "a lab report".
+func AThing(kind string) string {
+	thing := Thing(kind)
+	if strings.ContainsRune("aeiou", rune(thing[0])) {
+		return "an " + thing
+	}
+	return "a " + thing
+}
+
+// Thing says in words what one record of the kind is called, in the middle of a sentence: "lab report".
+func Thing(kind string) string {
+	switch kind {
+	case "vital_signs": // Names that are no singular.
+		return "set of vital signs"
+	case "medical_history":
+		return "medical history entry"
+	default:
+		return strings.ReplaceAll(kind, "_", " ")
 	}
 }
 

@@ -93,7 +93,11 @@ func (s *Server) answerError(c *echo.Context, err error) {
 		s.logger.WarnContext(r.Context(), "request failed after its answer had begun", "request_id", infoOf(r.Context()).id)
 		return
 	}
-	writeProblem(c.Response(), r, problemOf(r.Context(), s.logger, err))
+	p := problemOf(r.Context(), s.logger, err)
+	if p.Status == http.StatusMethodNotAllowed && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, recordsPath) {
+		p.Detail = neverDeleted
+	}
+	writeProblem(c.Response(), r, p)
 }
 
 // recovered makes an error of a panic. The stack goes to the log only.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,13 +17,32 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/care/ehr"
+	"carewire/internal/event"
 )
+
+// recordsPath is where the collections of records are.
+const recordsPath = "/api/ehr/"
+
+// addKinds serves records of every kind. A kind is its file in care/ehr, its line in the event catalog, and its line here.
+func (s *Server) addKinds() {
+	addRecords[ehr.LabReport](s)
+	addRecords[ehr.Prescription](s)
+	addRecords[ehr.VitalSigns](s)
+	addRecords[ehr.Allergy](s)
+	addRecords[ehr.Condition](s)
+	addRecords[ehr.Immunization](s)
+	addRecords[ehr.Procedure](s)
+	addRecords[ehr.ImagingReport](s)
+	addRecords[ehr.ClinicalNote](s)
+	addRecords[ehr.MedicalHistory](s)
+}
 
 // recordRoutes say how one kind of record is served.
 type recordRoutes[B any] struct {
 	kind *ehr.Kind[B]
-	// path is the collection's, name what one is called in sentences, schema the body's name in the specification.
-	path, name, schema string
+	// path is the collection's; one and many are what one is called in sentences, with its article, and several; schema is
+	// the body's name in the specification.
+	path, one, many, schema string
 }
 
 // recordMeta is what a record has besides its body.
@@ -33,6 +53,7 @@ type recordMeta struct {
 	CreatedBy string    `json:"createdBy" doc:"The id of who wrote the first version: a person's, or system:<part>."`
 	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
 	UpdatedBy string    `json:"updatedBy" doc:"The id of who wrote this version."`
+	Reason    string    `json:"reason,omitempty" doc:"Why this version was written, where it amends or retracts."`
 }
 
 // recordView is a record as it is answered: the fields of its body, and recordMeta's beside them.
@@ -56,7 +77,8 @@ func (v recordView[B]) MarshalJSON() ([]byte, error) {
 		CreatedBy string    `json:"createdBy"`
 		UpdatedAt time.Time `json:"updatedAt"`
 		UpdatedBy string    `json:"updatedBy"`
-	}{v.CreatedAt.UTC(), v.CreatedBy, v.UpdatedAt.UTC(), v.UpdatedBy})
+		Reason    string    `json:"reason,omitempty"`
+	}{v.CreatedAt.UTC(), v.CreatedBy, v.UpdatedAt.UTC(), v.UpdatedBy, v.Reason})
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +136,18 @@ func views[B any](records []ehr.Record[B]) []recordView[B] {
 }
 
 // addRecords adds the routes of one kind of record.
-func addRecords[B any](s *Server, k recordRoutes[B]) {
-	s.collections[k.kind.Name()] = k.path
+func addRecords[B any, P ehr.BodyOf[B]](s *Server) {
+	kind := ehr.NewKind[B, P](s.cfg.Writer)
+	spec := kind.Spec()
+	k := recordRoutes[B]{
+		kind: kind, path: recordsPath + spec.Path, schema: reflect.TypeFor[B]().Name(),
+		one: event.AThing(spec.Name), many: strings.ReplaceAll(spec.Path, "-", " "),
+	}
+	s.kinds = append(s.kinds, spec)
+	s.collections[spec.Name] = k.path
 	addRecordWrites(s, k)
+	addRecordAmend(s, k)
+	addRecordRetract(s, k)
 	addRecordReads(s, k)
 	addRecordHistory(s, k)
 }
@@ -125,8 +156,8 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 	type createInput struct{ Body B }
 	register(s, operation{
 		id: "create-" + k.schema, method: http.MethodPost, path: k.path, tag: "records", status: http.StatusCreated,
-		summary:     "Write a " + k.name,
-		description: fmt.Sprintf("Writes a %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.", k.name),
+		summary:     "Write " + k.one,
+		description: fmt.Sprintf("Writes %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of %s.", k.one, strings.Join(k.kind.Spec().Statuses(), ", ")),
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.RecordCreate, once(func(ctx context.Context, in *createInput) (*recordOutput[B], error) {
 		r, err := k.kind.Create(ctx, commandOf(ctx), in.Body)
@@ -143,9 +174,9 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 	}
 	register(s, operation{
 		id: "replace-" + k.schema, method: http.MethodPut, path: k.path + "/{id}", tag: "records",
-		summary:     "Replace a " + k.name,
-		description: "Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.",
-		refusals:    []care.Code{care.Forbidden, care.NotFound, care.PreconditionFailed, care.PreconditionRequired},
+		summary:     "Replace " + k.one,
+		description: "Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.",
+		refusals:    changeRefusals,
 	}, care.RecordReplace, func(ctx context.Context, in *replaceInput) (*recordOutput[B], error) {
 		version, err := parseETag(in.IfMatch)
 		if err != nil {
@@ -163,16 +194,25 @@ func addRecordReads[B any](s *Server, k recordRoutes[B]) {
 	type listInput struct {
 		PatientID uuid.UUID `query:"patientId" format:"uuid" doc:"Only records about this patient."`
 		ClinicID  uuid.UUID `query:"clinicId" format:"uuid" doc:"Only records of this clinic."`
+		DoctorID  uuid.UUID `query:"doctorId" format:"uuid" doc:"Only records that this doctor answers for."`
+		AuthorID  uuid.UUID `query:"authorId" format:"uuid" doc:"Only records whose first version this person wrote."`
+		Status    string    `query:"status" maxLength:"40" doc:"Only records of this status."`
+		Code      string    `query:"code" maxLength:"301" doc:"Only records of this code: system|code, or a code of any system." example:"http://loinc.org|24323-8"`
+		From      time.Time `query:"from" format:"date-time" doc:"Only records that were true then or later."`
+		To        time.Time `query:"to" format:"date-time" doc:"Only records that were true before then."`
 		Paging
 	}
 	type listOutput struct{ Body RecordPage[B] }
 	register(s, operation{
 		id: "list-" + k.schema, method: http.MethodGet, path: k.path, tag: "records",
-		summary:     "List " + k.name + "s",
+		summary:     "List " + k.many,
 		description: "The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.RecordRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		page, err := k.kind.List(ctx, commandOf(ctx), ehr.Filter{PatientID: in.PatientID, ClinicID: in.ClinicID, Cursor: in.Cursor, Limit: in.Limit})
+		page, err := k.kind.List(ctx, commandOf(ctx), ehr.Filter{
+			PatientID: in.PatientID, ClinicID: in.ClinicID, DoctorID: in.DoctorID, AuthorID: in.AuthorID, Status: in.Status, Code: in.Code,
+			From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
+		})
 		return &listOutput{RecordPage[B]{views(page.Items), page.Next}}, err
 	})
 
@@ -182,7 +222,7 @@ func addRecordReads[B any](s *Server, k recordRoutes[B]) {
 	}
 	register(s, operation{
 		id: "get-" + k.schema, method: http.MethodGet, path: k.path + "/{id}", tag: "records",
-		summary:     "Read a " + k.name,
+		summary:     "Read " + k.one,
 		also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
 		description: "The current version. A record that the caller may not see is answered like one that is not there. Both are audited.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
@@ -201,16 +241,17 @@ func addRecordReads[B any](s *Server, k recordRoutes[B]) {
 func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 	type historyInput struct {
 		ID uuid.UUID `path:"id" format:"uuid"`
+		Paging
 	}
 	type historyOutput struct{ Body RecordPage[B] }
 	register(s, operation{
 		id: "history-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history", tag: "records",
-		summary:     "Read the versions of a " + k.name,
-		description: "The newest first, at most 500.",
+		summary:     "Read the versions of " + k.one,
+		description: "The newest first, each with who wrote it, when, and why where it amends or retracts.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.RecordRead, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
-		records, err := k.kind.History(ctx, commandOf(ctx), in.ID)
-		return &historyOutput{RecordPage[B]{Items: views(records)}}, err
+		page, err := k.kind.History(ctx, commandOf(ctx), in.ID, ehr.HistoryPage{Cursor: in.Cursor, Limit: in.Limit})
+		return &historyOutput{RecordPage[B]{views(page.Items), page.Next}}, err
 	})
 
 	type versionInput struct {
@@ -219,7 +260,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 	}
 	register(s, operation{
 		id: "version-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history/{version}", tag: "records",
-		summary:     "Read one version of a " + k.name,
+		summary:     "Read one version of " + k.one,
 		description: "One version, the current or one before it.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.RecordRead, func(ctx context.Context, in *versionInput) (*recordOutput[B], error) {

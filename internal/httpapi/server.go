@@ -27,17 +27,15 @@ import (
 	"carewire/internal/tracing"
 )
 
-// Config is what the server is made of. Directory, LabReports, Prescriptions, Appointments, Billing, Intake, Audit, Writer, Verifier,
-// BaseURL, CookieKey, Operations and Ready are required.
+// Config is what the server is made of. Directory, Appointments, Billing, Intake, Audit, Writer, Verifier, BaseURL,
+// CookieKey, Operations and Ready are required.
 type Config struct {
-	Directory     *directory.Service
-	LabReports    *ehr.Kind[ehr.LabReport]
-	Prescriptions *ehr.Kind[ehr.Prescription]
-	Appointments  *appointment.Service
-	Billing       *billing.Service
-	Intake        *intake.Service
-	Audit         *audit.Reader
-	// Writer appends denials; its pool is where the inbox is read.
+	Directory    *directory.Service
+	Appointments *appointment.Service
+	Billing      *billing.Service
+	Intake       *intake.Service
+	Audit        *audit.Reader
+	// Writer writes records and appends denials; its pool is where the inbox is read.
 	Writer   *outbox.Writer
 	Verifier *Verifier
 	// NoAPI leaves the API and its pages to other instances: their routes answer 503, with a code that says so. Health,
@@ -80,9 +78,8 @@ type Config struct {
 func (c Config) validate() error {
 	var missing []string
 	for name, there := range map[string]bool{
-		"Directory": c.Directory != nil, "LabReports": c.LabReports != nil, "Prescriptions": c.Prescriptions != nil,
-		"Appointments": c.Appointments != nil,
-		"Billing":      c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
+		"Directory": c.Directory != nil, "Appointments": c.Appointments != nil,
+		"Billing": c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
 		"Operations":           c.Operations != nil,
 		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
 	} {
@@ -110,7 +107,8 @@ type Server struct {
 	crossOrigin *http.CrossOriginProtection
 	// secure says that people reach the service by TLS.
 	secure bool
-	// collections are where subjects of each kind are read.
+	// kinds are those of records; collections are where subjects of each kind are read.
+	kinds       []ehr.Spec
 	collections map[string]string
 	routes      map[string]access
 	known       map[string]bool
@@ -167,8 +165,7 @@ func (s *Server) addRoutes() error {
 	s.addDeliveries()
 	s.addRejections()
 	s.addUsers()
-	addRecords(s, recordRoutes[ehr.LabReport]{kind: s.cfg.LabReports, path: "/api/ehr/lab-reports", name: "lab report", schema: "LabReport"})
-	addRecords(s, recordRoutes[ehr.Prescription]{kind: s.cfg.Prescriptions, path: "/api/ehr/prescriptions", name: "prescription", schema: "Prescription"})
+	s.addKinds()
 	s.addAppointments()
 	s.addInvoices()
 	s.addServiceAccounts()

@@ -358,7 +358,7 @@ func DataFor(eventType, priority, link, appName string) Data {
 		action = plain
 	}
 	return Data{
-		EventType: eventType, Thing: strings.ReplaceAll(thing, "_", " "), Action: strings.ReplaceAll(action, "_", " "),
+		EventType: eventType, Thing: event.Thing(thing), Action: strings.ReplaceAll(action, "_", " "),
 		Link: link, Priority: priority, AppName: appName,
 	}
 }

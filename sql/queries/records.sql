@@ -109,7 +109,8 @@ FOR UPDATE OF r;
 -- The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock.
 -- name: RecordReplace :one
 WITH kept AS (
-    INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by)
+    INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by,
+        reason)
     SELECT
         records.id,
         records.version,
@@ -120,7 +121,8 @@ WITH kept AS (
         records.effective_at,
         records.body,
         records.updated_at,
-        records.updated_by
+        records.updated_by,
+        records.reason
     FROM records
     WHERE records.id = @id
 )
@@ -134,7 +136,8 @@ SET
     effective_at = @effective_at,
     body = @body,
     updated_at = now(),
-    updated_by = @updated_by
+    updated_by = @updated_by,
+    reason = @reason
 WHERE records.id = @id
 RETURNING records.version, records.updated_at;
 
@@ -143,9 +146,11 @@ SELECT
     version,
     body,
     updated_at,
-    updated_by
+    updated_by,
+    reason
 FROM record_versions
 WHERE record_id = @record_id
+    AND version < @before
 ORDER BY version DESC
 LIMIT @row_limit;
 
@@ -154,21 +159,83 @@ SELECT
     version,
     body,
     updated_at,
-    updated_by
+    updated_by,
+    reason
 FROM record_versions
 WHERE record_id = @record_id
     AND version = @version;
 
 -- Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
 -- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
--- clinics where they still are one (doctor_clinics). Three queries rather than one with optional filters, so that each
--- has the index that it needs. A page begins behind (before_time, before_id).
+-- clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
+-- optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
+-- (before_time, before_id).
 -- name: RecordListOfPatient :many
 SELECT *
 FROM records AS r
-WHERE r.patient_id = @patient_id
-    AND r.kind = @kind
-    AND (@any_clinic::boolean OR r.clinic_id = @clinic_id)
+WHERE r.kind = @kind
+    AND r.patient_id = sqlc.narg('patient_id')::uuid
+    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+    AND r.effective_at >= @from_time
+    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        (@own::boolean AND r.patient_id = @actor_id)
+        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = @actor_id
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT @row_limit;
+
+-- name: RecordListOfDoctor :many
+SELECT *
+FROM records AS r
+WHERE r.kind = @kind
+    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+    AND r.doctor_id = sqlc.narg('doctor_id')::uuid
+    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+    AND r.effective_at >= @from_time
+    AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        (@own::boolean AND r.patient_id = @actor_id)
+        OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = @actor_id
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT @row_limit;
+
+-- name: RecordListOfAuthor :many
+SELECT *
+FROM records AS r
+WHERE r.kind = @kind
+    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+    AND r.created_by = sqlc.narg('author_id')::text
+    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+    AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
         (@own::boolean AND r.patient_id = @actor_id)
@@ -187,8 +254,15 @@ LIMIT @row_limit;
 -- name: RecordListOfClinic :many
 SELECT *
 FROM records AS r
-WHERE r.clinic_id = @clinic_id
-    AND r.kind = @kind
+WHERE r.kind = @kind
+    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+    AND r.clinic_id = sqlc.narg('clinic_id')::uuid
+    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+    AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
         (@own::boolean AND r.patient_id = @actor_id)
@@ -209,6 +283,14 @@ LIMIT @row_limit;
 SELECT *
 FROM records AS r
 WHERE r.kind = @kind
+    AND (sqlc.narg('patient_id')::uuid IS NULL OR r.patient_id = sqlc.narg('patient_id'))
+    AND (sqlc.narg('clinic_id')::uuid IS NULL OR r.clinic_id = sqlc.narg('clinic_id'))
+    AND (sqlc.narg('doctor_id')::uuid IS NULL OR r.doctor_id = sqlc.narg('doctor_id'))
+    AND (sqlc.narg('author_id')::text IS NULL OR r.created_by = sqlc.narg('author_id'))
+    AND (sqlc.narg('status')::text IS NULL OR r.status = sqlc.narg('status'))
+    AND (sqlc.narg('code_system')::text IS NULL OR r.code_system = sqlc.narg('code_system'))
+    AND (sqlc.narg('code')::text IS NULL OR r.code = sqlc.narg('code'))
+    AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
         (@own::boolean AND r.patient_id = @actor_id)
@@ -233,13 +315,22 @@ WHERE r.kind = @kind
 ORDER BY r.effective_at DESC, r.id DESC
 LIMIT @row_limit;
 
--- Whether a list of the patient's records that shows nothing was one that the actor may ask for.
+-- Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
+-- names may, also where a filter leaves it out.
 -- name: RecordListable :one
-SELECT EXISTS (
+SELECT (EXISTS (
     SELECT 1
     FROM care_team AS t
     WHERE t.patient_id = @patient_id
         AND t.member_id = @actor_id
         AND t.clinic_id = ANY(@team_clinics::uuid[])
         AND (@any_clinic::boolean OR t.clinic_id = @clinic_id)
-);
+) OR EXISTS (
+    SELECT 1
+    FROM records AS r
+    WHERE r.patient_id = @patient_id
+        AND r.kind = @kind
+        AND r.doctor_id = @actor_id
+        AND r.clinic_id = ANY(@doctor_clinics::uuid[])
+        AND (@any_clinic::boolean OR r.clinic_id = @clinic_id)
+))::boolean AS listable;

@@ -16,7 +16,7 @@ type Head struct {
 	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"Whom the record is about: an active patient of the clinic."`
 	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid" doc:"The clinic that keeps the record."`
 	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was."`
-	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"How far the record is, as FHIR R4 codes it for the kind." example:"final"`
+	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"How far the record is: one of the kind's statuses, as FHIR R4 codes them." example:"final"`
 	Code        Coding     `json:"code" doc:"What the record is: a report's LOINC code, a medicine's RxNorm code."`
 	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"When it was true of the patient; for a prescription, when it was written." example:"2026-03-14T09:30:00Z"`
 }
@@ -33,13 +33,12 @@ var earliest = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func latest() time.Time { return time.Now().AddDate(1, 0, 0) }
 
-// retracted is the status of a record of any kind that should never have been made (FHIR R4 has it for each).
-const retracted = "entered-in-error"
-
 // head gives the service the common part of a kind's body.
 func (h *Head) head() *Head { return h }
 
-func (h *Head) check(p *care.Problems, statuses []string) {
+// check checks the common part against what the kind says of itself.
+func (h *Head) check(p *care.Problems, s Spec) {
+	statuses := s.Statuses()
 	if h.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}
@@ -53,10 +52,4 @@ func (h *Head) check(p *care.Problems, statuses []string) {
 	if h.EffectiveAt.Before(earliest) || h.EffectiveAt.After(latest()) {
 		p.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
 	}
-}
-
-func (c Coding) check(p *care.Problems, path string) {
-	p.Text(path+".system", c.System, 1, 200)
-	p.Text(path+".code", c.Code, 1, 100)
-	p.Text(path+".display", c.Display, 0, 500)
 }

@@ -13,10 +13,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Body is what a kind's struct has by pointer: the Head that it embeds, and the rules of its own that Validate checks.
+// Body is what a kind's struct has by pointer: the Head that it embeds, what the kind is, and the rules of its own that
+// Validate checks.
 type Body interface {
 	head() *Head
+	// Kind is the same for every body of the kind.
+	Kind() Spec
 	Validate() error
+}
+
+// BodyOf is a pointer to a kind's struct.
+type BodyOf[B any] interface {
+	*B
+	Body
 }
 
 // alarming is a body that can hold what somebody must be told of at once.
@@ -33,7 +42,9 @@ type Record[B any] struct {
 	// CreatedBy and UpdatedBy are actors' ids: a person's, or "system:<part>".
 	CreatedBy string `json:"createdBy"`
 	UpdatedBy string `json:"updatedBy"`
-	Body      B      `json:"body"`
+	// Reason is why this version was written, where it amends or retracts.
+	Reason string `json:"reason,omitempty"`
+	Body   B      `json:"body"`
 }
 
 // Page is one page of a list, newest EffectiveAt first; Next is the cursor of the page after it, or empty.
@@ -44,19 +55,18 @@ type Page[B any] struct {
 
 // Kind serves the records of one kind. It is safe for concurrent use.
 type Kind[B any] struct {
+	spec   Spec
 	name   string
 	writer *outbox.Writer
 	body   func(*B) Body
 }
 
-// NewKind serves records with body B. The name is the kind's in subjects and event types: "lab_report". It panics when
-// the catalog lacks one of the kind's events: a mistake in the program, which every test shows.
-func NewKind[B any, P interface {
-	*B
-	Body
-}](writer *outbox.Writer, name string,
-) *Kind[B] {
-	k := &Kind[B]{name: name, writer: writer, body: func(b *B) Body { return P(b) }}
+// NewKind serves records with body B. It panics when the catalog lacks one of the kind's events: a mistake in the program,
+// which every test shows.
+func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
+	body := func(b *B) Body { return P(b) }
+	spec := body(new(B)).Kind()
+	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
 	types := []string{"created", "updated", "amended", "retracted"}
 	if _, ok := k.body(new(B)).(alarming); ok {
 		types = append(types, "critical")
@@ -69,8 +79,8 @@ func NewKind[B any, P interface {
 	return k
 }
 
-// Name is the kind's name in subjects and event types.
-func (k *Kind[B]) Name() string { return k.name }
+// Spec is what the kind says of itself.
+func (k *Kind[B]) Spec() Spec { return k.spec }
 
 func (k *Kind[B]) eventType(what string) string { return "ehr." + k.name + "." + what }
 
@@ -98,7 +108,7 @@ func (k *Kind[B]) record(row db.Record) (Record[B], error) {
 	b, err := k.decode(row.Body)
 	return Record[B]{
 		ID: row.ID, Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
-		CreatedBy: row.CreatedBy, UpdatedBy: row.UpdatedBy, Body: b,
+		CreatedBy: row.CreatedBy, UpdatedBy: row.UpdatedBy, Reason: row.Reason, Body: b,
 	}, err
 }
 

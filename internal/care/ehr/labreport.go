@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"carewire/internal/care"
-	"carewire/internal/outbox"
 )
 
 // LabReport is a laboratory's report: FHIR R4's DiagnosticReport with its Observations inside.
@@ -30,18 +29,34 @@ type ReferenceRange struct {
 	Text string   `json:"text,omitempty" maxLength:"500"`
 }
 
-// NewLabReports serves the kind "lab_report".
-func NewLabReports(writer *outbox.Writer) *Kind[LabReport] {
-	return NewKind[LabReport](writer, "lab_report")
+// Kind says what a lab report is.
+func (*LabReport) Kind() Spec {
+	return Spec{
+		Name: "lab_report", Path: "lab-reports", Moves: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
+		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "results": [{
+				"code": {"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
+				"value": 4.1, "unit": "mmol/L", "interpretation": "N", "referenceRange": {"low": 3.5, "high": 5.1}
+			}]}`,
+	}
 }
 
 const maxResults = 500
 
 var (
-	// reportStatuses is FHIR R4's value set diagnostic-report-status.
-	reportStatuses = []string{
-		"registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled", retracted, "unknown",
+	// reportMoves has FHIR R4's value set diagnostic-report-status.
+	reportMoves = Moves{
+		{"registered", []string{"partial", "preliminary", "final", "cancelled", "unknown"}},
+		{"partial", []string{"preliminary", "final", "cancelled", "unknown"}},
+		{"preliminary", []string{"partial", "final", "cancelled", "unknown"}},
+		{"final", []string{"amended", "corrected", "appended"}},
+		{"amended", []string{"corrected", "appended"}},
+		{"corrected", []string{"amended", "appended"}},
+		{"appended", []string{"amended", "corrected"}},
+		{"cancelled", nil},
+		{"unknown", []string{"registered", "partial", "preliminary", "final", "cancelled"}},
 	}
+	reportReleased = []string{"final", "amended", "corrected", "appended"}
 	// withoutResults are those in which a report need not hold any.
 	withoutResults = []string{"registered", "cancelled", retracted, "unknown"}
 	// interpretations is HL7's v3 code system ObservationInterpretation, without what it deprecates.
@@ -56,24 +71,18 @@ var (
 // Validate says all that is wrong with the report, each by its path, or nil.
 func (r *LabReport) Validate() error {
 	var p care.Problems
-	r.check(&p, reportStatuses)
-	switch n := len(r.Results); {
-	case n > maxResults:
-		p.Add("results", "must be at most %d", maxResults)
-		return p.Err() // Not a message for each of what may be a million.
-	case n == 0 && !slices.Contains(withoutResults, r.Status):
+	r.check(&p, r.Kind())
+	if len(r.Results) == 0 && !slices.Contains(withoutResults, r.Status) {
 		p.Add("results", "must hold at least one result in this status")
 	}
-	for i, result := range r.Results {
-		result.check(&p, fmt.Sprintf("results[%d]", i))
-	}
+	each(&p, "results", r.Results, maxResults, func(p *care.Problems, path string, result Result) { result.check(p, path) })
 	return p.Err()
 }
 
 func (r Result) check(p *care.Problems, path string) {
 	r.Code.check(p, path+".code")
 	r.Value.check(p, path+".value")
-	p.Text(path+".unit", r.Unit, 0, 50)
+	checkUnit(p, path+".unit", r.Unit)
 	if r.Interpretation != "" && !slices.Contains(interpretations, r.Interpretation) {
 		p.Add(path+".interpretation", "must be a code of v3 ObservationInterpretation, such as N, H, L, HH, LL or AA")
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,36 +21,79 @@ const (
 	maxLimit     = 200
 )
 
-// Filter narrows a list. The zero value is the first page of all that the caller may see.
+// Filter narrows a list; what is zero does not. The zero value is the first page of all that the caller may see.
 type Filter struct {
-	// PatientID and ClinicID are zero for any.
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
+	// DoctorID is who answers for the record, AuthorID who wrote its first version.
+	DoctorID uuid.UUID
+	AuthorID uuid.UUID
+	Status   string
+	// Code is "system|code", or a code of any system.
+	Code string
+	// From is the earliest EffectiveAt, To the first that is too late.
+	From, To time.Time
 	// Cursor is the Next of the page before.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-func (f *Filter) check() (care.PageMark, error) {
+// check gives where the page begins.
+func (f *Filter) check(s Spec) (care.PageMark, error) {
 	var p care.Problems
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
+	checkLimit(&p, &f.Limit)
 	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
+	oneOf(&p, "status", f.Status, s.Statuses()...)
+	if system, code := f.code(); f.Code != "" && (code == "" || (system == "" && strings.Contains(f.Code, "|"))) {
+		p.Add("code", "must be a code, or system|code")
+	}
+	p.Text("code", f.Code, 0, 301)
+	if !f.To.IsZero() {
+		if !f.To.After(f.From) {
+			p.Add("to", "must be after from")
+		}
+		// What is at To itself comes before every mark of that time.
+		if f.To.Before(from.Time) || f.To.Equal(from.Time) {
+			from = care.PageMark{Time: f.To}
+		}
+	}
 	return from, p.Err()
+}
+
+// checkLimit sets the limit of a page that names none.
+func checkLimit(p *care.Problems, limit *int) {
+	if *limit == 0 {
+		*limit = defaultLimit
+	}
+	if *limit < 1 || *limit > maxLimit {
+		p.Add("limit", "must be 1 to %d", maxLimit)
+	}
+}
+
+// code splits the filter's code; the system is empty for any. A code system's URI can hold a bar, a code does not.
+func (f *Filter) code() (system, code string) {
+	if i := strings.LastIndexByte(f.Code, '|'); i >= 0 {
+		return f.Code[:i], f.Code[i+1:]
+	}
+	return "", f.Code
+}
+
+// optional gives nil, which is no filter, for a zero value.
+func optional[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
 }
 
 // List gives the records that the actor may see, newest EffectiveAt first. A patient or clinic of whose records the actor
 // may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
 func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B], error) {
-	from, err := f.check()
+	from, err := f.check(k.spec)
 	if err != nil {
 		return Page[B]{}, err
 	}
@@ -87,26 +132,30 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 
 // rows asks for one row more than the page holds, to know whether there is a next one.
 func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Record, error) {
-	p := db.RecordListOfPatientParams{
-		PatientID: f.PatientID, Kind: k.name, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
+	system, code := f.code()
+	p := db.RecordListVisibleParams{
+		Kind: k.name, PatientID: optional(f.PatientID), ClinicID: optional(f.ClinicID), DoctorID: optional(f.DoctorID),
+		Status: optional(f.Status), CodeSystem: optional(system), Code: optional(code),
+		FromTime: f.From, BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
 		DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
 		TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
 		RowLimit:      int32(f.Limit) + 1,
 	}
+	if f.AuthorID != uuid.Nil {
+		p.AuthorID = new(f.AuthorID.String())
+	}
+	// The narrowest way in comes first.
 	switch {
-	case f.PatientID != uuid.Nil:
-		return q.RecordListOfPatient(ctx, p)
-	case f.ClinicID != uuid.Nil:
-		return q.RecordListOfClinic(ctx, db.RecordListOfClinicParams{
-			ClinicID: p.ClinicID, Kind: p.Kind, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID, Own: p.Own, ActorID: p.ActorID,
-			DoctorClinics: p.DoctorClinics, TeamClinics: p.TeamClinics, RowLimit: p.RowLimit,
-		})
+	case p.PatientID != nil:
+		return q.RecordListOfPatient(ctx, db.RecordListOfPatientParams(p))
+	case p.DoctorID != nil:
+		return q.RecordListOfDoctor(ctx, db.RecordListOfDoctorParams(p))
+	case p.AuthorID != nil:
+		return q.RecordListOfAuthor(ctx, db.RecordListOfAuthorParams(p))
+	case p.ClinicID != nil:
+		return q.RecordListOfClinic(ctx, db.RecordListOfClinicParams(p))
 	default:
-		return q.RecordListVisible(ctx, db.RecordListVisibleParams{
-			Kind: p.Kind, BeforeTime: p.BeforeTime, BeforeID: p.BeforeID, Own: p.Own, ActorID: p.ActorID,
-			DoctorClinics: p.DoctorClinics, TeamClinics: p.TeamClinics, RowLimit: p.RowLimit,
-		})
+		return q.RecordListVisible(ctx, p)
 	}
 }
 
@@ -125,8 +174,10 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 	if !listable {
 		var err error
 		listable, err = q.RecordListable(ctx, db.RecordListableParams{
-			PatientID: f.PatientID, ActorID: actor.UserID, TeamClinics: actor.ClinicsFor(care.RecordRead, care.CareTeam),
-			AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+			PatientID: f.PatientID, ActorID: actor.UserID, Kind: k.name,
+			TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
+			DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
+			AnyClinic:     f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("look up care team: %w", err)

@@ -1,48 +1,95 @@
 package ehr
 
-import (
-	"slices"
-	"strings"
-
-	"carewire/internal/care"
-	"carewire/internal/outbox"
-)
+import "carewire/internal/care"
 
 // Prescription is an order for a medicine: FHIR R4's MedicationRequest. Code is the medicine, EffectiveAt is authoredOn.
 type Prescription struct {
 	Head
-	Intent       string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"How binding it is."`
-	Dosage       string   `json:"dosage,omitempty" maxLength:"2000" doc:"How to take it, in words for the patient." example:"One tablet in the morning"`
-	Quantity     *Decimal `json:"quantity,omitempty" doc:"How much one filling is."`
-	QuantityUnit string   `json:"quantityUnit,omitempty" maxLength:"50" example:"tablet"`
-	Refills      *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"How often it may be filled again."`
+	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"How binding it is."`
+	Priority           string   `json:"priority,omitempty" enum:"routine,urgent,asap,stat"`
+	StatusReason       *Coding  `json:"statusReason,omitempty" doc:"Why it is on hold, stopped or cancelled."`
+	Reasons            []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it is for: SNOMED CT or ICD-10."`
+	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"How to take it, in words for the patient." example:"One tablet in the morning"`
+	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The same for programs, step after step."`
+	Quantity           *Decimal `json:"quantity,omitempty" doc:"How much one filling is."`
+	QuantityUnit       string   `json:"quantityUnit,omitempty" maxLength:"50" example:"tablet"`
+	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"How often it may be filled again."`
+	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"When it may be filled."`
+	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be given for it."`
+	Note               string   `json:"note,omitempty" maxLength:"10000"`
 }
 
-// NewPrescriptions serves the kind "prescription".
-func NewPrescriptions(writer *outbox.Writer) *Kind[Prescription] {
-	return NewKind[Prescription](writer, "prescription")
+// Dosage is one step of how to take a medicine.
+type Dosage struct {
+	Text     string    `json:"text,omitempty" maxLength:"2000" example:"One tablet in the morning"`
+	AsNeeded *bool     `json:"asNeeded,omitempty" doc:"Take it only when needed."`
+	Route    *Coding   `json:"route,omitempty" doc:"The way into the body: SNOMED CT."`
+	Dose     *Quantity `json:"dose,omitempty" doc:"How much at once."`
+	// Frequency in Period of PeriodUnit is FHIR's timing.repeat: 2 in 1 d is twice a day.
+	Frequency  *int     `json:"frequency,omitempty" minimum:"1" maximum:"1000" doc:"How often in the period."`
+	Period     *Decimal `json:"period,omitempty" doc:"How long the period is, in its unit."`
+	PeriodUnit string   `json:"periodUnit,omitempty" enum:"s,min,h,d,wk,mo,a"`
 }
 
-var (
-	// requestStatuses and intents are FHIR R4's value sets medicationrequest-status and medicationrequest-intent.
-	requestStatuses = []string{"active", "on-hold", "cancelled", "completed", retracted, "stopped", "draft", "unknown"}
-	intents         = []string{
-		"proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option",
+// Kind says what a prescription is.
+func (*Prescription) Kind() Spec {
+	return Spec{
+		Name: "prescription", Path: "prescriptions",
+		// FHIR R4's value set medicationrequest-status.
+		Moves: Moves{
+			{"active", []string{"on-hold", "cancelled", "completed", "stopped", "unknown"}},
+			{"on-hold", []string{"active", "cancelled", "completed", "stopped", "unknown"}},
+			{"cancelled", nil},
+			{"completed", nil},
+			{"stopped", nil},
+			{"draft", []string{"active", "on-hold", "cancelled", "unknown"}},
+			{"unknown", []string{"active", "on-hold", "cancelled", "completed", "stopped", "draft"}},
+		},
+		Released: []string{"active", "on-hold", "cancelled", "completed", "stopped", "unknown"},
+		Example: `{"status": "active", "intent": "order",
+			"code": {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "314076", "display": "lisinopril 10 MG Oral Tablet"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "dosage": "One tablet in the morning",
+			"dosageInstructions": [{"dose": {"value": 10, "unit": "mg"}, "frequency": 1, "period": 1, "periodUnit": "d",
+				"route": {"system": "http://snomed.info/sct", "code": "26643006", "display": "Oral route"}}],
+			"quantity": 30, "quantityUnit": "tablet", "refills": 2, "substitutionAllowed": true,
+			"validityPeriod": {"start": "2026-03-14T00:00:00Z", "end": "2027-03-14T00:00:00Z"}}`,
 	}
-)
+}
 
 // Validate says all that is wrong with the prescription, each by its path, or nil.
 func (r *Prescription) Validate() error {
 	var p care.Problems
-	r.check(&p, requestStatuses)
-	if r.Intent != "" && !slices.Contains(intents, r.Intent) {
-		p.Add("intent", "must be one of %s", strings.Join(intents, ", "))
-	}
+	r.check(&p, r.Kind())
+	oneOf(&p, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
+	oneOf(&p, "priority", r.Priority, "routine", "urgent", "asap", "stat")
+	checkCode(&p, "statusReason", r.StatusReason)
+	eachCode(&p, "reasons", r.Reasons)
 	p.Text("dosage", r.Dosage, 0, 2000)
+	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.Problems, path string, d Dosage) { d.check(p, path) })
 	r.Quantity.check(&p, "quantity")
 	p.Text("quantityUnit", r.QuantityUnit, 0, 50)
 	if r.Refills != nil && (*r.Refills < 0 || *r.Refills > 99) {
 		p.Add("refills", "must be 0 to 99")
 	}
+	checkPeriod(&p, "validityPeriod", r.ValidityPeriod)
+	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
+}
+
+func (d Dosage) check(p *care.Problems, path string) {
+	p.Text(path+".text", d.Text, 0, 2000)
+	checkCode(p, path+".route", d.Route)
+	checkQuantity(p, path+".dose", d.Dose)
+	if d.Frequency != nil && (*d.Frequency < 1 || *d.Frequency > 1000) {
+		p.Add(path+".frequency", "must be 1 to 1000")
+	}
+	d.Period.check(p, path+".period")
+	oneOf(p, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
+	// FHIR R4, tim-2 and tim-5: a period says its unit, and is not negative.
+	if d.Period != nil && (d.PeriodUnit == "" || (*d.Period)[0] == '-') {
+		p.Add(path+".period", "must not be negative, and comes with its periodUnit")
+	}
+	if d.Period == nil && d.PeriodUnit != "" {
+		p.Add(path+".period", "is required beside periodUnit")
+	}
 }

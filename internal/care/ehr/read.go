@@ -1,9 +1,12 @@
 package ehr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,9 +15,6 @@ import (
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
-
-// maxHistory bounds a history to its newest versions; those before are read one by one.
-const maxHistory = 500
 
 // Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound.
 func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
@@ -26,29 +26,58 @@ func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Reco
 	return r, err
 }
 
-// History gives the record's versions, the newest first and at most 500. Errors as for Get.
-func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Record[B], error) {
-	var list []Record[B]
-	err := k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (action string, version int64, err error) {
+// HistoryPage says which versions of a record are asked for. The zero value is the newest 50.
+type HistoryPage struct {
+	// Cursor is the Next of the page before.
+	Cursor string
+	// Limit is 1 to 200; 0 means 50.
+	Limit int
+}
+
+// check gives the version before which the page begins. The cursor is the last version of the page before.
+func (h *HistoryPage) check() (int64, error) {
+	var p care.Problems
+	checkLimit(&p, &h.Limit)
+	before, err := strconv.ParseInt(cmp.Or(h.Cursor, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
+	if err != nil || before < 1 {
+		p.Add("cursor", "must be the next of the page before")
+	}
+	return before, p.Err()
+}
+
+// History gives a page of the record's versions, the newest first. Errors as for Get.
+func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h HistoryPage) (Page[B], error) {
+	before, err := h.check()
+	if err != nil {
+		return Page[B]{}, err
+	}
+	page := Page[B]{Items: []Record[B]{}}
+	err = k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (string, int64, error) {
 		current, err := k.record(row)
 		if err != nil {
 			return "", 0, err
 		}
-		list = []Record[B]{current}
-		olds, err := q.RecordVersionList(ctx, db.RecordVersionListParams{RecordID: id, RowLimit: maxHistory - 1})
+		olds, err := q.RecordVersionList(ctx, db.RecordVersionListParams{RecordID: id, Before: before, RowLimit: int32(h.Limit) + 1})
 		if err != nil {
 			return "", 0, fmt.Errorf("read versions: %w", err)
+		}
+		if before > row.Version {
+			page.Items = append(page.Items, current)
 		}
 		for _, old := range olds {
 			r, err := k.version(current, db.RecordVersionGetRow(old))
 			if err != nil {
 				return "", 0, err
 			}
-			list = append(list, r)
+			page.Items = append(page.Items, r)
+		}
+		if len(page.Items) > h.Limit {
+			page.Items = page.Items[:h.Limit]
+			page.Next = strconv.FormatInt(page.Items[h.Limit-1].Version, 10)
 		}
 		return readHistory, row.Version, nil
 	})
-	return list, err
+	return page, err
 }
 
 // Version gives one version of the record, current or not. Errors as for Get; a version that there never was is
@@ -76,7 +105,8 @@ func (k *Kind[B]) Version(ctx context.Context, cmd care.Command, id uuid.UUID, v
 
 func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record[B], error) {
 	b, err := k.decode(old.Body)
-	current.Version, current.UpdatedAt, current.UpdatedBy, current.Body = old.Version, old.UpdatedAt, old.UpdatedBy, b
+	current.Version, current.UpdatedAt, current.UpdatedBy = old.Version, old.UpdatedAt, old.UpdatedBy
+	current.Reason, current.Body = old.Reason, b
 	return current, err
 }
 

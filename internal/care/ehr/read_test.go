@@ -44,8 +44,11 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 		"the import":                           {care.SystemActor("import"), false, care.NotFound},
 	} {
 		reads := map[string]func() error{
-			"read":    func() error { _, err := b.reports.Get(t.Context(), by(c.actor), r.ID); return err },
-			"history": func() error { _, err := b.reports.History(t.Context(), by(c.actor), r.ID); return err },
+			"read": func() error { _, err := b.reports.Get(t.Context(), by(c.actor), r.ID); return err },
+			"history": func() error {
+				_, err := b.reports.History(t.Context(), by(c.actor), r.ID, ehr.HistoryPage{})
+				return err
+			},
 			"version": func() error { _, err := b.reports.Version(t.Context(), by(c.actor), r.ID, 1); return err },
 		}
 		for action, read := range reads {

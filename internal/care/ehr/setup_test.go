@@ -36,7 +36,7 @@ func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
 	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
-	b := &testBundle{db: db, reports: ehr.NewLabReports(writer), prescriptions: ehr.NewPrescriptions(writer), here: uuid.New(), there: uuid.New()}
+	b := &testBundle{db: db, reports: ehr.NewKind[ehr.LabReport](writer), prescriptions: ehr.NewKind[ehr.Prescription](writer), here: uuid.New(), there: uuid.New()}
 	for _, id := range []uuid.UUID{b.here, b.there} {
 		b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')", id)
 	}
@@ -166,12 +166,22 @@ func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	t.Helper()
 	far, clinics := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), []uuid.UUID{b.here}
-	sql, args := db.RecordListVisible, []any{"lab_report", far, uuid.Max, true, b.doctor.UserID, clinics, clinics, int32(51)}
+	var patient, clinic, doctor *uuid.UUID
+	var author *string
+	sql := db.RecordListVisible
 	switch {
 	case f.PatientID != uuid.Nil:
-		sql, args = db.RecordListOfPatient, []any{f.PatientID, "lab_report", true, uuid.Nil, far, uuid.Max, true, b.doctor.UserID, clinics, clinics, int32(51)}
+		sql, patient = db.RecordListOfPatient, &f.PatientID
+	case f.DoctorID != uuid.Nil:
+		sql, doctor = db.RecordListOfDoctor, &f.DoctorID
+	case f.AuthorID != uuid.Nil:
+		sql, author = db.RecordListOfAuthor, new(f.AuthorID.String())
 	case f.ClinicID != uuid.Nil:
-		sql, args = db.RecordListOfClinic, []any{f.ClinicID, "lab_report", far, uuid.Max, true, b.doctor.UserID, clinics, clinics, int32(51)}
+		sql, clinic = db.RecordListOfClinic, &f.ClinicID
+	}
+	var none *string
+	args := []any{
+		"lab_report", patient, clinic, doctor, author, none, none, none, time.Time{}, far, uuid.Max, true, b.doctor.UserID, clinics, clinics, int32(51),
 	}
 	rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+sql, args...)
 	require.NoError(t, err)

@@ -3,9 +3,7 @@ package ehr
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -91,124 +89,6 @@ func notInserted(cmd care.Command, h *Head, err error) error {
 		return outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	}
 	return p.Err()
-}
-
-// Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
-// version. The version before is kept. Whom the record is about and where it was made cannot change.
-func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
-	h, err := k.prepare(&b)
-	if err != nil {
-		return Record[B]{}, err
-	}
-	var r Record[B]
-	err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, care.RecordReplace, id, nil)
-		}
-		if err != nil {
-			return fmt.Errorf("lock record: %w", err)
-		}
-		old := row.Record
-		if err := k.mayReplace(cmd, old, row.OnCareTeam, ifMatch); err != nil {
-			return err
-		}
-		if err := replaceable(ctx, q, h, old); err != nil {
-			return err
-		}
-		r, err = k.replace(ctx, tx, cmd, old, b)
-		return err
-	})
-	if err != nil {
-		return Record[B]{}, err
-	}
-	return r, nil
-}
-
-func (k *Kind[B]) mayReplace(cmd care.Command, old db.Record, onCareTeam bool, ifMatch int64) error {
-	switch {
-	case may(cmd.Actor, care.RecordReplace, old, onCareTeam):
-	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
-		answer := care.Errorf(care.Forbidden, "you may read this record but not replace it")
-		return outbox.Refuse(cmd, answer, care.RecordReplace, k.ref(old.ID), &old.PatientID, &old.ClinicID)
-	default:
-		return k.stranger(cmd, care.RecordReplace, old.ID, &old)
-	}
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != old.Version {
-		err := care.Errorf(care.PreconditionFailed, "the record was replaced since you read version %d: read again, then replace version %d", ifMatch, old.Version)
-		err.Version = old.Version
-		return err
-	}
-	return nil
-}
-
-// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
-func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
-	var p care.Problems
-	if h.PatientID != old.PatientID {
-		p.Add("patientId", "cannot change: retract this record and write another")
-	}
-	if h.ClinicID != old.ClinicID {
-		p.Add("clinicId", "cannot change: retract this record and write another")
-	}
-	if h.DoctorID == nil {
-		h.DoctorID = &old.DoctorID
-	}
-	if *h.DoctorID != old.DoctorID {
-		active, err := q.RecordDoctorActive(ctx, db.RecordDoctorActiveParams{DoctorID: *h.DoctorID, ClinicID: old.ClinicID})
-		if err != nil {
-			return fmt.Errorf("look up doctor: %w", err)
-		}
-		if !active {
-			p.Add("doctorId", "must be an active doctor of this clinic")
-		}
-	}
-	return p.Err()
-}
-
-func (k *Kind[B]) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, b B) (Record[B], error) {
-	h := k.body(&b).head()
-	data, err := json.Marshal(b)
-	if err != nil {
-		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
-	}
-	before, err := k.decode(old.Body)
-	if err != nil {
-		return Record[B]{}, err
-	}
-	row, err := db.New(tx).RecordReplace(ctx, db.RecordReplaceParams{
-		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
-		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID,
-	})
-	if err != nil {
-		return Record[B]{}, fmt.Errorf("replace record: %w", err)
-	}
-	events := k.written(cmd, change(old.Status, h.Status), old.ID, row.Version, h)
-	told := k.alarms(&before)
-	if slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }) {
-		events = append(events, k.critical(cmd, events[0], old.ID, row.Version, h))
-	}
-	return Record[B]{
-		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,
-		CreatedBy: old.CreatedBy, UpdatedBy: cmd.Actor.ID, Body: b,
-	}, outbox.Append(ctx, tx, events...)
-}
-
-// change names what a replacement did to the record.
-func change(from, to string) string {
-	released := []string{"final", "amended", "corrected", "appended"}
-	switch {
-	case to == retracted && from != retracted:
-		return "retracted"
-	case slices.Contains(released, from) && slices.Contains(released[1:], to):
-		return "amended"
-	default:
-		return "updated"
-	}
 }
 
 func (k *Kind[B]) written(cmd care.Command, what string, id uuid.UUID, version int64, h *Head) []event.Event {

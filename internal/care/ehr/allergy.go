@@ -1,0 +1,75 @@
+package ehr
+
+import (
+	"time"
+
+	"carewire/internal/care"
+)
+
+// Allergy is an allergy or intolerance of the patient's: FHIR R4's AllergyIntolerance. Code is the substance or product,
+// EffectiveAt is recordedDate, and Status is clinicalStatus.
+type Allergy struct {
+	Head
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	Type               string     `json:"type,omitempty" enum:"allergy,intolerance"`
+	Categories         []string   `json:"categories,omitempty" maxItems:"100" enum:"food,medication,environment,biologic"`
+	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"What harm the next contact could do."`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
+	LastOccurrenceAt   *time.Time `json:"lastOccurrenceAt,omitempty" format:"date-time"`
+	Reactions          []Reaction `json:"reactions,omitempty" maxItems:"100"`
+	Note               string     `json:"note,omitempty" maxLength:"10000"`
+}
+
+// Reaction is what a contact did to the patient.
+type Reaction struct {
+	Substance      *Coding    `json:"substance,omitempty" doc:"What they were in contact with, where the record's code is wider."`
+	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"The signs and symptoms: SNOMED CT."`
+	Severity       string     `json:"severity,omitempty" enum:"mild,moderate,severe"`
+	OnsetAt        *time.Time `json:"onsetAt,omitempty" format:"date-time"`
+	ExposureRoute  *Coding    `json:"exposureRoute,omitempty"`
+	Description    string     `json:"description,omitempty" maxLength:"2000"`
+}
+
+// Kind says what an allergy is.
+func (*Allergy) Kind() Spec {
+	return Spec{
+		Name: "allergy", Path: "allergies",
+		// FHIR R4's value set allergyintolerance-clinical, and unknown where FHIR has none.
+		Moves: Moves{
+			{"active", []string{"inactive", "resolved", "unknown"}},
+			{"inactive", []string{"active", "resolved", "unknown"}},
+			{"resolved", []string{"active", "inactive", "unknown"}},
+			{"unknown", []string{"active", "inactive", "resolved"}},
+		},
+		Example: `{"status": "active", "code": {"system": "http://snomed.info/sct", "code": "91935009", "display": "Allergy to peanut"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "verificationStatus": "confirmed", "type": "allergy", "categories": ["food"], "criticality": "high",
+			"reactions": [{"manifestations": [{"system": "http://snomed.info/sct", "code": "39579001", "display": "Anaphylaxis"}], "severity": "severe"}]}`,
+	}
+}
+
+// Validate says all that is wrong with the allergy, each by its path, or nil.
+func (r *Allergy) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
+	oneOf(&p, "type", r.Type, "allergy", "intolerance")
+	eachOf(&p, "categories", r.Categories, "food", "medication", "environment", "biologic")
+	oneOf(&p, "criticality", r.Criticality, "low", "high", "unable-to-assess")
+	checkTime(&p, "onsetAt", r.OnsetAt)
+	checkTime(&p, "lastOccurrenceAt", r.LastOccurrenceAt)
+	each(&p, "reactions", r.Reactions, maxList, func(p *care.Problems, path string, reaction Reaction) { reaction.check(p, path) })
+	p.Text("note", r.Note, 0, noteLength)
+	return p.Err()
+}
+
+func (r Reaction) check(p *care.Problems, path string) {
+	checkCode(p, path+".substance", r.Substance)
+	if len(r.Manifestations) == 0 {
+		p.Add(path+".manifestations", "must hold at least one")
+	}
+	eachCode(p, path+".manifestations", r.Manifestations)
+	oneOf(p, path+".severity", r.Severity, "mild", "moderate", "severe")
+	checkTime(p, path+".onsetAt", r.OnsetAt)
+	checkCode(p, path+".exposureRoute", r.ExposureRoute)
+	p.Text(path+".description", r.Description, 0, 2000)
+}

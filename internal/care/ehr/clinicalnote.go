@@ -1,0 +1,57 @@
+package ehr
+
+import (
+	"slices"
+
+	"carewire/internal/care"
+)
+
+// ClinicalNote is what a clinician wrote of the patient: FHIR R4's Composition, or a DocumentReference with its text. Code
+// is the type of note in LOINC.
+type ClinicalNote struct {
+	Head
+	Title    string    `json:"title,omitempty" maxLength:"200"`
+	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; at least one section once the note is final."`
+}
+
+// Section is a part of a note.
+type Section struct {
+	Title string  `json:"title,omitempty" maxLength:"200" example:"Assessment and plan"`
+	Code  *Coding `json:"code,omitempty" doc:"What the section is: LOINC."`
+	Text  string  `json:"text" minLength:"1" maxLength:"100000"`
+}
+
+// Kind says what a clinical note is.
+func (*ClinicalNote) Kind() Spec {
+	return Spec{
+		Name: "clinical_note", Path: "clinical-notes",
+		// FHIR R4's value set composition-status.
+		Moves: Moves{
+			{"preliminary", []string{"final"}},
+			{"final", []string{"amended"}},
+			{"amended", nil},
+		},
+		Released: []string{"final", "amended"}, Corrected: []string{"amended"},
+		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "11506-3", "display": "Progress note"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "title": "Follow-up visit", "sections": [
+				{"title": "Assessment and plan", "code": {"system": "http://loinc.org", "code": "51847-2", "display": "Evaluation + Plan note"},
+					"text": "Blood pressure well controlled. Continue as before."}
+			]}`,
+	}
+}
+
+// Validate says all that is wrong with the note, each by its path, or nil.
+func (r *ClinicalNote) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	p.Text("title", r.Title, 0, 200)
+	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
+		p.Add("sections", "must hold at least one section in this status")
+	}
+	each(&p, "sections", r.Sections, maxList, func(p *care.Problems, path string, s Section) {
+		p.Text(path+".title", s.Title, 0, 200)
+		checkCode(p, path+".code", s.Code)
+		p.Text(path+".text", s.Text, 1, 100_000)
+	})
+	return p.Err()
+}

@@ -1,0 +1,67 @@
+package ehr
+
+import (
+	"slices"
+	"time"
+
+	"carewire/internal/care"
+)
+
+// Condition is a diagnosis or problem of the patient's: FHIR R4's Condition. Code is the diagnosis, EffectiveAt is
+// recordedDate, and Status is clinicalStatus.
+type Condition struct {
+	Head
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	Category           string     `json:"category,omitempty" enum:"problem-list-item,encounter-diagnosis"`
+	Severity           *Coding    `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
+	BodySites          []Coding   `json:"bodySites,omitempty" maxItems:"100"`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
+	OnsetText          string     `json:"onsetText,omitempty" maxLength:"200" doc:"When it began, where that is not known to the day." example:"in childhood"`
+	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"When it ended; with the status inactive, remission or resolved."`
+	AbatementText      string     `json:"abatementText,omitempty" maxLength:"200"`
+	Note               string     `json:"note,omitempty" maxLength:"10000"`
+}
+
+// Kind says what a condition is.
+func (*Condition) Kind() Spec {
+	return Spec{
+		Name: "condition", Path: "conditions",
+		// FHIR R4's value set condition-clinical, and unknown where FHIR has none.
+		Moves: Moves{
+			{"active", []string{"inactive", "remission", "resolved", "unknown"}},
+			{"recurrence", []string{"inactive", "remission", "resolved", "unknown"}},
+			{"relapse", []string{"inactive", "remission", "resolved", "unknown"}},
+			{"inactive", []string{"active", "recurrence", "relapse", "remission", "resolved", "unknown"}},
+			{"remission", []string{"active", "relapse", "inactive", "resolved", "unknown"}},
+			{"resolved", []string{"active", "recurrence", "inactive", "unknown"}},
+			{"unknown", []string{"active", "recurrence", "relapse", "inactive", "remission", "resolved"}},
+		},
+		Example: `{"status": "active", "code": {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9", "display": "Type 2 diabetes mellitus"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "verificationStatus": "confirmed", "category": "problem-list-item", "onsetAt": "2025-11-02T00:00:00Z",
+			"severity": {"system": "http://snomed.info/sct", "code": "6736007", "display": "Moderate"}}`,
+	}
+}
+
+// Validate says all that is wrong with the condition, each by its path, or nil.
+func (r *Condition) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
+	oneOf(&p, "category", r.Category, "problem-list-item", "encounter-diagnosis")
+	checkCode(&p, "severity", r.Severity)
+	eachCode(&p, "bodySites", r.BodySites)
+	checkTime(&p, "onsetAt", r.OnsetAt)
+	p.Text("onsetText", r.OnsetText, 0, 200)
+	p.Text("abatementText", r.AbatementText, 0, 200)
+	checkTime(&p, "abatementAt", r.AbatementAt)
+	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.Before(*r.OnsetAt) {
+		p.Add("abatementAt", "must not be before onsetAt")
+	}
+	// FHIR R4, con-4.
+	ended := r.AbatementAt != nil || r.AbatementText != ""
+	if ended && slices.Contains([]string{"active", "recurrence", "relapse"}, r.Status) {
+		p.Add("status", "must be inactive, remission or resolved once the condition has ended")
+	}
+	p.Text("note", r.Note, 0, noteLength)
+	return p.Err()
+}

@@ -1,0 +1,58 @@
+package ehr
+
+import (
+	"regexp"
+
+	"carewire/internal/care"
+)
+
+// ImagingReport is what a radiologist found: FHIR R4's DiagnosticReport with the ImagingStudy that it is about.
+type ImagingReport struct {
+	Head
+	Modalities      []Coding `json:"modalities,omitempty" maxItems:"100" doc:"How the images were made: DICOM's codes, such as CT or MR."`
+	BodySites       []Coding `json:"bodySites,omitempty" maxItems:"100"`
+	StudyUID        string   `json:"studyUid,omitempty" maxLength:"64" pattern:"^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*))*$" doc:"DICOM's Study Instance UID, by which the images are found." example:"1.2.840.99999999.1.59354388.1582528879516"`
+	SeriesCount     *int     `json:"seriesCount,omitempty" minimum:"0" maximum:"100000"`
+	InstanceCount   *int     `json:"instanceCount,omitempty" minimum:"0" maximum:"1000000" doc:"How many images there are."`
+	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What was asked."`
+	Findings        string   `json:"findings,omitempty" maxLength:"50000"`
+	Conclusion      string   `json:"conclusion,omitempty" maxLength:"10000"`
+	ConclusionCodes []Coding `json:"conclusionCodes,omitempty" maxItems:"100" doc:"The conclusion for programs: SNOMED CT."`
+}
+
+// Kind says what an imaging report is.
+func (*ImagingReport) Kind() Spec {
+	return Spec{
+		Name: "imaging_report", Path: "imaging-reports", Moves: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
+		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "36643-5", "display": "XR Chest 2 Views"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "studyUid": "1.2.840.99999999.1.59354388.1582528879516", "seriesCount": 1, "instanceCount": 2,
+			"modalities": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "DX", "display": "Digital Radiography"}],
+			"bodySites": [{"system": "http://snomed.info/sct", "code": "51185008", "display": "Thoracic structure"}],
+			"conclusion": "No acute cardiopulmonary abnormality."}`,
+	}
+}
+
+// dicomUID is the form of a DICOM unique identifier (PS3.5, section 9.1), which is at most 64 characters.
+var dicomUID = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$`)
+
+// Validate says all that is wrong with the report, each by its path, or nil.
+func (r *ImagingReport) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	eachCode(&p, "modalities", r.Modalities)
+	eachCode(&p, "bodySites", r.BodySites)
+	if r.StudyUID != "" && (len(r.StudyUID) > 64 || !dicomUID.MatchString(r.StudyUID)) {
+		p.Add("studyUid", "must be a DICOM UID: numbers with points between, at most 64 characters, without urn:oid: before them")
+	}
+	if r.SeriesCount != nil && (*r.SeriesCount < 0 || *r.SeriesCount > 100_000) {
+		p.Add("seriesCount", "must be 0 to 100000")
+	}
+	if r.InstanceCount != nil && (*r.InstanceCount < 0 || *r.InstanceCount > 1_000_000) {
+		p.Add("instanceCount", "must be 0 to 1000000")
+	}
+	eachCode(&p, "reasons", r.Reasons)
+	p.Text("findings", r.Findings, 0, 50_000)
+	p.Text("conclusion", r.Conclusion, 0, noteLength)
+	eachCode(&p, "conclusionCodes", r.ConclusionCodes)
+	return p.Err()
+}

@@ -1,0 +1,61 @@
+package ehr
+
+import (
+	"time"
+
+	"carewire/internal/care"
+)
+
+// Immunization is a vaccination, or that one was not given: FHIR R4's Immunization. Code is the vaccine, EffectiveAt is
+// the occurrence.
+type Immunization struct {
+	Head
+	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"Why it was not given."`
+	Manufacturer   string    `json:"manufacturer,omitempty" maxLength:"200"`
+	LotNumber      string    `json:"lotNumber,omitempty" maxLength:"100"`
+	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The vaccine's."`
+	Site           *Coding   `json:"site,omitempty" doc:"Where on the body: v3 ActSite, or SNOMED CT."`
+	Route          *Coding   `json:"route,omitempty" doc:"The way into the body: v3 RouteOfAdministration, or SNOMED CT."`
+	DoseQuantity   *Quantity `json:"doseQuantity,omitempty"`
+	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"Which dose of the series it is."`
+	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"How many doses the series has."`
+	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether whoever recorded it gave it; false for what the patient or an old record says."`
+	Note           string    `json:"note,omitempty" maxLength:"10000"`
+}
+
+// Kind says what an immunization is.
+func (*Immunization) Kind() Spec {
+	return Spec{
+		Name: "immunization", Path: "immunizations",
+		// FHIR R4's value set immunization-status. Whoever was not vaccinated and then is has another record.
+		Moves: Moves{{"completed", nil}, {"not-done", nil}},
+		Example: `{"status": "completed", "code": {"system": "http://hl7.org/fhir/sid/cvx", "code": "140", "display": "Influenza, seasonal, injectable, preservative free"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "lotNumber": "AAJN11K", "expirationDate": "2026-12-31", "doseQuantity": {"value": 0.5, "unit": "mL"},
+			"route": {"system": "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration", "code": "IM", "display": "Injection, intramuscular"},
+			"site": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActSite", "code": "LA", "display": "left arm"}, "primarySource": true}`,
+	}
+}
+
+// Validate says all that is wrong with the immunization, each by its path, or nil.
+func (r *Immunization) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	checkCode(&p, "statusReason", r.StatusReason)
+	p.Text("manufacturer", r.Manufacturer, 0, 200)
+	p.Text("lotNumber", r.LotNumber, 0, 100)
+	if r.ExpirationDate != "" {
+		if _, err := time.Parse(time.DateOnly, r.ExpirationDate); err != nil {
+			p.Add("expirationDate", "must be a date, such as 2026-12-31")
+		}
+	}
+	checkCode(&p, "site", r.Site)
+	checkCode(&p, "route", r.Route)
+	checkQuantity(&p, "doseQuantity", r.DoseQuantity)
+	for field, n := range map[string]*int{"doseNumber": r.DoseNumber, "seriesDoses": r.SeriesDoses} {
+		if n != nil && (*n < 1 || *n > 100) {
+			p.Add(field, "must be 1 to 100")
+		}
+	}
+	p.Text("note", r.Note, 0, noteLength)
+	return p.Err()
+}

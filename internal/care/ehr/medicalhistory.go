@@ -1,0 +1,51 @@
+package ehr
+
+import "carewire/internal/care"
+
+// MedicalHistory is one entry of the patient's history: what was before, in them or in their family. For the category
+// family it is FHIR R4's FamilyMemberHistory. Code is the condition, operation or habit; EffectiveAt is when it was told.
+type MedicalHistory struct {
+	Head
+	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"What part of the history it belongs to."`
+	Relationship *Coding `json:"relationship,omitempty" doc:"Whose it was, in the category family: v3 RoleCode, such as MTH for the mother."`
+	Period       *Period `json:"period,omitempty" doc:"When it was."`
+	PeriodText   string  `json:"periodText,omitempty" maxLength:"200" doc:"When it was, where that is not known to the day." example:"at the age of 52"`
+	Outcome      *Coding `json:"outcome,omitempty"`
+	Deceased     *bool   `json:"deceased,omitempty" doc:"Whether the relative has died."`
+	Note         string  `json:"note,omitempty" maxLength:"10000"`
+}
+
+// Kind says what an entry of the medical history is.
+func (*MedicalHistory) Kind() Spec {
+	return Spec{
+		Name: "medical_history", Path: "medical-history",
+		// FHIR R4's value set history-status.
+		Moves: Moves{
+			{"partial", []string{"completed", "health-unknown"}},
+			{"completed", []string{"partial", "health-unknown"}},
+			{"health-unknown", []string{"partial", "completed"}},
+		},
+		Example: `{"status": "completed", "category": "family", "code": {"system": "http://snomed.info/sct", "code": "22298006", "display": "Myocardial infarction"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "periodText": "at the age of 52",
+			"relationship": {"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "FTH", "display": "father"}}`,
+	}
+}
+
+// Validate says all that is wrong with the entry, each by its path, or nil.
+func (r *MedicalHistory) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	if r.Category == "" {
+		p.Add("category", "is required")
+	}
+	oneOf(&p, "category", r.Category, "medical", "surgical", "family", "social", "obstetric", "medication", "travel")
+	checkCode(&p, "relationship", r.Relationship)
+	if r.Category == "family" && r.Relationship == nil {
+		p.Add("relationship", "is required in the category family")
+	}
+	checkPeriod(&p, "period", r.Period)
+	p.Text("periodText", r.PeriodText, 0, 200)
+	checkCode(&p, "outcome", r.Outcome)
+	p.Text("note", r.Note, 0, noteLength)
+	return p.Err()
+}

@@ -1,0 +1,56 @@
+package ehr
+
+import "carewire/internal/care"
+
+// Procedure is something done to the patient, or to be done: FHIR R4's Procedure. EffectiveAt is when it began, or was
+// written down; PerformedPeriod is how long it took.
+type Procedure struct {
+	Head
+	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"Why it was stopped, or not done."`
+	Category        *Coding  `json:"category,omitempty" doc:"SNOMED CT, such as surgical procedure."`
+	PerformedPeriod *Period  `json:"performedPeriod,omitempty"`
+	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it was for: SNOMED CT or ICD-10."`
+	BodySites       []Coding `json:"bodySites,omitempty" maxItems:"100"`
+	Outcome         *Coding  `json:"outcome,omitempty" doc:"SNOMED CT: successful, unsuccessful, partially successful."`
+	Complications   []Coding `json:"complications,omitempty" maxItems:"100"`
+	FollowUp        string   `json:"followUp,omitempty" maxLength:"2000" doc:"What is to be done after it."`
+	Note            string   `json:"note,omitempty" maxLength:"10000"`
+}
+
+// Kind says what a procedure is.
+func (*Procedure) Kind() Spec {
+	return Spec{
+		Name: "procedure", Path: "procedures",
+		// FHIR R4's value set event-status.
+		Moves: Moves{
+			{"preparation", []string{"in-progress", "not-done", "on-hold", "completed", "unknown"}},
+			{"in-progress", []string{"on-hold", "stopped", "completed", "unknown"}},
+			{"not-done", nil},
+			{"on-hold", []string{"in-progress", "not-done", "stopped", "completed", "unknown"}},
+			{"stopped", nil},
+			{"completed", nil},
+			{"unknown", []string{"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed"}},
+		},
+		Released: []string{"not-done", "stopped", "completed"},
+		Example: `{"status": "completed", "code": {"system": "http://snomed.info/sct", "code": "80146002", "display": "Appendectomy"},
+			"effectiveAt": "2026-03-14T09:30:00Z", "performedPeriod": {"start": "2026-03-14T09:30:00Z", "end": "2026-03-14T10:40:00Z"},
+			"reasons": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "K35.8", "display": "Acute appendicitis"}],
+			"outcome": {"system": "http://snomed.info/sct", "code": "385669000", "display": "Successful"}}`,
+	}
+}
+
+// Validate says all that is wrong with the procedure, each by its path, or nil.
+func (r *Procedure) Validate() error {
+	var p care.Problems
+	r.check(&p, r.Kind())
+	checkCode(&p, "statusReason", r.StatusReason)
+	checkCode(&p, "category", r.Category)
+	checkPeriod(&p, "performedPeriod", r.PerformedPeriod)
+	eachCode(&p, "reasons", r.Reasons)
+	eachCode(&p, "bodySites", r.BodySites)
+	checkCode(&p, "outcome", r.Outcome)
+	eachCode(&p, "complications", r.Complications)
+	p.Text("followUp", r.FollowUp, 0, 2000)
+	p.Text("note", r.Note, 0, noteLength)
+	return p.Err()
+}

@@ -1,0 +1,200 @@
+package ehr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// maxReason is how long a reason may be, in characters; a constraint of the table says the same.
+const maxReason = 1000
+
+// revision is how a record gets its next version.
+type revision[B any] struct {
+	action  care.Action
+	ifMatch int64
+	// reason is kept with the version; no event carries it.
+	reason string
+	// next makes the body out of the one before and names the event, or refuses.
+	next func(before B, status string) (b B, what string, err error)
+}
+
+// Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
+// version. The version before is kept. Whom the record is about and where it was made cannot change; a status that cannot
+// follow the one before is a care.Conflict.
+func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
+	h, err := k.prepare(&b)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	return k.revise(ctx, cmd, id, revision[B]{
+		action: care.RecordReplace, ifMatch: ifMatch,
+		next: func(_ B, status string) (B, string, error) {
+			return b, k.spec.change(status, h.Status), k.spec.move(status, h.Status)
+		},
+	})
+}
+
+// Amend corrects a record that others rely on, and keeps why. Errors as for Replace; a record that nobody relies on yet
+// is a care.Conflict.
+func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string, b B) (Record[B], error) {
+	if err := checkReason(reason); err != nil {
+		return Record[B]{}, err
+	}
+	h, err := k.prepare(&b)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	return k.revise(ctx, cmd, id, revision[B]{
+		action: care.RecordAmend, ifMatch: ifMatch, reason: reason,
+		next: func(_ B, status string) (B, string, error) {
+			if err := k.spec.amend(status, h.Status); err != nil {
+				return b, "", err
+			}
+			return b, "amended", k.spec.move(status, h.Status)
+		},
+	})
+}
+
+// Retract says that the record should never have been made, and why. It is kept and can be read, and nothing can be done
+// with it any more. Errors as for Replace.
+func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string) (Record[B], error) {
+	if err := checkReason(reason); err != nil {
+		return Record[B]{}, err
+	}
+	return k.revise(ctx, cmd, id, revision[B]{
+		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
+		next: func(before B, status string) (B, string, error) {
+			// The body is not checked again: what was written under older rules can be retracted too.
+			k.body(&before).head().Status = retracted
+			return before, "retracted", k.spec.move(status, retracted)
+		},
+	})
+}
+
+func checkReason(reason string) error {
+	var p care.Problems
+	p.Text("reason", reason, 1, maxReason)
+	return p.Err()
+}
+
+func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, rev revision[B]) (Record[B], error) {
+	var r Record[B]
+	err := k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return k.stranger(cmd, rev.action, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("lock record: %w", err)
+		}
+		old := row.Record
+		if err := k.mayRevise(cmd, rev.action, old, row.OnCareTeam); err != nil {
+			return err
+		}
+		if err := current(rev.ifMatch, old.Version); err != nil {
+			return err
+		}
+		r, err = k.write(ctx, tx, cmd, old, rev)
+		return err
+	})
+	if err != nil {
+		return Record[B]{}, err
+	}
+	return r, nil
+}
+
+func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, old db.Record, onCareTeam bool) error {
+	switch {
+	case may(cmd.Actor, action, old, onCareTeam):
+		return nil
+	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
+		answer := care.Errorf(care.Forbidden, "you may read this record but not change it")
+		return outbox.Refuse(cmd, answer, action, k.ref(old.ID), &old.PatientID, &old.ClinicID)
+	default:
+		return k.stranger(cmd, action, old.ID, &old)
+	}
+}
+
+// current refuses a change by somebody who has not read the version that stands.
+func current(ifMatch, version int64) error {
+	if ifMatch == 0 {
+		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	}
+	if ifMatch != version {
+		err := care.Errorf(care.PreconditionFailed, "the record was changed since you read version %d: read again, then change version %d", ifMatch, version)
+		err.Version = version
+		return err
+	}
+	return nil
+}
+
+// write makes the next version of the row, which is locked, and appends its events last.
+func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, rev revision[B]) (Record[B], error) {
+	before, err := k.decode(old.Body)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	told := k.alarms(&before)
+	b, what, err := rev.next(before, old.Status)
+	if err != nil {
+		return Record[B]{}, err
+	}
+	h, q := k.body(&b).head(), db.New(tx)
+	if err := replaceable(ctx, q, h, old); err != nil {
+		return Record[B]{}, err
+	}
+	data, err := json.Marshal(b)
+	if err != nil {
+		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
+	}
+	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
+		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
+		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason,
+	})
+	if err != nil {
+		return Record[B]{}, fmt.Errorf("replace record: %w", err)
+	}
+	events := k.written(cmd, what, old.ID, row.Version, h)
+	if slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }) {
+		events = append(events, k.critical(cmd, events[0], old.ID, row.Version, h))
+	}
+	return Record[B]{
+		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,
+		CreatedBy: old.CreatedBy, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Body: b,
+	}, outbox.Append(ctx, tx, events...)
+}
+
+// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
+func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+	var p care.Problems
+	if h.PatientID != old.PatientID {
+		p.Add("patientId", "cannot change: retract this record and write another")
+	}
+	if h.ClinicID != old.ClinicID {
+		p.Add("clinicId", "cannot change: retract this record and write another")
+	}
+	if h.DoctorID == nil {
+		h.DoctorID = &old.DoctorID
+	}
+	if *h.DoctorID != old.DoctorID {
+		active, err := q.RecordDoctorActive(ctx, db.RecordDoctorActiveParams{DoctorID: *h.DoctorID, ClinicID: old.ClinicID})
+		if err != nil {
+			return fmt.Errorf("look up doctor: %w", err)
+		}
+		if !active {
+			p.Add("doctorId", "must be an active doctor of this clinic")
+		}
+	}
+	return p.Err()
+}

@@ -1,0 +1,96 @@
+package ehr
+
+import (
+	"slices"
+	"strings"
+
+	"carewire/internal/care"
+)
+
+// Spec is what a kind says of itself: how it is called, and how its records live.
+type Spec struct {
+	// Name is the kind's name in subjects and event types: "lab_report".
+	Name string
+	// Path is the collection's name in the API: "lab-reports".
+	Path string
+	// Moves are the kind's statuses, each with those that can follow it. A record may always stay what it is or be
+	// entered in error, which is not listed; nothing follows that.
+	Moves Moves
+	// Released are the statuses in which others rely on the record: an amendment corrects one of these. None means all.
+	Released []string
+	// Corrected are the statuses that say a released record was corrected. A kind without any keeps its status.
+	Corrected []string
+	// Example is a body in JSON without the ids of people and clinic, for the reference and the tests.
+	Example string
+}
+
+// Move is a status and those that can follow it.
+type Move struct {
+	From string
+	To   []string
+}
+
+// Moves are a kind's statuses, in the reference's order.
+type Moves []Move
+
+// retracted is the status of a record of any kind that should never have been made (FHIR R4 has it for each).
+const retracted = "entered-in-error"
+
+// Statuses lists the statuses that a record of the kind can have.
+func (s Spec) Statuses() []string {
+	var all []string
+	for _, m := range s.Moves {
+		all = append(all, m.From)
+	}
+	return append(all, retracted)
+}
+
+// from lists the statuses that can follow one, itself not counted.
+func (s Spec) from(status string) []string {
+	if status == retracted {
+		return nil
+	}
+	i := slices.IndexFunc(s.Moves, func(m Move) bool { return m.From == status })
+	if i < 0 {
+		return []string{retracted}
+	}
+	return slices.Concat(s.Moves[i].To, []string{retracted})
+}
+
+// move refuses a status that cannot follow the one that is, and says which can.
+func (s Spec) move(from, to string) error {
+	if from == retracted {
+		return care.Errorf(care.Conflict, "the record was entered in error and can only be read: write another in its place")
+	}
+	if allowed := s.from(from); from != to && !slices.Contains(allowed, to) {
+		return care.Errorf(care.Conflict, "the status cannot go from %s to %s: from %s it can go to %s", from, to, from, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+// change names what a replacement did to a record.
+func (s Spec) change(from, to string) string {
+	switch {
+	case to == retracted:
+		return "retracted"
+	case slices.Contains(s.Released, from) && slices.Contains(s.Corrected, to):
+		return "amended"
+	default:
+		return "updated"
+	}
+}
+
+// amend refuses an amendment of a record that nobody relies on yet, and one whose status does not say that it is one.
+func (s Spec) amend(from, to string) error {
+	switch {
+	case from == retracted:
+		return s.move(from, to)
+	case len(s.Released) > 0 && !slices.Contains(s.Released, from):
+		return care.Errorf(care.Conflict, "the record is %s, not final: replace it with PUT; what can be amended is %s", from, strings.Join(s.Released, ", "))
+	case len(s.Corrected) > 0 && !slices.Contains(s.Corrected, to):
+		return care.InvalidField("status", "must be one of %s in an amendment", strings.Join(s.Corrected, ", "))
+	case len(s.Corrected) == 0 && from != to:
+		return care.InvalidField("status", "must stay %s in an amendment: to move the record on, replace it with PUT", from)
+	}
+	return nil
+}

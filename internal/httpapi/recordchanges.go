@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+)
+
+// Amendment is a corrected record and why it was corrected.
+type Amendment[B any] struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why the record is corrected; kept with the version." example:"The sample had been mixed up."`
+	Record B      `json:"record" doc:"The whole record as it should be."`
+}
+
+// Retraction is why a record should never have been made.
+type Retraction struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why the record was entered in error; kept with the version." example:"Written for the wrong patient."`
+}
+
+// changeRefusals are how a change of a record can be refused.
+var changeRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired}
+
+// neverDeleted answers who would delete a record.
+const neverDeleted = "a record is never deleted: POST to its path with /retract behind it says that it was entered in error, and why"
+
+func addRecordAmend[B any](s *Server, k recordRoutes[B]) {
+	spec := k.kind.Spec()
+	words := "Writes a new version that corrects what others rely on, and keeps why. The status stays what it is."
+	if len(spec.Corrected) > 0 {
+		words = "Writes a new version that corrects what others rely on, and keeps why. Its status says so: " + strings.Join(spec.Corrected, ", ") + "."
+	}
+	if len(spec.Released) > 0 {
+		words += " What can be amended is " + strings.Join(spec.Released, ", ") + "; what others do not rely on yet is replaced with PUT."
+	}
+	type amendInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is corrected. Required."`
+		Body    Amendment[B]
+	}
+	register(s, operation{
+		id: "amend-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/amend", tag: "records",
+		summary: "Amend " + k.one, description: words, refusals: changeRefusals,
+	}, care.RecordAmend, once(func(ctx context.Context, in *amendInput) (*recordOutput[B], error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		r, err := k.kind.Amend(ctx, commandOf(ctx), in.ID, version, in.Body.Reason, in.Body.Record)
+		if err != nil {
+			return nil, inRecord(err)
+		}
+		return newRecordOutput(http.StatusOK, r), nil
+	}, func(ctx context.Context, in *amendInput, done *care.ReplayError) (*recordOutput[B], error) {
+		r, err := k.kind.Version(ctx, commandOf(ctx), in.ID, done.Version)
+		return newRecordOutput(http.StatusOK, r), err
+	}))
+}
+
+func addRecordRetract[B any](s *Server, k recordRoutes[B]) {
+	type retractInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is retracted. Required."`
+		Body    Retraction
+	}
+	register(s, operation{
+		id: "retract-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/retract", tag: "records",
+		summary:     "Retract " + k.one,
+		description: "Says that the record was entered in error, and keeps why. Nothing is deleted: it can be read, with its versions, and nothing else can be done with it.",
+		refusals:    changeRefusals,
+	}, care.RecordRetract, once(func(ctx context.Context, in *retractInput) (*recordOutput[B], error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		r, err := k.kind.Retract(ctx, commandOf(ctx), in.ID, version, in.Body.Reason)
+		if err != nil {
+			return nil, err
+		}
+		return newRecordOutput(http.StatusOK, r), nil
+	}, func(ctx context.Context, in *retractInput, done *care.ReplayError) (*recordOutput[B], error) {
+		r, err := k.kind.Version(ctx, commandOf(ctx), in.ID, done.Version)
+		return newRecordOutput(http.StatusOK, r), err
+	}))
+}
+
+// inRecord names the fields at fault as they stand in an amendment: below record.
+func inRecord(err error) error {
+	refusal, ok := errors.AsType[*care.Error](err)
+	if !ok || len(refusal.Fields) == 0 {
+		return err
+	}
+	placed := *refusal
+	placed.Fields = slices.Clone(refusal.Fields)
+	for i, f := range placed.Fields {
+		if f.Field != "reason" {
+			placed.Fields[i].Field = "record." + f.Field
+		}
+	}
+	return &placed
+}
