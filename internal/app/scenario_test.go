@@ -221,3 +221,42 @@ func TestScenario_ARoomThatIsRefusedIsAudited(t *testing.T) {
 		require.Equal(t, strangerID, c.story("room/" + room)[0]["actorid"])
 	})
 }
+
+func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	for _, who := range []string{doctor, nurse} {
+		for _, channel := range []string{"email", "push"} {
+			off := c.do(who, http.MethodPut, "/api/me/preferences", map[string]any{"category": "clinical", "channel": channel, "enabled": false})
+			require.Less(t, off.status, 300, "%s", off.body)
+		}
+	}
+	report := c.report()
+	report["results"].([]any)[0].(map[string]any)["interpretation"] = "HH"
+	a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", report)
+	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
+	subject := "lab_report/" + a.decode(t)["id"].(string)
+	for _, who := range []string{doctor, nurse} {
+		c.eventually("an email for "+who, func() bool { return len(c.sandboxMessages("email", who)) == 1 })
+		require.Contains(t, c.sandboxMessages("email", who)[0]["subject"], "Urgent")
+	}
+	c.eventually("a push message each", func() bool {
+		return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 && len(c.sandboxMessages("push", "demo-device-nurse")) == 1
+	})
+	// The patient hears that there is a report, and not from a machine that it is critical.
+	c.eventually("the patient is told of the report", func() bool { return len(c.sandboxMessages("email", patient)) == 1 && len(ofType(c.story(subject), "notification.sent")) == 6 })
+	for _, m := range append(c.sandboxMessages("email", patient), c.sandboxMessages("push", "demo-device-patient")...) {
+		require.NotContains(t, fmt.Sprint(m), "Urgent")
+	}
+	story := c.story(subject)
+	created, critical := ofType(story, "ehr.lab_report.created"), ofType(story, "ehr.lab_report.critical")
+	require.Len(t, critical, 1)
+	require.Equal(t, created[0]["id"], critical[0]["causeid"])
+	urgent := 0
+	for _, e := range ofType(story, "notification.sent") {
+		if e["causeid"] == critical[0]["id"] {
+			urgent++
+		}
+	}
+	require.Equal(t, 4, urgent, "push and email, to the doctor and the nurse")
+}

@@ -165,6 +165,11 @@ FROM record_versions
 WHERE record_id = @record_id
     AND version = @version;
 
+-- For the rest of the transaction. A plan for any values takes the range of a page for a few rows and sorts them, which may
+-- be all that a clinic has; with the values known, an index is read in order until the page is full.
+-- name: RecordListPlanForValues :exec
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
+
 -- Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
 -- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
 -- clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all

@@ -100,6 +100,9 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 	page := Page[B]{Items: []Record[B]{}}
 	err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
+		if err := q.RecordListPlanForValues(ctx); err != nil {
+			return fmt.Errorf("list records: %w", err)
+		}
 		rows, err := k.rows(ctx, q, cmd.Actor, f, from)
 		if err != nil {
 			return fmt.Errorf("list records: %w", err)

@@ -162,30 +162,39 @@ func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	require.Equal(t, fields, named)
 }
 
-// plan explains the query that a list of the doctor's with the filter runs.
+// plan explains the query that a list of the doctor's with the filter runs, after it has run often on its connection: the
+// first five times, PostgreSQL plans for the values whatever it is told.
 func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	t.Helper()
-	far, clinics := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), []uuid.UUID{b.here}
-	var patient, clinic, doctor *uuid.UUID
-	var author *string
-	sql := db.RecordListVisible
+	patient, clinic, doctor, author, sql := "NULL", "NULL", "NULL", "NULL", db.RecordListVisible
+	literal := func(id uuid.UUID) string { return "'" + id.String() + "'" }
 	switch {
 	case f.PatientID != uuid.Nil:
-		sql, patient = db.RecordListOfPatient, &f.PatientID
+		sql, patient = db.RecordListOfPatient, literal(f.PatientID)
 	case f.DoctorID != uuid.Nil:
-		sql, doctor = db.RecordListOfDoctor, &f.DoctorID
+		sql, doctor = db.RecordListOfDoctor, literal(f.DoctorID)
 	case f.AuthorID != uuid.Nil:
-		sql, author = db.RecordListOfAuthor, new(f.AuthorID.String())
+		sql, author = db.RecordListOfAuthor, literal(f.AuthorID)
 	case f.ClinicID != uuid.Nil:
-		sql, clinic = db.RecordListOfClinic, &f.ClinicID
+		sql, clinic = db.RecordListOfClinic, literal(f.ClinicID)
 	}
-	var none *string
-	args := []any{
-		"lab_report", patient, clinic, doctor, author, none, none, none, time.Time{}, far, uuid.Max, true, b.doctor.UserID, clinics, clinics, int32(51),
-	}
-	rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+sql, args...)
-	require.NoError(t, err)
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	return strings.Join(lines, "\n")
+	clinics := "ARRAY[" + literal(b.here) + "::uuid]"
+	var plan []string
+	explain := "EXPLAIN EXECUTE list ('lab_report', " + strings.Join([]string{
+		patient, clinic, doctor, author, "NULL", "NULL", "NULL", "'0001-01-01T00:00:00Z'", "'9999-12-31T00:00:00Z'", literal(uuid.Max), "true",
+		literal(b.doctor.UserID), clinics, clinics, "51",
+	}, ", ") + ")"
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.db.App, func(tx pgx.Tx) error {
+		require.NoError(t, db.New(tx).RecordListPlanForValues(t.Context()))
+		_, err := tx.Exec(t.Context(), "DEALLOCATE ALL; PREPARE list AS "+sql, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+		for range 7 {
+			rows, err := tx.Query(t.Context(), explain, pgx.QueryExecModeSimpleProtocol)
+			require.NoError(t, err)
+			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			require.NoError(t, err)
+		}
+		return nil
+	}))
+	return strings.Join(plan, "\n")
 }
