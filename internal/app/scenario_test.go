@@ -244,7 +244,9 @@ func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *tes
 		return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 && len(c.sandboxMessages("push", "demo-device-nurse")) == 1
 	})
 	// The patient hears that there is a report, and not from a machine that it is critical.
-	c.eventually("the patient is told of the report", func() bool { return len(c.sandboxMessages("email", patient)) == 1 && len(ofType(c.story(subject), "notification.sent")) == 6 })
+	c.eventually("the patient is told of the report", func() bool {
+		return len(c.sandboxMessages("email", patient)) == 1 && len(ofType(c.story(subject), "notification.sent")) == 6
+	})
 	for _, m := range append(c.sandboxMessages("email", patient), c.sandboxMessages("push", "demo-device-patient")...) {
 		require.NotContains(t, fmt.Sprint(m), "Urgent")
 	}

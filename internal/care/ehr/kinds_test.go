@@ -2,7 +2,6 @@ package ehr_test
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -31,7 +30,7 @@ func faults[B any, P ehr.BodyOf[B]](t *testing.T, change map[string]any) []strin
 		return nil
 	}
 	var refusal *care.Error
-	require.True(t, errors.As(err, &refusal))
+	require.ErrorAs(t, err, &refusal)
 	var fields []string
 	for _, f := range refusal.Fields {
 		fields = append(fields, f.Field)
