@@ -174,10 +174,13 @@ func (k *kindTest) testAmend(t *testing.T) {
 			require.Contains(t, requireProblem(t, w, 422, "invalid"), "record.status", "an amendment is to %s only", amended)
 		}
 	}
-	w := k.do(doctor, http.MethodPost, path+"/amend", good, "If-Match", `"1"`)
+	w := k.do(doctor, http.MethodPost, path+"/amend", good, "If-Match", `"1"`, "Idempotency-Key", "amend")
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 	require.Equal(t, `"2"`, w.Header().Get("ETag"))
 	k.requireEvent("amended", 2, amended)
+	again := k.do(doctor, http.MethodPost, path+"/amend", good, "If-Match", `"1"`, "Idempotency-Key", "amend")
+	require.Equal(t, http.StatusOK, again.Code, "%s", again.Body)
+	require.JSONEq(t, w.Body.String(), again.Body.String())
 	stale := k.do(doctor, http.MethodPost, path+"/amend", good, "If-Match", `"1"`)
 	requireProblem(t, stale, 412, "precondition_failed")
 	require.Equal(t, `"2"`, stale.Header().Get("ETag"))
@@ -205,9 +208,13 @@ func (k *kindTest) testRetract(t *testing.T) {
 		requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}), 428, "precondition_required")
 		require.Equal(t, []string{"reason"}, requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{}, "If-Match", `"1"`), 422, "invalid"))
 		requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, "If-Match", `"7"`), 412, "precondition_failed")
-		w := k.do(nurse, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, "If-Match", `"1"`)
+		retraction := []string{"If-Match", `"1"`, "Idempotency-Key", "retract-" + m.From}
+		w := k.do(nurse, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
 		require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 		k.requireEvent("retracted", 2, "entered-in-error")
+		again := k.do(nurse, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
+		require.Equal(t, http.StatusOK, again.Code, "%s", again.Body)
+		require.JSONEq(t, w.Body.String(), again.Body.String())
 
 		got := decode(t, k.do(patient, http.MethodGet, path, nil))
 		require.Equal(t, "entered-in-error", got["status"])

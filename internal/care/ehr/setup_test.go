@@ -15,6 +15,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/ehr"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
 )
@@ -184,9 +185,9 @@ func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 		patient, clinic, doctor, author, "NULL", "NULL", "NULL", "'0001-01-01T00:00:00Z'", "'9999-12-31T00:00:00Z'", literal(uuid.Max), "true",
 		literal(b.doctor.UserID), clinics, clinics, "51",
 	}, ", ") + ")"
-	require.NoError(t, pgx.BeginFunc(t.Context(), b.db.App, func(tx pgx.Tx) error {
+	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, b.doctor, func(tx pgx.Tx) error {
 		require.NoError(t, db.New(tx).RecordListPlanForValues(t.Context()))
-		_, err := tx.Exec(t.Context(), "DEALLOCATE ALL; PREPARE list AS "+sql, pgx.QueryExecModeSimpleProtocol)
+		_, err := tx.Exec(t.Context(), "PREPARE list AS "+sql, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		for range 7 {
 			rows, err := tx.Query(t.Context(), explain, pgx.QueryExecModeSimpleProtocol)
@@ -194,7 +195,8 @@ func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
 			require.NoError(t, err)
 		}
-		return nil
+		_, err = tx.Exec(t.Context(), "DEALLOCATE list")
+		return err
 	}))
 	return strings.Join(plan, "\n")
 }
