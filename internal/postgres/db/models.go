@@ -430,6 +430,7 @@ type Record struct {
 	CreatedBy   string
 	UpdatedAt   time.Time
 	UpdatedBy   string
+	Reason      string
 }
 
 type RecordVersion struct {
@@ -443,6 +444,7 @@ type RecordVersion struct {
 	Body        []byte
 	UpdatedAt   time.Time
 	UpdatedBy   string
+	Reason      string
 }
 
 type Refund struct {

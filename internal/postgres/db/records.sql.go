@@ -39,7 +39,7 @@ func (q *Queries) RecordDoctorActive(ctx context.Context, arg RecordDoctorActive
 
 const RecordGet = `-- name: RecordGet :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -82,6 +82,7 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 		&i.Record.CreatedBy,
 		&i.Record.UpdatedAt,
 		&i.Record.UpdatedBy,
+		&i.Record.Reason,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -194,30 +195,44 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (tim
 	return created_at, err
 }
 
-const RecordListOfClinic = `-- name: RecordListOfClinic :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by
+const RecordListOfAuthor = `-- name: RecordListOfAuthor :many
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
 FROM records AS r
-WHERE r.clinic_id = $1
-    AND r.kind = $2
-    AND (r.effective_at, r.id) < ($3::timestamptz, $4::uuid)
+WHERE r.kind = $1
+    AND ($2::uuid IS NULL OR r.patient_id = $2)
+    AND ($3::uuid IS NULL OR r.clinic_id = $3)
+    AND ($4::uuid IS NULL OR r.doctor_id = $4)
+    AND r.created_by = $5::text
+    AND ($6::text IS NULL OR r.status = $6)
+    AND ($7::text IS NULL OR r.code_system = $7)
+    AND ($8::text IS NULL OR r.code = $8)
+    AND r.effective_at >= $9
+    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($5::boolean AND r.patient_id = $6)
-        OR (r.doctor_id = $6 AND r.clinic_id = ANY($7::uuid[]))
-        OR (r.clinic_id = ANY($8::uuid[]) AND EXISTS (
+        ($12::boolean AND r.patient_id = $13)
+        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
+        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
                 AND t.clinic_id = r.clinic_id
-                AND t.member_id = $6
+                AND t.member_id = $13
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $9
+LIMIT $16
 `
 
-type RecordListOfClinicParams struct {
-	ClinicID      uuid.UUID
+type RecordListOfAuthorParams struct {
 	Kind          string
+	PatientID     *uuid.UUID
+	ClinicID      *uuid.UUID
+	DoctorID      *uuid.UUID
+	AuthorID      *string
+	Status        *string
+	CodeSystem    *string
+	Code          *string
+	FromTime      time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
 	Own           bool
@@ -227,10 +242,17 @@ type RecordListOfClinicParams struct {
 	RowLimit      int32
 }
 
-func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinicParams) ([]Record, error) {
-	rows, err := q.db.Query(ctx, RecordListOfClinic,
-		arg.ClinicID,
+func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthorParams) ([]Record, error) {
+	rows, err := q.db.Query(ctx, RecordListOfAuthor,
 		arg.Kind,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.AuthorID,
+		arg.Status,
+		arg.CodeSystem,
+		arg.Code,
+		arg.FromTime,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.Own,
@@ -262,6 +284,209 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RecordListOfClinic = `-- name: RecordListOfClinic :many
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+FROM records AS r
+WHERE r.kind = $1
+    AND ($2::uuid IS NULL OR r.patient_id = $2)
+    AND r.clinic_id = $3::uuid
+    AND ($4::uuid IS NULL OR r.doctor_id = $4)
+    AND ($5::text IS NULL OR r.created_by = $5)
+    AND ($6::text IS NULL OR r.status = $6)
+    AND ($7::text IS NULL OR r.code_system = $7)
+    AND ($8::text IS NULL OR r.code = $8)
+    AND r.effective_at >= $9
+    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
+    AND (
+        ($12::boolean AND r.patient_id = $13)
+        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
+        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = $13
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT $16
+`
+
+type RecordListOfClinicParams struct {
+	Kind          string
+	PatientID     *uuid.UUID
+	ClinicID      *uuid.UUID
+	DoctorID      *uuid.UUID
+	AuthorID      *string
+	Status        *string
+	CodeSystem    *string
+	Code          *string
+	FromTime      time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	Own           bool
+	ActorID       uuid.UUID
+	DoctorClinics []uuid.UUID
+	TeamClinics   []uuid.UUID
+	RowLimit      int32
+}
+
+func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinicParams) ([]Record, error) {
+	rows, err := q.db.Query(ctx, RecordListOfClinic,
+		arg.Kind,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.AuthorID,
+		arg.Status,
+		arg.CodeSystem,
+		arg.Code,
+		arg.FromTime,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.Own,
+		arg.ActorID,
+		arg.DoctorClinics,
+		arg.TeamClinics,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Record
+	for rows.Next() {
+		var i Record
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Version,
+			&i.Status,
+			&i.PatientID,
+			&i.ClinicID,
+			&i.DoctorID,
+			&i.CodeSystem,
+			&i.Code,
+			&i.EffectiveAt,
+			&i.Body,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.UpdatedAt,
+			&i.UpdatedBy,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RecordListOfDoctor = `-- name: RecordListOfDoctor :many
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+FROM records AS r
+WHERE r.kind = $1
+    AND ($2::uuid IS NULL OR r.patient_id = $2)
+    AND ($3::uuid IS NULL OR r.clinic_id = $3)
+    AND r.doctor_id = $4::uuid
+    AND ($5::text IS NULL OR r.created_by = $5)
+    AND ($6::text IS NULL OR r.status = $6)
+    AND ($7::text IS NULL OR r.code_system = $7)
+    AND ($8::text IS NULL OR r.code = $8)
+    AND r.effective_at >= $9
+    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
+    AND (
+        ($12::boolean AND r.patient_id = $13)
+        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
+        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = r.patient_id
+                AND t.clinic_id = r.clinic_id
+                AND t.member_id = $13
+        ))
+    )
+ORDER BY r.effective_at DESC, r.id DESC
+LIMIT $16
+`
+
+type RecordListOfDoctorParams struct {
+	Kind          string
+	PatientID     *uuid.UUID
+	ClinicID      *uuid.UUID
+	DoctorID      *uuid.UUID
+	AuthorID      *string
+	Status        *string
+	CodeSystem    *string
+	Code          *string
+	FromTime      time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	Own           bool
+	ActorID       uuid.UUID
+	DoctorClinics []uuid.UUID
+	TeamClinics   []uuid.UUID
+	RowLimit      int32
+}
+
+func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctorParams) ([]Record, error) {
+	rows, err := q.db.Query(ctx, RecordListOfDoctor,
+		arg.Kind,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.AuthorID,
+		arg.Status,
+		arg.CodeSystem,
+		arg.Code,
+		arg.FromTime,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.Own,
+		arg.ActorID,
+		arg.DoctorClinics,
+		arg.TeamClinics,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Record
+	for rows.Next() {
+		var i Record
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Version,
+			&i.Status,
+			&i.PatientID,
+			&i.ClinicID,
+			&i.DoctorID,
+			&i.CodeSystem,
+			&i.Code,
+			&i.EffectiveAt,
+			&i.Body,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.UpdatedAt,
+			&i.UpdatedBy,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -274,32 +499,43 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 }
 
 const RecordListOfPatient = `-- name: RecordListOfPatient :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
 FROM records AS r
-WHERE r.patient_id = $1
-    AND r.kind = $2
-    AND ($3::boolean OR r.clinic_id = $4)
-    AND (r.effective_at, r.id) < ($5::timestamptz, $6::uuid)
+WHERE r.kind = $1
+    AND r.patient_id = $2::uuid
+    AND ($3::uuid IS NULL OR r.clinic_id = $3)
+    AND ($4::uuid IS NULL OR r.doctor_id = $4)
+    AND ($5::text IS NULL OR r.created_by = $5)
+    AND ($6::text IS NULL OR r.status = $6)
+    AND ($7::text IS NULL OR r.code_system = $7)
+    AND ($8::text IS NULL OR r.code = $8)
+    AND r.effective_at >= $9
+    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($7::boolean AND r.patient_id = $8)
-        OR (r.doctor_id = $8 AND r.clinic_id = ANY($9::uuid[]))
-        OR (r.clinic_id = ANY($10::uuid[]) AND EXISTS (
+        ($12::boolean AND r.patient_id = $13)
+        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
+        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
                 AND t.clinic_id = r.clinic_id
-                AND t.member_id = $8
+                AND t.member_id = $13
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $11
+LIMIT $16
 `
 
 type RecordListOfPatientParams struct {
-	PatientID     uuid.UUID
 	Kind          string
-	AnyClinic     bool
-	ClinicID      uuid.UUID
+	PatientID     *uuid.UUID
+	ClinicID      *uuid.UUID
+	DoctorID      *uuid.UUID
+	AuthorID      *string
+	Status        *string
+	CodeSystem    *string
+	Code          *string
+	FromTime      time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
 	Own           bool
@@ -311,14 +547,20 @@ type RecordListOfPatientParams struct {
 
 // Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
 // clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
-// clinics where they still are one (doctor_clinics). Three queries rather than one with optional filters, so that each
-// has the index that it needs. A page begins behind (before_time, before_id).
+// clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
+// optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
+// (before_time, before_id).
 func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatientParams) ([]Record, error) {
 	rows, err := q.db.Query(ctx, RecordListOfPatient,
-		arg.PatientID,
 		arg.Kind,
-		arg.AnyClinic,
+		arg.PatientID,
 		arg.ClinicID,
+		arg.DoctorID,
+		arg.AuthorID,
+		arg.Status,
+		arg.CodeSystem,
+		arg.Code,
+		arg.FromTime,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.Own,
@@ -350,6 +592,7 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -361,37 +604,64 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 	return items, nil
 }
 
+const RecordListPlanForValues = `-- name: RecordListPlanForValues :exec
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+`
+
+// For the rest of the transaction. A plan for any values takes the range of a page for a few rows and sorts them, which may
+// be all that a clinic has; with the values known, an index is read in order until the page is full.
+func (q *Queries) RecordListPlanForValues(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, RecordListPlanForValues)
+	return err
+}
+
 const RecordListVisible = `-- name: RecordListVisible :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
 FROM records AS r
 WHERE r.kind = $1
-    AND (r.effective_at, r.id) < ($2::timestamptz, $3::uuid)
+    AND ($2::uuid IS NULL OR r.patient_id = $2)
+    AND ($3::uuid IS NULL OR r.clinic_id = $3)
+    AND ($4::uuid IS NULL OR r.doctor_id = $4)
+    AND ($5::text IS NULL OR r.created_by = $5)
+    AND ($6::text IS NULL OR r.status = $6)
+    AND ($7::text IS NULL OR r.code_system = $7)
+    AND ($8::text IS NULL OR r.code = $8)
+    AND r.effective_at >= $9
+    AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($4::boolean AND r.patient_id = $5)
-        OR (r.doctor_id = $5 AND r.clinic_id = ANY($6::uuid[]))
+        ($12::boolean AND r.patient_id = $13)
+        OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (
             r.patient_id = ANY(ARRAY(
                 SELECT t.patient_id
                 FROM care_team AS t
-                WHERE t.member_id = $5
-                    AND t.clinic_id = ANY($7::uuid[])
+                WHERE t.member_id = $13
+                    AND t.clinic_id = ANY($15::uuid[])
             ))
-            AND r.clinic_id = ANY($7::uuid[])
+            AND r.clinic_id = ANY($15::uuid[])
             AND EXISTS (
                 SELECT 1
                 FROM care_team AS t
                 WHERE t.patient_id = r.patient_id
                     AND t.clinic_id = r.clinic_id
-                    AND t.member_id = $5
+                    AND t.member_id = $13
             )
         )
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $8
+LIMIT $16
 `
 
 type RecordListVisibleParams struct {
 	Kind          string
+	PatientID     *uuid.UUID
+	ClinicID      *uuid.UUID
+	DoctorID      *uuid.UUID
+	AuthorID      *string
+	Status        *string
+	CodeSystem    *string
+	Code          *string
+	FromTime      time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
 	Own           bool
@@ -405,6 +675,14 @@ type RecordListVisibleParams struct {
 func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisibleParams) ([]Record, error) {
 	rows, err := q.db.Query(ctx, RecordListVisible,
 		arg.Kind,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.AuthorID,
+		arg.Status,
+		arg.CodeSystem,
+		arg.Code,
+		arg.FromTime,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.Own,
@@ -436,6 +714,7 @@ func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisiblePa
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -448,25 +727,36 @@ func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisiblePa
 }
 
 const RecordListable = `-- name: RecordListable :one
-SELECT EXISTS (
+SELECT (EXISTS (
     SELECT 1
     FROM care_team AS t
     WHERE t.patient_id = $1
         AND t.member_id = $2
         AND t.clinic_id = ANY($3::uuid[])
         AND ($4::boolean OR t.clinic_id = $5)
-)
+) OR EXISTS (
+    SELECT 1
+    FROM records AS r
+    WHERE r.patient_id = $1
+        AND r.kind = $6
+        AND r.doctor_id = $2
+        AND r.clinic_id = ANY($7::uuid[])
+        AND ($4::boolean OR r.clinic_id = $5)
+))::boolean AS listable
 `
 
 type RecordListableParams struct {
-	PatientID   uuid.UUID
-	ActorID     uuid.UUID
-	TeamClinics []uuid.UUID
-	AnyClinic   bool
-	ClinicID    uuid.UUID
+	PatientID     uuid.UUID
+	ActorID       uuid.UUID
+	TeamClinics   []uuid.UUID
+	AnyClinic     bool
+	ClinicID      uuid.UUID
+	Kind          string
+	DoctorClinics []uuid.UUID
 }
 
-// Whether a list of the patient's records that shows nothing was one that the actor may ask for.
+// Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
+// names may, also where a filter leaves it out.
 func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, RecordListable,
 		arg.PatientID,
@@ -474,15 +764,17 @@ func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) 
 		arg.TeamClinics,
 		arg.AnyClinic,
 		arg.ClinicID,
+		arg.Kind,
+		arg.DoctorClinics,
 	)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+	var listable bool
+	err := row.Scan(&listable)
+	return listable, err
 }
 
 const RecordLock = `-- name: RecordLock :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -526,6 +818,7 @@ func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordL
 		&i.Record.CreatedBy,
 		&i.Record.UpdatedAt,
 		&i.Record.UpdatedBy,
+		&i.Record.Reason,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -533,7 +826,8 @@ func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordL
 
 const RecordReplace = `-- name: RecordReplace :one
 WITH kept AS (
-    INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by)
+    INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by,
+        reason)
     SELECT
         records.id,
         records.version,
@@ -544,9 +838,10 @@ WITH kept AS (
         records.effective_at,
         records.body,
         records.updated_at,
-        records.updated_by
+        records.updated_by,
+        records.reason
     FROM records
-    WHERE records.id = $8
+    WHERE records.id = $9
 )
 UPDATE records
 SET
@@ -558,8 +853,9 @@ SET
     effective_at = $5,
     body = $6,
     updated_at = now(),
-    updated_by = $7
-WHERE records.id = $8
+    updated_by = $7,
+    reason = $8
+WHERE records.id = $9
 RETURNING records.version, records.updated_at
 `
 
@@ -571,6 +867,7 @@ type RecordReplaceParams struct {
 	EffectiveAt time.Time
 	Body        []byte
 	UpdatedBy   string
+	Reason      string
 	ID          uuid.UUID
 }
 
@@ -589,6 +886,7 @@ func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (R
 		arg.EffectiveAt,
 		arg.Body,
 		arg.UpdatedBy,
+		arg.Reason,
 		arg.ID,
 	)
 	var i RecordReplaceRow
@@ -601,7 +899,8 @@ SELECT
     version,
     body,
     updated_at,
-    updated_by
+    updated_by,
+    reason
 FROM record_versions
 WHERE record_id = $1
     AND version = $2
@@ -617,6 +916,7 @@ type RecordVersionGetRow struct {
 	Body      []byte
 	UpdatedAt time.Time
 	UpdatedBy string
+	Reason    string
 }
 
 func (q *Queries) RecordVersionGet(ctx context.Context, arg RecordVersionGetParams) (RecordVersionGetRow, error) {
@@ -627,6 +927,7 @@ func (q *Queries) RecordVersionGet(ctx context.Context, arg RecordVersionGetPara
 		&i.Body,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.Reason,
 	)
 	return i, err
 }
@@ -636,15 +937,18 @@ SELECT
     version,
     body,
     updated_at,
-    updated_by
+    updated_by,
+    reason
 FROM record_versions
 WHERE record_id = $1
+    AND version < $2
 ORDER BY version DESC
-LIMIT $2
+LIMIT $3
 `
 
 type RecordVersionListParams struct {
 	RecordID uuid.UUID
+	Before   int64
 	RowLimit int32
 }
 
@@ -653,10 +957,11 @@ type RecordVersionListRow struct {
 	Body      []byte
 	UpdatedAt time.Time
 	UpdatedBy string
+	Reason    string
 }
 
 func (q *Queries) RecordVersionList(ctx context.Context, arg RecordVersionListParams) ([]RecordVersionListRow, error) {
-	rows, err := q.db.Query(ctx, RecordVersionList, arg.RecordID, arg.RowLimit)
+	rows, err := q.db.Query(ctx, RecordVersionList, arg.RecordID, arg.Before, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -669,6 +974,7 @@ func (q *Queries) RecordVersionList(ctx context.Context, arg RecordVersionListPa
 			&i.Body,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
