@@ -98,7 +98,7 @@ func inRecord(err error) error {
 	placed := *refusal
 	placed.Fields = slices.Clone(refusal.Fields)
 	for i, f := range placed.Fields {
-		if f.Field != "reason" {
+		if f.Field != "reason" && f.Field != keyHeader {
 			placed.Fields[i].Field = "record." + f.Field
 		}
 	}
