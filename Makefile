@@ -4,6 +4,9 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The tests that compare with a golden: events, messages, the OpenAPI file.
 GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
+OPENAPI = internal/httpapi/testdata/openapi.yaml
+# The Go client that the tests of the whole service use.
+CLIENT = $(TOOL) oapi-codegen -config internal/apiclient/oapi-codegen.yaml $(OPENAPI)
 WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
 
 .PHONY: help
@@ -36,20 +39,30 @@ lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) golangci-lint fmt --diff
 
+.PHONY: lint-openapi
+lint-openapi: ## Lint the OpenAPI document with Redocly (needs Node 20.19 or newer, and npm)
+	cd tools/openapi && npm ci --silent --no-audit --no-fund
+	cd tools/openapi && npx --no-install redocly lint --config redocly.yaml ../../$(OPENAPI)
+
 .PHONY: verify
-verify: ## Fail when anything generated is stale: queries, OpenAPI, goldens, go.mod
+verify: ## Fail when anything generated is stale: queries, OpenAPI, its client, goldens, go.mod
 	$(TOOL) sqlc diff
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GOLDENS)
+	$(CLIENT) | diff -u internal/apiclient/client.gen.go -
+	@mkdir -p bin/_whole
+	$(TOOL) oapi-codegen -generate types,client -package whole $(OPENAPI) >bin/_whole/client.go
+	$(GO) vet bin/_whole/client.go
 
 .PHONY: goldens
 goldens: ## Write the goldens: events, messages, the OpenAPI file
 	@$(WITH_POSTGRES) $(GOLDENS) -update
 
 .PHONY: generate
-generate: ## Write everything that is generated: queries, OpenAPI, goldens
+generate: ## Write everything that is generated: queries, OpenAPI, its client, goldens
 	$(TOOL) sqlc generate
 	@$(MAKE) goldens
+	$(CLIENT) >internal/apiclient/client.gen.go
 	$(TOOL) golangci-lint fmt

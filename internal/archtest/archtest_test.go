@@ -38,7 +38,9 @@ var allowed = map[string][]string{
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
 	"periodic":              {"care", "care/*", "postgres"},
 	"sandbox":               {},
-	"httpapi":               {"care", "care/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "sandbox", "postgres", "config", "tracing"},
+	"httpapi":               {"care", "care/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "sandbox", "postgres", "config", "tracing", "docs"},
+	"apiclient":             {},
+	"docs":                  {},
 	"app":                   {"**"},
 	"bench":                 {"ledger", "postgres"},
 	"migrations":            {},
@@ -70,6 +72,8 @@ var vendors = map[string][]string{
 	"go.opentelemetry.io/":              {"tracing"},
 	"github.com/exaring/otelpgx":        {"tracing"},
 	"github.com/prometheus/":            {"app", "httpapi"},
+	"github.com/oapi-codegen/runtime":   {"apiclient"},
+	"github.com/yuin/goldmark":          {"httpapi"},
 }
 
 type pkg struct {

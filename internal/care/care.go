@@ -34,8 +34,8 @@ var (
 
 // Membership is a role at a clinic; ClinicID is nil for a platform role.
 type Membership struct {
-	ClinicID *uuid.UUID `json:"clinicId"`
-	Role     Role       `json:"role"`
+	ClinicID *uuid.UUID `json:"clinicId" format:"uuid" nullable:"true" doc:"The clinic; null for a role on the platform."`
+	Role     Role       `json:"role" enum:"patient,doctor,nurse,receptionist,admin,auditor,operator" doc:"What the person is there."`
 }
 
 // Actor is who asks: a person with their memberships as they stood when the request came in, or a program.

@@ -11,95 +11,95 @@ type Payload interface {
 // Record is the data of ehr.<kind>.created, updated, amended and retracted, and of ehr.lab_report.critical. Status is
 // the record's FHIR status code, which tells how far it is, not what it found.
 type Record struct {
-	RecordID uuid.UUID `json:"recordId"`
-	UserID   uuid.UUID `json:"userId"`
-	ClinicID uuid.UUID `json:"clinicId"`
-	DoctorID uuid.UUID `json:"doctorId"`
-	Status   string    `json:"status"`
-	Version  int64     `json:"version"`
+	RecordID uuid.UUID `json:"recordId" doc:"The record."`
+	UserID   uuid.UUID `json:"userId" doc:"The patient."`
+	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic that keeps it."`
+	DoctorID uuid.UUID `json:"doctorId" doc:"Who answers for it."`
+	Status   string    `json:"status" doc:"How far it is: a FHIR R4 status code of its kind." example:"final"`
+	Version  int64     `json:"version" doc:"The version that was written; 1 is the first." example:"1"`
 }
 
 // User is the data of user.created, user.updated and user.disabled. Changed names the fields that changed, never their
 // values.
 type User struct {
-	UserID  uuid.UUID `json:"userId"`
-	Changed []string  `json:"changed,omitempty"`
+	UserID  uuid.UUID `json:"userId" doc:"The person."`
+	Changed []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"phone"`
 }
 
 // Membership is the data of membership.granted and membership.revoked. ClinicID is null for a platform role.
 type Membership struct {
-	UserID   uuid.UUID  `json:"userId"`
-	ClinicID *uuid.UUID `json:"clinicId"`
-	Role     string     `json:"role"`
+	UserID   uuid.UUID  `json:"userId" doc:"The person."`
+	ClinicID *uuid.UUID `json:"clinicId" doc:"The clinic; null for a platform role."`
+	Role     string     `json:"role" doc:"The role." example:"nurse"`
 }
 
 // Device is the data of device.registered and device.removed. Reason is set where carewire removed it: "unregistered",
 // "taken_over".
 type Device struct {
-	DeviceID uuid.UUID `json:"deviceId"`
-	UserID   uuid.UUID `json:"userId"`
-	Platform string    `json:"platform"`
-	Reason   string    `json:"reason,omitempty"`
+	DeviceID uuid.UUID `json:"deviceId" doc:"The device."`
+	UserID   uuid.UUID `json:"userId" doc:"Whose it is."`
+	Platform string    `json:"platform" doc:"android, ios or web." example:"ios"`
+	Reason   string    `json:"reason,omitempty" doc:"Why carewire removed it: unregistered or taken_over." example:"unregistered"`
 }
 
 // Appointment is the data of appointment.*; times are RFC 3339 in UTC.
 type Appointment struct {
-	AppointmentID uuid.UUID `json:"appointmentId"`
-	UserID        uuid.UUID `json:"userId"`
-	ClinicID      uuid.UUID `json:"clinicId"`
-	DoctorID      uuid.UUID `json:"doctorId"`
-	Status        string    `json:"status"`
-	StartsAt      string    `json:"startsAt"`
+	AppointmentID uuid.UUID `json:"appointmentId" doc:"The appointment."`
+	UserID        uuid.UUID `json:"userId" doc:"The patient."`
+	ClinicID      uuid.UUID `json:"clinicId" doc:"Where."`
+	DoctorID      uuid.UUID `json:"doctorId" doc:"By whom."`
+	Status        string    `json:"status" doc:"How far it is." example:"booked"`
+	StartsAt      string    `json:"startsAt" doc:"When it starts: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 }
 
 // Billing is the data of billing.*. It carries no amounts.
 type Billing struct {
-	InvoiceID uuid.UUID  `json:"invoiceId"`
-	UserID    uuid.UUID  `json:"userId"`
-	ClinicID  uuid.UUID  `json:"clinicId"`
-	PaymentID *uuid.UUID `json:"paymentId,omitempty"`
-	Status    string     `json:"status"`
+	InvoiceID uuid.UUID  `json:"invoiceId" doc:"The invoice."`
+	UserID    uuid.UUID  `json:"userId" doc:"The patient who owes it."`
+	ClinicID  uuid.UUID  `json:"clinicId" doc:"The clinic that it is owed to."`
+	PaymentID *uuid.UUID `json:"paymentId,omitempty" doc:"The payment that was received or given back."`
+	Status    string     `json:"status" doc:"How far the invoice is." example:"issued"`
 }
 
 // ChatMessage is the data of chat.message_created. The text stays in the database.
 type ChatMessage struct {
-	MessageID      uuid.UUID `json:"messageId"`
-	ConversationID uuid.UUID `json:"conversationId"`
-	UserID         uuid.UUID `json:"userId"`
-	ClinicID       uuid.UUID `json:"clinicId"`
-	AuthorID       uuid.UUID `json:"authorId"`
+	MessageID      uuid.UUID `json:"messageId" doc:"The message; its text is read with the REST API."`
+	ConversationID uuid.UUID `json:"conversationId" doc:"The conversation."`
+	UserID         uuid.UUID `json:"userId" doc:"The patient that the conversation is about."`
+	ClinicID       uuid.UUID `json:"clinicId" doc:"The clinic."`
+	AuthorID       uuid.UUID `json:"authorId" doc:"Who wrote it."`
 }
 
 // Notification is the data of notification.planned and notification.suppressed: what the planner decided for one
 // recipient of one event.
 type Notification struct {
-	NotificationID uuid.UUID         `json:"notificationId"`
-	UserID         uuid.UUID         `json:"userId"`
-	Rule           string            `json:"rule"`
-	RuleVersion    int32             `json:"ruleVersion"`
-	Channels       []ChannelDecision `json:"channels"`
+	NotificationID uuid.UUID         `json:"notificationId" doc:"What the person is told."`
+	UserID         uuid.UUID         `json:"userId" doc:"The person."`
+	Rule           string            `json:"rule" doc:"The rule that said so." example:"lab-report-ready"`
+	RuleVersion    int32             `json:"ruleVersion" doc:"The rule set in force." example:"1"`
+	Channels       []ChannelDecision `json:"channels" doc:"What was decided for each channel."`
 }
 
 // ChannelDecision is what the planner decided for one channel. State is "queued" or "suppressed".
 type ChannelDecision struct {
-	Channel    string    `json:"channel"`
-	DeliveryID uuid.UUID `json:"deliveryId"`
-	State      string    `json:"state"`
-	Reason     string    `json:"reason"`
+	Channel    string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
+	State      string    `json:"state" doc:"queued or suppressed." example:"queued"`
+	Reason     string    `json:"reason" doc:"Why: a code." example:"planned"`
 }
 
 // Delivery is the data of notification.sent, delivered, read and failed: what became of one message. Code is the
 // provider's or carewire's error code, for failed.
 type Delivery struct {
-	NotificationID    uuid.UUID `json:"notificationId"`
-	DeliveryID        uuid.UUID `json:"deliveryId"`
-	UserID            uuid.UUID `json:"userId"`
-	Channel           string    `json:"channel"`
-	Attempt           int32     `json:"attempt"`
-	Provider          string    `json:"provider,omitempty"`
-	ProviderID        string    `json:"providerId,omitempty"`
-	Code              string    `json:"code,omitempty"`
-	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty"`
+	NotificationID    uuid.UUID `json:"notificationId" doc:"What the person is told."`
+	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message."`
+	UserID            uuid.UUID `json:"userId" doc:"The recipient."`
+	Channel           string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	Attempt           int32     `json:"attempt" doc:"How often a provider was called." example:"1"`
+	Provider          string    `json:"provider,omitempty" doc:"Who was called." example:"ses"`
+	ProviderID        string    `json:"providerId,omitempty" doc:"What the provider calls the message." example:"0100018e2f6c"`
+	Code              string    `json:"code,omitempty" doc:"Why it failed: the provider's code or carewire's." example:"MessageRejected"`
+	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"A call before this one may have reached the provider too." example:"false"`
 }
 
 // ServiceAccount is the data of service_account.created, updated and disabled. Changed names the fields that changed, never
@@ -112,7 +112,7 @@ type ServiceAccount struct {
 
 // RulesPublished is the data of rules.published: from this event's position on the version is in force.
 type RulesPublished struct {
-	Version int32 `json:"version"`
+	Version int32 `json:"version" doc:"The rule set." example:"2"`
 }
 
 // Redriven is the data of ledger.redriven: what was set aside was put to work again, by the event's actor. Follower and
@@ -128,19 +128,19 @@ type Redriven struct {
 // the record is about; the reader is the event's actor. Action is "read", "history", "version" or "list". A list is one
 // event for each patient and clinic in it, with the subject "patient/<id>": RecordIDs names what it showed of them.
 type RecordRead struct {
-	UserID    uuid.UUID   `json:"userId"`
-	ClinicID  *uuid.UUID  `json:"clinicId"`
-	Action    string      `json:"action"`
-	Version   int64       `json:"version,omitempty"`
-	RecordIDs []uuid.UUID `json:"recordIds,omitempty"`
+	UserID    uuid.UUID   `json:"userId" doc:"Whom the record is about; the reader is the actor."`
+	ClinicID  *uuid.UUID  `json:"clinicId" doc:"The clinic that keeps it; null for none."`
+	Action    string      `json:"action" doc:"read, history, version or list." example:"read"`
+	Version   int64       `json:"version,omitempty" doc:"Which version was shown." example:"1"`
+	RecordIDs []uuid.UUID `json:"recordIds,omitempty" doc:"What a list showed of this person at this clinic."`
 }
 
 // AccessDenied is the data of access.denied. UserID is whom the refused thing is about, where that is known.
 type AccessDenied struct {
-	UserID   *uuid.UUID `json:"userId"`
-	ClinicID *uuid.UUID `json:"clinicId"`
-	Action   string     `json:"action"`
-	Code     string     `json:"code"`
+	UserID   *uuid.UUID `json:"userId" doc:"Whom the refused thing is about; null where that is not known."`
+	ClinicID *uuid.UUID `json:"clinicId" doc:"The clinic that it belongs to; null where that is not known."`
+	Action   string     `json:"action" doc:"What was asked for, as the access table names it." example:"record.read"`
+	Code     string     `json:"code" doc:"How it was answered." example:"forbidden"`
 }
 
 func (Record) payload()         {}

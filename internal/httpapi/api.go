@@ -2,11 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
-	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -34,9 +30,13 @@ func newAPI(s *Server) huma.API {
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
 				Title: "carewire", Version: "1",
+				Contact: &huma.Contact{Name: "The operator of this service"},
+				// No license is granted: the text is the clinic's own.
+				License: &huma.License{Name: "Proprietary", Identifier: "LicenseRef-Proprietary"},
 				Description: "The event backbone of a clinic's software. Refusals are RFC 9457 problems; their `code` is stable. " +
 					"Reading a record is audited, also when it is refused; what a caller may not know of does not exist for them (404).",
 			},
+			Servers: []*huma.Server{{URL: "/", Description: "The service that serves this document."}},
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
@@ -83,16 +83,6 @@ type operation struct {
 // register adds a route that huma serves: it reads and checks the input, and the handler's errors become problems. The
 // route needs the action.
 func register[I, O any](s *Server, op operation, action care.Action, handler func(ctx context.Context, in *I) (*O, error)) {
-	statusesOf := map[int]bool{http.StatusInternalServerError: true, http.StatusServiceUnavailable: true}
-	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.refusals...) {
-		statusesOf[statuses[code]] = true
-	}
-	if op.method == http.MethodPost || op.method == http.MethodPut {
-		statusesOf[http.StatusBadRequest] = true
-		statusesOf[http.StatusRequestEntityTooLarge] = true
-		statusesOf[http.StatusUnsupportedMediaType] = true
-		statusesOf[http.StatusUnprocessableEntity] = true
-	}
 	responses := map[string]*huma.Response{}
 	for status, words := range op.also {
 		responses[strconv.Itoa(status)] = &huma.Response{Description: words}
@@ -105,7 +95,7 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 		Responses: responses, Parameters: parameters,
 		OperationID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.description,
 		Tags: []string{op.tag}, DefaultStatus: op.status,
-		Errors:   slices.Sorted(maps.Keys(statusesOf)),
+		Errors:   refusalStatuses(op),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
 		Metadata: map[string]any{accessKey: access{action: action}},
 		// readBody refuses what is larger; huma must not refuse what it let through.
@@ -139,15 +129,6 @@ func (valueSchema) Schema(r huma.Registry) *huma.Schema {
 			r.Schema(reflect.TypeFor[ehr.Coding](), true, "Coding"),
 		},
 	}
-}
-
-// specification gives the OpenAPI document as JSON and as YAML.
-func (s *Server) specification() (asJSON, asYAML []byte, err error) {
-	if asJSON, err = json.Marshal(s.api.OpenAPI()); err != nil {
-		return nil, nil, err
-	}
-	asYAML, err = s.api.OpenAPI().YAML()
-	return asJSON, asYAML, err
 }
 
 // location is the path of a new thing below the path of its collection.

@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"regexp"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
@@ -15,24 +15,33 @@ import (
 
 // Event is the schema of an event's JSON: a CloudEvents 1.0 envelope with carewire's extensions.
 type Event struct {
-	SpecVersion     string          `json:"specversion" enum:"1.0"`
-	ID              uuid.UUID       `json:"id" format:"uuid"`
-	Type            string          `json:"type" example:"ehr.lab_report.created"`
-	Source          string          `json:"source" example:"/carewire"`
-	Subject         string          `json:"subject" example:"lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
-	Time            time.Time       `json:"time" format:"date-time"`
-	DataContentType string          `json:"datacontenttype" enum:"application/json"`
-	Position        int64           `json:"position,omitempty" doc:"The place in the ledger."`
-	ClinicID        *uuid.UUID      `json:"clinicid,omitempty" format:"uuid"`
-	PersonID        *uuid.UUID      `json:"personid,omitempty" format:"uuid" doc:"Whom it is about."`
-	ActorID         string          `json:"actorid" doc:"Who did it: a person's id, or system:<part>."`
-	ActorRole       string          `json:"actorrole"`
-	SubjectVersion  *int64          `json:"subjectversion,omitempty"`
-	CauseID         *uuid.UUID      `json:"causeid,omitempty" format:"uuid" doc:"The event that caused it."`
-	CorrelationID   *string         `json:"correlationid,omitempty" doc:"The request that led to it."`
-	Traceparent     *string         `json:"traceparent,omitempty"`
-	Imported        bool            `json:"imported,omitempty"`
-	Data            json.RawMessage `json:"data" doc:"What the type's payload says: ids, statuses and times, never health information."`
+	SpecVersion     string     `json:"specversion" enum:"1.0"`
+	ID              uuid.UUID  `json:"id" format:"uuid"`
+	Type            string     `json:"type" example:"ehr.lab_report.created"`
+	Source          string     `json:"source" example:"/carewire"`
+	Subject         string     `json:"subject" example:"lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+	Time            time.Time  `json:"time" format:"date-time"`
+	DataContentType string     `json:"datacontenttype" enum:"application/json"`
+	Position        int64      `json:"position,omitempty" doc:"The place in the ledger."`
+	ClinicID        *uuid.UUID `json:"clinicid,omitempty" format:"uuid"`
+	PersonID        *uuid.UUID `json:"personid,omitempty" format:"uuid" doc:"Whom it is about."`
+	ActorID         string     `json:"actorid" doc:"Who did it: a person's id, or system:<part>."`
+	ActorRole       string     `json:"actorrole"`
+	SubjectVersion  *int64     `json:"subjectversion,omitempty"`
+	CauseID         *uuid.UUID `json:"causeid,omitempty" format:"uuid" doc:"The event that caused it."`
+	CorrelationID   *string    `json:"correlationid,omitempty" doc:"The request that led to it."`
+	Traceparent     *string    `json:"traceparent,omitempty"`
+	Imported        bool       `json:"imported,omitempty"`
+	Data            eventData  `json:"data" doc:"What the type's payload says, see /docs/events: ids, statuses and times, never health information."`
+}
+
+// eventData is the schema of an event's data: an object, whatever its type says.
+type eventData struct{}
+
+// Schema says that it is an object, and what it looks like for a record.
+func (eventData) Schema(huma.Registry) *huma.Schema {
+	example := event.Example("ehr.lab_report.created")
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Examples: []any{example.Data}}
 }
 
 // EventPage is one page of a story.

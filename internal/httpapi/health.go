@@ -30,6 +30,7 @@ func (s *Server) readyz(c *echo.Context) error {
 
 // addSpecification serves the OpenAPI document, made once from the operations added before.
 func (s *Server) addSpecification() error {
+	s.completeSpecification()
 	asJSON, asYAML, err := s.specification()
 	if err != nil {
 		return err

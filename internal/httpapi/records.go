@@ -256,7 +256,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 
 	type versionInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		Version int64     `path:"version" minimum:"1"`
+		Version int64     `path:"version" minimum:"1" doc:"Which version: 1 is the first."`
 	}
 	register(s, operation{
 		id: "version-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history/{version}", tag: "records",

@@ -1,0 +1,153 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Field is what the reference says of one field of a payload.
+type Field struct {
+	// Name is the JSON name; a field of an object in a list is "channels[].state".
+	Name string
+	// Type is in words: "uuid", "string", "integer", "boolean", "list of uuid", "list of object".
+	Type string
+	// Required says that every event of the type carries it, Nullable that it may be null.
+	Required, Nullable bool
+	// Doc is the field's doc tag.
+	Doc string
+}
+
+// Fields tells the fields of the type's data in their order, from the payload's struct and its doc tags.
+func (d *Declaration) Fields() []Field { return fieldsOf(reflect.TypeOf(d.Payload), "") }
+
+func fieldsOf(typ reflect.Type, prefix string) []Field {
+	var all []Field
+	for f := range typ.Fields() {
+		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+		t := f.Type
+		field := Field{Name: prefix + name, Required: !strings.Contains(opts, "omitempty"), Doc: f.Tag.Get("doc")}
+		if t.Kind() == reflect.Pointer {
+			t, field.Nullable = t.Elem(), field.Required
+		}
+		field.Type = typeName(t)
+		all = append(all, field)
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+			all = append(all, fieldsOf(t.Elem(), prefix+name+"[].")...)
+		}
+	}
+	return all
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[uuid.UUID]():
+		return "uuid"
+	case t.Kind() == reflect.Slice:
+		return "list of " + typeName(t.Elem())
+	case t.Kind() == reflect.Struct:
+		return "object"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.String:
+		return "string"
+	default:
+		return "integer"
+	}
+}
+
+// exampleIDs are the ids that examples are made of, each the same wherever it stands.
+const exampleIDs = "019ceab1-9d40-7%03x-8a9b-0c1d2e3f4a5b"
+
+// Example is an event of the type as it might stand in the ledger, for the reference: every field of its payload is set,
+// from the fields' example tags. It panics on a type that is not in the catalog: a mistake in the program.
+func Example(typ string) Event {
+	d, ok := Lookup(typ)
+	if !ok {
+		panic("event type " + typ + " is not in the catalog")
+	}
+	payload := reflect.New(reflect.TypeOf(d.Payload)).Elem()
+	fillExample(payload, "", "")
+	data, err := json.Marshal(payload.Interface())
+	if err != nil {
+		panic(err) // A payload is made of ids, texts and numbers: it always marshals.
+	}
+	e := Event{
+		Position: 1042, ID: exampleID("event"), Type: typ, Source: Source, Subject: exampleSubject(typ),
+		Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), Data: data,
+		ActorID: exampleID("doctorId").String(), ActorRole: "doctor", CorrelationID: new("K5V3Q7N2XJ4M6P8RTWYA9BCDEF"),
+	}
+	for _, f := range d.Fields() {
+		switch f.Name {
+		case "userId":
+			e.PersonID = new(exampleID(f.Name))
+		case "clinicId":
+			e.ClinicID = new(exampleID(f.Name))
+		case "version":
+			e.SubjectVersion = new(int64(1))
+		}
+	}
+	return e
+}
+
+// exampleSubject is what an event of the type might be about: "ehr.lab_report.created" is about a lab_report,
+// "billing.invoice_issued" about an invoice.
+func exampleSubject(typ string) string {
+	kind, rest, _ := strings.Cut(typ, ".")
+	field := kind
+	switch kind {
+	case "ehr":
+		kind, _, _ = strings.Cut(rest, ".")
+		field = "record"
+	case "record", "access":
+		kind, field = "lab_report", "record"
+	case "billing":
+		kind, field = "invoice", "invoice"
+	case "chat":
+		kind, field = "message", "message"
+	case "rules":
+		return "rules/live"
+	}
+	return kind + "/" + exampleID(field+"Id").String()
+}
+
+func fillExample(v reflect.Value, name, example string) {
+	if v.Type() == reflect.TypeFor[uuid.UUID]() {
+		v.Set(reflect.ValueOf(exampleID(name)))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for f, field := range v.Fields() {
+			jsonName, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			fillExample(field, jsonName, f.Tag.Get("example"))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillExample(v.Elem(), name, example)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fillExample(v.Index(0), strings.TrimSuffix(name, "s"), example)
+	case reflect.String:
+		v.SetString(example)
+	case reflect.Bool:
+		v.SetBool(example == "true")
+	default:
+		n, _ := strconv.ParseInt(example, 10, 64)
+		v.SetInt(n)
+	}
+}
+
+// exampleID is the id that stands for a name in every example.
+func exampleID(name string) uuid.UUID {
+	sum := 0
+	for _, r := range name {
+		sum = (sum*31 + int(r)) % 4096
+	}
+	return uuid.MustParse(fmt.Sprintf(exampleIDs, sum))
+}
