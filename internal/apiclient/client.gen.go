@@ -159,6 +159,30 @@ func (e ListNotificationsParamsState) Valid() bool {
 	}
 }
 
+// Defines values for ListNotificationsParamsChannel.
+const (
+	ListNotificationsParamsChannelEmail    ListNotificationsParamsChannel = "email"
+	ListNotificationsParamsChannelPush     ListNotificationsParamsChannel = "push"
+	ListNotificationsParamsChannelSms      ListNotificationsParamsChannel = "sms"
+	ListNotificationsParamsChannelWhatsapp ListNotificationsParamsChannel = "whatsapp"
+)
+
+// Valid indicates whether the value is a known member of the ListNotificationsParamsChannel enum.
+func (e ListNotificationsParamsChannel) Valid() bool {
+	switch e {
+	case ListNotificationsParamsChannelEmail:
+		return true
+	case ListNotificationsParamsChannelPush:
+		return true
+	case ListNotificationsParamsChannelSms:
+		return true
+	case ListNotificationsParamsChannelWhatsapp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Coding defines model for Coding.
 type Coding struct {
 	// Code Examples: 2823-3
@@ -254,6 +278,9 @@ type FieldProblem struct {
 	// Examples: results[0].value
 	Field string `json:"field"`
 
+	// Line Where it stands, counted from 1, in an input that is a text of many lines, such as a rule set.
+	Line *int64 `json:"line,omitempty"`
+
 	// Message Examples: is required
 	Message string `json:"message"`
 }
@@ -280,7 +307,7 @@ type LabReport struct {
 	// Results What was found; at least one once there is anything to report.
 	Results []Result `json:"results"`
 
-	// Status How far the record is, as FHIR R4 codes it for the kind.
+	// Status How far the record is: one of the kind's statuses, as FHIR R4 codes them.
 	//
 	// Examples: final
 	Status string `json:"status"`
@@ -310,10 +337,13 @@ type LabReportRecord struct {
 	// PatientId Whom the record is about: an active patient of the clinic.
 	PatientId openapi_types.UUID `json:"patientId"`
 
+	// Reason Why this version was written, where it amends or retracts.
+	Reason *string `json:"reason,omitempty"`
+
 	// Results What was found; at least one once there is anything to report.
 	Results []Result `json:"results"`
 
-	// Status How far the record is, as FHIR R4 codes it for the kind.
+	// Status How far the record is: one of the kind's statuses, as FHIR R4 codes them.
 	//
 	// Examples: final
 	Status    string    `json:"status"`
@@ -381,6 +411,9 @@ type NotificationPage struct {
 
 	// Next The cursor of the page after this one; left out on the last.
 	Next *string `json:"next,omitempty"`
+
+	// Unread How many of one's own are not marked as read, counted up to 1000; left out for an operator.
+	Unread *int64 `json:"unread,omitempty"`
 }
 
 // Problem defines model for Problem.
@@ -520,11 +553,35 @@ type ListLabReportParams struct {
 	// ClinicId Only records of this clinic.
 	ClinicId *openapi_types.UUID `form:"clinicId,omitempty" json:"clinicId,omitempty"`
 
+	// DoctorId Only records that this doctor answers for.
+	DoctorId *openapi_types.UUID `form:"doctorId,omitempty" json:"doctorId,omitempty"`
+
+	// AuthorId Only records whose first version this person wrote.
+	AuthorId *openapi_types.UUID `form:"authorId,omitempty" json:"authorId,omitempty"`
+
+	// Status Only records of this status.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Code Only records of this code: system|code, or a code of any system.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// From Only records that were true then or later.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only records that were true before then.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
 	// Cursor The next of the page before.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit How many at most.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateLabReportParams defines parameters for CreateLabReport.
+type CreateLabReportParams struct {
+	// IdempotencyKey The client's own name for this request. Sent again within 24 hours with the same body it is not carried out again: the answer is the first one, rendered from what is stored now. With another body it is refused with 422, while the first is under way with 409. Only what succeeded counts.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // GetLabReportParams defines parameters for GetLabReport.
@@ -541,8 +598,23 @@ type ReplaceLabReportParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
+	// Unread true: only those that are not marked as read.
+	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
+
 	// State For operators: only those with a delivery in this state.
 	State *ListNotificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Channel For operators: only those with a delivery on this channel; with a state, in that state on it.
+	Channel *ListNotificationsParamsChannel `form:"channel,omitempty" json:"channel,omitempty"`
+
+	// RecipientId For operators: only this person's.
+	RecipientId *openapi_types.UUID `form:"recipientId,omitempty" json:"recipientId,omitempty"`
+
+	// From For operators: only those made at this time or later.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To For operators: only those made before this time.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
 	// Cursor The next of the page before.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -553,6 +625,9 @@ type ListNotificationsParams struct {
 
 // ListNotificationsParamsState defines parameters for ListNotifications.
 type ListNotificationsParamsState string
+
+// ListNotificationsParamsChannel defines parameters for ListNotifications.
+type ListNotificationsParamsChannel string
 
 // CreateLabReportJSONRequestBody defines body for CreateLabReport for application/json ContentType.
 type CreateLabReportJSONRequestBody = LabReport
@@ -738,21 +813,21 @@ type ClientInterface interface {
 
 	// CreateLabReportWithBody Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-	CreateLabReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateLabReportWithBody(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateLabReport Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-	CreateLabReport(ctx context.Context, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateLabReport(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLabReport Read a lab report
 	//
@@ -763,7 +838,7 @@ type ClientInterface interface {
 
 	// ReplaceLabReportWithBody Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -772,7 +847,7 @@ type ClientInterface interface {
 
 	// ReplaceLabReport Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -788,7 +863,7 @@ type ClientInterface interface {
 
 	// ListNotifications List notifications
 	//
-	// What the caller was told of, the newest first. An operator gets everybody's, by state.
+	// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
 	//
 	// Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -830,13 +905,13 @@ func (c *Client) ListLabReport(ctx context.Context, params *ListLabReportParams,
 
 // CreateLabReportWithBody Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-func (c *Client) CreateLabReportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateLabReportRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateLabReportWithBody(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLabReportRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -849,13 +924,13 @@ func (c *Client) CreateLabReportWithBody(ctx context.Context, contentType string
 
 // CreateLabReport Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-func (c *Client) CreateLabReport(ctx context.Context, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateLabReportRequest(c.Server, body)
+func (c *Client) CreateLabReport(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateLabReportRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -885,7 +960,7 @@ func (c *Client) GetLabReport(ctx context.Context, id openapi_types.UUID, params
 
 // ReplaceLabReportWithBody Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 //
 // Takes any type of body and a specified content type.
 //
@@ -904,7 +979,7 @@ func (c *Client) ReplaceLabReportWithBody(ctx context.Context, id openapi_types.
 
 // ReplaceLabReport Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -940,7 +1015,7 @@ func (c *Client) Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.R
 
 // ListNotifications List notifications
 //
-// What the caller was told of, the newest first. An operator gets everybody's, by state.
+// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
 //
 // Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1081,6 +1156,78 @@ func NewListLabReportRequest(server string, params *ListLabReportParams) (*http.
 
 		}
 
+		if params.DoctorId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "doctorId", *params.DoctorId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AuthorId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "authorId", *params.AuthorId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Code != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "code", *params.Code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -1120,18 +1267,18 @@ func NewListLabReportRequest(server string, params *ListLabReportParams) (*http.
 }
 
 // NewCreateLabReportRequest calls the generic CreateLabReport builder with application/json body
-func NewCreateLabReportRequest(server string, body CreateLabReportJSONRequestBody) (*http.Request, error) {
+func NewCreateLabReportRequest(server string, params *CreateLabReportParams, body CreateLabReportJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateLabReportRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateLabReportRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateLabReportRequestWithBody constructs an http.Request for the CreateLabReport method, with any body, and a specified content type
-func NewCreateLabReportRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateLabReportRequestWithBody(server string, params *CreateLabReportParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -1155,6 +1302,21 @@ func NewCreateLabReportRequestWithBody(server string, contentType string, body i
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -1325,9 +1487,69 @@ func NewListNotificationsRequest(server string, params *ListNotificationsParams)
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Unread != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "unread", *params.Unread, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.State != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Channel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "channel", *params.Channel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RecipientId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "recipientId", *params.RecipientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1439,21 +1661,21 @@ type ClientWithResponsesInterface interface {
 
 	// CreateLabReportWithBodyWithResponse Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-	CreateLabReportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
+	CreateLabReportWithBodyWithResponse(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
 
 	// CreateLabReportWithResponse Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-	CreateLabReportWithResponse(ctx context.Context, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
+	CreateLabReportWithResponse(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
 
 	// GetLabReportWithResponse Read a lab report
 	//
@@ -1466,7 +1688,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithBodyWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1475,7 +1697,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1493,7 +1715,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListNotificationsWithResponse List notifications
 	//
-	// What the caller was told of, the newest first. An operator gets everybody's, by state.
+	// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1991,6 +2213,11 @@ type ReplaceLabReportResponse404Headers struct {
 	XRequestId *string
 }
 
+// ReplaceLabReportResponse409Headers the declared response headers of an HTTP 409 response for ReplaceLabReport
+type ReplaceLabReportResponse409Headers struct {
+	XRequestId *string
+}
+
 // ReplaceLabReportResponse412Headers the declared response headers of an HTTP 412 response for ReplaceLabReport
 type ReplaceLabReportResponse412Headers struct {
 	ETag       *string
@@ -2047,6 +2274,8 @@ type ReplaceLabReportResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -2073,6 +2302,8 @@ type ReplaceLabReportResponse struct {
 	Headers403 *ReplaceLabReportResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ReplaceLabReportResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReplaceLabReportResponse409Headers
 	// Headers412 the parsed response headers for an HTTP 412 response
 	Headers412 *ReplaceLabReportResponse412Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -2346,13 +2577,13 @@ func (c *ClientWithResponses) ListLabReportWithResponse(ctx context.Context, par
 
 // CreateLabReportWithBodyWithResponse Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-func (c *ClientWithResponses) CreateLabReportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error) {
-	rsp, err := c.CreateLabReportWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateLabReportWithBodyWithResponse(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error) {
+	rsp, err := c.CreateLabReportWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2361,13 +2592,13 @@ func (c *ClientWithResponses) CreateLabReportWithBodyWithResponse(ctx context.Co
 
 // CreateLabReportWithResponse Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
-func (c *ClientWithResponses) CreateLabReportWithResponse(ctx context.Context, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error) {
-	rsp, err := c.CreateLabReport(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateLabReportWithResponse(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error) {
+	rsp, err := c.CreateLabReport(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2391,7 +2622,7 @@ func (c *ClientWithResponses) GetLabReportWithResponse(ctx context.Context, id o
 
 // ReplaceLabReportWithBodyWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2406,7 +2637,7 @@ func (c *ClientWithResponses) ReplaceLabReportWithBodyWithResponse(ctx context.C
 
 // ReplaceLabReportWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A stale `If-Match` is answered with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2436,7 +2667,7 @@ func (c *ClientWithResponses) MeWithResponse(ctx context.Context, reqEditors ...
 
 // ListNotificationsWithResponse List notifications
 //
-// What the caller was told of, the newest first. An operator gets everybody's, by state.
+// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3323,6 +3554,13 @@ func ParseReplaceLabReportResponse(rsp *http.Response) (*ReplaceLabReportRespons
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest PreconditionFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3446,6 +3684,16 @@ func ParseReplaceLabReportResponse(rsp *http.Response) (*ReplaceLabReportRespons
 			headers.XRequestId = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReplaceLabReportResponse409Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 412:
 		var headers ReplaceLabReportResponse412Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {

@@ -56,7 +56,7 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	require.Equal(t, apiclient.MembershipRolePatient, me.JSON200.Memberships[0].Role)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 
-	made, err := asDoctor.CreateLabReportWithResponse(ctx, potassium(t, patientID, clinicID, "4.10"))
+	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, potassium(t, patientID, clinicID, "4.10"))
 	require.NoError(t, err)
 	require.NotNil(t, made.JSON201, "%s", made.Body)
 	require.Equal(t, "/api/ehr/lab-reports/"+made.JSON201.Id.String(), *made.Headers201.Location)
@@ -92,7 +92,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	require.NoError(t, err)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 	report := potassium(t, patientID, clinicID, "4.1")
-	made, err := asDoctor.CreateLabReportWithResponse(ctx, report)
+	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, report)
 	require.NoError(t, err)
 	id := made.JSON201.Id
 
@@ -111,7 +111,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	require.Equal(t, "precondition_required", careless.ApplicationproblemJSON428.Code)
 
 	report.Results[0].Code.Code = ""
-	invalid, err := asDoctor.CreateLabReportWithResponse(ctx, report)
+	invalid, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, report)
 	require.NoError(t, err)
 	require.NotNil(t, invalid.ApplicationproblemJSON422, "%s", invalid.Body)
 	require.Equal(t, "results[0].code.code", (*invalid.ApplicationproblemJSON422.Errors)[0].Field)

@@ -16,7 +16,7 @@ const bannerTokenTTL = 12 * time.Hour
 var banner = template.Must(template.New("banner").Parse(`
 carewire is serving a demo clinic. Ctrl-C stops it, the database included.
 
-  API        {{.URL}}/api        reference: {{.URL}}/openapi.yaml
+  API        {{.URL}}/api        reference: {{.URL}}/docs, to generate clients from: {{.URL}}/openapi.yaml
   sandbox    {{.URL}}/sandbox    what the stand-ins for SES and FCM received
   dashboard  {{.URL}}/admin/river    sign in at {{.URL}}/login as operator@demo.example
 {{- if .PSQL}}

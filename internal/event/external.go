@@ -35,40 +35,40 @@ func ExternalTypes() []string {
 
 // Reading is the data of device.reading_received. What was measured stays with the device's system, under ReadingID.
 type Reading struct {
-	ReadingID  uuid.UUID `json:"readingId" format:"uuid"`
-	DeviceID   uuid.UUID `json:"deviceId" format:"uuid"`
+	ReadingID  uuid.UUID `json:"readingId" format:"uuid" doc:"The reading, in the device's system."`
+	DeviceID   uuid.UUID `json:"deviceId" format:"uuid" doc:"The medical device."`
 	UserID     uuid.UUID `json:"userId" format:"uuid" doc:"The patient."`
-	ClinicID   uuid.UUID `json:"clinicId" format:"uuid"`
-	Urgency    string    `json:"urgency" enum:"routine,urgent,emergency" doc:"How soon somebody must look at it."`
-	MeasuredAt string    `json:"measuredAt" format:"date-time"`
+	ClinicID   uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic: that of the service account."`
+	Urgency    string    `json:"urgency" enum:"routine,urgent,emergency" doc:"How soon somebody must look at it." example:"routine"`
+	MeasuredAt string    `json:"measuredAt" format:"date-time" doc:"When it was measured." example:"2026-03-14T09:30:00Z"`
 }
 
 // DeviceConnection is the data of device.connection_lost.
 type DeviceConnection struct {
-	DeviceID   uuid.UUID `json:"deviceId" format:"uuid"`
+	DeviceID   uuid.UUID `json:"deviceId" format:"uuid" doc:"The medical device."`
 	UserID     uuid.UUID `json:"userId" format:"uuid" doc:"The patient."`
-	ClinicID   uuid.UUID `json:"clinicId" format:"uuid"`
-	LastSeenAt string    `json:"lastSeenAt" format:"date-time"`
+	ClinicID   uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic: that of the service account."`
+	LastSeenAt string    `json:"lastSeenAt" format:"date-time" doc:"When the device answered last." example:"2026-03-14T09:30:00Z"`
 }
 
 // LabOrder is the data of lab.order_received. DoctorID is who ordered.
 type LabOrder struct {
-	OrderID    uuid.UUID  `json:"orderId" format:"uuid"`
+	OrderID    uuid.UUID  `json:"orderId" format:"uuid" doc:"The order, in the laboratory's system."`
 	UserID     uuid.UUID  `json:"userId" format:"uuid" doc:"The patient."`
-	ClinicID   uuid.UUID  `json:"clinicId" format:"uuid"`
+	ClinicID   uuid.UUID  `json:"clinicId" format:"uuid" doc:"The clinic: that of the service account."`
 	DoctorID   *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"The doctor who ordered."`
-	Status     string     `json:"status" enum:"accepted,rejected"`
-	ReceivedAt string     `json:"receivedAt" format:"date-time"`
+	Status     string     `json:"status" enum:"accepted,rejected" doc:"How far it is." example:"accepted"`
+	ReceivedAt string     `json:"receivedAt" format:"date-time" doc:"When the order arrived." example:"2026-03-14T09:30:00Z"`
 }
 
 // Dispense is the data of pharmacy.prescription_dispensed.
 type Dispense struct {
-	DispenseID     uuid.UUID `json:"dispenseId" format:"uuid"`
-	PrescriptionID uuid.UUID `json:"prescriptionId" format:"uuid"`
+	DispenseID     uuid.UUID `json:"dispenseId" format:"uuid" doc:"The dispense, in the pharmacy's system."`
+	PrescriptionID uuid.UUID `json:"prescriptionId" format:"uuid" doc:"The prescription that was filled."`
 	UserID         uuid.UUID `json:"userId" format:"uuid" doc:"The patient."`
-	ClinicID       uuid.UUID `json:"clinicId" format:"uuid"`
-	Status         string    `json:"status" enum:"partial,complete"`
-	DispensedAt    string    `json:"dispensedAt" format:"date-time"`
+	ClinicID       uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic: that of the service account."`
+	Status         string    `json:"status" enum:"partial,complete" doc:"How far it is." example:"partial"`
+	DispensedAt    string    `json:"dispensedAt" format:"date-time" doc:"When it was handed out." example:"2026-03-14T09:30:00Z"`
 }
 
 func (Reading) payload()          {}

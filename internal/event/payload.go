@@ -105,9 +105,9 @@ type Delivery struct {
 // ServiceAccount is the data of service_account.created, updated and disabled. Changed names the fields that changed, never
 // their values.
 type ServiceAccount struct {
-	ServiceAccountID uuid.UUID `json:"serviceAccountId"`
-	ClinicID         uuid.UUID `json:"clinicId"`
-	Changed          []string  `json:"changed,omitempty"`
+	ServiceAccountID uuid.UUID `json:"serviceAccountId" doc:"The service account."`
+	ClinicID         uuid.UUID `json:"clinicId" doc:"The clinic at which the system acts."`
+	Changed          []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"name"`
 }
 
 // RulesPublished is the data of rules.published: from this event's position on the version is in force.
@@ -118,10 +118,10 @@ type RulesPublished struct {
 // Redriven is the data of ledger.redriven: what was set aside was put to work again, by the event's actor. Follower and
 // Position are set for an event that a follower had passed over, OutboxID for an outbox row that the ledger had refused.
 type Redriven struct {
-	EventID  uuid.UUID `json:"eventId"`
-	Follower string    `json:"follower,omitempty"`
-	Position int64     `json:"position,omitempty"`
-	OutboxID int64     `json:"outboxId,omitempty"`
+	EventID  uuid.UUID `json:"eventId" doc:"The event that had been set aside."`
+	Follower string    `json:"follower,omitempty" doc:"The follower that passed it over." example:"dispatch"`
+	Position int64     `json:"position,omitempty" doc:"The event's place in the ledger, where it has one."`
+	OutboxID int64     `json:"outboxId,omitempty" doc:"The outbox row, where the ledger had refused it."`
 }
 
 // RecordRead is the data of record.read: somebody was shown a record, its history or a list with it. UserID is whom

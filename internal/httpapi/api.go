@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -40,8 +41,8 @@ func newAPI(s *Server) huma.API {
 			Components: &huma.Components{
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the identity provider."},
-					"cookie": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser's session after /login. Requests that change something must come from the same origin."},
+					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the identity provider: `Authorization: Bearer …`."},
+					"cookie": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser's session after `/login`. Requests that change something must come from the same origin."},
 				},
 			},
 			Tags: []*huma.Tag{

@@ -64,7 +64,7 @@ func (s *Server) addFollowers() {
 	})
 
 	type listInput struct {
-		Name string `path:"name" maxLength:"100"`
+		Name string `path:"name" maxLength:"100" doc:"The follower's name, as /api/followers tells it."`
 		Paging
 	}
 	type listOutput struct{ Body FailurePage }
@@ -78,8 +78,8 @@ func (s *Server) addFollowers() {
 	})
 
 	type redriveInput struct {
-		Name     string `path:"name" maxLength:"100"`
-		Position int64  `path:"position" minimum:"1"`
+		Name     string `path:"name" maxLength:"100" doc:"The follower's name, as /api/followers tells it."`
+		Position int64  `path:"position" minimum:"1" doc:"The event's place in the ledger."`
 	}
 	register(s, operation{
 		id: "redrive-follower-failure", method: http.MethodPost, path: "/api/followers/{name}/failures/{position}/redrive", tag: "operate", summary: "Let a follower handle an event that it passed over",

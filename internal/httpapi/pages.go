@@ -70,7 +70,7 @@ type link struct{ Path, What string }
 
 // landing shows the way to what there is.
 func (s *Server) landing(c *echo.Context) error {
-	links := []link{{"/openapi.yaml", "the API"}, {"/login", "sign in"}}
+	links := []link{{"/docs", "the API, the events, the socket"}, {"/openapi.yaml", "the API, to generate clients from"}, {"/login", "sign in"}}
 	if s.cfg.Sandbox != nil {
 		links = append(links, link{"/sandbox", "what would have been sent"})
 	}

@@ -159,7 +159,7 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 func problemOfStatus(status int) *Problem {
 	switch status {
 	case http.StatusNotFound:
-		return newProblem(status, string(care.NotFound), "there is no such route; /openapi.yaml lists those there are")
+		return newProblem(status, string(care.NotFound), "there is no such route; /docs/api lists those there are")
 	case http.StatusMethodNotAllowed:
 		return newProblem(status, codeMethodNotAllowed, "this route does not know that method; the Allow header lists those it knows")
 	case http.StatusRequestEntityTooLarge:

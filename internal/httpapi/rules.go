@@ -79,7 +79,7 @@ func (s *Server) addRuleReads() {
 	})
 
 	type getInput struct {
-		Version int32 `path:"version" minimum:"1"`
+		Version int32 `path:"version" minimum:"1" doc:"The version of the rules."`
 	}
 	register(s, operation{
 		id: "get-rule-set", method: http.MethodGet, path: rulesPath + "/{version}", tag: "operate", summary: "Read a version of the rules",
@@ -133,7 +133,7 @@ func (s *Server) addRuleWrites() {
 	}))
 
 	type rollbackInput struct {
-		Version int32 `path:"version" minimum:"1"`
+		Version int32 `path:"version" minimum:"1" doc:"The version of the rules."`
 		Body    RuleRollback
 	}
 	register(s, operation{

@@ -178,6 +178,7 @@ func (s *Server) addRoutes() error {
 	s.addDashboard()
 	s.addSandbox()
 	s.addHealth()
+	s.addDocs()
 	return s.addSpecification()
 }
 
@@ -209,6 +210,7 @@ func roleMissing(what, role string) *Problem {
 // public lists the routes that ask nobody who they are. /sandbox and /metrics are on it in demo mode only.
 var public = map[string]bool{
 	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
+	"GET /docs": true, "GET /docs/api": true, "GET /docs/events": true, "GET /docs/socket": true,
 	"GET /livez": true, "HEAD /livez": true, "GET /readyz": true, "HEAD /readyz": true,
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }

@@ -200,7 +200,7 @@ func exampleProblem(status int, code, detail string) *Problem {
 	p := newProblem(status, code, detail)
 	p.RequestID = exampleTexts["requestId"]
 	if status == http.StatusUnprocessableEntity {
-		p.Errors = []FieldProblem{{"results[0].value", "is required"}}
+		p.Errors = []FieldProblem{{Field: "results[0].value", Message: "is required"}}
 	}
 	return p
 }
