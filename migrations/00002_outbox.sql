@@ -62,7 +62,7 @@ CREATE TABLE outbox_rejected (
 );
 
 -- outbox_append is the door for programs that are not this service: the same checks as in Go, and no way to forge what
--- only the service may say (notification.**, rules.**). Call it in the transaction of the write that it tells of; lock
+-- only the service may say (notification.**, rules.**, ledger.**). Call it in the transaction of the write that it tells of; lock
 -- or version the aggregate first, append last.
 -- +goose StatementBegin
 CREATE FUNCTION outbox_append(
@@ -90,7 +90,7 @@ DECLARE
     v_required text[];
     v_missing text;
 BEGIN
-    IF p_type LIKE 'notification.%' OR p_type LIKE 'rules.%' THEN
+    IF p_type LIKE 'notification.%' OR p_type LIKE 'rules.%' OR p_type LIKE 'ledger.%' THEN
         RAISE EXCEPTION 'type: % may be appended by the service only', p_type USING ERRCODE = 'check_violation';
     END IF;
     SELECT required INTO v_required FROM event_types WHERE type = p_type;
