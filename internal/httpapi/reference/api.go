@@ -207,17 +207,17 @@ func (b builder) problems() ([]answerView, error) {
 
 // body makes the view of the first media type; nil where there is no content.
 func body(content map[string]*huma.MediaType) (*bodyView, error) {
-	for _, name := range slices.Sorted(maps.Keys(content)) {
-		media := content[name]
-		view := &bodyView{Type: typeOf(media.Schema)}
-		if media.Example == nil {
-			return view, nil
-		}
-		var err error
-		view.Example, err = indented(media.Example)
-		return view, err
+	if len(content) == 0 {
+		return nil, nil //nolint:nilnil // There is no content, and that is well.
 	}
-	return nil, nil //nolint:nilnil // There is no content, and that is well.
+	media := content[slices.Min(slices.Collect(maps.Keys(content)))]
+	view := &bodyView{Type: typeOf(media.Schema)}
+	if media.Example == nil {
+		return view, nil
+	}
+	var err error
+	view.Example, err = indented(media.Example)
+	return view, err
 }
 
 func indented(v any) (string, error) {

@@ -55,8 +55,8 @@ func TestRecorder_StallsUntilTheCallerGivesUp(t *testing.T) {
 	}()
 	r.Wait(t, 1)
 	select {
-	case <-done:
-		require.Fail(t, "it answered before the caller gave up")
+	case err := <-done:
+		require.Fail(t, "it answered before the caller gave up", "%v", err)
 	default:
 	}
 	cancel()

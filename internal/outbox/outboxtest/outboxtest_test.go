@@ -113,7 +113,10 @@ func TestRequire_SaysWhatWasAppendedInstead(t *testing.T) {
 	cmd := care.Command{Actor: care.SystemActor("test")}
 	updated := event.New(cmd, "user.updated", care.Ref{Kind: "user", ID: user}, event.User{UserID: user})
 	require.Equal(t, "device.registered: wanted 1, but 0 were appended. Nothing was appended at all.",
-		fails(t, func(tb testing.TB) { outboxtest.Require(tb, db.App, "device.registered") }))
+		fails(t, func(tb testing.TB) {
+			tb.Helper()
+			outboxtest.Require(tb, db.App, "device.registered")
+		}))
 	require.NoError(t, postgres.InTx(t.Context(), db.App, func(tx pgx.Tx) error {
 		return outbox.Append(t.Context(), tx, registered("ios"), updated)
 	}))
@@ -122,47 +125,66 @@ func TestRequire_SaysWhatWasAppendedInstead(t *testing.T) {
 		says   []string
 	}{
 		"another subject": {
-			func(tb testing.TB) { outboxtest.Require(tb, db.App, "device.registered", outboxtest.Subject(other)) },
+			func(tb testing.TB) {
+				tb.Helper()
+				outboxtest.Require(tb, db.App, "device.registered", outboxtest.Subject(other))
+			},
 			[]string{"wanted 1, but 0", "differs (-wanted +appended)", "-", other.String(), "+", device.String(), "user.updated user/" + user.String()},
 		},
 		"other data": {
 			func(tb testing.TB) {
+				tb.Helper()
 				outboxtest.Require(tb, db.App, "device.registered", outboxtest.Data(map[string]any{"platform": "android", "userId": user}))
 			},
 			[]string{`data.platform: "android"`, `data.platform: "ios"`},
 		},
 		"a field that is not there": {
 			func(tb testing.TB) {
+				tb.Helper()
 				outboxtest.Require(tb, db.App, "device.registered", outboxtest.Data(map[string]any{"reason": "unregistered"}))
 			},
 			[]string{`data.reason: "unregistered"`},
 		},
 		"a check": {
 			func(tb testing.TB) {
+				tb.Helper()
 				outboxtest.Require(tb, db.App, "device.registered", outboxtest.That(func(event.Event) string { return "the moon is full" }))
 			},
 			[]string{"the moon is full"},
 		},
 		"another version": {
-			func(tb testing.TB) { outboxtest.Require(tb, db.App, "device.registered", outboxtest.Version(2)) },
+			func(tb testing.TB) {
+				tb.Helper()
+				outboxtest.Require(tb, db.App, "device.registered", outboxtest.Version(2))
+			},
 			[]string{`subjectversion: 2`, `subjectversion: 1`},
 		},
 		"too many": {
 			func(tb testing.TB) {
+				tb.Helper()
 				outboxtest.RequireNone(tb, db.App, "device.registered", outboxtest.Subject(device))
 			},
 			[]string{"wanted 0, but 1", device.String()},
 		},
 		"too few": {
-			func(tb testing.TB) { outboxtest.RequireCount(tb, db.App, 2, "device.registered") },
+			func(tb testing.TB) {
+				tb.Helper()
+				outboxtest.RequireCount(tb, db.App, 2, "device.registered")
+			},
 			[]string{"wanted 2, but 1"},
 		},
 		"another type": {
-			func(tb testing.TB) { outboxtest.Require(tb, db.App, "device.removed") },
+			func(tb testing.TB) {
+				tb.Helper()
+				outboxtest.Require(tb, db.App, "device.removed")
+			},
 			[]string{"wanted 1, but 0", "device.registered device/", "user.updated user/"},
 		},
 		"a type that there is not": {
-			func(tb testing.TB) { outboxtest.RequireNone(tb, db.App, "device.exploded") },
+			func(tb testing.TB) {
+				tb.Helper()
+				outboxtest.RequireNone(tb, db.App, "device.exploded")
+			},
 			[]string{"not in the event catalog"},
 		},
 	} {
