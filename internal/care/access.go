@@ -26,9 +26,11 @@ const (
 	AppointmentComplete   Action = "appointment.complete"
 	AppointmentCancel     Action = "appointment.cancel"
 	AppointmentNoShow     Action = "appointment.no_show"
-	InvoiceRead           Action = "invoice.read"  // Invoices with their payments.
-	InvoiceWrite          Action = "invoice.write" // Issuing and voiding.
-	PaymentWrite          Action = "payment.write" // Recording payments and refunds.
+	AvailabilityRead      Action = "availability.read" // When a doctor is free at a clinic.
+	HoursWrite            Action = "hours.write"       // Saying when a doctor sees patients.
+	InvoiceRead           Action = "invoice.read"      // Invoices with their payments.
+	InvoiceWrite          Action = "invoice.write"     // Issuing and voiding.
+	PaymentWrite          Action = "payment.write"     // Recording payments and refunds.
 
 	UserCreate           Action = "user.create"
 	UserRead             Action = "user.read"
@@ -57,7 +59,7 @@ type Relation string
 const (
 	Own         Relation = "own"         // It is about the actor.
 	CareTeam    Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
-	Responsible Relation = "responsible" // The actor is the doctor whom the record names, at a clinic where they still hold the role.
+	Responsible Relation = "responsible" // The actor is the doctor whom the record or the hours name, at a clinic where they still hold the role.
 	SameClinic  Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
 	Platform    Relation = "platform"    // The role is held on the platform, not at a clinic; carewire's own parts have it as system.
 )
@@ -78,6 +80,7 @@ type Grant struct {
 // the doctor.
 // Receptionists and admins handle people and appointments, not records; an admin says who holds which role and who is on
 // a care team. Appointments are the whole clinic's to arrange; a patient asks for one, confirms it and cancels it.
+// Everybody of a clinic sees when its doctors are free; the desk and the doctor themselves say when they see patients.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
 // Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
 // nothing else. The system role is carewire's own seed and import: they write and read nothing back.
@@ -133,6 +136,15 @@ var Access = []Grant{
 	{AppointmentNoShow, Receptionist, SameClinic},
 	{AppointmentNoShow, Doctor, SameClinic},
 	{AppointmentNoShow, Nurse, SameClinic},
+
+	{AvailabilityRead, Patient, SameClinic},
+	{AvailabilityRead, Receptionist, SameClinic},
+	{AvailabilityRead, Doctor, SameClinic},
+	{AvailabilityRead, Nurse, SameClinic},
+	{AvailabilityRead, Admin, SameClinic},
+	{HoursWrite, Receptionist, SameClinic},
+	{HoursWrite, Admin, SameClinic},
+	{HoursWrite, Doctor, Responsible},
 
 	{InvoiceRead, Patient, Own},
 	{InvoiceRead, Receptionist, SameClinic},

@@ -5,6 +5,7 @@ package care
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -124,6 +125,17 @@ type Ref struct {
 // String gives the reference as an event's subject.
 func (r Ref) String() string {
 	return r.Kind + "/" + r.ID.String()
+}
+
+// Span is a time from its start up to, and without, its end. Both are in the zone in which they are to be shown.
+type Span struct {
+	StartsAt time.Time `json:"startsAt" format:"date-time" example:"2027-03-15T09:00:00+01:00"`
+	EndsAt   time.Time `json:"endsAt" format:"date-time" example:"2027-03-15T09:30:00+01:00"`
+}
+
+// Overlaps reports whether the two share any time; spans that only touch do not.
+func (s Span) Overlaps(other Span) bool {
+	return s.StartsAt.Before(other.EndsAt) && other.StartsAt.Before(s.EndsAt)
 }
 
 // Command is what every write carries besides its input: who asks, and the trace it belongs to.

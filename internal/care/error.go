@@ -32,7 +32,9 @@ type Error struct {
 	Fields []FieldError
 	// Version is the current version, where Code is PreconditionFailed.
 	Version int64
-	cause   error
+	// NextFree are times that can be had instead, the first ones first, where Code is Conflict and a time was taken.
+	NextFree []Span
+	cause    error
 }
 
 // FieldError is what is wrong with one input, and how to mend it.

@@ -52,6 +52,13 @@ type Appointment struct {
 	StartsAt      string    `json:"startsAt" doc:"When it starts: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
 }
 
+// DoctorHours is the data of doctor.hours_changed. UserID and DoctorID are the doctor.
+type DoctorHours struct {
+	UserID   uuid.UUID `json:"userId"`
+	ClinicID uuid.UUID `json:"clinicId"`
+	DoctorID uuid.UUID `json:"doctorId"`
+}
+
 // Billing is the data of billing.*. It carries no amounts.
 type Billing struct {
 	InvoiceID uuid.UUID  `json:"invoiceId" doc:"The invoice."`
@@ -148,6 +155,7 @@ func (User) payload()           {}
 func (Membership) payload()     {}
 func (Device) payload()         {}
 func (Appointment) payload()    {}
+func (DoctorHours) payload()    {}
 func (Billing) payload()        {}
 func (ChatMessage) payload()    {}
 func (Notification) payload()   {}

@@ -43,6 +43,8 @@ func (s *Server) addAppointments() {
 	s.addAppointmentReads()
 	s.addAppointmentMoves()
 	s.addAppointmentReschedule()
+	s.addAvailability()
+	s.addHours()
 }
 
 func (s *Server) addAppointmentCreate() {
@@ -50,7 +52,7 @@ func (s *Server) addAppointmentCreate() {
 	register(s, operation{
 		id: "create-appointment", method: http.MethodPost, path: appointmentsPath, tag: "appointments", status: http.StatusCreated,
 		summary:     "Book or request an appointment",
-		description: "Whoever arranges appointments at the clinic books it; a patient asks for it, for themselves. A time at which the doctor or the patient is taken is answered with 409.",
+		description: "Whoever arranges appointments at the clinic books it; a patient asks for it, for themselves. A time at which the doctor or the patient is taken is answered with 409 and the next times that are free (`nextFree`). Times may have any offset; they come back in UTC, with the clinic's time zone.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.AppointmentBook, once(func(ctx context.Context, in *createInput) (*appointmentOutput, error) {
 		a, err := s.cfg.Appointments.Create(ctx, commandOf(ctx), appointment.Input(in.Body))
@@ -120,7 +122,7 @@ func (s *Server) addAppointmentMoves() {
 		appointment.Transition
 		summary, description string
 	}{
-		{appointment.Book, "Book a requested appointment", "Gives the patient the time that they asked for, if the doctor and they are still free then."},
+		{appointment.Book, "Book a requested appointment", "Gives the patient the time that they asked for, if the doctor and they are still free then; else the 409 names the next times that are (`nextFree`)."},
 		{appointment.Confirm, "Confirm an appointment", "Says that the patient will come."},
 		{appointment.CheckIn, "Check a patient in", "Says that the patient has arrived."},
 		{appointment.Complete, "Complete an appointment", "Says that it took place."},
@@ -158,7 +160,7 @@ func (s *Server) addAppointmentReschedule() {
 	register(s, operation{
 		id: "reschedule-appointment", method: http.MethodPost, path: appointmentsPath + "/{id}/reschedule", tag: "appointments",
 		summary:     "Move an appointment to another time",
-		description: "A confirmed one is to be confirmed again. A time at which the doctor or the patient is taken is answered with 409.",
+		description: "A confirmed one is to be confirmed again. A time at which the doctor or the patient is taken is answered with 409 and the next times that are free (`nextFree`).",
 		refusals:    moveRefusals,
 	}, appointment.Reschedule.Action(), once(func(ctx context.Context, in *rescheduleInput) (*appointmentOutput, error) {
 		version, err := parseETag(in.IfMatch)

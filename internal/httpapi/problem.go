@@ -56,6 +56,7 @@ type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema'
 	Detail    string         `json:"detail" doc:"What was wrong and what to do, for a person." example:"the request has an invalid value"`
 	Code      string         `json:"code" doc:"What was wrong, for a program. Codes are only added." example:"invalid"`
 	Errors    []FieldProblem `json:"errors,omitempty" doc:"Each input at fault."`
+	NextFree  []care.Span    `json:"nextFree,omitempty" doc:"Where a time for an appointment was taken: the next ones that were free just now."`
 	RequestID string         `json:"requestId,omitempty" doc:"Names the request in logs and events."`
 
 	headers http.Header
@@ -136,6 +137,7 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 // problemOfRefusal makes the problem of a domain's refusal, with the headers that its status asks for.
 func problemOfRefusal(refusal *care.Error) *Problem {
 	p := newProblem(statuses[refusal.Code], string(refusal.Code), refusal.Message)
+	p.NextFree = refusal.NextFree
 	for _, f := range refusal.Fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message, Line: f.Line})
 	}

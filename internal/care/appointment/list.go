@@ -65,10 +65,10 @@ func (f *Filter) check() (care.PageMark, error) {
 
 // Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appointment, error) {
-	var row db.Appointment
+	var list []Appointment
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		var err error
-		row, err = db.New(tx).AppointmentGet(ctx, id)
+		q := db.New(tx)
+		row, err := q.AppointmentGet(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return stranger(cmd, care.AppointmentRead, id, nil)
 		}
@@ -78,12 +78,15 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appo
 		if !may(cmd.Actor, care.AppointmentRead, row) {
 			return stranger(cmd, care.AppointmentRead, id, &row)
 		}
+		if list, err = from(ctx, q, row); err != nil {
+			return err
+		}
 		return outbox.Append(ctx, tx, readEvent(cmd, row))
 	})
 	if err != nil {
 		return Appointment{}, err
 	}
-	return from(row), nil
+	return list[0], nil
 }
 
 // List gives the appointments that the actor may see, in the order in which they start. A patient or clinic of whose
@@ -93,7 +96,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Items: []Appointment{}}
+	var page Page
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		rows, err := appointments(ctx, q, cmd.Actor, f, after)
@@ -105,8 +108,8 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 			last := rows[f.Limit-1]
 			page.Next = care.PageMark{Time: last.StartsAt, ID: last.ID}.String()
 		}
-		for _, row := range rows {
-			page.Items = append(page.Items, from(row))
+		if page.Items, err = from(ctx, q, rows...); err != nil {
+			return err
 		}
 		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {

@@ -29,7 +29,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "appointment", ID: id} }
 
 // Create makes an appointment: booked where the actor may book at the clinic, else requested, which patients do for
 // themselves. Errors: care.Invalid by field; care.Forbidden where the actor may do neither; care.Conflict on startsAt where
-// the doctor or the patient is taken then. One that is imported is taken in whatever else was at that time.
+// the doctor or the patient is taken then, with the next free times. One that is imported is taken in whatever else was at that time.
 func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appointment, error) {
 	status, err := mayCreate(cmd, in)
 	if err != nil {
@@ -42,6 +42,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		ID: uuid.Must(uuid.NewV7()), ClinicID: in.ClinicID, PatientID: in.PatientID, DoctorID: in.DoctorID, Status: string(status),
 		StartsAt: in.StartsAt, EndsAt: in.EndsAt, Historic: cmd.Imported,
 	}
+	var made Appointment
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		problems, err := take(ctx, q, cmd.Actor, row)
@@ -51,19 +52,29 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		if err := problems.Err(); err != nil {
 			return err
 		}
-		row, err = q.AppointmentInsert(ctx, db.AppointmentInsertParams{
+		inserted, err := q.AppointmentInsert(ctx, db.AppointmentInsertParams{
 			ID: row.ID, ClinicID: row.ClinicID, PatientID: row.PatientID, DoctorID: row.DoctorID, Status: row.Status,
 			StartsAt: row.StartsAt, EndsAt: row.EndsAt, Historic: row.Historic, CreatedBy: cmd.Actor.ID,
 		})
 		if err != nil {
 			return fmt.Errorf("insert appointment: %w", err)
 		}
-		return outbox.Append(ctx, tx, changed(cmd, "appointment."+string(status), row))
+		made, err = s.wrote(ctx, tx, cmd, "appointment."+string(status), inserted)
+		return err
 	})
+	if err != nil {
+		return Appointment{}, s.offering(ctx, cmd, err, row)
+	}
+	return made, nil
+}
+
+// wrote appends the event of what was written, and gives it as it stands.
+func (s *Service) wrote(ctx context.Context, tx pgx.Tx, cmd care.Command, typ string, row db.Appointment) (Appointment, error) {
+	list, err := from(ctx, db.New(tx), row)
 	if err != nil {
 		return Appointment{}, err
 	}
-	return from(row), nil
+	return list[0], outbox.Append(ctx, tx, changed(cmd, typ, row))
 }
 
 // mayCreate settles whether the actor books or asks. It comes before the look at the rest of the input: a stranger learns
@@ -166,7 +177,8 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 	if !ok || (t == Reschedule) != (slot != nil) {
 		return Appointment{}, fmt.Errorf("appointment: %q is no transition, or not with these arguments", t)
 	}
-	var row db.Appointment
+	var moved Appointment
+	var wanted db.Appointment
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		old, err := q.AppointmentLock(ctx, id)
@@ -179,27 +191,27 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err := mayMove(cmd, next, old, ifMatch); err != nil {
 			return err
 		}
-		changing, err := next.apply(cmd, old, slot)
-		if err != nil {
+		if wanted, err = next.apply(cmd, old, slot); err != nil {
 			return err
 		}
-		if Status(changing.Status).holds() && (slot != nil || !Status(old.Status).holds()) {
-			if err := retake(ctx, q, cmd.Actor, changing); err != nil {
+		if Status(wanted.Status).holds() && (slot != nil || !Status(old.Status).holds()) {
+			if err := retake(ctx, q, cmd.Actor, wanted); err != nil {
 				return err
 			}
 		}
-		row, err = q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
-			ID: id, Status: changing.Status, StartsAt: changing.StartsAt, EndsAt: changing.EndsAt, UpdatedBy: cmd.Actor.ID,
+		row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
+			ID: id, Status: wanted.Status, StartsAt: wanted.StartsAt, EndsAt: wanted.EndsAt, UpdatedBy: cmd.Actor.ID,
 		})
 		if err != nil {
 			return fmt.Errorf("update appointment: %w", err)
 		}
-		return outbox.Append(ctx, tx, changed(cmd, next.event, row))
+		moved, err = s.wrote(ctx, tx, cmd, next.event, row)
+		return err
 	})
 	if err != nil {
-		return Appointment{}, err
+		return Appointment{}, s.offering(ctx, cmd, err, wanted)
 	}
-	return from(row), nil
+	return moved, nil
 }
 
 func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) error {

@@ -1,6 +1,8 @@
 package appointment
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +21,7 @@ type Appointment struct {
 	Status    Status    `json:"status" enum:"requested,booked,confirmed,checked_in,completed,cancelled,no_show" doc:"How far it is. It holds its time while it is booked, confirmed or checked in."`
 	StartsAt  time.Time `json:"startsAt" format:"date-time"`
 	EndsAt    time.Time `json:"endsAt" format:"date-time"`
+	TimeZone  string    `json:"timeZone" doc:"The clinic's, in which its people read the times; they are given in UTC." example:"Europe/Berlin"`
 	CreatedAt time.Time `json:"createdAt" format:"date-time"`
 	CreatedBy string    `json:"createdBy" doc:"The id of who asked for it or booked it: a person's, or system:<part>."`
 	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
@@ -90,10 +93,31 @@ func (in *Input) check(earliest time.Time) error {
 	return p.Err()
 }
 
-func from(row db.Appointment) Appointment {
+// from gives the rows as appointments, with their clinics' time zones.
+func from(ctx context.Context, q *db.Queries, rows ...db.Appointment) ([]Appointment, error) {
+	clinics := make([]uuid.UUID, len(rows))
+	for i, row := range rows {
+		clinics[i] = row.ClinicID
+	}
+	found, err := q.ClinicTimeZoneList(ctx, clinics)
+	if err != nil {
+		return nil, fmt.Errorf("look up time zones: %w", err)
+	}
+	zones := map[uuid.UUID]string{}
+	for _, clinic := range found {
+		zones[clinic.ID] = clinic.TimeZone
+	}
+	list := make([]Appointment, len(rows))
+	for i, row := range rows {
+		list[i] = appointment(row, zones[row.ClinicID])
+	}
+	return list, nil
+}
+
+func appointment(row db.Appointment, zone string) Appointment {
 	return Appointment{
 		ID: row.ID, Version: row.Version, PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: Status(row.Status),
-		StartsAt: row.StartsAt.UTC(), EndsAt: row.EndsAt.UTC(), CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
+		StartsAt: row.StartsAt.UTC(), EndsAt: row.EndsAt.UTC(), TimeZone: zone, CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
 		UpdatedAt: row.UpdatedAt.UTC(), UpdatedBy: row.UpdatedBy,
 	}
 }

@@ -22,31 +22,32 @@ const (
 
 // Invoice is what a patient owes a clinic, and how much of it is paid.
 type Invoice struct {
-	ID         uuid.UUID  `json:"id" format:"uuid"`
-	Version    int64      `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
-	ClinicID   uuid.UUID  `json:"clinicId" format:"uuid"`
-	PatientID  uuid.UUID  `json:"patientId" format:"uuid"`
-	Number     *string    `json:"number,omitempty" doc:"The number it has in the clinic's books."`
-	Currency   string     `json:"currency" doc:"ISO 4217." example:"EUR"`
-	Status     string     `json:"status" enum:"draft,issued,partly_paid,paid,void"`
-	Overdue    bool       `json:"overdue" doc:"It is past its due day at the clinic and not paid."`
-	TotalMinor int64      `json:"totalMinor" doc:"The sum of the lines, in minor units of the currency: cents."`
-	PaidMinor  int64      `json:"paidMinor" doc:"Payments less refunds."`
-	DueOn      string     `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic."`
-	IssuedAt   *time.Time `json:"issuedAt,omitempty" format:"date-time"`
-	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
-	CreatedBy  string     `json:"createdBy" doc:"The id of who issued it."`
-	UpdatedAt  time.Time  `json:"updatedAt" format:"date-time"`
-	UpdatedBy  string     `json:"updatedBy" doc:"The id of who changed it last: a person's, or system:<part>."`
-	Lines      []Line     `json:"lines"`
-	Payments   []Payment  `json:"payments" doc:"Oldest first."`
+	ID          uuid.UUID  `json:"id" format:"uuid"`
+	Version     int64      `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
+	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid"`
+	PatientID   uuid.UUID  `json:"patientId" format:"uuid"`
+	Number      *string    `json:"number,omitempty" doc:"The number it has in the clinic's books."`
+	Currency    string     `json:"currency" doc:"ISO 4217." example:"EUR"`
+	MinorDigits int        `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD." example:"2"`
+	Status      string     `json:"status" enum:"draft,issued,partly_paid,paid,void"`
+	Overdue     bool       `json:"overdue" doc:"It is past its due day at the clinic and not paid."`
+	TotalMinor  int64      `json:"totalMinor" doc:"The sum of the lines, in minor units of the currency, such as cents."`
+	PaidMinor   int64      `json:"paidMinor" doc:"Payments less refunds."`
+	DueOn       string     `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic."`
+	IssuedAt    *time.Time `json:"issuedAt,omitempty" format:"date-time"`
+	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
+	CreatedBy   string     `json:"createdBy" doc:"The id of who issued it."`
+	UpdatedAt   time.Time  `json:"updatedAt" format:"date-time"`
+	UpdatedBy   string     `json:"updatedBy" doc:"The id of who changed it last: a person's, or system:<part>."`
+	Lines       []Line     `json:"lines"`
+	Payments    []Payment  `json:"payments" doc:"Oldest first."`
 }
 
 // Line is one thing that is charged for; its amount is Quantity times UnitMinor.
 type Line struct {
 	Description string `json:"description" minLength:"1" maxLength:"500" example:"Blood panel"`
 	Quantity    int32  `json:"quantity" minimum:"1" maximum:"100000" example:"1"`
-	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price of one, in minor units of the currency: cents." example:"4250"`
+	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price of one, in minor units of the currency, such as cents." example:"4250"`
 }
 
 // Payment is money that came in for an invoice.
@@ -89,7 +90,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "invoice", ID: id} }
 func invoice(row db.Invoice, lines []Line, payments []Payment) Invoice {
 	return Invoice{
 		ID: row.ID, Version: row.Version, ClinicID: row.ClinicID, PatientID: row.PatientID, Number: row.Number,
-		Currency: row.Currency, Status: row.Status, Overdue: row.Overdue, TotalMinor: row.TotalMinor, PaidMinor: row.PaidMinor,
+		Currency: row.Currency, MinorDigits: digits(row.Currency), Status: row.Status, Overdue: row.Overdue, TotalMinor: row.TotalMinor, PaidMinor: row.PaidMinor,
 		DueOn: row.DueOn.Time.Format(time.DateOnly), IssuedAt: utc(row.IssuedAt), CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
 		UpdatedAt: row.UpdatedAt.UTC(), UpdatedBy: row.UpdatedBy, Lines: lines, Payments: payments,
 	}

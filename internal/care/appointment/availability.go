@@ -1,0 +1,169 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres/db"
+)
+
+// Availability is what of a doctor's day at a clinic can be had. All times carry the offset of the clinic's zone.
+type Availability struct {
+	ClinicID        uuid.UUID   `json:"clinicId" format:"uuid"`
+	DoctorID        uuid.UUID   `json:"doctorId" format:"uuid"`
+	Date            string      `json:"date" format:"date" doc:"The day at the clinic. It can have 23 or 25 hours." example:"2027-03-15"`
+	TimeZone        string      `json:"timeZone" doc:"The clinic's." example:"Europe/Berlin"`
+	DurationMinutes int         `json:"durationMinutes" example:"30"`
+	DefaultHours    bool        `json:"defaultHours" doc:"Nobody set the doctor's hours: Monday to Friday from 09:00 to 17:00 counts."`
+	Open            []care.Span `json:"open" doc:"When the doctor sees patients on that day."`
+	Free            []care.Span `json:"free" doc:"Slots of the duration that can be had, one after the other from where each opening begins. Those that have begun are left out."`
+	Busy            []care.Span `json:"busy" doc:"When the doctor is not to be had, whoever has them and wherever. Spans that touch are one."`
+}
+
+// Day asks for a doctor's day at a clinic.
+type Day struct {
+	ClinicID, DoctorID uuid.UUID
+	// Date is the day at the clinic, such as 2027-03-15.
+	Date string
+	// Minutes is how long a slot must be.
+	Minutes int
+}
+
+const (
+	minMinutes, maxMinutes = 5, 24 * 60
+
+	// offered is how many free times a refusal names, and lookAhead among how many days they are sought.
+	offered   = 3
+	lookAhead = 14
+)
+
+// earliestDay is before any day that somebody asks for.
+var earliestDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// check gives the day's midnight as if it were UTC.
+func (d Day) check() (time.Time, error) {
+	var p care.Problems
+	if d.DoctorID == uuid.Nil {
+		p.Add("doctorId", "must name the doctor")
+	}
+	if d.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	day, err := time.Parse(time.DateOnly, d.Date)
+	if err != nil || day.Before(earliestDay) || day.After(time.Now().Add(furthest)) {
+		p.Add("date", "must be a day such as 2027-03-15, at most two years ahead")
+	}
+	if d.Minutes < minMinutes || d.Minutes > maxMinutes {
+		p.Add("durationMinutes", "must be %d to %d", minMinutes, maxMinutes)
+	}
+	return day, p.Err()
+}
+
+// Availability tells what of the doctor's day at the clinic can be had. Errors: care.Invalid by field, care.Forbidden for who
+// is nobody at the clinic, care.NotFound where the doctor is none there.
+func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Availability, error) {
+	day, err := d.check()
+	if err != nil {
+		return Availability{}, err
+	}
+	if err := s.mayAsk(ctx, cmd, d.ClinicID); err != nil {
+		return Availability{}, err
+	}
+	found := Availability{ClinicID: d.ClinicID, DoctorID: d.DoctorID, Date: d.Date, DurationMinutes: d.Minutes, Open: []care.Span{}, Free: []care.Span{}, Busy: []care.Span{}}
+	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		hours, zone, err := hoursIn(ctx, q, cmd, d.ClinicID, d.DoctorID)
+		if err != nil {
+			return err
+		}
+		found.TimeZone, found.DefaultHours = hours.TimeZone, hours.Default
+		whole := wall(zone, day, day.AddDate(0, 0, 1))
+		if len(whole) == 0 {
+			return nil // A day that the zone left out when it moved across the date line.
+		}
+		busy, err := busyIn(ctx, q, zone, db.AppointmentBusyParams{DoctorID: d.DoctorID, FromTime: whole[0].StartsAt, ToTime: whole[len(whole)-1].EndsAt})
+		if err != nil {
+			return err
+		}
+		found.Busy = append(found.Busy, busy...)
+		found.Open = append(found.Open, open(zone, day, hours.Openings)...)
+		found.Free = slots(found.Open, busy, time.Duration(d.Minutes)*time.Minute, time.Now())
+		return nil
+	})
+	if err != nil {
+		return Availability{}, err
+	}
+	return found, nil
+}
+
+// hoursIn is hoursOf with the clinic's zone.
+func hoursIn(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, *time.Location, error) {
+	hours, err := hoursOf(ctx, q, cmd, care.AvailabilityRead, clinicID, doctorID)
+	if err != nil {
+		return Hours{}, nil, err
+	}
+	zone, err := time.LoadLocation(hours.TimeZone)
+	if err != nil {
+		return Hours{}, nil, fmt.Errorf("load time zone: %w", err)
+	}
+	return hours, zone, nil
+}
+
+func busyIn(ctx context.Context, q *db.Queries, zone *time.Location, p db.AppointmentBusyParams) ([]care.Span, error) {
+	rows, err := q.AppointmentBusy(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("look up busy times: %w", err)
+	}
+	spans := make([]care.Span, len(rows))
+	for i, row := range rows {
+		spans[i] = care.Span{StartsAt: row.StartsAt.In(zone), EndsAt: row.EndsAt.In(zone)}
+	}
+	return spans, nil
+}
+
+// offering adds to the refusal of a time that is taken the next ones that are free for the same two people and as long. They
+// are looked up in a transaction of their own: the refused one is gone. Where that fails the refusal stands without them.
+func (s *Service) offering(ctx context.Context, cmd care.Command, err error, row db.Appointment) error {
+	refusal, ok := errors.AsType[*care.Error](err)
+	if !ok || refusal.Code != care.Conflict || !slices.ContainsFunc(refusal.Fields, func(f care.FieldError) bool { return f.Field == "startsAt" }) {
+		return err
+	}
+	_ = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		var err error
+		refusal.NextFree, err = nextFree(ctx, db.New(tx), cmd, row)
+		return err
+	})
+	return err
+}
+
+// nextFree gives the first free slots of the appointment's length from its start on.
+func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment) ([]care.Span, error) {
+	hours, zone, err := hoursIn(ctx, q, cmd, row.ClinicID, row.DoctorID)
+	if err != nil {
+		return nil, err
+	}
+	start := row.StartsAt
+	if now := time.Now(); start.Before(now) {
+		start = now
+	}
+	busy, err := busyIn(ctx, q, zone, db.AppointmentBusyParams{
+		DoctorID: row.DoctorID, PatientID: row.PatientID, FromTime: start, ToTime: start.AddDate(0, 0, lookAhead+1), ID: row.ID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	year, month, first := start.In(zone).Date()
+	var free []care.Span
+	for i := 0; i < lookAhead && len(free) < offered; i++ {
+		day := time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC)
+		free = append(free, slots(open(zone, day, hours.Openings), busy, row.EndsAt.Sub(row.StartsAt), start)...)
+	}
+	return free[:min(len(free), offered)], nil
+}

@@ -1,0 +1,240 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Hours are when a doctor sees patients at a clinic, week by week.
+type Hours struct {
+	ClinicID uuid.UUID `json:"clinicId" format:"uuid"`
+	DoctorID uuid.UUID `json:"doctorId" format:"uuid"`
+	Version  int64     `json:"version" doc:"1 for the first that were set; the ETag is this number in quotes. 0 where none were." example:"1"`
+	TimeZone string    `json:"timeZone" doc:"The clinic's, whose clocks the times are read from." example:"Europe/Berlin"`
+	Default  bool      `json:"default" doc:"None were set: these are what then counts, Monday to Friday from 09:00 to 17:00."`
+	Openings []Opening `json:"openings" doc:"By weekday and time."`
+}
+
+// Opening is a time of one weekday, as the clinic's clocks show it.
+type Opening struct {
+	Weekday  string `json:"weekday" enum:"monday,tuesday,wednesday,thursday,friday,saturday,sunday" example:"monday"`
+	OpensAt  string `json:"opensAt" doc:"From 00:00 to 23:59." example:"09:00"`
+	ClosesAt string `json:"closesAt" doc:"After opensAt; 24:00 is the day's end." example:"12:30"`
+}
+
+// maxOpenings is a week of six openings a day.
+const maxOpenings = 42
+
+// weekdays are in the order of ISO 8601.
+var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+
+// defaultOpenings count for a doctor whose hours nobody set.
+var defaultOpenings = func() []Opening {
+	var week []Opening
+	for _, weekday := range weekdays[:5] {
+		week = append(week, Opening{Weekday: weekday, OpensAt: "09:00", ClosesAt: "17:00"})
+	}
+	return week
+}()
+
+var clockForm = regexp.MustCompile(`^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`)
+
+// minutes gives how long after midnight the clocks show each time; both have clockForm.
+func (o Opening) minutes() (opens, closes time.Duration) {
+	return sinceMidnight(o.OpensAt), sinceMidnight(o.ClosesAt)
+}
+
+func sinceMidnight(clock string) time.Duration {
+	hours, _ := strconv.Atoi(clock[:2])
+	minutes, _ := strconv.Atoi(clock[3:])
+	return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+}
+
+// checkOpenings puts them in the order of the week, or says what is wrong with each.
+func checkOpenings(openings []Opening) ([]Opening, error) {
+	var p care.Problems
+	if len(openings) > maxOpenings {
+		p.Add("openings", "must be at most %d", maxOpenings)
+		return nil, p.Err()
+	}
+	for i, o := range openings {
+		path := fmt.Sprintf("openings[%d]", i)
+		if !slices.Contains(weekdays, o.Weekday) {
+			p.Add(path+".weekday", "must be a day of the week such as monday")
+		}
+		if !clockForm.MatchString(o.OpensAt) || o.OpensAt == "24:00" {
+			p.Add(path+".opensAt", "must be a time of day such as 09:00")
+		}
+		if !clockForm.MatchString(o.ClosesAt) {
+			p.Add(path+".closesAt", "must be a time of day such as 17:00, or 24:00")
+		} else if o.ClosesAt <= o.OpensAt {
+			p.Add(path+".closesAt", "must be after opensAt")
+		}
+		for _, other := range openings[:i] {
+			if o.Weekday == other.Weekday && o.OpensAt < other.ClosesAt && other.OpensAt < o.ClosesAt {
+				p.Add(path, "must not overlap with another of the same day")
+				break
+			}
+		}
+	}
+	sorted := append([]Opening{}, openings...)
+	slices.SortFunc(sorted, func(a, b Opening) int {
+		if days := slices.Index(weekdays, a.Weekday) - slices.Index(weekdays, b.Weekday); days != 0 {
+			return days
+		}
+		return strings.Compare(a.OpensAt, b.OpensAt)
+	})
+	return sorted, p.Err()
+}
+
+// Hours gives when the doctor sees patients at the clinic. Errors: care.Forbidden for who is nobody at the clinic,
+// care.NotFound where the doctor is none there.
+func (s *Service) Hours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, error) {
+	if err := s.mayAsk(ctx, cmd, clinicID); err != nil {
+		return Hours{}, err
+	}
+	var hours Hours
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		var err error
+		hours, err = hoursOf(ctx, db.New(tx), cmd, care.AvailabilityRead, clinicID, doctorID)
+		return err
+	})
+	return hours, err
+}
+
+// mayAsk refuses who is nobody at the clinic.
+func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
+	if cmd.Actor.MayAt(clinicID, care.AvailabilityRead, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.Forbidden, "you are neither a patient of this clinic nor do you work there")
+	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.AvailabilityRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+}
+
+// hoursOf reads the hours that count. Where the doctor is none at the clinic the error is care.NotFound.
+func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
+	found, err := q.DoctorHoursGet(ctx, db.DoctorHoursGetParams{DoctorID: doctorID, ClinicID: clinicID})
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !found.DoctorOk) {
+		answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
+		return Hours{}, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
+	}
+	if err != nil {
+		return Hours{}, fmt.Errorf("read hours: %w", err)
+	}
+	hours := Hours{ClinicID: clinicID, DoctorID: doctorID, Version: found.Version, TimeZone: found.TimeZone, Openings: []Opening{}}
+	if found.Version == 0 {
+		hours.Default, hours.Openings = true, defaultOpenings
+		return hours, nil
+	}
+	rows, err := q.DoctorHoursSpanList(ctx, db.DoctorHoursSpanListParams{ClinicID: clinicID, DoctorID: doctorID})
+	if err != nil {
+		return Hours{}, fmt.Errorf("read openings: %w", err)
+	}
+	for _, row := range rows {
+		hours.Openings = append(hours.Openings, Opening{Weekday: weekdays[row.Weekday-1], OpensAt: clockText(row.OpensAt), ClosesAt: clockText(row.ClosesAt)})
+	}
+	return hours, nil
+}
+
+// SetHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the version that is replaced, 0
+// where none are set. No openings mean that the doctor sees nobody there. What was booked stays as it is. Errors:
+// care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
+// care.PreconditionFailed with the current version.
+func (s *Service) SetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
+	actor := cmd.Actor
+	if !actor.MayAt(clinicID, care.HoursWrite, care.SameClinic) && !(actor.UserID == doctorID && actor.MayAt(clinicID, care.HoursWrite, care.Responsible)) {
+		answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
+		return Hours{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+	}
+	openings, err := checkOpenings(openings)
+	if err != nil {
+		return Hours{}, err
+	}
+	var hours Hours
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if hours, err = hoursOf(ctx, q, cmd, care.HoursWrite, clinicID, doctorID); err != nil {
+			return err
+		}
+		row, err := hoursVersion(ctx, q, cmd, clinicID, doctorID, ifMatch)
+		if err != nil {
+			return err
+		}
+		if err := replaceOpenings(ctx, q, clinicID, doctorID, openings); err != nil {
+			return err
+		}
+		hours.Version, hours.Default, hours.Openings = row.Version, false, openings
+		e := event.New(cmd, "doctor.hours_changed", care.Ref{Kind: "doctor_hours", ID: row.ID}, event.DoctorHours{
+			UserID: doctorID, ClinicID: clinicID, DoctorID: doctorID,
+		}).About(cmd, doctorID, &clinicID).AtVersion(row.Version)
+		return outbox.Append(ctx, tx, e)
+	})
+	if err != nil {
+		return Hours{}, err
+	}
+	return hours, nil
+}
+
+// hoursVersion makes the next version of the hours; their row is locked from then on.
+func hoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64) (db.DoctorHour, error) {
+	old, err := q.DoctorHoursLock(ctx, db.DoctorHoursLockParams{ClinicID: clinicID, DoctorID: doctorID})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return db.DoctorHour{}, fmt.Errorf("lock hours: %w", err)
+	}
+	switch {
+	case ifMatch == 0 && old.Version > 0:
+		return db.DoctorHour{}, care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	case ifMatch != old.Version:
+		err := care.Errorf(care.PreconditionFailed, "the hours are not at version %d: read again, then change what is there", ifMatch)
+		err.Version = old.Version
+		return db.DoctorHour{}, err
+	case old.Version == 0:
+		row, err := q.DoctorHoursInsert(ctx, db.DoctorHoursInsertParams{ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, DoctorID: doctorID, UpdatedBy: cmd.Actor.ID})
+		if err != nil {
+			return db.DoctorHour{}, fmt.Errorf("insert hours: %w", err)
+		}
+		return row, nil
+	}
+	row, err := q.DoctorHoursUpdate(ctx, db.DoctorHoursUpdateParams{ID: old.ID, UpdatedBy: cmd.Actor.ID})
+	if err != nil {
+		return db.DoctorHour{}, fmt.Errorf("update hours: %w", err)
+	}
+	return row, nil
+}
+
+func replaceOpenings(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID, openings []Opening) error {
+	if err := q.DoctorHoursSpanDelete(ctx, db.DoctorHoursSpanDeleteParams{ClinicID: clinicID, DoctorID: doctorID}); err != nil {
+		return fmt.Errorf("delete openings: %w", err)
+	}
+	p := db.DoctorHoursSpanInsertParams{ClinicID: clinicID, DoctorID: doctorID}
+	for _, o := range openings {
+		opens, closes := o.minutes()
+		p.Weekdays = append(p.Weekdays, int16(slices.Index(weekdays, o.Weekday))+1)
+		p.OpensAt = append(p.OpensAt, pgtype.Time{Microseconds: opens.Microseconds(), Valid: true})
+		p.ClosesAt = append(p.ClosesAt, pgtype.Time{Microseconds: closes.Microseconds(), Valid: true})
+	}
+	if err := q.DoctorHoursSpanInsert(ctx, p); err != nil {
+		return fmt.Errorf("insert openings: %w", err)
+	}
+	return nil
+}
+
+func clockText(t pgtype.Time) string {
+	minutes := t.Microseconds / time.Minute.Microseconds()
+	return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60)
+}

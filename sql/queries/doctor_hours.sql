@@ -1,0 +1,78 @@
+-- When doctors see patients, and what is left of it.
+
+-- What the hours of a doctor at a clinic are said in, whether they are a doctor there, and which version is set: 0 for
+-- none.
+-- name: DoctorHoursGet :one
+SELECT
+    c.time_zone,
+    EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = @doctor_id
+            AND m.clinic_id = c.id
+            AND m.role = 'doctor'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    ) AS doctor_ok,
+    coalesce(h.version, 0)::bigint AS version
+FROM clinics AS c
+LEFT JOIN doctor_hours AS h ON h.clinic_id = c.id AND h.doctor_id = @doctor_id
+WHERE c.id = @clinic_id;
+
+-- name: DoctorHoursSpanList :many
+SELECT *
+FROM doctor_hours_spans
+WHERE clinic_id = @clinic_id
+    AND doctor_id = @doctor_id
+ORDER BY weekday, opens_at;
+
+-- name: DoctorHoursLock :one
+SELECT *
+FROM doctor_hours
+WHERE clinic_id = @clinic_id
+    AND doctor_id = @doctor_id
+FOR UPDATE;
+
+-- Of two who set the first hours at once one meets doctor_hours_doctor_key.
+-- name: DoctorHoursInsert :one
+INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
+VALUES (@id, 1, @clinic_id, @doctor_id, now(), @updated_by)
+RETURNING *;
+
+-- The row is locked by DoctorHoursLock.
+-- name: DoctorHoursUpdate :one
+UPDATE doctor_hours
+SET
+    version = version + 1,
+    updated_at = now(),
+    updated_by = @updated_by
+WHERE id = @id
+RETURNING *;
+
+-- name: DoctorHoursSpanDelete :exec
+DELETE FROM doctor_hours_spans
+WHERE clinic_id = @clinic_id
+    AND doctor_id = @doctor_id;
+
+-- name: DoctorHoursSpanInsert :exec
+INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at)
+SELECT
+    @clinic_id,
+    @doctor_id,
+    unnest(@weekdays::smallint[]),
+    unnest(@opens_at::time[]),
+    unnest(@closes_at::time[]);
+
+-- When the doctor or the patient is taken, also at clinics that the actor does not see; the appointment itself does not count.
+-- name: AppointmentBusy :many
+SELECT
+    b.starts_at::timestamptz AS starts_at,
+    b.ends_at::timestamptz AS ends_at
+FROM appointments_busy(@doctor_id::uuid, @patient_id::uuid, @from_time::timestamptz, @to_time::timestamptz, @id::uuid) AS b
+ORDER BY b.starts_at;
+
+-- name: ClinicTimeZoneList :many
+SELECT id, time_zone
+FROM clinics
+WHERE id = ANY(@ids::uuid[]);
