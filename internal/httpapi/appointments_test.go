@@ -1,13 +1,19 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
 )
 
 // appointment is a valid appointment of the clinic's patient, the n-th half hour from the day after tomorrow on.
@@ -29,9 +35,10 @@ func TestAppointments_GoFromTheWishToTheVisitByVersion(t *testing.T) {
 	path := "/api/appointments/" + created["id"].(string)
 	require.Equal(t, path, w.Header().Get("Location"))
 	require.ElementsMatch(t, []string{
-		"id", "version", "patientId", "clinicId", "doctorId", "status", "startsAt", "endsAt", "createdAt", "createdBy", "updatedAt", "updatedBy",
+		"id", "version", "patientId", "clinicId", "doctorId", "status", "startsAt", "endsAt", "timeZone", "createdAt", "createdBy", "updatedAt", "updatedBy",
 	}, slices.Collect(maps.Keys(created)))
 	require.Equal(t, "requested", created["status"])
+	require.Equal(t, "Europe/Berlin", created["timeZone"])
 	require.Equal(t, b.appointment(0)["startsAt"], created["startsAt"])
 
 	for i, step := range []struct{ who, move, status string }{
@@ -136,4 +143,175 @@ func TestAppointments_AreListedByWhoAndWhen(t *testing.T) {
 	requireProblem(t, b.do(operator, http.MethodGet, "/api/appointments", nil), 403, "forbidden")
 	requireProblem(t, b.do(operator, http.MethodGet, paths[0], nil), 404, "not_found")
 	require.Equal(t, 2, b.events("access.denied"))
+}
+
+// openDaily sets the doctor's hours to whole days, so that every half hour is one that can be had.
+func (b *bundle) openDaily() string {
+	b.t.Helper()
+	var openings []any
+	for _, day := range []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"} {
+		openings = append(openings, map[string]any{"weekday": day, "opensAt": "00:00", "closesAt": "24:00"})
+	}
+	path := "/api/clinics/" + b.clinicID.String() + "/doctors/" + b.ids[doctor].String() + "/hours"
+	w := b.do(receptionist, http.MethodPut, path, map[string]any{"openings": openings})
+	require.Equal(b.t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Equal(b.t, `"1"`, w.Header().Get("ETag"))
+	return path
+}
+
+func TestAppointments_ThatAreTakenAreAnsweredWithTheNextFreeTimes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.openDaily()
+	requested := b.do(patient, http.MethodPost, "/api/appointments", b.appointment(0))
+	require.Equal(t, http.StatusCreated, requested.Code, "%s", requested.Body)
+	b.book(0)
+	moving := b.book(4)
+	taken := b.appointment(0)
+	slot := map[string]any{"startsAt": taken["startsAt"], "endsAt": taken["endsAt"]}
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"create":     b.do(nurse, http.MethodPost, "/api/appointments", taken),
+		"wish":       b.do(patient, http.MethodPost, "/api/appointments", taken),
+		"book":       b.do(nurse, http.MethodPost, requested.Header().Get("Location")+"/book", nil, "If-Match", `"1"`),
+		"reschedule": b.do(nurse, http.MethodPost, moving+"/reschedule", slot, "If-Match", `"1"`),
+	} {
+		require.Equal(t, []string{"startsAt"}, requireProblem(t, w, 409, "conflict"), name)
+		var p struct{ NextFree []care.Span }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+		require.Len(t, p.NextFree, 3, "%s: %s", name, w.Body)
+		for i, free := range p.NextFree {
+			require.Equal(t, b.appointment(i + 1)["startsAt"], free.StartsAt.UTC().Format(time.RFC3339), name)
+			require.Equal(t, b.appointment(i + 1)["endsAt"], free.EndsAt.UTC().Format(time.RFC3339), name)
+		}
+		require.Regexp(t, `"nextFree":\[\{"startsAt":"[^"]+\+0[12]:00"`, w.Body.String(), "with the clinic's offset")
+	}
+	other := requireProblem(t, b.do(receptionist, http.MethodPost, moving+"/complete", nil, "If-Match", `"1"`), 409, "conflict")
+	require.Empty(t, other)
+}
+
+func TestAppointments_TakeTimesOfAnyOffset(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.appointment(0)
+	for _, field := range []string{"startsAt", "endsAt"} {
+		at, err := time.Parse(time.RFC3339, in[field].(string))
+		require.NoError(t, err)
+		in[field] = at.In(time.FixedZone("", -9*3600-1800)).Format(time.RFC3339)
+	}
+	w := b.do(nurse, http.MethodPost, "/api/appointments", in)
+	require.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
+	require.Equal(t, b.appointment(0)["startsAt"], decode(t, w)["startsAt"])
+	in["startsAt"] = strings.TrimSuffix(in["startsAt"].(string), "-09:30")
+	require.Equal(t, []string{"startsAt"}, requireProblem(t, b.do(nurse, http.MethodPost, "/api/appointments", in), 422, "invalid"), "a time must say its offset")
+}
+
+func TestAppointments_OfManyAtOnceForOneTimeAreOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.openDaily()
+	answers := make(chan *httptest.ResponseRecorder, 100)
+	var wg sync.WaitGroup
+	for i := range cap(answers) {
+		req := b.request([]string{receptionist, nurse, doctor, admin}[i%4], http.MethodPost, "/api/appointments", b.appointment(0))
+		wg.Go(func() { answers <- b.send(req) })
+	}
+	wg.Wait()
+	close(answers)
+	won := 0
+	for w := range answers {
+		if w.Code == http.StatusCreated {
+			won++
+			continue
+		}
+		require.Equal(t, []string{"startsAt"}, requireProblem(t, w, 409, "conflict"))
+		require.Len(t, decode(t, w)["nextFree"], 3)
+	}
+	require.Equal(t, 1, won)
+	require.Equal(t, 1, b.events("appointment.booked"))
+}
+
+func TestAvailability_IsForEverybodyOfTheClinic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	query := "?clinicId=" + b.clinicID.String() + "&doctorId=" + b.ids[doctor].String() + "&date="
+	path := "/api/appointments/availability" + query
+	next := func(day time.Weekday) string {
+		at := time.Now().AddDate(0, 0, 2)
+		for at.Weekday() != day {
+			at = at.AddDate(0, 0, 1)
+		}
+		return at.Format(time.DateOnly)
+	}
+	wednesday := decode(t, b.do(patient, http.MethodGet, path+next(time.Wednesday), nil))
+	require.Equal(t, true, wednesday["defaultHours"])
+	require.EqualValues(t, 30, wednesday["durationMinutes"])
+	require.Equal(t, "Europe/Berlin", wednesday["timeZone"])
+	require.Len(t, wednesday["free"], 16)
+	first := wednesday["free"].([]any)[0].(map[string]any)
+	require.Regexp(t, "^"+next(time.Wednesday)+`T09:00:00\+0[12]:00$`, first["startsAt"])
+	require.Regexp(t, "^"+next(time.Wednesday)+`T09:30:00\+0[12]:00$`, first["endsAt"])
+	require.Empty(t, decode(t, b.do(patient, http.MethodGet, path+next(time.Sunday), nil))["free"])
+	require.Len(t, decode(t, b.do(nurse, http.MethodGet, path+next(time.Wednesday)+"&durationMinutes=240", nil))["free"], 2)
+
+	in := b.appointment(0)
+	in["startsAt"], in["endsAt"] = first["startsAt"], first["endsAt"]
+	require.Equal(t, http.StatusCreated, b.do(nurse, http.MethodPost, "/api/appointments", in).Code)
+	after := decode(t, b.do(patient, http.MethodGet, path+next(time.Wednesday), nil))
+	require.Len(t, after["free"], 15)
+	require.Equal(t, []any{first}, after["busy"], "when, and nothing else")
+
+	// The days on which the clocks change have 23 and 25 hours.
+	b.openDaily()
+	for _, date := range []string{lastSunday(time.March), lastSunday(time.October)} {
+		got := decode(t, b.do(patient, http.MethodGet, path+date, nil))
+		want := 46
+		if strings.Contains(date, "-10-") {
+			want = 50
+		}
+		require.Len(t, got["free"], want, date)
+	}
+	requireProblem(t, b.do(operator, http.MethodGet, path+"2027-03-28", nil), 403, "forbidden")
+	requireProblem(t, b.do("", http.MethodGet, path+"2027-03-28", nil), 401, "unauthenticated")
+	require.Equal(t, []string{"date"}, requireProblem(t, b.do(patient, http.MethodGet, path+"today", nil), 422, "invalid"))
+	require.Equal(t, []string{"durationMinutes"}, requireProblem(t, b.do(patient, http.MethodGet, path+"2027-03-28&durationMinutes=0", nil), 422, "invalid"))
+	require.ElementsMatch(t, []string{"clinicId", "doctorId", "date"}, requireProblem(t, b.do(patient, http.MethodGet, "/api/appointments/availability", nil), 422, "invalid"))
+	strange := strings.Replace(path, b.ids[doctor].String(), b.ids[nurse].String(), 1)
+	requireProblem(t, b.do(patient, http.MethodGet, strange+"2027-03-28", nil), 404, "not_found")
+	require.Equal(t, 2, b.events("access.denied"))
+}
+
+// lastSunday is that of the month, of the next year: when clocks change in Europe.
+func lastSunday(month time.Month) string {
+	day := time.Date(time.Now().Year()+1, month+1, 0, 0, 0, 0, 0, time.UTC)
+	for day.Weekday() != time.Sunday {
+		day = day.AddDate(0, 0, -1)
+	}
+	return day.Format(time.DateOnly)
+}
+
+func TestHours_AreReplacedByVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := "/api/clinics/" + b.clinicID.String() + "/doctors/" + b.ids[doctor].String() + "/hours"
+	w := b.do(patient, http.MethodGet, path, nil)
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Empty(t, w.Header().Get("ETag"))
+	require.Equal(t, true, decode(t, w)["default"])
+	require.Equal(t, path, b.openDaily())
+	morning := map[string]any{"openings": []any{map[string]any{"weekday": "monday", "opensAt": "08:30", "closesAt": "12:00"}}}
+	requireProblem(t, b.do(doctor, http.MethodPut, path, morning), 428, "precondition_required")
+	stale := b.do(doctor, http.MethodPut, path, morning, "If-Match", `"3"`)
+	requireProblem(t, stale, 412, "precondition_failed")
+	require.Equal(t, `"1"`, stale.Header().Get("ETag"))
+	w = b.do(doctor, http.MethodPut, path, morning, "If-Match", `"1"`)
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.JSONEq(t, w.Body.String(), b.do(patient, http.MethodGet, path, nil).Body.String())
+	require.Equal(t, 2, b.events("doctor.hours_changed"))
+	requireProblem(t, b.do(patient, http.MethodPut, path, morning, "If-Match", `"2"`), 403, "forbidden")
+	requireProblem(t, b.do(nurse, http.MethodPut, path, morning, "If-Match", `"2"`), 403, "forbidden")
+	bad := map[string]any{"openings": []any{map[string]any{"weekday": "monday", "opensAt": "08:30", "closesAt": "25:00"}}}
+	require.Equal(t, []string{"openings[0].closesAt"}, requireProblem(t, b.do(doctor, http.MethodPut, path, bad, "If-Match", `"2"`), 422, "invalid"))
+	bad["openings"] = []any{map[string]any{"weekday": "someday", "opensAt": "08:30", "closesAt": "12:00"}}
+	require.Equal(t, []string{"openings[0].weekday"}, requireProblem(t, b.do(doctor, http.MethodPut, path, bad, "If-Match", `"2"`), 422, "invalid"))
+	require.Equal(t, []string{"openings"}, requireProblem(t, b.do(doctor, http.MethodPut, path, map[string]any{}, "If-Match", `"2"`), 422, "invalid"))
 }

@@ -59,6 +59,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 		VALUES ($1, 1, 'final', $2, 's', 'c', now(), '{}', now(), '')`, p, d)
 	w.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 		VALUES ($1, 1, $2, $1, $3, 'booked', now(), now() + interval '1 hour', false, now(), '', now(), '')`, p, id, d)
+	w.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES ($1, 1, $2, $1, now(), '')`, d, id)
+	w.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '24:00')`, id, d)
 	w.exec(t, `WITH i AS (
 			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
 			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, '2026-01-31', now(), now(), '', now(), '')
@@ -110,6 +112,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	w := openTown(t)
 	about := map[string]int{
 		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "care_team": 1,
+		"doctor_hours": 1, "doctor_hours_spans": 1,
 	}
 	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
@@ -179,6 +182,14 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 	require.Error(t, err, "a patient reads records and writes none")
 	_, err = write(w.patient, "UPDATE users SET given_name = 'X'")
 	require.Error(t, err, "a patient sees their doctor and changes nothing of them")
+	n, err = write(w.patient, "UPDATE doctor_hours SET version = 2")
+	require.NoError(t, err)
+	require.Zero(t, n, "a patient sees when doctors are there and sets nothing")
+	n, err = write(w.patient, "DELETE FROM doctor_hours_spans")
+	require.NoError(t, err)
+	require.Zero(t, n)
+	_, err = write(w.doctor, "INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES (gen_random_uuid(), 1, $1, $2, now(), '')", w.there, w.doctor.UserID)
+	require.Error(t, err, "hours at another clinic")
 	_, err = write(w.doctor, `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, $2, 'admin')`, w.doctor.UserID, w.there)
 	require.Error(t, err)
 	_, err = write(w.doctor, `INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), $1, NULL, 'operator')`, w.doctor.UserID)

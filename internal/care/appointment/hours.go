@@ -82,7 +82,7 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 		}
 		if !clockForm.MatchString(o.ClosesAt) {
 			p.Add(path+".closesAt", "must be a time of day such as 17:00, or 24:00")
-		} else if o.ClosesAt <= o.OpensAt {
+		} else if clockForm.MatchString(o.OpensAt) && o.ClosesAt <= o.OpensAt {
 			p.Add(path+".closesAt", "must be after opensAt")
 		}
 		for _, other := range openings[:i] {
@@ -156,8 +156,11 @@ func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.A
 // care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
 // care.PreconditionFailed with the current version.
 func (s *Service) SetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
-	actor := cmd.Actor
-	if !actor.MayAt(clinicID, care.HoursWrite, care.SameClinic) && !(actor.UserID == doctorID && actor.MayAt(clinicID, care.HoursWrite, care.Responsible)) {
+	relations := []care.Relation{care.SameClinic}
+	if cmd.Actor.UserID == doctorID {
+		relations = append(relations, care.Responsible)
+	}
+	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, relations...) {
 		answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
 		return Hours{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 	}

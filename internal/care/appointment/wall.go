@@ -58,9 +58,7 @@ func open(zone *time.Location, day time.Time, openings []Opening) []care.Span {
 			continue
 		}
 		opens, closes := o.minutes()
-		for _, span := range wall(zone, day.Add(opens), day.Add(closes)) {
-			spans = append(spans, span)
-		}
+		spans = append(spans, wall(zone, day.Add(opens), day.Add(closes))...)
 	}
 	slices.SortFunc(spans, func(a, b care.Span) int { return a.StartsAt.Compare(b.StartsAt) })
 	return spans

@@ -1,7 +1,11 @@
 // Package billing keeps invoices, what was paid on them and what was given back.
 //
-// Money: amounts are whole minor units of the invoice's currency (cents), in int64, never fractions. The database checks
-// every sum again at commit, so that no program can leave an invoice whose numbers do not add up.
+// Money: amounts are whole minor units of the invoice's currency (cents), in int64, never fractions; how many digits those
+// are is ISO 4217's to say (currency.go). The database checks every sum again at commit, so that no program can leave an
+// invoice whose numbers do not add up.
+//
+// An invoice is issued when it is written: there is no draft to edit, and no step from one. What is wrong with it is voided
+// and written anew. Drafts are in the schema for imports only; nothing can be paid on one.
 //
 // Ordering: a write is one transaction. It locks the invoice's row first, and appends to the outbox last; so the versions
 // of one invoice rise by one along the ledger, and two payments at once are taken one after the other.

@@ -66,7 +66,7 @@ func TestIssue_NamesEveryFieldThatIsWrong(t *testing.T) {
 		_, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
 		requireCode(t, err, care.Invalid, field)
 	}
-	for _, code := range []string{"", "eur", "EURO", "ABC", "XXX", "XTS", "€"} {
+	for _, code := range []string{"", "eur", "EURO", "ABC", "XXX", "XTS", "€", "DEM", "HRK", "XAU", "XDR"} {
 		n := b.draft()
 		n.Currency = code
 		_, err := b.bills.Issue(t.Context(), by(b.receptionist), n)

@@ -234,6 +234,23 @@ type Device struct {
 	LastSeenAt time.Time
 }
 
+type DoctorHour struct {
+	ID        uuid.UUID
+	Version   int64
+	ClinicID  uuid.UUID
+	DoctorID  uuid.UUID
+	UpdatedAt time.Time
+	UpdatedBy string
+}
+
+type DoctorHoursSpan struct {
+	ClinicID uuid.UUID
+	DoctorID uuid.UUID
+	Weekday  int16
+	OpensAt  pgtype.Time
+	ClosesAt pgtype.Time
+}
+
 type Event struct {
 	Position       int64
 	Epoch          int32
