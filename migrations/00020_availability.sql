@@ -64,12 +64,11 @@ GRANT SELECT, INSERT, DELETE ON doctor_hours_spans TO carewire_app;
 
 -- appointments_busy tells when the doctor or the patient is taken in that time, at whichever clinic, but for the
 -- appointment p_id: times and nothing else. Spans that touch are one, so that it does not even tell how many there are.
+-- It sees no more than its caller: what crosses clinics is appointments_taken.
 -- +goose StatementBegin
 CREATE FUNCTION appointments_busy(p_doctor_id uuid, p_patient_id uuid, p_starts_at timestamptz, p_ends_at timestamptz, p_id uuid)
 RETURNS TABLE (starts_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE
-SECURITY DEFINER
-SET search_path = public, pg_temp
 BEGIN ATOMIC
     SELECT
         lower(b.span),
