@@ -431,6 +431,9 @@ type Problem struct {
 	// Errors Each input at fault.
 	Errors *[]FieldProblem `json:"errors,omitempty"`
 
+	// NextFree Where a time for an appointment was taken: the next ones that were free just now.
+	NextFree *[]Span `json:"nextFree,omitempty"`
+
 	// RequestId Names the request in logs and events.
 	RequestId *string `json:"requestId,omitempty"`
 
@@ -492,6 +495,15 @@ type ResultValue1 = string
 // Result_Value A number, a text, or a code.
 type Result_Value struct {
 	union json.RawMessage
+}
+
+// Span defines model for Span.
+type Span struct {
+	// EndsAt Examples: 2027-03-15T09:30:00+01:00
+	EndsAt time.Time `json:"endsAt"`
+
+	// StartsAt Examples: 2027-03-15T09:00:00+01:00
+	StartsAt time.Time `json:"startsAt"`
 }
 
 // BadRequest defines model for BadRequest.

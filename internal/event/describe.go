@@ -110,6 +110,8 @@ func exampleSubject(typ string) string {
 		kind, field = "invoice", "invoice"
 	case "chat":
 		kind, field = "message", "message"
+	case "doctor":
+		kind, field = "doctor_hours", "doctorHours"
 	case "rules":
 		return "rules/live"
 	}

@@ -43,6 +43,7 @@ func TestExample_IsAboutWhatTheTypeIsAbout(t *testing.T) {
 	for typ, kind := range map[string]string{
 		"ehr.lab_report.created": "lab_report", "user.created": "user", "appointment.booked": "appointment", "billing.invoice_issued": "invoice",
 		"billing.payment_received": "invoice", "notification.sent": "notification", "chat.message_created": "message", "membership.granted": "membership",
+		"doctor.hours_changed": "doctor_hours",
 	} {
 		require.Regexp(t, "^"+kind+"/[0-9a-f-]{36}$", Example(typ).Subject, typ)
 	}

@@ -54,9 +54,9 @@ type Appointment struct {
 
 // DoctorHours is the data of doctor.hours_changed. UserID and DoctorID are the doctor.
 type DoctorHours struct {
-	UserID   uuid.UUID `json:"userId"`
-	ClinicID uuid.UUID `json:"clinicId"`
-	DoctorID uuid.UUID `json:"doctorId"`
+	UserID   uuid.UUID `json:"userId" doc:"The doctor."`
+	ClinicID uuid.UUID `json:"clinicId" doc:"Where."`
+	DoctorID uuid.UUID `json:"doctorId" doc:"The doctor, once more."`
 }
 
 // Billing is the data of billing.*. It carries no amounts.

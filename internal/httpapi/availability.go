@@ -52,8 +52,8 @@ func (s *Server) addHours() {
 	}
 
 	type getInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid"`
-		DoctorID uuid.UUID `path:"doctorId" format:"uuid"`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		DoctorID uuid.UUID `path:"doctorId" format:"uuid" doc:"Whose hours."`
 	}
 	register(s, operation{
 		id: "get-doctor-hours", method: http.MethodGet, path: path, tag: "appointments",
@@ -65,8 +65,8 @@ func (s *Server) addHours() {
 	})
 
 	type putInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid"`
-		DoctorID uuid.UUID `path:"doctorId" format:"uuid"`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		DoctorID uuid.UUID `path:"doctorId" format:"uuid" doc:"Whose hours."`
 		IfMatch  string    `header:"If-Match" doc:"The ETag of the hours that are replaced; left out where none are set."`
 		Body     DoctorHours
 	}
