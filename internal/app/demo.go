@@ -90,8 +90,8 @@ func seedDemo(ctx context.Context, dir *directory.Service) error {
 		}
 	}
 	for _, member := range []string{"doctor@demo.example", "nurse@demo.example"} {
-		err := dir.CareTeamAdd(ctx, cmd, directory.CareTeamMember{PatientID: demoID("patient@demo.example"), ClinicID: demoID(demoClinic), MemberID: demoID(member)})
-		if err := ifNew(err); err != nil {
+		_, err := dir.CareTeamAdd(ctx, cmd, directory.CareTeamMember{PatientID: demoID("patient@demo.example"), ClinicID: demoID(demoClinic), MemberID: demoID(member)})
+		if err != nil {
 			return fmt.Errorf("seed care team: %w", err)
 		}
 	}

@@ -36,8 +36,11 @@ const (
 	UserRead             Action = "user.read"
 	UserUpdate           Action = "user.update"
 	MembershipManage     Action = "membership.manage" // Granting and revoking roles.
+	PatientRegister      Action = "patient.register"  // Registering and inviting patients, in that role only.
 	CareTeamManage       Action = "care_team.manage"  // Saying who cares for a patient.
+	CareTeamRead         Action = "care_team.read"
 	ClinicCreate         Action = "clinic.create"
+	ClinicRead           Action = "clinic.read"
 	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
 	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
 
@@ -78,8 +81,9 @@ type Grant struct {
 // for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
 // first contact happens before a care team exists, and reads, replaces, amends and retracts the records that name them as
 // the doctor.
-// Receptionists and admins handle people and appointments, not records; an admin says who holds which role and who is on
-// a care team. Appointments are the whole clinic's to arrange; a patient asks for one, confirms it and cancels it.
+// Receptionists and admins handle people and appointments, not records; a receptionist registers patients, an admin says who
+// holds which role and who is on a care team. Appointments are the whole clinic's to arrange; a patient asks for one,
+// confirms it and cancels it.
 // Everybody of a clinic sees when its doctors are free; the desk and the doctor themselves say when they see patients.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
 // Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
@@ -163,9 +167,22 @@ var Access = []Grant{
 	{UserUpdate, Admin, SameClinic},
 	{MembershipManage, Admin, SameClinic},
 	{MembershipManage, System, Platform},
+	{PatientRegister, Receptionist, SameClinic},
+	{PatientRegister, Admin, SameClinic},
 	{CareTeamManage, Admin, SameClinic},
 	{CareTeamManage, System, Platform},
+	{CareTeamRead, Patient, Own},
+	{CareTeamRead, Doctor, SameClinic},
+	{CareTeamRead, Nurse, SameClinic},
+	{CareTeamRead, Receptionist, SameClinic},
+	{CareTeamRead, Admin, SameClinic},
 	{ClinicCreate, System, Platform},
+	{ClinicRead, Patient, SameClinic},
+	{ClinicRead, Doctor, SameClinic},
+	{ClinicRead, Nurse, SameClinic},
+	{ClinicRead, Receptionist, SameClinic},
+	{ClinicRead, Admin, SameClinic},
+	{ClinicRead, Operator, Platform},
 
 	{EventAppend, Service, SameClinic},
 	{ServiceAccountManage, Admin, SameClinic},

@@ -33,6 +33,40 @@ type Membership struct {
 	Role     string     `json:"role" doc:"The role." example:"nurse"`
 }
 
+// CareTeam is the data of care_team.joined and care_team.left. UserID is the patient, MemberID the doctor or nurse.
+type CareTeam struct {
+	UserID   uuid.UUID `json:"userId"`
+	ClinicID uuid.UUID `json:"clinicId"`
+	MemberID uuid.UUID `json:"memberId"`
+}
+
+// Invitation is the data of invitation.created. Whom it is for is not said: the clinic must not learn who is known
+// elsewhere.
+type Invitation struct {
+	InvitationID uuid.UUID `json:"invitationId"`
+	ClinicID     uuid.UUID `json:"clinicId"`
+}
+
+// InvitationOf is the data of user.invited, which only that person sees, and of invitation.accepted.
+type InvitationOf struct {
+	InvitationID uuid.UUID `json:"invitationId"`
+	UserID       uuid.UUID `json:"userId"`
+	ClinicID     uuid.UUID `json:"clinicId"`
+}
+
+// Verification is the data of user.verification_requested. Channel is "email", "sms" or "whatsapp".
+type Verification struct {
+	VerificationID uuid.UUID `json:"verificationId"`
+	UserID         uuid.UUID `json:"userId"`
+	Channel        string    `json:"channel"`
+}
+
+// Contact is the data of user.contact_verified.
+type Contact struct {
+	UserID  uuid.UUID `json:"userId"`
+	Channel string    `json:"channel"`
+}
+
 // Device is the data of device.registered and device.removed. Reason is set where carewire removed it: "unregistered",
 // "taken_over".
 type Device struct {
@@ -153,6 +187,11 @@ type AccessDenied struct {
 func (Record) payload()         {}
 func (User) payload()           {}
 func (Membership) payload()     {}
+func (CareTeam) payload()       {}
+func (Invitation) payload()     {}
+func (InvitationOf) payload()   {}
+func (Verification) payload()   {}
+func (Contact) payload()        {}
 func (Device) payload()         {}
 func (Appointment) payload()    {}
 func (DoctorHours) payload()    {}

@@ -211,6 +211,12 @@ func (b *bundle) membership(typ string, user, clinic uuid.UUID, role care.Role) 
 	}).About(b.cmd, user, &clinic)
 }
 
+func (b *bundle) careTeam(typ string, patient, clinic, member uuid.UUID) event.Event {
+	return event.New(b.cmd, typ, care.Ref{Kind: "patient", ID: patient}, event.CareTeam{
+		UserID: patient, ClinicID: clinic, MemberID: member,
+	}).About(b.cmd, patient, &clinic)
+}
+
 // append brings events into the ledger, in order and at once, and wakes the hub.
 func (b *bundle) append(tb testing.TB, events ...event.Event) {
 	tb.Helper()

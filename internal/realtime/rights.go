@@ -59,9 +59,12 @@ func (r *rights) watches(person, clinic uuid.UUID) bool {
 	return ok && slices.Contains(p.clinics, clinic)
 }
 
-// apply takes a change of the user's own memberships into account and tells which patients' rooms are lost with it.
+// apply takes a change of the user's own rights into account and tells which patients' rooms are lost with it.
 func (r *rights) apply(c *change) (lost []*patientRights) {
 	r.gen++
+	if c.kind == joined || c.kind == left {
+		return r.applyTeam(c)
+	}
 	same := func(m care.Membership) bool {
 		return m.Role == c.membership.Role && equal(m.ClinicID, c.membership.ClinicID)
 	}
@@ -76,6 +79,23 @@ func (r *rights) apply(c *change) (lost []*patientRights) {
 		return r.recheck(*clinic)
 	}
 	return nil
+}
+
+// applyTeam adds a clinic to a patient's room that was asked for, or takes it away; the room is lost with its last one.
+func (r *rights) applyTeam(c *change) (lost []*patientRights) {
+	p, ok := r.patients[c.patient]
+	if !ok {
+		return nil
+	}
+	p.clinics = slices.DeleteFunc(p.clinics, func(clinic uuid.UUID) bool { return clinic == c.clinic })
+	if c.kind == joined {
+		p.clinics = append(p.clinics, c.clinic)
+	}
+	if len(p.clinics) > 0 || p.self {
+		return nil
+	}
+	delete(r.patients, c.patient)
+	return []*patientRights{p}
 }
 
 // recheck drops the clinic from the patients' rooms when no role that a care team counts is held there any more. The

@@ -26,10 +26,14 @@ type entry struct {
 	cursor     string
 }
 
-// change is what an event does to the rights of the person it is about.
+// change is what an event does to somebody's rights: mostly the person's whom it is about, for a care team the member's.
 type change struct {
-	kind       changeKind
+	kind changeKind
+	user uuid.UUID
+	// membership is what was granted or revoked.
 	membership care.Membership
+	// patient and clinic say which care team was joined or left.
+	patient, clinic uuid.UUID
 }
 
 type changeKind int
@@ -38,6 +42,8 @@ const (
 	granted changeKind = iota
 	revoked
 	disabled
+	joined
+	left
 )
 
 func newEntry(e event.Event) (*entry, error) {
@@ -49,25 +55,34 @@ func newEntry(e event.Event) (*entry, error) {
 	if e.ClinicID != nil {
 		n.clinic = *e.ClinicID
 	}
-	var kind changeKind
-	switch e.Type {
-	case "user.disabled":
-		n.change = &change{kind: disabled}
-		return n, nil
-	case "membership.granted":
-		kind = granted
-	case "membership.revoked":
-		kind = revoked
-	default:
-		return n, nil
+	var err error
+	n.change, err = changeOf(n)
+	return n, err
+}
+
+// changeOf gives what the event does to rights, nil for nothing.
+func changeOf(n *entry) (*change, error) {
+	kind, ok := changing[n.event.Type]
+	if !ok {
+		return nil, nil //nolint:nilnil // Most events change nothing.
 	}
-	data, err := e.Decode()
+	if kind == disabled {
+		return &change{kind: disabled, user: n.person}, nil
+	}
+	data, err := n.event.Decode()
 	if err != nil {
-		return n, err
+		return nil, err
+	}
+	if team, ok := data.(event.CareTeam); ok {
+		return &change{kind: kind, user: team.MemberID, patient: team.UserID, clinic: team.ClinicID}, nil
 	}
 	m := data.(event.Membership)
-	n.change = &change{kind: kind, membership: care.Membership{ClinicID: m.ClinicID, Role: care.Role(m.Role)}}
-	return n, nil
+	return &change{kind: kind, user: n.person, membership: care.Membership{ClinicID: m.ClinicID, Role: care.Role(m.Role)}}, nil
+}
+
+// changing are the types that change rights.
+var changing = map[string]changeKind{
+	"user.disabled": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
 }
 
 func (e *entry) position() int64 { return e.event.Position }

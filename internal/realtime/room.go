@@ -109,6 +109,9 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 		if e.person != uuid.Nil && (e.decl.Person || e.change != nil) {
 			visit(place{kind: userRoom, id: e.person})
 		}
+		if e.change != nil && e.change.user != e.person {
+			visit(place{kind: userRoom, id: e.change.user})
+		}
 		if e.clinic == uuid.Nil || len(e.decl.Roles) == 0 {
 			continue
 		}

@@ -137,6 +137,79 @@ func TestRights_EndAtTheRevocationsPositionAndBeginAtTheGrants(t *testing.T) {
 	c.gets(last)
 }
 
+func TestRights_OfACareTeamEndWhereItIsLeftAndBeginWhereAnotherIsJoined(t *testing.T) {
+	t.Parallel()
+	for name, ring := range map[string]int{"from memory": 8192, "from the database": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = ring })
+			b.member(t, b.doctor, b.other, care.Doctor)
+			b.member(t, b.patient, b.other, care.Patient)
+			c := b.dial(t, b.doctor)
+			room := "patient:" + b.patient.String()
+			for i, ask := range []ask{
+				{Type: "unsubscribe", ID: "1", Room: "clinic:" + b.here.String()},
+				{Type: "unsubscribe", ID: "2", Room: "clinic:" + b.other.String()},
+				{Type: "subscribe", ID: "3", Room: room},
+			} {
+				c.says(ask)
+				require.Equal(t, []string{"unsubscribed", "unsubscribed", "subscribed"}[i], c.control().Type)
+			}
+			here, there := b.report(b.patient, b.here), b.report(b.patient, b.other)
+			joined, colleague := b.careTeam("care_team.joined", b.patient, b.other, b.doctor), b.careTeam("care_team.left", b.patient, b.here, b.nurse)
+			left, last := b.careTeam("care_team.left", b.patient, b.here, b.doctor), b.careTeam("care_team.left", b.patient, b.other, b.doctor)
+			// One batch: what counts is the position, not when the hub hears of it.
+			b.append(t, here, b.report(b.patient, b.other), joined, colleague, there, left, b.report(b.patient, b.here), last, b.report(b.patient, b.other))
+			c.gets(here, colleague, there, left, last)
+			require.Equal(t, frame{Type: "unsubscribed", ID: "3", Room: room, Reason: "no longer on the care team"}, c.control())
+
+			again := b.device(b.doctor)
+			b.append(t, b.report(b.patient, b.here), again)
+			c.gets(again)
+		})
+	}
+}
+
+func TestRights_OfACareTeamThatWasLeftWhileItWasReadAreNotHeld(t *testing.T) {
+	t.Parallel()
+	var b *bundle
+	b = setup(t, func(c *realtime.Config) {
+		read := c.Rights.(directory)
+		c.Rights = leaving{read, func() {
+			b.exec(t, "DELETE FROM care_team WHERE member_id = $1", b.doctor)
+			b.append(t, b.careTeam("care_team.left", b.patient, b.here, b.doctor))
+		}, func() {
+			require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
+		}}
+	})
+	c := b.dial(t, b.doctor)
+	c.says(ask{Type: "subscribe", ID: "p", Room: "patient:" + b.patient.String()})
+	c.event() // The clinic's doctors see who left.
+	for {
+		f := c.control()
+		if f.Type == "subscribed" { // It was answered before the event was looked at, which takes the room away again.
+			continue
+		}
+		require.Contains(t, []string{"error", "unsubscribed"}, f.Type)
+		return
+	}
+}
+
+// leaving lets the care team be left right after it was read, the first time.
+type leaving struct {
+	directory
+	then, await func()
+}
+
+func (l leaving) OnCareTeam(ctx context.Context, member, patient uuid.UUID) ([]uuid.UUID, error) {
+	clinics, err := l.directory.OnCareTeam(ctx, member, patient)
+	if len(clinics) > 0 {
+		l.then()
+		l.await()
+	}
+	return clinics, err
+}
+
 func TestRights_OfANewClinicBringWhatHappensThereLater(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -117,7 +117,7 @@ func (s *session) take(e *entry, f *frame) {
 	if s.rights.sees(e) {
 		f.add(e)
 	}
-	if e.change == nil || e.person != s.user || e.position() <= s.since {
+	if e.change == nil || e.change.user != s.user || e.position() <= s.since {
 		return
 	}
 	if e.change.kind == disabled {

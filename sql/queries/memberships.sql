@@ -4,6 +4,17 @@
 INSERT INTO clinics (id, name, time_zone)
 VALUES (@id, @name, @time_zone);
 
+-- name: ClinicListOf :many
+SELECT *
+FROM clinics
+WHERE id = ANY(@ids::uuid[])
+ORDER BY id;
+
+-- name: ClinicList :many
+SELECT *
+FROM clinics
+ORDER BY id;
+
 -- name: MembershipListOfUser :many
 SELECT *
 FROM memberships
@@ -41,7 +52,7 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 RETURNING id;
 
--- Tells whether both are what they must be; being on the team already is fine.
+-- Tells whether both are what they must be, and whether the member is new to the team.
 -- name: CareTeamInsert :one
 WITH checked AS (
     SELECT EXISTS (
@@ -68,13 +79,41 @@ WITH checked AS (
     FROM checked
     WHERE good
     ON CONFLICT ON CONSTRAINT care_team_pkey DO NOTHING
+    RETURNING member_id
 )
-SELECT good::boolean AS good
+SELECT
+    good::boolean AS good,
+    EXISTS (SELECT 1 FROM inserted)::boolean AS joined
 FROM checked;
+
+-- name: CareTeamDelete :execrows
+DELETE FROM care_team
+WHERE patient_id = @patient_id
+    AND clinic_id = @clinic_id
+    AND member_id = @member_id;
+
+-- Who cares for the patient at the clinics, with the roles that they hold there now.
+-- name: CareTeamList :many
+SELECT
+    t.clinic_id,
+    t.member_id,
+    t.since,
+    u.given_name,
+    u.family_name,
+    array_agg(m.role ORDER BY m.role)::text[] AS roles
+FROM care_team AS t
+JOIN users AS u ON u.id = t.member_id
+JOIN memberships AS m ON m.user_id = t.member_id AND m.clinic_id = t.clinic_id
+WHERE t.patient_id = @patient_id
+    AND (sqlc.narg(clinic_ids)::uuid[] IS NULL OR t.clinic_id = ANY(sqlc.narg(clinic_ids)::uuid[]))
+    AND m.role IN ('doctor', 'nurse')
+    AND m.revoked_at IS NULL
+GROUP BY t.clinic_id, t.member_id, t.since, u.given_name, u.family_name
+ORDER BY t.clinic_id, t.since, t.member_id;
 
 -- Who holds no caring role at the clinic any more leaves its care teams: a role granted again later must not bring the
 -- old patients back.
--- name: CareTeamLeave :exec
+-- name: CareTeamLeave :many
 DELETE FROM care_team AS t
 WHERE t.member_id = @member_id
     AND t.clinic_id = @clinic_id
@@ -85,7 +124,8 @@ WHERE t.member_id = @member_id
             AND m.clinic_id = t.clinic_id
             AND m.role IN ('doctor', 'nurse')
             AND m.revoked_at IS NULL
-    );
+    )
+RETURNING patient_id;
 
 -- The clinics where the member is on the patient's care team and still holds a role that lets them be.
 -- name: CareTeamClinics :many

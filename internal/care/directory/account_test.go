@@ -206,17 +206,3 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 	requireCode(t, b.dir.ClinicCreate(t.Context(), by(b.admin), directory.Clinic{ID: uuid.New(), Name: "Mine", TimeZone: "UTC"}), care.Forbidden)
 	requireCode(t, b.dir.ClinicCreate(t.Context(), seed, directory.Clinic{ID: uuid.New(), TimeZone: "Mars"}), care.Invalid, "name", "timeZone")
 }
-
-func TestCareTeamAdd_NeedsRolesAtTheClinic(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	add := func(actor, member, patient care.Actor, clinic uuid.UUID) error {
-		return b.dir.CareTeamAdd(t.Context(), by(actor), directory.CareTeamMember{PatientID: patient.UserID, ClinicID: clinic, MemberID: member.UserID})
-	}
-	require.NoError(t, add(b.admin, b.doctor, b.patient, b.here))
-	requireCode(t, add(b.admin, b.admin, b.patient, b.here), care.Invalid)
-	requireCode(t, add(b.admin, b.doctor, b.nurse, b.here), care.Invalid)
-	requireCode(t, add(b.doctor, b.doctor, b.patient, b.here), care.Forbidden)
-	requireCode(t, add(b.admin, b.doctor, b.patient, b.there), care.Forbidden)
-	requireCode(t, add(b.other, b.doctor, b.patient, b.there), care.Invalid)
-}

@@ -113,7 +113,8 @@ func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	}
 	require.Empty(t, on(b.doctor))
 	for _, member := range []care.Actor{b.doctor, b.nurse, b.nurse} {
-		require.NoError(t, b.dir.CareTeamAdd(t.Context(), seed, directory.CareTeamMember{PatientID: b.patient.UserID, ClinicID: b.here, MemberID: member.UserID}))
+		_, err := b.dir.CareTeamAdd(t.Context(), seed, directory.CareTeamMember{PatientID: b.patient.UserID, ClinicID: b.here, MemberID: member.UserID})
+		require.NoError(t, err)
 	}
 	require.Equal(t, []uuid.UUID{b.here}, on(b.doctor))
 	require.Equal(t, []uuid.UUID{b.here}, on(b.nurse))

@@ -64,12 +64,17 @@ func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in Mem
 		if err != nil {
 			return fmt.Errorf("revoke membership: %w", err)
 		}
+		events := []event.Event{membershipEvent(cmd, "membership.revoked", id, in.UserID, in.ClinicID, in.Role).AtVersion(2)}
 		if in.ClinicID != nil {
-			if err := q.CareTeamLeave(ctx, db.CareTeamLeaveParams{MemberID: in.UserID, ClinicID: *in.ClinicID}); err != nil {
+			patients, err := q.CareTeamLeave(ctx, db.CareTeamLeaveParams{MemberID: in.UserID, ClinicID: *in.ClinicID})
+			if err != nil {
 				return fmt.Errorf("leave care teams: %w", err)
 			}
+			for _, patient := range patients {
+				events = append(events, careTeamEvent(cmd, "care_team.left", CareTeamMember{PatientID: patient, ClinicID: *in.ClinicID, MemberID: in.UserID}))
+			}
 		}
-		return outbox.Append(ctx, tx, membershipEvent(cmd, "membership.revoked", id, in.UserID, in.ClinicID, in.Role).AtVersion(2))
+		return outbox.Append(ctx, tx, events...)
 	})
 }
 
@@ -102,25 +107,6 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 		return refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
 	}
 	return nil
-}
-
-// CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic; being on it already is fine. Both must hold
-// their roles there.
-func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeamMember) error {
-	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		if !cmd.Actor.MayOnPlatform(care.CareTeamManage) && !cmd.Actor.MayAt(in.ClinicID, care.CareTeamManage, care.SameClinic) {
-			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic says who is on a care team there")
-			return outbox.Refuse(cmd, answer, care.CareTeamManage, care.Ref{Kind: "patient", ID: in.PatientID}, nil, &in.ClinicID)
-		}
-		good, err := db.New(tx).CareTeamInsert(ctx, db.CareTeamInsertParams{PatientID: in.PatientID, ClinicID: in.ClinicID, MemberID: in.MemberID})
-		if err != nil {
-			return fmt.Errorf("insert care team: %w", err)
-		}
-		if !good {
-			return care.InvalidField("memberId", "must be a doctor or nurse of the clinic, and patientId a patient of it")
-		}
-		return nil
-	})
 }
 
 // grant inserts the memberships that are not held yet and gives their events.

@@ -144,10 +144,3 @@ type MembershipInput struct {
 	ClinicID *uuid.UUID `json:"clinicId" format:"uuid"`
 	Role     care.Role  `json:"role"`
 }
-
-// CareTeamMember says that a doctor or nurse cares for a patient at a clinic.
-type CareTeamMember struct {
-	PatientID uuid.UUID `json:"patientId" format:"uuid"`
-	ClinicID  uuid.UUID `json:"clinicId" format:"uuid"`
-	MemberID  uuid.UUID `json:"memberId" format:"uuid"`
-}

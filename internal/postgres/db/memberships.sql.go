@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -56,6 +57,27 @@ func (q *Queries) CareTeamClinics(ctx context.Context, arg CareTeamClinicsParams
 	return items, nil
 }
 
+const CareTeamDelete = `-- name: CareTeamDelete :execrows
+DELETE FROM care_team
+WHERE patient_id = $1
+    AND clinic_id = $2
+    AND member_id = $3
+`
+
+type CareTeamDeleteParams struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	MemberID  uuid.UUID
+}
+
+func (q *Queries) CareTeamDelete(ctx context.Context, arg CareTeamDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, CareTeamDelete, arg.PatientID, arg.ClinicID, arg.MemberID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const CareTeamInsert = `-- name: CareTeamInsert :one
 WITH checked AS (
     SELECT EXISTS (
@@ -82,8 +104,11 @@ WITH checked AS (
     FROM checked
     WHERE good
     ON CONFLICT ON CONSTRAINT care_team_pkey DO NOTHING
+    RETURNING member_id
 )
-SELECT good::boolean AS good
+SELECT
+    good::boolean AS good,
+    EXISTS (SELECT 1 FROM inserted)::boolean AS joined
 FROM checked
 `
 
@@ -93,15 +118,20 @@ type CareTeamInsertParams struct {
 	MemberID  uuid.UUID
 }
 
-// Tells whether both are what they must be; being on the team already is fine.
-func (q *Queries) CareTeamInsert(ctx context.Context, arg CareTeamInsertParams) (bool, error) {
-	row := q.db.QueryRow(ctx, CareTeamInsert, arg.PatientID, arg.ClinicID, arg.MemberID)
-	var good bool
-	err := row.Scan(&good)
-	return good, err
+type CareTeamInsertRow struct {
+	Good   bool
+	Joined bool
 }
 
-const CareTeamLeave = `-- name: CareTeamLeave :exec
+// Tells whether both are what they must be, and whether the member is new to the team.
+func (q *Queries) CareTeamInsert(ctx context.Context, arg CareTeamInsertParams) (CareTeamInsertRow, error) {
+	row := q.db.QueryRow(ctx, CareTeamInsert, arg.PatientID, arg.ClinicID, arg.MemberID)
+	var i CareTeamInsertRow
+	err := row.Scan(&i.Good, &i.Joined)
+	return i, err
+}
+
+const CareTeamLeave = `-- name: CareTeamLeave :many
 DELETE FROM care_team AS t
 WHERE t.member_id = $1
     AND t.clinic_id = $2
@@ -113,6 +143,7 @@ WHERE t.member_id = $1
             AND m.role IN ('doctor', 'nurse')
             AND m.revoked_at IS NULL
     )
+RETURNING patient_id
 `
 
 type CareTeamLeaveParams struct {
@@ -122,9 +153,85 @@ type CareTeamLeaveParams struct {
 
 // Who holds no caring role at the clinic any more leaves its care teams: a role granted again later must not bring the
 // old patients back.
-func (q *Queries) CareTeamLeave(ctx context.Context, arg CareTeamLeaveParams) error {
-	_, err := q.db.Exec(ctx, CareTeamLeave, arg.MemberID, arg.ClinicID)
-	return err
+func (q *Queries) CareTeamLeave(ctx context.Context, arg CareTeamLeaveParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, CareTeamLeave, arg.MemberID, arg.ClinicID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var patient_id uuid.UUID
+		if err := rows.Scan(&patient_id); err != nil {
+			return nil, err
+		}
+		items = append(items, patient_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const CareTeamList = `-- name: CareTeamList :many
+SELECT
+    t.clinic_id,
+    t.member_id,
+    t.since,
+    u.given_name,
+    u.family_name,
+    array_agg(m.role ORDER BY m.role)::text[] AS roles
+FROM care_team AS t
+JOIN users AS u ON u.id = t.member_id
+JOIN memberships AS m ON m.user_id = t.member_id AND m.clinic_id = t.clinic_id
+WHERE t.patient_id = $1
+    AND ($2::uuid[] IS NULL OR t.clinic_id = ANY($2::uuid[]))
+    AND m.role IN ('doctor', 'nurse')
+    AND m.revoked_at IS NULL
+GROUP BY t.clinic_id, t.member_id, t.since, u.given_name, u.family_name
+ORDER BY t.clinic_id, t.since, t.member_id
+`
+
+type CareTeamListParams struct {
+	PatientID uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+type CareTeamListRow struct {
+	ClinicID   uuid.UUID
+	MemberID   uuid.UUID
+	Since      time.Time
+	GivenName  string
+	FamilyName string
+	Roles      []string
+}
+
+// Who cares for the patient at the clinics, with the roles that they hold there now.
+func (q *Queries) CareTeamList(ctx context.Context, arg CareTeamListParams) ([]CareTeamListRow, error) {
+	rows, err := q.db.Query(ctx, CareTeamList, arg.PatientID, arg.ClinicIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CareTeamListRow
+	for rows.Next() {
+		var i CareTeamListRow
+		if err := rows.Scan(
+			&i.ClinicID,
+			&i.MemberID,
+			&i.Since,
+			&i.GivenName,
+			&i.FamilyName,
+			&i.Roles,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ClinicInsert = `-- name: ClinicInsert :exec
@@ -143,6 +250,69 @@ type ClinicInsertParams struct {
 func (q *Queries) ClinicInsert(ctx context.Context, arg ClinicInsertParams) error {
 	_, err := q.db.Exec(ctx, ClinicInsert, arg.ID, arg.Name, arg.TimeZone)
 	return err
+}
+
+const ClinicList = `-- name: ClinicList :many
+SELECT id, name, time_zone, created_at
+FROM clinics
+ORDER BY id
+`
+
+func (q *Queries) ClinicList(ctx context.Context) ([]Clinic, error) {
+	rows, err := q.db.Query(ctx, ClinicList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Clinic
+	for rows.Next() {
+		var i Clinic
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.TimeZone,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ClinicListOf = `-- name: ClinicListOf :many
+SELECT id, name, time_zone, created_at
+FROM clinics
+WHERE id = ANY($1::uuid[])
+ORDER BY id
+`
+
+func (q *Queries) ClinicListOf(ctx context.Context, ids []uuid.UUID) ([]Clinic, error) {
+	rows, err := q.db.Query(ctx, ClinicListOf, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Clinic
+	for rows.Next() {
+		var i Clinic
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.TimeZone,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const MembershipInsertMany = `-- name: MembershipInsertMany :many

@@ -20,6 +20,7 @@ WHERE position > $1
     AND (
         position = $2
         OR person_id = $3::uuid
+        OR (type IN ('care_team.joined', 'care_team.left') AND data ->> 'memberId' = ($3::uuid)::text)
         OR (
             type = ANY($4::text[])
             AND (
@@ -44,8 +45,9 @@ type SocketPageParams struct {
 
 // What live sessions read when the events in memory no longer reach back far enough.
 // One page of what a session may see, by person, clinic and patient; the roles are checked by the reader. The row at
-// upto comes along whoever may see it: the page's cursor is made from it. There is no index on what is filtered by, so
-// the caller bounds upto - after.
+// upto comes along whoever may see it: the page's cursor is made from it. So does the user's joining
+// or leaving a care team, which changes what they may see. There is no index on what is filtered by, so the caller bounds
+// upto - after.
 func (q *Queries) SocketPage(ctx context.Context, arg SocketPageParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, SocketPage,
 		arg.After,

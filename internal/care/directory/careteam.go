@@ -1,0 +1,150 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// CareTeamMember says that a doctor or nurse cares for a patient at a clinic.
+type CareTeamMember struct {
+	PatientID uuid.UUID `json:"patientId" format:"uuid"`
+	ClinicID  uuid.UUID `json:"clinicId" format:"uuid"`
+	MemberID  uuid.UUID `json:"memberId" format:"uuid"`
+}
+
+// Carer is a member of a patient's care team as those who may see the team do.
+type Carer struct {
+	ClinicID   uuid.UUID   `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+	MemberID   uuid.UUID   `json:"memberId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
+	GivenName  string      `json:"givenName" example:"Ada"`
+	FamilyName string      `json:"familyName" example:"Byron"`
+	Roles      []care.Role `json:"roles" enum:"doctor,nurse" doc:"What the member is at the clinic."`
+	Since      time.Time   `json:"since" format:"date-time"`
+}
+
+// CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,
+// and reports whether they are new to it; being on it already changes nothing. Both must hold their roles there.
+func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeamMember) (joined bool, err error) {
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		if err := mayManageTeam(cmd, in); err != nil {
+			return err
+		}
+		q := db.New(tx)
+		// A role that is being revoked is seen only then.
+		if _, err := q.UserLock(ctx, in.MemberID); err != nil && !notFound(err) {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		row, err := q.CareTeamInsert(ctx, db.CareTeamInsertParams{PatientID: in.PatientID, ClinicID: in.ClinicID, MemberID: in.MemberID})
+		if err != nil {
+			return fmt.Errorf("insert care team: %w", err)
+		}
+		if !row.Good {
+			return care.InvalidField("memberId", "must be a doctor or nurse of the clinic, and patientId a patient of it")
+		}
+		if joined = row.Joined; !joined {
+			return nil
+		}
+		return outbox.Append(ctx, tx, careTeamEvent(cmd, "care_team.joined", in))
+	})
+	return joined, err
+}
+
+// CareTeamRemove takes a member off a patient's care team at a clinic. One who is not on it is care.NotFound.
+func (s *Service) CareTeamRemove(ctx context.Context, cmd care.Command, in CareTeamMember) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		if err := mayManageTeam(cmd, in); err != nil {
+			return err
+		}
+		n, err := db.New(tx).CareTeamDelete(ctx, db.CareTeamDeleteParams{PatientID: in.PatientID, ClinicID: in.ClinicID, MemberID: in.MemberID})
+		if err != nil {
+			return fmt.Errorf("delete from care team: %w", err)
+		}
+		if n == 0 {
+			return care.Errorf(care.NotFound, "the person is not on this patient's care team")
+		}
+		return outbox.Append(ctx, tx, careTeamEvent(cmd, "care_team.left", in))
+	})
+}
+
+func mayManageTeam(cmd care.Command, in CareTeamMember) error {
+	if cmd.Actor.MayOnPlatform(care.CareTeamManage) || cmd.Actor.MayAt(in.ClinicID, care.CareTeamManage, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.Forbidden, "only an administrator of the clinic says who is on a care team there")
+	return outbox.Refuse(cmd, answer, care.CareTeamManage, patientRef(in.PatientID), nil, &in.ClinicID)
+}
+
+// CareTeam lists who cares for the patient: to the patient everywhere, to others at the clinics where they may see care
+// teams and the person is a patient. Showing it to another is audited, for each clinic. A person whom the actor may not know
+// of is care.NotFound.
+func (s *Service) CareTeam(ctx context.Context, cmd care.Command, patientID uuid.UUID) ([]Carer, error) {
+	var team []Carer
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		own := patientID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.CareTeamRead)
+		var clinics []uuid.UUID // nil for all.
+		if !own {
+			held, err := heldBy(ctx, q, patientID)
+			if err != nil {
+				return err
+			}
+			if clinics = patientAt(visible(cmd.Actor, care.CareTeamRead, held)); len(clinics) == 0 {
+				answer := care.Errorf(care.NotFound, "there is no such patient, or not at your clinic")
+				return outbox.Refuse(cmd, answer, care.CareTeamRead, patientRef(patientID), nil, nil)
+			}
+		}
+		rows, err := q.CareTeamList(ctx, db.CareTeamListParams{PatientID: patientID, ClinicIds: clinics})
+		if err != nil {
+			return fmt.Errorf("read care team: %w", err)
+		}
+		team = make([]Carer, len(rows))
+		shown := map[uuid.UUID][]uuid.UUID{}
+		for i, row := range rows {
+			team[i] = carerFrom(row)
+			shown[row.ClinicID] = append(shown[row.ClinicID], row.MemberID)
+		}
+		var reads []event.Event
+		for _, clinic := range clinics {
+			reads = append(reads, event.ListRead(cmd, patientID, &clinic, shown[clinic]))
+		}
+		return outbox.Append(ctx, tx, reads...)
+	})
+	return team, err
+}
+
+// patientAt lists the clinics where the memberships make somebody a patient, each once.
+func patientAt(held []care.Membership) []uuid.UUID {
+	var clinics []uuid.UUID
+	for _, m := range held {
+		if m.Role == care.Patient && !slices.Contains(clinics, *m.ClinicID) {
+			clinics = append(clinics, *m.ClinicID)
+		}
+	}
+	return clinics
+}
+
+func carerFrom(row db.CareTeamListRow) Carer {
+	c := Carer{ClinicID: row.ClinicID, MemberID: row.MemberID, GivenName: row.GivenName, FamilyName: row.FamilyName, Since: row.Since.UTC()}
+	for _, role := range row.Roles {
+		c.Roles = append(c.Roles, care.Role(role))
+	}
+	return c
+}
+
+func patientRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "patient", ID: id} }
+
+func careTeamEvent(cmd care.Command, typ string, in CareTeamMember) event.Event {
+	return event.New(cmd, typ, patientRef(in.PatientID), event.CareTeam{
+		UserID: in.PatientID, ClinicID: in.ClinicID, MemberID: in.MemberID,
+	}).About(cmd, in.PatientID, &in.ClinicID)
+}
