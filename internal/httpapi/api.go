@@ -48,6 +48,7 @@ func newAPI(s *Server) huma.API {
 			Tags: []*huma.Tag{
 				{Name: "me", Description: "One's own account, devices, preferences and inbox."},
 				{Name: "users", Description: "People and their roles."},
+				{Name: "clinics", Description: "Clinics, who holds which role there, and who cares for whom."},
 				{Name: "records", Description: "Clinical records. Every version is kept."},
 				{Name: "appointments", Description: "Who sees whom, where and when: asked for, booked, and how it went."},
 				{Name: "billing", Description: "Invoices, payments and refunds, in whole minor units of a currency."},

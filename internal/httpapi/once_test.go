@@ -82,6 +82,10 @@ func (b *bundle) posts() map[string]func() post {
 			u := map[string]any{"email": "new@demo.example", "givenName": "N", "familyName": "W", "clinicId": b.clinicID, "roles": []string{"patient"}}
 			return post{as: admin, path: "/api/users", body: u, other: changed(u, "givenName", "M")}
 		},
+		"grant-role": func() post {
+			role := map[string]any{"userId": b.ids[nurse], "role": "doctor"}
+			return post{as: admin, path: "/api/clinics/" + b.clinicID.String() + "/members", body: role, other: changed(role, "role", "admin")}
+		},
 		"register-device": func() post {
 			d := map[string]any{"platform": "ios", "token": "t-1"}
 			return post{as: patient, path: "/api/me/devices", body: d, other: changed(d, "token", "t-2")}

@@ -166,6 +166,7 @@ func (s *Server) addRoutes() error {
 	s.addRejections()
 	s.addUsers()
 	s.addKinds()
+	s.addClinics()
 	s.addAppointments()
 	s.addInvoices()
 	s.addServiceAccounts()

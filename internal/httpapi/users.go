@@ -23,7 +23,7 @@ func (s *Server) addUsers() {
 	type createInput struct{ Body directory.NewUser }
 	register(s, operation{
 		id: "create-user", method: http.MethodPost, path: "/api/users", tag: "users", summary: "Register a person", status: http.StatusCreated,
-		description: "Registers a person with roles at a clinic of which the caller is an administrator.",
+		description: "Registers a person with roles at a clinic of which the caller is an administrator; a receptionist registers patients. The person is sent a link by which they sign in first.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.UserCreate, once(func(ctx context.Context, in *createInput) (*userOutput, error) {
 		u, err := dir.UserCreate(ctx, commandOf(ctx), in.Body)

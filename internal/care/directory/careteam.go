@@ -17,9 +17,9 @@ import (
 
 // CareTeamMember says that a doctor or nurse cares for a patient at a clinic.
 type CareTeamMember struct {
-	PatientID uuid.UUID `json:"patientId" format:"uuid"`
-	ClinicID  uuid.UUID `json:"clinicId" format:"uuid"`
-	MemberID  uuid.UUID `json:"memberId" format:"uuid"`
+	PatientID uuid.UUID `json:"patientId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d"`
+	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+	MemberID  uuid.UUID `json:"memberId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
 // Carer is a member of a patient's care team as those who may see the team do.
@@ -28,8 +28,8 @@ type Carer struct {
 	MemberID   uuid.UUID   `json:"memberId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 	GivenName  string      `json:"givenName" example:"Ada"`
 	FamilyName string      `json:"familyName" example:"Byron"`
-	Roles      []care.Role `json:"roles" enum:"doctor,nurse" doc:"What the member is at the clinic."`
-	Since      time.Time   `json:"since" format:"date-time"`
+	Roles      []care.Role `json:"roles" enum:"doctor,nurse" example:"[\"doctor\"]" doc:"What the member is at the clinic."`
+	Since      time.Time   `json:"since" format:"date-time" example:"2026-03-14T09:30:00Z"`
 }
 
 // CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,

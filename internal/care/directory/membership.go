@@ -14,29 +14,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ClinicCreate registers a clinic; carewire's own seed and import may.
-func (s *Service) ClinicCreate(ctx context.Context, cmd care.Command, c Clinic) error {
-	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
-			answer := care.Errorf(care.Forbidden, "clinics are registered by the platform")
-			return outbox.Refuse(cmd, answer, care.ClinicCreate, care.Ref{Kind: "clinic", ID: c.ID}, nil, nil)
-		}
-		if err := c.Validate(); err != nil {
-			return err
-		}
-		if err := db.New(tx).ClinicInsert(ctx, db.ClinicInsertParams{ID: c.ID, Name: c.Name, TimeZone: c.TimeZone}); err != nil {
-			return fmt.Errorf("insert clinic: %w", err)
-		}
-		return nil
-	})
-}
-
 // MembershipGrant gives a person a role at a clinic that the actor administers, where they hold one already, or as
-// carewire's own seed any role. One that is held already is care.Conflict.
+// carewire's own seed any role; who may register patients gives the role patient. One that is held already is care.Conflict.
 func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := mayManage(ctx, q, cmd, in); err != nil {
+		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
+		if err := mayManage(ctx, q, cmd, in, may); err != nil {
 			return err
 		}
 		events, _, err := grant(ctx, q, cmd, in.UserID, in.ClinicID, []care.Role{in.Role})
@@ -44,18 +28,27 @@ func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in Memb
 			return err
 		}
 		if len(events) == 0 {
-			return care.Errorf(care.Conflict, "the person holds this role already")
+			held := care.Errorf(care.Conflict, "the person holds this role already")
+			held.Fields = []care.FieldError{{Field: "role", Message: "is held already"}}
+			return held
 		}
 		return outbox.Append(ctx, tx, events...)
 	})
 }
 
-// MembershipRevoke takes a role at a clinic from a person. One that is not held is care.NotFound.
+// MembershipRevoke takes a role at a clinic from a person. One that is not held is care.NotFound. Nobody takes their own
+// role of administrator: a clinic must not be left without one.
 func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := mayManage(ctx, q, cmd, in); err != nil {
+		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && cmd.Actor.MayAt(*in.ClinicID, care.MembershipManage, care.SameClinic))
+		if err := mayManage(ctx, q, cmd, in, may); err != nil {
 			return err
+		}
+		if in.UserID == cmd.Actor.UserID && in.Role == care.Admin {
+			own := care.Errorf(care.Conflict, "your own role of administrator is another administrator's to take")
+			own.Fields = []care.FieldError{{Field: "role", Message: "is your own"}}
+			return own
 		}
 		id, err := q.MembershipRevoke(ctx, db.MembershipRevokeParams{UserID: in.UserID, ClinicID: in.ClinicID, Role: string(in.Role)})
 		if notFound(err) {
@@ -78,11 +71,18 @@ func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in Mem
 	})
 }
 
-// mayManage takes the person's row lock, so that grants and revocations of one person take turns.
-func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput) error {
-	platform := cmd.Actor.MayOnPlatform(care.MembershipManage)
-	if !platform && (in.ClinicID == nil || !cmd.Actor.MayAt(*in.ClinicID, care.MembershipManage, care.SameClinic)) {
-		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic gives and takes roles there")
+// mayGive reports whether the actor may do the action at the clinic, or, where it is about nothing but the role patient,
+// may register patients there.
+func mayGive(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...care.Role) bool {
+	others := slices.ContainsFunc(roles, func(r care.Role) bool { return r != care.Patient })
+	return actor.MayAt(clinicID, action, care.SameClinic) ||
+		(len(roles) > 0 && !others && actor.MayAt(clinicID, care.PatientRegister, care.SameClinic))
+}
+
+// mayManage refuses who may not, and takes the person's row lock, so that grants and revocations of one person take turns.
+func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput, may bool) error {
+	if !may {
+		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic gives and takes roles there; a receptionist registers patients")
 		return outbox.Refuse(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
 	}
 	known := care.ClinicRoles
@@ -103,7 +103,7 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 	if err != nil {
 		return err
 	}
-	if !platform && len(visible(cmd.Actor, care.MembershipManage, held)) == 0 {
+	if !cmd.Actor.MayOnPlatform(care.MembershipManage) && len(visible(cmd.Actor, care.UserRead, held)) == 0 {
 		return refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
 	}
 	return nil

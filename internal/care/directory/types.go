@@ -130,13 +130,6 @@ type Preference struct {
 // Channels are the ways to reach a person, in the order in which preferences are listed.
 var Channels = []string{"email", "push", "sms", "whatsapp", "inapp"}
 
-// Clinic is where care is given.
-type Clinic struct {
-	ID       uuid.UUID `json:"id" format:"uuid"`
-	Name     string    `json:"name" minLength:"1" maxLength:"200"`
-	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64"`
-}
-
 // MembershipInput is a role to grant or revoke. ClinicID is nil for a platform role, which only carewire's own seed
 // gives.
 type MembershipInput struct {

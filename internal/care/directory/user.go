@@ -16,7 +16,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// UserCreate registers a person with roles at a clinic that the actor administers. An address that is in use is
+// UserCreate registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
+// register those. They are sent an invitation with their welcome, by which they sign in first. An address that is in use is
 // care.Conflict on the field email, which does not tell whose it is.
 func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
 	in.Email = strings.ToLower(in.Email)
@@ -62,8 +63,8 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 // mayCreate checks the right before the input: a stranger learns nothing from what is wrong with it.
 func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
-	if !platform && !cmd.Actor.MayAt(in.ClinicID, care.UserCreate, care.SameClinic) {
-		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there")
+	if !platform && !mayGive(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
+		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there, and a receptionist patients")
 		return outbox.Refuse(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
 	}
 	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
@@ -77,7 +78,7 @@ func mayCreate(cmd care.Command, in NewUser) error {
 
 func emailTaken() *care.Error {
 	err := care.Errorf(care.Conflict, "the email address is in use")
-	err.Fields = []care.FieldError{{Field: "email", Message: "is registered already: look the person up and give them a role, or use another address"}}
+	err.Fields = []care.FieldError{{Field: "email", Message: "is registered already: give the person a role if they are known at your clinic, else invite them (POST /api/clinics/ID/invitations)"}}
 	return err
 }
 
