@@ -53,7 +53,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)
 	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers}
-	sp.directory = directory.New(sp.writer)
+	sp.directory = directory.New(sp.writer, slices.Collect(maps.Keys(providers.channels))...)
 	known, err := knownToRules()
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) error {
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
-		Observe: s.metrics.observeDelivery, Tracer: s.tracer,
+		Observe: s.metrics.observeDelivery, Tracer: s.tracer, Issue: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
 		return err

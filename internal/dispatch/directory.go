@@ -41,7 +41,7 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
 			Active: row.Active, EmailVerified: row.EmailVerified, HasPhone: row.HasPhone, PhoneVerified: row.PhoneVerified,
-			HasDevice: row.HasDevice, Off: row.Off,
+			HasWhatsApp: row.HasWhatsapp, WhatsAppVerified: row.WhatsappVerified, HasDevice: row.HasDevice, Off: row.Off,
 		}
 		for _, post := range row.Named { // The query names posts as rule.PostOf does.
 			found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)

@@ -76,6 +76,8 @@ type operation struct {
 	status int
 	// repeatable says of a POST that repeating it does no harm: it knows no Idempotency-Key.
 	repeatable bool
+	// own says that the handler itself finds out who asks.
+	own bool
 	// also are other statuses of success, with the words for each.
 	also map[int]string
 	// refusals are the domain's codes that the route can answer with, besides those that every route can.
@@ -99,7 +101,7 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 		Tags: []string{op.tag}, DefaultStatus: op.status,
 		Errors:   refusalStatuses(op),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
-		Metadata: map[string]any{accessKey: access{action: action}},
+		Metadata: map[string]any{accessKey: access{action: action, own: op.own}},
 		// readBody refuses what is larger; huma must not refuse what it let through.
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {

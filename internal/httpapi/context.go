@@ -14,6 +14,8 @@ import (
 type info struct {
 	id          string
 	traceparent string
+	// peer is the address of whoever holds the connection.
+	peer string
 	// key is the client's Idempotency-Key, requestHash what tells this request from another with it.
 	key         string
 	requestHash []byte

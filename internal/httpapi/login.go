@@ -48,6 +48,8 @@ type attempt struct {
 	Nonce    string `json:"nonce"`
 	Verifier string `json:"verifier"`
 	Next     string `json:"next"`
+	// Invitation is the token of one that the person accepts by signing in, or empty.
+	Invitation string `json:"invitation,omitempty"`
 }
 
 func (s *Server) addLogin() {
@@ -60,6 +62,9 @@ func (s *Server) addLogin() {
 // login shows the demo's people, or sends the browser to the identity provider.
 func (s *Server) login(c *echo.Context) error {
 	a := attempt{State: nonce(), Nonce: nonce(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
+	if token := c.QueryParam("invitation"); len(token) <= 200 {
+		a.Invitation = token
+	}
 	if s.cfg.Demo {
 		s.remember(c, a)
 		return s.page(c, http.StatusOK, loginPage, map[string]any{"People": s.cfg.DemoPeople, "Token": a.State})
@@ -104,7 +109,7 @@ func (s *Server) demoLogin(c *echo.Context) error {
 	if !slices.ContainsFunc(s.cfg.DemoPeople, func(p DemoPerson) bool { return p.Email == email }) {
 		return care.InvalidField("email", "must be one of the demo's people")
 	}
-	return s.signIn(c, directory.Identity{Issuer: LocalIssuerURL, Subject: LocalSubject(email), Email: email, EmailVerified: true}, a.Next)
+	return s.signIn(c, directory.Identity{Issuer: LocalIssuerURL, Subject: LocalSubject(email), Email: email, EmailVerified: true}, a)
 }
 
 // loginCallback takes a browser back from the identity provider, with a code for its tokens.
@@ -125,7 +130,7 @@ func (s *Server) loginCallback(c *echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.signIn(c, claims.Identity(), a.Next)
+	return s.signIn(c, claims.Identity(), a)
 }
 
 // exchange gets the tokens for a code and tells what the ID token says (OpenID Connect Core, section 3.1.3).
@@ -152,9 +157,14 @@ func (s *Server) exchange(ctx context.Context, code string, a attempt) (Claims, 
 	return claims, nil
 }
 
-// signIn opens a session for whoever the identity is, and goes where they wanted to.
-func (s *Server) signIn(c *echo.Context, identity directory.Identity, next string) error {
+// signIn opens a session for whoever the identity is, and goes where they wanted to. One who was invited accepts by it.
+func (s *Server) signIn(c *echo.Context, identity directory.Identity, a attempt) error {
 	ctx := c.Request().Context()
+	if a.Invitation != "" {
+		if _, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), identity, a.Invitation); err != nil {
+			return err
+		}
+	}
 	actor, err := s.cfg.Directory.ActorByIdentity(ctx, identity)
 	if err != nil {
 		return err
@@ -169,7 +179,7 @@ func (s *Server) signIn(c *echo.Context, identity directory.Identity, next strin
 	}
 	c.SetCookie(s.cookie(sessionCookie, secret, "/", time.Until(expiresAt)))
 	c.SetCookie(s.cookie(loginCookie, "", "/login", -1))
-	return c.Redirect(http.StatusSeeOther, next)
+	return c.Redirect(http.StatusSeeOther, a.Next)
 }
 
 // logout ends the browser's session.

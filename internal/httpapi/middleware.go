@@ -29,7 +29,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		begun := time.Now()
 		r := c.Request()
-		i := &info{id: r.Header.Get("X-Request-Id")}
+		i := &info{id: r.Header.Get("X-Request-Id"), peer: peer(r)}
 		if !safeRequestID.MatchString(i.id) {
 			i.id = rand.Text()
 		}

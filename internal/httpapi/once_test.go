@@ -82,6 +82,17 @@ func (b *bundle) posts() map[string]func() post {
 			u := map[string]any{"email": "new@demo.example", "givenName": "N", "familyName": "W", "clinicId": b.clinicID, "roles": []string{"patient"}}
 			return post{as: admin, path: "/api/users", body: u, other: changed(u, "givenName", "M")}
 		},
+		"create-invitation": func() post {
+			i := map[string]any{"email": patient, "roles": []string{"nurse"}}
+			return post{as: admin, path: "/api/clinics/" + b.clinicID.String() + "/invitations", body: i, other: changed(i, "email", "nobody@demo.example")}
+		},
+		"request-verification": func() post {
+			return post{as: b.unverified(), path: "/api/me/contacts/email/verification"}
+		},
+		"confirm-verification": func() post {
+			code := map[string]any{"code": b.code(b.unverified())}
+			return post{as: nurse, path: "/api/me/contacts/email/verification/confirm", body: code, other: map[string]any{"code": "000000"}}
+		},
 		"grant-role": func() post {
 			role := map[string]any{"userId": b.ids[nurse], "role": "doctor"}
 			return post{as: admin, path: "/api/clinics/" + b.clinicID.String() + "/members", body: role, other: changed(role, "role", "admin")}
@@ -128,9 +139,9 @@ func (b *bundle) posts() map[string]func() post {
 }
 
 // repeatable are POSTs that do no harm when they are repeated, and know no key: a ticket is another one each time, a check
-// stores nothing, an event has an id of its own, and what was redriven is refused.
+// stores nothing, an event has an id of its own, what was redriven is refused, and accepting an invitation again changes nothing.
 var repeatable = []string{
-	"issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
+	"accept-invitation", "issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
 }
 
 func decodedETag(tb testing.TB, w *httptest.ResponseRecorder) string {

@@ -167,6 +167,8 @@ func (s *Server) addRoutes() error {
 	s.addUsers()
 	s.addKinds()
 	s.addClinics()
+	s.addInvitations()
+	s.addContacts()
 	s.addAppointments()
 	s.addInvoices()
 	s.addServiceAccounts()

@@ -65,7 +65,7 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	tb.Helper()
 	b := &bundle{t: tb, db: postgrestest.New(tb), ids: map[string]uuid.UUID{}, tokens: map[string]string{}, log: &bytes.Buffer{}}
 	writer := outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler)))
-	dir := directory.New(writer)
+	dir := directory.New(writer, "email")
 	b.seed(dir)
 	var err error
 	b.issuer, err = httpapi.NewLocalIssuer(filepath.Join(tb.TempDir(), "key.pem"), audience)

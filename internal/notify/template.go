@@ -29,8 +29,10 @@ type Data struct {
 	// Thing is what it is about, in words: "lab report".
 	Thing string
 	// Action is what happened to it, in words: "created", "corrected", "checked in".
-	Action   string
-	Link     string
+	Action string
+	Link   string
+	// Code is the one that the message is there to carry, or empty.
+	Code     string
 	Priority string
 	AppName  string
 }

@@ -23,6 +23,8 @@ var samples = map[string][]string{
 	"prescription":    {"ehr.prescription.created", "ehr.prescription.updated"},
 	"critical_result": {"ehr.lab_report.critical"},
 	"welcome":         {"user.created"},
+	"invitation":      {"user.invited"},
+	"verification":    {"user.verification_requested"},
 	"account":         {"user.updated", "device.removed"},
 	"appointment":     {"appointment.booked", "appointment.checked_in", "appointment.no_show"},
 	"billing":         {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made"},
@@ -52,6 +54,7 @@ func TestTemplates_EveryOneHasItsGolden(t *testing.T) {
 			var b strings.Builder
 			for i, typ := range types {
 				data := notify.DataFor(typ, "normal", "https://clinic.example/notifications/01990000-0000-7000-8000-000000000001", "Demo Clinic")
+				data.Code = "204816"
 				push, err := templates.Render(name, notify.Push, "en-GB", data)
 				require.NoError(t, err)
 				email, err := templates.Render(name, notify.Email, "en-GB", data)

@@ -29,6 +29,9 @@ type Config struct {
 	Channels map[string]Notifier
 	// Templates are the messages' words; nil means DefaultTemplates.
 	Templates *Templates
+	// Issue makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
+	// of an invitation, or a code; both empty where there is none. Nil means never.
+	Issue func(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error)
 	// BaseURL begins the links in messages, without a slash at the end.
 	BaseURL string
 	// AppName is how messages call the service; empty means "carewire".
@@ -153,7 +156,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	}
 	ctx, span := w.traced(ctx, a, began)
 	defer span.End()
-	m, refusal := w.compose(a)
+	m, refusal := w.compose(ctx, a)
 	if refusal != nil {
 		return w.settle(ctx, a, *refusal)
 	}
@@ -196,7 +199,7 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 }
 
 // compose makes the message, or says why there is none to send.
-func (w *Worker) compose(a *attempt) (Message, *ending) {
+func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 	switch {
 	case w.cfg.Channels[a.Channel] == nil:
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
@@ -206,13 +209,17 @@ func (w *Worker) compose(a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Suppressed, code: "no_address"}
 	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
-	content, err := w.cfg.Templates.Render(a.Template, a.Channel, a.Locale, DataFor(a.EventType, a.Priority, link, w.cfg.AppName))
+	data := DataFor(a.EventType, a.Priority, link, w.cfg.AppName)
+	if refusal := w.confide(ctx, a, &data); refusal != nil {
+		return Message{}, refusal
+	}
+	content, err := w.cfg.Templates.Render(a.Template, a.Channel, a.Locale, data)
 	if err != nil {
 		w.cfg.Logger.Error("message could not be rendered", "delivery_id", a.ID, "template", a.Template, "error", err.Error())
 		return Message{}, &ending{outcome: Failed, code: "template"}
 	}
 	m := Message{
-		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: link, Phone: a.Phone,
+		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: data.Link, Phone: a.Phone,
 		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
@@ -223,6 +230,32 @@ func (w *Worker) compose(a *attempt) (Message, *ending) {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})
 	}
 	return m, nil
+}
+
+// confiding are the templates whose messages carry a secret, each with whether it is in vain without one.
+var confiding = map[string]bool{"welcome": false, "invitation": true, "verification": true}
+
+// confide puts the secret that the message is for into its data. It exists from now on, and only there.
+func (w *Worker) confide(ctx context.Context, a *attempt, data *Data) *ending {
+	needed, ok := confiding[a.Template]
+	if !ok || w.cfg.Issue == nil {
+		return nil
+	}
+	token, code, err := w.cfg.Issue(ctx, a.Channel, a.Subject, a.RecipientID)
+	switch {
+	case err != nil && a.lastTry:
+		return &ending{outcome: Failed, code: "database"}
+	case err != nil:
+		w.cfg.Logger.ErrorContext(ctx, "secret not issued", "delivery_id", a.ID, "error", postgres.SafeError(err))
+		return &ending{outcome: Retried, code: "database"}
+	case token == "" && code == "" && needed:
+		return &ending{outcome: Suppressed, code: "expired"}
+	}
+	if token != "" {
+		data.Link = w.cfg.BaseURL + "/login?invitation=" + token
+	}
+	data.Code = code
+	return nil
 }
 
 // byPhone reports whether the channel's address is a phone number.

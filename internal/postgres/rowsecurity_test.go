@@ -75,6 +75,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
 		VALUES ($1, $1, $1, $1, 'email', 'sent', 'r', 't', 'normal')`, p)
 	w.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason) VALUES (1, $1, 'r', 1, $1, 'push', 'no_address')`, p)
+	w.exec(t, `INSERT INTO contact_verifications (id, user_id, channel, address) VALUES (gen_random_uuid(), $1, 'email', 'x')`, p)
+	w.exec(t, `INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at) VALUES (gen_random_uuid(), $1, $2, '{}', '', now())`, id, p)
 	return doctor, patient
 }
 
@@ -112,9 +114,9 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	w := openTown(t)
 	about := map[string]int{
 		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "care_team": 1,
-		"doctor_hours": 1, "doctor_hours_spans": 1,
+		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
 	}
-	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1}
+	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)
 		for _, m := range others {

@@ -13,11 +13,13 @@ import (
 // Person is what resolving must know of somebody: not where they can be reached, only whether.
 type Person struct {
 	// Active says that the account is not disabled.
-	Active        bool
-	EmailVerified bool
-	HasPhone      bool
-	PhoneVerified bool
-	HasDevice     bool
+	Active           bool
+	EmailVerified    bool
+	HasPhone         bool
+	PhoneVerified    bool
+	HasWhatsApp      bool
+	WhatsAppVerified bool
+	HasDevice        bool
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
 }
@@ -273,8 +275,10 @@ func (p *Person) address(channel string) (has, verified bool) {
 		return true, p.EmailVerified
 	case "push":
 		return p.HasDevice, true
-	case "sms", "whatsapp":
+	case "sms":
 		return p.HasPhone, p.PhoneVerified
+	case "whatsapp":
+		return p.HasWhatsApp, p.WhatsAppVerified
 	case "inapp":
 		return true, true
 	}

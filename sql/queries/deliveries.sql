@@ -61,11 +61,16 @@ SELECT
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
+    n.subject,
     n.clinic_id,
     n.rule,
     n.rule_version,
     u.email,
-    CASE WHEN before.channel IN ('sms', 'whatsapp') THEN coalesce(u.phone, '') ELSE '' END::text AS phone,
+    CASE before.channel
+        WHEN 'sms' THEN coalesce(u.phone, '')
+        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
+        ELSE ''
+    END::text AS phone,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(

@@ -24,6 +24,8 @@ SELECT
     u.email_verified,
     (u.phone IS NOT NULL)::boolean AS has_phone,
     u.phone_verified,
+    (u.whatsapp IS NOT NULL)::boolean AS has_whatsapp,
+    u.whatsapp_verified,
     EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id) AS has_device,
     ARRAY(
         SELECT p.category || '/' || p.channel

@@ -47,8 +47,8 @@ ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 -- Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
 -- them do not see them.
 -- name: UserInsert :execrows
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, locale, time_zone)
-VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), @locale, @time_zone)
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
+VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone)
 ON CONFLICT DO NOTHING;
 
 -- name: UserGet :one
@@ -73,6 +73,8 @@ SET
     family_name = @family_name,
     phone = sqlc.narg(phone),
     phone_verified = phone_verified AND phone IS NOT DISTINCT FROM sqlc.narg(phone),
+    whatsapp = sqlc.narg(whatsapp),
+    whatsapp_verified = whatsapp_verified AND whatsapp IS NOT DISTINCT FROM sqlc.narg(whatsapp),
     locale = @locale,
     time_zone = @time_zone,
     status = @status,

@@ -138,7 +138,7 @@ func (s *Service) Me(ctx context.Context, actor care.Actor) (Me, error) {
 		held = []care.Membership{}
 	}
 	return Me{
-		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
+		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
 		Locale: u.Locale, TimeZone: u.TimeZone, Memberships: held,
 	}, nil
 }

@@ -17,11 +17,13 @@ import (
 type Service struct {
 	writer *outbox.Writer
 	reads  *db.Queries
+	// channels are those that have a provider.
+	channels []string
 }
 
-// New makes the directory on the writer's database.
-func New(writer *outbox.Writer) *Service {
-	return &Service{writer: writer, reads: db.New(writer.Pool())}
+// New makes the directory on the writer's database. channels are those that codes can be sent on.
+func New(writer *outbox.Writer, channels ...string) *Service {
+	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels}
 }
 
 // notFound tells a reading error apart from there being no such row.

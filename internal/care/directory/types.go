@@ -22,7 +22,8 @@ type Me struct {
 	Email       string            `json:"email"`
 	GivenName   string            `json:"givenName"`
 	FamilyName  string            `json:"familyName"`
-	Phone       *string           `json:"phone,omitempty"`
+	Phone       *string           `json:"phone,omitempty" example:"+12015550123"`
+	WhatsApp    *string           `json:"whatsApp,omitempty" example:"+12015550123"`
 	Locale      string            `json:"locale"`
 	TimeZone    string            `json:"timeZone"`
 	Memberships []care.Membership `json:"memberships"`
@@ -35,7 +36,8 @@ type User struct {
 	Email       string            `json:"email"`
 	GivenName   string            `json:"givenName"`
 	FamilyName  string            `json:"familyName"`
-	Phone       *string           `json:"phone,omitempty"`
+	Phone       *string           `json:"phone,omitempty" example:"+12015550123"`
+	WhatsApp    *string           `json:"whatsApp,omitempty" example:"+12015550123"`
 	Locale      string            `json:"locale"`
 	TimeZone    string            `json:"timeZone"`
 	Status      string            `json:"status" enum:"active,disabled"`
@@ -79,7 +81,8 @@ type NewUser struct {
 	Email         string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"Where the person receives email and by what they sign in. Must not be in use." example:"ada@clinic.example"`
 	GivenName     string      `json:"givenName" minLength:"1" maxLength:"200" example:"Ada"`
 	FamilyName    string      `json:"familyName" minLength:"1" maxLength:"200" example:"Byron"`
-	Phone         *string     `json:"phone,omitempty" maxLength:"16" doc:"In E.164 form: +, country code, number." example:"+15550100"`
+	Phone         *string     `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; kept in E.164 form." example:"+12015550123"`
+	WhatsApp      *string     `json:"whatsApp,omitempty" maxLength:"32" doc:"The number of the person's WhatsApp, which may be another." example:"+12015550123"`
 	Locale        string      `json:"locale,omitempty" maxLength:"35" default:"en" doc:"A BCP 47 language tag." example:"en-GB"`
 	TimeZone      string      `json:"timeZone,omitempty" maxLength:"64" default:"UTC" doc:"An IANA time zone." example:"Europe/Berlin"`
 	ClinicID      uuid.UUID   `json:"clinicId" format:"uuid" doc:"The clinic at which the roles are held."`
@@ -91,7 +94,8 @@ type UserInput struct {
 	Email      string  `json:"email" minLength:"3" maxLength:"254" format:"email" example:"ada@clinic.example"`
 	GivenName  string  `json:"givenName" minLength:"1" maxLength:"200" example:"Ada"`
 	FamilyName string  `json:"familyName" minLength:"1" maxLength:"200" example:"Byron"`
-	Phone      *string `json:"phone,omitempty" maxLength:"16" doc:"In E.164 form: +, country code, number. Left out: none." example:"+15550100"`
+	Phone      *string `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; kept in E.164 form. Left out: none." example:"+12015550123"`
+	WhatsApp   *string `json:"whatsApp,omitempty" maxLength:"32" doc:"The number of the person's WhatsApp, which may be another. Left out: none." example:"+12015550123"`
 	Locale     string  `json:"locale" minLength:"2" maxLength:"35" doc:"A BCP 47 language tag." example:"en-GB"`
 	TimeZone   string  `json:"timeZone" minLength:"1" maxLength:"64" doc:"An IANA time zone." example:"Europe/Berlin"`
 	Status     string  `json:"status" enum:"active,disabled" doc:"A disabled person cannot sign in; their sessions end at once."`

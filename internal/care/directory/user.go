@@ -20,7 +20,7 @@ import (
 // register those. They are sent an invitation with their welcome, by which they sign in first. An address that is in use is
 // care.Conflict on the field email, which does not tell whose it is.
 func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
-	in.Email = strings.ToLower(in.Email)
+	in.Email, in.Phone, in.WhatsApp = strings.ToLower(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -33,7 +33,7 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 		q := db.New(tx)
 		inserted, err := q.UserInsert(ctx, db.UserInsertParams{
 			ID: in.ID, Email: in.Email, EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
-			Phone: in.Phone, Locale: in.Locale, TimeZone: in.TimeZone,
+			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
@@ -51,6 +51,12 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 			return fmt.Errorf("read user: %w", err)
 		}
 		created = userFrom(row, held)
+		if clinicID != nil && !cmd.Imported {
+			// What the welcome's link is good for.
+			if _, err := insertInvitation(ctx, q, cmd, in.ClinicID, &in.ID, nil); err != nil {
+				return err
+			}
+		}
 		events := []event.Event{userEvent(cmd, "user.created", row, clinicID, nil)}
 		return outbox.Append(ctx, tx, append(events, granted...)...)
 	})
@@ -123,7 +129,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 // nothing would change there is no new version and no event. An administrator may do so for those with a role at their
 // clinic; to change how somebody signs in, they must administer every clinic where that person holds a role.
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
-	in.Email = strings.ToLower(in.Email)
+	in.Email, in.Phone, in.WhatsApp = strings.ToLower(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -173,11 +179,14 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone,
+		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
 		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status,
 	})
 	if err != nil {
 		return old, fmt.Errorf("update user: %w", err)
+	}
+	if err := withdraw(ctx, q, row.ID, changed); err != nil {
+		return old, err
 	}
 	// One version is one event, so disabling says what else changed besides.
 	typ := "user.updated"
@@ -191,6 +200,23 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 		}
 	}
 	return row, outbox.Append(ctx, tx, userEvent(cmd, typ, row, clinicID, changed))
+}
+
+// withdraw ends what was sent to addresses that were changed.
+func withdraw(ctx context.Context, q *db.Queries, id uuid.UUID, changed []string) error {
+	var channels []string
+	for field, channel := range map[string]string{"email": "email", "phone": "sms", "whatsApp": "whatsapp"} {
+		if slices.Contains(changed, field) {
+			channels = append(channels, channel)
+		}
+	}
+	if len(channels) == 0 {
+		return nil
+	}
+	if err := q.ContactsWithdraw(ctx, db.ContactsWithdrawParams{UserID: id, Channels: channels}); err != nil {
+		return fmt.Errorf("withdraw codes and invitations: %w", err)
+	}
+	return nil
 }
 
 func replaceable(what string, version, ifMatch int64) error {
@@ -231,7 +257,8 @@ func (u UserInput) changes(row db.User) []string {
 		{"email", u.Email == row.Email},
 		{"givenName", u.GivenName == row.GivenName},
 		{"familyName", u.FamilyName == row.FamilyName},
-		{"phone", (u.Phone == nil) == (row.Phone == nil) && (u.Phone == nil || *u.Phone == *row.Phone)},
+		{"phone", equal(u.Phone, row.Phone)},
+		{"whatsApp", equal(u.WhatsApp, row.Whatsapp)},
 		{"locale", u.Locale == row.Locale},
 		{"timeZone", u.TimeZone == row.TimeZone},
 		{"status", u.Status == row.Status},
@@ -242,6 +269,8 @@ func (u UserInput) changes(row db.User) []string {
 	}
 	return changed
 }
+
+func equal(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 
@@ -255,7 +284,7 @@ func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, c
 
 func userFrom(u db.User, held []care.Membership) User {
 	return User{
-		ID: u.ID, Version: u.Version, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
+		ID: u.ID, Version: u.Version, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
 		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 }

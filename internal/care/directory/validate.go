@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
 
 	"carewire/internal/care"
@@ -25,27 +26,31 @@ var (
 // Validate says all that is wrong with a person to register, or nil.
 func (n NewUser) Validate() error {
 	var p care.Problems
-	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.Locale, n.TimeZone)
-	if len(n.Roles) > len(care.ClinicRoles) {
+	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
+	rolesOf(&p, n.Roles)
+	return p.Err()
+}
+
+func rolesOf(p *care.Problems, roles []care.Role) {
+	if len(roles) > len(care.ClinicRoles) {
 		p.Add("roles", "must be at most %d", len(care.ClinicRoles))
-		return p.Err()
+		return
 	}
-	for i, role := range n.Roles {
+	for i, role := range roles {
 		field := fmt.Sprintf("roles[%d]", i)
 		if !slices.Contains(care.ClinicRoles, role) {
 			p.Add(field, "must be one of %s", join(care.ClinicRoles))
 		}
-		if slices.Contains(n.Roles[:i], role) {
+		if slices.Contains(roles[:i], role) {
 			p.Add(field, "is named twice")
 		}
 	}
-	return p.Err()
 }
 
 // Validate says all that is wrong with a person's details, or nil.
 func (u UserInput) Validate() error {
 	var p care.Problems
-	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.Locale, u.TimeZone)
+	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
 	if u.Status != Active && u.Status != Disabled {
 		p.Add("status", "must be %s or %s", Active, Disabled)
 	}
@@ -84,16 +89,41 @@ func (c Clinic) Validate() error {
 	return p.Err()
 }
 
-func person(p *care.Problems, email, given, family string, phone *string, locale, zone string) {
+func address(p *care.Problems, email string) {
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Address != email || len(email) < 3 || len(email) > 254 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' }) {
 		p.Add("email", "must be an email address of at most 254 characters, without a name")
 	}
+}
+
+// normalPhone gives a valid number in E.164 form, and anything else as it is, for Validate to refuse.
+func normalPhone(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	n, err := phonenumbers.Parse(*text, "")
+	if err != nil || !phonenumbers.IsValidNumber(n) {
+		return text
+	}
+	return new(phonenumbers.Format(n, phonenumbers.E164))
+}
+
+func phone(p *care.Problems, field string, text *string) {
+	if text == nil {
+		return
+	}
+	n, err := phonenumbers.Parse(*text, "")
+	if err != nil || !phonenumbers.IsValidNumber(n) || !phoneForm.MatchString(*text) {
+		p.Add(field, "must be a phone number that exists, with + and the country code, such as +4930123456")
+	}
+}
+
+func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
+	address(p, email)
 	p.Text("givenName", given, 1, 200)
 	p.Text("familyName", family, 1, 200)
-	if phone != nil && !phoneForm.MatchString(*phone) {
-		p.Add("phone", "must be in E.164 form: +, country code and number, 7 to 15 digits")
-	}
+	phone(p, "phone", phoneNumber)
+	phone(p, "whatsApp", whatsApp)
 	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {
 		p.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
 	}

@@ -80,11 +80,16 @@ SELECT
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
+    n.subject,
     n.clinic_id,
     n.rule,
     n.rule_version,
     u.email,
-    CASE WHEN before.channel IN ('sms', 'whatsapp') THEN coalesce(u.phone, '') ELSE '' END::text AS phone,
+    CASE before.channel
+        WHEN 'sms' THEN coalesce(u.phone, '')
+        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
+        ELSE ''
+    END::text AS phone,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -130,6 +135,7 @@ type DeliveryClaimRow struct {
 	Attempt           int32
 	PossibleDuplicate bool
 	EventType         string
+	Subject           string
 	ClinicID          *uuid.UUID
 	Rule              string
 	RuleVersion       int32
@@ -177,6 +183,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.Attempt,
 			&i.PossibleDuplicate,
 			&i.EventType,
+			&i.Subject,
 			&i.ClinicID,
 			&i.Rule,
 			&i.RuleVersion,

@@ -212,6 +212,8 @@ SELECT
     u.email_verified,
     (u.phone IS NOT NULL)::boolean AS has_phone,
     u.phone_verified,
+    (u.whatsapp IS NOT NULL)::boolean AS has_whatsapp,
+    u.whatsapp_verified,
     EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id) AS has_device,
     ARRAY(
         SELECT p.category || '/' || p.channel
@@ -232,14 +234,16 @@ type PlanningDirectoryParams struct {
 }
 
 type PlanningDirectoryRow struct {
-	ID            uuid.UUID
-	Active        bool
-	EmailVerified bool
-	HasPhone      bool
-	PhoneVerified bool
-	HasDevice     bool
-	Off           []string
-	Named         []string
+	ID               uuid.UUID
+	Active           bool
+	EmailVerified    bool
+	HasPhone         bool
+	PhoneVerified    bool
+	HasWhatsapp      bool
+	WhatsappVerified bool
+	HasDevice        bool
+	Off              []string
+	Named            []string
 }
 
 // Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
@@ -260,6 +264,8 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 			&i.EmailVerified,
 			&i.HasPhone,
 			&i.PhoneVerified,
+			&i.HasWhatsapp,
+			&i.WhatsappVerified,
 			&i.HasDevice,
 			&i.Off,
 			&i.Named,

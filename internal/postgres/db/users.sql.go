@@ -216,7 +216,7 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 }
 
 const UserGet = `-- name: UserGet :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
 FROM users
 WHERE id = $1
 `
@@ -238,13 +238,15 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Status,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
 	)
 	return i, err
 }
 
 const UserInsert = `-- name: UserInsert :execrows
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, locale, time_zone)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING
 `
 
@@ -255,6 +257,7 @@ type UserInsertParams struct {
 	GivenName     string
 	FamilyName    string
 	Phone         *string
+	Whatsapp      *string
 	Locale        string
 	TimeZone      string
 }
@@ -269,6 +272,7 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, 
 		arg.GivenName,
 		arg.FamilyName,
 		arg.Phone,
+		arg.Whatsapp,
 		arg.Locale,
 		arg.TimeZone,
 	)
@@ -345,7 +349,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 }
 
 const UserLock = `-- name: UserLock :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
 FROM users
 WHERE id = $1
 FOR UPDATE
@@ -368,6 +372,8 @@ func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Status,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
 	)
 	return i, err
 }
@@ -382,12 +388,14 @@ SET
     family_name = $3,
     phone = $4,
     phone_verified = phone_verified AND phone IS NOT DISTINCT FROM $4,
-    locale = $5,
-    time_zone = $6,
-    status = $7,
+    whatsapp = $5,
+    whatsapp_verified = whatsapp_verified AND whatsapp IS NOT DISTINCT FROM $5,
+    locale = $6,
+    time_zone = $7,
+    status = $8,
     updated_at = now()
-WHERE id = $8
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at
+WHERE id = $9
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
 `
 
 type UserUpdateParams struct {
@@ -395,6 +403,7 @@ type UserUpdateParams struct {
 	GivenName  string
 	FamilyName string
 	Phone      *string
+	Whatsapp   *string
 	Locale     string
 	TimeZone   string
 	Status     string
@@ -408,6 +417,7 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		arg.GivenName,
 		arg.FamilyName,
 		arg.Phone,
+		arg.Whatsapp,
 		arg.Locale,
 		arg.TimeZone,
 		arg.Status,
@@ -428,6 +438,8 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		&i.Status,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
 	)
 	return i, err
 }

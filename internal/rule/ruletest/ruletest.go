@@ -114,6 +114,7 @@ func directory(all []Person, clinicID *uuid.UUID) *rule.People {
 	for _, p := range ordered {
 		found.ByID[p.ID] = &rule.Person{
 			Active: !p.Disabled, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
+			HasWhatsApp: !p.NoPhone, WhatsAppVerified: !p.PhoneUnverified,
 			HasDevice: !p.NoDevice, Off: p.Off,
 		}
 		if clinicID == nil {

@@ -1,0 +1,210 @@
+package directory
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// CodeLife is how long a code that proves an address is good, from when its message is sent.
+const CodeLife = 10 * time.Minute
+
+// codeIterations make guessing a stored digest (of a million codes) take longer than a code lives.
+const codeIterations = 200_000
+
+// Contact is where a person can be reached, and whether it proved to be theirs.
+type Contact struct {
+	Channel  string `json:"channel" enum:"email,sms,whatsapp" example:"email"`
+	Address  string `json:"address" doc:"An email address, or a phone number in E.164 form." example:"ada@clinic.example"`
+	Verified bool   `json:"verified" doc:"A changed address has to be proved again."`
+}
+
+// proved are the channels whose addresses can be proved by a code, in the order in which contacts are listed.
+var proved = []string{"email", "sms", "whatsapp"}
+
+// addressOf gives where a person is reached on the channel, empty for nowhere, and whether it is verified.
+func addressOf(u db.User, channel string) (address string, verified bool) {
+	text := func(p *string) string {
+		if p == nil {
+			return ""
+		}
+		return *p
+	}
+	switch channel {
+	case "sms":
+		return text(u.Phone), u.PhoneVerified
+	case "whatsapp":
+		return text(u.Whatsapp), u.WhatsappVerified
+	}
+	return u.Email, u.EmailVerified
+}
+
+// Contacts gives where the actor can be reached.
+func (s *Service) Contacts(ctx context.Context, cmd care.Command) ([]Contact, error) {
+	var contacts []Contact
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		u, err := db.New(tx).UserGet(ctx, cmd.Actor.UserID)
+		if err != nil {
+			return reading("own account", err)
+		}
+		for _, channel := range proved {
+			if address, verified := addressOf(u, channel); address != "" {
+				contacts = append(contacts, Contact{Channel: channel, Address: address, Verified: verified})
+			}
+		}
+		return nil
+	})
+	return contacts, err
+}
+
+// VerificationRequest has a code sent to the actor's address on the channel: six digits, made when the message is sent, good
+// for CodeLife. A channel that is not configured, no address or one that is verified is care.Conflict; one request a
+// minute and five an hour are answered, more are care.RateLimited.
+func (s *Service) VerificationRequest(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
+	if err := own(cmd); err != nil {
+		return Contact{}, err
+	}
+	var contact Contact
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		u, err := q.UserLock(ctx, cmd.Actor.UserID)
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		address, already := addressOf(u, channel)
+		switch {
+		case !slices.Contains(s.channels, channel):
+			return conflict("channel", "the channel %s is not configured here: no code can be sent", channel)
+		case address == "":
+			return conflict("channel", "you have no address for %s: ask your clinic to enter one", channel)
+		case already:
+			return conflict("channel", "your address for %s is verified already", channel)
+		}
+		contact = Contact{Channel: channel, Address: address}
+		id, err := q.VerificationAsk(ctx, db.VerificationAskParams{ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Channel: channel, Address: address})
+		if notFound(err) {
+			return care.Errorf(care.RateLimited, "a code was asked for less than a minute ago, or five times within an hour: wait, then ask again")
+		}
+		if err != nil {
+			return fmt.Errorf("ask for a code: %w", err)
+		}
+		e := event.New(cmd, "user.verification_requested", care.Ref{Kind: "contact_verification", ID: id}, event.Verification{
+			VerificationID: id, UserID: u.ID, Channel: channel,
+		})
+		return outbox.Append(ctx, tx, e.About(cmd, u.ID, nil))
+	})
+	return contact, err
+}
+
+// VerificationConfirm proves the actor's address on the channel by the code that was sent to it. A wrong code is care.Invalid;
+// after five, or CodeLife, there is none to confirm: care.Conflict, as for an address that somebody else has proved.
+func (s *Service) VerificationConfirm(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
+	if err := own(cmd); err != nil {
+		return Contact{}, err
+	}
+	var contact Contact
+	wrong := false // A wrong code is counted, so the transaction must commit.
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		u, err := q.UserLock(ctx, cmd.Actor.UserID)
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		row, err := q.VerificationAttempt(ctx, db.VerificationAttemptParams{UserID: u.ID, Channel: channel})
+		address, _ := addressOf(u, channel)
+		if notFound(err) || (err == nil && row.Address != address) {
+			return conflict("code", "there is no code to confirm: it has expired, was tried five times, or none was sent yet; ask for another")
+		}
+		if err != nil {
+			return fmt.Errorf("count attempt: %w", err)
+		}
+		digest, err := codeDigest(row.ID, code)
+		if err != nil {
+			return err
+		}
+		if wrong = !hmac.Equal(digest, row.Digest); wrong {
+			return nil
+		}
+		if err := q.VerificationDelete(ctx, row.ID); err != nil {
+			return fmt.Errorf("delete question: %w", err)
+		}
+		contact = Contact{Channel: channel, Address: address, Verified: true}
+		events, err := verified(ctx, q, cmd, u.ID, channel)
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, events...)
+	})
+	if err == nil && wrong {
+		return Contact{}, care.InvalidField("code", "is not the code that was sent: five can be tried")
+	}
+	return contact, err
+}
+
+func codeDigest(id uuid.UUID, code string) ([]byte, error) {
+	digest, err := pbkdf2.Key(sha256.New, code, id[:], codeIterations, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("hash code: %w", err)
+	}
+	return digest, nil
+}
+
+func conflict(field, format string, args ...any) *care.Error {
+	err := care.Errorf(care.Conflict, format, args...)
+	err.Fields = []care.FieldError{{Field: field, Message: err.Message}}
+	return err
+}
+
+// Secrets makes what must be in a message and nowhere else: it keeps a digest, at the moment of sending.
+type Secrets struct{ queries *db.Queries }
+
+// NewSecrets makes Secrets on the pool of the role that sends.
+func NewSecrets(pool *pgxpool.Pool) *Secrets { return &Secrets{db.New(pool)} }
+
+// Issue gives the token of an invitation, or the code, that a message about the subject to the recipient is to carry; both
+// are empty when it is over, the recipient is not whom it is for, or the channel not what a code proves.
+func (s *Secrets) Issue(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error) {
+	kind, text, _ := strings.Cut(subject, "/")
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return "", "", nil //nolint:nilerr // No subject of ours: nothing to issue.
+	}
+	var kept int64
+	switch kind {
+	case "user", "invitation":
+		var digest []byte
+		token, digest = secret()
+		kept, err = s.queries.InvitationTokenIssue(ctx, db.InvitationTokenIssueParams{Digest: digest, ID: id, UserID: recipient})
+	case "contact_verification":
+		n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // It never fails, as rand.Read.
+		code = fmt.Sprintf("%06d", n)
+		digest, hashErr := codeDigest(id, code)
+		if hashErr != nil {
+			return "", "", hashErr
+		}
+		kept, err = s.queries.VerificationIssue(ctx, db.VerificationIssueParams{Digest: digest, TtlSeconds: CodeLife.Seconds(), ID: id, UserID: recipient, Channel: channel})
+	}
+	if err != nil {
+		return "", "", reading("what to send", err)
+	}
+	if kept == 0 {
+		return "", "", nil
+	}
+	return token, code, nil
+}

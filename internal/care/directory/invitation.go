@@ -1,0 +1,229 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// InvitationLife is how long an invitation can be accepted.
+const InvitationLife = 7 * 24 * time.Hour
+
+// NewInvitation asks somebody to join a clinic.
+type NewInvitation struct {
+	Email string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"The person's exact address. Nobody is searched for." example:"ada@clinic.example"`
+	Roles []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin" doc:"What they are to be at the clinic." example:"[\"patient\"]"`
+}
+
+// Invitation is one that a clinic made. It does not say whose it is, nor whether anybody was told.
+type Invitation struct {
+	ID        uuid.UUID   `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5e"`
+	ClinicID  uuid.UUID   `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+	Roles     []care.Role `json:"roles" enum:"patient,doctor,nurse,receptionist,admin" example:"[\"patient\"]"`
+	Status    string      `json:"status" enum:"pending,accepted,expired" example:"pending"`
+	CreatedAt time.Time   `json:"createdAt" format:"date-time" example:"2026-03-14T09:30:00Z"`
+	ExpiresAt time.Time   `json:"expiresAt" format:"date-time" example:"2026-03-21T09:30:00Z"`
+}
+
+// Invite asks the person with the address to take roles at the clinic; who may register patients asks them to be one. The
+// answer is the same whether there is such a person or not. They are told where the address is verified, or is of somebody
+// whom the clinic knows, and hold the roles once they have accepted.
+func (s *Service) Invite(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewInvitation) (Invitation, error) {
+	var invitation Invitation
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		if !mayGive(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
+			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic invites people there, and a receptionist patients")
+			return outbox.Refuse(cmd, answer, care.MembershipManage, clinicRef(clinicID), nil, &clinicID)
+		}
+		if err := in.Validate(); err != nil {
+			return err
+		}
+		q := db.New(tx)
+		person, err := q.Invitee(ctx, strings.ToLower(in.Email))
+		if err != nil {
+			return fmt.Errorf("look for invitee: %w", err)
+		}
+		row, err := insertInvitation(ctx, q, cmd, clinicID, clinicOf(person), in.Roles)
+		if err != nil {
+			return err
+		}
+		invitation = invitationFrom(row)
+		ref := invitationRef(row.ID)
+		events := []event.Event{
+			event.New(cmd, "invitation.created", ref, event.Invitation{InvitationID: row.ID, ClinicID: clinicID}).At(cmd, &clinicID).AtVersion(1),
+		}
+		if person != uuid.Nil {
+			events = append(events, event.New(cmd, "user.invited", ref, invitationOf(row.ID, person, clinicID)).About(cmd, person, &clinicID).AtVersion(2))
+		}
+		return outbox.Append(ctx, tx, events...)
+	})
+	return invitation, err
+}
+
+// Invitation gives one that a clinic made to those who may make such ones there; to others it is care.NotFound.
+func (s *Service) Invitation(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Invitation, error) {
+	var invitation Invitation
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		row, err := db.New(tx).InvitationGet(ctx, id)
+		if err != nil && !notFound(err) {
+			return reading("invitation", err)
+		}
+		invitation = invitationFrom(row)
+		if err != nil || row.ClinicID != clinicID || !mayGive(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
+			answer := care.Errorf(care.NotFound, "there is no such invitation, or not at your clinic")
+			return outbox.Refuse(cmd, answer, care.PatientRegister, invitationRef(id), nil, &clinicID)
+		}
+		return nil
+	})
+	return invitation, err
+}
+
+// InvitationAccept links whoever signs in to the person whom the token was sent to, whatever address the sign-in has, proves
+// that person's own address, and gives them the roles they were invited to. Accepting again changes nothing. A token that is
+// not known is care.NotFound; one that is over, and a sign-in that is another person's, care.Conflict.
+func (s *Service) InvitationAccept(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
+	var person uuid.UUID
+	// Nobody is signed in yet.
+	cmd.Actor = care.SystemActor("sign-in")
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.InvitationByToken(ctx, digestOf(token))
+		if notFound(err) {
+			return care.Errorf(care.NotFound, "there is no such invitation, or the address that it was sent to has changed: ask the clinic for another")
+		}
+		if err != nil {
+			return fmt.Errorf("read invitation: %w", err)
+		}
+		person = *row.UserID
+		if err := linkTo(ctx, q, identity, person, row); err != nil || row.AcceptedAt != nil {
+			return err
+		}
+		if err := q.InvitationAccept(ctx, row.ID); err != nil {
+			return fmt.Errorf("accept invitation: %w", err)
+		}
+		as := cmd
+		as.Actor = care.Actor{ID: person.String(), UserID: person}
+		var roles []care.Role
+		for _, role := range row.Roles {
+			roles = append(roles, care.Role(role))
+		}
+		granted, _, err := grant(ctx, q, as, person, &row.ClinicID, roles)
+		if err != nil {
+			return err
+		}
+		version := int64(3) // After invitation.created and user.invited.
+		if len(roles) == 0 {
+			version = 1 // The welcome's, which user.created tells of.
+		}
+		accepted := event.New(as, "invitation.accepted", invitationRef(row.ID), invitationOf(row.ID, person, row.ClinicID)).About(as, person, &row.ClinicID).AtVersion(version)
+		proved, err := verified(ctx, q, as, person, "email")
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, slices.Concat([]event.Event{accepted}, granted, proved)...)
+	})
+	return person, err
+}
+
+// linkTo makes the identity the person's, or sees that it is already.
+func linkTo(ctx context.Context, q *db.Queries, identity Identity, person uuid.UUID, row db.InvitationByTokenRow) error {
+	whose, err := q.IdentityGet(ctx, db.IdentityGetParams{Issuer: identity.Issuer, Subject: identity.Subject})
+	if err != nil && !notFound(err) {
+		return fmt.Errorf("read identity: %w", err)
+	}
+	known := err == nil
+	switch {
+	case known && whose != person:
+		return care.Errorf(care.Conflict, "you are signed in as somebody else than the person who was invited: sign in as yourself, or as whom the invitation was sent to")
+	case row.Status != Active:
+		return care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
+	case row.AcceptedAt != nil && known:
+		return nil
+	case row.AcceptedAt != nil:
+		return care.Errorf(care.Conflict, "the invitation was accepted already: sign in as you did then")
+	case row.Expired:
+		return care.Errorf(care.Conflict, "the invitation has expired: ask the clinic for another")
+	case known:
+		return nil
+	}
+	n, err := q.IdentityInsert(ctx, db.IdentityInsertParams{Issuer: identity.Issuer, Subject: identity.Subject, UserID: person})
+	if err != nil {
+		return fmt.Errorf("link identity: %w", err)
+	}
+	if n == 0 {
+		return care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
+	}
+	return nil
+}
+
+// verified notes that an address proved to be the person's, and gives the event of it; none when that was known.
+func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
+	u, err := q.UserLock(ctx, person)
+	if err != nil {
+		return nil, fmt.Errorf("lock user: %w", err)
+	}
+	if _, already := addressOf(u, channel); already {
+		return nil, nil
+	}
+	u, err = q.ContactVerified(ctx, db.ContactVerifiedParams{ID: person, Channel: channel})
+	if err != nil {
+		return nil, fmt.Errorf("note verified address: %w", err)
+	}
+	e := event.New(cmd, "user.contact_verified", userRef(person), event.Contact{UserID: person, Channel: channel})
+	return []event.Event{e.About(cmd, person, nil).AtVersion(u.Version)}, nil
+}
+
+// Validate says all that is wrong with an invitation, or nil.
+func (n NewInvitation) Validate() error {
+	var p care.Problems
+	address(&p, n.Email)
+	rolesOf(&p, n.Roles)
+	if len(n.Roles) == 0 {
+		p.Add("roles", "must name at least one role")
+	}
+	return p.Err()
+}
+
+func insertInvitation(ctx context.Context, q *db.Queries, cmd care.Command, clinicID uuid.UUID, person *uuid.UUID, roles []care.Role) (db.Invitation, error) {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = string(role)
+	}
+	row, err := q.InvitationInsert(ctx, db.InvitationInsertParams{
+		ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, UserID: person, Roles: names, CreatedBy: cmd.Actor.ID, TtlSeconds: InvitationLife.Seconds(),
+	})
+	if err != nil {
+		return row, fmt.Errorf("insert invitation: %w", err)
+	}
+	return row, nil
+}
+
+func invitationFrom(r db.Invitation) Invitation {
+	i := Invitation{ID: r.ID, ClinicID: r.ClinicID, Status: "pending", CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC()}
+	for _, role := range r.Roles {
+		i.Roles = append(i.Roles, care.Role(role))
+	}
+	switch {
+	case r.AcceptedAt != nil:
+		i.Status = "accepted"
+	case !r.ExpiresAt.After(time.Now()):
+		i.Status = "expired"
+	}
+	return i
+}
+
+func invitationRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "invitation", ID: id} }
+
+func invitationOf(id, person, clinic uuid.UUID) event.InvitationOf {
+	return event.InvitationOf{InvitationID: id, UserID: person, ClinicID: clinic}
+}

@@ -1,0 +1,94 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+func (s *Server) addInvitations() {
+	const path = clinicsPath + "/{id}/invitations"
+	dir := s.cfg.Directory
+	type createInput struct {
+		ID   uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+		Body directory.NewInvitation
+	}
+	type output struct {
+		Location string `header:"Location"`
+		Body     directory.Invitation
+	}
+	created := func(i directory.Invitation, err error) (*output, error) {
+		return &output{clinicsPath + "/" + i.ClinicID.String() + "/invitations/" + i.ID.String(), i}, err
+	}
+	register(s, operation{
+		id: "create-invitation", method: http.MethodPost, path: path, tag: "clinics", summary: "Invite somebody to the clinic", status: http.StatusCreated,
+		description: "Asks the person with this exact address, who may be known at another clinic, to take roles at this one: an administrator any, a receptionist that of a patient. The person is sent a link and holds the roles once they have accepted. The answer is the same whether there is such a person or not.",
+		refusals:    []care.Code{care.Forbidden},
+	}, care.PatientRegister, once(func(ctx context.Context, in *createInput) (*output, error) {
+		return created(dir.Invite(ctx, commandOf(ctx), in.ID, in.Body))
+	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
+		return created(dir.Invitation(ctx, commandOf(ctx), in.ID, idOf(done)))
+	}))
+
+	type one struct {
+		ID           uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+		InvitationID uuid.UUID `path:"invitationId" format:"uuid" doc:"The invitation." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5e"`
+	}
+	type read struct{ Body directory.Invitation }
+	register(s, operation{
+		id: "get-invitation", method: http.MethodGet, path: path + "/{invitationId}", tag: "clinics", summary: "Read an invitation",
+		description: "Whether it was accepted. It does not say whose it is.",
+		refusals:    []care.Code{care.NotFound, care.Invalid},
+	}, care.PatientRegister, func(ctx context.Context, in *one) (*read, error) {
+		i, err := dir.Invitation(ctx, commandOf(ctx), in.ID, in.InvitationID)
+		return &read{i}, err
+	})
+	s.addAcceptance()
+}
+
+// Acceptance is what a message's link carried.
+type Acceptance struct {
+	Token string `json:"token" minLength:"1" maxLength:"200" doc:"The value of invitation in the link." example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU"`
+}
+
+// AcceptedInvitation says who accepted.
+type AcceptedInvitation struct {
+	UserID uuid.UUID `json:"userId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
+}
+
+func (s *Server) addAcceptance() {
+	type input struct {
+		Authorization string `header:"Authorization" doc:"Bearer and a token of the identity provider, of a sign-in that may be new here."`
+		Body          Acceptance
+	}
+	type output struct{ Body AcceptedInvitation }
+	register(s, operation{
+		id: "accept-invitation", method: http.MethodPost, path: "/api/invitations/accept", tag: "clinics", summary: "Accept an invitation",
+		repeatable: true, own: true,
+		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, whatever address the sign-in has, and gives them the roles they were invited to. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
+		if s.failures.exhausted(infoOf(ctx).peer) {
+			return nil, tooMany()
+		}
+		scheme, token, _ := strings.Cut(in.Authorization, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return nil, care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
+		}
+		claims, err := s.cfg.Verifier.Verify(ctx, strings.TrimSpace(token))
+		if err == nil {
+			err = s.perSubject.allow("identity:" + claims.Subject)
+		}
+		if err != nil {
+			_ = s.failures.allow(infoOf(ctx).peer)
+			return nil, err
+		}
+		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), claims.Identity(), in.Body.Token)
+		return &output{AcceptedInvitation{person}}, err
+	})
+}
