@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,4 +105,44 @@ func TestRules_APrescriptionReachesThePatientOnceByTheUrgentRule(t *testing.T) {
 		}
 		require.Equal(t, want, data["rule"], "the higher priority wins")
 	}
+}
+
+// sentLink gives what stands behind a mark in the newest email to the address.
+func (c *clinic) sentLink(to, mark string, length int) string {
+	c.t.Helper()
+	c.eventually("an email to "+to, func() bool { return len(c.sandboxMessages("email", to)) > 0 })
+	body := c.sandboxMessages("email", to)[0]["body"].(string)
+	_, after, found := strings.Cut(body, mark)
+	require.True(c.t, found, "%s", body)
+	return after[:length]
+}
+
+func TestPeople_AWelcomeCarriesTheInvitation(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	require.Equal(t, http.StatusCreated, c.do(admin, http.MethodPost, "/api/users", c.newUser("mara@demo.example")).status)
+	token := c.sentLink("mara@demo.example", "/login?invitation=", 43)
+	// The demo has sign-ins for its own people only: one who is somebody else already is refused.
+	refused := c.do(doctor, http.MethodPost, "/api/invitations/accept", map[string]any{"token": token})
+	require.Equal(t, http.StatusConflict, refused.status, "%s", refused.body)
+}
+
+func TestPeople_ACodeProvesAnAddress(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	nurseID, _ := c.me(nurse)
+	read := c.do(admin, http.MethodGet, "/api/users/"+nurseID, nil)
+	change := read.decode(t)
+	body := map[string]any{"status": "active", "email": "moved@demo.example"}
+	for _, field := range []string{"givenName", "familyName", "locale", "timeZone"} {
+		body[field] = change[field]
+	}
+	a := c.do(admin, http.MethodPut, "/api/users/"+nurseID, body, "If-Match", read.header.Get("ETag"))
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	asked := c.do(nurse, http.MethodPost, "/api/me/contacts/email/verification", nil)
+	require.Equal(t, http.StatusAccepted, asked.status, "%s", asked.body)
+	code := c.sentLink("moved@demo.example", "Your code is ", 6)
+	confirmed := c.do(nurse, http.MethodPost, "/api/me/contacts/email/verification/confirm", map[string]any{"code": code})
+	require.Equal(t, http.StatusOK, confirmed.status, "%s", confirmed.body)
+	require.Equal(t, true, confirmed.decode(t)["verified"])
 }
