@@ -123,6 +123,7 @@ func TestPeople_AWelcomeCarriesTheInvitation(t *testing.T) {
 	require.Equal(t, http.StatusCreated, c.do(admin, http.MethodPost, "/api/users", c.newUser("mara@demo.example")).status)
 	token := c.sentLink("mara@demo.example", "/login?invitation=", 43)
 	// The demo has sign-ins for its own people only: one who is somebody else already is refused.
+	_, _ = c.me(doctor)
 	refused := c.do(doctor, http.MethodPost, "/api/invitations/accept", map[string]any{"token": token})
 	require.Equal(t, http.StatusConflict, refused.status, "%s", refused.body)
 }

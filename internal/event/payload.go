@@ -35,36 +35,36 @@ type Membership struct {
 
 // CareTeam is the data of care_team.joined and care_team.left. UserID is the patient, MemberID the doctor or nurse.
 type CareTeam struct {
-	UserID   uuid.UUID `json:"userId"`
-	ClinicID uuid.UUID `json:"clinicId"`
-	MemberID uuid.UUID `json:"memberId"`
+	UserID   uuid.UUID `json:"userId" doc:"The patient."`
+	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic of the care team."`
+	MemberID uuid.UUID `json:"memberId" doc:"The doctor or nurse."`
 }
 
 // Invitation is the data of invitation.created. Whom it is for is not said: the clinic must not learn who is known
 // elsewhere.
 type Invitation struct {
-	InvitationID uuid.UUID `json:"invitationId"`
-	ClinicID     uuid.UUID `json:"clinicId"`
+	InvitationID uuid.UUID `json:"invitationId" doc:"The invitation."`
+	ClinicID     uuid.UUID `json:"clinicId" doc:"The clinic that invited."`
 }
 
 // InvitationOf is the data of user.invited, which only that person sees, and of invitation.accepted.
 type InvitationOf struct {
-	InvitationID uuid.UUID `json:"invitationId"`
-	UserID       uuid.UUID `json:"userId"`
-	ClinicID     uuid.UUID `json:"clinicId"`
+	InvitationID uuid.UUID `json:"invitationId" doc:"The invitation."`
+	UserID       uuid.UUID `json:"userId" doc:"Who was invited."`
+	ClinicID     uuid.UUID `json:"clinicId" doc:"The clinic that invited."`
 }
 
 // Verification is the data of user.verification_requested. Channel is "email", "sms" or "whatsapp".
 type Verification struct {
-	VerificationID uuid.UUID `json:"verificationId"`
-	UserID         uuid.UUID `json:"userId"`
-	Channel        string    `json:"channel"`
+	VerificationID uuid.UUID `json:"verificationId" doc:"The question that the code answers."`
+	UserID         uuid.UUID `json:"userId" doc:"Who asked for the code."`
+	Channel        string    `json:"channel" doc:"Where the code goes: email, sms or whatsapp." example:"email"`
 }
 
 // Contact is the data of user.contact_verified.
 type Contact struct {
-	UserID  uuid.UUID `json:"userId"`
-	Channel string    `json:"channel"`
+	UserID  uuid.UUID `json:"userId" doc:"Whose address it is."`
+	Channel string    `json:"channel" doc:"Which address: email, sms or whatsapp." example:"email"`
 }
 
 // Device is the data of device.registered and device.removed. Reason is set where carewire removed it: "unregistered",

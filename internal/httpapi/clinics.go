@@ -85,7 +85,7 @@ func (s *Server) addMembers() {
 	type revokeInput struct {
 		ID     uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 		UserID uuid.UUID `path:"userId" format:"uuid" doc:"The person." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
-		Role   care.Role `path:"role" enum:"patient,doctor,nurse,receptionist,admin" example:"nurse"`
+		Role   care.Role `path:"role" doc:"The role that is taken." enum:"patient,doctor,nurse,receptionist,admin" example:"nurse"`
 	}
 	register(s, operation{
 		id: "revoke-role", method: http.MethodDelete, path: path + "/{userId}/{role}", tag: "clinics", summary: "Take a role from a person",

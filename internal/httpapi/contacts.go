@@ -32,7 +32,7 @@ func (s *Server) addContacts() {
 	})
 
 	type channelInput struct {
-		Channel string `path:"channel" enum:"email,sms,whatsapp" example:"email"`
+		Channel string `path:"channel" doc:"Where the code goes; sms and whatsapp are the numbers for those." enum:"email,sms,whatsapp" example:"email"`
 	}
 	type output struct{ Body directory.Contact }
 	// again gives the contact as it is now.
@@ -57,7 +57,7 @@ func (s *Server) addContacts() {
 	}))
 
 	type confirmInput struct {
-		Channel string `path:"channel" enum:"email,sms,whatsapp" example:"email"`
+		Channel string `path:"channel" doc:"Where the code goes; sms and whatsapp are the numbers for those." enum:"email,sms,whatsapp" example:"email"`
 		Body    Code
 	}
 	register(s, operation{

@@ -63,7 +63,7 @@ type AcceptedInvitation struct {
 
 func (s *Server) addAcceptance() {
 	type input struct {
-		Authorization string `header:"Authorization" doc:"Bearer and a token of the identity provider, of a sign-in that may be new here."`
+		Authorization string `header:"Authorization" doc:"Bearer and a token of the identity provider, of a sign-in that may be new here." example:"Bearer eyJhbGciOi…"`
 		Body          Acceptance
 	}
 	type output struct{ Body AcceptedInvitation }
