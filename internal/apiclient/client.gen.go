@@ -364,8 +364,13 @@ type Me struct {
 	Id          openapi_types.UUID `json:"id"`
 	Locale      string             `json:"locale"`
 	Memberships []Membership       `json:"memberships"`
-	Phone       *string            `json:"phone,omitempty"`
-	TimeZone    string             `json:"timeZone"`
+
+	// Phone Examples: +12015550123
+	Phone    *string `json:"phone,omitempty"`
+	TimeZone string  `json:"timeZone"`
+
+	// WhatsApp Examples: +12015550123
+	WhatsApp *string `json:"whatsApp,omitempty"`
 }
 
 // Membership defines model for Membership.

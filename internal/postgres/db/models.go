@@ -186,6 +186,19 @@ type Clinic struct {
 	CreatedAt time.Time
 }
 
+type ContactVerification struct {
+	ID          uuid.UUID
+	UserID      uuid.UUID
+	Channel     string
+	Address     string
+	Digest      []byte
+	Attempts    int32
+	ExpiresAt   *time.Time
+	RequestedAt time.Time
+	Asked       int32
+	WindowAt    time.Time
+}
+
 type Decision struct {
 	ID            int64
 	EventPosition int64
@@ -318,6 +331,23 @@ type Identity struct {
 	Subject  string
 	UserID   uuid.UUID
 	LinkedAt time.Time
+}
+
+type Invitation struct {
+	ID         uuid.UUID
+	ClinicID   uuid.UUID
+	UserID     *uuid.UUID
+	Roles      []string
+	CreatedAt  time.Time
+	CreatedBy  string
+	ExpiresAt  time.Time
+	AcceptedAt *time.Time
+}
+
+type InvitationToken struct {
+	Digest       []byte
+	InvitationID uuid.UUID
+	CreatedAt    time.Time
 }
 
 type Invoice struct {
@@ -535,19 +565,21 @@ type SocketTicket struct {
 }
 
 type User struct {
-	ID            uuid.UUID
-	Version       int64
-	Email         string
-	EmailVerified bool
-	GivenName     string
-	FamilyName    string
-	Phone         *string
-	PhoneVerified bool
-	Locale        string
-	TimeZone      string
-	Status        string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+	ID               uuid.UUID
+	Version          int64
+	Email            string
+	EmailVerified    bool
+	GivenName        string
+	FamilyName       string
+	Phone            *string
+	PhoneVerified    bool
+	Locale           string
+	TimeZone         string
+	Status           string
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	Whatsapp         *string
+	WhatsappVerified bool
 }
 
 type WebSession struct {
