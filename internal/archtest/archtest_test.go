@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"care/directory":        {"care", "event", "outbox", "postgres"},
 	"care/appointment":      {"care", "event", "outbox", "postgres"},
 	"care/billing":          {"care", "event", "outbox", "postgres"},
+	"care/chat":             {"care", "event", "outbox", "postgres"},
 	"care/intake":           {"care", "event", "outbox", "postgres"},
 	"rule":                  {"care", "event"},
 	"notify":                {"care", "event", "outbox", "postgres", "tracing"},

@@ -32,6 +32,11 @@ const (
 	InvoiceWrite          Action = "invoice.write"     // Issuing and voiding.
 	PaymentWrite          Action = "payment.write"     // Recording payments and refunds.
 
+	ConversationCreate Action = "conversation.create"
+	ConversationRead   Action = "conversation.read"   // With its messages, and marking them as read.
+	ConversationManage Action = "conversation.manage" // Saying who takes part.
+	MessageWrite       Action = "message.write"       // And withdrawing one's own.
+
 	UserCreate           Action = "user.create"
 	UserRead             Action = "user.read"
 	UserUpdate           Action = "user.update"
@@ -63,6 +68,7 @@ const (
 	Own         Relation = "own"         // It is about the actor.
 	CareTeam    Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
 	Responsible Relation = "responsible" // The actor is the doctor whom the record or the hours name, at a clinic where they still hold the role.
+	Participant Relation = "participant" // The actor takes part in the conversation, and is on the care team of the patient it is about.
 	SameClinic  Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
 	Platform    Relation = "platform"    // The role is held on the platform, not at a clinic; carewire's own parts have it as system.
 )
@@ -86,6 +92,8 @@ type Grant struct {
 // confirms it and cancels it.
 // Everybody of a clinic sees when its doctors are free; the desk and the doctor themselves say when they see patients.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
+// A conversation is a patient's with those of their care team who take part in it, and nobody else's; who works at the
+// clinic and takes part says who else does. A patient reads theirs for ever, and writes while they are the clinic's patient.
 // Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
 // nothing else. The system role is carewire's own seed and import: they write and read nothing back.
 var Access = []Grant{
@@ -157,6 +165,18 @@ var Access = []Grant{
 	{InvoiceWrite, Admin, SameClinic},
 	{PaymentWrite, Receptionist, SameClinic},
 	{PaymentWrite, Admin, SameClinic},
+
+	{ConversationCreate, Patient, Own},
+	{ConversationCreate, Doctor, CareTeam},
+	{ConversationCreate, Nurse, CareTeam},
+	{ConversationRead, Patient, Own},
+	{ConversationRead, Doctor, Participant},
+	{ConversationRead, Nurse, Participant},
+	{ConversationManage, Doctor, Participant},
+	{ConversationManage, Nurse, Participant},
+	{MessageWrite, Patient, Own},
+	{MessageWrite, Doctor, Participant},
+	{MessageWrite, Nurse, Participant},
 
 	{UserCreate, Admin, SameClinic},
 	{UserCreate, System, Platform},

@@ -91,7 +91,10 @@ var Catalog = slices.Concat(
 		{"billing.invoice_overdue", BillingKind, Billing{}, true, office, true, "An invoice is past its due day."},
 		{"billing.payment_received", BillingKind, Billing{}, true, office, true, "A payment was received."},
 		{"billing.refund_made", BillingKind, Billing{}, true, office, true, "A payment was given back."},
-		{"chat.message_created", Chat, ChatMessage{}, false, nil, true, "A message was written in a conversation."},
+	},
+	conversation,
+	[]Declaration{
+		{"chat.message_unread", Chat, ChatUnread{}, true, nil, true, "A person has not read a message for two minutes."},
 		{"notification.planned", SystemKind, Notification{}, true, nil, false, "A person will be told of an event."},
 		{"notification.suppressed", SystemKind, Notification{}, false, nil, false, "A rule named a person, but no channel could or may reach them."},
 		{"notification.sent", SystemKind, Delivery{}, true, nil, false, "A provider accepted a message."},

@@ -102,15 +102,6 @@ type Billing struct {
 	Status    string     `json:"status" doc:"How far the invoice is." example:"issued"`
 }
 
-// ChatMessage is the data of chat.message_created. The text stays in the database.
-type ChatMessage struct {
-	MessageID      uuid.UUID `json:"messageId" doc:"The message; its text is read with the REST API."`
-	ConversationID uuid.UUID `json:"conversationId" doc:"The conversation."`
-	UserID         uuid.UUID `json:"userId" doc:"The patient that the conversation is about."`
-	ClinicID       uuid.UUID `json:"clinicId" doc:"The clinic."`
-	AuthorID       uuid.UUID `json:"authorId" doc:"Who wrote it."`
-}
-
 // Notification is the data of notification.planned and notification.suppressed: what the planner decided for one
 // recipient of one event.
 type Notification struct {
@@ -196,7 +187,6 @@ func (Device) payload()         {}
 func (Appointment) payload()    {}
 func (DoctorHours) payload()    {}
 func (Billing) payload()        {}
-func (ChatMessage) payload()    {}
 func (Notification) payload()   {}
 func (Delivery) payload()       {}
 func (ServiceAccount) payload() {}

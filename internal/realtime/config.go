@@ -29,12 +29,15 @@ type Denial struct {
 	PersonID, ClinicID *uuid.UUID
 }
 
-// Rights tells what a person may see. directory.Service implements it.
+// Rights tells what a person may see. directory.Service and chat.Service together implement it.
 type Rights interface {
 	// Actor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
 	Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
 	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
 	OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error)
+	// InConversation tells whether the person takes part in the conversation, and at which clinic by their role there;
+	// uuid.Nil for its patient, whose right hangs on no role.
+	InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error)
 }
 
 // Config is what a Hub needs.
@@ -62,7 +65,7 @@ type Config struct {
 type Limits struct {
 	// ConnectionsPerUser at this instance; 50.
 	ConnectionsPerUser int
-	// RoomsPerSession counts the patients' rooms a session has asked for; 100.
+	// RoomsPerSession counts the patients' and conversations' rooms a session has asked for; 100.
 	RoomsPerSession int
 	// MessagesPerSecond is what a client may send in the long run, MessageBurst at once; 20 and 150.
 	MessagesPerSecond float64

@@ -162,7 +162,7 @@ func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, e
 	if len(actor.Memberships) == 0 {
 		return nil, care.Errorf(care.Forbidden, "you hold no role at any clinic: ask your clinic's administrator")
 	}
-	s.rights = rights{user: s.user, held: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}}
+	s.rights = rights{user: s.user, held: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
 	s.since = max(head.Position, start.Position)
 	s.scanned, s.told, s.cursor, s.expiresAt = start.Position, start.Position, h.codec.Encode(start), sess.ExpiresAt
 	if resync != "" {

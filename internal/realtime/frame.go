@@ -36,9 +36,6 @@ func (r reply) encode() []byte {
 	return b
 }
 
-// notAvailable is the code of what the protocol has a name for and this version does not do.
-const notAvailable = "not_available"
-
 // problem is why a client's message was refused, in words for its author.
 type problem struct {
 	code, field, detail string

@@ -57,6 +57,19 @@ func (d directory) OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+func (d directory) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error) {
+	var own bool
+	err = d.db.Owner.QueryRow(ctx, `SELECT c.clinic_id, c.patient_id = p.user_id FROM conversations c JOIN conversation_participants p ON p.conversation_id = c.id
+		WHERE c.id = $1 AND p.user_id = $2 AND p.left_at IS NULL`, conversationID, userID).Scan(&clinicID, &own)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, false, nil
+	}
+	if own {
+		clinicID = uuid.Nil
+	}
+	return clinicID, err == nil, err
+}
+
 // bundle is a hub on a database with two clinics, and a server that serves it.
 type bundle struct {
 	db            *postgrestest.DB
@@ -193,6 +206,31 @@ func (b *bundle) report(patient, clinic uuid.UUID) event.Event {
 
 func (b *bundle) updated(user, clinic uuid.UUID) event.Event {
 	return event.New(b.cmd, "user.updated", care.Ref{Kind: "user", ID: user}, event.User{UserID: user}).About(b.cmd, user, &clinic)
+}
+
+// converse begins a conversation of the patient with the doctor and the nurse.
+func (b *bundle) converse(tb testing.TB) uuid.UUID {
+	tb.Helper()
+	id := uuid.New()
+	b.exec(tb, `INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by) VALUES ($1, $2, $3, '', 0, now(), now(), '')`, id, b.here, b.patient)
+	for _, who := range []uuid.UUID{b.patient, b.doctor, b.nurse} {
+		b.exec(tb, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at) VALUES ($1, $2, now(), now())`, id, who)
+	}
+	return id
+}
+
+// message is a message's event in the patient's conversation.
+func (b *bundle) message(conversation uuid.UUID) event.Event {
+	return event.New(b.cmd, "chat.message_created", care.Ref{Kind: "conversation", ID: conversation}, event.ChatMessage{
+		MessageID: uuid.New(), ConversationID: conversation, UserID: b.patient, ClinicID: b.here, AuthorID: b.patient,
+	}).About(b.cmd, b.patient, &b.here)
+}
+
+// moved is the event of somebody who joined or left.
+func (b *bundle) moved(how string, conversation, user uuid.UUID) event.Event {
+	return event.New(b.cmd, "chat.participant_"+how, care.Ref{Kind: "conversation", ID: conversation}, event.ChatParticipant{
+		ConversationID: conversation, UserID: user, ClinicID: b.here, PatientID: b.patient,
+	}).About(b.cmd, user, &b.here)
 }
 
 // device is an event that only its person sees.

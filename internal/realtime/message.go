@@ -108,7 +108,7 @@ func (s *session) subscribe(ctx context.Context, req request) {
 		case patientRoom:
 			p = s.enterPatient(ctx, name.id, req.ID)
 		case conversationRoom:
-			p = &problem{code: notAvailable, field: roomParam, detail: "conversations have no rooms before chat exists; this version has none"}
+			p = s.enterConversation(ctx, name.id, req.ID)
 		}
 	}
 	if p != nil && p.code == string(care.Forbidden) {
@@ -141,7 +141,7 @@ func (s *session) denied(ctx context.Context, name roomName, p *problem) *proble
 		d.PersonID = &name.id
 	case clinicRoom:
 		d.ClinicID = &name.id
-	case conversationRoom: // It is no one person's.
+	case conversationRoom: // Whose it is, is known to the service that keeps it: its id is enough to find out.
 	}
 	if err := s.hub.denied(ctx, d); err != nil {
 		s.hub.logger.Warn("refused subscription not audited", "error", postgres.SafeError(err), "user_id", s.user)
@@ -168,40 +168,71 @@ func (s *session) enterClinic(clinic uuid.UUID) *problem {
 }
 
 func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string) *problem {
+	return s.enter(func() bool { return s.rights.patients[patient] != nil }, func() (func(), *problem) {
+		room := &patientRights{subscription: id, self: patient == s.user}
+		if !room.self {
+			var err error
+			if room.clinics, err = s.hub.rights.OnCareTeam(ctx, s.user, patient); err != nil {
+				return nil, s.unknown("care team", err)
+			}
+			if len(room.clinics) == 0 {
+				return nil, forbidden()
+			}
+		}
+		return func() { s.rights.patients[patient] = room }, nil
+	})
+}
+
+func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID, id string) *problem {
+	in := func() bool { _, in := s.rights.conversations[conversation]; return in }
+	return s.enter(in, func() (func(), *problem) {
+		clinic, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
+		if err != nil {
+			return nil, s.unknown("conversation", err)
+		}
+		if !in {
+			return nil, forbidden()
+		}
+		return func() { s.rights.conversations[conversation] = conversationRights{subscription: id, clinic: clinic} }, nil
+	})
+}
+
+// enter joins a room that is there on request, unless the session is in too many. read looks the right up, without the
+// session's lock, and gives what notes it, or why it is refused; it is asked again when the rights have changed meanwhile.
+func (s *session) enter(joined func() bool, read func() (note func(), p *problem)) *problem {
 	for {
 		s.mu.Lock()
-		gen, full := s.rights.gen, len(s.rights.patients) >= s.hub.limits.RoomsPerSession && s.rights.patients[patient] == nil
+		gen, full := s.rights.gen, s.rights.asked() >= s.hub.limits.RoomsPerSession && !joined()
 		s.mu.Unlock()
 		if full {
 			return &problem{code: string(care.RateLimited), field: roomParam, detail: "you have joined the most rooms allowed: leave one first"}
 		}
-		room := &patientRights{patient: patient, subscription: id, self: patient == s.user}
-		if !room.self {
-			var err error
-			if room.clinics, err = s.hub.rights.OnCareTeam(ctx, s.user, patient); err != nil {
-				s.hub.logger.Warn("care team not read", "error", postgres.SafeError(err), "user_id", s.user)
-				return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
-			}
-			if len(room.clinics) == 0 {
-				return forbidden()
-			}
+		note, p := read()
+		if p != nil {
+			return p
 		}
-		if s.addPatient(room, gen) {
+		if s.note(note, gen) {
 			return nil
 		}
 	}
 }
 
-// addPatient is false when the rights have changed since the care team was read.
-func (s *session) addPatient(room *patientRights, gen int) bool {
+// note is false when the rights are no longer of that generation.
+func (s *session) note(note func(), gen int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rights.gen != gen {
 		return false
 	}
 	s.rights.gen++
-	s.rights.patients[room.patient] = room
+	note()
 	return true
+}
+
+// unknown tells that a right could not be looked up.
+func (s *session) unknown(what string, err error) *problem {
+	s.hub.logger.Warn("right not read", "right", what, "error", postgres.SafeError(err), "user_id", s.user)
+	return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
 }
 
 func (s *session) unsubscribe(req request) {
@@ -219,6 +250,9 @@ func (s *session) unsubscribe(req request) {
 	case name.kind == patientRoom:
 		s.rights.gen++
 		delete(s.rights.patients, name.id)
+	case name.kind == conversationRoom:
+		s.rights.gen++
+		delete(s.rights.conversations, name.id)
 	case name.kind == clinicRoom && s.rights.holds(name.id, staff) && !slices.Contains(s.rights.left, name.id):
 		s.rights.gen++
 		s.rights.left = append(s.rights.left, name.id)

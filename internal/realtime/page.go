@@ -61,6 +61,7 @@ func (s *session) pageParams(head int64) db.SocketPageParams {
 		Types:      clinicTypes,
 		ClinicIds:  s.rights.clinics(),
 		PatientIds: s.rights.watched(),
+		Subjects:   s.rights.subjects(),
 		RowLimit:   int32(s.hub.limits.FrameEvents),
 	}
 }

@@ -15,14 +15,14 @@ type rights struct {
 	// left are the clinics whose room the client left by itself.
 	left []uuid.UUID
 	// patients are the rooms that were asked for.
-	patients map[uuid.UUID]*patientRights
+	patients      map[uuid.UUID]*patientRights
+	conversations map[uuid.UUID]conversationRights
 	// gen counts the changes: what was read from the database for an older one is read again.
 	gen int
 }
 
 // patientRights says at which clinics the session's user is on the patient's care team.
 type patientRights struct {
-	patient uuid.UUID
 	// subscription is the id of the message that asked for the room; empty when it was asked for at the handshake.
 	subscription string
 	// self says that the user is that patient.
@@ -30,7 +30,21 @@ type patientRights struct {
 	clinics []uuid.UUID
 }
 
-func (p *patientRights) name() string { return roomName{patientRoom, p.patient}.String() }
+// conversationRights says at which clinic the session's user takes part by their role there; zero for the patient.
+type conversationRights struct {
+	subscription string
+	clinic       uuid.UUID
+}
+
+// lostRoom is a room that was asked for and whose right has ended.
+type lostRoom struct {
+	room         roomName
+	subscription string
+	reason       string
+}
+
+// asked counts the rooms that were asked for.
+func (r *rights) asked() int { return len(r.patients) + len(r.conversations) }
 
 // holds reports whether one of the roles is held at the clinic. Being a patient there opens no room.
 func (r *rights) holds(clinic uuid.UUID, roles []care.Role) bool {
@@ -48,6 +62,10 @@ func (r *rights) sees(e *entry) bool {
 	if d.Person && e.person == r.user {
 		return true
 	}
+	if e.conversation != uuid.Nil {
+		_, in := r.conversations[e.conversation]
+		return in
+	}
 	if e.clinic == uuid.Nil || len(d.Roles) == 0 || !r.holds(e.clinic, d.Roles) {
 		return false
 	}
@@ -59,11 +77,19 @@ func (r *rights) watches(person, clinic uuid.UUID) bool {
 	return ok && slices.Contains(p.clinics, clinic)
 }
 
-// apply takes a change of the user's own rights into account and tells which patients' rooms are lost with it.
-func (r *rights) apply(c *change) (lost []*patientRights) {
+// apply takes a change of the user's own rights into account and tells which rooms are lost with it.
+func (r *rights) apply(c *change) (lost []lostRoom) {
 	r.gen++
-	if c.kind == joined || c.kind == left {
+	switch c.kind {
+	case joined, left:
 		return r.applyTeam(c)
+	case leftConversation:
+		if held, in := r.conversations[c.conversation]; in {
+			delete(r.conversations, c.conversation)
+			lost = append(lost, lostRoom{roomName{conversationRoom, c.conversation}, held.subscription, "no longer in the conversation"})
+		}
+		return lost
+	default:
 	}
 	same := func(m care.Membership) bool {
 		return m.Role == c.membership.Role && equal(m.ClinicID, c.membership.ClinicID)
@@ -76,13 +102,13 @@ func (r *rights) apply(c *change) (lost []*patientRights) {
 	}
 	r.held = slices.DeleteFunc(r.held, same)
 	if clinic := c.membership.ClinicID; clinic != nil {
-		return r.recheck(*clinic)
+		return append(r.recheck(*clinic), r.recheckConversations(*clinic)...)
 	}
 	return nil
 }
 
 // applyTeam adds a clinic to a patient's room that was asked for, or takes it away; the room is lost with its last one.
-func (r *rights) applyTeam(c *change) (lost []*patientRights) {
+func (r *rights) applyTeam(c *change) (lost []lostRoom) {
 	p, ok := r.patients[c.patient]
 	if !ok {
 		return nil
@@ -95,13 +121,16 @@ func (r *rights) applyTeam(c *change) (lost []*patientRights) {
 		return nil
 	}
 	delete(r.patients, c.patient)
-	return []*patientRights{p}
+	return []lostRoom{{roomName{patientRoom, c.patient}, p.subscription, offTheTeam}}
 }
+
+// offTheTeam tells a client why a room is lost.
+const offTheTeam = "no longer on the care team"
 
 // recheck drops the clinic from the patients' rooms when no role that a care team counts is held there any more. The
 // directory takes such a person off the clinic's care teams in the same transaction, so a role that is granted again
 // does not bring the patients back.
-func (r *rights) recheck(clinic uuid.UUID) (lost []*patientRights) {
+func (r *rights) recheck(clinic uuid.UUID) (lost []lostRoom) {
 	if r.holds(clinic, care.RolesFor(care.RecordRead, care.CareTeam)) {
 		return nil
 	}
@@ -109,7 +138,21 @@ func (r *rights) recheck(clinic uuid.UUID) (lost []*patientRights) {
 		p.clinics = slices.DeleteFunc(p.clinics, func(c uuid.UUID) bool { return c == clinic })
 		if len(p.clinics) == 0 && !p.self {
 			delete(r.patients, id)
-			lost = append(lost, p)
+			lost = append(lost, lostRoom{roomName{patientRoom, id}, p.subscription, offTheTeam})
+		}
+	}
+	return lost
+}
+
+// recheckConversations is recheck for conversations at the clinic in which the user takes part by a role.
+func (r *rights) recheckConversations(clinic uuid.UUID) (lost []lostRoom) {
+	if r.holds(clinic, care.RolesFor(care.ConversationRead, care.Participant)) {
+		return nil
+	}
+	for id, c := range r.conversations {
+		if c.clinic == clinic {
+			delete(r.conversations, id)
+			lost = append(lost, lostRoom{roomName{conversationRoom, id}, c.subscription, offTheTeam})
 		}
 	}
 	return lost
@@ -125,6 +168,9 @@ func (r *rights) places() []place {
 	}
 	for id := range r.patients {
 		list = append(list, place{kind: patientRoom, id: id})
+	}
+	for id := range r.conversations {
+		list = append(list, place{kind: conversationRoom, id: id})
 	}
 	return list
 }
@@ -144,6 +190,15 @@ func (r *rights) watched() []uuid.UUID {
 	list := make([]uuid.UUID, 0, len(r.patients))
 	for id := range r.patients {
 		list = append(list, id)
+	}
+	return list
+}
+
+// subjects lists the conversations that the session follows, as the subjects of their events.
+func (r *rights) subjects() []string {
+	list := make([]string, 0, len(r.conversations))
+	for id := range r.conversations {
+		list = append(list, care.Ref{Kind: string(conversationRoom), ID: id}.String())
 	}
 	return list
 }

@@ -16,6 +16,8 @@ type entry struct {
 	event  event.Event
 	person uuid.UUID // Zero for none, as clinic.
 	clinic uuid.UUID
+	// conversation is the one in whose room the event is shown; zero for none.
+	conversation uuid.UUID
 	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
 	decl   *event.Declaration
 	change *change
@@ -34,6 +36,8 @@ type change struct {
 	membership care.Membership
 	// patient and clinic say which care team was joined or left.
 	patient, clinic uuid.UUID
+	// conversation is the one that was left.
+	conversation uuid.UUID
 }
 
 type changeKind int
@@ -44,6 +48,7 @@ const (
 	disabled
 	joined
 	left
+	leftConversation
 )
 
 func newEntry(e event.Event) (*entry, error) {
@@ -55,6 +60,7 @@ func newEntry(e event.Event) (*entry, error) {
 	if e.ClinicID != nil {
 		n.clinic = *e.ClinicID
 	}
+	n.conversation, _ = e.Conversation()
 	var err error
 	n.change, err = changeOf(n)
 	return n, err
@@ -66,8 +72,8 @@ func changeOf(n *entry) (*change, error) {
 	if !ok {
 		return nil, nil //nolint:nilnil // Most events change nothing.
 	}
-	if kind == disabled {
-		return &change{kind: disabled, user: n.person}, nil
+	if kind == disabled || kind == leftConversation {
+		return &change{kind: kind, user: n.person, conversation: n.conversation}, nil
 	}
 	data, err := n.event.Decode()
 	if err != nil {
@@ -83,6 +89,7 @@ func changeOf(n *entry) (*change, error) {
 // changing are the types that change rights.
 var changing = map[string]changeKind{
 	"user.disabled": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
+	"chat.participant_left": leftConversation,
 }
 
 func (e *entry) position() int64 { return e.event.Position }

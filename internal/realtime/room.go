@@ -40,7 +40,7 @@ func parseRoom(s string) (roomName, *problem) {
 		ok = false
 	}
 	if !ok {
-		return n, invalid("room", "must be user:<id>, clinic:<id> or patient:<id>")
+		return n, invalid("room", "must be user:<id>, clinic:<id>, patient:<id> or conversation:<id>")
 	}
 	var err error
 	// uuid.Parse takes other forms too, which would be other names for one room.
@@ -111,6 +111,9 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 		}
 		if e.change != nil && e.change.user != e.person {
 			visit(place{kind: userRoom, id: e.change.user})
+		}
+		if e.conversation != uuid.Nil {
+			visit(place{kind: conversationRoom, id: e.conversation})
 		}
 		if e.clinic == uuid.Nil || len(e.decl.Roles) == 0 {
 			continue

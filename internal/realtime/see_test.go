@@ -61,6 +61,7 @@ func TestHub_SendsAnEventAsTheCatalogsEnvelope(t *testing.T) {
 func TestSubscribe_JoinsAPatientsRoomOnlyForTheCareTeamAndThePatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	conversation := b.converse(t)
 	for name, tc := range map[string]struct {
 		who  uuid.UUID
 		room string
@@ -78,7 +79,11 @@ func TestSubscribe_JoinsAPatientsRoomOnlyForTheCareTeamAndThePatient(t *testing.
 		"clinic as a patient":     {b.patient, "clinic:" + b.here.String(), "forbidden"},
 		"own room":                {b.patient, "user:" + b.patient.String(), ""},
 		"another's room":          {b.doctor, "user:" + b.patient.String(), "forbidden"},
-		"conversation":            {b.doctor, "conversation:" + uuid.NewString(), "not_available"},
+		"no conversation":         {b.doctor, "conversation:" + uuid.NewString(), "forbidden"},
+		"in a conversation":       {b.doctor, "conversation:" + conversation.String(), ""},
+		"its patient":             {b.patient, "conversation:" + conversation.String(), ""},
+		"not in a conversation":   {b.receptionist, "conversation:" + conversation.String(), "forbidden"},
+		"another patient in it":   {b.stranger, "conversation:" + conversation.String(), "forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

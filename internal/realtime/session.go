@@ -133,7 +133,7 @@ func (s *session) take(e *entry, f *frame) {
 	}
 	s.rejoin()
 	for _, room := range lost {
-		s.answer(reply{Type: "unsubscribed", ID: room.subscription, Room: room.name(), Reason: "no longer on the care team"})
+		s.answer(reply{Type: "unsubscribed", ID: room.subscription, Room: room.room.String(), Reason: room.reason})
 	}
 }
 

@@ -199,6 +199,40 @@ type ContactVerification struct {
 	WindowAt    time.Time
 }
 
+type Conversation struct {
+	ID             uuid.UUID
+	ClinicID       uuid.UUID
+	PatientID      uuid.UUID
+	Subject        string
+	LastNumber     int64
+	LastActivityAt time.Time
+	CreatedAt      time.Time
+	CreatedBy      string
+}
+
+type ConversationMessage struct {
+	ID             uuid.UUID
+	ConversationID uuid.UUID
+	Number         int64
+	AuthorID       uuid.UUID
+	Text           string
+	WrittenAt      time.Time
+	WithdrawnAt    *time.Time
+}
+
+type ConversationParticipant struct {
+	ConversationID uuid.UUID
+	UserID         uuid.UUID
+	JoinedAt       time.Time
+	LeftAt         *time.Time
+	LeftUntold     bool
+	LastActivityAt time.Time
+	ReadNumber     int64
+	UnreadSince    *time.Time
+	RemindedAt     *time.Time
+	RemindedNumber int64
+}
+
 type Decision struct {
 	ID            int64
 	EventPosition int64

@@ -21,22 +21,24 @@ WHERE position > $1
         position = $2
         OR person_id = $3::uuid
         OR (type IN ('care_team.joined', 'care_team.left') AND data ->> 'memberId' = ($3::uuid)::text)
+        OR subject = ANY($4::text[])
         OR (
-            type = ANY($4::text[])
+            type = ANY($5::text[])
             AND (
-                clinic_id = ANY($5::uuid[])
-                OR person_id = ANY($6::uuid[])
+                clinic_id = ANY($6::uuid[])
+                OR person_id = ANY($7::uuid[])
             )
         )
     )
 ORDER BY position
-LIMIT $7
+LIMIT $8
 `
 
 type SocketPageParams struct {
 	After      int64
 	Upto       int64
 	UserID     uuid.UUID
+	Subjects   []string
 	Types      []string
 	ClinicIds  []uuid.UUID
 	PatientIds []uuid.UUID
@@ -44,15 +46,15 @@ type SocketPageParams struct {
 }
 
 // What live sessions read when the events in memory no longer reach back far enough.
-// One page of what a session may see, by person, clinic and patient; the roles are checked by the reader. The row at
-// upto comes along whoever may see it: the page's cursor is made from it. So does the user's joining
-// or leaving a care team, which changes what they may see. There is no index on what is filtered by, so the caller bounds
-// upto - after.
+// One page of what a session may see, by person, conversation, clinic and patient; the roles are checked by the reader. The row at
+// upto comes along whoever may see it: the page's cursor is made from it. So does the user's joining or leaving a care team,
+// which changes what they may see. There is no index on what is filtered by, so the caller bounds upto - after.
 func (q *Queries) SocketPage(ctx context.Context, arg SocketPageParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, SocketPage,
 		arg.After,
 		arg.Upto,
 		arg.UserID,
+		arg.Subjects,
 		arg.Types,
 		arg.ClinicIds,
 		arg.PatientIds,

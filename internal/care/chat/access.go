@@ -1,0 +1,88 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "conversation", ID: id} }
+
+// stranger refuses a conversation in the same words whether there is none or it is not theirs to know of.
+func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.RefusalError {
+	answer := care.Errorf(care.NotFound, "there is no such conversation, or you may not see it")
+	if row == nil {
+		return outbox.Refuse(cmd, answer, action, ref(id), nil, nil)
+	}
+	return outbox.Refuse(cmd, answer, action, ref(id), &row.PatientID, &row.ClinicID)
+}
+
+// may reports whether the actor may do the action in the conversation. What a patient reads stays theirs to read; what they
+// do there they do as a patient of the clinic.
+func may(actor care.Actor, action care.Action, row db.ConversationOfRow) bool {
+	c := row.Conversation
+	if c.PatientID == actor.UserID {
+		return (action == care.ConversationRead && actor.MayOwn(action)) || actor.MayAt(c.ClinicID, action, care.Own)
+	}
+	return row.TakesPart && actor.MayAt(c.ClinicID, action, care.Participant)
+}
+
+// visit looks the conversation up for the action. Where there is none, or the actor may not see it, the error is
+// care.NotFound; where they may see it and not do this, care.Forbidden.
+func visit(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, id uuid.UUID) (db.ConversationOfRow, error) {
+	row, err := q.ConversationOf(ctx, db.ConversationOfParams{ID: id, UserID: cmd.Actor.UserID})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return row, stranger(cmd, action, id, nil)
+	case err != nil:
+		return row, fmt.Errorf("read conversation: %w", err)
+	case may(cmd.Actor, action, row):
+		return row, nil
+	case !may(cmd.Actor, care.ConversationRead, row):
+		return row, stranger(cmd, action, id, &row.Conversation)
+	}
+	return row, forbidden(cmd, action, row.Conversation, "you may read this conversation, but this is not yours to do in it")
+}
+
+func forbidden(cmd care.Command, action care.Action, row db.Conversation, words string) error {
+	return outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), action, ref(row.ID), &row.PatientID, &row.ClinicID)
+}
+
+// lock is visit for who changes the conversation. What is read after it holds until the commit.
+func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, id uuid.UUID) (db.ConversationOfRow, error) {
+	if _, err := q.ConversationLock(ctx, id); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return db.ConversationOfRow{}, fmt.Errorf("lock conversation: %w", err)
+	}
+	return visit(ctx, q, cmd, action, id)
+}
+
+// InConversation tells whether a person may follow the conversation live, and at which clinic by their role there; the clinic
+// is uuid.Nil for the patient, whose right hangs on no role.
+func (s *Service) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error) {
+	var roles []string
+	for _, r := range care.RolesFor(care.ConversationRead, care.Participant) {
+		roles = append(roles, string(r))
+	}
+	var room db.ConversationRoomRow
+	// The one who asks is the service itself, of somebody whom it serves.
+	err = s.writer.Read(ctx, care.SystemActor("chat"), func(tx pgx.Tx) (err error) {
+		room, err = db.New(tx).ConversationRoom(ctx, db.ConversationRoomParams{ID: conversationID, UserID: userID, Roles: roles})
+		return err
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return uuid.Nil, false, nil
+	case err != nil:
+		return uuid.Nil, false, fmt.Errorf("look up conversation: %w", err)
+	case room.Own:
+		return uuid.Nil, true, nil
+	}
+	return room.ClinicID, true, nil
+}

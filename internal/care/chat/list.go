@@ -1,0 +1,157 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// limited gives the limit to go by; 0 means 50.
+func limited(limit int) (int, error) {
+	if limit == 0 {
+		return defaultLimit, nil
+	}
+	if limit < 1 || limit > maxLimit {
+		return 0, care.InvalidField("limit", "must be 1 to %d", maxLimit)
+	}
+	return limit, nil
+}
+
+// Get gives the conversation. Where there is none, or the actor may not see it, the error is care.NotFound.
+func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conversation, error) {
+	var c Conversation
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := visit(ctx, q, cmd, care.ConversationRead, id)
+		if err != nil {
+			return err
+		}
+		if c, err = whole(ctx, q, row.Conversation, row.ReadNumber, row.Unread); err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, event.New(cmd, "record.read", ref(id), event.RecordRead{
+			UserID: c.PatientID, ClinicID: &c.ClinicID, Action: "read",
+		}).About(cmd, c.PatientID, &c.ClinicID))
+	})
+	if err != nil {
+		return Conversation{}, err
+	}
+	return c, nil
+}
+
+// List gives the conversations in which the actor takes part, the newest activity first; cursor is the Next of the page
+// before, limit 1 to 200 or 0 for 50. Who holds no role that takes part in any is refused with care.Forbidden.
+func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, limit int) (Page, error) {
+	limit, err := limited(limit)
+	if err != nil {
+		return Page{}, err
+	}
+	before, ok := care.ParsePageMark(cursor, care.AfterAll)
+	if !ok {
+		return Page{}, care.InvalidField("cursor", "must be the next of the page before")
+	}
+	page := Page{Items: []Conversation{}}
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		clinics := cmd.Actor.ClinicsFor(care.ConversationRead, care.Participant)
+		rows, err := q.ConversationList(ctx, db.ConversationListParams{
+			UserID: cmd.Actor.UserID, BeforeTime: before.Time, BeforeID: before.ID, Clinics: clinics, RowLimit: int32(limit) + 1,
+		})
+		if err != nil {
+			return fmt.Errorf("list conversations: %w", err)
+		}
+		if len(rows) == 0 && len(clinics) == 0 && len(cmd.Actor.ClinicsFor(care.ConversationRead, care.Own)) == 0 {
+			answer := care.Errorf(care.Forbidden, "you hold no role that takes part in conversations")
+			refused := outbox.Refuse(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
+			refused.Event.Subject = "route/" + string(care.ConversationRead)
+			return refused
+		}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			last := rows[limit-1].Conversation
+			page.Next = care.PageMark{Time: last.LastActivityAt, ID: last.ID}.String()
+		}
+		if page.Items, err = conversations(ctx, q, rows); err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, event.ListReads(cmd, rows, shown)...)
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return page, nil
+}
+
+func conversations(ctx context.Context, q *db.Queries, rows []db.ConversationListRow) ([]Conversation, error) {
+	ids := make([]uuid.UUID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.Conversation.ID
+	}
+	people, err := participants(ctx, q, ids...)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Conversation, len(rows))
+	for i, row := range rows {
+		list[i] = conversation(row.Conversation, row.ReadNumber, row.Unread, people[row.Conversation.ID])
+	}
+	return list, nil
+}
+
+// shown says what a list showed of a row.
+func shown(row db.ConversationListRow) event.Shown {
+	c := row.Conversation
+	return event.Shown{PatientID: c.PatientID, ClinicID: c.ClinicID, ID: c.ID}
+}
+
+// Messages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
+// to 200 or 0 for 50. next is what before must be for those after them, 0 where there are none. Being shown them is one
+// record.read about the patient, which names each. Errors as for Get.
+func (s *Service) Messages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
+	limit, err = limited(limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := visit(ctx, q, cmd, care.ConversationRead, id)
+		if err != nil {
+			return err
+		}
+		rows, err := q.MessageList(ctx, db.MessageListParams{ConversationID: id, Before: before, RowLimit: int32(limit) + 1})
+		if err != nil {
+			return fmt.Errorf("list messages: %w", err)
+		}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			next = rows[limit-1].Number
+		}
+		list = make([]Message, len(rows))
+		ids := make([]uuid.UUID, len(rows))
+		for i, m := range rows {
+			list[i], ids[i] = message(m), m.ID
+		}
+		c := row.Conversation
+		return outbox.Append(ctx, tx, event.ListRead(cmd, c.PatientID, &c.ClinicID, ids))
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return list, next, nil
+}

@@ -1,0 +1,125 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Write adds a message. Errors: care.NotFound, care.Forbidden, care.Invalid by field, and care.Conflict where a patient
+// would write to nobody, as all of the clinic have left.
+func (s *Service) Write(ctx context.Context, cmd care.Command, id uuid.UUID, n NewMessage) (Message, error) {
+	var m db.ConversationMessage
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := lock(ctx, q, cmd, care.MessageWrite, id)
+		if err != nil {
+			return err
+		}
+		if err := n.check(); err != nil {
+			return err
+		}
+		if err := attended(ctx, q, cmd, row.Conversation); err != nil {
+			return err
+		}
+		m, err = q.MessageWrite(ctx, db.MessageWriteParams{
+			ID: uuid.Must(uuid.NewV7()), ConversationID: id, AuthorID: cmd.Actor.UserID, Text: n.Text,
+		})
+		if err != nil {
+			return fmt.Errorf("insert message: %w", err)
+		}
+		return outbox.Append(ctx, tx, told(cmd, "created", row.Conversation, m).AtVersion(m.Number))
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return message(m), nil
+}
+
+// attended refuses a patient's message that nobody would read.
+func attended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation) error {
+	if row.PatientID != cmd.Actor.UserID {
+		return nil
+	}
+	somebody, err := q.ConversationAttended(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("look up who takes part: %w", err)
+	}
+	if !somebody {
+		return care.Errorf(care.Conflict, "nobody of your care team takes part in this conversation any more: begin another")
+	}
+	return nil
+}
+
+// Withdraw hides a message's text, which stays for the audit; one that is withdrawn already is given as it is. Its author
+// may. Errors: care.NotFound, care.Forbidden.
+func (s *Service) Withdraw(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
+	var m db.ConversationMessage
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := lock(ctx, q, cmd, care.MessageWrite, id)
+		if err != nil {
+			return err
+		}
+		m, err = q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: messageID})
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return care.Errorf(care.NotFound, "there is no such message in this conversation")
+		case err != nil:
+			return fmt.Errorf("read message: %w", err)
+		case m.AuthorID != cmd.Actor.UserID:
+			return forbidden(cmd, care.MessageWrite, row.Conversation, "a message is withdrawn by its author only")
+		case m.WithdrawnAt != nil:
+			return nil
+		}
+		if m, err = q.MessageWithdraw(ctx, messageID); err != nil {
+			return fmt.Errorf("withdraw message: %w", err)
+		}
+		if err := q.ParticipantRecount(ctx, id); err != nil {
+			return fmt.Errorf("look for who waits: %w", err)
+		}
+		return outbox.Append(ctx, tx, told(cmd, "withdrawn", row.Conversation, m))
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return message(m), nil
+}
+
+// MarkRead says that the actor has read up to the message. The mark only moves forward: an older message changes nothing.
+// Errors: care.NotFound, care.Invalid for a message that is not of this conversation.
+func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, mark ReadMark) error {
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if _, err := lock(ctx, q, cmd, care.ConversationRead, id); err != nil {
+			return err
+		}
+		m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: mark.MessageID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.InvalidField("messageId", "must be a message of this conversation")
+		}
+		if err != nil {
+			return fmt.Errorf("read message: %w", err)
+		}
+		err = q.ParticipantRead(ctx, db.ParticipantReadParams{ConversationID: id, UserID: cmd.Actor.UserID, Number: m.Number})
+		if err != nil {
+			return fmt.Errorf("mark as read: %w", err)
+		}
+		return nil
+	})
+}
+
+// told tells what was done with a message.
+func told(cmd care.Command, how string, row db.Conversation, m db.ConversationMessage) event.Event {
+	return event.New(cmd, "chat.message_"+how, ref(row.ID), event.ChatMessage{
+		MessageID: m.ID, ConversationID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, AuthorID: m.AuthorID,
+	}).About(cmd, row.PatientID, &row.ClinicID)
+}

@@ -1,0 +1,358 @@
+-- Conversations, who takes part in them, and their messages.
+
+-- Whoever may care for the patient's messages: the active members of their care team at the clinic.
+-- name: ConversationTeam :many
+SELECT t.member_id
+FROM care_team AS t
+JOIN users AS u ON u.id = t.member_id
+WHERE t.patient_id = @patient_id
+    AND t.clinic_id = @clinic_id
+    AND t.member_id <> t.patient_id
+    AND u.status = 'active'
+ORDER BY t.since, t.member_id;
+
+-- name: ConversationPatientOK :one
+SELECT EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = @patient_id
+        AND m.clinic_id = @clinic_id::uuid
+        AND m.role = 'patient'
+        AND m.revoked_at IS NULL
+        AND u.status = 'active'
+);
+
+-- name: ConversationInsert :one
+INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+VALUES (@id, @clinic_id, @patient_id, @subject, 0, now(), now(), @created_by)
+RETURNING *;
+
+-- Everything that changes a conversation takes this lock first and looks at the rest in statements after it.
+-- name: ConversationLock :one
+SELECT *
+FROM conversations
+WHERE id = @id
+FOR NO KEY UPDATE;
+
+-- The conversation as one person has it: whether they take part and are still on the care team (the patient always is),
+-- how far they have read, and how many messages of others they have not, of which at most 100 are counted.
+-- name: ConversationOf :one
+SELECT
+    sqlc.embed(c),
+    (p.user_id IS NOT NULL AND (
+        p.user_id = c.patient_id
+        OR EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            WHERE t.patient_id = c.patient_id
+                AND t.clinic_id = c.clinic_id
+                AND t.member_id = p.user_id
+        )
+    ))::boolean AS takes_part,
+    coalesce(p.read_number, 0)::bigint AS read_number,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM conversation_messages AS m
+            WHERE m.conversation_id = c.id
+                AND m.number > p.read_number
+                AND m.author_id <> p.user_id
+                AND m.withdrawn_at IS NULL
+            LIMIT 100
+        ) AS counted
+    ) AS unread
+FROM conversations AS c
+LEFT JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL
+WHERE c.id = @id;
+
+-- One's own, the newest activity first: as their patient, or from the care team at the clinics where one's role may.
+-- name: ConversationList :many
+SELECT
+    sqlc.embed(c),
+    p.read_number,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM conversation_messages AS m
+            WHERE m.conversation_id = c.id
+                AND m.number > p.read_number
+                AND m.author_id <> p.user_id
+                AND m.withdrawn_at IS NULL
+            LIMIT 100
+        ) AS counted
+    ) AS unread
+FROM conversation_participants AS p
+JOIN conversations AS c ON c.id = p.conversation_id
+WHERE p.user_id = @user_id
+    AND p.left_at IS NULL
+    AND (p.last_activity_at, p.conversation_id) < (@before_time::timestamptz, @before_id::uuid)
+    AND (
+        c.patient_id = p.user_id
+        OR (
+            c.clinic_id = ANY(@clinics::uuid[])
+            AND EXISTS (
+                SELECT 1
+                FROM care_team AS t
+                WHERE t.patient_id = c.patient_id
+                    AND t.clinic_id = c.clinic_id
+                    AND t.member_id = p.user_id
+            )
+        )
+    )
+ORDER BY p.last_activity_at DESC, p.conversation_id DESC
+LIMIT @row_limit;
+
+-- name: ConversationParticipants :many
+SELECT
+    conversation_id,
+    user_id,
+    joined_at
+FROM conversation_participants
+WHERE conversation_id = ANY(@conversation_ids::uuid[])
+    AND left_at IS NULL
+ORDER BY joined_at, user_id;
+
+-- Whether somebody of the clinic would read what the patient writes.
+-- name: ConversationAttended :one
+SELECT EXISTS (
+    SELECT 1
+    FROM conversations AS c
+    JOIN conversation_participants AS p ON p.conversation_id = c.id
+    JOIN care_team AS t ON t.patient_id = c.patient_id AND t.clinic_id = c.clinic_id AND t.member_id = p.user_id
+    WHERE c.id = @id
+        AND p.user_id <> c.patient_id
+        AND p.left_at IS NULL
+);
+
+-- Where a person may be in the conversation's room: at its clinic by a role there, or as its patient.
+-- name: ConversationRoom :one
+SELECT
+    c.clinic_id,
+    (c.patient_id = @user_id)::boolean AS own
+FROM conversations AS c
+JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL
+JOIN users AS u ON u.id = p.user_id AND u.status = 'active'
+WHERE c.id = @id
+    AND (
+        c.patient_id = p.user_id
+        OR EXISTS (
+            SELECT 1
+            FROM care_team AS t
+            JOIN memberships AS m ON m.user_id = t.member_id AND m.clinic_id = t.clinic_id
+            WHERE t.patient_id = c.patient_id
+                AND t.clinic_id = c.clinic_id
+                AND t.member_id = p.user_id
+                AND m.role = ANY(@roles::text[])
+                AND m.revoked_at IS NULL
+        )
+    );
+
+-- Lets people take part, those not yet who do. Who joins is reminded of what is written from now on.
+-- name: ParticipantJoin :many
+INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number)
+SELECT
+    c.id,
+    joining.user_id,
+    now(),
+    c.last_activity_at,
+    c.last_number
+FROM conversations AS c
+CROSS JOIN unnest(@user_ids::uuid[]) AS joining (user_id)
+WHERE c.id = @conversation_id
+ON CONFLICT ON CONSTRAINT conversation_participants_pkey DO UPDATE
+SET
+    joined_at = excluded.joined_at,
+    left_at = NULL,
+    left_untold = false,
+    last_activity_at = excluded.last_activity_at,
+    reminded_at = NULL,
+    reminded_number = excluded.reminded_number
+WHERE p.left_at IS NOT NULL
+RETURNING p.user_id;
+
+-- name: ParticipantLeave :one
+UPDATE conversation_participants
+SET
+    left_at = now(),
+    unread_since = NULL
+WHERE conversation_id = @conversation_id
+    AND user_id = @user_id
+    AND left_at IS NULL
+RETURNING user_id;
+
+-- Those who left with the care team and of whom no event tells yet. Several may ask at once: each gets others.
+-- name: ParticipantLeftTell :many
+WITH untold AS (
+    SELECT
+        conversation_id,
+        user_id
+    FROM conversation_participants
+    WHERE left_untold
+    ORDER BY conversation_id, user_id
+    LIMIT @row_limit
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE conversation_participants AS p
+SET left_untold = false
+FROM untold AS u
+JOIN conversations AS c ON c.id = u.conversation_id
+WHERE p.conversation_id = u.conversation_id
+    AND p.user_id = u.user_id
+RETURNING
+    p.conversation_id,
+    p.user_id,
+    c.clinic_id,
+    c.patient_id;
+
+-- Writes the conversation's next message, and from when on whoever has not read it waits. The conversation is locked.
+-- name: MessageWrite :one
+WITH advanced AS (
+    UPDATE conversations AS c
+    SET
+        last_number = c.last_number + 1,
+        last_activity_at = greatest(c.last_activity_at, now())
+    WHERE c.id = @conversation_id
+    RETURNING
+        c.id,
+        c.last_number,
+        c.last_activity_at
+), awaiting AS (
+    UPDATE conversation_participants AS p
+    SET
+        last_activity_at = a.last_activity_at,
+        unread_since = CASE
+            WHEN p.user_id <> @author_id AND p.reminded_at IS NULL THEN coalesce(p.unread_since, a.last_activity_at)
+            ELSE p.unread_since
+        END
+    FROM advanced AS a
+    WHERE p.conversation_id = a.id
+        AND p.left_at IS NULL
+)
+INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at)
+SELECT
+    @id,
+    a.id,
+    a.last_number,
+    @author_id,
+    @text,
+    a.last_activity_at
+FROM advanced AS a
+RETURNING *;
+
+-- name: MessageGet :one
+SELECT *
+FROM conversation_messages
+WHERE conversation_id = @conversation_id
+    AND id = @id;
+
+-- name: MessageList :many
+SELECT *
+FROM conversation_messages
+WHERE conversation_id = @conversation_id
+    AND number < @before
+ORDER BY number DESC
+LIMIT @row_limit;
+
+-- name: MessageWithdraw :one
+UPDATE conversation_messages
+SET withdrawn_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- Who waits for a message that was withdrawn waits for the next one, if there is one. The conversation is locked.
+-- name: ParticipantRecount :exec
+UPDATE conversation_participants AS p
+SET unread_since = (
+    SELECT m.written_at
+    FROM conversation_messages AS m
+    WHERE m.conversation_id = p.conversation_id
+        AND m.number > greatest(p.read_number, p.reminded_number)
+        AND m.author_id <> p.user_id
+        AND m.withdrawn_at IS NULL
+    ORDER BY m.number
+    LIMIT 1
+)
+WHERE p.conversation_id = @conversation_id
+    AND p.unread_since IS NOT NULL;
+
+-- Moves the mark forward, never back. The conversation is locked: a message that is being written is not overlooked.
+-- name: ParticipantRead :exec
+UPDATE conversation_participants AS p
+SET
+    read_number = @number,
+    reminded_at = NULL,
+    unread_since = (
+        SELECT m.written_at
+        FROM conversation_messages AS m
+        WHERE m.conversation_id = p.conversation_id
+            AND m.number > greatest(@number, p.reminded_number)
+            AND m.author_id <> p.user_id
+            AND m.withdrawn_at IS NULL
+        ORDER BY m.number
+        LIMIT 1
+    )
+WHERE p.conversation_id = @conversation_id
+    AND p.user_id = @user_id
+    AND p.left_at IS NULL
+    AND p.read_number < @number;
+
+-- Takes those whose wait began at the cutoff or before, each once, and gives the first message that they have not read.
+-- Several may ask at once: each gets others.
+-- name: ParticipantRemind :many
+WITH due AS (
+    SELECT
+        p.conversation_id,
+        p.user_id,
+        greatest(p.read_number, p.reminded_number) AS known_number,
+        c.clinic_id,
+        c.last_number
+    FROM conversation_participants AS p
+    JOIN conversations AS c ON c.id = p.conversation_id
+    WHERE p.unread_since <= @cutoff::timestamptz
+        AND p.left_at IS NULL
+        AND (
+            p.user_id = c.patient_id
+            OR EXISTS (
+                SELECT 1
+                FROM care_team AS t
+                WHERE t.patient_id = c.patient_id
+                    AND t.clinic_id = c.clinic_id
+                    AND t.member_id = p.user_id
+            )
+        )
+    ORDER BY p.unread_since
+    LIMIT @row_limit
+    FOR UPDATE OF p SKIP LOCKED
+), reminded AS (
+    UPDATE conversation_participants AS p
+    SET
+        unread_since = NULL,
+        reminded_at = now(),
+        reminded_number = d.last_number
+    FROM due AS d
+    WHERE p.conversation_id = d.conversation_id
+        AND p.user_id = d.user_id
+    RETURNING
+        d.conversation_id,
+        d.user_id,
+        d.known_number,
+        d.clinic_id
+)
+SELECT
+    r.conversation_id,
+    r.user_id,
+    r.clinic_id,
+    coalesce((
+        SELECT m.id
+        FROM conversation_messages AS m
+        WHERE m.conversation_id = r.conversation_id
+            AND m.number > r.known_number
+            AND m.author_id <> r.user_id
+            AND m.withdrawn_at IS NULL
+        ORDER BY m.number
+        LIMIT 1
+    ), '00000000-0000-0000-0000-000000000000')::uuid AS message_id
+FROM reminded AS r;
