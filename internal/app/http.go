@@ -12,6 +12,7 @@ import (
 	"carewire/internal/audit"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
 )
@@ -37,6 +38,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Directory:    s.spine.directory,
 		Appointments: appointment.New(s.spine.writer),
 		Billing:      billing.New(s.spine.writer),
+		Chat:         chat.New(s.spine.writer),
 		Intake:       intake.New(s.spine.writer),
 		Audit:        audit.New(s.db.app),
 		Writer:       s.spine.writer,

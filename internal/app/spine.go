@@ -14,6 +14,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
@@ -144,6 +145,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 		cfg = worker.RiverConfig(s.logger, 0)
 		periodic.Add(cfg, sp.directory)
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
+		periodic.AddChat(cfg, chat.New(sp.writer))
 	}
 	cfg.Logger = slog.New(quiet{s.logger.Handler()})
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
@@ -196,7 +198,7 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 	}
 	wake, stop := listener.Ledger()
 	sp.hub, err = realtime.New(realtime.Config{
-		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Rights: sp.directory, Origins: s.cfg.Origins, Logger: s.logger,
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Rights: httpapi.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
 		Verify: httpapi.Sessions(sp.verifier, sp.directory), Denied: httpapi.Denials(sp.writer),
 	})
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
@@ -155,6 +157,20 @@ func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, tok
 		}
 		return realtime.Session{Actor: actor, ExpiresAt: claims.ExpiresAt}, nil
 	}
+}
+
+// Rights tells sockets what a person may see.
+func Rights(dir *directory.Service, conversations *chat.Service) realtime.Rights {
+	return socketRights{dir, conversations}
+}
+
+type socketRights struct {
+	*directory.Service
+	chat *chat.Service
+}
+
+func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error) {
+	return r.chat.InConversation(ctx, userID, conversationID)
 }
 
 // requestTimeout is how long a request may take; a socket's handshake is none.

@@ -18,6 +18,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
 	"carewire/internal/care/intake"
@@ -27,12 +28,13 @@ import (
 	"carewire/internal/tracing"
 )
 
-// Config is what the server is made of. Directory, Appointments, Billing, Intake, Audit, Writer, Verifier, BaseURL,
+// Config is what the server is made of. Directory, Appointments, Billing, Chat, Intake, Audit, Writer, Verifier, BaseURL,
 // CookieKey, Operations and Ready are required.
 type Config struct {
 	Directory    *directory.Service
 	Appointments *appointment.Service
 	Billing      *billing.Service
+	Chat         *chat.Service
 	Intake       *intake.Service
 	Audit        *audit.Reader
 	// Writer writes records and appends denials; its pool is where the inbox is read.
@@ -78,7 +80,7 @@ type Config struct {
 func (c Config) validate() error {
 	var missing []string
 	for name, there := range map[string]bool{
-		"Directory": c.Directory != nil, "Appointments": c.Appointments != nil,
+		"Directory": c.Directory != nil, "Appointments": c.Appointments != nil, "Chat": c.Chat != nil,
 		"Billing": c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
 		"Operations":           c.Operations != nil,
 		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
@@ -171,6 +173,7 @@ func (s *Server) addRoutes() error {
 	s.addContacts()
 	s.addAppointments()
 	s.addInvoices()
+	s.addChat()
 	s.addServiceAccounts()
 	s.addEvents()
 	s.addNotificationPage()

@@ -21,6 +21,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
@@ -74,7 +75,7 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	require.NoError(tb, err)
 	registry := prometheus.NewRegistry()
 	b.cfg = httpapi.Config{
-		Directory: dir, Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer),
+		Directory: dir, Appointments: appointment.New(writer), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
 		Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations,
 		Audit: audit.New(b.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 100_000, Ready: func(context.Context) error { return nil },

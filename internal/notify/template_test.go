@@ -28,7 +28,7 @@ var samples = map[string][]string{
 	"account":         {"user.updated", "device.removed"},
 	"appointment":     {"appointment.booked", "appointment.checked_in", "appointment.no_show"},
 	"billing":         {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made"},
-	"chat":            {"chat.message_created"},
+	"chat":            {"chat.message_unread", "chat.message_created"},
 	"system":          {"user.created"},
 	"generic":         {"user.created"},
 }

@@ -70,7 +70,7 @@ func TestDefault_IsAValidSetThatSeesWhatItShould(t *testing.T) {
 	}
 	for typ, want := range map[string]string{
 		"user.created": "welcome", "user.updated": "account-changed", "appointment.checked_in": "appointment",
-		"billing.refund_made": "billing",
+		"billing.refund_made": "billing", "chat.message_unread": "message-unread",
 	} {
 		require.Equal(t, []string{want}, names(set.Match(event.Event{Type: typ, Data: json.RawMessage(`{}`)})), typ)
 	}
