@@ -126,6 +126,21 @@ func (b *bundle) posts() map[string]func() post {
 		"void-invoice": func() post {
 			return post{as: receptionist, path: b.issueInvoice() + "/void", headers: version(`"1"`)}
 		},
+		"create-conversation": func() post {
+			return post{as: patient, path: "/api/conversations", body: b.conversation(), other: changed(b.conversation(), "subject", "x")}
+		},
+		"add-participant": func() post {
+			return post{as: doctor, path: b.converse() + "/participants", body: map[string]any{"userId": b.ids[nurse]}, other: map[string]any{"userId": b.ids[doctor]}}
+		},
+		"write-message": func() post {
+			path := b.converse()
+			b.message(patient, path)
+			return post{as: doctor, path: path + "/messages", body: map[string]any{"text": secret}, other: map[string]any{"text": "x"}}
+		},
+		"withdraw-message": func() post {
+			path := b.converse()
+			return post{as: patient, path: path + "/messages/" + b.message(patient, path) + "/withdraw"}
+		},
 		"record-payment": func() post {
 			return post{as: receptionist, path: b.issueInvoice() + "/payments", body: payment, other: changed(payment, "amountMinor", 101)}
 		},

@@ -39,7 +39,7 @@ func TestRoutes_AnswerNobodyWithoutASignIn(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *httpapi.Config) { c.Sandbox, c.Dashboard = hello, hello })
 	for _, path := range []string{
-		"/api/me", "/api/me/devices", "/api/me/preferences", "/api/notifications", "/api/notifications/explain", "/api/stats/events", "/api/users", "/api/ehr/lab-reports", "/api/ehr/prescriptions",
+		"/api/me", "/api/me/devices", "/api/me/preferences", "/api/notifications", "/api/notifications/explain", "/api/stats/events", "/api/users", "/api/ehr/lab-reports", "/api/ehr/prescriptions", "/api/conversations",
 		"/api/audit?subject=a/b", "/sandbox", "/sandbox/messages", "/admin/river", "/admin/river/api/jobs",
 	} {
 		requireProblem(t, b.do("", http.MethodGet, path, nil), 401, "unauthenticated")

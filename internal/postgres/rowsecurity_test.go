@@ -70,6 +70,10 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 			INSERT INTO payments (id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by) VALUES ($1::uuid, $1::uuid, 4, 'cash', ($1::uuid)::text, now(), '')
 		)
 		INSERT INTO refunds (id, payment_id, amount_minor, provider, provider_reference, made_at, made_by) VALUES ($1::uuid, $1::uuid, 1, 'cash', ($1::uuid)::text, now(), '')`, p, id)
+	w.exec(t, `INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+		VALUES ($1, $2, $1, '', 1, now(), now(), '')`, p, id)
+	w.exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at) VALUES ($1, $2, now(), now())`, p, d)
+	w.exec(t, `INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at) VALUES ($1, $1, 1, $2, 'x', now())`, p, d)
 	w.exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
 		VALUES ($1, 1, $1, 'ehr.lab_report.created', 'lab_report/x', $1, $2, 'clinical', 'normal', 'r', 1, 't')`, p, id)
 	w.exec(t, `INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
@@ -115,6 +119,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	about := map[string]int{
 		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "care_team": 1,
 		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
+		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
 	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
@@ -182,6 +187,11 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 	require.Error(t, err, "nothing moves to another clinic")
 	_, err = write(w.patient, "UPDATE records SET status = 'amended'")
 	require.Error(t, err, "a patient reads records and writes none")
+	n, err = write(w.doctor, "UPDATE conversations SET last_number = 2")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n, "only their clinic's")
+	_, err = write(w.otherPatient, "INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at) VALUES (gen_random_uuid(), $1, 2, $2, 'x', now())", w.patient.UserID, w.otherPatient.UserID)
+	require.Error(t, err, "nobody writes into another's conversation")
 	_, err = write(w.patient, "UPDATE users SET given_name = 'X'")
 	require.Error(t, err, "a patient sees their doctor and changes nothing of them")
 	n, err = write(w.patient, "UPDATE doctor_hours SET version = 2")
