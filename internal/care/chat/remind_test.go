@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"carewire/internal/care/chat"
 	"carewire/internal/event"
 	"carewire/internal/outbox/outboxtest"
+	"carewire/internal/postgres/db"
 )
 
 // reminded counts the reminders of the person.
@@ -159,4 +161,57 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM (
 		SELECT 1 FROM outbox WHERE type = 'chat.message_unread' GROUP BY data ->> 'messageId' HAVING count(*) > 1) AS x`).Scan(&twice))
 	require.Zero(t, twice, "no message is told of twice")
+}
+
+// under opens a transaction of the service's own and runs fn in it; commit ends it.
+func (b *testBundle) under(t *testing.T, fn func(q *db.Queries)) (commit func()) {
+	t.Helper()
+	tx, err := b.db.App.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), "SELECT set_config('carewire.scope', 'system', true)")
+	require.NoError(t, err)
+	fn(db.New(tx))
+	return func() { require.NoError(t, tx.Commit(t.Context())) }
+}
+
+func TestRemind_PassesOverThoseWhomAnotherHasInHand(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.write(t, b.patient, b.begin(t, b.doctor).ID)
+	b.later(3 * time.Minute)
+	commit := b.under(t, func(q *db.Queries) {
+		rows, err := q.ParticipantRemind(t.Context(), db.ParticipantRemindParams{Cutoff: time.Now().Add(time.Minute), RowLimit: 10})
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+	})
+	require.Zero(t, b.remind(t), "it does not wait")
+	commit()
+	require.Zero(t, b.remind(t))
+}
+
+func TestMarkRead_DoesNotOverlookAMessageThatIsBeingWritten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.begin(t, b.doctor)
+	first := b.write(t, b.patient, c.ID)
+	commit := b.under(t, func(q *db.Queries) {
+		_, err := q.ConversationLock(t.Context(), c.ID)
+		require.NoError(t, err)
+		_, err = q.MessageWrite(t.Context(), db.MessageWriteParams{ID: uuid.New(), ConversationID: c.ID, AuthorID: b.patient.UserID, Text: secret})
+		require.NoError(t, err)
+	})
+	done := make(chan error, 1)
+	go func() {
+		done <- b.chat.MarkRead(t.Context(), by(b.doctor), c.ID, chat.ReadMark{MessageID: first.ID})
+	}()
+	require.Eventually(t, func() bool {
+		var waiting bool
+		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting))
+		return waiting
+	}, 20*time.Second, 5*time.Millisecond)
+	commit()
+	require.NoError(t, <-done)
+	b.later(3 * time.Minute)
+	require.Equal(t, 1, b.remind(t), "the second message is unread")
 }
