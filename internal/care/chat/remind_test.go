@@ -207,7 +207,8 @@ func TestMarkRead_DoesNotOverlookAMessageThatIsBeingWritten(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		var waiting bool
-		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting))
+		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT EXISTS (
+			SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted)`).Scan(&waiting))
 		return waiting
 	}, 20*time.Second, 5*time.Millisecond)
 	commit()
