@@ -35,7 +35,7 @@ func (s *Server) addChat() {
 	s.addConversations()
 	s.addParticipants()
 	s.addMessages()
-	s.addWithdrawal()
+	s.addOneMessage()
 	s.addConversationRead()
 }
 
@@ -102,7 +102,7 @@ func (s *Server) addParticipants() {
 
 	type removeInput struct {
 		ID     uuid.UUID `path:"id" format:"uuid"`
-		UserID uuid.UUID `path:"userId" format:"uuid"`
+		UserID uuid.UUID `path:"userId" format:"uuid" doc:"Who takes part."`
 	}
 	register(s, operation{
 		id: "remove-participant", method: http.MethodDelete, path: conversationsPath + "/{id}/participants/{userId}", tag: "chat",
@@ -116,6 +116,16 @@ func (s *Server) addParticipants() {
 
 type messageOutput struct{ Body chat.Message }
 
+// writtenOutput is a message that was written.
+type writtenOutput struct {
+	Location string `header:"Location"`
+	Body     chat.Message
+}
+
+func newWrittenOutput(m chat.Message) *writtenOutput {
+	return &writtenOutput{location(location(conversationsPath, m.ConversationID.String())+"/messages", m.ID.String()), m}
+}
+
 func (s *Server) addMessages() {
 	type writeInput struct {
 		ID   uuid.UUID `path:"id" format:"uuid"`
@@ -126,10 +136,10 @@ func (s *Server) addMessages() {
 		summary:     "Write a message",
 		description: "It is shown to those who take part. Whoever has not read it within two minutes is told that there is something to read, once until they have read something. A patient's message that nobody of the clinic would read is refused with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
-	}, care.MessageWrite, once(func(ctx context.Context, in *writeInput) (*messageOutput, error) {
+	}, care.MessageWrite, once(func(ctx context.Context, in *writeInput) (*writtenOutput, error) {
 		m, err := s.cfg.Chat.Write(ctx, commandOf(ctx), in.ID, in.Body)
-		return &messageOutput{m}, err
-	}, func(ctx context.Context, in *writeInput, done *care.ReplayError) (*messageOutput, error) {
+		return newWrittenOutput(m), err
+	}, func(ctx context.Context, in *writeInput, done *care.ReplayError) (*writtenOutput, error) {
 		// What was written then is the message of that number.
 		list, _, err := s.cfg.Chat.Messages(ctx, commandOf(ctx), in.ID, done.Version+1, 1)
 		if err != nil {
@@ -138,7 +148,7 @@ func (s *Server) addMessages() {
 		if len(list) == 0 {
 			return nil, care.Errorf(care.NotFound, "the message that was written under this key is not there any more")
 		}
-		return &messageOutput{list[0]}, nil
+		return newWrittenOutput(list[0]), nil
 	}))
 
 	type listInput struct {
@@ -165,12 +175,22 @@ func (s *Server) addMessages() {
 	})
 }
 
-func (s *Server) addWithdrawal() {
-	type withdrawInput struct {
+func (s *Server) addOneMessage() {
+	type oneInput struct {
 		ID        uuid.UUID `path:"id" format:"uuid"`
-		MessageID uuid.UUID `path:"messageId" format:"uuid"`
+		MessageID uuid.UUID `path:"messageId" format:"uuid" doc:"The message's id."`
 	}
-	withdraw := func(ctx context.Context, in *withdrawInput) (*messageOutput, error) {
+	register(s, operation{
+		id: "get-message", method: http.MethodGet, path: conversationsPath + "/{id}/messages/{messageId}", tag: "chat",
+		summary:     "Read a message",
+		description: "One message, such as an event on a socket names. Being shown it is audited, and marks nothing as read.",
+		refusals:    []care.Code{care.NotFound, care.Invalid},
+	}, care.ConversationRead, func(ctx context.Context, in *oneInput) (*messageOutput, error) {
+		m, err := s.cfg.Chat.Message(ctx, commandOf(ctx), in.ID, in.MessageID)
+		return &messageOutput{m}, err
+	})
+
+	withdraw := func(ctx context.Context, in *oneInput) (*messageOutput, error) {
 		m, err := s.cfg.Chat.Withdraw(ctx, commandOf(ctx), in.ID, in.MessageID)
 		return &messageOutput{m}, err
 	}
@@ -179,7 +199,7 @@ func (s *Server) addWithdrawal() {
 		summary:     "Withdraw a message",
 		description: "Hides the text of one's own message from everybody; that there was one stays visible, and the text is kept for the audit. Withdrawing it again changes nothing.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
-	}, care.MessageWrite, once(withdraw, func(ctx context.Context, in *withdrawInput, _ *care.ReplayError) (*messageOutput, error) {
+	}, care.MessageWrite, once(withdraw, func(ctx context.Context, in *oneInput, _ *care.ReplayError) (*messageOutput, error) {
 		return withdraw(ctx, in) // A withdrawn message is given as it is.
 	}))
 }

@@ -28,7 +28,9 @@ func (b *bundle) message(as, path string) string {
 	b.t.Helper()
 	w := b.do(as, http.MethodPost, path+"/messages", map[string]any{"text": secret})
 	require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
-	return decode(b.t, w)["id"].(string)
+	id := decode(b.t, w)["id"].(string)
+	require.Equal(b.t, path+"/messages/"+id, w.Header().Get("Location"))
+	return id
 }
 
 func TestChat_GoesFromTheFirstMessageToTheLastRead(t *testing.T) {
@@ -45,6 +47,7 @@ func TestChat_GoesFromTheFirstMessageToTheLastRead(t *testing.T) {
 	require.Len(t, begun["participants"], 3)
 
 	first, second := b.message(patient, path), b.message(patient, path)
+	require.Equal(t, second, decode(t, b.do(nurse, http.MethodGet, path+"/messages/"+second, nil))["id"])
 	page := decode(t, b.do(doctor, http.MethodGet, path+"/messages?limit=1", nil))
 	require.Equal(t, second, page["items"].([]any)[0].(map[string]any)["id"])
 	page = decode(t, b.do(doctor, http.MethodGet, path+"/messages?limit=1&cursor="+page["next"].(string), nil))
@@ -91,6 +94,8 @@ func TestChat_RefusesWithoutSayingWhatWasWritten(t *testing.T) {
 		{"a made-up message cursor", doctor, "GET", path + "/messages?cursor=" + secret, nil, 422, "invalid", "cursor"},
 		{"a stranger who reads", nurse, "GET", path, nil, 404, "not_found", ""},
 		{"a stranger who reads messages", receptionist, "GET", path + "/messages", nil, 404, "not_found", ""},
+		{"a stranger who reads a message", nurse, "GET", path + "/messages/" + message, nil, 404, "not_found", ""},
+		{"no message", doctor, "GET", path + "/messages/" + uuid.NewString(), nil, 404, "not_found", ""},
 		{"a stranger who writes", nurse, "POST", path + "/messages", text(secret), 404, "not_found", ""},
 		{"a stranger who adds themselves", nurse, "POST", path + "/participants", user(nurse), 404, "not_found", ""},
 		{"a stranger who takes out", admin, "DELETE", path + "/participants/" + b.ids[doctor].String(), nil, 404, "not_found", ""},
@@ -127,5 +132,5 @@ func TestChat_RefusesWithoutSayingWhatWasWritten(t *testing.T) {
 	}
 	require.NotContains(t, b.log.String(), secret[:6], "nor does a log")
 	require.Equal(t, 1, b.events("chat.message_created"))
-	require.Equal(t, 13, b.events("access.denied"), "each refusal for want of the right is committed")
+	require.Equal(t, 14, b.events("access.denied"), "each refusal for want of the right is committed")
 }

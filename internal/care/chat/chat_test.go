@@ -85,6 +85,7 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 			b.chat.Remove(t.Context(), by(actor), c.ID, b.doctor.UserID),
 			b.chat.MarkRead(t.Context(), by(actor), c.ID, chat.ReadMark{MessageID: m.ID}),
 			second(b.chat.Withdraw(t.Context(), by(actor), c.ID, m.ID)),
+			second(b.chat.Message(t.Context(), by(actor), c.ID, m.ID)),
 			third(b.chat.Messages(t.Context(), by(actor), c.ID, 0, 0)),
 		} {
 			requireCode(t, err, care.NotFound)

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -115,6 +116,40 @@ func conversations(ctx context.Context, q *db.Queries, rows []db.ConversationLis
 func shown(row db.ConversationListRow) event.Shown {
 	c := row.Conversation
 	return event.Shown{PatientID: c.PatientID, ClinicID: c.ClinicID, ID: c.ID}
+}
+
+// Message gives one message of the conversation. Errors as for Get, also where there is no such message in it.
+func (s *Service) Message(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
+	var m db.ConversationMessage
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := visit(ctx, q, cmd, care.ConversationRead, id)
+		if err != nil {
+			return err
+		}
+		if m, err = one(ctx, q, id, messageID); err != nil {
+			return err
+		}
+		c := row.Conversation
+		return outbox.Append(ctx, tx, event.New(cmd, "record.read", ref(id), event.RecordRead{
+			UserID: c.PatientID, ClinicID: &c.ClinicID, Action: "read", RecordIDs: []uuid.UUID{messageID},
+		}).About(cmd, c.PatientID, &c.ClinicID))
+	})
+	if err != nil {
+		return Message{}, err
+	}
+	return message(m), nil
+}
+
+func one(ctx context.Context, q *db.Queries, id, messageID uuid.UUID) (db.ConversationMessage, error) {
+	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: messageID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return m, care.Errorf(care.NotFound, "there is no such message in this conversation")
+	}
+	if err != nil {
+		return m, fmt.Errorf("read message: %w", err)
+	}
+	return m, nil
 }
 
 // Messages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1

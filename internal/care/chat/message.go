@@ -69,12 +69,10 @@ func (s *Service) Withdraw(ctx context.Context, cmd care.Command, id, messageID 
 		if err != nil {
 			return err
 		}
-		m, err = q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: messageID})
+		if m, err = one(ctx, q, id, messageID); err != nil {
+			return err
+		}
 		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return care.Errorf(care.NotFound, "there is no such message in this conversation")
-		case err != nil:
-			return fmt.Errorf("read message: %w", err)
 		case m.AuthorID != cmd.Actor.UserID:
 			return forbidden(cmd, care.MessageWrite, row.Conversation, "a message is withdrawn by its author only")
 		case m.WithdrawnAt != nil:
