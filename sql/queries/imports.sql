@@ -1,0 +1,344 @@
+-- What was taken in from other systems, and the writes of many things at once that taking in needs. An array of these
+-- types holds no NULL, so the zero value stands for one.
+
+-- name: ImportIdentifierList :many
+SELECT i.*
+FROM import_identifiers AS i
+JOIN (
+    SELECT
+        unnest(@types::text[]) AS resource_type,
+        unnest(@ids::text[]) AS resource_id
+) AS asked USING (resource_type, resource_id)
+WHERE i.source = @source;
+
+-- A resource that another import has just taken in under another id is not returned.
+-- name: ImportIdentifierUpsertMany :execrows
+INSERT INTO import_identifiers (source, resource_type, resource_id, kind, domain_id, hash, clinic_id, person_id, doctor_id)
+SELECT
+    @source::text,
+    unnest(@types::text[]),
+    unnest(@ids::text[]),
+    unnest(@kinds::text[]),
+    unnest(@domain_ids::uuid[]),
+    unnest(@hashes::bytea[]),
+    nullif(unnest(@clinic_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest(@person_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
+    nullif(unnest(@doctor_ids::uuid[]), '00000000-0000-0000-0000-000000000000')
+ON CONFLICT ON CONSTRAINT import_identifiers_pkey DO UPDATE
+SET
+    kind = excluded.kind,
+    hash = excluded.hash,
+    clinic_id = coalesce(excluded.clinic_id, import_identifiers.clinic_id),
+    person_id = coalesce(excluded.person_id, import_identifiers.person_id),
+    doctor_id = coalesce(excluded.doctor_id, import_identifiers.doctor_id),
+    updated_at = now()
+WHERE import_identifiers.domain_id = excluded.domain_id;
+
+-- Where a patient was first seen, and by whom, stands for where and by whom what names neither was written.
+-- name: ImportPatientSeen :exec
+UPDATE import_identifiers AS i
+SET
+    clinic_id = coalesce(i.clinic_id, seen.clinic_id),
+    doctor_id = coalesce(i.doctor_id, seen.doctor_id)
+FROM (
+    SELECT DISTINCT ON (s.resource_id)
+        s.resource_id,
+        s.clinic_id,
+        s.doctor_id
+    FROM (
+        SELECT
+            unnest(@ids::text[]) AS resource_id,
+            unnest(@clinic_ids::uuid[]) AS clinic_id,
+            unnest(@doctor_ids::uuid[]) AS doctor_id
+    ) AS s
+) AS seen
+WHERE i.source = @source
+    AND i.resource_type = 'Patient'
+    AND i.resource_id = seen.resource_id
+    AND (i.clinic_id IS NULL OR i.doctor_id IS NULL);
+
+-- name: ImportAliasList :many
+SELECT a.*
+FROM import_aliases AS a
+JOIN (
+    SELECT
+        unnest(@types::text[]) AS resource_type,
+        unnest(@aliases::text[]) AS alias
+) AS asked USING (resource_type, alias)
+WHERE a.source = @source;
+
+-- name: ImportAliasUpsertMany :exec
+INSERT INTO import_aliases (source, resource_type, alias, resource_id)
+SELECT
+    @source::text,
+    unnest(@types::text[]),
+    unnest(@aliases::text[]),
+    unnest(@ids::text[])
+ON CONFLICT ON CONSTRAINT import_aliases_pkey DO UPDATE
+SET resource_id = excluded.resource_id
+WHERE import_aliases.resource_id <> excluded.resource_id;
+
+-- name: ImportPartPut :exec
+INSERT INTO import_parts (source, resource_type, resource_id, body, used)
+SELECT
+    @source::text,
+    unnest(@types::text[]),
+    unnest(@ids::text[]),
+    unnest(@bodies::json[]),
+    false
+ON CONFLICT ON CONSTRAINT import_parts_pkey DO UPDATE
+SET body = excluded.body;
+
+-- name: ImportPartUse :exec
+INSERT INTO import_parts (source, resource_type, resource_id, used)
+SELECT
+    @source::text,
+    unnest(@types::text[]),
+    unnest(@ids::text[]),
+    true
+ON CONFLICT ON CONSTRAINT import_parts_pkey DO UPDATE
+SET used = true;
+
+-- name: ImportPartList :many
+SELECT
+    p.resource_type,
+    p.resource_id,
+    coalesce(p.body, 'null')::json AS body,
+    p.used
+FROM import_parts AS p
+JOIN (
+    SELECT
+        unnest(@types::text[]) AS resource_type,
+        unnest(@ids::text[]) AS resource_id
+) AS asked USING (resource_type, resource_id)
+WHERE p.source = @source;
+
+-- name: ImportPartDelete :exec
+DELETE FROM import_parts
+WHERE source = @source;
+
+-- name: ClinicGet :one
+SELECT *
+FROM clinics
+WHERE id = @id;
+
+-- name: ClinicUpsertMany :exec
+INSERT INTO clinics (id, name, time_zone)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@names::text[]),
+    unnest(@time_zones::text[])
+ON CONFLICT ON CONSTRAINT clinics_pkey DO UPDATE
+SET name = excluded.name;
+
+-- name: UserEmailTaken :many
+SELECT
+    id,
+    email
+FROM users
+WHERE email = ANY(@emails::text[]);
+
+-- name: UserInsertMany :exec
+INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@emails::text[]),
+    unnest(@given_names::text[]),
+    unnest(@family_names::text[]),
+    nullif(unnest(@phones::text[]), ''),
+    unnest(@locales::text[]),
+    unnest(@time_zones::text[]);
+
+-- Roles that are held already are left as they are and not returned.
+-- name: MembershipGrantMany :many
+INSERT INTO memberships (id, user_id, clinic_id, role)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@user_ids::uuid[]),
+    unnest(@clinic_ids::uuid[]),
+    unnest(@roles::text[])
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- First versions of one kind's records. A record whose patient or doctor is not what they should be is left out, and its
+-- id not returned.
+-- name: RecordInsertMany :many
+INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
+    body, created_at, created_by, updated_at, updated_by)
+SELECT
+    r.id,
+    @kind::text,
+    1,
+    r.status,
+    r.patient_id,
+    r.clinic_id,
+    r.doctor_id,
+    r.code_system,
+    r.code,
+    r.effective_at,
+    r.body,
+    now(),
+    @created_by::text,
+    now(),
+    @created_by::text
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@statuses::text[]) AS status,
+        unnest(@patient_ids::uuid[]) AS patient_id,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@doctor_ids::uuid[]) AS doctor_id,
+        unnest(@code_systems::text[]) AS code_system,
+        unnest(@codes::text[]) AS code,
+        unnest(@effective_ats::timestamptz[]) AS effective_at,
+        unnest(@bodies::json[]) AS body
+) AS r
+WHERE EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = r.patient_id
+            AND m.clinic_id = r.clinic_id
+            AND m.role = 'patient'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    )
+    AND EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = r.doctor_id
+            AND m.clinic_id = r.clinic_id
+            AND m.role = 'doctor'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    )
+RETURNING id;
+
+-- As RecordInsertMany.
+-- name: AppointmentInsertMany :many
+INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,
+    created_at, created_by, updated_at, updated_by)
+SELECT
+    a.id,
+    1,
+    a.clinic_id,
+    a.patient_id,
+    a.doctor_id,
+    a.status,
+    a.starts_at,
+    a.ends_at,
+    a.historic,
+    now(),
+    @created_by::text,
+    now(),
+    @created_by::text
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@patient_ids::uuid[]) AS patient_id,
+        unnest(@doctor_ids::uuid[]) AS doctor_id,
+        unnest(@statuses::text[]) AS status,
+        unnest(@starts_ats::timestamptz[]) AS starts_at,
+        unnest(@ends_ats::timestamptz[]) AS ends_at,
+        unnest(@historics::boolean[]) AS historic
+) AS a
+WHERE EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = a.patient_id
+            AND m.clinic_id = a.clinic_id
+            AND m.role = 'patient'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    )
+    AND EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = a.doctor_id
+            AND m.clinic_id = a.clinic_id
+            AND m.role = 'doctor'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    )
+RETURNING *;
+
+-- As RecordInsertMany, of invoices as they were elsewhere: what was owed and past its day is overdue from the start, so that
+-- nobody is told of it as if it had just become so.
+-- name: InvoiceInsertMany :many
+INSERT INTO invoices (id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on,
+    issued_at, created_at, created_by, updated_at, updated_by)
+SELECT
+    i.id,
+    1,
+    i.clinic_id,
+    i.patient_id,
+    nullif(i.number, ''),
+    i.currency,
+    i.status,
+    i.status = 'issued' AND i.due_on < current_date,
+    i.total_minor,
+    0,
+    i.due_on,
+    CASE WHEN i.status <> 'draft' THEN i.issued_at END,
+    now(),
+    @created_by::text,
+    now(),
+    @created_by::text
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@clinic_ids::uuid[]) AS clinic_id,
+        unnest(@patient_ids::uuid[]) AS patient_id,
+        unnest(@numbers::text[]) AS number,
+        unnest(@currencies::text[]) AS currency,
+        unnest(@statuses::text[]) AS status,
+        unnest(@totals_minor::bigint[]) AS total_minor,
+        unnest(@due_ons::date[]) AS due_on,
+        unnest(@issued_ats::timestamptz[]) AS issued_at
+) AS i
+WHERE EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = i.patient_id
+        AND m.clinic_id = i.clinic_id
+        AND m.role = 'patient'
+        AND m.revoked_at IS NULL
+        AND u.status = 'active'
+)
+RETURNING *;
+
+-- name: InvoiceLineInsertMany :exec
+INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor)
+SELECT
+    l.invoice_id,
+    l.line,
+    l.description,
+    l.quantity,
+    l.unit_minor,
+    l.quantity * l.unit_minor
+FROM (
+    SELECT
+        unnest(@invoice_ids::uuid[]) AS invoice_id,
+        unnest(@lines::integer[]) AS line,
+        unnest(@descriptions::text[]) AS description,
+        unnest(@quantities::integer[]) AS quantity,
+        unnest(@units_minor::bigint[]) AS unit_minor
+) AS l;
+
+-- The row is locked by InvoiceLock. A draft that is issued now was issued elsewhere.
+-- name: InvoiceImportStatus :one
+UPDATE invoices
+SET
+    version = version + 1,
+    status = @status::text,
+    overdue = @status::text = 'issued' AND due_on < current_date,
+    issued_at = CASE WHEN @status::text <> 'draft' THEN coalesce(issued_at, now()) END,
+    updated_at = now(),
+    updated_by = @updated_by
+WHERE id = @id
+RETURNING *;
