@@ -95,7 +95,8 @@ type Grant struct {
 // A conversation is a patient's with those of their care team who take part in it, and nobody else's; who works at the
 // clinic and takes part says who else does. A patient reads theirs for ever, and writes while they are the clinic's patient.
 // Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
-// nothing else. The system role is carewire's own seed and import: they write and read nothing back.
+// nothing else. The system role is carewire's own seed and import: they write, also what replaces what they wrote before, and
+// read nothing back.
 var Access = []Grant{
 	{RecordCreate, Doctor, SameClinic},
 	{RecordCreate, Nurse, CareTeam},
@@ -104,6 +105,7 @@ var Access = []Grant{
 	{RecordRead, Doctor, CareTeam},
 	{RecordRead, Doctor, Responsible},
 	{RecordRead, Nurse, CareTeam},
+	{RecordReplace, System, Platform},
 	{RecordReplace, Doctor, CareTeam},
 	{RecordReplace, Doctor, Responsible},
 	{RecordReplace, Nurse, CareTeam},
@@ -163,6 +165,7 @@ var Access = []Grant{
 	{InvoiceRead, Admin, SameClinic},
 	{InvoiceWrite, Receptionist, SameClinic},
 	{InvoiceWrite, Admin, SameClinic},
+	{InvoiceWrite, System, Platform},
 	{PaymentWrite, Receptionist, SameClinic},
 	{PaymentWrite, Admin, SameClinic},
 
@@ -185,6 +188,7 @@ var Access = []Grant{
 	{UserRead, Doctor, SameClinic},
 	{UserRead, Nurse, SameClinic},
 	{UserUpdate, Admin, SameClinic},
+	{UserUpdate, System, Platform},
 	{MembershipManage, Admin, SameClinic},
 	{MembershipManage, System, Platform},
 	{PatientRegister, Receptionist, SameClinic},

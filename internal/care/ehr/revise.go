@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
@@ -141,29 +142,38 @@ func current(ifMatch, version int64) error {
 
 // write makes the next version of the row, which is locked, and appends its events last.
 func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, rev revision[B]) (Record[B], error) {
-	before, err := k.decode(old.Body)
+	r, events, err := k.writeVersion(ctx, tx, cmd, old, rev)
 	if err != nil {
 		return Record[B]{}, err
+	}
+	return r, outbox.Append(ctx, tx, events...)
+}
+
+// writeVersion makes the next version of the row, which is locked, and gives the events to append.
+func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, rev revision[B]) (Record[B], []event.Event, error) {
+	before, err := k.decode(old.Body)
+	if err != nil {
+		return Record[B]{}, nil, err
 	}
 	told := k.alarms(&before)
 	b, what, err := rev.next(before, old.Status)
 	if err != nil {
-		return Record[B]{}, err
+		return Record[B]{}, nil, err
 	}
 	h, q := k.body(&b).head(), db.New(tx)
 	if err := replaceable(ctx, q, h, old); err != nil {
-		return Record[B]{}, err
+		return Record[B]{}, nil, err
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
-		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
+		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason,
 	})
 	if err != nil {
-		return Record[B]{}, fmt.Errorf("replace record: %w", err)
+		return Record[B]{}, nil, fmt.Errorf("replace record: %w", err)
 	}
 	events := k.written(cmd, what, old.ID, row.Version, h)
 	if slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }) {
@@ -172,7 +182,7 @@ func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, old db
 	return Record[B]{
 		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,
 		CreatedBy: old.CreatedBy, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Body: b,
-	}, outbox.Append(ctx, tx, events...)
+	}, events, nil
 }
 
 // replaceable checks what a new version may say. The doctor who was named stays good, also after they left.

@@ -1,0 +1,129 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Imported is an appointment that another system keeps, as it is there now.
+type Imported struct {
+	ID uuid.UUID
+	// Known says that it was taken in before.
+	Known bool
+	Input
+	Status Status
+}
+
+// ImportTx takes appointments in, many at once, with the events that tell of them; only carewire's own import may. It gives
+// for each nil or why it is refused, a care.Error. What has ended is history: it may have been at a time that others had
+// too, and may have lasted for days. What is to come holds its time, and one that is taken is an error of the whole.
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
+		return nil, care.Errorf(care.Forbidden, "appointments are taken in by the platform")
+	}
+	refused = make([]error, len(all))
+	p := db.AppointmentInsertManyParams{CreatedBy: cmd.Actor.ID}
+	first := map[uuid.UUID]int{}
+	var events []event.Event
+	for i, in := range all {
+		if refused[i] = in.checkImported(); refused[i] != nil {
+			continue
+		}
+		if in.Known {
+			told, err := importChange(ctx, tx, cmd, in)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, told...)
+			continue
+		}
+		p.Ids, p.ClinicIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID)
+		p.PatientIds, p.DoctorIds = append(p.PatientIds, in.PatientID), append(p.DoctorIds, in.DoctorID)
+		p.Statuses, p.Historics = append(p.Statuses, string(in.Status)), append(p.Historics, in.EndsAt.Before(time.Now()))
+		p.StartsAts, p.EndsAts = append(p.StartsAts, stored(in.StartsAt)), append(p.EndsAts, stored(in.EndsAt))
+		first[in.ID] = i
+	}
+	rows, err := db.New(tx).AppointmentInsertMany(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("insert appointments: %w", err)
+	}
+	for _, row := range rows {
+		events = append(events, changed(cmd, "appointment."+row.Status, row))
+		delete(first, row.ID)
+	}
+	for _, i := range first {
+		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+	}
+	return refused, outbox.Append(ctx, tx, events...)
+}
+
+// stored is the time as PostgreSQL keeps it.
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// statuses are all there are.
+var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
+
+func (in *Imported) checkImported() error {
+	var p care.Problems
+	if in.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	if in.PatientID == uuid.Nil {
+		p.Add("patientId", "must name the patient")
+	}
+	if in.DoctorID == uuid.Nil || in.DoctorID == in.PatientID {
+		p.Add("doctorId", "must name the doctor, who is somebody else than the patient")
+	}
+	if !slices.Contains(statuses, in.Status) {
+		p.Add("status", "must be one of %v", statuses)
+	}
+	if in.StartsAt.Year() < 1900 || in.StartsAt.After(time.Now().Add(furthest)) {
+		p.Add("startsAt", "must be from 1900 to two years ahead")
+	}
+	if !stored(in.EndsAt).After(stored(in.StartsAt)) {
+		p.Add("endsAt", "must be after startsAt")
+	}
+	return p.Err()
+}
+
+// importChange brings an appointment that was taken in before to what it is there now. It gives no event where that is
+// what it is here too.
+func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported) ([]event.Event, error) {
+	q := db.New(tx)
+	old, err := q.AppointmentLock(ctx, in.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, care.Errorf(care.NotFound, "the appointment that was taken in before is gone")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock appointment: %w", err)
+	}
+	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || in.DoctorID != old.DoctorID {
+		return nil, care.Errorf(care.Conflict, "patient, clinic and doctor of an appointment cannot change")
+	}
+	sameTime := old.StartsAt.Equal(stored(in.StartsAt)) && old.EndsAt.Equal(stored(in.EndsAt))
+	if sameTime && old.Status == string(in.Status) {
+		return nil, nil
+	}
+	row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
+		ID: in.ID, Status: string(in.Status), StartsAt: stored(in.StartsAt), EndsAt: stored(in.EndsAt), UpdatedBy: cmd.Actor.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update appointment: %w", err)
+	}
+	typ := "appointment." + row.Status
+	if old.Status == row.Status {
+		typ = "appointment.rescheduled"
+	}
+	return []event.Event{changed(cmd, typ, row)}, nil
+}

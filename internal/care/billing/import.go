@@ -1,0 +1,187 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Imported is an invoice that another system keeps, as it is there now.
+type Imported struct {
+	ID uuid.UUID
+	// Known says that it was taken in before.
+	Known bool
+	NewInvoice
+	// Status is StatusDraft for what was never the patient's to pay, StatusIssued, StatusPaid or StatusVoid.
+	Status   string
+	IssuedAt time.Time
+}
+
+// importProvider is who took the payment of an invoice that came here as paid.
+const importProvider = "import"
+
+// ImportTx takes invoices in, many at once, with the events that tell of them; only carewire's own import may. It gives for
+// each nil or why it is refused, a care.Error. What was past its day already is overdue from the start: nobody is told of
+// it. One that was paid has one payment, by the provider "import".
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
+		return nil, care.Errorf(care.Forbidden, "invoices are taken in by the platform")
+	}
+	refused = make([]error, len(all))
+	p := db.InvoiceInsertManyParams{CreatedBy: cmd.Actor.ID}
+	first := map[uuid.UUID]int{}
+	var events []event.Event
+	for i, in := range all {
+		due, total, err := in.checkImported()
+		switch {
+		case err != nil:
+			refused[i] = err
+			continue
+		case in.Known:
+			told, err := importStatus(ctx, tx, cmd, in, total)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, told...)
+			continue
+		}
+		addInvoice(&p, in, due, total)
+		first[in.ID] = i
+	}
+	q := db.New(tx)
+	rows, err := q.InvoiceInsertMany(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("insert invoices: %w", err)
+	}
+	var lines db.InvoiceLineInsertManyParams
+	for _, row := range rows {
+		in := all[first[row.ID]]
+		delete(first, row.ID)
+		addLines(&lines, in)
+		events = append(events, written(cmd, told(in.Status), row, nil))
+	}
+	for _, i := range first {
+		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic")
+	}
+	if err := q.InvoiceLineInsertMany(ctx, lines); err != nil {
+		return nil, fmt.Errorf("insert lines: %w", err)
+	}
+	if err := outbox.Append(ctx, tx, events...); err != nil {
+		return nil, err
+	}
+	return refused, importPayments(ctx, tx, cmd, all, rows)
+}
+
+// told is the event of an invoice that is first heard of in this status.
+func told(status string) string {
+	switch status {
+	case StatusDraft:
+		return "invoice_drafted"
+	case StatusVoid:
+		return "invoice_voided"
+	default:
+		return "invoice_issued"
+	}
+}
+
+// checkImported is check for what may be older than this service could have been told of as it happened.
+func (in *Imported) checkImported() (due time.Time, total int64, err error) {
+	due, err = time.Parse(time.DateOnly, in.DueOn)
+	if err != nil || due.Year() < 1900 {
+		return due, 0, care.InvalidField("dueOn", "must be a day from 1900 on, such as 2026-04-30")
+	}
+	checked := in.NewInvoice
+	if due.Before(earliestDue) {
+		checked.DueOn = earliestDue.Format(time.DateOnly)
+	}
+	if _, total, err = checked.check(); err != nil {
+		return due, 0, err
+	}
+	switch in.Status {
+	case StatusDraft, StatusIssued, StatusPaid, StatusVoid:
+		return due, total, nil
+	}
+	return due, 0, care.InvalidField("status", "must be draft, issued, paid or void")
+}
+
+func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total int64) {
+	number, status := "", in.Status
+	if in.Number != nil {
+		number = *in.Number
+	}
+	if status == StatusPaid {
+		status = StatusIssued // Until its payment is in.
+	}
+	p.Ids, p.ClinicIds, p.PatientIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID), append(p.PatientIds, in.PatientID)
+	p.Numbers, p.Currencies, p.Statuses = append(p.Numbers, number), append(p.Currencies, in.Currency), append(p.Statuses, status)
+	p.TotalsMinor, p.DueOns, p.IssuedAts = append(p.TotalsMinor, total), append(p.DueOns, date(due)), append(p.IssuedAts, in.IssuedAt)
+}
+
+func addLines(p *db.InvoiceLineInsertManyParams, in Imported) {
+	for i, l := range in.Lines {
+		p.InvoiceIds, p.Lines = append(p.InvoiceIds, in.ID), append(p.Lines, int32(i)+1)
+		p.Descriptions, p.Quantities = append(p.Descriptions, l.Description), append(p.Quantities, l.Quantity)
+		p.UnitsMinor = append(p.UnitsMinor, l.UnitMinor)
+	}
+}
+
+func importPayments(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported, rows []db.Invoice) error {
+	paid := map[uuid.UUID]bool{}
+	for _, in := range all {
+		paid[in.ID] = in.Status == StatusPaid
+	}
+	for _, row := range rows {
+		if !paid[row.ID] {
+			continue
+		}
+		if _, err := pay(ctx, tx, cmd, row, NewPayment{AmountMinor: row.TotalMinor, Provider: importProvider, Reference: row.ID.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importStatus brings an invoice that was taken in before to the status that it has there now. Its amounts are in the books.
+func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported, total int64) ([]event.Event, error) {
+	q := db.New(tx)
+	old, err := q.InvoiceLock(ctx, in.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, care.Errorf(care.NotFound, "the invoice that was taken in before is gone")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock invoice: %w", err)
+	}
+	switch {
+	case old.TotalMinor != total || old.Currency != in.Currency || old.PatientID != in.PatientID || old.ClinicID != in.ClinicID:
+		return nil, care.Errorf(care.Conflict, "amounts, patient and clinic of an invoice in the books cannot change: void it there and write another")
+	case old.Status == in.Status:
+		return nil, nil
+	case old.PaidMinor > 0 || old.Status == StatusVoid:
+		return nil, care.Errorf(care.Conflict, "an invoice that was paid or is void keeps its status")
+	case in.Status == StatusPaid:
+		if old.Status == StatusDraft {
+			if old, err = q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusIssued, UpdatedBy: cmd.Actor.ID, ID: in.ID}); err != nil {
+				return nil, fmt.Errorf("update invoice: %w", err)
+			}
+			if err := outbox.Append(ctx, tx, written(cmd, "invoice_issued", old, nil)); err != nil {
+				return nil, err
+			}
+		}
+		_, err := pay(ctx, tx, cmd, old, NewPayment{AmountMinor: total, Provider: importProvider, Reference: in.ID.String()})
+		return nil, err
+	}
+	row, err := q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: in.Status, UpdatedBy: cmd.Actor.ID, ID: in.ID})
+	if err != nil {
+		return nil, fmt.Errorf("update invoice: %w", err)
+	}
+	return []event.Event{written(cmd, told(in.Status), row, nil)}, nil
+}

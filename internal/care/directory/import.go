@@ -1,0 +1,194 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// ImportedUser is a person whom another system knows, as they are there now.
+type ImportedUser struct {
+	ID uuid.UUID
+	// Known says that the person was taken in before.
+	Known bool
+	// UserInput's empty Email stands for none: the person gets an address that no mail can reach (RFC 2606, section 2), as
+	// does one whose address is somebody else's already.
+	UserInput
+}
+
+// NoAddress is the address of a person who was taken in without one.
+func NoAddress(id uuid.UUID) string { return id.String() + "@import.invalid" }
+
+// ImportClinicsTx takes clinics in, new ones and those taken in before; only carewire's own import may. It gives for each
+// nil or why it is refused.
+func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Command, clinics []Clinic) ([]error, error) {
+	if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
+		return nil, care.Errorf(care.Forbidden, "clinics are registered by the platform")
+	}
+	refused := make([]error, len(clinics))
+	var p db.ClinicUpsertManyParams
+	for i, c := range clinics {
+		if refused[i] = c.Validate(); refused[i] != nil {
+			continue
+		}
+		p.Ids, p.Names, p.TimeZones = append(p.Ids, c.ID), append(p.Names, c.Name), append(p.TimeZones, c.TimeZone)
+	}
+	if err := db.New(tx).ClinicUpsertMany(ctx, p); err != nil {
+		return nil, fmt.Errorf("insert clinics: %w", err)
+	}
+	return refused, nil
+}
+
+// ClinicKnown reports whether there is such a clinic.
+func (s *Service) ClinicKnown(ctx context.Context, id uuid.UUID) (bool, error) {
+	_, err := s.reads.ClinicGet(ctx, id)
+	if notFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, reading("clinic", err)
+	}
+	return true, nil
+}
+
+// ImportUsersTx takes people in, with their user.created and user.updated; only carewire's own import may. It gives for each
+// nil or why it is refused.
+func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command, people []ImportedUser) ([]error, error) {
+	if !cmd.Actor.MayOnPlatform(care.UserCreate) || !cmd.Actor.MayOnPlatform(care.UserUpdate) {
+		return nil, care.Errorf(care.Forbidden, "people are taken in by the platform")
+	}
+	q := db.New(tx)
+	if err := giveAddresses(ctx, q, people); err != nil {
+		return nil, err
+	}
+	refused := make([]error, len(people))
+	var p db.UserInsertManyParams
+	var events []event.Event
+	for i, u := range people {
+		if refused[i] = u.Validate(); refused[i] != nil {
+			continue
+		}
+		if u.Known {
+			told, err := s.importUser(ctx, tx, cmd, u)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, told...)
+			continue
+		}
+		phone := ""
+		if u.Phone != nil {
+			phone = *u.Phone
+		}
+		p.Ids, p.Emails, p.Phones = append(p.Ids, u.ID), append(p.Emails, u.Email), append(p.Phones, phone)
+		p.GivenNames, p.FamilyNames = append(p.GivenNames, u.GivenName), append(p.FamilyNames, u.FamilyName)
+		p.Locales, p.TimeZones = append(p.Locales, u.Locale), append(p.TimeZones, u.TimeZone)
+		events = append(events, userEvent(cmd, "user.created", db.User{ID: u.ID, Version: 1}, nil, nil))
+	}
+	if err := q.UserInsertMany(ctx, p); err != nil {
+		return nil, fmt.Errorf("insert users: %w", err)
+	}
+	return refused, outbox.Append(ctx, tx, events...)
+}
+
+// giveAddresses replaces what is no address, or somebody else's.
+func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
+	var emails []string
+	for i := range people {
+		u := &people[i]
+		u.Email = cmp.Or(strings.ToLower(u.Email), NoAddress(u.ID))
+		u.Locale, u.TimeZone, u.Status = cmp.Or(u.Locale, "en"), cmp.Or(u.TimeZone, "UTC"), cmp.Or(u.Status, Active)
+		if u.Validate() != nil {
+			was := u.Email
+			u.Email = NoAddress(u.ID)
+			if u.Validate() != nil {
+				u.Email = was
+			}
+		}
+		emails = append(emails, u.Email)
+	}
+	rows, err := q.UserEmailTaken(ctx, emails)
+	if err != nil {
+		return fmt.Errorf("look up addresses: %w", err)
+	}
+	owner := map[string]uuid.UUID{}
+	for _, row := range rows {
+		owner[row.Email] = row.ID
+	}
+	for i := range people {
+		u := &people[i]
+		if of, taken := owner[u.Email]; taken && of != u.ID {
+			u.Email = NoAddress(u.ID)
+		}
+		owner[u.Email] = u.ID
+	}
+	return nil
+}
+
+// importUser changes a person who was taken in before. What the person has become here besides (their status, an address
+// that was given to them since) stays.
+func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u ImportedUser) ([]event.Event, error) {
+	q := db.New(tx)
+	row, err := q.UserLock(ctx, u.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, care.Errorf(care.NotFound, "the person who was taken in before is gone")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock user: %w", err)
+	}
+	u.Status = row.Status
+	if u.Email == NoAddress(u.ID) || row.EmailVerified {
+		u.Email = row.Email
+	}
+	changed := u.changes(row)
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	row, err = q.UserUpdate(ctx, db.UserUpdateParams{
+		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
+		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update user: %w", err)
+	}
+	return []event.Event{userEvent(cmd, "user.updated", row, nil, changed)}, nil
+}
+
+// ImportRolesTx gives people roles at clinics, with their membership.granted; only carewire's own import may. A role that is
+// held already is left as it is.
+func (s *Service) ImportRolesTx(ctx context.Context, tx pgx.Tx, cmd care.Command, roles []MembershipInput) error {
+	if !cmd.Actor.MayOnPlatform(care.MembershipManage) {
+		return care.Errorf(care.Forbidden, "roles are given by the platform")
+	}
+	var p db.MembershipGrantManyParams
+	for _, r := range roles {
+		if r.ClinicID == nil || !slices.Contains(care.ClinicRoles, r.Role) {
+			return care.Errorf(care.Invalid, "what is taken in is a role at a clinic")
+		}
+		p.Ids, p.UserIds = append(p.Ids, uuid.Must(uuid.NewV7())), append(p.UserIds, r.UserID)
+		p.ClinicIds, p.Roles = append(p.ClinicIds, *r.ClinicID), append(p.Roles, string(r.Role))
+	}
+	if len(roles) == 0 {
+		return nil
+	}
+	rows, err := db.New(tx).MembershipGrantMany(ctx, p)
+	if err != nil {
+		return fmt.Errorf("insert memberships: %w", err)
+	}
+	events := make([]event.Event, len(rows))
+	for i, m := range rows {
+		events[i] = membershipEvent(cmd, "membership.granted", m.ID, m.UserID, m.ClinicID, care.Role(m.Role)).AtVersion(1)
+	}
+	return outbox.Append(ctx, tx, events...)
+}

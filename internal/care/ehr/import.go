@@ -1,0 +1,123 @@
+package ehr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Imported is a record that another system keeps, as it is there now.
+type Imported[B any] struct {
+	ID uuid.UUID
+	// Known says that a version of it was taken in before; then Body is the next.
+	Known bool
+	Body  *B
+}
+
+// ImportTx takes records in, many at once, with the events that tell of them; only carewire's own import may. It gives for
+// each record nil or why it is refused, a care.Error: nothing of that one is written. Bodies are checked as in Create and
+// Replace, but a status may follow any other: what happened elsewhere did.
+func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (refused []error, err error) {
+	if !cmd.Actor.MayOnPlatform(care.RecordCreate) || !cmd.Actor.MayOnPlatform(care.RecordReplace) {
+		return nil, care.Errorf(care.Forbidden, "records are taken in by the platform")
+	}
+	refused = make([]error, len(records))
+	p := db.RecordInsertManyParams{Kind: k.name, CreatedBy: cmd.Actor.ID}
+	first := map[uuid.UUID]int{}
+	var events []event.Event
+	for i, r := range records {
+		h, err := k.prepare(r.Body)
+		if err == nil && h.DoctorID == nil {
+			err = care.InvalidField("doctorId", "must name the doctor who answers for the record")
+		}
+		switch {
+		case err != nil:
+			refused[i] = err
+		case r.Known:
+			written, err := k.importVersion(ctx, tx, cmd, r)
+			if refused[i] = asRefusal(&err); err != nil {
+				return nil, err
+			}
+			events = append(events, written...)
+		default:
+			data, err := json.Marshal(r.Body)
+			if err != nil {
+				return nil, fmt.Errorf("encode %s: %w", k.name, err)
+			}
+			addRecord(&p, r.ID, h, data)
+			first[r.ID] = i
+		}
+	}
+	inserted, err := db.New(tx).RecordInsertMany(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("insert records: %w", err)
+	}
+	for id, i := range first {
+		if !slices.Contains(inserted, id) {
+			refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+		}
+	}
+	for _, id := range inserted {
+		body := records[first[id]].Body
+		h := k.body(body).head()
+		created := k.written(cmd, "created", id, 1, h)
+		if len(k.alarms(body)) > 0 {
+			created = append(created, k.critical(cmd, created[0], id, 1, h))
+		}
+		events = append(events, created...)
+	}
+	return refused, outbox.Append(ctx, tx, events...)
+}
+
+// importVersion writes the next version of a record that was taken in before, and gives its events.
+func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, r Imported[B]) ([]event.Event, error) {
+	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, care.Errorf(care.NotFound, "the record that was taken in before is gone")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock record: %w", err)
+	}
+	_, events, err := k.writeVersion(ctx, tx, cmd, row.Record, revision[B]{
+		next: func(_ B, status string) (B, string, error) {
+			if status == retracted {
+				return *r.Body, "", k.spec.move(status, retracted)
+			}
+			return *r.Body, k.spec.change(status, k.body(r.Body).head().Status), nil
+		},
+	})
+	return events, err
+}
+
+// asRefusal takes a refusal that concerns one record alone out of err.
+func asRefusal(err *error) error {
+	refusal := *err
+	switch care.CodeOf(refusal) {
+	case care.Invalid, care.Conflict, care.NotFound:
+		*err = nil
+		return refusal
+	}
+	return nil
+}
+
+func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte) {
+	p.Ids = append(p.Ids, id)
+	p.Statuses = append(p.Statuses, h.Status)
+	p.PatientIds = append(p.PatientIds, h.PatientID)
+	p.ClinicIds = append(p.ClinicIds, h.ClinicID)
+	p.DoctorIds = append(p.DoctorIds, *h.DoctorID)
+	p.CodeSystems = append(p.CodeSystems, h.Code.System)
+	p.Codes = append(p.Codes, h.Code.Code)
+	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt)
+	p.Bodies = append(p.Bodies, data)
+}
