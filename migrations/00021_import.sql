@@ -5,7 +5,8 @@
 SET lock_timeout = '5s';
 
 -- hash is of what the resource was mapped to: a resource that maps to the same thing as before is unchanged. clinic_id,
--- person_id and doctor_id are what others that refer to the resource take from it. They have no foreign keys: nothing is
+-- person_id and doctor_id are what others that refer to the resource take from it; of a patient besides
+-- where they were first seen, and by whom. They have no foreign keys: nothing is
 -- ever deleted there, and an import writes this table as often as the things themselves.
 CREATE TABLE import_identifiers (
     source text NOT NULL,
@@ -17,6 +18,8 @@ CREATE TABLE import_identifiers (
     clinic_id uuid,
     person_id uuid,
     doctor_id uuid,
+    seen_clinic_id uuid,
+    seen_doctor_id uuid,
     imported_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT import_identifiers_pkey PRIMARY KEY (source, resource_type, resource_id),

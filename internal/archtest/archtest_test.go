@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"care/billing":          {"care", "event", "outbox", "postgres"},
 	"care/chat":             {"care", "event", "outbox", "postgres"},
 	"care/intake":           {"care", "event", "outbox", "postgres"},
+	"fhirimport":            {"care", "care/*", "event", "outbox", "postgres"},
 	"rule":                  {"care", "event"},
 	"notify":                {"care", "event", "outbox", "postgres", "tracing"},
 	"notify/email":          {"notify"},

@@ -38,8 +38,8 @@ WHERE import_identifiers.domain_id = excluded.domain_id;
 -- name: ImportPatientSeen :exec
 UPDATE import_identifiers AS i
 SET
-    clinic_id = coalesce(i.clinic_id, seen.clinic_id),
-    doctor_id = coalesce(i.doctor_id, seen.doctor_id)
+    seen_clinic_id = seen.clinic_id,
+    seen_doctor_id = seen.doctor_id
 FROM (
     SELECT DISTINCT ON (s.resource_id)
         s.resource_id,
@@ -55,7 +55,7 @@ FROM (
 WHERE i.source = @source
     AND i.resource_type = 'Patient'
     AND i.resource_id = seen.resource_id
-    AND (i.clinic_id IS NULL OR i.doctor_id IS NULL);
+    AND i.seen_clinic_id IS NULL;
 
 -- name: ImportAliasList :many
 SELECT a.*

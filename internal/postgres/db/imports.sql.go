@@ -233,7 +233,7 @@ func (q *Queries) ImportAliasUpsertMany(ctx context.Context, arg ImportAliasUpse
 
 const ImportIdentifierList = `-- name: ImportIdentifierList :many
 
-SELECT i.source, i.resource_type, i.resource_id, i.kind, i.domain_id, i.hash, i.clinic_id, i.person_id, i.doctor_id, i.imported_at, i.updated_at
+SELECT i.source, i.resource_type, i.resource_id, i.kind, i.domain_id, i.hash, i.clinic_id, i.person_id, i.doctor_id, i.seen_clinic_id, i.seen_doctor_id, i.imported_at, i.updated_at
 FROM import_identifiers AS i
 JOIN (
     SELECT
@@ -270,6 +270,8 @@ func (q *Queries) ImportIdentifierList(ctx context.Context, arg ImportIdentifier
 			&i.ClinicID,
 			&i.PersonID,
 			&i.DoctorID,
+			&i.SeenClinicID,
+			&i.SeenDoctorID,
 			&i.ImportedAt,
 			&i.UpdatedAt,
 		); err != nil {
@@ -454,8 +456,8 @@ func (q *Queries) ImportPartUse(ctx context.Context, arg ImportPartUseParams) er
 const ImportPatientSeen = `-- name: ImportPatientSeen :exec
 UPDATE import_identifiers AS i
 SET
-    clinic_id = coalesce(i.clinic_id, seen.clinic_id),
-    doctor_id = coalesce(i.doctor_id, seen.doctor_id)
+    seen_clinic_id = seen.clinic_id,
+    seen_doctor_id = seen.doctor_id
 FROM (
     SELECT DISTINCT ON (s.resource_id)
         s.resource_id,
@@ -471,7 +473,7 @@ FROM (
 WHERE i.source = $1
     AND i.resource_type = 'Patient'
     AND i.resource_id = seen.resource_id
-    AND (i.clinic_id IS NULL OR i.doctor_id IS NULL)
+    AND i.seen_clinic_id IS NULL
 `
 
 type ImportPatientSeenParams struct {

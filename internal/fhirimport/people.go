@@ -1,0 +1,186 @@
+package fhirimport
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+type humanName struct {
+	Use    string   `json:"use"`
+	Text   string   `json:"text"`
+	Family string   `json:"family"`
+	Given  []string `json:"given"`
+}
+
+type contactPoint struct {
+	System string  `json:"system"`
+	Value  string  `json:"value"`
+	Use    string  `json:"use"`
+	Period *period `json:"period"`
+}
+
+func readOrganization(m *mapper, r *resource) (*draft, error) {
+	var o struct {
+		Identifier []identifier `json:"identifier"`
+		Name       string       `json:"name"`
+		Alias      []string     `json:"alias"`
+	}
+	if err := decode(r.typ, r.raw, &o); err != nil {
+		return nil, err
+	}
+	name := strings.TrimSpace(first(append([]string{o.Name}, o.Alias...)...))
+	return &draft{
+		kind: "clinic", clinic: &directory.Clinic{Name: name, TimeZone: m.timeZone}, aliases: aliases(o.Identifier),
+		paths: map[string]string{"name": "name"},
+	}, nil
+}
+
+func readPractitioner(m *mapper, r *resource) (*draft, error) {
+	var p struct {
+		Identifier []identifier   `json:"identifier"`
+		Name       []humanName    `json:"name"`
+		Telecom    []contactPoint `json:"telecom"`
+	}
+	if err := decode(r.typ, r.raw, &p); err != nil {
+		return nil, err
+	}
+	return person(m, p.Identifier, p.Name, p.Telecom, ""), nil
+}
+
+func readPatient(m *mapper, r *resource) (*draft, error) {
+	var p struct {
+		Identifier    []identifier   `json:"identifier"`
+		Name          []humanName    `json:"name"`
+		Telecom       []contactPoint `json:"telecom"`
+		Communication []struct {
+			Language  codeableConcept `json:"language"`
+			Preferred bool            `json:"preferred"`
+		} `json:"communication"`
+		ManagingOrganization *reference  `json:"managingOrganization"`
+		GeneralPractitioner  []reference `json:"generalPractitioner"`
+	}
+	if err := decode(r.typ, r.raw, &p); err != nil {
+		return nil, err
+	}
+	spoken := ""
+	for _, c := range p.Communication {
+		if spoken == "" || c.Preferred {
+			spoken = c.Language.word()
+		}
+	}
+	d := person(m, p.Identifier, p.Name, p.Telecom, spoken)
+	d.clinics = p.ManagingOrganization.keys("Organization")
+	for i := range p.GeneralPractitioner {
+		d.doctors = append(d.doctors, p.GeneralPractitioner[i].keys("Practitioner", "PractitionerRole")...)
+	}
+	return d, nil
+}
+
+// unknownName stands for a part of a name that is not told.
+const unknownName = "Unknown"
+
+func person(m *mapper, ids []identifier, names []humanName, telecom []contactPoint, spoken string) *draft {
+	given, family := nameOf(names)
+	if tag, err := language.Parse(spoken); err != nil || spoken == "" {
+		spoken = ""
+	} else {
+		spoken = tag.String()
+	}
+	u := &directory.ImportedUser{UserInput: directory.UserInput{
+		Email: email(telecom), GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.timeZone,
+	}}
+	return &draft{
+		kind: "user", user: u, aliases: aliases(ids),
+		paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom"},
+	}
+}
+
+// nameOf takes the official name, else the first that is not an old one.
+func nameOf(names []humanName) (given, family string) {
+	var chosen humanName
+	for i, n := range names {
+		if i == 0 || n.Use == "official" {
+			chosen = n
+		}
+	}
+	given, family = strings.TrimSpace(strings.Join(chosen.Given, " ")), strings.TrimSpace(chosen.Family)
+	if given == "" && family == "" {
+		words := strings.Fields(chosen.Text)
+		if n := len(words); n > 0 {
+			given, family = strings.Join(words[:n-1], " "), words[n-1]
+		}
+	}
+	return first(clip(given), unknownName), first(clip(family), unknownName)
+}
+
+// clip keeps what the directory takes of a name.
+func clip(name string) string {
+	for utf8.RuneCountInString(name) > 200 {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name
+}
+
+func email(telecom []contactPoint) string {
+	for _, t := range telecom {
+		if t.System == "email" && t.Use != "old" {
+			return strings.ToLower(strings.TrimSpace(t.Value))
+		}
+	}
+	return ""
+}
+
+var (
+	phoneNoise = regexp.MustCompile(`[\s().\-/]`)
+	phoneForm  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+)
+
+// phone takes the first number that tells its country: which another one is in, nobody knows.
+func phone(telecom []contactPoint) *string {
+	for _, t := range telecom {
+		number := phoneNoise.ReplaceAllString(t.Value, "")
+		if (t.System == "phone" || t.System == "sms") && t.Use != "old" && phoneForm.MatchString(number) {
+			return &number
+		}
+	}
+	return nil
+}
+
+func aliases(ids []identifier) []string {
+	var all []string
+	for _, id := range ids {
+		if id.Value != "" && len(id.System)+len(id.Value) < 300 {
+			all = append(all, identifierAlias(id))
+		}
+	}
+	return all
+}
+
+func readPractitionerRole(_ *mapper, r *resource) (*draft, error) {
+	var p struct {
+		Active       *bool             `json:"active"`
+		Practitioner *reference        `json:"practitioner"`
+		Organization *reference        `json:"organization"`
+		Code         []codeableConcept `json:"code"`
+	}
+	if err := decode(r.typ, r.raw, &p); err != nil {
+		return nil, err
+	}
+	if p.Active != nil && !*p.Active {
+		return nil, &skip{"a role that is not active gives no rights"}
+	}
+	d := &draft{kind: "membership", role: care.Doctor, doctors: p.Practitioner.keys("Practitioner"), clinics: p.Organization.keys("Organization")}
+	for i := range p.Code {
+		if p.Code[i].has("nurse") {
+			d.role = care.Nurse
+		}
+	}
+	return d, nil
+}

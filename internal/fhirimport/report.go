@@ -1,0 +1,124 @@
+package fhirimport
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Outcome is what became of a resource.
+type Outcome string
+
+// The outcomes.
+const (
+	Taken     Outcome = "imported"
+	Updated   Outcome = "updated"
+	Unchanged Outcome = "unchanged"
+	Skipped   Outcome = "skipped" // It has no home here.
+	Refused   Outcome = "refused" // It has one, but something is wrong with it.
+	// Partly is beside one of the others: a resource that was taken in lacks something that it refers to.
+	Partly Outcome = "partly"
+)
+
+// Item is one resource that was not taken in whole, and why. It holds no values.
+type Item struct {
+	File string `json:"file"`
+	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
+	Index   int     `json:"index"`
+	Type    string  `json:"type,omitempty"`
+	ID      string  `json:"id,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	Path    string  `json:"path,omitempty"`
+	Reason  string  `json:"reason"`
+}
+
+// String gives the item in one line.
+func (i Item) String() string {
+	name := i.Type
+	if i.ID != "" {
+		name += "/" + i.ID
+	}
+	path := i.Path
+	if path != "" {
+		path += ": "
+	}
+	return fmt.Sprintf("%s: %s[%d] %s: %s%s", i.Outcome, i.File, i.Index, cmp.Or(name, "resource"), path, i.Reason)
+}
+
+// Count is how many resources of a type came to an outcome; Reason is set for those that were not taken in.
+type Count struct {
+	Type    string  `json:"type"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
+	Count   int     `json:"count"`
+}
+
+// Summary is what a run did.
+type Summary struct {
+	Source    string  `json:"source"`
+	DryRun    bool    `json:"dryRun"`
+	Imported  int     `json:"imported"`
+	Updated   int     `json:"updated"`
+	Unchanged int     `json:"unchanged"`
+	Skipped   int     `json:"skipped"`
+	Refused   int     `json:"refused"`
+	Counts    []Count `json:"counts"`
+	// Listed are the items that were not taken in whole, the first maxListed of them.
+	Listed []Item `json:"listed"`
+}
+
+// maxListed bounds what a summary holds in memory; what lists as it goes is told of all.
+const maxListed = 10_000
+
+// maxReasons bounds the different reasons that are counted apart.
+const maxReasons = 1000
+
+type tally struct {
+	Summary
+	counts map[Count]int
+	list   func(Item)
+}
+
+func (t *tally) count(typ string, outcome Outcome, reason string) {
+	switch outcome {
+	case Taken:
+		t.Imported++
+	case Updated:
+		t.Updated++
+	case Unchanged:
+		t.Unchanged++
+	case Skipped:
+		t.Skipped++
+	case Refused:
+		t.Refused++
+	case Partly:
+	}
+	k := Count{Type: typ, Outcome: outcome, Reason: reason}
+	if _, ok := t.counts[k]; !ok && len(t.counts) >= maxReasons {
+		k.Type, k.Reason = "", "other reasons"
+	}
+	t.counts[k]++
+}
+
+func (t *tally) item(r *resource, outcome Outcome, path, reason string) {
+	i := Item{File: r.file, Index: r.index, Type: r.typ, ID: r.id, Outcome: outcome, Path: path, Reason: reason}
+	t.count(r.typ, outcome, reason)
+	if len(t.Listed) < maxListed {
+		t.Listed = append(t.Listed, i)
+	}
+	if t.list != nil {
+		t.list(i)
+	}
+}
+
+func (t *tally) summary() Summary {
+	t.Counts = []Count{}
+	for k, n := range t.counts {
+		k.Count = n
+		t.Counts = append(t.Counts, k)
+	}
+	slices.SortFunc(t.Counts, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
+	})
+	return t.Summary
+}

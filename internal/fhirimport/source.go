@@ -1,0 +1,250 @@
+package fhirimport
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// maxResource bounds one resource, in bytes: a file without end in one value must not fill the memory.
+const maxResource = 32 << 20
+
+// File is what is read: a file that can be opened again for each stage.
+type File struct {
+	// Name is how lists call it.
+	Name string
+	// Open gives its content from the start, as it is stored.
+	Open func() (io.ReadCloser, error)
+	// Size is in bytes, as it is stored.
+	Size int64
+}
+
+// resource is one that was read, where it stood, and what others call it.
+type resource struct {
+	file string
+	// index counts from 0 in a bundle, and lines from 1 in NDJSON.
+	index   int
+	typ, id string
+	fullURL string
+	raw     []byte
+}
+
+// found is what each does with a resource; err is why it could not be read.
+type found func(r resource, err error) error
+
+// read gives each resource of the file to fn, one after the other. It fails where the file as a whole cannot be read on.
+func (f File) read(ctx context.Context, progress func(n int), fn found) error {
+	rc, err := f.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	defer func() { _ = rc.Close() }()
+	buffered := bufio.NewReaderSize(&counted{rc, progress}, 1<<16)
+	var content io.Reader = buffered
+	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		zipped, err := gzip.NewReader(buffered)
+		if err != nil {
+			return fmt.Errorf("%s: is not gzip, though it begins as one: %w", f.Name, err)
+		}
+		content = zipped
+	}
+	each := func(r resource, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.file = f.Name
+		return fn(r, err)
+	}
+	if strings.HasSuffix(strings.TrimSuffix(f.Name, ".gz"), ".ndjson") {
+		return readLines(f.Name, content, each)
+	}
+	return readDocument(f.Name, content, each)
+}
+
+// counted tells how much was read of a file.
+type counted struct {
+	io.Reader
+	progress func(n int)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.progress(n)
+	return n, err
+}
+
+func readLines(name string, content io.Reader, fn found) error {
+	lines := bufio.NewScanner(content)
+	lines.Buffer(make([]byte, 1<<16), maxResource)
+	n := 0
+	for lines.Scan() {
+		n++
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if err := fn(identify(resource{index: n, raw: bytes.Clone(line)})); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("%s: line %d is longer than a resource of %d MiB", name, n+1, maxResource>>20)
+	} else if err != nil {
+		return fmt.Errorf("%s: line %d: %w", name, n+1, err)
+	}
+	return nil
+}
+
+// bounded fails where a single value is larger than a resource may be.
+type bounded struct {
+	io.Reader
+	left int
+}
+
+var errTooLarge = fmt.Errorf("a value is larger than a resource of %d MiB", maxResource>>20)
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.Reader.Read(p)
+	b.left -= n
+	return n, err
+}
+
+// readDocument reads a JSON object: a bundle's entries one by one, anything else as one resource.
+func readDocument(name string, content io.Reader, fn found) error {
+	limit := &bounded{content, maxResource}
+	dec := json.NewDecoder(limit)
+	broken := func(err error) error {
+		if errors.Is(err, errTooLarge) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return fmt.Errorf("%s: is not JSON from byte %d on", name, dec.InputOffset())
+	}
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return broken(err)
+	}
+	rest := map[string]json.RawMessage{}
+	entries := false
+	for dec.More() {
+		limit.left = maxResource
+		key, err := dec.Token()
+		if err != nil {
+			return broken(err)
+		}
+		field, _ := key.(string)
+		if typ, known := rest["resourceType"]; field == "entry" && (!known || string(typ) == `"Bundle"`) {
+			entries = true
+			if err := readEntries(dec, limit, broken, fn); err != nil {
+				return err
+			}
+			continue
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return broken(err)
+		}
+		rest[field] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return broken(err)
+	}
+	if dec.More() {
+		return fmt.Errorf("%s: holds more than one JSON document: name the file .ndjson if it is one resource a line", name)
+	}
+	if entries || string(rest["resourceType"]) == `"Bundle"` {
+		return nil
+	}
+	raw, err := json.Marshal(rest)
+	if err != nil {
+		return broken(err)
+	}
+	return fn(identify(resource{raw: raw}))
+}
+
+func readEntries(dec *json.Decoder, limit *bounded, broken func(error) error, fn found) error {
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		return broken(err)
+	}
+	for i := 0; dec.More(); i++ {
+		limit.left = maxResource
+		var entry struct {
+			FullURL  string          `json:"fullUrl"`
+			Resource json.RawMessage `json:"resource"`
+		}
+		if err := dec.Decode(&entry); err != nil {
+			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
+				return broken(err)
+			}
+			if err := fn(resource{index: i}, faulty("Bundle.entry", "is not an entry of a bundle")); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(entry.Resource) == 0 {
+			if err := fn(resource{index: i}, faulty("Bundle.entry.resource", "is missing")); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := fn(identify(resource{index: i, fullURL: entry.FullURL, raw: entry.Resource})); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return broken(err)
+	}
+	return nil
+}
+
+// typeForm is how the names of FHIR's resource types look.
+func typeForm(s string) bool {
+	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
+}
+
+// identify reads what a resource is and how it is called. One without an id has that of its fullUrl.
+func identify(r resource) (resource, error) {
+	var head struct {
+		Type string `json:"resourceType"`
+		ID   string `json:"id"`
+	}
+	err := json.Unmarshal(r.raw, &head)
+	switch {
+	case err != nil && !json.Valid(r.raw):
+		return r, faulty("", "is not JSON")
+	case err != nil || !typeForm(head.Type):
+		return r, faulty("resourceType", "is missing, or no type of FHIR's")
+	}
+	r.typ, r.id = head.Type, head.ID
+	if uuid, ok := strings.CutPrefix(r.fullURL, "urn:uuid:"); r.id == "" && ok {
+		r.id = uuid
+	}
+	if !idForm.MatchString(r.id) {
+		r.id = ""
+		return r, faulty(r.typ+".id", "is missing, or no id of FHIR's")
+	}
+	return r, nil
+}
+
+// OnDisk is a file by its path.
+func OnDisk(path string) (File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return File{}, err
+	}
+	if info.IsDir() {
+		return File{}, fmt.Errorf("%s is a directory: name the files in it", path)
+	}
+	return File{Name: path, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil
+}
