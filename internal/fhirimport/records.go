@@ -137,12 +137,20 @@ func medicine(d *draft, typ string, h *ehr.Head, concept *codeableConcept, ref *
 
 func medicationCode(path string, raw []byte) (ehr.Coding, error) {
 	var m struct {
-		Code *codeableConcept `json:"code"`
+		Code       *codeableConcept `json:"code"`
+		Ingredient []struct {
+			Item codeableConcept `json:"itemCodeableConcept"`
+		} `json:"ingredient"`
 	}
 	if err := decode("Medication", raw, &m); err != nil {
 		return ehr.Coding{}, err
 	}
-	return coded(path+".code", m.Code)
+	// What is mixed for the patient has no code of its own.
+	var mixed []string
+	for i := range m.Ingredient {
+		mixed = append(mixed, m.Ingredient[i].Item.words())
+	}
+	return coded(path+".code", m.Code, &codeableConcept{Text: strings.Join(mixed, " + ")})
 }
 
 // contained are the resources inside a resource.

@@ -3,6 +3,7 @@ package fhirimport
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -73,6 +74,9 @@ const maxListed = 10_000
 // maxReasons bounds the different reasons that are counted apart.
 const maxReasons = 1000
 
+// anIndex is where in a list something stood, which is not counted apart.
+var anIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
 type tally struct {
 	Summary
 	counts map[Count]int
@@ -102,7 +106,11 @@ func (t *tally) count(typ string, outcome Outcome, reason string) {
 
 func (t *tally) item(r *resource, outcome Outcome, path, reason string) {
 	i := Item{File: r.file, Index: r.index, Type: r.typ, ID: r.id, Outcome: outcome, Path: path, Reason: reason}
-	t.count(r.typ, outcome, reason)
+	told := reason
+	if path != "" {
+		told = anIndex.ReplaceAllString(path, "") + ": " + reason
+	}
+	t.count(r.typ, outcome, told)
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}

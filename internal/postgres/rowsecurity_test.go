@@ -81,6 +81,9 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason) VALUES (1, $1, 'r', 1, $1, 'push', 'no_address')`, p)
 	w.exec(t, `INSERT INTO contact_verifications (id, user_id, channel, address) VALUES (gen_random_uuid(), $1, 'email', 'x')`, p)
 	w.exec(t, `INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at) VALUES (gen_random_uuid(), $1, $2, '{}', '', now())`, id, p)
+	w.exec(t, `INSERT INTO import_identifiers (source, resource_type, resource_id, kind, domain_id, hash) VALUES ($1::text, 'Patient', '1', 'user', $2, sha256('x'))`, id.String(), p)
+	w.exec(t, `INSERT INTO import_aliases (source, resource_type, alias, resource_id) VALUES ($1, 'Patient', '2', '1')`, id.String())
+	w.exec(t, `INSERT INTO import_parts (source, resource_type, resource_id, used) VALUES ($1, 'Observation', '1', false)`, id.String())
 	return doctor, patient
 }
 
@@ -136,7 +139,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
-	whole := with(map[string]int{"users": 4, "memberships": 4})
+	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2})
 	for table, n := range with(about, own) {
 		whole[table] = 2 * n
 	}

@@ -1,0 +1,38 @@
+package fhirimport_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/fhirimport"
+)
+
+func TestMappings_AreTheTableOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/fhir.md")
+	require.NoError(t, err)
+	var table strings.Builder
+	table.WriteString("| FHIR R4 | here | notes |\n|---|---|---|\n")
+	for _, m := range fhirimport.Mappings() {
+		to := m.To
+		if to == "" {
+			to = "–"
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", m.Type, to, m.Notes)
+	}
+	require.Contains(t, string(doc), table.String(), "docs/fhir.md must hold this table:\n%s", table.String())
+}
+
+func TestMappings_NameEachTypeOnce(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, m := range fhirimport.Mappings() {
+		require.False(t, seen[m.Type], m.Type)
+		seen[m.Type] = true
+		require.False(t, m.To == "" && m.Notes == "", "%s: say why it has no home", m.Type)
+	}
+}
