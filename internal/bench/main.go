@@ -51,6 +51,7 @@ func parts() []part {
 		{"deliver", "messages to a provider beside River's empty jobs", deliver},
 		{"latency", "from a write to a socket and to a provider, at 50 writes a second", latency},
 		{"pipeline", "writes a second with all that follows from them", pipeline},
+		{"import", "FHIR resources taken in, and taken in again", importing},
 		{"memory", "what the service holds when nothing happens", memory},
 	}
 }
