@@ -18,12 +18,14 @@ import (
 	"carewire/internal/postgres"
 )
 
-// What the command that imports says and hears.
-type (
-	ImportOptions = fhirimport.Options
-	ImportSummary = fhirimport.Summary
-	ImportItem    = fhirimport.Item
-)
+// ImportOptions say what to take in, and how.
+type ImportOptions = fhirimport.Options
+
+// ImportSummary is what an import did.
+type ImportSummary = fhirimport.Summary
+
+// ImportItem is a resource that was not taken in whole, and why.
+type ImportItem = fhirimport.Item
 
 // ImportFHIR takes files of FHIR resources in; the name "-" is what is read from in, which is kept in a file that only this
 // user can read until the import ends. The service hears of what is written by its own poll.
@@ -92,11 +94,12 @@ func importFile(name string, in io.Reader) (fhirimport.File, func(), error) {
 		return fhirimport.File{}, nil, err
 	}
 	drop := func() { _ = os.Remove(spool.Name()) }
-	size, err := io.Copy(spool, in)
+	_, err = io.Copy(spool, in)
 	if err = errors.Join(err, spool.Close()); err != nil {
 		drop()
 		return fhirimport.File{}, nil, fmt.Errorf("read the standard input: %w", err)
 	}
-	path := spool.Name()
-	return fhirimport.File{Name: "-", Size: size, Open: func() (io.ReadCloser, error) { return os.Open(path) }}, drop, nil
+	file, err := fhirimport.OnDisk(spool.Name())
+	file.Name = "-"
+	return file, drop, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -128,10 +129,8 @@ func (c *codeableConcept) has(codes ...string) bool {
 		return false
 	}
 	for _, one := range c.Coding {
-		for _, code := range codes {
-			if one.Code == code {
-				return true
-			}
+		if slices.Contains(codes, one.Code) {
+			return true
 		}
 	}
 	return false

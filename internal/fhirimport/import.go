@@ -180,7 +180,7 @@ func (r *run) passes(ctx context.Context) error {
 	if err := r.forget(ctx); err != nil {
 		return err
 	}
-	for s := people; s < stages; s++ {
+	for s := range stages {
 		if s != people && !r.seen[s] {
 			continue
 		}

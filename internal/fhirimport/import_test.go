@@ -189,9 +189,9 @@ func TestImport_DryRunSaysTheSameAndWritesNothing(t *testing.T) {
 	dry := b.run(t, fhirimport.Options{DryRun: true}, file)
 	require.Zero(t, one[int](t, b, `SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM clinics) + (SELECT count(*) FROM import_identifiers)`))
 	require.Empty(t, outboxtest.Appended(t, b.db.Owner))
-	real := b.run(t, fhirimport.Options{}, file)
+	done := b.run(t, fhirimport.Options{}, file)
 	dry.DryRun = false
-	require.Equal(t, dry, real)
+	require.Equal(t, dry, done)
 }
 
 // breaking is a file that breaks off after so many bytes, each time a little later.

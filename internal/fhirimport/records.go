@@ -9,13 +9,13 @@ import (
 
 // about is what every clinical resource says of whom it is about and where it was made.
 type about struct {
-	Status     string       `json:"status"`
-	Subject    *reference   `json:"subject"`
-	Patient    *reference   `json:"patient"`
-	Encounter  *reference   `json:"encounter"`
-	Recorder   *reference   `json:"recorder"`
-	Asserter   *reference   `json:"asserter"`
-	Note       []annotation `json:"note"`
+	Status    string       `json:"status"`
+	Subject   *reference   `json:"subject"`
+	Patient   *reference   `json:"patient"`
+	Encounter *reference   `json:"encounter"`
+	Recorder  *reference   `json:"recorder"`
+	Asserter  *reference   `json:"asserter"`
+	Note      []annotation `json:"note"`
 }
 
 // recordPaths say where a field that every record has stands in the resource.
@@ -80,8 +80,10 @@ func readMedicationRequest(_ *mapper, r *resource) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &ehr.Prescription{Head: ehr.Head{Status: q.Status, EffectiveAt: at}, Intent: q.Intent, Priority: q.Priority,
-		StatusReason: q.StatusReason.code(), Reasons: codes(q.ReasonCode), Note: notes(q.Note)}
+	b := &ehr.Prescription{
+		Head: ehr.Head{Status: q.Status, EffectiveAt: at}, Intent: q.Intent, Priority: q.Priority,
+		StatusReason: q.StatusReason.code(), Reasons: codes(q.ReasonCode), Note: notes(q.Note),
+	}
 	var words []string
 	for _, d := range q.DosageInstruction {
 		b.DosageInstructions = append(b.DosageInstructions, d.read())
@@ -247,8 +249,10 @@ func readAllergy(_ *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &a); err != nil {
 		return nil, err
 	}
-	b := &ehr.Allergy{Head: ehr.Head{Status: clinical(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verified(a.VerificationStatus),
-		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: notes(a.Note)}
+	b := &ehr.Allergy{
+		Head: ehr.Head{Status: clinical(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verified(a.VerificationStatus),
+		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: notes(a.Note),
+	}
 	var err error
 	if b.EffectiveAt, err = when(r.typ, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "lastOccurrence", a.LastOccurrence); err != nil {
 		return nil, err
@@ -267,8 +271,10 @@ func readAllergy(_ *mapper, r *resource) (*draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.Reactions = append(b.Reactions, ehr.Reaction{Substance: x.Substance.code(), Manifestations: codes(x.Manifestation), Severity: x.Severity,
-			OnsetAt: onset, ExposureRoute: x.ExposureRoute.code(), Description: x.Description})
+		b.Reactions = append(b.Reactions, ehr.Reaction{
+			Substance: x.Substance.code(), Manifestations: codes(x.Manifestation), Severity: x.Severity,
+			OnsetAt: onset, ExposureRoute: x.ExposureRoute.code(), Description: x.Description,
+		})
 	}
 	return a.record("allergy", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "categories", "category", "reactions", "reaction",
 		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence"), nil
@@ -292,8 +298,10 @@ func readCondition(_ *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &c); err != nil {
 		return nil, err
 	}
-	b := &ehr.Condition{Head: ehr.Head{Status: clinical(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verified(c.VerificationStatus),
-		Severity: c.Severity.code(), BodySites: codes(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: notes(c.Note)}
+	b := &ehr.Condition{
+		Head: ehr.Head{Status: clinical(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verified(c.VerificationStatus),
+		Severity: c.Severity.code(), BodySites: codes(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: notes(c.Note),
+	}
 	for i := range c.Category {
 		if word := c.Category[i].word(); word == "problem-list-item" || word == "encounter-diagnosis" {
 			b.Category = word
@@ -343,8 +351,10 @@ func readImmunization(_ *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &v); err != nil {
 		return nil, err
 	}
-	b := &ehr.Immunization{Head: ehr.Head{Status: v.Status}, StatusReason: v.StatusReason.code(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
-		Site: v.Site.code(), Route: v.Route.code(), DoseQuantity: v.DoseQuantity.read(), PrimarySource: v.PrimarySource, Note: notes(v.Note)}
+	b := &ehr.Immunization{
+		Head: ehr.Head{Status: v.Status}, StatusReason: v.StatusReason.code(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
+		Site: v.Site.code(), Route: v.Route.code(), DoseQuantity: v.DoseQuantity.read(), PrimarySource: v.PrimarySource, Note: notes(v.Note),
+	}
 	if v.Manufacturer != nil {
 		b.Manufacturer = v.Manufacturer.Display
 	}
@@ -385,8 +395,10 @@ func readProcedure(_ *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &p); err != nil {
 		return nil, err
 	}
-	b := &ehr.Procedure{Head: ehr.Head{Status: p.Status}, StatusReason: p.StatusReason.code(), Category: p.Category.code(), Reasons: codes(p.ReasonCode),
-		BodySites: codes(p.BodySite), Outcome: p.Outcome.code(), Complications: codes(p.Complication), Note: notes(p.Note)}
+	b := &ehr.Procedure{
+		Head: ehr.Head{Status: p.Status}, StatusReason: p.StatusReason.code(), Category: p.Category.code(), Reasons: codes(p.ReasonCode),
+		BodySites: codes(p.BodySite), Outcome: p.Outcome.code(), Complications: codes(p.Complication), Note: notes(p.Note),
+	}
 	for i := range p.FollowUp {
 		b.FollowUp = strings.TrimPrefix(b.FollowUp+"; "+p.FollowUp[i].words(), "; ")
 	}

@@ -69,6 +69,3 @@ func conditional(ref string) (key, bool) {
 
 // identifierAlias is the other name that an identifier gives to a resource. No id looks like it.
 func identifierAlias(i identifier) string { return i.System + "|" + i.Value }
-
-// isAlias tells a name that only an alias can be.
-func (k key) isAlias() bool { return !idForm.MatchString(k.id) }

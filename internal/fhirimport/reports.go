@@ -233,7 +233,7 @@ func (o *observation) results() ([]ehr.Result, error) {
 		return nil, err
 	}
 	var all []ehr.Result
-	if res, ok := o.value.result(code); ok && (o.DataAbsentReason == nil || len(o.Component) == 0) {
+	if res, ok := o.result(code); ok && (o.DataAbsentReason == nil || len(o.Component) == 0) {
 		all = append(all, res)
 	}
 	for i := range o.Component {
@@ -282,7 +282,9 @@ func readObservation(_ *mapper, r *resource) (*draft, error) {
 	case len(o.Category) == 0:
 		d.finish = func(*draft) error { return &skip{"no category says what it is, and no report names it"} }
 	default:
-		d.finish = func(*draft) error { return &skip{"carewire keeps no observations of the category " + known(o.Category)} }
+		d.finish = func(*draft) error {
+			return &skip{"carewire keeps no observations of the category " + known(o.Category)}
+		}
 	}
 	return d, nil
 }
@@ -332,7 +334,7 @@ func (o *observation) vitalSigns(typ string) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &ehr.VitalSigns{Head: head, Measured: o.value.measured(), BodySite: o.BodySite.code(), Method: o.Method.code(), Note: notes(o.Note)}
+	b := &ehr.VitalSigns{Head: head, Measured: o.measured(), BodySite: o.BodySite.code(), Method: o.Method.code(), Note: notes(o.Note)}
 	for i := range o.Component {
 		code, err := coded(fmt.Sprintf("%s.component[%d].code", typ, i), o.Component[i].Code)
 		if err != nil {

@@ -5,11 +5,11 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/text/currency"
+
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
 	"carewire/internal/care/ehr"
-
-	"golang.org/x/text/currency"
 )
 
 // aVisit is how long one lasted of which nobody said.
@@ -294,4 +294,3 @@ func readInvoice(_ *mapper, r *resource) (*draft, error) {
 	}
 	return d, nil
 }
-

@@ -62,19 +62,18 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	if err != nil {
 		return nil, fmt.Errorf("insert records: %w", err)
 	}
-	for id, i := range first {
-		if !slices.Contains(inserted, id) {
-			refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
-		}
-	}
 	for _, id := range inserted {
 		body := records[first[id]].Body
+		delete(first, id)
 		h := k.body(body).head()
 		created := k.written(cmd, "created", id, 1, h)
 		if len(k.alarms(body)) > 0 {
 			created = append(created, k.critical(cmd, created[0], id, 1, h))
 		}
 		events = append(events, created...)
+	}
+	for _, i := range first {
+		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
 	}
 	return refused, outbox.Append(ctx, tx, events...)
 }
@@ -102,12 +101,11 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 // asRefusal takes a refusal that concerns one record alone out of err.
 func asRefusal(err *error) error {
 	refusal := *err
-	switch care.CodeOf(refusal) {
-	case care.Invalid, care.Conflict, care.NotFound:
-		*err = nil
-		return refusal
+	if !slices.Contains([]care.Code{care.Invalid, care.Conflict, care.NotFound}, care.CodeOf(refusal)) {
+		return nil
 	}
-	return nil
+	*err = nil
+	return refusal
 }
 
 func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte) {

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const clinicFile = "../../internal/fhirimport/testdata/clinic.json"
+
+func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dataDir(t))
+	out := s.ok("import", "fhir", "--source", "harbour", clinicFile)
+	require.Contains(t, out, "source harbour: 19 imported, 0 updated, 0 unchanged, 3 skipped, 0 refused")
+	require.Regexp(t, `CarePlan +skipped +1 +carewire keeps no care plans`, out)
+
+	var sum struct{ Unchanged, Skipped int }
+	require.NoError(t, json.Unmarshal([]byte(s.ok("import", "fhir", "--source", "harbour", "--json", clinicFile)), &sum))
+	require.Equal(t, 19, sum.Unchanged)
+
+	// A write of now is told of after all that was taken in before it: who heard of that heard of nothing else.
+	_, wrote := s.writeReport()
+	require.True(t, wrote)
+	require.Eventually(t, func() bool {
+		_, body := s.get("operator@demo.example", "/sandbox/messages")
+		return strings.Contains(body, "patient@demo.example")
+	}, 20*time.Second, 50*time.Millisecond)
+	_, body := s.get("operator@demo.example", "/sandbox/messages")
+	require.NotContains(t, body, "import.invalid")
+	require.NotContains(t, body, "harbour.example")
+}
+
+func TestImport_ExitsWithOneForWhatItRefusedOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dataDir(t))
+	cmd := exec.Command(binary, "import", "fhir", "--source", "line", "--strict", "-")
+	cmd.Env, cmd.Stdin = s.env, strings.NewReader(`{"resourceType": "Patient", "id": "p", "name": "x"}`)
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "refused: -[0] Patient/p: Patient.name: ")
+	require.Contains(t, string(out), "carewire: 1 resources were refused")
+	stdout, stderr, err := s.run("import", "fhir", "--list", "../../internal/fhirimport/testdata/faulty.ndjson")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "source testdata: 4 imported")
+	require.Contains(t, stderr, "faulty.ndjson[4] resource: is not JSON")
+	require.NotContains(t, stdout+stderr, "secret")
+
+	require.Contains(t, s.refused("import", "fhir"), "name the files")
+	require.Contains(t, s.refused("import", "fhir", "no-such.json"), "no-such.json")
+	require.Contains(t, s.refused("import", "fhir", "--clinic", "x", clinicFile), "--clinic: ")
+	require.Contains(t, s.refused("import", "fhir", "--time-zone", "Mars", clinicFile), "--time-zone: ")
+	require.Contains(t, s.refused("import", "fhir", "--source", strings.Repeat("s", 101), clinicFile), "--source: ")
+}

@@ -1,0 +1,81 @@
+package fhirimport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzImport reads and maps whatever bytes: nothing may panic, a fault names its path, and what is made of a file is bounded
+// by the file.
+func FuzzImport(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/*.*json")
+	if err != nil || len(seeds) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, path := range seeds {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content, strings.HasSuffix(path, ".ndjson"))
+		for line := range strings.Lines(string(content)) {
+			if line = strings.TrimSuffix(strings.TrimSpace(line), ","); json.Valid([]byte(line)) {
+				f.Add([]byte(line), false)
+			}
+		}
+	}
+	byType := map[string]*Mapping{}
+	for _, m := range Mappings() {
+		byType[m.Type] = &m
+	}
+	f.Fuzz(func(t *testing.T, content []byte, lines bool) {
+		name := "a.json"
+		if lines {
+			name = "a.ndjson"
+		}
+		file := File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
+		made := 0
+		_ = file.read(context.Background(), func(int) {}, func(r resource, err error) error {
+			made++
+			if err == nil {
+				fuzzOne(t, byType[r.typ], &r)
+			} else if _, ok := errors.AsType[*fault](err); !ok {
+				t.Errorf("%v is no fault", err)
+			}
+			return nil
+		})
+		if made > len(content) {
+			t.Errorf("%d resources of %d bytes", made, len(content))
+		}
+	})
+}
+
+func fuzzOne(t *testing.T, m *Mapping, r *resource) {
+	t.Helper()
+	var parts staged
+	parts.keep(r)
+	if m == nil || m.read == nil {
+		return
+	}
+	d, err := m.read(&mapper{timeZone: "UTC"}, r)
+	if err == nil && d.finish != nil {
+		err = d.finish(d)
+	}
+	var f *fault
+	switch {
+	case err == nil:
+		d.res = r
+		d.settle()
+		if _, err := d.compare(nil); err != nil {
+			t.Errorf("%s cannot be compared: %v", r.typ, err)
+		}
+	case errors.As(err, &f) && f.path == "":
+		t.Errorf("%s: %v names no path", r.typ, err)
+	}
+}
