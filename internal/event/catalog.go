@@ -86,7 +86,7 @@ var Catalog = slices.Concat(
 		{"appointment.cancelled", AppointmentKind, Appointment{}, true, desk, true, "An appointment was cancelled."},
 		{"appointment.no_show", AppointmentKind, Appointment{}, true, desk, true, "The patient did not come."},
 		{"doctor.hours_changed", AppointmentKind, DoctorHours{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's weekly hours at a clinic were set."},
-		{"billing.invoice_drafted", BillingKind, Billing{}, false, nil, false, "An invoice was taken in from another system, which is not the patient's to pay yet."},
+		{"billing.invoice_drafted", BillingKind, Billing{}, false, nil, true, "An invoice was taken in from another system, which is not the patient's to pay yet."},
 		{"billing.invoice_issued", BillingKind, Billing{}, true, office, true, "An invoice was issued."},
 		{"billing.invoice_voided", BillingKind, Billing{}, true, office, true, "An invoice was voided."},
 		{"billing.invoice_overdue", BillingKind, Billing{}, true, office, true, "An invoice is past its due day."},
