@@ -367,6 +367,37 @@ type Identity struct {
 	LinkedAt time.Time
 }
 
+type ImportAlias struct {
+	Source       string
+	ResourceType string
+	Alias        string
+	ResourceID   string
+}
+
+type ImportIdentifier struct {
+	Source       string
+	ResourceType string
+	ResourceID   string
+	Kind         string
+	DomainID     uuid.UUID
+	Hash         []byte
+	ClinicID     *uuid.UUID
+	PersonID     *uuid.UUID
+	DoctorID     *uuid.UUID
+	SeenClinicID *uuid.UUID
+	SeenDoctorID *uuid.UUID
+	ImportedAt   time.Time
+	UpdatedAt    time.Time
+}
+
+type ImportPart struct {
+	Source       string
+	ResourceType string
+	ResourceID   string
+	Body         []byte
+	Used         bool
+}
+
 type Invitation struct {
 	ID         uuid.UUID
 	ClinicID   uuid.UUID
