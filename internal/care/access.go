@@ -183,6 +183,7 @@ var Access = []Grant{
 
 	{UserCreate, Admin, SameClinic},
 	{UserCreate, System, Platform},
+	{UserRead, Patient, Own},
 	{UserRead, Admin, SameClinic},
 	{UserRead, Receptionist, SameClinic},
 	{UserRead, Doctor, SameClinic},

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -9,6 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/notify"
+	"carewire/internal/outbox"
 )
 
 func (s *Server) addReadMark() {
@@ -21,6 +23,17 @@ func (s *Server) addReadMark() {
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
 	}, care.SelfManage, func(ctx context.Context, in *one) (*struct{}, error) {
 		actor := infoOf(ctx).actor
-		return nil, s.cfg.Writer.Read(ctx, actor, func(tx pgx.Tx) error { return notify.MarkRead(ctx, tx, actor.UserID, in.ID) })
+		err := s.cfg.Writer.Read(ctx, actor, func(tx pgx.Tx) error { return notify.MarkRead(ctx, tx, actor.UserID, in.ID) })
+		return nil, s.notTheirs(ctx, in.ID, err)
 	})
+}
+
+// notTheirs commits to the audit trail that a notification was asked for which is none of the actor's, or does not exist.
+// Other errors, and nil, are given back.
+func (s *Server) notTheirs(ctx context.Context, id uuid.UUID, err error) error {
+	refusal, ok := errors.AsType[*care.Error](err)
+	if !ok || refusal.Code != care.NotFound {
+		return err
+	}
+	return s.cfg.Writer.Audited(ctx, outbox.Refuse(commandOf(ctx), refusal, care.SelfManage, care.Ref{Kind: "notification", ID: id}, nil, nil))
 }

@@ -39,7 +39,7 @@ func (s *Server) showNotification(c *echo.Context) error {
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.Errorf(care.NotFound, "there is no such message for you; you may be signed in as somebody else")
+		return s.notTheirs(ctx, id, care.Errorf(care.NotFound, "there is no such message for you; you may be signed in as somebody else"))
 	}
 	if err != nil {
 		return fmt.Errorf("read notification: %w", err)

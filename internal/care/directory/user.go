@@ -105,7 +105,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 		if err != nil {
 			return err
 		}
-		if id == cmd.Actor.UserID {
+		if id == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead) {
 			user = userFrom(row, held)
 			return nil
 		}
