@@ -96,6 +96,7 @@ rules:
 func TestRequire_ShowsTheDifference(t *testing.T) {
 	t.Parallel()
 	said := fails(t, func(tb testing.TB) {
+		tb.Helper()
 		ruletest.Plan(tb, rule.Default(), prescribed(), clinicPeople()).Require(tb, "ada push low: rule nine")
 	})
 	require.Contains(t, said, "-")
@@ -107,15 +108,19 @@ func TestPlan_RefusesWhatCannotBePlanned(t *testing.T) {
 	t.Parallel()
 	for says, assert := range map[string]func(tb testing.TB){
 		`"fax" is no channel`: func(tb testing.TB) {
+			tb.Helper()
 			ruletest.Plan(tb, []byte("rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]"), prescribed())
 		},
 		`no template "clinical"`: func(tb testing.TB) {
+			tb.Helper()
 			ruletest.Plan(tb, rule.Default(), prescribed(), ruletest.Templates(func(string, string) bool { return false }))
 		},
 		"rules never see record.read": func(tb testing.TB) {
+			tb.Helper()
 			ruletest.Plan(tb, rule.Default(), event.Event{Type: "record.read"})
 		},
 		"an id of their own": func(tb testing.TB) {
+			tb.Helper()
 			ruletest.Plan(tb, rule.Default(), prescribed(), ruletest.People(ruletest.Person{Name: "ada"}))
 		},
 	} {
