@@ -228,6 +228,7 @@ func TestAccess_IsOnEveryRouteWhatTheTableSays(t *testing.T) {
 }
 
 func (w *walk) testRoute(t *testing.T, route httpapi.Route, v visit) {
+	t.Helper()
 	before, refused, done := w.events("access.denied"), 0, false
 	for _, who := range w.walkers {
 		answer := w.as(who, route.Method, v.path, v)
@@ -253,6 +254,7 @@ func (w *walk) testRoute(t *testing.T, route httpapi.Route, v visit) {
 
 // testSecret asserts that who may not know of a thing is answered as if it did not exist. It gives how many refusals that took.
 func (w *walk) testSecret(t *testing.T, who walker, route httpapi.Route, v visit, answer *httptest.ResponseRecorder, said string) int {
+	t.Helper()
 	if v.missing == "" || granted(who.role, w.relations(who, v.on), v.on.reads...) {
 		require.Equal(t, http.StatusForbidden, answer.Code, "there is nothing to hide; %s", said)
 		return 0

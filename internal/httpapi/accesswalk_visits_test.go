@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -67,9 +68,7 @@ func (w *walk) wholeLists() map[string]string {
 func merged(all ...map[string]any) map[string]any {
 	sum := map[string]any{}
 	for _, m := range all {
-		for name, value := range m {
-			sum[name] = value
-		}
+		maps.Copy(sum, m)
 	}
 	return sum
 }
@@ -112,11 +111,12 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		path, schema := "/api/ehr/"+spec.Path, schemaOf(w, spec)
 		who := map[string]any{"patientId": w.ids[patient], "clinicId": w.clinicID}
 		body := merged(example(w, spec), who)
-		released, corrected := spec.Moves[0].From, ""
+		released := spec.Moves[0].From
 		if len(spec.Released) > 0 {
 			released = spec.Released[0]
 		}
-		if corrected = released; len(spec.Corrected) > 0 {
+		corrected := released
+		if len(spec.Corrected) > 0 {
 			corrected = spec.Corrected[0]
 		}
 		write := func(status string) thing {
