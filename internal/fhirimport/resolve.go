@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -184,13 +186,8 @@ func refersTo(drafts []*draft) []key {
 
 // lookUp finds what the names stand for, also where they are not ids.
 func (r *run) lookUp(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportIdentifier, error) {
-	found := map[key]db.ImportIdentifier{}
-	list := func(keys []key) error {
-		p := db.ImportIdentifierListParams{Source: r.Source}
-		for _, k := range keys {
-			p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
-		}
-		rows, err := q.ImportIdentifierList(ctx, p)
+	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportIdentifier) error {
+		rows, err := q.ImportIdentifierList(ctx, db.ImportIdentifierListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up references: %w", err)
 		}
@@ -198,19 +195,33 @@ func (r *run) lookUp(ctx context.Context, q *db.Queries, names []key) (map[key]d
 			found[key{row.ResourceType, row.ResourceID}] = row
 		}
 		return nil
+	})
+}
+
+// apart gives the types and the ids of the keys, as queries take them.
+func apart(keys []key) (types, ids []string) {
+	for _, k := range keys {
+		types, ids = append(types, k.typ), append(ids, k.id)
 	}
-	if err := list(names); err != nil {
+	return types, ids
+}
+
+// byAnyName finds rows by their ids, and those that it has not found so by other names. list adds the rows of ids to found.
+func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []key, list func(types, ids []string, found map[key]R) error) (map[key]R, error) {
+	found := map[key]R{}
+	if len(names) == 0 {
+		return found, nil
+	}
+	types, ids := apart(names)
+	if err := list(types, ids, found); err != nil {
 		return nil, err
 	}
 	other, err := r.otherNames(ctx, q, names, func(k key) bool { _, ok := found[k]; return ok })
 	if err != nil || len(other) == 0 {
 		return found, err
 	}
-	var ids []key
-	for _, k := range other {
-		ids = append(ids, k)
-	}
-	if err := list(ids); err != nil {
+	types, ids = apart(slices.Collect(maps.Values(other)))
+	if err := list(types, ids, found); err != nil {
 		return nil, err
 	}
 	for alias, k := range other {
@@ -267,13 +278,8 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*d
 }
 
 func (r *run) findParts(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportPartListRow, error) {
-	found := map[key]db.ImportPartListRow{}
-	list := func(keys []key) error {
-		p := db.ImportPartListParams{Source: r.Source}
-		for _, k := range keys {
-			p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
-		}
-		rows, err := q.ImportPartList(ctx, p)
+	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportPartListRow) error {
+		rows, err := q.ImportPartList(ctx, db.ImportPartListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up parts: %w", err)
 		}
@@ -281,30 +287,7 @@ func (r *run) findParts(ctx context.Context, q *db.Queries, names []key) (map[ke
 			found[key{row.ResourceType, row.ResourceID}] = row
 		}
 		return nil
-	}
-	if len(names) == 0 {
-		return found, nil
-	}
-	if err := list(names); err != nil {
-		return nil, err
-	}
-	other, err := r.otherNames(ctx, q, names, func(k key) bool { _, ok := found[k]; return ok })
-	if err != nil || len(other) == 0 {
-		return found, err
-	}
-	var ids []key
-	for _, k := range other {
-		ids = append(ids, k)
-	}
-	if err := list(ids); err != nil {
-		return nil, err
-	}
-	for alias, k := range other {
-		if row, ok := found[k]; ok {
-			found[alias] = row
-		}
-	}
-	return found, nil
+	})
 }
 
 // fit puts a draft's parts in.
