@@ -32,10 +32,17 @@ func ParsePageMark(text string, start PageMark) (PageMark, bool) {
 	if text == "" {
 		return start, true
 	}
+	const size = 8 + len(uuid.UUID{})
+	if len(text) != base64.RawURLEncoding.EncodedLen(size) { // The decoder would skip line breaks.
+		return PageMark{}, false
+	}
 	data, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(data) != 8+len(uuid.UUID{}) {
+	if err != nil || len(data) != size {
 		return PageMark{}, false
 	}
 	at := time.UnixMicro(int64(binary.BigEndian.Uint64(data))).UTC()
-	return PageMark{Time: at, ID: uuid.UUID(data[8:])}, at.After(BeforeAll.Time) && at.Before(AfterAll.Time)
+	if !at.After(BeforeAll.Time) || !at.Before(AfterAll.Time) {
+		return PageMark{}, false
+	}
+	return PageMark{Time: at, ID: uuid.UUID(data[8:])}, true
 }

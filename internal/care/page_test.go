@@ -21,8 +21,28 @@ func TestPageMark_ComesBackAsItWas(t *testing.T) {
 
 func TestPageMark_RefusesWhatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"x", "AAAA", "????", BeforeAll.String(), AfterAll.String(), PageMark{}.String() + "AA"} {
+	for _, text := range []string{"x", "AAAA", "????", BeforeAll.String(), AfterAll.String(), PageMark{}.String() + "AA", AfterAll.String()[:30] + "\n\n"} {
 		_, ok := ParsePageMark(text, AfterAll)
 		require.False(t, ok, "%q", text)
 	}
+}
+
+// FuzzParsePageMark: a mark has one text, and what is none gives nothing.
+func FuzzParsePageMark(f *testing.F) {
+	good := PageMark{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.UUID{1, 2, 3}}.String()
+	for _, seed := range []string{"", "x", good, good[:31], good[:30] + "\n\n", good + "\n", good[:31] + "=", BeforeAll.String(), AfterAll.String(), "________________________________"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, ok := ParsePageMark(text, AfterAll)
+		switch {
+		case !ok:
+			require.Zero(t, m)
+		case text == "":
+			require.Equal(t, AfterAll, m)
+		default:
+			require.Equal(t, text, m.String())
+			require.True(t, m.Time.After(BeforeAll.Time) && m.Time.Before(AfterAll.Time))
+		}
+	})
 }

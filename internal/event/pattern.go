@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,19 +25,24 @@ func (p Pattern) Match(typ string) bool {
 	return matchSegments(strings.Split(string(p), "."), strings.Split(typ, "."))
 }
 
+// matchSegments goes back only to the last "**" that it passed: the ones before it have no more to give. So a pattern of
+// many takes no longer than its length times the type's.
 func matchSegments(pattern, typ []string) bool {
-	for i, seg := range pattern {
-		if seg == "**" {
-			for skip := 0; i+skip <= len(typ); skip++ {
-				if matchSegments(pattern[i+1:], typ[i+skip:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if i >= len(typ) || (seg != "*" && seg != typ[i]) {
+	p, last, given := 0, -1, 0 // The place of the last "**", and how far into the type it reaches.
+	for t := 0; t < len(typ); {
+		switch {
+		case p < len(pattern) && pattern[p] == "**":
+			last, given = p, t
+			p++
+		case p < len(pattern) && (pattern[p] == "*" || pattern[p] == typ[t]):
+			p++
+			t++
+		case last >= 0:
+			given++
+			p, t = last+1, given
+		default:
 			return false
 		}
 	}
-	return len(pattern) == len(typ)
+	return !slices.ContainsFunc(pattern[p:], func(seg string) bool { return seg != "**" })
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,4 +40,47 @@ func TestPattern_RefusesWhatIsNoPattern(t *testing.T) {
 	for _, p := range []Pattern{"**", "ehr.*.created", "user.created", "**.created"} {
 		require.NoError(t, p.Validate())
 	}
+}
+
+// FuzzPattern compares with a match that is written the plainest way, and looks for a pattern that takes for ever.
+func FuzzPattern(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"**", "user.created"}, {"ehr.*.created", "ehr.lab_report.created"}, {"**.created", "a.b.created"}, {"a.**.b.**.c", "a.b.b.c.b.c"},
+		{"*.*", "a"}, {"", ""}, {"**.**.*", "a"}, {strings.Repeat("**.", 5000) + "x", "a.b.c.d"}, {"a.b", "a.b."}, {"user.**", "user"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, typ string) {
+		p, segments, typSegments := Pattern(pattern), strings.Split(pattern, "."), strings.Split(typ, ".")
+		if len(segments)*len(typSegments) > 1<<20 {
+			return
+		}
+		require.Equal(t, plainMatch(segments, typSegments), p.Match(typ))
+		if p.Validate() == nil {
+			require.NotContains(t, pattern, "***")
+			require.NotContains(t, pattern, "..")
+		}
+		if p.Validate() == nil && !strings.Contains(pattern, "*") {
+			require.True(t, p.Match(pattern), "a name matches itself")
+		}
+	})
+}
+
+// plainMatch fills a table: row i says which ends of the type the pattern from its segment i on matches.
+func plainMatch(pattern, typ []string) bool {
+	after := make([]bool, len(typ)+1)
+	after[len(typ)] = true
+	for i := len(pattern) - 1; i >= 0; i-- {
+		row := make([]bool, len(typ)+1)
+		for j := len(typ); j >= 0; j-- {
+			switch {
+			case pattern[i] == "**":
+				row[j] = after[j] || (j < len(typ) && row[j+1])
+			case j < len(typ):
+				row[j] = (pattern[i] == "*" || pattern[i] == typ[j]) && after[j+1]
+			}
+		}
+		after = row
+	}
+	return after[0]
 }

@@ -54,16 +54,16 @@ func (s *session) receivedBinary() {
 // parseRequest reads a message as far as it can: what is wrong is told with the message's id, if that could be read.
 func parseRequest(msg []byte) (request, *problem) {
 	var req request
-	if err := json.Unmarshal(msg, &req); err != nil {
-		if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typ.Field != "" {
-			return req, invalid(typ.Field, "must be a string")
-		}
-		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
-	}
+	err := json.Unmarshal(msg, &req)
+	typ, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
 	switch {
+	case err != nil && (!wrongType || typ.Field == ""):
+		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
 	case len(req.ID) > maxIDLength:
 		req.ID = ""
 		return req, invalid("id", "must have at most 100 bytes")
+	case wrongType:
+		return req, invalid(typ.Field, "must be a string")
 	case !slices.Contains([]string{"subscribe", "unsubscribe", "refresh"}, req.Type):
 		return req, invalid("type", "must be subscribe, unsubscribe or refresh")
 	case req.ID == "":

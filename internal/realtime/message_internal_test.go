@@ -1,0 +1,56 @@
+package realtime
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+)
+
+func TestParseRequest_RepeatsNoIDThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", maxIDLength+1)
+	for _, msg := range []string{`{"type":"subscribe","id":"` + long + `"}`, `{"id":"` + long + `","room":5}`} {
+		req, p := parseRequest([]byte(msg))
+		require.Equal(t, "id", p.field)
+		require.Empty(t, req.ID)
+	}
+}
+
+// FuzzParseRequest: a message is a request or is refused, and what it is answered with is JSON that repeats no more of it
+// than the id and the name of a room.
+func FuzzParseRequest(f *testing.F) {
+	id := "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+	for _, seed := range []string{
+		`{"type":"subscribe","id":"1","room":"patient:` + id + `"}`, `{"type":"unsubscribe","id":"1","room":"clinic:` + id + `"}`, `{"type":"refresh","id":"1","token":"t"}`,
+		`{"type":"subscribe","id":"1","room":"user:urn:uuid:` + id + `"}`, `{"TYPE":"subscribe","Id":"1"}`, `{"id":"1","room":5}`, `{"id":{"id":5}}`, `{"type":"subscribe","id":"\ud800\u0000"}`,
+		"", "null", "[]", `"x"`, "{}", "{", "\xff", `{"id":"` + strings.Repeat("x", 101) + `","room":[]}`, strings.Repeat("[", 200), `{"id":"1","id":2}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		req, p := parseRequest(msg)
+		require.LessOrEqual(t, len(req.ID), maxIDLength)
+		name, bad := parseRoom(req.Room)
+		room := ""
+		if bad == nil {
+			room = name.String()
+			require.True(t, strings.EqualFold(req.Room, room), "one room has one name")
+		}
+		if p == nil {
+			require.Contains(t, []string{"subscribe", "unsubscribe", "refresh"}, req.Type)
+			require.NotEmpty(t, req.ID)
+			return
+		}
+		require.Contains(t, []string{string(care.Malformed), string(care.Invalid)}, p.code)
+		require.NotEmpty(t, p.detail)
+		require.True(t, p.field == "" || slices.Contains([]string{"type", "id", "room", "token"}, p.field), "%q", p.field)
+		var answer reply
+		require.NoError(t, json.Unmarshal(p.reply(req.ID, room).encode(), &answer))
+		require.Equal(t, reply{Type: "error", ID: req.ID, Room: room, Code: p.code, Field: p.field, Detail: p.detail}, answer)
+	})
+}
