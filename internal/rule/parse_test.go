@@ -116,27 +116,3 @@ func TestParse_ChecksATemplateForEachChannelAndType(t *testing.T) {
 	require.ErrorContains(t, err, `there is no template "billing" for the channel push`)
 	require.NotContains(t, err.Error(), `"clinical" for the channel push`)
 }
-
-// FuzzParse: whatever the source, Parse answers with a set or with errors that have a line and a message, and never both.
-func FuzzParse(f *testing.F) {
-	f.Add(string(rule.Default()))
-	f.Add(one("**", "    when: has(data.changed) && data.changed.exists(x, x == 'email')\n"))
-	f.Add("rules: [{name: &a one, on: *a}]")
-	f.Add("rules:\n  - <<: {name: x}\n    ? [a]\n    : |\n      text\n")
-	f.Add("{rules: {a: !!int 7}}\n---\n")
-	f.Fuzz(func(t *testing.T, src string) {
-		set, err := rule.Parse([]byte(src), known)
-		if err == nil {
-			require.NotNil(t, set)
-			return
-		}
-		require.Nil(t, set)
-		var errs rule.Errors
-		require.ErrorAs(t, err, &errs)
-		require.NotEmpty(t, errs)
-		for _, e := range errs {
-			require.Positive(t, e.Line)
-			require.NotEmpty(t, e.Message)
-		}
-	})
-}
