@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"migrations":            {},
 	"archtest":              {},
 	"recipetest":            {},
+	"modeltest":             {"care", "care/*", "audit", "httpapi", "ledger", "outbox"},
 	"postgres/db":           {},
 	"cmd/carewire":          {"app", "care", "config"},
 	"postgres/postgrestest": {"postgres", "migrations"},
@@ -76,6 +77,7 @@ var vendors = map[string][]string{
 	"github.com/prometheus/":            {"app", "httpapi"},
 	"github.com/oapi-codegen/runtime":   {"apiclient"},
 	"github.com/yuin/goldmark":          {"httpapi"},
+	"pgregory.net/rapid":                {"modeltest"},
 }
 
 type pkg struct {

@@ -1,0 +1,153 @@
+package modeltest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"carewire/internal/care"
+)
+
+// visit is an appointment in one of the slots.
+type visit struct {
+	id              string
+	patient, doctor *person
+	slot            int
+	status          string
+	version         int64
+}
+
+func (v *visit) subject() string { return "appointment/" + v.id }
+
+// holding are the statuses in which an appointment keeps others out of its slot.
+var holding = []string{"booked", "confirmed", "checked_in"}
+
+// transition is what can be done with an appointment, and where it leads.
+type transition struct {
+	path, event string
+	action      care.Action
+	to          map[string]string
+}
+
+var transitions = []transition{
+	{"book", "booked", care.AppointmentBook, map[string]string{"requested": "booked"}},
+	{"confirm", "confirmed", care.AppointmentConfirm, map[string]string{"booked": "confirmed"}},
+	{"check-in", "checked_in", care.AppointmentCheckIn, map[string]string{"booked": "checked_in", "confirmed": "checked_in"}},
+	{"complete", "completed", care.AppointmentComplete, map[string]string{"checked_in": "completed"}},
+	{"cancel", "cancelled", care.AppointmentCancel, map[string]string{"requested": "cancelled", "booked": "cancelled", "confirmed": "cancelled", "checked_in": "cancelled"}},
+	{"no-show", "no_show", care.AppointmentNoShow, nil}, // All slots are in the future.
+}
+
+var rescheduling = transition{"reschedule", "rescheduled", care.AppointmentReschedule, map[string]string{"requested": "requested", "booked": "booked", "confirmed": "booked"}}
+
+// slot draws one of few, so that some are taken.
+func slot(t *rapid.T) int { return rapid.IntRange(0, 5).Draw(t, "slot") }
+
+func (w *world) times(n int) map[string]any {
+	at := w.monday.Add(time.Duration(n) * 30 * time.Minute)
+	return map[string]any{"startsAt": at.Format(time.RFC3339), "endsAt": at.Add(30 * time.Minute).Format(time.RFC3339)}
+}
+
+// taken reports whether the doctor or the patient has another appointment in the slot.
+func (w *world) taken(v *visit, n int) bool {
+	return slices.ContainsFunc(w.appointments, func(other *visit) bool {
+		return other != v && other.slot == n && slices.Contains(holding, other.status) && (other.doctor == v.doctor || other.patient == v.patient)
+	})
+}
+
+func (w *world) mayVisit(p *person, action care.Action, v *visit) bool {
+	return (p == v.patient && care.Allowed(action, care.Patient, care.Own)) || w.may(p, action, care.SameClinic)
+}
+
+func (w *world) makeAppointment(t *rapid.T) {
+	who := w.somebody(t, care.Receptionist, care.Patient)
+	v := &visit{patient: w.named(t, care.Patient), doctor: w.named(t, care.Doctor), slot: slot(t), status: "booked", version: 1}
+	if who.holds(care.Patient) && rapid.Bool().Draw(t, "for oneself") {
+		v.patient = who
+	}
+	if v.patient == v.doctor {
+		t.Skip("nobody is their own doctor")
+	}
+	body := w.times(v.slot)
+	body["patientId"], body["doctorId"], body["clinicId"] = v.patient.id, v.doctor.id, w.clinic
+	a := w.as(t, who, "POST", "/api/appointments", 0, body)
+	if !w.may(who, care.AppointmentBook, care.SameClinic) {
+		v.status = "requested"
+	}
+	switch {
+	case v.status == "requested" && who != v.patient:
+		w.refused(t, a, 403, "clinic/"+w.clinic.String())
+	case !w.is(v.patient, care.Patient) || !w.is(v.doctor, care.Doctor):
+		w.refused(t, a, 422, "")
+	case w.taken(v, v.slot):
+		w.refused(t, a, 409, "")
+	default:
+		v.id = a.text("id")
+		w.appointments = append(w.appointments, v)
+		w.expectVisit(t, a, 201, v, v.status)
+	}
+}
+
+func (w *world) expectVisit(t *rapid.T, a answer, status int, v *visit, event string) {
+	t.Helper()
+	w.expectVersion(t, a, status, v.version, told{typ: "appointment." + event, subject: v.subject(), version: v.version})
+	require.Equal(t, v.status, a.text("status"))
+	starts, err := time.Parse(time.RFC3339, a.text("startsAt"))
+	require.NoError(t, err)
+	require.True(t, starts.Equal(w.monday.Add(time.Duration(v.slot)*30*time.Minute)))
+}
+
+// moved does what is the same for all transitions; n is the slot that the appointment is in afterwards.
+func (w *world) moved(t *rapid.T, v *visit, who *person, move transition, named int64, a answer, n int) {
+	t.Helper()
+	to, possible := move.to[v.status]
+	if !w.mayVisit(who, move.action, v) {
+		status := 404
+		if w.mayVisit(who, care.AppointmentRead, v) {
+			status = 403
+		}
+		w.refused(t, a, status, v.subject())
+		return
+	}
+	takes := slices.Contains(holding, to) && (move.path == "reschedule" || !slices.Contains(holding, v.status))
+	switch {
+	case named != v.version:
+		w.refused(t, a, 412, "")
+		require.Equal(t, v.version, a.version)
+	case !possible, takes && (!w.is(v.patient, care.Patient) || !w.is(v.doctor, care.Doctor) || w.taken(v, n)):
+		w.refused(t, a, 409, "")
+	default:
+		v.status, v.slot = to, n
+		v.version++
+		w.expectVisit(t, a, 200, v, move.event)
+	}
+}
+
+func (w *world) moveAppointment(t *rapid.T) {
+	v, who := one(t, w.appointments, "appointment"), w.somebody(t, care.Receptionist, care.Nurse, care.Patient)
+	moves := slices.DeleteFunc(slices.Clone(transitions), func(m transition) bool { return m.to[v.status] == "" })
+	if len(moves) == 0 || rarely(t, 4, "any transition") {
+		moves = transitions
+	}
+	move, named := rapid.SampledFrom(moves).Draw(t, "transition"), ifMatch(t, v.version)
+	w.moved(t, v, who, move, named, w.as(t, who, "POST", "/api/appointments/"+v.id+"/"+move.path, named, nil), v.slot)
+}
+
+func (w *world) rescheduleAppointment(t *rapid.T) {
+	v, who := one(t, w.appointments, "appointment"), w.somebody(t, care.Receptionist, care.Nurse)
+	n, named := slot(t), ifMatch(t, v.version)
+	w.moved(t, v, who, rescheduling, named, w.as(t, who, "POST", "/api/appointments/"+v.id+"/reschedule", named, w.times(n)), n)
+}
+
+func (w *world) readAppointment(t *rapid.T) {
+	v, who := one(t, w.appointments, "appointment"), w.somebody(t, care.Receptionist, care.Patient)
+	a := w.as(t, who, "GET", "/api/appointments/"+v.id, 0, nil)
+	if !w.mayVisit(who, care.AppointmentRead, v) {
+		w.refused(t, a, 404, v.subject())
+		return
+	}
+	w.expectVersion(t, a, 200, v.version, told{typ: "record.read", subject: v.subject()})
+	require.Equal(t, v.status, a.text("status"))
+}

@@ -1,0 +1,188 @@
+package modeltest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"carewire/internal/care"
+	"carewire/internal/care/directory"
+)
+
+// device has one owner at a time.
+type device struct {
+	id, token string
+	owner     *person
+}
+
+func (w *world) registerPerson(t *rapid.T) {
+	who := w.somebody(t, care.Admin)
+	w.made++
+	name := fmt.Sprintf("person %d", w.made)
+	known := rarely(t, 5, "a known address")
+	email := w.email(name)
+	if known {
+		email = rapid.SampledFrom(w.people).Draw(t, "whose address").email
+	}
+	a := w.as(t, who, "POST", "/api/users", 0, map[string]any{"email": email, "givenName": name, "familyName": "Model", "clinicId": w.clinic, "roles": []string{"patient"}})
+	switch {
+	case !w.may(who, care.UserCreate, care.SameClinic):
+		w.refused(t, a, 403, "clinic/"+w.clinic.String())
+	case known:
+		w.refused(t, a, 409, "")
+	default:
+		require.Equal(t, int64(1), a.version)
+		id := a.text("id")
+		subjects := w.expect(t, a, 201, told{"user.created", "user/" + id, 1}, told{"membership.granted", "membership/", 1})
+		w.people = append(w.people, &person{
+			name: name, email: email, token: w.token(t, email), id: uuid.MustParse(id), at: w.clinic, version: 1, roles: map[care.Role]string{care.Patient: subjects[1]},
+		})
+	}
+}
+
+func (w *world) renamePerson(t *rapid.T) {
+	who, p := w.somebody(t, care.Admin), rapid.SampledFrom(w.people).Draw(t, "person")
+	named := ifMatch(t, p.version)
+	w.made++
+	a := w.as(t, who, "PUT", "/api/users/"+p.id.String(), named, map[string]any{
+		"email": p.email, "givenName": fmt.Sprintf("name %d", w.made), "familyName": "Model", "locale": "en", "timeZone": "UTC", "status": "active",
+	})
+	switch {
+	case who.at != p.at || len(p.roles) == 0 || !who.holds(care.Admin):
+		w.refused(t, a, 404, "user/"+p.id.String())
+	case named != p.version:
+		w.refused(t, a, 412, "")
+		require.Equal(t, p.version, a.version)
+	default:
+		p.version++
+		w.expectVersion(t, a, 200, p.version, told{"user.updated", "user/" + p.id.String(), p.version})
+	}
+}
+
+// command is what the person does without REST: no route gives or takes roles.
+func (w *world) command(p *person) care.Command {
+	actor := care.Actor{ID: p.id.String(), UserID: p.id}
+	for _, role := range care.ClinicRoles {
+		if p.holds(role) {
+			actor.Memberships = append(actor.Memberships, care.Membership{ClinicID: &p.at, Role: role})
+		}
+	}
+	return care.Command{Actor: actor}
+}
+
+// member draws whose roles change. The admin keeps theirs: a run without one comes to nothing.
+func (w *world) member(t *rapid.T) *person {
+	return rapid.SampledFrom(slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return p.holds(care.Admin) })).Draw(t, "person")
+}
+
+// roles that are given and taken.
+var roles = []care.Role{care.Patient, care.Doctor, care.Nurse, care.Receptionist}
+
+// managed compares a refusal to give or take a role, and reports whether there was none.
+func (w *world) managed(t *rapid.T, who, p *person, code care.Code) bool {
+	t.Helper()
+	denied := told{typ: "access.denied", subject: "user/" + p.id.String()}
+	switch {
+	case !w.may(who, care.MembershipManage, care.SameClinic):
+		require.Equal(t, care.Forbidden, code)
+		w.expectEvents(t, denied)
+	case len(p.roles) == 0:
+		require.Equal(t, care.NotFound, code)
+		w.expectEvents(t, denied)
+	default:
+		return true
+	}
+	return false
+}
+
+func (w *world) grantRole(t *rapid.T) {
+	who, p, role := w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role")
+	err := w.directory.MembershipGrant(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
+	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
+	switch {
+	case !w.managed(t, who, p, care.CodeOf(err)):
+	case p.holds(role):
+		require.Equal(t, care.Conflict, care.CodeOf(err))
+		w.expectEvents(t)
+	default:
+		require.NoError(t, err)
+		p.roles[role] = w.expectEvents(t, told{"membership.granted", "membership/", 1})[0]
+	}
+}
+
+func (w *world) revokeRole(t *rapid.T) {
+	who, p, role := w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role")
+	err := w.directory.MembershipRevoke(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
+	t.Logf("%s takes the role %s from %s: %v", who.name, role, p.name, err)
+	switch {
+	case !w.managed(t, who, p, care.CodeOf(err)):
+	case !p.holds(role):
+		require.Equal(t, care.NotFound, care.CodeOf(err))
+		w.expectEvents(t)
+	default:
+		require.NoError(t, err)
+		w.expectEvents(t, told{"membership.revoked", p.roles[role], 2})
+		delete(p.roles, role)
+		for pair := range w.team {
+			if pair[1] == p.id {
+				delete(w.team, pair)
+			}
+		}
+	}
+}
+
+func (w *world) joinTeam(t *rapid.T) {
+	who, patient, p := w.somebody(t, care.Admin), w.named(t, care.Patient), w.somebody(t, care.Doctor, care.Nurse)
+	err := w.directory.CareTeamAdd(context.Background(), w.command(who), directory.CareTeamMember{PatientID: patient.id, ClinicID: w.clinic, MemberID: p.id})
+	t.Logf("%s puts %s on the care team of %s: %v", who.name, p.name, patient.name, err)
+	switch {
+	case !w.may(who, care.CareTeamManage, care.SameClinic):
+		require.Equal(t, care.Forbidden, care.CodeOf(err))
+		w.expectEvents(t, told{typ: "access.denied", subject: "patient/" + patient.id.String()})
+	case !w.is(patient, care.Patient) || (!w.is(p, care.Doctor) && !w.is(p, care.Nurse)):
+		require.Equal(t, care.Invalid, care.CodeOf(err))
+		w.expectEvents(t)
+	default:
+		require.NoError(t, err)
+		w.expectEvents(t)
+		w.team[[2]uuid.UUID{patient.id, p.id}] = true
+	}
+}
+
+func (w *world) registerDevice(t *rapid.T) {
+	who := rapid.SampledFrom(w.people).Draw(t, "actor")
+	token := fmt.Sprintf("run%d-token%d", w.runs, rapid.IntRange(1, 4).Draw(t, "token"))
+	a := w.as(t, who, "POST", "/api/me/devices", 0, map[string]any{"platform": "ios", "token": token})
+	i := slices.IndexFunc(w.devices, func(d *device) bool { return d.token == token })
+	if i >= 0 && w.devices[i].owner == who {
+		w.expect(t, a, 200)
+		require.Equal(t, w.devices[i].id, a.text("id"))
+		return
+	}
+	var events []told
+	if i >= 0 {
+		events = append(events, told{typ: "device.removed", subject: "device/" + w.devices[i].id})
+		w.devices = slices.Delete(w.devices, i, i+1)
+	}
+	w.expect(t, a, 201, append(events, told{typ: "device.registered", subject: "device/" + a.text("id")})...)
+	w.devices = append(w.devices, &device{id: a.text("id"), token: token, owner: who})
+}
+
+func (w *world) removeDevice(t *rapid.T) {
+	d := one(t, w.devices, "device")
+	who := d.owner
+	if rarely(t, 4, "another's") {
+		who = rapid.SampledFrom(w.people).Draw(t, "actor")
+	}
+	a := w.as(t, who, "DELETE", "/api/me/devices/"+d.id, 0, nil)
+	if who != d.owner {
+		w.refused(t, a, 404, "device/"+d.id)
+		return
+	}
+	w.expect(t, a, 204, told{typ: "device.removed", subject: "device/" + d.id})
+	w.devices = slices.DeleteFunc(w.devices, func(other *device) bool { return other == d })
+}

@@ -1,0 +1,123 @@
+// Package modeltest holds the service against a model of it: random people do random things over REST, and after each of
+// them the answer and what was appended are what a model without a database says. At the end the ledger is.
+package modeltest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"carewire/internal/audit"
+	"carewire/internal/care"
+	"carewire/internal/care/appointment"
+	"carewire/internal/care/billing"
+	"carewire/internal/care/directory"
+	"carewire/internal/care/intake"
+	"carewire/internal/httpapi"
+	"carewire/internal/ledger"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// service is the one server that all runs are against. Each run has clinics and people of its own.
+type service struct {
+	db        *postgrestest.DB
+	directory *directory.Service
+	server    *httpapi.Server
+	issuer    *httpapi.LocalIssuer
+	sequencer *ledger.Sequencer
+	runs      int
+}
+
+func start(t *testing.T) *service {
+	t.Helper()
+	s := &service{db: postgrestest.New(t)}
+	quiet := slog.New(slog.DiscardHandler)
+	writer := outbox.NewWriter(s.db.App, outbox.NewBell(s.db.App, quiet))
+	s.directory = directory.New(writer)
+	s.sequencer = ledger.NewSequencer(ledger.SequencerConfig{Pool: s.db.Worker, Logger: quiet})
+	var err error
+	s.issuer, err = httpapi.NewLocalIssuer(filepath.Join(t.TempDir(), "key.pem"), "carewire")
+	require.NoError(t, err)
+	verifier, err := httpapi.NewVerifier(httpapi.VerifierConfig{Local: s.issuer, Audience: "carewire"})
+	require.NoError(t, err)
+	s.server, err = httpapi.New(httpapi.Config{
+		Directory: s.directory, Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer),
+		Operations: struct{ httpapi.Operations }{}, Audit: audit.New(s.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
+		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 1_000_000, Ready: func(context.Context) error { return nil }, Logger: quiet,
+	})
+	require.NoError(t, err)
+	return s
+}
+
+// token signs the person in.
+func (s *service) token(t require.TestingT, email string) string {
+	token, err := s.issuer.Mint(email, httpapi.LocalSubject(email), time.Hour)
+	require.NoError(t, err)
+	return token
+}
+
+// answer is what came back.
+type answer struct {
+	status  int
+	version int64 // Of its ETag, or 0.
+	fields  map[string]any
+	raw     string
+}
+
+func (a answer) text(field string) string {
+	value, _ := a.fields[field].(string)
+	return value
+}
+
+// as is a request of a person's; ifMatch 0 names no version.
+func (w *world) as(t *rapid.T, who *person, method, path string, ifMatch int64, body any) answer {
+	t.Helper()
+	var r io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		require.NoError(t, err)
+		r = bytes.NewReader(encoded)
+	}
+	req := httptest.NewRequest(method, path, r)
+	req.Header.Set("Authorization", "Bearer "+who.token)
+	if ifMatch != 0 {
+		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(ifMatch, 10)))
+	}
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, req)
+	a := answer{status: rec.Code, raw: rec.Body.String()}
+	if tag, err := strconv.Unquote(rec.Header().Get("ETag")); err == nil {
+		a.version, err = strconv.ParseInt(tag, 10, 64)
+		require.NoError(t, err)
+	}
+	if rec.Body.Len() > 0 {
+		require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &a.fields), "%s", a.raw)
+	}
+	t.Logf("%s: %s %s (version %d) is answered %d", who.name, method, path, ifMatch, a.status)
+	return a
+}
+
+// seeder is who sets a run up.
+var seeder = care.Command{Actor: care.SystemActor("seed"), Imported: true}
+
+// newClinic registers a clinic.
+func (s *service) newClinic(t *rapid.T) uuid.UUID {
+	t.Helper()
+	id := uuid.New()
+	require.NoError(t, s.directory.ClinicCreate(context.Background(), seeder, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
+	return id
+}
