@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,6 +22,10 @@ type visit struct {
 
 func (v *visit) subject() string { return "appointment/" + v.id }
 
+func (v *visit) GoString() string {
+	return fmt.Sprintf("%s in version %d, %s in slot %d", v.subject(), v.version, v.status, v.slot)
+}
+
 // holding are the statuses in which an appointment keeps others out of its slot.
 var holding = []string{"booked", "confirmed", "checked_in"}
 
@@ -30,6 +35,8 @@ type transition struct {
 	action      care.Action
 	to          map[string]string
 }
+
+func (m transition) GoString() string { return m.path }
 
 var transitions = []transition{
 	{"book", "booked", care.AppointmentBook, map[string]string{"requested": "booked"}},

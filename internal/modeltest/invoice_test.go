@@ -47,6 +47,14 @@ type payment struct {
 	amount, refund int64
 }
 
+func (i *invoice) GoString() string {
+	return fmt.Sprintf("%s in version %d, %s, %d of %d paid", i.subject(), i.version, i.status(), i.paid, i.total)
+}
+
+func (p *payment) GoString() string {
+	return fmt.Sprintf("a payment of %d, of which %d was given back", p.amount, p.refund)
+}
+
 func (w *world) mayBill(p *person, action care.Action, i *invoice) bool {
 	return (p == i.patient && care.Allowed(action, care.Patient, care.Own)) || w.may(p, action, care.SameClinic)
 }

@@ -50,6 +50,9 @@ type person struct {
 	roles              map[care.Role]string // To the membership's subject.
 }
 
+// GoString keeps what was drawn short where it is printed; so do those of the other things.
+func (p *person) GoString() string { return p.name }
+
 func (p *person) holds(roles ...care.Role) bool {
 	return slices.ContainsFunc(roles, func(r care.Role) bool { _, ok := p.roles[r]; return ok })
 }
