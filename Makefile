@@ -7,6 +7,8 @@ GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi -run 
 OPENAPI = internal/httpapi/testdata/openapi.yaml
 # The Go client that the tests of the whole service use.
 CLIENT = $(TOOL) oapi-codegen -config internal/apiclient/oapi-codegen.yaml $(OPENAPI)
+# How long each fuzzer runs: a time, or so many executions as 1000x.
+FUZZTIME ?= 30s
 WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
 
 .PHONY: help
@@ -29,6 +31,12 @@ run: build ## Build, then serve a demo clinic on an embedded PostgreSQL (Ctrl-C 
 .PHONY: test
 test: ## Run every test against a real PostgreSQL that this starts itself
 	@$(WITH_POSTGRES) $(TOOL) gotestsum --format pkgname --hide-summary skipped -- ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzzer for FUZZTIME (30s) each, one after another
+	@$(WITH_POSTGRES) sh -c 'grep -roE --include="*_test.go" "^func Fuzz[A-Za-z]+" internal \
+		| sed -E "s#/[^/]*:func # #" | sort | while read -r dir name; do \
+			echo "$$dir: $$name"; $(GO) test ./$$dir -run "^$$" -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; done'
 
 .PHONY: bench
 bench: build ## Measure the hot paths beside their floors; writes bench/latest.json

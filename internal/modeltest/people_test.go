@@ -103,7 +103,11 @@ func (w *world) managed(t *rapid.T, who, p *person, code care.Code) bool {
 }
 
 func (w *world) grantRole(t *rapid.T) {
-	who, p, role := w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role")
+	w.give(t, w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role"))
+}
+
+func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
+	t.Helper()
 	err := w.directory.MembershipGrant(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
 	switch {
@@ -118,7 +122,16 @@ func (w *world) grantRole(t *rapid.T) {
 }
 
 func (w *world) revokeRole(t *rapid.T) {
-	who, p, role := w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role")
+	who, p := w.somebody(t, care.Admin), w.member(t)
+	held := slices.DeleteFunc(slices.Clone(roles), func(r care.Role) bool { return !p.holds(r) })
+	if len(held) == 0 || rarely(t, 4, "any role") {
+		held = roles
+	}
+	w.take(t, who, p, rapid.SampledFrom(held).Draw(t, "role"))
+}
+
+func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
+	t.Helper()
 	err := w.directory.MembershipRevoke(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s takes the role %s from %s: %v", who.name, role, p.name, err)
 	switch {
@@ -133,6 +146,22 @@ func (w *world) revokeRole(t *rapid.T) {
 		if !p.holds(care.Doctor, care.Nurse) {
 			maps.DeleteFunc(w.team, func(pair [2]uuid.UUID, _ bool) bool { return pair[1] == p.id })
 		}
+	}
+}
+
+// comeBack has a member of a care team lose the roles by which they are on it, and get one again: that does not bring the
+// patients back.
+func (w *world) comeBack(t *rapid.T) {
+	members := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool {
+		return p.holds(care.Admin) || !p.holds(care.Receptionist) || !slices.ContainsFunc(w.people, func(of *person) bool { return w.team[[2]uuid.UUID{of.id, p.id}] })
+	})
+	p := one(t, members, "member")
+	admin := w.people[slices.IndexFunc(w.people, func(p *person) bool { return w.is(p, care.Admin) })]
+	w.take(t, admin, p, care.Doctor)
+	w.take(t, admin, p, care.Nurse)
+	w.give(t, admin, p, care.Nurse)
+	for _, r := range w.records {
+		w.readRecordAs(t, r, p)
 	}
 }
 

@@ -206,7 +206,11 @@ func (w *world) retractRecord(t *rapid.T) {
 
 func (w *world) readRecord(t *rapid.T) {
 	r := one(t, w.records, "record")
-	who := w.draw(t, "actor", func(p *person) bool { return w.mayOn(p, care.RecordRead, r) })
+	w.readRecordAs(t, r, w.draw(t, "actor", func(p *person) bool { return w.mayOn(p, care.RecordRead, r) }))
+}
+
+func (w *world) readRecordAs(t *rapid.T, r *record, who *person) {
+	t.Helper()
 	a := w.as(t, who, "GET", r.path(), 0, nil)
 	if !w.mayOn(who, care.RecordRead, r) {
 		w.refused(t, a, 404, r.subject())
