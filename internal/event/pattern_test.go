@@ -46,7 +46,7 @@ func TestPattern_RefusesWhatIsNoPattern(t *testing.T) {
 func FuzzPattern(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"**", "user.created"}, {"ehr.*.created", "ehr.lab_report.created"}, {"**.created", "a.b.created"}, {"a.**.b.**.c", "a.b.b.c.b.c"},
-		{"*.*", "a"}, {"", ""}, {"**.**.*", "a"}, {strings.Repeat("**.", 5000) + "x", "a.b.c.d"}, {"a.b", "a.b."}, {"user.**", "user"},
+		{"*.*", "a"}, {"", ""}, {"**.**.*", "a"}, {strings.Repeat("**.", 300) + "x", "a.b.c.d"}, {"a.b", "a.b."}, {"user.**", "user"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

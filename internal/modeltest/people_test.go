@@ -3,7 +3,6 @@ package modeltest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -33,7 +32,7 @@ func (w *world) registerPerson(t *rapid.T) {
 	}
 	a := w.as(t, who, "POST", "/api/users", 0, map[string]any{"email": email, "givenName": name, "familyName": "Model", "clinicId": w.clinic, "roles": []string{"patient"}})
 	switch {
-	case !w.may(who, care.UserCreate, care.SameClinic):
+	case !w.may(who, care.UserCreate, care.SameClinic) && !w.may(who, care.PatientRegister, care.SameClinic):
 		w.refused(t, a, 403, "clinic/"+w.clinic.String())
 	case known:
 		w.refused(t, a, 409, "")
@@ -86,11 +85,11 @@ func (w *world) member(t *rapid.T) *person {
 var roles = []care.Role{care.Patient, care.Doctor, care.Nurse, care.Receptionist}
 
 // managed compares a refusal to give or take a role, and reports whether there was none.
-func (w *world) managed(t *rapid.T, who, p *person, code care.Code) bool {
+func (w *world) managed(t *rapid.T, who, p *person, may bool, code care.Code) bool {
 	t.Helper()
 	denied := told{typ: "access.denied", subject: "user/" + p.id.String()}
 	switch {
-	case !w.may(who, care.MembershipManage, care.SameClinic):
+	case !may:
 		require.Equal(t, care.Forbidden, code)
 		w.expectEvents(t, denied)
 	case len(p.roles) == 0:
@@ -110,8 +109,9 @@ func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	t.Helper()
 	err := w.directory.MembershipGrant(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
+	may := w.may(who, care.MembershipManage, care.SameClinic) || (role == care.Patient && w.may(who, care.PatientRegister, care.SameClinic))
 	switch {
-	case !w.managed(t, who, p, care.CodeOf(err)):
+	case !w.managed(t, who, p, may, care.CodeOf(err)):
 	case p.holds(role):
 		require.Equal(t, care.Conflict, care.CodeOf(err))
 		w.expectEvents(t)
@@ -135,17 +135,23 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 	err := w.directory.MembershipRevoke(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s takes the role %s from %s: %v", who.name, role, p.name, err)
 	switch {
-	case !w.managed(t, who, p, care.CodeOf(err)):
+	case !w.managed(t, who, p, w.may(who, care.MembershipManage, care.SameClinic), care.CodeOf(err)):
 	case !p.holds(role):
 		require.Equal(t, care.NotFound, care.CodeOf(err))
 		w.expectEvents(t)
 	default:
 		require.NoError(t, err)
-		w.expectEvents(t, told{"membership.revoked", p.roles[role], 2})
+		events := []told{{"membership.revoked", p.roles[role], 2}}
 		delete(p.roles, role)
 		if !p.holds(care.Doctor, care.Nurse) {
-			maps.DeleteFunc(w.team, func(pair [2]uuid.UUID, _ bool) bool { return pair[1] == p.id })
+			for _, patient := range w.people {
+				if pair := [2]uuid.UUID{patient.id, p.id}; w.team[pair] {
+					events = append(events, told{typ: "care_team.left", subject: "patient/" + patient.id.String()})
+					delete(w.team, pair)
+				}
+			}
 		}
+		w.expectEvents(t, events...)
 	}
 }
 
@@ -167,7 +173,7 @@ func (w *world) comeBack(t *rapid.T) {
 
 func (w *world) joinTeam(t *rapid.T) {
 	who, patient, p := w.somebody(t, care.Admin), w.named(t, care.Patient), w.somebody(t, care.Doctor, care.Nurse)
-	err := w.directory.CareTeamAdd(context.Background(), w.command(who), directory.CareTeamMember{PatientID: patient.id, ClinicID: w.clinic, MemberID: p.id})
+	joined, err := w.directory.CareTeamAdd(context.Background(), w.command(who), directory.CareTeamMember{PatientID: patient.id, ClinicID: w.clinic, MemberID: p.id})
 	t.Logf("%s puts %s on the care team of %s: %v", who.name, p.name, patient.name, err)
 	switch {
 	case !w.may(who, care.CareTeamManage, care.SameClinic):
@@ -178,8 +184,14 @@ func (w *world) joinTeam(t *rapid.T) {
 		w.expectEvents(t)
 	default:
 		require.NoError(t, err)
-		w.expectEvents(t)
-		w.team[[2]uuid.UUID{patient.id, p.id}] = true
+		pair := [2]uuid.UUID{patient.id, p.id}
+		require.Equal(t, !w.team[pair], joined)
+		if joined {
+			w.expectEvents(t, told{typ: "care_team.joined", subject: "patient/" + patient.id.String()})
+		} else {
+			w.expectEvents(t)
+		}
+		w.team[pair] = true
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/intake"
 	"carewire/internal/httpapi"
@@ -55,7 +56,7 @@ func start(t *testing.T) *service {
 	verifier, err := httpapi.NewVerifier(httpapi.VerifierConfig{Local: s.issuer, Audience: "carewire"})
 	require.NoError(t, err)
 	s.server, err = httpapi.New(httpapi.Config{
-		Directory: s.directory, Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer),
+		Directory: s.directory, Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer), Chat: chat.New(writer),
 		Operations: struct{ httpapi.Operations }{}, Audit: audit.New(s.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 1_000_000, Ready: func(context.Context) error { return nil }, Logger: quiet,
 	})
