@@ -65,8 +65,16 @@ func FuzzWriteRecord(f *testing.F) {
 	require.NoError(f, err)
 	report := byte(slices.IndexFunc(kinds, func(s ehr.Spec) bool { return s.Path == "lab-reports" }))
 	for _, change := range [][2]string{
-		{"4.10", "1e400"}, {"4.10", "-0"}, {"4.10", "1E+2"}, {"4.10", `{"system":"a","code":"b"}`}, {"final", `\u0000`}, {"2026-03-14", "0000-00-00"},
-		{"2026-03-14", "-2026-03-14"}, {`"results":[`, `"results":[null,`}, {`"results":[`, `"results":[[],`}, {`"patientId":"`, `"patientId":"urn:uuid:`},
+		{"4.10", "1e400"},
+		{"4.10", "-0"},
+		{"4.10", "1E+2"},
+		{"4.10", `{"system":"a","code":"b"}`},
+		{"final", `\u0000`},
+		{"2026-03-14", "0000-00-00"},
+		{"2026-03-14", "-2026-03-14"},
+		{`"results":[`, `"results":[null,`},
+		{`"results":[`, `"results":[[],`},
+		{`"patientId":"`, `"patientId":"urn:uuid:`},
 	} {
 		f.Add(report, []byte(strings.Replace(string(text), change[0], change[1], 1)))
 	}
@@ -145,11 +153,29 @@ func FuzzQuery(f *testing.F) {
 	b := setup(f, quiet)
 	type read struct{ as, path string }
 	reads := []read{
-		{doctor, "/api/ehr/lab-reports"}, {doctor, "/api/ehr/lab-reports/{}"}, {doctor, "/api/ehr/lab-reports/{}/history"}, {doctor, "/api/ehr/lab-reports/" + b.ids[patient].String() + "/history/{}"},
-		{receptionist, "/api/appointments"}, {receptionist, "/api/appointments/{}"}, {receptionist, invoicesPath}, {receptionist, invoicesPath + "/{}"},
-		{admin, "/api/users"}, {admin, "/api/users/{}"}, {admin, "/api/service-accounts"}, {admin, "/api/service-accounts/{}"}, {operator, "/api/deliveries"}, {operator, "/api/notifications"},
-		{patient, "/api/notifications"}, {patient, "/api/notifications/explain"}, {auditor, "/api/audit"}, {operator, "/api/stats/events"}, {operator, "/api/rules"}, {operator, "/api/rules/diff"},
-		{operator, "/api/rules/{}"}, {operator, "/api/outbox/rejected"}, {operator, "/api/followers/{}/failures"},
+		{doctor, "/api/ehr/lab-reports"},
+		{doctor, "/api/ehr/lab-reports/{}"},
+		{doctor, "/api/ehr/lab-reports/{}/history"},
+		{doctor, "/api/ehr/lab-reports/" + b.ids[patient].String() + "/history/{}"},
+		{receptionist, "/api/appointments"},
+		{receptionist, "/api/appointments/{}"},
+		{receptionist, invoicesPath},
+		{receptionist, invoicesPath + "/{}"},
+		{admin, "/api/users"},
+		{admin, "/api/users/{}"},
+		{admin, "/api/service-accounts"},
+		{admin, "/api/service-accounts/{}"},
+		{operator, "/api/deliveries"},
+		{operator, "/api/notifications"},
+		{patient, "/api/notifications"},
+		{patient, "/api/notifications/explain"},
+		{auditor, "/api/audit"},
+		{operator, "/api/stats/events"},
+		{operator, "/api/rules"},
+		{operator, "/api/rules/diff"},
+		{operator, "/api/rules/{}"},
+		{operator, "/api/outbox/rejected"},
+		{operator, "/api/followers/{}/failures"},
 	}
 	id := b.ids[patient].String()
 	mark := "AAY0_rM1aEABAgMAAAAAAAAAAAAAAAAA"
@@ -179,4 +205,3 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
-

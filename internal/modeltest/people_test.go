@@ -85,7 +85,7 @@ func (w *world) member(t *rapid.T) *person {
 var roles = []care.Role{care.Patient, care.Doctor, care.Nurse, care.Receptionist}
 
 // managed compares a refusal to give or take a role, and reports whether there was none.
-func (w *world) managed(t *rapid.T, who, p *person, may bool, code care.Code) bool {
+func (w *world) managed(t *rapid.T, p *person, may bool, code care.Code) bool {
 	t.Helper()
 	denied := told{typ: "access.denied", subject: "user/" + p.id.String()}
 	switch {
@@ -111,7 +111,7 @@ func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
 	may := w.may(who, care.MembershipManage, care.SameClinic) || (role == care.Patient && w.may(who, care.PatientRegister, care.SameClinic))
 	switch {
-	case !w.managed(t, who, p, may, care.CodeOf(err)):
+	case !w.managed(t, p, may, care.CodeOf(err)):
 	case p.holds(role):
 		require.Equal(t, care.Conflict, care.CodeOf(err))
 		w.expectEvents(t)
@@ -135,7 +135,7 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 	err := w.directory.MembershipRevoke(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s takes the role %s from %s: %v", who.name, role, p.name, err)
 	switch {
-	case !w.managed(t, who, p, w.may(who, care.MembershipManage, care.SameClinic), care.CodeOf(err)):
+	case !w.managed(t, p, w.may(who, care.MembershipManage, care.SameClinic), care.CodeOf(err)):
 	case !p.holds(role):
 		require.Equal(t, care.NotFound, care.CodeOf(err))
 		w.expectEvents(t)
