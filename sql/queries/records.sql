@@ -25,26 +25,8 @@ SELECT
     @created_by
 FROM (
     SELECT
-        EXISTS (
-            SELECT 1
-            FROM memberships AS m
-            JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = @patient_id
-                AND m.clinic_id = @clinic_id
-                AND m.role = 'patient'
-                AND m.revoked_at IS NULL
-                AND u.status = 'active'
-        ) AS patient_ok,
-        (@own_doctor::boolean OR EXISTS (
-            SELECT 1
-            FROM memberships AS m
-            JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = @doctor_id
-                AND m.clinic_id = @clinic_id
-                AND m.role = 'doctor'
-                AND m.revoked_at IS NULL
-                AND u.status = 'active'
-        )) AS doctor_ok,
+        active_member(@patient_id, @clinic_id, 'patient') AS patient_ok,
+        (@own_doctor::boolean OR active_member(@doctor_id, @clinic_id, 'doctor')) AS doctor_ok,
         (@any_patient::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t

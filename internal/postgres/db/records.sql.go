@@ -110,26 +110,8 @@ SELECT
     $11
 FROM (
     SELECT
-        EXISTS (
-            SELECT 1
-            FROM memberships AS m
-            JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = $4
-                AND m.clinic_id = $5
-                AND m.role = 'patient'
-                AND m.revoked_at IS NULL
-                AND u.status = 'active'
-        ) AS patient_ok,
-        ($12::boolean OR EXISTS (
-            SELECT 1
-            FROM memberships AS m
-            JOIN users AS u ON u.id = m.user_id
-            WHERE m.user_id = $6
-                AND m.clinic_id = $5
-                AND m.role = 'doctor'
-                AND m.revoked_at IS NULL
-                AND u.status = 'active'
-        )) AS doctor_ok,
+        active_member($4, $5, 'patient') AS patient_ok,
+        ($12::boolean OR active_member($6, $5, 'doctor')) AS doctor_ok,
         ($13::boolean OR EXISTS (
             SELECT 1
             FROM care_team AS t
