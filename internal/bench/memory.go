@@ -10,7 +10,7 @@ import (
 )
 
 // idleTime is how long nothing happens before the memory is looked at.
-const idleTime = 15 * time.Second
+const idleTime = time.Minute
 
 // memory measures what a service of every role holds (its resident set) when nothing has happened for a while. The
 // database's processes are not in it.

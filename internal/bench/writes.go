@@ -21,8 +21,9 @@ const (
 	writeTime   = 3 * time.Second
 )
 
-// writes measures POST /api/ehr/lab-reports with everything on, beside the same two inserts through pgx.BeginFunc. The
-// sequencer and the followers are off: this is the cost of the write alone.
+// writes measures POST /api/ehr/lab-reports with everything on, beside the same two inserts through pgx.BeginFunc; and
+// once more without row-level security, to tell what that costs. The sequencer and the followers are off: this is the cost
+// of the write alone.
 func writes(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -45,21 +46,56 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 	}
 	defer rest.close()
 	floor := func(ctx context.Context) error { return insertTwo(ctx, pool, who) }
-	// In turn, so that both see the machine in the same mood and the tables at the same size.
-	var restRate, floorRate float64
-	m := newMeter(ctx, pool, s)
-	for range writeRounds {
-		f, err := m.rate(ctx, "its floor", floor)
-		if err != nil {
-			return nil, fmt.Errorf("floor: %w", err)
-		}
-		r, err := m.rate(ctx, "writes", rest.post)
-		if err != nil {
-			return nil, err
-		}
-		floorRate, restRate = floorRate+f/writeRounds, restRate+r/writeRounds
+	secured, err := securedTables(ctx, pool)
+	if err != nil {
+		return nil, err
 	}
-	return []Measure{beside("REST writes, 32 connections", restRate, "1/s", floorRate)}, nil
+	// In turn, so that all see the machine in the same mood and the tables at the same size.
+	m := newMeter(ctx, pool, s)
+	var floorRate, openRate, restRate float64
+	for range writeRounds {
+		for _, turn := range []struct {
+			what, security string
+			work           func(context.Context) error
+			sum            *float64
+		}{
+			{"floor of writes", "DISABLE", floor, &floorRate},
+			{"writes without row-level security", "DISABLE", rest.post, &openRate},
+			{"writes", "ENABLE", rest.post, &restRate},
+		} {
+			if err := setSecurity(ctx, pool, secured, turn.security); err != nil {
+				return nil, err
+			}
+			rate, err := m.rate(ctx, turn.what, turn.work)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", turn.what, err)
+			}
+			*turn.sum += rate / writeRounds
+		}
+	}
+	return []Measure{
+		beside("REST writes, 32 connections", restRate, "1/s", floorRate),
+		beside("REST writes, the same without row-level security", openRate, "1/s", floorRate),
+	}, nil
+}
+
+// securedTables names the tables that have policies.
+func securedTables(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	rows, err := pool.Query(ctx, "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity ORDER BY 1")
+	if err != nil {
+		return nil, fmt.Errorf("list the tables with policies: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// setSecurity turns the policies of the tables on or off: ENABLE or DISABLE.
+func setSecurity(ctx context.Context, pool *pgxpool.Pool, tables []string, to string) error {
+	for _, table := range tables {
+		if _, err := pool.Exec(ctx, "ALTER TABLE "+table+" "+to+" ROW LEVEL SECURITY"); err != nil {
+			return fmt.Errorf("%s row-level security of %s: %w", to, table, err)
+		}
+	}
+	return nil
 }
 
 // rate runs work on every writer at once for some seconds, after a warm-up, and tells how often a second it was done.
