@@ -19,8 +19,13 @@ func registerUUID(conn *pgx.Conn) {
 
 // PlanEncode is part of pgtype.Codec.
 func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
-	if _, ok := value.(uuid.UUID); ok && format == pgtype.BinaryFormatCode {
-		return uuidEncodePlan{}
+	if format == pgtype.BinaryFormatCode {
+		switch value.(type) {
+		case uuid.UUID:
+			return uuidEncodePlan{}
+		case *uuid.UUID:
+			return uuidPointerEncodePlan{}
+		}
 	}
 	return c.UUIDCodec.PlanEncode(m, oid, format, value)
 }
@@ -50,6 +55,20 @@ func (uuidEncodePlan) Encode(value any, buf []byte) ([]byte, error) {
 	id, ok := value.(uuid.UUID)
 	if !ok {
 		return nil, fmt.Errorf("encode %T as uuid", value)
+	}
+	return append(buf, id[:]...), nil
+}
+
+// uuidPointerEncodePlan is that of a nullable column.
+type uuidPointerEncodePlan struct{}
+
+func (uuidPointerEncodePlan) Encode(value any, buf []byte) ([]byte, error) {
+	id, ok := value.(*uuid.UUID)
+	if !ok {
+		return nil, fmt.Errorf("encode %T as uuid", value)
+	}
+	if id == nil {
+		return nil, nil
 	}
 	return append(buf, id[:]...), nil
 }

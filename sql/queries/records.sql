@@ -23,28 +23,7 @@ SELECT
     @created_by,
     now(),
     @created_by
-FROM (
-    SELECT
-        active_member(@patient_id, @clinic_id, 'patient') AS patient_ok,
-        (@own_doctor::boolean OR active_member(@doctor_id, @clinic_id, 'doctor')) AS doctor_ok,
-        (@any_patient::boolean OR EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = @patient_id
-                AND t.clinic_id = @clinic_id
-                AND t.member_id = @actor_id
-        )) AS actor_ok
-    OFFSET 0 -- Each check is made once, however often it is looked at below.
-) AS checked
-WHERE CASE
-        WHEN checked.patient_ok AND checked.doctor_ok AND checked.actor_ok THEN true
-        ELSE refuse(concat_ws(
-            ',',
-            CASE WHEN NOT checked.patient_ok THEN 'patient' END,
-            CASE WHEN NOT checked.doctor_ok THEN 'doctor' END,
-            CASE WHEN NOT checked.actor_ok THEN 'actor' END
-        ))
-    END
+WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
 RETURNING created_at;
 
 -- name: RecordDoctorActive :one

@@ -108,28 +108,7 @@ SELECT
     $11,
     now(),
     $11
-FROM (
-    SELECT
-        active_member($4, $5, 'patient') AS patient_ok,
-        ($12::boolean OR active_member($6, $5, 'doctor')) AS doctor_ok,
-        ($13::boolean OR EXISTS (
-            SELECT 1
-            FROM care_team AS t
-            WHERE t.patient_id = $4
-                AND t.clinic_id = $5
-                AND t.member_id = $14
-        )) AS actor_ok
-    OFFSET 0 -- Each check is made once, however often it is looked at below.
-) AS checked
-WHERE CASE
-        WHEN checked.patient_ok AND checked.doctor_ok AND checked.actor_ok THEN true
-        ELSE refuse(concat_ws(
-            ',',
-            CASE WHEN NOT checked.patient_ok THEN 'patient' END,
-            CASE WHEN NOT checked.doctor_ok THEN 'doctor' END,
-            CASE WHEN NOT checked.actor_ok THEN 'actor' END
-        ))
-    END
+WHERE record_parties_hold($4, $5, $6, $12, $13, $14)
 RETURNING created_at
 `
 
