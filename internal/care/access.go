@@ -180,6 +180,7 @@ var Access = []Grant{
 	{MessageWrite, Patient, Own},
 	{MessageWrite, Doctor, Participant},
 	{MessageWrite, Nurse, Participant},
+	{MessageWrite, System, Platform},
 
 	{UserCreate, Admin, SameClinic},
 	{UserCreate, System, Platform},

@@ -14,6 +14,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
 	"carewire/internal/outbox"
@@ -69,6 +70,7 @@ type Importer struct {
 	directory    *directory.Service
 	appointments *appointment.Service
 	billing      *billing.Service
+	chat         *chat.Service
 	kinds        map[string]recordKind
 }
 
@@ -76,6 +78,7 @@ type Importer struct {
 func New(writer *outbox.Writer) *Importer {
 	return &Importer{
 		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
+		chat: chat.New(writer),
 		kinds: map[string]recordKind{
 			"lab_report":     kindOf(ehr.NewKind[ehr.LabReport](writer)),
 			"prescription":   kindOf(ehr.NewKind[ehr.Prescription](writer)),
@@ -254,6 +257,9 @@ func (r *run) take(ctx context.Context, s stage, res *resource) error {
 		return nil
 	}
 	d.res = res
+	if d.lacks != "" {
+		r.item(res, Partly, d.lacks, "is left out")
+	}
 	for _, alias := range d.aliases {
 		r.parts.alias(res.typ, alias, res.id)
 	}
@@ -518,6 +524,13 @@ func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*dra
 			all[i].ID, all[i].Known = d.id, d.known
 		}
 		return r.billing.ImportTx(ctx, tx, r.cmd, all)
+	case "message":
+		all := make([]chat.Imported, len(list))
+		for i, d := range list {
+			all[i] = *d.message
+			all[i].ID, all[i].Known = d.id, d.known
+		}
+		return r.chat.ImportTx(ctx, tx, r.cmd, all)
 	}
 	take, ok := r.kinds[kind]
 	if !ok {

@@ -295,6 +295,19 @@ func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
 	require.Equal(t, 3, one[int](t, b, `SELECT count(*) FROM invoices`))
 }
 
+func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
+	for currency, amount := range map[string]string{"EUR": "12.34", "IQD": "1.5", "JPY": "900", "VES": "0.07", "XAU": "1"} {
+		lines = append(lines, `{"resourceType":"Invoice","id":"`+currency+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","totalNet":{"value":`+amount+`,"currency":"`+currency+`"}}`)
+	}
+	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
+	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is no money: %v", sum.Listed)
+	require.Equal(t, "Invoice.totalNet.currency", sum.Listed[0].Path)
+	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
+}
+
 // TestImport_OfFilesAtHand takes in what CAREWIRE_TEST_FHIR_DIR holds, where it is set: nothing may be dropped silently.
 func TestImport_OfFilesAtHand(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
+	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
 	"carewire/internal/care/ehr"
 )
@@ -50,8 +51,8 @@ func Mappings() []Mapping {
 		{"ImagingStudy", "imaging report", "The study without words of the radiologist's.", writings, readImagingStudy},
 		{"Claim", "invoice, as a draft", "A claim asks an insurer, not the patient: it stays a draft. Its items, or its total.", writings, readClaim},
 		{"Invoice", "invoice", "`issued`, `paid` (balanced), `draft` or `void` (cancelled, entered in error). What is past its day is overdue from the start.", writings, readInvoice},
+		{"Communication", "message of a conversation", "Its texts, where the sender is a patient or a practitioner. All of a patient at a clinic are one conversation, which is the patient's and, when it is begun, their care team's. Attachments are left out.", writings, readCommunication},
 		{"Medication", "", "is read for the prescriptions that name it", people, nil},
-		{"Communication", "", "is for chat, which does not take in yet", people, nil},
 		{"CarePlan", "", "carewire keeps no care plans", people, nil},
 		{"CareTeam", "", "who may read what is not for another system to say", people, nil},
 		{"Goal", "", "carewire keeps no goals", people, nil},
@@ -69,8 +70,8 @@ const noHome = "carewire keeps nothing of this type"
 type draft struct {
 	res  *resource
 	kind string
-	// patient, encounter, doctors and clinics are what it refers to, the likeliest first.
-	patient, encounter, doctors, clinics []key
+	// patient, encounter, doctors, clinics and author are what it refers to, the likeliest first.
+	patient, encounter, doctors, clinics, author []key
 	// patientPath is where the patient stands, for who lacks one.
 	patientPath string
 	// parts are other resources that it is made of; used fits them in.
@@ -83,10 +84,13 @@ type draft struct {
 	role        care.Role
 	appointment *appointment.Imported
 	invoice     *billing.Imported
+	message     *chat.Imported
 	// finish completes the body once the parts are in.
 	finish func(d *draft) error
 	// paths says where a field of the body stands in the resource.
 	paths map[string]string
+	// lacks is the path of what is left out of it.
+	lacks string
 	// aliases are other names by which the resource is looked for.
 	aliases []string
 

@@ -49,7 +49,7 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*draft) ([]gra
 		case kindPart, "clinic", "user":
 		case "membership":
 			add(d.doctorID, d.clinicID, d.role)
-		case "invoice":
+		case "invoice", "message":
 			add(d.personID, d.clinicID, care.Patient)
 		default:
 			add(d.personID, d.clinicID, care.Patient)
@@ -180,6 +180,7 @@ func refersTo(drafts []*draft) []key {
 		add(d.encounter...)
 		add(d.doctors...)
 		add(d.clinics...)
+		add(d.author...)
 	}
 	return all
 }
@@ -356,6 +357,10 @@ func (r *run) place(d *draft, rows map[key]db.ImportIdentifier) error {
 		return faulty(typ+"."+d.patientPath, "refers to nobody that was taken in")
 	case d.clinicID == uuid.Nil:
 		return faulty(join(typ, d.paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
+	case d.message != nil:
+		if err := d.written(r.Source, rows); err != nil {
+			return err
+		}
 	case d.kind != "invoice" && d.doctorID == uuid.Nil:
 		return faulty(join(typ, d.paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
 	}
@@ -418,6 +423,8 @@ func (d *draft) settle() {
 		d.appointment.PatientID, d.appointment.ClinicID, d.appointment.DoctorID = d.personID, d.clinicID, d.doctorID
 	case d.invoice != nil:
 		d.invoice.PatientID, d.invoice.ClinicID = d.personID, d.clinicID
+	case d.message != nil:
+		d.message.PatientID, d.message.ClinicID = d.personID, d.clinicID
 	}
 }
 
@@ -433,6 +440,8 @@ func (d *draft) compare(rows map[key]db.ImportIdentifier) (bool, error) {
 		what = d.appointment
 	case d.invoice != nil:
 		what = d.invoice
+	case d.message != nil:
+		what = d.message
 	default:
 		what = d.body
 	}

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/text/currency"
-
 	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
 	"carewire/internal/care/ehr"
@@ -219,15 +217,14 @@ func claimLines(typ string, items []claimItem, total *money) ([]billing.Line, st
 // minor gives the amount in minor units of its currency, rounded.
 func (m *money) minor(path string) (int64, error) {
 	value, err := strconv.ParseFloat(string(m.Value), 64)
-	unit, known := currency.ParseISO(m.Currency)
+	digits, known := billing.MinorDigits(m.Currency)
 	if err != nil || value < 0 || value > 1e12 {
 		return 0, faulty(path+".value", "is missing, or no amount that can be owed")
 	}
-	if known != nil {
+	if !known {
 		return 0, faulty(path+".currency", "is missing, or no currency of ISO 4217")
 	}
-	scale, _ := currency.Standard.Rounding(unit)
-	return int64(math.Round(value * math.Pow10(scale))), nil
+	return int64(math.Round(value * math.Pow10(digits))), nil
 }
 
 func bill(typ, patientPath string, patient *reference, at time.Time, status string, lines []billing.Line, unit string) *draft {

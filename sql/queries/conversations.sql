@@ -242,6 +242,54 @@ SELECT
 FROM advanced AS a
 RETURNING *;
 
+-- A conversation of another system's messages, unless it was begun before.
+-- name: ConversationImport :execrows
+INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+VALUES (@id, @clinic_id, @patient_id, @subject, 0, @last_activity_at, now(), @created_by)
+ON CONFLICT ON CONSTRAINT conversations_pkey DO NOTHING;
+
+-- Another system's messages, as the conversation's next ones in the order in which they are given, with the time when they
+-- were written. It is history: who had read all before has read these too, and nobody is reminded. The conversation is locked.
+-- name: MessageImport :many
+WITH given AS (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@author_ids::uuid[]) AS author_id,
+        unnest(@texts::text[]) AS text,
+        unnest(@written_ats::timestamptz[]) AS written_at,
+        generate_subscripts(@ids::uuid[], 1) AS place
+), advanced AS (
+    UPDATE conversations AS c
+    SET
+        last_number = c.last_number + (SELECT count(*) FROM given),
+        last_activity_at = greatest(c.last_activity_at, (SELECT max(written_at) FROM given))
+    WHERE c.id = @conversation_id
+    RETURNING
+        c.id,
+        c.last_number,
+        c.last_number - (SELECT count(*) FROM given) AS before,
+        c.last_activity_at
+), seen AS (
+    UPDATE conversation_participants AS p
+    SET
+        last_activity_at = a.last_activity_at,
+        read_number = CASE WHEN p.read_number = a.before THEN a.last_number ELSE p.read_number END
+    FROM advanced AS a
+    WHERE p.conversation_id = a.id
+        AND p.left_at IS NULL
+)
+INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at)
+SELECT
+    g.id,
+    a.id,
+    a.before + g.place,
+    g.author_id,
+    g.text,
+    g.written_at
+FROM advanced AS a
+CROSS JOIN given AS g
+RETURNING *;
+
 -- name: MessageGet :one
 SELECT *
 FROM conversation_messages

@@ -32,6 +32,10 @@ var minorDigits = map[string]int{
 	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
 }
 
+// MinorDigits is how many digits of an amount in minor units stand behind the decimal point; false for a code of no money
+// that can be paid today.
+func MinorDigits(code string) (int, bool) { return digits(code), known(code) }
+
 // known reports whether the code, in capitals, is of money that can be paid today.
 func known(code string) bool { return tender[code] }
 

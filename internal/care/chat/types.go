@@ -81,11 +81,15 @@ func (n *NewConversation) check() error {
 
 func (n *NewMessage) check() error {
 	var p care.Problems
-	p.Text("text", n.Text, 1, 4000)
-	if n.Text != "" && strings.TrimSpace(n.Text) == "" {
+	checkText(&p, n.Text)
+	return p.Err()
+}
+
+func checkText(p *care.Problems, text string) {
+	p.Text("text", text, 1, 4000)
+	if text != "" && strings.TrimSpace(text) == "" {
 		p.Add("text", "must hold more than blanks")
 	}
-	return p.Err()
 }
 
 func conversation(row db.Conversation, readNumber, unread int64, participants []Participant) Conversation {

@@ -32,6 +32,37 @@ func (q *Queries) ConversationAttended(ctx context.Context, id uuid.UUID) (bool,
 	return exists, err
 }
 
+const ConversationImport = `-- name: ConversationImport :execrows
+INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+VALUES ($1, $2, $3, $4, 0, $5, now(), $6)
+ON CONFLICT ON CONSTRAINT conversations_pkey DO NOTHING
+`
+
+type ConversationImportParams struct {
+	ID             uuid.UUID
+	ClinicID       uuid.UUID
+	PatientID      uuid.UUID
+	Subject        string
+	LastActivityAt time.Time
+	CreatedBy      string
+}
+
+// A conversation of another system's messages, unless it was begun before.
+func (q *Queries) ConversationImport(ctx context.Context, arg ConversationImportParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ConversationImport,
+		arg.ID,
+		arg.ClinicID,
+		arg.PatientID,
+		arg.Subject,
+		arg.LastActivityAt,
+		arg.CreatedBy,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const ConversationInsert = `-- name: ConversationInsert :one
 INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
 VALUES ($1, $2, $3, $4, 0, now(), now(), $5)
@@ -414,6 +445,91 @@ func (q *Queries) MessageGet(ctx context.Context, arg MessageGetParams) (Convers
 		&i.WithdrawnAt,
 	)
 	return i, err
+}
+
+const MessageImport = `-- name: MessageImport :many
+WITH given AS (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS author_id,
+        unnest($3::text[]) AS text,
+        unnest($4::timestamptz[]) AS written_at,
+        generate_subscripts($1::uuid[], 1) AS place
+), advanced AS (
+    UPDATE conversations AS c
+    SET
+        last_number = c.last_number + (SELECT count(*) FROM given),
+        last_activity_at = greatest(c.last_activity_at, (SELECT max(written_at) FROM given))
+    WHERE c.id = $5
+    RETURNING
+        c.id,
+        c.last_number,
+        c.last_number - (SELECT count(*) FROM given) AS before,
+        c.last_activity_at
+), seen AS (
+    UPDATE conversation_participants AS p
+    SET
+        last_activity_at = a.last_activity_at,
+        read_number = CASE WHEN p.read_number = a.before THEN a.last_number ELSE p.read_number END
+    FROM advanced AS a
+    WHERE p.conversation_id = a.id
+        AND p.left_at IS NULL
+)
+INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at)
+SELECT
+    g.id,
+    a.id,
+    a.before + g.place,
+    g.author_id,
+    g.text,
+    g.written_at
+FROM advanced AS a
+CROSS JOIN given AS g
+RETURNING id, conversation_id, number, author_id, text, written_at, withdrawn_at
+`
+
+type MessageImportParams struct {
+	Ids            []uuid.UUID
+	AuthorIds      []uuid.UUID
+	Texts          []string
+	WrittenAts     []time.Time
+	ConversationID uuid.UUID
+}
+
+// Another system's messages, as the conversation's next ones in the order in which they are given, with the time when they
+// were written. It is history: who had read all before has read these too, and nobody is reminded. The conversation is locked.
+func (q *Queries) MessageImport(ctx context.Context, arg MessageImportParams) ([]ConversationMessage, error) {
+	rows, err := q.db.Query(ctx, MessageImport,
+		arg.Ids,
+		arg.AuthorIds,
+		arg.Texts,
+		arg.WrittenAts,
+		arg.ConversationID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ConversationMessage
+	for rows.Next() {
+		var i ConversationMessage
+		if err := rows.Scan(
+			&i.ID,
+			&i.ConversationID,
+			&i.Number,
+			&i.AuthorID,
+			&i.Text,
+			&i.WrittenAt,
+			&i.WithdrawnAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const MessageList = `-- name: MessageList :many

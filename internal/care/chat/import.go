@@ -1,0 +1,142 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Imported is a message that another system keeps.
+type Imported struct {
+	ID uuid.UUID
+	// Known says that it was taken in before.
+	Known bool
+	// ConversationID is that of the conversation which it belongs to, and which its first message begins.
+	ConversationID uuid.UUID
+	ClinicID       uuid.UUID
+	PatientID      uuid.UUID
+	AuthorID       uuid.UUID
+	Subject        string
+	Text           string
+	WrittenAt      time.Time
+}
+
+// ImportTx takes messages in, many at once, with the events that tell of them; only carewire's own import may. It gives for
+// each nil or why it is refused, a care.Error. A conversation that they begin is the patient's and their present care team's.
+// Messages are history: nobody is reminded of them, and none is changed.
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+	if !cmd.Actor.MayOnPlatform(care.MessageWrite) {
+		return nil, care.Errorf(care.Forbidden, "messages are taken in by the platform")
+	}
+	q := db.New(tx)
+	refused = make([]error, len(all))
+	taken := map[uuid.UUID][]Imported{}
+	for i, in := range all {
+		if refused[i] = in.check(s.now()); refused[i] != nil {
+			continue
+		}
+		if in.Known {
+			if refused[i], err = importedAgain(ctx, q, in); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		taken[in.ConversationID] = append(taken[in.ConversationID], in)
+	}
+	// Whoever locks several conversations does so in the order of their ids.
+	var events []event.Event
+	ids := slices.SortedFunc(maps.Keys(taken), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		told, err := importInto(ctx, q, cmd, taken[id])
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, told...)
+	}
+	return refused, outbox.Append(ctx, tx, events...)
+}
+
+func (in *Imported) check(now time.Time) error {
+	var p care.Problems
+	if in.PatientID == uuid.Nil {
+		p.Add("patientId", "must name the patient")
+	}
+	if in.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	if in.AuthorID == uuid.Nil {
+		p.Add("authorId", "must name the author")
+	}
+	if in.WrittenAt.Year() < 1900 || in.WrittenAt.After(now.Add(time.Hour)) {
+		p.Add("writtenAt", "must be from 1900 on, and past")
+	}
+	checkText(&p, in.Text)
+	return p.Err()
+}
+
+// importedAgain looks whether a message that was taken in before is what it was.
+func importedAgain(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
+	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return care.Errorf(care.Conflict, "patient and clinic of a message cannot change"), nil
+	case err != nil:
+		return nil, fmt.Errorf("read message: %w", err)
+	case m.Text != in.Text || m.AuthorID != in.AuthorID:
+		return care.Errorf(care.Conflict, "a message that was written cannot change"), nil
+	}
+	return nil, nil
+}
+
+// importInto adds messages to their one conversation, which it begins if need be.
+func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
+	slices.SortStableFunc(messages, func(a, b Imported) int { return a.WrittenAt.Compare(b.WrittenAt) })
+	first := messages[0]
+	begun, err := q.ConversationImport(ctx, db.ConversationImportParams{
+		ID: first.ConversationID, ClinicID: first.ClinicID, PatientID: first.PatientID, Subject: first.Subject,
+		LastActivityAt: first.WrittenAt, CreatedBy: cmd.Actor.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("insert conversation: %w", err)
+	}
+	row, err := q.ConversationLock(ctx, first.ConversationID)
+	if err != nil {
+		return nil, fmt.Errorf("lock conversation: %w", err)
+	}
+	var events []event.Event
+	if begun > 0 {
+		team, err := q.ConversationTeam(ctx, db.ConversationTeamParams{PatientID: row.PatientID, ClinicID: row.ClinicID})
+		if err != nil {
+			return nil, fmt.Errorf("read care team: %w", err)
+		}
+		if events, err = join(ctx, q, cmd, row, append([]uuid.UUID{row.PatientID}, team...)); err != nil {
+			return nil, err
+		}
+	}
+	p := db.MessageImportParams{ConversationID: row.ID}
+	for _, m := range messages {
+		p.Ids, p.AuthorIds = append(p.Ids, m.ID), append(p.AuthorIds, m.AuthorID)
+		p.Texts, p.WrittenAts = append(p.Texts, m.Text), append(p.WrittenAts, m.WrittenAt)
+	}
+	rows, err := q.MessageImport(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("insert messages: %w", err)
+	}
+	slices.SortFunc(rows, func(a, b db.ConversationMessage) int { return int(a.Number - b.Number) })
+	for _, m := range rows {
+		events = append(events, told(cmd, "created", row, m).AtVersion(m.Number))
+	}
+	return events, nil
+}
