@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -152,7 +153,11 @@ func readClaim(_ *mapper, r *resource) (*draft, error) {
 	if !ok {
 		return nil, faulty(r.typ+".status", "is missing, or none of FHIR R4's")
 	}
-	lines, unit, err := claimLines(r.typ, c.Item, c.Total)
+	prices := make([]price, len(c.Item))
+	for i, item := range c.Item {
+		prices[i] = price{r.typ + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
+	}
+	lines, unit, err := billLines(prices, r.typ+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
@@ -181,35 +186,42 @@ func (c *codeableConcept) words() string {
 	return first(code.Display, code.Code)
 }
 
-// claimLines has a line for each item with a price, where these make the total; else one of the total.
-func claimLines(typ string, items []claimItem, total *money) ([]billing.Line, string, error) {
+// price is what one thing on a bill costs, nil where that is not said, and where it stands.
+type price struct {
+	path   string
+	what   codeableConcept
+	amount *money
+}
+
+// billLines has a line for each thing with a price, where these make the total; else one of the total.
+func billLines(prices []price, totalPath string, total *money) ([]billing.Line, string, error) {
 	var lines []billing.Line
 	var sum int64
 	unit := ""
-	for i, item := range items {
-		if item.Net == nil {
+	for _, p := range prices {
+		if p.amount == nil {
 			continue
 		}
-		minor, err := item.Net.minor(typ + ".item[" + strconv.Itoa(i) + "].net")
+		minor, err := p.amount.minor(p.path)
 		if err != nil {
 			return nil, "", err
 		}
-		lines = append(lines, billing.Line{Description: item.ProductOrService.words(), Quantity: 1, UnitMinor: minor})
-		sum, unit = sum+minor, item.Net.Currency
+		lines = append(lines, billing.Line{Description: p.what.words(), Quantity: 1, UnitMinor: minor})
+		sum, unit = sum+minor, p.amount.Currency
 	}
 	if total == nil {
 		if len(lines) == 0 {
-			return nil, "", faulty(typ+".total", "is missing, and no item has a price")
+			return nil, "", faulty(totalPath, "is missing, and nothing has a price")
 		}
 		return lines, unit, nil
 	}
-	all, err := total.minor(typ + ".total")
+	all, err := total.minor(totalPath)
 	if err != nil || (sum == all && unit == total.Currency) {
 		return lines, total.Currency, err
 	}
 	description := "Service"
-	if len(items) > 0 {
-		description = items[0].ProductOrService.words()
+	if len(prices) > 0 {
+		description = prices[0].what.words()
 	}
 	return []billing.Line{{Description: description, Quantity: 1, UnitMinor: all}}, total.Currency, nil
 }
@@ -267,24 +279,26 @@ func readInvoice(_ *mapper, r *resource) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	var items []claimItem
-	for _, l := range v.LineItem {
-		for _, p := range l.PriceComponent {
+	var prices []price
+	for i, l := range v.LineItem {
+		for j, p := range l.PriceComponent {
 			if p.Type == "base" {
-				items = append(items, claimItem{ProductOrService: l.ChargeItemCodeableConcept, Net: p.Amount})
+				path := fmt.Sprintf("%s.lineItem[%d].priceComponent[%d].amount", r.typ, i, j)
+				prices = append(prices, price{path, l.ChargeItemCodeableConcept, p.Amount})
 			}
 		}
 	}
-	total := v.TotalGross
+	total, totalPath := v.TotalGross, "totalGross"
 	if total == nil {
-		total = v.TotalNet
+		total, totalPath = v.TotalNet, "totalNet"
 	}
-	lines, unit, err := claimLines(r.typ, items, total)
+	lines, unit, err := billLines(prices, join(r.typ, totalPath), total)
 	if err != nil {
 		return nil, err
 	}
 	d := bill(r.typ, "subject", v.Subject, at, status, lines, unit)
 	d.clinics, d.paths["dueOn"], d.paths["lines"], d.paths["clinicId"] = v.Issuer.keys("Organization"), "date", "lineItem", "issuer"
+	d.paths["currency"] = totalPath + ".currency"
 	if len(v.Identifier) > 0 && v.Identifier[0].Value != "" && len(v.Identifier[0].Value) <= 64 {
 		d.invoice.Number = &v.Identifier[0].Value
 		d.paths["number"] = "identifier[0].value"
