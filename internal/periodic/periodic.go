@@ -29,7 +29,7 @@ func Add(cfg *river.Config, dir *directory.Service) {
 	))
 }
 
-// SessionArgs are the arguments of the job that deletes expired browser sessions and socket tickets.
+// SessionArgs are the arguments of the job that deletes sessions, tickets, keys, codes and invitations' tokens that have expired.
 type SessionArgs struct{}
 
 // Kind names the job in River's tables.
@@ -48,7 +48,7 @@ type sessionWorker struct {
 // Work sweeps once.
 func (w *sessionWorker) Work(ctx context.Context, _ *river.Job[SessionArgs]) error {
 	if _, err := w.directory.Sweep(ctx); err != nil {
-		return fmt.Errorf("delete expired sessions: %s", postgres.SafeError(err))
+		return fmt.Errorf("sweep: %s", postgres.SafeError(err))
 	}
 	return nil
 }

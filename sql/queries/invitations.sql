@@ -111,6 +111,18 @@ RETURNING *;
 DELETE FROM contact_verifications
 WHERE id = @id;
 
+-- Questions that nobody answered; how often one asked counts for an hour.
+-- name: VerificationDeleteOld :execrows
+DELETE FROM contact_verifications
+WHERE requested_at < now() - interval '1 day';
+
+-- Tokens of invitations that are long over. Until then whoever follows one is told that it has expired.
+-- name: InvitationTokenDeleteOld :execrows
+DELETE FROM invitation_tokens AS t
+USING invitations AS i
+WHERE i.id = t.invitation_id
+    AND i.expires_at < now() - interval '30 days';
+
 -- name: ContactVerified :one
 UPDATE users
 SET

@@ -127,6 +127,28 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	require.Equal(t, int64(1), n)
 }
 
+func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, sql := range map[string]string{
+		"codes": `INSERT INTO contact_verifications (id, user_id, channel, address, requested_at) SELECT gen_random_uuid(), $1, c, 'x', now() - i::interval
+			FROM (VALUES ('email', '25 hours'), ('sms', '23 hours')) AS v (c, i)`,
+		"tokens": `WITH i AS (INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at)
+			SELECT gen_random_uuid(), (SELECT id FROM clinics LIMIT 1), $1, '{nurse}', 'x', now() - d * interval '1 day' FROM generate_series(29, 31, 2) AS d RETURNING id)
+			INSERT INTO invitation_tokens (digest, invitation_id) SELECT sha256(id::text::bytea), id FROM i`,
+	} {
+		_, err := b.db.Owner.Exec(t.Context(), sql, b.doctor.UserID)
+		require.NoError(t, err, name)
+	}
+	n, err := b.dir.Sweep(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, int64(2), n)
+	var left string
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT concat_ws(' ', (SELECT string_agg(channel, ',') FROM contact_verifications),
+		(SELECT count(*) FROM invitation_tokens), (SELECT count(*) FROM invitations))`).Scan(&left))
+	require.Equal(t, "sms 1 2", left, "an invitation itself stays, for those who look who was invited")
+}
+
 func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

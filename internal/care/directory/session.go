@@ -92,19 +92,21 @@ func (s *Service) TicketTake(ctx context.Context, ticket string) (care.Actor, ti
 	return a, row.SessionExpiresAt, err
 }
 
-// Sweep deletes the sessions, tickets and idempotency keys that have expired and tells how many. They are refused before that as well.
-func (s *Service) Sweep(ctx context.Context) (int64, error) {
-	sessions, err := s.reads.SessionDeleteExpired(ctx)
-	if err != nil {
-		return 0, reading("expired sessions", err)
-	}
-	tickets, err := s.reads.TicketDeleteExpired(ctx)
-	if err != nil {
-		return sessions, reading("expired tickets", err)
-	}
-	keys, err := s.reads.IdempotencyKeyDeleteExpired(ctx)
-	if err != nil {
-		return sessions + tickets, reading("expired idempotency keys", err)
-	}
-	return sessions + tickets + keys, nil
+// Sweep deletes what has expired, and is refused before that as well: sessions, tickets, idempotency keys, codes that prove
+// an address, and tokens of invitations that are long over. It tells how many there were.
+func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
+	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sweep")}, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		for _, expired := range []func(context.Context) (int64, error){
+			q.SessionDeleteExpired, q.TicketDeleteExpired, q.IdempotencyKeyDeleteExpired, q.VerificationDeleteOld, q.InvitationTokenDeleteOld,
+		} {
+			deleted, err := expired(ctx)
+			if err != nil {
+				return fmt.Errorf("delete what has expired: %w", err)
+			}
+			n += deleted
+		}
+		return nil
+	})
+	return n, err
 }

@@ -228,6 +228,22 @@ func (q *Queries) InvitationInsert(ctx context.Context, arg InvitationInsertPara
 	return i, err
 }
 
+const InvitationTokenDeleteOld = `-- name: InvitationTokenDeleteOld :execrows
+DELETE FROM invitation_tokens AS t
+USING invitations AS i
+WHERE i.id = t.invitation_id
+    AND i.expires_at < now() - interval '30 days'
+`
+
+// Tokens of invitations that are long over. Until then whoever follows one is told that it has expired.
+func (q *Queries) InvitationTokenDeleteOld(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, InvitationTokenDeleteOld)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const InvitationTokenIssue = `-- name: InvitationTokenIssue :execrows
 INSERT INTO invitation_tokens (digest, invitation_id)
 SELECT
@@ -355,6 +371,20 @@ WHERE id = $1
 func (q *Queries) VerificationDelete(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, VerificationDelete, id)
 	return err
+}
+
+const VerificationDeleteOld = `-- name: VerificationDeleteOld :execrows
+DELETE FROM contact_verifications
+WHERE requested_at < now() - interval '1 day'
+`
+
+// Questions that nobody answered; how often one asked counts for an hour.
+func (q *Queries) VerificationDeleteOld(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, VerificationDeleteOld)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const VerificationIssue = `-- name: VerificationIssue :execrows
