@@ -136,6 +136,8 @@ func TestTransient_TellsTheDatabasesStateFromTheRows(t *testing.T) {
 		"BEGIN; SELECT 1/0":                             false,
 		"SELECT 'x'::uuid":                              false,
 		"SELECT * FROM nowhere":                         false,
+		"SELECT pg_terminate_backend(pg_backend_pid())": true,
+		"DO $$BEGIN RAISE SQLSTATE '57P03'; END$$":      true,
 		"DO $$BEGIN RAISE SQLSTATE '40001'; END$$":      true,
 		"DO $$BEGIN RAISE SQLSTATE '40P01'; END$$":      true,
 		"DO $$BEGIN RAISE SQLSTATE '53100'; END$$":      true,
