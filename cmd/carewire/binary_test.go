@@ -283,6 +283,8 @@ func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
 		{[]string{"rules", "check", rules}, nil, rules + ":"},
 		{[]string{"rules", "check", filepath.Join(dir, "none.yaml")}, nil, "none.yaml"},
 		{[]string{"nonsense"}, nil, "nonsense"},
+		{[]string{"follower", "nonsense"}, nil, `"nonsense" for "carewire follower"`},
+		{[]string{"import", "fhir", filepath.Join(dir, "none.json")}, nil, "none.json"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			t.Parallel()

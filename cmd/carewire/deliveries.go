@@ -14,9 +14,7 @@ import (
 )
 
 func deliveriesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "deliveries", Short: "See what became of messages, and send one again"}
-	cmd.AddCommand(deliveriesListCommand(), deliveriesRedriveCommand())
-	return cmd
+	return group("deliveries", "See what became of messages, and send one again", deliveriesListCommand(), deliveriesRedriveCommand())
 }
 
 func deliveriesListCommand() *cobra.Command {

@@ -14,9 +14,7 @@ import (
 )
 
 func followerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "follower", Short: "See and redrive what a follower of the ledger passed over"}
-	cmd.AddCommand(followerListCommand(), followerFailuresCommand(), followerRedriveCommand())
-	return cmd
+	return group("follower", "See and redrive what a follower of the ledger passed over", followerListCommand(), followerFailuresCommand(), followerRedriveCommand())
 }
 
 func followerListCommand() *cobra.Command {

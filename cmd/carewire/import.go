@@ -17,9 +17,7 @@ import (
 )
 
 func importCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "import", Short: "Take in what other systems keep"}
-	cmd.AddCommand(importFHIRCommand())
-	return cmd
+	return group("import", "Take in what other systems keep", importFHIRCommand())
 }
 
 // importFlags are those of import fhir.

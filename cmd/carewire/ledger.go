@@ -12,9 +12,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ledger", Short: "Look after the ledger"}
-	cmd.AddCommand(newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
-	return cmd
+	return group("ledger", "Look after the ledger", newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
 }
 
 func newEpochCommand() *cobra.Command {

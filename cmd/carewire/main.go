@@ -34,6 +34,22 @@ func main() {
 	}
 }
 
+// group is a command of commands. Alone it shows its help; what it does not know it refuses, as the root does.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return fmt.Errorf("unknown command %q for %q: carewire %s --help lists those it has", args[0], cmd.CommandPath(), name)
+		},
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
 // settings reads and validates the settings. adjust sets what flags say before they are validated.
 func settings(adjust func(*config.Config)) (config.Config, error) {
 	cfg, err := config.FromEnvironment()

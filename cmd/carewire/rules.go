@@ -11,10 +11,9 @@ import (
 )
 
 func rulesCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rules", Short: "Check, publish, compare and explain the notification rules, and go back to earlier ones"}
-	cmd.AddCommand(rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesShowCommand(), rulesDiffCommand(),
+	return group("rules", "Check, publish, compare and explain the notification rules, and go back to earlier ones",
+		rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesShowCommand(), rulesDiffCommand(),
 		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand())
-	return cmd
 }
 
 func rulesCheckCommand() *cobra.Command {
