@@ -88,7 +88,7 @@ func (d *draft) written(source string, rows map[key]db.ImportIdentifier) error {
 	if d.message.AuthorID == uuid.Nil {
 		return faulty(d.res.typ+".sender", "refers to nobody that was taken in")
 	}
-	d.doctorID = uuid.Nil // Nobody answers for it but its author.
+	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
 	d.message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
 	d.message.Subject = source
 	return nil

@@ -49,7 +49,7 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*draft) ([]gra
 		case kindPart, "clinic", "user":
 		case "membership":
 			add(d.doctorID, d.clinicID, d.role)
-		case "invoice", "message":
+		case "invoice":
 			add(d.personID, d.clinicID, care.Patient)
 		default:
 			add(d.personID, d.clinicID, care.Patient)
