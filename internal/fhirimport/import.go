@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -89,23 +88,6 @@ func New(writer *outbox.Writer) *Importer {
 			"procedure":      kindOf(ehr.NewKind[ehr.Procedure](writer)),
 			"imaging_report": kindOf(ehr.NewKind[ehr.ImagingReport](writer)),
 		},
-	}
-}
-
-// recordKind takes in drafts whose bodies are of one kind.
-type recordKind func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error)
-
-func kindOf[B any](kind *ehr.Kind[B]) recordKind {
-	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error) {
-		records := make([]ehr.Imported[B], len(drafts))
-		for i, d := range drafts {
-			body, ok := d.body.(*B)
-			if !ok {
-				return nil, fmt.Errorf("fhirimport: a %T is no body of this kind", d.body)
-			}
-			records[i] = ehr.Imported[B]{ID: d.id, Known: d.known, Body: body}
-		}
-		return kind.ImportTx(ctx, tx, cmd, records)
 	}
 }
 
@@ -418,123 +400,4 @@ func (r *run) flush(ctx context.Context) error {
 		return err
 	}
 	return r.write(ctx, ready)
-}
-
-// write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
-func (r *run) write(ctx context.Context, drafts []*draft) error {
-	if len(drafts) == 0 {
-		return nil
-	}
-	var refused map[*draft]error
-	var roles []grant
-	err := r.inTx(ctx, func(tx pgx.Tx) (err error) {
-		refused, roles, err = r.store(ctx, tx, drafts)
-		return err
-	})
-	switch code := care.CodeOf(translated(err)); {
-	case err == nil:
-	case code != care.Invalid && code != care.Conflict && code != care.NotFound:
-		return err
-	case len(drafts) == 1:
-		r.refuseDraft(drafts[0], translated(err))
-		return nil
-	default:
-		half := len(drafts) / 2
-		if err := r.write(ctx, drafts[:half]); err != nil {
-			return err
-		}
-		return r.write(ctx, drafts[half:])
-	}
-	r.remember(roles)
-	for _, d := range drafts {
-		switch err, bad := refused[d]; {
-		case bad:
-			r.refuseDraft(d, err)
-		case d.known:
-			r.count(d.res.typ, Updated, "")
-		default:
-			r.count(d.res.typ, Taken, "")
-		}
-	}
-	return nil
-}
-
-// store writes drafts of any kind, with what is remembered of them.
-func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused map[*draft]error, roles []grant, err error) {
-	refused = map[*draft]error{}
-	note := func(list []*draft, errs []error, err error) error {
-		for i := range errs {
-			if errs[i] != nil {
-				refused[list[i]] = errs[i]
-			}
-		}
-		return err
-	}
-	byKind := map[string][]*draft{}
-	for _, d := range drafts {
-		byKind[d.kind] = append(byKind[d.kind], d)
-	}
-	if roles, err = r.grantRoles(ctx, tx, drafts); err != nil {
-		return nil, nil, err
-	}
-	kinds := make([]string, 0, len(byKind))
-	for kind := range byKind {
-		kinds = append(kinds, kind)
-	}
-	slices.Sort(kinds) // Whoever locks several things does so in one order.
-	for _, kind := range kinds {
-		list := byKind[kind]
-		errs, err := r.storeKind(ctx, tx, kind, list)
-		if err := note(list, errs, err); err != nil {
-			return nil, nil, err
-		}
-	}
-	return refused, roles, r.identify(ctx, tx, drafts, refused)
-}
-
-func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*draft) ([]error, error) {
-	switch kind {
-	case kindPart, "membership":
-		return nil, nil
-	case "clinic":
-		all := make([]directory.Clinic, len(list))
-		for i, d := range list {
-			all[i] = *d.clinic
-			all[i].ID = d.id
-		}
-		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, all)
-	case "user":
-		all := make([]directory.ImportedUser, len(list))
-		for i, d := range list {
-			all[i] = *d.user
-			all[i].ID, all[i].Known = d.id, d.known
-		}
-		return r.directory.ImportUsersTx(ctx, tx, r.cmd, all)
-	case "appointment":
-		all := make([]appointment.Imported, len(list))
-		for i, d := range list {
-			all[i] = *d.appointment
-			all[i].ID, all[i].Known = d.id, d.known
-		}
-		return r.appointments.ImportTx(ctx, tx, r.cmd, all)
-	case "invoice":
-		all := make([]billing.Imported, len(list))
-		for i, d := range list {
-			all[i] = *d.invoice
-			all[i].ID, all[i].Known = d.id, d.known
-		}
-		return r.billing.ImportTx(ctx, tx, r.cmd, all)
-	case "message":
-		all := make([]chat.Imported, len(list))
-		for i, d := range list {
-			all[i] = *d.message
-			all[i].ID, all[i].Known = d.id, d.known
-		}
-		return r.chat.ImportTx(ctx, tx, r.cmd, all)
-	}
-	take, ok := r.kinds[kind]
-	if !ok {
-		return nil, fmt.Errorf("fhirimport: nothing takes in a %s", kind)
-	}
-	return take(ctx, tx, r.cmd, list)
 }
