@@ -3,6 +3,7 @@
 package care
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +48,15 @@ type Actor struct {
 	// UserID is the person's id; zero for a program.
 	UserID      uuid.UUID
 	Memberships []Membership
+	// Kept is 0 for an actor who was looked up for this request. For a person who was kept from an earlier one it is the
+	// version of their status, roles and sign-ins then: each transaction in their name first asks whether it is that still,
+	// and otherwise ends with ErrActorChanged.
+	Kept int64
 }
+
+// ErrActorChanged is why nothing was done in the name of an actor who was kept from an earlier request: they are not what they
+// were. Whoever kept them looks them up and tries once more.
+var ErrActorChanged = errors.New("the actor is not what they were when they were looked up")
 
 // systemPrefix begins the id of an actor that is a part of carewire, servicePrefix that of a program with a service account. A
 // person's id is a UUID and cannot begin so.

@@ -79,6 +79,9 @@ type operation struct {
 	repeatable bool
 	// own says that the handler itself finds out who asks.
 	own bool
+	// kept says that all that the handler does it does in transactions in the actor's name, so that the actor may be one who
+	// was kept from an earlier request (see keep.go).
+	kept bool
 	// also are other statuses of success, with the words for each.
 	also map[int]string
 	// refusals are the domain's codes that the route can answer with, besides those that every route can.
@@ -102,11 +105,14 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 		Tags: []string{op.tag}, DefaultStatus: op.status,
 		Errors:   refusalStatuses(op),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
-		Metadata: map[string]any{accessKey: access{action: action, own: op.own}},
+		Metadata: map[string]any{accessKey: access{action: action, own: op.own, kept: op.kept}},
 		// readBody refuses what is larger; huma must not refuse what it let through.
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
+		if err != nil && s.keeper.again(ctx, &err) {
+			out, err = handler(ctx, in)
+		}
 		if err != nil {
 			return nil, problemOf(ctx, s.logger, err)
 		}

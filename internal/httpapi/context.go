@@ -7,10 +7,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/care/directory"
 	"carewire/internal/postgres/db"
 )
 
-// info is what is known of a request. The guard completes it before the handler runs; nothing changes it afterwards.
+// info is what is known of a request. The guard completes it before the handler runs; afterwards only an actor who was kept
+// from an earlier request may be looked up anew.
 type info struct {
 	id          string
 	traceparent string
@@ -20,6 +22,8 @@ type info struct {
 	key         string
 	requestHash []byte
 	actor       care.Actor
+	// identity is by what a person who was kept can be looked up.
+	identity directory.Identity
 	// expiresAt is when the proof of who asks ends.
 	expiresAt time.Time
 	// hijacked says that the connection is a socket now: nothing can be answered any more.

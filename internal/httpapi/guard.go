@@ -24,6 +24,8 @@ type access struct {
 	public bool
 	// own says that the handler itself finds out who asks.
 	own bool
+	// kept says that the actor may be kept from an earlier request (see keep.go).
+	kept bool
 	// page says that a person may be looking: one who is not signed in is sent to /login.
 	page bool
 }
@@ -37,7 +39,7 @@ func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		i := infoOf(r.Context())
-		err := s.identify(r, i)
+		err := s.identify(r, i, a.kept)
 		if a.page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) {
 			return toLogin(c)
 		}
@@ -55,10 +57,10 @@ func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // identify finds out who asks, by bearer token or else by session cookie.
-func (s *Server) identify(r *http.Request, i *info) error {
+func (s *Server) identify(r *http.Request, i *info, kept bool) error {
 	return s.counted(r, func() error {
 		if r.Header.Get("Authorization") != "" {
-			return s.byBearer(r, i)
+			return s.byBearer(r, i, kept)
 		}
 		return s.byCookie(r, i)
 	})
@@ -78,13 +80,20 @@ func (s *Server) counted(r *http.Request, signIn func() error) error {
 	return err
 }
 
-func (s *Server) byBearer(r *http.Request, i *info) error {
+func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token")
 	}
-	session, err := s.sessions(r.Context(), strings.TrimSpace(token))
-	i.actor, i.expiresAt = session.Actor, session.ExpiresAt
+	claims, err := s.cfg.Verifier.Verify(r.Context(), strings.TrimSpace(token))
+	if err != nil {
+		return err
+	}
+	i.identity, i.expiresAt = claims.Identity(), claims.ExpiresAt
+	if kept && s.keeper.recall(i) {
+		return nil
+	}
+	_, err = s.keeper.lookUp(r.Context(), i)
 	return err
 }
 

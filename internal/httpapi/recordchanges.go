@@ -44,7 +44,7 @@ func addRecordAmend[B any](s *Server, k recordRoutes[B]) {
 		Body    Amendment[B]
 	}
 	register(s, operation{
-		id: "amend-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/amend", tag: "records",
+		id: "amend-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/amend", tag: "records", kept: true,
 		summary: "Amend " + k.one, description: words, refusals: changeRefusals,
 	}, care.RecordAmend, once(func(ctx context.Context, in *amendInput) (*recordOutput[B], error) {
 		version, err := parseETag(in.IfMatch)
@@ -69,7 +69,7 @@ func addRecordRetract[B any](s *Server, k recordRoutes[B]) {
 		Body    Retraction
 	}
 	register(s, operation{
-		id: "retract-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/retract", tag: "records",
+		id: "retract-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/retract", tag: "records", kept: true,
 		summary:     "Retract " + k.one,
 		description: "Says that the record was entered in error, and keeps why. Nothing is deleted: it can be read, with its versions, and nothing else can be done with it.",
 		refusals:    changeRefusals,

@@ -155,7 +155,7 @@ func addRecords[B any, P ehr.BodyOf[B]](s *Server) {
 func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 	type createInput struct{ Body B }
 	register(s, operation{
-		id: "create-" + k.schema, method: http.MethodPost, path: k.path, tag: "records", status: http.StatusCreated,
+		id: "create-" + k.schema, method: http.MethodPost, path: k.path, tag: "records", kept: true, status: http.StatusCreated,
 		summary:     "Write " + k.one,
 		description: fmt.Sprintf("Writes %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of %s.", k.one, strings.Join(k.kind.Spec().Statuses(), ", ")),
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
@@ -173,7 +173,7 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 		Body    B
 	}
 	register(s, operation{
-		id: "replace-" + k.schema, method: http.MethodPut, path: k.path + "/{id}", tag: "records",
+		id: "replace-" + k.schema, method: http.MethodPut, path: k.path + "/{id}", tag: "records", kept: true,
 		summary:     "Replace " + k.one,
 		description: "Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.",
 		refusals:    changeRefusals,
@@ -204,7 +204,7 @@ func addRecordReads[B any](s *Server, k recordRoutes[B]) {
 	}
 	type listOutput struct{ Body RecordPage[B] }
 	register(s, operation{
-		id: "list-" + k.schema, method: http.MethodGet, path: k.path, tag: "records",
+		id: "list-" + k.schema, method: http.MethodGet, path: k.path, tag: "records", kept: true,
 		summary:     "List " + k.many,
 		description: "The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
@@ -221,7 +221,7 @@ func addRecordReads[B any](s *Server, k recordRoutes[B]) {
 		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of the version that one has: 304 when it is still the current one. That is a read too, and audited."`
 	}
 	register(s, operation{
-		id: "get-" + k.schema, method: http.MethodGet, path: k.path + "/{id}", tag: "records",
+		id: "get-" + k.schema, method: http.MethodGet, path: k.path + "/{id}", tag: "records", kept: true,
 		summary:     "Read " + k.one,
 		also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
 		description: "The current version. A record that the caller may not see is answered like one that is not there. Both are audited.",
@@ -245,7 +245,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 	}
 	type historyOutput struct{ Body RecordPage[B] }
 	register(s, operation{
-		id: "history-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history", tag: "records",
+		id: "history-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history", tag: "records", kept: true,
 		summary:     "Read the versions of " + k.one,
 		description: "The newest first, each with who wrote it, when, and why where it amends or retracts.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
@@ -259,7 +259,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 		Version int64     `path:"version" minimum:"1" doc:"Which version: 1 is the first."`
 	}
 	register(s, operation{
-		id: "version-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history/{version}", tag: "records",
+		id: "version-" + k.schema, method: http.MethodGet, path: k.path + "/{id}/history/{version}", tag: "records", kept: true,
 		summary:     "Read one version of " + k.one,
 		description: "One version, the current or one before it.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},

@@ -102,7 +102,7 @@ type Server struct {
 	echo        *echo.Echo
 	api         huma.API
 	metrics     *metrics
-	sessions    func(ctx context.Context, token string) (realtime.Session, error)
+	keeper      *keeper
 	seal        *sealer
 	perSubject  *limiters
 	failures    *limiters
@@ -129,7 +129,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
-		sessions:   Sessions(cfg.Verifier, cfg.Directory),
+		keeper:     newKeeper(cfg.Directory),
 		perSubject: newLimiters(float64(cfg.RateLimit), 2*cfg.RateLimit),
 		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
 		failures:    newLimiters(float64(cfg.RateLimit)/5, cfg.RateLimit),

@@ -61,7 +61,7 @@ func (s *Server) socketSession(r *http.Request) (realtime.Session, error) {
 	err := s.counted(r, func() (err error) {
 		ticket := r.URL.Query().Get("ticket")
 		if ticket == "" || r.Header.Get("Authorization") != "" {
-			return s.byBearer(r, &i)
+			return s.byBearer(r, &i, false)
 		}
 		i.actor, i.expiresAt, err = s.cfg.Directory.TicketTake(r.Context(), ticket)
 		return err

@@ -62,6 +62,9 @@ func (w *Writer) Audited(ctx context.Context, err error) error {
 		return err
 	}
 	err = postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error {
+		if err := postgres.Holds(ctx, tx, refused.cmd.Actor); err != nil {
+			return err
+		}
 		e, err := refused.completed(ctx, tx)
 		if err != nil {
 			return err

@@ -33,6 +33,8 @@ const (
 	lockNotAvailable     = "55P03"
 	// refusedByStatement is of the function refuse(), of a class that PostgreSQL leaves to applications.
 	refusedByStatement = "CW001"
+	// actorChanged is of the function actor_holds().
+	actorChanged = "CW002"
 )
 
 // transientClasses are the SQLSTATE classes that say nothing about the row: connection, rollback, resources, operator
@@ -41,13 +43,16 @@ var transientClasses = []string{"08", "40", "53", "57", "58"}
 
 // Translate makes a care.Error of a PostgreSQL error: a violated constraint by its name, a value that cannot be stored,
 // and whatever is about the database's state and not about the request as care.Unavailable. nil, a care.Error,
-// pgx.ErrNoRows, an ended context and every fault of ours pass unchanged. The original stays in the chain; its text can
+// care.ErrActorChanged, pgx.ErrNoRows, an ended context and every fault of ours pass unchanged. The original stays in the chain; its text can
 // hold values, so log SafeError of it.
 func Translate(err error) error {
 	if err == nil || care.CodeOf(err) != "" {
 		return err
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && !connecting(err) {
+		if pgErr.Code == actorChanged {
+			return care.ErrActorChanged
+		}
 		if refused := refusal(pgErr); refused != nil {
 			return withCause(refused, err)
 		}

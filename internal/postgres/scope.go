@@ -16,11 +16,15 @@ import (
 //go:embed sql/scope.sql
 var scopeSQL string
 
+// keptSQL is the scope of an actor who was kept from an earlier request.
+var keptSQL = scopeSQL + "    , actor_holds($5, $6)\n"
+
 // BeginAs queues the BEGIN of a READ COMMITTED transaction and the actor's scope, as the first statements of a batch.
 //
 // The scope is what row-level security goes by (migration 00013): the actor's own person, the clinics where they work,
 // those where they are a patient, and whether they are an operator or a part of carewire. A transaction without one sees
-// nobody's rows.
+// nobody's rows. One in the name of an actor who was kept from an earlier request, and has changed since, ends with
+// care.ErrActorChanged.
 func BeginAs(batch *pgx.Batch, actor care.Actor) {
 	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	InScope(batch, actor)
@@ -29,7 +33,20 @@ func BeginAs(batch *pgx.Batch, actor care.Actor) {
 // InScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
 func InScope(batch *pgx.Batch, actor care.Actor) {
 	scope, person, clinics, patientAt := scopeOf(actor)
+	if actor.Kept != 0 {
+		batch.Queue(keptSQL, scope, person, clinics, patientAt, actor.UserID, actor.Kept)
+		return
+	}
 	batch.Queue(scopeSQL, scope, person, clinics, patientAt)
+}
+
+// Holds asks what BeginAs asks, for a transaction that is not in the actor's scope.
+func Holds(ctx context.Context, tx pgx.Tx, actor care.Actor) error {
+	if actor.Kept == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, "SELECT actor_holds($1, $2)", actor.UserID, actor.Kept)
+	return Translate(err)
 }
 
 // InTxAs is InTx in the actor's scope (see BeginAs); it takes no more round trips.

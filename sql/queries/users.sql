@@ -10,7 +10,8 @@ SELECT
     clinic_id,
     role,
     granted_at,
-    membership_id
+    membership_id,
+    actor_version
 FROM sign_ins
 WHERE issuer = @issuer
     AND subject = @subject;

@@ -19,6 +19,14 @@ import (
 // known. One who is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
 // a disabled person or service account care.Forbidden.
 func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
+	a, err := s.ActorToKeep(ctx, identity)
+	a.Kept = 0
+	return a, err
+}
+
+// ActorToKeep is ActorByIdentity for whoever keeps a person for their next request (care.Actor.Kept). Others have nothing that
+// tells whether they changed: they are not for keeping.
+func (s *Service) ActorToKeep(ctx context.Context, identity Identity) (care.Actor, error) {
 	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
 	person, found, err := s.person(ctx, key)
 	if found || err != nil {
@@ -47,6 +55,9 @@ func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a c
 		return care.Actor{}, false, nil
 	}
 	a, err = actor(rows[0].ID, rows[0].Status, held(rows))
+	if err == nil {
+		a.Kept = rows[0].ActorVersion
+	}
 	return a, true, err
 }
 

@@ -21,7 +21,7 @@ SET
     whatsapp_verified = whatsapp_verified OR $1::text = 'whatsapp',
     updated_at = now()
 WHERE id = $2
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
 `
 
 type ContactVerifiedParams struct {
@@ -48,6 +48,7 @@ func (q *Queries) ContactVerified(ctx context.Context, arg ContactVerifiedParams
 		&i.UpdatedAt,
 		&i.Whatsapp,
 		&i.WhatsappVerified,
+		&i.ActorVersion,
 	)
 	return i, err
 }

@@ -620,6 +620,7 @@ type SignIn struct {
 	Role         *string
 	GrantedAt    *time.Time
 	MembershipID *uuid.UUID
+	ActorVersion int64
 }
 
 type SocketTicket struct {
@@ -645,6 +646,7 @@ type User struct {
 	UpdatedAt        time.Time
 	Whatsapp         *string
 	WhatsappVerified bool
+	ActorVersion     int64
 }
 
 type WebSession struct {

@@ -20,7 +20,8 @@ SELECT
     clinic_id,
     role,
     granted_at,
-    membership_id
+    membership_id,
+    actor_version
 FROM sign_ins
 WHERE issuer = $1
     AND subject = $2
@@ -38,6 +39,7 @@ type ActorByIdentityRow struct {
 	Role         *string
 	GrantedAt    *time.Time
 	MembershipID *uuid.UUID
+	ActorVersion int64
 }
 
 // People, their identities at providers, and what they prefer.
@@ -60,6 +62,7 @@ func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams
 			&i.Role,
 			&i.GrantedAt,
 			&i.MembershipID,
+			&i.ActorVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -216,7 +219,7 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 }
 
 const UserGet = `-- name: UserGet :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
 FROM users
 WHERE id = $1
 `
@@ -240,6 +243,7 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.UpdatedAt,
 		&i.Whatsapp,
 		&i.WhatsappVerified,
+		&i.ActorVersion,
 	)
 	return i, err
 }
@@ -349,7 +353,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 }
 
 const UserLock = `-- name: UserLock :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
 FROM users
 WHERE id = $1
 FOR UPDATE
@@ -374,6 +378,7 @@ func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.UpdatedAt,
 		&i.Whatsapp,
 		&i.WhatsappVerified,
+		&i.ActorVersion,
 	)
 	return i, err
 }
@@ -395,7 +400,7 @@ SET
     status = $8,
     updated_at = now()
 WHERE id = $9
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
 `
 
 type UserUpdateParams struct {
@@ -440,6 +445,7 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		&i.UpdatedAt,
 		&i.Whatsapp,
 		&i.WhatsappVerified,
+		&i.ActorVersion,
 	)
 	return i, err
 }
