@@ -178,7 +178,7 @@ type socketRights struct {
 	chat *chat.Service
 }
 
-func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error) {
+func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error) {
 	return r.chat.InConversation(ctx, userID, conversationID)
 }
 

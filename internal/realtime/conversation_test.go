@@ -95,6 +95,22 @@ func TestConversation_EndsWithTheRoleThatLetOneTakePart(t *testing.T) {
 	require.Equal(t, frame{Type: "unsubscribed", ID: "c", Room: "conversation:" + conversation.String(), Reason: "no longer on the care team"}, c.control())
 }
 
+func TestConversation_EndsWhereOneLeftThePatientsCareTeam(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conversation, other := b.converse(t), b.converse(t)
+	b.exec(t, "UPDATE conversations SET patient_id = $2 WHERE id = $1", other, b.nurse)
+	c := b.dial(t, b.doctor)
+	c.follow(conversation)
+	c.follow(other)
+	first, elsewhere, ofOther := b.message(conversation), b.careTeam("care_team.left", b.patient, b.other, b.doctor), b.message(other)
+	left, mark := b.careTeam("care_team.left", b.patient, b.here, b.doctor), b.device(b.doctor)
+	told := b.moved("left", conversation, b.doctor) // That one left the conversation follows a while later.
+	b.append(t, first, elsewhere, left, b.message(conversation), ofOther, told, mark)
+	c.gets(first, left, ofOther, told, mark)
+	require.Equal(t, frame{Type: "unsubscribed", ID: "c", Room: "conversation:" + conversation.String(), Reason: "no longer on the care team"}, c.control())
+}
+
 func TestConversation_IsLeftOnRequestAndJoinedAtTheHandshakeForWhatWasMissed(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.RoomsPerSession = 1 })

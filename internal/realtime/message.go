@@ -186,14 +186,16 @@ func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string
 func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID, id string) *problem {
 	in := func() bool { _, in := s.rights.conversations[conversation]; return in }
 	return s.enter(in, func() (func(), *problem) {
-		clinic, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
+		clinic, patient, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
 		if err != nil {
 			return nil, s.unknown("conversation", err)
 		}
 		if !in {
 			return nil, forbidden()
 		}
-		return func() { s.rights.conversations[conversation] = conversationRights{subscription: id, clinic: clinic} }, nil
+		return func() {
+			s.rights.conversations[conversation] = conversationRights{subscription: id, clinic: clinic, patient: patient}
+		}, nil
 	})
 }
 

@@ -30,10 +30,11 @@ type patientRights struct {
 	clinics []uuid.UUID
 }
 
-// conversationRights says at which clinic the session's user takes part by their role there; zero for the patient.
+// conversationRights says whose conversation it is, and at which clinic the session's user takes part by their role there; zero
+// for the patient.
 type conversationRights struct {
-	subscription string
-	clinic       uuid.UUID
+	subscription    string
+	clinic, patient uuid.UUID
 }
 
 // lostRoom is a room that was asked for and whose right has ended.
@@ -107,21 +108,25 @@ func (r *rights) apply(c *change) (lost []lostRoom) {
 	return nil
 }
 
-// applyTeam adds a clinic to a patient's room that was asked for, or takes it away; the room is lost with its last one.
+// applyTeam adds a clinic to a patient's room that was asked for, or takes it away; the room is lost with its last one. Who is
+// off the team is out of the conversations about the patient there at once: that they left each of them is told later.
 func (r *rights) applyTeam(c *change) (lost []lostRoom) {
+	if c.kind == left {
+		lost = r.dropConversations(func(held conversationRights) bool { return held.clinic == c.clinic && held.patient == c.patient })
+	}
 	p, ok := r.patients[c.patient]
 	if !ok {
-		return nil
+		return lost
 	}
 	p.clinics = slices.DeleteFunc(p.clinics, func(clinic uuid.UUID) bool { return clinic == c.clinic })
 	if c.kind == joined {
 		p.clinics = append(p.clinics, c.clinic)
 	}
 	if len(p.clinics) > 0 || p.self {
-		return nil
+		return lost
 	}
 	delete(r.patients, c.patient)
-	return []lostRoom{{roomName{patientRoom, c.patient}, p.subscription, offTheTeam}}
+	return append(lost, lostRoom{roomName{patientRoom, c.patient}, p.subscription, offTheTeam})
 }
 
 // offTheTeam tells a client why a room is lost.
@@ -145,14 +150,18 @@ func (r *rights) recheck(clinic uuid.UUID) (lost []lostRoom) {
 }
 
 // recheckConversations is recheck for conversations at the clinic in which the user takes part by a role.
-func (r *rights) recheckConversations(clinic uuid.UUID) (lost []lostRoom) {
+func (r *rights) recheckConversations(clinic uuid.UUID) []lostRoom {
 	if r.holds(clinic, care.RolesFor(care.ConversationRead, care.Participant)) {
 		return nil
 	}
-	for id, c := range r.conversations {
-		if c.clinic == clinic {
+	return r.dropConversations(func(held conversationRights) bool { return held.clinic == clinic })
+}
+
+func (r *rights) dropConversations(gone func(held conversationRights) bool) (lost []lostRoom) {
+	for id, held := range r.conversations {
+		if gone(held) {
 			delete(r.conversations, id)
-			lost = append(lost, lostRoom{roomName{conversationRoom, id}, c.subscription, offTheTeam})
+			lost = append(lost, lostRoom{roomName{conversationRoom, id}, held.subscription, offTheTeam})
 		}
 	}
 	return lost

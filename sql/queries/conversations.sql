@@ -131,6 +131,7 @@ SELECT EXISTS (
 -- name: ConversationRoom :one
 SELECT
     c.clinic_id,
+    c.patient_id,
     (c.patient_id = @user_id)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL

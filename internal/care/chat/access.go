@@ -63,9 +63,9 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return visit(ctx, q, cmd, action, id)
 }
 
-// InConversation tells whether a person may follow the conversation live, and at which clinic by their role there; the clinic
-// is uuid.Nil for the patient, whose right hangs on no role.
-func (s *Service) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID uuid.UUID, in bool, err error) {
+// InConversation tells whether a person may follow the conversation live, whose it is, and at which clinic by their role there;
+// the clinic is uuid.Nil for the patient, whose right hangs on no role.
+func (s *Service) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error) {
 	var roles []string
 	for _, r := range care.RolesFor(care.ConversationRead, care.Participant) {
 		roles = append(roles, string(r))
@@ -78,11 +78,11 @@ func (s *Service) InConversation(ctx context.Context, userID, conversationID uui
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return uuid.Nil, false, nil
+		return uuid.Nil, uuid.Nil, false, nil
 	case err != nil:
-		return uuid.Nil, false, fmt.Errorf("look up conversation: %w", err)
+		return uuid.Nil, uuid.Nil, false, fmt.Errorf("look up conversation: %w", err)
 	case room.Own:
-		return uuid.Nil, true, nil
+		return uuid.Nil, room.PatientID, true, nil
 	}
-	return room.ClinicID, true, nil
+	return room.ClinicID, room.PatientID, true, nil
 }

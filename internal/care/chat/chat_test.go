@@ -90,7 +90,7 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		} {
 			requireCode(t, err, care.NotFound)
 		}
-		clinic, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
 		require.False(t, in)
 		require.Zero(t, clinic)
@@ -143,7 +143,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	b.leave(t, b.nurse)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 	requireCode(t, second(b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: secret})), care.NotFound)
-	_, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
+	_, _, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
 	require.NoError(t, err)
 	require.False(t, in)
 	list, err := b.chat.List(t.Context(), by(b.nurse), "", 0)
@@ -167,7 +167,7 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.patient)
 	where := func(actor care.Actor) (uuid.UUID, bool) {
-		clinic, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
 		return clinic, in
 	}

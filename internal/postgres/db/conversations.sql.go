@@ -342,6 +342,7 @@ func (q *Queries) ConversationPatientOK(ctx context.Context, arg ConversationPat
 const ConversationRoom = `-- name: ConversationRoom :one
 SELECT
     c.clinic_id,
+    c.patient_id,
     (c.patient_id = $1)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = $1 AND p.left_at IS NULL
@@ -369,15 +370,16 @@ type ConversationRoomParams struct {
 }
 
 type ConversationRoomRow struct {
-	ClinicID uuid.UUID
-	Own      bool
+	ClinicID  uuid.UUID
+	PatientID uuid.UUID
+	Own       bool
 }
 
 // Where a person may be in the conversation's room: at its clinic by a role there, or as its patient.
 func (q *Queries) ConversationRoom(ctx context.Context, arg ConversationRoomParams) (ConversationRoomRow, error) {
 	row := q.db.QueryRow(ctx, ConversationRoom, arg.UserID, arg.ID, arg.Roles)
 	var i ConversationRoomRow
-	err := row.Scan(&i.ClinicID, &i.Own)
+	err := row.Scan(&i.ClinicID, &i.PatientID, &i.Own)
 	return i, err
 }
 
