@@ -77,10 +77,11 @@ func TestCatalog_PinsTheJSONOfEachType(t *testing.T) {
 		})
 		names = append(names, d.Type+".json")
 	}
-	files, err := os.ReadDir("testdata")
+	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(t, err)
+	require.NotEmpty(t, files)
 	for _, f := range files {
-		require.Contains(t, names, f.Name(), "a golden without a type: types are never removed")
+		require.Contains(t, names, filepath.Base(f), "a golden without a type: types are never removed")
 	}
 }
 
