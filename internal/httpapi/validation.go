@@ -83,9 +83,14 @@ func inOurWords(message string) string {
 	if rest, ok := strings.CutPrefix(message, "expected value to match exactly one schema"); ok || rest == "" {
 		return "has none of the forms that are allowed here"
 	}
-	for _, safe := range []string{"expected ", "write only"} {
-		if rest, ok := strings.CutPrefix(message, safe); ok {
-			return "must be: " + rest
+	for _, safe := range []struct{ prefix, words string }{
+		{"expected value to be ", "must be "}, // One of those that the schema lists.
+		{"expected string to ", "must "},      // Match a pattern.
+		{"expected ", "must be: "},
+		{"write only", "must be: "},
+	} {
+		if rest, ok := strings.CutPrefix(message, safe.prefix); ok {
+			return safe.words + rest
 		}
 	}
 	return "is not valid"
