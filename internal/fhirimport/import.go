@@ -239,9 +239,6 @@ func (r *run) take(ctx context.Context, s stage, res *resource) error {
 		return nil
 	}
 	d.res = res
-	if d.lacks != "" {
-		r.item(res, Partly, d.lacks, "is left out")
-	}
 	for _, alias := range d.aliases {
 		r.parts.alias(res.typ, alias, res.id)
 	}

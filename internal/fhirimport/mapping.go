@@ -89,8 +89,8 @@ type draft struct {
 	finish func(d *draft) error
 	// paths says where a field of the body stands in the resource.
 	paths map[string]string
-	// lacks is the path of what is left out of it.
-	lacks string
+	// without is what is left out of it.
+	without []fault
 	// aliases are other names by which the resource is looked for.
 	aliases []string
 

@@ -44,7 +44,7 @@ func readCommunication(_ *mapper, r *resource) (*draft, error) {
 		if p.ContentString != "" {
 			texts = append(texts, p.ContentString)
 		} else {
-			d.lacks = r.typ + ".payload[" + strconv.Itoa(i) + "]"
+			d.without = append(d.without, fault{r.typ + ".payload[" + strconv.Itoa(i) + "]", "is no text"})
 		}
 	}
 	switch {

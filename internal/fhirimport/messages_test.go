@@ -29,7 +29,7 @@ func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T
 	sum := b.run(t, fhirimport.Options{List: func(i fhirimport.Item) { listed = append(listed, i.String()) }}, file)
 	require.Equal(t, [3]int{9, 3, 3}, [3]int{sum.Imported, sum.Skipped, sum.Refused}, listed)
 	require.ElementsMatch(t, []string{
-		"partly: messages.ndjson[8] Communication/question: Communication.payload[1]: is left out",
+		"partly: messages.ndjson[8] Communication/question: Communication.payload[1]: is no text",
 		"refused: messages.ndjson[10] Communication/mixed-up: Communication.sender: is another patient than the one whom it is about",
 		"refused: messages.ndjson[11] Communication/nobody: Communication.sender: refers to nobody that was taken in",
 		"skipped: messages.ndjson[12] Communication/alert: was not sent by a patient or a practitioner, as messages of a conversation are",

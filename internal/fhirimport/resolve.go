@@ -146,6 +146,9 @@ func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err 
 				r.refuse(d.res, err)
 				continue
 			}
+			for _, w := range d.without {
+				r.item(d.res, Partly, w.path, w.reason)
+			}
 			changed, err := d.compare(rows)
 			if err != nil {
 				return err
@@ -306,7 +309,7 @@ func (r *run) fit(d *draft, parts map[key]db.ImportPartListRow) error {
 			}
 			d.usedParts = append(d.usedParts, key{row.ResourceType, row.ResourceID})
 		case d.kind == "lab_report":
-			r.item(d.res, Partly, p.path, "refers to nothing that was taken in")
+			d.without = append(d.without, fault{p.path, "refers to nothing that was taken in"})
 		}
 	}
 	if d.finish != nil {
