@@ -11,18 +11,6 @@ WHERE t.patient_id = @patient_id
     AND u.status = 'active'
 ORDER BY t.since, t.member_id;
 
--- name: ConversationPatientOK :one
-SELECT EXISTS (
-    SELECT 1
-    FROM memberships AS m
-    JOIN users AS u ON u.id = m.user_id
-    WHERE m.user_id = @patient_id
-        AND m.clinic_id = @clinic_id::uuid
-        AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
-);
-
 -- name: ConversationInsert :one
 INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
 VALUES (@id, @clinic_id, @patient_id, @subject, 0, now(), now(), @created_by)

@@ -52,6 +52,19 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 RETURNING id;
 
+-- Whether an active person holds the role at the clinic.
+-- name: MembershipActive :one
+SELECT EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = @user_id
+        AND m.clinic_id = @clinic_id::uuid
+        AND m.role = @role
+        AND m.revoked_at IS NULL
+        AND u.status = 'active'
+);
+
 -- Tells whether both are what they must be, and whether the member is new to the team.
 -- name: CareTeamInsert :one
 WITH checked AS (

@@ -26,18 +26,6 @@ SELECT
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
 RETURNING created_at;
 
--- name: RecordDoctorActive :one
-SELECT EXISTS (
-    SELECT 1
-    FROM memberships AS m
-    JOIN users AS u ON u.id = m.user_id
-    WHERE m.user_id = @doctor_id
-        AND m.clinic_id = @clinic_id::uuid
-        AND m.role = 'doctor'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
-);
-
 -- name: RecordGet :one
 SELECT
     sqlc.embed(r),

@@ -198,7 +198,7 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 		h.DoctorID = &old.DoctorID
 	}
 	if *h.DoctorID != old.DoctorID {
-		active, err := q.RecordDoctorActive(ctx, db.RecordDoctorActiveParams{DoctorID: *h.DoctorID, ClinicID: old.ClinicID})
+		active, err := q.MembershipActive(ctx, db.MembershipActiveParams{UserID: *h.DoctorID, ClinicID: old.ClinicID, Role: string(care.Doctor)})
 		if err != nil {
 			return fmt.Errorf("look up doctor: %w", err)
 		}

@@ -314,31 +314,6 @@ func (q *Queries) ConversationParticipants(ctx context.Context, conversationIds 
 	return items, nil
 }
 
-const ConversationPatientOK = `-- name: ConversationPatientOK :one
-SELECT EXISTS (
-    SELECT 1
-    FROM memberships AS m
-    JOIN users AS u ON u.id = m.user_id
-    WHERE m.user_id = $1
-        AND m.clinic_id = $2::uuid
-        AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
-)
-`
-
-type ConversationPatientOKParams struct {
-	PatientID uuid.UUID
-	ClinicID  uuid.UUID
-}
-
-func (q *Queries) ConversationPatientOK(ctx context.Context, arg ConversationPatientOKParams) (bool, error) {
-	row := q.db.QueryRow(ctx, ConversationPatientOK, arg.PatientID, arg.ClinicID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const ConversationRoom = `-- name: ConversationRoom :one
 SELECT
     c.clinic_id,

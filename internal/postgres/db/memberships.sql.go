@@ -315,6 +315,33 @@ func (q *Queries) ClinicListOf(ctx context.Context, ids []uuid.UUID) ([]Clinic, 
 	return items, nil
 }
 
+const MembershipActive = `-- name: MembershipActive :one
+SELECT EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    JOIN users AS u ON u.id = m.user_id
+    WHERE m.user_id = $1
+        AND m.clinic_id = $2::uuid
+        AND m.role = $3
+        AND m.revoked_at IS NULL
+        AND u.status = 'active'
+)
+`
+
+type MembershipActiveParams struct {
+	UserID   uuid.UUID
+	ClinicID uuid.UUID
+	Role     string
+}
+
+// Whether an active person holds the role at the clinic.
+func (q *Queries) MembershipActive(ctx context.Context, arg MembershipActiveParams) (bool, error) {
+	row := q.db.QueryRow(ctx, MembershipActive, arg.UserID, arg.ClinicID, arg.Role)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const MembershipInsertMany = `-- name: MembershipInsertMany :many
 INSERT INTO memberships (id, user_id, clinic_id, role)
 SELECT

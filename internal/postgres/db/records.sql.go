@@ -12,31 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const RecordDoctorActive = `-- name: RecordDoctorActive :one
-SELECT EXISTS (
-    SELECT 1
-    FROM memberships AS m
-    JOIN users AS u ON u.id = m.user_id
-    WHERE m.user_id = $1
-        AND m.clinic_id = $2::uuid
-        AND m.role = 'doctor'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
-)
-`
-
-type RecordDoctorActiveParams struct {
-	DoctorID uuid.UUID
-	ClinicID uuid.UUID
-}
-
-func (q *Queries) RecordDoctorActive(ctx context.Context, arg RecordDoctorActiveParams) (bool, error) {
-	row := q.db.QueryRow(ctx, RecordDoctorActive, arg.DoctorID, arg.ClinicID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const RecordGet = `-- name: RecordGet :one
 SELECT
     r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason,
