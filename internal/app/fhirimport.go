@@ -100,6 +100,10 @@ func importFile(name string, in io.Reader) (fhirimport.File, func(), error) {
 		return fhirimport.File{}, nil, fmt.Errorf("read the standard input: %w", err)
 	}
 	file, err := fhirimport.OnDisk(spool.Name())
+	if err != nil {
+		drop()
+		return file, nil, err
+	}
 	file.Name = "-"
-	return file, drop, err
+	return file, drop, nil
 }
