@@ -152,19 +152,22 @@ func (s *Server) watch(p *process) {
 	close(s.died)
 }
 
-// prepareDatabase makes the service's database on the first start.
+// prepareDatabase makes the roles and logins that are missing, and on the first start the service's database.
 func (s *Server) prepareDatabase(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.URL())
-	if err == nil {
-		return conn.Close(ctx)
+	made := err == nil
+	if !made {
+		conn, err = pgx.Connect(ctx, socketURL(s.place.socket, s.port, embeddedName, "postgres"))
 	}
-	conn, err = pgx.Connect(ctx, socketURL(s.place.socket, s.port, embeddedName, "postgres"))
 	if err != nil {
 		return fmt.Errorf("connect to it: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if _, err := conn.Exec(ctx, embeddedRolesSQL); err != nil {
 		return fmt.Errorf("make its roles: %w", err)
+	}
+	if made {
+		return nil
 	}
 	if _, err := conn.Exec(ctx, embeddedDatabaseSQL); err != nil {
 		return fmt.Errorf("make its database: %w", err)
@@ -176,6 +179,11 @@ func (s *Server) prepareDatabase(ctx context.Context) error {
 // connect, so there is no password in it.
 func (s *Server) URL() string {
 	return socketURL(s.place.socket, s.port, embeddedName, embeddedName)
+}
+
+// LoginURL returns the connection URL of the role's own login (Role.Login), over the Unix socket.
+func (s *Server) LoginURL(role Role) string {
+	return socketURL(s.place.socket, s.port, role.Login(), embeddedName)
 }
 
 // PSQL is a line for a shell that opens psql as role. The session is that role's own: it cannot become another.

@@ -28,6 +28,8 @@ const (
 	// migrateLockPoll is how often an instance looks whether another one has finished migrating.
 	migrateLockPoll = 50 * time.Millisecond
 	undefinedTable  = "42P01"
+	// insufficientPrivilege is also of a table that a migration has not granted yet.
+	insufficientPrivilege = "42501"
 )
 
 var (
@@ -136,7 +138,7 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 func Pending(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	var applied int64
 	err := pool.QueryRow(ctx, appliedSQL).Scan(&applied)
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == undefinedTable || pgErr.Code == insufficientPrivilege) {
 		return true, nil
 	}
 	if err != nil {

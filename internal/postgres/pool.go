@@ -48,6 +48,8 @@ var (
 type Config struct {
 	// URL is a PostgreSQL connection URL or keyword/value string.
 	URL string
+	// Setting is the name of the setting that holds the URL, for errors; empty means DATABASE_URL.
+	Setting string
 	// Role is set on each connection; empty keeps the connecting user's own.
 	Role Role
 	// MaxConns bounds a pool; 0 leaves the URL's pool_max_conns, or pgxpool's default.
@@ -61,11 +63,11 @@ type Config struct {
 }
 
 // Open makes a pool whose connections run as cfg.Role, and proves with one connection that the database answers. The
-// error names DATABASE_URL and never holds the password.
+// error names cfg.Setting and never holds the password.
 func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
-		return nil, urlError(err)
+		return nil, cfg.urlError(err)
 	}
 	cfg.apply(pc.ConnConfig)
 	if cfg.MaxConns > 0 {
@@ -75,11 +77,11 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc.AfterConnect = cfg.session
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
-		return nil, connectError(pc.ConnConfig, cfg.Role, err)
+		return nil, cfg.connectError(pc.ConnConfig, err)
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, connectError(pc.ConnConfig, cfg.Role, err)
+		return nil, cfg.connectError(pc.ConnConfig, err)
 	}
 	return pool, nil
 }
@@ -89,16 +91,16 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 func ConnectListener(ctx context.Context, cfg Config) (*pgx.Conn, error) {
 	cc, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
-		return nil, urlError(err)
+		return nil, cfg.urlError(err)
 	}
 	cfg.apply(cc)
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
-		return nil, connectError(cc, cfg.Role, err)
+		return nil, cfg.connectError(cc, err)
 	}
 	if err := cfg.session(ctx, conn); err != nil {
 		_ = conn.Close(ctx)
-		return nil, connectError(cc, cfg.Role, err)
+		return nil, cfg.connectError(cc, err)
 	}
 	return conn, nil
 }
@@ -155,25 +157,28 @@ func ConnectionNames(ctx context.Context, pool *pgxpool.Pool, beginning string) 
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
+// setting is the name of the setting that holds the URL.
+func (cfg Config) setting() string { return cmp.Or(cfg.Setting, "DATABASE_URL") }
+
 // urlError leaves out pgx's own text, which can quote the URL.
-func urlError(err error) error {
+func (cfg Config) urlError(err error) error {
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && parse.Unwrap() == nil {
-		return fmt.Errorf("DATABASE_URL is not a PostgreSQL connection URL (postgres://user:password@host:5432/name)")
+		return fmt.Errorf("%s is not a PostgreSQL connection URL (postgres://user:password@host:5432/name)", cfg.setting())
 	}
-	return fmt.Errorf("DATABASE_URL is not a PostgreSQL connection URL (postgres://user:password@host:5432/name?sslmode=…): check its host, port and options")
+	return fmt.Errorf("%s is not a PostgreSQL connection URL (postgres://user:password@host:5432/name?sslmode=…): check its host, port and options", cfg.setting())
 }
 
 // connectError says where the connection was tried and what to look at; the password is in none of its parts.
-func connectError(cc *pgx.ConnConfig, role Role, err error) error {
-	where := fmt.Sprintf("%s, database %q, user %q", net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
+func (cfg Config) connectError(cc *pgx.ConnConfig, err error) error {
+	where := fmt.Sprintf("%s (%s, database %q, user %q)", cfg.setting(), net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case ok && role != "" && (pgErr.Code == "22023" || pgErr.Code == "42501"):
-		return fmt.Errorf("connect to DATABASE_URL (%s) as role %s: run `carewire migrate`, and let the user be a member of that role: %w", where, role, err)
+	case ok && cfg.Role != "" && (pgErr.Code == "22023" || pgErr.Code == "42501"):
+		return fmt.Errorf("connect to %s as role %s: run `carewire migrate`, and let the user be a member of that role: %w", where, cfg.Role, err)
 	case ok && (pgErr.Code == "28P01" || pgErr.Code == "28000"):
-		return fmt.Errorf("connect to DATABASE_URL (%s): the server refuses this user or password: %w", where, err)
+		return fmt.Errorf("connect to %s: the server refuses this user or password: %w", where, err)
 	case ok && pgErr.Code == "3D000":
-		return fmt.Errorf("connect to DATABASE_URL (%s): there is no such database, create it first: %w", where, err)
+		return fmt.Errorf("connect to %s: there is no such database, create it first: %w", where, err)
 	}
-	return fmt.Errorf("connect to DATABASE_URL (%s): %w", where, err)
+	return fmt.Errorf("connect to %s: %w", where, err)
 }

@@ -22,11 +22,16 @@ import (
 // cleanupTimeout bounds what happens after a test; its own context has ended by then.
 const cleanupTimeout = 30 * time.Second
 
+// loginPassword is of the logins that tests make in a cluster that was given to them. An embedded one asks for none.
+const loginPassword = "carewire-test"
+
 // DB is one test's database, empty but for the schema.
 type DB struct {
 	// URL connects as the cluster's superuser; postgres.Open sets a role on it.
 	URL string
-	// The pools run as the role of their name.
+	// AppURL and WorkerURL connect as logins that can become carewire_app and carewire_worker alone.
+	AppURL, WorkerURL string
+	// The pools run as the role of their name, App and Worker over those logins.
 	Owner, App, Worker, Auditor *pgxpool.Pool
 }
 
@@ -36,6 +41,10 @@ func New(tb testing.TB) *DB {
 	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
 	require.NoError(tb, err)
 	db := &DB{URL: create(tb, " TEMPLATE "+template)}
+	db.AppURL, err = loginURL(db.URL, postgres.App)
+	require.NoError(tb, err)
+	db.WorkerURL, err = loginURL(db.URL, postgres.Worker)
+	require.NoError(tb, err)
 	db.Owner = db.Pool(tb, postgres.Owner, 4)
 	db.App = db.Pool(tb, postgres.App, 8)
 	db.Worker = db.Pool(tb, postgres.Worker, 8)
@@ -46,7 +55,15 @@ func New(tb testing.TB) *DB {
 // Pool opens one more pool on the test's database and closes it when the test ends.
 func (db *DB) Pool(tb testing.TB, role postgres.Role, maxConns int32) *pgxpool.Pool {
 	tb.Helper()
-	pool, err := postgres.Open(tb.Context(), postgres.Config{URL: db.URL, Role: role, MaxConns: maxConns, AppName: tb.Name()})
+	url := db.URL
+	switch role {
+	case postgres.App:
+		url = db.AppURL
+	case postgres.Worker:
+		url = db.WorkerURL
+	case postgres.Owner, postgres.Auditor:
+	}
+	pool, err := postgres.Open(tb.Context(), postgres.Config{URL: url, Role: role, MaxConns: maxConns, AppName: tb.Name()})
 	require.NoError(tb, err)
 	tb.Cleanup(pool.Close)
 	return pool
@@ -104,7 +121,42 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	if there, err := exists(ctx, conn, name); there || err != nil {
 		return name, err
 	}
-	return name, buildTemplate(ctx, conn, base, name)
+	if err := buildTemplate(ctx, conn, base, name); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// loginURL returns the URL for the role's own login.
+func loginURL(base string, role postgres.Role) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", fmt.Errorf("%s is not a URL: %w", EnvURL, errors.Unwrap(err))
+	}
+	u.User = url.UserPassword(role.Login(), loginPassword)
+	return u.String(), nil
+}
+
+// makeLogins makes the logins of a cluster that no carewire embeds, which has none; they are the cluster's.
+func makeLogins(ctx context.Context, conn *pgx.Conn) error {
+	for _, role := range []postgres.Role{postgres.App, postgres.Worker} {
+		var there bool
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role.Login()).Scan(&there)
+		if err != nil {
+			return fmt.Errorf("look for the tests' logins: %w", err)
+		}
+		if there {
+			continue
+		}
+		_, err = conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %[1]s LOGIN NOINHERIT PASSWORD '%[2]s'; GRANT %[3]s TO %[1]s", role.Login(), loginPassword, role))
+		if err != nil {
+			return fmt.Errorf("make the tests' logins: %w", err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "GRANT pg_read_all_stats TO carewire_worker"); err != nil {
+		return fmt.Errorf("let the tests' worker see transactions: %w", err)
+	}
+	return nil
 }
 
 // buildTemplate gives the template its name only when it is whole.
@@ -123,6 +175,9 @@ func buildTemplate(ctx context.Context, conn *pgx.Conn, base, name string) error
 	u.Path = "/" + making
 	if err := postgres.Migrate(ctx, u.String(), slog.New(slog.DiscardHandler)); err != nil {
 		return fmt.Errorf("migrate the template: %w", err)
+	}
+	if err := makeLogins(ctx, conn); err != nil {
+		return err
 	}
 	if _, err := conn.Exec(ctx, "ALTER DATABASE "+making+" RENAME TO "+name); err != nil {
 		return fmt.Errorf("name the template: %w", err)

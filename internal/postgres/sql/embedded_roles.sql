@@ -1,5 +1,7 @@
 -- In an embedded server the service's roles may log in over the Unix socket, so that a psql session as one of them is
--- that role and nothing more. They have no password: TCP refuses them.
+-- that role and nothing more. Requests and work run over logins that can become one role each and have no rights of their
+-- own: a session that leaves its role can read nothing. None has a password: TCP refuses them. It runs at every start, so
+-- that a cluster of an earlier release gets what it lacks.
 DO $$
 DECLARE
     v_role text;
@@ -10,5 +12,17 @@ BEGIN
         END IF;
         EXECUTE format('ALTER ROLE %I LOGIN', v_role);
     END LOOP;
+    FOREACH v_role IN ARRAY ARRAY['carewire_app', 'carewire_worker'] LOOP
+        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = v_role || '_login') THEN
+            EXECUTE format('CREATE ROLE %I LOGIN NOINHERIT', v_role || '_login');
+        END IF;
+        IF NOT pg_has_role(v_role || '_login', v_role, 'MEMBER') THEN
+            EXECUTE format('GRANT %I TO %I', v_role, v_role || '_login');
+        END IF;
+    END LOOP;
+    -- The age of the oldest transaction is a metric, and requests run over another login.
+    IF NOT pg_has_role('carewire_worker', 'pg_read_all_stats', 'USAGE') THEN
+        GRANT pg_read_all_stats TO carewire_worker;
+    END IF;
 END
 $$

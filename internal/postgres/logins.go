@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed sql/login_excess.sql
+var loginExcessSQL string
+
+// Login returns the name of the embedded server's login for the role: App and Worker have one that can become that role
+// and no other and has no rights of its own.
+func (r Role) Login() string {
+	if slices.Contains([]Role{App, Worker}, r) {
+		return string(r) + "_login"
+	}
+	return embeddedName
+}
+
+// LoginExcess returns what the pool's login can do beyond the role that the pool runs as, a sentence each: being a
+// superuser, bypassing row-level security, making roles, becoming another role. It returns none for a login that can
+// become the role and nothing else. A statement that leaves the role (SET ROLE, set_config) has the rights named.
+func LoginExcess(ctx context.Context, pool *pgxpool.Pool, role Role) ([]string, error) {
+	rows, err := pool.Query(ctx, loginExcessSQL, string(role))
+	if err != nil {
+		return nil, fmt.Errorf("look at the rights of the database's login: %w", Translate(err))
+	}
+	excess, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look at the rights of the database's login: %w", Translate(err))
+	}
+	return excess, nil
+}
