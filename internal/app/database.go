@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,47 +14,115 @@ import (
 	"carewire/internal/tracing"
 )
 
-// database is the PostgreSQL the service works on: its own embedded server, or DATABASE_URL's.
+// database is the PostgreSQL the service works on: its own embedded server, or the one that the settings name.
 type database struct {
-	url string
+	// work is where connections of the worker role go, for listeners.
+	work address
+	// migrated says that this instance has brought the schema up to date: it knows the owner's URL.
+	migrated bool
+	// notes say what is weaker than it could be, for /readyz.
+	notes []string
 	// psql is a command line that opens the database as the auditor; empty where it is not ours to say.
 	psql   string
 	app    *pgxpool.Pool
 	worker *pgxpool.Pool
 }
 
-// openDatabase starts the embedded server unless DATABASE_URL names one, migrates it, and opens a pool for each of the
-// service's roles. What it started is stopped with the group.
+// The settings that name a database.
+const (
+	ownerSetting  = "DATABASE_URL"
+	appSetting    = "CAREWIRE_APP_DATABASE_URL"
+	workerSetting = "CAREWIRE_WORKER_DATABASE_URL"
+)
+
+// address is a URL of the database and the setting it comes from; setting is empty for the embedded server's.
+type address struct{ url, setting string }
+
+// addressOf returns the address for a role: its own setting's, else DATABASE_URL's, else none.
+func addressOf(cfg config.Config, role postgres.Role) address {
+	switch {
+	case role == postgres.App && cfg.AppDatabaseURL != "":
+		return address{cfg.AppDatabaseURL, appSetting}
+	case role == postgres.Worker && cfg.WorkerDatabaseURL != "":
+		return address{cfg.WorkerDatabaseURL, workerSetting}
+	case cfg.DatabaseURL != "":
+		return address{cfg.DatabaseURL, ownerSetting}
+	}
+	return address{}
+}
+
+// openDatabase starts the embedded server unless the settings name one, migrates where it knows the owner's URL, and opens
+// a pool for each of the service's roles, over the role's own login where there is one. What it started is stopped with the
+// group.
 func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
-	db := &database{url: cfg.DatabaseURL}
-	if db.url == "" {
-		server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: cfg.DataDir, Logger: logger})
+	db := &database{}
+	find := func(role postgres.Role) address { return addressOf(cfg, role) }
+	if cfg.Embedded() {
+		server, err := startEmbedded(ctx, cfg, g, logger)
 		if err != nil {
-			return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
+			return nil, err
 		}
-		g.onStop("database", server.Stop)
-		go func() {
-			if err, ok := <-server.Wait(); ok {
-				g.fail(fmt.Errorf("the embedded database ended: %w", err))
-			}
-		}()
-		db.url, db.psql = server.URL(), server.PSQL(postgres.Auditor)
+		find = func(role postgres.Role) address { return address{url: server.LoginURL(role)} }
+		db.psql = server.PSQL(postgres.Auditor)
 	}
-	if err := postgres.Migrate(ctx, db.url, logger); err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
+	if owner := find(postgres.Owner); owner.url != "" {
+		if err := postgres.Migrate(ctx, owner.url, logger); err != nil {
+			return nil, fmt.Errorf("migrate: %w", err)
+		}
+		db.migrated = true
 	}
+	db.work = find(postgres.Worker)
 	for _, p := range []struct {
 		pool **pgxpool.Pool
 		role postgres.Role
 	}{{&db.app, postgres.App}, {&db.worker, postgres.Worker}} {
-		pool, err := postgres.Open(ctx, postgres.Config{URL: db.url, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire", Tracer: tracer.PGX()})
+		from := find(p.role)
+		pool, err := postgres.Open(ctx, postgres.Config{
+			URL: from.url, Setting: from.setting, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire", Tracer: tracer.PGX(),
+		})
 		if err != nil {
 			return nil, err
 		}
 		*p.pool = pool
 		g.onStop("pool "+string(p.role), func(ctx context.Context) error { return closePool(ctx, pool) })
+		if err := db.checkLogin(ctx, p.role, from, pool, logger); err != nil {
+			return nil, err
+		}
 	}
 	return db, nil
+}
+
+func startEmbedded(ctx context.Context, cfg config.Config, g *group, logger *slog.Logger) (*postgres.Server, error) {
+	server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: cfg.DataDir, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
+	}
+	g.onStop("database", server.Stop)
+	go func() {
+		if err, ok := <-server.Wait(); ok {
+			g.fail(fmt.Errorf("the embedded database ended: %w", err))
+		}
+	}()
+	return server, nil
+}
+
+// checkLogin looks at what the pool's login can do beyond its role. SQL that is injected into a request could do that too,
+// so that row-level security would stop nobody. A login that was named for the role alone is refused; of DATABASE_URL's,
+// which has to migrate, the log and /readyz tell.
+func (db *database) checkLogin(ctx context.Context, role postgres.Role, from address, pool *pgxpool.Pool, logger *slog.Logger) error {
+	excess, err := postgres.LoginExcess(ctx, pool, role)
+	if err != nil || len(excess) == 0 {
+		return err
+	}
+	can := strings.Join(excess, "; ")
+	setting := map[postgres.Role]string{postgres.App: appSetting, postgres.Worker: workerSetting}[role]
+	if from.setting == setting {
+		return fmt.Errorf("%s: its login can do more than %s needs: %s; give it a login made by `CREATE ROLE … LOGIN NOINHERIT` and `GRANT %s TO …` alone (docs/operating.md, \"The database\")", setting, role, can, role)
+	}
+	logger.WarnContext(ctx, "row-level security does not hold against SQL that leaves its role: set "+setting+` to a login of that role alone (docs/operating.md, "The database")`,
+		"role", string(role), "login", can)
+	db.notes = append(db.notes, fmt.Sprintf("%s is not set: the login in use can do more than %s", setting, role))
+	return nil
 }
 
 // closePool closes the pool, but does not wait for a connection that never comes back.
@@ -71,22 +140,28 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 }
 
-// databaseURL is where a command beside the service finds the database: DATABASE_URL, or the embedded server that a
-// running service keeps in CAREWIRE_DATA_DIR. It never starts one.
-func databaseURL(cfg config.Config) (string, error) {
-	if cfg.DatabaseURL != "" {
-		return cfg.DatabaseURL, nil
+// commandAddress is where a command beside the service finds the database for a role: the role's own setting, DATABASE_URL,
+// or the embedded server that a running service keeps in CAREWIRE_DATA_DIR. It never starts one.
+func commandAddress(cfg config.Config, role postgres.Role) (address, error) {
+	if a := addressOf(cfg, role); a.url != "" {
+		return a, nil
 	}
-	return postgres.RunningURL(cfg.DataDir)
+	if !cfg.Embedded() {
+		return address{}, fmt.Errorf("DATABASE_URL is not set: this command runs as %s and needs the login of the database's owner", role)
+	}
+	url, err := postgres.RunningURL(cfg.DataDir)
+	return address{url: url}, err
 }
 
 // withPool runs fn with a small pool in the given role.
 func withPool(ctx context.Context, cfg config.Config, role postgres.Role, fn func(pool *pgxpool.Pool) error) error {
-	url, err := databaseURL(cfg)
+	from, err := commandAddress(cfg, role)
 	if err != nil {
 		return err
 	}
-	pool, err := postgres.Open(ctx, postgres.Config{URL: url, Role: role, MaxConns: 4, AppName: "carewire-cli", StatementTimeout: time.Minute})
+	pool, err := postgres.Open(ctx, postgres.Config{
+		URL: from.url, Setting: from.setting, Role: role, MaxConns: 4, AppName: "carewire-cli", StatementTimeout: time.Minute,
+	})
 	if err != nil {
 		return err
 	}

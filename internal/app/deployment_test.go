@@ -83,7 +83,8 @@ func (c *clinic) launch(roles ...string) {
 	c.t.Helper()
 	c.url = "http://clinic.example"
 	env := []string{
-		"DATABASE_URL=" + c.cfg.DatabaseURL, "CAREWIRE_DATA_DIR=" + c.cfg.DataDir, "CAREWIRE_BASE_URL=" + c.url,
+		"DATABASE_URL=" + c.cfg.DatabaseURL, "CAREWIRE_APP_DATABASE_URL=" + c.cfg.AppDatabaseURL, "CAREWIRE_WORKER_DATABASE_URL=" + c.cfg.WorkerDatabaseURL,
+		"CAREWIRE_DATA_DIR=" + c.cfg.DataDir, "CAREWIRE_BASE_URL=" + c.url,
 		fmt.Sprintf("CAREWIRE_DB_MAX_CONNS=%d", c.cfg.MaxConns),
 	}
 	for _, r := range roles {

@@ -19,7 +19,7 @@ import (
 
 // buildHTTP wires the API to the domain and the spine.
 func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
-	key, err := sharedSecret(ctx, s.db.app, "cookie_key")
+	key, err := sharedSecret(ctx, s.db.worker, "cookie_key")
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		CookieKey:    key,
 		RateLimit:    s.cfg.RateLimit,
 		Ready:        s.ready,
+		Notes:        s.db.notes,
 		Registerer:   s.metrics.registry,
 		Gatherer:     s.metrics.registry,
 		Logger:       s.logger,

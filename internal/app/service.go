@@ -48,6 +48,9 @@ func Serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	s, err := Start(ctx, cfg, newLogger(cfg, os.Stderr))
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil // Asked to stop while it waited.
+	}
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,9 @@ func (s *Service) start(ctx context.Context) error {
 	s.group.onStop("tracing", s.tracer.Close)
 	s.db, err = openDatabase(ctx, s.cfg, s.group, s.tracer, s.logger)
 	if err != nil {
+		return err
+	}
+	if err := s.awaitSchema(ctx); err != nil {
 		return err
 	}
 	s.metrics.registry.MustRegister(&loadCollector{pool: s.db.worker, logger: s.logger}, poolCollector{"requests": s.db.app, "work": s.db.worker})
@@ -176,7 +182,7 @@ func (s *Service) ready(ctx context.Context) error {
 		return fmt.Errorf("database: %s", postgres.SafeError(err))
 	}
 	if pending {
-		return errors.New("schema: migrations are pending")
+		return errPending
 	}
 	return s.spine.ready(ctx)
 }

@@ -17,6 +17,9 @@ import (
 // demoMark says that demo mode filled this database.
 const demoMark = "demo"
 
+// Settings are read and made over the worker's pool: keys are among them, and carewire_app, as which requests run, may not
+// read them.
+
 // setting is the value under name that every instance on this database has in common: the one given, or that of
 // whoever was first.
 func setting(ctx context.Context, pool *pgxpool.Pool, name string, value []byte) ([]byte, error) {
@@ -40,12 +43,12 @@ func sharedSecret(ctx context.Context, pool *pgxpool.Pool, name string) ([]byte,
 }
 
 // claimDemo marks an empty database as the demo's, and refuses one that holds people whom no demo seeded: demo mode
-// lets anybody be anybody.
-func claimDemo(ctx context.Context, pool *pgxpool.Pool) error {
-	q := db.New(pool)
+// lets anybody be anybody. People are seen over the app's pool.
+func claimDemo(ctx context.Context, app, worker *pgxpool.Pool) error {
+	q := db.New(worker)
 	// People first: those that another instance is seeding right now came after its mark, which is then there to be read.
 	var anybody bool
-	err := postgres.InTxAs(ctx, pool, care.SystemActor("setup"), func(tx pgx.Tx) (err error) {
+	err := postgres.InTxAs(ctx, app, care.SystemActor("setup"), func(tx pgx.Tx) (err error) {
 		anybody, err = db.New(tx).AnybodyRegistered(ctx)
 		return err
 	})
@@ -59,6 +62,6 @@ func claimDemo(ctx context.Context, pool *pgxpool.Pool) error {
 	if anybody {
 		return errors.New("--demo: this database holds people whom no demo seeded, and demo mode lets anybody sign in as anybody; start without --demo, or with an empty database")
 	}
-	_, err = setting(ctx, pool, demoMark, []byte("seeded"))
+	_, err = setting(ctx, worker, demoMark, []byte("seeded"))
 	return err
 }

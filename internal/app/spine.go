@@ -50,7 +50,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 		return nil, err
 	}
 	bell := outbox.NewBell(s.db.app, s.logger)
-	listener := ledger.NewListener(postgres.Config{URL: s.db.url, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
+	listener := ledger.NewListener(postgres.Config{URL: s.db.work.url, Setting: s.db.work.setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)
 	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers}
@@ -90,7 +90,7 @@ func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) erro
 		return fmt.Errorf("write the event catalog: %w", err)
 	}
 	if s.cfg.Demo {
-		if err := claimDemo(ctx, s.db.app); err != nil {
+		if err := claimDemo(ctx, s.db.app, s.db.worker); err != nil {
 			return err
 		}
 		if err := seedDemo(ctx, sp.directory); err != nil {
@@ -192,7 +192,7 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 
 // startRealtime serves sockets.
 func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger.Listener) error {
-	key, err := ledger.CursorKey(ctx, s.db.app)
+	key, err := ledger.CursorKey(ctx, s.db.worker)
 	if err != nil {
 		return err
 	}

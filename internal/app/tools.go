@@ -59,11 +59,11 @@ func demoIssuer(cfg config.Config) (*httpapi.LocalIssuer, error) {
 
 // Migrate brings the database's schema up to date.
 func Migrate(ctx context.Context, cfg config.Config) error {
-	url, err := databaseURL(cfg)
+	owner, err := commandAddress(cfg, postgres.Owner)
 	if err != nil {
 		return err
 	}
-	return postgres.Migrate(ctx, url, newLogger(cfg, os.Stderr))
+	return postgres.Migrate(ctx, owner.url, newLogger(cfg, os.Stderr))
 }
 
 // knownToRules is what a rule may name: the channels there are, configured or not, and the templates that this binary

@@ -17,8 +17,13 @@ import (
 
 // Config is every setting of the service; about is what --help says of it. Credentials of AWS and Google are read by their SDKs from their own variables.
 type Config struct {
-	// DatabaseURL is PostgreSQL's; empty means the embedded server in DataDir.
-	DatabaseURL string `env:"DATABASE_URL" about:"PostgreSQL 15 or newer; none: the embedded server"`
+	// DatabaseURL is PostgreSQL's, as the owner: for migrations and commands, and for everything without the two below.
+	// Without any of the three the service embeds a server in DataDir.
+	DatabaseURL string `env:"DATABASE_URL" about:"PostgreSQL 15 or newer, as the owner; none: the embedded server"`
+	// AppDatabaseURL is the same database's, as a login that can become carewire_app alone: requests run over it.
+	AppDatabaseURL string `env:"CAREWIRE_APP_DATABASE_URL" about:"the same database, as a login of carewire_app alone: for requests; none: DATABASE_URL"`
+	// WorkerDatabaseURL is the same database's, as a login that can become carewire_worker alone: work runs over it.
+	WorkerDatabaseURL string `env:"CAREWIRE_WORKER_DATABASE_URL" about:"the same database, as a login of carewire_worker alone: for work; none: DATABASE_URL"`
 	// DataDir holds the embedded database and the demo's signing key.
 	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire" about:"the embedded database and the demo's signing key"`
 	// Addr is where HTTP is served, host:port.
@@ -70,6 +75,11 @@ var AllRoles = []string{"api", "realtime", "dispatch", "work"}
 // Does reports whether this instance has the role.
 func (c Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
 
+// Embedded reports whether the service runs a PostgreSQL of its own in DataDir: no URL names another.
+func (c Config) Embedded() bool {
+	return c.DatabaseURL == "" && c.AppDatabaseURL == "" && c.WorkerDatabaseURL == ""
+}
+
 // FromEnvironment reads the settings from the process's environment, without validating them.
 func FromEnvironment() (Config, error) {
 	var c Config
@@ -113,12 +123,7 @@ func (c Config) Validate() error {
 	case c.Demo && !c.DemoAnyAddr && !loopback(host):
 		wrong("CAREWIRE_ADDR", "demo mode gives everybody every role, so it listens on loopback only; use 127.0.0.1, or force it with --demo-any-address")
 	}
-	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
-		wrong("DATABASE_URL", "must begin with postgres:// or postgresql://; leave it out for the embedded database")
-	}
-	if c.DatabaseURL == "" && c.DataDir == "" {
-		wrong("CAREWIRE_DATA_DIR", "is empty, and there is no DATABASE_URL; set one of them")
-	}
+	c.validateDatabase(wrong)
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		wrong("CAREWIRE_BASE_URL", "%q is not an http(s) URL", c.BaseURL)
 	}
@@ -154,6 +159,25 @@ func (c Config) Validate() error {
 		wrong("CAREWIRE_SHUTDOWN_TIMEOUT", "must be a positive duration such as 20s")
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) validateDatabase(wrong func(name, format string, args ...any)) {
+	for name, value := range map[string]string{
+		"DATABASE_URL": c.DatabaseURL, "CAREWIRE_APP_DATABASE_URL": c.AppDatabaseURL, "CAREWIRE_WORKER_DATABASE_URL": c.WorkerDatabaseURL,
+	} {
+		if value != "" && !strings.HasPrefix(value, "postgres://") && !strings.HasPrefix(value, "postgresql://") {
+			wrong(name, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
+		}
+	}
+	switch {
+	case c.DatabaseURL != "":
+	case c.AppDatabaseURL != "" && c.WorkerDatabaseURL == "":
+		wrong("CAREWIRE_WORKER_DATABASE_URL", "is required beside CAREWIRE_APP_DATABASE_URL when DATABASE_URL is not set")
+	case c.WorkerDatabaseURL != "" && c.AppDatabaseURL == "":
+		wrong("CAREWIRE_APP_DATABASE_URL", "is required beside CAREWIRE_WORKER_DATABASE_URL when DATABASE_URL is not set")
+	case c.Embedded() && c.DataDir == "":
+		wrong("CAREWIRE_DATA_DIR", "is empty, and there is no DATABASE_URL; set one of them")
+	}
 }
 
 func (c Config) validateSignIn(wrong func(name, format string, args ...any)) {

@@ -53,3 +53,28 @@ func TestReference_SaysWhatEverySettingIs(t *testing.T) {
 		require.Regexp(t, `^(Settings are .*|  [A-Z_]+ +[^ (].*)`, line, "a setting without a meaning")
 	}
 }
+
+func TestValidate_AsksForTheOtherLoginWhereOneStandsAlone(t *testing.T) {
+	t.Parallel()
+	base, err := FromEnvironment()
+	require.NoError(t, err)
+	base.Demo, base.DatabaseURL, base.DataDir = true, "", ""
+	for _, c := range []struct{ owner, app, worker, wrong string }{
+		{"postgres://o", "", "", ""},
+		{"postgres://o", "postgres://a", "", ""},
+		{"postgres://o", "postgres://a", "postgres://w", ""},
+		{"", "postgres://a", "postgres://w", ""},
+		{"", "postgres://a", "", "CAREWIRE_WORKER_DATABASE_URL"},
+		{"", "", "postgres://w", "CAREWIRE_APP_DATABASE_URL"},
+		{"", "mysql://a", "postgres://w", "CAREWIRE_APP_DATABASE_URL"},
+		{"", "", "", "CAREWIRE_DATA_DIR"},
+	} {
+		cfg := base
+		cfg.DatabaseURL, cfg.AppDatabaseURL, cfg.WorkerDatabaseURL = c.owner, c.app, c.worker
+		if c.wrong == "" {
+			require.NoError(t, cfg.Validate(), c)
+			continue
+		}
+		require.ErrorContains(t, cfg.Validate(), c.wrong, c)
+	}
+}

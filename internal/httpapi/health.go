@@ -1,10 +1,15 @@
 package httpapi
 
 import (
+	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"carewire/internal/care"
 )
 
 // addHealth adds what load balancers and monitors ask for.
@@ -20,12 +25,37 @@ func (s *Server) addHealth() {
 	}
 }
 
-// readyz is 200 when requests can be taken, else a problem that names what is missing.
+// readyz is 200 when requests can be taken, with the notes a line each, else a problem that names what is missing.
 func (s *Server) readyz(c *echo.Context) error {
 	if err := s.cfg.Ready(c.Request().Context()); err != nil {
-		return newProblem(http.StatusServiceUnavailable, "unavailable", "not ready: "+err.Error()).with("Retry-After", retryAfter)
+		return notReady(err)
 	}
-	return c.String(http.StatusOK, "ready\n")
+	text := "ready\n"
+	for _, note := range s.cfg.Notes {
+		text += "note: " + note + "\n"
+	}
+	return c.String(http.StatusOK, text)
+}
+
+func notReady(missing error) *Problem {
+	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).with("Retry-After", retryAfter)
+}
+
+// NotReady returns a handler for the time before a Server can be made: /livez is 200, and everything else is 503 with what
+// is missing.
+func NotReady(missing error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "alive\n")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		p := notReady(missing)
+		maps.Copy(w.Header(), p.GetHeaders())
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(p.Status)
+		_ = json.NewEncoder(w).Encode(p)
+	})
+	return mux
 }
 
 // addSpecification serves the OpenAPI document, made once from the operations added before.

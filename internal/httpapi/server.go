@@ -69,6 +69,8 @@ type Config struct {
 	RateLimit int
 	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
 	Ready func(ctx context.Context) error
+	// Notes say what an operator should put right although the service works, a line each in /readyz.
+	Notes []string
 	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer

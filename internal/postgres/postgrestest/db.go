@@ -41,10 +41,7 @@ func New(tb testing.TB) *DB {
 	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
 	require.NoError(tb, err)
 	db := &DB{URL: create(tb, " TEMPLATE "+template)}
-	db.AppURL, err = loginURL(db.URL, postgres.App)
-	require.NoError(tb, err)
-	db.WorkerURL, err = loginURL(db.URL, postgres.Worker)
-	require.NoError(tb, err)
+	db.AppURL, db.WorkerURL = LoginURL(tb, db.URL, postgres.App), LoginURL(tb, db.URL, postgres.Worker)
 	db.Owner = db.Pool(tb, postgres.Owner, 4)
 	db.App = db.Pool(tb, postgres.App, 8)
 	db.Worker = db.Pool(tb, postgres.Worker, 8)
@@ -127,14 +124,13 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	return name, nil
 }
 
-// loginURL returns the URL for the role's own login.
-func loginURL(base string, role postgres.Role) (string, error) {
+// LoginURL returns the superuser's URL of a database as that of the role's own login (postgres.Role.Login).
+func LoginURL(tb testing.TB, base string, role postgres.Role) string {
+	tb.Helper()
 	u, err := url.Parse(base)
-	if err != nil {
-		return "", fmt.Errorf("%s is not a URL: %w", EnvURL, errors.Unwrap(err))
-	}
+	require.NoError(tb, err)
 	u.User = url.UserPassword(role.Login(), loginPassword)
-	return u.String(), nil
+	return u.String()
 }
 
 // makeLogins makes the logins of a cluster that no carewire embeds, which has none; they are the cluster's.
