@@ -243,6 +243,14 @@ func Declared(action Action) bool {
 	return slices.ContainsFunc(Access, func(g Grant) bool { return g.Action == action })
 }
 
+// Clinical reports whether the table lets the role read records or conversations of others at its clinic. Row-level security
+// shows those of a clinic to nobody else who works there.
+func (r Role) Clinical() bool {
+	return slices.ContainsFunc(Access, func(g Grant) bool {
+		return g.Role == r && (g.Action == RecordRead || g.Action == ConversationRead) && g.Relation != Own && g.Relation != Platform
+	})
+}
+
 // MayAt reports whether a role that the actor holds at the clinic is granted the action in one of the relations, in which
 // the caller has found the actor to stand.
 func (a Actor) MayAt(clinicID uuid.UUID, action Action, relations ...Relation) bool {

@@ -140,7 +140,8 @@ func badCursor() error {
 	return care.InvalidField("cursor", "must be a cursor that this service gave out; leave it away to begin anew")
 }
 
-// CursorKey gives the key that all instances on this database share, and makes it the first time.
+// CursorKey gives the key that all instances on this database share, and makes it the first time. The pool is the worker's:
+// carewire_app may not read keys.
 func CursorKey(ctx context.Context, pool *pgxpool.Pool) ([]byte, error) {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // It never fails.

@@ -133,7 +133,7 @@ func TestCursorKey_IsOneForAllInstances(t *testing.T) {
 	var instances sync.WaitGroup
 	for i := range keys {
 		instances.Go(func() {
-			key, err := ledger.CursorKey(t.Context(), b.App)
+			key, err := ledger.CursorKey(t.Context(), b.Worker)
 			if err != nil {
 				t.Error(err)
 			}

@@ -20,6 +20,7 @@ type town struct {
 	db                         *postgrestest.DB
 	here, there                uuid.UUID
 	doctor, patient            care.Actor
+	receptionist, admin, nurse care.Actor
 	otherDoctor, otherPatient  care.Actor
 	operator, system, anywhere care.Actor
 }
@@ -29,6 +30,10 @@ func openTown(t *testing.T) *town {
 	w := &town{db: postgrestest.New(t), here: uuid.New(), there: uuid.New(), system: care.SystemActor("test"), anywhere: care.Actor{ID: "x", UserID: uuid.New()}}
 	w.operator = care.Actor{UserID: uuid.New(), Memberships: []care.Membership{{Role: care.Operator}}}
 	w.doctor, w.patient = w.clinic(t, w.here)
+	for role, actor := range map[care.Role]*care.Actor{care.Receptionist: &w.receptionist, care.Admin: &w.admin, care.Nurse: &w.nurse} {
+		id := uuid.New()
+		*actor = care.Actor{ID: id.String(), UserID: id, Memberships: []care.Membership{{ClinicID: &w.here, Role: role}}}
+	}
 	w.otherDoctor, w.otherPatient = w.clinic(t, w.there)
 	return w
 }
@@ -50,6 +55,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	}
 	doctor, patient = person(care.Doctor), person(care.Patient)
 	d, p := doctor.UserID, patient.UserID
+	w.exec(t, `INSERT INTO identities (issuer, subject, user_id) VALUES ('i', ($1::uuid)::text, $1::uuid)`, p)
+	w.exec(t, `INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by) VALUES ($1::uuid, $1::uuid, 'Gateway', 'i', ($1::uuid)::text, 'test')`, id)
 	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
 	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
 	w.exec(t, `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'chat', 'push', false)`, p)
@@ -116,6 +123,9 @@ func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
 	return counts
 }
 
+// clinical are the tables that a role at a clinic sees only if the access table lets it read records or conversations.
+var clinical = []string{"records", "record_versions", "conversations", "conversation_messages", "conversation_participants"}
+
 func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
@@ -124,7 +134,8 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
-	own := map[string]int{"devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
+	accounts := map[string]int{"service_accounts": 1}
+	own := map[string]int{"identities": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)
 		for _, m := range others {
@@ -133,14 +144,21 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 		return all
 	}
 	people := map[string]int{"users": 2, "memberships": 2}
-	require.Equal(t, with(people, about), w.seen(t, w.doctor), "a doctor: their clinic's")
-	require.Equal(t, with(people, about), w.seen(t, w.otherDoctor), "as much, but of the other clinic")
+	require.Equal(t, with(people, about, accounts), w.seen(t, w.doctor), "a doctor: their clinic's")
+	require.Equal(t, with(people, about, accounts), w.seen(t, w.otherDoctor), "as much, but of the other clinic")
+	require.Equal(t, with(people, about, accounts), w.seen(t, w.nurse), "a nurse: as a doctor")
+	desk := with(people, about, accounts)
+	for _, table := range clinical {
+		delete(desk, table)
+	}
+	require.Equal(t, desk, w.seen(t, w.receptionist), "a receptionist: their clinic's but what is clinical")
+	require.Equal(t, desk, w.seen(t, w.admin), "an administrator: the same")
 	require.Equal(t, with(people, about, own), w.seen(t, w.patient), "a patient: what is about them, and their doctors")
 	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
 	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2})
-	for table, n := range with(about, own) {
+	for table, n := range with(about, own, accounts) {
 		whole[table] = 2 * n
 	}
 	require.Equal(t, whole, w.seen(t, w.system))
@@ -183,7 +201,32 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, n, table)
 	}
-	n, err := write(w.doctor, "UPDATE records SET status = 'amended'")
+	for _, actor := range []care.Actor{w.receptionist, w.admin, w.anywhere} {
+		for _, sql := range []string{
+			"UPDATE records SET status = 'amended'", "UPDATE conversations SET last_number = 9", "UPDATE conversation_messages SET withdrawn_at = now()",
+			"UPDATE conversation_participants SET read_number = 9",
+		} {
+			n, err := write(actor, sql)
+			require.NoError(t, err)
+			require.Zero(t, n, sql)
+		}
+		_, err := write(actor, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
+			VALUES (gen_random_uuid(), 'lab_report', 1, 'final', $1, $2, $3, 's', 'c', now(), '{}', now(), '', now(), '')`, w.patient.UserID, w.here, w.doctor.UserID)
+		require.ErrorContains(t, err, "row-level security")
+	}
+	n, err := write(w.admin, "UPDATE service_accounts SET name = 'x'")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n, "their clinic's")
+	n, err = write(w.patient, "UPDATE service_accounts SET name = 'x'")
+	require.NoError(t, err)
+	require.Zero(t, n)
+	_, err = write(w.doctor, "INSERT INTO identities (issuer, subject, user_id) VALUES ('i', 'new', $1)", w.patient.UserID)
+	require.ErrorContains(t, err, "row-level security", "nobody signs in as somebody else")
+	for _, table := range []string{"service_settings", "sign_ins", "actors"} {
+		_, err = write(w.system, "SELECT FROM "+table)
+		require.ErrorContains(t, err, "SQLSTATE 42501", table)
+	}
+	n, err = write(w.doctor, "UPDATE records SET status = 'amended'")
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n, "only their clinic's")
 	_, err = write(w.doctor, "UPDATE appointments SET clinic_id = $1", w.there)
@@ -213,13 +256,11 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 
 // unkept are the tables that name a person or a clinic and are not kept, each with the reason.
 var unkept = map[string]string{
-	"service_accounts": "read before it is known who asks; programs, not people",
-	"identities":       "read before it is known who asks; holds no more than who signs in by which subject",
-	"web_sessions":     "read before it is known who asks; digests of secrets",
-	"socket_tickets":   "read before it is known who asks; digests of secrets",
-	"outbox":           "only appended to; ids, types and times",
-	"events":           "ids, types and times; sockets and the audit trail decide who sees which",
-	"event_counts":     "how many events, not whose",
+	"web_sessions":   "read before it is known who asks; digests of secrets",
+	"socket_tickets": "read before it is known who asks; digests of secrets",
+	"outbox":         "only appended to; ids, types and times",
+	"events":         "ids, types and times; sockets and the audit trail decide who sees which",
+	"event_counts":   "how many events, not whose",
 }
 
 func TestRowSecurity_KeepsEveryTableThatNamesAPersonOrAClinic(t *testing.T) {

@@ -17,12 +17,13 @@ import (
 var scopeSQL string
 
 // keptSQL is the scope of an actor who was kept from an earlier request.
-var keptSQL = scopeSQL + "    , actor_holds($5, $6)\n"
+var keptSQL = scopeSQL + "    , actor_holds($6, $7)\n"
 
 // BeginAs queues the BEGIN of a READ COMMITTED transaction and the actor's scope, as the first statements of a batch.
 //
 // The scope is what row-level security goes by (migration 00013): the actor's own person, the clinics where they work,
-// those where they are a patient, and whether they are an operator or a part of carewire. A transaction without one sees
+// those among them where their role reads what is clinical (care.Role.Clinical), those where they are a patient, and whether
+// they are an operator or a part of carewire. A transaction without one sees
 // nobody's rows. One in the name of an actor who was kept from an earlier request, and has changed since, ends with
 // care.ErrActorChanged.
 func BeginAs(batch *pgx.Batch, actor care.Actor) {
@@ -32,12 +33,12 @@ func BeginAs(batch *pgx.Batch, actor care.Actor) {
 
 // InScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
 func InScope(batch *pgx.Batch, actor care.Actor) {
-	scope, person, clinics, patientAt := scopeOf(actor)
+	s := scopeOf(actor)
 	if actor.Kept != 0 {
-		batch.Queue(keptSQL, scope, person, clinics, patientAt, actor.UserID, actor.Kept)
+		batch.Queue(keptSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.Kept)
 		return
 	}
-	batch.Queue(scopeSQL, scope, person, clinics, patientAt)
+	batch.Queue(scopeSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt)
 }
 
 // Holds asks what BeginAs asks, for a transaction that is not in the actor's scope.
@@ -68,28 +69,36 @@ func InTxAs(ctx context.Context, pool *pgxpool.Pool, actor care.Actor, fn func(t
 	return nil
 }
 
-// scopeOf gives the values of the settings that the policies read; an empty text stands for none.
-func scopeOf(actor care.Actor) (scope, person, clinics, patientAt string) {
+// scope holds the values of the settings that the policies read; an empty text stands for none.
+type scope struct{ scope, person, clinics, clinical, patientAt string }
+
+func scopeOf(actor care.Actor) (s scope) {
 	switch {
 	case actor.IsSystem():
-		scope = "system"
+		s.scope = "system"
 	case actor.OnPlatform(care.Operator):
-		scope = "operator"
+		s.scope = "operator"
 	}
 	if actor.UserID != uuid.Nil {
-		person = actor.UserID.String()
+		s.person = actor.UserID.String()
 	}
-	var works, visits []string
+	var works, clinical, visits []string
 	for _, m := range actor.Memberships {
-		switch {
-		case m.ClinicID == nil:
-		case m.Role == care.Patient:
-			visits = append(visits, m.ClinicID.String())
-		default:
-			works = append(works, m.ClinicID.String())
+		if m.ClinicID == nil {
+			continue
+		}
+		clinic := m.ClinicID.String()
+		if m.Role == care.Patient {
+			visits = append(visits, clinic)
+			continue
+		}
+		works = append(works, clinic)
+		if m.Role.Clinical() {
+			clinical = append(clinical, clinic)
 		}
 	}
-	return scope, person, arrayText(works), arrayText(visits)
+	s.clinics, s.clinical, s.patientAt = arrayText(works), arrayText(clinical), arrayText(visits)
+	return s
 }
 
 // arrayText is PostgreSQL's text of an array of UUIDs.

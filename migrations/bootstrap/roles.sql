@@ -1,6 +1,15 @@
 -- Roles belong to the cluster, not to one database: several databases may be bootstrapped at once, so each step
 -- tolerates that another has just done it. What is already as it should be is left alone: once a superuser or the
 -- database's owner has run this, a lesser user who is a member of the roles may run it too.
+--
+-- Logins are the administrator's to make, with passwords of their own. Requests and work run over one each, which can become
+-- that role and nothing else:
+--
+--   CREATE ROLE carewire_app_login LOGIN NOINHERIT PASSWORD '…';
+--   GRANT carewire_app TO carewire_app_login;
+--   CREATE ROLE carewire_worker_login LOGIN NOINHERIT PASSWORD '…';
+--   GRANT carewire_worker TO carewire_worker_login;
+--   GRANT pg_read_all_stats TO carewire_worker;
 DO $$
 DECLARE
     v_role text;
@@ -33,6 +42,10 @@ BEGIN
             EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), v_role);
         END IF;
     END LOOP;
+    -- A database of before PostgreSQL 15 lets everybody make things there. First: until then it seems that carewire_owner may.
+    IF has_schema_privilege('public', 'public', 'CREATE') THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
     IF NOT has_schema_privilege('carewire_owner', 'public', 'CREATE') THEN
         GRANT ALL ON SCHEMA public TO carewire_owner;
     END IF;

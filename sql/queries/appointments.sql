@@ -32,11 +32,18 @@ SELECT
             AND u.status = 'active'
     ) AS doctor_ok;
 
--- What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see.
+-- What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see: of those
+-- there come the times alone.
 -- name: AppointmentTaken :many
-SELECT a.*
-FROM appointments_taken(@doctor_id::uuid, @patient_id::uuid, @starts_at::timestamptz, @ends_at::timestamptz, @id::uuid) AS a
-ORDER BY a.starts_at, a.id;
+SELECT
+    t.starts_at::timestamptz AS starts_at,
+    t.ends_at::timestamptz AS ends_at,
+    a.clinic_id,
+    a.patient_id,
+    a.doctor_id
+FROM appointments_taken(@doctor_id::uuid, @patient_id::uuid, @starts_at::timestamptz, @ends_at::timestamptz, @id::uuid) AS t
+LEFT JOIN appointments AS a ON a.id = t.id
+ORDER BY starts_at, a.id;
 
 -- name: AppointmentInsert :one
 INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,

@@ -6,7 +6,10 @@ SELECT pg_advisory_xact_lock(hashtextextended(@token::text, 0));
 
 -- Whoever else registered the token has it no more.
 -- name: DeviceRelease :many
-SELECT r.*
+SELECT
+    r.id::uuid AS id,
+    r.user_id::uuid AS user_id,
+    r.platform::text AS platform
 FROM device_release(@token::text, @user_id::uuid) AS r;
 
 -- name: DeviceInsert :one

@@ -10,12 +10,7 @@ SELECT
     @issuer::text,
     @subject::text,
     @created_by
-WHERE NOT EXISTS (
-    SELECT 1
-    FROM identities AS i
-    WHERE i.issuer = @issuer
-        AND i.subject = @subject
-)
+WHERE NOT person_signs_in(@issuer::text, @subject::text)
 ON CONFLICT ON CONSTRAINT service_accounts_identity_key DO NOTHING
 RETURNING *;
 

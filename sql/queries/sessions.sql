@@ -11,7 +11,7 @@ SELECT
     a.status,
     a.memberships
 FROM web_sessions AS s
-JOIN actors AS a ON a.id = s.user_id
+CROSS JOIN LATERAL actor_by_id(s.user_id) AS a
 WHERE s.digest = @digest
     AND s.expires_at > now();
 
@@ -42,7 +42,7 @@ SELECT
     a.status,
     a.memberships
 FROM taken AS t
-JOIN actors AS a ON a.id = t.user_id;
+CROSS JOIN LATERAL actor_by_id(t.user_id) AS a;
 
 -- name: TicketDeleteOfUser :exec
 DELETE FROM socket_tickets

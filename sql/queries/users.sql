@@ -12,27 +12,22 @@ SELECT
     granted_at,
     membership_id,
     actor_version
-FROM sign_ins
-WHERE issuer = @issuer
-    AND subject = @subject;
+FROM actor_by_sign_in(@issuer::text, @subject::text);
 
 -- Who is no person may be another system with a service account.
 -- name: ServiceByIdentity :one
 SELECT
-    id,
-    status,
-    clinic_id
-FROM service_accounts
-WHERE issuer = @issuer
-    AND subject = @subject;
+    s.id::uuid AS id,
+    s.status::text AS status,
+    s.clinic_id::uuid AS clinic_id
+FROM service_by_sign_in(@issuer::text, @subject::text) AS s;
 
 -- name: UserActor :one
 SELECT
     a.id,
     a.status,
     a.memberships
-FROM actors AS a
-WHERE a.id = @user_id;
+FROM actor_by_id(@user_id::uuid) AS a;
 
 -- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
 -- an address that was given to somebody else must not open the first owner's account. Nor is a service account's.

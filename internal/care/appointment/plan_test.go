@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care/appointment"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -71,10 +72,10 @@ func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slo
 	conn, err := b.db.Owner.Acquire(t.Context())
 	require.NoError(t, err)
 	defer conn.Release()
-	_, err = db.New(conn).AppointmentTaken(t.Context(), db.AppointmentTakenParams{
-		DoctorID: b.doctor.UserID, PatientID: b.patient.UserID, StartsAt: slot.StartsAt, EndsAt: slot.EndsAt, ID: uuid.New(),
-	})
-	require.NoError(t, err)
+	batch := &pgx.Batch{}
+	postgres.InScope(batch, b.receptionist)
+	batch.Queue(db.AppointmentTaken, b.doctor.UserID, b.patient.UserID, slot.StartsAt, slot.EndsAt, uuid.New())
+	require.NoError(t, conn.SendBatch(t.Context(), batch).Close())
 	_, err = conn.Exec(t.Context(), "SELECT pg_stat_force_next_flush()")
 	require.NoError(t, err)
 	var scanned int

@@ -140,15 +140,15 @@ func take(ctx context.Context, q *db.Queries, actor care.Actor, row db.Appointme
 }
 
 // notAvailable names the first taken slot that the actor may see; of others it tells nothing but that they are.
-func notAvailable(actor care.Actor, doctorID uuid.UUID, taken []db.Appointment) error {
+func notAvailable(actor care.Actor, doctorID uuid.UUID, taken []db.AppointmentTakenRow) error {
 	err := care.Errorf(care.Conflict, "this time is not available")
 	message := "is not available: choose another time"
 	for _, row := range taken {
-		if !may(actor, care.AppointmentRead, row) {
+		if row.ClinicID == nil || !may(actor, care.AppointmentRead, db.Appointment{ClinicID: *row.ClinicID, PatientID: *row.PatientID}) {
 			continue
 		}
 		who := "patient"
-		if row.DoctorID == doctorID {
+		if *row.DoctorID == doctorID {
 			who = "doctor"
 		}
 		message = fmt.Sprintf("the %s is taken from %s to %s: choose another time", who,

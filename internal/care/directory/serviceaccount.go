@@ -136,7 +136,11 @@ func (s *Service) ServiceAccountList(ctx context.Context, cmd care.Command, clin
 	if clinicID != uuid.Nil {
 		clinics = []uuid.UUID{clinicID}
 	}
-	rows, err := s.reads.ServiceAccountList(ctx, db.ServiceAccountListParams{ClinicIds: clinics, After: after, RowLimit: int32(f.Limit) + 1})
+	var rows []db.ServiceAccount
+	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).ServiceAccountList(ctx, db.ServiceAccountListParams{ClinicIds: clinics, After: after, RowLimit: int32(f.Limit) + 1})
+		return err
+	})
 	if err != nil {
 		return ServiceAccountPage{}, reading("service accounts", err)
 	}
@@ -153,7 +157,11 @@ func (s *Service) ServiceAccountList(ctx context.Context, cmd care.Command, clin
 
 // ServiceAccount gives one service account to the administrators of its clinic; to others it is care.NotFound.
 func (s *Service) ServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
-	row, err := s.reads.ServiceAccountGet(ctx, id)
+	var row db.ServiceAccount
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
+		row, err = db.New(tx).ServiceAccountGet(ctx, id)
+		return err
+	})
 	if err != nil && !notFound(err) {
 		return ServiceAccount{}, reading("service account", err)
 	}

@@ -551,9 +551,15 @@ func (q *Queries) AppointmentPeopleLock(ctx context.Context, ids []uuid.UUID) ([
 }
 
 const AppointmentTaken = `-- name: AppointmentTaken :many
-SELECT a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by
-FROM appointments_taken($1::uuid, $2::uuid, $3::timestamptz, $4::timestamptz, $5::uuid) AS a
-ORDER BY a.starts_at, a.id
+SELECT
+    t.starts_at::timestamptz AS starts_at,
+    t.ends_at::timestamptz AS ends_at,
+    a.clinic_id,
+    a.patient_id,
+    a.doctor_id
+FROM appointments_taken($1::uuid, $2::uuid, $3::timestamptz, $4::timestamptz, $5::uuid) AS t
+LEFT JOIN appointments AS a ON a.id = t.id
+ORDER BY starts_at, a.id
 `
 
 type AppointmentTakenParams struct {
@@ -564,8 +570,17 @@ type AppointmentTakenParams struct {
 	ID        uuid.UUID
 }
 
-// What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see.
-func (q *Queries) AppointmentTaken(ctx context.Context, arg AppointmentTakenParams) ([]Appointment, error) {
+type AppointmentTakenRow struct {
+	StartsAt  time.Time
+	EndsAt    time.Time
+	ClinicID  *uuid.UUID
+	PatientID *uuid.UUID
+	DoctorID  *uuid.UUID
+}
+
+// What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see: of those
+// there come the times alone.
+func (q *Queries) AppointmentTaken(ctx context.Context, arg AppointmentTakenParams) ([]AppointmentTakenRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentTaken,
 		arg.DoctorID,
 		arg.PatientID,
@@ -577,23 +592,15 @@ func (q *Queries) AppointmentTaken(ctx context.Context, arg AppointmentTakenPara
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Appointment
+	var items []AppointmentTakenRow
 	for rows.Next() {
-		var i Appointment
+		var i AppointmentTakenRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Version,
+			&i.StartsAt,
+			&i.EndsAt,
 			&i.ClinicID,
 			&i.PatientID,
 			&i.DoctorID,
-			&i.Status,
-			&i.StartsAt,
-			&i.EndsAt,
-			&i.Historic,
-			&i.CreatedAt,
-			&i.CreatedBy,
-			&i.UpdatedAt,
-			&i.UpdatedBy,
 		); err != nil {
 			return nil, err
 		}

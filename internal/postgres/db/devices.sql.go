@@ -104,7 +104,10 @@ func (q *Queries) DeviceListOfUser(ctx context.Context, userID uuid.UUID) ([]Dev
 }
 
 const DeviceRelease = `-- name: DeviceRelease :many
-SELECT r.id, r.user_id, r.platform, r.token, r.created_at, r.last_seen_at
+SELECT
+    r.id::uuid AS id,
+    r.user_id::uuid AS user_id,
+    r.platform::text AS platform
 FROM device_release($1::text, $2::uuid) AS r
 `
 
@@ -113,24 +116,23 @@ type DeviceReleaseParams struct {
 	UserID uuid.UUID
 }
 
+type DeviceReleaseRow struct {
+	ID       uuid.UUID
+	UserID   uuid.UUID
+	Platform string
+}
+
 // Whoever else registered the token has it no more.
-func (q *Queries) DeviceRelease(ctx context.Context, arg DeviceReleaseParams) ([]Device, error) {
+func (q *Queries) DeviceRelease(ctx context.Context, arg DeviceReleaseParams) ([]DeviceReleaseRow, error) {
 	rows, err := q.db.Query(ctx, DeviceRelease, arg.Token, arg.UserID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Device
+	var items []DeviceReleaseRow
 	for rows.Next() {
-		var i Device
-		if err := rows.Scan(
-			&i.ID,
-			&i.UserID,
-			&i.Platform,
-			&i.Token,
-			&i.CreatedAt,
-			&i.LastSeenAt,
-		); err != nil {
+		var i DeviceReleaseRow
+		if err := rows.Scan(&i.ID, &i.UserID, &i.Platform); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

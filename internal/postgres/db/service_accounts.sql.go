@@ -150,12 +150,7 @@ SELECT
     $4::text,
     $5::text,
     $6
-WHERE NOT EXISTS (
-    SELECT 1
-    FROM identities AS i
-    WHERE i.issuer = $4
-        AND i.subject = $5
-)
+WHERE NOT person_signs_in($4::text, $5::text)
 ON CONFLICT ON CONSTRAINT service_accounts_identity_key DO NOTHING
 RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
 `

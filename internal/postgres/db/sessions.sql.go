@@ -19,7 +19,7 @@ SELECT
     a.status,
     a.memberships
 FROM web_sessions AS s
-JOIN actors AS a ON a.id = s.user_id
+CROSS JOIN LATERAL actor_by_id(s.user_id) AS a
 WHERE s.digest = $1
     AND s.expires_at > now()
 `
@@ -155,7 +155,7 @@ SELECT
     a.status,
     a.memberships
 FROM taken AS t
-JOIN actors AS a ON a.id = t.user_id
+CROSS JOIN LATERAL actor_by_id(t.user_id) AS a
 `
 
 type TicketTakeRow struct {

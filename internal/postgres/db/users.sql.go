@@ -22,9 +22,7 @@ SELECT
     granted_at,
     membership_id,
     actor_version
-FROM sign_ins
-WHERE issuer = $1
-    AND subject = $2
+FROM actor_by_sign_in($1::text, $2::text)
 `
 
 type ActorByIdentityParams struct {
@@ -175,12 +173,10 @@ func (q *Queries) PreferenceSet(ctx context.Context, arg PreferenceSetParams) er
 
 const ServiceByIdentity = `-- name: ServiceByIdentity :one
 SELECT
-    id,
-    status,
-    clinic_id
-FROM service_accounts
-WHERE issuer = $1
-    AND subject = $2
+    s.id::uuid AS id,
+    s.status::text AS status,
+    s.clinic_id::uuid AS clinic_id
+FROM service_by_sign_in($1::text, $2::text) AS s
 `
 
 type ServiceByIdentityParams struct {
@@ -207,8 +203,7 @@ SELECT
     a.id,
     a.status,
     a.memberships
-FROM actors AS a
-WHERE a.id = $1
+FROM actor_by_id($1::uuid) AS a
 `
 
 func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error) {
