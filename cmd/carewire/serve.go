@@ -15,7 +15,8 @@ func serveCommand() *cobra.Command {
 		Short: "Serve the API, the sockets and the work behind them",
 		Long: `Serve the API, the sockets and the work behind them, until Ctrl-C or SIGTERM.
 
-The database is DATABASE_URL's, or an embedded PostgreSQL in CAREWIRE_DATA_DIR. It is migrated first.
+The database is the settings', or an embedded PostgreSQL in CAREWIRE_DATA_DIR. It is migrated first; without the owner's
+DATABASE_URL the service waits until somebody has.
 
 ` + config.Reference(),
 		Args: cobra.NoArgs,

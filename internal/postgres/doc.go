@@ -4,9 +4,11 @@
 //
 // # Roles
 //
-// DATABASE_URL may be one owner's URL. Open then SETs the role asked for on each connection, so that a request never
-// runs with more rights than its role was granted. A role is part of the session: the service needs PostgreSQL itself
-// or a pooler in session mode.
+// Open SETs the role asked for on each connection, so that a request never runs with more rights than its role was granted.
+// SQL can leave that role again and has then what the login may: requests and work should each run over a login that can
+// become one role and has no rights of its own (Role.Login; LoginExcess names what another can do). DATABASE_URL may be one
+// owner's URL for everything. A role is part of the session: the service needs PostgreSQL itself or a pooler in session
+// mode.
 //
 // # The embedded server
 //
