@@ -27,8 +27,8 @@ import (
 // maxShown is how many events a failure shows with their differences.
 const maxShown = 10
 
-// Database is a transaction or a pool. Its session must be allowed to become the owner of the tables, as those of
-// postgrestest are: the role that requests run as may append to the outbox, but not read it.
+// Database is a transaction or a pool on a database of postgrestest, in whatever role. The role that requests run as may
+// append to the outbox, but not read it: such a database has a function that does.
 type Database interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
@@ -129,25 +129,14 @@ func Appended(tb testing.TB, db Database) []event.Event {
 	return all
 }
 
-// read looks as the tables' owner, in a savepoint or a transaction that is rolled back: with it the role is the one
-// before, and nothing else has changed.
+// read looks in a savepoint or a transaction that is rolled back, so that nothing has changed.
 func read(ctx context.Context, db Database) ([]event.Event, error) {
 	tx, err := db.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := tx.Exec(ctx, "SET LOCAL ROLE carewire_owner"); err != nil {
-		return nil, err
-	}
-	const columns = `event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
-		cause_id, correlation_id, traceparent, imported`
-	rows, err := tx.Query(ctx, `
-		SELECT position, `+columns+` FROM (
-			SELECT 1 AS part, position AS place, position, `+columns+` FROM events
-			UNION ALL
-			SELECT 2, id, 0, `+columns+` FROM outbox
-		) AS appended ORDER BY part, place`)
+	rows, err := tx.Query(ctx, `SELECT * FROM carewire_test.appended()`)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package postgrestest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +23,9 @@ import (
 
 // cleanupTimeout bounds what happens after a test; its own context has ended by then.
 const cleanupTimeout = 30 * time.Second
+
+//go:embed helpers.sql
+var helpersSQL string
 
 // loginPassword is of the logins that tests make in a cluster that was given to them. An embedded one asks for none.
 const loginPassword = "carewire-test"
@@ -102,7 +107,7 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := "carewire_template_" + sum
+	name := fmt.Sprintf("carewire_template_%s_%x", sum, sha256.Sum256([]byte(helpersSQL)))[:50]
 	conn, err := pgx.Connect(ctx, base)
 	if err != nil {
 		return "", fmt.Errorf("connect to %s: %w", EnvURL, err)
@@ -174,6 +179,9 @@ func buildTemplate(ctx context.Context, conn *pgx.Conn, base, name string) error
 	}
 	if err := makeLogins(ctx, conn); err != nil {
 		return err
+	}
+	if err := exec(ctx, u.String(), helpersSQL); err != nil {
+		return fmt.Errorf("make the tests' helpers: %w", err)
 	}
 	if _, err := conn.Exec(ctx, "ALTER DATABASE "+making+" RENAME TO "+name); err != nil {
 		return fmt.Errorf("name the template: %w", err)
