@@ -1,6 +1,8 @@
 package care_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -60,5 +62,20 @@ func TestAccess_GivesPlatformRolesNoRecords(t *testing.T) {
 		if g.Role == care.Auditor || g.Role == care.Operator {
 			require.NotContains(t, []care.Action{care.RecordCreate, care.RecordRead, care.RecordReplace}, g.Action)
 		}
+	}
+}
+
+// Row-level security shows what is clinical to clinical roles only: another role that were granted such an action could not
+// do it.
+func TestAccess_LetsOnlyClinicalRolesAtWhatIsClinicalOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, g := range care.Access {
+		subject, _, _ := strings.Cut(string(g.Action), ".")
+		if slices.Contains([]string{"record", "conversation", "message"}, subject) && g.Relation != care.Own && g.Relation != care.Platform {
+			require.True(t, g.Role.Clinical(), g)
+		}
+	}
+	for _, role := range []care.Role{care.Patient, care.Receptionist, care.Admin, care.Auditor, care.Operator, care.Service, care.System} {
+		require.False(t, role.Clinical(), role)
 	}
 }
