@@ -119,8 +119,8 @@ func (db *database) checkLogin(ctx context.Context, role postgres.Role, from add
 	if from.setting == setting {
 		return fmt.Errorf("%s: its login can do more than %s needs: %s; give it a login made by `CREATE ROLE … LOGIN NOINHERIT` and `GRANT %s TO …` alone (docs/operating.md, \"The database\")", setting, role, can, role)
 	}
-	logger.WarnContext(ctx, "row-level security does not hold against SQL that leaves its role: set "+setting+` to a login of that role alone (docs/operating.md, "The database")`,
-		"role", string(role), "login", can)
+	logger.WarnContext(ctx, `row-level security does not hold against SQL that leaves its role: name a login of that role alone (docs/operating.md, "The database")`,
+		"setting", setting, "role", string(role), "login", can)
 	db.notes = append(db.notes, fmt.Sprintf("%s is not set: the login in use can do more than %s", setting, role))
 	return nil
 }

@@ -15,7 +15,11 @@ import (
 // schemaPoll is how often an instance that may not migrate looks whether somebody has.
 const schemaPoll = 500 * time.Millisecond
 
-var errPending = errors.New("schema: migrations are pending")
+var (
+	errPending = errors.New("schema: migrations are pending")
+	// errStopped says that the service was asked to stop while it waited for the schema.
+	errStopped = errors.New("stopped before the schema was up to date")
+)
 
 // awaitSchema waits until the schema is this binary's. An instance that knows the owner's URL has migrated it; one without
 // waits for whoever does, and answers meanwhile that it is alive and not ready.
@@ -38,7 +42,7 @@ func (s *Service) awaitSchema(ctx context.Context) error {
 	for pending {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return errStopped
 		case <-tick.C:
 		}
 		// A database that is away for a moment is waited for too.

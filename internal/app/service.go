@@ -48,8 +48,8 @@ func Serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	s, err := Start(ctx, cfg, newLogger(cfg, os.Stderr))
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil // Asked to stop while it waited.
+	if errors.Is(err, errStopped) {
+		return nil
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -30,11 +31,11 @@ func (s *Server) readyz(c *echo.Context) error {
 	if err := s.cfg.Ready(c.Request().Context()); err != nil {
 		return notReady(err)
 	}
-	text := "ready\n"
+	lines := []string{"ready\n"}
 	for _, note := range s.cfg.Notes {
-		text += "note: " + note + "\n"
+		lines = append(lines, "note: "+note+"\n")
 	}
-	return c.String(http.StatusOK, text)
+	return c.String(http.StatusOK, strings.Join(lines, ""))
 }
 
 func notReady(missing error) *Problem {

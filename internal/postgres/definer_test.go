@@ -96,9 +96,9 @@ const publicRights = `
 	GROUP BY what
 	ORDER BY what`
 
-func texts(t *testing.T, db *postgrestest.DB, sql string, args ...any) []string {
+func texts(t *testing.T, db *postgrestest.DB, sql string) []string {
 	t.Helper()
-	rows, err := db.Owner.Query(t.Context(), sql, args...)
+	rows, err := db.Owner.Query(t.Context(), sql)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
