@@ -58,6 +58,9 @@ func (r *Reader) Story(ctx context.Context, actor care.Actor, subject, after str
 	if err != nil {
 		return nil, "", fmt.Errorf("read story: %w", err)
 	}
+	if items == nil {
+		items = []event.Event{}
+	}
 	if len(items) > limit {
 		items = items[:limit]
 		next = strconv.FormatInt(items[limit-1].Position, 10)

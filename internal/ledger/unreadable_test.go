@@ -163,3 +163,23 @@ func TestFollower_StopsAtAHoleButNotWhereAnEpochBegins(t *testing.T) {
 	require.Equal(t, upTo(6, 3), b.handled(t))
 	require.NoError(t, f.Stalled(t.Context()))
 }
+
+func TestSpineState_TellsTheOutboxsAgeFromWhenARowWasAppended(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := anEvent()
+	old.Time = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	b.commit(t, old, anEvent())
+	state, err := db.New(b.Worker).SpineState(t.Context())
+	require.NoError(t, err)
+	require.Less(t, state.OldestUnsequencedSeconds, time.Hour.Seconds())
+	exec(t, b.Owner, "UPDATE outbox SET appended_at = now() - interval '2 hours' WHERE time < '2002-01-01'")
+	state, err = db.New(b.Worker).SpineState(t.Context())
+	require.NoError(t, err)
+	require.Greater(t, state.OldestUnsequencedSeconds, time.Hour.Seconds())
+	drain(t, b.sequencer(t, 0))
+	state, err = db.New(b.Worker).SpineState(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, state.OldestUnsequencedSeconds)
+	require.True(t, old.Time.Equal(b.all(t)[0].Time))
+}
