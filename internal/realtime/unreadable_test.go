@@ -1,7 +1,6 @@
 package realtime_test
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +17,7 @@ func (b *bundle) unreadable(t *testing.T, e event.Event, time string) {
 	b.exec(t, "ALTER TABLE events DROP CONSTRAINT IF EXISTS events_time_readable")
 	b.exec(t, `INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role)
 		VALUES ($1, $2, $3, $4, $5::text::timestamptz, $6, $7, $8, $9, $10)`,
-		e.ID, e.Type, e.Source, e.Subject, time, json.RawMessage(e.Data), e.ClinicID, e.PersonID, e.ActorID, e.ActorRole)
+		e.ID, e.Type, e.Source, e.Subject, time, e.Data, e.ClinicID, e.PersonID, e.ActorID, e.ActorRole)
 	b.append(t)
 }
 
