@@ -248,13 +248,20 @@ type Event struct {
 	Specversion EventSpecversion `json:"specversion"`
 
 	// Subject Examples: lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
-	Subject        string    `json:"subject"`
-	Subjectversion *int64    `json:"subjectversion,omitempty"`
-	Time           time.Time `json:"time"`
-	Traceparent    *string   `json:"traceparent,omitempty"`
+	Subject        string `json:"subject"`
+	Subjectversion *int64 `json:"subjectversion,omitempty"`
+
+	// Time Left out only where the ledger holds none that can be read.
+	Time        *time.Time `json:"time,omitempty"`
+	Traceparent *string    `json:"traceparent,omitempty"`
 
 	// Type Examples: ehr.lab_report.created
 	Type string `json:"type"`
+
+	// Unreadable What the ledger holds of this event that cannot be read; left out for every event that is whole.
+	//
+	// Examples: column time into time.Time
+	Unreadable *string `json:"unreadable,omitempty"`
 }
 
 // EventDatacontenttype defines model for Event.Datacontenttype.

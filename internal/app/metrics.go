@@ -101,12 +101,13 @@ type spineCollector struct {
 }
 
 var (
-	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "Age of the oldest event without a position; 0 when there is none.", nil, nil)
+	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "How long ago the oldest event without a position was appended; 0 when there is none.", nil, nil)
 	headDesc        = prometheus.NewDesc("carewire_ledger_position", "The ledger's last position.", nil, nil)
 	setAsideDesc    = prometheus.NewDesc("carewire_follower_failures_open", "Events that the follower passed over and that wait for a redrive.", []string{"follower"}, nil)
 	rejectedDesc    = prometheus.NewDesc("carewire_outbox_rejected_open", "Outbox rows that the ledger refused and that wait for a redrive.", nil, nil)
 	brokenDesc      = prometheus.NewDesc("carewire_rule_set_broken", "1 while this binary does not understand the newest rule set: what it is for waits.", nil, nil)
 	lagDesc         = prometheus.NewDesc("carewire_follower_lag_events", "Events that the follower has not handled yet.", []string{"follower"}, nil)
+	stalledDesc     = prometheus.NewDesc("carewire_follower_stalled_seconds", "How long the follower has not advanced although there was something to do; 0 while there is nothing.", []string{"follower"}, nil)
 	lagSecondsDesc  = prometheus.NewDesc("carewire_follower_lag_seconds", "How long the first event that the follower has not handled has been in the ledger; 0 when there is none.", []string{"follower"}, nil)
 	openDesc        = prometheus.NewDesc("carewire_deliveries_open", "Deliveries without a final state.", []string{"channel", "state"}, nil)
 	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "The database's clock less this process's.", nil, nil)
@@ -115,7 +116,7 @@ var (
 // Describe names the metrics.
 func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc,
+		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, stalledDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc,
 	} {
 		ch <- d
 	}
@@ -150,6 +151,7 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	for _, f := range followers {
 		gauge(lagDesc, float64(f.Lag), f.Name)
 		gauge(lagSecondsDesc, f.LagSeconds, f.Name)
+		gauge(stalledDesc, f.StalledSeconds, f.Name)
 		gauge(setAsideDesc, float64(f.Failures), f.Name)
 	}
 	rejected, err := c.queries.RejectedOpen(ctx)

@@ -58,23 +58,24 @@ func (o *operations) FollowerRedrive(ctx context.Context, cmd care.Command, name
 
 // audited is a handler that tells who let it work.
 type audited struct {
-	handler  ledger.Handler
+	ledger.Handler
 	cmd      care.Command
 	follower string
 }
 
-// Handle works on the one event that is redriven.
-func (a audited) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
-	if err := a.handler.Handle(ctx, tx, batch); err != nil {
-		return err
+// HandlePart works on the one event that is redriven. Who redrove it is told with the last part.
+func (a audited) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event) (ledger.Progress, error) {
+	progress, err := ledger.HandlePart(ctx, a.Handler, tx, batch)
+	if err != nil {
+		return progress, err
 	}
-	for _, e := range batch {
+	for _, e := range batch[:progress.Events] {
 		told := redriven(a.cmd, "follower/"+a.follower, event.Redriven{EventID: e.ID, Follower: a.follower, Position: e.Position})
 		if err := outbox.Append(ctx, tx, told); err != nil {
-			return err
+			return progress, err
 		}
 	}
-	return nil
+	return progress, nil
 }
 
 // redriven is the event that says who put what to work again. It is told as caused by the event that was set aside, so

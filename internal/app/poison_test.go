@@ -294,3 +294,54 @@ func TestOperators_SeeOverTheCommandWhatTheServiceShows(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, followers, 2)
 }
+
+func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	require.True(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
+	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
+		VALUES (gen_random_uuid(), 'robot.moved', '/psql', 'robot/1', now(), '{}', 'psql', 'service')`)
+	c.eventually("nobody knows its type", func() bool { return strings.Contains(c.log.String(), "this binary does not know an event's type") })
+	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/readyz", nil).status, "a newer binary may take over at once")
+	// Two minutes later.
+	_, err := c.db.Pool(t, "", 1).Exec(t.Context(), `SET session_replication_role = replica; UPDATE events SET recorded_at = recorded_at - interval '2 minutes';
+		UPDATE followers SET updated_at = updated_at - interval '2 minutes'; RESET session_replication_role`)
+	require.NoError(t, err)
+	a := c.do("", http.MethodGet, "/readyz", nil)
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Regexp(t, `not ready: (dispatch|analytics): has not advanced behind position \d+ for \S+: the event at position \d+ is of a type that this binary does not know`, a.decode(t)["detail"])
+	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/livez", nil).status)
+	require.False(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
+
+	c.psql(`UPDATE followers SET position = position + 1, updated_at = now()`)
+	c.eventually("ready again", func() bool { return c.do("", http.MethodGet, "/readyz", nil).status == http.StatusOK })
+	subject := "lab_report/" + c.writeReport()
+	c.eventually("it goes on", func() bool { return c.sentAbout(subject) })
+}
+
+func TestPoison_AnEventThatCannotBeReadStopsNothing(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable`)
+	c.psql(`ALTER TABLE events DROP CONSTRAINT events_time_readable`)
+	subject := "lab_report/" + uuid.NewString()
+	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
+		VALUES ('0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b', 'ehr.lab_report.created', '/psql', $1, 'infinity', '{}', 'psql', 'service')`, subject)
+	written := "lab_report/" + c.writeReport()
+	c.eventually("what comes after is told", func() bool { return c.sentAbout(written) })
+	require.Len(t, c.items("/api/followers/dispatch/failures"), 1)
+	require.Equal(t, "cannot read column time into time.Time", c.items("/api/followers/analytics/failures")[0]["error"])
+	story := c.story(subject)
+	require.Len(t, story, 1)
+	require.Equal(t, "column time into time.Time", story[0]["unreadable"])
+	a := c.do(operator, http.MethodGet, "/api/notifications/explain?event=0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", nil)
+	require.Equal(t, "planning_failed", a.decode(t)["verdict"], "%s", a.body)
+	status, detail := c.redrive("/api/followers/dispatch/failures/%.0f", story[0]["position"])
+	require.Equal(t, http.StatusConflict, status)
+	require.Contains(t, detail, "cannot read column time")
+	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/readyz", nil).status)
+
+	c.service.Stop()
+	c.start() // A service that starts now reads it again.
+	c.dial(doctor, "")
+}

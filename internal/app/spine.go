@@ -36,7 +36,7 @@ type spine struct {
 	issuer    *httpapi.LocalIssuer // In demo mode only.
 	providers *providers
 	river     *river.Client[pgx.Tx]
-	follower  *ledger.Follower
+	followers map[string]*ledger.Follower // Those of this instance, by name.
 	hub       *realtime.Hub
 	known     rule.Known // What a rule set may name.
 	// operations are there on every instance: they are asked for by request.
@@ -53,7 +53,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	listener := ledger.NewListener(postgres.Config{URL: s.db.work.url, Setting: s.db.work.setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)
-	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers}
+	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers, followers: map[string]*ledger.Follower{}}
 	sp.directory = directory.New(sp.writer, slices.Collect(maps.Keys(providers.channels))...)
 	known, err := knownToRules()
 	if err != nil {
@@ -171,10 +171,7 @@ func (s *Service) startDispatch(sp *spine, bell *outbox.Bell, listener *ledger.L
 	s.metrics.watchSequencer(sequencer.Stats)
 	s.group.run("sequencer", sequencer.Run)
 	for _, name := range Followers() {
-		follower := s.follow(name, sp.operations.handlers[name], listener)
-		if name == dispatch.Follower {
-			sp.follower = follower
-		}
+		sp.followers[name] = s.follow(name, sp.operations.handlers[name], listener)
 	}
 }
 
@@ -219,8 +216,13 @@ func (sp *spine) ready(ctx context.Context) error {
 	if sp.providers.sandbox != nil && !slices.Contains(sp.providers.sandboxes(ctx), sp.providers.address) {
 		return errors.New("sandbox: other instances do not see it yet")
 	}
-	if sp.follower != nil && !sp.follower.Stats().Looked {
+	if planner := sp.followers[dispatch.Follower]; planner != nil && !planner.Stats().Looked {
 		return errors.New("dispatch: has not looked at the ledger yet")
+	}
+	for name, follower := range sp.followers {
+		if err := follower.Stalled(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
@@ -196,4 +197,42 @@ func TestStory_UsesTheIndexesBySubjectAndCause(t *testing.T) {
 		require.Contains(t, plan, "cause_id_position_idx", role)
 		require.NotContains(t, plan, "Seq Scan on events_from_1 ", role)
 	}
+}
+
+func TestStory_ShowsWhatCannotBeReadAsSuch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable")
+	b.exec(t, "ALTER TABLE events DROP CONSTRAINT events_time_readable")
+	for _, time := range []string{"infinity", "20000-01-01", "0044-03-15 BC"} {
+		b.exec(t, `INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
+			VALUES (gen_random_uuid(), 'ehr.lab_report.updated', '/psql', $1, $2::text::timestamptz, '{}', 'psql', 'service')`, b.created.Subject, time)
+	}
+	b.sequence(t)
+	items, _, err := b.reader.Story(t.Context(), b.auditor, b.created.Subject, "", 0)
+	require.NoError(t, err)
+	require.Len(t, items, 9)
+	for i, e := range items {
+		_, err := json.Marshal(e)
+		require.NoError(t, err)
+		require.Equal(t, i >= 6, e.Unreadable == "column time into time.Time", "%d", i)
+	}
+}
+
+func TestReads_ShowAlsoWhatHasNotTheFormOfARead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, outbox.SyncCatalog(t.Context(), b.db.Worker))
+	for _, data := range []string{
+		`{"version": "abc", "recordIds": "none"}`, `{"version": 1e300, "recordIds": [1, "x", null, {}]}`, `{"version": [], "recordIds": {}}`, `{"version": -1, "recordIds": null}`,
+	} {
+		_, err := b.db.App.Exec(t.Context(), `SELECT outbox_append('record.read', 'lab_report/1', $1::text::jsonb || '{"userId": null, "clinicId": null, "action": "read"}', '/psql', 'psql')`, data)
+		require.NoError(t, err)
+	}
+	b.sequence(t)
+	var rows, versions int
+	require.NoError(t, b.db.Auditor.QueryRow(t.Context(), "SELECT count(*), count(r.version) FROM (SELECT r.* FROM audit.reads AS r ORDER BY r.record_ids, r.version) AS r").Scan(&rows, &versions))
+	require.Equal(t, 6, rows)
+	require.Equal(t, 1, versions)
+	b.run(t, "record_story", map[string]string{"subject": b.created.Subject})
 }

@@ -41,7 +41,8 @@ func New(pool *pgxpool.Pool) *Reader {
 }
 
 // Story gives the events of a subject and those that they caused, and so on, the oldest first: at most limit (1 to 500; 0
-// means 100) behind the page that gave after. next is empty on the last page. Only who the access table lets read the
+// means 100) behind the page that gave after. next is empty on the last page. An event that cannot be read whole is among
+// them, Unreadable. Only who the access table lets read the
 // audit trail is answered; anybody else is care.Forbidden, which is audited.
 func (r *Reader) Story(ctx context.Context, actor care.Actor, subject, after string, limit int) (items []event.Event, next string, err error) {
 	if !actor.MayOnPlatform(care.AuditRead) {
@@ -51,17 +52,18 @@ func (r *Reader) Story(ctx context.Context, actor care.Actor, subject, after str
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := db.New(r.pool).AuditStory(ctx, db.AuditStoryParams{Subject: subject, After: from, RowLimit: int32(limit) + 1})
+	items, err = ledger.Events(r.pool, func(q *db.Queries) ([]db.Event, error) {
+		return q.AuditStory(ctx, db.AuditStoryParams{Subject: subject, After: from, RowLimit: int32(limit) + 1})
+	})
 	if err != nil {
-		return nil, "", fmt.Errorf("read story: %w", postgres.Translate(err))
+		return nil, "", fmt.Errorf("read story: %w", err)
 	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = strconv.FormatInt(rows[limit-1].Position, 10)
+	if items == nil {
+		items = []event.Event{}
 	}
-	items = make([]event.Event, len(rows))
-	for i, row := range rows {
-		items[i] = ledger.EventFromRow(row)
+	if len(items) > limit {
+		items = items[:limit]
+		next = strconv.FormatInt(items[limit-1].Position, 10)
 	}
 	return items, next, nil
 }

@@ -48,6 +48,7 @@ func parts() []part {
 		{"writes", "REST writes beside the same inserts through pgx", writes},
 		{"sequence", "the outbox into the ledger", sequence},
 		{"dispatch", "events planned, four messages each", plan},
+		{"large", "events planned at a clinic of 3,000 staff", planLarge},
 		{"deliver", "messages to a provider beside River's empty jobs", deliver},
 		{"latency", "from a write to a socket and to a provider, at 50 writes a second", latency},
 		{"pipeline", "writes a second with all that follows from them", pipeline},

@@ -5,8 +5,11 @@
 // force at its position; look up everybody concerned in one query, uncached, because several instances take turns and
 // none would hear of every change; decide each person and channel; write notifications, deliveries and decisions, one
 // statement a table; insert one River job for each queued delivery; append one notification.planned or
-// notification.suppressed event for each notification. The number of round trips does not depend on the batch's size,
-// until it plans more than some thousand notifications.
+// notification.suppressed event for each notification. The number of round trips does not depend on the batch's size.
+//
+// A transaction writes at most maxTxRows rows: the planner decides event by event, and stops before the one that would make
+// it more. One event that alone comes to more is written in several transactions: each reads what is there of it, and writes
+// the next of the rest.
 //
 // # Who gets what
 //

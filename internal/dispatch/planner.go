@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
-	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/postgres/db"
@@ -36,7 +35,7 @@ type Config struct {
 	Tracer *tracing.Tracer
 }
 
-// Planner plans what the rules say. It implements ledger.Handler and is safe for concurrent use.
+// Planner plans what the rules say. It implements ledger.PartialHandler and is safe for concurrent use.
 type Planner struct {
 	river      Inserter
 	sets       *sets
@@ -53,78 +52,44 @@ func New(cfg Config) *Planner {
 	return p
 }
 
-// matched is an event with the rules that apply to it.
-type matched struct {
-	event   *event.Event
-	version int32
-	matches []rule.Match
-}
-
 // Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand
 // is answered with a ledger.HeldError, or with a care.Error of code care.Conflict; see the package comment.
-func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) (err error) {
+func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
+	for len(batch) > 0 {
+		progress, err := p.HandlePart(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		batch = batch[progress.Events:]
+	}
+	return nil
+}
+
+// HandlePart is Handle for the events that come to maxTxRows rows at most, or for so many rows of the first event. It reads
+// and decides before it writes, so that it holds no lock meanwhile.
+func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event) (ledger.Progress, error) {
 	began := time.Now()
 	queries := db.New(tx)
-	inForce, err := p.sets.inForce(ctx, queries, batch)
+	inForce, published, err := p.sets.inForce(ctx, queries, batch)
 	if err != nil {
-		return err
+		return ledger.Progress{}, err
 	}
-	var all []matched
-	for i := range batch {
-		if refused := inForce[i].err; refused != nil {
-			if refused.Code == care.Unavailable {
-				return &ledger.HeldError{Position: batch[i].Position, Cause: refused}
-			}
-			return refused
-		}
-		if inForce[i].set == nil {
-			continue
-		}
-		if found := inForce[i].set.Match(batch[i]); len(found) > 0 {
-			all = append(all, matched{event: &batch[i], version: inForce[i].version, matches: found})
-		}
-	}
-	var plan plan
-	defer func() {
-		if err == nil {
-			p.trace(began, batch, inForce, &plan)
-		}
-	}()
-	if len(all) == 0 {
-		return nil
-	}
-	people, err := lookUp(ctx, queries, all)
+	plan, progress, err := p.plan(ctx, queries, batch, inForce)
 	if err != nil {
-		return err
+		return ledger.Progress{}, err
 	}
-	for _, m := range all {
-		plan.add(m, rule.Resolve(m.event, m.matches, people, p.configured))
+	if err := published.record(ctx, queries, batch[:progress.Events]); err != nil {
+		return ledger.Progress{}, err
 	}
-	return p.write(ctx, tx, &plan)
-}
-
-// plan is what a batch comes to, in the order of the events.
-type plan struct {
-	notifications []notification
-	decisions     []decision
-}
-
-// add takes in what the rules come to for one event. Ids are given in its order.
-func (p *plan) add(m matched, o rule.Outcome) {
-	for _, t := range o.Tellings {
-		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match}
-		for _, d := range t.Messages {
-			n.deliveries = append(n.deliveries, delivery{
-				id: newID(), channel: d.Channel, suppressed: d.Suppressed, reason: d.Reason, match: d.Match, fallback: d.Fallback,
-			})
-		}
-		p.notifications = append(p.notifications, n)
+	if err := p.write(ctx, tx, &plan); err != nil {
+		return ledger.Progress{}, err
 	}
-	for _, d := range o.Refusals {
-		p.decisions = append(p.decisions, decision{
-			event: m.event, version: m.version, rule: d.Rule, recipient: d.Recipient, channel: d.Channel, reason: d.Reason,
-		})
+	seen := progress.Events
+	if progress.Part > 0 {
+		seen++
 	}
+	p.trace(began, batch[:seen], inForce, &plan)
+	return progress, nil
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

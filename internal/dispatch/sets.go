@@ -48,17 +48,17 @@ type loadedSet struct {
 	err *care.Error
 }
 
-// inForce records the publications in the batch and gives the set for each of its events.
-func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.Event) ([]versioned, error) {
+// inForce gives the set for each event of the batch, and the publications that are to be recorded.
+func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.Event) ([]versioned, publications, error) {
 	result := make([]versioned, len(batch))
 	current := int32(-1) // Not yet asked for.
-	var published db.RulePublicationInsertParams
+	var published publications
 	needed := map[int32]bool{}
 	for i, e := range batch {
 		if e.Type == publishedType {
 			version, err := publishedVersion(e)
 			if err != nil {
-				return nil, err
+				return nil, published, err
 			}
 			published.Positions = append(published.Positions, e.Position)
 			published.Versions = append(published.Versions, version)
@@ -72,7 +72,7 @@ func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.E
 		if current < 0 {
 			var err error
 			if current, err = versionBefore(ctx, queries, e.Position); err != nil {
-				return nil, err
+				return nil, published, err
 			}
 		}
 		result[i].version = current
@@ -80,18 +80,31 @@ func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.E
 	}
 	loaded, err := s.load(ctx, queries, needed)
 	if err != nil {
-		return nil, err
+		return nil, published, err
 	}
 	for i := range result {
 		result[i].set, result[i].err = loaded[result[i].version].set, loaded[result[i].version].err
 	}
-	if len(published.Positions) == 0 {
-		return result, nil
+	return result, published, nil
+}
+
+// publications says from which positions on which versions are in force, in the order of the positions.
+type publications db.RulePublicationInsertParams
+
+// record stores those of the events that are done.
+func (p publications) record(ctx context.Context, queries *db.Queries, done []event.Event) error {
+	n := 0
+	for n < len(p.Positions) && len(done) > 0 && p.Positions[n] <= done[len(done)-1].Position {
+		n++
 	}
-	if err := queries.RulePublicationInsert(ctx, published); err != nil {
-		return nil, fmt.Errorf("record rule publication: %w", err)
+	if n == 0 {
+		return nil
 	}
-	return result, nil
+	err := queries.RulePublicationInsert(ctx, db.RulePublicationInsertParams{Positions: p.Positions[:n], Versions: p.Versions[:n]})
+	if err != nil {
+		return fmt.Errorf("record rule publication: %w", err)
+	}
+	return nil
 }
 
 func publishedVersion(e event.Event) (int32, error) {

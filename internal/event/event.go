@@ -6,6 +6,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -34,8 +35,23 @@ type Event struct {
 	RecordedAt     time.Time
 	LeafHash       []byte
 
+	// Unreadable names what the ledger holds of the event that cannot be read, such as "column time into time.Time"; that
+	// field is then zero. It is empty for every event that was read whole. Nobody acts on such an event: its row is a dead
+	// letter.
+	Unreadable string
+
 	made made
 }
+
+// MinTime and MaxTime bound the times that an event may have, in UTC: those that CloudEvents (RFC 3339), JSON and CEL can
+// express. PostgreSQL has more, and infinities.
+var (
+	MinTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	MaxTime = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+)
+
+// TimeInRange reports whether an event may have the time.
+func TimeInRange(t time.Time) bool { return !t.Before(MinTime) && !t.After(MaxTime) }
 
 // made is what New gave an event.
 type made struct {
@@ -60,7 +76,7 @@ type envelope struct {
 	Type            string          `json:"type"`
 	Source          string          `json:"source"`
 	Subject         string          `json:"subject"`
-	Time            time.Time       `json:"time"`
+	Time            time.Time       `json:"time,omitzero"`
 	DataContentType string          `json:"datacontenttype"`
 	Position        int64           `json:"position,omitempty"`
 	ClinicID        *uuid.UUID      `json:"clinicid,omitempty"`
@@ -72,15 +88,20 @@ type envelope struct {
 	CorrelationID   *string         `json:"correlationid,omitempty"`
 	Traceparent     *string         `json:"traceparent,omitempty"`
 	Imported        bool            `json:"imported,omitempty"`
+	Unreadable      string          `json:"unreadable,omitempty"`
 	Data            json.RawMessage `json:"data"`
 }
 
-// MarshalJSON gives the event as a CloudEvents 1.0 JSON object, times in UTC.
+// MarshalJSON returns the event as a CloudEvents 1.0 JSON object, times in UTC. An unreadable event has the extension
+// "unreadable", and lacks its time (which CloudEvents leaves optional) or has null for its data.
 func (e Event) MarshalJSON() ([]byte, error) {
+	if !TimeInRange(e.Time) {
+		e.Time, e.Unreadable = time.Time{}, cmp.Or(e.Unreadable, "column time into time.Time")
+	}
 	return json.Marshal(envelope{
 		SpecVersion: "1.0", ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, Time: e.Time.UTC(),
 		DataContentType: "application/json", Position: e.Position, ClinicID: e.ClinicID, PersonID: e.PersonID,
 		ActorID: e.ActorID, ActorRole: e.ActorRole, SubjectVersion: e.SubjectVersion, CauseID: e.CauseID,
-		CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, Imported: e.Imported, Data: e.Data,
+		CorrelationID: e.CorrelationID, Traceparent: e.Traceparent, Imported: e.Imported, Unreadable: e.Unreadable, Data: e.Data,
 	})
 }

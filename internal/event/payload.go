@@ -149,6 +149,9 @@ type RulesPublished struct {
 
 // Redriven is the data of ledger.redriven: what was set aside was put to work again, by the event's actor. Follower and
 // Position are set for an event that a follower had passed over, OutboxID for an outbox row that the ledger had refused.
+//
+// A redriven outbox row gets the next position, not the one that it would have had: its subjectversion may then be lower than
+// that of events of the same subject before it. Whoever keeps state by subject ignores a version below the newest it has.
 type Redriven struct {
 	EventID  uuid.UUID `json:"eventId" doc:"The event that had been set aside."`
 	Follower string    `json:"follower,omitempty" doc:"The follower that passed it over." example:"dispatch"`

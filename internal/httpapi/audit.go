@@ -20,7 +20,7 @@ type Event struct {
 	Type            string     `json:"type" example:"ehr.lab_report.created"`
 	Source          string     `json:"source" example:"/carewire"`
 	Subject         string     `json:"subject" example:"lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
-	Time            time.Time  `json:"time" format:"date-time"`
+	Time            *time.Time `json:"time,omitempty" format:"date-time" doc:"Left out only where the ledger holds none that can be read."`
 	DataContentType string     `json:"datacontenttype" enum:"application/json"`
 	Position        int64      `json:"position,omitempty" doc:"The place in the ledger."`
 	ClinicID        *uuid.UUID `json:"clinicid,omitempty" format:"uuid"`
@@ -32,6 +32,7 @@ type Event struct {
 	CorrelationID   *string    `json:"correlationid,omitempty" doc:"The request that led to it."`
 	Traceparent     *string    `json:"traceparent,omitempty"`
 	Imported        bool       `json:"imported,omitempty"`
+	Unreadable      string     `json:"unreadable,omitempty" doc:"What the ledger holds of this event that cannot be read; left out for every event that is whole." example:"column time into time.Time"`
 	Data            eventData  `json:"data" doc:"What the type's payload says, see /docs/events: ids, statuses and times, never health information."`
 }
 

@@ -28,7 +28,10 @@
 // # What a bad row stops
 //
 // Nothing but itself. A row that the ledger refuses goes to outbox_rejected, an event that a follower's handler cannot
-// handle to follower_failures; both are logged as errors and can be brought again. Only what the row itself reproduces,
+// handle to follower_failures; both are logged as errors and can be brought again. An event that cannot be read (Events) is a
+// dead letter of every follower. Only what the row itself reproduces,
 // alone, counts: connection, serialization, time-out and resource errors are retried for as long as they last, and so is
-// a fault of the schema or the program, which would condemn every row alike.
+// a fault of the schema or the program, which would condemn every row alike. A batch that took too long or too much is
+// halved, down to one event, and doubled again once that went; a PartialHandler does one event in several transactions. What
+// does not advance in spite of that is Stalled, and positions that are missing stop a follower (HoleError).
 package ledger

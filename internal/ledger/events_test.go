@@ -22,7 +22,6 @@ import (
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/postgres"
-	"carewire/internal/postgres/db"
 )
 
 func TestEvents_AreAppendOnlyForEveryRoleOfTheService(t *testing.T) {
@@ -240,7 +239,4 @@ func TestRead_ScansOnlyWhatItGives(t *testing.T) {
 	require.Len(t, page, 7)
 	require.Equal(t, int64(21), page[0].Position)
 	require.Equal(t, ledger.Cursor{Epoch: 1, Position: 21, Hash: [8]byte(page[0].LeafHash[:8])}, ledger.CursorOf(page[0]))
-	got, err := db.New(b.App).EventGet(t.Context(), 21)
-	require.NoError(t, err)
-	require.Equal(t, page[0], ledger.EventFromRow(got))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,59 +22,63 @@ type failure struct {
 	err   error
 }
 
-// handleFunc is handleBatch or handleEach. It tells which events are passed over.
-type handleFunc func(ctx context.Context, tx pgx.Tx, batch []event.Event) ([]failure, error)
+// result is what a handleFunc did: how many events of the batch are passed, which of them by dead letter, and how much of the
+// event after them is done.
+type result struct {
+	passed   int
+	part     int64
+	failures []failure
+}
 
-func (f *Follower) handleBatch(ctx context.Context, tx pgx.Tx, batch []event.Event) ([]failure, error) {
-	return nil, call(ctx, f.cfg.Handler, tx, batch)
+// handleFunc is handleBatch, handleEach or setAside.
+type handleFunc func(ctx context.Context, tx pgx.Tx, batch []event.Event) (result, error)
+
+func (f *Follower) handleBatch(ctx context.Context, tx pgx.Tx, batch []event.Event) (result, error) {
+	p, err := call(ctx, f.cfg.Handler, tx, batch, f.before)
+	return result{passed: p.Events, part: p.Part}, err
 }
 
 // handleEach finds out which events of a batch fail by their own fault, records them, and handles the others.
-func (f *Follower) handleEach(ctx context.Context, tx pgx.Tx, batch []event.Event) ([]failure, error) {
-	var failures []failure
+func (f *Follower) handleEach(ctx context.Context, tx pgx.Tx, batch []event.Event) (done result, err error) {
 	for i := range batch {
-		err := alone(ctx, f.cfg.Handler, tx, batch[i])
-		if err == nil {
-			continue
+		p, err := alone(ctx, f.cfg.Handler, tx, batch[i], f.before)
+		switch {
+		case err == nil && p.Events == 0:
+			done.part = p.Part
+			return done, nil
+		case err == nil:
+		case postgres.Transient(err):
+			return result{}, err
+		default:
+			if err := f.record(ctx, tx, batch[i], err, &done); err != nil {
+				return result{}, err
+			}
 		}
-		if postgres.Transient(err) {
-			return nil, err
-		}
-		failures = append(failures, failure{batch[i], err})
-		err = db.New(tx).FailureInsert(ctx, db.FailureInsertParams{
-			Follower: f.cfg.Name, Position: batch[i].Position, EventID: batch[i].ID, Error: postgres.SafeError(err),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("record a failure: %w", err)
-		}
+		done.passed++
 	}
-	return failures, nil
+	return done, nil
 }
 
-// alone handles one event under a savepoint.
-func alone(ctx context.Context, h Handler, tx pgx.Tx, e event.Event) error {
-	return pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		if err := call(ctx, h, savepoint, []event.Event{e}); err != nil {
-			return err
+// setAside records events that cannot be read.
+func (f *Follower) setAside(ctx context.Context, tx pgx.Tx, batch []event.Event) (done result, err error) {
+	for i := range batch {
+		if err := f.record(ctx, tx, batch[i], &UnreadableError{batch[i].Position, batch[i].Unreadable}, &done); err != nil {
+			return result{}, err
 		}
-		// Also finds a statement that failed without the handler saying so.
-		return db.New(savepoint).FollowerCheckConstraints(ctx)
+		done.passed++
+	}
+	return done, nil
+}
+
+func (f *Follower) record(ctx context.Context, tx pgx.Tx, e event.Event, cause error, done *result) error {
+	done.failures = append(done.failures, failure{e, cause})
+	err := db.New(tx).FailureInsert(ctx, db.FailureInsertParams{
+		Follower: f.cfg.Name, Position: e.Position, EventID: e.ID, Error: postgres.SafeError(cause),
 	})
-}
-
-// panicError is a handler's panic. Its value may quote the event and is not kept; the stack holds no values.
-type panicError struct{ stack string }
-
-func (*panicError) Error() string { return "the handler panicked" }
-
-// call makes a panic an error like any other: one event must not stop the process, nor this follower for ever.
-func call(ctx context.Context, h Handler, tx pgx.Tx, batch []event.Event) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = &panicError{stack: string(debug.Stack())}
-		}
-	}()
-	return h.Handle(ctx, tx, batch)
+	if err != nil {
+		return fmt.Errorf("record a failure: %w", err)
+	}
+	return nil
 }
 
 // FollowerStatus is where a follower stands.
@@ -132,39 +135,68 @@ func Failures(ctx context.Context, q db.DBTX, follower string, after int64, limi
 }
 
 // Redrive lets the handler work on one event that its follower passed over, alone and out of order, and marks the
-// failure as redriven in the same transaction. When the handler fails again the failure keeps the new error, which is
-// given back. It refuses with care.NotFound what did not fail, and with care.Conflict what was redriven already.
+// failure as redriven in the same transaction. A PartialHandler may need several; the last one marks it. When the handler
+// fails again the failure keeps the new error, which is given back. It refuses with care.NotFound what did not fail, and with
+// care.Conflict what was redriven already.
 func Redrive(ctx context.Context, pool *pgxpool.Pool, follower string, position int64, h Handler) error {
-	var id int64
-	var handling bool
-	err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		row, err := q.FailureTake(ctx, db.FailureTakeParams{Follower: follower, Position: position})
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return care.Errorf(care.NotFound, "follower %s has no failure at position %d", follower, position)
-		case err != nil:
-			return err
-		case row.RedrivenAt != nil:
-			return care.Errorf(care.Conflict, "the failure of follower %s at position %d was redriven already", follower, position)
-		}
-		e, err := q.EventGet(ctx, position)
-		if err != nil {
-			return err
-		}
-		id, handling = row.ID, true
-		if err := alone(ctx, h, tx, EventFromRow(e)); err != nil {
-			return err
-		}
-		handling = false
-		return q.FailureRedriven(ctx, row.ID)
-	})
+	r := redrive{follower: follower, position: position, handler: h}
+	var err error
+	for err == nil && !r.done {
+		r.handling = false
+		err = postgres.InTx(ctx, pool, func(tx pgx.Tx) error { return r.attempt(ctx, tx) })
+	}
 	if err == nil {
 		return nil
 	}
-	if handling && !postgres.Transient(err) {
-		again := db.New(pool).FailureAgain(ctx, db.FailureAgainParams{ID: id, Error: postgres.SafeError(err)})
+	if r.handling && !postgres.Transient(err) {
+		again := db.New(pool).FailureAgain(ctx, db.FailureAgainParams{ID: r.id, Error: postgres.SafeError(err)})
 		err = errors.Join(err, postgres.Translate(again))
 	}
 	return fmt.Errorf("redrive position %d of follower %s: %w", position, follower, err)
+}
+
+// redrive is one call of Redrive: id is the failure's, handling says that the handler was called and has not succeeded.
+type redrive struct {
+	follower string
+	position int64
+	handler  Handler
+
+	id             int64
+	before         reached
+	handling, done bool
+}
+
+func (r *redrive) attempt(ctx context.Context, tx pgx.Tx) error {
+	q := db.New(tx)
+	row, err := q.FailureTake(ctx, db.FailureTakeParams{Follower: r.follower, Position: r.position})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return care.Errorf(care.NotFound, "follower %s has no failure at position %d", r.follower, r.position)
+	case err != nil:
+		return err
+	case row.RedrivenAt != nil:
+		return care.Errorf(care.Conflict, "the failure of follower %s at position %d was redriven already", r.follower, r.position)
+	}
+	events, err := Read(ctx, tx, r.position-1, 1)
+	if err != nil {
+		return err
+	}
+	if len(events) == 0 || events[0].Position != r.position {
+		return care.Errorf(care.NotFound, "the ledger has no event at position %d", r.position)
+	}
+	r.id, r.handling = row.ID, true
+	if events[0].Unreadable != "" {
+		return &UnreadableError{r.position, events[0].Unreadable}
+	}
+	p, err := alone(ctx, r.handler, tx, events[0], r.before)
+	if err != nil {
+		return err
+	}
+	r.handling = false
+	if p.Events == 0 {
+		r.before = reached{r.position, p.Part}
+		return nil
+	}
+	r.done = true
+	return q.FailureRedriven(ctx, row.ID)
 }

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -23,33 +21,9 @@ import (
 const (
 	defaultFollowerBatch = 500
 	defaultFollowerPoll  = time.Second
+	// StallAfter is how long a follower may not advance, although there is something to do, before it is Stalled.
+	StallAfter = time.Minute
 )
-
-// Handler does a follower's work on events that follow each other in the ledger.
-type Handler interface {
-	// Handle works on the batch in the transaction that also advances the follower: what it writes there happens once
-	// for each event, what it does elsewhere may happen again. The events are of types that this binary knows.
-	//
-	// After an error nothing it wrote stands, and it is called again: with the events before the one that a HeldError
-	// names; with the same batch when postgres.Transient(err); else with each of the events alone. An event that fails
-	// alone is recorded and passed over.
-	Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error
-}
-
-// HeldError is a Handler's answer when one event, and with it all that come after, must wait for something that is not the
-// event's fault. What comes before it is handled all the same. It counts as transient.
-type HeldError struct {
-	// Position is that of the event.
-	Position int64
-	// Cause says what it waits for.
-	Cause *care.Error
-}
-
-// Error is the cause's.
-func (e *HeldError) Error() string { return e.Cause.Error() }
-
-// Unwrap gives the cause.
-func (e *HeldError) Unwrap() error { return e.Cause }
 
 // Start tells a follower that is new to the database after which position it begins.
 type Start func(ctx context.Context, tx pgx.Tx) (int64, error)
@@ -73,12 +47,15 @@ type FollowerConfig struct {
 	// Wake tells of new events; from Listener.Ledger.
 	Wake   <-chan struct{}
 	Logger *slog.Logger
-	// Batch is how many events one transaction handles at most; 0 means 500.
+	// Batch is how many events one transaction handles at most; 0 means 500. It is fewer for a while after a transaction took
+	// too long or too much.
 	Batch int
 	// Poll is how long to wait for a wake before looking by itself; 0 means 1 s.
 	Poll time.Duration
 	// StartAt is asked once in the life of the database; nil means FromBeginning.
 	StartAt Start
+	// StallAfter is for tests; 0 means the constant.
+	StallAfter time.Duration
 }
 
 // Follower reads the ledger in order and hands each event to its handler, durably: its place is a row in the database
@@ -87,11 +64,17 @@ type Follower struct {
 	cfg    FollowerConfig
 	logger *slog.Logger
 
-	ensured   bool  // The row in followers is there.
-	warnedFor int64 // The position whose unknown type was already told of.
+	ensured   bool    // The row in followers is there.
+	warnedFor int64   // The position whose unknown type was already told of.
+	size      int     // The batch in use: smaller than the configured one for a while after it was too much.
+	before    reached // How much of the next event is done.
 
 	looked                    atomic.Bool
 	handled, failed, position atomic.Int64
+	// obstacle is why the last step did not advance although there was something to do, nil when it did; working is since
+	// when the handler is at work, in Unix nanoseconds, 0 when it is not.
+	obstacle atomic.Pointer[string]
+	working  atomic.Int64
 }
 
 // FollowerStats are counted since the Follower was made.
@@ -109,10 +92,11 @@ type FollowerStats struct {
 func NewFollower(cfg FollowerConfig) *Follower {
 	cfg.Batch = cmp.Or(cfg.Batch, defaultFollowerBatch)
 	cfg.Poll = cmp.Or(cfg.Poll, defaultFollowerPoll)
+	cfg.StallAfter = cmp.Or(cfg.StallAfter, StallAfter)
 	if cfg.StartAt == nil {
 		cfg.StartAt = FromBeginning
 	}
-	return &Follower{cfg: cfg, logger: cfg.Logger.With("follower", cfg.Name)}
+	return &Follower{cfg: cfg, logger: cfg.Logger.With("follower", cfg.Name), size: cfg.Batch}
 }
 
 // Stats may be called from any goroutine.
@@ -151,41 +135,68 @@ func (f *Follower) complain(ctx context.Context, err error) {
 	if postgres.Transient(err) {
 		level = slog.LevelWarn
 	}
-	f.logger.Log(ctx, level, "a batch of events is not handled yet and is tried again", "error", postgres.SafeError(err))
+	f.logger.Log(ctx, level, "a batch of events is not handled yet and is tried again",
+		"after_position", f.position.Load(), "next_batch", f.size, "error", postgres.SafeError(err))
 }
 
-// Step handles the next batch and tells how many events it passed: 0 when there are none, or when the next one is of a
-// type that this binary does not know and a newer one must handle. ErrBusy says that another instance is at work; any
-// other error is to be retried.
+// Step handles the next batch and returns how many events it passed: 0 when there are none, or when the next one is of a
+// type that this binary does not know and a newer one must handle. An event that a PartialHandler does in several
+// transactions is done when it returns. ErrBusy says that another instance is at work, a HoleError that positions are
+// missing from the ledger; any other error is to be retried.
 func (f *Follower) Step(ctx context.Context) (n int, err error) {
-	if err := f.ensure(ctx); err != nil {
-		return 0, err
+	if err = f.ensure(ctx); err == nil {
+		n, err = f.next(ctx)
 	}
-	n, err = f.next(ctx)
-	if _, held := errors.AsType[*HeldError](err); held || err == nil || errors.Is(err, ErrBusy) {
+	_, held := errors.AsType[*HeldError](err)
+	if held || err == nil || errors.Is(err, ErrBusy) {
 		f.looked.Store(true)
+	}
+	switch {
+	case held || n > 0:
+		f.obstacle.Store(nil)
+	case err != nil && !errors.Is(err, ErrBusy) && ctx.Err() == nil:
+		f.obstacle.Store(new(postgres.SafeError(err)))
 	}
 	return n, err
 }
 
 // next handles as much of the next batch as can be: all of it together, else each event alone, and in both only what comes
-// before an event that is held.
+// before an event that is held. An event that is done in parts is done to its end.
 func (f *Follower) next(ctx context.Context) (int, error) {
-	handle, each, end := f.handleBatch, false, int64(math.MaxInt64)
+	_, partial := f.cfg.Handler.(PartialHandler)
+	each, end := false, int64(math.MaxInt64)
 	var held *HeldError
 	for {
-		n, err := f.attempt(ctx, handle, end)
-		switch h, ok := errors.AsType[*HeldError](err); {
-		case ok && h.Position < end:
+		a, err := f.attempt(ctx, each, end)
+		h, isHeld := errors.AsType[*HeldError](err)
+		switch {
+		case isHeld && h.Position < end:
 			held, end = h, h.Position
-		case err != nil && !each && !errors.Is(err, ErrBusy) && !postgres.Transient(err):
-			handle, each = f.handleEach, true
-		case err == nil && n == 0 && held != nil:
+		case err == nil && a.passed == 0 && a.part:
+		case err == nil && a.passed == 0 && held != nil:
 			return 0, held
+		case err == nil:
+			f.grow(a)
+			return a.passed, nil
+		case postgres.Exhausted(err):
+			f.size = max(1, cmp.Or(a.tried, f.size)/2)
+			return 0, err
+		case postgres.Transient(err) || each || a.tried == 0:
+			return 0, err
+		case partial && a.tried > 1:
+			f.size = a.tried / 2
 		default:
-			return n, err
+			each = true
 		}
 	}
+}
+
+// grow sets the size of the next batch after one that committed: twice as much as went, until it is the configured one.
+func (f *Follower) grow(a attempted) {
+	if a.passed < a.tried {
+		f.size = a.passed // A PartialHandler could do no more at once.
+	}
+	f.size = min(max(1, 2*f.size), f.cfg.Batch)
 }
 
 // ensure makes the follower's row, the first time.
@@ -212,11 +223,19 @@ func (f *Follower) ensure(ctx context.Context) error {
 	return nil
 }
 
-// attempt takes the row, reads, handles what comes before the position end, and advances, in one transaction.
-func (f *Follower) attempt(ctx context.Context, handle handleFunc, end int64) (int, error) {
+// attempted is what came of one transaction: of so many events that were given to the handler so many are passed, and part
+// of the one after them may be done.
+type attempted struct {
+	tried, passed int
+	part          bool
+}
+
+// attempt takes the row, reads, handles what comes before the position end, and advances, in one transaction. What cannot be
+// read is passed over.
+func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempted, err error) {
 	var batch []event.Event
-	var failures []failure
-	err := postgres.InTx(ctx, f.cfg.Pool, func(tx pgx.Tx) error {
+	var done result
+	err = postgres.InTx(ctx, f.cfg.Pool, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		position, err := q.FollowerTake(ctx, f.cfg.Name)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -225,57 +244,102 @@ func (f *Follower) attempt(ctx context.Context, handle handleFunc, end int64) (i
 		if err != nil {
 			return fmt.Errorf("take the follower's row: %w", err)
 		}
-		events, err := Read(ctx, tx, position, int32(f.cfg.Batch))
+		var handle handleFunc
+		if batch, handle, err = f.read(ctx, tx, position, each, end); err != nil || len(batch) == 0 {
+			return err
+		}
+		a.tried = len(batch)
+		f.working.Store(time.Now().UnixNano())
+		done, err = handle(ctx, tx, batch)
+		f.working.Store(0)
 		if err != nil {
 			return err
 		}
-		batch = f.understood(ctx, events)
-		if i := slices.IndexFunc(batch, func(e event.Event) bool { return e.Position >= end }); i >= 0 {
-			batch = batch[:i]
+		if done.passed > 0 {
+			position = batch[done.passed-1].Position
 		}
-		if len(batch) == 0 {
-			return nil
-		}
-		if failures, err = handle(ctx, tx, batch); err != nil {
-			return err
-		}
-		last := batch[len(batch)-1].Position
-		if err := q.FollowerAdvance(ctx, db.FollowerAdvanceParams{Name: f.cfg.Name, Position: last}); err != nil {
+		if err := q.FollowerAdvance(ctx, db.FollowerAdvanceParams{Name: f.cfg.Name, Position: position}); err != nil {
 			return fmt.Errorf("advance the follower: %w", err)
 		}
 		return nil
 	})
 	if err != nil || len(batch) == 0 {
-		return 0, err
+		return a, err
 	}
-	f.note(ctx, batch, failures)
-	return len(batch), nil
+	a.passed, a.part = done.passed, done.part > 0
+	f.note(ctx, batch, done)
+	return a, nil
+}
+
+// read gives the next events that are handled together, and how: those before the position end that can be read and whose
+// types are known, or else those that cannot be read.
+func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each bool, end int64) ([]event.Event, handleFunc, error) {
+	events, err := Read(ctx, tx, position, int32(f.size))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := contiguous(ctx, tx, position, events); err != nil {
+		return nil, nil, err
+	}
+	if len(events) == 0 {
+		f.obstacle.Store(nil)
+		return nil, nil, nil
+	}
+	if events[0].Unreadable != "" {
+		return before(events, func(e *event.Event) bool { return e.Unreadable == "" }), f.setAside, nil
+	}
+	batch := f.understood(ctx, before(events, func(e *event.Event) bool { return e.Unreadable != "" }))
+	batch = before(batch, func(e *event.Event) bool { return e.Position >= end })
+	if each {
+		return batch, f.handleEach, nil
+	}
+	return batch, f.handleBatch, nil
+}
+
+// before cuts the events before the first that is such.
+func before(events []event.Event, such func(e *event.Event) bool) []event.Event {
+	for i := range events {
+		if such(&events[i]) {
+			return events[:i]
+		}
+	}
+	return events
 }
 
 // understood cuts the events before the first whose type this binary does not know: that one is for a newer binary, which
 // gets the follower's row as soon as this transaction ends.
 func (f *Follower) understood(ctx context.Context, events []event.Event) []event.Event {
-	i := slices.IndexFunc(events, func(e event.Event) bool {
+	known := before(events, func(e *event.Event) bool {
 		_, ok := event.Lookup(e.Type)
 		return !ok
 	})
-	if i < 0 {
+	if len(known) == len(events) {
 		return events
 	}
-	if e := &events[i]; e.Position != f.warnedFor {
+	e := &events[len(known)]
+	if e.Position != f.warnedFor {
 		f.warnedFor = e.Position
 		f.logger.WarnContext(ctx, "this binary does not know an event's type and leaves it to a newer one",
 			"position", e.Position, "event_id", e.ID, "type", e.Type)
 	}
-	return events[:i]
+	if len(known) == 0 {
+		f.obstacle.Store(new(fmt.Sprintf("the event at position %d is of a type that this binary does not know", e.Position)))
+	}
+	return known
 }
 
 // note takes account of a batch that committed, and raises the alarm for what was passed over.
-func (f *Follower) note(ctx context.Context, batch []event.Event, failures []failure) {
-	f.handled.Add(int64(len(batch) - len(failures)))
-	f.failed.Add(int64(len(failures)))
-	f.position.Store(batch[len(batch)-1].Position)
-	for _, failed := range failures {
+func (f *Follower) note(ctx context.Context, batch []event.Event, done result) {
+	f.before = reached{}
+	if done.part > 0 {
+		f.before = reached{batch[done.passed].Position, done.part}
+	}
+	f.handled.Add(int64(done.passed - len(done.failures)))
+	f.failed.Add(int64(len(done.failures)))
+	if done.passed > 0 {
+		f.position.Store(batch[done.passed-1].Position)
+	}
+	for _, failed := range done.failures {
 		logger := f.logger
 		if p, ok := errors.AsType[*panicError](failed.err); ok {
 			logger = logger.With("stack", p.stack)

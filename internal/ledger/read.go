@@ -12,31 +12,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Read gives at most limit events after a position, in order.
+// Read returns at most limit events after a position, in order. Those that cannot be read whole are Unreadable.
 func Read(ctx context.Context, q db.DBTX, after int64, limit int32) ([]event.Event, error) {
-	rows, err := db.New(q).EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", postgres.Translate(err))
-	}
-	return fromRows(rows), nil
-}
-
-// EventFromRow gives a row of the ledger as an event, times in UTC.
-func EventFromRow(r db.Event) event.Event {
-	return event.Event{
-		Position: r.Position, Epoch: r.Epoch, ID: r.EventID, Type: r.Type, Source: r.Source, Subject: r.Subject,
-		SubjectVersion: r.SubjectVersion, Time: r.Time.UTC(), Data: r.Data, ClinicID: r.ClinicID, PersonID: r.PersonID,
-		ActorID: r.ActorID, ActorRole: r.ActorRole, CauseID: r.CauseID, CorrelationID: r.CorrelationID,
-		Traceparent: r.Traceparent, Imported: r.Imported, RecordedAt: r.RecordedAt.UTC(), LeafHash: r.LeafHash,
-	}
-}
-
-func fromRows(rows []db.Event) []event.Event {
-	events := make([]event.Event, len(rows))
-	for i := range rows {
-		events[i] = EventFromRow(rows[i])
-	}
-	return events
+	return Events(q, func(q *db.Queries) ([]db.Event, error) {
+		return q.EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
+	})
 }
 
 // Head is the cursor of the ledger's last event, in the newest epoch: position 0 while the ledger is empty.

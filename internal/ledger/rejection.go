@@ -40,7 +40,8 @@ func Rejections(ctx context.Context, q db.DBTX, after int64, limit int32) ([]Rej
 }
 
 // Requeue puts a rejected row back into the outbox, as its newest, and gives the event's id. The sequencer then moves it,
-// or rejects it anew under another id. It refuses with care.NotFound what was not rejected, and with care.Conflict what
+// or rejects it anew under another id. Its position is then behind events of the same subject with a newer version, which is
+// the one exception from their order. It refuses with care.NotFound what was not rejected, and with care.Conflict what
 // was redriven already and what the outbox's own constraints refuse.
 func Requeue(ctx context.Context, tx pgx.Tx, id int64) (eventID uuid.UUID, err error) {
 	q := db.New(tx)

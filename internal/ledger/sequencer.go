@@ -52,7 +52,7 @@ type Sequencer struct {
 	poll   time.Duration
 	tracer *tracing.Tracer
 
-	// size is the batch in use: smaller than batch for a while after a row was refused.
+	// size is the batch in use: smaller than batch for a while after a row was refused, or a move took too long or too much.
 	size int
 	// head is the last position this sequencer knows of; more partitions are needed once it comes near to enough.
 	head, enough int64
@@ -142,6 +142,9 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 			}
 		case rowsFault(err) && s.size > 1:
 			s.size /= 2
+		case postgres.Exhausted(err):
+			s.size = max(1, s.size/2)
+			return 0, err
 		default:
 			return 0, err
 		}

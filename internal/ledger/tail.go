@@ -53,7 +53,8 @@ func NewTail(cfg TailConfig) *Tail {
 }
 
 // Run gives every event after From to fn, in the order of the ledger and without a gap, until ctx ends; it then returns
-// nil. Batches are never empty and are fn's to keep. fn must return soon: nothing is read meanwhile.
+// nil. Batches are never empty and are fn's to keep. fn must return soon: nothing is read meanwhile. An event that cannot
+// be read is among them, with its position and what is Unreadable; it is not to be acted on.
 //
 // Each read begins with the last event given before and compares its leaf hash, so that a database that was restored, or
 // that failed over to a server behind, is noticed on the first read from it.
@@ -77,41 +78,51 @@ func (t *Tail) Run(ctx context.Context, fn func(batch []event.Event)) error {
 
 // step reads once and tells how many events it gave.
 func (t *Tail) step(ctx context.Context, fn func(batch []event.Event)) (int, error) {
-	rows, err := db.New(t.cfg.Pool).EventList(ctx, db.EventListParams{FirstPosition: t.last, MaxEvents: int32(t.cfg.Batch) + 1})
+	events, err := Read(ctx, t.cfg.Pool, t.last-1, int32(t.cfg.Batch)+1)
 	if err != nil {
 		return 0, err
 	}
-	rows, reason := t.continued(rows)
+	events, reason := t.continued(events)
 	if reason != "" {
 		return 0, t.resync(ctx, reason)
 	}
-	if len(rows) == 0 {
+	if len(events) == 0 {
 		return 0, nil
 	}
-	newest := rows[len(rows)-1]
+	newest := &events[len(events)-1]
 	t.last, t.hash = newest.Position, newest.LeafHash
-	fn(fromRows(rows))
-	return len(rows), nil
+	t.report(ctx, events)
+	fn(events)
+	return len(events), nil
+}
+
+// report logs each event that cannot be read: whoever follows the tail gets no more of it than its position.
+func (t *Tail) report(ctx context.Context, events []event.Event) {
+	for i := range events {
+		if e := &events[i]; e.Unreadable != "" {
+			t.cfg.Logger.ErrorContext(ctx, "an event in the ledger cannot be read", "position", e.Position, "event_id", e.ID, "unreadable", e.Unreadable)
+		}
+	}
 }
 
 // continued cuts off the event that was given before, or tells why what was read does not follow from it.
-func (t *Tail) continued(rows []db.Event) (fresh []db.Event, reason string) {
+func (t *Tail) continued(events []event.Event) (fresh []event.Event, reason string) {
 	if t.last > 0 {
 		switch {
-		case len(rows) == 0 || rows[0].Position != t.last:
+		case len(events) == 0 || events[0].Position != t.last:
 			return nil, ReasonUnknownPosition
-		case t.hash != nil && !bytes.Equal(rows[0].LeafHash, t.hash):
+		case t.hash != nil && !bytes.Equal(events[0].LeafHash, t.hash):
 			return nil, ReasonHistoryChanged
 		}
-		t.hash = rows[0].LeafHash
-		rows = rows[1:]
+		t.hash = events[0].LeafHash
+		events = events[1:]
 	}
-	for i := range rows {
-		if rows[i].Position != t.last+1+int64(i) {
+	for i := range events {
+		if events[i].Position != t.last+1+int64(i) {
 			return nil, ReasonUnknownPosition
 		}
 	}
-	return rows, ""
+	return events, ""
 }
 
 // resync begins anew at the ledger's head.

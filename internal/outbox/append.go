@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,12 @@ import (
 var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]+$`)
 
 const subjectIDLength = 100
+
+// maxDataBytes and maxDataDepth are what the constraint outbox_data_length and outbox_append ask for.
+const (
+	maxDataBytes = 65536
+	maxDataDepth = 64
+)
 
 // Append puts the events into the outbox in the order given, in one round trip. It must be the transaction's last write
 // on the aggregates that they are about (see the package comment).
@@ -67,6 +74,8 @@ func check(e *event.Event) error {
 		return errors.New("id: must be set")
 	case e.Time.IsZero():
 		return errors.New("time: must be set")
+	case !event.TimeInRange(e.Time):
+		return errors.New("time: must be a time of the years 1 to 9999 in UTC")
 	case e.SubjectVersion != nil && *e.SubjectVersion <= 0:
 		return errors.New("subject version: must be positive")
 	case !subjectForm.MatchString(e.Subject), len(e.Subject)-strings.IndexByte(e.Subject, '/')-1 > subjectIDLength:
@@ -81,10 +90,21 @@ func check(e *event.Event) error {
 	)
 }
 
+// checkData decodes all of the data, as its readers may: a number that a float64 cannot hold is an error.
 func checkData(text []byte, required []string) error {
-	var data map[string]json.RawMessage
-	if err := json.Unmarshal(text, &data); err != nil || data == nil {
+	if len(text) > maxDataBytes {
+		return fmt.Errorf("data: must have at most %d bytes as text, has %d", maxDataBytes, len(text))
+	}
+	var data map[string]any
+	err := json.Unmarshal(text, &data)
+	if number, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && strings.HasPrefix(number.Value, "number") {
+		return errors.New("data: holds a number that a double cannot hold")
+	}
+	if err != nil || data == nil {
 		return errors.New("data: must be a JSON object")
+	}
+	if deeper(data, maxDataDepth) {
+		return fmt.Errorf("data: must be nested at most %d levels deep", maxDataDepth)
 	}
 	for _, name := range required {
 		if _, ok := data[name]; !ok {
@@ -92,6 +112,24 @@ func checkData(text []byte, required []string) error {
 		}
 	}
 	return nil
+}
+
+// deeper reports whether a decoded JSON value has more levels below it than that.
+func deeper(value any, levels int) bool {
+	if levels < 0 {
+		return true
+	}
+	switch x := value.(type) {
+	case []any:
+		return slices.ContainsFunc(x, func(v any) bool { return deeper(v, levels-1) })
+	case map[string]any:
+		for _, v := range x {
+			if deeper(v, levels-1) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func length(field, text string, least, most int) error {

@@ -47,6 +47,10 @@ func rows(t *testing.T, pool *pgxpool.Pool) []db.Outbox {
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(r, pgx.RowToStructByPos[db.Outbox])
 	require.NoError(t, err)
+	for i := range all {
+		require.WithinDuration(t, time.Now(), all[i].AppendedAt, time.Hour)
+		all[i].AppendedAt = time.Time{} // Each row's own.
+	}
 	return all
 }
 

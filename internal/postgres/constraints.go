@@ -86,6 +86,8 @@ var constraints = map[string]meaning{
 	"service_accounts_pkey":           {care.Conflict, "id", "there is a service account with this id already"},
 	"service_accounts_clinic_id_fkey": {care.Invalid, "clinicId", "there is no such clinic"},
 	"outbox_data_object":              {care.Invalid, "data", "must be an object of at most 16 KiB"},
+	"outbox_data_length":              {care.Invalid, "data", "must have at most 64 KiB as text"},
+	"outbox_time_readable":            {care.Invalid, "time", "must be a time of the years 1 to 9999"},
 	"outbox_type_form":                {care.Invalid, "type", "must be two to four dotted words in lower case"},
 	"outbox_source_length":            {care.Invalid, "source", "must have 1 to 200 characters"},
 	"outbox_subject_form":             {care.Invalid, "subject", "must have the form kind/id"},

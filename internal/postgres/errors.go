@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
@@ -28,6 +30,10 @@ const (
 	exclusionViolation   = "23P01"
 	readOnlyTransaction  = "25006"
 	idleInTransaction    = "25P03"
+	transactionTimeout   = "25P04" // PostgreSQL 17.
+	queryCanceled        = "57014"
+	adminShutdown        = "57P01"
+	crashShutdown        = "57P02"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
@@ -111,20 +117,42 @@ func Transient(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return transientState(pgErr.Code)
 	}
+	return lost(err) || errors.Is(err, puddle.ErrClosedPool) || pgconn.SafeToRetry(err) || care.CodeOf(err) == care.Unavailable
+}
+
+// Exhausted tells a transient error that a smaller transaction may get past: a time-out of a statement, of a transaction or
+// of one that was idle, resources that do not suffice, and a session that ended under way. A server that ends an idle
+// transaction has said so before the next statement, which may find no more than a broken pipe.
+func Exhausted(err error) bool {
+	if err == nil || connecting(err) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pgErr.Code {
+		case queryCanceled, idleInTransaction, transactionTimeout, adminShutdown, crashShutdown:
+			return true
+		}
+		return strings.HasPrefix(pgErr.Code, "53")
+	}
+	return errors.Is(err, context.DeadlineExceeded) || lost(err)
+}
+
+// lost tells an error of an established connection.
+func lost(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, pgconn.ErrConnClosed, puddle.ErrClosedPool} {
-		if errors.Is(err, lost) {
+	for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, pgconn.ErrConnClosed} {
+		if errors.Is(err, gone) {
 			return true
 		}
 	}
-	return pgconn.SafeToRetry(err) || care.CodeOf(err) == care.Unavailable
+	return false
 }
 
 func transientState(code string) bool {
 	switch code {
-	case readOnlyTransaction, idleInTransaction, lockNotAvailable:
+	case readOnlyTransaction, idleInTransaction, transactionTimeout, lockNotAvailable:
 		return true
 	}
 	return len(code) == 5 && slices.Contains(transientClasses, code[:2])
@@ -142,12 +170,25 @@ func contextEnded(err error) bool {
 	return errors.Is(err, context.Canceled) || (errors.Is(err, context.DeadlineExceeded) && !connecting(err))
 }
 
+// A SafeTexter is an error that knows which of its words hold no value, and may be logged.
+type SafeTexter interface {
+	error
+	// SafeText returns those words.
+	SafeText() string
+}
+
 // SafeError says what kind of error err is, for logs and for columns that hold errors: SQLSTATE, constraint, code and
 // Go type, never a message or a value. PostgreSQL's messages and details quote the row, which can be protected health
-// information.
+// information. Of a value that could not be read it names the column and the Go type that it was to become.
 func SafeError(err error) string {
 	if err == nil {
 		return ""
+	}
+	if safe, ok := errors.AsType[SafeTexter](err); ok {
+		return safe.SafeText()
+	}
+	if scan, ok := errors.AsType[pgx.ScanArgError](err); ok {
+		return strings.TrimSpace("cannot read " + ScanTarget(scan.FieldName, scan.Err))
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		text := "SQLSTATE " + pgErr.Code
@@ -169,6 +210,21 @@ func SafeError(err error) string {
 		}
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", innermost(err)), "*")
+}
+
+// scannedInto finds the Go type at the end of pgx's "cannot scan … into *time.Time".
+var scannedInto = regexp.MustCompile(` (?:into|to) \*{0,2}(\[\]|\[[0-9]+\])?([a-z][a-z0-9]*(\.[A-Z][A-Za-z0-9]*)?)$`)
+
+// ScanTarget returns "column <name> into <Go type>" of a value that pgx could not scan, never the value. Where pgx does
+// not name the type it is left out.
+func ScanTarget(column string, err error) string {
+	text := "column " + column
+	if err != nil {
+		if m := scannedInto.FindStringSubmatch(err.Error()); m != nil {
+			text += " into " + m[1] + m[2]
+		}
+	}
+	return text
 }
 
 // innermost is the error that the others wrap; of joined ones the first.

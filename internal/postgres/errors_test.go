@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -173,4 +177,37 @@ func TestSafeError_NeverShowsAValue(t *testing.T) {
 	require.Equal(t, "context canceled", postgres.SafeError(fmt.Errorf("Ada: %w", context.Canceled)))
 	require.Equal(t, "errors.errorString", postgres.SafeError(errors.Join(fmt.Errorf("Ada: %w", errors.New("Lovelace")))))
 	require.Empty(t, postgres.SafeError(nil))
+}
+
+func TestSafeError_NamesColumnAndTypeOfWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	for sql, want := range map[string]string{
+		"SELECT 1, 'infinity'::timestamptz AS born": "cannot read column born into time.Time",
+		"SELECT 1, NULL::timestamptz AS born":       "cannot read column born into time.Time",
+		"SELECT 1, 'Ada into *time.Time'::xml AS x": "cannot read column x",
+	} {
+		var n int
+		var born time.Time
+		err := db.App.QueryRow(t.Context(), sql).Scan(&n, &born)
+		require.Error(t, err)
+		text := postgres.SafeError(fmt.Errorf("read: %w", err))
+		require.True(t, strings.HasPrefix(text, want), text)
+		require.NotContains(t, text, "Ada")
+	}
+}
+
+func TestExhausted_TellsWhatASmallerTransactionMayGetPast(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&pgconn.PgError{Code: "57014"}, &pgconn.PgError{Code: "25P03"}, &pgconn.PgError{Code: "25P04"}, &pgconn.PgError{Code: "53200"}, &pgconn.PgError{Code: "57P01"},
+		context.DeadlineExceeded, io.ErrUnexpectedEOF, fmt.Errorf("insert: %w", &net.OpError{Op: "write", Err: syscall.EPIPE}),
+	} {
+		require.True(t, postgres.Exhausted(fmt.Errorf("x: %w", err)), "%v", err)
+		require.True(t, postgres.Exhausted(postgres.Translate(err)), "%v", err)
+		require.True(t, postgres.Transient(err), "%v", err)
+	}
+	for _, err := range []error{nil, &pgconn.PgError{Code: "40001"}, &pgconn.PgError{Code: "23514"}, &pgconn.PgError{Code: "57P03"}, context.Canceled, errors.New("x"), care.Errorf(care.Unavailable, "x")} {
+		require.False(t, postgres.Exhausted(err), "%v", err)
+	}
 }

@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -13,6 +15,7 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/postgrestest"
+	"carewire/migrations"
 )
 
 var silent = slog.New(slog.DiscardHandler)
@@ -215,4 +218,45 @@ func TestRoles_DoNotReachWhatTheConnectingUserMay(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), "DELETE FROM events")
 	require.ErrorContains(t, err, "permission denied")
+}
+
+// again runs the migration of that name once more.
+func again(t *testing.T, pool *pgxpool.Pool, name string) {
+	t.Helper()
+	files, err := fs.Glob(migrations.Files, "*_"+name+".sql")
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	text, err := migrations.Files.ReadFile(files[0])
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), string(text))
+	require.NoError(t, err)
+}
+
+func TestMigrations_AcceptADatabaseWithRowsThatTheirConstraintsRefuse(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	exec := func(pool *pgxpool.Pool, sql string) error {
+		_, err := pool.Exec(t.Context(), sql)
+		return err
+	}
+	require.NoError(t, exec(db.Owner, `ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable, DROP CONSTRAINT outbox_data_length, DROP COLUMN appended_at;
+		ALTER TABLE events DROP CONSTRAINT events_time_readable`))
+	waiting := `INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
+		VALUES (gen_random_uuid(), 'user.created', 'test', 'user/1', 'infinity', '{}', 'system', 'service')`
+	moved := `INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, imported, recorded_at, leaf_hash)
+		VALUES (%d, 1, gen_random_uuid(), 'user.created', 'test', 'user/1', '%s', '{}', 'system', 'service', false, now(), sha256(''))`
+	require.NoError(t, exec(db.App, waiting))
+	require.NoError(t, exec(db.Worker, fmt.Sprintf(moved, 1, "infinity")))
+
+	again(t, db.Owner, "readable_events")
+	again(t, db.Owner, "outbox_age")
+	var ages int
+	require.NoError(t, db.Worker.QueryRow(t.Context(), "SELECT count(*) FROM outbox WHERE appended_at <= now()").Scan(&ages))
+	require.Equal(t, 1, ages, "what waits keeps its place and has an age")
+	require.ErrorContains(t, exec(db.App, waiting), "outbox_time_readable")
+	require.ErrorContains(t, exec(db.Worker, fmt.Sprintf(moved, 2, "20000-01-01")), "events_time_readable")
+	require.NoError(t, exec(db.Owner, "UPDATE ledger_partitioning SET partition_size = 10"))
+	require.NoError(t, exec(db.Worker, "SELECT events_partitions_ahead(40000005)"), "partitions are made as before")
+	require.ErrorContains(t, exec(db.Worker, fmt.Sprintf(moved, 40000005, "infinity")), "events_time_readable", "new ones have the constraint too")
+	require.NoError(t, exec(db.Worker, fmt.Sprintf(moved, 40000005, "2026-01-01")))
 }

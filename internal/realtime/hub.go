@@ -17,13 +17,15 @@ import (
 
 	"carewire/internal/event"
 	"carewire/internal/ledger"
-	"carewire/internal/postgres/db"
+	"carewire/internal/postgres"
 )
+
+// fillRetry is how long to wait before the ledger's head is asked for again.
+const fillRetry = time.Second
 
 // Hub serves sockets from one process's tail of the ledger.
 type Hub struct {
 	pool    *pgxpool.Pool
-	queries *db.Queries
 	wake    <-chan struct{}
 	codec   *ledger.Codec
 	rights  Rights
@@ -61,7 +63,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	limits := cfg.Limits.withDefaults()
 	h := &Hub{
-		pool: cfg.Pool, queries: db.New(cfg.Pool), wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Rights, verify: cfg.Verify,
+		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Rights, verify: cfg.Verify,
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
 		ring: newRing(limits.RingEvents), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		sessions: map[*session]struct{}{}, perUser: map[uuid.UUID]int{},
@@ -100,8 +102,8 @@ func (h *Hub) newMelody() *melody.Melody {
 // Run tails the ledger and sends what it brings, until ctx ends. It returns when all that it started has stopped. It
 // leaves the sockets open: call Shutdown first.
 func (h *Hub) Run(ctx context.Context) error {
-	if err := h.fill(ctx); err != nil {
-		return err
+	if !h.fill(ctx) {
+		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -128,18 +130,30 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// fill loads the last events, so that the clients of an instance that restarts do not page all at once.
-func (h *Hub) fill(ctx context.Context) error {
+// fill loads the last events, so that the clients of an instance that restarts do not page all at once. It ends no process:
+// it waits for a database that does not answer, and leaves the ring empty when the events cannot be read. It is false once
+// ctx has ended.
+func (h *Hub) fill(ctx context.Context) bool {
 	head, err := ledger.Head(ctx, h.pool)
+	for err != nil && ctx.Err() == nil {
+		h.logger.WarnContext(ctx, "the ledger's head cannot be read and is tried again", "error", postgres.SafeError(err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(fillRetry):
+			head, err = ledger.Head(ctx, h.pool)
+		}
+	}
 	if err != nil {
-		return fmt.Errorf("read the ledger's head: %w", err)
+		return false
 	}
 	after := max(0, head.Position-int64(h.limits.RingEvents))
 	h.ring.reset(ledger.Cursor{Epoch: head.Epoch, Position: after})
 	for after < head.Position {
 		events, err := ledger.Read(ctx, h.pool, after, int32(min(1000, head.Position-after)))
 		if err != nil {
-			return fmt.Errorf("read the last events: %w", err)
+			h.logger.WarnContext(ctx, "the last events cannot be read; sockets that are behind read pages", "error", postgres.SafeError(err))
+			h.ring.reset(head)
+			break
 		}
 		if len(events) == 0 {
 			break
@@ -150,7 +164,7 @@ func (h *Hub) fill(ctx context.Context) error {
 	h.ring.restate(head)
 	newest := h.ring.newest()
 	h.idle.Store(&newest)
-	return nil
+	return ctx.Err() == nil
 }
 
 // spread takes the tail's next batch: into the ring first, then to those whom it concerns.

@@ -86,16 +86,12 @@ func (s *session) takePage(entries []*entry) {
 }
 
 func (h *Hub) readPage(ctx context.Context, params db.SocketPageParams) ([]*entry, error) {
-	rows, err := h.queries.SocketPage(ctx, params)
+	events, err := ledger.Events(h.pool, func(q *db.Queries) ([]db.Event, error) { return q.SocketPage(ctx, params) })
 	if err != nil {
 		return nil, fmt.Errorf("read page of a socket: %w", err)
 	}
-	if len(rows) == 0 {
+	if len(events) == 0 {
 		return nil, errShrunk
-	}
-	events := make([]event.Event, len(rows))
-	for i, row := range rows {
-		events[i] = ledger.EventFromRow(row)
 	}
 	return h.entries(events), nil
 }

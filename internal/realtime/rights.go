@@ -54,10 +54,11 @@ func (r *rights) holds(clinic uuid.UUID, roles []care.Role) bool {
 	})
 }
 
-// sees decides whether the session gets the event, through whichever room.
+// sees decides whether the session gets the event, through whichever room. Nobody gets one that cannot be read; what it
+// does to rights counts all the same.
 func (r *rights) sees(e *entry) bool {
 	d := e.decl
-	if d == nil {
+	if d == nil || e.event.Unreadable != "" {
 		return false
 	}
 	if d.Person && e.person == r.user {

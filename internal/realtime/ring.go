@@ -99,7 +99,7 @@ func (e *entry) json() []byte {
 	e.bodyOnce.Do(func() {
 		body, err := json.Marshal(e.event)
 		if err != nil {
-			body = []byte("null") // The ledger's data is a jsonb object: it always marshals.
+			body = []byte("null") // What the ledger's reader gives always marshals.
 		}
 		e.body = body
 	})

@@ -100,7 +100,7 @@ type resolver struct {
 	outcome    Outcome
 }
 
-// candidate is a person with the rules that name them, in the order of the file.
+// candidate is a person with the rules that name them, in the order of the file: the last one is the last that did.
 type candidate struct {
 	id      uuid.UUID
 	matches []*Match
@@ -116,32 +116,44 @@ func (r *resolver) refuseAll(c *candidate, reason string) {
 	}
 }
 
+// namedBy reports whether the rule names the person already.
+func (c *candidate) namedBy(m *Match) bool {
+	return c != nil && c.matches[len(c.matches)-1] == m
+}
+
 // candidates gives everybody whom a rule names, in the order in which they are named first.
 func (r *resolver) candidates() []*candidate {
-	var all []*candidate
-	byID := map[uuid.UUID]*candidate{}
+	all := candidates{byID: map[uuid.UUID]*candidate{}}
 	for i := range r.matches {
 		m := &r.matches[i]
 		if m.Failed {
 			r.refuse(m, uuid.Nil, "", ReasonConditionFailed)
 			continue
 		}
-		for _, id := range r.named(m) {
-			c := byID[id]
-			if c == nil {
-				c = &candidate{id: id}
-				byID[id] = c
-				all = append(all, c)
-			}
-			c.matches = append(c.matches, m)
-		}
+		r.named(m, &all)
 	}
-	return all
+	return all.ordered
 }
 
-// named gives whom one rule names, each once. Who is left out of one of its recipients may still be named by another.
-func (r *resolver) named(m *Match) []uuid.UUID {
-	var ids []uuid.UUID
+// candidates are those whom the rules named so far.
+type candidates struct {
+	ordered []*candidate
+	byID    map[uuid.UUID]*candidate
+}
+
+// add says that the rule names the person.
+func (all *candidates) add(id uuid.UUID, m *Match) {
+	c := all.byID[id]
+	if c == nil {
+		c = &candidate{id: id}
+		all.byID[id] = c
+		all.ordered = append(all.ordered, c)
+	}
+	c.matches = append(c.matches, m)
+}
+
+// named adds whom one rule names, each once. Who is left out of one of its recipients may still be named by another.
+func (r *resolver) named(m *Match, all *candidates) {
 	var left []Refusal
 	var empty string
 	var roles, held bool
@@ -151,7 +163,7 @@ func (r *resolver) named(m *Match) []uuid.UUID {
 		roles = roles || recipient.Role != ""
 		held = held || (recipient.Role != "" && len(found) > 0)
 		for _, id := range found {
-			if slices.Contains(ids, id) {
+			if all.byID[id].namedBy(m) {
 				continue
 			}
 			out, err := m.Excludes(recipient, id)
@@ -161,7 +173,7 @@ func (r *resolver) named(m *Match) []uuid.UUID {
 			case out:
 				left = append(left, Refusal{Recipient: id, Reason: ReasonUnless})
 			default:
-				ids = append(ids, id)
+				all.add(id, m)
 			}
 		}
 	}
@@ -171,15 +183,18 @@ func (r *resolver) named(m *Match) []uuid.UUID {
 	if empty != "" {
 		r.refuse(m, uuid.Nil, "", empty)
 	}
-	r.leaveOut(m, left, ids)
-	return ids
+	r.leaveOut(m, left, all)
 }
 
 // leaveOut writes down who was left out and is not named otherwise, each once.
-func (r *resolver) leaveOut(m *Match, left []Refusal, named []uuid.UUID) {
-	for i, d := range left {
-		again := slices.ContainsFunc(left[:i], func(o Refusal) bool { return o.Recipient == d.Recipient })
-		if !again && !slices.Contains(named, d.Recipient) {
+func (r *resolver) leaveOut(m *Match, left []Refusal, all *candidates) {
+	if len(left) == 0 {
+		return
+	}
+	told := make(map[uuid.UUID]bool, len(left))
+	for _, d := range left {
+		if !told[d.Recipient] && !all.byID[d.Recipient].namedBy(m) {
+			told[d.Recipient] = true
 			r.refuse(m, d.Recipient, "", d.Reason)
 		}
 	}

@@ -31,7 +31,9 @@ SELECT
         s.data ->> 'code'
     ) AS why
 FROM story AS s
-LEFT JOIN audit.deliveries AS d ON s.data ? 'deliveryId' AND d.id = (s.data ->> 'deliveryId')::uuid
+LEFT JOIN audit.deliveries AS d ON d.id = CASE
+    WHEN s.data ->> 'deliveryId' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN (s.data ->> 'deliveryId')::uuid
+END
 UNION ALL
 SELECT
     l.position,

@@ -112,6 +112,15 @@ LEFT JOIN (
     LIMIT 1
 ) AS e ON true;
 
+-- Whether an epoch begins at the position: only there may positions be missing before it.
+-- name: EpochBeginsAt :one
+SELECT EXISTS (
+    SELECT
+    FROM ledger_epochs
+    WHERE first_position = @position
+        AND epoch = @epoch
+);
+
 -- The newest epoch, and the hash that stands at a position now: none when the ledger ends before it.
 -- name: LedgerHashAt :one
 SELECT
@@ -125,24 +134,20 @@ WHERE position >= @first_position
 ORDER BY position
 LIMIT @max_events;
 
--- What a trace says of the events of one batch: those whose request was sampled, or may have been.
+-- What a trace says of the events of one batch: those whose request was sampled, or may have been. A time that cannot be
+-- read comes as the nearest that can.
 -- name: EventTraces :many
 SELECT
     position,
     event_id,
     type,
-    time,
+    least(greatest(time, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')::timestamptz AS time,
     traceparent
 FROM events
 WHERE position BETWEEN @first_position AND @last_position
     AND traceparent IS NOT NULL
     AND right(traceparent, 2) <> '00'
 ORDER BY position;
-
--- name: EventGet :one
-SELECT *
-FROM events
-WHERE position = @position;
 
 -- Which of the ids stand in the ledger.
 -- name: EventKnown :many

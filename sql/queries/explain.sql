@@ -2,12 +2,13 @@
 
 -- name: ExplainEvent :one
 -- How far the planner got with it: rule_version is the set in force at the event, 0 for none; follower is the planner's.
+-- A time that cannot be read comes as the nearest that can.
 SELECT
     e.position,
     e.event_id,
     e.type,
     e.subject,
-    e.time,
+    least(greatest(e.time, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')::timestamptz AS time,
     e.imported,
     coalesce((SELECT f.position FROM followers AS f WHERE f.name = @follower), 0)::bigint AS planned_to,
     EXISTS (

@@ -17,6 +17,7 @@ FROM followers
 WHERE name = @name
 FOR UPDATE SKIP LOCKED;
 
+-- To the position where it is already, when part of the next event is done.
 -- name: FollowerAdvance :exec
 UPDATE followers
 SET position = @position,
@@ -38,7 +39,8 @@ SET error = excluded.error,
     redriven_at = NULL;
 
 -- Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
--- ledger, and how many events it passed over that wait for a redrive.
+-- ledger, how long it has not advanced while there was that event, and how many events it passed over that wait for a
+-- redrive.
 -- name: FollowerList :many
 SELECT
     f.name,
@@ -52,6 +54,13 @@ SELECT
         ORDER BY e.position
         LIMIT 1
     ), 0))::double precision AS lag_seconds,
+    greatest(0, coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - greatest(e.recorded_at, f.updated_at))
+        FROM events AS e
+        WHERE e.position > f.position
+        ORDER BY e.position
+        LIMIT 1
+    ), 0))::double precision AS stalled_seconds,
     (
         SELECT count(*)
         FROM follower_failures AS w

@@ -91,3 +91,20 @@ SELECT
     nullif(unnest(@channels::text[]), ''),
     unnest(@reasons::text[])
 ON CONFLICT (event_id, rule, recipient_id, channel) DO NOTHING;
+
+-- name: PlannedRecipients :many
+-- Who is told of an event already.
+SELECT recipient_id
+FROM notifications
+WHERE event_position = @event_position
+    AND event_id = @event_id;
+
+-- name: PlannedDecisions :many
+-- What is decided of an event already; the zero id and '' stand for every recipient and channel.
+SELECT
+    rule,
+    coalesce(recipient_id, '00000000-0000-0000-0000-000000000000')::uuid AS recipient_id,
+    coalesce(channel, '')::text AS channel
+FROM decisions
+WHERE event_position = @event_position
+    AND event_id = @event_id;

@@ -36,6 +36,28 @@ func (q *Queries) CursorKeyInsert(ctx context.Context, value []byte) error {
 	return err
 }
 
+const EpochBeginsAt = `-- name: EpochBeginsAt :one
+SELECT EXISTS (
+    SELECT
+    FROM ledger_epochs
+    WHERE first_position = $1
+        AND epoch = $2
+)
+`
+
+type EpochBeginsAtParams struct {
+	Position int64
+	Epoch    int32
+}
+
+// Whether an epoch begins at the position: only there may positions be missing before it.
+func (q *Queries) EpochBeginsAt(ctx context.Context, arg EpochBeginsAtParams) (bool, error) {
+	row := q.db.QueryRow(ctx, EpochBeginsAt, arg.Position, arg.Epoch)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const EpochInsert = `-- name: EpochInsert :one
 INSERT INTO ledger_epochs (epoch, first_position, reason)
 SELECT
@@ -52,39 +74,6 @@ func (q *Queries) EpochInsert(ctx context.Context, reason string) (int32, error)
 	var epoch int32
 	err := row.Scan(&epoch)
 	return epoch, err
-}
-
-const EventGet = `-- name: EventGet :one
-SELECT position, epoch, event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role, cause_id, correlation_id, traceparent, imported, recorded_at, leaf_hash
-FROM events
-WHERE position = $1
-`
-
-func (q *Queries) EventGet(ctx context.Context, position int64) (Event, error) {
-	row := q.db.QueryRow(ctx, EventGet, position)
-	var i Event
-	err := row.Scan(
-		&i.Position,
-		&i.Epoch,
-		&i.EventID,
-		&i.Type,
-		&i.Source,
-		&i.Subject,
-		&i.SubjectVersion,
-		&i.Time,
-		&i.Data,
-		&i.ClinicID,
-		&i.PersonID,
-		&i.ActorID,
-		&i.ActorRole,
-		&i.CauseID,
-		&i.CorrelationID,
-		&i.Traceparent,
-		&i.Imported,
-		&i.RecordedAt,
-		&i.LeafHash,
-	)
-	return i, err
 }
 
 const EventKnown = `-- name: EventKnown :many
@@ -172,7 +161,7 @@ SELECT
     position,
     event_id,
     type,
-    time,
+    least(greatest(time, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')::timestamptz AS time,
     traceparent
 FROM events
 WHERE position BETWEEN $1 AND $2
@@ -194,7 +183,8 @@ type EventTracesRow struct {
 	Traceparent *string
 }
 
-// What a trace says of the events of one batch: those whose request was sampled, or may have been.
+// What a trace says of the events of one batch: those whose request was sampled, or may have been. A time that cannot be
+// read comes as the nearest that can.
 func (q *Queries) EventTraces(ctx context.Context, arg EventTracesParams) ([]EventTracesRow, error) {
 	rows, err := q.db.Query(ctx, EventTraces, arg.FirstPosition, arg.LastPosition)
 	if err != nil {
@@ -289,15 +279,15 @@ WITH taken AS (
         ORDER BY waiting.id
         LIMIT $2
     ))
-    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported
+    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at
 ), counted AS (
     SELECT
-        taken.id, taken.event_id, taken.type, taken.source, taken.subject, taken.subject_version, taken.time, taken.data, taken.clinic_id, taken.person_id, taken.actor_id, taken.actor_role, taken.cause_id, taken.correlation_id, taken.traceparent, taken.imported,
+        taken.id, taken.event_id, taken.type, taken.source, taken.subject, taken.subject_version, taken.time, taken.data, taken.clinic_id, taken.person_id, taken.actor_id, taken.actor_role, taken.cause_id, taken.correlation_id, taken.traceparent, taken.imported, taken.appended_at,
         row_number() OVER (PARTITION BY event_id ORDER BY id) AS occurrence
     FROM taken
 ), placed AS (
     SELECT
-        counted.id, counted.event_id, counted.type, counted.source, counted.subject, counted.subject_version, counted.time, counted.data, counted.clinic_id, counted.person_id, counted.actor_id, counted.actor_role, counted.cause_id, counted.correlation_id, counted.traceparent, counted.imported, counted.occurrence,
+        counted.id, counted.event_id, counted.type, counted.source, counted.subject, counted.subject_version, counted.time, counted.data, counted.clinic_id, counted.person_id, counted.actor_id, counted.actor_role, counted.cause_id, counted.correlation_id, counted.traceparent, counted.imported, counted.appended_at, counted.occurrence,
         head.position + row_number() OVER (ORDER BY counted.id) AS position,
         head.epoch,
         statement_timestamp() AS recorded_at

@@ -100,7 +100,7 @@ SELECT
     e.event_id,
     e.type,
     e.subject,
-    e.time,
+    least(greatest(e.time, '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59.999999+00')::timestamptz AS time,
     e.imported,
     coalesce((SELECT f.position FROM followers AS f WHERE f.name = $1), 0)::bigint AS planned_to,
     EXISTS (
@@ -140,6 +140,7 @@ type ExplainEventRow struct {
 
 // Why was somebody told of an event, or not?
 // How far the planner got with it: rule_version is the set in force at the event, 0 for none; follower is the planner's.
+// A time that cannot be read comes as the nearest that can.
 func (q *Queries) ExplainEvent(ctx context.Context, arg ExplainEventParams) (ExplainEventRow, error) {
 	row := q.db.QueryRow(ctx, ExplainEvent, arg.Follower, arg.EventID)
 	var i ExplainEventRow

@@ -158,6 +158,7 @@ type FollowerAdvanceParams struct {
 	Name     string
 }
 
+// To the position where it is already, when part of the next event is done.
 func (q *Queries) FollowerAdvance(ctx context.Context, arg FollowerAdvanceParams) error {
 	_, err := q.db.Exec(ctx, FollowerAdvance, arg.Position, arg.Name)
 	return err
@@ -217,6 +218,13 @@ SELECT
         ORDER BY e.position
         LIMIT 1
     ), 0))::double precision AS lag_seconds,
+    greatest(0, coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - greatest(e.recorded_at, f.updated_at))
+        FROM events AS e
+        WHERE e.position > f.position
+        ORDER BY e.position
+        LIMIT 1
+    ), 0))::double precision AS stalled_seconds,
     (
         SELECT count(*)
         FROM follower_failures AS w
@@ -231,16 +239,18 @@ ORDER BY f.name
 `
 
 type FollowerListRow struct {
-	Name       string
-	Position   int64
-	Lag        int64
-	UpdatedAt  time.Time
-	LagSeconds float64
-	Failures   int64
+	Name           string
+	Position       int64
+	Lag            int64
+	UpdatedAt      time.Time
+	LagSeconds     float64
+	StalledSeconds float64
+	Failures       int64
 }
 
 // Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
-// ledger, and how many events it passed over that wait for a redrive.
+// ledger, how long it has not advanced while there was that event, and how many events it passed over that wait for a
+// redrive.
 func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
 	rows, err := q.db.Query(ctx, FollowerList)
 	if err != nil {
@@ -256,6 +266,7 @@ func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
 			&i.Lag,
 			&i.UpdatedAt,
 			&i.LagSeconds,
+			&i.StalledSeconds,
 			&i.Failures,
 		); err != nil {
 			return nil, err

@@ -498,6 +498,7 @@ type Outbox struct {
 	CorrelationID  *string
 	Traceparent    *string
 	Imported       bool
+	AppendedAt     time.Time
 }
 
 type OutboxRejected struct {

@@ -132,7 +132,7 @@ const SpineState = `-- name: SpineState :one
 
 SELECT
     coalesce((
-        SELECT extract(epoch FROM clock_timestamp() - o.time)
+        SELECT extract(epoch FROM clock_timestamp() - o.appended_at)
         FROM outbox AS o
         ORDER BY o.id
         LIMIT 1

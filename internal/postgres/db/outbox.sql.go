@@ -188,7 +188,7 @@ const OutboxReject = `-- name: OutboxReject :one
 WITH taken AS (
     DELETE FROM outbox AS o
     WHERE o.id = $1
-    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported
+    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at
 ), rejected AS (
     INSERT INTO outbox_rejected (id, event, error)
     SELECT

@@ -189,6 +189,81 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 	return items, nil
 }
 
+const PlannedDecisions = `-- name: PlannedDecisions :many
+SELECT
+    rule,
+    coalesce(recipient_id, '00000000-0000-0000-0000-000000000000')::uuid AS recipient_id,
+    coalesce(channel, '')::text AS channel
+FROM decisions
+WHERE event_position = $1
+    AND event_id = $2
+`
+
+type PlannedDecisionsParams struct {
+	EventPosition int64
+	EventID       uuid.UUID
+}
+
+type PlannedDecisionsRow struct {
+	Rule        string
+	RecipientID uuid.UUID
+	Channel     string
+}
+
+// What is decided of an event already; the zero id and ” stand for every recipient and channel.
+func (q *Queries) PlannedDecisions(ctx context.Context, arg PlannedDecisionsParams) ([]PlannedDecisionsRow, error) {
+	rows, err := q.db.Query(ctx, PlannedDecisions, arg.EventPosition, arg.EventID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PlannedDecisionsRow
+	for rows.Next() {
+		var i PlannedDecisionsRow
+		if err := rows.Scan(&i.Rule, &i.RecipientID, &i.Channel); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const PlannedRecipients = `-- name: PlannedRecipients :many
+SELECT recipient_id
+FROM notifications
+WHERE event_position = $1
+    AND event_id = $2
+`
+
+type PlannedRecipientsParams struct {
+	EventPosition int64
+	EventID       uuid.UUID
+}
+
+// Who is told of an event already.
+func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, PlannedRecipients, arg.EventPosition, arg.EventID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var recipient_id uuid.UUID
+		if err := rows.Scan(&recipient_id); err != nil {
+			return nil, err
+		}
+		items = append(items, recipient_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const PlanningDirectory = `-- name: PlanningDirectory :many
 WITH pairs AS (
     SELECT

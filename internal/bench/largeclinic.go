@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/postgres"
+)
+
+const (
+	// clinicStaff is how many nurses work at the clinic, largeEvents how many events wait that each is told of.
+	clinicStaff = 3000
+	largeEvents = 5
+)
+
+// planLarge measures how fast the dispatch role plans what the default rules come to at a clinic of 3,000 staff: two
+// messages for each of them from each event, in transactions that are bounded by what they write.
+func planLarge(ctx context.Context, dir string) ([]Measure, error) {
+	s, err := serveDemo(ctx, dir, "api")
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	owner, err := s.pool(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer owner.Close()
+	if err := fillLargeClinic(ctx, s, owner); err != nil {
+		return nil, err
+	}
+	dispatcher, err := s.beside(ctx, []string{"--demo", "--roles", "dispatch"})
+	if err != nil {
+		return nil, err
+	}
+	defer dispatcher.stop()
+	perSecond, err := messageRate(ctx, owner, dispatcher)
+	if err != nil {
+		return nil, err
+	}
+	return []Measure{alone("dispatch at a clinic of 3,000 staff", perSecond, "messages/s")}, nil
+}
+
+// fillLargeClinic hires the staff, and puts the events behind the default rules into the ledger.
+func fillLargeClinic(ctx context.Context, s *service, owner *pgxpool.Pool) error {
+	who, err := s.cast(ctx)
+	if err != nil {
+		return err
+	}
+	worker, err := s.pool(ctx, postgres.Worker)
+	if err != nil {
+		return err
+	}
+	defer worker.Close()
+	err = execAll(ctx, owner, []statement{
+		{`INSERT INTO users (id, email, email_verified, given_name, family_name)
+			SELECT gen_random_uuid(), 'nurse' || i || '@bench.example', true, 'A', 'B' FROM generate_series(1, $1) AS i`, []any{clinicStaff}},
+		{`INSERT INTO memberships (id, user_id, clinic_id, role)
+			SELECT gen_random_uuid(), id, $1, 'nurse' FROM users WHERE email LIKE 'nurse%@bench.example'`, []any{who.clinic}},
+		{`INSERT INTO devices (id, user_id, platform, token)
+			SELECT gen_random_uuid(), id, 'android', 'bench-' || id FROM users WHERE email LIKE 'nurse%@bench.example'`, nil},
+		{`ANALYZE users, memberships, devices`, nil},
+	})
+	if err != nil {
+		return err
+	}
+	if err := appendRecords(ctx, owner, who, largeEvents); err != nil {
+		return err
+	}
+	_, err = moveAll(ctx, worker)
+	return err
+}
+
+// messageRate counts messages from the first that are planned on until the planner has passed what waits.
+func messageRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (float64, error) {
+	var first, now, at, last int64
+	if err := owner.QueryRow(ctx, "SELECT max(position) FROM events").Scan(&last); err != nil {
+		return 0, err
+	}
+	var began time.Time
+	m := newMeter(ctx, owner, dispatcher)
+	for deadline := time.Now().Add(2 * time.Minute); at < last; wait(ctx, 20*time.Millisecond) {
+		err := owner.QueryRow(ctx, `SELECT (SELECT count(*) FROM deliveries),
+			(SELECT coalesce(max(position), 0) FROM followers WHERE name = 'dispatch')`).Scan(&now, &at)
+		if err != nil {
+			return 0, err
+		}
+		if began.IsZero() && now > 0 {
+			began, first = time.Now(), now
+			m.reset()
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("the planner is at %d of %d after two minutes", at, last)
+		}
+	}
+	took := time.Since(began)
+	progress("dispatch at a large clinic: %.0f messages/s%s", float64(now-first)/took.Seconds(), m.per(float64(now-first)))
+	if now < largeEvents*2*clinicStaff {
+		return 0, fmt.Errorf("%d events gave %d messages, not two for each of the staff", largeEvents, now)
+	}
+	return float64(now-first) / took.Seconds(), nil
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"carewire/internal/event"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// eventColumns is how many columns the table events has: each query that reads whole events gives them in its order.
+const eventColumns = 19
+
+// columnTypes are the types of those columns. Another type than these is a fault of the schema or the program, which would
+// make dead letters of every row: it fails the read.
+var columnTypes = [eventColumns]uint32{
+	pgtype.Int8OID, pgtype.Int4OID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.Int8OID,
+	pgtype.TimestamptzOID, pgtype.JSONBOID, pgtype.UUIDOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.UUIDOID,
+	pgtype.TextOID, pgtype.TextOID, pgtype.BoolOID, pgtype.TimestamptzOID, pgtype.ByteaOID,
+}
+
+// destinations are the fields of an event in the order of the columns.
+func destinations(e *event.Event) [eventColumns]any {
+	return [eventColumns]any{
+		&e.Position, &e.Epoch, &e.ID, &e.Type, &e.Source, &e.Subject, &e.SubjectVersion, &e.Time, &e.Data, &e.ClinicID, &e.PersonID,
+		&e.ActorID, &e.ActorRole, &e.CauseID, &e.CorrelationID, &e.Traceparent, &e.Imported, &e.RecordedAt, &e.LeafHash,
+	}
+}
+
+// deepest is how many levels of JSON encoding/json reads. No text that is shorter has more.
+const deepest = 10_000
+
+// Events runs a query for whole events, such as db.Queries.EventList, and reads what it finds. It is the only place where
+// rows become events, and it is total: a value that cannot be read, or that could not be marshalled again, leaves its field
+// zero and is named in the event's Unreadable, so that no row keeps its reader from the others.
+func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([]event.Event, error) {
+	r := reader{DBTX: q}
+	if _, err := run(db.New(&r)); err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", postgres.Translate(err))
+	}
+	return r.events, nil
+}
+
+// reader takes the rows of a generated query, so that its arguments keep their types, and leaves it none.
+type reader struct {
+	db.DBTX
+
+	events []event.Event
+}
+
+// Query sends the query and reads all of its rows.
+func (r *reader) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := r.DBTX.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	r.events, err = scan(rows)
+	return read{}, err
+}
+
+// read are the rows that are left.
+type read struct{ pgx.Rows }
+
+func (read) Next() bool { return false }
+func (read) Close()     {}
+func (read) Err() error { return nil }
+
+func scan(rows pgx.Rows) ([]event.Event, error) {
+	defer rows.Close()
+	var events []event.Event
+	var plans [eventColumns]pgtype.ScanPlan
+	for rows.Next() {
+		events = append(events, event.Event{})
+		e := &events[len(events)-1]
+		to := destinations(e)
+		if plans[0] == nil {
+			if err := plan(rows, &plans, to); err != nil {
+				return nil, err
+			}
+		}
+		for i, raw := range rows.RawValues() {
+			if err := plans[i].Scan(raw, to[i]); err != nil {
+				e.Unreadable = postgres.ScanTarget(rows.FieldDescriptions()[i].Name, err)
+			}
+		}
+		complete(e)
+	}
+	return events, rows.Err()
+}
+
+// plan finds out once for all rows how each column becomes its field.
+func plan(rows pgx.Rows, plans *[eventColumns]pgtype.ScanPlan, to [eventColumns]any) error {
+	fields := rows.FieldDescriptions()
+	if len(fields) != eventColumns {
+		return fmt.Errorf("an event has %d columns, this binary knows %d", len(fields), eventColumns)
+	}
+	types := rows.Conn().TypeMap()
+	for i, f := range fields {
+		if f.DataTypeOID != columnTypes[i] {
+			return fmt.Errorf("column %s has type %d, this binary knows %d", f.Name, f.DataTypeOID, columnTypes[i])
+		}
+		plans[i] = types.PlanScan(f.DataTypeOID, f.Format, to[i])
+	}
+	return nil
+}
+
+// complete puts times into UTC, and finds what could be scanned but not be marshalled.
+func complete(e *event.Event) {
+	e.Time, e.RecordedAt = e.Time.UTC(), e.RecordedAt.UTC()
+	if !event.TimeInRange(e.Time) {
+		e.Unreadable, e.Time = "column time into time.Time", time.Time{}
+	}
+	if len(e.Data) > deepest && !json.Valid(e.Data) {
+		e.Unreadable, e.Data = "column data into json.RawMessage", nil
+	}
+}
