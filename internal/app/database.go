@@ -20,18 +20,23 @@ type database struct {
 	psql   string
 	app    *pgxpool.Pool
 	worker *pgxpool.Pool
+	// probe is the one connection of /readyz, so that it waits for nobody and nobody for it.
+	probe *pgxpool.Pool
 }
 
 // openDatabase starts the embedded server unless DATABASE_URL names one, migrates it, and opens a pool for each of the
-// service's roles. What it started is stopped with the group.
-func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
+// service's roles. It waits for a database that is away. What it started is stopped with the group.
+func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
 	db := &database{url: cfg.DatabaseURL}
 	if db.url == "" {
 		server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: cfg.DataDir, Logger: logger})
 		if err != nil {
 			return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
 		}
-		g.onStop("database", server.Stop)
+		if !cfg.Demo {
+			logger.WarnContext(ctx, "no DATABASE_URL: the embedded database is for trials; it has no backups, and whoever may enter its directory is its superuser", "dir", server.Dir())
+		}
+		g.onStop(base, "database", server.Stop)
 		go func() {
 			if err, ok := <-server.Wait(); ok {
 				g.fail(fmt.Errorf("the embedded database ended: %w", err))
@@ -39,19 +44,23 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *trac
 		}()
 		db.url, db.psql = server.URL(), server.PSQL(postgres.Auditor)
 	}
-	if err := postgres.Migrate(ctx, db.url, logger); err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
+	if err := w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, db.url, logger) }); err != nil {
+		return nil, err
 	}
 	for _, p := range []struct {
 		pool **pgxpool.Pool
 		role postgres.Role
-	}{{&db.app, postgres.App}, {&db.worker, postgres.Worker}} {
-		pool, err := postgres.Open(ctx, postgres.Config{URL: db.url, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire", Tracer: tracer.PGX()})
+		max  int32
+	}{{&db.app, postgres.App, cfg.MaxConns}, {&db.worker, postgres.Worker, cfg.MaxConns}, {&db.probe, postgres.Worker, 1}} {
+		err := w.do(ctx, "connect to the database", func(ctx context.Context) (err error) {
+			*p.pool, err = postgres.Open(ctx, postgres.Config{URL: db.url, Role: p.role, MaxConns: p.max, AppName: "carewire", Tracer: tracer.PGX()})
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		*p.pool = pool
-		g.onStop("pool "+string(p.role), func(ctx context.Context) error { return closePool(ctx, pool) })
+		pool := *p.pool
+		g.onStop(pools, "pool "+string(p.role), func(ctx context.Context) error { return closePool(ctx, pool) })
 	}
 	return db, nil
 }
@@ -91,5 +100,5 @@ func withPool(ctx context.Context, cfg config.Config, role postgres.Role, fn fun
 		return err
 	}
 	defer pool.Close()
-	return fn(pool)
+	return postgres.Explain(fn(pool))
 }

@@ -55,12 +55,31 @@ type Config struct {
 	// ShutdownTimeout is how long a stop waits for requests, sockets and jobs.
 	ShutdownTimeout time.Duration `env:"CAREWIRE_SHUTDOWN_TIMEOUT" envDefault:"20s" about:"how long a stop waits for requests, sockets and jobs"`
 
+	// StartTimeout is how long a start waits for a database that is away; 0 does not wait.
+	StartTimeout time.Duration `env:"CAREWIRE_START_TIMEOUT" envDefault:"60s" about:"how long a start waits for a database that is away; 0: not at all"`
+	// DrainDelay is how long a stop goes on serving, not ready any more; nil means 5 seconds, in demo mode 0.
+	DrainDelay *time.Duration `env:"CAREWIRE_DRAIN_DELAY" about:"how long a stop goes on serving after /readyz has turned to 503; none: 5s, in demo mode 0s"`
+
 	// Roles are what this instance does, of AllRoles. Set by --roles.
 	Roles []string `env:"-"`
 	// Demo seeds a demo clinic, signs tokens with a key of its own and sends to the sandbox. Set by --demo.
 	Demo bool `env:"-"`
 	// DemoAnyAddr lets demo mode listen on addresses that are not loopback. Set by --demo-any-address.
 	DemoAnyAddr bool `env:"-"`
+}
+
+// defaultDrainDelay is longer than two looks of a load balancer that looks every 2 seconds.
+const defaultDrainDelay = 5 * time.Second
+
+// Drain returns how long a stop goes on serving, so that load balancers see /readyz and look elsewhere.
+func (c Config) Drain() time.Duration {
+	switch {
+	case c.DrainDelay != nil:
+		return *c.DrainDelay
+	case c.Demo:
+		return 0
+	}
+	return defaultDrainDelay
 }
 
 // AllRoles are what an instance can do: serve requests (api) and sockets (realtime), move the outbox into the ledger and
@@ -152,6 +171,12 @@ func (c Config) Validate() error {
 	}
 	if c.ShutdownTimeout <= 0 {
 		wrong("CAREWIRE_SHUTDOWN_TIMEOUT", "must be a positive duration such as 20s")
+	}
+	if c.StartTimeout < 0 {
+		wrong("CAREWIRE_START_TIMEOUT", "must be a duration such as 60s, or 0 to wait for nothing")
+	}
+	if c.DrainDelay != nil && *c.DrainDelay < 0 {
+		wrong("CAREWIRE_DRAIN_DELAY", "must be a duration such as 5s, or 0 to wait for nobody")
 	}
 	return errors.Join(errs...)
 }

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"carewire/internal/care"
 )
 
 // addHealth adds what load balancers and monitors ask for.
@@ -26,6 +29,32 @@ func (s *Server) readyz(c *echo.Context) error {
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "not ready: "+err.Error()).with("Retry-After", retryAfter)
 	}
 	return c.String(http.StatusOK, "ready\n")
+}
+
+// Starting answers until a Server can: /livez with 200, /readyz with 503 and what status says the start waits for, and any
+// other path with 503 and Retry-After. Each answer is its connection's last: no client's body is waited for.
+func Starting(status func() string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Connection", "close")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", apiPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case reads && r.URL.Path == "/livez":
+			h.Set("Content-Type", "text/plain; charset=UTF-8")
+			_, _ = io.WriteString(w, "alive\n")
+		case reads && r.URL.Path == "/readyz":
+			writeProblem(w, r, starting("not ready: starting: "+status()))
+		default:
+			writeProblem(w, r, starting("the service is starting; try again in a moment"))
+		}
+	})
+}
+
+func starting(detail string) *Problem {
+	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
 }
 
 // addSpecification serves the OpenAPI document, made once from the operations added before.

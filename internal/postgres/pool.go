@@ -162,18 +162,3 @@ func urlError(err error) error {
 	}
 	return fmt.Errorf("DATABASE_URL is not a PostgreSQL connection URL (postgres://user:password@host:5432/name?sslmode=…): check its host, port and options")
 }
-
-// connectError says where the connection was tried and what to look at; the password is in none of its parts.
-func connectError(cc *pgx.ConnConfig, role Role, err error) error {
-	where := fmt.Sprintf("%s, database %q, user %q", net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case ok && role != "" && (pgErr.Code == "22023" || pgErr.Code == "42501"):
-		return fmt.Errorf("connect to DATABASE_URL (%s) as role %s: run `carewire migrate`, and let the user be a member of that role: %w", where, role, err)
-	case ok && (pgErr.Code == "28P01" || pgErr.Code == "28000"):
-		return fmt.Errorf("connect to DATABASE_URL (%s): the server refuses this user or password: %w", where, err)
-	case ok && pgErr.Code == "3D000":
-		return fmt.Errorf("connect to DATABASE_URL (%s): there is no such database, create it first: %w", where, err)
-	}
-	return fmt.Errorf("connect to DATABASE_URL (%s): %w", where, err)
-}

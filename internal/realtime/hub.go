@@ -17,7 +17,14 @@ import (
 
 	"carewire/internal/event"
 	"carewire/internal/ledger"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+)
+
+// leastFillWait and mostFillWait bound the pauses between tries to read the last events.
+const (
+	leastFillWait = 50 * time.Millisecond
+	mostFillWait  = 5 * time.Second
 )
 
 // Hub serves sockets from one process's tail of the ledger.
@@ -100,7 +107,7 @@ func (h *Hub) newMelody() *melody.Melody {
 // Run tails the ledger and sends what it brings, until ctx ends. It returns when all that it started has stopped. It
 // leaves the sockets open: call Shutdown first.
 func (h *Hub) Run(ctx context.Context) error {
-	if err := h.fill(ctx); err != nil {
+	if err := h.fillWhenAvailable(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -126,6 +133,34 @@ func (h *Hub) Run(ctx context.Context) error {
 		return fmt.Errorf("tail the ledger: %w", err)
 	}
 	return nil
+}
+
+// Ready reports whether Run has read where the ledger is, so that sockets can be opened.
+func (h *Hub) Ready() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// fillWhenAvailable fills the ring, and waits for a database that is away as the tail does.
+func (h *Hub) fillWhenAvailable(ctx context.Context) error {
+	for wait := leastFillWait; ; wait = min(2*wait, mostFillWait) {
+		err := h.fill(ctx)
+		if err == nil || ctx.Err() != nil || !postgres.Transient(err) {
+			return err
+		}
+		h.logger.WarnContext(ctx, "the last events cannot be read; trying again", "error", postgres.SafeError(err))
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
 // fill loads the last events, so that the clients of an instance that restarts do not page all at once.
