@@ -84,7 +84,7 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 // running service keeps in CAREWIRE_DATA_DIR. It never starts one.
 func databaseURL(cfg config.Config) (string, error) {
 	if cfg.DatabaseURL != "" {
-		return cfg.DatabaseURL, nil
+		return cfg.DatabaseURL, cfg.CheckDatabase()
 	}
 	return postgres.RunningURL(cfg.DataDir)
 }

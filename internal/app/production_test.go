@@ -40,7 +40,7 @@ func openProduction(t *testing.T) (*clinic, []*provider, *sandbox.Sandbox) {
 		t.Cleanup(server.Close)
 		providers = append(providers, p)
 		c.addInstance([]string{
-			"DATABASE_URL=" + db.URL, "CAREWIRE_DB_MAX_CONNS=8", "CAREWIRE_RATE_LIMIT=100000", "CAREWIRE_BASE_URL=https://clinic.example",
+			"DATABASE_URL=" + db.URL, "CAREWIRE_DB_MAX_CONNS=8", "CAREWIRE_RATE_LIMIT=100000", "CAREWIRE_DRAIN_DELAY=0s", "CAREWIRE_BASE_URL=https://clinic.example",
 			"CAREWIRE_OIDC_ISSUER=" + idp.URL, "CAREWIRE_EMAIL_FROM=carewire@clinic.example", "AWS_ENDPOINT_URL_SESV2=" + server.URL,
 			"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		}, "serve")

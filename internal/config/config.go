@@ -19,6 +19,8 @@ import (
 type Config struct {
 	// DatabaseURL is PostgreSQL's; empty means the embedded server in DataDir.
 	DatabaseURL string `env:"DATABASE_URL" about:"PostgreSQL 15 or newer; none: the embedded server"`
+	// DatabaseURLFile holds DatabaseURL, which the environment then does not.
+	DatabaseURLFile string `env:"DATABASE_URL_FILE" about:"a file that holds DATABASE_URL"`
 	// DataDir holds the embedded database and the demo's signing key.
 	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire" about:"the embedded database and the demo's signing key"`
 	// Addr is where HTTP is served, host:port.
@@ -41,6 +43,8 @@ type Config struct {
 	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
 	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID" about:"the client that signs browsers in at /login"`
 	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset" about:"its secret, where it has one"`
+	// OIDCClientSecretFile holds OIDCClientSecret, which the environment then does not.
+	OIDCClientSecretFile string `env:"CAREWIRE_OIDC_CLIENT_SECRET_FILE" about:"a file that holds its secret"`
 
 	// EmailFrom is the sender of emails, verified with SES; empty means that no email is sent.
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"the sender of emails; none: no email is sent. Credentials: the AWS SDK's variables"`
@@ -59,6 +63,9 @@ type Config struct {
 	StartTimeout time.Duration `env:"CAREWIRE_START_TIMEOUT" envDefault:"60s" about:"how long a start waits for a database that is away; 0: not at all"`
 	// DrainDelay is how long a stop goes on serving, not ready any more; nil means 5 seconds, in demo mode 0.
 	DrainDelay *time.Duration `env:"CAREWIRE_DRAIN_DELAY" about:"how long a stop goes on serving after /readyz has turned to 503; none: 5s, in demo mode 0s"`
+
+	// AllowInsecure are those of the Insecure settings that are wanted although they are not safe outside demo mode.
+	AllowInsecure []string `env:"CAREWIRE_ALLOW_INSECURE" envSeparator:"," about:"unsafe settings to accept, comma-separated: base-url, database, metrics, origins; none: they are refused"`
 
 	// Roles are what this instance does, of AllRoles. Set by --roles.
 	Roles []string `env:"-"`
@@ -89,7 +96,8 @@ var AllRoles = []string{"api", "realtime", "dispatch", "work"}
 // Does reports whether this instance has the role.
 func (c Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
 
-// FromEnvironment reads the settings from the process's environment, without validating them.
+// FromEnvironment reads the settings from the process's environment, and from the files that it names, without validating
+// them.
 func FromEnvironment() (Config, error) {
 	var c Config
 	err := env.Parse(&c)
@@ -102,7 +110,7 @@ func FromEnvironment() (Config, error) {
 	if c.BaseURL == "" {
 		c.BaseURL = "http://" + c.Addr
 	}
-	return c, nil
+	return c, c.readFiles()
 }
 
 // named says the errors with the settings' names instead of the struct's fields'.
@@ -112,7 +120,7 @@ func named(all env.AggregateError) error {
 		if parse, ok := errors.AsType[env.ParseError](err); ok {
 			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-			err = fmt.Errorf("%s: cannot be read as a %s", name, parse.Type)
+			err = fmt.Errorf("%s: cannot be read as a %s", name, strings.TrimPrefix(parse.Type.String(), "*"))
 		}
 		errs = append(errs, err)
 	}
@@ -132,7 +140,7 @@ func (c Config) Validate() error {
 	case c.Demo && !c.DemoAnyAddr && !loopback(host):
 		wrong("CAREWIRE_ADDR", "demo mode gives everybody every role, so it listens on loopback only; use 127.0.0.1, or force it with --demo-any-address")
 	}
-	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
+	if c.DatabaseURL != "" && !isDatabaseURL(c.DatabaseURL) {
 		wrong("DATABASE_URL", "must begin with postgres:// or postgresql://; leave it out for the embedded database")
 	}
 	if c.DatabaseURL == "" && c.DataDir == "" {
@@ -147,11 +155,12 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, o := range c.Origins {
-		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
 			wrong("CAREWIRE_ORIGINS", "%q is not an origin, such as https://app.example.org", o)
 		}
 	}
 	c.validateSignIn(wrong)
+	c.validateSafety(wrong)
 	for _, role := range c.Roles {
 		if !slices.Contains(AllRoles, role) {
 			wrong("--roles", "%q is not one of %s", role, strings.Join(AllRoles, ", "))
@@ -195,6 +204,10 @@ func (c Config) validateSignIn(wrong func(name, format string, args ...any)) {
 	if c.OIDCAudience == "" {
 		wrong("CAREWIRE_OIDC_AUDIENCE", "is empty: without it a token for any other service would be accepted")
 	}
+}
+
+func isDatabaseURL(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
 func loopback(host string) bool {

@@ -31,10 +31,10 @@ const (
 	migrateLockPoll = 50 * time.Millisecond
 	// lockPatience is how long a migration is tried again that does not get its lock; the pauses double from the least to the
 	// most, so that those who wait behind it get their turn.
-	lockPatience  = 5 * time.Minute
-	leastLockWait = 200 * time.Millisecond
-	mostLockWait  = 15 * time.Second
-	undefinedTable  = "42P01"
+	lockPatience   = 5 * time.Minute
+	leastLockWait  = 200 * time.Millisecond
+	mostLockWait   = 15 * time.Second
+	undefinedTable = "42P01"
 )
 
 var (
