@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -60,3 +61,16 @@ func (s *Server) Abandon(ctx context.Context) (<-chan struct{}, error) {
 
 // ConstraintNames are those that Translate knows.
 func ConstraintNames() []string { return slices.Sorted(maps.Keys(constraints)) }
+
+// RunAsStandby starts the stopped server's cluster as a standby of nobody, which answers reads. stop ends
+// it.
+func (s *Server) RunAsStandby(ctx context.Context) (stop func() error, err error) {
+	if err := os.WriteFile(s.place.data()+"/standby.signal", nil, 0o600); err != nil {
+		return nil, err
+	}
+	proc, err := s.place.run(s.port, true)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return proc.stop(context.WithoutCancel(ctx)) }, nil
+}
