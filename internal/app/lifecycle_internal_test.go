@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/config"
+	"carewire/internal/postgres/postgrestest"
 )
 
 var silent = slog.New(slog.DiscardHandler)
@@ -241,4 +245,30 @@ func TestWaiter_GivesUpAfterItsTimeAndAtOnceWhereWaitingIsOfNoUse(t *testing.T) 
 		require.ErrorIs(t, w.do(t.Context(), "migrate", func(context.Context) error { return errAway }), broken)
 		require.Zero(t, time.Since(began))
 	})
+}
+
+func TestReady_NeedsNoneOfTheConnectionsThatWorkIsDoneOn(t *testing.T) {
+	t.Parallel()
+	s, err := Start(t.Context(), config.Config{
+		DatabaseURL: postgrestest.New(t).URL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 4, OIDCAudience: "carewire",
+		LogLevel: "warn", LogFormat: "text", ShutdownTimeout: 10 * time.Second, Demo: true, Roles: []string{"api", "realtime"},
+	}, silent)
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	require.Eventually(t, func() bool { return s.readiness(t.Context()) == nil }, time.Minute, 10*time.Millisecond)
+	for _, pool := range []*pgxpool.Pool{s.db.app, s.db.worker} {
+		for range pool.Config().MaxConns {
+			conn, err := pool.Acquire(t.Context())
+			require.NoError(t, err)
+			defer conn.Release()
+		}
+	}
+	require.NoError(t, s.ready(t.Context()))
+	before := s.db.probe.Stat().AcquireCount()
+	var all sync.WaitGroup
+	for range 900 {
+		all.Go(func() { require.NoError(t, s.readiness(t.Context())) })
+	}
+	all.Wait()
+	require.Less(t, s.db.probe.Stat().AcquireCount()-before, int64(900), "a flood costs a few looks")
 }

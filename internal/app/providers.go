@@ -83,7 +83,7 @@ const listenerName = "carewire-listen "
 // openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
 // sandbox, which listens on a loopback port of its own.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
-	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.worker}
+	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.probe}
 	var demo *standIn
 	if s.cfg.Demo {
 		url, err := s.openSandbox(ctx, p)
