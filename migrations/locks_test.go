@@ -83,7 +83,7 @@ func (r *reader) statement(s statement) {
 			}
 		}
 	case "reindex", "cluster", "vacuum", "lock", "refresh":
-		if !s.has("concurrently") && !(s[0] == "vacuum" && !s.has("full")) {
+		if short := s.has("concurrently") || s[0] == "vacuum" && !s.has("full"); !short {
 			name := s[1:].skip("table", "index", "materialized", "view", "full")
 			r.change(table(name[0]), string(s[0]), "locks the table for as long as it takes")
 		}

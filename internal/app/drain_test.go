@@ -210,7 +210,7 @@ func lastOfItsConnection(t *testing.T, url string) bool {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	res, err := client.Get(url) //nolint:noctx // The test's own service.
+	res, err := client.Get(url)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
@@ -243,6 +243,6 @@ func TestStop_KeepsServingWhileItDrainsAndLetsConnectionsEnd(t *testing.T) {
 
 	s.Hurry()
 	<-stopped
-	_, err := http.Get(s.URL + "/livez") //nolint:bodyclose,noctx // There is no answer.
+	_, err := http.Get(s.URL + "/livez") //nolint:bodyclose // There is no answer.
 	require.Error(t, err, "nobody serves any more")
 }

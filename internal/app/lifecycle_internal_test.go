@@ -62,7 +62,7 @@ func TestGroup_StopsWhatIsBehindAfterWhatFeedsItAndTheDataLast(t *testing.T) {
 		var s stops
 		add := func(at stage, name string, takes time.Duration) {
 			g.onStop(at, name, func(context.Context) error {
-				time.Sleep(takes) // On the bubble's clock.
+				<-time.After(takes) // On the bubble's clock.
 				s.note(name)
 				return nil
 			})
@@ -144,7 +144,7 @@ func TestProbe_LooksOnceForAllWhoAsk(t *testing.T) {
 		broken := errors.New("broken")
 		p := newProbe(func(ctx context.Context) error {
 			looks.Add(1)
-			time.Sleep(time.Second) // On the bubble's clock.
+			<-time.After(time.Second) // On the bubble's clock.
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -168,7 +168,7 @@ func TestProbe_LooksOnceForAllWhoAsk(t *testing.T) {
 		require.EqualValues(t, 1, looks.Load())
 		require.ErrorIs(t, p.ask(t.Context()), broken)
 		require.EqualValues(t, 1, looks.Load(), "the answer is still good")
-		time.Sleep(notReadyFor + 1)
+		<-time.After(notReadyFor + 1)
 		require.ErrorIs(t, p.ask(t.Context()), broken)
 		require.EqualValues(t, 2, looks.Load())
 	})
@@ -186,13 +186,13 @@ func TestProbe_LooksAgainOnceItsAnswerIsOldAndAfterAPanic(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, p.ask(t.Context()))
-		time.Sleep(readyFor)
+		<-time.After(readyFor)
 		require.NoError(t, p.ask(t.Context()))
 		require.Equal(t, 1, looks)
-		time.Sleep(1)
+		<-time.After(1)
 		require.Panics(t, func() { _ = p.ask(t.Context()) })
 		require.ErrorIs(t, p.ask(t.Context()), errNoAnswer)
-		time.Sleep(notReadyFor + 1)
+		<-time.After(notReadyFor + 1)
 		require.NoError(t, p.ask(t.Context()))
 	})
 }

@@ -1,5 +1,5 @@
 // Package app builds the service from its settings, by hand and in one place: it starts the parts in the order in which
-// they depend on each other and stops them in the reverse. The tools beside the service (tokens, rules, migrations) are
+// they depend on each other and stops them in stages, so that each still has what it depends on (group.go). The tools beside the service (tokens, rules, migrations) are
 // here too, so that the commands are thin.
 package app
 

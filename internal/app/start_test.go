@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/app"
+	"carewire/internal/config"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -99,7 +100,7 @@ func (f *forwarder) awayAfter(n int) {
 }
 
 func (f *forwarder) forward(client net.Conn) {
-	server, err := net.Dial(f.network, f.server) //nolint:noctx // Both ends are closed by away.
+	server, err := net.Dial(f.network, f.server)
 	if err != nil {
 		_ = client.Close()
 		return
@@ -293,4 +294,41 @@ func TestStop_WritesDownHowAnAttemptUnderWayEnded(t *testing.T) {
 	c.service.Stop()
 	require.Equal(t, 0, c.query(underWay), "none was cut off with the process")
 	require.Equal(t, 3, c.query(`SELECT count(*) FROM deliveries WHERE channel = 'email' AND state = 'uncertain'`))
+}
+
+func TestCommands_SayInOneLineWhatToDoAboutADatabaseThatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	empty, readOnly := postgrestest.NewEmpty(t), postgrestest.New(t).URL+"&default_transaction_read_only=on"
+	for name, c := range map[string]struct {
+		run  func(cfg config.Config) error
+		url  string
+		says []string
+	}{
+		"no tables, a list": {func(cfg config.Config) error {
+			_, err := app.FollowerStatus(t.Context(), cfg)
+			return err
+		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
+		"no tables, rules": {func(cfg config.Config) error {
+			_, err := app.RulesPublish(t.Context(), cfg, "rules.yaml", []byte("rules: []"), "x")
+			return err
+		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
+		"no tables, an epoch": {func(cfg config.Config) error {
+			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			return err
+		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
+		"read-only": {func(cfg config.Config) error {
+			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			return err
+		}, readOnly, []string{"SQLSTATE 25006", "primary"}},
+		"read-only, a retry": {func(cfg config.Config) error { return app.RejectionRedrive(t.Context(), cfg, 1) }, readOnly, []string{"SQLSTATE 25006", "primary"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := c.run(testConfig(t, &postgrestest.DB{URL: c.url}))
+			for _, says := range c.says {
+				require.ErrorContains(t, err, says)
+			}
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
 }

@@ -70,7 +70,7 @@ func (e *explained) Error() string { return e.text }
 // Unwrap is the error that was explained, or nil.
 func (e *explained) Unwrap() error { return e.cause }
 
-// refuse is the error of a database that cannot be used as it is. The SQLSTATE is the one that PostgreSQL has for the
+// refuseDatabase is the error of a database that cannot be used as it is. The SQLSTATE is the one that PostgreSQL has for the
 // condition; it did not say so itself.
 func refuseDatabase(sqlState, format string, args ...any) error {
 	return &explained{text: fmt.Sprintf(format, args...) + " (SQLSTATE " + sqlState + ")"}
@@ -98,6 +98,15 @@ func Explain(err error) error {
 		text += " (SQLSTATE " + pgErr.Code + ")"
 	}
 	return oneLine(&explained{text + ": " + remedies[pgErr.Code], err})
+}
+
+// Advice returns what to do about an error of PostgreSQL that stops a command, or "" where nothing is known. It holds nothing of
+// the error's own text.
+func Advice(err error) string {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return remedies[pgErr.Code]
+	}
+	return ""
 }
 
 // oneLine keeps an error that is one, and puts the lines of another behind each other.
