@@ -284,16 +284,23 @@ func TestStart_FailsAtOnceWhereWaitingIsOfNoUseInOneLineThatSaysWhatToDo(t *test
 	}
 }
 
+// A provider takes a message and does not answer; its instance is stopped in less time than the attempt may take.
 func TestStop_WritesDownHowAnAttemptUnderWayEnded(t *testing.T) {
 	t.Parallel()
-	c := openClinic(t)
-	c.breakFor(map[string]any{"channel": "email", "acceptThenHang": true, "count": 100})
-	c.writeReport()
-	const underWay = `SELECT count(*) FROM deliveries WHERE state = 'queued' AND attempt_started_at IS NOT NULL`
-	c.within(2*patience, "the provider is asked", func() bool { return c.query(underWay) == 3 })
-	c.service.Stop()
-	require.Equal(t, 0, c.query(underWay), "none was cut off with the process")
-	require.Equal(t, 3, c.query(`SELECT count(*) FROM deliveries WHERE channel = 'email' AND state = 'uncertain'`))
+	c, providers, _ := openProduction(t, "CAREWIRE_SHUTDOWN_TIMEOUT=8s")
+	asked := make(chan struct{}, len(providers))
+	hang := func() { asked <- struct{}{} }
+	for _, p := range providers {
+		p.kill.Store(&hang)
+	}
+	for len(asked) == 0 {
+		c.writeReport()
+	}
+	for _, i := range c.instances {
+		i.stop()
+	}
+	require.Equal(t, 0, c.query(`SELECT count(*) FROM deliveries WHERE state = 'queued' AND attempt_started_at IS NOT NULL`), "none was cut off with its process")
+	require.Equal(t, len(asked), c.query(`SELECT count(*) FROM deliveries WHERE state = 'uncertain'`))
 }
 
 func TestCommands_SayInOneLineWhatToDoAboutADatabaseThatIsNotOurs(t *testing.T) {
