@@ -65,7 +65,7 @@ type service struct {
 	tokens   map[string]string
 }
 
-func serve(t *testing.T, dataDir string) *service {
+func serve(t *testing.T, dataDir string, env ...string) *service {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -73,6 +73,7 @@ func serve(t *testing.T, dataDir string) *service {
 	require.NoError(t, l.Close())
 	s := &service{t: t, url: "http://" + addr, out: &buffer{}, log: &buffer{}, tokens: map[string]string{}}
 	s.env = append(os.Environ(), "DATABASE_URL=", "CAREWIRE_ADDR="+addr, "CAREWIRE_DATA_DIR="+dataDir)
+	s.env = append(s.env, env...)
 	s.cmd = exec.Command(binary, "serve", "--demo")
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, s.out, s.log
 	require.NoError(t, s.cmd.Start())
@@ -276,7 +277,11 @@ func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
 		{[]string{"serve"}, nil, "CAREWIRE_OIDC_ISSUER"},
 		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=8080"}, "CAREWIRE_ADDR"},
 		{[]string{"serve", "--demo", "--roles", "everything"}, nil, "--roles"},
-		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=127.0.0.1:0", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "DATABASE_URL"},
+		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=127.0.0.1:0", "CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "DATABASE_URL"},
+		{[]string{"migrate"}, []string{"CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "CAREWIRE_START_TIMEOUT"},
+		{[]string{"rules", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "connection refused"},
+		{[]string{"follower", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@db.clinic.example/none"}, "add database to CAREWIRE_ALLOW_INSECURE"},
+		{[]string{"migrate"}, []string{"DATABASE_URL_FILE=" + rules, "CAREWIRE_START_TIMEOUT=0s"}, "DATABASE_URL_FILE"},
 		{[]string{"token", "--as", "doctor@demo.example"}, nil, "CAREWIRE_DATA_DIR"},
 		{[]string{"token"}, nil, "as"},
 		{[]string{"migrate"}, nil, "CAREWIRE_DATA_DIR"},
@@ -299,6 +304,39 @@ func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
 			require.NotContains(t, string(out), "hunter2", "never a password")
 		})
 	}
+}
+
+// until waits for a line of a process's log.
+func until(t *testing.T, log *buffer, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), text) }, 60*time.Second, 10*time.Millisecond, "%s", log)
+}
+
+func TestServe_EndsAtOnceOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
+	t.Parallel()
+	log := &buffer{}
+	cmd := exec.Command(binary, "serve", "--demo")
+	cmd.Env = append(os.Environ(), "CAREWIRE_ADDR=127.0.0.1:0", "CAREWIRE_DATA_DIR="+t.TempDir(), "CAREWIRE_START_TIMEOUT=10h", "DATABASE_URL=postgres://u@127.0.0.1:1/none?sslmode=disable")
+	cmd.Stderr = log
+	require.NoError(t, cmd.Start())
+	until(t, log, "waiting for the database")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait(), "%s", log)
+	require.Contains(t, log.String(), "stopped before it had started")
+}
+
+func TestServe_ASecondSignalEndsTheDrainDelay(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dataDir(t), "CAREWIRE_DRAIN_DELAY=10h")
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	until(t, s.log, "draining")
+	status, body := s.me("doctor@demo.example")
+	require.Equal(t, http.StatusOK, status, body)
+	status, body = s.get("doctor@demo.example", "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status, body)
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, s.cmd.Wait(), "%s", s.log)
+	require.Contains(t, s.log.String(), "stopped")
 }
 
 func TestHelp_IsEverywhere(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 )
 
 func main() {
-	// The second Ctrl-C ends the process at once: stop() gives the signal back after the first.
+	// The second Ctrl-C ends the process at once, unless the command has a use for it: stop() gives the signal back after the
+	// first.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := &cobra.Command{

@@ -26,6 +26,8 @@ type database struct {
 	psql   string
 	app    *pgxpool.Pool
 	worker *pgxpool.Pool
+	// probe is the one connection of /readyz, so that it waits for nobody and nobody for it.
+	probe *pgxpool.Pool
 }
 
 // The settings that name a database.
@@ -52,9 +54,9 @@ func addressOf(cfg config.Config, role postgres.Role) address {
 }
 
 // openDatabase starts the embedded server unless the settings name one, migrates where it knows the owner's URL, and opens
-// a pool for each of the service's roles, over the role's own login where there is one. What it started is stopped with the
-// group.
-func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
+// a pool for each of the service's roles, over the role's own login where there is one. It waits for a database that is away.
+// What it started is stopped with the group.
+func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
 	db := &database{}
 	find := func(role postgres.Role) address { return addressOf(cfg, role) }
 	if cfg.Embedded() {
@@ -66,8 +68,8 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *trac
 		db.psql = server.PSQL(postgres.Auditor)
 	}
 	if owner := find(postgres.Owner); owner.url != "" {
-		if err := postgres.Migrate(ctx, owner.url, logger); err != nil {
-			return nil, fmt.Errorf("migrate: %w", err)
+		if err := w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.url, logger) }); err != nil {
+			return nil, err
 		}
 		db.migrated = true
 	}
@@ -75,17 +77,25 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, tracer *trac
 	for _, p := range []struct {
 		pool **pgxpool.Pool
 		role postgres.Role
-	}{{&db.app, postgres.App}, {&db.worker, postgres.Worker}} {
+		max  int32
+	}{{&db.app, postgres.App, cfg.MaxConns}, {&db.worker, postgres.Worker, cfg.MaxConns}, {&db.probe, postgres.Worker, 1}} {
 		from := find(p.role)
-		pool, err := postgres.Open(ctx, postgres.Config{
-			URL: from.url, Setting: from.setting, Role: p.role, MaxConns: cfg.MaxConns, AppName: "carewire", Tracer: tracer.PGX(),
+		err := w.do(ctx, "connect to the database", func(ctx context.Context) (err error) {
+			*p.pool, err = postgres.Open(ctx, postgres.Config{
+				URL: from.url, Setting: from.setting, Role: p.role, MaxConns: p.max, AppName: "carewire", Tracer: tracer.PGX(),
+			})
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		*p.pool = pool
-		g.onStop("pool "+string(p.role), func(ctx context.Context) error { return closePool(ctx, pool) })
-		if err := db.checkLogin(ctx, p.role, from, pool, logger); err != nil {
+		pool := *p.pool
+		g.onStop(pools, "pool "+string(p.role), func(ctx context.Context) error { return closePool(ctx, pool) })
+		if p.pool == &db.probe {
+			continue
+		}
+		err = w.do(ctx, "look at the database's logins", func(ctx context.Context) error { return db.checkLogin(ctx, p.role, from, pool, logger) })
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +107,10 @@ func startEmbedded(ctx context.Context, cfg config.Config, g *group, logger *slo
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
 	}
-	g.onStop("database", server.Stop)
+	if !cfg.Demo {
+		logger.WarnContext(ctx, "no DATABASE_URL: the embedded database is for trials; it has no backups, and whoever may enter its directory is its superuser", "dir", server.Dir())
+	}
+	g.onStop(base, "database", server.Stop)
 	go func() {
 		if err, ok := <-server.Wait(); ok {
 			g.fail(fmt.Errorf("the embedded database ended: %w", err))
@@ -144,7 +157,7 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 // or the embedded server that a running service keeps in CAREWIRE_DATA_DIR. It never starts one.
 func commandAddress(cfg config.Config, role postgres.Role) (address, error) {
 	if a := addressOf(cfg, role); a.url != "" {
-		return a, nil
+		return a, cfg.CheckDatabase()
 	}
 	if !cfg.Embedded() {
 		return address{}, fmt.Errorf("DATABASE_URL is not set: this command runs as %s and needs the login of the database's owner", role)
@@ -166,5 +179,5 @@ func withPool(ctx context.Context, cfg config.Config, role postgres.Role, fn fun
 		return err
 	}
 	defer pool.Close()
-	return fn(pool)
+	return postgres.Explain(fn(pool))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/app"
 	"carewire/internal/config"
 )
 
@@ -185,12 +186,43 @@ func TestDeploy_TheGuideListsEverySettingWithItsDefault(t *testing.T) {
 	require.Empty(t, rows, "settings that there are none of")
 }
 
-func TestDeploy_TheSystemdUnitWaitsLongerThanTheServiceTakesToStop(t *testing.T) {
+func TestDeploy_WhatKillsTheServiceWaitsLongerThanAStopTakes(t *testing.T) {
+	t.Parallel()
+	c, err := config.FromEnvironment()
+	require.NoError(t, err)
+	c.DatabaseURL = ""
 	m := regexp.MustCompile(`(?m)^TimeoutStopSec=(\S+)$`).FindStringSubmatch(readText(t, "../../deploy/carewire.service"))
 	require.NotNil(t, m)
 	waits, err := time.ParseDuration(m[1])
 	require.NoError(t, err)
-	c, err := config.FromEnvironment()
-	require.NoError(t, err)
-	require.Greater(t, waits, c.ShutdownTimeout+20*time.Second, "the shutdown timeout, and 5 seconds for each of what holds the data")
+	require.Greater(t, waits, app.StopTime(c), "the unit, also with an embedded database")
+
+	c.DatabaseURL = "postgres://db.example/carewire"
+	image := readText(t, "../../deploy/Dockerfile")
+	for _, how := range []string{`--stop-timeout (\d+)`, `docker stop -t (\d+)`, `stop_grace_period: (\d+)s`, `terminationGracePeriodSeconds: (\d+)`} {
+		m := regexp.MustCompile(how).FindStringSubmatch(image)
+		require.NotNil(t, m, how)
+		waits, err := time.ParseDuration(m[1] + "s")
+		require.NoError(t, err)
+		require.Greater(t, waits, app.StopTime(c), how)
+	}
+}
+
+func TestDeploy_TheImagesOwnSettingsAreAccepted(t *testing.T) {
+	t.Parallel()
+	c := config.Config{
+		DatabaseURL: "postgres://carewire@db.example/carewire?sslmode=verify-full", DataDir: ".carewire", BaseURL: "https://clinic.example", RateLimit: 500, MaxConns: 32,
+		OIDCIssuer: "https://id.example", OIDCAudience: "carewire", LogLevel: "info", ShutdownTimeout: time.Second,
+	}
+	for _, m := range regexp.MustCompile(`(?m)(CAREWIRE_[A-Z_]+)=(\S+)(?: \\)?$`).FindAllStringSubmatch(readText(t, "../../deploy/Dockerfile"), -1) {
+		switch m[1] {
+		case "CAREWIRE_ADDR":
+			c.Addr = m[2]
+		case "CAREWIRE_LOG_FORMAT":
+			c.LogFormat = m[2]
+		default:
+			require.Fail(t, "the test does not know "+m[1])
+		}
+	}
+	require.NoError(t, c.Validate())
 }

@@ -5,11 +5,40 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
-// group runs the service's parts and stops them in the reverse order of their start, so that each still has what it
-// depends on while it finishes.
+// stage says when a part is stopped: the stages follow one another, so that each part still has what it depends on while
+// it finishes.
+type stage int
+
+const (
+	// front takes in work: requests, sockets, jobs. Its parts stop side by side, each within the whole of the timeout.
+	front stage = iota
+	// back is what the front feeds and calls: the sequencer, the followers, the hub, the providers. Its parts stop in the
+	// reverse order of their start.
+	back
+	// pools are the connections to the database. They close side by side.
+	pools
+	// base is what everything else uses: the embedded database and the traces. Its parts stop in the reverse order of their
+	// start.
+	base
+)
+
+const (
+	// stageTimeout bounds the stop of the parts of back, and of pools: none of them has work of its own to finish.
+	stageTimeout = 5 * time.Second
+	// databaseTimeout is longer than the embedded server takes from the first signal to the last.
+	databaseTimeout = 25 * time.Second
+	// stopGrace is how long a part may take after its time is up, before it is left behind.
+	stopGrace = time.Second
+)
+
+// stopMargin is how long a stop may take beyond the drain delay and the shutdown timeout, without an embedded database.
+const stopMargin = 3*stageTimeout + 4*stopGrace
+
+// group runs the service's parts and stops them stage by stage.
 type group struct {
 	logger *slog.Logger
 	parts  []part
@@ -17,7 +46,8 @@ type group struct {
 }
 
 type part struct {
-	name string
+	name  string
+	stage stage
 	// stop asks the part to end and waits until it has, at most until ctx is done.
 	stop func(ctx context.Context) error
 }
@@ -26,7 +56,8 @@ func newGroup(logger *slog.Logger) *group {
 	return &group{logger: logger, failed: make(chan error, 1)}
 }
 
-// run starts a part that works until its context ends. One that ends before it was asked to fails the service.
+// run starts a part of the stage back, which works until its context ends. One that ends before it was asked to fails the
+// service.
 func (g *group) run(name string, fn func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -37,7 +68,7 @@ func (g *group) run(name string, fn func(ctx context.Context) error) {
 			g.fail(fmt.Errorf("%s ended by itself: %w", name, err))
 		}
 	}()
-	g.onStop(name, func(stopCtx context.Context) error {
+	g.onStop(back, name, func(stopCtx context.Context) error {
 		cancel()
 		select {
 		case <-done:
@@ -49,8 +80,8 @@ func (g *group) run(name string, fn func(ctx context.Context) error) {
 }
 
 // onStop adds a part that runs on its own and is stopped by the function.
-func (g *group) onStop(name string, stop func(ctx context.Context) error) {
-	g.parts = append(g.parts, part{name, stop})
+func (g *group) onStop(s stage, name string, stop func(ctx context.Context) error) {
+	g.parts = append(g.parts, part{name, s, stop})
 }
 
 // fail ends the service with err; the first failure counts.
@@ -61,20 +92,58 @@ func (g *group) fail(err error) {
 	}
 }
 
-// stopAll stops every part, the last started first. The work shares one timeout; what holds the data (pools, the
-// database) is stopped after it all the same.
+// stopAll stops every part, stage by stage. timeout is how long requests, sockets and jobs may take; what comes after them
+// has times of its own, so that a front that used up its time takes nothing from the data. It always returns: a part that
+// does not end is named in the log and left behind.
 func (g *group) stopAll(timeout time.Duration) {
-	deadline, cancel := context.WithTimeout(context.Background(), timeout)
+	g.stopTogether(front, timeout)
+	g.stopInTurn(back, stageTimeout)
+	g.stopTogether(pools, stageTimeout)
+	g.stopInTurn(base, databaseTimeout)
+	g.parts = nil
+}
+
+// stopTogether stops the parts of a stage side by side.
+func (g *group) stopTogether(s stage, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range g.parts {
+		if p.stage == s {
+			all.Go(func() { g.stop(ctx, p) })
+		}
+	}
+	all.Wait()
+}
+
+// stopInTurn stops the parts of a stage in the reverse order of their start. They share the time.
+func (g *group) stopInTurn(s stage, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for _, p := range slices.Backward(g.parts) {
-		ctx, cancel := deadline, context.CancelFunc(func() {})
-		if deadline.Err() != nil {
-			ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second)
+		if p.stage == s {
+			g.stop(ctx, p)
 		}
-		if err := p.stop(ctx); err != nil {
-			g.logger.Warn("part did not stop cleanly", "part", p.name, "error", err.Error())
-		}
-		cancel()
 	}
-	g.parts = nil
+}
+
+// stop stops one part, and gives it up when it takes longer than its time and the grace.
+func (g *group) stop(ctx context.Context, p part) {
+	ended := make(chan error, 1)
+	go func() { ended <- p.stop(ctx) }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		grace := time.NewTimer(stopGrace)
+		defer grace.Stop()
+		select {
+		case err = <-ended:
+		case <-grace.C:
+			err = fmt.Errorf("it did not end: %w", ctx.Err())
+		}
+	}
+	if err != nil {
+		g.logger.Warn("part did not stop cleanly", "part", p.name, "error", err.Error())
+	}
 }

@@ -19,7 +19,11 @@ import (
 
 // buildHTTP wires the API to the domain and the spine.
 func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
-	key, err := sharedSecret(ctx, s.db.worker, "cookie_key")
+	var key []byte
+	err := s.waiter.do(ctx, "read the cookies' key", func(ctx context.Context) (err error) {
+		key, err = sharedSecret(ctx, s.db.worker, "cookie_key")
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Origins:      s.cfg.Origins,
 		CookieKey:    key,
 		RateLimit:    s.cfg.RateLimit,
-		Ready:        s.ready,
+		Ready:        s.readiness,
 		Notes:        s.db.notes,
 		Registerer:   s.metrics.registry,
 		Gatherer:     s.metrics.registry,
@@ -68,9 +72,6 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		for _, p := range demoPeople {
 			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
 		}
-	}
-	if err := s.serveMetrics(ctx); err != nil {
-		return nil, err
 	}
 	return httpapi.New(cfg)
 }
@@ -91,6 +92,6 @@ func (s *Service) serveMetrics(ctx context.Context) error {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	s.serve("metrics", server, listener)
+	s.serve(back, "metrics", server, listener)
 	return nil
 }

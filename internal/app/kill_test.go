@@ -18,8 +18,9 @@ type writers struct {
 
 	mu           sync.Mutex
 	acknowledged map[string]bool
-	// refused are the answers that were none of 201, by status; errors without an answer are not among them.
+	// refused are the answers that were none of 201, by status; lost counts those without an answer.
 	refused map[int]int
+	lost    int
 	bad     []string
 	// then is called when at writes were acknowledged, while others are under way.
 	at   int
@@ -43,6 +44,7 @@ func (w *writers) write() {
 	defer w.mu.Unlock()
 	switch {
 	case err != nil: // Nobody knows what became of it.
+		w.lost++
 	case a.status == http.StatusCreated:
 		w.acknowledged["lab_report/"+a.decode(w.c.t)["id"].(string)] = true
 		if len(w.acknowledged) == w.at {

@@ -176,11 +176,14 @@ func asOperator(ctx context.Context, cfg config.Config, fn func(tx pgx.Tx) error
 
 // inWords leaves a refusal's own words, which say what to do, and of any other error what may be shown in one line.
 func inWords(err error) error {
-	if refusal, ok := errors.AsType[*care.Error](err); ok {
-		return refusal
-	}
 	if err == nil {
 		return nil
+	}
+	if advice := postgres.Advice(err); advice != "" {
+		return errors.New(postgres.SafeError(err) + ": " + advice)
+	}
+	if refusal, ok := errors.AsType[*care.Error](err); ok {
+		return refusal
 	}
 	return errors.New(postgres.SafeError(err))
 }

@@ -22,7 +22,7 @@ import (
 
 // openProduction starts three processes without demo mode, on the demo's people: they sign in at an identity provider, and
 // the emails of each go to a stand-in in this process, which outlives it. All of them keep what they take in one sandbox.
-func openProduction(t *testing.T) (*clinic, []*provider, *sandbox.Sandbox) {
+func openProduction(t *testing.T, env ...string) (*clinic, []*provider, *sandbox.Sandbox) {
 	t.Helper()
 	db := postgrestest.New(t)
 	c := newClinic(t, testConfig(t, db))
@@ -39,11 +39,11 @@ func openProduction(t *testing.T) (*clinic, []*provider, *sandbox.Sandbox) {
 		server := httptest.NewServer(p)
 		t.Cleanup(server.Close)
 		providers = append(providers, p)
-		c.addInstance([]string{
-			"DATABASE_URL=", "CAREWIRE_APP_DATABASE_URL=" + db.AppURL, "CAREWIRE_WORKER_DATABASE_URL=" + db.WorkerURL, "CAREWIRE_DB_MAX_CONNS=8", "CAREWIRE_RATE_LIMIT=100000", "CAREWIRE_BASE_URL=https://clinic.example",
+		c.addInstance(append([]string{
+			"DATABASE_URL=", "CAREWIRE_APP_DATABASE_URL=" + db.AppURL, "CAREWIRE_WORKER_DATABASE_URL=" + db.WorkerURL, "CAREWIRE_DB_MAX_CONNS=8", "CAREWIRE_RATE_LIMIT=100000", "CAREWIRE_DRAIN_DELAY=0s", "CAREWIRE_BASE_URL=https://clinic.example",
 			"CAREWIRE_OIDC_ISSUER=" + idp.URL, "CAREWIRE_EMAIL_FROM=carewire@clinic.example", "AWS_ENDPOINT_URL_SESV2=" + server.URL,
 			"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		}, "serve")
+		}, env...), "serve")
 	}
 	c.ready()
 	return c, providers, s

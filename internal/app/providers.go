@@ -83,7 +83,7 @@ const listenerName = "carewire-listen "
 // openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
 // sandbox, which listens on a loopback port of its own.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
-	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.worker}
+	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.probe}
 	var demo *standIn
 	if s.cfg.Demo {
 		url, err := s.openSandbox(ctx, p)
@@ -101,7 +101,7 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
 		}
 		p.channels[c.name] = client
-		s.group.onStop(c.name, closing(client.Close))
+		s.group.onStop(back, c.name, closing(client.Close))
 	}
 	return p, nil
 }
@@ -135,7 +135,7 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 	p.sandbox.Join(func(ctx context.Context) []string {
 		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
 	})
-	s.serve("sandbox", &http.Server{Handler: p.sandbox.Providers(), ReadHeaderTimeout: 5 * time.Second}, listener)
+	s.serve(back, "sandbox", &http.Server{Handler: p.sandbox.Providers(), ReadHeaderTimeout: 5 * time.Second}, listener)
 	return "http://" + p.address, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -61,7 +62,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	}
 	sp.known = known
 	s.metrics.registry.MustRegister(&spineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
-	if err := s.prepare(ctx, sp, known); err != nil {
+	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.prepare(ctx, sp, known) }); err != nil {
 		return nil, err
 	}
 	if err := s.signIn(sp); err != nil {
@@ -148,6 +149,11 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 		periodic.AddChat(cfg, chat.New(sp.writer))
 	}
 	cfg.Logger = slog.New(quiet{s.logger.Handler()})
+	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, sp, cfg) })
+}
+
+// startRiver makes the client and, where this instance works jobs, starts it.
+func (s *Service) startRiver(ctx context.Context, sp *spine, cfg *river.Config) (err error) {
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
 		return fmt.Errorf("build the River client: %w", err)
@@ -155,12 +161,37 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	if !s.cfg.Does("work") {
 		return nil
 	}
-	// Stop lets jobs under way finish; those that do not are tried again by another instance.
 	if err := sp.river.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start River: %w", err)
 	}
-	s.group.onStop("river", sp.river.Stop)
+	client := sp.river
+	s.group.onStop(front, "river", func(ctx context.Context) error { return stopRiver(ctx, client) })
 	return nil
+}
+
+// softShare is how much of the time that a stop has, in per cent, jobs under way may finish in. In what is left those that
+// did not are ended, and write down how.
+const softShare = 70
+
+// jobClient is what stopRiver needs of a River client.
+type jobClient interface {
+	Stop(ctx context.Context) error
+	StopAndCancel(ctx context.Context) error
+}
+
+// stopRiver takes no more jobs and lets those under way finish, at most for their share of the time. Then it ends their
+// contexts: an attempt in the middle of a call becomes uncertain and is written down as that, instead of being cut off with
+// the process. What is to happen before River stops, such as letting go of jobs that only wait, belongs in front of Stop.
+func stopRiver(ctx context.Context, client jobClient) error {
+	soft, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		soft, cancel = context.WithTimeout(ctx, time.Until(deadline)*softShare/100)
+	}
+	defer cancel()
+	if err := client.Stop(soft); err == nil {
+		return nil
+	}
+	return client.StopAndCancel(ctx)
 }
 
 // startDispatch moves the outbox into the ledger, and plans.
@@ -189,7 +220,11 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 
 // startRealtime serves sockets.
 func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger.Listener) error {
-	key, err := ledger.CursorKey(ctx, s.db.worker)
+	var key []byte
+	err := s.waiter.do(ctx, "read the cursors' key", func(ctx context.Context) (err error) {
+		key, err = ledger.CursorKey(ctx, s.db.worker)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -207,7 +242,7 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 		defer stop()
 		return sp.hub.Run(ctx)
 	})
-	s.group.onStop("sockets", sp.hub.Shutdown)
+	s.group.onStop(front, "sockets", sp.hub.Shutdown)
 	return nil
 }
 
@@ -215,6 +250,9 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 func (sp *spine) ready(ctx context.Context) error {
 	if sp.providers.sandbox != nil && !slices.Contains(sp.providers.sandboxes(ctx), sp.providers.address) {
 		return errors.New("sandbox: other instances do not see it yet")
+	}
+	if sp.hub != nil && !sp.hub.Ready() {
+		return errors.New("realtime: has not read the last events yet")
 	}
 	if planner := sp.followers[dispatch.Follower]; planner != nil && !planner.Stats().Looked {
 		return errors.New("dispatch: has not looked at the ledger yet")

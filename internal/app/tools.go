@@ -57,13 +57,15 @@ func demoIssuer(cfg config.Config) (*httpapi.LocalIssuer, error) {
 	return httpapi.LoadLocalIssuer(keyFile(cfg), cfg.OIDCAudience)
 }
 
-// Migrate brings the database's schema up to date.
+// Migrate brings the database's schema up to date. It waits for a database that is away.
 func Migrate(ctx context.Context, cfg config.Config) error {
 	owner, err := commandAddress(cfg, postgres.Owner)
 	if err != nil {
 		return err
 	}
-	return postgres.Migrate(ctx, owner.url, newLogger(cfg, os.Stderr))
+	logger := newLogger(cfg, os.Stderr)
+	w := newWaiter(cfg.StartTimeout, nil, logger)
+	return w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.url, logger) })
 }
 
 // knownToRules is what a rule may name: the channels there are, configured or not, and the templates that this binary

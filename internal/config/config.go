@@ -20,10 +20,14 @@ type Config struct {
 	// DatabaseURL is PostgreSQL's, as the owner: for migrations and commands, and for everything without the two below.
 	// Without any of the three the service embeds a server in DataDir.
 	DatabaseURL string `env:"DATABASE_URL" about:"PostgreSQL 15 or newer, as the owner; none: the embedded server"`
+	// DatabaseURLFile holds DatabaseURL, which the environment then does not; the other files hold the other two.
+	DatabaseURLFile string `env:"DATABASE_URL_FILE" about:"a file that holds DATABASE_URL"`
 	// AppDatabaseURL is the same database's, as a login that can become carewire_app alone: requests run over it.
-	AppDatabaseURL string `env:"CAREWIRE_APP_DATABASE_URL" about:"the same database, as a login of carewire_app alone: for requests; none: DATABASE_URL"`
+	AppDatabaseURL     string `env:"CAREWIRE_APP_DATABASE_URL" about:"the same database, as a login of carewire_app alone: for requests; none: DATABASE_URL"`
+	AppDatabaseURLFile string `env:"CAREWIRE_APP_DATABASE_URL_FILE" about:"a file that holds CAREWIRE_APP_DATABASE_URL"`
 	// WorkerDatabaseURL is the same database's, as a login that can become carewire_worker alone: work runs over it.
-	WorkerDatabaseURL string `env:"CAREWIRE_WORKER_DATABASE_URL" about:"the same database, as a login of carewire_worker alone: for work; none: DATABASE_URL"`
+	WorkerDatabaseURL     string `env:"CAREWIRE_WORKER_DATABASE_URL" about:"the same database, as a login of carewire_worker alone: for work; none: DATABASE_URL"`
+	WorkerDatabaseURLFile string `env:"CAREWIRE_WORKER_DATABASE_URL_FILE" about:"a file that holds CAREWIRE_WORKER_DATABASE_URL"`
 	// DataDir holds the embedded database and the demo's signing key.
 	DataDir string `env:"CAREWIRE_DATA_DIR" envDefault:".carewire" about:"the embedded database and the demo's signing key"`
 	// Addr is where HTTP is served, host:port.
@@ -46,6 +50,8 @@ type Config struct {
 	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
 	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID" about:"the client that signs browsers in at /login"`
 	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset" about:"its secret, where it has one"`
+	// OIDCClientSecretFile holds OIDCClientSecret, which the environment then does not.
+	OIDCClientSecretFile string `env:"CAREWIRE_OIDC_CLIENT_SECRET_FILE" about:"a file that holds its secret"`
 
 	// EmailFrom is the sender of emails, verified with SES; empty means that no email is sent.
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"the sender of emails; none: no email is sent. Credentials: the AWS SDK's variables"`
@@ -60,12 +66,34 @@ type Config struct {
 	// ShutdownTimeout is how long a stop waits for requests, sockets and jobs.
 	ShutdownTimeout time.Duration `env:"CAREWIRE_SHUTDOWN_TIMEOUT" envDefault:"20s" about:"how long a stop waits for requests, sockets and jobs"`
 
+	// StartTimeout is how long a start waits for a database that is away; 0 does not wait.
+	StartTimeout time.Duration `env:"CAREWIRE_START_TIMEOUT" envDefault:"60s" about:"how long a start waits for a database that is away; 0: not at all"`
+	// DrainDelay is how long a stop goes on serving, not ready any more; nil means 5 seconds, in demo mode 0.
+	DrainDelay *time.Duration `env:"CAREWIRE_DRAIN_DELAY" about:"how long a stop goes on serving after /readyz has turned to 503; none: 5s, in demo mode 0s"`
+
+	// AllowInsecure are those of the Insecure settings that are wanted although they are not safe outside demo mode.
+	AllowInsecure []string `env:"CAREWIRE_ALLOW_INSECURE" envSeparator:"," about:"unsafe settings to accept, comma-separated: base-url, database, metrics, origins; none: they are refused"`
+
 	// Roles are what this instance does, of AllRoles. Set by --roles.
 	Roles []string `env:"-"`
 	// Demo seeds a demo clinic, signs tokens with a key of its own and sends to the sandbox. Set by --demo.
 	Demo bool `env:"-"`
 	// DemoAnyAddr lets demo mode listen on addresses that are not loopback. Set by --demo-any-address.
 	DemoAnyAddr bool `env:"-"`
+}
+
+// defaultDrainDelay is longer than two looks of a load balancer that looks every 2 seconds.
+const defaultDrainDelay = 5 * time.Second
+
+// Drain returns how long a stop goes on serving, so that load balancers see /readyz and look elsewhere.
+func (c Config) Drain() time.Duration {
+	switch {
+	case c.DrainDelay != nil:
+		return *c.DrainDelay
+	case c.Demo:
+		return 0
+	}
+	return defaultDrainDelay
 }
 
 // AllRoles are what an instance can do: serve requests (api) and sockets (realtime), move the outbox into the ledger and
@@ -80,7 +108,8 @@ func (c Config) Embedded() bool {
 	return c.DatabaseURL == "" && c.AppDatabaseURL == "" && c.WorkerDatabaseURL == ""
 }
 
-// FromEnvironment reads the settings from the process's environment, without validating them.
+// FromEnvironment reads the settings from the process's environment, and from the files that it names, without validating
+// them.
 func FromEnvironment() (Config, error) {
 	var c Config
 	err := env.Parse(&c)
@@ -93,7 +122,7 @@ func FromEnvironment() (Config, error) {
 	if c.BaseURL == "" {
 		c.BaseURL = "http://" + c.Addr
 	}
-	return c, nil
+	return c, c.readFiles()
 }
 
 // named says the errors with the settings' names instead of the struct's fields'.
@@ -103,7 +132,7 @@ func named(all env.AggregateError) error {
 		if parse, ok := errors.AsType[env.ParseError](err); ok {
 			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-			err = fmt.Errorf("%s: cannot be read as a %s", name, parse.Type)
+			err = fmt.Errorf("%s: cannot be read as a %s", name, strings.TrimPrefix(parse.Type.String(), "*"))
 		}
 		errs = append(errs, err)
 	}
@@ -133,11 +162,12 @@ func (c Config) Validate() error {
 		}
 	}
 	for _, o := range c.Origins {
-		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
 			wrong("CAREWIRE_ORIGINS", "%q is not an origin, such as https://app.example.org", o)
 		}
 	}
 	c.validateSignIn(wrong)
+	c.validateSafety(wrong)
 	for _, role := range c.Roles {
 		if !slices.Contains(AllRoles, role) {
 			wrong("--roles", "%q is not one of %s", role, strings.Join(AllRoles, ", "))
@@ -158,6 +188,12 @@ func (c Config) Validate() error {
 	if c.ShutdownTimeout <= 0 {
 		wrong("CAREWIRE_SHUTDOWN_TIMEOUT", "must be a positive duration such as 20s")
 	}
+	if c.StartTimeout < 0 {
+		wrong("CAREWIRE_START_TIMEOUT", "must be a duration such as 60s, or 0 to wait for nothing")
+	}
+	if c.DrainDelay != nil && *c.DrainDelay < 0 {
+		wrong("CAREWIRE_DRAIN_DELAY", "must be a duration such as 5s, or 0 to wait for nobody")
+	}
 	return errors.Join(errs...)
 }
 
@@ -165,7 +201,7 @@ func (c Config) validateDatabase(wrong func(name, format string, args ...any)) {
 	for name, value := range map[string]string{
 		"DATABASE_URL": c.DatabaseURL, "CAREWIRE_APP_DATABASE_URL": c.AppDatabaseURL, "CAREWIRE_WORKER_DATABASE_URL": c.WorkerDatabaseURL,
 	} {
-		if value != "" && !strings.HasPrefix(value, "postgres://") && !strings.HasPrefix(value, "postgresql://") {
+		if value != "" && !isDatabaseURL(value) {
 			wrong(name, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
 		}
 	}
@@ -194,6 +230,10 @@ func (c Config) validateSignIn(wrong func(name, format string, args ...any)) {
 	if c.OIDCAudience == "" {
 		wrong("CAREWIRE_OIDC_AUDIENCE", "is empty: without it a token for any other service would be accepted")
 	}
+}
+
+func isDatabaseURL(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
 func loopback(host string) bool {

@@ -15,12 +15,12 @@ func Reference() string {
 		if name == "-" {
 			continue
 		}
-		fmt.Fprintf(&b, "  %-31s %s", name, f.Tag.Get("about"))
+		fmt.Fprintf(&b, "  %-32s %s", name, f.Tag.Get("about"))
 		if def := f.Tag.Get("envDefault"); def != "" {
 			fmt.Fprintf(&b, " (%s)", def)
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT     where to send traces, by OTLP over HTTP; none: there are none. All of OpenTelemetry's variables hold\n")
+	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT      where to send traces, by OTLP over HTTP; none: there are none. All of OpenTelemetry's variables hold\n")
 	return b.String()
 }

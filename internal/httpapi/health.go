@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"strings"
 
@@ -42,21 +40,30 @@ func notReady(missing error) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).with("Retry-After", retryAfter)
 }
 
-// NotReady returns a handler for the time before a Server can be made: /livez is 200, and everything else is 503 with what
-// is missing.
-func NotReady(missing error) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "alive\n")
+// Starting answers until a Server can: /livez with 200, /readyz with 503 and what status says the start waits for, and any
+// other path with 503 and Retry-After. Each answer is its connection's last: no client's body is waited for.
+func Starting(status func() string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Connection", "close")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", apiPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case reads && r.URL.Path == "/livez":
+			h.Set("Content-Type", "text/plain; charset=UTF-8")
+			_, _ = io.WriteString(w, "alive\n")
+		case reads && r.URL.Path == "/readyz":
+			writeProblem(w, r, starting("not ready: starting: "+status()))
+		default:
+			writeProblem(w, r, starting("the service is starting; try again in a moment"))
+		}
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		p := notReady(missing)
-		maps.Copy(w.Header(), p.GetHeaders())
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(p.Status)
-		_ = json.NewEncoder(w).Encode(p)
-	})
-	return mux
+}
+
+func starting(detail string) *Problem {
+	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
 }
 
 // addSpecification serves the OpenAPI document, made once from the operations added before.

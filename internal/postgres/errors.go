@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"regexp"
 	"slices"
@@ -157,6 +159,47 @@ func transientState(code string) bool {
 	}
 	return len(code) == 5 && slices.Contains(transientClasses, code[:2])
 }
+
+// Away reports whether err says that the server cannot be reached or takes no work right now, so that it is worth waiting
+// for: refused, lost and timed-out connections, names that do not resolve, a server that is starting up or shutting down, too
+// many connections. What waiting does not change is not among it: a wrong password, a missing database, a missing right,
+// a server that is read-only, a certificate that does not verify.
+func Away(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.Code != readOnlyTransaction && transientState(pgErr.Code)
+	}
+	if connecting(err) {
+		return unreachable(err)
+	}
+	return errors.Is(err, driver.ErrBadConn) || Transient(err)
+}
+
+// unreachable reports whether a connection failed before the server said anything. Where several hosts were tried, one such
+// is enough.
+func unreachable(err error) bool {
+	if errors.Is(err, fs.ErrPermission) {
+		return false // A socket's directory that the user may not enter.
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return slices.Contains([]string{"dial", "read", "write"}, op.Op) // "remote error" is TLS's.
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return noPrimary(err)
+}
+
+// noPrimary reports whether hosts answered, but none of the kind that target_session_attrs asks for: a failover is under way.
+// pgx has no type for it.
+func noPrimary(err error) bool { return strings.Contains(err.Error(), "ValidateConnect failed") }
 
 // connecting tells an error of making a connection, whatever its SQLSTATE.
 func connecting(err error) bool {

@@ -2,10 +2,28 @@ package postgres
 
 import (
 	"context"
+	"io/fs"
+	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// MigrateFiles is Migrate with other migrations.
+func MigrateFiles(ctx context.Context, url string, files fs.FS, logger *slog.Logger) error {
+	return migrate(ctx, url, files, logger)
+}
+
+// PendingFiles is Pending with other migrations.
+func PendingFiles(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error) {
+	return pending(ctx, pool, files)
+}
+
+// CheckVersions is checkVersions.
+func CheckVersions(applied, known []int64) ([]int64, error) { return checkVersions(applied, known) }
 
 // WithoutInstalled makes cfg find no PostgreSQL on the machine, and keep what it downloads in cache.
 func (cfg EmbeddedConfig) WithoutInstalled(cache string) EmbeddedConfig {
@@ -43,3 +61,16 @@ func (s *Server) Abandon(ctx context.Context) (<-chan struct{}, error) {
 
 // ConstraintNames are those that Translate knows.
 func ConstraintNames() []string { return slices.Sorted(maps.Keys(constraints)) }
+
+// RunAsStandby starts the stopped server's cluster as a standby of nobody, which answers reads. stop ends
+// it.
+func (s *Server) RunAsStandby(ctx context.Context) (stop func() error, err error) {
+	if err := os.WriteFile(s.place.data()+"/standby.signal", nil, 0o600); err != nil {
+		return nil, err
+	}
+	proc, err := s.place.run(s.port, true)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return proc.stop(context.WithoutCancel(ctx)) }, nil
+}

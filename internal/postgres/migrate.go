@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,9 +29,12 @@ const (
 	riverSchema = "river"
 	// migrateLockPoll is how often an instance looks whether another one has finished migrating.
 	migrateLockPoll = 50 * time.Millisecond
-	undefinedTable  = "42P01"
-	// insufficientPrivilege is also of a table that a migration has not granted yet.
-	insufficientPrivilege = "42501"
+	// lockPatience is how long a migration is tried again that does not get its lock; the pauses double from the least to the
+	// most, so that those who wait behind it get their turn.
+	lockPatience   = 5 * time.Minute
+	leastLockWait  = 200 * time.Millisecond
+	mostLockWait   = 15 * time.Second
+	undefinedTable = "42P01"
 )
 
 var (
@@ -44,15 +49,28 @@ var (
 // Migrate brings the database of url to this binary's schema: the roles as the connecting user, then the numbered
 // migrations and River's as carewire_owner. Several instances may call it at once; one works, the others wait. The
 // connecting user is a superuser, or has CREATEROLE and owns the database, or was made a member of the roles before.
+//
+// A server that is too old or takes no writes, a database with another program's tables, and one whose migrations are not
+// ours are refused before anything is changed. One that a later release migrated is left as it is, with a warning.
 func Migrate(ctx context.Context, url string, logger *slog.Logger) error {
+	return migrate(ctx, url, migrations.Files, logger)
+}
+
+func migrate(ctx context.Context, url string, files fs.FS, logger *slog.Logger) error {
 	conn, err := ConnectListener(ctx, Config{URL: url, AppName: "carewire migrate", StatementTimeout: -1})
 	if err != nil {
 		return err
 	}
 	// The lock is freed with its session.
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := checkServer(ctx, conn); err != nil {
+		return err
+	}
 	if err := lockMigrations(ctx, conn, logger); err != nil {
 		return fmt.Errorf("wait for another instance's migrations: %w", err)
+	}
+	if err := checkStrangers(ctx, conn); err != nil {
+		return err
 	}
 	if _, err := conn.Exec(ctx, migrations.Bootstrap); err != nil {
 		return fmt.Errorf("create the service's roles (the user of DATABASE_URL needs CREATEROLE and the database, or must be a member of them): %w", err)
@@ -62,7 +80,7 @@ func Migrate(ctx context.Context, url string, logger *slog.Logger) error {
 		return err
 	}
 	defer pool.Close()
-	if err := migrateSchema(ctx, pool, logger); err != nil {
+	if err := migrateSchema(ctx, pool, files, logger); err != nil {
 		return err
 	}
 	return migrateRiver(ctx, pool, logger)
@@ -88,25 +106,77 @@ func lockMigrations(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) er
 	}
 }
 
-func migrateSchema(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (err error) {
+// migrateSchema runs the numbered migrations. One that does not get its lock within its lock_timeout gives way to those
+// who wait behind it and is tried again, since whoever held the lock will let go of it.
+func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logger) error {
+	known, err := versions(files)
+	if err != nil {
+		return err
+	}
+	applied, err := appliedVersions(ctx, pool)
+	if err != nil {
+		return err
+	}
+	newer, err := checkVersions(applied, known)
+	if err != nil {
+		return err
+	}
+	if len(newer) > 0 {
+		logger.WarnContext(ctx, "the schema is newer than this binary: a later release migrated it; go back one release at most", "newest_known", slices.Max(known), "schema", slices.Max(newer))
+	}
+	patience, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for wait := leastLockWait; ; wait = min(2*wait, mostLockWait) {
+		err := up(ctx, pool, files, logger)
+		if !lockMissed(err) {
+			return err
+		}
+		logger.WarnContext(ctx, "a migration waits for a lock that a transaction holds; see pg_stat_activity", "error", SafeError(err), "again_in", wait.String())
+		if !pause(patience, wait) {
+			return errors.Join(ctx.Err(), Explain(err))
+		}
+	}
+}
+
+// lockMissed reports whether a migration rolled back because of somebody else's lock.
+func lockMissed(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == lockNotAvailable || pgErr.Code == deadlockDetected)
+}
+
+// up runs those migrations that did not run yet.
+func up(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logger) (err error) {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return fmt.Errorf("make the migrations' lock: %w", err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
 	results, err := provider.Up(ctx)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		results = partial.Applied
+	}
 	for _, r := range results {
 		logger.InfoContext(ctx, "migrated", "version", r.Source.Version, "duration_ms", r.Duration.Milliseconds())
 	}
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	return err
+}
+
+// appliedVersions are the numbers of the migrations that ran, rising; none in an empty database.
+func appliedVersions(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
+	rows, _ := pool.Query(ctx, appliedSQL) // CollectRows returns its error too.
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+		return nil, nil
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return applied, nil
 }
 
 func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
@@ -132,21 +202,26 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	return migrator, nil
 }
 
-// Pending tells whether the database lacks a migration that this binary has. A database that is ahead of the binary has
-// nothing pending. Over a pool of carewire_app, which may not look into River's schema, it answers for the numbered
-// migrations only; River's run right after them.
+// Pending tells whether the database lacks a migration that this binary has, whatever its number. A database that is ahead
+// of the binary has nothing pending. Over a pool of carewire_app, which may not look into River's schema, it answers for the
+// numbered migrations only; River's run right after them.
 func Pending(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
-	var applied int64
-	err := pool.QueryRow(ctx, appliedSQL).Scan(&applied)
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == undefinedTable || pgErr.Code == insufficientPrivilege) {
-		return true, nil
-	}
+	return pending(ctx, pool, migrations.Files)
+}
+
+func pending(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error) {
+	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
-		return false, fmt.Errorf("read the schema's version: %w", Translate(err))
+		return false, Translate(err)
 	}
-	newest, err := newestMigration()
-	if err != nil || applied < newest {
-		return true, err
+	known, err := versions(files)
+	if err != nil {
+		return false, err
+	}
+	for _, v := range known {
+		if !slices.Contains(applied, v) {
+			return true, nil
+		}
 	}
 	var visible bool
 	if err := pool.QueryRow(ctx, riverVisibleSQL).Scan(&visible); err != nil {
@@ -164,23 +239,6 @@ func Pending(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 		return false, fmt.Errorf("read River's version: %w", Translate(err))
 	}
 	return !result.OK, nil
-}
-
-// newestMigration is the highest number among the embedded files.
-func newestMigration() (int64, error) {
-	entries, err := migrations.Files.ReadDir(".")
-	if err != nil {
-		return 0, fmt.Errorf("read the migrations: %w", err)
-	}
-	var newest int64
-	for _, e := range entries {
-		version, err := goose.NumericComponent(e.Name())
-		if err != nil {
-			return 0, fmt.Errorf("read the migration %s: %w", e.Name(), err)
-		}
-		newest = max(newest, version)
-	}
-	return newest, nil
 }
 
 // SchemaSum is a short hash of everything that makes the schema: the roles, our migrations and River's. Two binaries with

@@ -167,18 +167,3 @@ func (cfg Config) urlError(err error) error {
 	}
 	return fmt.Errorf("%s is not a PostgreSQL connection URL (postgres://user:password@host:5432/name?sslmode=…): check its host, port and options", cfg.setting())
 }
-
-// connectError says where the connection was tried and what to look at; the password is in none of its parts.
-func (cfg Config) connectError(cc *pgx.ConnConfig, err error) error {
-	where := fmt.Sprintf("%s (%s, database %q, user %q)", cfg.setting(), net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case ok && cfg.Role != "" && (pgErr.Code == "22023" || pgErr.Code == "42501"):
-		return fmt.Errorf("connect to %s as role %s: run `carewire migrate`, and let the user be a member of that role: %w", where, cfg.Role, err)
-	case ok && (pgErr.Code == "28P01" || pgErr.Code == "28000"):
-		return fmt.Errorf("connect to %s: the server refuses this user or password: %w", where, err)
-	case ok && pgErr.Code == "3D000":
-		return fmt.Errorf("connect to %s: there is no such database, create it first: %w", where, err)
-	}
-	return fmt.Errorf("connect to %s: %w", where, err)
-}

@@ -130,6 +130,16 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
+// Ready reports whether Run has read where the ledger is, so that sockets can be opened.
+func (h *Hub) Ready() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // fill loads the last events, so that the clients of an instance that restarts do not page all at once. It ends no process:
 // it waits for a database that does not answer, and leaves the ring empty when the events cannot be read. It is false once
 // ctx has ended.

@@ -1,4 +1,6 @@
--- The highest numbered migration that ran, 0 when none did.
-SELECT coalesce(max(version_id), 0)
-FROM goose_db_version
+-- The numbered migrations that ran; 0 is goose's own.
+SELECT DISTINCT version_id
+FROM public.goose_db_version
 WHERE is_applied
+    AND version_id > 0
+ORDER BY version_id

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"carewire/internal/postgres"
+)
+
+const (
+	// leastWait and mostWait bound the pause before a step of the start is tried again; it doubles from one to the other.
+	leastWait = 100 * time.Millisecond
+	mostWait  = 5 * time.Second
+)
+
+// waiter runs the steps of a start and waits where the database is away.
+type waiter struct {
+	timeout time.Duration
+	// failed gets the error of a part that ended: nobody needs to wait any longer.
+	failed <-chan error
+	logger *slog.Logger
+	at     atomic.Pointer[string]
+}
+
+func newWaiter(timeout time.Duration, failed <-chan error, logger *slog.Logger) *waiter {
+	return &waiter{timeout: timeout, failed: failed, logger: logger}
+}
+
+// status says what the start is doing, in words that anybody may read.
+func (w *waiter) status() string {
+	if at := w.at.Load(); at != nil {
+		return *at
+	}
+	return "opening the database"
+}
+
+func (w *waiter) note(status string) { w.at.Store(&status) }
+
+// do runs a step, which must bear being run again. While it ends because the database is away (postgres.Away) it is tried
+// again, until the timeout has passed since it first did. Any other error ends the start.
+func (w *waiter) do(ctx context.Context, step string, fn func(ctx context.Context) error) error {
+	var since time.Time
+	for pause := leastWait; ; pause = min(2*pause, mostWait) {
+		w.note(step)
+		err := fn(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !postgres.Away(err):
+			return postgres.Explain(err)
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		left := w.timeout - time.Since(since)
+		if left <= 0 {
+			return fmt.Errorf("%s: the database is away; waited %s (CAREWIRE_START_TIMEOUT): %w", step, w.timeout, postgres.Explain(err))
+		}
+		pause = min(pause, left)
+		w.note(step + ": waiting for the database (" + postgres.SafeError(err) + ")")
+		w.logger.WarnContext(ctx, "waiting for the database", "step", step, "error", postgres.Explain(err).Error(),
+			"again_in", pause.String(), "gives_up_in", left.Round(time.Millisecond).String())
+		if err := w.pause(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, and returns early with an error when ctx ends or a part of the service fails.
+func (w *waiter) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case err := <-w.failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,69 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// maxSecret bounds what is read of a file that holds a secret.
+const maxSecret = 64 << 10
+
+// readFiles takes those settings from files that may be given by one.
+func (c *Config) readFiles() error {
+	var errs []error
+	for _, s := range []struct {
+		name, file string
+		value      *string
+	}{
+		{"DATABASE_URL", c.DatabaseURLFile, &c.DatabaseURL},
+		{"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURLFile, &c.AppDatabaseURL},
+		{"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURLFile, &c.WorkerDatabaseURL},
+		{"CAREWIRE_OIDC_CLIENT_SECRET", c.OIDCClientSecretFile, &c.OIDCClientSecret},
+	} {
+		if s.file == "" {
+			continue
+		}
+		if *s.value != "" {
+			errs = append(errs, fmt.Errorf("%s_FILE: %s is set too; set one of them", s.name, s.name))
+			continue
+		}
+		value, err := readSecret(s.file)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s_FILE: %w", s.name, err))
+			continue
+		}
+		*s.value = value
+	}
+	return errors.Join(errs...)
+}
+
+// readSecret reads the one line of a file.
+func readSecret(name string) (string, error) {
+	info, err := os.Stat(name)
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return "", fmt.Errorf("%q cannot be read: %w", name, path.Err)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case info.IsDir():
+		return "", fmt.Errorf("%q is a directory; name the file in it", name)
+	case info.Size() > maxSecret:
+		return "", fmt.Errorf("%q is larger than %d bytes", name, maxSecret)
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // The operator names it.
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return "", fmt.Errorf("%q cannot be read: %w", name, path.Err)
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case secret == "":
+		return "", fmt.Errorf("%q is empty", name)
+	case strings.ContainsAny(secret, "\r\n\x00"):
+		return "", fmt.Errorf("%q holds more than one line", name)
+	}
+	return secret, err
+}

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Unsafe settings that CAREWIRE_ALLOW_INSECURE may name.
+const (
+	insecureBaseURL  = "base-url"
+	insecureDatabase = "database"
+	insecureMetrics  = "metrics"
+	insecureOrigins  = "origins"
+)
+
+// Insecure returns the names that CAREWIRE_ALLOW_INSECURE knows.
+func Insecure() []string {
+	return []string{insecureBaseURL, insecureDatabase, insecureMetrics, insecureOrigins}
+}
+
+// validateSafety refuses what would send sign-ins, patients' data or profiles where others can read them, unless
+// CAREWIRE_ALLOW_INSECURE names it. Demo mode, which holds no real data and stays on loopback, is not asked.
+func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
+	for _, name := range c.AllowInsecure {
+		if name = strings.TrimSpace(name); !slices.Contains(Insecure(), name) {
+			wrong("CAREWIRE_ALLOW_INSECURE", "%q is not one of %s", name, strings.Join(Insecure(), ", "))
+		}
+	}
+	if c.Demo {
+		return
+	}
+	unsafe := func(name, as, problem string) {
+		if !c.allows(as) {
+			wrong(name, "%s; to accept the risk, add %s to CAREWIRE_ALLOW_INSECURE", problem, as)
+		}
+	}
+	if u, err := url.Parse(c.BaseURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+		unsafe("CAREWIRE_BASE_URL", insecureBaseURL, fmt.Sprintf("%q is not https, so sign-ins and records would travel in clear text: set it to the https address of the proxy that ends TLS", c.BaseURL))
+	}
+	for _, o := range c.Origins {
+		if u, err := url.Parse(o); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+			unsafe("CAREWIRE_ORIGINS", insecureOrigins, fmt.Sprintf("%q is not https, so whoever is on its way can act as its users: use https", o))
+		}
+	}
+	if c.MetricsAddr != "" && !internal(c.MetricsAddr) {
+		unsafe("CAREWIRE_METRICS_ADDR", insecureMetrics, fmt.Sprintf("%q may be reached from outside, and profiles are shown to anybody who asks: use a loopback or private address of this host", c.MetricsAddr))
+	}
+	for _, d := range c.databases() {
+		if host := c.clearText(d.url); host != "" {
+			unsafe(d.setting, insecureDatabase, clearTextProblem(host))
+		}
+	}
+}
+
+// database is a URL of the database and the setting that holds it.
+type database struct{ setting, url string }
+
+func (c Config) databases() []database {
+	return []database{
+		{"DATABASE_URL", c.DatabaseURL}, {"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURL}, {"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURL},
+	}
+}
+
+// CheckDatabase refuses a URL of the database by which patients' data may travel in clear text: one that does not insist on
+// TLS to a host that is not this one, unless CAREWIRE_ALLOW_INSECURE names it. Demo mode is not asked.
+func (c Config) CheckDatabase() error {
+	for _, d := range c.databases() {
+		if host := c.clearText(d.url); host != "" {
+			return fmt.Errorf("%s: %s; to accept the risk, add %s to CAREWIRE_ALLOW_INSECURE", d.setting, clearTextProblem(host), insecureDatabase)
+		}
+	}
+	return nil
+}
+
+// clearText returns the host that the URL may reach in clear text against the settings, or "".
+func (c Config) clearText(databaseURL string) string {
+	if c.Demo || databaseURL == "" || c.allows(insecureDatabase) {
+		return ""
+	}
+	return clearTextHost(databaseURL)
+}
+
+func clearTextProblem(host string) string {
+	return fmt.Sprintf("the connection to %q may be in clear text, as its sslmode does not insist on TLS: add sslmode=verify-full and sslrootcert", host)
+}
+
+// allows reports whether CAREWIRE_ALLOW_INSECURE holds the name.
+func (c Config) allows(name string) bool {
+	return slices.ContainsFunc(c.AllowInsecure, func(s string) bool { return strings.TrimSpace(s) == name })
+}
+
+// clearTextHost returns a host that the URL lets be reached without TLS and that is not this one, or "". What cannot be
+// parsed is refused elsewhere.
+func clearTextHost(databaseURL string) string {
+	c, err := pgconn.ParseConfig(databaseURL)
+	if err != nil {
+		return ""
+	}
+	attempts := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	for _, a := range attempts {
+		if a.TLSConfig == nil && !socket(a.Host) && !loopback(a.Host) {
+			return a.Host
+		}
+	}
+	return ""
+}
+
+// socket reports whether the host is the directory of a Unix socket.
+func socket(host string) bool { return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") }
+
+// internal reports whether an address to listen on can be reached from this host or a private network only (RFC 1918, RFC
+// 4193, link-local). All addresses at once, and a name, may be anything.
+func internal(addr string) bool {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		host, _, found := strings.Cut(addr, ":")
+		return found && host == "localhost"
+	}
+	ip := at.Addr().Unmap()
+	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()
+}
