@@ -182,14 +182,14 @@ func (s *Server) signIn(c *echo.Context, identity directory.Identity, a attempt)
 	return c.Redirect(http.StatusSeeOther, a.Next)
 }
 
-// logout ends the browser's session.
+// logout ends the browser's session and its tickets.
 func (s *Server) logout(c *echo.Context) error {
 	r := c.Request()
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
 	if cookie, err := r.Cookie(sessionCookie); err == nil && cookie.Value != "" {
-		if err := s.cfg.Directory.SessionClose(r.Context(), cookie.Value); err != nil {
+		if _, err := s.cfg.Directory.SessionClose(r.Context(), commandOf(r.Context()), cookie.Value); err != nil {
 			return err
 		}
 	}

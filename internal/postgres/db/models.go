@@ -628,6 +628,7 @@ type SocketTicket struct {
 	UserID           uuid.UUID
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
+	SessionID        *uuid.UUID
 }
 
 type User struct {
@@ -654,4 +655,5 @@ type WebSession struct {
 	UserID    uuid.UUID
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	ID        uuid.UUID
 }
