@@ -68,5 +68,5 @@ func (s *Server) socketSession(r *http.Request) (realtime.Session, error) {
 		i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 		return err
 	})
-	return realtime.Session{Actor: i.actor, ExpiresAt: i.expiresAt}, err
+	return realtime.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}, err
 }
