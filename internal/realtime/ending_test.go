@@ -112,6 +112,28 @@ func TestSession_ThatIsClosedWhileItsSocketOpensEndsIt(t *testing.T) {
 	}
 }
 
+func TestSession_ThatIsClosedWhileItsSocketOpensDoesNotWaitForItsClientToRead(t *testing.T) {
+	t.Parallel()
+	logs := &logLines{}
+	var b *bundle
+	b = setup(t, func(c *realtime.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(logs, nil))
+		c.Rights = signingOut{c.Rights.(directory), func(session uuid.UUID) {
+			b.append(t, b.closed(session, b.doctor))
+			require.Eventually(t, func() bool { return b.hub.Stats().Position == 3001 }, patience, time.Millisecond)
+		}}
+	})
+	cursor := b.dial(t, b.doctor).cursor
+	var many []event.Event
+	for range 3000 {
+		many = append(many, b.report(b.patient, b.here))
+	}
+	b.append(t, many...)
+	b.expires = time.Now().Add(time.Hour)
+	b.open(t, b.doctor, bySession(b.browser(t, b.doctor)), resume(cursor), narrow)
+	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "code=4401") }, patience, time.Millisecond)
+}
+
 func TestSession_OfABrowserIsNotOutlivedByARefreshedSocket(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

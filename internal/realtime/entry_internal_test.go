@@ -14,8 +14,8 @@ import (
 	"carewire/internal/ledger"
 )
 
-func eventAt(position int64, typ, data string) event.Event {
-	id := uuid.New()
+func made(typ, data string) event.Event {
+	id, position := uuid.New(), int64(1)
 	text := strings.Repeat("x", 100)
 	return event.Event{
 		Position: position, Epoch: 1, ID: id, Type: typ, Source: event.Source, Subject: "lab_report/" + id.String(), Time: time.Now(),
@@ -27,7 +27,7 @@ func eventAt(position int64, typ, data string) event.Event {
 func TestEntry_CountsAtLeastTheBytesOfItsJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "x", "<>&", "\u2028\u2029", "é€😀", `\"`, `\u0000`, strings.Repeat("<", 5000), strings.Repeat(" ", 3000)} {
-		e, err := newEntry(eventAt(1, "ehr.lab_report.created", fmt.Sprintf(`{ "a" : "%s" , "b" : [1, 2] }`, text)))
+		e, err := newEntry(made("ehr.lab_report.created", fmt.Sprintf(`{ "a" : "%s" , "b" : [1, 2] }`, text)))
 		require.NoError(t, err)
 		body := e.json()
 		require.NotEmpty(t, body)
@@ -39,9 +39,9 @@ func TestEntry_CountsAtLeastTheBytesOfItsJSON(t *testing.T) {
 
 func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
 	t.Parallel()
-	hidden := eventAt(1, "ehr.lab_report.created", "{}")
+	hidden := made("ehr.lab_report.created", "{}")
 	hidden.PersonID, hidden.ClinicID = nil, nil
-	for _, e := range []event.Event{hidden, eventAt(1, "record.read", "{}"), eventAt(1, "unheard.of", "{}"), eventAt(1, "notification.failed", "{}")} {
+	for _, e := range []event.Event{hidden, made("record.read", "{}"), made("unheard.of", "{}"), made("notification.failed", "{}")} {
 		n, err := newEntry(e)
 		require.NoError(t, err)
 		require.Nil(t, n.event, e.Type)
@@ -53,7 +53,7 @@ func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
 
 func TestFrame_LeavesOutAnEventThatHasNoJSON(t *testing.T) {
 	t.Parallel()
-	e := eventAt(1, "ehr.lab_report.created", "{}")
+	e := made("ehr.lab_report.created", "{}")
 	e.Time = time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	n, err := newEntry(e)
 	require.NoError(t, err)

@@ -77,7 +77,7 @@ func (r *ring) after(position int64, buf []*entry) (int, bool) {
 	}
 	n := min(len(buf), int(r.head.Position-position))
 	size := int64(len(r.entries))
-	for i := range n {
+	for i := range buf[:n] {
 		buf[i] = r.entries[(position+1+int64(i))%size]
 	}
 	return n, true

@@ -133,3 +133,30 @@ func TestWindows_GiveTheErrorToAllWhoWaitAndReadAgain(t *testing.T) {
 	require.NoError(t, w.fetch(t.Context(), 0))
 	require.Equal(t, 3, w.after(0, make([]*entry, 5)))
 }
+
+func TestWindows_LeaveNoHoleWhenOneIsLetGoOfWhileItIsReadOn(t *testing.T) {
+	t.Parallel()
+	l := &shelf{size: 1}
+	l.head.Store(500)
+	begun, evicted := make(chan struct{}), make(chan struct{})
+	w := newWindows(windowSpan, func(ctx context.Context, after int64, limit int32) ([]*entry, error) {
+		if after == 500 {
+			close(begun)
+			<-evicted
+		}
+		return l.read(ctx, after, limit)
+	})
+	require.NoError(t, w.fetch(t.Context(), 0))
+	l.head.Store(3 * windowSpan)
+	done := make(chan error, 1)
+	go func() { done <- w.fetch(context.Background(), 500) }()
+	<-begun
+	require.NoError(t, w.fetch(t.Context(), 2*windowSpan))
+	close(evicted)
+	require.NoError(t, <-done)
+	require.Zero(t, w.after(0, make([]*entry, 1)), "its beginning is not held any more")
+	require.NoError(t, w.fetch(t.Context(), 0))
+	buf := make([]*entry, 1)
+	require.Equal(t, 1, w.after(0, buf))
+	require.Equal(t, int64(1), buf[0].position())
+}
