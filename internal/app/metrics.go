@@ -83,8 +83,11 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 	gauge("carewire_socket_position", "The last position that this instance's sockets were brought.", func() float64 { return float64(stats().Position) })
 	gauge("carewire_socket_ring_events", "Events in the ring that sockets read from.", func() float64 { return float64(stats().RingEvents) })
 	gauge("carewire_socket_ring_oldest_position", "The oldest position in the ring; sockets behind it read from PostgreSQL.", func() float64 { return float64(stats().RingOldest) })
+	gauge("carewire_socket_ring_bytes", "About how much memory the events in the ring take at most.", func() float64 { return float64(stats().RingBytes) })
+	gauge("carewire_socket_window_events", "Events that are held for sockets behind the ring.", func() float64 { return float64(stats().WindowEvents) })
+	gauge("carewire_socket_window_bytes", "About how much memory the events held for sockets behind the ring take at most.", func() float64 { return float64(stats().WindowBytes) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "carewire_socket_pages_total", Help: "Pages that sockets behind the ring read from PostgreSQL.",
+		Name: "carewire_socket_pages_total", Help: "Reads from PostgreSQL for sockets behind the ring, each for all that need the same events.",
 	}, func() float64 { return float64(stats().Pages) }))
 }
 

@@ -107,6 +107,7 @@ var Catalog = slices.Concat(
 		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may no longer append events."},
 		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
 		{"ledger.redriven", SystemKind, Redriven{}, false, nil, false, "An operator put to work again what a follower or the ledger had set aside. An outbox row that is redriven stands behind newer versions of its subject."},
+		{"session.closed", SystemKind, Session{}, false, nil, false, "A browser's session ended: its sockets close."},
 		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
 		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
 	},

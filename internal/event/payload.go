@@ -159,6 +159,14 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The outbox row, where the ledger had refused it."`
 }
 
+// Session is the data of session.closed. UserID is whose browser was signed in. Reason is "signed_out", "expired" or
+// "disabled".
+type Session struct {
+	SessionID uuid.UUID `json:"sessionId" doc:"The browser's session."`
+	UserID    uuid.UUID `json:"userId" doc:"Whose session it was."`
+	Reason    string    `json:"reason" doc:"Why it ended: signed_out, expired or disabled." example:"signed_out"`
+}
+
 // RecordRead is the data of record.read: somebody was shown a record, its history or a list with it. UserID is whom
 // the record is about; the reader is the event's actor. Action is "read", "history", "version" or "list". A list is one
 // event for each patient and clinic in it, with the subject "patient/<id>": RecordIDs names what it showed of them.
@@ -195,5 +203,6 @@ func (Delivery) payload()       {}
 func (ServiceAccount) payload() {}
 func (RulesPublished) payload() {}
 func (Redriven) payload()       {}
+func (Session) payload()        {}
 func (RecordRead) payload()     {}
 func (AccessDenied) payload()   {}

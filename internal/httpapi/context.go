@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
@@ -26,6 +27,8 @@ type info struct {
 	identity directory.Identity
 	// expiresAt is when the proof of who asks ends.
 	expiresAt time.Time
+	// session is the browser's session by which they ask; zero for a bearer token.
+	session uuid.UUID
 	// hijacked says that the connection is a socket now: nothing can be answered any more.
 	hijacked bool
 }

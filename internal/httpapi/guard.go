@@ -105,7 +105,8 @@ func (s *Server) byCookie(r *http.Request, i *info) error {
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
-	i.actor, i.expiresAt, err = s.cfg.Directory.SessionActor(r.Context(), cookie.Value)
+	session, err := s.cfg.Directory.SessionActor(r.Context(), cookie.Value)
+	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 	return err
 }
 

@@ -182,15 +182,20 @@ func (s *Server) signIn(c *echo.Context, identity directory.Identity, a attempt)
 	return c.Redirect(http.StatusSeeOther, a.Next)
 }
 
-// logout ends the browser's session.
+// logout ends the browser's session, its tickets and its sockets: those of this instance at once, those of the others when the
+// ledger tells them.
 func (s *Server) logout(c *echo.Context) error {
 	r := c.Request()
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
 	if cookie, err := r.Cookie(sessionCookie); err == nil && cookie.Value != "" {
-		if err := s.cfg.Directory.SessionClose(r.Context(), cookie.Value); err != nil {
+		id, err := s.cfg.Directory.SessionClose(r.Context(), commandOf(r.Context()), cookie.Value)
+		if err != nil {
 			return err
+		}
+		if s.cfg.Hub != nil && id != uuid.Nil {
+			s.cfg.Hub.CloseSession(id)
 		}
 	}
 	c.SetCookie(s.cookie(sessionCookie, "", "/", -1))

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/care/directory"
 	"carewire/internal/realtime"
 )
 
@@ -24,11 +25,11 @@ func (s *Server) addSocket() {
 	register(s, operation{
 		id: "issue-socket-ticket", method: http.MethodPost, path: "/api/socket/tickets", tag: "realtime", summary: "Get a ticket for a socket", status: http.StatusCreated,
 		repeatable:  true,
-		description: "A browser cannot send a token with a WebSocket's handshake: it opens `GET /api/socket?ticket=…` instead. The ticket is good once, for 30 seconds, on any instance. `GET /api/socket` speaks the subprotocol `carewire.v1`; `?cursor=` resumes.",
+		description: "A browser cannot send a token with a WebSocket's handshake: it opens `GET /api/socket?ticket=…` instead. The ticket is good once, for 30 seconds, on any instance, and ends with the browser's session that asked for it, as does its socket. `GET /api/socket` speaks the subprotocol `carewire.v1`; `?cursor=` resumes.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {
 		i := infoOf(ctx)
-		ticket, expiresAt, err := s.cfg.Directory.TicketIssue(ctx, i.actor.UserID, i.expiresAt)
+		ticket, expiresAt, err := s.cfg.Directory.TicketIssue(ctx, directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt})
 		return &output{Ticket{ticket, expiresAt.UTC()}}, err
 	})
 	s.handle(http.MethodGet, socketPath, access{action: care.SelfManage, own: true}, s.socket)
@@ -58,13 +59,14 @@ func (s *Server) socket(c *echo.Context) error {
 
 func (s *Server) socketSession(r *http.Request) (realtime.Session, error) {
 	var i info
-	err := s.counted(r, func() (err error) {
+	err := s.counted(r, func() error {
 		ticket := r.URL.Query().Get("ticket")
 		if ticket == "" || r.Header.Get("Authorization") != "" {
 			return s.byBearer(r, &i, false)
 		}
-		i.actor, i.expiresAt, err = s.cfg.Directory.TicketTake(r.Context(), ticket)
+		session, err := s.cfg.Directory.TicketTake(r.Context(), ticket)
+		i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 		return err
 	})
-	return realtime.Session{Actor: i.actor, ExpiresAt: i.expiresAt}, err
+	return realtime.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}, err
 }

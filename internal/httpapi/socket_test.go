@@ -110,6 +110,55 @@ func TestSocket_OpensWithATokenOrATicketAndNeverWithACookie(t *testing.T) {
 	requireProblem(t, b.do(doctor, http.MethodGet, "/api/socket", nil), 400, "malformed")
 }
 
+func TestLogout_EndsTheTicketsAndTheSocketsOfItsSession(t *testing.T) {
+	t.Parallel()
+	b := setup(t, demo, withHub(t))
+	server := b.listen()
+	mine, other := b.demoLogin(doctor, "/"), b.demoLogin(doctor, "/")
+	ticketOf := func(session *httptest.ResponseRecorder) string {
+		w := b.send(carry(b.request("", http.MethodPost, "/api/socket/tickets", nil), session))
+		require.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
+		return "?ticket=" + decode(t, w)["ticket"].(string)
+	}
+	socket := func(query string, header http.Header) *websocket.Conn {
+		d := websocket.Dialer{Subprotocols: []string{"carewire.v1"}, HandshakeTimeout: 10 * time.Second}
+		conn, res, err := d.DialContext(t.Context(), strings.Replace(server.URL, "http", "ws", 1)+"/api/socket"+query, header)
+		require.NoError(t, err)
+		_ = res.Body.Close()
+		t.Cleanup(func() { _ = conn.Close() })
+		var hello map[string]any
+		require.NoError(t, conn.ReadJSON(&hello))
+		require.Equal(t, "hello", hello["type"])
+		return conn
+	}
+	unused, unusedOther := ticketOf(mine), ticketOf(other)
+	ended := socket(ticketOf(mine), nil)
+	kept := []*websocket.Conn{socket(ticketOf(other), nil), socket("", http.Header{"Authorization": {"Bearer " + b.token(doctor)}})}
+
+	// No sequencer runs here: nothing waits for the event to get its position.
+	out := b.send(carry(b.request("", http.MethodPost, "/logout", nil), mine))
+	require.Equal(t, http.StatusSeeOther, out.Code, "%s", out.Body)
+	_ = ended.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_, _, err := ended.ReadMessage()
+	require.True(t, websocket.IsCloseError(err, 4401), "%v", err)
+	_, refused := dial(t, server, unused, nil)
+	require.Equal(t, http.StatusUnauthorized, refused.status)
+	requireProblem(t, b.send(carry(b.request("", http.MethodPost, "/api/socket/tickets", nil), mine)), 401, "unauthenticated")
+	var closed int
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM outbox WHERE type = 'session.closed' AND person_id = $1", b.ids[doctor]).Scan(&closed))
+	require.Equal(t, 1, closed)
+
+	frame, _ := dial(t, server, unusedOther, nil)
+	require.Equal(t, "hello", frame["type"])
+	for _, conn := range kept {
+		require.NoError(t, conn.WriteJSON(map[string]string{"type": "unsubscribe", "id": "1", "room": "patient:" + b.ids[patient].String()}))
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		var answered map[string]any
+		require.NoError(t, conn.ReadJSON(&answered))
+		require.Equal(t, "unsubscribed", answered["type"])
+	}
+}
+
 func TestSocket_IsUnavailableWhereNoHubRuns(t *testing.T) {
 	t.Parallel()
 	requireProblem(t, setup(t).do(doctor, http.MethodGet, "/api/socket", nil), 503, "role_missing")

@@ -63,6 +63,7 @@ var constraints = map[string]meaning{
 	"devices_token_length":            {care.Invalid, "token", "must have 1 to 4096 characters"},
 	"preferences_user_id_fkey":        {care.Invalid, "userId", "there is no such person"},
 	"web_sessions_user_id_fkey":       {care.Invalid, "userId", "there is no such person"},
+	"socket_tickets_session_id_fkey":  {care.Unauthenticated, "", "the session has ended: sign in again"},
 	"socket_tickets_user_id_fkey":     {care.Invalid, "userId", "there is no such person"},
 	"records_pkey":                    {care.Conflict, "id", "there is a record with this id already"},
 	"records_patient_id_fkey":         {care.Invalid, "patientId", "there is no such person"},

@@ -16,6 +16,9 @@ import (
 
 // Session is who a socket belongs to, and when the proof of it ends.
 type Session struct {
+	// ID is the browser's session that asked for the socket, which ends with it: by its event session.closed, by
+	// Hub.CloseSession, or at ExpiresAt, whatever is refreshed. It is uuid.Nil for a bearer token.
+	ID    uuid.UUID
 	Actor care.Actor
 	// ExpiresAt closes the socket with 4401, unless it is refreshed before; zero means never.
 	ExpiresAt time.Time
@@ -38,6 +41,8 @@ type Rights interface {
 	// InConversation tells whether the person takes part in the conversation, whose it is, and at which clinic by their role
 	// there; uuid.Nil for its patient, whose right hangs on no role.
 	InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error)
+	// HasSession reports whether the browser's session is open.
+	HasSession(ctx context.Context, id uuid.UUID) (bool, error)
 }
 
 // Config is what a Hub needs.
@@ -67,20 +72,26 @@ type Limits struct {
 	ConnectionsPerUser int
 	// RoomsPerSession counts the patients' and conversations' rooms a session has asked for; 100.
 	RoomsPerSession int
-	// MessagesPerSecond is what a client may send in the long run, MessageBurst at once; 20 and 150.
+	// MessagesPerSecond is what a client may send in the long run, MessageBurst at once; 20 and 150. Every frame counts: the
+	// fragments of a message, pings and pongs too.
 	MessagesPerSecond float64
 	MessageBurst      int
 	// MessageBytes is the largest message from a client; 16 KiB, which has room for a token.
 	MessageBytes int64
-	// RingEvents are kept in memory for all sessions; 8192.
+	// RingEvents are kept in memory for all sessions, of RingBytes at most; 8192 and 64 MiB.
 	RingEvents int
+	RingBytes  int
+	// WindowBytes bounds what is kept of the ledger behind the ring, for the sessions that are there; 64 MiB.
+	WindowBytes int
+	// MaxBehind is how many positions a cursor may be behind the ledger; from one further behind a client must resync; 500,000.
+	MaxBehind int64
 	// FrameEvents and FrameBytes end a frame, whichever is reached first; 256 and 64 KiB.
 	FrameEvents int
 	FrameBytes  int
-	// AdvanceAfter is when a session for which there was nothing gets a frame without events, so that its cursor does
-	// not fall far behind; 5 s.
+	// AdvanceAfter is about when a session for which there was nothing gets a frame without events, so that its cursor does
+	// not fall far behind; 5 s. Each session waits between half as long and half as long again, at random.
 	AdvanceAfter time.Duration
-	// Tick is how often the clock looks; 1 s.
+	// Tick is how often the clock looks at each session; 1 s.
 	Tick time.Duration
 	// PingPeriod, and PongWait without a pong after which a peer counts as dead; 25 s and 60 s.
 	PingPeriod time.Duration
@@ -95,13 +106,19 @@ const (
 	inFlight = 3
 	// melodyBuffer has room for what is in flight and for the close message, and to spare: it must never be full.
 	melodyBuffer = inFlight + 5
+	// slots are the parts of a clock's round. In each, another part of the sessions has its turn.
+	slots = 8
 	// maxReplies is how many answers may wait for a client that asks without reading.
 	maxReplies = 256
-	// pageSpan is how many positions one look into PostgreSQL covers at most. It bounds the statement's time: the ledger
-	// has no index on the people and clinics that events are about.
-	pageSpan = 20_000
-	// pagers is how many sessions page at once. The pool is shared with requests.
+	// windowSpan is how many positions are read at once behind the ring. Rows have up to 16 KiB: a window of them has 16 MiB.
+	windowSpan = 1024
+	// advanceSpan is after how many positions without an event for it a session behind the ring gets a frame without events: a
+	// client that resumes then does not begin from so far behind again.
+	advanceSpan = 20_000
+	// pagers is how many sessions wait for PostgreSQL at once. The pool is shared with requests.
 	pagers = 3
+	// floodWait is how long a client that sends too much may take to hear that it is cut off.
+	floodWait = time.Second
 	// askTimeout bounds the look-ups that a client's message or a handshake needs.
 	askTimeout = 10 * time.Second
 )
@@ -114,6 +131,9 @@ func (l Limits) withDefaults() Limits {
 		MessageBurst:       cmp.Or(l.MessageBurst, 150),
 		MessageBytes:       cmp.Or(l.MessageBytes, 16<<10),
 		RingEvents:         cmp.Or(l.RingEvents, 8192),
+		RingBytes:          cmp.Or(l.RingBytes, 64<<20),
+		WindowBytes:        cmp.Or(l.WindowBytes, 64<<20),
+		MaxBehind:          cmp.Or(l.MaxBehind, 500_000),
 		FrameEvents:        cmp.Or(l.FrameEvents, 256),
 		FrameBytes:         cmp.Or(l.FrameBytes, 64<<10),
 		AdvanceAfter:       cmp.Or(l.AdvanceAfter, 5*time.Second),

@@ -56,22 +56,25 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor
 		return err
 	}
 	defer h.drop(s)
-	if err := h.melody.HandleRequestWithKeys(hijacker{w}, r, map[string]any{sessionKey: s}); err != nil {
+	if err := h.melody.HandleRequestWithKeys(hijacker{w, s}, r, map[string]any{sessionKey: s}); err != nil {
 		// The upgrade has answered by itself, or the connection is gone.
 		h.logger.Debug("socket not opened", "error", err.Error(), "user_id", s.user)
 	}
 	return nil
 }
 
-// hijacker finds the connection below whatever the router has wrapped around it.
-type hijacker struct{ http.ResponseWriter }
+// hijacker finds the connection below whatever the router has wrapped around it, and has its frames counted.
+type hijacker struct {
+	http.ResponseWriter
+	session *session
+}
 
 func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	return conn, rw, nil
+	return metered(conn, meter{limiter: w.session.limiter, flooded: w.session.flooded}), rw, nil
 }
 
 // check refuses before anything is read or reserved.
@@ -145,7 +148,9 @@ func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, e
 	if len(names) > h.limits.RoomsPerSession {
 		return nil, care.InvalidField(roomParam, "must not stand more than %d times", h.limits.RoomsPerSession)
 	}
-	s := &session{hub: h, user: sess.Actor.UserID, behind: true, lastSent: time.Now()}
+	s := &session{
+		hub: h, user: sess.Actor.UserID, id: sess.ID, idEnds: sess.ExpiresAt, behind: true, lastSent: time.Now(), patience: impatient(),
+	}
 	s.limiter = rate.NewLimiter(rate.Limit(h.limits.MessagesPerSecond), h.limits.MessageBurst)
 	h.mu.Lock()
 	s.history = h.history
@@ -155,15 +160,12 @@ func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	actor, err := h.rights.Actor(ctx, s.user)
+	actor, err := h.actor(ctx, s.user, s.id)
 	if err != nil {
-		return nil, fmt.Errorf("read rights: %w", err)
-	}
-	if len(actor.Memberships) == 0 {
-		return nil, care.Errorf(care.Forbidden, "you hold no role at any clinic: ask your clinic's administrator")
+		return nil, err
 	}
 	s.rights = rights{user: s.user, held: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
-	s.since = max(head.Position, start.Position)
+	s.since.Store(max(head.Position, start.Position))
 	s.scanned, s.told, s.cursor, s.expiresAt = start.Position, start.Position, h.codec.Encode(start), sess.ExpiresAt
 	if resync != "" {
 		s.answer(reply{Type: "resync", Reason: resync})
@@ -191,6 +193,9 @@ func (h *Hub) start(ctx context.Context, text string, head ledger.Cursor) (ledge
 	if err != nil {
 		return head, "", fmt.Errorf("check the cursor: %w", err)
 	}
+	if head.Position-cursor.Position > h.limits.MaxBehind {
+		return head, "too_old", nil
+	}
 	return cursor, "", nil
 }
 
@@ -202,8 +207,11 @@ func (h *Hub) connected(ms *melody.Session) {
 	s.socket = ms
 	s.expireAt(s.expiresAt)
 	s.rejoin()
+	s.missed()
 	h.mu.Lock()
-	h.sessions[s] = struct{}{}
+	s.slot = h.nextSlot
+	h.nextSlot = (h.nextSlot + 1) % slots
+	h.sessions[s.slot][s] = struct{}{}
 	draining, replaced := h.draining, h.history != s.history
 	h.mu.Unlock()
 	switch {
@@ -216,6 +224,24 @@ func (h *Hub) connected(ms *melody.Session) {
 	}
 }
 
+// missed looks for an event that ended the session while the handshake was under way, before the index knew of it. Where the
+// ring has forgotten it, the session comes upon it as it reads on.
+func (s *session) missed() {
+	var buf [scanChunk]*entry
+	for at := s.since.Load(); ; {
+		n, _ := s.hub.ring.after(at, buf[:])
+		if n == 0 {
+			return
+		}
+		for _, e := range buf[:n] {
+			if e.change != nil {
+				s.end(e.change.ends(s))
+			}
+		}
+		at = buf[n-1].position()
+	}
+}
+
 // drop lets go of a session that has ended, or never began.
 func (h *Hub) drop(s *session) {
 	s.mu.Lock()
@@ -225,6 +251,6 @@ func (h *Hub) drop(s *session) {
 	h.index.leave(s, s.joined...)
 	s.replies = nil
 	h.mu.Lock()
-	delete(h.sessions, s)
+	delete(h.sessions[s.slot], s)
 	h.mu.Unlock()
 }

@@ -5,14 +5,19 @@
 // A session's frames tell of the ledger without holes: each events frame begins at the cursor where the one before it
 // ended, and between the two every event that the session may see stands once, in the ledger's order, however many of its
 // rooms the event matches. A client that comes back with its last cursor misses nothing. A right that is given or taken
-// by an event at position P counts from P+1 on, however far behind the session is.
+// by an event at position P counts from P+1 on, however far behind the session is. An event that changes rights and does not say
+// how leaves nobody a right that it may have taken.
 //
 // # How it works
 //
 // One ledger.Tail per process appends to a ring of the last events, whose JSON is made once for all sessions. A session
-// holds no queue: it holds the position up to which it has looked (scanned) and reads on from there, in the ring, or in
-// PostgreSQL when the ring no longer reaches back so far. The room index tells which sessions an event may concern, so
+// holds no queue: it holds the position up to which it has looked (scanned) and reads on from there, in the ring, or in the
+// windows when the ring no longer reaches back so far. A window is a stretch of the ledger, read from PostgreSQL once for all
+// sessions that pass it; ring and windows are bounded in bytes. The room index tells which sessions an event may concern, so
 // that the others are not visited.
+//
+// An event that ends sessions (session.closed, user.disabled) marks them as ended when the tail brings it: the close waits
+// neither for a client that reads slowly nor for a session that is far behind.
 //
 // At most a few messages per session wait in Melody's buffer, which is larger: Melody drops what does not fit and says
 // nothing. HandleSentMessage gives the credit back. Events that come meanwhile wait in the ring or in the database, so a

@@ -10,6 +10,7 @@ import (
 // What closes a socket, besides RFC 6455's own codes. 4000 to 4999 are for private use (RFC 6455, section 7.4.2).
 const (
 	closeGoingAway    = 1001
+	closePolicy       = 1008
 	closeRestart      = 1012 // Connect again with the last cursor (registered with IANA as "Service Restart").
 	closeExpired      = 4401
 	closeForbidden    = 4403
@@ -56,9 +57,15 @@ type frame struct {
 	bytes   int
 }
 
-func (f *frame) add(e *entry) {
+// add puts an event into the frame. It is false for one that has no JSON.
+func (f *frame) add(e *entry) bool {
+	body := e.json()
+	if body == nil {
+		return false
+	}
 	f.entries = append(f.entries, e)
-	f.bytes += len(e.json()) + 1
+	f.bytes += len(body) + 1
+	return true
 }
 
 // encode writes the frame by hand: the events are JSON already, and a cursor has no character that JSON escapes.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +38,11 @@ type Hub struct {
 
 	melody *melody.Melody
 	ring   *ring
-	index  *index
-	wakes  *queue
-	pages  *queue
+	// windows are behind the ring.
+	windows *windows
+	index   *index
+	wakes   *queue
+	pages   *queue
 	// idle is the last event that was brought to all whom it concerns.
 	idle  atomic.Pointer[ledger.Cursor]
 	ready chan struct{}
@@ -47,7 +50,8 @@ type Hub struct {
 	pagesRead atomic.Int64
 
 	mu       sync.Mutex
-	sessions map[*session]struct{}
+	sessions [slots]map[*session]struct{}
+	nextSlot int
 	perUser  map[uuid.UUID]int
 	draining bool
 	// history counts how often the ledger was replaced.
@@ -65,9 +69,13 @@ func New(cfg Config) (*Hub, error) {
 	h := &Hub{
 		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Rights, verify: cfg.Verify,
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
-		ring: newRing(limits.RingEvents), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
-		sessions: map[*session]struct{}{}, perUser: map[uuid.UUID]int{},
+		ring: newRing(limits.RingEvents, limits.RingBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
+		perUser: map[uuid.UUID]int{},
 	}
+	for i := range h.sessions {
+		h.sessions[i] = map[*session]struct{}{}
+	}
+	h.windows = newWindows(limits.WindowBytes, h.readWindow)
 	for _, o := range cfg.Origins {
 		h.origins[o] = true
 	}
@@ -194,11 +202,12 @@ func (h *Hub) spread(batch []event.Event) {
 // more, so everybody connects again, and the check of their cursors tells each what to do.
 func (h *Hub) restart(_ string, at ledger.Cursor) {
 	h.ring.reset(at)
+	h.windows.forget()
 	h.idle.Store(&at)
 	h.mu.Lock()
 	h.history++
 	h.mu.Unlock()
-	for _, s := range h.list() {
+	for _, s := range h.list(0, slots) {
 		s.close(closeRestart, restored)
 	}
 }
@@ -235,30 +244,53 @@ func (h *Hub) pager(ctx context.Context) {
 	}
 }
 
-// clock moves the cursors of sessions that have nothing to read.
+// after copies the next events behind the position that are in memory into buf and returns how many. reaches is false behind the
+// ring: there may be more in PostgreSQL.
+func (h *Hub) after(position int64, buf []*entry) (n int, reaches bool) {
+	if n, reaches = h.ring.after(position, buf); reaches {
+		return n, true
+	}
+	return h.windows.after(position, buf), false
+}
+
+// clock moves the cursors of sessions that have nothing to read. Each has its turn once in a Tick, in its slot of it.
 func (h *Hub) clock(ctx context.Context) {
-	tick := time.NewTicker(h.limits.Tick)
+	tick := time.NewTicker(max(h.limits.Tick/slots, 1))
 	defer tick.Stop()
-	for {
+	for slot := 0; ; slot = (slot + 1) % slots {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			idle := *h.idle.Load()
 			text := sync.OnceValue(func() string { return h.codec.Encode(idle) })
-			for _, s := range h.list() {
+			for _, s := range h.list(slot, slot+1) {
 				s.advance(now, idle, text)
 			}
 		}
 	}
 }
 
-func (h *Hub) list() []*session {
+// CloseSession closes the sockets that a browser's session has opened at this instance, without waiting for its session.closed,
+// by which those of the others close.
+func (h *Hub) CloseSession(id uuid.UUID) {
+	for _, s := range h.list(0, slots) {
+		if s.id == id && id != uuid.Nil {
+			s.close(endSession.code, endSession.reason)
+		}
+	}
+}
+
+// list returns the sessions that have their turn in the slots from one to before another.
+func (h *Hub) list(from, to int) []*session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make([]*session, 0, len(h.sessions))
-	for s := range h.sessions {
-		list = append(list, s)
+	var list []*session
+	for _, slot := range h.sessions[from:to] {
+		list = slices.Grow(list, len(slot))
+		for s := range slot {
+			list = append(list, s)
+		}
 	}
 	return list
 }
@@ -269,7 +301,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
-	for _, s := range h.list() {
+	for _, s := range h.list(0, slots) {
 		s.close(closeGoingAway, goingAway)
 	}
 	done := make(chan struct{})
@@ -282,7 +314,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	left := h.list()
+	left := h.list(0, slots)
 	for _, s := range left {
 		_ = s.socket.WebsocketConnection().Close()
 	}
@@ -296,19 +328,24 @@ type Stats struct {
 	Rooms    int
 	// Position is the last one that was brought to sessions.
 	Position int64
-	// RingEvents are in memory, from the position RingOldest on. Pages counts what sessions further behind had read from
-	// PostgreSQL since the Hub was made.
-	RingEvents, RingOldest, Pages int64
+	// RingEvents are in memory, of about RingBytes, from the position RingOldest on.
+	RingEvents, RingOldest, RingBytes int64
+	// WindowEvents are those, of about WindowBytes, that are held for sessions further behind. Pages counts how often these were
+	// read from PostgreSQL since the Hub was made.
+	WindowEvents, WindowBytes, Pages int64
 }
 
-// Stats tells what the Hub holds now, for metrics.
+// Stats returns what the Hub holds now, for metrics.
 func (h *Hub) Stats() Stats {
+	st := Stats{Rooms: h.index.size(), Position: h.ring.newest().Position, Pages: h.pagesRead.Load()}
 	h.mu.Lock()
-	n := len(h.sessions)
-	h.mu.Unlock()
-	events, oldest := h.ring.span()
-	return Stats{
-		Sessions: n, Rooms: h.index.size(), Position: h.ring.newest().Position,
-		RingEvents: events, RingOldest: oldest, Pages: h.pagesRead.Load(),
+	for _, slot := range h.sessions {
+		st.Sessions += len(slot)
 	}
+	h.mu.Unlock()
+	events, oldest, bytes := h.ring.span()
+	st.RingEvents, st.RingOldest, st.RingBytes = events, oldest, int64(bytes)
+	st.WindowEvents, bytes = h.windows.span()
+	st.WindowBytes = int64(bytes)
+	return st
 }

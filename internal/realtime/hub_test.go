@@ -70,6 +70,11 @@ func (d directory) InConversation(ctx context.Context, userID, conversationID uu
 	return clinicID, patientID, err == nil, err
 }
 
+func (d directory) HasSession(ctx context.Context, id uuid.UUID) (open bool, err error) {
+	err = d.db.Owner.QueryRow(ctx, "SELECT EXISTS (SELECT FROM web_sessions WHERE id = $1 AND expires_at > now())", id).Scan(&open)
+	return open, err
+}
+
 // bundle is a hub on a database with two clinics, and a server that serves it.
 type bundle struct {
 	db            *postgrestest.DB
@@ -158,6 +163,7 @@ func (b *bundle) serve(hub *realtime.Hub, w http.ResponseWriter, r *http.Request
 	s := realtime.Session{ExpiresAt: b.expires}
 	b.mu.Unlock()
 	s.Actor.UserID, _ = uuid.Parse(r.Header.Get("X-User"))
+	s.ID, _ = uuid.Parse(r.Header.Get("X-Session"))
 	err := hub.Serve(w, r, s, r.URL.Query().Get("cursor"))
 	if err != nil {
 		status := map[care.Code]int{care.Malformed: 400, care.Invalid: 422, care.Unauthenticated: 401, care.Forbidden: 403, care.RateLimited: 429, care.Unavailable: 503}[care.CodeOf(err)]
@@ -305,6 +311,11 @@ type option func(url.Values, http.Header, *websocket.Dialer)
 
 func resume(cursor string) option {
 	return func(q url.Values, _ http.Header, _ *websocket.Dialer) { q.Set("cursor", cursor) }
+}
+
+// bySession opens the socket by a browser's session.
+func bySession(id uuid.UUID) option {
+	return func(_ url.Values, h http.Header, _ *websocket.Dialer) { h.Set("X-Session", id.String()) }
 }
 
 func rooms(names ...string) option {

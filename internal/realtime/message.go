@@ -25,12 +25,8 @@ type request struct {
 	Token string `json:"token"`
 }
 
-// received answers one message. Melody calls it for one message after the other.
+// received answers one message. Melody calls it for one message after the other; the meter has counted it.
 func (s *session) received(ctx context.Context, msg []byte) {
-	if !s.limiter.Allow() {
-		s.close(closeRateExceeded, "too many messages")
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, p := parseRequest(msg)
@@ -43,10 +39,6 @@ func (s *session) received(ctx context.Context, msg []byte) {
 }
 
 func (s *session) receivedBinary() {
-	if !s.limiter.Allow() {
-		s.close(closeRateExceeded, "too many messages")
-		return
-	}
 	s.refuse(request{}, &problem{code: string(care.Malformed), detail: "messages are JSON in text frames, not binary ones"})
 	s.pump()
 }
@@ -287,6 +279,10 @@ func (s *session) refresh(ctx context.Context, req request) {
 	if s.closing {
 		return
 	}
-	s.expireAt(sess.ExpiresAt)
+	until := sess.ExpiresAt
+	if s.id != uuid.Nil && (until.IsZero() || s.idEnds.Before(until)) {
+		until = s.idEnds // A socket that a browser's session opened does not outlive it.
+	}
+	s.expireAt(until)
 	s.answer(reply{Type: "refreshed", ID: req.ID})
 }

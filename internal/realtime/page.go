@@ -4,94 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/postgres"
-	"carewire/internal/postgres/db"
 )
 
-// errShrunk says that the row at the page's end, which always comes along, is not there. The tail will notice too.
-var errShrunk = errors.New("the ledger ends before an event that was read already")
-
-// clinicTypes are the types that somebody may see in a clinic's or a patient's room.
-var clinicTypes = func() []string {
-	var types []string
-	for _, d := range event.Catalog {
-		if len(d.Roles) > 0 {
-			types = append(types, d.Type)
-		}
-	}
-	return types
-}()
-
-// page reads the next page of a session that is behind the ring, and frames it. The session's lock is not held while the
-// database is asked: what changed meanwhile makes the page void.
+// page gets from PostgreSQL what a session waits for: events behind the ring, or its rights. The session's lock is not held
+// meanwhile.
 func (h *Hub) page(ctx context.Context, s *session) {
 	s.mu.Lock()
-	after, gen, params := s.scanned, s.rights.gen, s.pageParams(h.ring.newest().Position)
-	closing := s.closing
+	position, doubted, closing := s.scanned, s.doubted, s.closing
 	s.mu.Unlock()
-	if closing {
+	var err error
+	switch {
+	case closing:
 		return
+	case doubted:
+		err = h.recheck(ctx, s)
+	default:
+		err = h.windows.fetch(ctx, position)
 	}
-	h.pagesRead.Add(1)
-	entries, err := h.readPage(ctx, params)
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paging = false
+	switch {
+	case err == nil:
+		s.pumpLocked()
+	case ctx.Err() != nil:
+	case errors.Is(err, errShrunk):
+		s.closeLocked(closeRestart, restored)
+	default: // The clock asks again.
+		h.logger.Warn("what a socket waits for was not read", "error", postgres.SafeError(err), "user_id", s.user)
+	}
+}
+
+// readWindow reads a stretch of the ledger behind the ring.
+func (h *Hub) readWindow(ctx context.Context, after int64, limit int32) ([]*entry, error) {
+	h.pagesRead.Add(1)
+	events, err := ledger.Read(ctx, h.pool, after, limit)
 	if err != nil {
-		if ctx.Err() == nil {
-			h.logger.Warn("socket page not read", "error", postgres.SafeError(err), "user_id", s.user)
-		}
-		return // The clock asks again.
-	}
-	if s.scanned == after && s.rights.gen == gen {
-		s.takePage(entries)
-	}
-	s.pumpLocked()
-}
-
-func (s *session) pageParams(head int64) db.SocketPageParams {
-	return db.SocketPageParams{
-		After:      s.scanned,
-		Upto:       min(s.scanned+pageSpan, head),
-		UserID:     s.user,
-		Types:      clinicTypes,
-		ClinicIds:  s.rights.clinics(),
-		PatientIds: s.rights.watched(),
-		Subjects:   s.rights.subjects(),
-		RowLimit:   int32(s.hub.limits.FrameEvents),
-	}
-}
-
-// takePage frames a page. It stops where the rights change: what comes after was read for the old ones.
-func (s *session) takePage(entries []*entry) {
-	var f frame
-	gen := s.rights.gen
-	for _, e := range entries {
-		if s.take(e, &f); s.closing {
-			return
-		}
-		if s.full(&f) || s.rights.gen != gen {
-			break
-		}
-	}
-	if len(f.entries) == 0 && s.scanned-s.told >= pageSpan {
-		// Nothing for this one in a long stretch: a client that resumes now should not look through it again.
-		s.tell(&f, f.last.at(s.hub.codec))
-	}
-	s.emit(&f)
-}
-
-func (h *Hub) readPage(ctx context.Context, params db.SocketPageParams) ([]*entry, error) {
-	events, err := ledger.Events(h.pool, func(q *db.Queries) ([]db.Event, error) { return q.SocketPage(ctx, params) })
-	if err != nil {
-		return nil, fmt.Errorf("read page of a socket: %w", err)
-	}
-	if len(events) == 0 {
-		return nil, errShrunk
+		return nil, fmt.Errorf("read a window of the ledger: %w", err)
 	}
 	return h.entries(events), nil
 }
@@ -102,9 +60,100 @@ func (h *Hub) entries(events []event.Event) []*entry {
 	for i, e := range events {
 		n, err := newEntry(e)
 		if err != nil {
-			h.logger.Error("event changes rights in a way that cannot be read", "position", e.Position, "event_id", e.ID)
+			h.logger.Error("event changes rights in a way that cannot be read; whose sockets it may concern begin again",
+				"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
 		}
 		list[i] = n
 	}
 	return list
+}
+
+// recheck reads again all that a session may see, after an event that took some right away without saying which. Until then
+// the session gets nothing behind that event. The order is that of prepare: first the position, then the rights.
+func (h *Hub) recheck(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	head := h.ring.newest().Position
+	s.mu.Lock()
+	gen, scanned := s.rights.gen, s.scanned
+	patients, conversations := maps.Clone(s.rights.patients), maps.Clone(s.rights.conversations)
+	s.mu.Unlock()
+
+	actor, err := h.actor(ctx, s.user, s.id)
+	switch code := care.CodeOf(err); {
+	case code == care.Forbidden:
+		s.close(closeForbidden, "the account is disabled, or holds no role any more")
+		return nil
+	case code == care.Unauthenticated:
+		s.close(endSession.code, endSession.reason)
+		return nil
+	case err != nil:
+		return err
+	}
+	lost, err := h.recheckRooms(ctx, s.user, patients, conversations)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rights.gen != gen {
+		return nil // A room was asked for meanwhile: it is still doubted, and asked again.
+	}
+	s.rights.gen++
+	s.rights.held, s.rights.patients, s.rights.conversations = slices.Clone(actor.Memberships), patients, conversations
+	s.since.Store(max(s.since.Load(), head, scanned))
+	s.doubted = false
+	s.rejoin()
+	s.leave(lost)
+	return nil
+}
+
+// recheckRooms brings the rooms in line with what the user may see now and returns those that are lost.
+func (h *Hub) recheckRooms(ctx context.Context, user uuid.UUID, patients map[uuid.UUID]*patientRights, conversations map[uuid.UUID]conversationRights) (lost []lostRoom, err error) {
+	for id, room := range patients {
+		now := *room
+		if now.clinics, err = h.rights.OnCareTeam(ctx, user, id); err != nil {
+			return nil, fmt.Errorf("read care team: %w", err)
+		}
+		patients[id] = &now
+		if len(now.clinics) == 0 && !room.self {
+			delete(patients, id)
+			lost = append(lost, lostRoom{roomName{patientRoom, id}, room.subscription, offTheTeam})
+		}
+	}
+	for id, room := range conversations {
+		clinic, patient, in, err := h.rights.InConversation(ctx, user, id)
+		if err != nil {
+			return nil, fmt.Errorf("read conversation: %w", err)
+		}
+		conversations[id] = conversationRights{subscription: room.subscription, clinic: clinic, patient: patient}
+		if !in {
+			delete(conversations, id)
+			lost = append(lost, lostRoom{roomName{conversationRoom, id}, room.subscription, offTheConversation})
+		}
+	}
+	return lost, nil
+}
+
+// actor reads who a socket is served to: care.Forbidden for somebody disabled or without a role, care.Unauthenticated where the
+// browser's session, if there is one, has ended.
+func (h *Hub) actor(ctx context.Context, user, session uuid.UUID) (care.Actor, error) {
+	actor, err := h.rights.Actor(ctx, user)
+	if err != nil {
+		return care.Actor{}, fmt.Errorf("read rights: %w", err)
+	}
+	if len(actor.Memberships) == 0 {
+		return care.Actor{}, care.Errorf(care.Forbidden, "you hold no role at any clinic: ask your clinic's administrator")
+	}
+	if session == uuid.Nil {
+		return actor, nil
+	}
+	open, err := h.rights.HasSession(ctx, session)
+	if err != nil {
+		return care.Actor{}, fmt.Errorf("read session: %w", err)
+	}
+	if !open {
+		return care.Actor{}, care.Errorf(care.Unauthenticated, "%s", endSession.reason)
+	}
+	return actor, nil
 }

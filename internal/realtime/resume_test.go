@@ -217,6 +217,76 @@ func TestResume_TellsToResyncWhenTheCursorIsNoLongerGood(t *testing.T) {
 	}
 }
 
+func TestResume_FromFurtherBehindThanIsServedIsAResync(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *realtime.Config) { c.Limits.MaxBehind, c.Limits.RingEvents = 10, 2 })
+	c := b.dial(t, b.patient)
+	require.NoError(t, c.conn.Close())
+	var missed []event.Event
+	for range 10 {
+		missed = append(missed, b.report(b.patient, b.here))
+	}
+	b.append(t, missed...)
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == 10 }, patience, time.Millisecond)
+	b.dial(t, b.patient, resume(c.cursor)).gets(missed...)
+
+	b.append(t, b.report(b.patient, b.here))
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == 11 }, patience, time.Millisecond)
+	late := b.open(t, b.patient, resume(c.cursor))
+	require.Equal(t, frame{Type: "resync", Reason: "too_old"}, late.next())
+	require.Equal(t, "hello", late.next().Type)
+	require.NoError(t, late.conn.Close())
+
+	last := b.report(b.patient, b.here)
+	b.append(t, last)
+	again := b.dial(t, b.patient, resume(late.cursor))
+	require.Equal(t, late.cursor, again.cursor, "its cursor is good")
+	again.gets(last)
+}
+
+func TestResume_OfManySessionsReadsTheLedgerOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = 100 })
+	cursor := b.dial(t, b.doctor).cursor
+	const missed = 15_000
+	for range missed / 1000 {
+		var batch []event.Event
+		for i := range 1000 {
+			batch = append(batch, b.report(b.stranger, []uuid.UUID{b.here, b.other}[i%2]))
+		}
+		b.append(t, batch...)
+	}
+	last := b.report(b.patient, b.here)
+	b.append(t, last)
+	require.Eventually(t, func() bool { return b.hub.Stats().Position == missed+1 }, patience, time.Millisecond)
+
+	users := []uuid.UUID{b.doctor, b.patient, b.nurse}
+	reads := func(sessions int) int64 {
+		before := b.hub.Stats().Pages
+		type result struct {
+			got int
+			err error
+		}
+		results := make(chan result, sessions)
+		for i := range sessions {
+			c, user := b.dial(t, users[i%len(users)], resume(cursor)), users[i%len(users)]
+			go func() {
+				got, err := b.follow(t, c, user, nil, last.ID, false)
+				results <- result{len(got), err}
+			}()
+		}
+		for range sessions {
+			r := <-results
+			require.NoError(t, r.err)
+			require.Contains(t, []int{1, missed/2 + 1}, r.got)
+		}
+		return b.hub.Stats().Pages - before
+	}
+	once := reads(1)
+	require.InDelta(t, missed/1024, once, 2)
+	require.Zero(t, reads(30), "what one session has read is there for the others")
+}
+
 func TestHub_ClosesEverybodyWhenTheLedgerWasReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -58,7 +58,7 @@ func (r *rights) holds(clinic uuid.UUID, roles []care.Role) bool {
 // does to rights counts all the same.
 func (r *rights) sees(e *entry) bool {
 	d := e.decl
-	if d == nil || e.event.Unreadable != "" {
+	if d == nil || e.unreadable {
 		return false
 	}
 	if d.Person && e.person == r.user {
@@ -88,7 +88,7 @@ func (r *rights) apply(c *change) (lost []lostRoom) {
 	case leftConversation:
 		if held, in := r.conversations[c.conversation]; in {
 			delete(r.conversations, c.conversation)
-			lost = append(lost, lostRoom{roomName{conversationRoom, c.conversation}, held.subscription, "no longer in the conversation"})
+			lost = append(lost, lostRoom{roomName{conversationRoom, c.conversation}, held.subscription, offTheConversation})
 		}
 		return lost
 	default:
@@ -130,8 +130,11 @@ func (r *rights) applyTeam(c *change) (lost []lostRoom) {
 	return append(lost, lostRoom{roomName{patientRoom, c.patient}, p.subscription, offTheTeam})
 }
 
-// offTheTeam tells a client why a room is lost.
-const offTheTeam = "no longer on the care team"
+// What tells a client why a room is lost.
+const (
+	offTheTeam         = "no longer on the care team"
+	offTheConversation = "no longer in the conversation"
+)
 
 // recheck drops the clinic from the patients' rooms when no role that a care team counts is held there any more. The
 // directory takes such a person off the clinic's care teams in the same transaction, so a role that is granted again
@@ -181,34 +184,6 @@ func (r *rights) places() []place {
 	}
 	for id := range r.conversations {
 		list = append(list, place{kind: conversationRoom, id: id})
-	}
-	return list
-}
-
-// clinics lists those whose events the session may see by a role there, for a look into the database.
-func (r *rights) clinics() []uuid.UUID {
-	list := []uuid.UUID{}
-	for _, m := range r.held {
-		if m.ClinicID != nil && slices.Contains(staff, m.Role) && !slices.Contains(r.left, *m.ClinicID) && !slices.Contains(list, *m.ClinicID) {
-			list = append(list, *m.ClinicID)
-		}
-	}
-	return list
-}
-
-func (r *rights) watched() []uuid.UUID {
-	list := make([]uuid.UUID, 0, len(r.patients))
-	for id := range r.patients {
-		list = append(list, id)
-	}
-	return list
-}
-
-// subjects lists the conversations that the session follows, as the subjects of their events.
-func (r *rights) subjects() []string {
-	list := make([]string, 0, len(r.conversations))
-	for id := range r.conversations {
-		list = append(list, care.Ref{Kind: string(conversationRoom), ID: id}.String())
 	}
 	return list
 }

@@ -6,14 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/event"
 	"carewire/internal/ledger"
 )
 
 func TestRing_GivesTheNextEventsOrSaysThatItForgotThem(t *testing.T) {
 	t.Parallel()
 	const size = 7
-	r := newRing(size)
+	r := newRing(size, 1<<20)
 	r.reset(ledger.Cursor{Epoch: 1, Position: 40})
 	head, held := int64(40), int64(0)
 	buf := make([]*entry, 3)
@@ -21,7 +20,7 @@ func TestRing_GivesTheNextEventsOrSaysThatItForgotThem(t *testing.T) {
 		var batch []*entry
 		for range rand.N(2 * size) {
 			head, held = head+1, min(held+1, size)
-			batch = append(batch, &entry{event: event.Event{Position: head}})
+			batch = append(batch, &entry{place: ledger.Cursor{Position: head}, size: 1})
 		}
 		r.append(batch)
 		require.Equal(t, head, r.newest().Position)

@@ -98,8 +98,8 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 		}
 		visit := func(p place) {
 			for s := range x.places[p] {
-				if e.change != nil && e.change.kind == disabled && p.kind == userRoom && e.position() > s.since {
-					s.evicted.Store(true)
+				if e.change != nil && p.kind == userRoom && e.position() > s.since.Load() {
+					s.end(e.change.ends(s))
 				}
 				if s.due.Load() == 0 && s.due.CompareAndSwap(0, e.position()) {
 					woken = append(woken, s)
@@ -109,8 +109,15 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 		if e.person != uuid.Nil && (e.decl.Person || e.change != nil) {
 			visit(place{kind: userRoom, id: e.person})
 		}
-		if e.change != nil && e.change.user != e.person {
+		if e.change != nil && e.change.user != e.person && e.change.user != uuid.Nil {
 			visit(place{kind: userRoom, id: e.change.user})
+		}
+		if e.change.ofEverybody() {
+			for p := range x.places {
+				if p.kind == userRoom {
+					visit(p)
+				}
+			}
 		}
 		if e.conversation != uuid.Nil {
 			visit(place{kind: conversationRoom, id: e.conversation})

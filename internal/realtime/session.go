@@ -1,12 +1,14 @@
 package realtime
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
 	"github.com/olahol/melody"
 	"golang.org/x/time/rate"
 
@@ -18,21 +20,27 @@ const scanChunk = 128
 
 // session is one socket. What is not atomic is guarded by mu.
 type session struct {
-	hub     *Hub
-	socket  *melody.Session
-	user    uuid.UUID
+	hub    *Hub
+	socket *melody.Session
+	user   uuid.UUID
+	// id is the browser's session, which ends at idEnds; zero for none.
+	id      uuid.UUID
+	idEnds  time.Time
 	limiter *rate.Limiter
-	// since is the position up to which the rights that the session began with count every change already.
-	since int64
+	// since is the position up to which the rights that the session began with, or that were read again, count every change
+	// already.
+	since atomic.Int64
 	// history is the hub's count when the session began.
 	history int
+	// slot is the part of the clock's round in which the session has its turn.
+	slot int
 
 	// due is the first position that may concern the session, set by the tail; 0 for none.
 	due atomic.Int64
 	// queued says that it waits for a flusher already.
 	queued atomic.Bool
-	// evicted says that the account was disabled. The close does not wait for a client that reads slowly.
-	evicted atomic.Bool
+	// ended is how an event closes the session, which does not wait for a client that reads slowly; nil for not.
+	ended atomic.Pointer[ending]
 
 	mu     sync.Mutex
 	rights rights
@@ -43,9 +51,13 @@ type session struct {
 	cursor   string
 	told     int64
 	lastSent time.Time
+	// patience is how long to wait, since lastSent, with a frame without events, as a part of Limits.AdvanceAfter.
+	patience float64
 	// behind says that there may be something behind scanned; paging, that a pager has it or will.
 	behind bool
 	paging bool
+	// doubted says that nothing behind scanned is sent before the rights were read again.
+	doubted bool
 	// flying counts the messages that Melody has and the network has not.
 	flying    int
 	replies   [][]byte
@@ -73,24 +85,34 @@ func (s *session) pumpLocked() {
 	if s.behind && !s.paging {
 		s.scan()
 	}
-	if s.evicted.Load() {
-		s.closeLocked(closeForbidden, "the account is disabled")
+	if end := s.ended.Load(); end != nil {
+		s.closeLocked(end.code, end.reason)
 	}
 	s.sendReplies()
 }
 
-// scan reads on in the ring and frames what may be seen.
+// end has the session closed as soon as it is pumped; nil changes nothing.
+func (s *session) end(how *ending) {
+	if how != nil {
+		s.ended.CompareAndSwap(nil, how)
+	}
+}
+
+// scan reads on in the ring, or in what is held behind it, and frames what may be seen.
 func (s *session) scan() {
 	var buf [scanChunk]*entry
 	var f frame
 	for s.flying < inFlight && !s.closing {
-		n, reaches := s.hub.ring.after(s.scanned, buf[:])
+		if s.doubted {
+			s.ask()
+			return
+		}
+		n, reaches := s.hub.after(s.scanned, buf[:])
 		if n == 0 {
 			s.emit(&f)
 			s.behind = !reaches
 			if s.behind && s.flying < inFlight && !s.closing {
-				s.paging = true
-				s.hub.pages.push(s)
+				s.ask()
 			}
 			return
 		}
@@ -98,12 +120,21 @@ func (s *session) scan() {
 			if s.take(e, &f); s.closing {
 				return
 			}
-			if s.full(&f) {
+			if s.full(&f) || s.doubted {
 				s.emit(&f)
 				break
 			}
 		}
+		if !reaches && len(f.entries) == 0 && s.scanned-s.told >= advanceSpan {
+			s.tell(&f, f.last.at(s.hub.codec))
+		}
 	}
+}
+
+// ask has a pager get what the session waits for.
+func (s *session) ask() {
+	s.paging = true
+	s.hub.pages.push(s)
 }
 
 func (s *session) full(f *frame) bool {
@@ -114,15 +145,22 @@ func (s *session) full(f *frame) bool {
 // When that ends the session, the frame goes out first.
 func (s *session) take(e *entry, f *frame) {
 	s.scanned, f.last = e.position(), e
-	if s.rights.sees(e) {
-		f.add(e)
+	if s.rights.sees(e) && !f.add(e) {
+		s.hub.logger.Error("event has no JSON and is shown to nobody", "position", e.position())
 	}
-	if e.change == nil || e.change.user != s.user || e.position() <= s.since {
+	if e.change == nil || e.position() <= s.since.Load() {
 		return
 	}
-	if e.change.kind == disabled {
+	if e.change.ofEverybody() {
+		s.doubted = true
+		return
+	}
+	if e.change.user != s.user || e.change.kind == sessionClosed && e.change.session != s.id {
+		return
+	}
+	if end := e.change.ends(s); end != nil {
 		s.emit(f)
-		s.closeLocked(closeForbidden, "the account is disabled")
+		s.closeLocked(end.code, end.reason)
 		return
 	}
 	lost := s.rights.apply(e.change)
@@ -132,6 +170,11 @@ func (s *session) take(e *entry, f *frame) {
 		return
 	}
 	s.rejoin()
+	s.leave(lost)
+}
+
+// leave tells the client which rooms it is in no longer, and why.
+func (s *session) leave(lost []lostRoom) {
 	for _, room := range lost {
 		s.answer(reply{Type: "unsubscribed", ID: room.subscription, Room: room.room.String(), Reason: room.reason})
 	}
@@ -181,11 +224,22 @@ func (s *session) advance(now time.Time, idle ledger.Cursor, text func() string)
 	}
 	s.scanned = max(s.scanned, idle.Position)
 	skipped := idle.Position - s.told
-	late := now.Sub(s.lastSent) >= s.hub.limits.AdvanceAfter || skipped >= int64(s.hub.limits.RingEvents/2)
-	if skipped > 0 && late && s.flying == 0 {
+	if skipped > 0 && s.late(now, skipped) && s.flying == 0 {
 		s.tell(&frame{}, text())
+		s.patience = impatient()
 	}
 }
+
+// late reports whether the client should hear that there was nothing for it: after a while, or before its cursor leaves the
+// ring.
+func (s *session) late(now time.Time, skipped int64) bool {
+	l := s.hub.limits
+	return now.Sub(s.lastSent) >= time.Duration(s.patience*float64(l.AdvanceAfter)) || float64(skipped) >= s.patience/3*float64(l.RingEvents)
+}
+
+// impatient returns how long a session waits with its next frame without events, from half of Limits.AdvanceAfter to half as
+// much again: sessions that were sent the last event at the same moment do not all get theirs at the same moment too.
+func impatient() float64 { return 0.5 + rand.Float64() } //nolint:gosec // No secret.
 
 // answer queues a reply, ahead of the events that are not framed yet.
 func (s *session) answer(r reply) {
@@ -237,6 +291,25 @@ func (s *session) closeLocked(code int, reason string) {
 	s.closing = true
 	s.hub.logger.Info("socket closed", "user_id", s.user, "code", code)
 	_ = s.socket.CloseWithMsg(melody.FormatCloseMessage(code, reason)) // An error says that it is closed already.
+}
+
+// flooded cuts a client off that sends too many frames. The reader calls it, which reads no more: the close message goes out
+// by itself, ahead of what waits, and only if the client takes it in.
+func (s *session) flooded(control bool) {
+	code, reason := closeRateExceeded, "too many messages"
+	if control {
+		code, reason = closePolicy, "too many control frames"
+	}
+	s.mu.Lock()
+	closing := s.closing
+	s.closing = true
+	s.mu.Unlock()
+	if closing {
+		return
+	}
+	s.hub.logger.Info("socket closed", "user_id", s.user, "code", code)
+	// An error says that it is closed already, or does not read.
+	_ = s.socket.WebsocketConnection().WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(floodWait))
 }
 
 // expireAt closes the session at the given time, instead of the one set before; zero means never.

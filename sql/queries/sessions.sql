@@ -6,6 +6,7 @@ VALUES (@digest, @user_id, @expires_at);
 
 -- name: SessionActor :one
 SELECT
+    s.id AS session_id,
     s.expires_at,
     a.id,
     a.status,
@@ -15,17 +16,38 @@ CROSS JOIN LATERAL actor_by_id(s.user_id) AS a
 WHERE s.digest = @digest
     AND s.expires_at > now();
 
--- name: SessionDelete :exec
-DELETE FROM web_sessions
-WHERE digest = @digest;
+-- name: SessionOpen :one
+SELECT EXISTS (
+    SELECT 1
+    FROM web_sessions
+    WHERE id = @id
+        AND expires_at > now()
+);
 
--- name: SessionDeleteOfUser :exec
-DELETE FROM web_sessions
-WHERE user_id = @user_id;
+-- Whoever deletes a session appends session.closed in the same transaction; its tickets go with it. So these return what they
+-- deleted.
+-- name: SessionDelete :one
+WITH gone AS (
+    DELETE FROM web_sessions
+    WHERE digest = @digest
+    RETURNING id, user_id
+)
+SELECT
+    g.id,
+    g.user_id,
+    a.memberships
+FROM gone AS g
+JOIN actors AS a ON a.id = g.user_id;
 
+-- name: SessionDeleteOfUser :many
+DELETE FROM web_sessions
+WHERE user_id = @user_id
+RETURNING id;
+
+-- A session is issued a ticket only while it is open: the foreign key refuses the ticket of one that has ended meanwhile.
 -- name: TicketInsert :one
-INSERT INTO socket_tickets (digest, user_id, expires_at, session_expires_at)
-VALUES (@digest, @user_id, now() + make_interval(secs => @ttl_seconds::float8), @session_expires_at)
+INSERT INTO socket_tickets (digest, user_id, expires_at, session_expires_at, session_id)
+VALUES (@digest, @user_id, now() + make_interval(secs => @ttl_seconds::float8), @session_expires_at, @session_id)
 RETURNING expires_at;
 
 -- A ticket is good once: whoever deletes its row has it. An expired one is deleted too, and answered as such.
@@ -33,11 +55,12 @@ RETURNING expires_at;
 WITH taken AS (
     DELETE FROM socket_tickets
     WHERE digest = @digest
-    RETURNING user_id, expires_at, session_expires_at
+    RETURNING user_id, expires_at, session_expires_at, session_id
 )
 SELECT
     (t.expires_at > now() AND t.session_expires_at > now())::boolean AS good,
     t.session_expires_at,
+    t.session_id,
     a.id,
     a.status,
     a.memberships
@@ -48,9 +71,17 @@ CROSS JOIN LATERAL actor_by_id(t.user_id) AS a;
 DELETE FROM socket_tickets
 WHERE user_id = @user_id;
 
--- name: SessionDeleteExpired :execrows
+-- The oldest first, so that a sweep is bounded whatever has piled up.
+-- name: SessionDeleteExpired :many
 DELETE FROM web_sessions
-WHERE expires_at <= now();
+WHERE digest = ANY (ARRAY(
+    SELECT e.digest
+    FROM web_sessions AS e
+    WHERE e.expires_at <= now()
+    ORDER BY e.expires_at
+    LIMIT @max_sessions
+))
+RETURNING id, user_id;
 
 -- name: TicketDeleteExpired :execrows
 DELETE FROM socket_tickets

@@ -107,24 +107,90 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	secret, expiresAt, err := b.dir.SessionOpen(t.Context(), b.doctor.UserID, time.Hour)
 	require.NoError(t, err)
 	require.Len(t, secret, 43)
-	a, until, err := b.dir.SessionActor(t.Context(), secret)
+	session, err := b.dir.SessionActor(t.Context(), secret)
 	require.NoError(t, err)
-	require.Equal(t, b.doctor, a)
-	require.True(t, expiresAt.Equal(until))
+	require.Equal(t, b.doctor, session.Actor)
+	require.True(t, expiresAt.Equal(session.ExpiresAt))
 	var stored string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT s::text FROM web_sessions AS s").Scan(&stored))
 	require.NotContains(t, stored, secret)
-	require.NoError(t, b.dir.SessionClose(t.Context(), secret))
-	_, _, err = b.dir.SessionActor(t.Context(), secret)
+	n := b.mark(t)
+	id, err := b.dir.SessionClose(t.Context(), care.Command{CorrelationID: "c"}, secret)
+	require.NoError(t, err)
+	require.Equal(t, session.ID, id)
+	_, err = b.dir.SessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
+	id, err = b.dir.SessionClose(t.Context(), care.Command{}, secret)
+	require.NoError(t, err)
+	require.Equal(t, uuid.Nil, id, "it has ended already")
+	b.requireClosed(t, n, session, "signed_out", "none")
 
 	ended, _, err := b.dir.SessionOpen(t.Context(), b.doctor.UserID, -time.Second)
 	require.NoError(t, err)
-	_, _, err = b.dir.SessionActor(t.Context(), ended)
+	_, err = b.dir.SessionActor(t.Context(), ended)
 	requireCode(t, err, care.Unauthenticated)
-	n, err := b.dir.Sweep(t.Context())
+	var gone uuid.UUID
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT id FROM web_sessions").Scan(&gone))
+	n = b.mark(t)
+	swept, err := b.dir.Sweep(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, int64(1), n)
+	require.Equal(t, int64(1), swept)
+	b.requireClosed(t, n, directory.Session{ID: gone, Actor: b.doctor}, "expired", "system")
+}
+
+// requireClosed checks that the only event since the mark says that the session was closed.
+func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Session, reason, role string) {
+	t.Helper()
+	events := b.since(t, mark)
+	require.Equal(t, []string{"session.closed"}, types(events))
+	e := events[0]
+	require.Equal(t, "session/"+session.ID.String(), e.Subject)
+	require.Equal(t, session.Actor.UserID, *e.Person)
+	require.Equal(t, role, e.ActorRole)
+	require.Equal(t, map[string]any{"sessionId": session.ID.String(), "userId": session.Actor.UserID.String(), "reason": reason}, e.Data)
+}
+
+func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var secrets []string
+	var sessions []directory.Session
+	for range 2 {
+		secret, _, err := b.dir.SessionOpen(t.Context(), b.nurse.UserID, time.Hour)
+		require.NoError(t, err)
+		session, err := b.dir.SessionActor(t.Context(), secret)
+		require.NoError(t, err)
+		secrets, sessions = append(secrets, secret), append(sessions, session)
+	}
+	issue := func(session directory.Session) string {
+		ticket, _, err := b.dir.TicketIssue(t.Context(), session)
+		require.NoError(t, err)
+		return ticket
+	}
+	mine, other := issue(sessions[0]), issue(sessions[1])
+	bearer := issue(directory.Session{Actor: b.nurse, ExpiresAt: sessions[0].ExpiresAt})
+	for _, session := range sessions {
+		is, err := b.dir.HasSession(t.Context(), session.ID)
+		require.NoError(t, err)
+		require.True(t, is)
+	}
+
+	_, err := b.dir.SessionClose(t.Context(), care.Command{}, secrets[0])
+	require.NoError(t, err)
+	_, err = b.dir.TicketTake(t.Context(), mine)
+	requireCode(t, err, care.Unauthenticated)
+	_, _, err = b.dir.TicketIssue(t.Context(), sessions[0])
+	requireCode(t, err, care.Unauthenticated)
+	is, err := b.dir.HasSession(t.Context(), sessions[0].ID)
+	require.NoError(t, err)
+	require.False(t, is)
+
+	taken, err := b.dir.TicketTake(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, sessions[1], taken)
+	taken, err = b.dir.TicketTake(t.Context(), bearer)
+	require.NoError(t, err)
+	require.Equal(t, uuid.Nil, taken.ID)
 }
 
 func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
@@ -153,7 +219,7 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-	ticket, expiresAt, err := b.dir.TicketIssue(t.Context(), b.nurse.UserID, until)
+	ticket, expiresAt, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(directory.TicketLife), expiresAt, 10*time.Second)
 	const takers = 5
@@ -161,10 +227,9 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	errs := make([]error, takers)
 	for i := range takers {
 		group.Go(func() {
-			var a care.Actor
-			var session time.Time
-			if a, session, errs[i] = b.dir.TicketTake(t.Context(), ticket); errs[i] == nil {
-				if a.UserID != b.nurse.UserID || !session.Equal(until) {
+			var session directory.Session
+			if session, errs[i] = b.dir.TicketTake(t.Context(), ticket); errs[i] == nil {
+				if session.Actor.UserID != b.nurse.UserID || !session.ExpiresAt.Equal(until) {
 					errs[i] = care.Errorf(care.Conflict, "another's ticket")
 				}
 			}
@@ -181,14 +246,14 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	}
 	require.Equal(t, 1, good)
 
-	late, _, err := b.dir.TicketIssue(t.Context(), b.nurse.UserID, until)
+	late, _, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
 	b.exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
-	_, _, err = b.dir.TicketTake(t.Context(), late)
+	_, err = b.dir.TicketTake(t.Context(), late)
 	requireCode(t, err, care.Unauthenticated)
-	ended, _, err := b.dir.TicketIssue(t.Context(), b.nurse.UserID, time.Now().Add(-time.Second))
+	ended, _, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(-time.Second)})
 	require.NoError(t, err)
-	_, _, err = b.dir.TicketTake(t.Context(), ended)
+	_, err = b.dir.TicketTake(t.Context(), ended)
 	requireCode(t, err, care.Unauthenticated)
 }
 

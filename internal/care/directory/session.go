@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
 
@@ -44,61 +46,140 @@ func (s *Service) SessionOpen(ctx context.Context, userID uuid.UUID, ttl time.Du
 	return text, expiresAt, nil
 }
 
-// SessionActor tells whose session the secret is and when it ends. An unknown or ended one is care.Unauthenticated.
-func (s *Service) SessionActor(ctx context.Context, secret string) (care.Actor, time.Time, error) {
+// Session is a browser's session, or whatever else proves who somebody is until it ends.
+type Session struct {
+	// ID is uuid.Nil for a bearer token.
+	ID        uuid.UUID
+	Actor     care.Actor
+	ExpiresAt time.Time
+}
+
+// The reasons of session.closed.
+const (
+	signedOut       = "signed_out"
+	sessionExpired  = "expired"
+	accountDisabled = "disabled"
+)
+
+// SessionActor returns the session of the secret. An unknown or ended one is care.Unauthenticated.
+func (s *Service) SessionActor(ctx context.Context, secret string) (Session, error) {
 	row, err := s.reads.SessionActor(ctx, digestOf(secret))
 	if notFound(err) {
-		return care.Actor{}, time.Time{}, care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
+		return Session{}, care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
 	}
 	if err != nil {
-		return care.Actor{}, time.Time{}, reading("session", err)
+		return Session{}, reading("session", err)
 	}
 	a, err := actorOfView(row.ID, row.Status, row.Memberships)
-	return a, row.ExpiresAt, err
+	return Session{ID: row.SessionID, Actor: a, ExpiresAt: row.ExpiresAt}, err
 }
 
-// SessionClose ends the session; one that is unknown has ended already.
-func (s *Service) SessionClose(ctx context.Context, secret string) error {
-	if err := s.reads.SessionDelete(ctx, digestOf(secret)); err != nil {
-		return reading("session to close", err)
+// HasSession reports whether the session is open: it has neither expired nor been closed.
+func (s *Service) HasSession(ctx context.Context, id uuid.UUID) (bool, error) {
+	open, err := s.reads.SessionOpen(ctx, id)
+	if err != nil {
+		return false, reading("session", err)
 	}
-	return nil
+	return open, nil
 }
 
-// TicketIssue makes a socket ticket for a person whose session ends at sessionExpiresAt. It is good once, on any
-// instance, for TicketLife.
-func (s *Service) TicketIssue(ctx context.Context, userID uuid.UUID, sessionExpiresAt time.Time) (string, time.Time, error) {
-	text, digest := secret()
-	expiresAt, err := s.reads.TicketInsert(ctx, db.TicketInsertParams{
-		Digest: digest, UserID: userID, TtlSeconds: TicketLife.Seconds(), SessionExpiresAt: sessionExpiresAt,
+// SessionClose ends the session of the secret, its tickets and, by the event session.closed, its sockets on every instance. It
+// returns the session's id; uuid.Nil for one that is unknown, which has ended already. The event's trace is the command's, its
+// actor the person who was signed in.
+func (s *Service) SessionClose(ctx context.Context, cmd care.Command, secret string) (id uuid.UUID, err error) {
+	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-out")}, func(tx pgx.Tx) error {
+		row, err := db.New(tx).SessionDelete(ctx, digestOf(secret))
+		if notFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("delete session: %w", err)
+		}
+		held, err := memberships(row.Memberships)
+		if err != nil {
+			return err
+		}
+		id = row.ID
+		cmd.Actor = care.Actor{ID: row.UserID.String(), UserID: row.UserID, Memberships: held}
+		return outbox.Append(ctx, tx, sessionClosed(cmd, row.ID, row.UserID, signedOut))
 	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("close session: %w", err)
+	}
+	return id, nil
+}
+
+// endSessions ends every session and ticket of a person. It returns the sessions' events, for the caller to append behind its
+// own in the same transaction: sockets close by them.
+func endSessions(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, reason string) ([]event.Event, error) {
+	ids, err := q.SessionDeleteOfUser(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("end sessions: %w", err)
+	}
+	// Tickets that were issued for a bearer token belong to no session.
+	if err := q.TicketDeleteOfUser(ctx, userID); err != nil {
+		return nil, fmt.Errorf("end tickets: %w", err)
+	}
+	events := make([]event.Event, len(ids))
+	for i, id := range ids {
+		events[i] = sessionClosed(cmd, id, userID, reason)
+	}
+	return events, nil
+}
+
+func sessionClosed(cmd care.Command, id, userID uuid.UUID, reason string) event.Event {
+	return event.New(cmd, "session.closed", care.Ref{Kind: "session", ID: id}, event.Session{
+		SessionID: id, UserID: userID, Reason: reason,
+	}).About(cmd, userID, nil)
+}
+
+// TicketIssue makes a socket ticket for who is signed in by the session. It is good once, on any instance, for TicketLife and
+// not beyond the session's end. A session that has ended meanwhile is care.Unauthenticated.
+func (s *Service) TicketIssue(ctx context.Context, session Session) (string, time.Time, error) {
+	text, digest := secret()
+	in := db.TicketInsertParams{
+		Digest: digest, UserID: session.Actor.UserID, TtlSeconds: TicketLife.Seconds(), SessionExpiresAt: session.ExpiresAt,
+	}
+	if session.ID != uuid.Nil {
+		in.SessionID = &session.ID
+	}
+	expiresAt, err := s.reads.TicketInsert(ctx, in)
 	if err != nil {
 		return "", time.Time{}, reading("ticket", err)
 	}
 	return text, expiresAt, nil
 }
 
-// TicketTake uses the ticket up and tells whose it is and when that person's session ends. One that is unknown, used or
-// expired is care.Unauthenticated.
-func (s *Service) TicketTake(ctx context.Context, ticket string) (care.Actor, time.Time, error) {
+// TicketTake uses the ticket up and returns the session that it was issued for. One that is unknown, used or expired, or whose
+// session has ended, is care.Unauthenticated.
+func (s *Service) TicketTake(ctx context.Context, ticket string) (Session, error) {
 	row, err := s.reads.TicketTake(ctx, digestOf(ticket))
 	if notFound(err) || (err == nil && !row.Good) {
-		return care.Actor{}, time.Time{}, care.Errorf(care.Unauthenticated, "the ticket is not good any more: a ticket works once and for %d seconds; ask for another", int(TicketLife.Seconds()))
+		return Session{}, care.Errorf(care.Unauthenticated, "the ticket is not good any more: a ticket works once and for %d seconds, while its session is open; ask for another", int(TicketLife.Seconds()))
 	}
 	if err != nil {
-		return care.Actor{}, time.Time{}, reading("ticket", err)
+		return Session{}, reading("ticket", err)
 	}
 	a, err := actorOfView(row.ID, row.Status, row.Memberships)
-	return a, row.SessionExpiresAt, err
+	session := Session{Actor: a, ExpiresAt: row.SessionExpiresAt}
+	if row.SessionID != nil {
+		session.ID = *row.SessionID
+	}
+	return session, err
 }
 
+// sweepSessions is how many sessions one sweep deletes at most: each is an event in the same transaction.
+const sweepSessions = 1000
+
 // Sweep deletes what has expired, and is refused before that as well: sessions, tickets, idempotency keys, codes that prove
-// an address, and tokens of invitations that are long over. It tells how many there were.
+// an address, and tokens of invitations that are long over. It tells how many there were. Each session is a session.closed; of
+// more than 1,000 the rest is left to the next sweep.
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
-	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sweep")}, func(tx pgx.Tx) error {
+	cmd := care.Command{Actor: care.SystemActor("sweep")}
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		for _, expired := range []func(context.Context) (int64, error){
-			q.SessionDeleteExpired, q.TicketDeleteExpired, q.IdempotencyKeyDeleteExpired, q.VerificationDeleteOld, q.InvitationTokenDeleteOld,
+			q.TicketDeleteExpired, q.IdempotencyKeyDeleteExpired, q.VerificationDeleteOld, q.InvitationTokenDeleteOld,
 		} {
 			deleted, err := expired(ctx)
 			if err != nil {
@@ -106,7 +187,16 @@ func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 			}
 			n += deleted
 		}
-		return nil
+		sessions, err := q.SessionDeleteExpired(ctx, sweepSessions)
+		if err != nil {
+			return fmt.Errorf("delete expired sessions: %w", err)
+		}
+		n += int64(len(sessions))
+		events := make([]event.Event, len(sessions))
+		for i, row := range sessions {
+			events[i] = sessionClosed(cmd, row.ID, row.UserID, sessionExpired)
+		}
+		return outbox.Append(ctx, tx, events...)
 	})
 	return n, err
 }

@@ -190,16 +190,15 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	}
 	// One version is one event, so disabling says what else changed besides.
 	typ := "user.updated"
+	var ended []event.Event
 	if old.Status == Active && row.Status == Disabled {
 		typ = "user.disabled"
-		if err := q.SessionDeleteOfUser(ctx, row.ID); err != nil {
-			return old, fmt.Errorf("end sessions: %w", err)
-		}
-		if err := q.TicketDeleteOfUser(ctx, row.ID); err != nil {
-			return old, fmt.Errorf("end tickets: %w", err)
+		if ended, err = endSessions(ctx, q, cmd, row.ID, accountDisabled); err != nil {
+			return old, err
 		}
 	}
-	return row, outbox.Append(ctx, tx, userEvent(cmd, typ, row, clinicID, changed))
+	events := []event.Event{userEvent(cmd, typ, row, clinicID, changed)}
+	return row, outbox.Append(ctx, tx, append(events, ended...)...)
 }
 
 // withdraw ends what was sent to addresses that were changed.

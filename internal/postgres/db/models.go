@@ -158,8 +158,8 @@ type AuditRead struct {
 	PersonID      *uuid.UUID
 	ClinicID      *uuid.UUID
 	Action        interface{}
-	Version       int64
-	RecordIds     []uuid.UUID
+	Version       interface{}
+	RecordIds     interface{}
 	CorrelationID *string
 }
 
@@ -629,6 +629,7 @@ type SocketTicket struct {
 	UserID           uuid.UUID
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
+	SessionID        *uuid.UUID
 }
 
 type User struct {
@@ -655,4 +656,5 @@ type WebSession struct {
 	UserID    uuid.UUID
 	CreatedAt time.Time
 	ExpiresAt time.Time
+	ID        uuid.UUID
 }

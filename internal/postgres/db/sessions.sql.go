@@ -14,6 +14,7 @@ import (
 
 const SessionActor = `-- name: SessionActor :one
 SELECT
+    s.id AS session_id,
     s.expires_at,
     a.id,
     a.status,
@@ -25,6 +26,7 @@ WHERE s.digest = $1
 `
 
 type SessionActorRow struct {
+	SessionID   uuid.UUID
 	ExpiresAt   time.Time
 	ID          uuid.UUID
 	Status      string
@@ -35,6 +37,7 @@ func (q *Queries) SessionActor(ctx context.Context, digest []byte) (SessionActor
 	row := q.db.QueryRow(ctx, SessionActor, digest)
 	var i SessionActorRow
 	err := row.Scan(
+		&i.SessionID,
 		&i.ExpiresAt,
 		&i.ID,
 		&i.Status,
@@ -43,37 +46,97 @@ func (q *Queries) SessionActor(ctx context.Context, digest []byte) (SessionActor
 	return i, err
 }
 
-const SessionDelete = `-- name: SessionDelete :exec
-DELETE FROM web_sessions
-WHERE digest = $1
+const SessionDelete = `-- name: SessionDelete :one
+WITH gone AS (
+    DELETE FROM web_sessions
+    WHERE digest = $1
+    RETURNING id, user_id
+)
+SELECT
+    g.id,
+    g.user_id,
+    a.memberships
+FROM gone AS g
+JOIN actors AS a ON a.id = g.user_id
 `
 
-func (q *Queries) SessionDelete(ctx context.Context, digest []byte) error {
-	_, err := q.db.Exec(ctx, SessionDelete, digest)
-	return err
+type SessionDeleteRow struct {
+	ID          uuid.UUID
+	UserID      uuid.UUID
+	Memberships []byte
 }
 
-const SessionDeleteExpired = `-- name: SessionDeleteExpired :execrows
+// Whoever deletes a session appends session.closed in the same transaction; its tickets go with it. So these return what they
+// deleted.
+func (q *Queries) SessionDelete(ctx context.Context, digest []byte) (SessionDeleteRow, error) {
+	row := q.db.QueryRow(ctx, SessionDelete, digest)
+	var i SessionDeleteRow
+	err := row.Scan(&i.ID, &i.UserID, &i.Memberships)
+	return i, err
+}
+
+const SessionDeleteExpired = `-- name: SessionDeleteExpired :many
 DELETE FROM web_sessions
-WHERE expires_at <= now()
+WHERE digest = ANY (ARRAY(
+    SELECT e.digest
+    FROM web_sessions AS e
+    WHERE e.expires_at <= now()
+    ORDER BY e.expires_at
+    LIMIT $1
+))
+RETURNING id, user_id
 `
 
-func (q *Queries) SessionDeleteExpired(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, SessionDeleteExpired)
+type SessionDeleteExpiredRow struct {
+	ID     uuid.UUID
+	UserID uuid.UUID
+}
+
+// The oldest first, so that a sweep is bounded whatever has piled up.
+func (q *Queries) SessionDeleteExpired(ctx context.Context, maxSessions int32) ([]SessionDeleteExpiredRow, error) {
+	rows, err := q.db.Query(ctx, SessionDeleteExpired, maxSessions)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []SessionDeleteExpiredRow
+	for rows.Next() {
+		var i SessionDeleteExpiredRow
+		if err := rows.Scan(&i.ID, &i.UserID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
-const SessionDeleteOfUser = `-- name: SessionDeleteOfUser :exec
+const SessionDeleteOfUser = `-- name: SessionDeleteOfUser :many
 DELETE FROM web_sessions
 WHERE user_id = $1
+RETURNING id
 `
 
-func (q *Queries) SessionDeleteOfUser(ctx context.Context, userID uuid.UUID) error {
-	_, err := q.db.Exec(ctx, SessionDeleteOfUser, userID)
-	return err
+func (q *Queries) SessionDeleteOfUser(ctx context.Context, userID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, SessionDeleteOfUser, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const SessionInsert = `-- name: SessionInsert :exec
@@ -92,6 +155,22 @@ type SessionInsertParams struct {
 func (q *Queries) SessionInsert(ctx context.Context, arg SessionInsertParams) error {
 	_, err := q.db.Exec(ctx, SessionInsert, arg.Digest, arg.UserID, arg.ExpiresAt)
 	return err
+}
+
+const SessionOpen = `-- name: SessionOpen :one
+SELECT EXISTS (
+    SELECT 1
+    FROM web_sessions
+    WHERE id = $1
+        AND expires_at > now()
+)
+`
+
+func (q *Queries) SessionOpen(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, SessionOpen, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const TicketDeleteExpired = `-- name: TicketDeleteExpired :execrows
@@ -118,8 +197,8 @@ func (q *Queries) TicketDeleteOfUser(ctx context.Context, userID uuid.UUID) erro
 }
 
 const TicketInsert = `-- name: TicketInsert :one
-INSERT INTO socket_tickets (digest, user_id, expires_at, session_expires_at)
-VALUES ($1, $2, now() + make_interval(secs => $3::float8), $4)
+INSERT INTO socket_tickets (digest, user_id, expires_at, session_expires_at, session_id)
+VALUES ($1, $2, now() + make_interval(secs => $3::float8), $4, $5)
 RETURNING expires_at
 `
 
@@ -128,14 +207,17 @@ type TicketInsertParams struct {
 	UserID           uuid.UUID
 	TtlSeconds       float64
 	SessionExpiresAt time.Time
+	SessionID        *uuid.UUID
 }
 
+// A session is issued a ticket only while it is open: the foreign key refuses the ticket of one that has ended meanwhile.
 func (q *Queries) TicketInsert(ctx context.Context, arg TicketInsertParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, TicketInsert,
 		arg.Digest,
 		arg.UserID,
 		arg.TtlSeconds,
 		arg.SessionExpiresAt,
+		arg.SessionID,
 	)
 	var expires_at time.Time
 	err := row.Scan(&expires_at)
@@ -146,11 +228,12 @@ const TicketTake = `-- name: TicketTake :one
 WITH taken AS (
     DELETE FROM socket_tickets
     WHERE digest = $1
-    RETURNING user_id, expires_at, session_expires_at
+    RETURNING user_id, expires_at, session_expires_at, session_id
 )
 SELECT
     (t.expires_at > now() AND t.session_expires_at > now())::boolean AS good,
     t.session_expires_at,
+    t.session_id,
     a.id,
     a.status,
     a.memberships
@@ -161,6 +244,7 @@ CROSS JOIN LATERAL actor_by_id(t.user_id) AS a
 type TicketTakeRow struct {
 	Good             bool
 	SessionExpiresAt time.Time
+	SessionID        *uuid.UUID
 	ID               uuid.UUID
 	Status           string
 	Memberships      []byte
@@ -173,6 +257,7 @@ func (q *Queries) TicketTake(ctx context.Context, digest []byte) (TicketTakeRow,
 	err := row.Scan(
 		&i.Good,
 		&i.SessionExpiresAt,
+		&i.SessionID,
 		&i.ID,
 		&i.Status,
 		&i.Memberships,

@@ -1,0 +1,117 @@
+package realtime
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+
+	"golang.org/x/time/rate"
+)
+
+// errFlood ends the reading from a client that sent too many frames.
+var errFlood = errors.New("too many frames")
+
+// meter counts the frames that a client sends, before anything is done about one: also those that are answered below Melody
+// or dropped there, such as pings, pongs and empty fragments (RFC 6455, section 5.2). It reads along: of each frame its header.
+type meter struct {
+	limiter *rate.Limiter
+	// flooded is told, once, that a frame was one too many, and whether it was a control frame.
+	flooded func(control bool)
+
+	header [maxHeader]byte
+	have   int    // Bytes of the header so far.
+	skip   uint64 // Bytes of the payload to come.
+	over   bool
+}
+
+// maxHeader is the longest header of a frame: two bytes, the length in eight and the mask in four.
+const maxHeader = 14
+
+// read counts what was read and reports whether it may be used.
+func (m *meter) read(p []byte) bool {
+	for len(p) > 0 && !m.over {
+		if m.skip > 0 {
+			n := min(m.skip, uint64(len(p)))
+			m.skip, p = m.skip-n, p[n:]
+			continue
+		}
+		m.header[m.have] = p[0]
+		m.have, p = m.have+1, p[1:]
+		if size, whole := m.payload(); whole {
+			control := m.header[0]&0x08 != 0
+			m.have, m.skip = 0, size
+			if !m.limiter.Allow() {
+				m.over = true
+				m.flooded(control)
+			}
+		}
+	}
+	return !m.over
+}
+
+// payload returns how many bytes the frame's payload has, once its header is whole.
+func (m *meter) payload() (size uint64, whole bool) {
+	if m.have < 2 {
+		return 0, false
+	}
+	length, end := m.header[1]&0x7f, 2
+	switch length {
+	case 126:
+		end += 2
+	case 127:
+		end += 8
+	}
+	lengthEnd := end
+	if m.header[1]&0x80 != 0 {
+		end += 4 // The mask.
+	}
+	if m.have < end {
+		return 0, false
+	}
+	switch length {
+	case 126:
+		return uint64(binary.BigEndian.Uint16(m.header[2:lengthEnd])), true
+	case 127:
+		return binary.BigEndian.Uint64(m.header[2:lengthEnd]), true
+	default:
+		return uint64(length), true
+	}
+}
+
+// meteredTCP is a connection with a meter. It stays a TCP connection to net.Buffers, which writes a frame's header and payload
+// with one system call only to such.
+type meteredTCP struct {
+	*net.TCPConn
+	meter
+}
+
+// Read reads from the connection until too many frames have come.
+func (c *meteredTCP) Read(p []byte) (int, error) { return c.count(c.TCPConn, p) }
+
+// meteredConn is any other connection with a meter.
+type meteredConn struct {
+	net.Conn
+	meter
+}
+
+// Read reads from the connection until too many frames have come.
+func (c *meteredConn) Read(p []byte) (int, error) { return c.count(c.Conn, p) }
+
+func (m *meter) count(conn net.Conn, p []byte) (int, error) {
+	if m.over {
+		return 0, errFlood
+	}
+	n, err := conn.Read(p)
+	if !m.read(p[:n]) {
+		return 0, errFlood
+	}
+	return n, err //nolint:wrapcheck // As the connection gave it.
+}
+
+// metered gives the connection a meter.
+func metered(conn net.Conn, m meter) net.Conn {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &meteredTCP{tcp, m}
+	}
+	return &meteredConn{conn, m}
+}
