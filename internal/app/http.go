@@ -89,7 +89,18 @@ func (s *Service) serveMetrics(ctx context.Context) error {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	s.serve("metrics", server, listener)
+	s.serve("metrics", metricsServer(mux), listener)
 	return nil
+}
+
+// metricsServer bounds what a client can hold. It has no ReadTimeout: that would cut a profile, which takes as long as it is asked
+// for and moves the deadline for writing itself.
+func metricsServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           httpapi.WithBodies(h, 0, 0), // Nothing there takes a body.
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
 }

@@ -18,6 +18,9 @@ type info struct {
 	traceparent string
 	// peer is the address of whoever holds the connection.
 	peer string
+	// begun is when the request came, body what reads its body.
+	begun time.Time
+	body  bodyReader
 	// key is the client's Idempotency-Key, requestHash what tells this request from another with it.
 	key         string
 	requestHash []byte

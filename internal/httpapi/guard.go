@@ -24,6 +24,8 @@ type access struct {
 	public bool
 	// own says that the handler itself finds out who asks.
 	own bool
+	// body says that the handler reads the request's body itself, by readBody.
+	body bool
 	// kept says that the actor may be kept from an earlier request (see keep.go).
 	kept bool
 	// page says that a person may be looking: one who is not signed in is sent to /login.

@@ -27,9 +27,8 @@ var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 // observe gives the request its id, answers its errors, and writes one log line and the metrics about it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
-		begun := time.Now()
 		r := c.Request()
-		i := &info{id: r.Header.Get("X-Request-Id"), peer: peer(r)}
+		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: peer(r)}
 		if !safeRequestID.MatchString(i.id) {
 			i.id = rand.Text()
 		}
@@ -43,7 +42,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			s.answerError(c, err)
 		}
-		s.record(c, i, span, time.Since(begun))
+		s.record(c, i, span, time.Since(i.begun))
 		return nil
 	}
 }
@@ -93,7 +92,7 @@ func (s *Server) answerError(c *echo.Context, err error) {
 		s.logger.WarnContext(r.Context(), "request failed after its answer had begun", "request_id", infoOf(r.Context()).id)
 		return
 	}
-	p := problemOf(r.Context(), s.logger, err)
+	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
 	if p.Status == http.StatusMethodNotAllowed && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, recordsPath) {
 		p.Detail = neverDeleted
 	}
@@ -178,8 +177,6 @@ func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 			if err := checkQuery(r.URL); err != nil {
 				return err
 			}
-		} else {
-			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 		}
 		if r.URL.Path == socketPath {
 			return next(c)

@@ -125,7 +125,7 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problemOfRefusal(tooLarge())
+		return problemOfRefusal(tooLarge(maxBody))
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return problemOfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
@@ -165,7 +165,7 @@ func problemOfStatus(status int) *Problem {
 	case http.StatusMethodNotAllowed:
 		return newProblem(status, codeMethodNotAllowed, "this route does not know that method; the Allow header lists those it knows")
 	case http.StatusRequestEntityTooLarge:
-		return problemOfRefusal(tooLarge())
+		return problemOfRefusal(tooLarge(maxBody))
 	default:
 		return nil
 	}
@@ -186,8 +186,8 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	}
 }
 
-func tooLarge() *care.Error {
-	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", maxBody)
+func tooLarge(limit int64) *care.Error {
+	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", limit)
 }
 
 // etag is a version as an entity tag.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
@@ -67,6 +68,8 @@ type Config struct {
 	CookieKey []byte
 	// RateLimit is how many requests a second one subject may make, with bursts of twice as many; by default 500.
 	RateLimit int
+	// BodyTimeout is how long a client may take to send a request's body; by default 15 s.
+	BodyTimeout time.Duration
 	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
 	Ready func(ctx context.Context) error
 	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
@@ -127,6 +130,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("httpapi: BaseURL is not a URL")
 	}
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
+	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
 		keeper:     newKeeper(cfg.Directory),
@@ -196,7 +200,11 @@ func (s *Server) handle(method, path string, a access, h echo.HandlerFunc) {
 		s.echo.Add(method, path, func(*echo.Context) error { return roleMissing("the API", "api") })
 		return
 	}
-	s.echo.Add(method, path, s.guard(a, h))
+	h = s.guard(a, h)
+	if !a.body {
+		h = s.bodyFirst(h)
+	}
+	s.echo.Add(method, path, h)
 }
 
 // everywhere reports whether a route is served by an instance without the role api.
