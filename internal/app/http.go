@@ -34,31 +34,36 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		<-ctx.Done()
 		return nil
 	})
+	proxies, err := s.cfg.Proxies()
+	if err != nil {
+		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
+	}
 	cfg := httpapi.Config{
-		Directory:    s.spine.directory,
-		Appointments: appointment.New(s.spine.writer),
-		Billing:      billing.New(s.spine.writer),
-		Chat:         chat.New(s.spine.writer),
-		Intake:       intake.New(s.spine.writer),
-		Audit:        audit.New(s.db.app),
-		Writer:       s.spine.writer,
-		Verifier:     s.spine.verifier,
-		NoAPI:        !s.cfg.Does("api"),
-		Rules:        s.spine.known,
-		Operations:   s.spine.operations,
-		Hub:          s.spine.hub,
-		Dashboard:    dashboard,
-		Login:        httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
-		Demo:         s.cfg.Demo,
-		BaseURL:      s.cfg.BaseURL,
-		Origins:      s.cfg.Origins,
-		CookieKey:    key,
-		RateLimit:    s.cfg.RateLimit,
-		Ready:        s.ready,
-		Registerer:   s.metrics.registry,
-		Gatherer:     s.metrics.registry,
-		Logger:       s.logger,
-		Tracer:       s.tracer,
+		Directory:      s.spine.directory,
+		Appointments:   appointment.New(s.spine.writer),
+		Billing:        billing.New(s.spine.writer),
+		Chat:           chat.New(s.spine.writer),
+		Intake:         intake.New(s.spine.writer),
+		Audit:          audit.New(s.db.app),
+		Writer:         s.spine.writer,
+		Verifier:       s.spine.verifier,
+		NoAPI:          !s.cfg.Does("api"),
+		Rules:          s.spine.known,
+		Operations:     s.spine.operations,
+		Hub:            s.spine.hub,
+		Dashboard:      dashboard,
+		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		Demo:           s.cfg.Demo,
+		BaseURL:        s.cfg.BaseURL,
+		Origins:        s.cfg.Origins,
+		CookieKey:      key,
+		RateLimit:      s.cfg.RateLimit,
+		TrustedProxies: proxies,
+		Ready:          s.ready,
+		Registerer:     s.metrics.registry,
+		Gatherer:       s.metrics.registry,
+		Logger:         s.logger,
+		Tracer:         s.tracer,
 	}
 	if s.spine.providers.sandbox != nil {
 		cfg.Sandbox = s.spine.providers.sandbox.Handler()

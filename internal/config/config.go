@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -29,6 +30,8 @@ type Config struct {
 	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR" about:"where to serve /metrics and profiles, for operators only; none: in demo mode on CAREWIRE_ADDR, else nowhere"`
 	// Origins may call the API and open sockets from a browser, besides the service's own; none by default.
 	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:"," about:"origins of browsers that may call, comma-separated; none: only the service's own"`
+	// TrustedProxies are the addresses of the proxies before the service, whose X-Forwarded-For says who the client is.
+	TrustedProxies []string `env:"CAREWIRE_TRUSTED_PROXIES" envSeparator:"," about:"addresses or networks of the proxies before it, comma-separated, whose X-Forwarded-For or Forwarded names the client; none: nobody is believed"`
 	// RateLimit is how many requests a second one subject may make.
 	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"requests a second one subject may make"`
 	// MaxConns is how many connections each of the two pools (requests, work) may open.
@@ -69,6 +72,26 @@ var AllRoles = []string{"api", "realtime", "dispatch", "work"}
 
 // Does reports whether this instance has the role.
 func (c Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
+
+// Proxies returns TrustedProxies as networks. An address stands for itself alone.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		text = strings.TrimSpace(text)
+		prefix, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); bad == nil && addr.Zone() == "" {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address or a network, such as 10.0.0.0/8", text)
+		}
+		if prefix.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q: write an IPv4 network as such, for example 10.0.0.0/8", text)
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
+}
 
 // FromEnvironment reads the settings from the process's environment, without validating them.
 func FromEnvironment() (Config, error) {
@@ -126,6 +149,9 @@ func (c Config) Validate() error {
 		if _, _, err := net.SplitHostPort(c.MetricsAddr); err != nil {
 			wrong("CAREWIRE_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
 		}
+	}
+	if _, err := c.Proxies(); err != nil {
+		wrong("CAREWIRE_TRUSTED_PROXIES", "%v", err)
 	}
 	for _, o := range c.Origins {
 		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" {

@@ -53,3 +53,20 @@ func TestReference_SaysWhatEverySettingIs(t *testing.T) {
 		require.Regexp(t, `^(Settings are .*|  [A-Z_]+ +[^ (].*)`, line, "a setting without a meaning")
 	}
 }
+
+func TestProxies_AreAddressesAndNetworks(t *testing.T) {
+	t.Setenv("CAREWIRE_TRUSTED_PROXIES", "10.0.0.7, 192.168.1.1/16,2001:db8::1,fd00::/8")
+	c, err := FromEnvironment()
+	require.NoError(t, err)
+	proxies, err := c.Proxies()
+	require.NoError(t, err)
+	var all []string
+	for _, p := range proxies {
+		all = append(all, p.String())
+	}
+	require.Equal(t, []string{"10.0.0.7/32", "192.168.0.0/16", "2001:db8::1/128", "fd00::/8"}, all)
+	for _, wrong := range []string{"proxy.example.org", "10.0.0.0/33", "fe80::1%eth0", "::ffff:10.0.0.0/104"} {
+		c.TrustedProxies, c.Demo = []string{"10.0.0.1", wrong}, true
+		require.ErrorContains(t, c.Validate(), "CAREWIRE_TRUSTED_PROXIES", wrong)
+	}
+}

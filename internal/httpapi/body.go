@@ -45,6 +45,8 @@ func checkBody(body []byte) error {
 		return care.Errorf(care.Malformed, "the body is not valid UTF-8")
 	case strictjson.TooDeep:
 		return care.Errorf(care.Malformed, "the body is nested deeper than %d levels at byte %d; send fewer", wrong.Depth, wrong.Offset)
+	case strictjson.TooMany:
+		return care.InvalidField(fieldName(wrong.Path), "has more than %d fields", strictjson.MaxMembers)
 	case strictjson.Duplicate:
 		return care.InvalidField(fieldName(wrong.Path), "is given twice in one object; give it once")
 	case strictjson.NUL:

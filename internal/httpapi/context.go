@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,8 @@ import (
 type info struct {
 	id          string
 	traceparent string
-	// peer is the address of whoever holds the connection.
-	peer string
+	// peer is the client's address; see proxies.
+	peer netip.Addr
 	// begun is when the request came, body what reads its body.
 	begun time.Time
 	body  bodyReader

@@ -123,7 +123,7 @@ func (s *Server) loginCallback(c *echo.Context) error {
 		return care.Errorf(care.Unauthenticated, "the identity provider did not let you in; open /login to try again")
 	}
 	var claims Claims
-	err := s.counted(r, func() (err error) {
+	err := s.counted(r, s.exchanges, func() (err error) {
 		claims, err = s.exchange(r.Context(), c.QueryParam("code"), a)
 		return err
 	})

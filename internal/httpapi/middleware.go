@@ -28,7 +28,7 @@ var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: peer(r)}
+		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
 		if !safeRequestID.MatchString(i.id) {
 			i.id = rand.Text()
 		}
@@ -69,6 +69,9 @@ func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.D
 	attrs := []slog.Attr{
 		slog.String("method", method(r.Method)), slog.String("route", route), slog.Int("status", status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", i.id), slog.String("actor_id", i.actor.ID),
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests {
+		attrs = append(attrs, slog.String("peer", i.peer.String()))
 	}
 	if id := span.TraceID(); id != "" {
 		attrs = append(attrs, slog.String("trace_id", id))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -68,6 +69,8 @@ type Config struct {
 	CookieKey []byte
 	// RateLimit is how many requests a second one subject may make, with bursts of twice as many; by default 500.
 	RateLimit int
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded says who the client is.
+	TrustedProxies []netip.Prefix
 	// BodyTimeout is how long a client may take to send a request's body; by default 15 s.
 	BodyTimeout time.Duration
 	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
@@ -100,16 +103,20 @@ func (c Config) validate() error {
 
 // Server answers requests. It is an http.Handler.
 type Server struct {
-	cfg         Config
-	logger      *slog.Logger
-	echo        *echo.Echo
-	api         huma.API
-	metrics     *metrics
-	keeper      *keeper
-	seal        *sealer
-	perSubject  *limiters
-	failures    *limiters
-	crossOrigin *http.CrossOriginProtection
+	cfg        Config
+	logger     *slog.Logger
+	echo       *echo.Echo
+	api        huma.API
+	metrics    *metrics
+	keeper     *keeper
+	seal       *sealer
+	perSubject *limiters[string]
+	proxies    proxies
+	// failures counts failed sign-ins by the network that they come from. doubtful bounds how many sign-ins from networks with too
+	// many failures are looked at at once, exchanges how many codes are taken to the identity provider.
+	failures            *limiters[netip.Prefix]
+	doubtful, exchanges gate
+	crossOrigin         *http.CrossOriginProtection
 	// secure says that people reach the service by TLS.
 	secure bool
 	// kinds are those of records; collections are where subjects of each kind are read.
@@ -134,9 +141,11 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
 		keeper:     newKeeper(cfg.Directory),
-		perSubject: newLimiters(float64(cfg.RateLimit), 2*cfg.RateLimit),
+		perSubject: newLimiters[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
+		proxies:    cfg.TrustedProxies,
 		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
-		failures:    newLimiters(float64(cfg.RateLimit)/5, cfg.RateLimit),
+		failures: newLimiters[netip.Prefix](float64(cfg.RateLimit)/5, cfg.RateLimit),
+		doubtful: make(gate, 8), exchanges: make(gate, 16),
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]access{}, known: map[string]bool{}, collections: map[string]string{"user": "/api/users"},
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	// maxBody is the largest body that is read, in bytes.
 	maxBody = 1 << 20
+	// maxSmallBody is the largest body of those who have shown no more than a sign-in, in bytes.
+	maxSmallBody = 4 << 10
 	// drainLarge is how much more of a body that is too large is read and thrown away, in bytes.
 	drainLarge = 8 << 20
 	// drainUnread is how much is read and thrown away of a body that no handler looked at, in bytes. It is net/http's own measure
@@ -122,7 +124,7 @@ func bodyReadError(err error) error {
 }
 
 // readBody reads and checks the JSON body of a request, of one of the media types, before anything else looks at it.
-func (s *Server) readBody(c *echo.Context, accepted ...string) ([]byte, error) {
+func (s *Server) readBody(c *echo.Context, limit int64, accepted ...string) ([]byte, error) {
 	r := c.Request()
 	if err := checkContentType(r.Header.Get("Content-Type"), accepted); err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func (s *Server) readBody(c *echo.Context, accepted ...string) ([]byte, error) {
 	if !hasBody(r) {
 		return nil, checkBody(nil)
 	}
-	body, err := s.bodyOf(c).read(maxBody)
+	body, err := s.bodyOf(c).read(limit)
 	if err != nil {
 		return nil, err
 	}

@@ -139,6 +139,12 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	return claims, nil
 }
 
+// known reports whether the token was verified before and is still good.
+func (v *Verifier) known(token string) bool {
+	hit, ok := v.cache.get(sha256.Sum256([]byte(token)))
+	return ok && v.cfg.Now().Before(hit.until)
+}
+
 func (v *Verifier) verify(ctx context.Context, token, audience string) (Claims, error) {
 	if len(token) > maxTokenLength {
 		return Claims{}, badToken(codeTokenInvalid, "the token is too long to be one")

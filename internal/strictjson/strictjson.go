@@ -16,6 +16,9 @@ import (
 // MaxDepth is how deep arrays and objects may be nested. The deepest body of the API has 6 levels.
 const MaxDepth = 32
 
+// MaxMembers is how many members an object may have. The largest of the API has about 20.
+const MaxMembers = 1000
+
 // Reason says why a text is refused.
 type Reason int
 
@@ -27,6 +30,8 @@ const (
 	NotUTF8
 	// TooDeep: values are nested deeper than the limit.
 	TooDeep
+	// TooMany: an object has more than MaxMembers members. Error.Path leads to the object.
+	TooMany
 	// Duplicate: an object has two members of one name.
 	Duplicate
 	// NUL: a string or a name holds the NUL character, which PostgreSQL does not store.
@@ -55,6 +60,8 @@ func (e *Error) Error() string {
 		return "not valid UTF-8"
 	case TooDeep:
 		return fmt.Sprintf("nested deeper than %d levels", e.Depth)
+	case TooMany:
+		return fmt.Sprintf("an object has more than %d members", MaxMembers)
 	case Duplicate:
 		return "a name is given twice in one object"
 	case NUL:
@@ -323,6 +330,10 @@ func (s *scanner) member(at int) bool {
 	}
 	if !ok {
 		return false
+	}
+	if len(s.keys)-s.frames[at].firstKey >= MaxMembers {
+		s.frames[at].nameEnd = 0
+		return s.fail(TooMany, s.pos)
 	}
 	if !s.unique(&s.frames[at], start, s.pos-1, escaped) {
 		return s.fail(Duplicate, s.pos)

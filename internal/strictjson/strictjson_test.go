@@ -22,6 +22,13 @@ func TestCheck_SaysWhatIsWrongAndWhere(t *testing.T) {
 		}
 		return "{" + strings.Join(names, ",") + extra + "}"
 	}
+	members := func(n int) string {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, `,"m%d":0`, i)
+		}
+		return `{"a":[{` + text.String()[1:] + `}]}`
+	}
 	for text, want := range map[string]struct {
 		reason strictjson.Reason
 		path   string
@@ -35,6 +42,7 @@ func TestCheck_SaysWhatIsWrongAndWhere(t *testing.T) {
 		`{"x":{"y":{"z":1,"z":[]}}}`:           {strictjson.Duplicate, "x.y.z"},
 		many(`,"n7":1`):                        {strictjson.Duplicate, "n7"},
 		many(`,"\u006e99":1`):                  {strictjson.Duplicate, "n99"},
+		members(1001):                          {strictjson.TooMany, "a[0]"},
 		`{"a":[{"b":"x\u0000y"}]}`:             {strictjson.NUL, "a[0].b"},
 		`{"a":{"b\u0000":1}}`:                  {strictjson.NUL, "a.b\x00"},
 		`{"a":[1,1e999]}`:                      {strictjson.BigNumber, "a[1]"},
@@ -56,7 +64,7 @@ func TestCheck_SaysWhatIsWrongAndWhere(t *testing.T) {
 		require.Equal(t, want.path, e.Path, text)
 	}
 	for _, text := range []string{
-		`{"a":1,"A":2,"b":{"a":1},"c":[{"a":1},{"a":2}]}`, many(""), strings.Repeat("[", 32) + strings.Repeat("]", 32),
+		`{"a":1,"A":2,"b":{"a":1},"c":[{"a":1},{"a":2}]}`, many(""), members(1000), strings.Repeat("[", 32) + strings.Repeat("]", 32),
 		" [1e3, -0.5, \"\\\\u0000\", true, false, null] \n", `{"a":"\\","b":"\""}`,
 	} {
 		require.NoError(t, strictjson.Check([]byte(text)), text)
