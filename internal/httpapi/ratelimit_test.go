@@ -64,7 +64,9 @@ func TestAuth_LetsWhoeverProvesWhoTheyAreInWhateverOthersFail(t *testing.T) {
 		b.exhaust(shared)
 		require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor, http.MethodGet, "/api/me")).Code, "a token known before")
 		require.Equal(t, http.StatusOK, b.send(b.from(shared, admin, http.MethodGet, "/api/me")).Code, "a token not seen before")
-		b.untilLimited(func() *http.Request { return b.from(shared, "", http.MethodGet, "/api/me", "Cookie", "carewire_session=x") })
+		b.untilLimited(func() *http.Request {
+			return b.from(shared, "", http.MethodGet, "/api/me", "Cookie", "carewire_session=x")
+		})
 		require.Equal(t, http.StatusOK, b.send(b.from(shared, "", http.MethodGet, "/api/me", "Cookie", "carewire_session="+session)).Code, "a session")
 	}
 	accept := func(as string, headers ...string) *http.Request {
