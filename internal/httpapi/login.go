@@ -98,6 +98,9 @@ func (s *Server) demoLogin(c *echo.Context) error {
 	if !s.cfg.Demo {
 		return care.Errorf(care.NotFound, "there is nothing to choose here; open /login")
 	}
+	if err := s.demoHost(r); err != nil {
+		return err
+	}
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@ import (
 	"carewire/internal/tracing"
 )
 
-// safeRequestID is what a client's own request id may look like: it becomes part of logs and events.
-var safeRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{8,64}$`)
+// requestIDForm is what a client's own request id may look like: a UUID, a ULID, 32 hexadecimal digits, or a traceparent. It becomes part
+// of logs and of events that are never deleted, so it must be of a form in which nobody writes anything.
+var requestIDForm = regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$`)
 
 // traceparentForm is version 00 of the W3C Trace Context header.
 var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
@@ -29,7 +30,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
-		if !safeRequestID.MatchString(i.id) {
+		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}
 		if t := r.Header.Get("traceparent"); traceparentForm.MatchString(t) {

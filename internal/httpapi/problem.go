@@ -38,6 +38,7 @@ const (
 	codeRequestTimeout   = "request_timeout"
 	codeCrossOrigin      = "cross_origin"
 	codeRoleMissing      = "role_missing"
+	codeWrongHost        = "wrong_host"
 	codeTokenExpired     = "token_expired"
 	codeTokenNotYet      = "token_not_yet_valid" //nolint:gosec // A code, no credential.
 	codeTokenInvalid     = "token_invalid"

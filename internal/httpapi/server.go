@@ -119,6 +119,8 @@ type Server struct {
 	crossOrigin         *http.CrossOriginProtection
 	// secure says that people reach the service by TLS.
 	secure bool
+	// host is the name by which they do.
+	host string
 	// kinds are those of records; collections are where subjects of each kind are read.
 	kinds       []ehr.Spec
 	collections map[string]string
@@ -139,7 +141,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
 	s := &Server{
-		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
+		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https", host: strings.ToLower(base.Hostname()),
 		keeper:     newKeeper(cfg.Directory),
 		perSubject: newLimiters[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
 		proxies:    cfg.TrustedProxies,
