@@ -41,6 +41,8 @@ type Config struct {
 	OIDCIssuer string `env:"CAREWIRE_OIDC_ISSUER" about:"the identity provider; required without --demo"`
 	// OIDCAudience is what a bearer token's aud must hold.
 	OIDCAudience string `env:"CAREWIRE_OIDC_AUDIENCE" envDefault:"carewire" about:"what a token's aud must hold"`
+	// OIDCKeysMaxAge is how old the identity provider's keys may be before they are fetched again; 0 means 5 minutes.
+	OIDCKeysMaxAge time.Duration `env:"CAREWIRE_OIDC_KEYS_MAX_AGE" envDefault:"5m" about:"how long a key that the identity provider withdrew still counts"`
 	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
 	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID" about:"the client that signs browsers in at /login"`
 	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset" about:"its secret, where it has one"`
@@ -157,6 +159,9 @@ func (c Config) Validate() error {
 		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" {
 			wrong("CAREWIRE_ORIGINS", "%q is not an origin, such as https://app.example.org", o)
 		}
+	}
+	if c.OIDCKeysMaxAge != 0 && (c.OIDCKeysMaxAge < 10*time.Second || c.OIDCKeysMaxAge > 24*time.Hour) {
+		wrong("CAREWIRE_OIDC_KEYS_MAX_AGE", "must be 10s to 24h, such as 5m")
 	}
 	c.validateSignIn(wrong)
 	for _, role := range c.Roles {

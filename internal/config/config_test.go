@@ -70,3 +70,17 @@ func TestProxies_AreAddressesAndNetworks(t *testing.T) {
 		require.ErrorContains(t, c.Validate(), "CAREWIRE_TRUSTED_PROXIES", wrong)
 	}
 }
+
+func TestValidate_BoundsTheAgeOfTheProvidersKeys(t *testing.T) {
+	for value, ok := range map[string]bool{"5m": true, "10s": true, "24h": true, "1s": false, "-5m": false, "25h": false} {
+		t.Setenv("CAREWIRE_OIDC_KEYS_MAX_AGE", value)
+		c, err := FromEnvironment()
+		require.NoError(t, err)
+		c.Demo = true
+		if ok {
+			require.NoError(t, c.Validate(), value)
+		} else {
+			require.ErrorContains(t, c.Validate(), "CAREWIRE_OIDC_KEYS_MAX_AGE", value)
+		}
+	}
+}
