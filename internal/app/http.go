@@ -38,32 +38,37 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		<-ctx.Done()
 		return nil
 	})
+	proxies, err := s.cfg.Proxies()
+	if err != nil {
+		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
+	}
 	cfg := httpapi.Config{
-		Directory:    s.spine.directory,
-		Appointments: appointment.New(s.spine.writer),
-		Billing:      billing.New(s.spine.writer),
-		Chat:         chat.New(s.spine.writer),
-		Intake:       intake.New(s.spine.writer),
-		Audit:        audit.New(s.db.app),
-		Writer:       s.spine.writer,
-		Verifier:     s.spine.verifier,
-		NoAPI:        !s.cfg.Does("api"),
-		Rules:        s.spine.known,
-		Operations:   s.spine.operations,
-		Hub:          s.spine.hub,
-		Dashboard:    dashboard,
-		Login:        httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
-		Demo:         s.cfg.Demo,
-		BaseURL:      s.cfg.BaseURL,
-		Origins:      s.cfg.Origins,
-		CookieKey:    key,
-		RateLimit:    s.cfg.RateLimit,
-		Ready:        s.readiness,
-		Notes:        s.db.notes,
-		Registerer:   s.metrics.registry,
-		Gatherer:     s.metrics.registry,
-		Logger:       s.logger,
-		Tracer:       s.tracer,
+		Directory:      s.spine.directory,
+		Appointments:   appointment.New(s.spine.writer),
+		Billing:        billing.New(s.spine.writer),
+		Chat:           chat.New(s.spine.writer),
+		Intake:         intake.New(s.spine.writer),
+		Audit:          audit.New(s.db.app),
+		Writer:         s.spine.writer,
+		Verifier:       s.spine.verifier,
+		NoAPI:          !s.cfg.Does("api"),
+		Rules:          s.spine.known,
+		Operations:     s.spine.operations,
+		Hub:            s.spine.hub,
+		Dashboard:      dashboard,
+		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		Demo:           s.cfg.Demo,
+		BaseURL:        s.cfg.BaseURL,
+		Origins:        s.cfg.Origins,
+		CookieKey:      key,
+		RateLimit:      s.cfg.RateLimit,
+		TrustedProxies: proxies,
+		Ready:          s.readiness,
+		Notes:          s.db.notes,
+		Registerer:     s.metrics.registry,
+		Gatherer:       s.metrics.registry,
+		Logger:         s.logger,
+		Tracer:         s.tracer,
 	}
 	if s.spine.providers.sandbox != nil {
 		cfg.Sandbox = s.spine.providers.sandbox.Handler()
@@ -91,7 +96,18 @@ func (s *Service) serveMetrics(ctx context.Context) error {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	s.serve(back, "metrics", server, listener)
+	s.serve(back, "metrics", metricsServer(mux), listener)
 	return nil
+}
+
+// metricsServer bounds what a client can hold. It has no ReadTimeout: that would cut a profile, which takes as long as it is asked
+// for and moves the deadline for writing itself.
+func metricsServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           httpapi.WithBodies(h, 0, 0), // Nothing there takes a body.
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/config"
+	"carewire/internal/httpapi"
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
 	"carewire/internal/notify/push"
@@ -135,7 +136,10 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 	p.sandbox.Join(func(ctx context.Context) []string {
 		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
 	})
-	s.serve(back, "sandbox", &http.Server{Handler: p.sandbox.Providers(), ReadHeaderTimeout: 5 * time.Second}, listener)
+	s.serve(back, "sandbox", &http.Server{
+		Handler:           httpapi.WithBodies(p.sandbox.Providers(), 10<<20, 0), // The largest email that its SES takes.
+		ReadHeaderTimeout: 5 * time.Second,
+	}, listener)
 	return "http://" + p.address, nil
 }
 

@@ -103,7 +103,7 @@ func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) erro
 
 // signIn builds the verifier of tokens: the demo's own key, or the identity provider's.
 func (s *Service) signIn(sp *spine) error {
-	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, Logger: s.logger}
+	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, KeysMaxAge: s.cfg.OIDCKeysMaxAge, Logger: s.logger}
 	if s.cfg.Demo {
 		issuer, err := httpapi.NewLocalIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -38,6 +39,8 @@ type Config struct {
 	MetricsAddr string `env:"CAREWIRE_METRICS_ADDR" about:"where to serve /metrics and profiles, for operators only; none: in demo mode on CAREWIRE_ADDR, else nowhere"`
 	// Origins may call the API and open sockets from a browser, besides the service's own; none by default.
 	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:"," about:"origins of browsers that may call, comma-separated; none: only the service's own"`
+	// TrustedProxies are the addresses of the proxies before the service, whose X-Forwarded-For says who the client is.
+	TrustedProxies []string `env:"CAREWIRE_TRUSTED_PROXIES" envSeparator:"," about:"addresses or networks of the proxies before it, comma-separated, whose X-Forwarded-For or Forwarded names the client; none: nobody is believed"`
 	// RateLimit is how many requests a second one subject may make.
 	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"requests a second one subject may make"`
 	// MaxConns is how many connections each of the two pools (requests, work) may open.
@@ -47,6 +50,8 @@ type Config struct {
 	OIDCIssuer string `env:"CAREWIRE_OIDC_ISSUER" about:"the identity provider; required without --demo"`
 	// OIDCAudience is what a bearer token's aud must hold.
 	OIDCAudience string `env:"CAREWIRE_OIDC_AUDIENCE" envDefault:"carewire" about:"what a token's aud must hold"`
+	// OIDCKeysMaxAge is how old the identity provider's keys may be before they are fetched again; 0 means 5 minutes.
+	OIDCKeysMaxAge time.Duration `env:"CAREWIRE_OIDC_KEYS_MAX_AGE" envDefault:"5m" about:"how long a key that the identity provider withdrew still counts"`
 	// OIDCClientID and OIDCClientSecret sign browsers in at /login; without them only bearer tokens are accepted.
 	OIDCClientID     string `env:"CAREWIRE_OIDC_CLIENT_ID" about:"the client that signs browsers in at /login"`
 	OIDCClientSecret string `env:"CAREWIRE_OIDC_CLIENT_SECRET,unset" about:"its secret, where it has one"`
@@ -108,6 +113,26 @@ func (c Config) Embedded() bool {
 	return c.DatabaseURL == "" && c.AppDatabaseURL == "" && c.WorkerDatabaseURL == ""
 }
 
+// Proxies returns TrustedProxies as networks. An address stands for itself alone.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		text = strings.TrimSpace(text)
+		prefix, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); bad == nil && addr.Zone() == "" {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address or a network, such as 10.0.0.0/8", text)
+		}
+		if prefix.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q: write an IPv4 network as such, for example 10.0.0.0/8", text)
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
+}
+
 // FromEnvironment reads the settings from the process's environment, and from the files that it names, without validating
 // them.
 func FromEnvironment() (Config, error) {
@@ -161,10 +186,16 @@ func (c Config) Validate() error {
 			wrong("CAREWIRE_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
 		}
 	}
+	if _, err := c.Proxies(); err != nil {
+		wrong("CAREWIRE_TRUSTED_PROXIES", "%v", err)
+	}
 	for _, o := range c.Origins {
 		if u, err := url.Parse(o); err != nil || u.Host == "" || u.Path != "" || (u.Scheme != "http" && u.Scheme != "https") {
 			wrong("CAREWIRE_ORIGINS", "%q is not an origin, such as https://app.example.org", o)
 		}
+	}
+	if c.OIDCKeysMaxAge != 0 && (c.OIDCKeysMaxAge < 10*time.Second || c.OIDCKeysMaxAge > 24*time.Hour) {
+		wrong("CAREWIRE_OIDC_KEYS_MAX_AGE", "must be 10s to 24h, such as 5m")
 	}
 	c.validateSignIn(wrong)
 	c.validateSafety(wrong)

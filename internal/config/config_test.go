@@ -78,3 +78,34 @@ func TestValidate_AsksForTheOtherLoginWhereOneStandsAlone(t *testing.T) {
 		require.ErrorContains(t, cfg.Validate(), c.wrong, c)
 	}
 }
+
+func TestProxies_AreAddressesAndNetworks(t *testing.T) {
+	t.Setenv("CAREWIRE_TRUSTED_PROXIES", "10.0.0.7, 192.168.1.1/16,2001:db8::1,fd00::/8")
+	c, err := FromEnvironment()
+	require.NoError(t, err)
+	proxies, err := c.Proxies()
+	require.NoError(t, err)
+	var all []string
+	for _, p := range proxies {
+		all = append(all, p.String())
+	}
+	require.Equal(t, []string{"10.0.0.7/32", "192.168.0.0/16", "2001:db8::1/128", "fd00::/8"}, all)
+	for _, wrong := range []string{"proxy.example.org", "10.0.0.0/33", "fe80::1%eth0", "::ffff:10.0.0.0/104"} {
+		c.TrustedProxies, c.Demo = []string{"10.0.0.1", wrong}, true
+		require.ErrorContains(t, c.Validate(), "CAREWIRE_TRUSTED_PROXIES", wrong)
+	}
+}
+
+func TestValidate_BoundsTheAgeOfTheProvidersKeys(t *testing.T) {
+	for value, ok := range map[string]bool{"5m": true, "10s": true, "24h": true, "1s": false, "-5m": false, "25h": false} {
+		t.Setenv("CAREWIRE_OIDC_KEYS_MAX_AGE", value)
+		c, err := FromEnvironment()
+		require.NoError(t, err)
+		c.Demo = true
+		if ok {
+			require.NoError(t, c.Validate(), value)
+		} else {
+			require.ErrorContains(t, c.Validate(), "CAREWIRE_OIDC_KEYS_MAX_AGE", value)
+		}
+	}
+}

@@ -11,10 +11,21 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"carewire/internal/strictjson"
 )
 
-// maxResource bounds one resource, in bytes: a file without end in one value must not fill the memory.
-const maxResource = 32 << 20
+const (
+	// maxResource bounds one resource, in bytes, and what a bundle holds beside its entries: a file without end in one value must not
+	// fill the memory.
+	maxResource = 32 << 20
+	// maxNesting is how deep a resource may be nested. FHIR's own examples have 12 levels; a Questionnaire may need more.
+	maxNesting = 64
+	// maxRatio is how many times its size a file may unpack to, once that is more than freeRatio bytes: FHIR's JSON packs to a tenth,
+	// at best to a fiftieth; a bomb to a thousandth.
+	maxRatio  = 200
+	freeRatio = 64 << 20
+)
 
 // File is what is read: a file that can be opened again for each stage.
 type File struct {
@@ -46,14 +57,15 @@ func (f File) read(ctx context.Context, progress func(n int), fn found) error {
 		return fmt.Errorf("%s: %w", f.Name, err)
 	}
 	defer func() { _ = rc.Close() }()
-	buffered := bufio.NewReaderSize(&counted{rc, progress}, 1<<16)
+	packed := &counted{Reader: rc, progress: progress}
+	buffered := bufio.NewReaderSize(packed, 1<<16)
 	var content io.Reader = buffered
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		zipped, err := gzip.NewReader(buffered)
 		if err != nil {
 			return fmt.Errorf("%s: is not gzip, though it begins as one: %w", f.Name, err)
 		}
-		content = zipped
+		content = &unpacked{zipped, packed, 0}
 	}
 	each := func(r resource, err error) error {
 		if ctx.Err() != nil {
@@ -72,11 +84,31 @@ func (f File) read(ctx context.Context, progress func(n int), fn found) error {
 type counted struct {
 	io.Reader
 	progress func(n int)
+	read     int64
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
+	c.read += int64(n)
 	c.progress(n)
+	return n, err
+}
+
+// unpacked fails where a file unpacks to much more than it has.
+type unpacked struct {
+	io.Reader
+	packed *counted
+	given  int64
+}
+
+var errRatio = fmt.Errorf("unpacks to more than %d times its size: unpack it yourself if that is right", maxRatio)
+
+func (u *unpacked) Read(p []byte) (int, error) {
+	if u.given > freeRatio && u.given > maxRatio*u.packed.read {
+		return 0, errRatio
+	}
+	n, err := u.Reader.Read(p)
+	u.given += int64(n)
 	return n, err
 }
 
@@ -108,13 +140,13 @@ type bounded struct {
 	left int
 }
 
-var errTooLarge = fmt.Errorf("a value is larger than a resource of %d MiB", maxResource>>20)
+var errTooLarge = fmt.Errorf("a resource, or what a bundle holds beside its entries, is larger than %d MiB", maxResource>>20)
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLarge
 	}
-	n, err := b.Reader.Read(p)
+	n, err := b.Reader.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
 }
@@ -124,8 +156,8 @@ func readDocument(name string, content io.Reader, fn found) error {
 	limit := &bounded{content, maxResource}
 	dec := json.NewDecoder(limit)
 	broken := func(err error) error {
-		if errors.Is(err, errTooLarge) {
-			return fmt.Errorf("%s: %w", name, err)
+		if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
+			return fmt.Errorf("%s: from byte %d on: %w", name, dec.InputOffset(), err)
 		}
 		return fmt.Errorf("%s: is not JSON from byte %d on", name, dec.InputOffset())
 	}
@@ -133,9 +165,9 @@ func readDocument(name string, content io.Reader, fn found) error {
 		return broken(err)
 	}
 	rest := map[string]json.RawMessage{}
-	entries := false
+	entries, held := false, 0
 	for dec.More() {
-		limit.left = maxResource
+		limit.left = maxResource - held
 		key, err := dec.Token()
 		if err != nil {
 			return broken(err)
@@ -143,7 +175,7 @@ func readDocument(name string, content io.Reader, fn found) error {
 		field, _ := key.(string)
 		if typ, known := rest["resourceType"]; field == "entry" && (!known || string(typ) == `"Bundle"`) {
 			entries = true
-			if err := readEntries(dec, limit, broken, fn); err != nil {
+			if err := readEntries(dec, limit, held, broken, fn); err != nil {
 				return err
 			}
 			continue
@@ -151,6 +183,12 @@ func readDocument(name string, content io.Reader, fn found) error {
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return broken(err)
+		}
+		if _, twice := rest[field]; twice {
+			return fmt.Errorf("%s: a field is given twice before byte %d", name, dec.InputOffset())
+		}
+		if held += len(field) + len(value); held > maxResource {
+			return broken(errTooLarge)
 		}
 		rest[field] = value
 	}
@@ -170,19 +208,19 @@ func readDocument(name string, content io.Reader, fn found) error {
 	return fn(identify(resource{raw: raw}))
 }
 
-func readEntries(dec *json.Decoder, limit *bounded, broken func(error) error, fn found) error {
+func readEntries(dec *json.Decoder, limit *bounded, held int, broken func(error) error, fn found) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return broken(err)
 	}
 	for i := 0; dec.More(); i++ {
-		limit.left = maxResource
+		limit.left = maxResource - held
 		var entry struct {
 			FullURL  string          `json:"fullUrl"`
 			Resource json.RawMessage `json:"resource"`
 		}
 		if err := dec.Decode(&entry); err != nil {
 			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
-				return broken(err)
+				return broken(fmt.Errorf("entry %d: %w", i, err))
 			}
 			if err := fn(resource{index: i}, faulty("Bundle.entry", "is not an entry of a bundle")); err != nil {
 				return err
@@ -218,6 +256,9 @@ func identify(r resource) (resource, error) {
 	var head struct {
 		Type string `json:"resourceType"`
 		ID   string `json:"id"`
+	}
+	if wrong, ok := errors.AsType[*strictjson.Error](strictjson.CheckDepth(r.raw, maxNesting)); ok && wrong.Reason != strictjson.Syntax {
+		return r, faulty("", wrong.Error())
 	}
 	err := json.Unmarshal(r.raw, &head)
 	switch {

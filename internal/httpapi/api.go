@@ -77,8 +77,8 @@ type operation struct {
 	status int
 	// repeatable says of a POST that repeating it does no harm: it knows no Idempotency-Key.
 	repeatable bool
-	// own says that the handler itself finds out who asks.
-	own bool
+	// identity says that the guard asks for a bearer token and the handler whose account it is.
+	identity bool
 	// kept says that all that the handler does it does in transactions in the actor's name, so that the actor may be one who
 	// was kept from an earlier request (see keep.go).
 	kept bool
@@ -105,7 +105,7 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 		Tags: []string{op.tag}, DefaultStatus: op.status,
 		Errors:   refusalStatuses(op),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
-		Metadata: map[string]any{accessKey: access{action: action, own: op.own, kept: op.kept}},
+		Metadata: map[string]any{accessKey: access{action: action, identity: op.identity, kept: op.kept}},
 		// readBody refuses what is larger; huma must not refuse what it let through.
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +18,11 @@ import (
 type info struct {
 	id          string
 	traceparent string
-	// peer is the address of whoever holds the connection.
-	peer string
+	// peer is the client's address; see proxies.
+	peer netip.Addr
+	// begun is when the request came, body what reads its body.
+	begun time.Time
+	body  bodyReader
 	// key is the client's Idempotency-Key, requestHash what tells this request from another with it.
 	key         string
 	requestHash []byte

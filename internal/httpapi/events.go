@@ -65,6 +65,8 @@ type AcceptedEvent struct {
 type eventsInput struct {
 	RawBody   []byte `contentType:"application/cloudevents+json"`
 	mediaType string
+	// twice is a header of binary mode that was given more than once.
+	twice string
 	// attributes are the headers of binary mode.
 	attributes map[string]string
 }
@@ -75,6 +77,9 @@ func (in *eventsInput) Resolve(ctx huma.Context) []error {
 	in.attributes = map[string]string{}
 	ctx.EachHeader(func(name, value string) {
 		if attribute, ok := strings.CutPrefix(strings.ToLower(name), binaryPrefix); ok {
+			if _, there := in.attributes[attribute]; there {
+				in.twice = name
+			}
 			in.attributes[attribute] = value
 		}
 	})
@@ -180,6 +185,9 @@ func (v *eventSchemas) batch(body []byte) ([]intake.Event, error) {
 // structured makes the structured form of an event in binary mode (CloudEvents HTTP binding 1.0, section 3.1). A header's
 // value is percent-encoded where it is not plain ASCII.
 func structured(in *eventsInput) (json.RawMessage, error) {
+	if in.twice != "" {
+		return nil, care.InvalidField(fieldName(in.twice), "is given twice; give it once")
+	}
 	parts := map[string]any{}
 	for name, value := range in.attributes {
 		text, err := url.PathUnescape(value)

@@ -24,6 +24,10 @@ type access struct {
 	public bool
 	// own says that the handler itself finds out who asks.
 	own bool
+	// identity says that the guard asks for a bearer token and the handler whose account it is.
+	identity bool
+	// body says that the handler reads the request's body itself, by readBody.
+	body bool
 	// kept says that the actor may be kept from an earlier request (see keep.go).
 	kept bool
 	// page says that a person may be looking: one who is not signed in is sent to /login.
@@ -33,6 +37,9 @@ type access struct {
 // guard puts the questions that come before a handler: who is it, do they ask too often, may the request come from where
 // it comes, may they use the route at all.
 func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
+	if a.identity {
+		return s.identified(next)
+	}
 	if a.public || a.own {
 		return next
 	}
@@ -56,9 +63,24 @@ func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// identified lets whoever has a good bearer token through, as often as one subject may ask.
+func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		r := c.Request()
+		i := infoOf(r.Context())
+		if err := s.counted(r, s.doubtful, func() error { return s.proveIdentity(r, i) }); err != nil {
+			return err
+		}
+		if err := s.perSubject.allow("identity:" + i.identity.Subject); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
 // identify finds out who asks, by bearer token or else by session cookie.
 func (s *Server) identify(r *http.Request, i *info, kept bool) error {
-	return s.counted(r, func() error {
+	return s.counted(r, s.doubtful, func() error {
 		if r.Header.Get("Authorization") != "" {
 			return s.byBearer(r, i, kept)
 		}
@@ -66,35 +88,64 @@ func (s *Server) identify(r *http.Request, i *info, kept bool) error {
 	})
 }
 
-// counted refuses who has failed to sign in too often, and counts a failure. The answer to it still says what was wrong.
-func (s *Server) counted(r *http.Request, signIn func() error) error {
-	from := peer(r)
-	if s.failures.exhausted(from) {
-		return tooMany()
+// counted runs a sign-in and counts its failure. Whoever proves who they are is let in, however many others fail: many share an
+// address behind a proxy or a clinic's router. A failure after too many is answered with 429 instead of saying what was wrong. What
+// cannot be told at once from a network with too many failures waits for a place at the gate, so that a flood takes a few of the
+// pool's connections and no more.
+func (s *Server) counted(r *http.Request, g gate, signIn func() error) error {
+	from := network(infoOf(r.Context()).peer)
+	if s.failures.exhausted(from) && !s.knownToken(r) {
+		leave, err := g.pass(r.Context())
+		if err != nil {
+			return err
+		}
+		defer leave()
 	}
 	err := signIn()
 	// To say nothing of who one is costs nothing and guesses nothing.
 	if care.CodeOf(err) == care.Unauthenticated && (r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "") {
-		_ = s.failures.allow(from)
+		if limited := s.failures.allow(from); limited != nil {
+			return limited
+		}
 	}
 	return err
 }
 
-func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
+// knownToken reports whether the request has a bearer token that was verified before.
+func (s *Server) knownToken(r *http.Request) bool {
+	token, ok := bearer(r)
+	return ok && s.cfg.Verifier.known(token)
+}
+
+// bearer returns the request's bearer token (RFC 6750, section 2.1).
+func bearer(r *http.Request) (token string, ok bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token")
+	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
+}
+
+func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
+	if err := s.proveIdentity(r, i); err != nil {
+		return err
 	}
-	claims, err := s.cfg.Verifier.Verify(r.Context(), strings.TrimSpace(token))
+	if kept && s.keeper.recall(i) {
+		return nil
+	}
+	_, err := s.keeper.lookUp(r.Context(), i)
+	return err
+}
+
+// proveIdentity notes whose the bearer token is, who may have no account.
+func (s *Server) proveIdentity(r *http.Request, i *info) error {
+	token, ok := bearer(r)
+	if !ok {
+		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
+	}
+	claims, err := s.cfg.Verifier.Verify(r.Context(), token)
 	if err != nil {
 		return err
 	}
 	i.identity, i.expiresAt = claims.Identity(), claims.ExpiresAt
-	if kept && s.keeper.recall(i) {
-		return nil
-	}
-	_, err = s.keeper.lookUp(r.Context(), i)
-	return err
+	return nil
 }
 
 func (s *Server) byCookie(r *http.Request, i *info) error {

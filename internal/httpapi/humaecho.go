@@ -84,6 +84,11 @@ func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serv
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 	access, _ := op.Metadata[accessKey].(access)
+	access.body = op.RequestBody != nil
+	limit := int64(maxBody)
+	if access.identity {
+		limit = maxSmallBody
+	}
 	// Known once every route is registered.
 	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
 	keyed := slices.Contains(op.Parameters, keyParameter)
@@ -92,7 +97,7 @@ func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		var body []byte
 		if op.RequestBody != nil {
 			var err error
-			if body, err = readBody(c.Response(), c.Request(), media()...); err != nil {
+			if body, err = a.server.readBody(c, limit, media()...); err != nil {
 				return err
 			}
 			ctx.body = bytes.NewReader(body)

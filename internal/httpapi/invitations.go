@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -69,26 +68,11 @@ func (s *Server) addAcceptance() {
 	type output struct{ Body AcceptedInvitation }
 	register(s, operation{
 		id: "accept-invitation", method: http.MethodPost, path: "/api/invitations/accept", tag: "clinics", summary: "Accept an invitation",
-		repeatable: true, own: true,
+		repeatable: true, identity: true,
 		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, whatever address the sign-in has, and gives them the roles they were invited to. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
-		if s.failures.exhausted(infoOf(ctx).peer) {
-			return nil, tooMany()
-		}
-		scheme, token, _ := strings.Cut(in.Authorization, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return nil, care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
-		}
-		claims, err := s.cfg.Verifier.Verify(ctx, strings.TrimSpace(token))
-		if err == nil {
-			err = s.perSubject.allow("identity:" + claims.Subject)
-		}
-		if err != nil {
-			_ = s.failures.allow(infoOf(ctx).peer)
-			return nil, err
-		}
-		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), claims.Identity(), in.Body.Token)
+		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Token)
 		return &output{AcceptedInvitation{person}}, err
 	})
 }

@@ -98,6 +98,9 @@ func (s *Server) demoLogin(c *echo.Context) error {
 	if !s.cfg.Demo {
 		return care.Errorf(care.NotFound, "there is nothing to choose here; open /login")
 	}
+	if err := s.demoHost(r); err != nil {
+		return err
+	}
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
@@ -123,7 +126,7 @@ func (s *Server) loginCallback(c *echo.Context) error {
 		return care.Errorf(care.Unauthenticated, "the identity provider did not let you in; open /login to try again")
 	}
 	var claims Claims
-	err := s.counted(r, func() (err error) {
+	err := s.counted(r, s.exchanges, func() (err error) {
 		claims, err = s.exchange(r.Context(), c.QueryParam("code"), a)
 		return err
 	})

@@ -18,8 +18,9 @@ import (
 	"carewire/internal/tracing"
 )
 
-// safeRequestID is what a client's own request id may look like: it becomes part of logs and events.
-var safeRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{8,64}$`)
+// requestIDForm is what a client's own request id may look like: a UUID, a ULID, 32 hexadecimal digits, or a traceparent. It becomes part
+// of logs and of events that are never deleted, so it must be of a form in which nobody writes anything.
+var requestIDForm = regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$`)
 
 // traceparentForm is version 00 of the W3C Trace Context header.
 var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
@@ -27,10 +28,9 @@ var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 // observe gives the request its id, answers its errors, and writes one log line and the metrics about it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
-		begun := time.Now()
 		r := c.Request()
-		i := &info{id: r.Header.Get("X-Request-Id"), peer: peer(r)}
-		if !safeRequestID.MatchString(i.id) {
+		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
+		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}
 		if t := r.Header.Get("traceparent"); traceparentForm.MatchString(t) {
@@ -43,7 +43,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			s.answerError(c, err)
 		}
-		s.record(c, i, span, time.Since(begun))
+		s.record(c, i, span, time.Since(i.begun))
 		return nil
 	}
 }
@@ -71,6 +71,9 @@ func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.D
 		slog.String("method", method(r.Method)), slog.String("route", route), slog.Int("status", status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request_id", i.id), slog.String("actor_id", i.actor.ID),
 	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests {
+		attrs = append(attrs, slog.String("peer", i.peer.String()))
+	}
 	if id := span.TraceID(); id != "" {
 		attrs = append(attrs, slog.String("trace_id", id))
 	}
@@ -93,7 +96,7 @@ func (s *Server) answerError(c *echo.Context, err error) {
 		s.logger.WarnContext(r.Context(), "request failed after its answer had begun", "request_id", infoOf(r.Context()).id)
 		return
 	}
-	p := problemOf(r.Context(), s.logger, err)
+	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
 	if p.Status == http.StatusMethodNotAllowed && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, recordsPath) {
 		p.Detail = neverDeleted
 	}
@@ -178,8 +181,6 @@ func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 			if err := checkQuery(r.URL); err != nil {
 				return err
 			}
-		} else {
-			r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 		}
 		if r.URL.Path == socketPath {
 			return next(c)

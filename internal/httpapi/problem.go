@@ -38,6 +38,7 @@ const (
 	codeRequestTimeout   = "request_timeout"
 	codeCrossOrigin      = "cross_origin"
 	codeRoleMissing      = "role_missing"
+	codeWrongHost        = "wrong_host"
 	codeTokenExpired     = "token_expired"
 	codeTokenNotYet      = "token_not_yet_valid" //nolint:gosec // A code, no credential.
 	codeTokenInvalid     = "token_invalid"
@@ -125,7 +126,7 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problemOfRefusal(tooLarge())
+		return problemOfRefusal(tooLarge(maxBody))
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return problemOfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
@@ -165,7 +166,7 @@ func problemOfStatus(status int) *Problem {
 	case http.StatusMethodNotAllowed:
 		return newProblem(status, codeMethodNotAllowed, "this route does not know that method; the Allow header lists those it knows")
 	case http.StatusRequestEntityTooLarge:
-		return problemOfRefusal(tooLarge())
+		return problemOfRefusal(tooLarge(maxBody))
 	default:
 		return nil
 	}
@@ -186,8 +187,8 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	}
 }
 
-func tooLarge() *care.Error {
-	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", maxBody)
+func tooLarge(limit int64) *care.Error {
+	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", limit)
 }
 
 // etag is a version as an entity tag.

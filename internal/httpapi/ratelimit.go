@@ -1,8 +1,7 @@
 package httpapi
 
 import (
-	"net"
-	"net/http"
+	"context"
 
 	"golang.org/x/time/rate"
 
@@ -10,22 +9,22 @@ import (
 )
 
 // limiters hold a rate limit for each key, of those that asked last. One that is forgotten begins anew with a full burst.
-type limiters struct {
+type limiters[K comparable] struct {
 	rate  rate.Limit
 	burst int
-	known *lru[string, *rate.Limiter]
+	known *lru[K, *rate.Limiter]
 }
 
-func newLimiters(perSecond float64, burst int) *limiters {
-	return &limiters{rate.Limit(perSecond), burst, newLRU[string, *rate.Limiter](10_000)}
+func newLimiters[K comparable](perSecond float64, burst int) *limiters[K] {
+	return &limiters[K]{rate.Limit(perSecond), burst, newLRU[K, *rate.Limiter](10_000)}
 }
 
-func (l *limiters) of(key string) *rate.Limiter {
+func (l *limiters[K]) of(key K) *rate.Limiter {
 	return l.known.getOrPut(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) })
 }
 
 // allow counts one against the key and tells whether it was within the limit.
-func (l *limiters) allow(key string) error {
+func (l *limiters[K]) allow(key K) error {
 	if !l.of(key).Allow() {
 		return tooMany()
 	}
@@ -33,7 +32,7 @@ func (l *limiters) allow(key string) error {
 }
 
 // exhausted tells whether the key has used up what it may, without counting.
-func (l *limiters) exhausted(key string) bool {
+func (l *limiters[K]) exhausted(key K) bool {
 	limiter, ok := l.known.get(key)
 	return ok && limiter.Tokens() < 1
 }
@@ -42,11 +41,15 @@ func tooMany() *care.Error {
 	return care.Errorf(care.RateLimited, "too many requests; slow down and try again")
 }
 
-// peer is the address of whoever holds the connection, without its port. Headers that claim another are not believed.
-func peer(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+// gate lets a few in at a time. The others wait, those who came first go first.
+type gate chan struct{}
+
+// pass waits for a place and returns the function that frees it.
+func (g gate) pass(ctx context.Context) (leave func(), err error) {
+	select {
+	case g <- struct{}{}:
+		return func() { <-g }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return host
 }

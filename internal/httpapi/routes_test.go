@@ -69,6 +69,20 @@ func TestSandbox_IsOpenInTheDemoButNotToOtherSites(t *testing.T) {
 	b := setup(t, demo, func(c *httpapi.Config) { c.Sandbox = hello })
 	require.Equal(t, "hello /sandbox/messages", b.do("", http.MethodGet, "/sandbox/messages?channel=email", nil).Body.String())
 	require.Equal(t, http.StatusOK, b.do("", http.MethodPost, "/sandbox/faults", `{}`).Code)
+	for host, status := range map[string]int{
+		"evil.example": 421, "evil.example:8080": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example": 421, "": 421,
+		"localhost:8080": 200, "LOCALHOST.": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "carewire.test": 200, "Carewire.Test:443": 200,
+	} {
+		for _, path := range []string{"/sandbox/faults", "/login"} {
+			r := b.request("", http.MethodPost, path, `{}`, "Origin", "http://"+host)
+			r.Host = host
+			if w := b.send(r); status == 421 {
+				requireProblem(t, w, status, "wrong_host")
+			} else {
+				require.NotEqual(t, 421, w.Code, host)
+			}
+		}
+	}
 	requireProblem(t, b.do("", http.MethodPost, "/sandbox/faults", `{}`, "Sec-Fetch-Site", "cross-site"), 403, "cross_origin")
 	require.Equal(t, http.StatusOK, b.do("", http.MethodGet, "/metrics", nil).Code)
 	require.Contains(t, b.do("", http.MethodGet, "/metrics", nil).Body.String(), `carewire_http_requests_total{method="GET",route="/sandbox/*",status="200"} 1`)
@@ -97,18 +111,26 @@ func TestHealth_NamesWhatIsMissing(t *testing.T) {
 
 func TestAnswers_CarryARequestIDThatIsTheClientsOnlyWhenItIsSafe(t *testing.T) {
 	t.Parallel()
+	const requestID = "7a0e5c1e-4d0b-4f0e-9d3c-6a9f1f4f2b10"
 	b := setup(t)
-	w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report(), "X-Request-Id", "abc-12345678", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	require.Equal(t, "abc-12345678", w.Header().Get("X-Request-Id"))
+	w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report(), "X-Request-Id", requestID, "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	require.Equal(t, requestID, w.Header().Get("X-Request-Id"))
 	var correlation, trace string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT correlation_id, traceparent FROM outbox WHERE type = 'ehr.lab_report.created'`).Scan(&correlation, &trace))
-	require.Equal(t, "abc-12345678", correlation)
+	require.Equal(t, requestID, correlation)
 	require.Equal(t, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", trace)
-	for _, unsafe := range []string{"short", strings.Repeat("a", 65), "with space-", `quote"quote`, "line\nbreak--"} {
+	for _, unsafe := range []string{"short", strings.Repeat("a", 65), "with space-", `quote"quote`, "line\nbreak--", "Paula.Winter:HIV.positive", "abc-12345678", "1985-03-12-4711",
+		"PAULAWINTERHIVPOSITIVEABCD", "paula-winter-0-hiv-positive-000000", requestID + "\n", "\n" + requestID, requestID + requestID} {
 		w := b.do(doctor, http.MethodGet, "/api/me", nil, "X-Request-Id", unsafe, "Traceparent", unsafe)
 		require.NotEqual(t, unsafe, w.Header().Get("X-Request-Id"))
 		require.Len(t, w.Header().Get("X-Request-Id"), 26)
 	}
+	for _, safe := range []string{
+		requestID, strings.ToUpper(requestID), strings.ReplaceAll(requestID, "-", ""), "01ARZ3NDEKTSV4RRFFQ69G5FAV", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	} {
+		require.Equal(t, safe, b.do(doctor, http.MethodGet, "/api/me", nil, "X-Request-Id", safe).Header().Get("X-Request-Id"))
+	}
+	require.NotContains(t, b.log.String(), "Paula")
 	require.Contains(t, b.log.String(), `"route":"/api/ehr/lab-reports"`)
 	require.Contains(t, b.log.String(), b.ids[doctor].String())
 }

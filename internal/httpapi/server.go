@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
@@ -67,6 +69,10 @@ type Config struct {
 	CookieKey []byte
 	// RateLimit is how many requests a second one subject may make, with bursts of twice as many; by default 500.
 	RateLimit int
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded says who the client is.
+	TrustedProxies []netip.Prefix
+	// BodyTimeout is how long a client may take to send a request's body; by default 15 s.
+	BodyTimeout time.Duration
 	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
 	Ready func(ctx context.Context) error
 	// Notes say what an operator should put right although the service works, a line each in /readyz.
@@ -99,18 +105,24 @@ func (c Config) validate() error {
 
 // Server answers requests. It is an http.Handler.
 type Server struct {
-	cfg         Config
-	logger      *slog.Logger
-	echo        *echo.Echo
-	api         huma.API
-	metrics     *metrics
-	keeper      *keeper
-	seal        *sealer
-	perSubject  *limiters
-	failures    *limiters
-	crossOrigin *http.CrossOriginProtection
+	cfg        Config
+	logger     *slog.Logger
+	echo       *echo.Echo
+	api        huma.API
+	metrics    *metrics
+	keeper     *keeper
+	seal       *sealer
+	perSubject *limiters[string]
+	proxies    proxies
+	// failures counts failed sign-ins by the network that they come from. doubtful bounds how many sign-ins from networks with too
+	// many failures are looked at at once, exchanges how many codes are taken to the identity provider.
+	failures            *limiters[netip.Prefix]
+	doubtful, exchanges gate
+	crossOrigin         *http.CrossOriginProtection
 	// secure says that people reach the service by TLS.
 	secure bool
+	// host is the name by which they do.
+	host string
 	// kinds are those of records; collections are where subjects of each kind are read.
 	kinds       []ehr.Spec
 	collections map[string]string
@@ -129,12 +141,15 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("httpapi: BaseURL is not a URL")
 	}
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
+	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
 	s := &Server{
-		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https",
+		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https", host: strings.ToLower(base.Hostname()),
 		keeper:     newKeeper(cfg.Directory),
-		perSubject: newLimiters(float64(cfg.RateLimit), 2*cfg.RateLimit),
+		perSubject: newLimiters[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
+		proxies:    cfg.TrustedProxies,
 		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
-		failures:    newLimiters(float64(cfg.RateLimit)/5, cfg.RateLimit),
+		failures: newLimiters[netip.Prefix](float64(cfg.RateLimit)/5, cfg.RateLimit),
+		doubtful: make(gate, 8), exchanges: make(gate, 16),
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]access{}, known: map[string]bool{}, collections: map[string]string{"user": "/api/users"},
 	}
@@ -198,7 +213,11 @@ func (s *Server) handle(method, path string, a access, h echo.HandlerFunc) {
 		s.echo.Add(method, path, func(*echo.Context) error { return roleMissing("the API", "api") })
 		return
 	}
-	s.echo.Add(method, path, s.guard(a, h))
+	h = s.guard(a, h)
+	if !a.body {
+		h = s.bodyFirst(h)
+	}
+	s.echo.Add(method, path, h)
 }
 
 // everywhere reports whether a route is served by an instance without the role api.

@@ -136,6 +136,7 @@ func (b *bundle) request(as, method, path string, body any, headers ...string) *
 		r = bytes.NewReader(encoded)
 	}
 	req := httptest.NewRequest(method, path, r)
+	req.Host = "carewire.test"
 	if as != "" {
 		req.Header.Set("Authorization", "Bearer "+b.token(as))
 	}

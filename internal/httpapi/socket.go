@@ -59,7 +59,7 @@ func (s *Server) socket(c *echo.Context) error {
 
 func (s *Server) socketSession(r *http.Request) (realtime.Session, error) {
 	var i info
-	err := s.counted(r, func() error {
+	err := s.counted(r, s.doubtful, func() error {
 		ticket := r.URL.Query().Get("ticket")
 		if ticket == "" || r.Header.Get("Authorization") != "" {
 			return s.byBearer(r, &i, false)

@@ -79,7 +79,7 @@ var answerHeaders = map[string]struct{ words, example string }{
 	"Location":         {"The path of what was made.", "/api/ehr/lab-reports/" + exampleID("id")},
 	"Retry-After":      {"How many seconds to wait.", "2"},
 	"WWW-Authenticate": {"How to sign in (RFC 6750).", `Bearer realm="carewire"`},
-	"X-Request-Id":     {"Names the request in logs and events: the caller's own, if it sent one that is safe.", exampleTexts["requestId"]},
+	"X-Request-Id":     {"Names the request in logs and events: the caller's own, if it sent a UUID, a ULID, 32 hexadecimal digits or a traceparent.", exampleTexts["requestId"]},
 }
 
 // completeSpecification adds to the document what follows from each operation without its saying so: the answers to

@@ -27,6 +27,9 @@ var configureHuma = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false
 })
 
+// maxProblems is how many inputs at fault are named at most.
+const maxProblems = 100
+
 // problemOfHuma makes the problem of what huma refuses itself: values that do not fit the schema.
 func problemOfHuma(status int, msg string, errs []error) *Problem {
 	if status >= 500 {
@@ -36,7 +39,7 @@ func problemOfHuma(status int, msg string, errs []error) *Problem {
 	if status == 400 {
 		refusal = care.Errorf(care.Malformed, "%s", msg)
 	}
-	for _, err := range errs {
+	for _, err := range errs[:min(len(errs), maxProblems)] {
 		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 			f := fieldProblem(detail.Location, detail.Message)
 			refusal.Fields = append(refusal.Fields, care.FieldError{Field: f.Field, Message: f.Message})

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +23,8 @@ import (
 const (
 	// clockSkew is how far the issuer's clock may be from ours.
 	clockSkew = time.Minute
-	// verifiedFor is how long a verified token is taken for good without looking at its signature again; a key that the
-	// issuer withdrew counts that much longer at most.
+	// verifiedFor is how long a verified token is taken for good without looking at its signature again, unless one of the issuer's
+	// keys was withdrawn meanwhile.
 	verifiedFor = 5 * time.Minute
 	// discoveryPause is how long an issuer that could not be reached is left alone.
 	discoveryPause = time.Second
@@ -47,6 +45,8 @@ type VerifierConfig struct {
 	Audience string
 	// Local is the demo's own issuer; with it, Issuer is not used.
 	Local *LocalIssuer
+	// KeysMaxAge is how old the provider's keys may be before they are fetched again; by default 5 min.
+	KeysMaxAge time.Duration
 	// Client calls the provider; by default one that waits 5 s at most.
 	Client *http.Client
 	Logger *slog.Logger
@@ -85,6 +85,8 @@ type Verifier struct {
 type cachedClaims struct {
 	claims Claims
 	until  time.Time
+	// withdrawals is remoteKeys' count when the signature was looked at.
+	withdrawals uint64
 }
 
 // NewVerifier makes a verifier. It does not wait for the issuer: discovery happens when it is first needed, again and
@@ -96,6 +98,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Client == nil {
 		cfg.Client = &http.Client{Timeout: 5 * time.Second}
 	}
+	cfg.KeysMaxAge = cmp.Or(cfg.KeysMaxAge, keysMaxAge)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -121,8 +124,10 @@ func (v *Verifier) Warm(ctx context.Context) {
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	digest := sha256.Sum256([]byte(token))
 	now := v.cfg.Now()
+	// Asked before the signature is looked at: a key that goes away in between is noticed the next time.
+	withdrawals := v.withdrawals(ctx)
 	if hit, ok := v.cache.get(digest); ok {
-		if now.Before(hit.until) {
+		if now.Before(hit.until) && hit.withdrawals == withdrawals {
 			return hit.claims, nil
 		}
 		v.cache.remove(digest)
@@ -135,16 +140,42 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if end := claims.ExpiresAt.Add(clockSkew); end.Before(until) {
 		until = end
 	}
-	v.cache.put(digest, cachedClaims{claims, until})
+	v.cache.put(digest, cachedClaims{claims, until, withdrawals})
 	return claims, nil
+}
+
+// withdrawals counts how often a key of the issuer went away. Keys that are too old are fetched first. Where they cannot be had it
+// is a number that no token was verified at.
+func (v *Verifier) withdrawals(ctx context.Context) uint64 {
+	v.mu.Lock()
+	remote, ok := v.keys.(*remoteKeys)
+	v.mu.Unlock()
+	if !ok {
+		return 0
+	}
+	n, err := remote.withdrawn(ctx)
+	if err != nil {
+		return math.MaxUint64
+	}
+	return n
+}
+
+// known reports whether the token was verified before and is still good.
+func (v *Verifier) known(token string) bool {
+	hit, ok := v.cache.get(sha256.Sum256([]byte(token)))
+	return ok && v.cfg.Now().Before(hit.until)
 }
 
 func (v *Verifier) verify(ctx context.Context, token, audience string) (Claims, error) {
 	if len(token) > maxTokenLength {
 		return Claims{}, badToken(codeTokenInvalid, "the token is too long to be one")
 	}
-	if _, err := jose.ParseSignedCompact(token, algorithms); err != nil {
+	signed, err := jose.ParseSignedCompact(token, algorithms)
+	if err != nil {
 		return Claims{}, badToken(codeTokenInvalid, "the token is not a JWT, or not signed with an algorithm that is accepted here")
+	}
+	if !accessType(signed) {
+		return Claims{}, badToken(codeTokenInvalid, "the token's typ says that it is no access token")
 	}
 	keys, err := v.keySet(ctx)
 	if err != nil {
@@ -152,68 +183,12 @@ func (v *Verifier) verify(ctx context.Context, token, audience string) (Claims, 
 	}
 	payload, err := keys.VerifySignature(ctx, token)
 	if err != nil {
-		// go-oidc has no error value for it; this is what its key set says when the keys cannot be had.
-		if strings.HasPrefix(err.Error(), "fetching keys") {
-			v.cfg.Logger.WarnContext(ctx, "keys of the identity provider cannot be had", "issuer", v.cfg.Issuer, "error", err.Error())
+		if errors.Is(err, errKeysAway) || ctx.Err() != nil {
 			return Claims{}, issuerAway()
 		}
 		return Claims{}, badToken(codeTokenInvalid, "the token's signature is not the issuer's")
 	}
 	return v.check(payload, audience)
-}
-
-// rawClaims are a token's claims as they come (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).
-type rawClaims struct {
-	Issuer        string          `json:"iss"`
-	Subject       string          `json:"sub"`
-	Audience      json.RawMessage `json:"aud"`
-	ExpiresAt     *float64        `json:"exp"`
-	NotBefore     *float64        `json:"nbf"`
-	Email         string          `json:"email"`
-	EmailVerified json.RawMessage `json:"email_verified"`
-	Nonce         string          `json:"nonce"`
-}
-
-func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
-	var raw rawClaims
-	if err := json.Unmarshal(payload, &raw); err != nil {
-		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read")
-	}
-	now := v.cfg.Now()
-	switch {
-	case raw.Issuer != v.cfg.Issuer:
-		return Claims{}, badToken(codeWrongIssuer, "the token is from another issuer than this service trusts")
-	case !slices.Contains(audiences(raw.Audience), audience):
-		return Claims{}, badToken(codeWrongAudience, "the token is meant for another service")
-	case raw.Subject == "" || raw.ExpiresAt == nil:
-		return Claims{}, badToken(codeTokenInvalid, "the token has no subject or does not say when it ends")
-	case now.Add(-clockSkew).After(seconds(*raw.ExpiresAt)):
-		return Claims{}, badToken(codeTokenExpired, "the token has expired; get a new one")
-	case raw.NotBefore != nil && now.Add(clockSkew).Before(seconds(*raw.NotBefore)):
-		return Claims{}, badToken(codeTokenNotYet, "the token is not valid yet; is a clock wrong?")
-	}
-	verified := string(raw.EmailVerified)
-	return Claims{
-		Issuer: raw.Issuer, Subject: raw.Subject, Email: raw.Email, Nonce: raw.Nonce,
-		EmailVerified: verified == "true" || verified == `"true"`, // Some providers send it as a string.
-		ExpiresAt:     seconds(*raw.ExpiresAt),
-	}, nil
-}
-
-func audiences(raw json.RawMessage) []string {
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		return []string{one}
-	}
-	var many []string
-	_ = json.Unmarshal(raw, &many) // What is neither is nobody.
-	return many
-}
-
-// seconds is a NumericDate as a time; the far ends are cut, where a time.Time could not be compared.
-func seconds(n float64) time.Time {
-	const year9999 = 253402300799
-	return time.Unix(int64(min(max(n, 0), year9999)), 0)
 }
 
 // keySet gives the issuer's keys, after discovery where that has not happened yet.
@@ -278,8 +253,7 @@ func (v *Verifier) discover(ctx context.Context) error {
 	return nil
 }
 
-// ask reads the issuer's configuration. Its keys are fetched when the first token comes, and again for a key id that is
-// not known yet: that is how keys rotate.
+// ask reads the issuer's configuration. Its keys are fetched when the first token comes.
 func (v *Verifier) ask(ctx context.Context) (*oidc.Provider, oidc.KeySet, error) {
 	provider, err := oidc.NewProvider(ctx, v.cfg.Issuer)
 	if err != nil {
@@ -291,7 +265,9 @@ func (v *Verifier) ask(ctx context.Context) (*oidc.Provider, oidc.KeySet, error)
 	if err := provider.Claims(&more); err != nil || more.KeysURL == "" {
 		return nil, nil, errors.New("the configuration names no jwks_uri")
 	}
-	return provider, oidc.NewRemoteKeySet(ctx, more.KeysURL), nil
+	return provider, newRemoteKeys(more.KeysURL, v.cfg.Client, v.cfg.KeysMaxAge, v.cfg.Now, func(err error) {
+		v.cfg.Logger.Warn("keys of the identity provider cannot be had", "issuer", v.cfg.Issuer, "error", err.Error())
+	}), nil
 }
 
 func issuerAway() error {

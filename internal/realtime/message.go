@@ -12,6 +12,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/postgres"
+	"carewire/internal/strictjson"
 )
 
 // maxIDLength bounds the id by which a client knows an answer.
@@ -19,10 +20,7 @@ const maxIDLength = 100
 
 // request is a message from a client.
 type request struct {
-	Type  string `json:"type"`
-	ID    string `json:"id"`
-	Room  string `json:"room"`
-	Token string `json:"token"`
+	Type, ID, Room, Token string
 }
 
 // received answers one message. Melody calls it for one message after the other; the meter has counted it.
@@ -45,23 +43,46 @@ func (s *session) receivedBinary() {
 
 // parseRequest reads a message as far as it can: what is wrong is told with the message's id, if that could be read.
 func parseRequest(msg []byte) (request, *problem) {
-	var req request
-	err := json.Unmarshal(msg, &req)
-	typ, wrongType := errors.AsType[*json.UnmarshalTypeError](err)
+	req, wrong := decodeRequest(msg)
 	switch {
-	case err != nil && (!wrongType || typ.Field == ""):
-		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
+	case wrong != nil && wrong.code == string(care.Malformed):
+		return request{}, wrong
 	case len(req.ID) > maxIDLength:
 		req.ID = ""
 		return req, invalid("id", "must have at most 100 bytes")
-	case wrongType:
-		return req, invalid(typ.Field, "must be a string")
+	case wrong != nil:
+		return req, wrong
 	case !slices.Contains([]string{"subscribe", "unsubscribe", "refresh"}, req.Type):
 		return req, invalid("type", "must be subscribe, unsubscribe or refresh")
 	case req.ID == "":
 		return req, invalid("id", "is needed: the answer carries it")
 	}
 	return req, nil
+}
+
+// decodeRequest reads the fields of a message by their exact names. Other fields are ignored, but for those that only differ from
+// one of these by case.
+func decodeRequest(msg []byte) (request, *problem) {
+	members, err := strictjson.Object(msg)
+	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Duplicate {
+		return request{}, &problem{code: string(care.Malformed), detail: "a field is given twice in one object: give it once"}
+	}
+	if err != nil {
+		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
+	}
+	var req request
+	var wrong *problem
+	for name, into := range map[string]*string{"type": &req.Type, "id": &req.ID, "room": &req.Room, "token": &req.Token} {
+		if raw, there := members[name]; there && json.Unmarshal(raw, into) != nil {
+			wrong = invalid(name, "must be a string")
+		}
+		for other := range members {
+			if other != name && strings.EqualFold(other, name) {
+				wrong = invalid(name, "is spelt in another case: write it in small letters")
+			}
+		}
+	}
+	return req, wrong
 }
 
 func (s *session) do(ctx context.Context, req request) {

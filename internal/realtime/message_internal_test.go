@@ -21,6 +21,29 @@ func TestParseRequest_RepeatsNoIDThatIsTooLong(t *testing.T) {
 	}
 }
 
+func TestParseRequest_MatchesFieldsByTheirExactNamesOnce(t *testing.T) {
+	t.Parallel()
+	for msg, field := range map[string]string{
+		`{"type":"subscribe","id":"1","room":"a","ROOM":"b"}`:           "room",
+		`{"type":"subscribe","id":"1","TOKEN":"b"}`:                     "token",
+		`{"Type":"subscribe","id":"1"}`:                                 "type",
+		"{\"type\":\"refresh\",\"id\":\"1\",\"to\u212aen\":\"kelvin\"}": "token",
+	} {
+		_, p := parseRequest([]byte(msg))
+		require.NotNil(t, p, msg)
+		require.Equal(t, string(care.Invalid), p.code, msg)
+		require.Equal(t, field, p.field, msg)
+	}
+	for _, msg := range []string{
+		`{"type":"subscribe","id":"1","room":"a","room":"b"}`, `{"type":"subscribe","id":"1","x":{"y":1,"y":2}}`,
+		`{"type":"subscribe","id":"1","x":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+	} {
+		_, p := parseRequest([]byte(msg))
+		require.NotNil(t, p, msg)
+		require.Equal(t, string(care.Malformed), p.code, msg)
+	}
+}
+
 // FuzzParseRequest: a message is a request or is refused, and what it is answered with is JSON that repeats no more of it
 // than the id and the name of a room.
 func FuzzParseRequest(f *testing.F) {

@@ -18,6 +18,8 @@ type checker struct {
 	*reader
 	known Known
 	names map[string]int // The line of each name.
+	// conditions are the characters of the conditions so far, broken those of the ones that were refused.
+	conditions, broken int
 }
 
 func (c *checker) check(raws []*rawRule) *Set {
@@ -123,8 +125,17 @@ func (c *checker) condition(source text, field string, unless bool, types []*eve
 	if len(types) == 0 {
 		return nil
 	}
+	before := c.conditions
+	if c.conditions += len(source.value); c.broken >= maxBroken || before > maxConditions {
+		return nil
+	}
+	if c.conditions > maxConditions {
+		c.fail(source.line, field, "the conditions up to here have more than %d characters together: shorten them", maxConditions)
+		return nil
+	}
 	compiled, err := compileCondition(source.value, unless, types)
 	if err != nil {
+		c.broken += len(source.value)
 		c.fail(source.line, field, "%v", err)
 	}
 	return compiled

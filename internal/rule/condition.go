@@ -24,6 +24,13 @@ const (
 	maxConditionLength = 2000
 	maxConditionCost   = 10_000
 	maxRegexProgram    = 200
+	// maxIssues is how many faults of one condition are told of.
+	maxIssues = 10
+	// maxConditions bounds the conditions of a set together, in characters: compiling takes up to 15 µs a character.
+	maxConditions = 64_000
+	// maxBroken is how many characters of conditions may be refused before the others of the set are not looked at: CEL takes up to
+	// 70 µs for each to say what is wrong.
+	maxBroken = 4000
 )
 
 // eventFields and recipientFields are the variables of a condition, each declared under its dotted name, so that a
@@ -83,7 +90,7 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 		return nil, fmt.Errorf("is longer than %d characters: shorten it", maxConditionLength)
 	}
 	checked, issues := env.Compile(source)
-	if issues.Err() != nil {
+	if len(issues.Errors()) > 0 { // Err would quote the source for each.
 		return nil, errors.New(explain(issues, unless))
 	}
 	if !checked.OutputType().IsExactType(cel.BoolType) {
@@ -103,7 +110,7 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 func explain(issues *cel.Issues, unless bool) string {
 	var messages []string
 	unknown := false
-	for _, issue := range issues.Errors() {
+	for _, issue := range issues.Errors()[:min(len(issues.Errors()), maxIssues)] {
 		messages = append(messages, strings.Join(strings.Fields(issue.Message), " "))
 		unknown = unknown || strings.Contains(issue.Message, "undeclared reference")
 	}

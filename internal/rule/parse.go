@@ -8,6 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 )
 
@@ -80,10 +81,6 @@ func (r *reader) fail(line int, field, format string, args ...any) {
 
 // set reads the whole source.
 func (r *reader) set(src []byte) []*rawRule {
-	if len(src) > maxSource {
-		r.fail(1, "", "the set has %d bytes; at most %d are read: split off what is not a rule", len(src), maxSource)
-		return nil
-	}
 	root := r.parse(src)
 	if root == nil {
 		return nil
@@ -114,7 +111,15 @@ func (r *reader) parse(src []byte) (root ast.Node) {
 			root = nil
 		}
 	}()
-	file, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
+	if len(src) > maxSource {
+		r.fail(1, "", "the set has %d bytes; at most %d are read: split off what is not a rule", len(src), maxSource)
+		return nil
+	}
+	tokens := lexer.Tokenize(string(src))
+	if !r.bounded(tokens) {
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if syntax, ok := errors.AsType[yaml.Error](err); ok && syntax.GetToken() != nil {
 			r.fail(syntax.GetToken().Position.Line, "", "this is no YAML: %s (a pattern that begins with * is quoted)", syntax.GetMessage())

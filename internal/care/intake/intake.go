@@ -30,8 +30,15 @@ const (
 
 var capital = regexp.MustCompile(`[A-Z]`)
 
+// Parts are the words for a system's parts. The source goes into a ledger from which nothing is deleted: a part is one of these words
+// and a number or a UUID, so that no name can be written there.
+var Parts = []string{
+	"adapter", "analyzer", "bed", "building", "department", "device", "feed", "floor", "gateway", "instance", "lab", "monitor",
+	"pharmacy", "room", "site", "station", "unit", "ward",
+}
+
 // partForm is what may follow a system's own source: which of its parts speaks.
-var partForm = regexp.MustCompile(`^(/[A-Za-z0-9._-]{1,50}){0,3}$`)
+var partForm = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
 
 // Event is what another system says happened.
 type Event struct {
@@ -191,7 +198,8 @@ func checkEnvelope(p *care.Problems, by account, in Event, who people, data []by
 	}
 	part, ok := strings.CutPrefix(in.Source, Source(by.id))
 	if !ok || !partForm.MatchString(part) {
-		p.Add(in.Path+"source", "must be %s, and may go on with the part that speaks, as in %[1]s/ward-3", Source(by.id))
+		p.Add(in.Path+"source", "must be %s, and may go on with up to three parts that speak, each a number of at most 4 digits or a UUID behind one of %s, as in %[1]s/ward-3",
+			Source(by.id), strings.Join(Parts, ", "))
 	}
 	if things := subjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))

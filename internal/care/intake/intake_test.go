@@ -108,7 +108,7 @@ func TestAppend_StoresWhatTheSystemSaysAsItsOwn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.reading()
-	in.Source += "/ward-3"
+	in.Source += "/site-1/ward-3/device-0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 	in.Time = time.Now().Add(-time.Hour).Truncate(time.Microsecond)
 	in.ClinicID, in.PersonID = &b.here, &b.patient
 	in.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -148,25 +148,29 @@ func TestAppend_RefusesWhatIsWrongAndNamesTheField(t *testing.T) {
 		harm  func(e *intake.Event)
 		field string
 	}{
-		"an id of zeros":                 {func(e *intake.Event) { e.ID = uuid.Nil }, "id"},
-		"a type of carewire's own":       {func(e *intake.Event) { e.Type = "user.created" }, "type"},
-		"a type of the planner's":        {func(e *intake.Event) { e.Type = "notification.sent" }, "type"},
-		"an unknown type":                {func(e *intake.Event) { e.Type = "device.exploded" }, "type"},
-		"another system's source":        {func(e *intake.Event) { e.Source = intake.Source(other) }, "source"},
-		"carewire's source":              {func(e *intake.Event) { e.Source = event.Source }, "source"},
-		"a source that only begins well": {func(e *intake.Event) { e.Source = intake.Source(own) + "x" }, "source"},
-		"a source with a name in it":     {func(e *intake.Event) { e.Source = intake.Source(own) + "/Mrs Smith" }, "source"},
-		"a source of too many parts":     {func(e *intake.Event) { e.Source = intake.Source(own) + "/a/b/c/d" }, "source"},
-		"no subject":                     {func(e *intake.Event) { e.Subject = "" }, "subject"},
-		"a subject of another's":         {func(e *intake.Event) { e.Subject = "reading/" + uuid.NewString() }, "subject"},
-		"a subject of another kind":      {func(e *intake.Event) { e.Subject = "lab_report/" + e.Subject[len("reading/"):] }, "subject"},
-		"the person as the subject":      {func(e *intake.Event) { e.Subject = "user/" + b.patient.String() }, "subject"},
-		"a time to come":                 {func(e *intake.Event) { e.Time = time.Now().Add(time.Hour) }, "time"},
-		"a time long gone":               {func(e *intake.Event) { e.Time = time.Now().AddDate(0, -2, 0) }, "time"},
-		"another clinic in the envelope": {func(e *intake.Event) { e.ClinicID = &b.there }, "clinicid"},
-		"another person in the envelope": {func(e *intake.Event) { e.PersonID = &b.stranger }, "personid"},
-		"another clinic's patient":       {data(func(d *event.Reading) { d.UserID = b.stranger }), "data.userId"},
-		"nobody":                         {data(func(d *event.Reading) { d.UserID = uuid.New() }), "data.userId"},
+		"an id of zeros":                     {func(e *intake.Event) { e.ID = uuid.Nil }, "id"},
+		"a type of carewire's own":           {func(e *intake.Event) { e.Type = "user.created" }, "type"},
+		"a type of the planner's":            {func(e *intake.Event) { e.Type = "notification.sent" }, "type"},
+		"an unknown type":                    {func(e *intake.Event) { e.Type = "device.exploded" }, "type"},
+		"another system's source":            {func(e *intake.Event) { e.Source = intake.Source(other) }, "source"},
+		"carewire's source":                  {func(e *intake.Event) { e.Source = event.Source }, "source"},
+		"a source that only begins well":     {func(e *intake.Event) { e.Source = intake.Source(own) + "x" }, "source"},
+		"a source with a name in it":         {func(e *intake.Event) { e.Source = intake.Source(own) + "/Mrs Smith" }, "source"},
+		"a source of too many parts":         {func(e *intake.Event) { e.Source = intake.Source(own) + "/site-1/floor-2/ward-3/bed-4" }, "source"},
+		"a source with a name for a part":    {func(e *intake.Event) { e.Source = intake.Source(own) + "/Smith" }, "source"},
+		"a source with a name behind a part": {func(e *intake.Event) { e.Source = intake.Source(own) + "/ward-smith" }, "source"},
+		"a source with a record's number":    {func(e *intake.Event) { e.Source = intake.Source(own) + "/bed-4711471147" }, "source"},
+		"a source with a line behind it":     {func(e *intake.Event) { e.Source = intake.Source(own) + "/ward-3\n" }, "source"},
+		"no subject":                         {func(e *intake.Event) { e.Subject = "" }, "subject"},
+		"a subject of another's":             {func(e *intake.Event) { e.Subject = "reading/" + uuid.NewString() }, "subject"},
+		"a subject of another kind":          {func(e *intake.Event) { e.Subject = "lab_report/" + e.Subject[len("reading/"):] }, "subject"},
+		"the person as the subject":          {func(e *intake.Event) { e.Subject = "user/" + b.patient.String() }, "subject"},
+		"a time to come":                     {func(e *intake.Event) { e.Time = time.Now().Add(time.Hour) }, "time"},
+		"a time long gone":                   {func(e *intake.Event) { e.Time = time.Now().AddDate(0, -2, 0) }, "time"},
+		"another clinic in the envelope":     {func(e *intake.Event) { e.ClinicID = &b.there }, "clinicid"},
+		"another person in the envelope":     {func(e *intake.Event) { e.PersonID = &b.stranger }, "personid"},
+		"another clinic's patient":           {data(func(d *event.Reading) { d.UserID = b.stranger }), "data.userId"},
+		"nobody":                             {data(func(d *event.Reading) { d.UserID = uuid.New() }), "data.userId"},
 	} {
 		in := b.reading()
 		c.harm(&in)

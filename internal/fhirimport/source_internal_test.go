@@ -1,0 +1,117 @@
+package fhirimport
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readFrom reads a file that write makes, packed or not, and gives the faults of its resources.
+func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []string, err error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	if strings.HasSuffix(name, ".gz") {
+		w := gzip.NewWriter(f)
+		write(w)
+		require.NoError(t, w.Close())
+	} else {
+		write(f)
+	}
+	require.NoError(t, f.Close())
+	file, err := OnDisk(path)
+	require.NoError(t, err)
+	err = file.read(context.Background(), func(int) {}, func(_ resource, err error) error {
+		if err != nil {
+			faults = append(faults, err.Error())
+		}
+		return nil
+	})
+	return faults, err
+}
+
+func say(texts ...string) func(io.Writer) {
+	return func(w io.Writer) {
+		for _, text := range texts {
+			_, _ = io.WriteString(w, text)
+		}
+	}
+}
+
+// A file whose values together, or whose unpacked content, are more than a resource may be is given up on, before it fills the
+// memory. The error names the file, where, and the limit.
+func TestRead_GivesUpOnBombs(t *testing.T) {
+	mib := strings.Repeat("x", 1<<20)
+	fields := func(w io.Writer) {
+		say(`{"resourceType":"Patient","id":"a"`)(w)
+		for i := range 40 {
+			say(`,"f`, strings.Repeat("i", i+1), `":"`)(w)
+			for range 3 {
+				say(mib)(w)
+			}
+			say(`"`)(w)
+		}
+		say(`}`)(w)
+	}
+	besides := func(w io.Writer) {
+		say(`{"resourceType":"Bundle","type":"collection"`)(w)
+		for i := range 40 {
+			say(`,"f`, strings.Repeat("i", i+1), `":"`, mib, `"`)(w)
+		}
+		say(`,"entry":[]}`)(w)
+	}
+	entry := func(w io.Writer) {
+		say(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a"}},{"resource":{"text":"`)(w)
+		for range 33 {
+			say(mib)(w)
+		}
+		say(`"}}]}`)(w)
+	}
+	lines := func(w io.Writer) {
+		for range 100 {
+			say(`{"resourceType":"Patient","id":"a","text":"`, mib, "\"}\n")(w)
+		}
+	}
+	for name, row := range map[string]struct {
+		write func(io.Writer)
+		want  string
+	}{
+		"a.json":      {fields, "larger than 32 MiB"},
+		"b.json.gz":   {fields, "larger than 32 MiB"},
+		"c.json.gz":   {besides, "larger than 32 MiB"},
+		"d.json":      {entry, "entry 1: a resource, or what a bundle holds beside its entries, is larger than 32 MiB"},
+		"e.ndjson.gz": {lines, "unpacks to more than 200 times its size"},
+		"f.ndjson":    {func(w io.Writer) { lines(w); entry(w) }, "line 101 is longer than a resource of 32 MiB"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := readFrom(t, name, row.write)
+		runtime.ReadMemStats(&after)
+		require.ErrorContains(t, err, row.want, name)
+		require.ErrorContains(t, err, name)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(500<<20), "%s: bytes allocated", name)
+	}
+}
+
+// One resource that no reader should take is refused by itself.
+func TestRead_RefusesResourcesThatTwoReadersUnderstandDifferently(t *testing.T) {
+	t.Parallel()
+	deep := `{"resourceType":"Patient","id":"a","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}\n"
+	faults, err := readFrom(t, "a.ndjson", say(
+		deep, `{"resourceType":"Patient","id":"a","id":"b"}`+"\n", `{"resourceType":"Patient","id":"a","name":[{"text":"x","text":"y"}]}`+"\n",
+		`{"resourceType":"Patient","id":"a","x":"`+"\xff"+`"}`+"\n", `{"resourceType":"Patient","id":"good"}`+"\n"))
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		": nested deeper than 64 levels", ": a name is given twice in one object", ": a name is given twice in one object", ": not valid UTF-8",
+	}, faults)
+	_, err = readFrom(t, "b.json", say(`{"resourceType":"Patient","id":"a","id":"b"}`))
+	require.ErrorContains(t, err, "a field is given twice")
+}

@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"carewire/internal/strictjson"
+)
+
+// accessType reports whether the header's typ is that of an access token (RFC 9068, section 2.1), of any JWT, or missing. Other types
+// name tokens for another purpose, such as logout+jwt (RFC 8725, section 3.11).
+func accessType(signed *jose.JSONWebSignature) bool {
+	typ, there := signed.Signatures[0].Header.ExtraHeaders[jose.HeaderType]
+	if !there {
+		return true
+	}
+	text, _ := typ.(string)
+	text = strings.TrimPrefix(strings.ToLower(text), "application/") // RFC 7515, section 4.1.9.
+	return text == "jwt" || text == "at+jwt"
+}
+
+// check reads a token's claims and compares them with what is expected. Names are matched exactly, and one that stands twice makes
+// the token bad (RFC 7519, section 4).
+func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
+	members, err := strictjson.Object(payload)
+	if err != nil {
+		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read, or one of them is given twice")
+	}
+	raw := rawClaims{members: members}
+	c := Claims{Issuer: raw.text("iss"), Subject: raw.text("sub"), Email: raw.text("email"), Nonce: raw.text("nonce")}
+	ends, expires := raw.date("exp")
+	begins, _ := raw.date("nbf")
+	verified := string(members["email_verified"])
+	c.EmailVerified = verified == "true" || verified == `"true"` // Some providers send it as a string.
+	c.ExpiresAt = ends
+	now := v.cfg.Now()
+	switch {
+	case raw.wrong:
+		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read: one has not the type that RFC 7519 gives it")
+	case c.Issuer != v.cfg.Issuer:
+		return Claims{}, badToken(codeWrongIssuer, "the token is from another issuer than this service trusts")
+	case !slices.Contains(raw.audiences(), audience):
+		return Claims{}, badToken(codeWrongAudience, "the token is meant for another service")
+	case c.Subject == "" || !expires:
+		return Claims{}, badToken(codeTokenInvalid, "the token has no subject or does not say when it ends")
+	case now.Add(-clockSkew).After(ends):
+		return Claims{}, badToken(codeTokenExpired, "the token has expired; get a new one")
+	case now.Add(clockSkew).Before(begins):
+		return Claims{}, badToken(codeTokenNotYet, "the token is not valid yet; is a clock wrong?")
+	}
+	return c, nil
+}
+
+// rawClaims are a token's claims as they come (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).
+type rawClaims struct {
+	members map[string]json.RawMessage
+	// wrong says that a claim had not the type that it must have.
+	wrong bool
+}
+
+// into decodes a claim, if it is there.
+func (c *rawClaims) into(name string, v any) (there bool) {
+	raw, there := c.members[name]
+	if there && json.Unmarshal(raw, v) != nil {
+		c.wrong = true
+	}
+	return there
+}
+
+func (c *rawClaims) text(name string) (text string) {
+	c.into(name, &text)
+	return text
+}
+
+// date reads a NumericDate: seconds since 1970, which may have a fraction, up to the year 9999.
+func (c *rawClaims) date(name string) (at time.Time, there bool) {
+	const year9999 = 253402300799
+	var n *float64
+	if !c.into(name, &n) || n == nil {
+		return time.Time{}, false
+	}
+	if *n < 0 || *n > year9999 {
+		c.wrong = true
+		return time.Time{}, false
+	}
+	return time.Unix(int64(*n), 0), true
+}
+
+func (c *rawClaims) audiences() []string {
+	raw := c.members["aud"]
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return []string{one}
+	}
+	var many []string
+	_ = json.Unmarshal(raw, &many) // What is neither is nobody.
+	return many
+}
