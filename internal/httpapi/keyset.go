@@ -199,9 +199,9 @@ func (k *remoteKeys) ask(ctx context.Context) ([]jose.JSONWebKey, error) {
 
 // holds reports whether the key is among the keys, under the same name.
 func holds(keys []jose.JSONWebKey, key jose.JSONWebKey) bool {
-	print, err := key.Thumbprint(crypto.SHA256)
+	digest, err := key.Thumbprint(crypto.SHA256)
 	return err == nil && slices.ContainsFunc(keys, func(other jose.JSONWebKey) bool {
 		same, err := other.Thumbprint(crypto.SHA256)
-		return err == nil && other.KeyID == key.KeyID && string(same) == string(print)
+		return err == nil && other.KeyID == key.KeyID && string(same) == string(digest)
 	})
 }

@@ -200,7 +200,7 @@ func TestCookies_CountForChangesFromTheSameOriginOnly(t *testing.T) {
 		status  int
 	}{
 		{"same origin", []string{"Sec-Fetch-Site", "same-origin"}, 200},
-		{"same origin, old browser", []string{"Origin", "http://example.com"}, 200},
+		{"same origin, old browser", []string{"Origin", "http://carewire.test"}, 200},
 		{"another site", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"a sibling site", []string{"Sec-Fetch-Site", "same-site"}, 403},
 		{"another origin, old browser", []string{"Origin", "https://evil.example"}, 403},

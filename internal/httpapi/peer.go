@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -35,8 +36,8 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	if len(lines) == 0 {
 		lines, forwarded = r.Header["Forwarded"], true
 	}
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest := lines[i]; rest != ""; {
+	for _, line := range slices.Backward(lines) {
+		for rest := line; rest != ""; {
 			comma := strings.LastIndexByte(rest, ',')
 			hop := rest[comma+1:]
 			rest = rest[:max(comma, 0)]

@@ -119,8 +119,10 @@ func TestAnswers_CarryARequestIDThatIsTheClientsOnlyWhenItIsSafe(t *testing.T) {
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT correlation_id, traceparent FROM outbox WHERE type = 'ehr.lab_report.created'`).Scan(&correlation, &trace))
 	require.Equal(t, requestID, correlation)
 	require.Equal(t, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", trace)
-	for _, unsafe := range []string{"short", strings.Repeat("a", 65), "with space-", `quote"quote`, "line\nbreak--", "Paula.Winter:HIV.positive", "abc-12345678", "1985-03-12-4711",
-		"PAULAWINTERHIVPOSITIVEABCD", "paula-winter-0-hiv-positive-000000", requestID + "\n", "\n" + requestID, requestID + requestID} {
+	for _, unsafe := range []string{
+		"short", strings.Repeat("a", 65), "with space-", `quote"quote`, "line\nbreak--", "Paula.Winter:HIV.positive", "abc-12345678", "1985-03-12-4711",
+		"PAULAWINTERHIVPOSITIVEABCD", "paula-winter-0-hiv-positive-000000", requestID + "\n", "\n" + requestID, requestID + requestID,
+	} {
 		w := b.do(doctor, http.MethodGet, "/api/me", nil, "X-Request-Id", unsafe, "Traceparent", unsafe)
 		require.NotEqual(t, unsafe, w.Header().Get("X-Request-Id"))
 		require.Len(t, w.Header().Get("X-Request-Id"), 26)
