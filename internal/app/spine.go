@@ -141,7 +141,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	}
 	cfg := &river.Config{Schema: notify.Schema}
 	if s.cfg.Does("work") {
-		s.metrics.watchBreakers(worker.Breakers)
+		s.metrics.watchProviders(worker.Stats)
 		cfg = worker.RiverConfig(s.logger, 0)
 		periodic.Add(cfg, sp.directory)
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
@@ -160,6 +160,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 		return fmt.Errorf("start River: %w", err)
 	}
 	s.group.onStop("river", sp.river.Stop)
+	s.group.onStop("held jobs", closing(worker.Drain)) // River's Stop would wait for them.
 	return nil
 }
 

@@ -27,7 +27,8 @@ func BenchmarkWorker(b *testing.B) {
 			db := postgrestest.New(b)
 			pool := db.Pool(b, postgres.Worker, 24)
 			w, err := notify.New(notify.Config{
-				Pool: pool, Channels: map[string]notify.Notifier{notify.Email: &notifytest.Recorder{}}, Logger: slog.New(slog.DiscardHandler),
+				Pool: pool, Logger: slog.New(slog.DiscardHandler),
+				Channels: providers(b, map[string]notify.Notifier{notify.Email: &notifytest.Recorder{}}, slog.New(slog.DiscardHandler)),
 			})
 			require.NoError(b, err)
 			rc := w.RiverConfig(slog.New(slog.DiscardHandler), 64)

@@ -38,6 +38,25 @@ type bundle struct {
 	outcomes map[notify.Outcome]int
 }
 
+// fragile has a breaker that opens after three failures in a row, and looks again soon.
+type fragile struct{ notify.Notifier }
+
+// providers makes a provider of each channel's Notifier.
+func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.Logger) map[string][]*notify.Provider {
+	tb.Helper()
+	all := map[string][]*notify.Provider{}
+	for channel, n := range channels {
+		cfg := notify.ProviderConfig{Name: "recorder", Notifier: n, Logger: logger, BreakerOpen: 200 * time.Millisecond}
+		if _, ok := n.(fragile); ok {
+			cfg.BreakerFailures = 3
+		}
+		p, err := notify.NewProvider(cfg)
+		require.NoError(tb, err)
+		all[channel] = []*notify.Provider{p}
+	}
+	return all
+}
+
 // setup makes the bundle. The client is started by start.
 func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
 	t.Helper()
@@ -49,7 +68,7 @@ func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*no
 	b.device(phi[3])
 	logger := slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	cfg := notify.Config{
-		Pool: b.db.Worker, Channels: channels, BaseURL: "https://clinic.example", Logger: logger, BreakerOpen: 200 * time.Millisecond,
+		Pool: b.db.Worker, Channels: providers(t, channels, logger), BaseURL: "https://clinic.example", Logger: logger,
 		Observe: func(_ string, o notify.Outcome, _ time.Duration) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -164,7 +164,7 @@ func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s set
 // fallBack plans the first of the channels by which the person can be reached and does not have the event yet.
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
-		if w.cfg.Channels[channel] == nil {
+		if w.provider(channel) == nil {
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/sony/gobreaker/v2"
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -25,8 +25,9 @@ import (
 type Config struct {
 	// Pool runs as carewire_worker.
 	Pool *pgxpool.Pool
-	// Channels are the configured ones, by name.
-	Channels map[string]Notifier
+	// Channels are the configured ones, by name, each with its providers in the order in which they are tried. For now a
+	// channel has exactly one.
+	Channels map[string][]*Provider
 	// Templates are the messages' words; nil means DefaultTemplates.
 	Templates *Templates
 	// Issue makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
@@ -43,11 +44,8 @@ type Config struct {
 	Observe func(channel string, outcome Outcome, took time.Duration)
 	// Tracer shows each sampled delivery's attempts; nil means nobody looks.
 	Tracer *tracing.Tracer
-	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds.
+	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds, which is also the most.
 	AttemptTimeout time.Duration
-	// BreakerFailures in a row open a provider's breaker, for BreakerOpen; 0 means 10, and 10 seconds.
-	BreakerFailures uint32
-	BreakerOpen     time.Duration
 }
 
 // Outcome is what became of an attempt.
@@ -60,7 +58,8 @@ const (
 	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
 	Unsure     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	Retried    Outcome = "retried"    // It will be tried again.
-	Held       Outcome = "held"       // The provider's breaker is open; nothing was tried.
+	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
+	Held       Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
 	Repeated   Outcome = "repeated"   // Nothing was left to do.
 )
 
@@ -68,11 +67,13 @@ const (
 type Worker struct {
 	river.WorkerDefaults[DeliveryArgs]
 
-	cfg      Config
-	queries  *db.Queries
-	breakers map[string]*breaker
-	claimer  *group[request, *db.DeliveryClaimRow]
-	settler  *group[settlement, bool]
+	cfg     Config
+	queries *db.Queries
+	claimer *group[request, *db.DeliveryClaimRow]
+	settler *group[settlement, bool]
+	// draining is closed by Drain.
+	draining chan struct{}
+	drain    sync.Once
 }
 
 var _ river.Worker[DeliveryArgs] = (*Worker)(nil)
@@ -91,27 +92,50 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.AppName = cmp.Or(cfg.AppName, "carewire")
 	cfg.AttemptTimeout = cmp.Or(cfg.AttemptTimeout, attemptTimeout)
-	cfg.BreakerFailures = cmp.Or(cfg.BreakerFailures, 10)
-	cfg.BreakerOpen = cmp.Or(cfg.BreakerOpen, 10*time.Second)
+	if cfg.AttemptTimeout > attemptTimeout {
+		return nil, fmt.Errorf("notify: AttemptTimeout is %s; want at most %s, which the job's time leaves", cfg.AttemptTimeout, attemptTimeout)
+	}
+	for channel, providers := range cfg.Channels {
+		if len(providers) != 1 || providers[0] == nil {
+			return nil, fmt.Errorf("notify: the channel %s has %d providers; want one", channel, len(providers))
+		}
+	}
 	if cfg.Ring == nil {
 		cfg.Ring = func() {}
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
-	w := &Worker{cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), breakers: map[string]*breaker{}}
-	for channel := range cfg.Channels {
-		w.breakers[channel] = newBreaker(channel, cfg.BreakerFailures, cfg.BreakerOpen, w.breakerChanged)
-	}
-	return w, nil
+	return &Worker{
+		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), draining: make(chan struct{}),
+	}, nil
 }
 
-func (w *Worker) breakerChanged(channel string, from, to gobreaker.State) {
-	w.cfg.Logger.Warn("provider's circuit breaker changed", "channel", channel, "from", from.String(), "to", to.String())
+// Drain releases the jobs that wait for a provider, and lets no further one wait: for a process that is about to stop its
+// River client, which would wait for them. Calls under way go on.
+func (w *Worker) Drain() { w.drain.Do(func() { close(w.draining) }) }
+
+// provider returns the channel's provider, nil where none is configured.
+func (w *Worker) provider(channel string) *Provider {
+	if all := w.cfg.Channels[channel]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
 }
 
 // Channels gives the configured channels, in order.
 func (w *Worker) Channels() []string { return slices.Sorted(maps.Keys(w.cfg.Channels)) }
+
+// Stats returns how the providers of each channel are doing, in their order.
+func (w *Worker) Stats() map[string][]ProviderStats {
+	all := make(map[string][]ProviderStats, len(w.cfg.Channels))
+	for channel, providers := range w.cfg.Channels {
+		for _, p := range providers {
+			all[channel] = append(all[channel], p.Stats())
+		}
+	}
+	return all
+}
 
 // HasTemplate reports whether the template has words for the channel.
 func (w *Worker) HasTemplate(name, channel string) bool { return w.cfg.Templates.Has(name, channel) }
@@ -138,16 +162,16 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	if err != nil {
 		return err
 	}
-	done := func(error) {}
-	if b := w.breakers[job.Queue]; b != nil {
-		if done, err = b.Allow(); err != nil {
-			w.cfg.Observe(job.Queue, Held, 0)
-			return river.JobSnooze(b.hold())
+	var permission *pass
+	if p := w.provider(job.Queue); p != nil {
+		// Before the claim, so that a wait writes nothing.
+		var away time.Duration
+		permission, away = p.admit(ctx, w.draining, job.Priority, func() { w.cfg.Observe(job.Queue, Held, 0) })
+		if permission == nil {
+			return river.JobSnooze(away)
 		}
+		defer func() { permission.finish(Receipt{}, errNotCalled) }()
 	}
-	// Told nothing else, the breaker learns that the provider was not asked.
-	verdict := errNotCalled
-	defer func() { done(verdict) }()
 
 	began := time.Now()
 	a, err := w.claim(ctx, job, client)
@@ -161,7 +185,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 		return w.settle(ctx, a, *refusal)
 	}
 	receipt, err := w.call(ctx, m)
-	verdict = err
+	permission.finish(receipt, err)
 	return w.conclude(ctx, a, receipt, err)
 }
 
@@ -201,7 +225,7 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 // compose makes the message, or says why there is none to send.
 func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 	switch {
-	case w.cfg.Channels[a.Channel] == nil:
+	case w.provider(a.Channel) == nil:
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
@@ -273,7 +297,7 @@ func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err erro
 	}()
 	ctx, span := tracing.Call(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
 	defer func() { ended(span, receipt, err) }()
-	return w.cfg.Channels[m.Channel].Notify(tracing.Outside(ctx), m)
+	return w.provider(m.Channel).notifier.Notify(tracing.Outside(ctx), m)
 }
 
 // conclude settles what the provider's answer means.
@@ -292,6 +316,8 @@ func (w *Worker) conclude(ctx context.Context, a *attempt, receipt Receipt, err 
 		u := w.uncertain(a, failure.Code)
 		u.receipt = receipt
 		e = u
+	case failure.Class == ClassThrottled:
+		e.outcome = Slowed
 	case failure.Class == ClassTransient && !a.lastTry:
 		e.outcome = Retried
 	default:
