@@ -26,9 +26,9 @@ func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
 	for i := range all {
 		d := delivery{id: newID(), notificationID: newID(), eventID: newID(), recipientID: user, channel: Email, rule: "r", ruleVersion: 1, attempt: 1}
 		exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
-			VALUES ($1, 1, $2, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, d.notificationID, d.eventID, user)
-		exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
-			VALUES ($1, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user)
+			VALUES ($1, $4, $2, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, d.notificationID, d.eventID, user, i+1)
+		exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
+			VALUES ($1, $5, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user, i+1)
 		all[i] = settlement{delivery: d, from: "queued", state: "sent"}
 		all[i].tell(all[i].outcome("notification.sent", "", false))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,9 @@ type bundle struct {
 	worker *notify.Worker
 	client *river.Client[pgx.Tx]
 	logs   *logBuffer
+
+	// position is that of the last event that was planned for.
+	position atomic.Int64
 
 	mu       sync.Mutex
 	outcomes map[notify.Outcome]int
@@ -137,13 +141,13 @@ func (b *bundle) plan(p plan) uuid.UUID {
 	if p.fallback == nil {
 		p.fallback = []string{}
 	}
-	notification, delivery, event := newID(), newID(), newID()
+	notification, delivery, event, position := newID(), newID(), newID(), b.position.Add(1)
 	b.exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
-		VALUES ($1, 1, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
-		notification, event, b.user, b.clinic, p.priority)
-	b.exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
-		VALUES ($1, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
-		delivery, notification, event, b.user, p.channel, p.priority, p.fallback)
+		VALUES ($1, $6, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
+		notification, event, b.user, b.clinic, p.priority, position)
+	b.exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
+		VALUES ($1, $8, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
+		delivery, notification, event, b.user, p.channel, p.priority, p.fallback, position)
 	return delivery
 }
 

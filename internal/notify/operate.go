@@ -21,7 +21,7 @@ import (
 )
 
 // States are those of a delivery, in the order in which it may pass them.
-var States = []string{"planned", "queued", "uncertain", "sent", "delivered", "read", "suppressed", "cancelled", "failed"}
+var States = []string{"planned", "queued", "uncertain", "sent", "delivered", "read", "suppressed", "cancelled", "failed", "unknown"}
 
 // Channels are all there are, configured or not.
 var Channels = []string{Email, Push, SMS, WhatsApp}
@@ -35,7 +35,7 @@ type DeliveryStatus struct {
 	Subject           string    `json:"subject" doc:"What the event is about."`
 	RecipientID       uuid.UUID `json:"recipientId" format:"uuid"`
 	Channel           string    `json:"channel"`
-	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed"`
+	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string    `json:"reason"`
 	Rule              string    `json:"rule" doc:"The rule that said so."`
 	Priority          string    `json:"priority"`

@@ -26,6 +26,7 @@ WITH asked AS (
         possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
     FROM before
     WHERE d.id = before.id
+        AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
@@ -89,7 +90,7 @@ SELECT
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
-JOIN notifications AS n ON n.id = before.notification_id
+JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id;
 
@@ -180,10 +181,11 @@ FROM settled;
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
 -- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
 -- what is critical), or when they have the event on that channel already.
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
     correlation_id, traceparent)
 SELECT
     @id,
+    d.event_position,
     d.notification_id,
     d.event_id,
     d.recipient_id,
@@ -197,7 +199,7 @@ SELECT
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = @instead_of
     AND u.status = 'active'
@@ -214,7 +216,7 @@ WHERE d.id = @instead_of
         WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority;
@@ -283,7 +285,7 @@ SELECT
     n.rule,
     n.rule_version
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE d.state = 'uncertain'
     AND d.deadline_at < now()
 ORDER BY d.deadline_at
@@ -310,7 +312,7 @@ SELECT
     d.created_at,
     d.updated_at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE (@state::text = '' OR d.state = @state)
     AND (@channel::text = '' OR d.channel = @channel)
     AND (@rule::text = '' OR d.rule = @rule)
@@ -349,7 +351,7 @@ SELECT
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END::boolean AS reachable
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = @id
 FOR UPDATE OF d;

@@ -32,7 +32,7 @@ WITH asked AS (
         unnest($2::uuid[]) AS id,
         unnest($3::text[]) AS channel
 ), before AS (
-    SELECT d.id, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
+    SELECT d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -45,6 +45,7 @@ WITH asked AS (
         possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
     FROM before
     WHERE d.id = before.id
+        AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
@@ -108,7 +109,7 @@ SELECT
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
-JOIN notifications AS n ON n.id = before.notification_id
+JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id
 `
@@ -226,7 +227,7 @@ SELECT
     n.rule,
     n.rule_version
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE d.state = 'uncertain'
     AND d.deadline_at < now()
 ORDER BY d.deadline_at
@@ -295,10 +296,11 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
     correlation_id, traceparent)
 SELECT
     $1,
+    d.event_position,
     d.notification_id,
     d.event_id,
     d.recipient_id,
@@ -312,7 +314,7 @@ SELECT
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $5
     AND u.status = 'active'
@@ -329,7 +331,7 @@ WHERE d.id = $5
         WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority
@@ -384,7 +386,7 @@ SELECT
     d.created_at,
     d.updated_at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE ($1::text = '' OR d.state = $1)
     AND ($2::text = '' OR d.channel = $2)
     AND ($3::text = '' OR d.rule = $3)
@@ -684,7 +686,7 @@ SELECT
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END::boolean AS reachable
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $1
 FOR UPDATE OF d
