@@ -115,7 +115,7 @@ func TestProvider_FollowsTheRateOfOneThatThrottles(t *testing.T) {
 				}
 				t.Logf("%.1f/s of %.1f/s, %d refused, %+v", float64(c.messages)/took.Seconds(), allowed, b.refused, p.Stats())
 				require.Greater(t, float64(c.messages)/took.Seconds(), 0.8*allowed, "messages a second")
-				require.Less(t, b.refused, defaultMaxWorkers+c.messages/20, "refused calls")
+				require.Less(t, b.refused, 2*defaultMaxWorkers+c.messages/20, "refused calls")
 				require.Equal(t, int64(b.refused), p.Stats().Throttled)
 				require.Equal(t, BreakerClosed, p.Stats().Breaker)
 			})
@@ -153,7 +153,7 @@ func TestLimiter_HalvesOnceForCallsThatWereUnderWayTogether(t *testing.T) {
 		for range 32 {
 			l.throttle(time.Now(), began, 0)
 		}
-		require.InDelta(t, 16, l.current, 1e-9, "half of what was really sent in the second")
+		require.InDelta(t, 160, l.current, 1e-9, "half of what was really sent in a tenth of a second")
 		require.EqualValues(t, 32, l.throttled)
 		time.Sleep(rateMemory + time.Millisecond)
 		require.Zero(t, l.wait(time.Now()))

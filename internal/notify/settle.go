@@ -20,7 +20,11 @@ import (
 // settlement is the end of one attempt as it goes into the database.
 type settlement struct {
 	delivery
-	from, state       string
+	// run is the run that claimed the attempt; zero where nobody did, and then the attempt alone must be the same.
+	run   uuid.UUID
+	state string
+	// unused says that the attempt counts for nothing.
+	unused            bool
 	reason            string
 	code              string
 	receipt           Receipt
@@ -56,10 +60,23 @@ func (a *attempt) delivery() delivery {
 	}
 }
 
+// predecessors are the states from which a settlement leads to a state; it must be of the same attempt. What is known of an
+// attempt is written also over what others made of its silence: uncertain, or, if the message was sent, unknown. A state
+// never goes back on what is known: sent stays sent.
+var predecessors = map[string]string{
+	"queued":     "queued,uncertain",
+	"uncertain":  "queued",
+	"sent":       "queued,uncertain,unknown",
+	"suppressed": "queued,uncertain",
+	"failed":     "queued,uncertain",
+	"cancelled":  "queued",
+	"unknown":    "uncertain",
+}
+
 // settlement gives the row's change and the events of an ending.
 func (a *attempt) settlement(e ending) settlement {
 	s := settlement{
-		delivery: a.delivery(), from: "queued", code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+		delivery: a.delivery(), run: a.run, unused: e.outcome == Slowed, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
 	}
 	switch e.outcome {
 	case Sent:
@@ -138,17 +155,32 @@ func (d delivery) event(typ string, data event.Payload) event.Event {
 // closed reports whether the delivery ends here without having reached the person.
 func (s *settlement) closed() bool { return s.state == "failed" || s.state == "suppressed" }
 
-// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other
-// is committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
-func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
-	if !s.closed() || len(fallback) == 0 {
-		return w.settler.do(ctx, s)
+// commit writes a settlement, and repeats that until it is written: what is known of a message is kept as long as the
+// process lives, whatever became of the job's time. One that ends in vain plans the next fallback channel in the same
+// transaction; every other is committed together with those of concurrent workers. It reports whether the delivery was
+// still this attempt's. One whose commit was not confirmed is found written, and is then not.
+func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	write := func() error {
+		settled, err = w.settler.do(ctx, s)
+		return err
 	}
-	// What was sent is written down also when the job's time is up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	if s.closed() && len(fallback) > 0 {
+		write = func() error {
+			settled, err = w.commitWithFallback(ctx, client, s, fallback)
+			return err
+		}
+	}
+	err = persist(ctx, nil, write, func(err error) {
+		w.cfg.Logger.WarnContext(ctx, "the outcome of a delivery cannot be written yet; it is kept", "delivery_id", s.id, "state", s.state, "error", postgres.SafeError(err))
+	})
+	return settled, err
+}
+
+func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
 	defer cancel()
-	var settled bool
-	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		ids, err := settleAll(ctx, tx, []settlement{s})
 		if settled = len(ids) == 1; err != nil || !settled {
 			return err
@@ -198,7 +230,9 @@ func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, 
 	for _, s := range all {
 		p.Ids = append(p.Ids, s.id)
 		p.Attempts = append(p.Attempts, s.attempt)
-		p.FromStates = append(p.FromStates, s.from)
+		p.Runs = append(p.Runs, s.run)
+		p.Unused = append(p.Unused, s.unused)
+		p.FromStates = append(p.FromStates, predecessors[s.state])
 		p.States = append(p.States, s.state)
 		p.Reasons = append(p.Reasons, s.reason)
 		p.Providers = append(p.Providers, s.receipt.Provider)

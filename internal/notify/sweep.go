@@ -46,7 +46,7 @@ func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx])
 				channel: r.Channel, rule: r.Rule, ruleVersion: r.RuleVersion, attempt: r.Attempt,
 				correlationID: r.CorrelationID, traceparent: r.Traceparent,
 			},
-			from: "uncertain", state: "failed", code: "no_receipt",
+			state: "failed", code: "no_receipt",
 		}
 		s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
 		settled, err := w.commit(ctx, client, s, r.Fallback)
@@ -103,7 +103,7 @@ func cancellation(r db.DeliveryTakeStrandedRow) settlement {
 			id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, channel: r.Channel,
 			attempt: r.Attempt, correlationID: r.CorrelationID, traceparent: r.Traceparent,
 		},
-		from: "queued", state: "cancelled", reason: "job_cancelled", code: "cancelled",
+		state: "cancelled", reason: "job_cancelled", code: "cancelled",
 	}
 	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
 	return s

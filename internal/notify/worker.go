@@ -192,6 +192,8 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 // attempt is a claimed delivery.
 type attempt struct {
 	db.DeliveryClaimRow
+	// run is the run of the job that claimed it; zero when this one did not.
+	run     uuid.UUID
 	began   time.Time
 	lastTry bool
 	client  *river.Client[pgx.Tx]
@@ -200,7 +202,8 @@ type attempt struct {
 
 // claim begins an attempt. It gives none when there is nothing to do now; the error then says what River shall do.
 func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client *river.Client[pgx.Tx]) (*attempt, error) {
-	row, err := w.claimer.do(ctx, request{job.Args.DeliveryID, job.Queue})
+	run := newID()
+	row, err := w.claimFor(ctx, request{target{job.Args.DeliveryID, job.Queue}, run})
 	if err != nil {
 		return nil, fmt.Errorf("claim delivery: %s", postgres.SafeError(err))
 	}
@@ -211,6 +214,7 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 	a.lastTry = row.Attempt >= MaxAttempts || job.Attempt >= job.MaxAttempts
 	switch row.Verdict {
 	case "claimed":
+		a.run = run
 		return a, nil
 	case "in_flight":
 		return nil, river.JobSnooze(jitter(staleAfter))
@@ -220,6 +224,18 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 		w.cfg.Observe(row.Channel, Repeated, 0)
 		return nil, nil
 	}
+}
+
+// claimFor asks for the delivery until there is an answer, at most claimTimeout. A claim that was committed without an
+// answer is given to the same run again, so that a message that was never sent does not count as interrupted.
+func (w *Worker) claimFor(ctx context.Context, r request) (row *db.DeliveryClaimRow, err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	err = persist(ctx, w.draining, func() error {
+		row, err = w.claimer.do(ctx, r)
+		return err
+	}, func(error) {})
+	return row, err
 }
 
 // compose makes the message, or says why there is none to send.
@@ -265,6 +281,8 @@ func (w *Worker) confide(ctx context.Context, a *attempt, data *Data) *ending {
 	if !ok || w.cfg.Issue == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
 	token, code, err := w.cfg.Issue(ctx, a.Channel, a.Subject, a.RecipientID)
 	switch {
 	case err != nil && a.lastTry:
@@ -316,9 +334,9 @@ func (w *Worker) conclude(ctx context.Context, a *attempt, receipt Receipt, err 
 		u := w.uncertain(a, failure.Code)
 		u.receipt = receipt
 		e = u
-	case failure.Class == ClassThrottled:
+	case failure.Class == ClassThrottled && time.Since(a.UpdatedAt) < throttledMax:
 		e.outcome = Slowed
-	case failure.Class == ClassTransient && !a.lastTry:
+	case (failure.Class == ClassTransient || failure.Class == ClassThrottled) && !a.lastTry:
 		e.outcome = Retried
 	default:
 		e.outcome = Failed
@@ -355,15 +373,18 @@ func (w *Worker) settle(ctx context.Context, a *attempt, e ending) error {
 		return fmt.Errorf("settle delivery: %s", postgres.SafeError(err))
 	}
 	if !settled {
-		w.cfg.Logger.WarnContext(ctx, "delivery was settled by another run", "delivery_id", a.ID, "attempt", a.Attempt)
-		return nil
+		w.cfg.Logger.WarnContext(ctx, "delivery was settled by another run", "delivery_id", a.ID, "attempt", a.Attempt, "outcome", string(e.outcome))
+	} else {
+		w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
+		a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
 	}
-	w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
-	a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
-	if e.outcome != Retried {
+	switch {
+	case e.outcome == Slowed:
+		// Also when it was not settled: perhaps it was, and the commit not confirmed.
+		return river.JobSnooze(max(e.retryAfter+jitter(throttledDelay)/4, jitter(throttledDelay)))
+	case !settled || e.outcome != Retried:
 		return nil
-	}
-	if e.retryAfter > 0 {
+	case e.retryAfter > 0:
 		// River asks NextRetry without the error, so what the provider asked for is waited out by a snooze. The delivery's
 		// own count of attempts bounds it.
 		return river.JobSnooze(max(e.retryAfter+jitter(time.Second)/4, retryDelay(int(a.Attempt))))

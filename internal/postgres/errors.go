@@ -122,6 +122,9 @@ func Transient(err error) bool {
 	return pgconn.SafeToRetry(err) || care.CodeOf(err) == care.Unavailable
 }
 
+// Closed reports whether err says that the pool of connections was closed: nothing will be written through it any more.
+func Closed(err error) bool { return errors.Is(err, puddle.ErrClosedPool) }
+
 func transientState(code string) bool {
 	switch code {
 	case readOnlyTransaction, idleInTransaction, lockNotAvailable:

@@ -6,14 +6,19 @@
 --   settled    there is nothing left to do
 --   in_flight  another run is at it, or was, less than stale_seconds ago
 --   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
--- A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
--- is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+-- A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
+-- and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
+-- row needs no index entry. Rows are locked in the order of their ids.
 WITH asked AS (
     SELECT
         unnest(@ids::uuid[]) AS id,
-        unnest(@channels::text[]) AS channel
+        unnest(@channels::text[]) AS channel,
+        unnest(@runs::uuid[]) AS run
 ), before AS (
-    SELECT d.*
+    SELECT
+        d.*,
+        asked.run,
+        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -21,15 +26,17 @@ WITH asked AS (
 ), claimed AS (
     UPDATE deliveries AS d
     SET
-        attempt = d.attempt + 1,
+        attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
+        claimed_by = before.run,
+        possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
         AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
+            OR before.own
             OR (
                 before.attempt_started_at < now() - make_interval(secs => @stale_seconds)
                 AND NOT before.possible_duplicate
@@ -59,6 +66,7 @@ SELECT
     before.correlation_id,
     before.traceparent,
     before.created_at,
+    before.updated_at,
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
@@ -95,25 +103,29 @@ JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id;
 
 -- name: DeliverySettle :many
--- Ends attempts, with the events that tell of it, in one statement. A delivery that meanwhile left the state or began
--- another attempt is left alone, and its events are not told. gone_ids are devices of gone_user_ids that the provider no
+-- Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
+-- commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
+-- stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
 -- longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
 WITH outcomes AS (
     SELECT
         unnest(@ids::uuid[]) AS id,
         unnest(@attempts::integer[]) AS attempt,
-        unnest(@from_states::text[]) AS from_state,
+        unnest(@runs::uuid[]) AS run,
+        unnest(@from_states::text[]) AS from_states,
         unnest(@states::text[]) AS state,
         unnest(@reasons::text[]) AS reason,
         unnest(@providers::text[]) AS provider,
         unnest(@provider_ids::text[]) AS provider_id,
         unnest(@error_codes::text[]) AS error_code,
         unnest(@possible_duplicates::boolean[]) AS possible_duplicate,
-        unnest(@wait_seconds::double precision[]) AS wait_seconds
+        unnest(@wait_seconds::double precision[]) AS wait_seconds,
+        unnest(@unused::boolean[]) AS unused
 ), settled AS (
     UPDATE deliveries AS d
     SET
         state = o.state,
+        attempt = CASE WHEN o.unused THEN d.attempt - 1 ELSE d.attempt END,
         reason = coalesce(nullif(o.reason, ''), d.reason),
         attempt_started_at = NULL,
         possible_duplicate = d.possible_duplicate OR o.possible_duplicate,
@@ -122,11 +134,12 @@ WITH outcomes AS (
         provider_id = coalesce(nullif(o.provider_id, ''), d.provider_id),
         error_code = nullif(o.error_code, ''),
         sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE d.sent_at END,
-        updated_at = now()
+        updated_at = CASE WHEN o.unused THEN d.updated_at ELSE now() END
     FROM outcomes AS o
     WHERE d.id = o.id
         AND d.attempt = o.attempt
-        AND d.state = o.from_state
+        AND d.state = ANY(string_to_array(o.from_states, ','))
+        AND (o.run = '00000000-0000-0000-0000-000000000000' OR d.claimed_by = o.run)
     RETURNING d.id
 ), gone AS (
     SELECT

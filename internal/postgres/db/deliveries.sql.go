@@ -30,9 +30,13 @@ const DeliveryClaim = `-- name: DeliveryClaim :many
 WITH asked AS (
     SELECT
         unnest($2::uuid[]) AS id,
-        unnest($3::text[]) AS channel
+        unnest($3::text[]) AS channel,
+        unnest($4::uuid[]) AS run
 ), before AS (
-    SELECT d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
+    SELECT
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at,
+        asked.run,
+        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -40,15 +44,17 @@ WITH asked AS (
 ), claimed AS (
     UPDATE deliveries AS d
     SET
-        attempt = d.attempt + 1,
+        attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
+        claimed_by = before.run,
+        possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
         AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
+            OR before.own
             OR (
                 before.attempt_started_at < now() - make_interval(secs => $1)
                 AND NOT before.possible_duplicate
@@ -78,6 +84,7 @@ SELECT
     before.correlation_id,
     before.traceparent,
     before.created_at,
+    before.updated_at,
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
@@ -118,6 +125,7 @@ type DeliveryClaimParams struct {
 	StaleSeconds float64
 	Ids          []uuid.UUID
 	Channels     []string
+	Runs         []uuid.UUID
 }
 
 type DeliveryClaimRow struct {
@@ -133,6 +141,7 @@ type DeliveryClaimRow struct {
 	CorrelationID     *string
 	Traceparent       *string
 	CreatedAt         time.Time
+	UpdatedAt         time.Time
 	Attempt           int32
 	PossibleDuplicate bool
 	EventType         string
@@ -157,10 +166,16 @@ type DeliveryClaimRow struct {
 //	in_flight  another run is at it, or was, less than stale_seconds ago
 //	crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
 //
-// A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
-// is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+// A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
+// and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
+// row needs no index entry. Rows are locked in the order of their ids.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
-	rows, err := q.db.Query(ctx, DeliveryClaim, arg.StaleSeconds, arg.Ids, arg.Channels)
+	rows, err := q.db.Query(ctx, DeliveryClaim,
+		arg.StaleSeconds,
+		arg.Ids,
+		arg.Channels,
+		arg.Runs,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +196,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.CorrelationID,
 			&i.Traceparent,
 			&i.CreatedAt,
+			&i.UpdatedAt,
 			&i.Attempt,
 			&i.PossibleDuplicate,
 			&i.EventType,
@@ -509,18 +525,21 @@ WITH outcomes AS (
     SELECT
         unnest($1::uuid[]) AS id,
         unnest($2::integer[]) AS attempt,
-        unnest($3::text[]) AS from_state,
-        unnest($4::text[]) AS state,
-        unnest($5::text[]) AS reason,
-        unnest($6::text[]) AS provider,
-        unnest($7::text[]) AS provider_id,
-        unnest($8::text[]) AS error_code,
-        unnest($9::boolean[]) AS possible_duplicate,
-        unnest($10::double precision[]) AS wait_seconds
+        unnest($3::uuid[]) AS run,
+        unnest($4::text[]) AS from_states,
+        unnest($5::text[]) AS state,
+        unnest($6::text[]) AS reason,
+        unnest($7::text[]) AS provider,
+        unnest($8::text[]) AS provider_id,
+        unnest($9::text[]) AS error_code,
+        unnest($10::boolean[]) AS possible_duplicate,
+        unnest($11::double precision[]) AS wait_seconds,
+        unnest($12::boolean[]) AS unused
 ), settled AS (
     UPDATE deliveries AS d
     SET
         state = o.state,
+        attempt = CASE WHEN o.unused THEN d.attempt - 1 ELSE d.attempt END,
         reason = coalesce(nullif(o.reason, ''), d.reason),
         attempt_started_at = NULL,
         possible_duplicate = d.possible_duplicate OR o.possible_duplicate,
@@ -529,16 +548,17 @@ WITH outcomes AS (
         provider_id = coalesce(nullif(o.provider_id, ''), d.provider_id),
         error_code = nullif(o.error_code, ''),
         sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE d.sent_at END,
-        updated_at = now()
+        updated_at = CASE WHEN o.unused THEN d.updated_at ELSE now() END
     FROM outcomes AS o
     WHERE d.id = o.id
         AND d.attempt = o.attempt
-        AND d.state = o.from_state
+        AND d.state = ANY(string_to_array(o.from_states, ','))
+        AND (o.run = '00000000-0000-0000-0000-000000000000' OR d.claimed_by = o.run)
     RETURNING d.id
 ), gone AS (
     SELECT
-        unnest($11::uuid[]) AS id,
-        unnest($12::uuid[]) AS user_id
+        unnest($13::uuid[]) AS id,
+        unnest($14::uuid[]) AS user_id
 ), removed AS (
     DELETE FROM devices AS v
     USING gone
@@ -547,20 +567,20 @@ WITH outcomes AS (
     RETURNING v.id
 ), news AS (
     SELECT
-        unnest($13::uuid[]) AS ref,
-        unnest($14::uuid[]) AS event_id,
-        unnest($15::text[]) AS type,
-        unnest($16::text[]) AS source,
-        unnest($17::text[]) AS subject,
-        unnest($18::timestamptz[]) AS time,
-        unnest($19::jsonb[]) AS data,
-        unnest($20::uuid[]) AS clinic_id,
-        unnest($21::uuid[]) AS person_id,
-        unnest($22::text[]) AS actor_id,
-        unnest($23::text[]) AS actor_role,
-        unnest($24::uuid[]) AS cause_id,
-        unnest($25::text[]) AS correlation_id,
-        unnest($26::text[]) AS traceparent
+        unnest($15::uuid[]) AS ref,
+        unnest($16::uuid[]) AS event_id,
+        unnest($17::text[]) AS type,
+        unnest($18::text[]) AS source,
+        unnest($19::text[]) AS subject,
+        unnest($20::timestamptz[]) AS time,
+        unnest($21::jsonb[]) AS data,
+        unnest($22::uuid[]) AS clinic_id,
+        unnest($23::uuid[]) AS person_id,
+        unnest($24::text[]) AS actor_id,
+        unnest($25::text[]) AS actor_role,
+        unnest($26::uuid[]) AS cause_id,
+        unnest($27::text[]) AS correlation_id,
+        unnest($28::text[]) AS traceparent
 ), told AS (
     INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role, cause_id,
         correlation_id, traceparent)
@@ -588,6 +608,7 @@ FROM settled
 type DeliverySettleParams struct {
 	Ids                []uuid.UUID
 	Attempts           []int32
+	Runs               []uuid.UUID
 	FromStates         []string
 	States             []string
 	Reasons            []string
@@ -596,6 +617,7 @@ type DeliverySettleParams struct {
 	ErrorCodes         []string
 	PossibleDuplicates []bool
 	WaitSeconds        []float64
+	Unused             []bool
 	GoneIds            []uuid.UUID
 	GoneUserIds        []uuid.UUID
 	EventRefs          []uuid.UUID
@@ -614,13 +636,15 @@ type DeliverySettleParams struct {
 	Traceparents       []string
 }
 
-// Ends attempts, with the events that tell of it, in one statement. A delivery that meanwhile left the state or began
-// another attempt is left alone, and its events are not told. gone_ids are devices of gone_user_ids that the provider no
+// Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
+// commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
+// stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
 // longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
 func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliverySettle,
 		arg.Ids,
 		arg.Attempts,
+		arg.Runs,
 		arg.FromStates,
 		arg.States,
 		arg.Reasons,
@@ -629,6 +653,7 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 		arg.ErrorCodes,
 		arg.PossibleDuplicates,
 		arg.WaitSeconds,
+		arg.Unused,
 		arg.GoneIds,
 		arg.GoneUserIds,
 		arg.EventRefs,
