@@ -129,12 +129,34 @@ func (d delivery) command() care.Command {
 	return cmd
 }
 
-// outcome is notification.sent or notification.failed.
+// outcome is notification.sent or notification.failed. Only the latter says the state: failed, cancelled or unknown.
 func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Event {
-	return s.event(typ, event.Delivery{
+	data := event.Delivery{
 		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Attempt: s.attempt,
 		Provider: s.receipt.Provider, ProviderID: s.receipt.ProviderID, Code: code, PossibleDuplicate: possibleDuplicate,
-	})
+	}
+	if typ == "notification.failed" {
+		data.State = s.state
+	}
+	return s.event(typ, data)
+}
+
+// expiry ends a delivery for which no receipt came until its deadline. Nobody knows whether it arrived: its state is
+// unknown, and only what is urgent takes its fallback channel, as a possible duplicate.
+func expiry(r db.DeliveryExpiredRow) (s settlement, fallback []string) {
+	s = settlement{
+		delivery: delivery{
+			id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, clinicID: r.ClinicID,
+			channel: r.Channel, rule: r.Rule, ruleVersion: r.RuleVersion, attempt: r.Attempt,
+			correlationID: r.CorrelationID, traceparent: r.Traceparent,
+		},
+		state: "unknown", code: "no_receipt",
+	}
+	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
+	if r.Priority == "critical" || r.Priority == "high" {
+		fallback = r.Fallback
+	}
+	return s, fallback
 }
 
 // decision is notification.planned or notification.suppressed, for one channel.
@@ -152,8 +174,10 @@ func (d delivery) event(typ string, data event.Payload) event.Event {
 	return e
 }
 
-// closed reports whether the delivery ends here without having reached the person.
-func (s *settlement) closed() bool { return s.state == "failed" || s.state == "suppressed" }
+// closed reports whether the delivery ends here, and is not known to have reached the person.
+func (s *settlement) closed() bool {
+	return s.state == "failed" || s.state == "suppressed" || s.state == "unknown"
+}
 
 // commit writes a settlement, and repeats that until it is written: what is known of a message is kept as long as the
 // process lives, whatever became of the job's time. One that ends in vain plans the next fallback channel in the same
@@ -200,6 +224,9 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)
+		if s.state == "unknown" {
+			reason = fmt.Sprintf("fallback for %s, which may have arrived, rule %s", s.channel, s.rule)
+		}
 		row, err := db.New(tx).DeliveryFallback(ctx, db.DeliveryFallbackParams{
 			ID: newID(), Channel: channel, Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
 		})

@@ -40,22 +40,14 @@ func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx])
 	}
 	done := 0
 	for _, r := range rows {
-		s := settlement{
-			delivery: delivery{
-				id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, clinicID: r.ClinicID,
-				channel: r.Channel, rule: r.Rule, ruleVersion: r.RuleVersion, attempt: r.Attempt,
-				correlationID: r.CorrelationID, traceparent: r.Traceparent,
-			},
-			state: "failed", code: "no_receipt",
-		}
-		s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
-		settled, err := w.commit(ctx, client, s, r.Fallback)
+		s, fallback := expiry(r)
+		settled, err := w.commit(ctx, client, s, fallback)
 		if err != nil {
 			return done, fmt.Errorf("close delivery without receipt: %w", postgres.Translate(err))
 		}
 		if settled {
 			done++
-			w.cfg.Observe(r.Channel, Failed, 0)
+			w.cfg.Observe(r.Channel, Unknown, 0)
 		}
 	}
 	return done, nil

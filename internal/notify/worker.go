@@ -56,6 +56,7 @@ const (
 	Sent       Outcome = "sent"       // The provider accepted the message.
 	Failed     Outcome = "failed"     // It will not be delivered on this channel.
 	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
+	Unknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
 	Unsure     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	Retried    Outcome = "retried"    // It will be tried again.
 	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.

@@ -555,21 +555,39 @@ func TestSweep_FollowsAnOperatorWhoCancelledTheJob(t *testing.T) {
 	require.Equal(t, 1, b.told("notification.failed", id))
 }
 
-func TestSweep_EndsTheWaitForAReceiptAtTheDeadline(t *testing.T) {
+func TestSweep_EndsTheWaitForAReceiptAsUnknownAndOnlyWhatIsUrgentTakesItsFallback(t *testing.T) {
 	t.Parallel()
 	b, mail, _ := withRecorders(t)
-	alone, backed, waiting := b.plan(plan{}), b.plan(plan{fallback: []string{notify.Email}}), b.plan(plan{})
+	fallback := []string{notify.Email}
+	ids := map[string]uuid.UUID{}
+	for _, priority := range []string{"critical", "high", "normal", "bulk"} {
+		ids[priority] = b.plan(plan{priority: priority, fallback: fallback})
+	}
+	ids["without a fallback"] = b.plan(plan{priority: "critical"})
+	waiting := b.plan(plan{fallback: fallback})
 	b.exec(`UPDATE deliveries SET state = 'uncertain', attempt = 2, deadline_at = now() - interval '1 second'`)
 	b.exec(`UPDATE deliveries SET deadline_at = now() + interval '1 minute' WHERE id = $1`, waiting)
 	n, err := b.worker.Sweep(t.Context(), b.client)
 	require.NoError(t, err)
-	require.Equal(t, 2, n)
-	for _, id := range []uuid.UUID{alone, backed} {
-		require.Equal(t, "no_receipt", *b.delivery(id).ErrorCode)
-		require.Equal(t, "failed", b.delivery(id).State)
-		require.Equal(t, 1, b.told("notification.failed", id))
+	require.Equal(t, len(ids), n)
+	require.Equal(t, len(ids), b.observed(notify.Unknown))
+	for _, id := range ids {
+		d := b.delivery(id)
+		require.Equal(t, "unknown", d.State)
+		require.Equal(t, "no_receipt", *d.ErrorCode)
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.failed' AND data @> '{"state": "unknown", "code": "no_receipt"}' AND cause_id = $1`, d.EventID))
 	}
 	require.Equal(t, "uncertain", b.delivery(waiting).State)
+	listed, err := b.deliveries(t, notify.DeliveryFilter{State: "unknown", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, listed, len(ids))
 	b.start()
-	require.Len(t, mail.Wait(t, 1), 1, "the fallback is sent")
+	mail.Wait(t, 2)
+	b.idle()
+	require.Len(t, mail.Messages(), 2)
+	for _, m := range mail.Messages() {
+		require.Contains(t, []string{"critical", "high"}, m.Priority)
+		require.True(t, m.PossibleDuplicate, "the first may have arrived")
+	}
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM deliveries WHERE channel = 'email' AND possible_duplicate AND reason = 'fallback for push, which may have arrived, rule record-created'`))
 }

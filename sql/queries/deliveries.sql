@@ -193,9 +193,10 @@ FROM settled;
 -- name: DeliveryFallback :one
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
 -- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
--- what is critical), or when they have the event on that channel already.
+-- what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
+-- it takes may have arrived.
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+    possible_duplicate, correlation_id, traceparent)
 SELECT
     @id,
     d.event_position,
@@ -209,6 +210,7 @@ SELECT
     d.template,
     d.priority,
     @fallback::text[],
+    d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
@@ -370,14 +372,14 @@ WHERE d.id = @id
 FOR UPDATE OF d;
 
 -- name: DeliveryRequeue :exec
--- attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
--- have arrived.
+-- attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows may have arrived;
+-- earlier releases called it failed, for want of a receipt.
 UPDATE deliveries
 SET
     state = 'queued',
     reason = @reason,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR error_code IS NOT DISTINCT FROM 'no_receipt',
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()

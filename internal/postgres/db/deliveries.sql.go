@@ -313,7 +313,7 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+    possible_duplicate, correlation_id, traceparent)
 SELECT
     $1,
     d.event_position,
@@ -327,6 +327,7 @@ SELECT
     d.template,
     d.priority,
     $4::text[],
+    d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
@@ -368,7 +369,8 @@ type DeliveryFallbackRow struct {
 
 // Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
 // reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
-// what is critical), or when they have the event on that channel already.
+// what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
+// it takes may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -501,7 +503,7 @@ SET
     state = 'queued',
     reason = $1,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR error_code IS NOT DISTINCT FROM 'no_receipt',
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()
@@ -513,8 +515,8 @@ type DeliveryRequeueParams struct {
 	ID     uuid.UUID
 }
 
-// attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
-// have arrived.
+// attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows may have arrived;
+// earlier releases called it failed, for want of a receipt.
 func (q *Queries) DeliveryRequeue(ctx context.Context, arg DeliveryRequeueParams) error {
 	_, err := q.db.Exec(ctx, DeliveryRequeue, arg.Reason, arg.ID)
 	return err
