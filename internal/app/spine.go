@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 
@@ -147,7 +146,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
 		periodic.AddChat(cfg, chat.New(sp.writer))
 	}
-	cfg.Logger = slog.New(quiet{s.logger.Handler()})
+	cfg.Logger = libraryLogger(s.logger)
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
 		return fmt.Errorf("build the River client: %w", err)
