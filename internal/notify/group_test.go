@@ -202,12 +202,12 @@ func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
 	all := settleable(t, db, 2)
 	w := newTestWorker(t, db)
 	w.settler = forgetful(w.settler)
-	_, err := w.commit(t.Context(), nil, all[0], nil)
+	_, err := w.keep(t.Context(), nil, all[0], nil)
 	require.NoError(t, err)
 	// A throttled one gives its attempt back, once.
 	w.settler = forgetful(newSettler(db.Worker, func() {}))
 	all[1].state, all[1].unused, all[1].told = "queued", true, nil
-	_, err = w.commit(t.Context(), nil, all[1], nil)
+	_, err = w.keep(t.Context(), nil, all[1], nil)
 	require.NoError(t, err)
 	var told, attempts int
 	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM outbox), (SELECT sum(attempt) FROM deliveries)`).Scan(&told, &attempts))
@@ -223,7 +223,7 @@ func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
 	w := newTestWorker(t, db)
 	w.settler = newSettler(pool, func() {})
 	pool.Close()
-	_, err := w.commit(t.Context(), nil, all[0], nil)
+	_, err := w.keep(t.Context(), nil, all[0], nil)
 	require.True(t, postgres.Closed(err), "%v", err)
 }
 

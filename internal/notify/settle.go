@@ -179,26 +179,27 @@ func (s *settlement) closed() bool {
 	return s.state == "failed" || s.state == "suppressed" || s.state == "unknown"
 }
 
-// commit writes a settlement, and repeats that until it is written: what is known of a message is kept as long as the
-// process lives, whatever became of the job's time. One that ends in vain plans the next fallback channel in the same
-// transaction; every other is committed together with those of concurrent workers. It reports whether the delivery was
-// still this attempt's. One whose commit was not confirmed is found written, and is then not.
-func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+// keep commits a settlement, and repeats that until it is written: what is known of a message is kept as long as the process
+// lives, whatever became of the job's time. One whose commit was not confirmed is found written, and is then not the
+// attempt's any more.
+func (w *Worker) keep(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	write := func() error {
-		settled, err = w.settler.do(ctx, s)
+	err = persist(ctx, nil, func() error {
+		settled, err = w.commit(ctx, client, s, fallback)
 		return err
-	}
-	if s.closed() && len(fallback) > 0 {
-		write = func() error {
-			settled, err = w.commitWithFallback(ctx, client, s, fallback)
-			return err
-		}
-	}
-	err = persist(ctx, nil, write, func(err error) {
+	}, func(err error) {
 		w.cfg.Logger.WarnContext(ctx, "the outcome of a delivery cannot be written yet; it is kept", "delivery_id", s.id, "state", s.state, "error", postgres.SafeError(err))
 	})
 	return settled, err
+}
+
+// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other is
+// committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
+func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
+	if !s.closed() || len(fallback) == 0 {
+		return w.settler.do(ctx, s)
+	}
+	return w.commitWithFallback(context.WithoutCancel(ctx), client, s, fallback)
 }
 
 func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {

@@ -368,7 +368,12 @@ type ending struct {
 
 // settle writes the ending down and tells River what follows from it.
 func (w *Worker) settle(ctx context.Context, a *attempt, e ending) error {
-	settled, err := w.commit(ctx, a.client, a.settlement(e), a.Fallback)
+	s := a.settlement(e)
+	settled, err := w.keep(ctx, a.client, s, a.Fallback)
+	if s.closed() && postgres.RowFault(err) {
+		_, err = w.park(ctx, s, err)
+		return err
+	}
 	if err != nil {
 		// The row still says that a call is under way: the next run treats it as interrupted.
 		return fmt.Errorf("settle delivery: %s", postgres.SafeError(err))

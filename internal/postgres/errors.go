@@ -41,6 +41,9 @@ const (
 // (shutdown, cancel, time-out), and input or output of the server itself.
 var transientClasses = []string{"08", "40", "53", "57", "58"}
 
+// rowClasses are the SQLSTATE classes that a single row can cause.
+var rowClasses = []string{"22", "23", "44", "54", "P0"}
+
 // Translate makes a care.Error of a PostgreSQL error: a violated constraint by its name, a value that cannot be stored,
 // and whatever is about the database's state and not about the request as care.Unavailable. nil, a care.Error,
 // care.ErrActorChanged, pgx.ErrNoRows, an ended context and every fault of ours pass unchanged. The original stays in the chain; its text can
@@ -131,6 +134,17 @@ func transientState(code string) bool {
 		return true
 	}
 	return len(code) == 5 && slices.Contains(transientClasses, code[:2])
+}
+
+// RowFault reports whether a row can cause the error: a value or a constraint (classes 22, 23, 44), a program limit such as
+// the size of an index entry (54), or what a trigger raised (P0). It is false for what a retry may get past, and for a fault
+// of the schema, of rights or of this program, which would fail every row alike.
+func RowFault(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || len(pgErr.Code) != 5 || Transient(err) {
+		return false
+	}
+	return slices.Contains(rowClasses, pgErr.Code[:2])
 }
 
 // connecting tells an error of making a connection, whatever its SQLSTATE.

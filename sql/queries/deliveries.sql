@@ -236,28 +236,91 @@ RETURNING
     deliveries.id,
     deliveries.priority;
 
--- name: DeliveryTakeStranded :many
--- Deliveries that wait for a job, untouched for a while, and that no live job carries. last_job is the state in which the
--- last one ended, where River still has it. What is taken is not taken again for that while.
-UPDATE deliveries AS d
-SET updated_at = now()
-WHERE d.id IN (
-    SELECT s.id
-    FROM deliveries AS s
-    WHERE s.state = 'queued'
-        AND s.updated_at < now() - make_interval(secs => @grace_seconds)
-        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
-        AND NOT EXISTS (
-            SELECT
-            FROM river.river_job AS j
-            WHERE j.kind = 'delivery'
-                AND j.args @> jsonb_build_object('deliveryId', s.id)
-                AND j.state NOT IN ('completed', 'cancelled', 'discarded')
-        )
-    ORDER BY s.updated_at
+-- name: SweepCursor :one
+-- The id behind which a sweep goes on; the zero id at the beginning of a round.
+SELECT coalesce((
+    SELECT w.after_id
+    FROM sweeps AS w
+    WHERE w.name = @name
+), '00000000-0000-0000-0000-000000000000')::uuid AS after_id;
+
+-- name: SweepAdvance :exec
+INSERT INTO sweeps (name, after_id)
+VALUES (@name, @after_id)
+ON CONFLICT (name) DO UPDATE
+SET after_id = excluded.after_id,
+    updated_at = now();
+
+-- name: DeliveryQueuedPage :one
+-- The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+SELECT
+    count(*) AS deliveries,
+    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > @after_id
+    ORDER BY q.id
     LIMIT @max_rows
+) AS page;
+
+-- name: DeliveryStranded :many
+-- Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+-- while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
+-- of an index, whatever the planner thinks how many jobs there are.
+SELECT
+    lost.id,
+    coalesce(ended.state, '')::text AS last_job
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    LEFT JOIN LATERAL (
+        SELECT j.id
+        FROM river.river_job AS j
+        WHERE j.kind = 'delivery'
+            AND (j.args ->> 'deliveryId')::uuid = q.id
+            AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+        LIMIT 1
+    ) AS live ON true
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > @after_id
+        AND q.id <= @last_id
+        AND q.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
+        AND live.id IS NULL
+    ORDER BY q.id
+    LIMIT @max_rows
+) AS lost
+LEFT JOIN LATERAL (
+    SELECT (array_agg(j.state::text ORDER BY j.id DESC))[1] AS state
+    FROM river.river_job AS j
+    WHERE j.kind = 'delivery'
+        AND j.args @> jsonb_build_object('deliveryId', lost.id)
+) AS ended ON true
+ORDER BY lost.id;
+
+-- name: DeliveryTakeStranded :many
+-- Takes those that are still stranded. What is taken is not found again for that while.
+WITH taken AS (
+    SELECT
+        q.id,
+        q.event_position
+    FROM deliveries AS q
+    WHERE q.id = ANY (@ids::uuid[])
+        AND q.state = 'queued'
+        AND q.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
+    ORDER BY q.id
     FOR UPDATE SKIP LOCKED
 )
+UPDATE deliveries AS d
+SET updated_at = now()
+FROM taken
+WHERE d.id = taken.id
+    AND d.event_position = taken.event_position
 RETURNING
     d.id,
     d.notification_id,
@@ -268,18 +331,23 @@ RETURNING
     d.attempt,
     d.possible_duplicate,
     d.correlation_id,
-    d.traceparent,
-    coalesce((
-        SELECT j.state::text
-        FROM river.river_job AS j
-        WHERE j.kind = 'delivery'
-            AND j.args @> jsonb_build_object('deliveryId', d.id)
-        ORDER BY j.id DESC
-        LIMIT 1
-    ), '')::text AS last_job;
+    d.traceparent;
+
+-- name: DeliveryPark :execrows
+-- Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+UPDATE deliveries
+SET
+    state = 'failed',
+    attempt_started_at = NULL,
+    deadline_at = NULL,
+    error_code = 'unsettleable',
+    updated_at = now()
+WHERE id = @id
+    AND attempt = @attempt
+    AND state = ANY(string_to_array(@from_states::text, ','));
 
 -- name: DeliveryExpired :many
--- Deliveries that waited for a receipt until their deadline.
+-- Deliveries that waited for a receipt until their deadline, the longest expired first.
 SELECT
     d.id,
     d.notification_id,
@@ -372,14 +440,14 @@ WHERE d.id = @id
 FOR UPDATE OF d;
 
 -- name: DeliveryRequeue :exec
--- attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows may have arrived;
--- earlier releases called it failed, for want of a receipt.
+-- attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
+-- could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
 UPDATE deliveries
 SET
     state = 'queued',
     reason = @reason,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR state = 'unknown' OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()

@@ -271,7 +271,7 @@ type DeliveryExpiredRow struct {
 	RuleVersion       int32
 }
 
-// Deliveries that waited for a receipt until their deadline.
+// Deliveries that waited for a receipt until their deadline, the longest expired first.
 func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]DeliveryExpiredRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryExpired, maxRows)
 	if err != nil {
@@ -497,13 +497,74 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 	return items, nil
 }
 
+const DeliveryPark = `-- name: DeliveryPark :execrows
+UPDATE deliveries
+SET
+    state = 'failed',
+    attempt_started_at = NULL,
+    deadline_at = NULL,
+    error_code = 'unsettleable',
+    updated_at = now()
+WHERE id = $1
+    AND attempt = $2
+    AND state = ANY(string_to_array($3::text, ','))
+`
+
+type DeliveryParkParams struct {
+	ID         uuid.UUID
+	Attempt    int32
+	FromStates string
+}
+
+// Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+func (q *Queries) DeliveryPark(ctx context.Context, arg DeliveryParkParams) (int64, error) {
+	result, err := q.db.Exec(ctx, DeliveryPark, arg.ID, arg.Attempt, arg.FromStates)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const DeliveryQueuedPage = `-- name: DeliveryQueuedPage :one
+SELECT
+    count(*) AS deliveries,
+    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > $1
+    ORDER BY q.id
+    LIMIT $2
+) AS page
+`
+
+type DeliveryQueuedPageParams struct {
+	AfterID uuid.UUID
+	MaxRows int32
+}
+
+type DeliveryQueuedPageRow struct {
+	Deliveries int64
+	LastID     uuid.UUID
+}
+
+// The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) (DeliveryQueuedPageRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryQueuedPage, arg.AfterID, arg.MaxRows)
+	var i DeliveryQueuedPageRow
+	err := row.Scan(&i.Deliveries, &i.LastID)
+	return i, err
+}
+
 const DeliveryRequeue = `-- name: DeliveryRequeue :exec
 UPDATE deliveries
 SET
     state = 'queued',
     reason = $1,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR state = 'unknown' OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()
@@ -515,8 +576,8 @@ type DeliveryRequeueParams struct {
 	ID     uuid.UUID
 }
 
-// attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows may have arrived;
-// earlier releases called it failed, for want of a receipt.
+// attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
+// could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
 func (q *Queries) DeliveryRequeue(ctx context.Context, arg DeliveryRequeueParams) error {
 	_, err := q.db.Exec(ctx, DeliveryRequeue, arg.Reason, arg.ID)
 	return err
@@ -691,6 +752,80 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 	return items, nil
 }
 
+const DeliveryStranded = `-- name: DeliveryStranded :many
+SELECT
+    lost.id,
+    coalesce(ended.state, '')::text AS last_job
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    LEFT JOIN LATERAL (
+        SELECT j.id
+        FROM river.river_job AS j
+        WHERE j.kind = 'delivery'
+            AND (j.args ->> 'deliveryId')::uuid = q.id
+            AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+        LIMIT 1
+    ) AS live ON true
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > $1
+        AND q.id <= $2
+        AND q.updated_at < now() - make_interval(secs => $3)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $3)
+        AND live.id IS NULL
+    ORDER BY q.id
+    LIMIT $4
+) AS lost
+LEFT JOIN LATERAL (
+    SELECT (array_agg(j.state::text ORDER BY j.id DESC))[1] AS state
+    FROM river.river_job AS j
+    WHERE j.kind = 'delivery'
+        AND j.args @> jsonb_build_object('deliveryId', lost.id)
+) AS ended ON true
+ORDER BY lost.id
+`
+
+type DeliveryStrandedParams struct {
+	AfterID      uuid.UUID
+	LastID       uuid.UUID
+	GraceSeconds float64
+	MaxRows      int32
+}
+
+type DeliveryStrandedRow struct {
+	ID      uuid.UUID
+	LastJob string
+}
+
+// Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+// while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
+// of an index, whatever the planner thinks how many jobs there are.
+func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedParams) ([]DeliveryStrandedRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryStranded,
+		arg.AfterID,
+		arg.LastID,
+		arg.GraceSeconds,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryStrandedRow
+	for rows.Next() {
+		var i DeliveryStrandedRow
+		if err := rows.Scan(&i.ID, &i.LastJob); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const DeliveryTakeForRedrive = `-- name: DeliveryTakeForRedrive :one
 SELECT
     d.id,
@@ -762,25 +897,23 @@ func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (Del
 }
 
 const DeliveryTakeStranded = `-- name: DeliveryTakeStranded :many
-UPDATE deliveries AS d
-SET updated_at = now()
-WHERE d.id IN (
-    SELECT s.id
-    FROM deliveries AS s
-    WHERE s.state = 'queued'
-        AND s.updated_at < now() - make_interval(secs => $1)
-        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => $1)
-        AND NOT EXISTS (
-            SELECT
-            FROM river.river_job AS j
-            WHERE j.kind = 'delivery'
-                AND j.args @> jsonb_build_object('deliveryId', s.id)
-                AND j.state NOT IN ('completed', 'cancelled', 'discarded')
-        )
-    ORDER BY s.updated_at
-    LIMIT $2
+WITH taken AS (
+    SELECT
+        q.id,
+        q.event_position
+    FROM deliveries AS q
+    WHERE q.id = ANY ($1::uuid[])
+        AND q.state = 'queued'
+        AND q.updated_at < now() - make_interval(secs => $2)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $2)
+    ORDER BY q.id
     FOR UPDATE SKIP LOCKED
 )
+UPDATE deliveries AS d
+SET updated_at = now()
+FROM taken
+WHERE d.id = taken.id
+    AND d.event_position = taken.event_position
 RETURNING
     d.id,
     d.notification_id,
@@ -791,20 +924,12 @@ RETURNING
     d.attempt,
     d.possible_duplicate,
     d.correlation_id,
-    d.traceparent,
-    coalesce((
-        SELECT j.state::text
-        FROM river.river_job AS j
-        WHERE j.kind = 'delivery'
-            AND j.args @> jsonb_build_object('deliveryId', d.id)
-        ORDER BY j.id DESC
-        LIMIT 1
-    ), '')::text AS last_job
+    d.traceparent
 `
 
 type DeliveryTakeStrandedParams struct {
+	Ids          []uuid.UUID
 	GraceSeconds float64
-	MaxRows      int32
 }
 
 type DeliveryTakeStrandedRow struct {
@@ -818,13 +943,11 @@ type DeliveryTakeStrandedRow struct {
 	PossibleDuplicate bool
 	CorrelationID     *string
 	Traceparent       *string
-	LastJob           string
 }
 
-// Deliveries that wait for a job, untouched for a while, and that no live job carries. last_job is the state in which the
-// last one ended, where River still has it. What is taken is not taken again for that while.
+// Takes those that are still stranded. What is taken is not found again for that while.
 func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStrandedParams) ([]DeliveryTakeStrandedRow, error) {
-	rows, err := q.db.Query(ctx, DeliveryTakeStranded, arg.GraceSeconds, arg.MaxRows)
+	rows, err := q.db.Query(ctx, DeliveryTakeStranded, arg.Ids, arg.GraceSeconds)
 	if err != nil {
 		return nil, err
 	}
@@ -843,7 +966,6 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 			&i.PossibleDuplicate,
 			&i.CorrelationID,
 			&i.Traceparent,
-			&i.LastJob,
 		); err != nil {
 			return nil, err
 		}
@@ -853,4 +975,38 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 		return nil, err
 	}
 	return items, nil
+}
+
+const SweepAdvance = `-- name: SweepAdvance :exec
+INSERT INTO sweeps (name, after_id)
+VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE
+SET after_id = excluded.after_id,
+    updated_at = now()
+`
+
+type SweepAdvanceParams struct {
+	Name    string
+	AfterID uuid.UUID
+}
+
+func (q *Queries) SweepAdvance(ctx context.Context, arg SweepAdvanceParams) error {
+	_, err := q.db.Exec(ctx, SweepAdvance, arg.Name, arg.AfterID)
+	return err
+}
+
+const SweepCursor = `-- name: SweepCursor :one
+SELECT coalesce((
+    SELECT w.after_id
+    FROM sweeps AS w
+    WHERE w.name = $1
+), '00000000-0000-0000-0000-000000000000')::uuid AS after_id
+`
+
+// The id behind which a sweep goes on; the zero id at the beginning of a round.
+func (q *Queries) SweepCursor(ctx context.Context, name string) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, SweepCursor, name)
+	var after_id uuid.UUID
+	err := row.Scan(&after_id)
+	return after_id, err
 }

@@ -632,6 +632,12 @@ type SocketTicket struct {
 	SessionExpiresAt time.Time
 }
 
+type Sweep struct {
+	Name      string
+	AfterID   uuid.UUID
+	UpdatedAt time.Time
+}
+
 type User struct {
 	ID               uuid.UUID
 	Version          int64
