@@ -233,7 +233,7 @@ func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 		g := &group[int, time.Duration]{work: func(ctx context.Context, all []int) ([]time.Duration, error) {
 			deadline, _ := ctx.Deadline()
 			left := time.Until(deadline)
-			time.Sleep(groupTimeout - time.Millisecond)
+			elapse(groupTimeout - time.Millisecond)
 			return slices.Repeat([]time.Duration{left}, len(all)), nil
 		}}
 		var wg sync.WaitGroup

@@ -62,7 +62,7 @@ func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.
 }
 
 // setup makes the bundle. The client is started by start.
-func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
+func setup(t *testing.T, channels map[string]notify.Notifier) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logBuffer{}, outcomes: map[notify.Outcome]int{},
@@ -79,9 +79,6 @@ func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*no
 			b.outcomes[o]++
 		},
 	}
-	for _, c := range change {
-		c(&cfg)
-	}
 	var err error
 	b.worker, err = notify.New(cfg)
 	require.NoError(t, err)
@@ -94,10 +91,10 @@ func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*no
 }
 
 // withRecorders has a Recorder on both channels.
-func withRecorders(t *testing.T, change ...func(*notify.Config)) (b *bundle, email, push *notifytest.Recorder) {
+func withRecorders(t *testing.T) (b *bundle, email, push *notifytest.Recorder) {
 	t.Helper()
 	email, push = &notifytest.Recorder{}, &notifytest.Recorder{}
-	return setup(t, map[string]notify.Notifier{notify.Email: email, notify.Push: push}, change...), email, push
+	return setup(t, map[string]notify.Notifier{notify.Email: email, notify.Push: push}), email, push
 }
 
 func (b *bundle) start() {

@@ -70,15 +70,15 @@ func (b *bucket) work(t *testing.T, p *Provider, n int) time.Duration {
 				for sent := false; !sent; {
 					c, away := p.admit(t.Context(), nil, 3, func() { t.Error("held by the breaker") })
 					if c == nil {
-						time.Sleep(away)
+						elapse(away)
 						continue
 					}
-					time.Sleep(50 * time.Millisecond) // The provider's answer.
+					elapse(50 * time.Millisecond) // The provider's answer.
 					err := b.send()
 					c.finish(Receipt{}, err)
 					sent = err == nil
 					if !sent {
-						time.Sleep(throttledDelay)
+						elapse(throttledDelay)
 					}
 				}
 			}
@@ -129,9 +129,9 @@ func TestLimiter_StaysWithinItsBoundsWhateverTheAnswersAre(t *testing.T) {
 		l := newLimiter(20)
 		for range 50 {
 			l.take(time.Now())
-			time.Sleep(time.Millisecond)
+			elapse(time.Millisecond)
 			l.throttle(time.Now(), time.Now(), 0)
-			time.Sleep(time.Millisecond)
+			elapse(time.Millisecond)
 		}
 		require.InDelta(t, slowestRate, l.current, 1e-9)
 		for range 1000 {
@@ -149,13 +149,13 @@ func TestLimiter_HalvesOnceForCallsThatWereUnderWayTogether(t *testing.T) {
 		for range 32 {
 			l.take(began)
 		}
-		time.Sleep(time.Millisecond)
+		elapse(time.Millisecond)
 		for range 32 {
 			l.throttle(time.Now(), began, 0)
 		}
 		require.InDelta(t, 160, l.current, 1e-9, "half of what was really sent in a tenth of a second")
 		require.EqualValues(t, 32, l.throttled)
-		time.Sleep(rateMemory + time.Millisecond)
+		elapse(rateMemory + time.Millisecond)
 		require.Zero(t, l.wait(time.Now()))
 		require.InDelta(t, unlimitedRate, l.current, 1e-9, "forgotten after a minute without another")
 	})
@@ -243,10 +243,10 @@ func TestProvider_HoldsItsWaitersWhileTheBreakerIsOpenAndWakesThemWhenItCloses(t
 		synctest.Wait()
 		require.EqualValues(t, waiters, held.Load())
 		require.Equal(t, waiters, p.Stats().Waiting)
-		time.Sleep(9 * time.Second)
+		elapse(9 * time.Second)
 		require.Zero(t, admitted.Load())
 
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		synctest.Wait()
 		require.EqualValues(t, halfOpenProbes, admitted.Load(), "probes")
 		answer <- errNotCalled // A probe whose delivery was settled already: another takes its place.
@@ -254,7 +254,7 @@ func TestProvider_HoldsItsWaitersWhileTheBreakerIsOpenAndWakesThemWhenItCloses(t
 		require.EqualValues(t, halfOpenProbes, working.Load())
 		require.EqualValues(t, halfOpenProbes+1, admitted.Load())
 		answer <- Throttled("SlowDown", 0) // Neither a failure nor a success.
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		synctest.Wait()
 		require.EqualValues(t, halfOpenProbes+2, admitted.Load())
 		require.Equal(t, BreakerHalfOpen, p.Stats().Breaker)
@@ -313,4 +313,9 @@ func TestNewProvider_RefusesWhatItCannotUse(t *testing.T) {
 		_, err := NewProvider(cfg)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// elapse lets virtual time pass: it is for synctest's bubbles alone.
+func elapse(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // no real time passes
 }
