@@ -91,9 +91,9 @@ func deliveriesRedriveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "redrive ID",
 		Short: "Queue a message again that failed",
-		Long: `Queue a message again that failed, was cancelled, or was suppressed for want of an address that its recipient has by
-now. That it was is in the audit trail. Where another channel has taken its place meanwhile, the recipient is told twice.
-One that had used up its attempts gets a single one more.`,
+		Long: `Queue a message again that failed, was cancelled, is unknown, or was suppressed for want of an address that its
+recipient has by now. That it was is in the audit trail. Where another channel has taken its place meanwhile, or the message
+arrived although its state is unknown, the recipient is told twice. One that had used up its attempts gets a single one more.`,
 		Example: `  carewire deliveries list --state failed
   carewire deliveries redrive 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b`,
 		Args: exactly("ID"),

@@ -29,6 +29,7 @@ const (
 	DeliveryStateSent       DeliveryState = "sent"
 	DeliveryStateSuppressed DeliveryState = "suppressed"
 	DeliveryStateUncertain  DeliveryState = "uncertain"
+	DeliveryStateUnknown    DeliveryState = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the DeliveryState enum.
@@ -51,6 +52,8 @@ func (e DeliveryState) Valid() bool {
 	case DeliveryStateSuppressed:
 		return true
 	case DeliveryStateUncertain:
+		return true
+	case DeliveryStateUnknown:
 		return true
 	default:
 		return false
@@ -131,6 +134,7 @@ const (
 	ListNotificationsParamsStateSent       ListNotificationsParamsState = "sent"
 	ListNotificationsParamsStateSuppressed ListNotificationsParamsState = "suppressed"
 	ListNotificationsParamsStateUncertain  ListNotificationsParamsState = "uncertain"
+	ListNotificationsParamsStateUnknown    ListNotificationsParamsState = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the ListNotificationsParamsState enum.
@@ -153,6 +157,8 @@ func (e ListNotificationsParamsState) Valid() bool {
 	case ListNotificationsParamsStateSuppressed:
 		return true
 	case ListNotificationsParamsStateUncertain:
+		return true
+	case ListNotificationsParamsStateUnknown:
 		return true
 	default:
 		return false

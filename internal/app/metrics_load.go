@@ -21,14 +21,28 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// watchBreakers shows the providers' circuit breakers.
-func (m *metrics) watchBreakers(states func() map[string]notify.BreakerState) {
-	for channel := range states() {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "carewire_breaker_state", Help: "The circuit breaker of the channel's provider, as this instance has it: 0 closed, 1 half-open, 2 open.",
-			ConstLabels: prometheus.Labels{"channel": channel},
-		}, func() float64 { return float64(states()[channel]) }))
+// watchProviders shows the providers of each channel: circuit breaker, rate, and what waits for them.
+func (m *metrics) watchProviders(stats func() map[string][]notify.ProviderStats) {
+	for channel, providers := range stats() {
+		for i, p := range providers {
+			m.watchProvider(prometheus.Labels{"channel": channel, "provider": p.Name}, func() notify.ProviderStats { return stats()[channel][i] })
+		}
 	}
+}
+
+func (m *metrics) watchProvider(labels prometheus.Labels, stats func() notify.ProviderStats) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
+	}
+	gauge("carewire_breaker_state", "The provider's circuit breaker, as this instance has it: 0 closed, 1 half-open, 2 open.",
+		func() float64 { return float64(stats().Breaker) })
+	gauge("carewire_provider_rate", "How many messages a second this instance may send by the provider now.",
+		func() float64 { return stats().Rate })
+	gauge("carewire_provider_waiting", "Messages of this instance that wait for the provider's circuit breaker or rate.",
+		func() float64 { return float64(stats().Waiting) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "carewire_provider_throttled_total", Help: "How often the provider said that this instance calls it too often.", ConstLabels: labels,
+	}, func() float64 { return float64(stats().Throttled) }))
 }
 
 var (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -128,7 +127,7 @@ func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Po
 // inserter is a River client that inserts jobs and works none.
 func inserter(cfg config.Config, pool *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: notify.Schema, Logger: slog.New(quiet{newLogger(cfg, os.Stderr).Handler()}),
+		Schema: notify.Schema, Logger: libraryLogger(newLogger(cfg, os.Stderr)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the River client: %w", err)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -20,9 +21,9 @@ import (
 	"carewire/internal/sandbox"
 )
 
-// providers are the channels that are configured, each with its provider's client.
+// providers are the channels that are configured, each with its providers.
 type providers struct {
-	channels map[string]notify.Notifier
+	channels map[string][]*notify.Provider
 	// sandbox stands in for the providers in demo mode; nil otherwise. address is where its stand-ins listen.
 	sandbox *sandbox.Sandbox
 	address string
@@ -32,6 +33,10 @@ type providers struct {
 // channel is a way to reach a person that this binary can serve.
 type channel struct {
 	name string
+	// provider names the provider in metrics and logs; empty means as the channel.
+	provider string
+	// maxRate is how many messages a second the settings allow this instance; nil means as many as the provider takes.
+	maxRate func(cfg config.Config) float64
 	// sandboxed says that the sandbox stands in for the provider in demo mode. One that it does not is not served there: a
 	// demo calls no provider.
 	sandboxed bool
@@ -56,12 +61,14 @@ type standIn struct {
 // channels are all that this binary can serve: a channel is one entry here.
 var channels = []channel{
 	{
-		name: notify.Email, sandboxed: true, open: openEmail,
+		name: notify.Email, provider: "ses", sandboxed: true, open: openEmail,
 		configured: func(cfg config.Config) bool { return cfg.EmailFrom != "" },
+		maxRate:    func(cfg config.Config) float64 { return cfg.EmailMaxRate },
 	},
 	{
-		name: notify.Push, sandboxed: true, open: openPush,
+		name: notify.Push, provider: "fcm", sandboxed: true, open: openPush,
 		configured: func(cfg config.Config) bool { return cfg.FCMProject != "" },
+		maxRate:    func(cfg config.Config) float64 { return cfg.PushMaxRate },
 	},
 }
 
@@ -84,7 +91,7 @@ const listenerName = "carewire-listen "
 // openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
 // sandbox, which listens on a loopback port of its own.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
-	p := &providers{channels: map[string]notify.Notifier{}, pool: s.db.probe}
+	p := &providers{channels: map[string][]*notify.Provider{}, pool: s.db.probe}
 	var demo *standIn
 	if s.cfg.Demo {
 		url, err := s.openSandbox(ctx, p)
@@ -101,10 +108,23 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
 		}
-		p.channels[c.name] = client
 		s.group.onStop(back, c.name, closing(client.Close))
+		provider, err := s.newProvider(c, client)
+		if err != nil {
+			return nil, err
+		}
+		p.channels[c.name] = []*notify.Provider{provider}
 	}
 	return p, nil
+}
+
+// newProvider puts the channel's circuit breaker and rate limiter before the client.
+func (s *Service) newProvider(c channel, client notify.Notifier) (*notify.Provider, error) {
+	cfg := notify.ProviderConfig{Name: cmp.Or(c.provider, c.name), Notifier: client, Logger: s.logger}
+	if c.maxRate != nil {
+		cfg.MaxRate = c.maxRate(s.cfg)
+	}
+	return notify.NewProvider(cfg)
 }
 
 func openEmail(ctx context.Context, cfg config.Config, demo *standIn) (sender, error) {

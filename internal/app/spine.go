@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -142,18 +141,18 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 	}
 	cfg := &river.Config{Schema: notify.Schema}
 	if s.cfg.Does("work") {
-		s.metrics.watchBreakers(worker.Breakers)
+		s.metrics.watchProviders(worker.Stats)
 		cfg = worker.RiverConfig(s.logger, 0)
 		periodic.Add(cfg, sp.directory)
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
 		periodic.AddChat(cfg, chat.New(sp.writer))
 	}
-	cfg.Logger = slog.New(quiet{s.logger.Handler()})
-	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, sp, cfg) })
+	cfg.Logger = libraryLogger(s.logger)
+	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, sp, worker, cfg) })
 }
 
 // startRiver makes the client and, where this instance works jobs, starts it.
-func (s *Service) startRiver(ctx context.Context, sp *spine, cfg *river.Config) (err error) {
+func (s *Service) startRiver(ctx context.Context, sp *spine, worker *notify.Worker, cfg *river.Config) (err error) {
 	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
 		return fmt.Errorf("build the River client: %w", err)
@@ -165,7 +164,10 @@ func (s *Service) startRiver(ctx context.Context, sp *spine, cfg *river.Config) 
 		return fmt.Errorf("start River: %w", err)
 	}
 	client := sp.river
-	s.group.onStop(front, "river", func(ctx context.Context) error { return stopRiver(ctx, client) })
+	s.group.onStop(front, "river", func(ctx context.Context) error {
+		worker.Drain() // River's Stop would wait for the jobs that it holds.
+		return stopRiver(ctx, client)
+	})
 	return nil
 }
 

@@ -102,8 +102,8 @@ func (b *testBundle) notified(t *testing.T, notification, delivery uuid.UUID) {
 	b.exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
 		VALUES ($1, 2, $2, 'ehr.lab_report.critical', $3, $4, $5, 'clinical', 'critical', 'critical-result', 1, 'critical')`,
 		notification, b.critical.ID, b.critical.Subject, b.patient, b.clinic)
-	b.exec(t, `INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, attempt)
-		VALUES ($1, $2, $3, $4, 'push', 'sent', 'rule critical-result', 'critical-result', 'critical', 'critical', 1)`,
+	b.exec(t, `INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, attempt)
+		VALUES ($1, 2, $2, $3, $4, 'push', 'sent', 'rule critical-result', 'critical-result', 'critical', 'critical', 1)`,
 		delivery, notification, b.critical.ID, b.patient)
 	b.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason)
 		VALUES (2, $1, 'critical-result', 1, $2, 'email', 'preference off')`, b.critical.ID, b.patient)

@@ -40,20 +40,23 @@ func appendRecords(ctx context.Context, owner *pgxpool.Pool, who cast, n int) er
 		ORDER BY i`, []any{n, who.patient, who.clinic, who.doctor}}})
 }
 
-// queueEmails plans n emails to the seeded patients, with their jobs, in one transaction: all are there at once.
+// queueEmails plans n emails to the seeded patients, with their jobs, in one transaction: all are there at once. Their events
+// have positions that the ledger does not come to.
 func queueEmails(ctx context.Context, owner *pgxpool.Pool, n int) error {
 	return execAll(ctx, owner, []statement{{`
 		WITH people AS (
 			SELECT array_agg(id) AS ids FROM users WHERE email LIKE 'bench%'
+		), last AS (
+			SELECT coalesce(max(event_position), 20000000) AS position FROM notifications WHERE event_position > 20000000
 		), notified AS (
 			INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
-			SELECT gen_random_uuid(), 1, gen_random_uuid(), 'ehr.lab_report.created', 'lab_report/1', ids[1 + i % cardinality(ids)],
+			SELECT gen_random_uuid(), last.position + i, gen_random_uuid(), 'ehr.lab_report.created', 'lab_report/1', ids[1 + i % cardinality(ids)],
 				'clinical', 'normal', 'bench', 1, 'clinical'
-			FROM people, generate_series(1, $1::integer) AS i
-			RETURNING id, event_id, recipient_id
+			FROM people, last, generate_series(1, $1::integer) AS i
+			RETURNING id, event_position, event_id, recipient_id
 		), planned AS (
-			INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
-			SELECT gen_random_uuid(), id, event_id, recipient_id, 'email', 'queued', 'bench', 'clinical', 'normal' FROM notified
+			INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
+			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', 'queued', 'bench', 'clinical', 'normal' FROM notified
 			RETURNING id
 		)
 		INSERT INTO river.river_job (kind, queue, args, max_attempts, state)

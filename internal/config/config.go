@@ -62,8 +62,13 @@ type Config struct {
 	EmailFrom string `env:"CAREWIRE_EMAIL_FROM" about:"the sender of emails; none: no email is sent. Credentials: the AWS SDK's variables"`
 	// SESConfigurationSet names the SES configuration set that publishes receipts.
 	SESConfigurationSet string `env:"CAREWIRE_SES_CONFIGURATION_SET" about:"the SES configuration set that publishes receipts"`
+	// EmailMaxRate is how many emails a second this instance sends at most: SES's account limit divided by the instances that
+	// send. 0 means as many as SES takes without throttling.
+	EmailMaxRate float64 `env:"CAREWIRE_EMAIL_MAX_RATE" envDefault:"0" about:"emails a second this instance sends at most: SES's account limit divided by the instances; 0: as many as SES takes"`
 	// FCMProject is the Firebase project of push messages; empty means that no push is sent.
 	FCMProject string `env:"CAREWIRE_FCM_PROJECT" about:"the Firebase project; none: no push is sent. Credentials: GOOGLE_APPLICATION_CREDENTIALS"`
+	// PushMaxRate is how many push messages a second this instance sends at most; 0 means as many as FCM takes.
+	PushMaxRate float64 `env:"CAREWIRE_PUSH_MAX_RATE" envDefault:"0" about:"push messages a second this instance sends at most; 0: as many as FCM takes"`
 
 	// LogLevel is debug, info, warn or error; LogFormat is json, text, or auto (text on a terminal).
 	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info" about:"debug, info, warn or error"`
@@ -100,6 +105,9 @@ func (c Config) Drain() time.Duration {
 	}
 	return defaultDrainDelay
 }
+
+// maxSendRate is the highest rate that may be set for a provider, in messages a second.
+const maxSendRate = 10_000
 
 // AllRoles are what an instance can do: serve requests (api) and sockets (realtime), move the outbox into the ledger and
 // plan (dispatch), send messages (work).
@@ -209,6 +217,11 @@ func (c Config) Validate() error {
 	}
 	if c.MaxConns < 4 || c.MaxConns > 1000 {
 		wrong("CAREWIRE_DB_MAX_CONNS", "must be 4 to 1000, not %d", c.MaxConns)
+	}
+	for name, rate := range map[string]float64{"CAREWIRE_EMAIL_MAX_RATE": c.EmailMaxRate, "CAREWIRE_PUSH_MAX_RATE": c.PushMaxRate} {
+		if !(rate >= 0 && rate <= maxSendRate) { // NaN is neither.
+			wrong(name, "must be 0 (as many as the provider takes) to %d messages a second, not %v", maxSendRate, rate)
+		}
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		wrong("CAREWIRE_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)

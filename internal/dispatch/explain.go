@@ -58,7 +58,7 @@ type ExplainedRule struct {
 type Decision struct {
 	RecipientID    *uuid.UUID `json:"recipientId,omitempty" format:"uuid" doc:"Left out where the rule found nobody."`
 	Channel        string     `json:"channel,omitempty" doc:"Left out where the decision is about every channel."`
-	State          string     `json:"state" enum:"not_sent,planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"That of the delivery, or not_sent where there is none."`
+	State          string     `json:"state" enum:"not_sent,planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"That of the delivery, or not_sent where there is none."`
 	Reason         string     `json:"reason" example:"duplicate_of:critical-result"`
 	NotificationID *uuid.UUID `json:"notificationId,omitempty" format:"uuid"`
 	DeliveryID     *uuid.UUID `json:"deliveryId,omitempty" format:"uuid"`
@@ -78,7 +78,7 @@ func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, er
 	if err != nil {
 		return Explanation{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
 	}
-	rows, err := queries.ExplainDecisions(ctx, eventID)
+	rows, err := queries.ExplainDecisions(ctx, e.Position)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("read decisions: %w", postgres.Translate(err))
 	}

@@ -86,6 +86,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 	for _, n := range fresh {
 		for _, d := range n.deliveries {
 			rows.Ids = append(rows.Ids, d.id)
+			rows.EventPositions = append(rows.EventPositions, n.event.Position)
 			rows.NotificationIds = append(rows.NotificationIds, n.id)
 			rows.EventIds = append(rows.EventIds, n.event.ID)
 			rows.RecipientIds = append(rows.RecipientIds, n.recipient)

@@ -101,7 +101,7 @@ var Catalog = slices.Concat(
 		{"notification.sent", SystemKind, Delivery{}, true, nil, false, "A provider accepted a message."},
 		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
 		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
-		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message could not be delivered, finally."},
+		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message ended without having been delivered, or (state unknown) without anybody knowing whether it was."},
 		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may append events at the clinic."},
 		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "A service account was changed or enabled again."},
 		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may no longer append events."},

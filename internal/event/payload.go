@@ -131,6 +131,7 @@ type Delivery struct {
 	Provider          string    `json:"provider,omitempty" doc:"Who was called." example:"ses"`
 	ProviderID        string    `json:"providerId,omitempty" doc:"What the provider calls the message." example:"0100018e2f6c"`
 	Code              string    `json:"code,omitempty" doc:"Why it failed: the provider's code or carewire's." example:"MessageRejected"`
+	State             string    `json:"state,omitempty" doc:"How it ended, in notification.failed: failed, cancelled, or unknown when it may have arrived." example:"failed"`
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"A call before this one may have reached the provider too." example:"false"`
 }
 

@@ -93,8 +93,8 @@ func (b *bundle) notify(recipient string, position int, state string) uuid.UUID 
 		VALUES ($1, $2, $3, 'ehr.lab_report.created', 'lab_report/x', $4, 'clinical', 'normal', 'new-lab-report', 1, 'record', $5)`,
 		id, position, eventID, b.ids[recipient], time.Now().Add(time.Duration(position)*time.Second))
 	require.NoError(b.t, err)
-	_, err = b.db.Owner.Exec(b.t.Context(), `INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
-		VALUES ($1, $2, $3, $4, 'email', $5, 'new-lab-report', 'record', 'normal')`, uuid.New(), id, eventID, b.ids[recipient], state)
+	_, err = b.db.Owner.Exec(b.t.Context(), `INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
+		VALUES ($1, $6, $2, $3, $4, 'email', $5, 'new-lab-report', 'record', 'normal')`, uuid.Must(uuid.NewV7()), id, eventID, b.ids[recipient], state, position)
 	require.NoError(b.t, err)
 	return id
 }

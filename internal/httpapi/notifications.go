@@ -34,7 +34,7 @@ type Notification struct {
 type Delivery struct {
 	ID                uuid.UUID  `json:"id" format:"uuid"`
 	Channel           string     `json:"channel"`
-	State             string     `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed"`
+	State             string     `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string     `json:"reason,omitempty"`
 	Attempt           int32      `json:"attempt" doc:"How often a provider was called."`
 	PossibleDuplicate bool       `json:"possibleDuplicate,omitempty"`
@@ -58,7 +58,7 @@ const maxUnread = 1000
 
 type notificationsInput struct {
 	Unread      bool      `query:"unread" doc:"true: only those that are not marked as read."`
-	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"For operators: only those with a delivery in this state."`
+	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"For operators: only those with a delivery in this state."`
 	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel; with a state, in that state on it."`
 	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only this person's."`
 	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those made at this time or later."`

@@ -109,7 +109,7 @@ func (s *Server) followerFailures(ctx context.Context, name string, in Paging) (
 }
 
 type deliveriesInput struct {
-	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed" doc:"Only those in this state."`
+	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those in this state."`
 	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"Only those on this channel."`
 	Rule        string    `query:"rule" maxLength:"100" doc:"Only those that this rule said to send."`
 	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only this person's."`

@@ -3,6 +3,7 @@ package notify
 import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // DeliveryArgs are the arguments of the River job that drives one delivery: its id, and nothing of what it says or to
@@ -30,10 +31,16 @@ func JobOpts(channel, priority string) *river.InsertOpts {
 // SweepArgs are the arguments of the periodic job that looks for deliveries which no live job carries.
 type SweepArgs struct{}
 
+// unfinished are the states of a job in which a periodic one is not queued a second time.
+var unfinished = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
 // Kind names the job in River's tables.
 func (SweepArgs) Kind() string { return "delivery_sweep" }
 
-// InsertOpts puts the sweep in a queue of its own; a failed one is not repeated, the next comes anyway.
+// InsertOpts puts the sweep in a queue of its own. A failed one is not repeated, as the next comes anyway; while one waits or
+// runs, no other is queued.
 func (SweepArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Queue: sweepQueue}
+	return river.InsertOpts{MaxAttempts: 1, Queue: sweepQueue, UniqueOpts: river.UniqueOpts{ByState: unfinished}}
 }

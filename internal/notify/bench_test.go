@@ -27,7 +27,8 @@ func BenchmarkWorker(b *testing.B) {
 			db := postgrestest.New(b)
 			pool := db.Pool(b, postgres.Worker, 24)
 			w, err := notify.New(notify.Config{
-				Pool: pool, Channels: map[string]notify.Notifier{notify.Email: &notifytest.Recorder{}}, Logger: slog.New(slog.DiscardHandler),
+				Pool: pool, Logger: slog.New(slog.DiscardHandler),
+				Channels: providers(b, map[string]notify.Notifier{notify.Email: &notifytest.Recorder{}}, slog.New(slog.DiscardHandler)),
 			})
 			require.NoError(b, err)
 			rc := w.RiverConfig(slog.New(slog.DiscardHandler), 64)
@@ -63,8 +64,8 @@ func seed(b *testing.B, db *postgrestest.DB, n int) {
 			SELECT gen_random_uuid(), 'p' || i || '@mail.example', true, 'A', 'B' FROM generate_series(1, $1) AS i`,
 		`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
 			SELECT gen_random_uuid(), 1, gen_random_uuid(), 'ehr.lab_report.created', 'lab_report/1', id, 'clinical', 'normal', 'r', 1, 'clinical' FROM users LIMIT $1`,
-		`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
-			SELECT gen_random_uuid(), id, event_id, recipient_id, 'email', 'queued', 'r', 'clinical', 'normal' FROM notifications LIMIT $1`,
+		`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
+			SELECT gen_random_uuid(), event_position, id, event_id, recipient_id, 'email', 'queued', 'r', 'clinical', 'normal' FROM notifications LIMIT $1`,
 		`INSERT INTO river.river_job (kind, queue, args, max_attempts, state)
 			SELECT 'delivery', 'email', jsonb_build_object('deliveryId', id), 12, 'available' FROM deliveries LIMIT $1`,
 	} {

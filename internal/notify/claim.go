@@ -9,8 +9,14 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// request asks for a delivery, of which the queue says the channel.
+// request asks for a delivery, of which the queue says the channel, on behalf of a run of its job. A run that does not
+// know whether its claim was committed claims again.
 type request struct {
+	target
+	run uuid.UUID
+}
+
+type target struct {
 	id      uuid.UUID
 	channel string
 }
@@ -24,9 +30,9 @@ func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
 			left[i] = i
 		}
 		for len(left) > 0 {
-			var now map[request]int
+			var now map[target]int
 			now, left = eachOnce(all, left)
-			if err := claimAll(ctx, pool, now, rows); err != nil {
+			if err := claimAll(ctx, pool, all, now, rows); err != nil {
 				return nil, err
 			}
 		}
@@ -36,31 +42,32 @@ func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
 
 // eachOnce parts the requests at these indexes into the first for each delivery, and the rest: two jobs of one delivery
 // ask one after the other, so that the second is told of the first.
-func eachOnce(all []request, indexes []int) (first map[request]int, rest []int) {
-	first = map[request]int{}
+func eachOnce(all []request, indexes []int) (first map[target]int, rest []int) {
+	first = map[target]int{}
 	for _, i := range indexes {
-		if _, twice := first[all[i]]; twice {
+		if _, twice := first[all[i].target]; twice {
 			rest = append(rest, i)
 			continue
 		}
-		first[all[i]] = i
+		first[all[i].target] = i
 	}
 	return first, rest
 }
 
 // claimAll is the one statement that begins attempts. It puts what it gives at the requests' indexes.
-func claimAll(ctx context.Context, tx db.DBTX, requests map[request]int, rows []*db.DeliveryClaimRow) error {
+func claimAll(ctx context.Context, tx db.DBTX, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
 	p := db.DeliveryClaimParams{StaleSeconds: staleAfter.Seconds()}
-	for r := range requests {
-		p.Ids = append(p.Ids, r.id)
-		p.Channels = append(p.Channels, r.channel)
+	for t, i := range now {
+		p.Ids = append(p.Ids, t.id)
+		p.Channels = append(p.Channels, t.channel)
+		p.Runs = append(p.Runs, all[i].run)
 	}
 	claimed, err := db.New(tx).DeliveryClaim(ctx, p)
 	if err != nil {
 		return err
 	}
 	for i := range claimed {
-		rows[requests[request{claimed[i].ID, claimed[i].Channel}]] = &claimed[i]
+		rows[now[target{claimed[i].ID, claimed[i].Channel}]] = &claimed[i]
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -13,13 +12,11 @@ import (
 )
 
 const (
-	// groupTimeout bounds the writing down of one claim or outcome, its retries included; with attemptTimeout two of it
-	// stay below jobTimeout.
-	groupTimeout = 4 * time.Second
-	// groupSize is how many of them one statement holds at most.
+	// groupTimeout bounds one statement of a group. A member waits for the statement before its own at most, so that two of
+	// it pass before it knows.
+	groupTimeout = 5 * time.Second
+	// groupSize is how many of them one statement holds at most: more than all workers of all channels.
 	groupSize = 200
-	// settleRetry is the wait before an outcome is written again after an error of the connection or the server.
-	settleRetry = 100 * time.Millisecond
 )
 
 // group does in one statement what concurrent callers want each. It has no goroutine: the first caller works, those that
@@ -48,8 +45,6 @@ type turn[O any] struct {
 
 // do works on one, with others. What is begun is finished also when the caller's time is up.
 func (g *group[I, O]) do(ctx context.Context, in I) (O, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
-	defer cancel()
 	me := &waiting[I, O]{in: in, turn: make(chan turn[O], 1)}
 	g.mu.Lock()
 	g.queue = append(g.queue, me)
@@ -57,7 +52,7 @@ func (g *group[I, O]) do(ctx context.Context, in I) (O, error) {
 	g.busy = true
 	g.mu.Unlock()
 	if !lead {
-		// No look at ctx: the leader before is bounded by its own, and would be missed as the next one.
+		// No look at ctx: the leader before has a time of its own, and this one would be missed as the next.
 		if t := <-me.turn; !t.lead {
 			return t.out, t.err
 		}
@@ -67,8 +62,11 @@ func (g *group[I, O]) do(ctx context.Context, in I) (O, error) {
 	return t.out, t.err
 }
 
-// lead works for the group at the head of the queue, in which the caller is the first, and hands over.
+// lead works for the group at the head of the queue, in which the caller is the first, and hands over. The group has the
+// whole of its time, however long its leader waited to lead.
 func (g *group[I, O]) lead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	defer cancel()
 	g.mu.Lock()
 	n := min(len(g.queue), groupSize)
 	members := slices.Clone(g.queue[:n])
@@ -87,8 +85,10 @@ func (g *group[I, O]) lead(ctx context.Context) {
 		}
 		return
 	}
-	if len(members) == 1 {
-		members[0].turn <- turn[O]{err: err}
+	if len(members) == 1 || postgres.Transient(err) {
+		for _, one := range members {
+			one.turn <- turn[O]{err: err}
+		}
 		return
 	}
 	// Perhaps one of them is at fault: it must not take the others along.
@@ -111,19 +111,10 @@ func (g *group[I, O]) handOver() {
 	}
 }
 
-// newSettler commits settlements in groups, and rings once for each. It tells of each whether the delivery was still its
-// attempt's. It repeats what failed for reasons that pass; an outcome whose commit was not confirmed is then found settled.
+// newSettler commits settlements in groups, and rings once for each. It tells of each whether it was written.
 func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
 	return &group[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
 		ids, err := settleAll(ctx, pool, all)
-		for err != nil && postgres.Transient(err) {
-			select {
-			case <-ctx.Done():
-				return nil, errors.Join(err, ctx.Err())
-			case <-time.After(settleRetry):
-			}
-			ids, err = settleAll(ctx, pool, all)
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -134,4 +125,32 @@ func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
 		}
 		return settled, nil
 	}}
+}
+
+const (
+	// firstRetry and lastRetry are the waits before something is written again after an error that passes: each is twice
+	// the one before, up to the last.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 2 * time.Second
+)
+
+// persist repeats fn as long as it fails for a reason that passes, until ctx ends or stop is closed; failing is called after
+// the first failure. It ends when the pool is closed, which is the end of the process.
+func persist(ctx context.Context, stop <-chan struct{}, fn func() error, failing func(error)) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := fn()
+		if err == nil || !postgres.Transient(err) || postgres.Closed(err) {
+			return err
+		}
+		if wait == firstRetry {
+			failing(err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-stop:
+			return err
+		case <-time.After(jitter(wait)):
+		}
+	}
 }

@@ -1,15 +1,21 @@
 package notify
 
 import (
+	"context"
+	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/postgres"
+	sqlc "carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -26,10 +32,10 @@ func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
 	for i := range all {
 		d := delivery{id: newID(), notificationID: newID(), eventID: newID(), recipientID: user, channel: Email, rule: "r", ruleVersion: 1, attempt: 1}
 		exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template)
-			VALUES ($1, 1, $2, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, d.notificationID, d.eventID, user)
-		exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
-			VALUES ($1, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user)
-		all[i] = settlement{delivery: d, from: "queued", state: "sent"}
+			VALUES ($1, $4, $2, 'user.created', 'user/1', $3, 'account', 'normal', 'r', 1, 'welcome')`, d.notificationID, d.eventID, user, i+1)
+		exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
+			VALUES ($1, $5, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user, i+1)
+		all[i] = settlement{delivery: d, state: "sent"}
 		all[i].tell(all[i].outcome("notification.sent", "", false))
 	}
 	return all
@@ -83,7 +89,7 @@ func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	all := settleable(t, db, 3)
-	all[1].state = "no such state"
+	all[1].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
 	s := newSettler(db.Worker, func() {})
 	members := make([]*waiting[settlement, bool], len(all))
 	for i, one := range all {
@@ -122,8 +128,9 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	all := settleable(t, db, 2)
 	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
 	require.NoError(t, err)
-	first, second := request{all[0].id, Email}, request{all[1].id, Email}
-	rows, err := newClaimer(db.Worker).work(t.Context(), []request{first, second, first, {all[1].id, Push}, {newID(), Email}})
+	first, second := request{target{all[0].id, Email}, newID()}, request{target{all[1].id, Email}, newID()}
+	again := request{first.target, newID()}
+	rows, err := newClaimer(db.Worker).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)
@@ -132,4 +139,115 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	require.Nil(t, rows[4], "no such delivery")
 	require.Equal(t, all[0].id, rows[0].ID)
 	require.EqualValues(t, 1, rows[2].Attempt)
+}
+
+// forgetful has the group's work done, and its first answer lost: as when the connection breaks after the commit.
+func forgetful[I, O any](g *group[I, O]) *group[I, O] {
+	var forgot atomic.Bool
+	return &group[I, O]{work: func(ctx context.Context, all []I) ([]O, error) {
+		out, err := g.work(ctx, all)
+		if err == nil && forgot.CompareAndSwap(false, true) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return out, err
+	}}
+}
+
+func newTestWorker(t *testing.T, db *postgrestest.DB) *Worker {
+	t.Helper()
+	w, err := New(Config{Pool: db.Worker, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	return w
+}
+
+func TestClaim_WhoseCommitWasNotConfirmedIsGivenToTheSameRunAgain(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 1)
+	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
+	require.NoError(t, err)
+	w := newTestWorker(t, db)
+	w.claimer = forgetful(w.claimer)
+	mine, other := request{target{all[0].id, Email}, newID()}, request{target{all[0].id, Email}, newID()}
+	row, err := w.claimFor(t.Context(), mine)
+	require.NoError(t, err)
+	require.Equal(t, "claimed", row.Verdict)
+	require.EqualValues(t, 1, row.Attempt)
+	require.False(t, row.PossibleDuplicate, "it was never sent")
+	row, err = w.claimFor(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, "in_flight", row.Verdict)
+	_, err = db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt_started_at = now() - interval '1 hour'`)
+	require.NoError(t, err)
+	row, err = w.claimFor(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, "crashed", row.Verdict, "another run does not know whether it was sent")
+}
+
+func TestClaim_IsNotRepeatedInAProcessThatIsAboutToStop(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	w := newTestWorker(t, db)
+	w.claimer = &group[request, *sqlc.DeliveryClaimRow]{work: func(context.Context, []request) ([]*sqlc.DeliveryClaimRow, error) {
+		return nil, io.ErrUnexpectedEOF
+	}}
+	w.Drain()
+	_, err := w.claimFor(t.Context(), request{target{newID(), Email}, newID()})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 2)
+	w := newTestWorker(t, db)
+	w.settler = forgetful(w.settler)
+	_, err := w.keep(t.Context(), nil, all[0], nil)
+	require.NoError(t, err)
+	// A throttled one gives its attempt back, once.
+	w.settler = forgetful(newSettler(db.Worker, func() {}))
+	all[1].state, all[1].unused, all[1].told = "queued", true, nil
+	_, err = w.keep(t.Context(), nil, all[1], nil)
+	require.NoError(t, err)
+	var told, attempts int
+	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM outbox), (SELECT sum(attempt) FROM deliveries)`).Scan(&told, &attempts))
+	require.Equal(t, 1, told)
+	require.Equal(t, 1, attempts)
+}
+
+func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	all := settleable(t, db, 1)
+	pool := db.Pool(t, postgres.Worker, 2)
+	w := newTestWorker(t, db)
+	w.settler = newSettler(pool, func() {})
+	pool.Close()
+	_, err := w.keep(t.Context(), nil, all[0], nil)
+	require.True(t, postgres.Closed(err), "%v", err)
+}
+
+func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &group[int, time.Duration]{work: func(ctx context.Context, all []int) ([]time.Duration, error) {
+			deadline, _ := ctx.Deadline()
+			left := time.Until(deadline)
+			elapse(groupTimeout - time.Millisecond)
+			return slices.Repeat([]time.Duration{left}, len(all)), nil
+		}}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				left, err := g.do(ctx, 1)
+				if left != groupTimeout || err != nil {
+					t.Errorf("%s, %v", left, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+	})
 }

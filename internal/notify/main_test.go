@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,12 +35,34 @@ type bundle struct {
 	client *river.Client[pgx.Tx]
 	logs   *logBuffer
 
+	// position is that of the last event that was planned for.
+	position atomic.Int64
+
 	mu       sync.Mutex
 	outcomes map[notify.Outcome]int
 }
 
+// fragile has a breaker that opens after three failures in a row, and looks again soon.
+type fragile struct{ notify.Notifier }
+
+// providers makes a provider of each channel's Notifier.
+func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.Logger) map[string][]*notify.Provider {
+	tb.Helper()
+	all := map[string][]*notify.Provider{}
+	for channel, n := range channels {
+		cfg := notify.ProviderConfig{Name: "recorder", Notifier: n, Logger: logger, BreakerOpen: 200 * time.Millisecond}
+		if _, ok := n.(fragile); ok {
+			cfg.BreakerFailures = 3
+		}
+		p, err := notify.NewProvider(cfg)
+		require.NoError(tb, err)
+		all[channel] = []*notify.Provider{p}
+	}
+	return all
+}
+
 // setup makes the bundle. The client is started by start.
-func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*notify.Config)) *bundle {
+func setup(t *testing.T, channels map[string]notify.Notifier) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logBuffer{}, outcomes: map[notify.Outcome]int{},
@@ -49,15 +72,12 @@ func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*no
 	b.device(phi[3])
 	logger := slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	cfg := notify.Config{
-		Pool: b.db.Worker, Channels: channels, BaseURL: "https://clinic.example", Logger: logger, BreakerOpen: 200 * time.Millisecond,
+		Pool: b.db.Worker, Channels: providers(t, channels, logger), BaseURL: "https://clinic.example", Logger: logger,
 		Observe: func(_ string, o notify.Outcome, _ time.Duration) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.outcomes[o]++
 		},
-	}
-	for _, c := range change {
-		c(&cfg)
 	}
 	var err error
 	b.worker, err = notify.New(cfg)
@@ -71,10 +91,10 @@ func setup(t *testing.T, channels map[string]notify.Notifier, change ...func(*no
 }
 
 // withRecorders has a Recorder on both channels.
-func withRecorders(t *testing.T, change ...func(*notify.Config)) (b *bundle, email, push *notifytest.Recorder) {
+func withRecorders(t *testing.T) (b *bundle, email, push *notifytest.Recorder) {
 	t.Helper()
 	email, push = &notifytest.Recorder{}, &notifytest.Recorder{}
-	return setup(t, map[string]notify.Notifier{notify.Email: email, notify.Push: push}, change...), email, push
+	return setup(t, map[string]notify.Notifier{notify.Email: email, notify.Push: push}), email, push
 }
 
 func (b *bundle) start() {
@@ -118,13 +138,13 @@ func (b *bundle) plan(p plan) uuid.UUID {
 	if p.fallback == nil {
 		p.fallback = []string{}
 	}
-	notification, delivery, event := newID(), newID(), newID()
+	notification, delivery, event, position := newID(), newID(), newID(), b.position.Add(1)
 	b.exec(`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
-		VALUES ($1, 1, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
-		notification, event, b.user, b.clinic, p.priority)
-	b.exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
-		VALUES ($1, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
-		delivery, notification, event, b.user, p.channel, p.priority, p.fallback)
+		VALUES ($1, $6, $2, 'ehr.lab_report.created', 'lab_report/1', $3, $4, 'clinical', $5, 'record-created', 1, 'clinical')`,
+		notification, event, b.user, b.clinic, p.priority, position)
+	b.exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback, correlation_id)
+		VALUES ($1, $8, $2, $3, $4, $5, 'queued', 'rule', 'record-created', 'clinical', $6, $7, 'request-1')`,
+		delivery, notification, event, b.user, p.channel, p.priority, p.fallback, position)
 	return delivery
 }
 

@@ -73,6 +73,9 @@ type Receipt struct {
 	ProviderID string
 	// Gone are devices that the provider no longer knows. They are removed, whatever became of the message.
 	Gone []uuid.UUID
+	// Throttled says that the provider accepted the message, but refused a part of it because it is called too often: the
+	// rate is lowered as after a ClassThrottled error.
+	Throttled bool
 }
 
 // Class is what a failed attempt means for the delivery.
@@ -84,6 +87,9 @@ const (
 	ClassPermanent Class = "permanent"
 	// ClassTransient means that the message was certainly not accepted, and may be later.
 	ClassTransient Class = "transient"
+	// ClassThrottled means that the message was certainly not accepted because the provider is called too often. It slows
+	// the provider's limiter, is no failure for its breaker and uses up no attempt.
+	ClassThrottled Class = "throttled"
 	// ClassUncertain means that the message may have been accepted.
 	ClassUncertain Class = "uncertain"
 )
@@ -116,6 +122,12 @@ func Permanent(code string) *Error { return newError(ClassPermanent, code, 0) }
 // Transient is an error after which the message may be sent again, not before retryAfter.
 func Transient(code string, retryAfter time.Duration) *Error {
 	return newError(ClassTransient, code, retryAfter)
+}
+
+// Throttled returns the error of a provider that is called too often: its 429, or a code of its own that means the same.
+// The message is sent again, not before retryAfter.
+func Throttled(code string, retryAfter time.Duration) *Error {
+	return newError(ClassThrottled, code, retryAfter)
 }
 
 // Uncertain is an error after which nobody here knows whether the message was accepted.

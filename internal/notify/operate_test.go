@@ -60,6 +60,7 @@ func TestRedrive_TakesWhatFailedWasCancelledOrHadNoAddressAndNothingElse(t *test
 	}{
 		{"failed", "rule", true},
 		{"cancelled", "job_cancelled", true},
+		{"unknown", "rule", true},
 		{"suppressed", "no_address", true},
 		{"suppressed", "address_unverified", true},
 		{"suppressed", "preference_off", false},
@@ -120,11 +121,21 @@ func TestRedrive_CommitsAllOfItOrNothing(t *testing.T) {
 
 func TestRedrive_MarksWhatMayHaveArrivedAsAPossibleDuplicate(t *testing.T) {
 	t.Parallel()
-	b, _, _ := withRecorders(t)
-	id := b.ended(notify.Email, "failed", "rule")
-	b.exec(`UPDATE deliveries SET error_code = 'no_receipt' WHERE id = $1`, id)
-	require.NoError(t, b.redrive(id))
-	require.True(t, b.delivery(id).PossibleDuplicate)
+	b, mail, _ := withRecorders(t)
+	unknown, failed := b.ended(notify.Email, "unknown", "rule"), b.ended(notify.Email, "failed", "rule")
+	older := b.ended(notify.Email, "failed", "rule")
+	b.exec(`UPDATE deliveries SET error_code = 'no_receipt' WHERE id = $1`, older)
+	for _, id := range []uuid.UUID{unknown, failed, older} {
+		require.NoError(t, b.redrive(id))
+		require.Equal(t, id != failed, b.delivery(id).PossibleDuplicate)
+	}
+	b.start()
+	for _, m := range mail.Wait(t, 3) {
+		require.Equal(t, m.DeliveryID != failed, m.PossibleDuplicate)
+	}
+	listed, err := b.deliveries(t, notify.DeliveryFilter{State: "unknown", Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, listed)
 }
 
 func TestDeliveries_ListsByStateAndChannelTheLastChangedFirst(t *testing.T) {

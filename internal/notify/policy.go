@@ -1,29 +1,49 @@
 package notify
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 )
 
 // MaxAttempts is how often a delivery is tried: with retryDelays, over about four hours. A message about a clinic's day
 // is worth less after that, and the fallback channel is still to come.
 const MaxAttempts = 12
 
+// The times of one run of a job, in their order. TestTimes holds what they must be to each other.
 const (
+	// holdTimeout is how long a job waits, before its claim, for its provider's breaker and limiter.
+	holdTimeout = time.Minute
+	// claimTimeout bounds the claim, its repetitions included.
+	claimTimeout = time.Minute
+	// issueTimeout bounds the making of the secret that a message carries.
+	issueTimeout = 10 * time.Second
 	// attemptTimeout bounds one call of a provider; FCM asks for at least 10 seconds.
 	attemptTimeout = 15 * time.Second
-	// jobTimeout also covers claim and settlement, and is shorter than rescueAfter, so that River never gives a job away
-	// that still runs.
-	jobTimeout  = 20 * time.Second
-	rescueAfter = time.Minute
-	// staleAfter is when an attempt that was begun cannot be under way any more.
-	staleAfter = jobTimeout + 10*time.Second
+	// settleTimeout is how long an outcome may take to be written before others take the job for lost: a failover of the
+	// database takes 10 to 60 seconds. An outcome is not given up after it; it may only find that a later attempt began.
+	settleTimeout = time.Minute
+	// jobTimeout covers all of them, and is shorter than rescueAfter, so that River never gives a job away that still runs.
+	jobTimeout  = 4 * time.Minute
+	rescueAfter = 5 * time.Minute
+	// staleAfter is when an attempt that was begun cannot be under way any more, and its outcome should have been written.
+	// A rescued job's attempt is older, so that its next run need not wait.
+	staleAfter = 2 * time.Minute
+)
+
+const (
 	// receiptWait and receiptWaitCritical are how long an uncertain message waits for a receipt.
 	receiptWait         = 10 * time.Minute
 	receiptWaitCritical = time.Minute
+	// throttledDelay is the wait after a throttled call when the provider does not say how long: the limiter decides when it
+	// is sent.
+	throttledDelay = time.Second
+	// throttledMax is for how long nothing but throttling may become of a message. After that a throttled call uses up an
+	// attempt, so that the message comes to an end.
+	throttledMax = 24 * time.Hour
+	// drainSnooze is how long a job stays away that this process released because it is about to stop: another takes it.
+	drainSnooze = time.Second
+	// halfOpenProbes is how many calls a half-open breaker lets through at once, and how many must succeed to close it.
+	halfOpenProbes = 2
 )
 
 // retryDelays are the waits after the first, second, … failed attempt; the last repeats.
@@ -48,56 +68,3 @@ func messageTTL(priority string) time.Duration {
 	}
 	return 7 * 24 * time.Hour
 }
-
-// errNotCalled tells the breaker that the provider was not asked after all.
-var errNotCalled = errors.New("the provider was not called")
-
-// breaker is one provider's circuit breaker. It opens after several failures in a row: outages, throttling and calls
-// without an answer. A refusal of one message is an answer.
-type breaker struct {
-	*gobreaker.TwoStepCircuitBreaker[struct{}]
-	open time.Duration
-}
-
-func newBreaker(name string, failures uint32, open time.Duration, changed func(name string, from, to gobreaker.State)) *breaker {
-	return &breaker{open: open, TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        name,
-		MaxRequests: 2,
-		Timeout:     open,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failures },
-		IsSuccessful: func(err error) bool {
-			return err == nil || classify(err).Class == ClassPermanent
-		},
-		IsExcluded:    func(err error) bool { return errors.Is(err, errNotCalled) },
-		OnStateChange: changed,
-	})}
-}
-
-// BreakerState is how a provider's circuit breaker stands, as metrics show it.
-type BreakerState int
-
-// The states.
-const (
-	BreakerClosed   BreakerState = 0
-	BreakerHalfOpen BreakerState = 1
-	BreakerOpen     BreakerState = 2
-)
-
-// Breakers tells how the breaker of each configured channel's provider stands in this process.
-func (w *Worker) Breakers() map[string]BreakerState {
-	states := make(map[string]BreakerState, len(w.breakers))
-	for channel, b := range w.breakers {
-		switch b.State() {
-		case gobreaker.StateClosed:
-			states[channel] = BreakerClosed
-		case gobreaker.StateHalfOpen:
-			states[channel] = BreakerHalfOpen
-		case gobreaker.StateOpen:
-			states[channel] = BreakerOpen
-		}
-	}
-	return states
-}
-
-// hold is how long a job waits that finds the breaker open.
-func (b *breaker) hold() time.Duration { return jitter(b.open) }

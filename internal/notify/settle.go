@@ -20,7 +20,11 @@ import (
 // settlement is the end of one attempt as it goes into the database.
 type settlement struct {
 	delivery
-	from, state       string
+	// run is the run that claimed the attempt; zero where nobody did, and then the attempt alone must be the same.
+	run   uuid.UUID
+	state string
+	// unused says that the attempt counts for nothing.
+	unused            bool
 	reason            string
 	code              string
 	receipt           Receipt
@@ -56,10 +60,23 @@ func (a *attempt) delivery() delivery {
 	}
 }
 
+// predecessors are the states from which a settlement leads to a state; it must be of the same attempt. What is known of an
+// attempt is written also over what others made of its silence: uncertain, or, if the message was sent, unknown. A state
+// never goes back on what is known: sent stays sent.
+var predecessors = map[string]string{
+	"queued":     "queued,uncertain",
+	"uncertain":  "queued",
+	"sent":       "queued,uncertain,unknown",
+	"suppressed": "queued,uncertain",
+	"failed":     "queued,uncertain",
+	"cancelled":  "queued",
+	"unknown":    "uncertain",
+}
+
 // settlement gives the row's change and the events of an ending.
 func (a *attempt) settlement(e ending) settlement {
 	s := settlement{
-		delivery: a.delivery(), from: "queued", code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+		delivery: a.delivery(), run: a.run, unused: e.outcome == Slowed, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
 	}
 	switch e.outcome {
 	case Sent:
@@ -112,12 +129,34 @@ func (d delivery) command() care.Command {
 	return cmd
 }
 
-// outcome is notification.sent or notification.failed.
+// outcome is notification.sent or notification.failed. Only the latter says the state: failed, cancelled or unknown.
 func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Event {
-	return s.event(typ, event.Delivery{
+	data := event.Delivery{
 		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Attempt: s.attempt,
 		Provider: s.receipt.Provider, ProviderID: s.receipt.ProviderID, Code: code, PossibleDuplicate: possibleDuplicate,
-	})
+	}
+	if typ == "notification.failed" {
+		data.State = s.state
+	}
+	return s.event(typ, data)
+}
+
+// expiry ends a delivery for which no receipt came until its deadline. Nobody knows whether it arrived: its state is
+// unknown, and only what is urgent takes its fallback channel, as a possible duplicate.
+func expiry(r db.DeliveryExpiredRow) (s settlement, fallback []string) {
+	s = settlement{
+		delivery: delivery{
+			id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, clinicID: r.ClinicID,
+			channel: r.Channel, rule: r.Rule, ruleVersion: r.RuleVersion, attempt: r.Attempt,
+			correlationID: r.CorrelationID, traceparent: r.Traceparent,
+		},
+		state: "unknown", code: "no_receipt",
+	}
+	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
+	if r.Priority == "critical" || r.Priority == "high" {
+		fallback = r.Fallback
+	}
+	return s, fallback
 }
 
 // decision is notification.planned or notification.suppressed, for one channel.
@@ -135,20 +174,38 @@ func (d delivery) event(typ string, data event.Payload) event.Event {
 	return e
 }
 
-// closed reports whether the delivery ends here without having reached the person.
-func (s *settlement) closed() bool { return s.state == "failed" || s.state == "suppressed" }
+// closed reports whether the delivery ends here, and is not known to have reached the person.
+func (s *settlement) closed() bool {
+	return s.state == "failed" || s.state == "suppressed" || s.state == "unknown"
+}
 
-// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other
-// is committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
+// keep commits a settlement, and repeats that until it is written: what is known of a message is kept as long as the process
+// lives, whatever became of the job's time. One whose commit was not confirmed is found written, and is then not the
+// attempt's any more.
+func (w *Worker) keep(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	err = persist(ctx, nil, func() error {
+		settled, err = w.commit(ctx, client, s, fallback)
+		return err
+	}, func(err error) {
+		w.cfg.Logger.WarnContext(ctx, "the outcome of a delivery cannot be written yet; it is kept", "delivery_id", s.id, "state", s.state, "error", postgres.SafeError(err))
+	})
+	return settled, err
+}
+
+// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other is
+// committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
 func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
 	if !s.closed() || len(fallback) == 0 {
 		return w.settler.do(ctx, s)
 	}
-	// What was sent is written down also when the job's time is up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	return w.commitWithFallback(context.WithoutCancel(ctx), client, s, fallback)
+}
+
+func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
 	defer cancel()
-	var settled bool
-	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		ids, err := settleAll(ctx, tx, []settlement{s})
 		if settled = len(ids) == 1; err != nil || !settled {
 			return err
@@ -164,10 +221,13 @@ func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s set
 // fallBack plans the first of the channels by which the person can be reached and does not have the event yet.
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
-		if w.cfg.Channels[channel] == nil {
+		if w.provider(channel) == nil {
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)
+		if s.state == "unknown" {
+			reason = fmt.Sprintf("fallback for %s, which may have arrived, rule %s", s.channel, s.rule)
+		}
 		row, err := db.New(tx).DeliveryFallback(ctx, db.DeliveryFallbackParams{
 			ID: newID(), Channel: channel, Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
 		})
@@ -198,7 +258,9 @@ func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, 
 	for _, s := range all {
 		p.Ids = append(p.Ids, s.id)
 		p.Attempts = append(p.Attempts, s.attempt)
-		p.FromStates = append(p.FromStates, s.from)
+		p.Runs = append(p.Runs, s.run)
+		p.Unused = append(p.Unused, s.unused)
+		p.FromStates = append(p.FromStates, predecessors[s.state])
 		p.States = append(p.States, s.state)
 		p.Reasons = append(p.Reasons, s.reason)
 		p.Providers = append(p.Providers, s.receipt.Provider)

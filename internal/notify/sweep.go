@@ -2,9 +2,11 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
@@ -18,19 +20,26 @@ const (
 	// sweepGrace is how long a delivery may be without a live job: longer than it takes a job's insertion to commit, and
 	// than a worker may need after River gave up its job.
 	sweepGrace = 2 * time.Minute
+	// sweepLook is how many queued deliveries one sweep looks at; the next one goes on behind them. At 15 seconds a sweep, a
+	// backlog of 100,000 is looked through in 5 minutes. Looking at so many takes some 50 ms (measured).
+	sweepLook = 5000
+	// sweepBatch is how many deliveries of each kind one sweep takes on.
 	sweepBatch = 500
+	// strandedSweep names the cursor of the search for stranded deliveries.
+	strandedSweep = "stranded deliveries"
 )
 
-// Sweep closes deliveries that waited in vain for a receipt, and gives a new job to those that no live job carries: the
-// rescuer discarded it, or somebody deleted it. One whose job was cancelled by hand is cancelled. It gives how many it
-// took on; several instances may sweep at once.
+// Unsettleable is the outcome of a delivery that the database does not let end as it did: it is parked.
+const Unsettleable Outcome = "unsettleable"
+
+// Sweep gives a new job to deliveries that no live job carries, because the rescuer discarded it or somebody deleted it,
+// cancels those whose job was cancelled by hand, and closes those that waited until their deadline for a receipt. It
+// returns how many it took on. What it looks at is bounded, whatever the backlog. A delivery that fails does not stop the
+// others: Sweep returns the errors joined. Several instances may sweep at once.
 func (w *Worker) Sweep(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
-	expired, err := w.sweepExpired(ctx, client)
-	if err != nil {
-		return expired, err
-	}
 	stranded, err := w.sweepStranded(ctx, client)
-	return expired + stranded, err
+	expired, errExpired := w.sweepExpired(ctx, client)
+	return stranded + expired, errors.Join(err, errExpired)
 }
 
 func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
@@ -38,48 +47,137 @@ func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx])
 	if err != nil {
 		return 0, fmt.Errorf("read expired deliveries: %w", postgres.Translate(err))
 	}
-	done := 0
-	for _, r := range rows {
-		s := settlement{
-			delivery: delivery{
-				id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, clinicID: r.ClinicID,
-				channel: r.Channel, rule: r.Rule, ruleVersion: r.RuleVersion, attempt: r.Attempt,
-				correlationID: r.CorrelationID, traceparent: r.Traceparent,
-			},
-			from: "uncertain", state: "failed", code: "no_receipt",
-		}
-		s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
-		settled, err := w.commit(ctx, client, s, r.Fallback)
-		if err != nil {
-			return done, fmt.Errorf("close delivery without receipt: %w", postgres.Translate(err))
-		}
-		if settled {
-			done++
-			w.cfg.Observe(r.Channel, Failed, 0)
-		}
-	}
-	return done, nil
+	return w.closeEach(ctx, client, len(rows), func(i int) (settlement, []string) { return expiry(rows[i]) })
 }
 
+// closeEach closes n deliveries one after the other. It goes on behind one that fails, until ctx ends.
+func (w *Worker) closeEach(ctx context.Context, client *river.Client[pgx.Tx], n int, next func(i int) (settlement, []string)) (done int, err error) {
+	for i := range n {
+		if ctx.Err() != nil {
+			return done, errors.Join(err, ctx.Err())
+		}
+		s, fallback := next(i)
+		closed, failed := w.closeOrPark(ctx, client, s, fallback)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("close delivery %s: %w", s.id, failed))
+		}
+		if closed {
+			done++
+		}
+	}
+	return done, err
+}
+
+// closeOrPark commits a settlement that ends a delivery. Where the database refuses it because of the row, it tries without
+// the fallback, and then parks the delivery. It reports whether the delivery was still open.
+func (w *Worker) closeOrPark(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
+	closed, err := w.commit(ctx, client, s, fallback)
+	if len(fallback) > 0 && postgres.RowFault(err) {
+		w.cfg.Logger.ErrorContext(ctx, "fallback could not be planned", "delivery_id", s.id, "error", postgres.SafeError(err))
+		closed, err = w.commit(ctx, client, s, nil)
+	}
+	if postgres.RowFault(err) {
+		return w.park(ctx, s, err)
+	}
+	if closed && s.state == "unknown" {
+		w.cfg.Observe(s.channel, Unknown, 0)
+	}
+	return closed, err
+}
+
+// park ends a delivery as failed, without an event, for an operator to look at.
+func (w *Worker) park(ctx context.Context, s settlement, cause error) (bool, error) {
+	n, err := w.queries.DeliveryPark(context.WithoutCancel(ctx), db.DeliveryParkParams{ID: s.id, Attempt: s.attempt, FromStates: predecessors[s.state]})
+	if err != nil {
+		return false, errors.Join(cause, err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	w.cfg.Logger.ErrorContext(ctx, "delivery cannot be settled; it is failed with code unsettleable",
+		"delivery_id", s.id, "state", s.state, "code", s.code, "error", postgres.SafeError(cause))
+	w.cfg.Observe(s.channel, Unsettleable, 0)
+	return true, nil
+}
+
+// sweepStranded looks at the queued deliveries behind those that the sweep before looked at, and begins again after the
+// last. The cursor is in the database, so that instances that take turns go through the backlog once.
 func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
-	var n int
-	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
-		rows, err := db.New(tx).DeliveryTakeStranded(ctx, db.DeliveryTakeStrandedParams{GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch})
+	after, err := w.queries.SweepCursor(ctx, strandedSweep)
+	if err != nil {
+		return 0, fmt.Errorf("read the sweep's cursor: %w", err)
+	}
+	page, err := w.queries.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterID: after, MaxRows: sweepLook})
+	if err != nil {
+		return 0, fmt.Errorf("look at queued deliveries: %w", err)
+	}
+	stranded, err := w.queries.DeliveryStranded(ctx, db.DeliveryStrandedParams{
+		AfterID: after, LastID: page.LastID, GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for stranded deliveries: %w", err)
+	}
+	n, failed := w.takeOnAll(ctx, client, stranded)
+	if postgres.Transient(failed) {
+		return n, failed // The same ones again.
+	}
+	next := page.LastID
+	switch {
+	case len(stranded) == sweepBatch:
+		next = stranded[sweepBatch-1].ID
+	case page.Deliveries < sweepLook:
+		next = uuid.Nil
+	}
+	if next != after {
+		if err := w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterID: next}); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("keep the sweep's cursor: %w", err))
+		}
+	}
+	return n, failed
+}
+
+// takeOnAll takes on all together. Where that fails because of a row, it takes on each alone.
+func (w *Worker) takeOnAll(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (int, error) {
+	if len(all) == 0 {
+		return 0, nil
+	}
+	queued, cancelled, err := w.takeOn(ctx, client, all)
+	if len(all) > 1 && postgres.RowFault(err) {
+		err = nil
+		for i := range all {
+			n, more, failed := w.takeOn(ctx, client, all[i:i+1])
+			queued += n
+			cancelled = append(cancelled, more...)
+			err = errors.Join(err, failed)
+		}
+	}
+	if queued > 0 {
+		w.cfg.Logger.WarnContext(ctx, "took on deliveries that no live job carried", "count", queued)
+	}
+	done, failed := w.closeEach(ctx, client, len(cancelled), func(i int) (settlement, []string) { return cancelled[i], nil })
+	return queued + done, errors.Join(err, failed)
+}
+
+// takeOn gives new jobs to stranded deliveries, and returns how many. Those whose last job was cancelled are to be cancelled.
+func (w *Worker) takeOn(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (queued int, cancelled []settlement, err error) {
+	wasCancelled := map[uuid.UUID]bool{}
+	ids := make([]uuid.UUID, len(all))
+	for i, s := range all {
+		ids[i] = s.ID
+		wasCancelled[s.ID] = s.LastJob == "cancelled"
+	}
+	var jobs []river.InsertManyParams
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		rows, err := db.New(tx).DeliveryTakeStranded(ctx, db.DeliveryTakeStrandedParams{Ids: ids, GraceSeconds: sweepGrace.Seconds()})
 		if err != nil {
 			return fmt.Errorf("take stranded deliveries: %w", err)
 		}
-		var jobs []river.InsertManyParams
-		var cancelled []settlement
 		for _, r := range rows {
-			if r.LastJob == "cancelled" {
+			if wasCancelled[r.ID] {
 				cancelled = append(cancelled, cancellation(r))
 				continue
 			}
 			jobs = append(jobs, river.InsertManyParams{Args: DeliveryArgs{DeliveryID: r.ID}, InsertOpts: JobOpts(r.Channel, r.Priority)})
-		}
-		n = len(rows)
-		if _, err := settleAll(ctx, tx, cancelled); err != nil {
-			return fmt.Errorf("cancel deliveries: %w", err)
 		}
 		if len(jobs) == 0 {
 			return nil
@@ -89,11 +187,10 @@ func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]
 		}
 		return nil
 	})
-	if n > 0 && err == nil {
-		w.cfg.Logger.WarnContext(ctx, "took on deliveries that no live job carried", "count", n)
-		w.cfg.Ring()
+	if err != nil {
+		return 0, nil, err
 	}
-	return n, err
+	return len(jobs), cancelled, nil
 }
 
 // cancellation follows an operator who cancelled the job in the dashboard.
@@ -103,7 +200,7 @@ func cancellation(r db.DeliveryTakeStrandedRow) settlement {
 			id: r.ID, notificationID: r.NotificationID, eventID: r.EventID, recipientID: r.RecipientID, channel: r.Channel,
 			attempt: r.Attempt, correlationID: r.CorrelationID, traceparent: r.Traceparent,
 		},
-		from: "queued", state: "cancelled", reason: "job_cancelled", code: "cancelled",
+		state: "cancelled", reason: "job_cancelled", code: "cancelled",
 	}
 	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
 	return s

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/sony/gobreaker/v2"
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
@@ -25,8 +25,9 @@ import (
 type Config struct {
 	// Pool runs as carewire_worker.
 	Pool *pgxpool.Pool
-	// Channels are the configured ones, by name.
-	Channels map[string]Notifier
+	// Channels are the configured ones, by name, each with its providers in the order in which they are tried. For now a
+	// channel has exactly one.
+	Channels map[string][]*Provider
 	// Templates are the messages' words; nil means DefaultTemplates.
 	Templates *Templates
 	// Issue makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
@@ -43,11 +44,8 @@ type Config struct {
 	Observe func(channel string, outcome Outcome, took time.Duration)
 	// Tracer shows each sampled delivery's attempts; nil means nobody looks.
 	Tracer *tracing.Tracer
-	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds.
+	// AttemptTimeout bounds one call of a provider; 0 means 15 seconds, which is also the most.
 	AttemptTimeout time.Duration
-	// BreakerFailures in a row open a provider's breaker, for BreakerOpen; 0 means 10, and 10 seconds.
-	BreakerFailures uint32
-	BreakerOpen     time.Duration
 }
 
 // Outcome is what became of an attempt.
@@ -58,9 +56,11 @@ const (
 	Sent       Outcome = "sent"       // The provider accepted the message.
 	Failed     Outcome = "failed"     // It will not be delivered on this channel.
 	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
+	Unknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
 	Unsure     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	Retried    Outcome = "retried"    // It will be tried again.
-	Held       Outcome = "held"       // The provider's breaker is open; nothing was tried.
+	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
+	Held       Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
 	Repeated   Outcome = "repeated"   // Nothing was left to do.
 )
 
@@ -68,11 +68,13 @@ const (
 type Worker struct {
 	river.WorkerDefaults[DeliveryArgs]
 
-	cfg      Config
-	queries  *db.Queries
-	breakers map[string]*breaker
-	claimer  *group[request, *db.DeliveryClaimRow]
-	settler  *group[settlement, bool]
+	cfg     Config
+	queries *db.Queries
+	claimer *group[request, *db.DeliveryClaimRow]
+	settler *group[settlement, bool]
+	// draining is closed by Drain.
+	draining chan struct{}
+	drain    sync.Once
 }
 
 var _ river.Worker[DeliveryArgs] = (*Worker)(nil)
@@ -91,27 +93,50 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.AppName = cmp.Or(cfg.AppName, "carewire")
 	cfg.AttemptTimeout = cmp.Or(cfg.AttemptTimeout, attemptTimeout)
-	cfg.BreakerFailures = cmp.Or(cfg.BreakerFailures, 10)
-	cfg.BreakerOpen = cmp.Or(cfg.BreakerOpen, 10*time.Second)
+	if cfg.AttemptTimeout > attemptTimeout {
+		return nil, fmt.Errorf("notify: AttemptTimeout is %s; want at most %s, which the job's time leaves", cfg.AttemptTimeout, attemptTimeout)
+	}
+	for channel, providers := range cfg.Channels {
+		if len(providers) != 1 || providers[0] == nil {
+			return nil, fmt.Errorf("notify: the channel %s has %d providers; want one", channel, len(providers))
+		}
+	}
 	if cfg.Ring == nil {
 		cfg.Ring = func() {}
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
-	w := &Worker{cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), breakers: map[string]*breaker{}}
-	for channel := range cfg.Channels {
-		w.breakers[channel] = newBreaker(channel, cfg.BreakerFailures, cfg.BreakerOpen, w.breakerChanged)
-	}
-	return w, nil
+	return &Worker{
+		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), draining: make(chan struct{}),
+	}, nil
 }
 
-func (w *Worker) breakerChanged(channel string, from, to gobreaker.State) {
-	w.cfg.Logger.Warn("provider's circuit breaker changed", "channel", channel, "from", from.String(), "to", to.String())
+// Drain releases the jobs that wait for a provider, and lets no further one wait: for a process that is about to stop its
+// River client, which would wait for them. Calls under way go on.
+func (w *Worker) Drain() { w.drain.Do(func() { close(w.draining) }) }
+
+// provider returns the channel's provider, nil where none is configured.
+func (w *Worker) provider(channel string) *Provider {
+	if all := w.cfg.Channels[channel]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
 }
 
 // Channels gives the configured channels, in order.
 func (w *Worker) Channels() []string { return slices.Sorted(maps.Keys(w.cfg.Channels)) }
+
+// Stats returns how the providers of each channel are doing, in their order.
+func (w *Worker) Stats() map[string][]ProviderStats {
+	all := make(map[string][]ProviderStats, len(w.cfg.Channels))
+	for channel, providers := range w.cfg.Channels {
+		for _, p := range providers {
+			all[channel] = append(all[channel], p.Stats())
+		}
+	}
+	return all
+}
 
 // HasTemplate reports whether the template has words for the channel.
 func (w *Worker) HasTemplate(name, channel string) bool { return w.cfg.Templates.Has(name, channel) }
@@ -138,16 +163,16 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 	if err != nil {
 		return err
 	}
-	done := func(error) {}
-	if b := w.breakers[job.Queue]; b != nil {
-		if done, err = b.Allow(); err != nil {
-			w.cfg.Observe(job.Queue, Held, 0)
-			return river.JobSnooze(b.hold())
+	var permission *pass
+	if p := w.provider(job.Queue); p != nil {
+		// Before the claim, so that a wait writes nothing.
+		var away time.Duration
+		permission, away = p.admit(ctx, w.draining, job.Priority, func() { w.cfg.Observe(job.Queue, Held, 0) })
+		if permission == nil {
+			return river.JobSnooze(away)
 		}
+		defer func() { permission.finish(Receipt{}, errNotCalled) }()
 	}
-	// Told nothing else, the breaker learns that the provider was not asked.
-	verdict := errNotCalled
-	defer func() { done(verdict) }()
 
 	began := time.Now()
 	a, err := w.claim(ctx, job, client)
@@ -161,13 +186,15 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 		return w.settle(ctx, a, *refusal)
 	}
 	receipt, err := w.call(ctx, m)
-	verdict = err
+	permission.finish(receipt, err)
 	return w.conclude(ctx, a, receipt, err)
 }
 
 // attempt is a claimed delivery.
 type attempt struct {
 	db.DeliveryClaimRow
+	// run is the run of the job that claimed it; zero when this one did not.
+	run     uuid.UUID
 	began   time.Time
 	lastTry bool
 	client  *river.Client[pgx.Tx]
@@ -176,7 +203,8 @@ type attempt struct {
 
 // claim begins an attempt. It gives none when there is nothing to do now; the error then says what River shall do.
 func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client *river.Client[pgx.Tx]) (*attempt, error) {
-	row, err := w.claimer.do(ctx, request{job.Args.DeliveryID, job.Queue})
+	run := newID()
+	row, err := w.claimFor(ctx, request{target{job.Args.DeliveryID, job.Queue}, run})
 	if err != nil {
 		return nil, fmt.Errorf("claim delivery: %s", postgres.SafeError(err))
 	}
@@ -187,6 +215,7 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 	a.lastTry = row.Attempt >= MaxAttempts || job.Attempt >= job.MaxAttempts
 	switch row.Verdict {
 	case "claimed":
+		a.run = run
 		return a, nil
 	case "in_flight":
 		return nil, river.JobSnooze(jitter(staleAfter))
@@ -198,10 +227,22 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 	}
 }
 
+// claimFor asks for the delivery until there is an answer, at most claimTimeout. A claim that was committed without an
+// answer is given to the same run again, so that a message that was never sent does not count as interrupted.
+func (w *Worker) claimFor(ctx context.Context, r request) (row *db.DeliveryClaimRow, err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	err = persist(ctx, w.draining, func() error {
+		row, err = w.claimer.do(ctx, r)
+		return err
+	}, func(error) {})
+	return row, err
+}
+
 // compose makes the message, or says why there is none to send.
 func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 	switch {
-	case w.cfg.Channels[a.Channel] == nil:
+	case w.provider(a.Channel) == nil:
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
@@ -241,6 +282,8 @@ func (w *Worker) confide(ctx context.Context, a *attempt, data *Data) *ending {
 	if !ok || w.cfg.Issue == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
+	defer cancel()
 	token, code, err := w.cfg.Issue(ctx, a.Channel, a.Subject, a.RecipientID)
 	switch {
 	case err != nil && a.lastTry:
@@ -273,7 +316,7 @@ func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err erro
 	}()
 	ctx, span := tracing.Call(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
 	defer func() { ended(span, receipt, err) }()
-	return w.cfg.Channels[m.Channel].Notify(tracing.Outside(ctx), m)
+	return w.provider(m.Channel).notifier.Notify(tracing.Outside(ctx), m)
 }
 
 // conclude settles what the provider's answer means.
@@ -292,7 +335,9 @@ func (w *Worker) conclude(ctx context.Context, a *attempt, receipt Receipt, err 
 		u := w.uncertain(a, failure.Code)
 		u.receipt = receipt
 		e = u
-	case failure.Class == ClassTransient && !a.lastTry:
+	case failure.Class == ClassThrottled && time.Since(a.UpdatedAt) < throttledMax:
+		e.outcome = Slowed
+	case (failure.Class == ClassTransient || failure.Class == ClassThrottled) && !a.lastTry:
 		e.outcome = Retried
 	default:
 		e.outcome = Failed
@@ -323,21 +368,29 @@ type ending struct {
 
 // settle writes the ending down and tells River what follows from it.
 func (w *Worker) settle(ctx context.Context, a *attempt, e ending) error {
-	settled, err := w.commit(ctx, a.client, a.settlement(e), a.Fallback)
+	s := a.settlement(e)
+	settled, err := w.keep(ctx, a.client, s, a.Fallback)
+	if s.closed() && postgres.RowFault(err) {
+		_, err = w.park(ctx, s, err)
+		return err
+	}
 	if err != nil {
 		// The row still says that a call is under way: the next run treats it as interrupted.
 		return fmt.Errorf("settle delivery: %s", postgres.SafeError(err))
 	}
 	if !settled {
-		w.cfg.Logger.WarnContext(ctx, "delivery was settled by another run", "delivery_id", a.ID, "attempt", a.Attempt)
-		return nil
+		w.cfg.Logger.WarnContext(ctx, "delivery was settled by another run", "delivery_id", a.ID, "attempt", a.Attempt, "outcome", string(e.outcome))
+	} else {
+		w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
+		a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
 	}
-	w.cfg.Observe(a.Channel, e.outcome, time.Since(a.began))
-	a.span.Set(tracing.String("carewire.outcome", string(e.outcome)))
-	if e.outcome != Retried {
+	switch {
+	case e.outcome == Slowed:
+		// Also when it was not settled: perhaps it was, and the commit not confirmed.
+		return river.JobSnooze(max(e.retryAfter+jitter(throttledDelay)/4, jitter(throttledDelay)))
+	case !settled || e.outcome != Retried:
 		return nil
-	}
-	if e.retryAfter > 0 {
+	case e.retryAfter > 0:
 		// River asks NextRetry without the error, so what the provider asked for is waited out by a snooze. The delivery's
 		// own count of attempts bounds it.
 		return river.JobSnooze(max(e.retryAfter+jitter(time.Second)/4, retryDelay(int(a.Attempt))))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 
 	"carewire/internal/notify"
 	"carewire/internal/notify/email"
@@ -105,7 +107,7 @@ func TestWorker_TreatsAnInterruptedCallByWhatASecondCopyWouldDo(t *testing.T) {
 			t.Parallel()
 			b, mail, phone := withRecorders(t)
 			id := b.plan(c.plan)
-			b.exec(`UPDATE deliveries SET attempt = 1, attempt_started_at = now() - interval '1 minute', possible_duplicate = $2 WHERE id = $1`, id, c.repeated)
+			b.exec(`UPDATE deliveries SET attempt = 1, attempt_started_at = now() - interval '5 minutes', possible_duplicate = $2 WHERE id = $1`, id, c.repeated)
 			b.start()
 			b.enqueue(id)
 			d := b.await(id, c.state)
@@ -157,7 +159,8 @@ func TestWorker_RepeatsOnceWhatMayHaveBeenSent(t *testing.T) {
 
 func TestWorker_HoldsDeliveriesWhileAProviderIsOutAndMakesThemAllAfterwards(t *testing.T) {
 	t.Parallel()
-	b, _, phone := withRecorders(t, func(c *notify.Config) { c.BreakerFailures = 3 })
+	phone := &notifytest.Recorder{}
+	b := setup(t, map[string]notify.Notifier{notify.Push: fragile{phone}})
 	var out atomic.Bool
 	out.Store(true)
 	phone.Answer(func(m notify.Message) (notify.Receipt, error) {
@@ -171,9 +174,16 @@ func TestWorker_HoldsDeliveriesWhileAProviderIsOutAndMakesThemAllAfterwards(t *t
 		ids[i] = b.plan(plan{})
 	}
 	b.enqueue(ids...)
+	b.exec(`CREATE TABLE job_writes (n serial)`)
+	b.exec(`CREATE FUNCTION count_job_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO job_writes DEFAULT VALUES; RETURN NULL; END $$`)
+	b.exec(`CREATE TRIGGER writes AFTER UPDATE ON river.river_job FOR EACH ROW EXECUTE FUNCTION count_job_write()`)
 	b.start()
-	b.eventually(func() bool { return b.observed(notify.Held) >= 40 }, "jobs are held")
-	require.Less(t, len(phone.Messages()), 30, "the breaker kept most of them from being tried at all")
+	// Three calls open the breaker; from then on two are let through five times a second.
+	calls := len(phone.Wait(t, 20))
+	writes := b.count(`SELECT count(*) FROM job_writes`)
+	require.NotZero(t, b.observed(notify.Held))
+	// A call's job is fetched and put back; the eight workers' jobs are fetched once and then held.
+	require.LessOrEqual(t, writes, 2*(calls+8)+8, "what is held is not written again and again")
 	out.Store(false)
 	for _, id := range ids {
 		b.await(id, "sent")
@@ -184,29 +194,103 @@ func TestWorker_HoldsDeliveriesWhileAProviderIsOutAndMakesThemAllAfterwards(t *t
 	require.Contains(t, b.logs.String(), "circuit breaker")
 }
 
+// account is a provider's account that takes so many messages a second, and as many at once after a lull.
+type account struct {
+	mu           sync.Mutex
+	rate         *rate.Limiter
+	took, denied int
+}
+
+func (a *account) answer(m notify.Message) (notify.Receipt, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.rate.Allow() {
+		a.denied++
+		return notify.Receipt{}, notify.Throttled("TooManyRequestsException", 0)
+	}
+	a.took++
+	return notify.Receipt{Provider: "recorder", ProviderID: m.DeliveryID.String()}, nil
+}
+
+func TestWorker_UsesUpNoAttemptAndOpensNoBreakerWhenTheProviderThrottles(t *testing.T) {
+	t.Parallel()
+	b, mail, _ := withRecorders(t)
+	a := &account{rate: rate.NewLimiter(60, 5)}
+	mail.Answer(a.answer)
+	ids := make([]uuid.UUID, 200)
+	for i := range ids {
+		ids[i] = b.plan(plan{channel: notify.Email})
+	}
+	// The last one has a single attempt left.
+	b.exec(`UPDATE deliveries SET attempt = $2 WHERE id = $1`, ids[199], notify.MaxAttempts-1)
+	b.enqueue(ids...)
+	b.start()
+	b.eventually(func() bool { return b.count(`SELECT count(*) FROM deliveries WHERE state = 'sent'`) == 200 }, "all are sent")
+	b.idle()
+	require.Equal(t, 200, a.took)
+	require.NotZero(t, a.denied, "the provider throttled")
+	require.Less(t, a.denied, 100, "and was called more slowly then")
+	require.Equal(t, a.denied, b.observed(notify.Slowed))
+	require.Equal(t, 200+notify.MaxAttempts-1, b.count(`SELECT sum(attempt) FROM deliveries`), "a delivery's attempts are those that were not throttled")
+	require.Equal(t, 200, b.count(`SELECT sum(attempt) FROM river.river_job`), "River's own count too")
+	require.Equal(t, 200, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.sent' AND (data->>'attempt')::integer IN (1, $1)`, notify.MaxAttempts))
+	require.Zero(t, b.observed(notify.Held))
+	require.NotContains(t, b.logs.String(), "circuit breaker")
+}
+
+func TestWorker_ReleasesWhatItHoldsWhenItIsDrained(t *testing.T) {
+	t.Parallel()
+	phone := &notifytest.Recorder{}
+	b := setup(t, map[string]notify.Notifier{notify.Push: fragile{phone}})
+	phone.Fail(notify.Transient("UNAVAILABLE", 0))
+	for range 12 {
+		b.enqueue(b.plan(plan{}))
+	}
+	require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
+	b.eventually(func() bool { return b.worker.Stats()[notify.Push][0].Waiting > 0 }, "jobs are held")
+	b.worker.Drain()
+	b.worker.Drain()
+	require.NoError(t, b.client.Stop(t.Context()))
+	require.Zero(t, b.worker.Stats()[notify.Push][0].Waiting)
+	require.Zero(t, b.count(`SELECT count(*) FROM river.river_job WHERE state = 'running'`))
+	require.Zero(t, b.count(`SELECT count(*) FROM deliveries WHERE attempt_started_at IS NOT NULL`))
+}
+
 func TestWorker_WaitsAsLongAsTheProviderAsks(t *testing.T) {
 	t.Parallel()
 	const wait = 2 * time.Second
-	b, mail, _ := withRecorders(t)
-	var first atomic.Int64
-	mail.Answer(func(notify.Message) (notify.Receipt, error) {
-		if first.CompareAndSwap(0, time.Now().UnixNano()) {
-			return notify.Receipt{}, notify.Transient("TooManyRequestsException", wait)
-		}
-		return notify.Receipt{Provider: "recorder", ProviderID: "1"}, nil
-	})
-	id := b.plan(plan{channel: notify.Email})
-	b.start()
-	b.enqueue(id)
-	b.eventually(func() bool { return b.delivery(id).ErrorCode != nil }, "the refusal is written down")
-	d := b.delivery(id)
-	require.Equal(t, "queued", d.State)
-	require.False(t, d.InFlight)
-	require.Equal(t, "TooManyRequestsException", *d.ErrorCode)
-	d = b.await(id, "sent")
-	require.Equal(t, 2, d.Attempt)
-	require.Nil(t, d.ErrorCode)
-	require.GreaterOrEqual(t, time.Since(time.Unix(0, first.Load())), wait)
+	for _, c := range []struct {
+		name     string
+		failure  *notify.Error
+		attempts int
+	}{
+		{"after a failure", notify.Transient("ServiceUnavailable", wait), 2},
+		{"when it throttles", notify.Throttled("TooManyRequestsException", wait), 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, mail, _ := withRecorders(t)
+			var first atomic.Int64
+			mail.Answer(func(notify.Message) (notify.Receipt, error) {
+				if first.CompareAndSwap(0, time.Now().UnixNano()) {
+					return notify.Receipt{}, c.failure
+				}
+				return notify.Receipt{Provider: "recorder", ProviderID: "1"}, nil
+			})
+			id := b.plan(plan{channel: notify.Email})
+			b.start()
+			b.enqueue(id)
+			b.eventually(func() bool { return b.delivery(id).ErrorCode != nil }, "the refusal is written down")
+			d := b.delivery(id)
+			require.Equal(t, "queued", d.State)
+			require.False(t, d.InFlight)
+			require.Equal(t, c.failure.Code, *d.ErrorCode)
+			d = b.await(id, "sent")
+			require.Equal(t, c.attempts, d.Attempt)
+			require.Nil(t, d.ErrorCode)
+			require.GreaterOrEqual(t, time.Since(time.Unix(0, first.Load())), wait)
+		})
+	}
 }
 
 func TestWorker_DropsTheTokenThatTheProviderNoLongerKnowsAndFallsBack(t *testing.T) {
@@ -238,8 +322,8 @@ func TestWorker_PlansNoFallbackThatThePersonHasAlready(t *testing.T) {
 		return notify.Receipt{}, notify.Permanent("INVALID_ARGUMENT")
 	})
 	id := b.plan(plan{fallback: []string{notify.Email}})
-	b.exec(`INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
-		SELECT gen_random_uuid(), notification_id, event_id, recipient_id, 'email', 'sent', rule, template, priority FROM deliveries WHERE id = $1`, id)
+	b.exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority)
+		SELECT gen_random_uuid(), event_position, notification_id, event_id, recipient_id, 'email', 'sent', rule, template, priority FROM deliveries WHERE id = $1`, id)
 	b.start()
 	b.enqueue(id)
 	b.await(id, "failed")
@@ -471,21 +555,39 @@ func TestSweep_FollowsAnOperatorWhoCancelledTheJob(t *testing.T) {
 	require.Equal(t, 1, b.told("notification.failed", id))
 }
 
-func TestSweep_EndsTheWaitForAReceiptAtTheDeadline(t *testing.T) {
+func TestSweep_EndsTheWaitForAReceiptAsUnknownAndOnlyWhatIsUrgentTakesItsFallback(t *testing.T) {
 	t.Parallel()
 	b, mail, _ := withRecorders(t)
-	alone, backed, waiting := b.plan(plan{}), b.plan(plan{fallback: []string{notify.Email}}), b.plan(plan{})
+	fallback := []string{notify.Email}
+	ids := map[string]uuid.UUID{}
+	for _, priority := range []string{"critical", "high", "normal", "bulk"} {
+		ids[priority] = b.plan(plan{priority: priority, fallback: fallback})
+	}
+	ids["without a fallback"] = b.plan(plan{priority: "critical"})
+	waiting := b.plan(plan{fallback: fallback})
 	b.exec(`UPDATE deliveries SET state = 'uncertain', attempt = 2, deadline_at = now() - interval '1 second'`)
 	b.exec(`UPDATE deliveries SET deadline_at = now() + interval '1 minute' WHERE id = $1`, waiting)
 	n, err := b.worker.Sweep(t.Context(), b.client)
 	require.NoError(t, err)
-	require.Equal(t, 2, n)
-	for _, id := range []uuid.UUID{alone, backed} {
-		require.Equal(t, "no_receipt", *b.delivery(id).ErrorCode)
-		require.Equal(t, "failed", b.delivery(id).State)
-		require.Equal(t, 1, b.told("notification.failed", id))
+	require.Equal(t, len(ids), n)
+	require.Equal(t, len(ids), b.observed(notify.Unknown))
+	for _, id := range ids {
+		d := b.delivery(id)
+		require.Equal(t, "unknown", d.State)
+		require.Equal(t, "no_receipt", *d.ErrorCode)
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.failed' AND data @> '{"state": "unknown", "code": "no_receipt"}' AND cause_id = $1`, d.EventID))
 	}
 	require.Equal(t, "uncertain", b.delivery(waiting).State)
+	listed, err := b.deliveries(t, notify.DeliveryFilter{State: "unknown", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, listed, len(ids))
 	b.start()
-	require.Len(t, mail.Wait(t, 1), 1, "the fallback is sent")
+	mail.Wait(t, 2)
+	b.idle()
+	require.Len(t, mail.Messages(), 2)
+	for _, m := range mail.Messages() {
+		require.Contains(t, []string{"critical", "high"}, m.Priority)
+		require.True(t, m.PossibleDuplicate, "the first may have arrived")
+	}
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM deliveries WHERE channel = 'email' AND possible_duplicate AND reason = 'fallback for push, which may have arrived, rule record-created'`))
 }

@@ -33,7 +33,7 @@ func (ChatArgs) Kind() string { return "chat_unread" }
 
 // InsertOpts does not repeat a failed run: the next comes anyway.
 func (ChatArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Queue: queue}
+	return once()
 }
 
 type chatWorker struct {

@@ -32,7 +32,7 @@ func (OverdueArgs) Kind() string { return "invoice_overdue" }
 
 // InsertOpts does not repeat a failed run: the next comes anyway.
 func (OverdueArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Queue: queue}
+	return once()
 }
 
 type overdueWorker struct {

@@ -43,3 +43,18 @@ func TestSessions_AreDeletedOnceTheyHaveExpired(t *testing.T) {
 		return left == 1
 	}, 20*time.Second, 50*time.Millisecond, "the expired one goes, the other stays")
 }
+
+func TestJobs_AreNotQueuedWhileOneOfTheirKindWaits(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	client, err := river.NewClient(riverpgxv5.New(db.Worker), &river.Config{Schema: "river", Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	for _, args := range []river.JobArgs{SessionArgs{}, OverdueArgs{}, ChatArgs{}} {
+		first, err := client.Insert(t.Context(), args, nil)
+		require.NoError(t, err)
+		require.False(t, first.UniqueSkippedAsDuplicate, args.Kind())
+		second, err := client.Insert(t.Context(), args, nil)
+		require.NoError(t, err)
+		require.True(t, second.UniqueSkippedAsDuplicate, args.Kind())
+	}
+}

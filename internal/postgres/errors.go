@@ -49,6 +49,9 @@ const (
 // (shutdown, cancel, time-out), and input or output of the server itself.
 var transientClasses = []string{"08", "40", "53", "57", "58"}
 
+// rowClasses are the SQLSTATE classes that a single row can cause.
+var rowClasses = []string{"22", "23", "44", "54", "P0"}
+
 // Translate makes a care.Error of a PostgreSQL error: a violated constraint by its name, a value that cannot be stored,
 // and whatever is about the database's state and not about the request as care.Unavailable. nil, a care.Error,
 // care.ErrActorChanged, pgx.ErrNoRows, an ended context and every fault of ours pass unchanged. The original stays in the chain; its text can
@@ -152,6 +155,9 @@ func lost(err error) bool {
 	return false
 }
 
+// Closed reports whether err says that the pool of connections was closed: nothing will be written through it any more.
+func Closed(err error) bool { return errors.Is(err, puddle.ErrClosedPool) }
+
 func transientState(code string) bool {
 	switch code {
 	case readOnlyTransaction, idleInTransaction, transactionTimeout, lockNotAvailable:
@@ -200,6 +206,17 @@ func unreachable(err error) bool {
 // noPrimary reports whether hosts answered, but none of the kind that target_session_attrs asks for: a failover is under way.
 // pgx has no type for it.
 func noPrimary(err error) bool { return strings.Contains(err.Error(), "ValidateConnect failed") }
+
+// RowFault reports whether a row can cause the error: a value or a constraint (classes 22, 23, 44), a program limit such as
+// the size of an index entry (54), or what a trigger raised (P0). It is false for what a retry may get past, and for a fault
+// of the schema, of rights or of this program, which would fail every row alike.
+func RowFault(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || len(pgErr.Code) != 5 || Transient(err) {
+		return false
+	}
+	return slices.Contains(rowClasses, pgErr.Code[:2])
+}
 
 // connecting tells an error of making a connection, whatever its SQLSTATE.
 func connecting(err error) bool {

@@ -42,6 +42,8 @@ var (
 	appliedSQL string
 	//go:embed sql/river_visible.sql
 	riverVisibleSQL string
+	//go:embed sql/river_indexes.sql
+	riverIndexesSQL string
 	//go:embed sql/migrate_trylock.sql
 	migrateTrylockSQL string
 )
@@ -191,6 +193,9 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) 
 	for _, v := range result.Versions {
 		logger.InfoContext(ctx, "migrated the job queue", "version", v.Version, "duration_ms", v.Duration.Milliseconds())
 	}
+	if _, err := pool.Exec(ctx, riverIndexesSQL); err != nil {
+		return fmt.Errorf("index River's tables: %w", err)
+	}
 	return nil
 }
 
@@ -241,7 +246,7 @@ func pending(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error)
 	return !result.OK, nil
 }
 
-// SchemaSum is a short hash of everything that makes the schema: the roles, our migrations and River's. Two binaries with
+// SchemaSum is a short hash of everything that makes the schema: the roles, our migrations, River's and our index there. Two binaries with
 // the same one need the same schema.
 func SchemaSum() (string, error) {
 	sum := sha256.New()
@@ -264,5 +269,6 @@ func SchemaSum() (string, error) {
 	for _, m := range river.AllVersions() {
 		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
 	}
+	_, _ = sum.Write([]byte(riverIndexesSQL))
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

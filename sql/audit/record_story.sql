@@ -56,5 +56,5 @@ SELECT
     coalesce(n.channel, ''),
     'rule ' || n.rule || ' of set ' || n.rule_version || ' ' || n.reason
 FROM audit.decisions AS n
-WHERE n.event_id IN (SELECT s.event_id FROM story AS s)
+WHERE n.event_position IN (SELECT s.position FROM story AS s)
 ORDER BY 1, 2;

@@ -19,7 +19,7 @@ SELECT
     d.error_code,
     d.updated_at AS settled_at
 FROM audit.events AS e
-JOIN audit.deliveries AS d ON d.event_id = e.event_id
+JOIN audit.deliveries AS d ON d.event_position = e.position
 WHERE e.subject = :'subject'
     AND d.recipient_id = :'person'
 UNION ALL
@@ -37,7 +37,7 @@ SELECT
     NULL,
     n.decided_at
 FROM audit.events AS e
-JOIN audit.decisions AS n ON n.event_id = e.event_id
+JOIN audit.decisions AS n ON n.event_position = e.position
 WHERE e.subject = :'subject'
     AND (n.recipient_id = :'person' OR n.recipient_id IS NULL)
 ORDER BY 1, 5;

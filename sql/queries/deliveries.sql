@@ -6,14 +6,19 @@
 --   settled    there is nothing left to do
 --   in_flight  another run is at it, or was, less than stale_seconds ago
 --   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
--- A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
--- is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+-- A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
+-- and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
+-- row needs no index entry. Rows are locked in the order of their ids.
 WITH asked AS (
     SELECT
         unnest(@ids::uuid[]) AS id,
-        unnest(@channels::text[]) AS channel
+        unnest(@channels::text[]) AS channel,
+        unnest(@runs::uuid[]) AS run
 ), before AS (
-    SELECT d.*
+    SELECT
+        d.*,
+        asked.run,
+        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -21,14 +26,17 @@ WITH asked AS (
 ), claimed AS (
     UPDATE deliveries AS d
     SET
-        attempt = d.attempt + 1,
+        attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
+        claimed_by = before.run,
+        possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
+        AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
+            OR before.own
             OR (
                 before.attempt_started_at < now() - make_interval(secs => @stale_seconds)
                 AND NOT before.possible_duplicate
@@ -58,6 +66,7 @@ SELECT
     before.correlation_id,
     before.traceparent,
     before.created_at,
+    before.updated_at,
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
@@ -89,30 +98,34 @@ SELECT
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
-JOIN notifications AS n ON n.id = before.notification_id
+JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id;
 
 -- name: DeliverySettle :many
--- Ends attempts, with the events that tell of it, in one statement. A delivery that meanwhile left the state or began
--- another attempt is left alone, and its events are not told. gone_ids are devices of gone_user_ids that the provider no
+-- Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
+-- commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
+-- stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
 -- longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
 WITH outcomes AS (
     SELECT
         unnest(@ids::uuid[]) AS id,
         unnest(@attempts::integer[]) AS attempt,
-        unnest(@from_states::text[]) AS from_state,
+        unnest(@runs::uuid[]) AS run,
+        unnest(@from_states::text[]) AS from_states,
         unnest(@states::text[]) AS state,
         unnest(@reasons::text[]) AS reason,
         unnest(@providers::text[]) AS provider,
         unnest(@provider_ids::text[]) AS provider_id,
         unnest(@error_codes::text[]) AS error_code,
         unnest(@possible_duplicates::boolean[]) AS possible_duplicate,
-        unnest(@wait_seconds::double precision[]) AS wait_seconds
+        unnest(@wait_seconds::double precision[]) AS wait_seconds,
+        unnest(@unused::boolean[]) AS unused
 ), settled AS (
     UPDATE deliveries AS d
     SET
         state = o.state,
+        attempt = CASE WHEN o.unused THEN d.attempt - 1 ELSE d.attempt END,
         reason = coalesce(nullif(o.reason, ''), d.reason),
         attempt_started_at = NULL,
         possible_duplicate = d.possible_duplicate OR o.possible_duplicate,
@@ -121,11 +134,12 @@ WITH outcomes AS (
         provider_id = coalesce(nullif(o.provider_id, ''), d.provider_id),
         error_code = nullif(o.error_code, ''),
         sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE d.sent_at END,
-        updated_at = now()
+        updated_at = CASE WHEN o.unused THEN d.updated_at ELSE now() END
     FROM outcomes AS o
     WHERE d.id = o.id
         AND d.attempt = o.attempt
-        AND d.state = o.from_state
+        AND d.state = ANY(string_to_array(o.from_states, ','))
+        AND (o.run = '00000000-0000-0000-0000-000000000000' OR d.claimed_by = o.run)
     RETURNING d.id
 ), gone AS (
     SELECT
@@ -179,11 +193,13 @@ FROM settled;
 -- name: DeliveryFallback :one
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
 -- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
--- what is critical), or when they have the event on that channel already.
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+-- what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
+-- it takes may have arrived.
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+    possible_duplicate, correlation_id, traceparent)
 SELECT
     @id,
+    d.event_position,
     d.notification_id,
     d.event_id,
     d.recipient_id,
@@ -194,10 +210,11 @@ SELECT
     d.template,
     d.priority,
     @fallback::text[],
+    d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = @instead_of
     AND u.status = 'active'
@@ -214,33 +231,96 @@ WHERE d.id = @instead_of
         WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority;
 
--- name: DeliveryTakeStranded :many
--- Deliveries that wait for a job, untouched for a while, and that no live job carries. last_job is the state in which the
--- last one ended, where River still has it. What is taken is not taken again for that while.
-UPDATE deliveries AS d
-SET updated_at = now()
-WHERE d.id IN (
-    SELECT s.id
-    FROM deliveries AS s
-    WHERE s.state = 'queued'
-        AND s.updated_at < now() - make_interval(secs => @grace_seconds)
-        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
-        AND NOT EXISTS (
-            SELECT
-            FROM river.river_job AS j
-            WHERE j.kind = 'delivery'
-                AND j.args @> jsonb_build_object('deliveryId', s.id)
-                AND j.state NOT IN ('completed', 'cancelled', 'discarded')
-        )
-    ORDER BY s.updated_at
+-- name: SweepCursor :one
+-- The id behind which a sweep goes on; the zero id at the beginning of a round.
+SELECT coalesce((
+    SELECT w.after_id
+    FROM sweeps AS w
+    WHERE w.name = @name
+), '00000000-0000-0000-0000-000000000000')::uuid AS after_id;
+
+-- name: SweepAdvance :exec
+INSERT INTO sweeps (name, after_id)
+VALUES (@name, @after_id)
+ON CONFLICT (name) DO UPDATE
+SET after_id = excluded.after_id,
+    updated_at = now();
+
+-- name: DeliveryQueuedPage :one
+-- The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+SELECT
+    count(*) AS deliveries,
+    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > @after_id
+    ORDER BY q.id
     LIMIT @max_rows
+) AS page;
+
+-- name: DeliveryStranded :many
+-- Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+-- while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
+-- of an index, whatever the planner thinks how many jobs there are.
+SELECT
+    lost.id,
+    coalesce(ended.state, '')::text AS last_job
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    LEFT JOIN LATERAL (
+        SELECT j.id
+        FROM river.river_job AS j
+        WHERE j.kind = 'delivery'
+            AND (j.args ->> 'deliveryId')::uuid = q.id
+            AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+        LIMIT 1
+    ) AS live ON true
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > @after_id
+        AND q.id <= @last_id
+        AND q.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
+        AND live.id IS NULL
+    ORDER BY q.id
+    LIMIT @max_rows
+) AS lost
+LEFT JOIN LATERAL (
+    SELECT (array_agg(j.state::text ORDER BY j.id DESC))[1] AS state
+    FROM river.river_job AS j
+    WHERE j.kind = 'delivery'
+        AND j.args @> jsonb_build_object('deliveryId', lost.id)
+) AS ended ON true
+ORDER BY lost.id;
+
+-- name: DeliveryTakeStranded :many
+-- Takes those that are still stranded. What is taken is not found again for that while.
+WITH taken AS (
+    SELECT
+        q.id,
+        q.event_position
+    FROM deliveries AS q
+    WHERE q.id = ANY (@ids::uuid[])
+        AND q.state = 'queued'
+        AND q.updated_at < now() - make_interval(secs => @grace_seconds)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
+    ORDER BY q.id
     FOR UPDATE SKIP LOCKED
 )
+UPDATE deliveries AS d
+SET updated_at = now()
+FROM taken
+WHERE d.id = taken.id
+    AND d.event_position = taken.event_position
 RETURNING
     d.id,
     d.notification_id,
@@ -251,18 +331,23 @@ RETURNING
     d.attempt,
     d.possible_duplicate,
     d.correlation_id,
-    d.traceparent,
-    coalesce((
-        SELECT j.state::text
-        FROM river.river_job AS j
-        WHERE j.kind = 'delivery'
-            AND j.args @> jsonb_build_object('deliveryId', d.id)
-        ORDER BY j.id DESC
-        LIMIT 1
-    ), '')::text AS last_job;
+    d.traceparent;
+
+-- name: DeliveryPark :execrows
+-- Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+UPDATE deliveries
+SET
+    state = 'failed',
+    attempt_started_at = NULL,
+    deadline_at = NULL,
+    error_code = 'unsettleable',
+    updated_at = now()
+WHERE id = @id
+    AND attempt = @attempt
+    AND state = ANY(string_to_array(@from_states::text, ','));
 
 -- name: DeliveryExpired :many
--- Deliveries that waited for a receipt until their deadline.
+-- Deliveries that waited for a receipt until their deadline, the longest expired first.
 SELECT
     d.id,
     d.notification_id,
@@ -283,7 +368,7 @@ SELECT
     n.rule,
     n.rule_version
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE d.state = 'uncertain'
     AND d.deadline_at < now()
 ORDER BY d.deadline_at
@@ -310,7 +395,7 @@ SELECT
     d.created_at,
     d.updated_at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE (@state::text = '' OR d.state = @state)
     AND (@channel::text = '' OR d.channel = @channel)
     AND (@rule::text = '' OR d.rule = @rule)
@@ -349,20 +434,20 @@ SELECT
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END::boolean AS reachable
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = @id
 FOR UPDATE OF d;
 
 -- name: DeliveryRequeue :exec
--- attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
--- have arrived.
+-- attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
+-- could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
 UPDATE deliveries
 SET
     state = 'queued',
     reason = @reason,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()

@@ -43,8 +43,8 @@ SELECT
     coalesce(d.error_code, '')::text AS error_code,
     d.updated_at AS at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
-WHERE n.event_id = @event_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.event_position = @position
 UNION ALL
 SELECT
     x.rule,
@@ -59,5 +59,5 @@ SELECT
     '',
     x.decided_at
 FROM decisions AS x
-WHERE x.event_id = @event_id
+WHERE x.event_position = @position
 ORDER BY 1, 3, 4;

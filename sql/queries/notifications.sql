@@ -46,7 +46,8 @@ WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
         OR EXISTS (
             SELECT
             FROM deliveries AS d
-            WHERE d.notification_id = n.id
+            WHERE d.event_position = n.event_position
+                AND d.recipient_id = n.recipient_id
                 AND (@state = '' OR d.state = @state)
                 AND (@channel = '' OR d.channel = @channel)
         )
@@ -67,21 +68,22 @@ FROM (
 
 -- name: NotificationDeliveries :many
 SELECT
-    id,
-    notification_id,
-    channel,
-    state,
-    reason,
-    attempt,
-    possible_duplicate,
-    provider,
-    error_code,
-    created_at,
-    updated_at,
-    sent_at
-FROM deliveries
-WHERE notification_id = ANY (@notification_ids::uuid[])
-ORDER BY notification_id, created_at, id;
+    d.id,
+    d.notification_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.attempt,
+    d.possible_duplicate,
+    d.provider,
+    d.error_code,
+    d.created_at,
+    d.updated_at,
+    d.sent_at
+FROM notifications AS n
+JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id
+WHERE n.id = ANY (@notification_ids::uuid[])
+ORDER BY d.notification_id, d.created_at, d.id;
 
 -- name: NotificationOfRecipient :one
 SELECT

@@ -55,15 +55,16 @@ SELECT
     unnest(@rules::text[]),
     unnest(@rule_versions::integer[]),
     unnest(@templates::text[])
-ON CONFLICT (event_id, recipient_id) DO NOTHING
+ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id;
 
 -- name: DeliveryPlan :many
 -- Gives the ids of those that are new. A row's fallback channels come joined by commas.
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
     correlation_id, traceparent)
 SELECT
     unnest(@ids::uuid[]),
+    unnest(@event_positions::bigint[]),
     unnest(@notification_ids::uuid[]),
     unnest(@event_ids::uuid[]),
     unnest(@recipient_ids::uuid[]),
@@ -76,7 +77,7 @@ SELECT
     string_to_array(unnest(@fallbacks::text[]), ','),
     nullif(unnest(@correlation_ids::text[]), ''),
     nullif(unnest(@traceparents::text[]), '')
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING id;
 
 -- name: DecisionInsertMany :exec
@@ -90,7 +91,7 @@ SELECT
     nullif(unnest(@recipient_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
     nullif(unnest(@channels::text[]), ''),
     unnest(@reasons::text[])
-ON CONFLICT (event_id, rule, recipient_id, channel) DO NOTHING;
+ON CONFLICT (event_position, rule, recipient_id, channel) DO NOTHING;
 
 -- name: PlannedRecipients :many
 -- Who is told of an event already.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -152,6 +153,16 @@ func headers(m notify.Message) []types.MessageHeader {
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 var permanent = map[string]bool{"MessageRejected": true, "BadRequestException": true, "NotFoundException": true}
 
+// throttled reports whether SES means by the answer that it is called too often: for the account's sending rate or quota.
+// https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html
+func throttled(code string, status int) bool {
+	switch code {
+	case "TooManyRequestsException", "RequestLimitExceeded", "SlowDown":
+		return true
+	}
+	return status == http.StatusTooManyRequests || strings.HasPrefix(code, "Throttl") || strings.HasPrefix(code, "RequestThrottl")
+}
+
 // classify says what the SDK's error means. sent says that the request went out.
 func classify(err error, sent bool) error {
 	response, answered := errors.AsType[*awshttp.ResponseError](err)
@@ -172,10 +183,12 @@ func classify(err error, sent bool) error {
 	case status < 300:
 		// An answer that says yes and cannot be read.
 		return notify.Uncertain("unreadable_answer")
+	case throttled(code, status):
+		return notify.Throttled(code, retryAfter(response))
 	case permanent[code]:
 		return notify.Permanent(code)
 	default:
-		// Throttling, quotas, an account or credentials to be mended, and the provider's own failures.
+		// An account or credentials to be mended, and the provider's own failures.
 		return notify.Transient(code, retryAfter(response))
 	}
 }

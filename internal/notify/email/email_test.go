@@ -89,7 +89,7 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 		"AccountSuspendedException":          notify.ClassTransient,
 		"SendingPausedException":             notify.ClassTransient,
 		"LimitExceededException":             notify.ClassTransient,
-		"TooManyRequestsException":           notify.ClassTransient,
+		"TooManyRequestsException":           notify.ClassThrottled,
 		"InternalServiceErrorException":      notify.ClassTransient,
 	} {
 		t.Run(code, func(t *testing.T) {

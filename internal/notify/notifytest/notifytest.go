@@ -77,7 +77,7 @@ func TestChannel(t *testing.T, channel string, provider func() Provider, factory
 	}{
 		{"AcceptedIsAReceipt", GoodDay, "", 0, 1},
 		{"RefusedIsPermanent", Refused, notify.ClassPermanent, 0, 0},
-		{"ThrottledIsTransientAndSaysWhen", Throttled, notify.ClassTransient, RetryAfter, 0},
+		{"ThrottledIsAClassOfItsOwnAndSaysWhen", Throttled, notify.ClassThrottled, RetryAfter, 0},
 		{"BrokenIsTransient", Broken, notify.ClassTransient, 0, 0},
 		{"NoAnswerAfterSendingIsUncertain", AcceptsOnly, notify.ClassUncertain, 0, 1},
 	} {

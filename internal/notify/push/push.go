@@ -126,7 +126,7 @@ func (s *Sender) send(ctx context.Context, m notify.Message, d notify.Device) re
 
 // severity orders the classes by what a person who got nothing is owed: where one device may have the message, it is not
 // sent anew; where one may still get it, it is tried again.
-var severity = map[notify.Class]int{notify.ClassPermanent: 1, notify.ClassTransient: 2, notify.ClassUncertain: 3}
+var severity = map[notify.Class]int{notify.ClassPermanent: 1, notify.ClassThrottled: 2, notify.ClassTransient: 3, notify.ClassUncertain: 4}
 
 func combine(results []result) (notify.Receipt, error) {
 	receipt := notify.Receipt{Provider: provider}
@@ -137,6 +137,9 @@ func combine(results []result) (notify.Receipt, error) {
 		}
 		if r.err == nil && receipt.ProviderID == "" {
 			receipt.ProviderID = r.providerID
+		}
+		if r.err != nil && r.err.Class == notify.ClassThrottled {
+			receipt.Throttled = true
 		}
 		if r.err != nil && (worst == nil || severity[r.err.Class] > severity[worst.Class]) {
 			worst = r.err
@@ -214,7 +217,9 @@ func classify(err error, sent bool) (failure *notify.Error, gone bool) {
 	case messaging.IsThirdPartyAuthError(err):
 		return notify.Transient("THIRD_PARTY_AUTH_ERROR", wait), false
 	case messaging.IsQuotaExceeded(err):
-		return notify.Transient("QUOTA_EXCEEDED", cmp.Or(wait, quotaWait)), false
+		return notify.Throttled("QUOTA_EXCEEDED", cmp.Or(wait, quotaWait)), false
+	case response.StatusCode == http.StatusTooManyRequests:
+		return notify.Throttled("status_429", cmp.Or(wait, quotaWait)), false
 	case messaging.IsUnavailable(err):
 		return notify.Transient("UNAVAILABLE", wait), false
 	case messaging.IsInternal(err):

@@ -101,7 +101,7 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 		"SENDER_ID_MISMATCH":     {notify.ClassPermanent, true},
 		"INVALID_ARGUMENT":       {notify.ClassPermanent, false},
 		"THIRD_PARTY_AUTH_ERROR": {notify.ClassTransient, false},
-		"QUOTA_EXCEEDED":         {notify.ClassTransient, false},
+		"QUOTA_EXCEEDED":         {notify.ClassThrottled, false},
 		"UNAVAILABLE":            {notify.ClassTransient, false},
 		"INTERNAL":               {notify.ClassTransient, false},
 	} {

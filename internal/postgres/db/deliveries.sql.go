@@ -30,9 +30,13 @@ const DeliveryClaim = `-- name: DeliveryClaim :many
 WITH asked AS (
     SELECT
         unnest($2::uuid[]) AS id,
-        unnest($3::text[]) AS channel
+        unnest($3::text[]) AS channel,
+        unnest($4::uuid[]) AS run
 ), before AS (
-    SELECT d.id, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
+    SELECT
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at,
+        asked.run,
+        (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -40,14 +44,17 @@ WITH asked AS (
 ), claimed AS (
     UPDATE deliveries AS d
     SET
-        attempt = d.attempt + 1,
+        attempt = CASE WHEN before.own THEN d.attempt ELSE d.attempt + 1 END,
         attempt_started_at = now(),
-        possible_duplicate = d.possible_duplicate OR before.attempt_started_at IS NOT NULL
+        claimed_by = before.run,
+        possible_duplicate = d.possible_duplicate OR (before.attempt_started_at IS NOT NULL AND NOT before.own)
     FROM before
     WHERE d.id = before.id
+        AND d.event_position = before.event_position
         AND before.state = 'queued'
         AND (
             before.attempt_started_at IS NULL
+            OR before.own
             OR (
                 before.attempt_started_at < now() - make_interval(secs => $1)
                 AND NOT before.possible_duplicate
@@ -77,6 +84,7 @@ SELECT
     before.correlation_id,
     before.traceparent,
     before.created_at,
+    before.updated_at,
     coalesce(claimed.attempt, before.attempt)::integer AS attempt,
     coalesce(claimed.possible_duplicate, before.possible_duplicate)::boolean AS possible_duplicate,
     n.event_type,
@@ -108,7 +116,7 @@ SELECT
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
-JOIN notifications AS n ON n.id = before.notification_id
+JOIN notifications AS n ON n.id = before.notification_id AND n.event_position = before.event_position
 JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id
 `
@@ -117,6 +125,7 @@ type DeliveryClaimParams struct {
 	StaleSeconds float64
 	Ids          []uuid.UUID
 	Channels     []string
+	Runs         []uuid.UUID
 }
 
 type DeliveryClaimRow struct {
@@ -132,6 +141,7 @@ type DeliveryClaimRow struct {
 	CorrelationID     *string
 	Traceparent       *string
 	CreatedAt         time.Time
+	UpdatedAt         time.Time
 	Attempt           int32
 	PossibleDuplicate bool
 	EventType         string
@@ -156,10 +166,16 @@ type DeliveryClaimRow struct {
 //	in_flight  another run is at it, or was, less than stale_seconds ago
 //	crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
 //
-// A claim over an interrupted call marks the message as a possible duplicate, and is given once. It changes no column that
-// is indexed, so that the new version of the row needs no index entry. Rows are locked in the order of their ids.
+// A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
+// and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
+// row needs no index entry. Rows are locked in the order of their ids.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
-	rows, err := q.db.Query(ctx, DeliveryClaim, arg.StaleSeconds, arg.Ids, arg.Channels)
+	rows, err := q.db.Query(ctx, DeliveryClaim,
+		arg.StaleSeconds,
+		arg.Ids,
+		arg.Channels,
+		arg.Runs,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +196,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.CorrelationID,
 			&i.Traceparent,
 			&i.CreatedAt,
+			&i.UpdatedAt,
 			&i.Attempt,
 			&i.PossibleDuplicate,
 			&i.EventType,
@@ -226,7 +243,7 @@ SELECT
     n.rule,
     n.rule_version
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE d.state = 'uncertain'
     AND d.deadline_at < now()
 ORDER BY d.deadline_at
@@ -254,7 +271,7 @@ type DeliveryExpiredRow struct {
 	RuleVersion       int32
 }
 
-// Deliveries that waited for a receipt until their deadline.
+// Deliveries that waited for a receipt until their deadline, the longest expired first.
 func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]DeliveryExpiredRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryExpired, maxRows)
 	if err != nil {
@@ -295,10 +312,11 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+    possible_duplicate, correlation_id, traceparent)
 SELECT
     $1,
+    d.event_position,
     d.notification_id,
     d.event_id,
     d.recipient_id,
@@ -309,10 +327,11 @@ SELECT
     d.template,
     d.priority,
     $4::text[],
+    d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $5
     AND u.status = 'active'
@@ -329,7 +348,7 @@ WHERE d.id = $5
         WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
     deliveries.id,
     deliveries.priority
@@ -350,7 +369,8 @@ type DeliveryFallbackRow struct {
 
 // Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
 // reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
-// what is critical), or when they have the event on that channel already.
+// what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
+// it takes may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -384,7 +404,7 @@ SELECT
     d.created_at,
     d.updated_at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 WHERE ($1::text = '' OR d.state = $1)
     AND ($2::text = '' OR d.channel = $2)
     AND ($3::text = '' OR d.rule = $3)
@@ -477,13 +497,74 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 	return items, nil
 }
 
+const DeliveryPark = `-- name: DeliveryPark :execrows
+UPDATE deliveries
+SET
+    state = 'failed',
+    attempt_started_at = NULL,
+    deadline_at = NULL,
+    error_code = 'unsettleable',
+    updated_at = now()
+WHERE id = $1
+    AND attempt = $2
+    AND state = ANY(string_to_array($3::text, ','))
+`
+
+type DeliveryParkParams struct {
+	ID         uuid.UUID
+	Attempt    int32
+	FromStates string
+}
+
+// Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+func (q *Queries) DeliveryPark(ctx context.Context, arg DeliveryParkParams) (int64, error) {
+	result, err := q.db.Exec(ctx, DeliveryPark, arg.ID, arg.Attempt, arg.FromStates)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const DeliveryQueuedPage = `-- name: DeliveryQueuedPage :one
+SELECT
+    count(*) AS deliveries,
+    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > $1
+    ORDER BY q.id
+    LIMIT $2
+) AS page
+`
+
+type DeliveryQueuedPageParams struct {
+	AfterID uuid.UUID
+	MaxRows int32
+}
+
+type DeliveryQueuedPageRow struct {
+	Deliveries int64
+	LastID     uuid.UUID
+}
+
+// The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) (DeliveryQueuedPageRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryQueuedPage, arg.AfterID, arg.MaxRows)
+	var i DeliveryQueuedPageRow
+	err := row.Scan(&i.Deliveries, &i.LastID)
+	return i, err
+}
+
 const DeliveryRequeue = `-- name: DeliveryRequeue :exec
 UPDATE deliveries
 SET
     state = 'queued',
     reason = $1,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR error_code IS NOT DISTINCT FROM 'no_receipt',
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()
@@ -495,8 +576,8 @@ type DeliveryRequeueParams struct {
 	ID     uuid.UUID
 }
 
-// attempt counts on, so that an earlier run can never settle a later one. A message that failed for want of a receipt may
-// have arrived.
+// attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
+// could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
 func (q *Queries) DeliveryRequeue(ctx context.Context, arg DeliveryRequeueParams) error {
 	_, err := q.db.Exec(ctx, DeliveryRequeue, arg.Reason, arg.ID)
 	return err
@@ -507,18 +588,21 @@ WITH outcomes AS (
     SELECT
         unnest($1::uuid[]) AS id,
         unnest($2::integer[]) AS attempt,
-        unnest($3::text[]) AS from_state,
-        unnest($4::text[]) AS state,
-        unnest($5::text[]) AS reason,
-        unnest($6::text[]) AS provider,
-        unnest($7::text[]) AS provider_id,
-        unnest($8::text[]) AS error_code,
-        unnest($9::boolean[]) AS possible_duplicate,
-        unnest($10::double precision[]) AS wait_seconds
+        unnest($3::uuid[]) AS run,
+        unnest($4::text[]) AS from_states,
+        unnest($5::text[]) AS state,
+        unnest($6::text[]) AS reason,
+        unnest($7::text[]) AS provider,
+        unnest($8::text[]) AS provider_id,
+        unnest($9::text[]) AS error_code,
+        unnest($10::boolean[]) AS possible_duplicate,
+        unnest($11::double precision[]) AS wait_seconds,
+        unnest($12::boolean[]) AS unused
 ), settled AS (
     UPDATE deliveries AS d
     SET
         state = o.state,
+        attempt = CASE WHEN o.unused THEN d.attempt - 1 ELSE d.attempt END,
         reason = coalesce(nullif(o.reason, ''), d.reason),
         attempt_started_at = NULL,
         possible_duplicate = d.possible_duplicate OR o.possible_duplicate,
@@ -527,16 +611,17 @@ WITH outcomes AS (
         provider_id = coalesce(nullif(o.provider_id, ''), d.provider_id),
         error_code = nullif(o.error_code, ''),
         sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE d.sent_at END,
-        updated_at = now()
+        updated_at = CASE WHEN o.unused THEN d.updated_at ELSE now() END
     FROM outcomes AS o
     WHERE d.id = o.id
         AND d.attempt = o.attempt
-        AND d.state = o.from_state
+        AND d.state = ANY(string_to_array(o.from_states, ','))
+        AND (o.run = '00000000-0000-0000-0000-000000000000' OR d.claimed_by = o.run)
     RETURNING d.id
 ), gone AS (
     SELECT
-        unnest($11::uuid[]) AS id,
-        unnest($12::uuid[]) AS user_id
+        unnest($13::uuid[]) AS id,
+        unnest($14::uuid[]) AS user_id
 ), removed AS (
     DELETE FROM devices AS v
     USING gone
@@ -545,20 +630,20 @@ WITH outcomes AS (
     RETURNING v.id
 ), news AS (
     SELECT
-        unnest($13::uuid[]) AS ref,
-        unnest($14::uuid[]) AS event_id,
-        unnest($15::text[]) AS type,
-        unnest($16::text[]) AS source,
-        unnest($17::text[]) AS subject,
-        unnest($18::timestamptz[]) AS time,
-        unnest($19::jsonb[]) AS data,
-        unnest($20::uuid[]) AS clinic_id,
-        unnest($21::uuid[]) AS person_id,
-        unnest($22::text[]) AS actor_id,
-        unnest($23::text[]) AS actor_role,
-        unnest($24::uuid[]) AS cause_id,
-        unnest($25::text[]) AS correlation_id,
-        unnest($26::text[]) AS traceparent
+        unnest($15::uuid[]) AS ref,
+        unnest($16::uuid[]) AS event_id,
+        unnest($17::text[]) AS type,
+        unnest($18::text[]) AS source,
+        unnest($19::text[]) AS subject,
+        unnest($20::timestamptz[]) AS time,
+        unnest($21::jsonb[]) AS data,
+        unnest($22::uuid[]) AS clinic_id,
+        unnest($23::uuid[]) AS person_id,
+        unnest($24::text[]) AS actor_id,
+        unnest($25::text[]) AS actor_role,
+        unnest($26::uuid[]) AS cause_id,
+        unnest($27::text[]) AS correlation_id,
+        unnest($28::text[]) AS traceparent
 ), told AS (
     INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role, cause_id,
         correlation_id, traceparent)
@@ -586,6 +671,7 @@ FROM settled
 type DeliverySettleParams struct {
 	Ids                []uuid.UUID
 	Attempts           []int32
+	Runs               []uuid.UUID
 	FromStates         []string
 	States             []string
 	Reasons            []string
@@ -594,6 +680,7 @@ type DeliverySettleParams struct {
 	ErrorCodes         []string
 	PossibleDuplicates []bool
 	WaitSeconds        []float64
+	Unused             []bool
 	GoneIds            []uuid.UUID
 	GoneUserIds        []uuid.UUID
 	EventRefs          []uuid.UUID
@@ -612,13 +699,15 @@ type DeliverySettleParams struct {
 	Traceparents       []string
 }
 
-// Ends attempts, with the events that tell of it, in one statement. A delivery that meanwhile left the state or began
-// another attempt is left alone, and its events are not told. gone_ids are devices of gone_user_ids that the provider no
+// Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
+// commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
+// stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
 // longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
 func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliverySettle,
 		arg.Ids,
 		arg.Attempts,
+		arg.Runs,
 		arg.FromStates,
 		arg.States,
 		arg.Reasons,
@@ -627,6 +716,7 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 		arg.ErrorCodes,
 		arg.PossibleDuplicates,
 		arg.WaitSeconds,
+		arg.Unused,
 		arg.GoneIds,
 		arg.GoneUserIds,
 		arg.EventRefs,
@@ -662,6 +752,80 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 	return items, nil
 }
 
+const DeliveryStranded = `-- name: DeliveryStranded :many
+SELECT
+    lost.id,
+    coalesce(ended.state, '')::text AS last_job
+FROM (
+    SELECT q.id
+    FROM deliveries AS q
+    LEFT JOIN LATERAL (
+        SELECT j.id
+        FROM river.river_job AS j
+        WHERE j.kind = 'delivery'
+            AND (j.args ->> 'deliveryId')::uuid = q.id
+            AND j.state NOT IN ('completed', 'cancelled', 'discarded')
+        LIMIT 1
+    ) AS live ON true
+    WHERE q.state = 'queued'
+        AND q.state <> 'sent'
+        AND q.id > $1
+        AND q.id <= $2
+        AND q.updated_at < now() - make_interval(secs => $3)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $3)
+        AND live.id IS NULL
+    ORDER BY q.id
+    LIMIT $4
+) AS lost
+LEFT JOIN LATERAL (
+    SELECT (array_agg(j.state::text ORDER BY j.id DESC))[1] AS state
+    FROM river.river_job AS j
+    WHERE j.kind = 'delivery'
+        AND j.args @> jsonb_build_object('deliveryId', lost.id)
+) AS ended ON true
+ORDER BY lost.id
+`
+
+type DeliveryStrandedParams struct {
+	AfterID      uuid.UUID
+	LastID       uuid.UUID
+	GraceSeconds float64
+	MaxRows      int32
+}
+
+type DeliveryStrandedRow struct {
+	ID      uuid.UUID
+	LastJob string
+}
+
+// Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+// while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
+// of an index, whatever the planner thinks how many jobs there are.
+func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedParams) ([]DeliveryStrandedRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryStranded,
+		arg.AfterID,
+		arg.LastID,
+		arg.GraceSeconds,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryStrandedRow
+	for rows.Next() {
+		var i DeliveryStrandedRow
+		if err := rows.Scan(&i.ID, &i.LastJob); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const DeliveryTakeForRedrive = `-- name: DeliveryTakeForRedrive :one
 SELECT
     d.id,
@@ -684,7 +848,7 @@ SELECT
         ELSE u.phone IS NOT NULL AND u.phone_verified
     END::boolean AS reachable
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
 WHERE d.id = $1
 FOR UPDATE OF d
@@ -733,25 +897,23 @@ func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (Del
 }
 
 const DeliveryTakeStranded = `-- name: DeliveryTakeStranded :many
-UPDATE deliveries AS d
-SET updated_at = now()
-WHERE d.id IN (
-    SELECT s.id
-    FROM deliveries AS s
-    WHERE s.state = 'queued'
-        AND s.updated_at < now() - make_interval(secs => $1)
-        AND coalesce(s.attempt_started_at, '-infinity') < now() - make_interval(secs => $1)
-        AND NOT EXISTS (
-            SELECT
-            FROM river.river_job AS j
-            WHERE j.kind = 'delivery'
-                AND j.args @> jsonb_build_object('deliveryId', s.id)
-                AND j.state NOT IN ('completed', 'cancelled', 'discarded')
-        )
-    ORDER BY s.updated_at
-    LIMIT $2
+WITH taken AS (
+    SELECT
+        q.id,
+        q.event_position
+    FROM deliveries AS q
+    WHERE q.id = ANY ($1::uuid[])
+        AND q.state = 'queued'
+        AND q.updated_at < now() - make_interval(secs => $2)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $2)
+    ORDER BY q.id
     FOR UPDATE SKIP LOCKED
 )
+UPDATE deliveries AS d
+SET updated_at = now()
+FROM taken
+WHERE d.id = taken.id
+    AND d.event_position = taken.event_position
 RETURNING
     d.id,
     d.notification_id,
@@ -762,20 +924,12 @@ RETURNING
     d.attempt,
     d.possible_duplicate,
     d.correlation_id,
-    d.traceparent,
-    coalesce((
-        SELECT j.state::text
-        FROM river.river_job AS j
-        WHERE j.kind = 'delivery'
-            AND j.args @> jsonb_build_object('deliveryId', d.id)
-        ORDER BY j.id DESC
-        LIMIT 1
-    ), '')::text AS last_job
+    d.traceparent
 `
 
 type DeliveryTakeStrandedParams struct {
+	Ids          []uuid.UUID
 	GraceSeconds float64
-	MaxRows      int32
 }
 
 type DeliveryTakeStrandedRow struct {
@@ -789,13 +943,11 @@ type DeliveryTakeStrandedRow struct {
 	PossibleDuplicate bool
 	CorrelationID     *string
 	Traceparent       *string
-	LastJob           string
 }
 
-// Deliveries that wait for a job, untouched for a while, and that no live job carries. last_job is the state in which the
-// last one ended, where River still has it. What is taken is not taken again for that while.
+// Takes those that are still stranded. What is taken is not found again for that while.
 func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStrandedParams) ([]DeliveryTakeStrandedRow, error) {
-	rows, err := q.db.Query(ctx, DeliveryTakeStranded, arg.GraceSeconds, arg.MaxRows)
+	rows, err := q.db.Query(ctx, DeliveryTakeStranded, arg.Ids, arg.GraceSeconds)
 	if err != nil {
 		return nil, err
 	}
@@ -814,7 +966,6 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 			&i.PossibleDuplicate,
 			&i.CorrelationID,
 			&i.Traceparent,
-			&i.LastJob,
 		); err != nil {
 			return nil, err
 		}
@@ -824,4 +975,38 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 		return nil, err
 	}
 	return items, nil
+}
+
+const SweepAdvance = `-- name: SweepAdvance :exec
+INSERT INTO sweeps (name, after_id)
+VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE
+SET after_id = excluded.after_id,
+    updated_at = now()
+`
+
+type SweepAdvanceParams struct {
+	Name    string
+	AfterID uuid.UUID
+}
+
+func (q *Queries) SweepAdvance(ctx context.Context, arg SweepAdvanceParams) error {
+	_, err := q.db.Exec(ctx, SweepAdvance, arg.Name, arg.AfterID)
+	return err
+}
+
+const SweepCursor = `-- name: SweepCursor :one
+SELECT coalesce((
+    SELECT w.after_id
+    FROM sweeps AS w
+    WHERE w.name = $1
+), '00000000-0000-0000-0000-000000000000')::uuid AS after_id
+`
+
+// The id behind which a sweep goes on; the zero id at the beginning of a round.
+func (q *Queries) SweepCursor(ctx context.Context, name string) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, SweepCursor, name)
+	var after_id uuid.UUID
+	err := row.Scan(&after_id)
+	return after_id, err
 }

@@ -26,8 +26,8 @@ SELECT
     coalesce(d.error_code, '')::text AS error_code,
     d.updated_at AS at
 FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id
-WHERE n.event_id = $1
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.event_position = $1
 UNION ALL
 SELECT
     x.rule,
@@ -42,7 +42,7 @@ SELECT
     '',
     x.decided_at
 FROM decisions AS x
-WHERE x.event_id = $1
+WHERE x.event_position = $1
 ORDER BY 1, 3, 4
 `
 
@@ -61,8 +61,8 @@ type ExplainDecisionsRow struct {
 }
 
 // What each rule decided for each person and channel: deliveries as they stand now, and decisions against one.
-func (q *Queries) ExplainDecisions(ctx context.Context, eventID uuid.UUID) ([]ExplainDecisionsRow, error) {
-	rows, err := q.db.Query(ctx, ExplainDecisions, eventID)
+func (q *Queries) ExplainDecisions(ctx context.Context, position int64) ([]ExplainDecisionsRow, error) {
+	rows, err := q.db.Query(ctx, ExplainDecisions, position)
 	if err != nil {
 		return nil, err
 	}

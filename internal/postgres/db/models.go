@@ -247,6 +247,7 @@ type Decision struct {
 
 type Delivery struct {
 	ID                uuid.UUID
+	EventPosition     int64
 	NotificationID    uuid.UUID
 	EventID           uuid.UUID
 	RecipientID       uuid.UUID
@@ -259,6 +260,7 @@ type Delivery struct {
 	Fallback          []string
 	Attempt           int32
 	AttemptStartedAt  *time.Time
+	ClaimedBy         *uuid.UUID
 	PossibleDuplicate bool
 	NotBefore         *time.Time
 	DeadlineAt        *time.Time
@@ -630,6 +632,12 @@ type SocketTicket struct {
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
 	SessionID        *uuid.UUID
+}
+
+type Sweep struct {
+	Name      string
+	AfterID   uuid.UUID
+	UpdatedAt time.Time
 }
 
 type User struct {

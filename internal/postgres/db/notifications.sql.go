@@ -14,21 +14,22 @@ import (
 
 const NotificationDeliveries = `-- name: NotificationDeliveries :many
 SELECT
-    id,
-    notification_id,
-    channel,
-    state,
-    reason,
-    attempt,
-    possible_duplicate,
-    provider,
-    error_code,
-    created_at,
-    updated_at,
-    sent_at
-FROM deliveries
-WHERE notification_id = ANY ($1::uuid[])
-ORDER BY notification_id, created_at, id
+    d.id,
+    d.notification_id,
+    d.channel,
+    d.state,
+    d.reason,
+    d.attempt,
+    d.possible_duplicate,
+    d.provider,
+    d.error_code,
+    d.created_at,
+    d.updated_at,
+    d.sent_at
+FROM notifications AS n
+JOIN deliveries AS d ON d.event_position = n.event_position AND d.recipient_id = n.recipient_id
+WHERE n.id = ANY ($1::uuid[])
+ORDER BY d.notification_id, d.created_at, d.id
 `
 
 type NotificationDeliveriesRow struct {
@@ -104,7 +105,8 @@ WHERE (created_at, id) < ($1::timestamptz, $2::uuid)
         OR EXISTS (
             SELECT
             FROM deliveries AS d
-            WHERE d.notification_id = n.id
+            WHERE d.event_position = n.event_position
+                AND d.recipient_id = n.recipient_id
                 AND ($7 = '' OR d.state = $7)
                 AND ($8 = '' OR d.channel = $8)
         )

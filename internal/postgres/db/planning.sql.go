@@ -21,7 +21,7 @@ SELECT
     nullif(unnest($5::uuid[]), '00000000-0000-0000-0000-000000000000'),
     nullif(unnest($6::text[]), ''),
     unnest($7::text[])
-ON CONFLICT (event_id, rule, recipient_id, channel) DO NOTHING
+ON CONFLICT (event_position, rule, recipient_id, channel) DO NOTHING
 `
 
 type DecisionInsertManyParams struct {
@@ -49,28 +49,30 @@ func (q *Queries) DecisionInsertMany(ctx context.Context, arg DecisionInsertMany
 }
 
 const DeliveryPlan = `-- name: DeliveryPlan :many
-INSERT INTO deliveries (id, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
     correlation_id, traceparent)
 SELECT
     unnest($1::uuid[]),
-    unnest($2::uuid[]),
+    unnest($2::bigint[]),
     unnest($3::uuid[]),
     unnest($4::uuid[]),
-    unnest($5::text[]),
+    unnest($5::uuid[]),
     unnest($6::text[]),
     unnest($7::text[]),
     unnest($8::text[]),
     unnest($9::text[]),
     unnest($10::text[]),
-    string_to_array(unnest($11::text[]), ','),
-    nullif(unnest($12::text[]), ''),
-    nullif(unnest($13::text[]), '')
-ON CONFLICT (event_id, recipient_id, channel) DO NOTHING
+    unnest($11::text[]),
+    string_to_array(unnest($12::text[]), ','),
+    nullif(unnest($13::text[]), ''),
+    nullif(unnest($14::text[]), '')
+ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING id
 `
 
 type DeliveryPlanParams struct {
 	Ids             []uuid.UUID
+	EventPositions  []int64
 	NotificationIds []uuid.UUID
 	EventIds        []uuid.UUID
 	RecipientIds    []uuid.UUID
@@ -89,6 +91,7 @@ type DeliveryPlanParams struct {
 func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliveryPlan,
 		arg.Ids,
+		arg.EventPositions,
 		arg.NotificationIds,
 		arg.EventIds,
 		arg.RecipientIds,
@@ -136,7 +139,7 @@ SELECT
     unnest($10::text[]),
     unnest($11::integer[]),
     unnest($12::text[])
-ON CONFLICT (event_id, recipient_id) DO NOTHING
+ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id
 `
 
