@@ -26,7 +26,7 @@ var constraints = map[string]meaning{
 	"clinics_name_length":      {care.Invalid, "name", "must have 1 to 200 characters"},
 	"clinics_time_zone_length": {care.Invalid, "timeZone", "must be an IANA time zone such as Europe/Berlin"},
 	"users_pkey":               {care.Conflict, "id", "there is a person with this id already"},
-	"users_email_key":          {care.Conflict, "email", "is registered already: look the person up and give them a role, or use another address"},
+	"users_email_verified_key": {care.Conflict, "email", "is verified as another person's address"},
 	"users_email_lower":        {care.Invalid, "email", "must be in lower case"},
 	"users_email_length":       {care.Invalid, "email", "must have 3 to 254 characters"},
 	"users_given_name_length":  {care.Invalid, "givenName", "must have 1 to 200 characters"},

@@ -13,8 +13,15 @@ WHERE id = @id;
 -- Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
 -- name: Invitee :one
 SELECT coalesce(
-    (SELECT u.id FROM users AS u WHERE u.email = lower(@email) AND u.status = 'active'),
-    invitee(@email),
+    (
+        SELECT u.id
+        FROM users AS u
+        WHERE u.email = ANY(@emails::text[])
+            AND u.status = 'active'
+        ORDER BY u.email_verified DESC, u.id
+        LIMIT 1
+    ),
+    invitee(@emails::text[]),
     '00000000-0000-0000-0000-000000000000'
 )::uuid AS user_id;
 

@@ -35,22 +35,46 @@ FROM actors AS a
 WHERE a.id = @user_id;
 
 -- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
--- an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
+-- an address that was given to somebody else must not open the first owner's account. Of several people who were registered
+-- with it, it is whoever proved it, else the first.
 -- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
-SELECT @issuer, @subject, u.id
-FROM users AS u
-WHERE u.email = lower(@email)
-    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
+SELECT
+    @issuer::text,
+    @subject::text,
+    u.id
+FROM (
+    SELECT h.id
+    FROM users AS h
+    WHERE h.email = ANY(@emails::text[])
+        AND h.merged_into IS NULL
+    ORDER BY h.email_verified DESC, h.status, h.id
+    LIMIT 1
+) AS u
+WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
--- Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
--- them do not see them.
--- name: UserInsert :execrows
+-- Registrations of one address at one clinic take turns.
+-- name: EmailAtClinicLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat(@clinic_id::uuid, @email::text), 1));
+
+-- Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
+-- must not learn it.
+-- name: EmailKnownAt :one
+SELECT EXISTS (
+    SELECT 1
+    FROM users AS u
+    JOIN memberships AS m ON m.user_id = u.id
+    WHERE u.email = ANY(@emails::text[])
+        AND u.id <> @id::uuid
+        AND m.clinic_id = ANY(@clinic_ids::uuid[])
+        AND m.revoked_at IS NULL
+);
+
+-- The row is read once the person has a role: before, those who registered them do not see them.
+-- name: UserInsert :exec
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
-VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone)
-ON CONFLICT DO NOTHING;
+VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone);
 
 -- name: UserGet :one
 SELECT *

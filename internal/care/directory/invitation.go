@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,7 +48,7 @@ func (s *Service) Invite(ctx context.Context, cmd care.Command, clinicID uuid.UU
 			return err
 		}
 		q := db.New(tx)
-		person, err := q.Invitee(ctx, strings.ToLower(in.Email))
+		person, err := q.Invitee(ctx, care.EmailSpellings(in.Email))
 		if err != nil {
 			return fmt.Errorf("look for invitee: %w", err)
 		}
@@ -186,7 +185,7 @@ func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.
 // Validate says all that is wrong with an invitation, or nil.
 func (n NewInvitation) Validate() error {
 	var p care.Problems
-	address(&p, n.Email)
+	p.Email("email", care.FoldEmail(n.Email))
 	rolesOf(&p, n.Roles)
 	if len(n.Roles) == 0 {
 		p.Add("roles", "must name at least one role")

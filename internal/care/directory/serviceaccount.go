@@ -53,8 +53,8 @@ type ServiceAccountPage struct {
 // Validate says all that is wrong with a service account to register, or nil.
 func (n NewServiceAccount) Validate() error {
 	var p care.Problems
-	p.Text("name", n.Name, 1, 200)
-	p.Text("issuer", n.Issuer, 1, 500)
+	p.Line("name", n.Name, 1, 200)
+	p.Line("issuer", n.Issuer, 1, 500)
 	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
 		p.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
 	}
@@ -64,7 +64,7 @@ func (n NewServiceAccount) Validate() error {
 // Validate says all that is wrong with the details of a service account, or nil.
 func (u ServiceAccountInput) Validate() error {
 	var p care.Problems
-	p.Text("name", u.Name, 1, 200)
+	p.Line("name", u.Name, 1, 200)
 	if u.Status != Active && u.Status != Disabled {
 		p.Add("status", "must be %s or %s", Active, Disabled)
 	}

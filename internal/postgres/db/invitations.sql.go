@@ -21,7 +21,7 @@ SET
     whatsapp_verified = whatsapp_verified OR $1::text = 'whatsapp',
     updated_at = now()
 WHERE id = $2
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 `
 
 type ContactVerifiedParams struct {
@@ -49,6 +49,7 @@ func (q *Queries) ContactVerified(ctx context.Context, arg ContactVerifiedParams
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
@@ -277,15 +278,22 @@ func (q *Queries) InvitationTokenIssue(ctx context.Context, arg InvitationTokenI
 
 const Invitee = `-- name: Invitee :one
 SELECT coalesce(
-    (SELECT u.id FROM users AS u WHERE u.email = lower($1) AND u.status = 'active'),
-    invitee($1),
+    (
+        SELECT u.id
+        FROM users AS u
+        WHERE u.email = ANY($1::text[])
+            AND u.status = 'active'
+        ORDER BY u.email_verified DESC, u.id
+        LIMIT 1
+    ),
+    invitee($1::text[]),
     '00000000-0000-0000-0000-000000000000'
 )::uuid AS user_id
 `
 
 // Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
-func (q *Queries) Invitee(ctx context.Context, email string) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, Invitee, email)
+func (q *Queries) Invitee(ctx context.Context, emails []string) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, Invitee, emails)
 	var user_id uuid.UUID
 	err := row.Scan(&user_id)
 	return user_id, err

@@ -647,6 +647,7 @@ type User struct {
 	Whatsapp         *string
 	WhatsappVerified bool
 	ActorVersion     int64
+	MergedInto       *uuid.UUID
 }
 
 type WebSession struct {

@@ -74,26 +74,77 @@ func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams
 	return items, nil
 }
 
+const EmailAtClinicLock = `-- name: EmailAtClinicLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat($1::uuid, $2::text), 1))
+`
+
+type EmailAtClinicLockParams struct {
+	ClinicID uuid.UUID
+	Email    string
+}
+
+// Registrations of one address at one clinic take turns.
+func (q *Queries) EmailAtClinicLock(ctx context.Context, arg EmailAtClinicLockParams) error {
+	_, err := q.db.Exec(ctx, EmailAtClinicLock, arg.ClinicID, arg.Email)
+	return err
+}
+
+const EmailKnownAt = `-- name: EmailKnownAt :one
+SELECT EXISTS (
+    SELECT 1
+    FROM users AS u
+    JOIN memberships AS m ON m.user_id = u.id
+    WHERE u.email = ANY($1::text[])
+        AND u.id <> $2::uuid
+        AND m.clinic_id = ANY($3::uuid[])
+        AND m.revoked_at IS NULL
+)
+`
+
+type EmailKnownAtParams struct {
+	Emails    []string
+	ID        uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+// Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
+// must not learn it.
+func (q *Queries) EmailKnownAt(ctx context.Context, arg EmailKnownAtParams) (bool, error) {
+	row := q.db.QueryRow(ctx, EmailKnownAt, arg.Emails, arg.ID, arg.ClinicIds)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const IdentityLink = `-- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
-SELECT $1, $2, u.id
-FROM users AS u
-WHERE u.email = lower($3)
-    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = u.id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = $1 AND s.subject = $2)
+SELECT
+    $1::text,
+    $2::text,
+    u.id
+FROM (
+    SELECT h.id
+    FROM users AS h
+    WHERE h.email = ANY($3::text[])
+        AND h.merged_into IS NULL
+    ORDER BY h.email_verified DESC, h.status, h.id
+    LIMIT 1
+) AS u
+WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = u.id)
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
 type IdentityLinkParams struct {
 	Issuer  string
 	Subject string
-	Email   string
+	Emails  []string
 }
 
 // An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
-// an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
+// an address that was given to somebody else must not open the first owner's account. Of several people who were registered
+// with it, it is whoever proved it, else the first.
 func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int64, error) {
-	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Email)
+	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Emails)
 	if err != nil {
 		return 0, err
 	}
@@ -219,7 +270,7 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 }
 
 const UserGet = `-- name: UserGet :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 FROM users
 WHERE id = $1
 `
@@ -244,14 +295,14 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
 
-const UserInsert = `-- name: UserInsert :execrows
+const UserInsert = `-- name: UserInsert :exec
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT DO NOTHING
 `
 
 type UserInsertParams struct {
@@ -266,10 +317,9 @@ type UserInsertParams struct {
 	TimeZone      string
 }
 
-// Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
-// them do not see them.
-func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, UserInsert,
+// The row is read once the person has a role: before, those who registered them do not see them.
+func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) error {
+	_, err := q.db.Exec(ctx, UserInsert,
 		arg.ID,
 		arg.Email,
 		arg.EmailVerified,
@@ -280,10 +330,7 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, 
 		arg.Locale,
 		arg.TimeZone,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const UserList = `-- name: UserList :many
@@ -353,7 +400,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 }
 
 const UserLock = `-- name: UserLock :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 FROM users
 WHERE id = $1
 FOR UPDATE
@@ -379,6 +426,7 @@ func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
@@ -400,7 +448,7 @@ SET
     status = $8,
     updated_at = now()
 WHERE id = $9
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 `
 
 type UserUpdateParams struct {
@@ -446,6 +494,7 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
