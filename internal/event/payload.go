@@ -134,7 +134,7 @@ type Delivery struct {
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"A call before this one may have reached the provider too." example:"false"`
 }
 
-// ServiceAccount is the data of service_account.created, updated and disabled. Changed names the fields that changed, never
+// ServiceAccount is the data of service_account.created, activated, updated and disabled. Changed names the fields that changed, never
 // their values.
 type ServiceAccount struct {
 	ServiceAccountID uuid.UUID `json:"serviceAccountId" doc:"The service account."`

@@ -234,7 +234,12 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 	all["list-service-accounts"] = func() visit { return visit{path: accounts + clinic, on: account} }
 	all["get-service-account"] = func() visit { return visitTo(account, accounts+"/{id}", nil) }
 	all["replace-service-account"] = func() visit {
-		return visitTo(account, accounts+"/{id}", map[string]any{"name": "H", "status": "active"}, "If-Match", `"1"`)
+		return visitTo(account, accounts+"/{id}", map[string]any{"name": "H", "status": "active"}, "If-Match", `"2"`)
+	}
+	all["renew-activation-code"] = func() visit {
+		made := w.must(admin, http.MethodPost, accounts, map[string]any{"clinicId": w.clinicID, "name": "P", "clientId": "waiting"})
+		waiting := thing{id: decode(w.t, made)["id"].(string), clinic: w.clinicID, reads: account.reads}
+		return visitTo(waiting, accounts+"/{id}/activation-code", nil)
 	}
 	all["append-events"] = func() visit {
 		g := &gateway{bundle: w.bundle, id: w.gateway}

@@ -73,22 +73,31 @@ func (s *Server) addAcceptance() {
 		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, whatever address the sign-in has, and gives them the roles they were invited to. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
-		if s.failures.exhausted(infoOf(ctx).peer) {
-			return nil, tooMany()
-		}
-		scheme, token, _ := strings.Cut(in.Authorization, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return nil, care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
-		}
-		claims, err := s.cfg.Verifier.Verify(ctx, strings.TrimSpace(token))
-		if err == nil {
-			err = s.perSubject.allow("identity:" + claims.Subject)
-		}
+		claims, err := s.newSignIn(ctx, in.Authorization)
 		if err != nil {
-			_ = s.failures.allow(infoOf(ctx).peer)
 			return nil, err
 		}
 		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), claims.Identity(), in.Body.Token)
 		return &output{AcceptedInvitation{person}}, err
 	})
+}
+
+// newSignIn checks the bearer token of a sign-in that may be nobody's here yet.
+func (s *Server) newSignIn(ctx context.Context, authorization string) (Claims, error) {
+	if s.failures.exhausted(infoOf(ctx).peer) {
+		return Claims{}, tooMany()
+	}
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Claims{}, care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
+	}
+	claims, err := s.cfg.Verifier.Verify(ctx, strings.TrimSpace(token))
+	if err == nil {
+		err = s.perSubject.allow("identity:" + claims.Subject)
+	}
+	if err != nil {
+		_ = s.failures.allow(infoOf(ctx).peer)
+		return Claims{}, err
+	}
+	return claims, nil
 }

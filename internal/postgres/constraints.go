@@ -85,6 +85,7 @@ var constraints = map[string]meaning{
 	"rule_sets_pkey":                  {care.Conflict, "", "somebody else published rules at the same moment; try again"},
 	"service_accounts_pkey":           {care.Conflict, "id", "there is a service account with this id already"},
 	"service_accounts_clinic_id_fkey": {care.Invalid, "clinicId", "there is no such clinic"},
+	"service_accounts_identity_key":   {care.Conflict, "clientId", "acts at another clinic already: use a client of its own for each clinic"},
 	"outbox_data_object":              {care.Invalid, "data", "must be an object of at most 16 KiB"},
 	"outbox_type_form":                {care.Invalid, "type", "must be two to four dotted words in lower case"},
 	"outbox_source_length":            {care.Invalid, "source", "must have 1 to 200 characters"},

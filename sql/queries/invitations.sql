@@ -48,7 +48,7 @@ FROM identities
 WHERE issuer = @issuer
     AND subject = @subject;
 
--- One subject of an issuer is one person's, and a person has one of each issuer.
+-- One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 -- name: IdentityInsert :execrows
 INSERT INTO identities (issuer, subject, user_id)
 SELECT
@@ -56,7 +56,14 @@ SELECT
     @subject::text,
     @user_id::uuid
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = @user_id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM service_accounts AS s
+        WHERE s.issuer = @issuer
+            AND s.subject = @subject
+            AND s.activated_at IS NOT NULL
+            AND s.activation_digest IS NOT NULL
+    )
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
 -- The invitation that a message is about: by its own id, or the newest of the person who was registered. Nothing comes back

@@ -16,15 +16,18 @@ FROM sign_ins
 WHERE issuer = @issuer
     AND subject = @subject;
 
--- Who is no person may be another system with a service account.
+-- Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
+-- verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
 -- name: ServiceByIdentity :one
 SELECT
     id,
     status,
-    clinic_id
+    clinic_id,
+    (activation_digest IS NULL AND cardinality(@emails::text[]) > 0 AND linkable(issuer, @emails::text[]) IS NOT NULL)::boolean AS persons
 FROM service_accounts
 WHERE issuer = @issuer
-    AND subject = @subject;
+    AND subject = @subject
+    AND activated_at IS NOT NULL;
 
 -- name: UserActor :one
 SELECT
@@ -43,15 +46,8 @@ SELECT
     @issuer::text,
     @subject::text,
     u.id
-FROM (
-    SELECT h.id
-    FROM users AS h
-    WHERE h.email = ANY(@emails::text[])
-        AND h.merged_into IS NULL
-    ORDER BY h.email_verified DESC, h.status, h.id
-    LIMIT 1
-) AS u
-WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
+FROM linkable(@issuer::text, @emails::text[]) AS u (id)
+WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
 -- Registrations of one address at one clinic take turns.

@@ -31,8 +31,8 @@ func (s *Service) ActorToKeep(ctx context.Context, identity Identity) (care.Acto
 	if found || err != nil {
 		return person, err
 	}
-	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams(key))
-	if !notFound(err) {
+	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams{Issuer: key.Issuer, Subject: key.Subject, Emails: identity.addresses()})
+	if !notFound(err) && !service.Persons {
 		return serviceActor(service, err)
 	}
 	if err := s.link(ctx, identity); err != nil {
@@ -92,7 +92,7 @@ func (s *Service) link(ctx context.Context, identity Identity) error {
 	// Nobody is signed in yet.
 	return s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
 		n, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
-			Issuer: identity.Issuer, Subject: identity.Subject, Emails: care.EmailSpellings(identity.Email),
+			Issuer: identity.Issuer, Subject: identity.Subject, Emails: identity.addresses(),
 		})
 		if err != nil {
 			return fmt.Errorf("link identity: %w", err)

@@ -16,6 +16,14 @@ type Identity struct {
 	EmailVerified bool
 }
 
+// addresses are the spellings of the address that the provider has verified; none where it has not.
+func (i Identity) addresses() []string {
+	if !i.EmailVerified || i.Email == "" {
+		return []string{}
+	}
+	return care.EmailSpellings(i.Email)
+}
+
 // Me is a person as they see themselves.
 type Me struct {
 	ID          uuid.UUID         `json:"id" format:"uuid"`

@@ -94,7 +94,14 @@ SELECT
     $2::text,
     $3::uuid
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = $3)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = $1 AND s.subject = $2)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM service_accounts AS s
+        WHERE s.issuer = $1
+            AND s.subject = $2
+            AND s.activated_at IS NOT NULL
+            AND s.activation_digest IS NOT NULL
+    )
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
@@ -104,7 +111,7 @@ type IdentityInsertParams struct {
 	UserID  uuid.UUID
 }
 
-// One subject of an issuer is one person's, and a person has one of each issuer.
+// One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 func (q *Queries) IdentityInsert(ctx context.Context, arg IdentityInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityInsert, arg.Issuer, arg.Subject, arg.UserID)
 	if err != nil {

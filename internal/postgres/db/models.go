@@ -593,16 +593,19 @@ type RuleSet struct {
 }
 
 type ServiceAccount struct {
-	ID         uuid.UUID
-	Version    int64
-	ClinicID   uuid.UUID
-	Name       string
-	Issuer     string
-	Subject    string
-	Status     string
-	CreatedAt  time.Time
-	CreatedBy  string
-	DisabledAt *time.Time
+	ID                  uuid.UUID
+	Version             int64
+	ClinicID            uuid.UUID
+	Name                string
+	Issuer              string
+	Subject             string
+	Status              string
+	CreatedAt           time.Time
+	CreatedBy           string
+	DisabledAt          *time.Time
+	ActivatedAt         *time.Time
+	ActivationDigest    []byte
+	ActivationExpiresAt *time.Time
 }
 
 type ServiceSetting struct {

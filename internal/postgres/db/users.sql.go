@@ -122,15 +122,8 @@ SELECT
     $1::text,
     $2::text,
     u.id
-FROM (
-    SELECT h.id
-    FROM users AS h
-    WHERE h.email = ANY($3::text[])
-        AND h.merged_into IS NULL
-    ORDER BY h.email_verified DESC, h.status, h.id
-    LIMIT 1
-) AS u
-WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = u.id)
+FROM linkable($1::text, $3::text[]) AS u (id)
+WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
@@ -228,13 +221,16 @@ const ServiceByIdentity = `-- name: ServiceByIdentity :one
 SELECT
     id,
     status,
-    clinic_id
+    clinic_id,
+    (activation_digest IS NULL AND cardinality($1::text[]) > 0 AND linkable(issuer, $1::text[]) IS NOT NULL)::boolean AS persons
 FROM service_accounts
-WHERE issuer = $1
-    AND subject = $2
+WHERE issuer = $2
+    AND subject = $3
+    AND activated_at IS NOT NULL
 `
 
 type ServiceByIdentityParams struct {
+	Emails  []string
 	Issuer  string
 	Subject string
 }
@@ -243,13 +239,20 @@ type ServiceByIdentityRow struct {
 	ID       uuid.UUID
 	Status   string
 	ClinicID uuid.UUID
+	Persons  bool
 }
 
-// Who is no person may be another system with a service account.
+// Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
+// verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
 func (q *Queries) ServiceByIdentity(ctx context.Context, arg ServiceByIdentityParams) (ServiceByIdentityRow, error) {
-	row := q.db.QueryRow(ctx, ServiceByIdentity, arg.Issuer, arg.Subject)
+	row := q.db.QueryRow(ctx, ServiceByIdentity, arg.Emails, arg.Issuer, arg.Subject)
 	var i ServiceByIdentityRow
-	err := row.Scan(&i.ID, &i.Status, &i.ClinicID)
+	err := row.Scan(
+		&i.ID,
+		&i.Status,
+		&i.ClinicID,
+		&i.Persons,
+	)
 	return i, err
 }
 
