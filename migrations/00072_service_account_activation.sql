@@ -22,24 +22,3 @@ ALTER TABLE service_accounts
 CREATE UNIQUE INDEX service_accounts_identity_key ON service_accounts (issuer, subject) WHERE activated_at IS NOT NULL;
 CREATE UNIQUE INDEX service_accounts_activation_digest_key ON service_accounts (activation_digest);
 GRANT UPDATE (activated_at, activation_digest, activation_expires_at) ON service_accounts TO carewire_app;
-
--- linkable finds the person to whom a sign-in of the issuer with this verified address is to be linked: of several who were
--- registered with it whoever proved it, else the first; nobody where that person has a sign-in of the issuer already.
-CREATE FUNCTION linkable(p_issuer text, p_emails text[]) RETURNS uuid
-LANGUAGE sql STABLE
-SECURITY DEFINER
-SET search_path = public, pg_temp
-RETURN (
-    SELECT u.id
-    FROM (
-        SELECT h.id
-        FROM users AS h
-        WHERE h.email = ANY(p_emails)
-            AND h.merged_into IS NULL
-        ORDER BY h.email_verified DESC, h.status, h.id
-        LIMIT 1
-    ) AS u
-    WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = p_issuer AND i.user_id = u.id)
-);
-REVOKE ALL ON FUNCTION linkable FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION linkable TO carewire_app;

@@ -66,6 +66,8 @@ var Catalog = slices.Concat(
 		{"user.created", Account, User{}, true, office, true, "A person was registered."},
 		{"user.updated", Account, User{}, true, office, true, "A person's details were changed."},
 		{"user.disabled", Account, User{}, true, office, true, "A person may no longer sign in."},
+		{"user.merged", Account, Merge{}, true, office, true, "A person who was registered proved to be one who was known elsewhere."},
+		{"user.sign_in_unlinked", Account, SignIn{}, true, office, true, "A sign-in was taken from a person; their sessions end."},
 		{"membership.granted", Account, Membership{}, true, []care.Role{care.Admin}, true, "A person was given a role."},
 		{"membership.revoked", Account, Membership{}, true, []care.Role{care.Admin}, true, "A role was taken from a person."},
 		{"care_team.joined", Account, CareTeam{}, true, clinicians, true, "A doctor or nurse joined a patient's care team."},

@@ -26,6 +26,18 @@ type User struct {
 	Changed []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"phone"`
 }
 
+// Merge is the data of user.merged.
+type Merge struct {
+	UserID   uuid.UUID `json:"userId" doc:"Who they are."`
+	MergedID uuid.UUID `json:"mergedId" doc:"The id by which they had been registered too. What was about that id is about userId now."`
+}
+
+// SignIn is the data of user.sign_in_unlinked. It does not say how the identity provider calls the sign-in.
+type SignIn struct {
+	SignInID uuid.UUID `json:"signInId" doc:"The sign-in."`
+	UserID   uuid.UUID `json:"userId" doc:"From whom it was taken."`
+}
+
 // Membership is the data of membership.granted and membership.revoked. ClinicID is null for a platform role.
 type Membership struct {
 	UserID   uuid.UUID  `json:"userId" doc:"The person."`
@@ -177,6 +189,8 @@ type AccessDenied struct {
 
 func (Record) payload()         {}
 func (User) payload()           {}
+func (Merge) payload()          {}
+func (SignIn) payload()         {}
 func (Membership) payload()     {}
 func (CareTeam) payload()       {}
 func (Invitation) payload()     {}

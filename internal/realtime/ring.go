@@ -88,7 +88,7 @@ func changeOf(n *entry) (*change, error) {
 
 // changing are the types that change rights.
 var changing = map[string]changeKind{
-	"user.disabled": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
+	"user.disabled": disabled, "user.sign_in_unlinked": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
 	"chat.participant_left": leftConversation,
 }
 

@@ -74,7 +74,7 @@ func (s *session) pumpLocked() {
 		s.scan()
 	}
 	if s.evicted.Load() {
-		s.closeLocked(closeForbidden, "the account is disabled")
+		s.closeLocked(closeForbidden, "the account is disabled, or its sign-in was taken away")
 	}
 	s.sendReplies()
 }
@@ -122,7 +122,7 @@ func (s *session) take(e *entry, f *frame) {
 	}
 	if e.change.kind == disabled {
 		s.emit(f)
-		s.closeLocked(closeForbidden, "the account is disabled")
+		s.closeLocked(closeForbidden, "the account is disabled, or its sign-in was taken away")
 		return
 	}
 	lost := s.rights.apply(e.change)

@@ -29,8 +29,7 @@ SELECT coalesce(
 -- name: InvitationByToken :one
 SELECT
     i.*,
-    (i.expires_at <= now())::boolean AS expired,
-    u.status
+    (i.expires_at <= now())::boolean AS expired
 FROM invitation_tokens AS t
 JOIN invitations AS i ON i.id = t.invitation_id
 JOIN users AS u ON u.id = i.user_id

@@ -44,7 +44,7 @@ RETURNING *;
 
 -- Whether a sign-in with this verified address would be linked to a person.
 -- name: AddressLinkable :one
-SELECT (linkable(@issuer::text, @emails::text[]) IS NOT NULL)::boolean AS linkable;
+SELECT (linkable(@issuer::text, @subject::text, @emails::text[]) IS NOT NULL)::boolean AS linkable;
 
 -- name: ServiceAccountGet :one
 SELECT *

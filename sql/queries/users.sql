@@ -23,7 +23,7 @@ SELECT
     id,
     status,
     clinic_id,
-    (activation_digest IS NULL AND cardinality(@emails::text[]) > 0 AND linkable(issuer, @emails::text[]) IS NOT NULL)::boolean AS persons
+    (activation_digest IS NULL AND cardinality(@emails::text[]) > 0 AND linkable(issuer, subject, @emails::text[]) IS NOT NULL)::boolean AS persons
 FROM service_accounts
 WHERE issuer = @issuer
     AND subject = @subject
@@ -46,9 +46,80 @@ SELECT
     @issuer::text,
     @subject::text,
     u.id
-FROM linkable(@issuer::text, @emails::text[]) AS u (id)
+FROM linkable(@issuer::text, @subject::text, @emails::text[]) AS u (id)
 WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
+
+-- name: SignInList :many
+SELECT
+    id,
+    issuer,
+    subject,
+    linked_at
+FROM identities
+WHERE user_id = @user_id
+ORDER BY linked_at, id;
+
+-- The sign-in is noted as taken from the person, so that its email address does not link it again.
+-- name: SignInDelete :execrows
+WITH taken AS (
+    DELETE FROM identities AS i
+    WHERE i.id = @id
+        AND i.user_id = @user_id
+    RETURNING i.id, i.issuer, i.subject, i.user_id
+)
+INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id)
+SELECT
+    t.id,
+    t.issuer,
+    t.subject,
+    t.user_id
+FROM taken AS t
+ON CONFLICT ON CONSTRAINT unlinked_sign_ins_pkey DO UPDATE
+SET
+    id = excluded.id,
+    unlinked_at = now();
+
+-- name: SignInUnlinked :one
+SELECT EXISTS (
+    SELECT 1
+    FROM unlinked_sign_ins
+    WHERE user_id = @user_id
+        AND id = @id
+);
+
+-- Whether there is such a person, also one whom the actor does not see.
+-- name: UserExists :one
+SELECT (subject_person('user', @id::uuid) IS NOT NULL)::boolean AS known;
+
+-- The person who proved the address, if that is somebody else.
+-- name: EmailHolder :one
+SELECT id
+FROM users
+WHERE email = ANY(@emails::text[])
+    AND email_verified
+    AND id <> @id::uuid
+ORDER BY id
+LIMIT 1;
+
+-- name: UserMerge :one
+UPDATE users
+SET
+    version = version + 1,
+    merged_into = @into_id::uuid,
+    status = 'disabled',
+    email_verified = false,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- The lines of care teams that changed hands, as they were.
+-- name: PersonMerge :many
+SELECT
+    t.patient_id,
+    t.clinic_id,
+    t.member_id
+FROM person_merge(@from_id::uuid, @into_id::uuid) AS t;
 
 -- Registrations of one address at one clinic take turns.
 -- name: EmailAtClinicLock :exec

@@ -69,7 +69,7 @@ func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.S
 	}
 	persons := err == nil
 	if !persons {
-		if persons, err = q.AddressLinkable(ctx, db.AddressLinkableParams{Issuer: identity.Issuer, Emails: identity.addresses()}); err != nil {
+		if persons, err = q.AddressLinkable(ctx, db.AddressLinkableParams{Issuer: identity.Issuer, Subject: identity.Subject, Emails: identity.addresses()}); err != nil {
 			return fmt.Errorf("look for a person: %w", err)
 		}
 	}

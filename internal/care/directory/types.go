@@ -86,7 +86,7 @@ type NewUser struct {
 	// ID is chosen by the service when it is zero; EmailVerified says that the address was proved. Seed and import set them.
 	ID            uuid.UUID   `json:"-"`
 	EmailVerified bool        `json:"-"`
-	Email         string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"Where the person receives email and by what they sign in. Must not be in use." example:"ada@clinic.example"`
+	Email         string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"Where the person receives email and by what they sign in." example:"ada@clinic.example"`
 	GivenName     string      `json:"givenName" text:"line" minLength:"1" maxLength:"200" example:"Ada"`
 	FamilyName    string      `json:"familyName" text:"line" minLength:"1" maxLength:"200" example:"Byron"`
 	Phone         *string     `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; kept in E.164 form." example:"+12015550123"`

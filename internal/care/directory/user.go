@@ -209,11 +209,8 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	typ := "user.updated"
 	if old.Status == Active && row.Status == Disabled {
 		typ = "user.disabled"
-		if err := q.SessionDeleteOfUser(ctx, row.ID); err != nil {
-			return old, fmt.Errorf("end sessions: %w", err)
-		}
-		if err := q.TicketDeleteOfUser(ctx, row.ID); err != nil {
-			return old, fmt.Errorf("end tickets: %w", err)
+		if err := endSessions(ctx, q, row.ID); err != nil {
+			return old, err
 		}
 	}
 	return row, outbox.Append(ctx, tx, userEvent(cmd, typ, row, clinicID, changed))

@@ -134,8 +134,7 @@ func (q *Queries) InvitationAccept(ctx context.Context, id uuid.UUID) error {
 const InvitationByToken = `-- name: InvitationByToken :one
 SELECT
     i.id, i.clinic_id, i.user_id, i.roles, i.created_at, i.created_by, i.expires_at, i.accepted_at,
-    (i.expires_at <= now())::boolean AS expired,
-    u.status
+    (i.expires_at <= now())::boolean AS expired
 FROM invitation_tokens AS t
 JOIN invitations AS i ON i.id = t.invitation_id
 JOIN users AS u ON u.id = i.user_id
@@ -153,7 +152,6 @@ type InvitationByTokenRow struct {
 	ExpiresAt  time.Time
 	AcceptedAt *time.Time
 	Expired    bool
-	Status     string
 }
 
 // The invitation that a token stands for, with its person's row locked: acceptances of one person take turns.
@@ -170,7 +168,6 @@ func (q *Queries) InvitationByToken(ctx context.Context, digest []byte) (Invitat
 		&i.ExpiresAt,
 		&i.AcceptedAt,
 		&i.Expired,
-		&i.Status,
 	)
 	return i, err
 }

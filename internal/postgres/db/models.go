@@ -365,6 +365,7 @@ type Identity struct {
 	Subject  string
 	UserID   uuid.UUID
 	LinkedAt time.Time
+	ID       uuid.UUID
 }
 
 type ImportAlias struct {
@@ -631,6 +632,14 @@ type SocketTicket struct {
 	UserID           uuid.UUID
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
+}
+
+type UnlinkedSignIn struct {
+	ID         uuid.UUID
+	Issuer     string
+	Subject    string
+	UserID     uuid.UUID
+	UnlinkedAt time.Time
 }
 
 type User struct {

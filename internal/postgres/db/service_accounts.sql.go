@@ -87,17 +87,18 @@ func (q *Queries) AcceptedEventList(ctx context.Context, eventIds []uuid.UUID) (
 }
 
 const AddressLinkable = `-- name: AddressLinkable :one
-SELECT (linkable($1::text, $2::text[]) IS NOT NULL)::boolean AS linkable
+SELECT (linkable($1::text, $2::text, $3::text[]) IS NOT NULL)::boolean AS linkable
 `
 
 type AddressLinkableParams struct {
-	Issuer string
-	Emails []string
+	Issuer  string
+	Subject string
+	Emails  []string
 }
 
 // Whether a sign-in with this verified address would be linked to a person.
 func (q *Queries) AddressLinkable(ctx context.Context, arg AddressLinkableParams) (bool, error) {
-	row := q.db.QueryRow(ctx, AddressLinkable, arg.Issuer, arg.Emails)
+	row := q.db.QueryRow(ctx, AddressLinkable, arg.Issuer, arg.Subject, arg.Emails)
 	var linkable bool
 	err := row.Scan(&linkable)
 	return linkable, err

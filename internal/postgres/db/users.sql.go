@@ -89,6 +89,29 @@ func (q *Queries) EmailAtClinicLock(ctx context.Context, arg EmailAtClinicLockPa
 	return err
 }
 
+const EmailHolder = `-- name: EmailHolder :one
+SELECT id
+FROM users
+WHERE email = ANY($1::text[])
+    AND email_verified
+    AND id <> $2::uuid
+ORDER BY id
+LIMIT 1
+`
+
+type EmailHolderParams struct {
+	Emails []string
+	ID     uuid.UUID
+}
+
+// The person who proved the address, if that is somebody else.
+func (q *Queries) EmailHolder(ctx context.Context, arg EmailHolderParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, EmailHolder, arg.Emails, arg.ID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const EmailKnownAt = `-- name: EmailKnownAt :one
 SELECT EXISTS (
     SELECT 1
@@ -122,7 +145,7 @@ SELECT
     $1::text,
     $2::text,
     u.id
-FROM linkable($1::text, $3::text[]) AS u (id)
+FROM linkable($1::text, $2::text, $3::text[]) AS u (id)
 WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
@@ -154,6 +177,46 @@ func (q *Queries) MembershipsHeld(ctx context.Context, userID uuid.UUID) (int64,
 	var held int64
 	err := row.Scan(&held)
 	return held, err
+}
+
+const PersonMerge = `-- name: PersonMerge :many
+SELECT
+    t.patient_id,
+    t.clinic_id,
+    t.member_id
+FROM person_merge($1::uuid, $2::uuid) AS t
+`
+
+type PersonMergeParams struct {
+	FromID uuid.UUID
+	IntoID uuid.UUID
+}
+
+type PersonMergeRow struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	MemberID  uuid.UUID
+}
+
+// The lines of care teams that changed hands, as they were.
+func (q *Queries) PersonMerge(ctx context.Context, arg PersonMergeParams) ([]PersonMergeRow, error) {
+	rows, err := q.db.Query(ctx, PersonMerge, arg.FromID, arg.IntoID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PersonMergeRow
+	for rows.Next() {
+		var i PersonMergeRow
+		if err := rows.Scan(&i.PatientID, &i.ClinicID, &i.MemberID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const PreferenceList = `-- name: PreferenceList :many
@@ -222,7 +285,7 @@ SELECT
     id,
     status,
     clinic_id,
-    (activation_digest IS NULL AND cardinality($1::text[]) > 0 AND linkable(issuer, $1::text[]) IS NOT NULL)::boolean AS persons
+    (activation_digest IS NULL AND cardinality($1::text[]) > 0 AND linkable(issuer, subject, $1::text[]) IS NOT NULL)::boolean AS persons
 FROM service_accounts
 WHERE issuer = $2
     AND subject = $3
@@ -256,6 +319,104 @@ func (q *Queries) ServiceByIdentity(ctx context.Context, arg ServiceByIdentityPa
 	return i, err
 }
 
+const SignInDelete = `-- name: SignInDelete :execrows
+WITH taken AS (
+    DELETE FROM identities AS i
+    WHERE i.id = $1
+        AND i.user_id = $2
+    RETURNING i.id, i.issuer, i.subject, i.user_id
+)
+INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id)
+SELECT
+    t.id,
+    t.issuer,
+    t.subject,
+    t.user_id
+FROM taken AS t
+ON CONFLICT ON CONSTRAINT unlinked_sign_ins_pkey DO UPDATE
+SET
+    id = excluded.id,
+    unlinked_at = now()
+`
+
+type SignInDeleteParams struct {
+	ID     uuid.UUID
+	UserID uuid.UUID
+}
+
+// The sign-in is noted as taken from the person, so that its email address does not link it again.
+func (q *Queries) SignInDelete(ctx context.Context, arg SignInDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, SignInDelete, arg.ID, arg.UserID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const SignInList = `-- name: SignInList :many
+SELECT
+    id,
+    issuer,
+    subject,
+    linked_at
+FROM identities
+WHERE user_id = $1
+ORDER BY linked_at, id
+`
+
+type SignInListRow struct {
+	ID       uuid.UUID
+	Issuer   string
+	Subject  string
+	LinkedAt time.Time
+}
+
+func (q *Queries) SignInList(ctx context.Context, userID uuid.UUID) ([]SignInListRow, error) {
+	rows, err := q.db.Query(ctx, SignInList, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SignInListRow
+	for rows.Next() {
+		var i SignInListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Issuer,
+			&i.Subject,
+			&i.LinkedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const SignInUnlinked = `-- name: SignInUnlinked :one
+SELECT EXISTS (
+    SELECT 1
+    FROM unlinked_sign_ins
+    WHERE user_id = $1
+        AND id = $2
+)
+`
+
+type SignInUnlinkedParams struct {
+	UserID uuid.UUID
+	ID     uuid.UUID
+}
+
+func (q *Queries) SignInUnlinked(ctx context.Context, arg SignInUnlinkedParams) (bool, error) {
+	row := q.db.QueryRow(ctx, SignInUnlinked, arg.UserID, arg.ID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const UserActor = `-- name: UserActor :one
 SELECT
     a.id,
@@ -270,6 +431,18 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 	var i Actor
 	err := row.Scan(&i.ID, &i.Status, &i.Memberships)
 	return i, err
+}
+
+const UserExists = `-- name: UserExists :one
+SELECT (subject_person('user', $1::uuid) IS NOT NULL)::boolean AS known
+`
+
+// Whether there is such a person, also one whom the actor does not see.
+func (q *Queries) UserExists(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, UserExists, id)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
 }
 
 const UserGet = `-- name: UserGet :one
@@ -411,6 +584,48 @@ FOR UPDATE
 
 func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 	row := q.db.QueryRow(ctx, UserLock, id)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.Email,
+		&i.EmailVerified,
+		&i.GivenName,
+		&i.FamilyName,
+		&i.Phone,
+		&i.PhoneVerified,
+		&i.Locale,
+		&i.TimeZone,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
+		&i.ActorVersion,
+		&i.MergedInto,
+	)
+	return i, err
+}
+
+const UserMerge = `-- name: UserMerge :one
+UPDATE users
+SET
+    version = version + 1,
+    merged_into = $1::uuid,
+    status = 'disabled',
+    email_verified = false,
+    updated_at = now()
+WHERE id = $2
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+`
+
+type UserMergeParams struct {
+	IntoID uuid.UUID
+	ID     uuid.UUID
+}
+
+func (q *Queries) UserMerge(ctx context.Context, arg UserMergeParams) (User, error) {
+	row := q.db.QueryRow(ctx, UserMerge, arg.IntoID, arg.ID)
 	var i User
 	err := row.Scan(
 		&i.ID,
