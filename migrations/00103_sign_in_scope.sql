@@ -24,9 +24,11 @@ END
 $$;
 -- +goose StatementEnd
 
--- service_by_sign_in returns the service account that signs in by the subject.
+-- service_by_sign_in returns the service account that signs in by the subject. persons says that no token ever proved the
+-- account and that the sign-in's verified address is that of a person to whom it can be linked.
 -- +goose StatementBegin
-CREATE FUNCTION service_by_sign_in(p_issuer text, p_subject text) RETURNS TABLE (id uuid, status text, clinic_id uuid)
+CREATE FUNCTION service_by_sign_in(p_issuer text, p_subject text, p_emails text[])
+RETURNS TABLE (id uuid, status text, clinic_id uuid, persons boolean)
 LANGUAGE plpgsql STABLE
 ROWS 1
 SECURITY DEFINER
@@ -34,10 +36,15 @@ SET search_path = public, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT a.id, a.status, a.clinic_id
+    SELECT
+        a.id,
+        a.status,
+        a.clinic_id,
+        a.activation_digest IS NULL AND cardinality(p_emails) > 0 AND linkable(a.issuer, a.subject, p_emails) IS NOT NULL
     FROM service_accounts AS a
     WHERE a.issuer = p_issuer
-        AND a.subject = p_subject;
+        AND a.subject = p_subject
+        AND a.activated_at IS NOT NULL;
 END
 $$;
 -- +goose StatementEnd
@@ -59,23 +66,22 @@ END
 $$;
 -- +goose StatementEnd
 
--- person_signs_in reports whether the subject is a person's: then it cannot become a service account's.
-CREATE FUNCTION person_signs_in(p_issuer text, p_subject text) RETURNS boolean
-LANGUAGE sql STABLE
-SECURITY DEFINER
-SET search_path = public, pg_temp
-RETURN EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = p_issuer AND i.subject = p_subject);
-
-REVOKE ALL ON FUNCTION actor_by_sign_in, service_by_sign_in, actor_by_id, person_signs_in FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION actor_by_sign_in, service_by_sign_in, actor_by_id, person_signs_in TO carewire_app;
+REVOKE ALL ON FUNCTION actor_by_sign_in, service_by_sign_in, actor_by_id FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION actor_by_sign_in, service_by_sign_in, actor_by_id TO carewire_app;
 REVOKE ALL ON actors, sign_ins FROM carewire_app;
 
--- A sign-in is linked by the service itself, before it is known who asks; one's own may be seen.
+-- A sign-in is linked by the service itself, before it is known who asks. One's own may be seen, and so may those of the people
+-- whom the scope shows, for an administrator who takes a wrong one back.
 ALTER TABLE identities ENABLE ROW LEVEL SECURITY;
 CREATE POLICY identities_app_see ON identities FOR SELECT TO carewire_app
-    USING ((SELECT scope_is('system')) OR user_id = (SELECT scope_person()));
+    USING ((SELECT scope_is('system', 'operator')) OR user_id = (SELECT scope_person()) OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = user_id));
+CREATE POLICY identities_app_unlink ON identities FOR DELETE TO carewire_app
+    USING ((SELECT scope_is('system', 'operator')) OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = user_id));
 CREATE POLICY identities_app_link ON identities FOR INSERT TO carewire_app
     WITH CHECK ((SELECT scope_is('system')));
+ALTER TABLE unlinked_sign_ins ENABLE ROW LEVEL SECURITY;
+CREATE POLICY unlinked_sign_ins_app ON unlinked_sign_ins TO carewire_app
+    USING ((SELECT scope_is('system', 'operator')) OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = user_id));
 
 -- A service account is its clinic's.
 ALTER TABLE service_accounts ENABLE ROW LEVEL SECURITY;

@@ -40,6 +40,7 @@ const (
 	UserCreate           Action = "user.create"
 	UserRead             Action = "user.read"
 	UserUpdate           Action = "user.update"
+	SignInManage         Action = "sign_in.manage"    // Seeing how a person signs in, and taking a sign-in away.
 	MembershipManage     Action = "membership.manage" // Granting and revoking roles.
 	PatientRegister      Action = "patient.register"  // Registering and inviting patients, in that role only.
 	CareTeamManage       Action = "care_team.manage"  // Saying who cares for a patient.
@@ -191,6 +192,8 @@ var Access = []Grant{
 	{UserRead, Nurse, SameClinic},
 	{UserUpdate, Admin, SameClinic},
 	{UserUpdate, System, Platform},
+	{SignInManage, Admin, SameClinic},
+	{SignInManage, Operator, Platform},
 	{MembershipManage, Admin, SameClinic},
 	{MembershipManage, System, Platform},
 	{PatientRegister, Receptionist, SameClinic},

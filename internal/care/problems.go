@@ -15,7 +15,8 @@ func (p *Problems) Add(field, format string, args ...any) {
 }
 
 // Text notes a problem unless the value is valid UTF-8 of minLength to maxLength characters, none of them a control
-// character but tab and line breaks.
+// character but tab and line breaks, and holds something to see where minLength is not 0. It may have many lines; Line is for
+// names and numbers.
 func (p *Problems) Text(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
@@ -24,6 +25,8 @@ func (p *Problems) Text(field, value string, minLength, maxLength int) {
 		p.Add(field, "must not be empty")
 	case n < minLength || n > maxLength:
 		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+	case minLength > 0 && isBlank(value):
+		p.Add(field, "must hold more than blanks")
 	}
 	for _, r := range value {
 		if unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' {

@@ -33,8 +33,9 @@ func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src [
 	if _, err := Check(src, known); err != nil {
 		return 0, err
 	}
-	if n := len([]rune(note)); n > MaxNote {
-		return 0, care.InvalidField("note", "has %d characters; at most %d are kept", n, MaxNote)
+	var p care.Problems
+	if p.Line("note", note, 0, MaxNote); len(p) > 0 {
+		return 0, p.Err()
 	}
 	checksum := sha256.Sum256(src)
 	var version int32

@@ -26,6 +26,18 @@ type User struct {
 	Changed []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"phone"`
 }
 
+// Merge is the data of user.merged.
+type Merge struct {
+	UserID   uuid.UUID `json:"userId" doc:"Who they are."`
+	MergedID uuid.UUID `json:"mergedId" doc:"The id by which they had been registered too. What was about that id is about userId now."`
+}
+
+// SignIn is the data of user.sign_in_unlinked. It does not say how the identity provider calls the sign-in.
+type SignIn struct {
+	SignInID uuid.UUID `json:"signInId" doc:"The sign-in."`
+	UserID   uuid.UUID `json:"userId" doc:"From whom it was taken."`
+}
+
 // Membership is the data of membership.granted and membership.revoked. ClinicID is null for a platform role.
 type Membership struct {
 	UserID   uuid.UUID  `json:"userId" doc:"The person."`
@@ -135,7 +147,7 @@ type Delivery struct {
 	PossibleDuplicate bool      `json:"possibleDuplicate,omitempty" doc:"A call before this one may have reached the provider too." example:"false"`
 }
 
-// ServiceAccount is the data of service_account.created, updated and disabled. Changed names the fields that changed, never
+// ServiceAccount is the data of service_account.created, activated, updated and disabled. Changed names the fields that changed, never
 // their values.
 type ServiceAccount struct {
 	ServiceAccountID uuid.UUID `json:"serviceAccountId" doc:"The service account."`
@@ -165,7 +177,7 @@ type Redriven struct {
 type Session struct {
 	SessionID uuid.UUID `json:"sessionId" doc:"The browser's session."`
 	UserID    uuid.UUID `json:"userId" doc:"Whose session it was."`
-	Reason    string    `json:"reason" doc:"Why it ended: signed_out, expired or disabled." example:"signed_out"`
+	Reason    string    `json:"reason" doc:"Why it ended: signed_out, expired, disabled or sign_in_unlinked." example:"signed_out"`
 }
 
 // RecordRead is the data of record.read: somebody was shown a record, its history or a list with it. UserID is whom
@@ -189,6 +201,8 @@ type AccessDenied struct {
 
 func (Record) payload()         {}
 func (User) payload()           {}
+func (Merge) payload()          {}
+func (SignIn) payload()         {}
 func (Membership) payload()     {}
 func (CareTeam) payload()       {}
 func (Invitation) payload()     {}

@@ -34,7 +34,12 @@ func readOrganization(m *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &o); err != nil {
 		return nil, err
 	}
-	name := strings.TrimSpace(first(append([]string{o.Name}, o.Alias...)...))
+	name := o.Name
+	for _, alias := range o.Alias {
+		if care.CleanLine(name) == "" {
+			name = alias
+		}
+	}
 	return &draft{
 		kind: "clinic", clinic: &directory.Clinic{Name: name, TimeZone: m.timeZone}, aliases: aliases(o.Identifier),
 		paths: map[string]string{"name": "name"},
@@ -50,7 +55,7 @@ func readPractitioner(m *mapper, r *resource) (*draft, error) {
 	if err := decode(r.typ, r.raw, &p); err != nil {
 		return nil, err
 	}
-	return person(m, p.Identifier, p.Name, p.Telecom, ""), nil
+	return person(m, r.typ, p.Identifier, p.Name, p.Telecom, ""), nil
 }
 
 func readPatient(m *mapper, r *resource) (*draft, error) {
@@ -74,7 +79,7 @@ func readPatient(m *mapper, r *resource) (*draft, error) {
 			spoken = c.Language.word()
 		}
 	}
-	d := person(m, p.Identifier, p.Name, p.Telecom, spoken)
+	d := person(m, r.typ, p.Identifier, p.Name, p.Telecom, spoken)
 	d.clinics = p.ManagingOrganization.keys("Organization")
 	for i := range p.GeneralPractitioner {
 		d.doctors = append(d.doctors, p.GeneralPractitioner[i].keys("Practitioner", "PractitionerRole")...)
@@ -85,7 +90,7 @@ func readPatient(m *mapper, r *resource) (*draft, error) {
 // unknownName stands for a part of a name that is not told.
 const unknownName = "Unknown"
 
-func person(m *mapper, ids []identifier, names []humanName, telecom []contactPoint, spoken string) *draft {
+func person(m *mapper, typ string, ids []identifier, names []humanName, telecom []contactPoint, spoken string) *draft {
 	given, family := nameOf(names)
 	if tag, err := language.Parse(spoken); err != nil || spoken == "" {
 		spoken = ""
@@ -93,12 +98,17 @@ func person(m *mapper, ids []identifier, names []humanName, telecom []contactPoi
 		spoken = tag.String()
 	}
 	u := &directory.ImportedUser{UserInput: directory.UserInput{
-		Email: email(telecom), GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.timeZone,
+		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.timeZone,
 	}}
-	return &draft{
+	d := &draft{
 		kind: "user", user: u, aliases: aliases(ids),
 		paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom"},
 	}
+	var err error
+	if u.Email, err = email(telecom); err != nil {
+		d.without = append(d.without, fault{typ + ".telecom", "is left out, as an email address " + err.Error()})
+	}
+	return d
 }
 
 // nameOf takes the official name, else the first that is not an old one.
@@ -116,7 +126,7 @@ func nameOf(names []humanName) (given, family string) {
 			given, family = strings.Join(words[:n-1], " "), words[n-1]
 		}
 	}
-	return first(clip(given), unknownName), first(clip(family), unknownName)
+	return clip(given), clip(family)
 }
 
 // clip keeps what the directory takes of a name.
@@ -128,13 +138,14 @@ func clip(name string) string {
 	return name
 }
 
-func email(telecom []contactPoint) string {
+// email takes the first address in use; an error says why it is none.
+func email(telecom []contactPoint) (string, error) {
 	for _, t := range telecom {
-		if t.System == "email" && t.Use != "old" {
-			return strings.ToLower(strings.TrimSpace(t.Value))
+		if value := strings.TrimSpace(t.Value); t.System == "email" && t.Use != "old" && value != "" {
+			return care.ParseEmail(value)
 		}
 	}
-	return ""
+	return "", nil
 }
 
 var (

@@ -146,6 +146,7 @@ func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err 
 				r.refuse(d.res, err)
 				continue
 			}
+			d.clean()
 			for _, w := range d.without {
 				r.item(d.res, Partly, w.path, w.reason)
 			}

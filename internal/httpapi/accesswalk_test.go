@@ -139,7 +139,9 @@ func (w *walk) program(clientID string, clinic uuid.UUID) string {
 	token, err := w.issuer.MintService(clientID, time.Hour)
 	require.NoError(w.t, err)
 	w.walkers = append(w.walkers, walker{name: clientID, headers: []string{"Authorization", "Bearer " + token}, role: care.Service, clinic: clinic})
-	id := decode(w.t, created)["id"].(string)
+	account := decode(w.t, created)
+	require.Equal(w.t, http.StatusOK, w.activate(token, account["activationCode"]).Code)
+	id := account["id"].(string)
 	w.things = append(w.things, thing{id: id, clinic: clinic, reads: []care.Action{care.ServiceAccountManage}, list: "list-service-accounts"})
 	return id
 }
@@ -197,8 +199,9 @@ func (w *walk) as(who walker, method, path string, v visit) *httptest.ResponseRe
 
 // elsewhere are routes that this walk passes over, and where they are tested.
 var elsewhere = map[string]string{
-	"accept-invitation": "whoever holds the token may, also who is nobody here yet: invitations_test.go",
-	"GET /api/socket":   "a handshake: socket_test.go and realtime ask who may join which room",
+	"accept-invitation":        "whoever holds the token may, also who is nobody here yet: invitations_test.go",
+	"activate-service-account": "the system that holds the code may, which is nobody here yet: events_test.go",
+	"GET /api/socket":          "a handshake: socket_test.go and realtime ask who may join which room",
 }
 
 // TestAccess_IsOnEveryRouteWhatTheTableSays makes a request on every route as everybody and compares what comes of it with

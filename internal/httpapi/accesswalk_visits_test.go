@@ -226,6 +226,15 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 	changed := w.theirs(person.id, care.UserUpdate)
 	all["replace-user"] = func() visit { return visitTo(changed, "/api/users/{id}", details, "If-Match", `"1"`) }
 
+	signIns := w.theirs(person.id, care.SignInManage)
+	all["list-sign-ins"] = func() visit { return visitTo(signIns, "/api/users/{id}/sign-ins", nil) }
+	all["unlink-sign-in"] = func() visit {
+		on := w.theirs(w.bystander("nurse"), care.SignInManage)
+		var id uuid.UUID
+		require.NoError(w.t, w.db.Owner.QueryRow(w.t.Context(), `INSERT INTO identities (issuer, subject, user_id) VALUES ('walk', 'wrong', $1) RETURNING id`, on.id).Scan(&id))
+		return visitTo(on, "/api/users/{id}/sign-ins/"+id.String(), nil)
+	}
+
 	account := thing{id: w.gateway, clinic: w.clinicID, reads: []care.Action{care.ServiceAccountManage}}
 	const accounts = "/api/service-accounts"
 	all["create-service-account"] = func() visit {
@@ -234,7 +243,12 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 	all["list-service-accounts"] = func() visit { return visit{path: accounts + clinic, on: account} }
 	all["get-service-account"] = func() visit { return visitTo(account, accounts+"/{id}", nil) }
 	all["replace-service-account"] = func() visit {
-		return visitTo(account, accounts+"/{id}", map[string]any{"name": "H", "status": "active"}, "If-Match", `"1"`)
+		return visitTo(account, accounts+"/{id}", map[string]any{"name": "H", "status": "active"}, "If-Match", `"2"`)
+	}
+	all["renew-activation-code"] = func() visit {
+		made := w.must(admin, http.MethodPost, accounts, map[string]any{"clinicId": w.clinicID, "name": "P", "clientId": "waiting"})
+		waiting := thing{id: decode(w.t, made)["id"].(string), clinic: w.clinicID, reads: account.reads}
+		return visitTo(waiting, accounts+"/{id}/activation-code", nil)
 	}
 	all["append-events"] = func() visit {
 		g := &gateway{bundle: w.bundle, id: w.gateway}

@@ -75,7 +75,7 @@ func (s *Server) addMembers() {
 	}
 	register(s, operation{
 		id: "grant-role", method: http.MethodPost, path: path, tag: "clinics", summary: "Give a person a role", status: http.StatusCreated,
-		description: "Gives somebody who is known at the clinic another role there: an administrator any, a receptionist that of a patient. It counts from the next request on. A role that is held already is answered with 409.",
+		description: "Gives somebody who is known at the clinic another role there: an administrator any, a receptionist that of a patient. It counts from the next request on. A role that is held already is answered with 409. Nobody gives a role to themselves (403).",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.MembershipManage, once(func(ctx context.Context, in *grantInput) (*output, error) {
 		err := dir.MembershipGrant(ctx, commandOf(ctx), directory.MembershipInput{UserID: in.Body.UserID, ClinicID: &in.ID, Role: in.Body.Role})
@@ -129,7 +129,7 @@ func (s *Server) addCareTeams() {
 	register(s, operation{
 		id: "join-care-team", method: http.MethodPut, path: path + "/{clinicId}/{memberId}", tag: "clinics", summary: "Put somebody on a care team", status: http.StatusCreated,
 		also:        map[int]string{http.StatusOK: "They were on the care team already; nothing was changed."},
-		description: "Lets a doctor or nurse of the clinic read and write the records of a patient there. For the clinic's administrators.",
+		description: "Lets a doctor or nurse of the clinic read and write the records of a patient there. For the clinic's administrators, who do not put themselves on one (403).",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.CareTeamManage, func(ctx context.Context, in *memberInput) (*output, error) {
 		m := directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID}

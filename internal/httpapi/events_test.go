@@ -26,7 +26,16 @@ func (b *bundle) letIn(clientID string) *gateway {
 	require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
 	token, err := b.issuer.MintService(clientID, time.Hour)
 	require.NoError(b.t, err)
-	return &gateway{b, decode(b.t, w)["id"].(string), token}
+	account := decode(b.t, w)
+	w = b.activate(token, account["activationCode"])
+	require.Equal(b.t, http.StatusOK, w.Code, "%s", w.Body)
+	return &gateway{b, account["id"].(string), token}
+}
+
+// activate sends the code with the system's own token.
+func (b *bundle) activate(token string, code any) *httptest.ResponseRecorder {
+	b.t.Helper()
+	return b.do("", http.MethodPost, "/api/service-accounts/activate", map[string]any{"code": code}, "Authorization", "Bearer "+token)
 }
 
 // post sends a body as the system.
@@ -242,6 +251,18 @@ func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	require.Contains(t, w.Body.String(), account["id"], "the conflict names what is in the way")
 
 	g := &gateway{b, account["id"].(string), own}
+	require.Equal(t, "pending", account["status"])
+	requireProblem(t, g.post(structured, g.reading()), 401, "unauthenticated")
+	requireProblem(t, b.activate(own, "x"), 404, "not_found")
+	requireProblem(t, b.activate("x", account["activationCode"]), 401, "unauthenticated")
+	w = as(adminToken, http.MethodGet, path, nil)
+	require.NotContains(t, w.Body.String(), "activationCode")
+	w = as(adminToken, http.MethodPost, path+"/activation-code", nil)
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	requireProblem(t, b.activate(own, account["activationCode"]), 404, "not_found")
+	w = b.activate(own, decode(t, w)["activationCode"])
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Equal(t, "active", decode(t, w)["status"])
 	require.Equal(t, http.StatusAccepted, g.post(structured, g.reading()).Code)
 	// A person who signed in through that client is not the client.
 	person := p.sign(t, p.claims(map[string]any{"sub": "doctor-1", "azp": "gateway", "client_id": "gateway"}))
@@ -251,10 +272,10 @@ func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	off := map[string]any{"name": "Gateway", "status": "disabled"}
 	requireProblem(t, as(adminToken, http.MethodPut, path, off), 428, "precondition_required")
 	requireProblem(t, as(adminToken, http.MethodPut, path, off, "If-Match", `"9"`), 412, "precondition_failed")
-	require.Equal(t, []string{"status"}, requireProblem(t, as(adminToken, http.MethodPut, path, with(off, "status", "gone"), "If-Match", `"1"`), 422, "invalid"))
-	w = as(adminToken, http.MethodPut, path, off, "If-Match", `"1"`)
+	require.Equal(t, []string{"status"}, requireProblem(t, as(adminToken, http.MethodPut, path, with(off, "status", "gone"), "If-Match", `"3"`), 422, "invalid"))
+	w = as(adminToken, http.MethodPut, path, off, "If-Match", `"3"`)
 	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
-	require.Equal(t, `"2"`, w.Header().Get("ETag"))
+	require.Equal(t, `"4"`, w.Header().Get("ETag"))
 	w = g.post(structured, g.reading())
 	requireProblem(t, w, 403, "forbidden")
 	require.Contains(t, w.Body.String(), "disabled")
@@ -263,7 +284,7 @@ func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, "disabled", list[0].(map[string]any)["status"])
 	w = as(adminToken, http.MethodGet, path, nil)
-	require.Equal(t, `"2"`, w.Header().Get("ETag"))
+	require.Equal(t, `"4"`, w.Header().Get("ETag"))
 	requireProblem(t, as(adminToken, http.MethodGet, "/api/service-accounts/"+uuid.NewString(), nil), 404, "not_found")
 	requireProblem(t, as(adminToken, http.MethodDelete, path, nil), 405, "method_not_allowed")
 	requireProblem(t, as(person, http.MethodGet, "/api/service-accounts", nil), 403, "forbidden")

@@ -26,7 +26,7 @@ func (s *Server) addInvitations() {
 	}
 	register(s, operation{
 		id: "create-invitation", method: http.MethodPost, path: path, tag: "clinics", summary: "Invite somebody to the clinic", status: http.StatusCreated,
-		description: "Asks the person with this exact address, who may be known at another clinic, to take roles at this one: an administrator any, a receptionist that of a patient. The person is sent a link and holds the roles once they have accepted. The answer is the same whether there is such a person or not.",
+		description: "Asks the person with this exact address, who may be known at another clinic, to take roles at this one: an administrator any, a receptionist that of a patient. The person is sent a link and holds the roles once they have accepted. The answer is the same whether there is such a person or not. Nobody invites themselves (403).",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.PatientRegister, once(func(ctx context.Context, in *createInput) (*output, error) {
 		return created(dir.Invite(ctx, commandOf(ctx), in.ID, in.Body))
@@ -69,7 +69,7 @@ func (s *Server) addAcceptance() {
 	register(s, operation{
 		id: "accept-invitation", method: http.MethodPost, path: "/api/invitations/accept", tag: "clinics", summary: "Accept an invitation",
 		repeatable: true, identity: true,
-		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, whatever address the sign-in has, and gives them the roles they were invited to. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
+		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, and gives them the roles they were invited to. A patient's sign-in may have whatever address; for the roles of those who work at a clinic it must have the verified address that the invitation was sent to (403). Where that address is somebody's who is known at another clinic, the two become one: `userId` is the known one. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
 		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Token)

@@ -23,7 +23,7 @@ func (s *Server) addServiceAccounts() {
 	type createInput struct{ Body directory.NewServiceAccount }
 	register(s, operation{
 		id: "create-service-account", method: http.MethodPost, path: path, tag: "integration", summary: "Let another system in", status: http.StatusCreated,
-		description: "Registers another system at a clinic of which the caller is an administrator. The system gets its tokens from the identity provider (client credentials grant) and appends events with `POST /api/events`.",
+		description: "Registers another system at a clinic of which the caller is an administrator. The system gets its tokens from the identity provider (client credentials grant), activates the account with one of them and the `activationCode` of this answer (`POST /api/service-accounts/activate`), and then appends events with `POST /api/events`. The code is shown once. Another clinic may have registered the same client: it acts at the clinic whose code it sends.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.ServiceAccountManage, once(func(ctx context.Context, in *createInput) (*serviceAccountOutput, error) {
 		switch trusted := s.cfg.Verifier.Issuer(); in.Body.Issuer {
@@ -80,6 +80,34 @@ func (s *Server) addServiceAccounts() {
 			return nil, err
 		}
 		a, err := dir.ServiceAccountReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
+	})
+	register(s, operation{
+		id: "renew-activation-code", method: http.MethodPost, path: path + "/{id}/activation-code", tag: "integration", summary: "Make another activation code",
+		repeatable:  true,
+		description: "Makes another code for a service account that is pending, in place of the one before. It is shown in this answer and nowhere else.",
+		refusals:    []care.Code{care.NotFound, care.Conflict, care.Invalid},
+	}, care.ServiceAccountManage, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
+		a, err := dir.ServiceAccountRenewCode(ctx, commandOf(ctx), in.ID)
+		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
+	})
+	s.addActivation()
+}
+
+// Activation is what the clinic's administrator was shown.
+type Activation struct {
+	Code string `json:"code" minLength:"1" maxLength:"200" doc:"The activationCode of the account." example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU"`
+}
+
+func (s *Server) addActivation() {
+	type input struct{ Body Activation }
+	register(s, operation{
+		id: "activate-service-account", method: http.MethodPost, path: "/api/service-accounts/activate", tag: "integration", summary: "Activate a service account",
+		repeatable: true, identity: true,
+		description: "For the system itself: binds the service account whose code it is to the client that the bearer token is of, which must be the registered one. From then on the system may append events. Activating again changes nothing. A code that has expired, a client that acts at another clinic, and a token that is a person's are answered with 409.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+	}, care.EventAppend, func(ctx context.Context, in *input) (*serviceAccountOutput, error) {
+		a, err := s.cfg.Directory.ServiceAccountActivate(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Code)
 		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
 	})
 }

@@ -23,7 +23,7 @@ func (s *Server) addUsers() {
 	type createInput struct{ Body directory.NewUser }
 	register(s, operation{
 		id: "create-user", method: http.MethodPost, path: "/api/users", tag: "users", summary: "Register a person", status: http.StatusCreated,
-		description: "Registers a person with roles at a clinic of which the caller is an administrator; a receptionist registers patients. The person is sent a link by which they sign in first.",
+		description: "Registers a person with roles at a clinic of which the caller is an administrator; a receptionist registers patients. The person is sent a link by which they sign in first. An address that somebody at the clinic has is answered with 409; one that other clinics know is answered as one that nobody knows. Then there are two registrations of one person until they accept: from then on the one of this clinic is theirs (`user.merged`), with what was written about it.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.UserCreate, once(func(ctx context.Context, in *createInput) (*userOutput, error) {
 		u, err := dir.UserCreate(ctx, commandOf(ctx), in.Body)
@@ -82,6 +82,41 @@ func (s *Server) addUsers() {
 		}
 		u, err := dir.UserReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
 		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
+	})
+	s.addSignIns()
+}
+
+// SignInList is how a person signs in.
+type SignInList struct {
+	Items []directory.SignIn `json:"items"`
+}
+
+func (s *Server) addSignIns() {
+	const path = "/api/users/{id}/sign-ins"
+	dir := s.cfg.Directory
+	type listInput struct {
+		ID uuid.UUID `path:"id" format:"uuid" doc:"The person." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
+	}
+	type list struct{ Body SignInList }
+	register(s, operation{
+		id: "list-sign-ins", method: http.MethodGet, path: path, tag: "users", summary: "List a person's sign-ins",
+		description: "The sign-ins at identity providers that are linked to the person, the first linked first. For administrators of every clinic where the person holds a role, and for operators. It is audited.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+	}, care.SignInManage, func(ctx context.Context, in *listInput) (*list, error) {
+		items, err := dir.SignIns(ctx, commandOf(ctx), in.ID)
+		return &list{SignInList{items}}, err
+	})
+
+	type one struct {
+		ID       uuid.UUID `path:"id" format:"uuid" doc:"The person." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
+		SignInID uuid.UUID `path:"signInId" format:"uuid" doc:"The sign-in." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5f"`
+	}
+	register(s, operation{
+		id: "unlink-sign-in", method: http.MethodDelete, path: path + "/{signInId}", tag: "users", summary: "Take a sign-in from a person",
+		description: "Takes back the link between a sign-in and a person, where it was the wrong one: it is refused from the next request on, and the person's sessions and sockets end. Its email address does not link it to the person again; another sign-in with the person's verified address is linked at its next use, and an invitation links any. For administrators of every clinic where the person holds a role, and for operators; nobody takes their own (409).",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
+	}, care.SignInManage, func(ctx context.Context, in *one) (*struct{}, error) {
+		return nil, dir.SignInUnlink(ctx, commandOf(ctx), in.ID, in.SignInID)
 	})
 }
 

@@ -190,7 +190,7 @@ func TestSignIns_AreFoundByTheirSubjectAlone(t *testing.T) {
 	require.Equal(t, 1, count("actor_by_sign_in('i', $1)", w.patient.UserID.String()))
 	require.Zero(t, count("actor_by_sign_in('i', NULL)"))
 	require.Zero(t, count("actor_by_sign_in('i', '%')"))
-	require.Equal(t, 1, count("service_by_sign_in('i', $1)", w.here.String()))
+	require.Equal(t, 1, count("service_by_sign_in('i', $1, '{}')", w.here.String()))
 	require.Equal(t, 1, count("actor_by_id($1)", w.doctor.UserID))
 	require.Zero(t, count("actor_by_id(NULL)"))
 }

@@ -13,8 +13,15 @@ WHERE id = @id;
 -- Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
 -- name: Invitee :one
 SELECT coalesce(
-    (SELECT u.id FROM users AS u WHERE u.email = lower(@email) AND u.status = 'active'),
-    invitee(@email),
+    (
+        SELECT u.id
+        FROM users AS u
+        WHERE u.email = ANY(@emails::text[])
+            AND u.status = 'active'
+        ORDER BY u.email_verified DESC, u.id
+        LIMIT 1
+    ),
+    invitee(@emails::text[]),
     '00000000-0000-0000-0000-000000000000'
 )::uuid AS user_id;
 
@@ -22,8 +29,7 @@ SELECT coalesce(
 -- name: InvitationByToken :one
 SELECT
     i.*,
-    (i.expires_at <= now())::boolean AS expired,
-    u.status
+    (i.expires_at <= now())::boolean AS expired
 FROM invitation_tokens AS t
 JOIN invitations AS i ON i.id = t.invitation_id
 JOIN users AS u ON u.id = i.user_id
@@ -41,7 +47,7 @@ FROM identities
 WHERE issuer = @issuer
     AND subject = @subject;
 
--- One subject of an issuer is one person's, and a person has one of each issuer.
+-- One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 -- name: IdentityInsert :execrows
 INSERT INTO identities (issuer, subject, user_id)
 SELECT
@@ -49,7 +55,14 @@ SELECT
     @subject::text,
     @user_id::uuid
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = @user_id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM service_accounts AS s
+        WHERE s.issuer = @issuer
+            AND s.subject = @subject
+            AND s.activated_at IS NOT NULL
+            AND s.activation_digest IS NOT NULL
+    )
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
 -- The invitation that a message is about: by its own id, or the newest of the person who was registered. Nothing comes back

@@ -1,24 +1,50 @@
 -- The accounts of other systems, and which events were accepted from them.
 
--- An issuer's subject is one person or one service account. No row comes back when it is somebody's already.
+-- It waits for its client. No row comes back when the clinic has an account of the client already; of others nothing is said.
 -- name: ServiceAccountInsert :one
-INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by)
-SELECT
-    @id,
-    @clinic_id,
-    @name,
-    @issuer::text,
-    @subject::text,
-    @created_by
-WHERE NOT person_signs_in(@issuer::text, @subject::text)
-ON CONFLICT ON CONSTRAINT service_accounts_identity_key DO NOTHING
+INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, created_by, activation_digest, activation_expires_at)
+VALUES (@id, @clinic_id, @name, @issuer, @subject, 'pending', @created_by, sqlc.narg(activation_digest)::bytea,
+    CASE WHEN sqlc.narg(activation_digest)::bytea IS NOT NULL THEN now() + make_interval(secs => @ttl_seconds::float8) END)
+ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
 RETURNING *;
 
--- name: ServiceAccountByIdentity :one
+-- name: ServiceAccountOfClient :one
 SELECT *
 FROM service_accounts
-WHERE issuer = @issuer
+WHERE clinic_id = @clinic_id
+    AND issuer = @issuer
     AND subject = @subject;
+
+-- The account whose code it is, locked.
+-- name: ServiceAccountByCode :one
+SELECT
+    sqlc.embed(a),
+    (a.activation_expires_at <= now())::boolean AS expired
+FROM service_accounts AS a
+WHERE a.activation_digest = @digest
+FOR UPDATE;
+
+-- name: ServiceAccountActivate :one
+UPDATE service_accounts
+SET
+    version = version + 1,
+    status = 'active',
+    activated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: ServiceAccountCode :one
+UPDATE service_accounts
+SET
+    version = version + 1,
+    activation_digest = @activation_digest,
+    activation_expires_at = now() + make_interval(secs => @ttl_seconds::float8)
+WHERE id = @id
+RETURNING *;
+
+-- Whether a sign-in with this verified address would be linked to a person.
+-- name: AddressLinkable :one
+SELECT (linkable(@issuer::text, @subject::text, @emails::text[]) IS NOT NULL)::boolean AS linkable;
 
 -- name: ServiceAccountGet :one
 SELECT *

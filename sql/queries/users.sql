@@ -14,13 +14,15 @@ SELECT
     actor_version
 FROM actor_by_sign_in(@issuer::text, @subject::text);
 
--- Who is no person may be another system with a service account.
+-- Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
+-- verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
 -- name: ServiceByIdentity :one
 SELECT
     s.id::uuid AS id,
     s.status::text AS status,
-    s.clinic_id::uuid AS clinic_id
-FROM service_by_sign_in(@issuer::text, @subject::text) AS s;
+    s.clinic_id::uuid AS clinic_id,
+    s.persons::boolean AS persons
+FROM service_by_sign_in(@issuer::text, @subject::text, @emails::text[]) AS s;
 
 -- name: UserActor :one
 SELECT
@@ -30,22 +32,110 @@ SELECT
 FROM actor_by_id(@user_id::uuid) AS a;
 
 -- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
--- an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
+-- an address that was given to somebody else must not open the first owner's account. Of several people who were registered
+-- with it, it is whoever proved it, else the first.
 -- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
-SELECT @issuer, @subject, u.id
-FROM users AS u
-WHERE u.email = lower(@email)
-    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = u.id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = @issuer AND s.subject = @subject)
+SELECT
+    @issuer::text,
+    @subject::text,
+    u.id
+FROM linkable(@issuer::text, @subject::text, @emails::text[]) AS u (id)
+WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
--- Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
--- them do not see them.
--- name: UserInsert :execrows
+-- name: SignInList :many
+SELECT
+    id,
+    issuer,
+    subject,
+    linked_at
+FROM identities
+WHERE user_id = @user_id
+ORDER BY linked_at, id;
+
+-- The sign-in is noted as taken from the person, so that its email address does not link it again.
+-- name: SignInDelete :execrows
+WITH taken AS (
+    DELETE FROM identities AS i
+    WHERE i.id = @id
+        AND i.user_id = @user_id
+    RETURNING i.id, i.issuer, i.subject, i.user_id
+)
+INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id)
+SELECT
+    t.id,
+    t.issuer,
+    t.subject,
+    t.user_id
+FROM taken AS t
+ON CONFLICT ON CONSTRAINT unlinked_sign_ins_pkey DO UPDATE
+SET
+    id = excluded.id,
+    unlinked_at = now();
+
+-- name: SignInUnlinked :one
+SELECT EXISTS (
+    SELECT 1
+    FROM unlinked_sign_ins
+    WHERE user_id = @user_id
+        AND id = @id
+);
+
+-- Whether there is such a person, also one whom the actor does not see.
+-- name: UserExists :one
+SELECT (subject_person('user', @id::uuid) IS NOT NULL)::boolean AS known;
+
+-- The person who proved the address, if that is somebody else.
+-- name: EmailHolder :one
+SELECT id
+FROM users
+WHERE email = ANY(@emails::text[])
+    AND email_verified
+    AND id <> @id::uuid
+ORDER BY id
+LIMIT 1;
+
+-- name: UserMerge :one
+UPDATE users
+SET
+    version = version + 1,
+    merged_into = @into_id::uuid,
+    status = 'disabled',
+    email_verified = false,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- The lines of care teams that changed hands, as they were.
+-- name: PersonMerge :many
+SELECT
+    t.patient_id,
+    t.clinic_id,
+    t.member_id
+FROM person_merge(@from_id::uuid, @into_id::uuid) AS t;
+
+-- Registrations of one address at one clinic take turns.
+-- name: EmailAtClinicLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat(@clinic_id::uuid, @email::text), 1));
+
+-- Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
+-- must not learn it.
+-- name: EmailKnownAt :one
+SELECT EXISTS (
+    SELECT 1
+    FROM users AS u
+    JOIN memberships AS m ON m.user_id = u.id
+    WHERE u.email = ANY(@emails::text[])
+        AND u.id <> @id::uuid
+        AND m.clinic_id = ANY(@clinic_ids::uuid[])
+        AND m.revoked_at IS NULL
+);
+
+-- The row is read once the person has a role: before, those who registered them do not see them.
+-- name: UserInsert :exec
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
-VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone)
-ON CONFLICT DO NOTHING;
+VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone);
 
 -- name: UserGet :one
 SELECT *

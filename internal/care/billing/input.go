@@ -25,7 +25,7 @@ var earliestDue = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 type NewInvoice struct {
 	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who owes it: an active patient of the clinic."`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic that it is owed to."`
-	Number    *string   `json:"number,omitempty" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic." example:"2026-00017"`
+	Number    *string   `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic." example:"2026-00017"`
 	Currency  string    `json:"currency" minLength:"3" maxLength:"3" doc:"An ISO 4217 code of money that is in use." example:"EUR"`
 	DueOn     string    `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic." example:"2026-04-30"`
 	Lines     []Line    `json:"lines" minItems:"1" maxItems:"200"`
@@ -41,7 +41,7 @@ func (n NewInvoice) check() (due time.Time, total int64, err error) {
 		p.Add("clinicId", "must name the clinic")
 	}
 	if n.Number != nil {
-		p.Text("number", *n.Number, 1, 64)
+		p.Line("number", *n.Number, 1, 64)
 	}
 	if !known(n.Currency) {
 		p.Add("currency", "must be an ISO 4217 code of money in use, in capitals, such as EUR")
@@ -62,7 +62,7 @@ func sum(p *care.Problems, lines []Line) int64 {
 	var total int64
 	for i, l := range lines {
 		path := fmt.Sprintf("lines[%d]", i)
-		p.Text(path+".description", l.Description, 1, 500)
+		p.Line(path+".description", l.Description, 1, 500)
 		fits := true
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
 			p.Add(path+".quantity", "must be 1 to %d", maxQuantity)
@@ -87,7 +87,7 @@ func sum(p *care.Problems, lines []Line) int64 {
 type NewPayment struct {
 	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is still owed." example:"4250"`
 	Provider    string `json:"provider" minLength:"1" maxLength:"40" doc:"Who took the payment: lower-case letters, digits, - and _." example:"stripe"`
-	Reference   string `json:"reference" minLength:"1" maxLength:"200" doc:"What the provider calls the payment. Told again with the same amount, the payment is not taken twice." example:"pi_3Nabc"`
+	Reference   string `json:"reference" text:"line" minLength:"1" maxLength:"200" doc:"What the provider calls the payment. Told again with the same amount, the payment is not taken twice." example:"pi_3Nabc"`
 }
 
 var providerForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
@@ -98,20 +98,20 @@ func (n NewPayment) check() error {
 	if !providerForm.MatchString(n.Provider) {
 		p.Add("provider", "must be 1 to 40 lower-case letters, digits, - and _, the first a letter")
 	}
-	p.Text("reference", n.Reference, 1, 200)
+	p.Line("reference", n.Reference, 1, 200)
 	return p.Err()
 }
 
 // NewRefund is what a provider says of money given back.
 type NewRefund struct {
 	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is left of the payment." example:"4250"`
-	Reference   string `json:"reference" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund. Told again with the same amount, it is not made twice." example:"re_3Nabc"`
+	Reference   string `json:"reference" text:"line" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund. Told again with the same amount, it is not made twice." example:"re_3Nabc"`
 }
 
 func (n NewRefund) check() error {
 	var p care.Problems
 	amount(&p, n.AmountMinor)
-	p.Text("reference", n.Reference, 1, 200)
+	p.Line("reference", n.Reference, 1, 200)
 	return p.Err()
 }
 

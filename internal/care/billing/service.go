@@ -45,7 +45,7 @@ type Invoice struct {
 
 // Line is one thing that is charged for; its amount is Quantity times UnitMinor.
 type Line struct {
-	Description string `json:"description" minLength:"1" maxLength:"500" example:"Blood panel"`
+	Description string `json:"description" text:"line" minLength:"1" maxLength:"500" example:"Blood panel"`
 	Quantity    int32  `json:"quantity" minimum:"1" maximum:"100000" example:"1"`
 	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price of one, in minor units of the currency, such as cents." example:"4250"`
 }

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,7 +74,7 @@ func (n *NewConversation) check() error {
 	if n.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}
-	p.Text("subject", n.Subject, 0, 200)
+	p.Line("subject", n.Subject, 0, 200)
 	return p.Err()
 }
 
@@ -87,9 +86,6 @@ func (n *NewMessage) check() error {
 
 func checkText(p *care.Problems, text string) {
 	p.Text("text", text, 1, 4000)
-	if text != "" && strings.TrimSpace(text) == "" {
-		p.Add("text", "must hold more than blanks")
-	}
 }
 
 func conversation(row db.Conversation, readNumber, unread int64, participants []Participant) Conversation {

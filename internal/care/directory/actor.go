@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -32,8 +31,8 @@ func (s *Service) ActorToKeep(ctx context.Context, identity Identity) (care.Acto
 	if found || err != nil {
 		return person, err
 	}
-	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams(key))
-	if !notFound(err) {
+	service, err := s.reads.ServiceByIdentity(ctx, db.ServiceByIdentityParams{Issuer: key.Issuer, Subject: key.Subject, Emails: identity.addresses()})
+	if !notFound(err) && !service.Persons {
 		return serviceActor(service, err)
 	}
 	if err := s.link(ctx, identity); err != nil {
@@ -87,16 +86,19 @@ func serviceActor(row db.ServiceByIdentityRow, err error) (care.Actor, error) {
 }
 
 func (s *Service) link(ctx context.Context, identity Identity) error {
-	if identity.Email == "" || !identity.EmailVerified {
+	if !identity.EmailVerified || identity.Email == "" {
 		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
 	}
 	// Nobody is signed in yet.
 	return s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
-		_, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
-			Issuer: identity.Issuer, Subject: identity.Subject, Email: strings.ToLower(identity.Email),
+		n, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
+			Issuer: identity.Issuer, Subject: identity.Subject, Emails: identity.addresses(),
 		})
 		if err != nil {
 			return fmt.Errorf("link identity: %w", err)
+		}
+		if _, unusable := care.ParseEmail(identity.Email); n == 0 && unusable != nil {
+			return care.Errorf(care.Unauthenticated, "this sign-in cannot be linked by its email address, which %s", unusable.Error())
 		}
 		return nil
 	})

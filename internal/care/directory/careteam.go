@@ -33,7 +33,8 @@ type Carer struct {
 }
 
 // CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,
-// and reports whether they are new to it; being on it already changes nothing. Both must hold their roles there.
+// and reports whether they are new to it; being on it already changes nothing. Both must hold their roles there. Nobody puts
+// themselves on a care team: that is care.Forbidden.
 func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeamMember) (joined bool, err error) {
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayManageTeam(cmd, in); err != nil {
@@ -53,6 +54,9 @@ func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeam
 		}
 		if joined = row.Joined; !joined {
 			return nil
+		}
+		if err := notSelf(cmd, care.CareTeamManage, in.MemberID, &in.ClinicID); err != nil {
+			return err
 		}
 		return outbox.Append(ctx, tx, careTeamEvent(cmd, "care_team.joined", in))
 	})

@@ -16,7 +16,7 @@ import (
 // Clinic is where care is given.
 type Clinic struct {
 	ID       uuid.UUID `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
-	Name     string    `json:"name" minLength:"1" maxLength:"200" example:"Harbour Clinic"`
+	Name     string    `json:"name" text:"line" minLength:"1" maxLength:"200" example:"Harbour Clinic"`
 	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64" doc:"An IANA time zone: the clinic's days begin and end by it." example:"Europe/Berlin"`
 }
 

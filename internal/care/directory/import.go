@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -107,7 +106,7 @@ func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) er
 	var emails []string
 	for i := range people {
 		u := &people[i]
-		u.Email = cmp.Or(strings.ToLower(u.Email), NoAddress(u.ID))
+		u.Email = cmp.Or(care.FoldEmail(u.Email), NoAddress(u.ID))
 		u.Locale, u.TimeZone, u.Status = cmp.Or(u.Locale, "en"), cmp.Or(u.TimeZone, "UTC"), cmp.Or(u.Status, Active)
 		if u.Validate() != nil {
 			was := u.Email
@@ -122,16 +121,16 @@ func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) er
 	if err != nil {
 		return fmt.Errorf("look up addresses: %w", err)
 	}
-	owner := map[string]uuid.UUID{}
+	owners := map[string][]uuid.UUID{}
 	for _, row := range rows {
-		owner[row.Email] = row.ID
+		owners[row.Email] = append(owners[row.Email], row.ID)
 	}
 	for i := range people {
 		u := &people[i]
-		if of, taken := owner[u.Email]; taken && of != u.ID {
+		if of := owners[u.Email]; len(of) > 0 && !slices.Contains(of, u.ID) {
 			u.Email = NoAddress(u.ID)
 		}
-		owner[u.Email] = u.ID
+		owners[u.Email] = append(owners[u.Email], u.ID)
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package directory
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,9 +47,12 @@ func (s *Service) Invite(ctx context.Context, cmd care.Command, clinicID uuid.UU
 			return err
 		}
 		q := db.New(tx)
-		person, err := q.Invitee(ctx, strings.ToLower(in.Email))
+		person, err := q.Invitee(ctx, care.EmailSpellings(in.Email))
 		if err != nil {
 			return fmt.Errorf("look for invitee: %w", err)
+		}
+		if err := notSelf(cmd, care.MembershipManage, person, &clinicID); err != nil {
+			return err
 		}
 		row, err := insertInvitation(ctx, q, cmd, clinicID, clinicOf(person), in.Roles)
 		if err != nil {
@@ -88,84 +89,6 @@ func (s *Service) Invitation(ctx context.Context, cmd care.Command, clinicID, id
 	return invitation, err
 }
 
-// InvitationAccept links whoever signs in to the person whom the token was sent to, whatever address the sign-in has, proves
-// that person's own address, and gives them the roles they were invited to. Accepting again changes nothing. A token that is
-// not known is care.NotFound; one that is over, and a sign-in that is another person's, care.Conflict.
-func (s *Service) InvitationAccept(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
-	var person uuid.UUID
-	// Nobody is signed in yet.
-	cmd.Actor = care.SystemActor("sign-in")
-	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		row, err := q.InvitationByToken(ctx, digestOf(token))
-		if notFound(err) {
-			return care.Errorf(care.NotFound, "there is no such invitation, or the address that it was sent to has changed: ask the clinic for another")
-		}
-		if err != nil {
-			return fmt.Errorf("read invitation: %w", err)
-		}
-		person = *row.UserID
-		if err := linkTo(ctx, q, identity, person, row); err != nil || row.AcceptedAt != nil {
-			return err
-		}
-		if err := q.InvitationAccept(ctx, row.ID); err != nil {
-			return fmt.Errorf("accept invitation: %w", err)
-		}
-		as := cmd
-		as.Actor = care.Actor{ID: person.String(), UserID: person}
-		var roles []care.Role
-		for _, role := range row.Roles {
-			roles = append(roles, care.Role(role))
-		}
-		granted, _, err := grant(ctx, q, as, person, &row.ClinicID, roles)
-		if err != nil {
-			return err
-		}
-		version := int64(3) // After invitation.created and user.invited.
-		if len(roles) == 0 {
-			version = 1 // The welcome's, which user.created tells of.
-		}
-		accepted := event.New(as, "invitation.accepted", invitationRef(row.ID), invitationOf(row.ID, person, row.ClinicID)).About(as, person, &row.ClinicID).AtVersion(version)
-		proved, err := verified(ctx, q, as, person, "email")
-		if err != nil {
-			return err
-		}
-		return outbox.Append(ctx, tx, slices.Concat([]event.Event{accepted}, granted, proved)...)
-	})
-	return person, err
-}
-
-// linkTo makes the identity the person's, or sees that it is already.
-func linkTo(ctx context.Context, q *db.Queries, identity Identity, person uuid.UUID, row db.InvitationByTokenRow) error {
-	whose, err := q.IdentityGet(ctx, db.IdentityGetParams{Issuer: identity.Issuer, Subject: identity.Subject})
-	if err != nil && !notFound(err) {
-		return fmt.Errorf("read identity: %w", err)
-	}
-	known := err == nil
-	switch {
-	case known && whose != person:
-		return care.Errorf(care.Conflict, "you are signed in as somebody else than the person who was invited: sign in as yourself, or as whom the invitation was sent to")
-	case row.Status != Active:
-		return care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
-	case row.AcceptedAt != nil && known:
-		return nil
-	case row.AcceptedAt != nil:
-		return care.Errorf(care.Conflict, "the invitation was accepted already: sign in as you did then")
-	case row.Expired:
-		return care.Errorf(care.Conflict, "the invitation has expired: ask the clinic for another")
-	case known:
-		return nil
-	}
-	n, err := q.IdentityInsert(ctx, db.IdentityInsertParams{Issuer: identity.Issuer, Subject: identity.Subject, UserID: person})
-	if err != nil {
-		return fmt.Errorf("link identity: %w", err)
-	}
-	if n == 0 {
-		return care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
-	}
-	return nil
-}
-
 // verified notes that an address proved to be the person's, and gives the event of it; none when that was known.
 func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
 	u, err := q.UserLock(ctx, person)
@@ -186,7 +109,7 @@ func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.
 // Validate says all that is wrong with an invitation, or nil.
 func (n NewInvitation) Validate() error {
 	var p care.Problems
-	address(&p, n.Email)
+	p.Email("email", care.FoldEmail(n.Email))
 	rolesOf(&p, n.Roles)
 	if len(n.Roles) == 0 {
 		p.Add("roles", "must name at least one role")

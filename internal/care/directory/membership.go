@@ -16,11 +16,15 @@ import (
 
 // MembershipGrant gives a person a role at a clinic that the actor administers, where they hold one already, or as
 // carewire's own seed any role; who may register patients gives the role patient. One that is held already is care.Conflict.
+// Nobody gives a role to themselves: that is care.Forbidden.
 func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
 		if err := mayManage(ctx, q, cmd, in, may); err != nil {
+			return err
+		}
+		if err := notSelf(cmd, care.MembershipManage, in.UserID, in.ClinicID); err != nil {
 			return err
 		}
 		events, _, err := grant(ctx, q, cmd, in.UserID, in.ClinicID, []care.Role{in.Role})
@@ -77,6 +81,16 @@ func mayGive(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...
 	others := slices.ContainsFunc(roles, func(r care.Role) bool { return r != care.Patient })
 	return actor.MayAt(clinicID, action, care.SameClinic) ||
 		(len(roles) > 0 && !others && actor.MayAt(clinicID, care.PatientRegister, care.SameClinic))
+}
+
+// notSelf refuses a role or a place on a care team that the actor would give themselves: what opens records is given by two
+// people.
+func notSelf(cmd care.Command, action care.Action, person uuid.UUID, clinicID *uuid.UUID) error {
+	if person == uuid.Nil || person != cmd.Actor.UserID {
+		return nil
+	}
+	answer := care.Errorf(care.Forbidden, "nobody gives this to themselves: another administrator of the clinic must")
+	return outbox.Refuse(cmd, answer, action, userRef(person), &person, clinicID)
 }
 
 // mayManage refuses who may not, and takes the person's row lock, so that grants and revocations of one person take turns.

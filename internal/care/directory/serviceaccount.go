@@ -15,7 +15,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ServiceAccount lets another system act at a clinic, in the role service.
+// Pending is the status of a service account whose client has not proved itself yet.
+const Pending = "pending"
+
+// ServiceAccount lets another system act at a clinic, in the role service, once the system has activated it.
 type ServiceAccount struct {
 	ID         uuid.UUID  `json:"id" format:"uuid" doc:"The system's events have /services/<id> as their source."`
 	Version    int64      `json:"version"`
@@ -23,10 +26,12 @@ type ServiceAccount struct {
 	Name       string     `json:"name"`
 	Issuer     string     `json:"issuer"`
 	ClientID   string     `json:"clientId"`
-	Status     string     `json:"status" enum:"active,disabled"`
+	Status     string     `json:"status" enum:"pending,active,disabled" doc:"Pending until the system has activated it."`
 	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
 	CreatedBy  string     `json:"createdBy" doc:"The id of who registered it."`
 	DisabledAt *time.Time `json:"disabledAt,omitempty" format:"date-time"`
+	// ActivationCode is a secret: it is in the answer that made it, and nowhere else.
+	ActivationCode string `json:"activationCode,omitempty" doc:"What the system sends with its own token to /api/service-accounts/activate, within 7 days. It is shown once, when it is made."`
 }
 
 // NewServiceAccount is another system to let in. ID is chosen by the service when it is zero; the seed sets it.
@@ -41,7 +46,7 @@ type NewServiceAccount struct {
 // ServiceAccountInput replaces what can be changed of a service account.
 type ServiceAccountInput struct {
 	Name   string `json:"name" minLength:"1" maxLength:"200" example:"Device gateway"`
-	Status string `json:"status" enum:"active,disabled" doc:"A disabled system is refused from its next request on."`
+	Status string `json:"status" enum:"pending,active,disabled" doc:"A disabled system is refused from its next request on. One that was never activated is pending instead of active."`
 }
 
 // ServiceAccountPage is one page of a list; Next is the cursor of the page after it, or empty.
@@ -53,8 +58,8 @@ type ServiceAccountPage struct {
 // Validate says all that is wrong with a service account to register, or nil.
 func (n NewServiceAccount) Validate() error {
 	var p care.Problems
-	p.Text("name", n.Name, 1, 200)
-	p.Text("issuer", n.Issuer, 1, 500)
+	p.Line("name", n.Name, 1, 200)
+	p.Line("issuer", n.Issuer, 1, 500)
 	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
 		p.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
 	}
@@ -64,15 +69,16 @@ func (n NewServiceAccount) Validate() error {
 // Validate says all that is wrong with the details of a service account, or nil.
 func (u ServiceAccountInput) Validate() error {
 	var p care.Problems
-	p.Text("name", u.Name, 1, 200)
-	if u.Status != Active && u.Status != Disabled {
-		p.Add("status", "must be %s or %s", Active, Disabled)
+	p.Line("name", u.Name, 1, 200)
+	if u.Status != Active && u.Status != Disabled && u.Status != Pending {
+		p.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)
 	}
 	return p.Err()
 }
 
-// ServiceAccountCreate lets another system act at a clinic that the actor administers. An issuer's client that has an
-// account, or signs in as a person, is care.Conflict.
+// ServiceAccountCreate registers another system at a clinic that the actor administers. Until its client has activated it with
+// the code in the answer it binds nothing (ServiceAccountActivate); what carewire's own seed registers is active at once. A
+// client of which the clinic has an account is care.Conflict; whether it is known elsewhere is not told.
 func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -87,17 +93,30 @@ func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
+		code, digest := secret()
+		if cmd.Actor.IsSystem() {
+			code, digest = "", nil
+		}
 		row, err := q.ServiceAccountInsert(ctx, db.ServiceAccountInsertParams{
 			ID: in.ID, ClinicID: in.ClinicID, Name: in.Name, Issuer: in.Issuer, Subject: in.ClientID, CreatedBy: cmd.Actor.ID,
+			ActivationDigest: digest, TtlSeconds: ActivationLife.Seconds(),
 		})
 		if notFound(err) {
-			return clientTaken(ctx, q, cmd, in)
+			return clientTaken(ctx, q, in)
 		}
 		if err != nil {
 			return fmt.Errorf("insert service account: %w", err)
 		}
+		events := []event.Event{serviceAccountEvent(cmd, "service_account.created", row, nil)}
+		if digest == nil {
+			if row, err = q.ServiceAccountActivate(ctx, row.ID); err != nil {
+				return fmt.Errorf("activate service account: %w", err)
+			}
+			events = append(events, serviceAccountEvent(cmd, "service_account.activated", row, nil))
+		}
 		account = serviceAccountFrom(row)
-		return outbox.Append(ctx, tx, serviceAccountEvent(cmd, "service_account.created", row, nil))
+		account.ActivationCode = code
+		return outbox.Append(ctx, tx, events...)
 	})
 	if err != nil {
 		return ServiceAccount{}, err
@@ -105,18 +124,14 @@ func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in
 	return account, nil
 }
 
-// clientTaken names the account that the client has already, where it is the actor's to see.
-func clientTaken(ctx context.Context, q *db.Queries, cmd care.Command, in NewServiceAccount) error {
-	message := "belongs to a person or to another clinic's service account: use a client of its own for each clinic"
-	row, err := q.ServiceAccountByIdentity(ctx, db.ServiceAccountByIdentityParams{Issuer: in.Issuer, Subject: in.ClientID})
-	switch {
-	case err != nil && !notFound(err):
+// clientTaken names the account that the clinic has of the client already.
+func clientTaken(ctx context.Context, q *db.Queries, in NewServiceAccount) error {
+	row, err := q.ServiceAccountOfClient(ctx, db.ServiceAccountOfClientParams{ClinicID: in.ClinicID, Issuer: in.Issuer, Subject: in.ClientID})
+	if err != nil {
 		return fmt.Errorf("look for service account: %w", err)
-	case err == nil && cmd.Actor.MayAt(row.ClinicID, care.ServiceAccountManage, care.SameClinic):
-		message = fmt.Sprintf("has the service account %s (%s) already: change that one", row.ID, row.Status)
 	}
-	refused := care.Errorf(care.Conflict, "this client of the identity provider is registered already")
-	refused.Fields = []care.FieldError{{Field: "clientId", Message: message}}
+	refused := care.Errorf(care.Conflict, "this client of the identity provider is registered at the clinic already")
+	refused.Fields = []care.FieldError{{Field: "clientId", Message: fmt.Sprintf("has the service account %s (%s) already: change that one", row.ID, row.Status)}}
 	return refused
 }
 
@@ -190,6 +205,9 @@ func (s *Service) ServiceAccountReplace(ctx context.Context, cmd care.Command, i
 		if err := in.Validate(); err != nil {
 			return err
 		}
+		if err := in.fits(row); err != nil {
+			return err
+		}
 		changed := in.changes(row)
 		account = serviceAccountFrom(row)
 		if len(changed) == 0 {
@@ -201,7 +219,7 @@ func (s *Service) ServiceAccountReplace(ctx context.Context, cmd care.Command, i
 		}
 		// One version is one event, so disabling says what else changed besides.
 		typ := "service_account.updated"
-		if account.Status == Active && row.Status == Disabled {
+		if account.Status != Disabled && row.Status == Disabled {
 			typ = "service_account.disabled"
 		}
 		account = serviceAccountFrom(row)
@@ -220,6 +238,17 @@ func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, fou
 	}
 	answer := care.Errorf(care.NotFound, "there is no such service account, or not at a clinic that you administer")
 	return outbox.Refuse(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
+}
+
+// fits refuses a status that only the client's own token gives, and one that it has taken for good.
+func (u ServiceAccountInput) fits(row db.ServiceAccount) error {
+	switch {
+	case u.Status == Active && row.ActivatedAt == nil:
+		return care.InvalidField("status", "must be %s until the system has activated the account with its code", Pending)
+	case u.Status == Pending && row.ActivatedAt != nil:
+		return care.InvalidField("status", "must be %s or %s: the system has activated the account", Active, Disabled)
+	}
+	return nil
 }
 
 func (u ServiceAccountInput) changes(row db.ServiceAccount) []string {

@@ -59,6 +59,7 @@ const (
 	signedOut       = "signed_out"
 	sessionExpired  = "expired"
 	accountDisabled = "disabled"
+	signInUnlinked  = "sign_in_unlinked"
 )
 
 // SessionActor returns the session of the secret. An unknown or ended one is care.Unauthenticated.

@@ -16,6 +16,14 @@ type Identity struct {
 	EmailVerified bool
 }
 
+// addresses are the spellings of the address that the provider has verified; none where it has not.
+func (i Identity) addresses() []string {
+	if !i.EmailVerified || i.Email == "" {
+		return []string{}
+	}
+	return care.EmailSpellings(i.Email)
+}
+
 // Me is a person as they see themselves.
 type Me struct {
 	ID          uuid.UUID         `json:"id" format:"uuid"`
@@ -78,9 +86,9 @@ type NewUser struct {
 	// ID is chosen by the service when it is zero; EmailVerified says that the address was proved. Seed and import set them.
 	ID            uuid.UUID   `json:"-"`
 	EmailVerified bool        `json:"-"`
-	Email         string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"Where the person receives email and by what they sign in. Must not be in use." example:"ada@clinic.example"`
-	GivenName     string      `json:"givenName" minLength:"1" maxLength:"200" example:"Ada"`
-	FamilyName    string      `json:"familyName" minLength:"1" maxLength:"200" example:"Byron"`
+	Email         string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"Where the person receives email and by what they sign in." example:"ada@clinic.example"`
+	GivenName     string      `json:"givenName" text:"line" minLength:"1" maxLength:"200" example:"Ada"`
+	FamilyName    string      `json:"familyName" text:"line" minLength:"1" maxLength:"200" example:"Byron"`
 	Phone         *string     `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; kept in E.164 form." example:"+12015550123"`
 	WhatsApp      *string     `json:"whatsApp,omitempty" maxLength:"32" doc:"The number of the person's WhatsApp, which may be another." example:"+12015550123"`
 	Locale        string      `json:"locale,omitempty" maxLength:"35" default:"en" doc:"A BCP 47 language tag." example:"en-GB"`
@@ -92,8 +100,8 @@ type NewUser struct {
 // UserInput replaces a person's details.
 type UserInput struct {
 	Email      string  `json:"email" minLength:"3" maxLength:"254" format:"email" example:"ada@clinic.example"`
-	GivenName  string  `json:"givenName" minLength:"1" maxLength:"200" example:"Ada"`
-	FamilyName string  `json:"familyName" minLength:"1" maxLength:"200" example:"Byron"`
+	GivenName  string  `json:"givenName" text:"line" minLength:"1" maxLength:"200" example:"Ada"`
+	FamilyName string  `json:"familyName" text:"line" minLength:"1" maxLength:"200" example:"Byron"`
 	Phone      *string `json:"phone,omitempty" maxLength:"32" doc:"With + and the country code; kept in E.164 form. Left out: none." example:"+12015550123"`
 	WhatsApp   *string `json:"whatsApp,omitempty" maxLength:"32" doc:"The number of the person's WhatsApp, which may be another. Left out: none." example:"+12015550123"`
 	Locale     string  `json:"locale" minLength:"2" maxLength:"35" doc:"A BCP 47 language tag." example:"en-GB"`

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,10 +16,11 @@ import (
 )
 
 // UserCreate registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
-// register those. They are sent an invitation with their welcome, by which they sign in first. An address that is in use is
-// care.Conflict on the field email, which does not tell whose it is.
+// register those. They are sent an invitation with their welcome, by which they sign in first. An address that somebody at the
+// clinic has is care.Conflict on the field email. One that is known at other clinics is answered as one that nobody knows: the
+// person who is registered becomes one with the one who is known once they have accepted (InvitationAccept).
 func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
-	in.Email, in.Phone, in.WhatsApp = strings.ToLower(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
+	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -31,15 +31,18 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
-		inserted, err := q.UserInsert(ctx, db.UserInsertParams{
+		if err := q.EmailAtClinicLock(ctx, db.EmailAtClinicLockParams{ClinicID: in.ClinicID, Email: in.Email}); err != nil {
+			return fmt.Errorf("lock address: %w", err)
+		}
+		if err := emailFree(ctx, q, in.Email, in.ID, []uuid.UUID{in.ClinicID}); err != nil {
+			return err
+		}
+		err := q.UserInsert(ctx, db.UserInsertParams{
 			ID: in.ID, Email: in.Email, EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
 			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
-		}
-		if inserted == 0 {
-			return emailTaken()
 		}
 		clinicID := clinicOf(in.ClinicID)
 		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
@@ -82,10 +85,16 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	return in.Validate()
 }
 
-func emailTaken() *care.Error {
-	err := care.Errorf(care.Conflict, "the email address is in use")
-	err.Fields = []care.FieldError{{Field: "email", Message: "is registered already: give the person a role if they are known at your clinic, else invite them (POST /api/clinics/ID/invitations)"}}
-	return err
+// emailFree refuses an address that somebody else at one of the clinics has. Of other clinics it knows nothing.
+func emailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, clinics []uuid.UUID) error {
+	known, err := q.EmailKnownAt(ctx, db.EmailKnownAtParams{Emails: care.EmailSpellings(email), ID: id, ClinicIds: clinics})
+	if err != nil {
+		return fmt.Errorf("look up address: %w", err)
+	}
+	if known {
+		return conflict("email", "somebody at your clinic is registered with this email address: give that person a role (POST /api/clinics/ID/members)")
+	}
+	return nil
 }
 
 // User gives a person's details to those who may see them at one of their clinics, and to themselves. Showing them to
@@ -129,7 +138,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 // nothing would change there is no new version and no event. An administrator may do so for those with a role at their
 // clinic; to change how somebody signs in, they must administer every clinic where that person holds a role.
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
-	in.Email, in.Phone, in.WhatsApp = strings.ToLower(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
+	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -151,10 +160,13 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		if err := replaceable("the person", row.Version, ifMatch); err != nil {
 			return err
 		}
-		if err := in.Validate(); err != nil {
-			return err
+		if care.SameEmail(in.Email, row.Email) {
+			in.Email = row.Email // It may be spelled as older rows are.
 		}
 		changed := in.changes(row)
+		if err := in.validateChanged(changed); err != nil {
+			return err
+		}
 		if len(changed) == 0 {
 			user = userFrom(row, seen)
 			return nil
@@ -165,6 +177,11 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		}
 		if err := mayChange(cmd, row, changed, seen, int(everywhere)); err != nil {
 			return err
+		}
+		if slices.Contains(changed, "email") {
+			if err := emailFree(ctx, q, in.Email, id, clinicsOf(seen)); err != nil {
+				return err
+			}
 		}
 		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
 		user = userFrom(row, seen)
@@ -294,6 +311,15 @@ func visible(actor care.Actor, action care.Action, held []care.Membership) []car
 	return slices.DeleteFunc(slices.Clone(held), func(m care.Membership) bool {
 		return m.ClinicID == nil || !slices.Contains(clinics, *m.ClinicID)
 	})
+}
+
+// clinicsOf lists the clinics of memberships at clinics.
+func clinicsOf(held []care.Membership) []uuid.UUID {
+	clinics := make([]uuid.UUID, len(held))
+	for i, m := range held {
+		clinics[i] = *m.ClinicID
+	}
+	return clinics
 }
 
 func clinicOf(id uuid.UUID) *uuid.UUID {

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"fmt"
-	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,13 +47,20 @@ func rolesOf(p *care.Problems, roles []care.Role) {
 }
 
 // Validate says all that is wrong with a person's details, or nil.
-func (u UserInput) Validate() error {
+func (u UserInput) Validate() error { return u.problems().Err() }
+
+// validateChanged says what is wrong with those details that change: what was stored under older rules may stay.
+func (u UserInput) validateChanged(changed []string) error {
+	return slices.DeleteFunc(u.problems(), func(f care.FieldError) bool { return !slices.Contains(changed, f.Field) }).Err()
+}
+
+func (u UserInput) problems() care.Problems {
 	var p care.Problems
 	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
 	if u.Status != Active && u.Status != Disabled {
 		p.Add("status", "must be %s or %s", Active, Disabled)
 	}
-	return p.Err()
+	return p
 }
 
 // Validate says all that is wrong with a device to register, or nil.
@@ -84,16 +90,9 @@ func (p Preference) Validate() error {
 // Validate says all that is wrong with a clinic, or nil.
 func (c Clinic) Validate() error {
 	var p care.Problems
-	p.Text("name", c.Name, 1, 200)
+	p.Line("name", c.Name, 1, 200)
 	timeZone(&p, c.TimeZone)
 	return p.Err()
-}
-
-func address(p *care.Problems, email string) {
-	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) < 3 || len(email) > 254 || strings.ContainsFunc(email, func(r rune) bool { return r <= ' ' }) {
-		p.Add("email", "must be an email address of at most 254 characters, without a name")
-	}
 }
 
 // normalPhone gives a valid number in E.164 form, and anything else as it is, for Validate to refuse.
@@ -119,9 +118,9 @@ func phone(p *care.Problems, field string, text *string) {
 }
 
 func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
-	address(p, email)
-	p.Text("givenName", given, 1, 200)
-	p.Text("familyName", family, 1, 200)
+	p.Email("email", email)
+	p.Line("givenName", given, 1, 200)
+	p.Line("familyName", family, 1, 200)
 	phone(p, "phone", phoneNumber)
 	phone(p, "whatsApp", whatsApp)
 	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {

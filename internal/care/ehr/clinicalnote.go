@@ -10,13 +10,13 @@ import (
 // is the type of note in LOINC.
 type ClinicalNote struct {
 	Head
-	Title    string    `json:"title,omitempty" maxLength:"200"`
+	Title    string    `json:"title,omitempty" text:"line" maxLength:"200"`
 	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; at least one section once the note is final."`
 }
 
 // Section is a part of a note.
 type Section struct {
-	Title string  `json:"title,omitempty" maxLength:"200" example:"Assessment and plan"`
+	Title string  `json:"title,omitempty" text:"line" maxLength:"200" example:"Assessment and plan"`
 	Code  *Coding `json:"code,omitempty" doc:"What the section is: LOINC."`
 	Text  string  `json:"text" minLength:"1" maxLength:"100000"`
 }
@@ -44,12 +44,12 @@ func (*ClinicalNote) Kind() Spec {
 func (r *ClinicalNote) Validate() error {
 	var p care.Problems
 	r.check(&p, r.Kind())
-	p.Text("title", r.Title, 0, 200)
+	p.Line("title", r.Title, 0, 200)
 	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
 		p.Add("sections", "must hold at least one section in this status")
 	}
 	each(&p, "sections", r.Sections, maxList, func(p *care.Problems, path string, s Section) {
-		p.Text(path+".title", s.Title, 0, 200)
+		p.Line(path+".title", s.Title, 0, 200)
 		checkCode(p, path+".code", s.Code)
 		p.Text(path+".text", s.Text, 1, 100_000)
 	})

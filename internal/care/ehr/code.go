@@ -45,12 +45,13 @@ var (
 
 // check says what is wrong with a code that is there.
 func (c Coding) check(p *care.Problems, path string) {
-	p.Text(path+".system", c.System, 1, 200)
-	p.Text(path+".code", c.Code, 1, 100)
-	p.Text(path+".display", c.Display, 0, 500)
-	if form, ok := codeForms[c.System]; ok && c.Code != "" && !form.valid(c.Code) {
+	p.Line(path+".system", c.System, 1, 200)
+	said := len(*p)
+	p.Line(path+".code", c.Code, 1, 100)
+	if form, ok := codeForms[c.System]; ok && len(*p) == said && !form.valid(c.Code) {
 		p.Add(path+".code", "must be %s", form.form)
 	}
+	p.Line(path+".display", c.Display, 0, 500)
 }
 
 // checkCode accepts nil, which is no code at all.

@@ -16,9 +16,9 @@ type Condition struct {
 	Severity           *Coding    `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
 	BodySites          []Coding   `json:"bodySites,omitempty" maxItems:"100"`
 	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
-	OnsetText          string     `json:"onsetText,omitempty" maxLength:"200" doc:"When it began, where that is not known to the day." example:"in childhood"`
+	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"When it began, where that is not known to the day." example:"in childhood"`
 	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"When it ended; with the status inactive, remission or resolved."`
-	AbatementText      string     `json:"abatementText,omitempty" maxLength:"200"`
+	AbatementText      string     `json:"abatementText,omitempty" text:"line" maxLength:"200"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
@@ -51,8 +51,8 @@ func (r *Condition) Validate() error {
 	checkCode(&p, "severity", r.Severity)
 	eachCode(&p, "bodySites", r.BodySites)
 	checkTime(&p, "onsetAt", r.OnsetAt)
-	p.Text("onsetText", r.OnsetText, 0, 200)
-	p.Text("abatementText", r.AbatementText, 0, 200)
+	p.Line("onsetText", r.OnsetText, 0, 200)
+	p.Line("abatementText", r.AbatementText, 0, 200)
 	checkTime(&p, "abatementAt", r.AbatementAt)
 	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.Before(*r.OnsetAt) {
 		p.Add("abatementAt", "must not be before onsetAt")

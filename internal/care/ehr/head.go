@@ -23,9 +23,9 @@ type Head struct {
 
 // Coding is a code in a code system, with the words for it.
 type Coding struct {
-	System  string `json:"system" minLength:"1" maxLength:"200" doc:"The URI of the code system." example:"http://loinc.org"`
-	Code    string `json:"code" minLength:"1" maxLength:"100" example:"2823-3"`
-	Display string `json:"display,omitempty" maxLength:"500" example:"Potassium [Moles/volume] in Serum or Plasma"`
+	System  string `json:"system" text:"line" minLength:"1" maxLength:"200" doc:"The URI of the code system." example:"http://loinc.org"`
+	Code    string `json:"code" text:"line" minLength:"1" maxLength:"100" example:"2823-3"`
+	Display string `json:"display,omitempty" text:"line" maxLength:"500" example:"Potassium [Moles/volume] in Serum or Plasma"`
 }
 
 // earliest is before anybody now living was born; latest allows for what is planned and for clocks that are wrong.

@@ -11,8 +11,8 @@ import (
 type Immunization struct {
 	Head
 	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"Why it was not given."`
-	Manufacturer   string    `json:"manufacturer,omitempty" maxLength:"200"`
-	LotNumber      string    `json:"lotNumber,omitempty" maxLength:"100"`
+	Manufacturer   string    `json:"manufacturer,omitempty" text:"line" maxLength:"200"`
+	LotNumber      string    `json:"lotNumber,omitempty" text:"line" maxLength:"100"`
 	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The vaccine's."`
 	Site           *Coding   `json:"site,omitempty" doc:"Where on the body: v3 ActSite, or SNOMED CT."`
 	Route          *Coding   `json:"route,omitempty" doc:"The way into the body: v3 RouteOfAdministration, or SNOMED CT."`
@@ -41,8 +41,8 @@ func (r *Immunization) Validate() error {
 	var p care.Problems
 	r.check(&p, r.Kind())
 	checkCode(&p, "statusReason", r.StatusReason)
-	p.Text("manufacturer", r.Manufacturer, 0, 200)
-	p.Text("lotNumber", r.LotNumber, 0, 100)
+	p.Line("manufacturer", r.Manufacturer, 0, 200)
+	p.Line("lotNumber", r.LotNumber, 0, 100)
 	if r.ExpirationDate != "" {
 		if _, err := time.Parse(time.DateOnly, r.ExpirationDate); err != nil {
 			p.Add("expirationDate", "must be a date, such as 2026-12-31")

@@ -9,7 +9,7 @@ type MedicalHistory struct {
 	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"What part of the history it belongs to."`
 	Relationship *Coding `json:"relationship,omitempty" doc:"Whose it was, in the category family: v3 RoleCode, such as MTH for the mother."`
 	Period       *Period `json:"period,omitempty" doc:"When it was."`
-	PeriodText   string  `json:"periodText,omitempty" maxLength:"200" doc:"When it was, where that is not known to the day." example:"at the age of 52"`
+	PeriodText   string  `json:"periodText,omitempty" text:"line" maxLength:"200" doc:"When it was, where that is not known to the day." example:"at the age of 52"`
 	Outcome      *Coding `json:"outcome,omitempty"`
 	Deceased     *bool   `json:"deceased,omitempty" doc:"Whether the relative has died."`
 	Note         string  `json:"note,omitempty" maxLength:"10000"`
@@ -44,7 +44,7 @@ func (r *MedicalHistory) Validate() error {
 		p.Add("relationship", "is required in the category family")
 	}
 	checkPeriod(&p, "period", r.Period)
-	p.Text("periodText", r.PeriodText, 0, 200)
+	p.Line("periodText", r.PeriodText, 0, 200)
 	checkCode(&p, "outcome", r.Outcome)
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()

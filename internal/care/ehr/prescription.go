@@ -12,7 +12,7 @@ type Prescription struct {
 	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"How to take it, in words for the patient." example:"One tablet in the morning"`
 	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The same for programs, step after step."`
 	Quantity           *Decimal `json:"quantity,omitempty" doc:"How much one filling is."`
-	QuantityUnit       string   `json:"quantityUnit,omitempty" maxLength:"50" example:"tablet"`
+	QuantityUnit       string   `json:"quantityUnit,omitempty" text:"line" maxLength:"50" example:"tablet"`
 	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"How often it may be filled again."`
 	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"When it may be filled."`
 	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be given for it."`
@@ -67,7 +67,7 @@ func (r *Prescription) Validate() error {
 	p.Text("dosage", r.Dosage, 0, 2000)
 	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.Problems, path string, d Dosage) { d.check(p, path) })
 	r.Quantity.check(&p, "quantity")
-	p.Text("quantityUnit", r.QuantityUnit, 0, 50)
+	p.Line("quantityUnit", r.QuantityUnit, 0, 50)
 	if r.Refills != nil && (*r.Refills < 0 || *r.Refills > 99) {
 		p.Add("refills", "must be 0 to 99")
 	}

@@ -55,7 +55,7 @@ func (d Decimal) valid() bool {
 type Value struct {
 	Number *Decimal
 	Text   *string
-	Coding *Coding
+	Coding *Coding `text:"inline"`
 }
 
 // MarshalJSON writes the one that is set.

@@ -21,7 +21,7 @@ SET
     whatsapp_verified = whatsapp_verified OR $1::text = 'whatsapp',
     updated_at = now()
 WHERE id = $2
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 `
 
 type ContactVerifiedParams struct {
@@ -49,6 +49,7 @@ func (q *Queries) ContactVerified(ctx context.Context, arg ContactVerifiedParams
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
@@ -93,7 +94,14 @@ SELECT
     $2::text,
     $3::uuid
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = $3)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = $1 AND s.subject = $2)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM service_accounts AS s
+        WHERE s.issuer = $1
+            AND s.subject = $2
+            AND s.activated_at IS NOT NULL
+            AND s.activation_digest IS NOT NULL
+    )
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
@@ -103,7 +111,7 @@ type IdentityInsertParams struct {
 	UserID  uuid.UUID
 }
 
-// One subject of an issuer is one person's, and a person has one of each issuer.
+// One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 func (q *Queries) IdentityInsert(ctx context.Context, arg IdentityInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityInsert, arg.Issuer, arg.Subject, arg.UserID)
 	if err != nil {
@@ -126,8 +134,7 @@ func (q *Queries) InvitationAccept(ctx context.Context, id uuid.UUID) error {
 const InvitationByToken = `-- name: InvitationByToken :one
 SELECT
     i.id, i.clinic_id, i.user_id, i.roles, i.created_at, i.created_by, i.expires_at, i.accepted_at,
-    (i.expires_at <= now())::boolean AS expired,
-    u.status
+    (i.expires_at <= now())::boolean AS expired
 FROM invitation_tokens AS t
 JOIN invitations AS i ON i.id = t.invitation_id
 JOIN users AS u ON u.id = i.user_id
@@ -145,7 +152,6 @@ type InvitationByTokenRow struct {
 	ExpiresAt  time.Time
 	AcceptedAt *time.Time
 	Expired    bool
-	Status     string
 }
 
 // The invitation that a token stands for, with its person's row locked: acceptances of one person take turns.
@@ -162,7 +168,6 @@ func (q *Queries) InvitationByToken(ctx context.Context, digest []byte) (Invitat
 		&i.ExpiresAt,
 		&i.AcceptedAt,
 		&i.Expired,
-		&i.Status,
 	)
 	return i, err
 }
@@ -277,15 +282,22 @@ func (q *Queries) InvitationTokenIssue(ctx context.Context, arg InvitationTokenI
 
 const Invitee = `-- name: Invitee :one
 SELECT coalesce(
-    (SELECT u.id FROM users AS u WHERE u.email = lower($1) AND u.status = 'active'),
-    invitee($1),
+    (
+        SELECT u.id
+        FROM users AS u
+        WHERE u.email = ANY($1::text[])
+            AND u.status = 'active'
+        ORDER BY u.email_verified DESC, u.id
+        LIMIT 1
+    ),
+    invitee($1::text[]),
     '00000000-0000-0000-0000-000000000000'
 )::uuid AS user_id
 `
 
 // Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
-func (q *Queries) Invitee(ctx context.Context, email string) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, Invitee, email)
+func (q *Queries) Invitee(ctx context.Context, emails []string) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, Invitee, emails)
 	var user_id uuid.UUID
 	err := row.Scan(&user_id)
 	return user_id, err

@@ -367,6 +367,7 @@ type Identity struct {
 	Subject  string
 	UserID   uuid.UUID
 	LinkedAt time.Time
+	ID       uuid.UUID
 }
 
 type ImportAlias struct {
@@ -596,16 +597,19 @@ type RuleSet struct {
 }
 
 type ServiceAccount struct {
-	ID         uuid.UUID
-	Version    int64
-	ClinicID   uuid.UUID
-	Name       string
-	Issuer     string
-	Subject    string
-	Status     string
-	CreatedAt  time.Time
-	CreatedBy  string
-	DisabledAt *time.Time
+	ID                  uuid.UUID
+	Version             int64
+	ClinicID            uuid.UUID
+	Name                string
+	Issuer              string
+	Subject             string
+	Status              string
+	CreatedAt           time.Time
+	CreatedBy           string
+	DisabledAt          *time.Time
+	ActivatedAt         *time.Time
+	ActivationDigest    []byte
+	ActivationExpiresAt *time.Time
 }
 
 type ServiceSetting struct {
@@ -640,6 +644,14 @@ type Sweep struct {
 	UpdatedAt time.Time
 }
 
+type UnlinkedSignIn struct {
+	ID         uuid.UUID
+	Issuer     string
+	Subject    string
+	UserID     uuid.UUID
+	UnlinkedAt time.Time
+}
+
 type User struct {
 	ID               uuid.UUID
 	Version          int64
@@ -657,6 +669,7 @@ type User struct {
 	Whatsapp         *string
 	WhatsappVerified bool
 	ActorVersion     int64
+	MergedInto       *uuid.UUID
 }
 
 type WebSession struct {

@@ -86,20 +86,36 @@ func (q *Queries) AcceptedEventList(ctx context.Context, eventIds []uuid.UUID) (
 	return items, nil
 }
 
-const ServiceAccountByIdentity = `-- name: ServiceAccountByIdentity :one
-SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
-FROM service_accounts
-WHERE issuer = $1
-    AND subject = $2
+const AddressLinkable = `-- name: AddressLinkable :one
+SELECT (linkable($1::text, $2::text, $3::text[]) IS NOT NULL)::boolean AS linkable
 `
 
-type ServiceAccountByIdentityParams struct {
+type AddressLinkableParams struct {
 	Issuer  string
 	Subject string
+	Emails  []string
 }
 
-func (q *Queries) ServiceAccountByIdentity(ctx context.Context, arg ServiceAccountByIdentityParams) (ServiceAccount, error) {
-	row := q.db.QueryRow(ctx, ServiceAccountByIdentity, arg.Issuer, arg.Subject)
+// Whether a sign-in with this verified address would be linked to a person.
+func (q *Queries) AddressLinkable(ctx context.Context, arg AddressLinkableParams) (bool, error) {
+	row := q.db.QueryRow(ctx, AddressLinkable, arg.Issuer, arg.Subject, arg.Emails)
+	var linkable bool
+	err := row.Scan(&linkable)
+	return linkable, err
+}
+
+const ServiceAccountActivate = `-- name: ServiceAccountActivate :one
+UPDATE service_accounts
+SET
+    version = version + 1,
+    status = 'active',
+    activated_at = now()
+WHERE id = $1
+RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
+`
+
+func (q *Queries) ServiceAccountActivate(ctx context.Context, id uuid.UUID) (ServiceAccount, error) {
+	row := q.db.QueryRow(ctx, ServiceAccountActivate, id)
 	var i ServiceAccount
 	err := row.Scan(
 		&i.ID,
@@ -112,12 +128,89 @@ func (q *Queries) ServiceAccountByIdentity(ctx context.Context, arg ServiceAccou
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
+	)
+	return i, err
+}
+
+const ServiceAccountByCode = `-- name: ServiceAccountByCode :one
+SELECT
+    a.id, a.version, a.clinic_id, a.name, a.issuer, a.subject, a.status, a.created_at, a.created_by, a.disabled_at, a.activated_at, a.activation_digest, a.activation_expires_at,
+    (a.activation_expires_at <= now())::boolean AS expired
+FROM service_accounts AS a
+WHERE a.activation_digest = $1
+FOR UPDATE
+`
+
+type ServiceAccountByCodeRow struct {
+	ServiceAccount ServiceAccount
+	Expired        bool
+}
+
+// The account whose code it is, locked.
+func (q *Queries) ServiceAccountByCode(ctx context.Context, digest []byte) (ServiceAccountByCodeRow, error) {
+	row := q.db.QueryRow(ctx, ServiceAccountByCode, digest)
+	var i ServiceAccountByCodeRow
+	err := row.Scan(
+		&i.ServiceAccount.ID,
+		&i.ServiceAccount.Version,
+		&i.ServiceAccount.ClinicID,
+		&i.ServiceAccount.Name,
+		&i.ServiceAccount.Issuer,
+		&i.ServiceAccount.Subject,
+		&i.ServiceAccount.Status,
+		&i.ServiceAccount.CreatedAt,
+		&i.ServiceAccount.CreatedBy,
+		&i.ServiceAccount.DisabledAt,
+		&i.ServiceAccount.ActivatedAt,
+		&i.ServiceAccount.ActivationDigest,
+		&i.ServiceAccount.ActivationExpiresAt,
+		&i.Expired,
+	)
+	return i, err
+}
+
+const ServiceAccountCode = `-- name: ServiceAccountCode :one
+UPDATE service_accounts
+SET
+    version = version + 1,
+    activation_digest = $1,
+    activation_expires_at = now() + make_interval(secs => $2::float8)
+WHERE id = $3
+RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
+`
+
+type ServiceAccountCodeParams struct {
+	ActivationDigest []byte
+	TtlSeconds       float64
+	ID               uuid.UUID
+}
+
+func (q *Queries) ServiceAccountCode(ctx context.Context, arg ServiceAccountCodeParams) (ServiceAccount, error) {
+	row := q.db.QueryRow(ctx, ServiceAccountCode, arg.ActivationDigest, arg.TtlSeconds, arg.ID)
+	var i ServiceAccount
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.ClinicID,
+		&i.Name,
+		&i.Issuer,
+		&i.Subject,
+		&i.Status,
+		&i.CreatedAt,
+		&i.CreatedBy,
+		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
 	)
 	return i, err
 }
 
 const ServiceAccountGet = `-- name: ServiceAccountGet :one
-SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
+SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 FROM service_accounts
 WHERE id = $1
 `
@@ -136,36 +229,35 @@ func (q *Queries) ServiceAccountGet(ctx context.Context, id uuid.UUID) (ServiceA
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
 	)
 	return i, err
 }
 
 const ServiceAccountInsert = `-- name: ServiceAccountInsert :one
 
-INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by)
-SELECT
-    $1,
-    $2,
-    $3,
-    $4::text,
-    $5::text,
-    $6
-WHERE NOT person_signs_in($4::text, $5::text)
-ON CONFLICT ON CONSTRAINT service_accounts_identity_key DO NOTHING
-RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
+INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, created_by, activation_digest, activation_expires_at)
+VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7::bytea,
+    CASE WHEN $7::bytea IS NOT NULL THEN now() + make_interval(secs => $8::float8) END)
+ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
+RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 `
 
 type ServiceAccountInsertParams struct {
-	ID        uuid.UUID
-	ClinicID  uuid.UUID
-	Name      string
-	Issuer    string
-	Subject   string
-	CreatedBy string
+	ID               uuid.UUID
+	ClinicID         uuid.UUID
+	Name             string
+	Issuer           string
+	Subject          string
+	CreatedBy        string
+	ActivationDigest []byte
+	TtlSeconds       float64
 }
 
 // The accounts of other systems, and which events were accepted from them.
-// An issuer's subject is one person or one service account. No row comes back when it is somebody's already.
+// It waits for its client. No row comes back when the clinic has an account of the client already; of others nothing is said.
 func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountInsertParams) (ServiceAccount, error) {
 	row := q.db.QueryRow(ctx, ServiceAccountInsert,
 		arg.ID,
@@ -174,6 +266,8 @@ func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountIn
 		arg.Issuer,
 		arg.Subject,
 		arg.CreatedBy,
+		arg.ActivationDigest,
+		arg.TtlSeconds,
 	)
 	var i ServiceAccount
 	err := row.Scan(
@@ -187,12 +281,15 @@ func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountIn
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
 	)
 	return i, err
 }
 
 const ServiceAccountList = `-- name: ServiceAccountList :many
-SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
+SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 FROM service_accounts
 WHERE clinic_id = ANY($1::uuid[])
     AND id > $2
@@ -227,6 +324,9 @@ func (q *Queries) ServiceAccountList(ctx context.Context, arg ServiceAccountList
 			&i.CreatedAt,
 			&i.CreatedBy,
 			&i.DisabledAt,
+			&i.ActivatedAt,
+			&i.ActivationDigest,
+			&i.ActivationExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -239,7 +339,7 @@ func (q *Queries) ServiceAccountList(ctx context.Context, arg ServiceAccountList
 }
 
 const ServiceAccountLock = `-- name: ServiceAccountLock :one
-SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
+SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 FROM service_accounts
 WHERE id = $1
 FOR UPDATE
@@ -259,6 +359,44 @@ func (q *Queries) ServiceAccountLock(ctx context.Context, id uuid.UUID) (Service
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
+	)
+	return i, err
+}
+
+const ServiceAccountOfClient = `-- name: ServiceAccountOfClient :one
+SELECT id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
+FROM service_accounts
+WHERE clinic_id = $1
+    AND issuer = $2
+    AND subject = $3
+`
+
+type ServiceAccountOfClientParams struct {
+	ClinicID uuid.UUID
+	Issuer   string
+	Subject  string
+}
+
+func (q *Queries) ServiceAccountOfClient(ctx context.Context, arg ServiceAccountOfClientParams) (ServiceAccount, error) {
+	row := q.db.QueryRow(ctx, ServiceAccountOfClient, arg.ClinicID, arg.Issuer, arg.Subject)
+	var i ServiceAccount
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.ClinicID,
+		&i.Name,
+		&i.Issuer,
+		&i.Subject,
+		&i.Status,
+		&i.CreatedAt,
+		&i.CreatedBy,
+		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
 	)
 	return i, err
 }
@@ -271,7 +409,7 @@ SET
     status = $2::text,
     disabled_at = CASE WHEN $2::text = 'disabled' THEN coalesce(disabled_at, now()) END
 WHERE id = $3
-RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at
+RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 `
 
 type ServiceAccountUpdateParams struct {
@@ -294,6 +432,9 @@ func (q *Queries) ServiceAccountUpdate(ctx context.Context, arg ServiceAccountUp
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.DisabledAt,
+		&i.ActivatedAt,
+		&i.ActivationDigest,
+		&i.ActivationExpiresAt,
 	)
 	return i, err
 }

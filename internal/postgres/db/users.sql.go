@@ -72,26 +72,93 @@ func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams
 	return items, nil
 }
 
+const EmailAtClinicLock = `-- name: EmailAtClinicLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat($1::uuid, $2::text), 1))
+`
+
+type EmailAtClinicLockParams struct {
+	ClinicID uuid.UUID
+	Email    string
+}
+
+// Registrations of one address at one clinic take turns.
+func (q *Queries) EmailAtClinicLock(ctx context.Context, arg EmailAtClinicLockParams) error {
+	_, err := q.db.Exec(ctx, EmailAtClinicLock, arg.ClinicID, arg.Email)
+	return err
+}
+
+const EmailHolder = `-- name: EmailHolder :one
+SELECT id
+FROM users
+WHERE email = ANY($1::text[])
+    AND email_verified
+    AND id <> $2::uuid
+ORDER BY id
+LIMIT 1
+`
+
+type EmailHolderParams struct {
+	Emails []string
+	ID     uuid.UUID
+}
+
+// The person who proved the address, if that is somebody else.
+func (q *Queries) EmailHolder(ctx context.Context, arg EmailHolderParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, EmailHolder, arg.Emails, arg.ID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const EmailKnownAt = `-- name: EmailKnownAt :one
+SELECT EXISTS (
+    SELECT 1
+    FROM users AS u
+    JOIN memberships AS m ON m.user_id = u.id
+    WHERE u.email = ANY($1::text[])
+        AND u.id <> $2::uuid
+        AND m.clinic_id = ANY($3::uuid[])
+        AND m.revoked_at IS NULL
+)
+`
+
+type EmailKnownAtParams struct {
+	Emails    []string
+	ID        uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+// Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
+// must not learn it.
+func (q *Queries) EmailKnownAt(ctx context.Context, arg EmailKnownAtParams) (bool, error) {
+	row := q.db.QueryRow(ctx, EmailKnownAt, arg.Emails, arg.ID, arg.ClinicIds)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const IdentityLink = `-- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id)
-SELECT $1, $2, u.id
-FROM users AS u
-WHERE u.email = lower($3)
-    AND NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = u.id)
-    AND NOT EXISTS (SELECT 1 FROM service_accounts AS s WHERE s.issuer = $1 AND s.subject = $2)
+SELECT
+    $1::text,
+    $2::text,
+    u.id
+FROM linkable($1::text, $2::text, $3::text[]) AS u (id)
+WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
 type IdentityLinkParams struct {
 	Issuer  string
 	Subject string
-	Email   string
+	Emails  []string
 }
 
 // An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
-// an address that was given to somebody else must not open the first owner's account. Nor is a service account's.
+// an address that was given to somebody else must not open the first owner's account. Of several people who were registered
+// with it, it is whoever proved it, else the first.
 func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int64, error) {
-	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Email)
+	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Emails)
 	if err != nil {
 		return 0, err
 	}
@@ -108,6 +175,46 @@ func (q *Queries) MembershipsHeld(ctx context.Context, userID uuid.UUID) (int64,
 	var held int64
 	err := row.Scan(&held)
 	return held, err
+}
+
+const PersonMerge = `-- name: PersonMerge :many
+SELECT
+    t.patient_id,
+    t.clinic_id,
+    t.member_id
+FROM person_merge($1::uuid, $2::uuid) AS t
+`
+
+type PersonMergeParams struct {
+	FromID uuid.UUID
+	IntoID uuid.UUID
+}
+
+type PersonMergeRow struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	MemberID  uuid.UUID
+}
+
+// The lines of care teams that changed hands, as they were.
+func (q *Queries) PersonMerge(ctx context.Context, arg PersonMergeParams) ([]PersonMergeRow, error) {
+	rows, err := q.db.Query(ctx, PersonMerge, arg.FromID, arg.IntoID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PersonMergeRow
+	for rows.Next() {
+		var i PersonMergeRow
+		if err := rows.Scan(&i.PatientID, &i.ClinicID, &i.MemberID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const PreferenceList = `-- name: PreferenceList :many
@@ -175,27 +282,134 @@ const ServiceByIdentity = `-- name: ServiceByIdentity :one
 SELECT
     s.id::uuid AS id,
     s.status::text AS status,
-    s.clinic_id::uuid AS clinic_id
-FROM service_by_sign_in($1::text, $2::text) AS s
+    s.clinic_id::uuid AS clinic_id,
+    s.persons::boolean AS persons
+FROM service_by_sign_in($1::text, $2::text, $3::text[]) AS s
 `
 
 type ServiceByIdentityParams struct {
 	Issuer  string
 	Subject string
+	Emails  []string
 }
 
 type ServiceByIdentityRow struct {
 	ID       uuid.UUID
 	Status   string
 	ClinicID uuid.UUID
+	Persons  bool
 }
 
-// Who is no person may be another system with a service account.
+// Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
+// verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
 func (q *Queries) ServiceByIdentity(ctx context.Context, arg ServiceByIdentityParams) (ServiceByIdentityRow, error) {
-	row := q.db.QueryRow(ctx, ServiceByIdentity, arg.Issuer, arg.Subject)
+	row := q.db.QueryRow(ctx, ServiceByIdentity, arg.Issuer, arg.Subject, arg.Emails)
 	var i ServiceByIdentityRow
-	err := row.Scan(&i.ID, &i.Status, &i.ClinicID)
+	err := row.Scan(
+		&i.ID,
+		&i.Status,
+		&i.ClinicID,
+		&i.Persons,
+	)
 	return i, err
+}
+
+const SignInDelete = `-- name: SignInDelete :execrows
+WITH taken AS (
+    DELETE FROM identities AS i
+    WHERE i.id = $1
+        AND i.user_id = $2
+    RETURNING i.id, i.issuer, i.subject, i.user_id
+)
+INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id)
+SELECT
+    t.id,
+    t.issuer,
+    t.subject,
+    t.user_id
+FROM taken AS t
+ON CONFLICT ON CONSTRAINT unlinked_sign_ins_pkey DO UPDATE
+SET
+    id = excluded.id,
+    unlinked_at = now()
+`
+
+type SignInDeleteParams struct {
+	ID     uuid.UUID
+	UserID uuid.UUID
+}
+
+// The sign-in is noted as taken from the person, so that its email address does not link it again.
+func (q *Queries) SignInDelete(ctx context.Context, arg SignInDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, SignInDelete, arg.ID, arg.UserID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const SignInList = `-- name: SignInList :many
+SELECT
+    id,
+    issuer,
+    subject,
+    linked_at
+FROM identities
+WHERE user_id = $1
+ORDER BY linked_at, id
+`
+
+type SignInListRow struct {
+	ID       uuid.UUID
+	Issuer   string
+	Subject  string
+	LinkedAt time.Time
+}
+
+func (q *Queries) SignInList(ctx context.Context, userID uuid.UUID) ([]SignInListRow, error) {
+	rows, err := q.db.Query(ctx, SignInList, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SignInListRow
+	for rows.Next() {
+		var i SignInListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Issuer,
+			&i.Subject,
+			&i.LinkedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const SignInUnlinked = `-- name: SignInUnlinked :one
+SELECT EXISTS (
+    SELECT 1
+    FROM unlinked_sign_ins
+    WHERE user_id = $1
+        AND id = $2
+)
+`
+
+type SignInUnlinkedParams struct {
+	UserID uuid.UUID
+	ID     uuid.UUID
+}
+
+func (q *Queries) SignInUnlinked(ctx context.Context, arg SignInUnlinkedParams) (bool, error) {
+	row := q.db.QueryRow(ctx, SignInUnlinked, arg.UserID, arg.ID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const UserActor = `-- name: UserActor :one
@@ -213,8 +427,20 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 	return i, err
 }
 
+const UserExists = `-- name: UserExists :one
+SELECT (subject_person('user', $1::uuid) IS NOT NULL)::boolean AS known
+`
+
+// Whether there is such a person, also one whom the actor does not see.
+func (q *Queries) UserExists(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, UserExists, id)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
+}
+
 const UserGet = `-- name: UserGet :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 FROM users
 WHERE id = $1
 `
@@ -239,14 +465,14 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
 
-const UserInsert = `-- name: UserInsert :execrows
+const UserInsert = `-- name: UserInsert :exec
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT DO NOTHING
 `
 
 type UserInsertParams struct {
@@ -261,10 +487,9 @@ type UserInsertParams struct {
 	TimeZone      string
 }
 
-// Nothing is inserted when the address is taken. The row is read once the person has a role: before, those who registered
-// them do not see them.
-func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, UserInsert,
+// The row is read once the person has a role: before, those who registered them do not see them.
+func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) error {
+	_, err := q.db.Exec(ctx, UserInsert,
 		arg.ID,
 		arg.Email,
 		arg.EmailVerified,
@@ -275,10 +500,7 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) (int64, 
 		arg.Locale,
 		arg.TimeZone,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const UserList = `-- name: UserList :many
@@ -348,7 +570,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 }
 
 const UserLock = `-- name: UserLock :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 FROM users
 WHERE id = $1
 FOR UPDATE
@@ -374,6 +596,49 @@ func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
+	)
+	return i, err
+}
+
+const UserMerge = `-- name: UserMerge :one
+UPDATE users
+SET
+    version = version + 1,
+    merged_into = $1::uuid,
+    status = 'disabled',
+    email_verified = false,
+    updated_at = now()
+WHERE id = $2
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+`
+
+type UserMergeParams struct {
+	IntoID uuid.UUID
+	ID     uuid.UUID
+}
+
+func (q *Queries) UserMerge(ctx context.Context, arg UserMergeParams) (User, error) {
+	row := q.db.QueryRow(ctx, UserMerge, arg.IntoID, arg.ID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.Email,
+		&i.EmailVerified,
+		&i.GivenName,
+		&i.FamilyName,
+		&i.Phone,
+		&i.PhoneVerified,
+		&i.Locale,
+		&i.TimeZone,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
+		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }
@@ -395,7 +660,7 @@ SET
     status = $8,
     updated_at = now()
 WHERE id = $9
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
 `
 
 type UserUpdateParams struct {
@@ -441,6 +706,7 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		&i.Whatsapp,
 		&i.WhatsappVerified,
 		&i.ActorVersion,
+		&i.MergedInto,
 	)
 	return i, err
 }

@@ -1,0 +1,292 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// InvitationAccept links whoever signs in to the person whom the token was sent to, proves that person's own address, and gives
+// them the roles they were invited to. A patient may sign in with whatever address; for the roles of those who work at a clinic
+// the sign-in must have the verified address that the invitation was sent to.
+//
+// Where the address is that of somebody known elsewhere, who has proved it or signs in as themselves, the person who was
+// registered becomes one with them: their roles, and what was written about them, are the known one's, whose id is given back.
+//
+// Accepting again changes nothing. A token that is not known is care.NotFound; one that is over, and a sign-in that is another
+// person's, care.Conflict; a sign-in without the address that the roles need, and roles that one would give oneself,
+// care.Forbidden.
+func (s *Service) InvitationAccept(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
+	var person uuid.UUID
+	// Nobody is signed in yet.
+	cmd.Actor = care.SystemActor("sign-in")
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.InvitationByToken(ctx, digestOf(token))
+		if notFound(err) {
+			return care.Errorf(care.NotFound, "there is no such invitation, or the address that it was sent to has changed: ask the clinic for another")
+		}
+		if err != nil {
+			return fmt.Errorf("read invitation: %w", err)
+		}
+		a := acceptance{q: q, cmd: cmd, identity: identity, invitation: row}
+		if err := a.whose(ctx); err != nil {
+			return err
+		}
+		person = a.person.ID
+		open, err := a.check(ctx)
+		if err != nil || !open {
+			return err
+		}
+		events, err := a.accept(ctx)
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, events...)
+	})
+	return person, err
+}
+
+// acceptance is one sign-in that follows the link of an invitation.
+type acceptance struct {
+	q          *db.Queries
+	cmd        care.Command
+	identity   Identity
+	invitation db.InvitationByTokenRow
+	// invited is whom the invitation was sent to, person who accepts it: another row of the same person, or the same.
+	invited, person db.User
+	// known says that the sign-in is linked to person already.
+	known bool
+	// held are invited's roles.
+	held []care.Membership
+}
+
+func (a *acceptance) merges() bool { return a.person.ID != a.invited.ID }
+
+// whose finds who was invited and who accepts, and locks both.
+func (a *acceptance) whose(ctx context.Context) (err error) {
+	if a.invited, err = a.lock(ctx, *a.invitation.UserID); err != nil {
+		return err
+	}
+	if a.invited.MergedInto != nil { // They have proved to be another by an earlier invitation.
+		if a.invited, err = a.lock(ctx, *a.invited.MergedInto); err != nil {
+			return err
+		}
+	}
+	a.person = a.invited
+	if a.held, err = heldBy(ctx, a.q, a.invited.ID); err != nil {
+		return err
+	}
+	linked, err := a.q.IdentityGet(ctx, db.IdentityGetParams{Issuer: a.identity.Issuer, Subject: a.identity.Subject})
+	if err != nil && !notFound(err) {
+		return fmt.Errorf("read identity: %w", err)
+	}
+	a.known = err == nil
+	if !a.known {
+		linked, err = a.q.EmailHolder(ctx, db.EmailHolderParams{Emails: care.EmailSpellings(a.invited.Email), ID: a.invited.ID})
+		if notFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for who has the address: %w", err)
+		}
+	}
+	if linked != a.invited.ID {
+		a.person, err = a.lock(ctx, linked)
+	}
+	return err
+}
+
+func (a *acceptance) lock(ctx context.Context, id uuid.UUID) (db.User, error) {
+	u, err := a.q.UserLock(ctx, id)
+	if err != nil {
+		return u, fmt.Errorf("lock user: %w", err)
+	}
+	return u, nil
+}
+
+// check refuses what cannot be accepted by this sign-in, and reports whether there is anything to accept still.
+func (a *acceptance) check(ctx context.Context) (open bool, err error) {
+	over := a.invitation.AcceptedAt != nil
+	switch {
+	case a.known && !care.SameEmail(a.person.Email, a.invited.Email):
+		return false, care.Errorf(care.Conflict, "you are signed in as somebody else than the person who was invited: sign in as yourself, or as whom the invitation was sent to")
+	case a.person.Status != Active || a.invited.Status != Active:
+		return false, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
+	case over && a.known && !a.merges():
+		return false, nil
+	case over:
+		return false, care.Errorf(care.Conflict, "the invitation was accepted already: sign in as you did then")
+	case a.invitation.Expired:
+		return false, care.Errorf(care.Conflict, "the invitation has expired: ask the clinic for another")
+	case a.merges() && !a.known && !a.proves():
+		return false, care.Errorf(care.Conflict, "the address that the invitation was sent to is that of an account: sign in with that one")
+	}
+	if err := a.checkRoles(); err != nil {
+		return false, err
+	}
+	return true, a.checkMerge(ctx)
+}
+
+// proves reports whether the provider has verified that the sign-in has the address that the invitation was sent to.
+func (a *acceptance) proves() bool {
+	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, a.invited.Email)
+}
+
+// checkRoles refuses roles that one would give oneself, and those of staff to a sign-in that does not prove the address: a link
+// can be forwarded.
+func (a *acceptance) checkRoles() error {
+	gained := roles(a.invitation.Roles)
+	if a.merges() || !a.known {
+		for _, m := range a.held { // The sign-in gets these too.
+			gained = append(gained, m.Role)
+		}
+	}
+	if len(gained) > 0 && (len(a.invitation.Roles) > 0 || a.merges()) && a.invitation.CreatedBy == a.person.ID.String() {
+		return care.Errorf(care.Forbidden, "nobody gives roles to themselves: another administrator of the clinic must invite you")
+	}
+	if slices.ContainsFunc(gained, isStaff) && !a.proves() {
+		return care.Errorf(care.Forbidden, "the roles of those who work at a clinic need a sign-in with the verified email address that the invitation was sent to: sign in with that address, or ask the clinic to invite the address you sign in with")
+	}
+	return nil
+}
+
+// checkMerge refuses to make one of two people who each sign in, and to bring roles of staff to somebody who holds some at the
+// clinic: they could have given them.
+func (a *acceptance) checkMerge(ctx context.Context) error {
+	if !a.merges() {
+		return nil
+	}
+	signIns, err := a.q.SignInList(ctx, a.invited.ID)
+	if err != nil {
+		return fmt.Errorf("read sign-ins: %w", err)
+	}
+	if len(signIns) > 0 {
+		return care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
+	}
+	has, err := heldBy(ctx, a.q, a.person.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range a.held {
+		if m.ClinicID == nil {
+			return care.Errorf(care.Forbidden, "an account with a role on the platform is not joined with another: ask the platform's operator")
+		}
+		if isStaff(m.Role) && slices.ContainsFunc(has, func(h care.Membership) bool {
+			return h.ClinicID != nil && *h.ClinicID == *m.ClinicID && isStaff(h.Role)
+		}) {
+			return care.Errorf(care.Forbidden, "you work at this clinic already: an administrator of it gives you the role %s", m.Role)
+		}
+	}
+	return nil
+}
+
+// accept links, joins and grants, and gives the events of it.
+func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
+	if !a.known {
+		n, err := a.q.IdentityInsert(ctx, db.IdentityInsertParams{Issuer: a.identity.Issuer, Subject: a.identity.Subject, UserID: a.person.ID})
+		if err != nil {
+			return nil, fmt.Errorf("link identity: %w", err)
+		}
+		if n == 0 {
+			return nil, care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
+		}
+	}
+	if err := a.q.InvitationAccept(ctx, a.invitation.ID); err != nil {
+		return nil, fmt.Errorf("accept invitation: %w", err)
+	}
+	as := a.cmd
+	as.Actor = care.Actor{ID: a.person.ID.String(), UserID: a.person.ID}
+	clinic := a.invitation.ClinicID
+	version := int64(3) // After invitation.created and user.invited.
+	if len(a.invitation.Roles) == 0 {
+		version = 1 // The welcome's, which user.created tells of.
+	}
+	events := []event.Event{
+		event.New(as, "invitation.accepted", invitationRef(a.invitation.ID), invitationOf(a.invitation.ID, a.person.ID, clinic)).About(as, a.person.ID, &clinic).AtVersion(version),
+	}
+	if a.merges() {
+		merged, err := a.merge(ctx, as)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, merged...)
+	}
+	granted, _, err := grant(ctx, a.q, as, a.person.ID, &clinic, roles(a.invitation.Roles))
+	if err != nil {
+		return nil, err
+	}
+	proved, err := verified(ctx, a.q, as, a.person.ID, "email")
+	return slices.Concat(events, granted, proved), err
+}
+
+// merge makes what is invited's person's, and gives the events of it.
+func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event, error) {
+	var events []event.Event
+	for _, m := range a.held {
+		id, err := a.q.MembershipRevoke(ctx, db.MembershipRevokeParams{UserID: a.invited.ID, ClinicID: m.ClinicID, Role: string(m.Role)})
+		if err != nil {
+			return nil, fmt.Errorf("revoke membership: %w", err)
+		}
+		granted, _, err := grant(ctx, a.q, as, a.person.ID, m.ClinicID, []care.Role{m.Role})
+		if err != nil {
+			return nil, err
+		}
+		revoked := membershipEvent(as, "membership.revoked", id, a.invited.ID, m.ClinicID, m.Role).AtVersion(2)
+		events = append(append(events, revoked), granted...)
+	}
+	teams, err := a.q.PersonMerge(ctx, db.PersonMergeParams{FromID: a.invited.ID, IntoID: a.person.ID})
+	if err != nil {
+		return nil, joining(err)
+	}
+	for _, t := range teams {
+		was := CareTeamMember{PatientID: t.PatientID, ClinicID: t.ClinicID, MemberID: t.MemberID}
+		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.become(was)))
+	}
+	row, err := a.q.UserMerge(ctx, db.UserMergeParams{ID: a.invited.ID, IntoID: a.person.ID})
+	if err != nil {
+		return nil, fmt.Errorf("merge user: %w", err)
+	}
+	merged := event.New(as, "user.merged", userRef(row.ID), event.Merge{UserID: a.person.ID, MergedID: row.ID})
+	return append(events, merged.About(as, a.person.ID, &a.invitation.ClinicID).AtVersion(row.Version)), nil
+}
+
+// joining says what two appointments at one time mean here.
+func joining(err error) error {
+	refused := postgres.Translate(err)
+	if care.CodeOf(refused) != care.Conflict {
+		return fmt.Errorf("join with the known person: %w", err)
+	}
+	return care.Errorf(care.Conflict, "you have an appointment at the same time at another clinic: cancel one of the two, then accept")
+}
+
+// become is the line of a care team with person in invited's place.
+func (a *acceptance) become(m CareTeamMember) CareTeamMember {
+	if m.PatientID == a.invited.ID {
+		m.PatientID = a.person.ID
+	}
+	if m.MemberID == a.invited.ID {
+		m.MemberID = a.person.ID
+	}
+	return m
+}
+
+// isStaff reports whether who holds the role works at a clinic, or on the platform.
+func isStaff(r care.Role) bool { return r != care.Patient }
+
+func roles(names []string) []care.Role {
+	list := make([]care.Role, len(names))
+	for i, name := range names {
+		list[i] = care.Role(name)
+	}
+	return list
+}

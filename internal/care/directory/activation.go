@@ -1,0 +1,110 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// ActivationLife is how long the code that activates a service account is good.
+const ActivationLife = 7 * 24 * time.Hour
+
+// ServiceAccountActivate binds the service account whose code it is to the client that has the token, which must be the one
+// that was registered. Of several clinics that registered one client it becomes that of the one whose code the client sends.
+// Doing it again changes nothing. A code that is not of such an account is care.NotFound; one that has expired, a client that
+// acts elsewhere, and a token that is a person's are care.Conflict.
+func (s *Service) ServiceAccountActivate(ctx context.Context, cmd care.Command, identity Identity, code string) (ServiceAccount, error) {
+	var account ServiceAccount
+	// Nobody is signed in yet.
+	cmd.Actor = care.SystemActor("sign-in")
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		found, err := q.ServiceAccountByCode(ctx, digestOf(code))
+		if err != nil && !notFound(err) {
+			return fmt.Errorf("look for service account: %w", err)
+		}
+		row := found.ServiceAccount
+		if err != nil || row.Issuer != identity.Issuer || row.Subject != identity.Subject {
+			return care.Errorf(care.NotFound, "no service account of this client waits for this code: compare clientId with the sub of the token, or ask the clinic's administrator for another code")
+		}
+		if row.Status == Active {
+			account = serviceAccountFrom(row)
+			return nil
+		}
+		if err := activatable(ctx, q, identity, row, found.Expired); err != nil {
+			return err
+		}
+		if row, err = q.ServiceAccountActivate(ctx, row.ID); err != nil {
+			return fmt.Errorf("activate service account: %w", err)
+		}
+		account = serviceAccountFrom(row)
+		as := cmd
+		as.Actor = care.ServiceActor(row.ID, []care.Membership{{ClinicID: &row.ClinicID, Role: care.Service}})
+		return outbox.Append(ctx, tx, serviceAccountEvent(as, "service_account.activated", row, nil))
+	})
+	if err != nil {
+		return ServiceAccount{}, err
+	}
+	return account, nil
+}
+
+// activatable refuses a code that is over, and the token of a person: who signs in with it is not a program.
+func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.ServiceAccount, expired bool) error {
+	if row.Status == Disabled {
+		return care.Errorf(care.Forbidden, "this service account is disabled: ask the clinic's administrator")
+	}
+	if expired {
+		return conflict("code", "the code has expired: ask the clinic's administrator for another")
+	}
+	_, err := q.IdentityGet(ctx, db.IdentityGetParams{Issuer: identity.Issuer, Subject: identity.Subject})
+	if err != nil && !notFound(err) {
+		return fmt.Errorf("read identity: %w", err)
+	}
+	persons := err == nil
+	if !persons {
+		if persons, err = q.AddressLinkable(ctx, db.AddressLinkableParams{Issuer: identity.Issuer, Subject: identity.Subject, Emails: identity.addresses()}); err != nil {
+			return fmt.Errorf("look for a person: %w", err)
+		}
+	}
+	if persons {
+		return care.Errorf(care.Conflict, "this token is a person's: a service account needs a client of its own (client credentials grant)")
+	}
+	return nil
+}
+
+// ServiceAccountRenewCode makes a new code for a service account that waits for its client, in place of the one before.
+func (s *Service) ServiceAccountRenewCode(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
+	var account ServiceAccount
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.ServiceAccountLock(ctx, id)
+		if err != nil && !notFound(err) {
+			return fmt.Errorf("lock service account: %w", err)
+		}
+		if err := mayManageAccount(cmd, id, row, err); err != nil {
+			return err
+		}
+		if row.Status != Pending {
+			return care.Errorf(care.Conflict, "the service account is %s: only one that is pending needs a code", row.Status)
+		}
+		code, digest := secret()
+		row, err = q.ServiceAccountCode(ctx, db.ServiceAccountCodeParams{ID: id, ActivationDigest: digest, TtlSeconds: ActivationLife.Seconds()})
+		if err != nil {
+			return fmt.Errorf("renew code: %w", err)
+		}
+		account = serviceAccountFrom(row)
+		account.ActivationCode = code
+		return outbox.Append(ctx, tx, serviceAccountEvent(cmd, "service_account.updated", row, []string{"activationCode"}))
+	})
+	if err != nil {
+		return ServiceAccount{}, err
+	}
+	return account, nil
+}

@@ -1,0 +1,125 @@
+package care
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Line notes a problem unless the value is one line of valid UTF-8 of minLength to maxLength characters, as a name or a
+// number is: something to see, no space at either end, no line breaks, no control or invisible characters, none that turn the
+// direction of writing.
+func (p *Problems) Line(field, value string, minLength, maxLength int) {
+	switch n := utf8.RuneCountInString(value); {
+	case !utf8.ValidString(value):
+		p.Add(field, "must be valid UTF-8")
+		return
+	case n == 0 && minLength > 0:
+		p.Add(field, "must not be empty")
+		return
+	case n < minLength || n > maxLength:
+		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+		return
+	}
+	if fault := lineFault(value); fault != "" {
+		p.Add(field, "%s", fault)
+	}
+}
+
+// lineFault says what keeps a text from being one line, or is empty.
+func lineFault(text string) string {
+	if text == "" || isPlainLine(text) {
+		return ""
+	}
+	if isBlank(text) {
+		return "must hold more than blanks"
+	}
+	first, _ := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	before := rune(0)
+	for i, r := range text {
+		switch {
+		case isLineBreak(r):
+			return "must be one line, without line breaks"
+		case isControl(r):
+			return "must not hold control characters"
+		case isInvisible(r) || (isJoiner(r) && !joins(before, text[i+utf8.RuneLen(r):])):
+			return "must not hold invisible or bidirectional control characters"
+		}
+		before = r
+	}
+	if isSpace(first) || isSpace(last) {
+		return "must not begin or end with a space"
+	}
+	return ""
+}
+
+// CleanLine returns the text as Line takes it, but for its length: line breaks and control characters become spaces, what
+// cannot be seen is left out, and so are spaces at the ends. It is for what is taken in from elsewhere, where there is nobody
+// to ask. Where nothing is left to be seen the result is empty.
+func CleanLine(text string) string {
+	text = strings.ToValidUTF8(text, "")
+	if lineFault(text) == "" {
+		return text
+	}
+	if isBlank(text) {
+		return ""
+	}
+	var clean strings.Builder
+	before := rune(0)
+	for i, r := range text {
+		switch {
+		case isLineBreak(r) || isControl(r):
+			r = ' '
+		case isInvisible(r) || (isJoiner(r) && !joins(before, text[i+utf8.RuneLen(r):])):
+			continue
+		}
+		clean.WriteRune(r)
+		before = r
+	}
+	return strings.TrimFunc(clean.String(), isSpace)
+}
+
+// isPlainLine reports whether the text is of printable ASCII without a space at its ends: nearly all are.
+func isPlainLine(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text[0] != ' ' && text[len(text)-1] != ' '
+}
+
+// isBlank reports whether nothing of the text can be seen.
+func isBlank(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return !isSpace(r) && !isControl(r) && !isInvisible(r) && !isJoiner(r) && !unicode.Is(unicode.Variation_Selector, r)
+	})
+}
+
+// isSpace also knows the blank of Braille, which Unicode counts among the symbols.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u2800' }
+
+func isLineBreak(r rune) bool {
+	return r == '\n' || r == '\r' || r == '\v' || r == '\f' || r == '\u0085' || unicode.In(r, unicode.Zl, unicode.Zp)
+}
+
+func isControl(r rune) bool { return unicode.IsControl(r) }
+
+// isJoiner reports whether the character only says whether its neighbours join: some languages cannot be written without.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
+// joins reports whether a joiner has something to join on both sides. ASCII joins nothing.
+func joins(before rune, rest string) bool {
+	after, _ := utf8.DecodeRuneInString(rest)
+	return before >= utf8.RuneSelf && !isSpace(before) && rest != "" && after >= utf8.RuneSelf && !isSpace(after) && !isJoiner(after)
+}
+
+// isInvisible reports whether the character has no shape of its own, or turns the direction of writing. Arabic's number signs
+// are of the same category and are seen.
+func isInvisible(r rune) bool {
+	if r < 0xad || isJoiner(r) || unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
+		return false
+	}
+	return unicode.In(r, unicode.Cf, unicode.Bidi_Control, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
+}

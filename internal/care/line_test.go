@@ -1,0 +1,107 @@
+package care_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+)
+
+// notLines are texts that are no name, with what is wrong and what is made of them where nobody can be asked.
+var notLines = map[string]struct{ fault, clean string }{
+	" ":               {"blanks", ""},
+	"\u00a0\u3000":    {"blanks", ""},
+	"\u200b\u2060":    {"blanks", ""},
+	"\u3164":          {"blanks", ""},
+	"\u2800":          {"blanks", ""},
+	"\u200d":          {"blanks", ""},
+	"\n":              {"blanks", ""},
+	"Ada\nByron":      {"line breaks", "Ada Byron"},
+	"Ada\r\nByron":    {"line breaks", "Ada  Byron"},
+	"Ada\u2028Byron":  {"line breaks", "Ada Byron"},
+	"Ada\u0085Byron":  {"line breaks", "Ada Byron"},
+	"Ada\tByron":      {"control characters", "Ada Byron"},
+	"Ada\x00":         {"control characters", "Ada"},
+	"Ada\u202enoryB":  {"bidirectional", "AdanoryB"},
+	"\u2066Ada\u2069": {"bidirectional", "Ada"},
+	"Ada\u200f":       {"bidirectional", "Ada"},
+	"Ada\u061c":       {"bidirectional", "Ada"},
+	"A\u200bda":       {"invisible", "Ada"},
+	"A\u00adda":       {"invisible", "Ada"},
+	"A\u200dda":       {"invisible", "Ada"},
+	"Ada\U000e0041":   {"invisible", "Ada"},
+	"\ufeffAda":       {"invisible", "Ada"},
+	" Ada":            {"begin or end", "Ada"},
+	"Ada ":            {"begin or end", "Ada"},
+	"Ada\u00a0":       {"begin or end", "Ada"},
+	"Ada \u200b":      {"invisible", "Ada"},
+}
+
+func TestProblemsLine_RefusesWhatIsNoLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range notLines {
+		var p care.Problems
+		p.Line("name", text, 1, 200)
+		require.Len(t, p, 1, "%q", text)
+		require.Contains(t, p[0].Message, want.fault, "%q", text)
+	}
+	for _, text := range []string{"", "Ada\xff", strings.Repeat("a", 201)} {
+		var p care.Problems
+		p.Line("name", text, 1, 200)
+		require.Len(t, p, 1, "%q", text)
+	}
+}
+
+func TestProblemsLine_TakesNamesOfAllScripts(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"Ada Byron", "Ødegård", "Müller-Lüdenscheidt", "O'Neill", "José María", "محمد", "יצחק", "山田 太郎", "葛\U000e0100城", "भारत", "क्\u200dष", "می\u200cخواهم",
+		"Nguyễn", "Ad\u0065\u0301", "👩\u200d⚕️", "1", "\u0600 12",
+	} {
+		var p care.Problems
+		p.Line("name", text, 1, 200)
+		require.Empty(t, p, "%q", text)
+		require.Equal(t, text, care.CleanLine(text))
+	}
+	var p care.Problems
+	p.Line("subject", "", 0, 200)
+	require.Empty(t, p)
+}
+
+func TestCleanLine_MakesALineOfAnything(t *testing.T) {
+	t.Parallel()
+	for text, want := range notLines {
+		clean := care.CleanLine(text)
+		require.Equal(t, want.clean, clean, "%q", text)
+		var p care.Problems
+		p.Line("name", clean, 0, 200)
+		require.Empty(t, p, "%q", text)
+	}
+	require.Equal(t, "Ada", care.CleanLine("Ada\xff"))
+}
+
+func FuzzCleanLine_IsALineAndStaysOne(f *testing.F) {
+	for text := range notLines {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		clean := care.CleanLine(text)
+		var p care.Problems
+		p.Line("name", clean, 0, len(text))
+		require.Empty(t, p, "%q became %q", text, clean)
+		require.Equal(t, clean, care.CleanLine(clean))
+	})
+}
+
+func TestProblemsText_TakesManyLinesButNotBlanksAlone(t *testing.T) {
+	t.Parallel()
+	var p care.Problems
+	p.Text("note", "one\n\ttwo ", 1, 200)
+	p.Text("note", " ", 0, 200)
+	require.Empty(t, p)
+	p.Text("reason", "\n\u200b ", 1, 200)
+	require.Len(t, p, 1)
+	require.Contains(t, p[0].Message, "blanks")
+}
