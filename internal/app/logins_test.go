@@ -107,7 +107,7 @@ func TestLogins_AServiceThatWaitsForMigrationsStopsWhenAsked(t *testing.T) {
 	cfg.Addr = freeAddr(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Serve(ctx, cfg, t.Output()) }()
+	go func() { ended <- app.Serve(ctx, t.Context(), cfg, t.Output()) }()
 	c := newClinic(t, cfg)
 	c.eventually("it answers", func() bool {
 		a, err := c.try("http://"+cfg.Addr, "", http.MethodGet, "/livez", nil)

@@ -80,12 +80,12 @@ type Contact struct {
 }
 
 // Device is the data of device.registered and device.removed. Reason is set where carewire removed it: "unregistered",
-// "taken_over".
+// "taken_over", "too_many".
 type Device struct {
 	DeviceID uuid.UUID `json:"deviceId" doc:"The device."`
 	UserID   uuid.UUID `json:"userId" doc:"Whose it is."`
 	Platform string    `json:"platform" doc:"android, ios or web." example:"ios"`
-	Reason   string    `json:"reason,omitempty" doc:"Why carewire removed it: unregistered or taken_over." example:"unregistered"`
+	Reason   string    `json:"reason,omitempty" doc:"Why carewire removed it: unregistered, taken_over (somebody else registered its token) or too_many (the person has 20)." example:"unregistered"`
 }
 
 // Appointment is the data of appointment.*; times are RFC 3339 in UTC.

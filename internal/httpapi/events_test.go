@@ -254,7 +254,7 @@ func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	require.Equal(t, "pending", account["status"])
 	requireProblem(t, g.post(structured, g.reading()), 401, "unauthenticated")
 	requireProblem(t, b.activate(own, "x"), 404, "not_found")
-	requireProblem(t, b.activate("x", account["activationCode"]), 401, "unauthenticated")
+	requireProblem(t, b.activate("x", account["activationCode"]), 401, "token_invalid")
 	w = as(adminToken, http.MethodGet, path, nil)
 	require.NotContains(t, w.Body.String(), "activationCode")
 	w = as(adminToken, http.MethodPost, path+"/activation-code", nil)

@@ -47,7 +47,7 @@ func (s *Server) addDevices() {
 	register(s, operation{
 		id: "register-device", method: http.MethodPost, path: "/api/me/devices", tag: "me", summary: "Register a device", status: http.StatusCreated,
 		also:        map[int]string{http.StatusOK: "It was registered before; that it was seen is noted."},
-		description: "Lets a device receive the caller's push messages. A token belongs to one person at a time: whoever registers it last has it. Registering one's own again is answered with 200.",
+		description: "Lets a device receive the caller's push messages. A token belongs to one person at a time: whoever registers it last has it, and whoever had it is told by `device.removed`. Registering one's own again is answered with 200. A person has at most 20 devices: one more takes the place of the one that was not seen for the longest time.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.SelfManage, once(func(ctx context.Context, in *input) (*output, error) {
 		device, err := s.cfg.Directory.DeviceRegister(ctx, commandOf(ctx), in.Body.Platform, in.Body.Token)

@@ -156,7 +156,7 @@ func (b *bundle) posts() map[string]func() post {
 // repeatable are POSTs that do no harm when they are repeated, and know no key: a ticket is another one each time, a check
 // stores nothing, an event has an id of its own, what was redriven is refused, and accepting an invitation again changes nothing.
 var repeatable = []string{
-	"accept-invitation", "issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
+	"accept-invitation", "activate-service-account", "renew-activation-code", "issue-socket-ticket", "check-rules", "append-events", "redrive-follower-failure", "redrive-delivery", "redrive-rejected",
 }
 
 func decodedETag(tb testing.TB, w *httptest.ResponseRecorder) string {
@@ -188,7 +188,7 @@ func TestKeys_EveryPostIsDoneOnceAndAnsweredAgain(t *testing.T) {
 			before := b.written()
 			again := b.post(p, p.body, "key-1")
 			require.Equal(t, first.Code, again.Code, "%s", again.Body)
-			require.JSONEq(t, first.Body.String(), again.Body.String())
+			require.Equal(t, withoutSecrets(t, first), decode(t, again))
 			require.Equal(t, first.Header().Get("Location"), again.Header().Get("Location"))
 			require.Equal(t, first.Header().Get("ETag"), again.Header().Get("ETag"))
 			require.Equal(t, before, b.written(), "nothing was written again")
@@ -198,6 +198,14 @@ func TestKeys_EveryPostIsDoneOnceAndAnsweredAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutSecrets is an answer without what is shown once: it is not kept, so a repetition does not have it.
+func withoutSecrets(t *testing.T, answer *httptest.ResponseRecorder) map[string]any {
+	t.Helper()
+	all := decode(t, answer)
+	delete(all, "activationCode")
+	return all
 }
 
 func TestKeys_AreKnownToEveryPostOfTheReference(t *testing.T) {

@@ -74,6 +74,8 @@ type world struct {
 	invoices          []*invoice
 	payments          []*payment
 	devices           []*device
+	// doubled are addresses of people whom the clinic did not know, and registered besides.
+	doubled map[string]bool
 
 	monday time.Time // Where the slots begin.
 	made   int       // Counts what must have a name of its own.
@@ -86,7 +88,7 @@ type world struct {
 func (s *service) newWorld(t *rapid.T) *world {
 	s.runs++
 	w := &world{
-		service: s, team: map[[2]uuid.UUID]bool{}, history: map[string][]told{},
+		service: s, team: map[[2]uuid.UUID]bool{}, history: map[string][]told{}, doubled: map[string]bool{},
 		monday: time.Now().UTC().Truncate(time.Hour).Add(48 * time.Hour),
 	}
 	w.clinic, w.elsewhere = s.newClinic(t), s.newClinic(t)

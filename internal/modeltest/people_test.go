@@ -26,20 +26,25 @@ func (w *world) registerPerson(t *rapid.T) {
 	w.made++
 	name := fmt.Sprintf("person %d", w.made)
 	known := rarely(t, 5, "a known address")
-	email := w.email(name)
+	email, here := w.email(name), false
 	if known {
-		email = rapid.SampledFrom(w.people).Draw(t, "whose address").email
+		of := rapid.SampledFrom(w.people).Draw(t, "whose address")
+		email, here = of.email, (of.at == w.clinic && len(of.roles) > 0) || w.doubled[of.email]
 	}
 	a := w.as(t, who, "POST", "/api/users", 0, map[string]any{"email": email, "givenName": name, "familyName": "Model", "clinicId": w.clinic, "roles": []string{"patient"}})
 	switch {
 	case !w.may(who, care.UserCreate, care.SameClinic) && !w.may(who, care.PatientRegister, care.SameClinic):
 		w.refused(t, a, 403, "clinic/"+w.clinic.String())
-	case known:
+	case here:
 		w.refused(t, a, 409, "")
 	default:
 		require.Equal(t, int64(1), a.version)
 		id := a.text("id")
 		subjects := w.expect(t, a, 201, told{"user.created", "user/" + id, 1}, told{"membership.granted", "membership/", 1})
+		if known {
+			w.doubled[email] = true
+			return // Whom the clinic does not know is registered as anybody; with the address they sign in as who they are.
+		}
 		w.people = append(w.people, &person{
 			name: name, email: email, token: w.token(t, email), id: uuid.MustParse(id), at: w.clinic, version: 1, roles: map[care.Role]string{care.Patient: subjects[1]},
 		})
@@ -112,6 +117,9 @@ func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	may := w.may(who, care.MembershipManage, care.SameClinic) || (role == care.Patient && w.may(who, care.PatientRegister, care.SameClinic))
 	switch {
 	case !w.managed(t, p, may, care.CodeOf(err)):
+	case who == p:
+		require.Equal(t, care.Forbidden, care.CodeOf(err))
+		w.expectEvents(t, told{typ: "access.denied", subject: "user/" + p.id.String()})
 	case p.holds(role):
 		require.Equal(t, care.Conflict, care.CodeOf(err))
 		w.expectEvents(t)
@@ -182,6 +190,9 @@ func (w *world) joinTeam(t *rapid.T) {
 	case !w.is(patient, care.Patient) || (!w.is(p, care.Doctor) && !w.is(p, care.Nurse)):
 		require.Equal(t, care.Invalid, care.CodeOf(err))
 		w.expectEvents(t)
+	case who == p && !w.team[[2]uuid.UUID{patient.id, p.id}]:
+		require.Equal(t, care.Forbidden, care.CodeOf(err))
+		w.expectEvents(t, told{typ: "access.denied", subject: "user/" + p.id.String()})
 	default:
 		require.NoError(t, err)
 		pair := [2]uuid.UUID{patient.id, p.id}

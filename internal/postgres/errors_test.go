@@ -41,7 +41,7 @@ func TestTranslate_SaysWhichInputViolatedAConstraint(t *testing.T) {
 		code  care.Code
 		field string
 	}{
-		"unique":          {`INSERT INTO users (id, email, given_name, family_name) VALUES (gen_random_uuid(), 'one@example.com', 'X', 'Y')`, care.Conflict, "email"},
+		"unique":          {`INSERT INTO users (id, email, email_verified, given_name, family_name) SELECT gen_random_uuid(), 'two@example.com', true, 'X', 'Y' FROM generate_series(1, 2)`, care.Conflict, "email"},
 		"unique, partial": {`INSERT INTO memberships (id, user_id, clinic_id, role) SELECT gen_random_uuid(), user_id, clinic_id, role FROM memberships`, care.Conflict, "role"},
 		"primary key":     {`INSERT INTO clinics SELECT * FROM clinics`, care.Conflict, "id"},
 		"foreign key":     {`INSERT INTO memberships (id, user_id, clinic_id, role) VALUES (gen_random_uuid(), '00000000-0000-7000-8000-0000000000a1', gen_random_uuid(), 'nurse')`, care.Invalid, "clinicId"},

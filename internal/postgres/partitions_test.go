@@ -20,15 +20,6 @@ import (
 // planned are the tables that have the ledger's partitions beside it.
 var planned = []string{"notifications", "deliveries", "decisions"}
 
-func texts(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
-	t.Helper()
-	rows, err := pool.Query(t.Context(), sql, args...)
-	require.NoError(t, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	return all
-}
-
 // bounds lists a table's partitions by their bounds.
 func bounds(t *testing.T, pool *pgxpool.Pool, table string) []string {
 	t.Helper()

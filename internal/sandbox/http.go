@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,10 +53,11 @@ func serveEmbedded(w http.ResponseWriter, name, contentType string) {
 
 // serveHTML shows one email as its recipient would see it.
 func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	all := s.allMessages(r.Context(), "email")
-	i := slices.IndexFunc(all, func(m Message) bool { return m.ID == id })
-	if err != nil || i < 0 {
+	var all []Message
+	if id, err := strconv.ParseInt(r.PathValue("id"), 10, 64); err == nil && id != 0 {
+		all = s.allMessages(r.Context(), wanted{channel: "email", id: id, limit: 1})
+	}
+	if len(all) == 0 {
 		problem(w, http.StatusNotFound, "there is no such email in the sandbox", "", "")
 		return
 	}
@@ -65,27 +65,19 @@ func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", emailPolicy)
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = io.WriteString(w, all[i].HTML)
+	_, _ = io.WriteString(w, all[0].HTML)
 }
 
-// listMessages is GET /sandbox/messages?channel=&limit=.
+// listMessages is GET /sandbox/messages?channel=&limit=&before=. The page after one is asked for with the receivedAt of its last
+// message as before.
 func (s *Sandbox) listMessages(w http.ResponseWriter, r *http.Request) {
-	channel, limit := r.URL.Query().Get("channel"), r.URL.Query().Get("limit")
-	if channel != "" && !slices.Contains(channels, channel) {
-		problem(w, http.StatusBadRequest, "the request has an invalid value", "channel", "must be one of "+strings.Join(channels, ", "))
+	want, field, fault := wantedOf(r.URL.Query())
+	if fault != "" {
+		problem(w, http.StatusBadRequest, "the request has an invalid value", field, fault)
 		return
 	}
-	all := s.allMessages(r.Context(), channel)
-	if limit != "" {
-		n, err := strconv.Atoi(limit)
-		if err != nil || n < 0 {
-			problem(w, http.StatusBadRequest, "the request has an invalid value", "limit", "must be a number, 0 or more")
-			return
-		}
-		all = all[:min(n, len(all))]
-	}
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, http.StatusOK, all)
+	writeJSON(w, http.StatusOK, s.allMessages(r.Context(), want))
 }
 
 func (s *Sandbox) clearMessages(w http.ResponseWriter, _ *http.Request) {

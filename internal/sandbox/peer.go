@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -28,21 +31,73 @@ type peerMessage struct {
 // whenever it matters. Call it before the sandbox is served.
 func (s *Sandbox) Join(peers func(ctx context.Context) []string) { s.peers = peers }
 
-// servePeer gives this sandbox's own messages to a peer.
+// servePeer gives this sandbox's own messages to a peer. HTML comes with the one message that is asked for by its id.
 func (s *Sandbox) servePeer(w http.ResponseWriter, r *http.Request) {
-	own := s.Messages(r.URL.Query().Get("channel"))
+	want, field, fault := wantedOf(r.URL.Query())
+	if fault != "" {
+		problem(w, http.StatusBadRequest, "the request has an invalid value", field, fault)
+		return
+	}
+	own := s.find(want)
 	all := make([]peerMessage, len(own))
 	for i, m := range own {
-		all[i] = peerMessage{m, m.HTML}
+		if all[i].Message = m; want.id != 0 {
+			all[i].HTML = m.HTML
+		}
 	}
 	writeJSON(w, http.StatusOK, all)
 }
 
-// allMessages gives what was received here and by the peers that answer, newest first.
-func (s *Sandbox) allMessages(ctx context.Context, channel string) []Message {
+// wantedOf reads what is asked for, or names the parameter at fault and says what is wrong with it.
+func wantedOf(query url.Values) (w wanted, field, fault string) {
+	w = wanted{channel: query.Get("channel"), limit: capacity * 2}
+	if w.channel != "" && !slices.Contains(channels, w.channel) {
+		return w, "channel", "must be one of " + strings.Join(channels, ", ")
+	}
+	var err error
+	if text := query.Get("limit"); text != "" {
+		if w.limit, err = strconv.Atoi(text); err != nil || w.limit < 0 {
+			return w, "limit", "must be a number, 0 or more"
+		}
+		w.limit = min(w.limit, capacity*2)
+	}
+	if text := query.Get("before"); text != "" {
+		if w.before, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return w, "before", "must be the receivedAt of a message: a date and time as RFC 3339 has it"
+		}
+	}
+	if text := query.Get("id"); text != "" {
+		if w.id, err = strconv.ParseInt(text, 10, 64); err != nil || w.id == 0 {
+			return w, "id", "must be the id of a message"
+		}
+	}
+	return w, "", ""
+}
+
+// query is what wantedOf reads.
+func (w wanted) query() string {
+	query := url.Values{"limit": {strconv.Itoa(w.limit)}}
+	if w.channel != "" {
+		query.Set("channel", w.channel)
+	}
+	if !w.before.IsZero() {
+		query.Set("before", w.before.Format(time.RFC3339Nano))
+	}
+	if w.id != 0 {
+		query.Set("id", strconv.FormatInt(w.id, 10))
+	}
+	return query.Encode()
+}
+
+// allMessages gives what is wanted of what was received here and by the peers that answer, newest first. No more than that is
+// asked of any peer.
+func (s *Sandbox) allMessages(ctx context.Context, want wanted) []Message {
 	var mu sync.Mutex
-	all := s.Messages(channel)
-	s.askPeers(ctx, http.MethodGet, "/sandbox/messages?channel="+channel, nil, func(body io.Reader) {
+	all := s.find(want)
+	if want.limit == 0 || (want.id != 0 && len(all) > 0) {
+		return all
+	}
+	s.askPeers(ctx, http.MethodGet, "/sandbox/messages?"+want.query(), nil, func(body io.Reader) {
 		var theirs []peerMessage
 		if json.NewDecoder(body).Decode(&theirs) != nil {
 			return
@@ -55,7 +110,7 @@ func (s *Sandbox) allMessages(ctx context.Context, channel string) []Message {
 		}
 	})
 	slices.SortStableFunc(all, func(a, b Message) int { return b.ReceivedAt.Compare(a.ReceivedAt) })
-	return all
+	return all[:min(want.limit, len(all))]
 }
 
 // everywhere does at the peers, too, what is asked of this sandbox. What is wrong with the request is wrong there as well.

@@ -90,11 +90,29 @@ func (s *Sandbox) Providers() http.Handler {
 
 // Messages gives what was received on the channel, or on all for "", newest first.
 func (s *Sandbox) Messages(channel string) []Message {
+	return s.find(wanted{channel: channel, limit: capacity * 2})
+}
+
+// wanted narrows messages.
+type wanted struct {
+	// channel is empty for all, id 0.
+	channel string
+	id      int64
+	// before leaves out what was received then or later; its zero value nothing.
+	before time.Time
+	limit  int
+}
+
+// find gives the messages that are wanted, newest first.
+func (s *Sandbox) find(w wanted) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := make([]Message, 0, len(s.messages))
+	found := make([]Message, 0, min(w.limit, len(s.messages)))
 	for _, m := range slices.Backward(s.messages) {
-		if channel == "" || m.Channel == channel {
+		if len(found) >= w.limit {
+			break
+		}
+		if (w.channel == "" || m.Channel == w.channel) && (w.id == 0 || m.ID == w.id) && (w.before.IsZero() || m.ReceivedAt.Before(w.before)) {
 			found = append(found, m)
 		}
 	}

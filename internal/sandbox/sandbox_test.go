@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -285,4 +287,68 @@ func TestSandbox_ShowsWhatItsPeersReceivedAndBreaksWithThem(t *testing.T) {
 	status, _, _ = a.do(http.MethodDelete, a.page+"/sandbox/messages", "")
 	require.Equal(t, http.StatusNoContent, status)
 	require.Empty(t, b.s.Messages(""))
+}
+
+func TestSandbox_AsksOfItsPeersNoMoreThanIsWanted(t *testing.T) {
+	t.Parallel()
+	a, b := setup(t), setup(t)
+	var mu sync.Mutex
+	var asked []string
+	served := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorded := httptest.NewRecorder()
+		b.s.Providers().ServeHTTP(recorded, r)
+		var all []json.RawMessage
+		_ = json.Unmarshal(recorded.Body.Bytes(), &all)
+		mu.Lock()
+		asked, served = append(asked, r.URL.RawQuery), served+len(all)
+		mu.Unlock()
+		w.WriteHeader(recorded.Code)
+		_, _ = w.Write(recorded.Body.Bytes())
+	}))
+	t.Cleanup(proxy.Close)
+	a.s.Join(func(context.Context) []string { return []string{strings.TrimPrefix(proxy.URL, "http://")} })
+	for i := range 5 {
+		one := []*bench{a, b}[i%2]
+		status, _, _ := one.send(fmt.Sprintf("p%d@x.example", i))
+		require.Equal(t, http.StatusOK, status)
+	}
+	type message struct {
+		ID         int64
+		To         string
+		ReceivedAt string
+	}
+	page := func(query string) (all []message) {
+		status, _, body := a.do(http.MethodGet, a.page+"/sandbox/messages"+query, "")
+		require.Equal(t, http.StatusOK, status, body)
+		require.NoError(t, json.Unmarshal([]byte(body), &all))
+		return all
+	}
+	require.Empty(t, page("?limit=0"))
+	require.Empty(t, asked, "nothing is wanted")
+	var seen []string
+	before := ""
+	for {
+		all := page("?limit=2" + before)
+		if len(all) == 0 {
+			break
+		}
+		require.LessOrEqual(t, len(all), 2)
+		for _, m := range all {
+			seen = append(seen, m.To)
+		}
+		before = "&before=" + url.QueryEscape(all[len(all)-1].ReceivedAt)
+	}
+	require.Equal(t, []string{"p4@x.example", "p3@x.example", "p2@x.example", "p1@x.example", "p0@x.example"}, seen)
+	require.LessOrEqual(t, served, 2*len(asked))
+	own := page("?limit=1")[0]
+	calls := len(asked)
+	status, _, _ := a.do(http.MethodGet, fmt.Sprintf("%s/sandbox/messages/%d/html", a.page, own.ID), "")
+	require.Equal(t, http.StatusOK, status)
+	require.Len(t, asked, calls, "what is here is not asked for")
+	require.Len(t, page(""), 5, "without a limit it is all")
+	for _, bad := range []string{"?limit=-1", "?limit=x", "?before=yesterday", "?channel=fax"} {
+		status, _, _ := a.do(http.MethodGet, a.page+"/sandbox/messages"+bad, "")
+		require.Equal(t, http.StatusBadRequest, status, bad)
+	}
 }

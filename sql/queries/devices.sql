@@ -17,6 +17,19 @@ INSERT INTO devices (id, user_id, platform, token)
 VALUES (@id, @user_id, @platform, @token)
 RETURNING *;
 
+-- Those that were seen last are kept, beside the one that was just registered.
+-- name: DeviceEvict :many
+DELETE FROM devices
+WHERE id IN (
+    SELECT d.id
+    FROM devices AS d
+    WHERE d.user_id = @user_id
+        AND d.id <> @id
+    ORDER BY d.last_seen_at DESC, d.id DESC
+    OFFSET @keep
+)
+RETURNING *;
+
 -- name: DeviceSeen :one
 UPDATE devices
 SET

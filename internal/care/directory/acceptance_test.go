@@ -337,9 +337,9 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 		require.NoError(t, b.dir.SignInUnlink(t.Context(), by(b.admin), b.nurse.UserID, list[0].ID), "again changes nothing")
 	}
 	e := b.since(t, n)
-	require.Equal(t, []string{"user.sign_in_unlinked"}, types(e))
+	require.Equal(t, []string{"user.sign_in_unlinked", "session.closed"}, types(e))
 	require.Equal(t, map[string]any{"signInId": list[0].ID.String(), "userId": b.nurse.UserID.String()}, e[0].Data)
-	_, _, err = b.dir.SessionActor(t.Context(), secret)
+	_, err = b.dir.SessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
 	_, err = b.dir.ActorByIdentity(t.Context(), wrong)
 	requireCode(t, err, care.Unauthenticated)

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +50,30 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	requireCode(t, err, care.Invalid, "platform", "token")
 	_, err = b.dir.DeviceRegister(t.Context(), seed, "ios", "token-2")
 	requireCode(t, err, care.Forbidden)
+}
+
+func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	register := func(i int) directory.Device {
+		d, err := b.dir.DeviceRegister(t.Context(), by(b.patient), "ios", fmt.Sprintf("token-%d", i))
+		require.NoError(t, err)
+		return d
+	}
+	first, second := register(0), register(1)
+	for i := 2; i < directory.MaxDevices; i++ {
+		register(i)
+	}
+	require.False(t, register(0).Created, "it was seen again")
+	n := b.mark(t)
+	newest := register(directory.MaxDevices)
+	events := b.since(t, n)
+	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
+	require.Equal(t, []any{second.ID.String(), "too_many"}, []any{events[0].Data["deviceId"], events[0].Data["reason"]})
+	list, err := b.dir.DeviceList(t.Context(), b.patient)
+	require.NoError(t, err)
+	require.Len(t, list, directory.MaxDevices)
+	require.Equal(t, []uuid.UUID{first.ID, newest.ID}, []uuid.UUID{list[0].ID, list[len(list)-1].ID})
 }
 
 func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {

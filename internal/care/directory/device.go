@@ -21,8 +21,13 @@ func own(cmd care.Command) error {
 	return nil
 }
 
+// MaxDevices is how many devices of a person receive push messages. One more takes the place of the one that was not seen for
+// the longest time: a person who reinstalls an application is not to be refused.
+const MaxDevices = 20
+
 // DeviceRegister lets a device receive the actor's push messages. A token belongs to one person at a time: one that
-// another person registered moves to the actor. Registering one's own again only notes that it was seen.
+// another person registered moves to the actor, and device.removed says so. Registering one's own again only notes that it was
+// seen. The actor's oldest devices beyond MaxDevices are removed.
 func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
 	if err := own(cmd); err != nil {
 		return Device{}, err
@@ -44,6 +49,10 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 		if !notFound(err) {
 			return fmt.Errorf("read device by token: %w", err)
 		}
+		// Registrations of one person take turns, so that each counts the other's.
+		if _, err := q.UserLock(ctx, cmd.Actor.UserID); err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
 		released, err := q.DeviceRelease(ctx, db.DeviceReleaseParams{Token: token, UserID: cmd.Actor.UserID})
 		if err != nil {
 			return fmt.Errorf("take device over: %w", err)
@@ -61,6 +70,13 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 		}
 		device = deviceFrom(row)
 		device.Created = true
+		evicted, err := q.DeviceEvict(ctx, db.DeviceEvictParams{UserID: cmd.Actor.UserID, ID: row.ID, Keep: MaxDevices - 1})
+		if err != nil {
+			return fmt.Errorf("remove the oldest devices: %w", err)
+		}
+		for _, d := range evicted {
+			events = append(events, deviceEvent(cmd, "device.removed", d, "too_many"))
+		}
 		return outbox.Append(ctx, tx, append(events, deviceEvent(cmd, "device.registered", row, ""))...)
 	})
 	if err != nil {

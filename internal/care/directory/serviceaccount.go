@@ -31,7 +31,7 @@ type ServiceAccount struct {
 	CreatedBy  string     `json:"createdBy" doc:"The id of who registered it."`
 	DisabledAt *time.Time `json:"disabledAt,omitempty" format:"date-time"`
 	// ActivationCode is a secret: it is in the answer that made it, and nowhere else.
-	ActivationCode string `json:"activationCode,omitempty" doc:"What the system sends with its own token to /api/service-accounts/activate, within 7 days. It is shown once, when it is made."`
+	ActivationCode string `json:"activationCode,omitempty" example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU" doc:"What the system sends with its own token to /api/service-accounts/activate, within 7 days. It is shown once, when it is made."`
 }
 
 // NewServiceAccount is another system to let in. ID is chosen by the service when it is zero; the seed sets it.

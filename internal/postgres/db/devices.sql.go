@@ -37,6 +37,53 @@ func (q *Queries) DeviceDelete(ctx context.Context, arg DeviceDeleteParams) (Dev
 	return i, err
 }
 
+const DeviceEvict = `-- name: DeviceEvict :many
+DELETE FROM devices
+WHERE id IN (
+    SELECT d.id
+    FROM devices AS d
+    WHERE d.user_id = $1
+        AND d.id <> $2
+    ORDER BY d.last_seen_at DESC, d.id DESC
+    OFFSET $3
+)
+RETURNING id, user_id, platform, token, created_at, last_seen_at
+`
+
+type DeviceEvictParams struct {
+	UserID uuid.UUID
+	ID     uuid.UUID
+	Keep   int32
+}
+
+// Those that were seen last are kept, beside the one that was just registered.
+func (q *Queries) DeviceEvict(ctx context.Context, arg DeviceEvictParams) ([]Device, error) {
+	rows, err := q.db.Query(ctx, DeviceEvict, arg.UserID, arg.ID, arg.Keep)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Device
+	for rows.Next() {
+		var i Device
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Platform,
+			&i.Token,
+			&i.CreatedAt,
+			&i.LastSeenAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const DeviceInsert = `-- name: DeviceInsert :one
 INSERT INTO devices (id, user_id, platform, token)
 VALUES ($1, $2, $3, $4)
