@@ -113,8 +113,8 @@ func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageMark, 
 	return care.PageMark{Time: at, ID: id}, nil
 }
 
-// Redrive queues a delivery again that failed, was cancelled, or was suppressed for want of an address that the person
-// has by now: its state, a new job and a notification.planned event of the command's actor commit together. One that had
+// Redrive queues a delivery again that failed, was cancelled, whose outcome is unknown, or that was suppressed for want of an
+// address that the person has by now: its state, a new job and a notification.planned event of the command's actor commit together. One that had
 // used up its attempts gets a single one more. It refuses with care.NotFound what is not there, and with care.Conflict
 // what is in another state. The pool is of the worker role; the client needs no workers.
 func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], cmd care.Command, id uuid.UUID) error {
@@ -144,7 +144,7 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.T
 // redrivable refuses what must not be sent again.
 func redrivable(row db.DeliveryTakeForRedriveRow) error {
 	switch row.State {
-	case "failed", "cancelled":
+	case "failed", "cancelled", "unknown":
 		return nil
 	case "suppressed":
 		if row.Reason != "no_address" && row.Reason != "address_unverified" {
@@ -155,7 +155,7 @@ func redrivable(row db.DeliveryTakeForRedriveRow) error {
 		}
 		return nil
 	}
-	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified) can be queued again", row.ID, row.State, row.Reason)
+	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified), or whose outcome is unknown, can be queued again", row.ID, row.State, row.Reason)
 }
 
 // redriven tells of it in the trace of the delivery, with the command's actor.

@@ -60,6 +60,7 @@ func TestRedrive_TakesWhatFailedWasCancelledOrHadNoAddressAndNothingElse(t *test
 	}{
 		{"failed", "rule", true},
 		{"cancelled", "job_cancelled", true},
+		{"unknown", "rule", true},
 		{"suppressed", "no_address", true},
 		{"suppressed", "address_unverified", true},
 		{"suppressed", "preference_off", false},
@@ -123,6 +124,9 @@ func TestRedrive_MarksWhatMayHaveArrivedAsAPossibleDuplicate(t *testing.T) {
 	b, _, _ := withRecorders(t)
 	id := b.ended(notify.Email, "failed", "rule")
 	b.exec(`UPDATE deliveries SET error_code = 'no_receipt' WHERE id = $1`, id)
+	require.NoError(t, b.redrive(id))
+	require.True(t, b.delivery(id).PossibleDuplicate)
+	id = b.ended(notify.Email, "unknown", "rule")
 	require.NoError(t, b.redrive(id))
 	require.True(t, b.delivery(id).PossibleDuplicate)
 }

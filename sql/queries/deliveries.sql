@@ -66,12 +66,8 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    u.email,
-    CASE before.channel
-        WHEN 'sms' THEN coalesce(u.phone, '')
-        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
-        ELSE ''
-    END::text AS phone,
+    coalesce(contact_address(u, before.channel), '')::text AS address,
+    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -179,10 +175,10 @@ FROM settled;
 
 -- name: DeliveryFallback :one
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
--- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
+-- reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel off (which does not count for
 -- what is critical), or when they have the event on that channel already.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, correlation_id, traceparent)
 SELECT
     @id,
     d.event_position,
@@ -196,6 +192,7 @@ SELECT
     d.template,
     d.priority,
     @fallback::text[],
+    d.unverified,
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
@@ -211,10 +208,10 @@ WHERE d.id = @instead_of
             AND p.channel = @channel::text
             AND NOT p.enabled
     ))
-    AND CASE @channel::text
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    AND CASE contact_state(u, @channel::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
@@ -397,7 +394,8 @@ FROM deliveries
 WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
--- reachable says that the person has, by now, an address for the channel that is known to be theirs.
+-- reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
+-- used all the same.
 SELECT
     d.id,
     d.notification_id,
@@ -413,10 +411,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE d.channel
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END::boolean AS reachable
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
@@ -432,7 +430,7 @@ SET
     state = 'queued',
     reason = @reason,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()

@@ -32,7 +32,7 @@ WITH asked AS (
         unnest($2::uuid[]) AS id,
         unnest($3::text[]) AS channel
 ), before AS (
-    SELECT d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at
+    SELECT d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified
     FROM asked
     JOIN deliveries AS d ON d.id = asked.id AND d.channel = asked.channel
     ORDER BY d.id
@@ -85,12 +85,8 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    u.email,
-    CASE before.channel
-        WHEN 'sms' THEN coalesce(u.phone, '')
-        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
-        ELSE ''
-    END::text AS phone,
+    coalesce(contact_address(u, before.channel), '')::text AS address,
+    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -140,8 +136,8 @@ type DeliveryClaimRow struct {
 	ClinicID          *uuid.UUID
 	Rule              string
 	RuleVersion       int32
-	Email             string
-	Phone             string
+	Address           string
+	Contact           string
 	Locale            string
 	Active            bool
 	DeviceIds         []uuid.UUID
@@ -188,8 +184,8 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.ClinicID,
 			&i.Rule,
 			&i.RuleVersion,
-			&i.Email,
-			&i.Phone,
+			&i.Address,
+			&i.Contact,
 			&i.Locale,
 			&i.Active,
 			&i.DeviceIds,
@@ -296,8 +292,8 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, correlation_id, traceparent)
 SELECT
     $1,
     d.event_position,
@@ -311,6 +307,7 @@ SELECT
     d.template,
     d.priority,
     $4::text[],
+    d.unverified,
     d.correlation_id,
     d.traceparent
 FROM deliveries AS d
@@ -326,10 +323,10 @@ WHERE d.id = $5
             AND p.channel = $2::text
             AND NOT p.enabled
     ))
-    AND CASE $2::text
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
@@ -351,7 +348,7 @@ type DeliveryFallbackRow struct {
 }
 
 // Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
-// reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
+// reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel off (which does not count for
 // what is critical), or when they have the event on that channel already.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
@@ -546,7 +543,7 @@ SET
     state = 'queued',
     reason = $1,
     attempt_started_at = NULL,
-    possible_duplicate = possible_duplicate OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
+    possible_duplicate = possible_duplicate OR state = 'unknown' OR coalesce(error_code, '') IN ('no_receipt', 'unsettleable'),
     deadline_at = NULL,
     error_code = NULL,
     updated_at = now()
@@ -815,10 +812,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE d.channel
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END::boolean AS reachable
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
@@ -845,7 +842,8 @@ type DeliveryTakeForRedriveRow struct {
 	Reachable      bool
 }
 
-// reachable says that the person has, by now, an address for the channel that is known to be theirs.
+// reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
+// used all the same.
 func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
 	var i DeliveryTakeForRedriveRow

@@ -272,6 +272,7 @@ type Delivery struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	SentAt            *time.Time
+	Unverified        bool
 }
 
 type Device struct {
