@@ -219,44 +219,51 @@ RETURNING
     deliveries.priority;
 
 -- name: SweepCursor :one
--- The id behind which a sweep goes on; the zero id at the beginning of a round.
-SELECT coalesce((
-    SELECT w.after_id
-    FROM sweeps AS w
-    WHERE w.name = @name
-), '00000000-0000-0000-0000-000000000000')::uuid AS after_id;
+-- Behind which row a sweep goes on; none at the beginning of a round.
+SELECT
+    after_time,
+    after_id
+FROM sweeps
+WHERE name = @name;
 
 -- name: SweepAdvance :exec
-INSERT INTO sweeps (name, after_id)
-VALUES (@name, @after_id)
+INSERT INTO sweeps (name, after_time, after_id)
+VALUES (@name, @after_time, @after_id)
 ON CONFLICT (name) DO UPDATE
-SET after_id = excluded.after_id,
+SET after_time = excluded.after_time,
+    after_id = excluded.after_id,
     updated_at = now();
 
--- name: DeliveryQueuedPage :one
--- The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+-- name: SweepRestart :exec
+DELETE FROM sweeps
+WHERE name = @name;
+
+-- name: DeliveryQueuedPage :many
+-- Of the queued deliveries behind one, in the order in which they were planned, that behind row_skip others; none where they are
+-- fewer.
 SELECT
-    count(*) AS deliveries,
-    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
-FROM (
-    SELECT q.id
-    FROM deliveries AS q
-    WHERE q.state = 'queued'
-        AND q.state <> 'sent'
-        AND q.id > @after_id
-    ORDER BY q.id
-    LIMIT @max_rows
-) AS page;
+    q.created_at,
+    q.id
+FROM deliveries AS q
+WHERE q.state = 'queued'
+    AND q.state <> 'sent'
+    AND (q.created_at, q.id) > (@after_time::timestamptz, @after_id::uuid)
+ORDER BY q.created_at, q.id
+LIMIT 1
+OFFSET @row_skip;
 
 -- name: DeliveryStranded :many
--- Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+-- Of the queued deliveries behind one and up to another, those that no live job carries and that nothing has touched for a
 -- while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
 -- of an index, whatever the planner thinks how many jobs there are.
 SELECT
+    lost.created_at,
     lost.id,
     coalesce(ended.state, '')::text AS last_job
 FROM (
-    SELECT q.id
+    SELECT
+        q.created_at,
+        q.id
     FROM deliveries AS q
     LEFT JOIN LATERAL (
         SELECT j.id
@@ -268,12 +275,12 @@ FROM (
     ) AS live ON true
     WHERE q.state = 'queued'
         AND q.state <> 'sent'
-        AND q.id > @after_id
-        AND q.id <= @last_id
+        AND (q.created_at, q.id) > (@after_time::timestamptz, @after_id::uuid)
+        AND (q.created_at, q.id) <= (@last_time::timestamptz, @last_id::uuid)
         AND q.updated_at < now() - make_interval(secs => @grace_seconds)
         AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
         AND live.id IS NULL
-    ORDER BY q.id
+    ORDER BY q.created_at, q.id
     LIMIT @max_rows
 ) AS lost
 LEFT JOIN LATERAL (
@@ -282,7 +289,7 @@ LEFT JOIN LATERAL (
     WHERE j.kind = 'delivery'
         AND j.args @> jsonb_build_object('deliveryId', lost.id)
 ) AS ended ON true
-ORDER BY lost.id;
+ORDER BY lost.created_at, lost.id;
 
 -- name: DeliveryTakeStranded :many
 -- Takes those that are still stranded. What is taken is not found again for that while.
@@ -357,39 +364,62 @@ ORDER BY d.deadline_at
 LIMIT @max_rows;
 
 -- name: DeliveryList :many
--- What operators look at, the last changed first. The page goes on below (@before_time, @before_id).
-SELECT
-    d.id,
-    d.notification_id,
-    d.event_id,
-    n.event_type,
-    n.subject,
-    d.recipient_id,
-    d.channel,
-    d.state,
-    d.reason,
-    d.rule,
-    d.priority,
-    d.attempt,
-    d.possible_duplicate,
-    d.provider,
-    d.error_code,
-    d.created_at,
-    d.updated_at
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE (@state::text = '' OR d.state = @state)
-    AND (@channel::text = '' OR d.channel = @channel)
-    AND (@rule::text = '' OR d.rule = @rule)
-    AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = @recipient_id)
-    AND d.updated_at >= @changed_from::timestamptz
-    AND d.updated_at < @changed_before::timestamptz
-    AND (d.updated_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY d.updated_at DESC, d.id DESC
+-- What operators look at, the last planned first. The page goes on below (@before_time, @before_id). Each of the queries behind
+-- this one has the same filters, and one that it has an index for.
+SELECT *
+FROM listed_deliveries AS l
+WHERE (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
 LIMIT @max_rows;
 
--- name: DeliveryChangedAt :one
-SELECT updated_at
+-- name: DeliveryListInState :many
+-- For every state but sent.
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.state = @state::text
+    AND l.state <> 'sent'
+    AND (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryListOfRecipient :many
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.recipient_id = @recipient_id
+    AND (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryListOnChannel :many
+-- For every channel but email and push.
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.channel = @channel::text
+    AND l.channel NOT IN ('email', 'push')
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryPlannedAt :one
+SELECT created_at
 FROM deliveries
 WHERE id = @id;
 
