@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -95,18 +96,20 @@ func (s *Service) TicketTake(ctx context.Context, ticket string) (care.Actor, ti
 // Sweep deletes what has expired, and is refused before that as well: sessions, tickets, idempotency keys, codes that prove
 // an address, and tokens of invitations that are long over. It tells how many there were.
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
-	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sweep")}, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		for _, expired := range []func(context.Context) (int64, error){
-			q.SessionDeleteExpired, q.TicketDeleteExpired, q.IdempotencyKeyDeleteExpired, q.VerificationDeleteOld, q.InvitationTokenDeleteOld,
-		} {
-			deleted, err := expired(ctx)
-			if err != nil {
-				return fmt.Errorf("delete what has expired: %w", err)
-			}
-			n += deleted
+	for _, deletion := range []func(*db.Queries, context.Context) (int64, error){
+		(*db.Queries).SessionDeleteExpired, (*db.Queries).TicketDeleteExpired, (*db.Queries).IdempotencyKeyDeleteExpired,
+		(*db.Queries).VerificationDeleteOld, (*db.Queries).InvitationTokenDeleteOld,
+	} {
+		var deleted int64
+		failed := s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sweep")}, func(tx pgx.Tx) (err error) {
+			deleted, err = deletion(db.New(tx), ctx)
+			return err
+		})
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("delete what has expired: %w", failed))
+			continue
 		}
-		return nil
-	})
+		n += deleted
+	}
 	return n, err
 }
