@@ -106,8 +106,10 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 func TestSender_KnowsThrottlingByEachOfItsNames(t *testing.T) {
 	t.Parallel()
 	for _, f := range []sandbox.Fault{
-		{Status: http.StatusBadRequest, ErrorCode: "Throttling"}, {Status: http.StatusBadRequest, ErrorCode: "ThrottlingException"},
-		{Status: http.StatusTooManyRequests, ErrorCode: "SomethingElse"}, {Status: http.StatusServiceUnavailable, ErrorCode: "SlowDown"},
+		{Status: http.StatusBadRequest, ErrorCode: "Throttling"},
+		{Status: http.StatusBadRequest, ErrorCode: "ThrottlingException"},
+		{Status: http.StatusTooManyRequests, ErrorCode: "SomethingElse"},
+		{Status: http.StatusServiceUnavailable, ErrorCode: "SlowDown"},
 	} {
 		s := sandbox.New()
 		_, err := s.AddFault(f)
