@@ -1,19 +1,20 @@
--- How deliveries are looked for: open ones and those that operators ask for in the order in which they were planned (ids are
--- UUIDv7), and uncertain ones by their deadline. No index holds updated_at any more, so that a retry, too, writes to none.
+-- How deliveries are looked for: open ones and those that operators ask for in the order in which they were planned, and
+-- uncertain ones by their deadline. No index holds updated_at any more, so that a retry, too, writes to none.
 -- +goose Up
 SET lock_timeout = '5s';
 
 DROP INDEX deliveries_open_idx, deliveries_trouble_idx, deliveries_recipient_id_idx;
 -- A message on its way enters it once, when it is planned, and leaves it when it is sent.
-CREATE INDEX deliveries_state_idx ON deliveries (state, id) WHERE state <> 'sent';
+CREATE INDEX deliveries_state_idx ON deliveries (state, created_at, id) WHERE state <> 'sent';
 CREATE INDEX deliveries_deadline_idx ON deliveries (deadline_at) WHERE state = 'uncertain';
-CREATE INDEX deliveries_recipient_idx ON deliveries (recipient_id, id);
+CREATE INDEX deliveries_recipient_idx ON deliveries (recipient_id, created_at, id);
 
--- Where a sweep over many rows goes on the next time, on whichever instance: behind the last id that it looked at.
+-- Where a sweep over many rows goes on the next time, on whichever instance: behind the last row that it looked at.
 CREATE TABLE sweeps (
     name text NOT NULL,
+    after_time timestamptz NOT NULL,
     after_id uuid NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT sweeps_pkey PRIMARY KEY (name)
 );
-GRANT SELECT, INSERT, UPDATE ON sweeps TO carewire_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sweeps TO carewire_worker;

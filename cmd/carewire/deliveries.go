@@ -24,8 +24,8 @@ func deliveriesListCommand() *cobra.Command {
 	var recipient, after string
 	cmd := &cobra.Command{
 		Use:   "list [--state STATE] [--channel CHANNEL]",
-		Short: "List messages, the last changed first",
-		Long: `List messages, the last changed first: ids, states and codes, never words or addresses. For the next page, name the last
+		Short: "List messages, the last planned first",
+		Long: `List messages, the last planned first: ids, states and codes, never words or addresses. For the next page, name the last
 one that was listed with --after.`,
 		Example: `  carewire deliveries list --state failed
   carewire deliveries list --state suppressed --channel push --limit 10
@@ -56,10 +56,10 @@ one that was listed with --after.`,
 			if list.json {
 				return printJSON(cmd.OutOrStdout(), all)
 			}
-			t := newTable(cmd.OutOrStdout(), "ID", "CHANNEL", "STATE", "REASON", "ATTEMPT", "UPDATED AT", "RECIPIENT", "EVENT TYPE", "EVENT")
+			t := newTable(cmd.OutOrStdout(), "ID", "CHANNEL", "STATE", "REASON", "ATTEMPT", "PLANNED AT", "UPDATED AT", "RECIPIENT", "EVENT TYPE", "EVENT")
 			for _, d := range all {
 				t.row(d.ID.String(), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), strconv.Itoa(int(d.Attempt)),
-					d.UpdatedAt.Format(time.RFC3339), d.RecipientID.String(), d.EventType, d.EventID.String())
+					d.CreatedAt.Format(time.RFC3339), d.UpdatedAt.Format(time.RFC3339), d.RecipientID.String(), d.EventType, d.EventID.String())
 			}
 			return t.flush()
 		},
@@ -69,8 +69,8 @@ one that was listed with --after.`,
 	cmd.Flags().StringVar(&f.Channel, "channel", "", "only those on this channel, such as email")
 	cmd.Flags().StringVar(&f.Rule, "rule", "", "only those that this rule said to send")
 	cmd.Flags().StringVar(&recipient, "recipient", "", "only this person's, by id")
-	cmd.Flags().Var(&from, "from", "only those that changed last at this time or later")
-	cmd.Flags().Var(&to, "to", "only those that changed last before this time")
+	cmd.Flags().Var(&from, "from", "only those that were planned at this time or later")
+	cmd.Flags().Var(&to, "to", "only those that were planned before this time")
 	cmd.Flags().StringVar(&after, "after", "", "the id of the last one of the page before")
 	return cmd
 }

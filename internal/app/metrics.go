@@ -40,6 +40,10 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel"}),
 	}
+	// The alert needs a 0 to see the first one rise from.
+	for _, channel := range notify.Channels {
+		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
+	}
 	m.registry.MustRegister(m.deliveries, m.attempts, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m

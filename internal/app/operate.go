@@ -138,7 +138,7 @@ func inserter(cfg config.Config, pool *pgxpool.Pool) (*river.Client[pgx.Tx], err
 // DeliveryFilter says which deliveries to list; an empty field asks for all.
 type DeliveryFilter = notify.DeliveryFilter
 
-// Deliveries lists deliveries, the last changed first; after is the last one of the page before, or the zero id.
+// Deliveries lists deliveries, the last planned first; after is the last one of the page before, or the zero id.
 func Deliveries(ctx context.Context, cfg config.Config, f DeliveryFilter, after uuid.UUID) (all []notify.DeliveryStatus, err error) {
 	err = asOperator(ctx, cfg, func(tx pgx.Tx) error {
 		if after != uuid.Nil {

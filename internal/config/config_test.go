@@ -20,10 +20,12 @@ func TestValidate_SaysAllThatIsWrongAtOnce(t *testing.T) {
 	t.Setenv("DATABASE_URL", "mysql://db")
 	t.Setenv("CAREWIRE_ORIGINS", "app.example.org,https://ok.example.org")
 	t.Setenv("CAREWIRE_LOG_LEVEL", "loud")
+	t.Setenv("CAREWIRE_EMAIL_MAX_RATE", "-1")
+	t.Setenv("CAREWIRE_PUSH_MAX_RATE", "NaN")
 	c, err := FromEnvironment()
 	require.NoError(t, err)
 	err = c.Validate()
-	for _, name := range []string{"CAREWIRE_ADDR", "DATABASE_URL", "CAREWIRE_ORIGINS", "CAREWIRE_LOG_LEVEL", "CAREWIRE_OIDC_ISSUER"} {
+	for _, name := range []string{"CAREWIRE_ADDR", "DATABASE_URL", "CAREWIRE_ORIGINS", "CAREWIRE_LOG_LEVEL", "CAREWIRE_OIDC_ISSUER", "CAREWIRE_EMAIL_MAX_RATE", "CAREWIRE_PUSH_MAX_RATE"} {
 		require.ErrorContains(t, err, name)
 	}
 	require.NotContains(t, err.Error(), "ok.example.org")

@@ -40,8 +40,8 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	}
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
-			Active: row.Active, EmailVerified: row.EmailVerified, HasPhone: row.HasPhone, PhoneVerified: row.PhoneVerified,
-			HasWhatsApp: row.HasWhatsapp, WhatsAppVerified: row.WhatsappVerified, HasDevice: row.HasDevice, Off: row.Off,
+			Active: row.Active, EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
+			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
 		}
 		for _, post := range row.Named { // The query names posts as rule.PostOf does.
 			found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)

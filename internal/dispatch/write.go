@@ -97,6 +97,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Templates = append(rows.Templates, d.match.Template)
 			rows.Priorities = append(rows.Priorities, string(d.match.Rule.Priority))
 			rows.Fallbacks = append(rows.Fallbacks, strings.Join(d.fallback, ","))
+			rows.Unverified = append(rows.Unverified, d.match.Rule.Unverified)
 			rows.CorrelationIds = append(rows.CorrelationIds, value(n.event.CorrelationID))
 			rows.Traceparents = append(rows.Traceparents, value(n.event.Traceparent))
 			if !d.suppressed {

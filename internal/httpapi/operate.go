@@ -113,8 +113,8 @@ type deliveriesInput struct {
 	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"Only those on this channel."`
 	Rule        string    `query:"rule" maxLength:"100" doc:"Only those that this rule said to send."`
 	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only this person's."`
-	From        time.Time `query:"from" format:"date-time" doc:"Only those that changed last at this time or later."`
-	To          time.Time `query:"to" format:"date-time" doc:"Only those that changed last before this time."`
+	From        time.Time `query:"from" format:"date-time" doc:"Only those that were planned at this time or later."`
+	To          time.Time `query:"to" format:"date-time" doc:"Only those that were planned before this time."`
 	Paging
 }
 
@@ -123,7 +123,7 @@ func (s *Server) addDeliveries() {
 	type output struct{ Body DeliveryPage }
 	register(s, operation{
 		id: "list-deliveries", method: http.MethodGet, path: "/api/deliveries", tag: "operate", summary: "List messages",
-		description: "What became of every message, the last changed first: ids, states and codes, never words or addresses. One that changes while it is paged through moves to the front.",
+		description: "What became of every message, the last planned first: ids, states and codes, never words or addresses. One that changes while it is paged through keeps its place.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.NotificationReview, func(ctx context.Context, in *deliveriesInput) (*output, error) {
 		page, err := s.deliveries(ctx, in)
@@ -136,7 +136,7 @@ func (s *Server) addDeliveries() {
 	register(s, operation{
 		id: "redrive-delivery", method: http.MethodPost, path: "/api/deliveries/{id}/redrive", tag: "operate", summary: "Queue a message again",
 		repeatable:  true,
-		description: "One that failed, was cancelled, or was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
+		description: "One that failed, was cancelled, whose outcome is unknown, or that was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
 		return nil, s.cfg.Operations.DeliveryRedrive(ctx, commandOf(ctx), in.ID)
@@ -159,7 +159,7 @@ func (s *Server) deliveries(ctx context.Context, in *deliveriesInput) (page Deli
 		})
 		return err
 	})
-	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageMark{Time: d.UpdatedAt, ID: d.ID}.String() })
+	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageMark{Time: d.CreatedAt, ID: d.ID}.String() })
 	return page, err
 }
 

@@ -172,7 +172,7 @@ func TestDeliveries_AreFoundByWhatAnOperatorKnows(t *testing.T) {
 		}
 		var id string
 		notification := b.notify(recipient, i+1, state)
-		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `UPDATE deliveries SET updated_at = '2026-03-14T00:00:00Z'::timestamptz + make_interval(hours => $2), rule = 'rule-' || $2::int % 2
+		require.NoError(t, b.db.Owner.QueryRow(t.Context(), `UPDATE deliveries SET created_at = '2026-03-14T00:00:00Z'::timestamptz + make_interval(hours => $2), rule = 'rule-' || $2::int % 2
 			WHERE notification_id = $1 RETURNING id::text`, notification, i).Scan(&id))
 		all = append([]string{id}, all...)
 		if state == "failed" {
@@ -182,7 +182,7 @@ func TestDeliveries_AreFoundByWhatAnOperatorKnows(t *testing.T) {
 			doctors = append([]string{id}, doctors...)
 		}
 	}
-	require.Equal(t, all, b.pages(operator, "/api/deliveries?limit=2"), "the last changed first")
+	require.Equal(t, all, b.pages(operator, "/api/deliveries?limit=2"), "the last planned first")
 	require.Equal(t, failed, b.pages(operator, "/api/deliveries?limit=1&state=failed"))
 	require.Equal(t, doctors, b.pages(operator, "/api/deliveries?limit=2&recipientId="+b.ids[doctor].String()))
 	require.Equal(t, doctors, b.pages(operator, "/api/deliveries?limit=2&rule=rule-1"))

@@ -51,9 +51,9 @@ type DeliveryStatus struct {
 type DeliveryFilter struct {
 	State, Channel, Rule string
 	RecipientID          uuid.UUID
-	// From and To bound when a delivery changed last: not before From, before To.
+	// From and To bound when a delivery was planned: not before From, before To.
 	From, To time.Time
-	// Before is the last delivery of the page before, by when it changed.
+	// Before is the last delivery of the page before, by when it was planned; the zero mark begins with the newest.
 	Before care.PageMark
 	// Limit is how many at most.
 	Limit int32
@@ -69,23 +69,13 @@ func (f DeliveryFilter) check() error {
 	return nil
 }
 
-// Deliveries lists deliveries, the last changed first. It refuses a state or a channel that does not exist with
-// care.Invalid.
+// Deliveries lists deliveries, the last planned first. A delivery keeps its place while it changes, so that paging shows each
+// once. It refuses a state or a channel that does not exist with care.Invalid.
 func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.Before == (care.PageMark{}) {
-		f.Before = care.AfterAll
-	}
-	if f.To.IsZero() {
-		f.To = care.AfterAll.Time
-	}
-	params := db.DeliveryListParams{
-		State: f.State, Channel: f.Channel, Rule: f.Rule, RecipientID: f.RecipientID, ChangedFrom: f.From, ChangedBefore: f.To,
-		BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
-	}
-	rows, err := db.New(q).DeliveryList(ctx, params)
+	rows, err := f.list(ctx, db.New(q))
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", postgres.Translate(err))
 	}
@@ -101,9 +91,41 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 	return all, nil
 }
 
-// DeliveryMark is where a delivery stands in the list of Deliveries now. It refuses with care.NotFound what is not there.
+// list asks the query that has an index for what the filter names.
+func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDelivery, error) {
+	if f.Before == (care.PageMark{}) {
+		f.Before = care.AfterAll
+	}
+	if f.To.IsZero() {
+		f.To = care.AfterAll.Time
+	}
+	switch {
+	case f.RecipientID != uuid.Nil:
+		return q.DeliveryListOfRecipient(ctx, db.DeliveryListOfRecipientParams{
+			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
+			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+		})
+	case f.State != "" && f.State != "sent":
+		return q.DeliveryListInState(ctx, db.DeliveryListInStateParams{
+			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, CreatedBefore: f.To,
+			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+		})
+	case f.Channel != "" && f.Channel != Email && f.Channel != Push:
+		return q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
+			Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
+			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+		})
+	}
+	return q.DeliveryList(ctx, db.DeliveryListParams{
+		Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
+		BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+	})
+}
+
+// DeliveryMark returns where a delivery stands in the list of Deliveries. It refuses the id of one that is not there, or that
+// the caller may not see, with care.NotFound.
 func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageMark, error) {
-	at, err := db.New(q).DeliveryChangedAt(ctx, id)
+	at, err := db.New(q).DeliveryPlannedAt(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return care.PageMark{}, care.Errorf(care.NotFound, "there is no delivery %s", id)
 	}
@@ -113,8 +135,9 @@ func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageMark, 
 	return care.PageMark{Time: at, ID: id}, nil
 }
 
-// Redrive queues a delivery again that failed, was cancelled, is unknown (and is then marked as a possible duplicate), or was
-// suppressed for want of an address that the person has by now: its state, a new job and a notification.planned event of the command's actor commit together. One that had
+// Redrive queues a delivery again that failed, was cancelled, whose outcome is unknown (it is then marked as a possible
+// duplicate), or that was suppressed for want of an address that the person has by now: its state, a new job and a
+// notification.planned event of the command's actor commit together. One that had
 // used up its attempts gets a single one more. It refuses with care.NotFound what is not there, and with care.Conflict
 // what is in another state. The pool is of the worker role; the client needs no workers.
 func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], cmd care.Command, id uuid.UUID) error {
@@ -155,7 +178,7 @@ func redrivable(row db.DeliveryTakeForRedriveRow) error {
 		}
 		return nil
 	}
-	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified), or that is unknown, can be queued again", row.ID, row.State, row.Reason)
+	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified), or whose outcome is unknown, can be queued again", row.ID, row.State, row.Reason)
 }
 
 // redriven tells of it in the trace of the delivery, with the command's actor.

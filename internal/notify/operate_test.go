@@ -138,12 +138,13 @@ func TestRedrive_MarksWhatMayHaveArrivedAsAPossibleDuplicate(t *testing.T) {
 	require.Empty(t, listed)
 }
 
-func TestDeliveries_ListsByStateAndChannelTheLastChangedFirst(t *testing.T) {
+func TestDeliveries_ListsByStateAndChannelTheLastPlannedFirst(t *testing.T) {
 	t.Parallel()
 	b, _, _ := withRecorders(t)
 	first, second := b.ended(notify.Email, "failed", "rule"), b.ended(notify.Email, "failed", "rule")
 	pushed, sent := b.ended(notify.Push, "failed", "rule"), b.ended(notify.Email, "sent", "rule")
-	b.exec(`UPDATE deliveries SET updated_at = now() + interval '1 hour' WHERE id = $1`, first)
+	b.exec(`UPDATE deliveries SET created_at = now() + interval '1 hour' WHERE id = $1`, first)
+	b.exec(`UPDATE deliveries SET updated_at = now() + interval '2 hours' WHERE id = $1`, second)
 	list := func(f notify.DeliveryFilter) (ids []uuid.UUID) {
 		if f.Limit == 0 {
 			f.Limit = 50

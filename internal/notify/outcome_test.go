@@ -16,6 +16,7 @@ func (b *bundle) lockDeliveries() (unlock func()) {
 	b.t.Helper()
 	tx, err := b.db.Owner.Begin(context.WithoutCancel(b.t.Context()))
 	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(b.t.Context())) }) // A test that failed.
 	for _, sql := range []string{`SET LOCAL idle_in_transaction_session_timeout = 0`, `LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE`} {
 		_, err = tx.Exec(b.t.Context(), sql)
 		require.NoError(b.t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
@@ -104,15 +105,23 @@ func (w *Worker) park(ctx context.Context, s settlement, cause error) (bool, err
 // last. The cursor is in the database, so that instances that take turns go through the backlog once.
 func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
 	after, err := w.queries.SweepCursor(ctx, strandedSweep)
-	if err != nil {
+	if errors.Is(err, pgx.ErrNoRows) {
+		after = db.SweepCursorRow{AfterTime: care.BeforeAll.Time}
+	} else if err != nil {
 		return 0, fmt.Errorf("read the sweep's cursor: %w", err)
 	}
-	page, err := w.queries.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterID: after, MaxRows: sweepLook})
+	ends, err := w.queries.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterTime: after.AfterTime, AfterID: after.AfterID, RowSkip: sweepLook - 1})
 	if err != nil {
 		return 0, fmt.Errorf("look at queued deliveries: %w", err)
 	}
+	// The last piece of a round ends with the last delivery.
+	last, round := db.DeliveryQueuedPageRow{CreatedAt: care.AfterAll.Time, ID: care.AfterAll.ID}, true
+	if len(ends) == 1 {
+		last, round = ends[0], false
+	}
 	stranded, err := w.queries.DeliveryStranded(ctx, db.DeliveryStrandedParams{
-		AfterID: after, LastID: page.LastID, GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch,
+		AfterTime: after.AfterTime, AfterID: after.AfterID, LastTime: last.CreatedAt, LastID: last.ID,
+		GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("look for stranded deliveries: %w", err)
@@ -121,17 +130,16 @@ func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]
 	if postgres.Transient(failed) {
 		return n, failed // The same ones again.
 	}
-	next := page.LastID
-	switch {
-	case len(stranded) == sweepBatch:
-		next = stranded[sweepBatch-1].ID
-	case page.Deliveries < sweepLook:
-		next = uuid.Nil
+	if len(stranded) == sweepBatch {
+		last, round = db.DeliveryQueuedPageRow{CreatedAt: stranded[sweepBatch-1].CreatedAt, ID: stranded[sweepBatch-1].ID}, false
 	}
-	if next != after {
-		if err := w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterID: next}); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("keep the sweep's cursor: %w", err))
-		}
+	if round {
+		err = w.queries.SweepRestart(ctx, strandedSweep)
+	} else {
+		err = w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterTime: last.CreatedAt, AfterID: last.ID})
+	}
+	if err != nil {
+		failed = errors.Join(failed, fmt.Errorf("keep the sweep's cursor: %w", err))
 	}
 	return n, failed
 }

@@ -246,7 +246,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
-	case a.Channel == Email && a.Email == "", a.Channel == Push && len(a.DeviceIds) == 0, byPhone(a.Channel) && a.Phone == "":
+	case a.Contact == "none", a.Channel == Push && len(a.DeviceIds) == 0:
 		return Message{}, &ending{outcome: Suppressed, code: "no_address"}
 	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
@@ -260,12 +260,15 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Failed, code: "template"}
 	}
 	m := Message{
-		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: data.Link, Phone: a.Phone,
+		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: data.Link,
 		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
-	if a.Channel == Email {
-		m.Email = a.Email
+	switch {
+	case a.Channel == Email:
+		m.Email = a.Address
+	case byPhone(a.Channel):
+		m.Phone = a.Address
 	}
 	for i, id := range a.DeviceIds {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
@@ -96,9 +97,9 @@ const publicRights = `
 	GROUP BY what
 	ORDER BY what`
 
-func texts(t *testing.T, db *postgrestest.DB, sql string) []string {
+func texts(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
 	t.Helper()
-	rows, err := db.Owner.Query(t.Context(), sql)
+	rows, err := pool.Query(t.Context(), sql, args...)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -108,16 +109,16 @@ func texts(t *testing.T, db *postgrestest.DB, sql string) []string {
 func TestMigrations_GivePublicNothing(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	require.Empty(t, texts(t, db, publicRights))
+	require.Empty(t, texts(t, db.Owner, publicRights))
 	_, err := db.Owner.Exec(t.Context(), `
 		CREATE FUNCTION helper() RETURNS integer LANGUAGE sql RETURN 1;
 		CREATE FUNCTION audit.helper() RETURNS integer LANGUAGE sql RETURN 1;
 		CREATE TABLE helpers (n integer)`)
 	require.NoError(t, err)
-	require.Empty(t, texts(t, db, publicRights), "of what a later migration makes")
+	require.Empty(t, texts(t, db.Owner, publicRights), "of what a later migration makes")
 	_, err = db.Owner.Exec(t.Context(), "GRANT EXECUTE ON FUNCTION helper TO PUBLIC; GRANT SELECT (n) ON helpers TO PUBLIC")
 	require.NoError(t, err)
-	require.Equal(t, []string{"column helpers.n: SELECT", "function helper(): EXECUTE"}, texts(t, db, publicRights), "it would be seen")
+	require.Equal(t, []string{"column helpers.n: SELECT", "function helper(): EXECUTE"}, texts(t, db.Owner, publicRights), "it would be seen")
 }
 
 func TestMigrate_TakesTheSchemaAwayFromPublic(t *testing.T) {
@@ -145,7 +146,7 @@ func TestMigrations_FixTheSearchPathOfFunctionsWithTheirOwnersRights(t *testing.
 			AND p.prosecdef
 			AND NOT coalesce(p.proconfig, '{}')::text LIKE '%search_path=%pg_temp%'
 		ORDER BY 1`
-	require.Equal(t, qualified, texts(t, db, loose))
+	require.Equal(t, qualified, texts(t, db.Owner, loose))
 }
 
 func TestQualifiedFunctions_LookAtNothingThatTheCallerPutInFront(t *testing.T) {

@@ -172,7 +172,8 @@ WHERE conversation_id = @conversation_id
     AND left_at IS NULL
 RETURNING user_id;
 
--- Those who left with the care team and of whom no event tells yet. Several may ask at once: each gets others.
+-- Those who left with the care team and of whom no event tells yet, behind the first row_skip. Several may ask at once: each
+-- gets others.
 -- name: ParticipantLeftTell :many
 WITH untold AS (
     SELECT
@@ -182,6 +183,7 @@ WITH untold AS (
     WHERE left_untold
     ORDER BY conversation_id, user_id
     LIMIT @row_limit
+    OFFSET @row_skip
     FOR UPDATE SKIP LOCKED
 )
 UPDATE conversation_participants AS p
@@ -336,7 +338,8 @@ WHERE p.conversation_id = @conversation_id
     AND p.left_at IS NULL
     AND p.read_number < @number;
 
--- Takes those whose wait began at the cutoff or before, each once, and gives the first message that they have not read.
+-- Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
+-- that they have not read.
 -- Several may ask at once: each gets others.
 -- name: ParticipantRemind :many
 WITH due AS (
@@ -360,8 +363,9 @@ WITH due AS (
                     AND t.member_id = p.user_id
             )
         )
-    ORDER BY p.unread_since
+    ORDER BY p.unread_since, p.conversation_id, p.user_id
     LIMIT @row_limit
+    OFFSET @row_skip
     FOR UPDATE OF p SKIP LOCKED
 ), reminded AS (
     UPDATE conversation_participants AS p

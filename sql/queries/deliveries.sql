@@ -74,12 +74,8 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    u.email,
-    CASE before.channel
-        WHEN 'sms' THEN coalesce(u.phone, '')
-        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
-        ELSE ''
-    END::text AS phone,
+    coalesce(contact_address(u, before.channel), '')::text AS address,
+    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -192,11 +188,11 @@ FROM settled;
 
 -- name: DeliveryFallback :one
 -- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
--- reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
--- what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
--- it takes may have arrived.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    possible_duplicate, correlation_id, traceparent)
+-- reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel
+-- off (which does not count for what is critical), or when they have the event on that channel already. It is a possible
+-- duplicate when the one whose place it takes may have arrived.
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, possible_duplicate, correlation_id, traceparent)
 SELECT
     @id,
     d.event_position,
@@ -210,6 +206,7 @@ SELECT
     d.template,
     d.priority,
     @fallback::text[],
+    d.unverified,
     d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
@@ -226,10 +223,10 @@ WHERE d.id = @instead_of
             AND p.channel = @channel::text
             AND NOT p.enabled
     ))
-    AND CASE @channel::text
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    AND CASE contact_state(u, @channel::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
@@ -237,44 +234,51 @@ RETURNING
     deliveries.priority;
 
 -- name: SweepCursor :one
--- The id behind which a sweep goes on; the zero id at the beginning of a round.
-SELECT coalesce((
-    SELECT w.after_id
-    FROM sweeps AS w
-    WHERE w.name = @name
-), '00000000-0000-0000-0000-000000000000')::uuid AS after_id;
+-- Behind which row a sweep goes on; none at the beginning of a round.
+SELECT
+    after_time,
+    after_id
+FROM sweeps
+WHERE name = @name;
 
 -- name: SweepAdvance :exec
-INSERT INTO sweeps (name, after_id)
-VALUES (@name, @after_id)
+INSERT INTO sweeps (name, after_time, after_id)
+VALUES (@name, @after_time, @after_id)
 ON CONFLICT (name) DO UPDATE
-SET after_id = excluded.after_id,
+SET after_time = excluded.after_time,
+    after_id = excluded.after_id,
     updated_at = now();
 
--- name: DeliveryQueuedPage :one
--- The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
+-- name: SweepRestart :exec
+DELETE FROM sweeps
+WHERE name = @name;
+
+-- name: DeliveryQueuedPage :many
+-- Of the queued deliveries behind one, in the order in which they were planned, that behind row_skip others; none where they are
+-- fewer.
 SELECT
-    count(*) AS deliveries,
-    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
-FROM (
-    SELECT q.id
-    FROM deliveries AS q
-    WHERE q.state = 'queued'
-        AND q.state <> 'sent'
-        AND q.id > @after_id
-    ORDER BY q.id
-    LIMIT @max_rows
-) AS page;
+    q.created_at,
+    q.id
+FROM deliveries AS q
+WHERE q.state = 'queued'
+    AND q.state <> 'sent'
+    AND (q.created_at, q.id) > (@after_time::timestamptz, @after_id::uuid)
+ORDER BY q.created_at, q.id
+LIMIT 1
+OFFSET @row_skip;
 
 -- name: DeliveryStranded :many
--- Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+-- Of the queued deliveries behind one and up to another, those that no live job carries and that nothing has touched for a
 -- while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
 -- of an index, whatever the planner thinks how many jobs there are.
 SELECT
+    lost.created_at,
     lost.id,
     coalesce(ended.state, '')::text AS last_job
 FROM (
-    SELECT q.id
+    SELECT
+        q.created_at,
+        q.id
     FROM deliveries AS q
     LEFT JOIN LATERAL (
         SELECT j.id
@@ -286,12 +290,12 @@ FROM (
     ) AS live ON true
     WHERE q.state = 'queued'
         AND q.state <> 'sent'
-        AND q.id > @after_id
-        AND q.id <= @last_id
+        AND (q.created_at, q.id) > (@after_time::timestamptz, @after_id::uuid)
+        AND (q.created_at, q.id) <= (@last_time::timestamptz, @last_id::uuid)
         AND q.updated_at < now() - make_interval(secs => @grace_seconds)
         AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => @grace_seconds)
         AND live.id IS NULL
-    ORDER BY q.id
+    ORDER BY q.created_at, q.id
     LIMIT @max_rows
 ) AS lost
 LEFT JOIN LATERAL (
@@ -300,7 +304,7 @@ LEFT JOIN LATERAL (
     WHERE j.kind = 'delivery'
         AND j.args @> jsonb_build_object('deliveryId', lost.id)
 ) AS ended ON true
-ORDER BY lost.id;
+ORDER BY lost.created_at, lost.id;
 
 -- name: DeliveryTakeStranded :many
 -- Takes those that are still stranded. What is taken is not found again for that while.
@@ -375,44 +379,68 @@ ORDER BY d.deadline_at
 LIMIT @max_rows;
 
 -- name: DeliveryList :many
--- What operators look at, the last changed first. The page goes on below (@before_time, @before_id).
-SELECT
-    d.id,
-    d.notification_id,
-    d.event_id,
-    n.event_type,
-    n.subject,
-    d.recipient_id,
-    d.channel,
-    d.state,
-    d.reason,
-    d.rule,
-    d.priority,
-    d.attempt,
-    d.possible_duplicate,
-    d.provider,
-    d.error_code,
-    d.created_at,
-    d.updated_at
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE (@state::text = '' OR d.state = @state)
-    AND (@channel::text = '' OR d.channel = @channel)
-    AND (@rule::text = '' OR d.rule = @rule)
-    AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = @recipient_id)
-    AND d.updated_at >= @changed_from::timestamptz
-    AND d.updated_at < @changed_before::timestamptz
-    AND (d.updated_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
-ORDER BY d.updated_at DESC, d.id DESC
+-- What operators look at, the last planned first. The page goes on below (@before_time, @before_id). Each of the queries behind
+-- this one has the same filters, and one that it has an index for.
+SELECT *
+FROM listed_deliveries AS l
+WHERE (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
 LIMIT @max_rows;
 
--- name: DeliveryChangedAt :one
-SELECT updated_at
+-- name: DeliveryListInState :many
+-- For every state but sent.
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.state = @state::text
+    AND l.state <> 'sent'
+    AND (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryListOfRecipient :many
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.recipient_id = @recipient_id
+    AND (@channel::text = '' OR l.channel = @channel)
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryListOnChannel :many
+-- For every channel but email and push.
+SELECT *
+FROM listed_deliveries AS l
+WHERE l.channel = @channel::text
+    AND l.channel NOT IN ('email', 'push')
+    AND (@rule::text = '' OR l.rule = @rule)
+    AND (@state::text = '' OR l.state = @state)
+    AND l.created_at >= @created_from::timestamptz
+    AND l.created_at < @created_before::timestamptz
+    AND (l.created_at, l.id) < (@before_time::timestamptz, @before_id::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT @max_rows;
+
+-- name: DeliveryPlannedAt :one
+SELECT created_at
 FROM deliveries
 WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
--- reachable says that the person has, by now, an address for the channel that is known to be theirs.
+-- reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
+-- used all the same.
 SELECT
     d.id,
     d.notification_id,
@@ -428,10 +456,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE d.channel
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END::boolean AS reachable
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position

@@ -128,8 +128,8 @@ RETURNING *;
 SELECT DISTINCT time_zone
 FROM clinics;
 
--- Marks the invoices of one time zone's clinics that were due before today there. Those that somebody is just writing
--- are left for the next time.
+-- Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Those that
+-- somebody is just writing are left for the next time.
 -- name: InvoiceMarkOverdue :many
 WITH due AS (
     SELECT i.id
@@ -141,6 +141,7 @@ WITH due AS (
         AND c.time_zone = @time_zone
     ORDER BY i.due_on, i.id
     LIMIT @row_limit
+    OFFSET @row_skip
     FOR UPDATE OF i SKIP LOCKED
 )
 UPDATE invoices

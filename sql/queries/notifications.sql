@@ -55,6 +55,47 @@ WHERE (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
+-- name: NotificationListInState :many
+-- Those with a delivery in the state, which is any but sent, on the channel where one is named: the last such delivery
+-- planned first. The mark is that delivery's; the page goes on below (@before_time, @before_id).
+SELECT
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    d.created_at AS mark_time,
+    d.id AS mark_id
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.state = @state::text
+    AND d.state <> 'sent'
+    AND (@channel::text = '' OR d.channel = @channel)
+    AND (@recipient_id::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = @recipient_id)
+    AND (NOT @unread::boolean OR n.read_at IS NULL)
+    AND n.created_at >= @created_from::timestamptz
+    AND n.created_at < @created_before::timestamptz
+    AND d.created_at >= @created_from
+    AND (d.created_at, d.id) < (@before_time::timestamptz, @before_id::uuid)
+    AND NOT EXISTS (
+        SELECT
+        FROM deliveries AS later
+        WHERE later.event_position = d.event_position
+            AND later.recipient_id = d.recipient_id
+            AND (later.created_at, later.id) > (d.created_at, d.id)
+            AND later.state = @state
+            AND (@channel = '' OR later.channel = @channel)
+    )
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT @row_limit;
+
 -- name: NotificationUnread :one
 -- How many a person has not read, counted up to a limit.
 SELECT count(*)

@@ -1,7 +1,7 @@
 -- name: PlanningDirectory :many
 -- Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
 -- named are the clinic/role pairs, of those asked for, that the person holds; off the category/channel pairs the person
--- switched off. No address is read: it is looked up at sending.
+-- switched off. For each channel there is contact_state. No address is read: it is looked up at sending.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
@@ -21,12 +21,10 @@ WITH pairs AS (
 SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
-    u.email_verified,
-    (u.phone IS NOT NULL)::boolean AS has_phone,
-    u.phone_verified,
-    (u.whatsapp IS NOT NULL)::boolean AS has_whatsapp,
-    u.whatsapp_verified,
-    EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id) AS has_device,
+    contact_state(u, 'email', false)::text AS email,
+    contact_state(u, 'sms', false)::text AS sms,
+    contact_state(u, 'whatsapp', false)::text AS whatsapp,
+    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id))::text AS push,
     ARRAY(
         SELECT p.category || '/' || p.channel
         FROM preferences AS p
@@ -60,8 +58,8 @@ RETURNING id;
 
 -- name: DeliveryPlan :many
 -- Gives the ids of those that are new. A row's fallback channels come joined by commas.
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, correlation_id, traceparent)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -75,6 +73,7 @@ SELECT
     unnest(@templates::text[]),
     unnest(@priorities::text[]),
     string_to_array(unnest(@fallbacks::text[]), ','),
+    unnest(@unverified::boolean[]),
     nullif(unnest(@correlation_ids::text[]), ''),
     nullif(unnest(@traceparents::text[]), '')
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING

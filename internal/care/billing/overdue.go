@@ -11,6 +11,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -46,9 +47,10 @@ func (s *Service) Overdue(ctx context.Context) (int, error) {
 func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
 	year, month, day := today.Date()
 	p := db.InvoiceMarkOverdueParams{
-		UpdatedBy: cmd.Actor.ID, Today: date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC)), TimeZone: zone, RowLimit: overdueBatch,
+		UpdatedBy: cmd.Actor.ID, Today: date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC)), TimeZone: zone,
 	}
-	for marked := 0; ; {
+	return postgres.Batches(overdueBatch, func(limit, skip int32) (int, error) {
+		p.RowLimit, p.RowSkip = limit, skip
 		var rows []db.Invoice
 		err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			var err error
@@ -61,12 +63,6 @@ func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, 
 			}
 			return outbox.Append(ctx, tx, events...)
 		})
-		if err != nil {
-			return marked, err
-		}
-		marked += len(rows)
-		if len(rows) < overdueBatch {
-			return marked, nil
-		}
-	}
+		return len(rows), err
+	})
 }

@@ -111,3 +111,19 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.True(t, b.get(t, i.ID).Overdue)
 }
+
+func TestOverdue_GoesOnBehindAnInvoiceThatCannotBeMarked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, "UPDATE clinics SET time_zone = 'UTC'")
+	first, second, third := b.issue(t), b.issue(t), b.issue(t)
+	b.exec(t, `CREATE FUNCTION refuse_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
+	b.exec(t, `CREATE TRIGGER refuse_it BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.id = '`+first.ID.String()+`') EXECUTE FUNCTION refuse_it()`)
+	b.bills.SetClock(func() time.Time { return time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC) })
+	n, err := b.bills.Overdue(t.Context())
+	require.ErrorContains(t, err, "P0001")
+	require.Equal(t, 2, n)
+	require.True(t, b.get(t, second.ID).Overdue)
+	require.True(t, b.get(t, third.ID).Overdue)
+	require.False(t, b.get(t, first.ID).Overdue)
+}

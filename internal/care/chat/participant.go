@@ -74,16 +74,16 @@ func (s *Service) Remove(ctx context.Context, cmd care.Command, id, userID uuid.
 // they were. It is safe to run twice at once.
 func (s *Service) TellLeft(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	return s.batches(ctx, cmd, func(q *db.Queries) ([]event.Event, error) {
-		rows, err := q.ParticipantLeftTell(ctx, batch)
+	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+		rows, err := q.ParticipantLeftTell(ctx, db.ParticipantLeftTellParams{RowLimit: limit, RowSkip: skip})
 		if err != nil {
-			return nil, fmt.Errorf("take who left: %w", err)
+			return 0, nil, fmt.Errorf("take who left: %w", err)
 		}
 		events := make([]event.Event, len(rows))
 		for i, row := range rows {
 			c := db.Conversation{ID: row.ConversationID, ClinicID: row.ClinicID, PatientID: row.PatientID}
 			events[i] = moved(cmd, "left", c, row.UserID)
 		}
-		return events, nil
+		return len(rows), events, nil
 	})
 }

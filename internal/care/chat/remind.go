@@ -11,6 +11,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
 
@@ -26,10 +27,10 @@ const (
 func (s *Service) Remind(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
 	cutoff := s.now().Add(-unreadFor)
-	return s.batches(ctx, cmd, func(q *db.Queries) ([]event.Event, error) {
-		rows, err := q.ParticipantRemind(ctx, db.ParticipantRemindParams{Cutoff: cutoff, RowLimit: batch})
+	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+		rows, err := q.ParticipantRemind(ctx, db.ParticipantRemindParams{Cutoff: cutoff, RowLimit: limit, RowSkip: skip})
 		if err != nil {
-			return nil, fmt.Errorf("take who has not read: %w", err)
+			return 0, nil, fmt.Errorf("take who has not read: %w", err)
 		}
 		events := make([]event.Event, 0, len(rows))
 		for _, row := range rows {
@@ -40,25 +41,29 @@ func (s *Service) Remind(ctx context.Context) (int, error) {
 				MessageID: row.MessageID, ConversationID: row.ConversationID, UserID: row.UserID, ClinicID: row.ClinicID,
 			}).About(cmd, row.UserID, &row.ClinicID))
 		}
-		return events, nil
+		return len(rows), events, nil
 	})
 }
 
-// batches appends what take gives, a transaction each time, until it gives less than a batch.
-func (s *Service) batches(ctx context.Context, cmd care.Command, take func(q *db.Queries) ([]event.Event, error)) (int, error) {
-	for total := 0; ; {
+// take takes some of the rows that wait, as work of postgres.Batches does, and returns how many, with the events to append.
+type take func(q *db.Queries, limit, skip int32) (int, []event.Event, error)
+
+// batches appends the events of all that waits, a transaction for each batch, and returns how many they were. One that
+// cannot be appended does not stop the others.
+func (s *Service) batches(ctx context.Context, cmd care.Command, next take) (int, error) {
+	total := 0
+	_, err := postgres.Batches(batch, func(limit, skip int32) (taken int, err error) {
 		var events []event.Event
-		err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
-			if events, err = take(db.New(tx)); err != nil {
+		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
+			if taken, events, err = next(db.New(tx), limit, skip); err != nil {
 				return err
 			}
 			return outbox.Append(ctx, tx, events...)
 		})
-		if err != nil {
-			return total, err
+		if err == nil {
+			total += len(events)
 		}
-		if total += len(events); len(events) < batch {
-			return total, nil
-		}
-	}
+		return taken, err
+	})
+	return total, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -176,28 +177,38 @@ const sweepSessions = 1000
 // an address, and tokens of invitations that are long over. It tells how many there were. Each session is a session.closed; of
 // more than 1,000 the rest is left to the next sweep.
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
-	cmd := care.Command{Actor: care.SystemActor("sweep")}
-	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		for _, expired := range []func(context.Context) (int64, error){
-			q.TicketDeleteExpired, q.IdempotencyKeyDeleteExpired, q.VerificationDeleteOld, q.InvitationTokenDeleteOld,
-		} {
-			deleted, err := expired(ctx)
-			if err != nil {
-				return fmt.Errorf("delete what has expired: %w", err)
-			}
-			n += deleted
+	for _, deletion := range []func(context.Context, care.Command, pgx.Tx) (int64, error){
+		deletes((*db.Queries).TicketDeleteExpired), deletes((*db.Queries).IdempotencyKeyDeleteExpired),
+		deletes((*db.Queries).VerificationDeleteOld), deletes((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
+	} {
+		cmd := care.Command{Actor: care.SystemActor("sweep")}
+		var deleted int64
+		failed := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
+			deleted, err = deletion(ctx, cmd, tx)
+			return err
+		})
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("delete what has expired: %w", failed))
+			continue
 		}
-		sessions, err := q.SessionDeleteExpired(ctx, sweepSessions)
-		if err != nil {
-			return fmt.Errorf("delete expired sessions: %w", err)
-		}
-		n += int64(len(sessions))
-		events := make([]event.Event, len(sessions))
-		for i, row := range sessions {
-			events[i] = sessionClosed(cmd, row.ID, row.UserID, sessionExpired)
-		}
-		return outbox.Append(ctx, tx, events...)
-	})
+		n += deleted
+	}
 	return n, err
+}
+
+// deletes makes a deletion of one that no event tells of.
+func deletes(query func(*db.Queries, context.Context) (int64, error)) func(context.Context, care.Command, pgx.Tx) (int64, error) {
+	return func(ctx context.Context, _ care.Command, tx pgx.Tx) (int64, error) { return query(db.New(tx), ctx) }
+}
+
+func deleteExpiredSessions(ctx context.Context, cmd care.Command, tx pgx.Tx) (int64, error) {
+	sessions, err := db.New(tx).SessionDeleteExpired(ctx, sweepSessions)
+	if err != nil {
+		return 0, err
+	}
+	events := make([]event.Event, len(sessions))
+	for i, row := range sessions {
+		events[i] = sessionClosed(cmd, row.ID, row.UserID, sessionExpired)
+	}
+	return int64(len(sessions)), outbox.Append(ctx, tx, events...)
 }

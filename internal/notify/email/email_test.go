@@ -103,6 +103,22 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 	}
 }
 
+func TestSender_KnowsThrottlingByEachOfItsNames(t *testing.T) {
+	t.Parallel()
+	for _, f := range []sandbox.Fault{
+		{Status: http.StatusBadRequest, ErrorCode: "Throttling"},
+		{Status: http.StatusBadRequest, ErrorCode: "ThrottlingException"},
+		{Status: http.StatusTooManyRequests, ErrorCode: "SomethingElse"},
+		{Status: http.StatusServiceUnavailable, ErrorCode: "SlowDown"},
+	} {
+		s := sandbox.New()
+		_, err := s.AddFault(f)
+		require.NoError(t, err)
+		_, err = newSender(t, serve(t, s)).Notify(t.Context(), notifytest.TestMessage(notify.Email))
+		require.EqualError(t, err, "throttled: "+f.ErrorCode)
+	}
+}
+
 func TestNew_NeedsASender(t *testing.T) {
 	t.Parallel()
 	_, err := email.New(t.Context(), email.Config{})

@@ -134,6 +134,19 @@ func TestSender_SucceedsWhenOneDeviceGotIt(t *testing.T) {
 	require.Len(t, s.Messages("push"), 2)
 }
 
+func TestSender_SaysThatItWasThrottledForOneOfTwoDevices(t *testing.T) {
+	t.Parallel()
+	s := sandbox.New()
+	_, err := s.AddFault(sandbox.Fault{To: "busy", ErrorCode: "QUOTA_EXCEEDED"})
+	require.NoError(t, err)
+	m := notifytest.TestMessage(notify.Push)
+	m.Devices = append(m.Devices, notify.Device{ID: uuid.Must(uuid.NewV7()), Token: "busy"})
+	receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	require.NoError(t, err)
+	require.NotEmpty(t, receipt.ProviderID)
+	require.True(t, receipt.Throttled)
+}
+
 func TestSender_IsTransientWithoutAnAccessToken(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()

@@ -12,17 +12,38 @@ import (
 const AuditStory = `-- name: AuditStory :many
 
 WITH RECURSIVE told AS (
-    SELECT
-        s.position,
-        s.event_id
-    FROM events AS s
-    WHERE s.subject = $3
+    (
+        SELECT
+            s.position,
+            s.event_id
+        FROM events AS s
+        WHERE s.subject = $3
+            AND s.position <= $1::bigint
+        UNION ALL
+        (
+            SELECT
+                s.position,
+                s.event_id
+            FROM events AS s
+            WHERE s.subject = $3
+                AND s.position > $1::bigint
+            ORDER BY s.position
+            LIMIT $2
+        )
+    )
     UNION
     SELECT
         c.position,
         c.event_id
     FROM told AS t
-    JOIN events AS c ON c.cause_id = t.event_id
+    CROSS JOIN LATERAL (
+        SELECT
+            x.position,
+            x.event_id
+        FROM events AS x
+        WHERE x.cause_id = t.event_id
+        OFFSET 0
+    ) AS c
 )
 SELECT e.position, e.epoch, e.event_id, e.type, e.source, e.subject, e.subject_version, e.time, e.data, e.clinic_id, e.person_id, e.actor_id, e.actor_role, e.cause_id, e.correlation_id, e.traceparent, e.imported, e.recorded_at, e.leaf_hash
 FROM events AS e
@@ -43,9 +64,10 @@ type AuditStoryParams struct {
 }
 
 // The audit trail as the service reads it.
-// The events of a subject and those that they caused, transitively, oldest first: the same as audit.story(), paged. The
-// indexes on subject and cause_id serve the two steps; the page's rows are then read by position, whatever the planner
-// thinks how many there are.
+// The events of a subject and those that they caused, transitively, oldest first: the same as audit.story(), paged. An effect
+// comes after its cause, so that a page needs no more of the subject's own events behind the mark than it has rows. Each
+// step is a look-up by cause (LATERAL and OFFSET keep it one), and the page's rows are then read by position, whatever the
+// planner thinks how many there are.
 func (q *Queries) AuditStory(ctx context.Context, arg AuditStoryParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, AuditStory, arg.After, arg.RowLimit, arg.Subject)
 	if err != nil {

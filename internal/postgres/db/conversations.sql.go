@@ -717,7 +717,8 @@ WITH untold AS (
     FROM conversation_participants
     WHERE left_untold
     ORDER BY conversation_id, user_id
-    LIMIT $1
+    LIMIT $2
+    OFFSET $1
     FOR UPDATE SKIP LOCKED
 )
 UPDATE conversation_participants AS p
@@ -733,6 +734,11 @@ RETURNING
     c.patient_id
 `
 
+type ParticipantLeftTellParams struct {
+	RowSkip  int32
+	RowLimit int32
+}
+
 type ParticipantLeftTellRow struct {
 	ConversationID uuid.UUID
 	UserID         uuid.UUID
@@ -740,9 +746,10 @@ type ParticipantLeftTellRow struct {
 	PatientID      uuid.UUID
 }
 
-// Those who left with the care team and of whom no event tells yet. Several may ask at once: each gets others.
-func (q *Queries) ParticipantLeftTell(ctx context.Context, rowLimit int32) ([]ParticipantLeftTellRow, error) {
-	rows, err := q.db.Query(ctx, ParticipantLeftTell, rowLimit)
+// Those who left with the care team and of whom no event tells yet, behind the first row_skip. Several may ask at once: each
+// gets others.
+func (q *Queries) ParticipantLeftTell(ctx context.Context, arg ParticipantLeftTellParams) ([]ParticipantLeftTellRow, error) {
+	rows, err := q.db.Query(ctx, ParticipantLeftTell, arg.RowSkip, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -843,8 +850,9 @@ WITH due AS (
                     AND t.member_id = p.user_id
             )
         )
-    ORDER BY p.unread_since
-    LIMIT $2
+    ORDER BY p.unread_since, p.conversation_id, p.user_id
+    LIMIT $3
+    OFFSET $2
     FOR UPDATE OF p SKIP LOCKED
 ), reminded AS (
     UPDATE conversation_participants AS p
@@ -880,6 +888,7 @@ FROM reminded AS r
 
 type ParticipantRemindParams struct {
 	Cutoff   time.Time
+	RowSkip  int32
 	RowLimit int32
 }
 
@@ -890,10 +899,11 @@ type ParticipantRemindRow struct {
 	MessageID      uuid.UUID
 }
 
-// Takes those whose wait began at the cutoff or before, each once, and gives the first message that they have not read.
+// Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
+// that they have not read.
 // Several may ask at once: each gets others.
 func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindParams) ([]ParticipantRemindRow, error) {
-	rows, err := q.db.Query(ctx, ParticipantRemind, arg.Cutoff, arg.RowLimit)
+	rows, err := q.db.Query(ctx, ParticipantRemind, arg.Cutoff, arg.RowSkip, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -12,19 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const DeliveryChangedAt = `-- name: DeliveryChangedAt :one
-SELECT updated_at
-FROM deliveries
-WHERE id = $1
-`
-
-func (q *Queries) DeliveryChangedAt(ctx context.Context, id uuid.UUID) (time.Time, error) {
-	row := q.db.QueryRow(ctx, DeliveryChangedAt, id)
-	var updated_at time.Time
-	err := row.Scan(&updated_at)
-	return updated_at, err
-}
-
 const DeliveryClaim = `-- name: DeliveryClaim :many
 
 WITH asked AS (
@@ -34,7 +21,7 @@ WITH asked AS (
         unnest($4::uuid[]) AS run
 ), before AS (
     SELECT
-        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at,
+        d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified,
         asked.run,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
@@ -92,12 +79,8 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    u.email,
-    CASE before.channel
-        WHEN 'sms' THEN coalesce(u.phone, '')
-        WHEN 'whatsapp' THEN coalesce(u.whatsapp, '')
-        ELSE ''
-    END::text AS phone,
+    coalesce(contact_address(u, before.channel), '')::text AS address,
+    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -149,8 +132,8 @@ type DeliveryClaimRow struct {
 	ClinicID          *uuid.UUID
 	Rule              string
 	RuleVersion       int32
-	Email             string
-	Phone             string
+	Address           string
+	Contact           string
 	Locale            string
 	Active            bool
 	DeviceIds         []uuid.UUID
@@ -204,8 +187,8 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.ClinicID,
 			&i.Rule,
 			&i.RuleVersion,
-			&i.Email,
-			&i.Phone,
+			&i.Address,
+			&i.Contact,
 			&i.Locale,
 			&i.Active,
 			&i.DeviceIds,
@@ -312,8 +295,8 @@ func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]Deliver
 }
 
 const DeliveryFallback = `-- name: DeliveryFallback :one
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    possible_duplicate, correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, possible_duplicate, correlation_id, traceparent)
 SELECT
     $1,
     d.event_position,
@@ -327,6 +310,7 @@ SELECT
     d.template,
     d.priority,
     $4::text[],
+    d.unverified,
     d.possible_duplicate OR d.state = 'unknown',
     d.correlation_id,
     d.traceparent
@@ -343,10 +327,10 @@ WHERE d.id = $5
             AND p.channel = $2::text
             AND NOT p.enabled
     ))
-    AND CASE $2::text
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING
@@ -368,9 +352,9 @@ type DeliveryFallbackRow struct {
 }
 
 // Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
-// reached. Gives no row when there is no such address, when the person switched the channel off (which does not count for
-// what is critical), or when they have the event on that channel already. It is a possible duplicate when the one whose place
-// it takes may have arrived.
+// reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel
+// off (which does not count for what is critical), or when they have the event on that channel already. It is a possible
+// duplicate when the one whose place it takes may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -385,78 +369,38 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 }
 
 const DeliveryList = `-- name: DeliveryList :many
-SELECT
-    d.id,
-    d.notification_id,
-    d.event_id,
-    n.event_type,
-    n.subject,
-    d.recipient_id,
-    d.channel,
-    d.state,
-    d.reason,
-    d.rule,
-    d.priority,
-    d.attempt,
-    d.possible_duplicate,
-    d.provider,
-    d.error_code,
-    d.created_at,
-    d.updated_at
-FROM deliveries AS d
-JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
-WHERE ($1::text = '' OR d.state = $1)
-    AND ($2::text = '' OR d.channel = $2)
-    AND ($3::text = '' OR d.rule = $3)
-    AND ($4::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = $4)
-    AND d.updated_at >= $5::timestamptz
-    AND d.updated_at < $6::timestamptz
-    AND (d.updated_at, d.id) < ($7::timestamptz, $8::uuid)
-ORDER BY d.updated_at DESC, d.id DESC
-LIMIT $9
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+FROM listed_deliveries AS l
+WHERE ($1::text = '' OR l.channel = $1)
+    AND ($2::text = '' OR l.rule = $2)
+    AND ($3::text = '' OR l.state = $3)
+    AND l.created_at >= $4::timestamptz
+    AND l.created_at < $5::timestamptz
+    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT $8
 `
 
 type DeliveryListParams struct {
-	State         string
 	Channel       string
 	Rule          string
-	RecipientID   uuid.UUID
-	ChangedFrom   time.Time
-	ChangedBefore time.Time
+	State         string
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
 	BeforeTime    time.Time
 	BeforeID      uuid.UUID
 	MaxRows       int32
 }
 
-type DeliveryListRow struct {
-	ID                uuid.UUID
-	NotificationID    uuid.UUID
-	EventID           uuid.UUID
-	EventType         string
-	Subject           string
-	RecipientID       uuid.UUID
-	Channel           string
-	State             string
-	Reason            string
-	Rule              string
-	Priority          string
-	Attempt           int32
-	PossibleDuplicate bool
-	Provider          *string
-	ErrorCode         *string
-	CreatedAt         time.Time
-	UpdatedAt         time.Time
-}
-
-// What operators look at, the last changed first. The page goes on below (@before_time, @before_id).
-func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]DeliveryListRow, error) {
+// What operators look at, the last planned first. The page goes on below (@before_time, @before_id). Each of the queries behind
+// this one has the same filters, and one that it has an index for.
+func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]ListedDelivery, error) {
 	rows, err := q.db.Query(ctx, DeliveryList,
-		arg.State,
 		arg.Channel,
 		arg.Rule,
-		arg.RecipientID,
-		arg.ChangedFrom,
-		arg.ChangedBefore,
+		arg.State,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
 		arg.BeforeTime,
 		arg.BeforeID,
 		arg.MaxRows,
@@ -465,9 +409,229 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 		return nil, err
 	}
 	defer rows.Close()
-	var items []DeliveryListRow
+	var items []ListedDelivery
 	for rows.Next() {
-		var i DeliveryListRow
+		var i ListedDelivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.Channel,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.Priority,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.Provider,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DeliveryListInState = `-- name: DeliveryListInState :many
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+FROM listed_deliveries AS l
+WHERE l.state = $1::text
+    AND l.state <> 'sent'
+    AND ($2::text = '' OR l.channel = $2)
+    AND ($3::text = '' OR l.rule = $3)
+    AND l.created_at >= $4::timestamptz
+    AND l.created_at < $5::timestamptz
+    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT $8
+`
+
+type DeliveryListInStateParams struct {
+	State         string
+	Channel       string
+	Rule          string
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	MaxRows       int32
+}
+
+// For every state but sent.
+func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInStateParams) ([]ListedDelivery, error) {
+	rows, err := q.db.Query(ctx, DeliveryListInState,
+		arg.State,
+		arg.Channel,
+		arg.Rule,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListedDelivery
+	for rows.Next() {
+		var i ListedDelivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.Channel,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.Priority,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.Provider,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DeliveryListOfRecipient = `-- name: DeliveryListOfRecipient :many
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+FROM listed_deliveries AS l
+WHERE l.recipient_id = $1
+    AND ($2::text = '' OR l.channel = $2)
+    AND ($3::text = '' OR l.rule = $3)
+    AND ($4::text = '' OR l.state = $4)
+    AND l.created_at >= $5::timestamptz
+    AND l.created_at < $6::timestamptz
+    AND (l.created_at, l.id) < ($7::timestamptz, $8::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT $9
+`
+
+type DeliveryListOfRecipientParams struct {
+	RecipientID   uuid.UUID
+	Channel       string
+	Rule          string
+	State         string
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	MaxRows       int32
+}
+
+func (q *Queries) DeliveryListOfRecipient(ctx context.Context, arg DeliveryListOfRecipientParams) ([]ListedDelivery, error) {
+	rows, err := q.db.Query(ctx, DeliveryListOfRecipient,
+		arg.RecipientID,
+		arg.Channel,
+		arg.Rule,
+		arg.State,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListedDelivery
+	for rows.Next() {
+		var i ListedDelivery
+		if err := rows.Scan(
+			&i.ID,
+			&i.NotificationID,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.Channel,
+			&i.State,
+			&i.Reason,
+			&i.Rule,
+			&i.Priority,
+			&i.Attempt,
+			&i.PossibleDuplicate,
+			&i.Provider,
+			&i.ErrorCode,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DeliveryListOnChannel = `-- name: DeliveryListOnChannel :many
+SELECT id, notification_id, event_id, event_type, subject, recipient_id, channel, state, reason, rule, priority, attempt, possible_duplicate, provider, error_code, created_at, updated_at
+FROM listed_deliveries AS l
+WHERE l.channel = $1::text
+    AND l.channel NOT IN ('email', 'push')
+    AND ($2::text = '' OR l.rule = $2)
+    AND ($3::text = '' OR l.state = $3)
+    AND l.created_at >= $4::timestamptz
+    AND l.created_at < $5::timestamptz
+    AND (l.created_at, l.id) < ($6::timestamptz, $7::uuid)
+ORDER BY l.created_at DESC, l.id DESC
+LIMIT $8
+`
+
+type DeliveryListOnChannelParams struct {
+	Channel       string
+	Rule          string
+	State         string
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	MaxRows       int32
+}
+
+// For every channel but email and push.
+func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnChannelParams) ([]ListedDelivery, error) {
+	rows, err := q.db.Query(ctx, DeliveryListOnChannel,
+		arg.Channel,
+		arg.Rule,
+		arg.State,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListedDelivery
+	for rows.Next() {
+		var i ListedDelivery
 		if err := rows.Scan(
 			&i.ID,
 			&i.NotificationID,
@@ -525,37 +689,63 @@ func (q *Queries) DeliveryPark(ctx context.Context, arg DeliveryParkParams) (int
 	return result.RowsAffected(), nil
 }
 
-const DeliveryQueuedPage = `-- name: DeliveryQueuedPage :one
+const DeliveryPlannedAt = `-- name: DeliveryPlannedAt :one
+SELECT created_at
+FROM deliveries
+WHERE id = $1
+`
+
+func (q *Queries) DeliveryPlannedAt(ctx context.Context, id uuid.UUID) (time.Time, error) {
+	row := q.db.QueryRow(ctx, DeliveryPlannedAt, id)
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
+}
+
+const DeliveryQueuedPage = `-- name: DeliveryQueuedPage :many
 SELECT
-    count(*) AS deliveries,
-    coalesce((array_agg(page.id ORDER BY page.id DESC))[1], '00000000-0000-0000-0000-000000000000')::uuid AS last_id
-FROM (
-    SELECT q.id
-    FROM deliveries AS q
-    WHERE q.state = 'queued'
-        AND q.state <> 'sent'
-        AND q.id > $1
-    ORDER BY q.id
-    LIMIT $2
-) AS page
+    q.created_at,
+    q.id
+FROM deliveries AS q
+WHERE q.state = 'queued'
+    AND q.state <> 'sent'
+    AND (q.created_at, q.id) > ($1::timestamptz, $2::uuid)
+ORDER BY q.created_at, q.id
+LIMIT 1
+OFFSET $3
 `
 
 type DeliveryQueuedPageParams struct {
-	AfterID uuid.UUID
-	MaxRows int32
+	AfterTime time.Time
+	AfterID   uuid.UUID
+	RowSkip   int32
 }
 
 type DeliveryQueuedPageRow struct {
-	Deliveries int64
-	LastID     uuid.UUID
+	CreatedAt time.Time
+	ID        uuid.UUID
 }
 
-// The next queued deliveries in the order of their ids: how many there are, up to a limit, and the last of them.
-func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) (DeliveryQueuedPageRow, error) {
-	row := q.db.QueryRow(ctx, DeliveryQueuedPage, arg.AfterID, arg.MaxRows)
-	var i DeliveryQueuedPageRow
-	err := row.Scan(&i.Deliveries, &i.LastID)
-	return i, err
+// Of the queued deliveries behind one, in the order in which they were planned, that behind row_skip others; none where they are
+// fewer.
+func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) ([]DeliveryQueuedPageRow, error) {
+	rows, err := q.db.Query(ctx, DeliveryQueuedPage, arg.AfterTime, arg.AfterID, arg.RowSkip)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryQueuedPageRow
+	for rows.Next() {
+		var i DeliveryQueuedPageRow
+		if err := rows.Scan(&i.CreatedAt, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const DeliveryRequeue = `-- name: DeliveryRequeue :exec
@@ -754,10 +944,13 @@ func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) 
 
 const DeliveryStranded = `-- name: DeliveryStranded :many
 SELECT
+    lost.created_at,
     lost.id,
     coalesce(ended.state, '')::text AS last_job
 FROM (
-    SELECT q.id
+    SELECT
+        q.created_at,
+        q.id
     FROM deliveries AS q
     LEFT JOIN LATERAL (
         SELECT j.id
@@ -769,13 +962,13 @@ FROM (
     ) AS live ON true
     WHERE q.state = 'queued'
         AND q.state <> 'sent'
-        AND q.id > $1
-        AND q.id <= $2
-        AND q.updated_at < now() - make_interval(secs => $3)
-        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $3)
+        AND (q.created_at, q.id) > ($1::timestamptz, $2::uuid)
+        AND (q.created_at, q.id) <= ($3::timestamptz, $4::uuid)
+        AND q.updated_at < now() - make_interval(secs => $5)
+        AND coalesce(q.attempt_started_at, '-infinity') < now() - make_interval(secs => $5)
         AND live.id IS NULL
-    ORDER BY q.id
-    LIMIT $4
+    ORDER BY q.created_at, q.id
+    LIMIT $6
 ) AS lost
 LEFT JOIN LATERAL (
     SELECT (array_agg(j.state::text ORDER BY j.id DESC))[1] AS state
@@ -783,27 +976,32 @@ LEFT JOIN LATERAL (
     WHERE j.kind = 'delivery'
         AND j.args @> jsonb_build_object('deliveryId', lost.id)
 ) AS ended ON true
-ORDER BY lost.id
+ORDER BY lost.created_at, lost.id
 `
 
 type DeliveryStrandedParams struct {
+	AfterTime    time.Time
 	AfterID      uuid.UUID
+	LastTime     time.Time
 	LastID       uuid.UUID
 	GraceSeconds float64
 	MaxRows      int32
 }
 
 type DeliveryStrandedRow struct {
-	ID      uuid.UUID
-	LastJob string
+	CreatedAt time.Time
+	ID        uuid.UUID
+	LastJob   string
 }
 
-// Of the queued deliveries behind after_id, up to last_id, those that no live job carries and that nothing has touched for a
+// Of the queued deliveries behind one and up to another, those that no live job carries and that nothing has touched for a
 // while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
 // of an index, whatever the planner thinks how many jobs there are.
 func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedParams) ([]DeliveryStrandedRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryStranded,
+		arg.AfterTime,
 		arg.AfterID,
+		arg.LastTime,
 		arg.LastID,
 		arg.GraceSeconds,
 		arg.MaxRows,
@@ -815,7 +1013,7 @@ func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedPara
 	var items []DeliveryStrandedRow
 	for rows.Next() {
 		var i DeliveryStrandedRow
-		if err := rows.Scan(&i.ID, &i.LastJob); err != nil {
+		if err := rows.Scan(&i.CreatedAt, &i.ID, &i.LastJob); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -842,10 +1040,10 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE d.channel
-        WHEN 'email' THEN u.email_verified
-        WHEN 'push' THEN EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id)
-        ELSE u.phone IS NOT NULL AND u.phone_verified
+    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+        WHEN 'verified' THEN true
+        WHEN 'unverified' THEN d.unverified
+        ELSE false
     END::boolean AS reachable
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
@@ -872,7 +1070,8 @@ type DeliveryTakeForRedriveRow struct {
 	Reachable      bool
 }
 
-// reachable says that the person has, by now, an address for the channel that is known to be theirs.
+// reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
+// used all the same.
 func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
 	var i DeliveryTakeForRedriveRow
@@ -978,35 +1177,52 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 }
 
 const SweepAdvance = `-- name: SweepAdvance :exec
-INSERT INTO sweeps (name, after_id)
-VALUES ($1, $2)
+INSERT INTO sweeps (name, after_time, after_id)
+VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE
-SET after_id = excluded.after_id,
+SET after_time = excluded.after_time,
+    after_id = excluded.after_id,
     updated_at = now()
 `
 
 type SweepAdvanceParams struct {
-	Name    string
-	AfterID uuid.UUID
+	Name      string
+	AfterTime time.Time
+	AfterID   uuid.UUID
 }
 
 func (q *Queries) SweepAdvance(ctx context.Context, arg SweepAdvanceParams) error {
-	_, err := q.db.Exec(ctx, SweepAdvance, arg.Name, arg.AfterID)
+	_, err := q.db.Exec(ctx, SweepAdvance, arg.Name, arg.AfterTime, arg.AfterID)
 	return err
 }
 
 const SweepCursor = `-- name: SweepCursor :one
-SELECT coalesce((
-    SELECT w.after_id
-    FROM sweeps AS w
-    WHERE w.name = $1
-), '00000000-0000-0000-0000-000000000000')::uuid AS after_id
+SELECT
+    after_time,
+    after_id
+FROM sweeps
+WHERE name = $1
 `
 
-// The id behind which a sweep goes on; the zero id at the beginning of a round.
-func (q *Queries) SweepCursor(ctx context.Context, name string) (uuid.UUID, error) {
+type SweepCursorRow struct {
+	AfterTime time.Time
+	AfterID   uuid.UUID
+}
+
+// Behind which row a sweep goes on; none at the beginning of a round.
+func (q *Queries) SweepCursor(ctx context.Context, name string) (SweepCursorRow, error) {
 	row := q.db.QueryRow(ctx, SweepCursor, name)
-	var after_id uuid.UUID
-	err := row.Scan(&after_id)
-	return after_id, err
+	var i SweepCursorRow
+	err := row.Scan(&i.AfterTime, &i.AfterID)
+	return i, err
+}
+
+const SweepRestart = `-- name: SweepRestart :exec
+DELETE FROM sweeps
+WHERE name = $1
+`
+
+func (q *Queries) SweepRestart(ctx context.Context, name string) error {
+	_, err := q.db.Exec(ctx, SweepRestart, name)
+	return err
 }

@@ -463,7 +463,8 @@ WITH due AS (
         AND i.status IN ('issued', 'partly_paid')
         AND c.time_zone = $3
     ORDER BY i.due_on, i.id
-    LIMIT $4
+    LIMIT $5
+    OFFSET $4
     FOR UPDATE OF i SKIP LOCKED
 )
 UPDATE invoices
@@ -481,16 +482,18 @@ type InvoiceMarkOverdueParams struct {
 	UpdatedBy string
 	Today     pgtype.Date
 	TimeZone  string
+	RowSkip   int32
 	RowLimit  int32
 }
 
-// Marks the invoices of one time zone's clinics that were due before today there. Those that somebody is just writing
-// are left for the next time.
+// Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Those that
+// somebody is just writing are left for the next time.
 func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdueParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceMarkOverdue,
 		arg.UpdatedBy,
 		arg.Today,
 		arg.TimeZone,
+		arg.RowSkip,
 		arg.RowLimit,
 	)
 	if err != nil {

@@ -272,6 +272,7 @@ type Delivery struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 	SentAt            *time.Time
+	Unverified        bool
 }
 
 type Device struct {
@@ -458,6 +459,26 @@ type LedgerPartitioning struct {
 	PartitionSize int64
 }
 
+type ListedDelivery struct {
+	ID                uuid.UUID
+	NotificationID    uuid.UUID
+	EventID           uuid.UUID
+	EventType         string
+	Subject           string
+	RecipientID       uuid.UUID
+	Channel           string
+	State             string
+	Reason            string
+	Rule              string
+	Priority          string
+	Attempt           int32
+	PossibleDuplicate bool
+	Provider          *string
+	ErrorCode         *string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+}
+
 type Membership struct {
 	ID        uuid.UUID
 	UserID    uuid.UUID
@@ -640,6 +661,7 @@ type SocketTicket struct {
 
 type Sweep struct {
 	Name      string
+	AfterTime time.Time
 	AfterID   uuid.UUID
 	UpdatedAt time.Time
 }

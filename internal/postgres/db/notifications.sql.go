@@ -186,6 +186,122 @@ func (q *Queries) NotificationList(ctx context.Context, arg NotificationListPara
 	return items, nil
 }
 
+const NotificationListInState = `-- name: NotificationListInState :many
+SELECT
+    n.id,
+    n.event_position,
+    n.event_id,
+    n.event_type,
+    n.subject,
+    n.recipient_id,
+    n.clinic_id,
+    n.category,
+    n.priority,
+    n.rule,
+    n.created_at,
+    n.read_at,
+    d.created_at AS mark_time,
+    d.id AS mark_id
+FROM deliveries AS d
+JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
+WHERE d.state = $1::text
+    AND d.state <> 'sent'
+    AND ($2::text = '' OR d.channel = $2)
+    AND ($3::uuid = '00000000-0000-0000-0000-000000000000' OR d.recipient_id = $3)
+    AND (NOT $4::boolean OR n.read_at IS NULL)
+    AND n.created_at >= $5::timestamptz
+    AND n.created_at < $6::timestamptz
+    AND d.created_at >= $5
+    AND (d.created_at, d.id) < ($7::timestamptz, $8::uuid)
+    AND NOT EXISTS (
+        SELECT
+        FROM deliveries AS later
+        WHERE later.event_position = d.event_position
+            AND later.recipient_id = d.recipient_id
+            AND (later.created_at, later.id) > (d.created_at, d.id)
+            AND later.state = $1
+            AND ($2 = '' OR later.channel = $2)
+    )
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT $9
+`
+
+type NotificationListInStateParams struct {
+	State         string
+	Channel       string
+	RecipientID   uuid.UUID
+	Unread        bool
+	CreatedFrom   time.Time
+	CreatedBefore time.Time
+	BeforeTime    time.Time
+	BeforeID      uuid.UUID
+	RowLimit      int32
+}
+
+type NotificationListInStateRow struct {
+	ID            uuid.UUID
+	EventPosition int64
+	EventID       uuid.UUID
+	EventType     string
+	Subject       string
+	RecipientID   uuid.UUID
+	ClinicID      *uuid.UUID
+	Category      string
+	Priority      string
+	Rule          string
+	CreatedAt     time.Time
+	ReadAt        *time.Time
+	MarkTime      time.Time
+	MarkID        uuid.UUID
+}
+
+// Those with a delivery in the state, which is any but sent, on the channel where one is named: the last such delivery
+// planned first. The mark is that delivery's; the page goes on below (@before_time, @before_id).
+func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationListInStateParams) ([]NotificationListInStateRow, error) {
+	rows, err := q.db.Query(ctx, NotificationListInState,
+		arg.State,
+		arg.Channel,
+		arg.RecipientID,
+		arg.Unread,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.BeforeTime,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationListInStateRow
+	for rows.Next() {
+		var i NotificationListInStateRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EventPosition,
+			&i.EventID,
+			&i.EventType,
+			&i.Subject,
+			&i.RecipientID,
+			&i.ClinicID,
+			&i.Category,
+			&i.Priority,
+			&i.Rule,
+			&i.CreatedAt,
+			&i.ReadAt,
+			&i.MarkTime,
+			&i.MarkID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const NotificationListOfRecipient = `-- name: NotificationListOfRecipient :many
 SELECT
     id,

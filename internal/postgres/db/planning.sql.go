@@ -49,8 +49,8 @@ func (q *Queries) DecisionInsertMany(ctx context.Context, arg DecisionInsertMany
 }
 
 const DeliveryPlan = `-- name: DeliveryPlan :many
-INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority, fallback,
-    correlation_id, traceparent)
+INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
+    fallback, unverified, correlation_id, traceparent)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -64,8 +64,9 @@ SELECT
     unnest($10::text[]),
     unnest($11::text[]),
     string_to_array(unnest($12::text[]), ','),
-    nullif(unnest($13::text[]), ''),
-    nullif(unnest($14::text[]), '')
+    unnest($13::boolean[]),
+    nullif(unnest($14::text[]), ''),
+    nullif(unnest($15::text[]), '')
 ON CONFLICT (event_position, recipient_id, channel) DO NOTHING
 RETURNING id
 `
@@ -83,6 +84,7 @@ type DeliveryPlanParams struct {
 	Templates       []string
 	Priorities      []string
 	Fallbacks       []string
+	Unverified      []bool
 	CorrelationIds  []string
 	Traceparents    []string
 }
@@ -102,6 +104,7 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 		arg.Templates,
 		arg.Priorities,
 		arg.Fallbacks,
+		arg.Unverified,
 		arg.CorrelationIds,
 		arg.Traceparents,
 	)
@@ -287,12 +290,10 @@ WITH pairs AS (
 SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
-    u.email_verified,
-    (u.phone IS NOT NULL)::boolean AS has_phone,
-    u.phone_verified,
-    (u.whatsapp IS NOT NULL)::boolean AS has_whatsapp,
-    u.whatsapp_verified,
-    EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id) AS has_device,
+    contact_state(u, 'email', false)::text AS email,
+    contact_state(u, 'sms', false)::text AS sms,
+    contact_state(u, 'whatsapp', false)::text AS whatsapp,
+    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id))::text AS push,
     ARRAY(
         SELECT p.category || '/' || p.channel
         FROM preferences AS p
@@ -312,21 +313,19 @@ type PlanningDirectoryParams struct {
 }
 
 type PlanningDirectoryRow struct {
-	ID               uuid.UUID
-	Active           bool
-	EmailVerified    bool
-	HasPhone         bool
-	PhoneVerified    bool
-	HasWhatsapp      bool
-	WhatsappVerified bool
-	HasDevice        bool
-	Off              []string
-	Named            []string
+	ID       uuid.UUID
+	Active   bool
+	Email    string
+	Sms      string
+	Whatsapp string
+	Push     string
+	Off      []string
+	Named    []string
 }
 
 // Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
 // named are the clinic/role pairs, of those asked for, that the person holds; off the category/channel pairs the person
-// switched off. No address is read: it is looked up at sending.
+// switched off. For each channel there is contact_state. No address is read: it is looked up at sending.
 func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryParams) ([]PlanningDirectoryRow, error) {
 	rows, err := q.db.Query(ctx, PlanningDirectory, arg.ClinicIds, arg.Roles, arg.UserIds)
 	if err != nil {
@@ -339,12 +338,10 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 		if err := rows.Scan(
 			&i.ID,
 			&i.Active,
-			&i.EmailVerified,
-			&i.HasPhone,
-			&i.PhoneVerified,
-			&i.HasWhatsapp,
-			&i.WhatsappVerified,
-			&i.HasDevice,
+			&i.Email,
+			&i.Sms,
+			&i.Whatsapp,
+			&i.Push,
 			&i.Off,
 			&i.Named,
 		); err != nil {
