@@ -12,9 +12,9 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// from makes a GET that comes from the address.
-func (b *bundle) from(addr, as, path string, headers ...string) *http.Request {
-	r := b.request(as, http.MethodGet, path, nil, headers...)
+// from makes a request for /api/me that comes from the address.
+func (b *bundle) from(addr, as string, headers ...string) *http.Request {
+	r := b.request(as, http.MethodGet, "/api/me", nil, headers...)
 	r.RemoteAddr = addr
 	return r
 }
@@ -23,7 +23,7 @@ func (b *bundle) from(addr, as, path string, headers ...string) *http.Request {
 func (b *bundle) exhaust(addr string, headers ...string) {
 	b.t.Helper()
 	b.untilLimited(func() *http.Request {
-		return b.from(addr, "", "/api/me", append(headers, "Authorization", "Bearer garbage")...)
+		return b.from(addr, "", append(headers, "Authorization", "Bearer garbage")...)
 	})
 }
 
@@ -46,9 +46,9 @@ const shared = "203.0.113.9:4711"
 func TestAuth_SlowsDownWhoGuessesAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *httpapi.Config) { c.RateLimit = 5 })
-	requireProblem(t, b.send(b.from(shared, "", "/api/me", "Authorization", "x")), 401, "unauthenticated")
+	requireProblem(t, b.send(b.from(shared, "", "Authorization", "x")), 401, "unauthenticated")
 	b.exhaust(shared)
-	requireProblem(t, b.send(b.from("198.51.100.7:1234", "", "/api/me", "Authorization", "Bearer garbage")), 401, "token_invalid")
+	requireProblem(t, b.send(b.from("198.51.100.7:1234", "", "Authorization", "Bearer garbage")), 401, "token_invalid")
 }
 
 // What verifies passes, however many others fail from the same address: a token, new or known, a session, a socket's ticket, an
@@ -59,15 +59,15 @@ func TestAuth_LetsWhoeverProvesWhoTheyAreInWhateverOthersFail(t *testing.T) {
 	ctx := t.Context()
 	session, _, err := b.cfg.Directory.SessionOpen(ctx, b.ids[nurse], time.Hour)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor, "/api/me")).Code)
+	require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor)).Code)
 	for range 3 {
 		b.exhaust(shared)
-		require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor, "/api/me")).Code, "a token known before")
-		require.Equal(t, http.StatusOK, b.send(b.from(shared, admin, "/api/me")).Code, "a token not seen before")
+		require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor)).Code, "a token known before")
+		require.Equal(t, http.StatusOK, b.send(b.from(shared, admin)).Code, "a token not seen before")
 		b.untilLimited(func() *http.Request {
-			return b.from(shared, "", "/api/me", "Cookie", "carewire_session=x")
+			return b.from(shared, "", "Cookie", "carewire_session=x")
 		})
-		require.Equal(t, http.StatusOK, b.send(b.from(shared, "", "/api/me", "Cookie", "carewire_session="+session)).Code, "a session")
+		require.Equal(t, http.StatusOK, b.send(b.from(shared, "", "Cookie", "carewire_session="+session)).Code, "a session")
 	}
 	accept := func(as string, headers ...string) *http.Request {
 		r := b.request(as, http.MethodPost, "/api/invitations/accept", `{"token": "nothing"}`, headers...)
@@ -101,7 +101,7 @@ func TestPeer_IsTheClientOfATrustedProxy(t *testing.T) {
 	b.exhaust(proxy, "X-Forwarded-For", "192.0.2.1")
 	b.exhaust(proxy, "X-Forwarded-For", "2001:db8:1:2::1")
 	limited := func(remote string, headers ...string) bool {
-		r := b.from(remote, "", "/api/me", "Authorization", "Bearer garbage")
+		r := b.from(remote, "", "Authorization", "Bearer garbage")
 		for i := 0; i < len(headers); i += 2 {
 			r.Header.Add(headers[i], headers[i+1])
 		}

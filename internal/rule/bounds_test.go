@@ -24,21 +24,22 @@ func TestParse_RefusesBombsBeforeItParsesThem(t *testing.T) {
 		steps.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	for name, row := range map[string]struct{ src, want string }{
-		"brackets":                   {"rules: " + strings.Repeat("[", n) + strings.Repeat("]", n), "line 1: is nested deeper than 20 levels"},
-		"brackets that never end":    {"rules: " + strings.Repeat("[", n), "nested deeper"},
-		"braces":                     {"rules: " + strings.Repeat("{a: ", n) + strings.Repeat("}", n), "nested deeper"},
-		"brackets and braces":        {"rules: " + strings.Repeat("[{a: ", n/2) + strings.Repeat("}]", n/2), "nested deeper"},
-		"brackets behind a comment":  {"# don't ]]]]\nrules: " + strings.Repeat("['] ]', ", 40) + strings.Repeat("]", 40), "line 2: is nested deeper"},
-		"brackets in a rule's field": {"rules:\n  - name: a\n    on: " + strings.Repeat("[", 30) + strings.Repeat("]", 30), "line 3: is nested deeper"},
-		"dashes":                     {"rules:\n  " + strings.Repeat("- ", n) + "a", "line 2: is nested deeper"},
-		"question marks":             {"rules:\n  " + strings.Repeat("? ", n) + "a", "nested deeper"},
-		"steps of indentation":       {"rules:\n" + steps.String(), "nested deeper"},
-		"keys":                       {keys.String(), "more than 40000 words and signs"},
-		"items":                      {"rules: [" + strings.Repeat("a, ", 3*n) + "a]", "more than 40000 words and signs"},
-		"documents":                  {strings.Repeat("---\na: b\n", n), "a third document"},
-		"anchors that double":        {laughs, "line 1: an anchor or alias, which is not supported"},
-		"tags":                       {"rules: " + strings.Repeat("!!a ", n) + "a", "a tag, which is not supported"},
-		"bytes":                      {"rules: []\n#" + strings.Repeat("x", 256<<10), "at most 262144 are read"},
+		"brackets":                    {"rules: " + strings.Repeat("[", n) + strings.Repeat("]", n), "line 1: is nested deeper than 20 levels"},
+		"brackets that never end":     {"rules: " + strings.Repeat("[", n), "nested deeper"},
+		"braces":                      {"rules: " + strings.Repeat("{a: ", n) + strings.Repeat("}", n), "nested deeper"},
+		"brackets and braces":         {"rules: " + strings.Repeat("[{a: ", n/2) + strings.Repeat("}]", n/2), "nested deeper"},
+		"brackets behind a comment":   {"# don't ]]]]\nrules: " + strings.Repeat("['] ]', ", 40) + strings.Repeat("]", 40), "line 2: is nested deeper"},
+		"brackets beside closed ones": {"rules: " + strings.Repeat("[[x], ", 40) + strings.Repeat("]", 40), "nested deeper"},
+		"brackets in a rule's field":  {"rules:\n  - name: a\n    on: " + strings.Repeat("[", 30) + strings.Repeat("]", 30), "line 3: is nested deeper"},
+		"dashes":                      {"rules:\n  " + strings.Repeat("- ", n) + "a", "line 2: is nested deeper"},
+		"question marks":              {"rules:\n  " + strings.Repeat("? ", n) + "a", "nested deeper"},
+		"steps of indentation":        {"rules:\n" + steps.String(), "nested deeper"},
+		"keys":                        {keys.String(), "more than 40000 words and signs"},
+		"items":                       {"rules: [" + strings.Repeat("a, ", 3*n) + "a]", "more than 40000 words and signs"},
+		"documents":                   {strings.Repeat("---\na: b\n", n), "a third document"},
+		"anchors that double":         {laughs, "line 1: an anchor or alias, which is not supported"},
+		"tags":                        {"rules: " + strings.Repeat("!!a ", n) + "a", "a tag, which is not supported"},
+		"bytes":                       {"rules: []\n#" + strings.Repeat("x", 256<<10), "at most 262144 are read"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
