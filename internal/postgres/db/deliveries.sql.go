@@ -80,7 +80,7 @@ SELECT
     n.rule,
     n.rule_version,
     coalesce(contact_address(u, before.channel), '')::text AS address,
-    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))::text AS contact,
+    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
@@ -327,7 +327,7 @@ WHERE d.id = $5
             AND p.channel = $2::text
             AND NOT p.enabled
     ))
-    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -1040,7 +1040,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id))
+    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false

@@ -293,7 +293,7 @@ SELECT
     contact_state(u, 'email', false)::text AS email,
     contact_state(u, 'sms', false)::text AS sms,
     contact_state(u, 'whatsapp', false)::text AS whatsapp,
-    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id))::text AS push,
+    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS push,
     ARRAY(
         SELECT p.category || '/' || p.channel
         FROM preferences AS p

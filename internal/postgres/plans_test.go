@@ -1,0 +1,367 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+	"carewire/internal/postgres/postgrestest"
+)
+
+// fill makes tables as they are after some months with an outage under way: 120,000 events, 100,000 notifications, 200,000
+// deliveries of which 40,000 wait with their jobs, 50,000 people. Rows of one event, notification and delivery share a number.
+var fill = []string{
+	`INSERT INTO clinics (id, name, time_zone) SELECT numbered('c', i), 'Clinic', 'UTC' FROM generate_series(1, 500) AS i`,
+	`INSERT INTO users (id, email, email_verified, given_name, family_name, phone)
+		SELECT numbered('a', i), 'p' || i || '@mail.example', true, 'A', 'B', '+4915' || 1000000 + i FROM generate_series(1, 50000) AS i`,
+	`INSERT INTO memberships (id, user_id, clinic_id, role) SELECT numbered('b', i), numbered('a', i), numbered('c', 1 + i % 500),
+		(ARRAY['doctor', 'nurse', 'patient', 'patient', 'patient'])[1 + i % 5] FROM generate_series(1, 50000) AS i`,
+	`INSERT INTO devices (id, user_id, platform, token) SELECT numbered('d', i), numbered('a', i), 'android', 'token' || i FROM generate_series(1, 50000) AS i`,
+	`INSERT INTO preferences (user_id, category, channel, enabled) SELECT numbered('a', i), 'clinical', 'email', false FROM generate_series(1, 50000, 7) AS i`,
+	// One subject has 20,000 events and as many effects; of the others each second event is an effect of the one before.
+	`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, cause_id, imported, recorded_at, leaf_hash)
+		SELECT i, 1, numbered('e', i), 'user.updated', 'test', CASE WHEN i % 3 = 0 THEN 'patient/busy' ELSE 'user/' || i END, now(), '{}', '', '',
+			CASE WHEN i % 3 = 1 THEN numbered('e', i - 1) END, false, now(), sha256('')
+		FROM generate_series(1, 120000) AS i`,
+	`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template, created_at, read_at)
+		SELECT numbered('f', i), i, numbered('e', i), 'user.updated', 'user/' || i, numbered('a', 1 + i % 5000), 'account', 'normal', 'rule-' || i % 10, 1, 'account',
+			now() - make_interval(mins => 200000 - i), CASE WHEN i % 50 > 0 THEN now() END
+		FROM generate_series(1, 100000) AS i`,
+	`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, created_at, updated_at,
+			attempt, deadline_at, error_code)
+		SELECT numbered(CASE c WHEN 'email' THEN '1' ELSE '2' END, i), i, n.id, n.event_id, n.recipient_id, CASE WHEN i % 1000 = 0 AND c = 'push' THEN 'sms' ELSE c END,
+			CASE WHEN i > 80000 THEN 'queued' WHEN i % 200 = 1 THEN 'failed' WHEN i % 500 = 2 THEN 'uncertain' ELSE 'sent' END,
+			n.rule, 'account', 'normal', n.created_at, n.created_at, 1, CASE WHEN i % 500 = 2 THEN now() + make_interval(secs => i - 500) END, NULL
+		FROM generate_series(1, 100000) AS i
+		JOIN notifications AS n ON n.event_position = i
+		CROSS JOIN unnest(ARRAY['email', 'push']) AS c`,
+	`INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason)
+		SELECT i, numbered('e', i), 'rule-1', 1, numbered('a', 1 + i % 5000), 'sms', 'no_address' FROM generate_series(1, 100000, 2) AS i`,
+	`INSERT INTO river.river_job (kind, queue, args, max_attempts, state, scheduled_at, finalized_at)
+		SELECT 'delivery', d.channel, jsonb_build_object('deliveryId', d.id), 12, (CASE d.state WHEN 'queued' THEN 'scheduled' ELSE 'completed' END)::river.river_job_state,
+			now(), CASE WHEN d.state <> 'queued' THEN now() END
+		FROM deliveries AS d WHERE d.event_position > 60000`,
+	`DROP FUNCTION numbered`,
+	// As autovacuum does it: partitions, and not the tables that they belong to.
+	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, devices, preferences, river.river_job`,
+}
+
+func numbered(kind byte, i int) uuid.UUID {
+	return uuid.MustParse(fmt.Sprintf("0190%c000-0000-7000-8000-%012d", kind, i))
+}
+
+func filled(t *testing.T) *postgrestest.DB {
+	t.Helper()
+	db := postgrestest.New(t)
+	exec := func(sql string) {
+		_, err := db.Owner.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	exec(`CREATE FUNCTION numbered(kind text, i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
+		RETURN ('0190' || kind || '000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid`)
+	for _, sql := range fill {
+		exec(sql)
+	}
+	return db
+}
+
+// grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes ever longer.
+var grown = []string{"events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "river_job"}
+
+// plan is what a test looks at of EXPLAIN (FORMAT JSON).
+type plan struct {
+	Node     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Rows     float64 `json:"Actual Rows"`
+	Removed  float64 `json:"Rows Removed by Filter"`
+	Loops    float64 `json:"Actual Loops"`
+	Plans    []plan  `json:"Plans"`
+}
+
+// touched is how many rows of tables the plan read.
+func (p plan) touched() (n float64) {
+	if p.Relation != "" && strings.Contains(p.Node, "Scan") {
+		n = (p.Rows + p.Removed) * p.Loops
+	}
+	for _, sub := range p.Plans {
+		n += sub.touched()
+	}
+	return n
+}
+
+// scanned lists the grown tables that the plan reads from beginning to end.
+func (p plan) scanned() (all []string) {
+	if p.Node == "Seq Scan" && slices.Contains(grown, p.Relation) {
+		all = append(all, p.Relation)
+	}
+	for _, sub := range p.Plans {
+		all = append(all, sub.scanned()...)
+	}
+	return all
+}
+
+// errExplained ends a query that was explained and not run.
+var errExplained = errors.New("explained")
+
+// explainer is what queries are run on to be explained: with their arguments, and as the plan that PostgreSQL may keep for
+// any arguments.
+type explainer struct {
+	t               *testing.T
+	tx              pgx.Tx
+	custom, generic plan
+}
+
+func (e *explainer) explain(ctx context.Context, sql string, args []any) {
+	e.t.Helper()
+	read := func(into *plan, sql string, args ...any) {
+		var text []byte
+		require.NoError(e.t, e.tx.QueryRow(ctx, sql, args...).Scan(&text), sql)
+		var all []struct{ Plan plan }
+		require.NoError(e.t, json.Unmarshal(text, &all))
+		*into = all[0].Plan
+	}
+	read(&e.custom, "EXPLAIN (ANALYZE, FORMAT JSON) "+sql, args...)
+	_, err := e.tx.Exec(ctx, "SET LOCAL plan_cache_mode = force_generic_plan")
+	require.NoError(e.t, err)
+	_, err = e.tx.Exec(ctx, "PREPARE looked_at AS "+sql)
+	require.NoError(e.t, err)
+	execute := "EXECUTE looked_at"
+	if len(args) > 0 {
+		execute += "(NULL" + strings.Repeat(", NULL", len(args)-1) + ")"
+	}
+	read(&e.generic, "EXPLAIN (FORMAT JSON) "+execute)
+	_, err = e.tx.Exec(ctx, "DEALLOCATE looked_at")
+	require.NoError(e.t, err)
+}
+
+func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	e.explain(ctx, sql, args)
+	return nil, errExplained
+}
+
+func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	e.explain(ctx, sql, args)
+	return pgconn.CommandTag{}, errExplained
+}
+
+func (e *explainer) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	e.explain(ctx, sql, args)
+	return explained{}
+}
+
+type explained struct{}
+
+func (explained) Scan(...any) error { return errExplained }
+
+func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
+	t.Parallel()
+	base := filled(t)
+	operator := care.Actor{UserID: uuid.New(), Memberships: []care.Membership{{Role: care.Operator}}}
+	person := care.Actor{UserID: numbered('a', 7)}
+	long, ago := care.AfterAll, time.Time{}
+	first := care.BeforeAll
+	const page = 51
+	mails := []uuid.UUID{numbered('1', 90001), numbered('1', 90002), numbered('1', 99999)}
+	lots := func(state, channel, rule string) db.DeliveryListParams {
+		return db.DeliveryListParams{State: state, Channel: channel, Rule: rule, CreatedFrom: ago, CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page}
+	}
+	for _, c := range []struct {
+		name  string
+		pool  *pgxpool.Pool
+		actor care.Actor
+		// most is how many rows it may touch; 0 means 1,000.
+		most float64
+		ask  func(ctx context.Context, q *db.Queries) error
+	}{
+		{"claim", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryClaim(ctx, db.DeliveryClaimParams{StaleSeconds: 30, Ids: mails, Channels: []string{"email", "email", "email"}})
+			return err
+		}},
+		{"settle", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliverySettle(ctx, settled(mails))
+			return err
+		}},
+		{"fallback", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryFallback(ctx, db.DeliveryFallbackParams{ID: uuid.New(), Channel: "sms", Reason: "r", Fallback: []string{}, InsteadOf: mails[0]})
+			return err
+		}},
+		{"redrive", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryTakeForRedrive(ctx, mails[0])
+			return err
+		}},
+		{"the end of a sweep's piece", base.Worker, care.Actor{}, 6000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterTime: first.Time, RowSkip: 4999})
+			return err
+		}},
+		{"sweep of a piece of a backlog", base.Worker, care.Actor{}, 12000, func(ctx context.Context, q *db.Queries) error {
+			var until time.Time
+			require.NoError(t, base.Owner.QueryRow(ctx, `SELECT created_at FROM deliveries WHERE event_position = 82500 AND channel = 'email'`).Scan(&until))
+			_, err := q.DeliveryStranded(ctx, db.DeliveryStrandedParams{AfterTime: first.Time, LastTime: until, LastID: uuid.Max, GraceSeconds: 120, MaxRows: 500})
+			return err
+		}},
+		{"take stranded", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryTakeStranded(ctx, db.DeliveryTakeStrandedParams{Ids: mails, GraceSeconds: 120})
+			return err
+		}},
+		{"expired", base.Worker, care.Actor{}, 2500, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryExpired(ctx, 500)
+			return err
+		}},
+		{"plan notifications", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationPlan(ctx, db.NotificationPlanParams{
+				Ids: []uuid.UUID{uuid.New()}, EventPositions: []int64{110000}, EventIds: []uuid.UUID{uuid.New()}, EventTypes: []string{"user.updated"}, Subjects: []string{"user/1"},
+				RecipientIds: []uuid.UUID{person.UserID}, ClinicIds: []uuid.UUID{uuid.Nil}, Categories: []string{"account"}, Priorities: []string{"normal"}, Rules: []string{"r"},
+				RuleVersions: []int32{1}, Templates: []string{"account"},
+			})
+			return err
+		}},
+		{"planning directory", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PlanningDirectory(ctx, db.PlanningDirectoryParams{
+				ClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, Roles: []string{"doctor", "nurse"}, UserIds: []uuid.UUID{person.UserID, numbered('a', 8)},
+			})
+			return err
+		}},
+		{"follower read", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EventList(ctx, db.EventListParams{FirstPosition: 60000, MaxEvents: 500})
+			return err
+		}},
+		{"deliveries", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryList(ctx, lots("", "", ""))
+			return err
+		}},
+		{"sent deliveries", base.App, operator, 50000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryList(ctx, lots("sent", "", "")) // 40,000 newer ones wait.
+			return err
+		}},
+		{"deliveries by email", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryList(ctx, lots("", "email", ""))
+			return err
+		}},
+		{"deliveries of a rule", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryList(ctx, lots("", "", "rule-3"))
+			return err
+		}},
+		{"deliveries of a time", base.App, operator, 6000, func(ctx context.Context, q *db.Queries) error {
+			p := lots("", "", "none")
+			p.CreatedFrom, p.CreatedBefore = time.Now().Add(-103000*time.Minute), time.Now().Add(-102000*time.Minute)
+			_, err := q.DeliveryList(ctx, p)
+			return err
+		}},
+		{"failed deliveries", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryListInState(ctx, db.DeliveryListInStateParams{State: "failed", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		{"delivered deliveries, of which there are none", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryListInState(ctx, db.DeliveryListInStateParams{State: "delivered", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		{"deliveries by text message", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{Channel: "sms", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		{"deliveries of a person", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveryListOfRecipient(ctx, db.DeliveryListOfRecipientParams{RecipientID: person.UserID, CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, MaxRows: page})
+			return err
+		}},
+		{"inbox", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{RecipientID: person.UserID, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"unread", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: person.UserID, Most: 100})
+			return err
+		}},
+		{"mark read", base.App, person, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationMarkRead(ctx, db.NotificationMarkReadParams{ID: numbered('f', 6), RecipientID: person.UserID})
+			return err
+		}},
+		{"deliveries of notifications", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationDeliveries(ctx, []uuid.UUID{numbered('f', 1), numbered('f', 50000), numbered('f', 90000)})
+			return err
+		}},
+		{"notifications", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationList(ctx, db.NotificationListParams{CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"notifications with a failed delivery", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationListInState(ctx, db.NotificationListInStateParams{State: "failed", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"notifications with a queued delivery", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationListInState(ctx, db.NotificationListInStateParams{State: "queued", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
+			return err
+		}},
+		{"the story of a subject with many events", base.App, operator, 2000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.AuditStory(ctx, db.AuditStoryParams{Subject: "patient/busy", RowLimit: 101})
+			return err
+		}},
+		{"the middle of a long story", base.App, operator, 50000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.AuditStory(ctx, db.AuditStoryParams{Subject: "patient/busy", After: 30000, RowLimit: 101})
+			return err
+		}},
+		{"explain an event", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.ExplainEvent(ctx, db.ExplainEventParams{Follower: "dispatch", EventID: numbered('e', 50000)})
+			return err
+		}},
+		{"explain decisions", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.ExplainDecisions(ctx, 50001)
+			return err
+		}},
+		{"open deliveries", base.Worker, care.Actor{}, 50000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.DeliveriesOpen(ctx)
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := explainer{t: t}
+			look := func(tx pgx.Tx) error {
+				e.tx = tx
+				return c.ask(t.Context(), db.New(&e))
+			}
+			var err error
+			if c.pool == base.App {
+				err = postgres.InTxAs(t.Context(), c.pool, c.actor, look)
+			} else {
+				err = postgres.InTx(t.Context(), c.pool, look)
+			}
+			require.ErrorIs(t, err, errExplained)
+			if c.most == 0 {
+				c.most = 1000
+			}
+			require.LessOrEqual(t, e.custom.touched(), c.most, "rows that are read")
+			require.Empty(t, e.custom.scanned(), "read from beginning to end")
+			require.Empty(t, e.generic.scanned(), "read from beginning to end by the plan for any arguments")
+		})
+	}
+}
+
+// settled ends the first attempt of each as sent, with an event.
+func settled(ids []uuid.UUID) (p db.DeliverySettleParams) {
+	for _, id := range ids {
+		p.Ids = append(p.Ids, id)
+		p.Attempts = append(p.Attempts, 1)
+		p.FromStates = append(p.FromStates, "queued")
+		p.States = append(p.States, "sent")
+		p.Reasons = append(p.Reasons, "")
+		p.Providers = append(p.Providers, "ses")
+		p.ProviderIds = append(p.ProviderIds, "x")
+		p.ErrorCodes = append(p.ErrorCodes, "")
+		p.PossibleDuplicates = append(p.PossibleDuplicates, false)
+		p.WaitSeconds = append(p.WaitSeconds, 0)
+	}
+	return p
+}
