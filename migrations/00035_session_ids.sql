@@ -1,5 +1,9 @@
 -- Tickets and sockets belong to the browser's session that asked for them and end with it. A session therefore has an id, which
 -- its tickets, its sockets and the event session.closed carry; the digest stays between this table and the cookie.
+-- +carewire allow volatile-default web_sessions: a row is an open session of a browser, gone after hours.
+-- +carewire allow add-constraint web_sessions: a row is an open session of a browser, gone after hours.
+-- +carewire allow add-constraint socket_tickets: a row is a ticket that lives for 30 seconds.
+-- +carewire allow create-index socket_tickets: a row is a ticket that lives for 30 seconds.
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -1,6 +1,8 @@
 -- An email address is one person's once it is verified, as a phone number is. Before, two people may be registered with it:
 -- a clinic that registers a person does not learn that another clinic knows the address. Who proves that it is theirs, by the
 -- invitation that is sent to it, keeps it.
+-- +carewire allow create-index users: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
+-- +carewire allow add-constraint users: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -1,5 +1,6 @@
 -- How deliveries are looked for: open ones and those that operators ask for in the order in which they were planned, and
 -- uncertain ones by their deadline. No index holds updated_at any more, so that a retry, too, writes to none.
+-- +carewire allow create-index deliveries: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -1,5 +1,7 @@
 -- A link between a sign-in and a person can be taken back. The sign-in that was taken is not linked to that person by its email
 -- address again: only an invitation that was sent to the person does that.
+-- +carewire allow volatile-default identities: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
+-- +carewire allow add-constraint identities: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -5,6 +5,7 @@
 --
 -- The rows are copied under an exclusive lock. Instances of an earlier release must not run: their statements name unique
 -- keys that are gone.
+-- +carewire allow lock notifications: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -1,5 +1,6 @@
 -- How long an event waits for its position is told from when it was appended: its own time can be years back, as of what
 -- was taken in from another system.
+-- +carewire allow add-constraint outbox: the outbox holds what the sequencer has not moved yet, which is next to nothing.
 -- +goose Up
 SET lock_timeout = '5s';
 
