@@ -56,7 +56,7 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	doctor, patient = person(care.Doctor), person(care.Patient)
 	d, p := doctor.UserID, patient.UserID
 	w.exec(t, `INSERT INTO identities (issuer, subject, user_id) VALUES ('i', ($1::uuid)::text, $1::uuid)`, p)
-	w.exec(t, `INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by) VALUES ($1::uuid, $1::uuid, 'Gateway', 'i', ($1::uuid)::text, 'test')`, id)
+	w.exec(t, `INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by, activated_at) VALUES ($1::uuid, $1::uuid, 'Gateway', 'i', ($1::uuid)::text, 'test', now())`, id)
 	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
 	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
 	w.exec(t, `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'chat', 'push', false)`, p)

@@ -321,6 +321,17 @@ func TestSession_ClosesWhenTheAccountIsDisabledOrTheLastRoleTaken(t *testing.T) 
 	}
 }
 
+func TestSession_ClosesWhenASignInOfThePersonWasTakenAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	doctor := b.dial(t, b.doctor)
+	id := uuid.New()
+	taken := event.New(b.cmd, "user.sign_in_unlinked", care.Ref{Kind: "sign_in", ID: id}, event.SignIn{SignInID: id, UserID: b.doctor}).About(b.cmd, b.doctor, nil)
+	b.append(t, taken, b.report(b.patient, b.here))
+	doctor.gets(taken)
+	doctor.closes(4403)
+}
+
 func TestSession_ClosesADisabledPersonWithoutWaitingForThemToRead(t *testing.T) {
 	t.Parallel()
 	logs := &logLines{}

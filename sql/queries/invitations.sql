@@ -49,11 +49,12 @@ WHERE issuer = @issuer
 
 -- One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 -- name: IdentityInsert :execrows
-INSERT INTO identities (issuer, subject, user_id)
+INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
     @issuer::text,
     @subject::text,
-    @user_id::uuid
+    @user_id::uuid,
+    @proves_address::boolean
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.user_id = @user_id)
     AND NOT EXISTS (
         SELECT 1

@@ -33,13 +33,14 @@ FROM actor_by_id(@user_id::uuid) AS a;
 
 -- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
 -- an address that was given to somebody else must not open the first owner's account. Of several people who were registered
--- with it, it is whoever proved it, else the first.
+-- with it, it is whoever proved it, else the first (linkable).
 -- name: IdentityLink :execrows
-INSERT INTO identities (issuer, subject, user_id)
+INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
     @issuer::text,
     @subject::text,
-    u.id
+    u.id,
+    true
 FROM linkable(@issuer::text, @subject::text, @emails::text[]) AS u (id)
 WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
@@ -88,12 +89,13 @@ SELECT (subject_person('user', @id::uuid) IS NOT NULL)::boolean AS known;
 
 -- The person who proved the address, if that is somebody else.
 -- name: EmailHolder :one
-SELECT id
-FROM users
-WHERE email = ANY(@emails::text[])
-    AND email_verified
-    AND id <> @id::uuid
-ORDER BY id
+SELECT u.id
+FROM users AS u
+WHERE u.email = ANY(@emails::text[])
+    AND u.id <> @id::uuid
+    AND u.merged_into IS NULL
+    AND (u.email_verified OR EXISTS (SELECT 1 FROM identities AS i WHERE i.user_id = u.id AND i.proves_address))
+ORDER BY u.email_verified DESC, u.id
 LIMIT 1;
 
 -- name: UserMerge :one

@@ -193,7 +193,9 @@ func (a *acceptance) checkMerge(ctx context.Context) error {
 // accept links, joins and grants, and gives the events of it.
 func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 	if !a.known {
-		n, err := a.q.IdentityInsert(ctx, db.IdentityInsertParams{Issuer: a.identity.Issuer, Subject: a.identity.Subject, UserID: a.person.ID})
+		n, err := a.q.IdentityInsert(ctx, db.IdentityInsertParams{
+			Issuer: a.identity.Issuer, Subject: a.identity.Subject, UserID: a.person.ID, ProvesAddress: a.proves(),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("link identity: %w", err)
 		}

@@ -283,6 +283,47 @@ func TestInvitationAccept_OfTwoWhoNobodyProvedTheFirstToAcceptKeepsTheAddress(t 
 	require.Equal(t, &second.ID, into)
 }
 
+func TestActorByIdentity_OfSeveralWithOneAddressItIsWhoProvedIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	squatter := newUser(b.there, care.Patient)
+	squat, token := b.welcome(t, b.other, squatter)
+	theirs := signIn(squatter.Email, true)
+	_, err := b.accept(t, theirs, token)
+	require.NoError(t, err)
+	in := newUser(b.here, care.Patient)
+	u, err := b.dir.User(t.Context(), by(b.other), squat.ID)
+	require.NoError(t, err)
+	changed := input(u)
+	changed.Email = in.Email
+	_, err = b.dir.UserReplace(t.Context(), by(b.other), u.ID, u.Version, changed)
+	require.NoError(t, err)
+
+	rightful, _ := b.welcome(t, b.admin, in)
+	own := signIn(in.Email, true)
+	a, err := b.dir.ActorByIdentity(t.Context(), own)
+	require.NoError(t, err, "an address that somebody else was given afterwards shuts nobody out")
+	require.Equal(t, rightful.ID, a.UserID)
+	a, err = b.dir.ActorByIdentity(t.Context(), theirs)
+	require.NoError(t, err)
+	require.Equal(t, squat.ID, a.UserID)
+
+	in.ClinicID = b.there
+	in.Email = b.email(t, b.nurse)
+	mine := signIn(in.Email, true)
+	a, err = b.dir.ActorByIdentity(t.Context(), mine)
+	require.NoError(t, err)
+	require.Equal(t, b.nurse.UserID, a.UserID)
+	_, token = b.welcome(t, b.other, in)
+	_, err = b.dir.ActorByIdentity(t.Context(), signIn(in.Email, true))
+	requireCode(t, err, care.Unauthenticated)
+	_, err = b.accept(t, signIn("stranger@mail.example", true), token)
+	requireCode(t, err, care.Conflict)
+	got, err := b.accept(t, mine, token)
+	require.NoError(t, err)
+	require.Equal(t, b.nurse.UserID, got)
+}
+
 func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -58,7 +58,7 @@ func (b *bundle) exec(t *testing.T, sql string, args ...any) {
 func (b *bundle) service(t *testing.T, clinic uuid.UUID) care.Actor {
 	t.Helper()
 	id := uuid.New()
-	b.exec(t, "INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by) VALUES ($1, $2, 'S', 'i', $3, 'test')", id, clinic, id.String())
+	b.exec(t, "INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by, activated_at) VALUES ($1, $2, 'S', 'i', $3, 'test', now())", id, clinic, id.String())
 	return care.ServiceActor(id, []care.Membership{{ClinicID: &clinic, Role: care.Service}})
 }
 

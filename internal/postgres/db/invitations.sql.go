@@ -88,11 +88,12 @@ func (q *Queries) IdentityGet(ctx context.Context, arg IdentityGetParams) (uuid.
 }
 
 const IdentityInsert = `-- name: IdentityInsert :execrows
-INSERT INTO identities (issuer, subject, user_id)
+INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
     $1::text,
     $2::text,
-    $3::uuid
+    $3::uuid,
+    $4::boolean
 WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = $1 AND i.user_id = $3)
     AND NOT EXISTS (
         SELECT 1
@@ -106,14 +107,20 @@ ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
 `
 
 type IdentityInsertParams struct {
-	Issuer  string
-	Subject string
-	UserID  uuid.UUID
+	Issuer        string
+	Subject       string
+	UserID        uuid.UUID
+	ProvesAddress bool
 }
 
 // One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
 func (q *Queries) IdentityInsert(ctx context.Context, arg IdentityInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, IdentityInsert, arg.Issuer, arg.Subject, arg.UserID)
+	result, err := q.db.Exec(ctx, IdentityInsert,
+		arg.Issuer,
+		arg.Subject,
+		arg.UserID,
+		arg.ProvesAddress,
+	)
 	if err != nil {
 		return 0, err
 	}

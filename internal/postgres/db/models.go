@@ -364,11 +364,12 @@ type IdempotencyKey struct {
 }
 
 type Identity struct {
-	Issuer   string
-	Subject  string
-	UserID   uuid.UUID
-	LinkedAt time.Time
-	ID       uuid.UUID
+	Issuer        string
+	Subject       string
+	UserID        uuid.UUID
+	LinkedAt      time.Time
+	ID            uuid.UUID
+	ProvesAddress bool
 }
 
 type ImportAlias struct {

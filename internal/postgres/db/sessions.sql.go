@@ -57,7 +57,7 @@ SELECT
     g.user_id,
     a.memberships
 FROM gone AS g
-JOIN actors AS a ON a.id = g.user_id
+CROSS JOIN LATERAL actor_by_id(g.user_id) AS a
 `
 
 type SessionDeleteRow struct {

@@ -88,12 +88,13 @@ func (q *Queries) EmailAtClinicLock(ctx context.Context, arg EmailAtClinicLockPa
 }
 
 const EmailHolder = `-- name: EmailHolder :one
-SELECT id
-FROM users
-WHERE email = ANY($1::text[])
-    AND email_verified
-    AND id <> $2::uuid
-ORDER BY id
+SELECT u.id
+FROM users AS u
+WHERE u.email = ANY($1::text[])
+    AND u.id <> $2::uuid
+    AND u.merged_into IS NULL
+    AND (u.email_verified OR EXISTS (SELECT 1 FROM identities AS i WHERE i.user_id = u.id AND i.proves_address))
+ORDER BY u.email_verified DESC, u.id
 LIMIT 1
 `
 
@@ -138,11 +139,12 @@ func (q *Queries) EmailKnownAt(ctx context.Context, arg EmailKnownAtParams) (boo
 }
 
 const IdentityLink = `-- name: IdentityLink :execrows
-INSERT INTO identities (issuer, subject, user_id)
+INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
     $1::text,
     $2::text,
-    u.id
+    u.id,
+    true
 FROM linkable($1::text, $2::text, $3::text[]) AS u (id)
 WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING
@@ -156,7 +158,7 @@ type IdentityLinkParams struct {
 
 // An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
 // an address that was given to somebody else must not open the first owner's account. Of several people who were registered
-// with it, it is whoever proved it, else the first.
+// with it, it is whoever proved it, else the first (linkable).
 func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Emails)
 	if err != nil {
