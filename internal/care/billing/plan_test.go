@@ -37,7 +37,7 @@ func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
 		{"invoices_patient_idx", db.InvoiceListOfPatient, []any{b.patient.UserID, true, uuid.Nil, "", false, far, uuid.Max, true, b.patient.UserID, clinics, int32(51)}},
 		{"invoices_clinic_idx", db.InvoiceListOfClinic, []any{b.here, "", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
 		{"invoices_patient_idx", db.InvoiceListVisible, []any{"", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
-		{"invoices_due_idx", db.InvoiceMarkOverdue, []any{"system:billing", time.Now(), "Europe/Berlin", int32(200)}},
+		{"invoices_due_idx", db.InvoiceMarkOverdue, []any{"system:billing", time.Now(), "Europe/Berlin", int32(0), int32(200)}},
 	} {
 		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)
 		require.NoError(t, err)

@@ -34,8 +34,8 @@ func TestQueries_FindWhatTheyNeedByAnIndexAmongManyConversations(t *testing.T) {
 			"conversation_participants_user_idx",
 		},
 		"messages": {db.MessageList, []any{one, int64(100), int32(51)}, "conversation_messages_number_key"},
-		"remind":   {db.ParticipantRemind, []any{time.Now(), int32(200)}, "conversation_participants_unread_idx"},
-		"left":     {db.ParticipantLeftTell, []any{int32(200)}, "conversation_participants_untold_idx"},
+		"remind":   {db.ParticipantRemind, []any{time.Now(), int32(0), int32(200)}, "conversation_participants_unread_idx"},
+		"left":     {db.ParticipantLeftTell, []any{int32(0), int32(200)}, "conversation_participants_untold_idx"},
 	} {
 		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)
 		require.NoError(t, err)
