@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,32 +94,27 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 
 // list asks the query that has an index for what the filter names.
 func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDelivery, error) {
-	if f.Before == (care.PageMark{}) {
-		f.Before = care.AfterAll
-	}
-	if f.To.IsZero() {
-		f.To = care.AfterAll.Time
-	}
+	before, to := cmp.Or(f.Before, care.AfterAll), cmp.Or(f.To, care.AfterAll.Time)
 	switch {
 	case f.RecipientID != uuid.Nil:
 		return q.DeliveryListOfRecipient(ctx, db.DeliveryListOfRecipientParams{
-			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
-			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+			RecipientID: f.RecipientID, Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
+			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
 		})
 	case f.State != "" && f.State != "sent":
 		return q.DeliveryListInState(ctx, db.DeliveryListInStateParams{
-			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, CreatedBefore: f.To,
-			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, CreatedBefore: to,
+			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
 		})
 	case f.Channel != "" && f.Channel != Email && f.Channel != Push:
 		return q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
-			Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
-			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+			Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
+			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
 		})
 	}
 	return q.DeliveryList(ctx, db.DeliveryListParams{
-		Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: f.To,
-		BeforeTime: f.Before.Time, BeforeID: f.Before.ID, MaxRows: f.Limit,
+		Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
+		BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
 	})
 }
 

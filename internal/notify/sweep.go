@@ -101,47 +101,69 @@ func (w *Worker) park(ctx context.Context, s settlement, cause error) (bool, err
 	return true, nil
 }
 
+// piece is what one sweep looks at.
+type piece struct {
+	stranded []db.DeliveryStrandedRow
+	// last is where the next sweep goes on; ends says that there is nothing behind it.
+	last db.DeliveryQueuedPageRow
+	ends bool
+}
+
 // sweepStranded looks at the queued deliveries behind those that the sweep before looked at, and begins again after the
 // last. The cursor is in the database, so that instances that take turns go through the backlog once.
 func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
-	after, err := w.queries.SweepCursor(ctx, strandedSweep)
-	if errors.Is(err, pgx.ErrNoRows) {
-		after = db.SweepCursorRow{AfterTime: care.BeforeAll.Time}
-	} else if err != nil {
-		return 0, fmt.Errorf("read the sweep's cursor: %w", err)
-	}
-	ends, err := w.queries.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterTime: after.AfterTime, AfterID: after.AfterID, RowSkip: sweepLook - 1})
-	if err != nil {
-		return 0, fmt.Errorf("look at queued deliveries: %w", err)
-	}
-	// The last piece of a round ends with the last delivery.
-	last, round := db.DeliveryQueuedPageRow{CreatedAt: care.AfterAll.Time, ID: care.AfterAll.ID}, true
-	if len(ends) == 1 {
-		last, round = ends[0], false
-	}
-	stranded, err := w.queries.DeliveryStranded(ctx, db.DeliveryStrandedParams{
-		AfterTime: after.AfterTime, AfterID: after.AfterID, LastTime: last.CreatedAt, LastID: last.ID,
-		GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch,
-	})
+	found, err := w.look(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("look for stranded deliveries: %w", err)
 	}
-	n, failed := w.takeOnAll(ctx, client, stranded)
+	n, failed := w.takeOnAll(ctx, client, found.stranded)
 	if postgres.Transient(failed) {
 		return n, failed // The same ones again.
 	}
-	if len(stranded) == sweepBatch {
-		last, round = db.DeliveryQueuedPageRow{CreatedAt: stranded[sweepBatch-1].CreatedAt, ID: stranded[sweepBatch-1].ID}, false
-	}
-	if round {
+	if found.ends {
 		err = w.queries.SweepRestart(ctx, strandedSweep)
 	} else {
-		err = w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterTime: last.CreatedAt, AfterID: last.ID})
+		err = w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterTime: found.last.CreatedAt, AfterID: found.last.ID})
 	}
 	if err != nil {
 		failed = errors.Join(failed, fmt.Errorf("keep the sweep's cursor: %w", err))
 	}
 	return n, failed
+}
+
+// look finds the next piece.
+func (w *Worker) look(ctx context.Context) (piece, error) {
+	after, err := w.queries.SweepCursor(ctx, strandedSweep)
+	if errors.Is(err, pgx.ErrNoRows) {
+		after, err = db.SweepCursorRow{AfterTime: care.BeforeAll.Time}, nil
+	}
+	if err != nil {
+		return piece{}, err
+	}
+	p := piece{last: db.DeliveryQueuedPageRow{CreatedAt: care.AfterAll.Time, ID: care.AfterAll.ID}, ends: true}
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.SweepInOrder(ctx); err != nil {
+			return err
+		}
+		page, err := q.DeliveryQueuedPage(ctx, db.DeliveryQueuedPageParams{AfterTime: after.AfterTime, AfterID: after.AfterID, RowSkip: sweepLook - 1})
+		if len(page) == 1 {
+			p.last, p.ends = page[0], false
+		}
+		return err
+	})
+	if err != nil {
+		return piece{}, err
+	}
+	p.stranded, err = w.queries.DeliveryStranded(ctx, db.DeliveryStrandedParams{
+		AfterTime: after.AfterTime, AfterID: after.AfterID, LastTime: p.last.CreatedAt, LastID: p.last.ID,
+		GraceSeconds: sweepGrace.Seconds(), MaxRows: sweepBatch,
+	})
+	if len(p.stranded) == sweepBatch {
+		full := p.stranded[sweepBatch-1]
+		p.last, p.ends = db.DeliveryQueuedPageRow{CreatedAt: full.CreatedAt, ID: full.ID}, false
+	}
+	return p, err
 }
 
 // takeOnAll takes on all together. Where that fails because of a row, it takes on each alone.

@@ -233,6 +233,13 @@ RETURNING
     deliveries.id,
     deliveries.priority;
 
+-- name: SweepInOrder :exec
+-- For this transaction: what is looked at comes from its index in order, so that a limit ends the reading, whatever the planner
+-- thinks how many there are.
+SELECT
+    set_config('enable_sort', 'off', true),
+    set_config('enable_bitmapscan', 'off', true);
+
 -- name: SweepCursor :one
 -- Behind which row a sweep goes on; none at the beginning of a round.
 SELECT

@@ -1217,6 +1217,19 @@ func (q *Queries) SweepCursor(ctx context.Context, name string) (SweepCursorRow,
 	return i, err
 }
 
+const SweepInOrder = `-- name: SweepInOrder :exec
+SELECT
+    set_config('enable_sort', 'off', true),
+    set_config('enable_bitmapscan', 'off', true)
+`
+
+// For this transaction: what is looked at comes from its index in order, so that a limit ends the reading, whatever the planner
+// thinks how many there are.
+func (q *Queries) SweepInOrder(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, SweepInOrder)
+	return err
+}
+
 const SweepRestart = `-- name: SweepRestart :exec
 DELETE FROM sweeps
 WHERE name = $1
