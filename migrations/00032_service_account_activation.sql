@@ -6,9 +6,9 @@
 SET lock_timeout = '5s';
 
 -- activated_at is when the client proved itself. activation_digest is the SHA-256 of the newest code; the accounts that there
--- are, and the seed's, are active and never had one.
+-- are, and the seed's, are active and never had one. The default is for instances of the release before, which insert active ones.
 ALTER TABLE service_accounts
-    ADD COLUMN activated_at timestamptz,
+    ADD COLUMN activated_at timestamptz DEFAULT now(),
     ADD COLUMN activation_digest bytea,
     ADD COLUMN activation_expires_at timestamptz;
 UPDATE service_accounts SET activated_at = created_at;

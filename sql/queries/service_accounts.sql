@@ -2,8 +2,8 @@
 
 -- It waits for its client. No row comes back when the clinic has an account of the client already; of others nothing is said.
 -- name: ServiceAccountInsert :one
-INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, created_by, activation_digest, activation_expires_at)
-VALUES (@id, @clinic_id, @name, @issuer, @subject, 'pending', @created_by, sqlc.narg(activation_digest)::bytea,
+INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, activated_at, created_by, activation_digest, activation_expires_at)
+VALUES (@id, @clinic_id, @name, @issuer, @subject, 'pending', NULL, @created_by, sqlc.narg(activation_digest)::bytea,
     CASE WHEN sqlc.narg(activation_digest)::bytea IS NOT NULL THEN now() + make_interval(secs => @ttl_seconds::float8) END)
 ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
 RETURNING *;

@@ -28,7 +28,7 @@ func fill(v reflect.Value) {
 		}
 		fill(v.Index(0))
 	case reflect.Struct:
-		if value, ok := v.Addr().Interface().(*ehr.Value); ok {
+		if value, ok := reflect.TypeAssert[*ehr.Value](v.Addr()); ok {
 			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}} // It is one of several things.
 			return
 		}

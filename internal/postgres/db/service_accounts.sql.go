@@ -238,8 +238,8 @@ func (q *Queries) ServiceAccountGet(ctx context.Context, id uuid.UUID) (ServiceA
 
 const ServiceAccountInsert = `-- name: ServiceAccountInsert :one
 
-INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, created_by, activation_digest, activation_expires_at)
-VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7::bytea,
+INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, activated_at, created_by, activation_digest, activation_expires_at)
+VALUES ($1, $2, $3, $4, $5, 'pending', NULL, $6, $7::bytea,
     CASE WHEN $7::bytea IS NOT NULL THEN now() + make_interval(secs => $8::float8) END)
 ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
 RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
