@@ -31,3 +31,6 @@ END;
 
 -- Whether the rule lets an address be used that is not verified yet: its fallback and a redrive may then use one, too.
 ALTER TABLE deliveries ADD COLUMN unverified boolean NOT NULL DEFAULT false;
+
+REVOKE ALL ON FUNCTION contact_address, contact_state FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION contact_address, contact_state TO carewire_app, carewire_worker;
