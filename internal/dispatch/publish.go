@@ -34,7 +34,7 @@ func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src [
 		return 0, err
 	}
 	var p care.Problems
-	if p.Line("note", note, 0, MaxNote); len(p) > 0 {
+	if p.Text("note", note, 0, MaxNote); len(p) > 0 {
 		return 0, p.Err()
 	}
 	checksum := sha256.Sum256(src)
