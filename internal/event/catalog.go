@@ -51,7 +51,7 @@ var (
 var Catalog = slices.Concat(
 	recordTypes("lab_report"),
 	[]Declaration{
-		{"ehr.lab_report.critical", Clinical, Record{}, true, clinicians, true, "A lab report holds a critical result (interpretation HH, LL or AA)."},
+		{"ehr.lab_report.critical", Clinical, Record{}, false, clinicians, true, "A lab report holds a critical result (interpretation HH, LL or AA)."},
 	},
 	recordTypes("prescription"),
 	recordTypes("vital_signs"),
@@ -118,6 +118,7 @@ func recordTypes(kind string) []Declaration {
 	thing = strings.ToUpper(thing[:1]) + thing[1:]
 	return []Declaration{
 		{"ehr." + kind + ".created", Clinical, Record{}, true, clinicians, true, thing + " was written."},
+		{"ehr." + kind + ".released", Clinical, Record{}, true, clinicians, true, thing + " was released: the patient may read it from this version on. One that is created released has no such event, but created says so."},
 		{"ehr." + kind + ".updated", Clinical, Record{}, true, clinicians, true, thing + " was replaced by a new version."},
 		{"ehr." + kind + ".amended", Clinical, Record{}, true, clinicians, true, thing + " that others rely on was corrected."},
 		{"ehr." + kind + ".retracted", Clinical, Record{}, true, clinicians, true, thing + " was entered in error."},

@@ -60,7 +60,7 @@ func (r *rights) sees(e *entry) bool {
 	if d == nil {
 		return false
 	}
-	if d.Person && e.person == r.user {
+	if e.personSees && e.person == r.user {
 		return true
 	}
 	if e.conversation != uuid.Nil {

@@ -19,8 +19,10 @@ type entry struct {
 	// conversation is the one in whose room the event is shown; zero for none.
 	conversation uuid.UUID
 	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
-	decl   *event.Declaration
-	change *change
+	decl *event.Declaration
+	// personSees says that the person whom it is about may see it.
+	personSees bool
+	change     *change
 
 	bodyOnce   sync.Once
 	body       []byte
@@ -54,6 +56,7 @@ const (
 func newEntry(e event.Event) (*entry, error) {
 	n := &entry{event: e}
 	n.decl, _ = event.Lookup(e.Type)
+	n.personSees = e.PersonMaySee()
 	if e.PersonID != nil {
 		n.person = *e.PersonID
 	}

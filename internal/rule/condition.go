@@ -233,7 +233,23 @@ func (v *variables) decode() map[string]any {
 	for name, value := range v.data {
 		v.data[name] = plain(value)
 	}
+	if d, ok := event.Lookup(v.event.Type); ok {
+		v.addDefaults(d)
+	}
 	return v.data
+}
+
+// addDefaults adds the fields that the event's type has by now and that the event was written without.
+func (v *variables) addDefaults(d *event.Declaration) {
+	p, ok := d.Payload.(event.Defaulter)
+	if !ok {
+		return
+	}
+	for name, value := range p.Defaults() {
+		if _, ok := v.data[name]; !ok {
+			v.data[name] = value
+		}
+	}
 }
 
 // plain turns JSON numbers into int64 where they are whole, as a rule's author expects of data.version.

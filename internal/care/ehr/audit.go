@@ -42,6 +42,11 @@ func may(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) b
 	if row.PatientID == actor.UserID && care.Allowed(action, care.Patient, care.Own) {
 		return true
 	}
+	return mayAsStaff(actor, action, row, onCareTeam)
+}
+
+// mayAsStaff reports whether the actor may do the action on the record by a role at its clinic.
+func mayAsStaff(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
 	var relations []care.Relation
 	if onCareTeam {
 		relations = append(relations, care.CareTeam)

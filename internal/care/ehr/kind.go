@@ -67,7 +67,7 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	body := func(b *B) Body { return P(b) }
 	spec := body(new(B)).Kind()
 	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
-	types := []string{"created", "updated", "amended", "retracted"}
+	types := []string{"created", "released", "updated", "amended", "retracted"}
 	if _, ok := k.body(new(B)).(alarming); ok {
 		types = append(types, "critical")
 	}
