@@ -8,7 +8,7 @@ type Payload interface {
 	payload()
 }
 
-// Record is the data of ehr.<kind>.created, released, updated, amended and retracted, and of ehr.lab_report.critical. Status is
+// Record is the data of ehr.<kind>.created, released, updated, amended and retracted, and of ehr.<kind>.critical. Status is
 // the record's FHIR status code, which tells how far it is, not what it found.
 type Record struct {
 	RecordID uuid.UUID `json:"recordId" doc:"The record."`

@@ -66,3 +66,8 @@ func (r *Condition) Validate() error {
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
 }
+
+func (r *Condition) checkMeaning(p *care.Problems) {
+	checkHappened(p, "onsetAt", r.OnsetAt)
+	checkHappened(p, "abatementAt", r.AbatementAt)
+}

@@ -36,7 +36,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, r := range records {
-		h, err := k.prepare(r.Body)
+		h, err := k.prepareImported(r.Body)
 		if err == nil && h.DoctorID == nil {
 			err = care.InvalidField("doctorId", "must name the doctor who answers for the record")
 		}

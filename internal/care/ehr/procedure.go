@@ -54,3 +54,7 @@ func (r *Procedure) Validate() error {
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
 }
+
+func (r *Procedure) checkMeaning(p *care.Problems) {
+	checkPast(p, "performedPeriod", r.PerformedPeriod)
+}

@@ -70,6 +70,11 @@ func (s Spec) releases(status string) bool {
 	return len(s.Released) == 0 || slices.Contains(s.Released, status)
 }
 
+// reliedOn reports whether others rely on a record in the status: it says what has happened.
+func (s Spec) reliedOn(status string) bool {
+	return status != retracted && (len(s.Released) == 0 || slices.Contains(s.Released, status))
+}
+
 // move refuses a status that cannot follow the one that is, and says which can.
 func (s Spec) move(from, to string) error {
 	if from == retracted {
