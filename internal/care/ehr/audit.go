@@ -37,14 +37,6 @@ func shown(row db.Record) event.Shown {
 	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }
 
-// may reports whether the actor may do the action on the record.
-func may(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
-	if row.PatientID == actor.UserID && care.Allowed(action, care.Patient, care.Own) {
-		return true
-	}
-	return mayAsStaff(actor, action, row, onCareTeam)
-}
-
 // mayAsStaff reports whether the actor may do the action on the record by a role at its clinic.
 func mayAsStaff(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
 	var relations []care.Relation

@@ -54,7 +54,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 			if err != nil {
 				return nil, fmt.Errorf("encode %s: %w", k.name, err)
 			}
-			addRecord(&p, r.ID, h, data, k.spec.releases(h.Status))
+			addRecord(&p, r.ID, h, data, k.spec.Releases(h.Status))
 			first[r.ID] = i
 		}
 	}
@@ -67,7 +67,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 		delete(first, id)
 		h := k.body(body).head()
 		events = append(events, k.written(cmd, version{
-			id: id, number: 1, what: "created", head: h, released: k.spec.releases(h.Status), critical: len(k.alarms(body)) > 0,
+			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body)) > 0,
 		})...)
 	}
 	for _, i := range first {

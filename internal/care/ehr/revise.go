@@ -128,10 +128,11 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 }
 
 func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, old db.Record, onCareTeam bool) error {
+	_, reads := viewOf(cmd.Actor, old, onCareTeam)
 	switch {
-	case may(cmd.Actor, action, old, onCareTeam):
+	case mayAsStaff(cmd.Actor, action, old, onCareTeam):
 		return nil
-	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
+	case reads:
 		answer := care.Errorf(care.Forbidden, "you may read this record but not change it")
 		return outbox.Refuse(cmd, answer, action, k.ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
@@ -182,7 +183,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	}
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
-		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.releases(h.Status),
+		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
 	})
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("replace record: %w", err)

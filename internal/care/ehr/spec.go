@@ -62,8 +62,8 @@ func (s Spec) from(status string) []string {
 	return slices.Concat(s.Moves[i].To, []string{retracted})
 }
 
-// releases reports whether a version of the status releases a record that was not released before.
-func (s Spec) releases(status string) bool {
+// Releases reports whether a version of the status releases a record that was not released before.
+func (s Spec) Releases(status string) bool {
 	if status == retracted || slices.Contains(s.Void, status) {
 		return false
 	}
@@ -93,7 +93,7 @@ func (s Spec) change(released bool, to string) string {
 		return "retracted"
 	case released && slices.Contains(s.Corrected, to):
 		return "amended"
-	case !released && s.releases(to):
+	case !released && s.Releases(to):
 		return "released"
 	default:
 		return "updated"

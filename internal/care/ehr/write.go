@@ -32,7 +32,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	releases := k.spec.releases(h.Status)
+	releases := k.spec.Releases(h.Status)
 	events := k.written(cmd, version{id: r.ID, number: 1, what: "created", head: h, released: releases, critical: len(k.alarms(&b)) > 0})
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
