@@ -121,7 +121,9 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		}
 		write := func(status string) thing {
 			made := w.must(doctor, http.MethodPost, path, with(body, "status", status))
-			return w.theirs(decode(w.t, made)["id"].(string), care.RecordRead)
+			on := w.theirs(decode(w.t, made)["id"].(string), care.RecordRead)
+			on.draft = !spec.Releases(status)
+			return on
 		}
 		change := func(verb, status string, sent any) func() visit {
 			return func() visit { return visitTo(write(status), path+"/{id}"+verb, sent, "If-Match", `"1"`) }
@@ -140,7 +142,11 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 			return visitTo(w.theirs(w.ids[patient].String(), care.RecordRead), path+"?patientId={id}", nil)
 		}
 		all["get-"+schema], all["history-"+schema], all["version-"+schema] = read(""), read("/history"), read("/history/1")
-		all["replace-"+schema] = change("", at, replaced)
+		all["replace-"+schema] = func() visit {
+			v := change("", at, replaced)()
+			v.refused = len(next) == 0
+			return v
+		}
 		all["amend-"+schema] = change("/amend", released, map[string]any{"reason": "A slip.", "record": with(body, "status", corrected)})
 		all["retract-"+schema] = change("/retract", released, map[string]any{"reason": "A slip."})
 	}
