@@ -237,7 +237,7 @@ type Event struct {
 
 	// Data What the type's payload says, see /docs/events: ids, statuses and times, never health information.
 	//
-	// Examples: {"clinicId":"019ceab1-9d40-7423-8a9b-0c1d2e3f4a5b","doctorId":"019ceab1-9d40-7e9a-8a9b-0c1d2e3f4a5b","recordId":"019ceab1-9d40-754c-8a9b-0c1d2e3f4a5b","status":"final","userId":"019ceab1-9d40-7e46-8a9b-0c1d2e3f4a5b","version":1}
+	// Examples: {"clinicId":"019ceab1-9d40-7423-8a9b-0c1d2e3f4a5b","critical":false,"doctorId":"019ceab1-9d40-7e9a-8a9b-0c1d2e3f4a5b","recordId":"019ceab1-9d40-754c-8a9b-0c1d2e3f4a5b","released":true,"status":"final","userId":"019ceab1-9d40-7e46-8a9b-0c1d2e3f4a5b","version":1}
 	Data            map[string]interface{} `json:"data"`
 	Datacontenttype EventDatacontenttype   `json:"datacontenttype"`
 	Id              openapi_types.UUID     `json:"id"`
@@ -489,7 +489,7 @@ type Result struct {
 	// Code What was measured.
 	Code Coding `json:"code"`
 
-	// Interpretation A code of v3 ObservationInterpretation. HH, LL and AA are critical.
+	// Interpretation A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. One that value and reference range contradict is refused.
 	//
 	// Examples: H
 	Interpretation *string         `json:"interpretation,omitempty"`

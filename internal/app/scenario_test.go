@@ -233,7 +233,7 @@ func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *tes
 		}
 	}
 	report := c.report()
-	report["results"].([]any)[0].(map[string]any)["interpretation"] = "HH"
+	report["results"].([]any)[0].(map[string]any)["interpretation"] = "AA"
 	a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", report)
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	subject := "lab_report/" + a.decode(t)["id"].(string)

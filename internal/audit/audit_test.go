@@ -40,7 +40,7 @@ func setup(t *testing.T) *testBundle {
 	b.exec(t, "INSERT INTO users (id, email, given_name, family_name, phone) VALUES ($1, 'w@murgatroyd.example', 'Wilhelmina', 'Murgatroyd', '+15550100')", b.patient)
 
 	doctor, patient := b.by(b.doctor, care.Doctor), b.by(b.patient, care.Patient)
-	ref, about := care.Ref{Kind: "lab_report", ID: b.record}, event.Record{RecordID: b.record, UserID: b.patient, ClinicID: b.clinic, DoctorID: b.doctor, Status: "final", Version: 1}
+	ref, about := care.Ref{Kind: "lab_report", ID: b.record}, event.Record{RecordID: b.record, UserID: b.patient, ClinicID: b.clinic, DoctorID: b.doctor, Status: "final", Version: 1, Released: true}
 	b.created = event.New(doctor, "ehr.lab_report.created", ref, about).About(doctor, b.patient, &b.clinic).AtVersion(1)
 	b.critical = because(b.created, event.New(doctor, "ehr.lab_report.critical", ref, about).About(doctor, b.patient, &b.clinic))
 	notification, delivery := uuid.New(), uuid.New()
@@ -57,7 +57,7 @@ func setup(t *testing.T) *testBundle {
 	}).About(patient, b.patient, &b.clinic)
 	stranger := b.by(b.stranger, care.Doctor)
 	b.denied = event.New(stranger, "access.denied", ref, event.AccessDenied{UserID: &b.patient, ClinicID: &b.clinic, Action: "record.read", Code: "not_found"}).About(stranger, b.patient, &b.clinic)
-	other := event.Record{RecordID: uuid.New(), UserID: b.patient, ClinicID: b.clinic, DoctorID: b.doctor, Status: "final", Version: 1}
+	other := event.Record{RecordID: uuid.New(), UserID: b.patient, ClinicID: b.clinic, DoctorID: b.doctor, Status: "final", Version: 1, Released: true}
 	b.unlike = event.New(doctor, "ehr.lab_report.created", care.Ref{Kind: "lab_report", ID: other.RecordID}, other).About(doctor, b.patient, &b.clinic).AtVersion(1)
 	b.append(t, b.created, b.critical, b.unlike, b.planned, b.sent, b.read, list, b.denied)
 	b.notified(t, notification, delivery)

@@ -120,7 +120,7 @@ func (b *bundle) at(e event.Event) event.Event {
 // record is an event of a record of the patient with the doctor at the clinic.
 func (b *bundle) record(typ string, patient, doctor uuid.UUID) event.Event {
 	cmd := care.Command{Actor: care.Actor{ID: doctor.String(), UserID: doctor}, CorrelationID: "req-1", Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-	data := event.Record{RecordID: newID(), UserID: patient, ClinicID: b.clinic, DoctorID: doctor, Status: "final", Version: 1}
+	data := event.Record{RecordID: newID(), UserID: patient, ClinicID: b.clinic, DoctorID: doctor, Status: "final", Version: 1, Released: true}
 	return b.at(event.New(cmd, typ, care.Ref{Kind: "lab_report", ID: data.RecordID}, data).About(cmd, patient, &b.clinic).AtVersion(1))
 }
 

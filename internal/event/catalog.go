@@ -50,11 +50,10 @@ var (
 // Catalog is every type there is, in the reference's order. Fields of a payload are only ever added.
 var Catalog = slices.Concat(
 	recordTypes("lab_report"),
-	[]Declaration{
-		{"ehr.lab_report.critical", Clinical, Record{}, true, clinicians, true, "A lab report holds a critical result (interpretation HH, LL or AA)."},
-	},
+	critical("lab_report", "result"),
 	recordTypes("prescription"),
 	recordTypes("vital_signs"),
+	critical("vital_signs", "measurement"),
 	recordTypes("allergy"),
 	recordTypes("condition"),
 	recordTypes("immunization"),
@@ -118,14 +117,25 @@ var Catalog = slices.Concat(
 )
 
 func recordTypes(kind string) []Declaration {
-	thing := AThing(kind)
-	thing = strings.ToUpper(thing[:1]) + thing[1:]
+	thing := sentence(kind)
 	return []Declaration{
 		{"ehr." + kind + ".created", Clinical, Record{}, true, clinicians, true, thing + " was written."},
+		{"ehr." + kind + ".released", Clinical, Record{}, true, clinicians, true, thing + " was released: the patient may read it from this version on. One that is created released has no such event, but created says so."},
 		{"ehr." + kind + ".updated", Clinical, Record{}, true, clinicians, true, thing + " was replaced by a new version."},
 		{"ehr." + kind + ".amended", Clinical, Record{}, true, clinicians, true, thing + " that others rely on was corrected."},
 		{"ehr." + kind + ".retracted", Clinical, Record{}, true, clinicians, true, thing + " was entered in error."},
 	}
+}
+
+// sentence begins one with what a record of the kind is called: "A lab report".
+func sentence(kind string) string {
+	thing := AThing(kind)
+	return strings.ToUpper(thing[:1]) + thing[1:]
+}
+
+func critical(kind, finding string) []Declaration {
+	doc := fmt.Sprintf("%s holds a critical %s that no version before held: the interpretation HH, LL or AA, or a value beyond the critical limits.", sentence(kind), finding)
+	return []Declaration{{"ehr." + kind + ".critical", Clinical, Record{}, false, clinicians, true, doc}}
 }
 
 // AThing is Thing with its article: "a lab report".

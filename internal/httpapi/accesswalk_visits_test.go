@@ -121,7 +121,9 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		}
 		write := func(status string) thing {
 			made := w.must(doctor, http.MethodPost, path, with(body, "status", status))
-			return w.theirs(decode(w.t, made)["id"].(string), care.RecordRead)
+			on := w.theirs(decode(w.t, made)["id"].(string), care.RecordRead)
+			on.draft = !spec.Releases(status)
+			return on
 		}
 		change := func(verb, status string, sent any) func() visit {
 			return func() visit { return visitTo(write(status), path+"/{id}"+verb, sent, "If-Match", `"1"`) }
@@ -129,13 +131,22 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		read := func(below string) func() visit {
 			return func() visit { return visitTo(write(released), path+"/{id}"+below, nil) }
 		}
-		first := body["status"].(string)
+		// The first move there is from a status to another.
+		at, next := spec.Moves[0].From, spec.Moves[0].To
+		replaced := body
+		if len(next) > 0 {
+			replaced = with(body, "status", next[0])
+		}
 		all["create-"+schema] = func() visit { return visit{path: path, body: with(body, "doctorId", w.ids[doctor]), on: w.theirs("")} }
 		all["list-"+schema] = func() visit {
 			return visitTo(w.theirs(w.ids[patient].String(), care.RecordRead), path+"?patientId={id}", nil)
 		}
 		all["get-"+schema], all["history-"+schema], all["version-"+schema] = read(""), read("/history"), read("/history/1")
-		all["replace-"+schema] = change("", first, body)
+		all["replace-"+schema] = func() visit {
+			v := change("", at, replaced)()
+			v.refused = len(next) == 0
+			return v
+		}
 		all["amend-"+schema] = change("/amend", released, map[string]any{"reason": "A slip.", "record": with(body, "status", corrected)})
 		all["retract-"+schema] = change("/retract", released, map[string]any{"reason": "A slip."})
 	}

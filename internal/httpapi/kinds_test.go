@@ -56,7 +56,7 @@ func (k *kindTest) requireEvent(what string, version float64, status string) {
 	k.t.Helper()
 	typ, data := k.last()
 	require.Equal(k.t, "ehr."+k.spec.Name+"."+what, typ)
-	require.ElementsMatch(k.t, []string{"recordId", "userId", "clinicId", "doctorId", "status", "version"}, slices.Collect(maps.Keys(data)))
+	require.ElementsMatch(k.t, []string{"recordId", "userId", "clinicId", "doctorId", "status", "version", "released", "critical"}, slices.Collect(maps.Keys(data)))
 	require.InDelta(k.t, version, data["version"], 0)
 	require.Equal(k.t, status, data["status"])
 }
@@ -133,12 +133,25 @@ func (k *kindTest) testMoves(t *testing.T) {
 		for _, to := range statuses {
 			path := k.write(m.From)
 			w := k.do(doctor, http.MethodPut, path, with(k.body(), "status", to), "If-Match", `"1"`)
+			released := k.spec.Releases(m.From)
+			if released && (to == m.From || to == "entered-in-error" || slices.Contains(k.spec.Corrected, to)) {
+				requireProblem(t, w, 409, "conflict")
+				require.Contains(t, decode(t, w)["detail"], "/retract", "a released record is corrected with a reason")
+				continue
+			}
 			if to == m.From || to == "entered-in-error" || slices.Contains(m.To, to) {
 				require.Equal(t, http.StatusOK, w.Code, "%s to %s: %s", m.From, to, w.Body)
 				require.Equal(t, `"2"`, w.Header().Get("ETag"))
-				typ, _ := k.last()
-				require.Contains(t, []string{"updated", "amended", "retracted"}, strings.TrimPrefix(typ, "ehr."+k.spec.Name+"."))
-				require.Equal(t, to == "entered-in-error", strings.HasSuffix(typ, ".retracted"))
+				typ, data := k.last()
+				what := "updated"
+				switch {
+				case to == "entered-in-error":
+					what = "retracted"
+				case !released && k.spec.Releases(to):
+					what = "released"
+				}
+				require.Equal(t, "ehr."+k.spec.Name+"."+what, typ)
+				require.Equal(t, released || k.spec.Releases(to), data["released"])
 				continue
 			}
 			requireProblem(t, w, 409, "conflict")
@@ -216,12 +229,13 @@ func (k *kindTest) testRetract(t *testing.T) {
 		require.Equal(t, http.StatusOK, again.Code, "%s", again.Body)
 		require.JSONEq(t, w.Body.String(), again.Body.String())
 
-		got := decode(t, k.do(patient, http.MethodGet, path, nil))
+		got := decode(t, k.do(doctor, http.MethodGet, path, nil))
 		require.Equal(t, "entered-in-error", got["status"])
 		require.Equal(t, "Another's.", got["reason"])
 		require.Equal(t, k.body()["code"], got["code"], "what it said is kept")
-		first := decode(t, k.do(patient, http.MethodGet, path+"/history/1", nil))
+		first := decode(t, k.do(doctor, http.MethodGet, path+"/history/1", nil))
 		require.Equal(t, m.From, first["status"])
+		k.requireMasked(path, k.spec.Releases(m.From))
 
 		for _, w := range []*httptest.ResponseRecorder{
 			k.do(doctor, http.MethodPut, path, with(k.body(), "status", m.From), "If-Match", `"2"`),
@@ -237,6 +251,24 @@ func (k *kindTest) testRetract(t *testing.T) {
 		require.Contains(t, decode(t, w)["detail"], "/retract")
 		require.NotContains(t, w.Header().Get("Allow"), http.MethodDelete)
 	}
+}
+
+// requireMasked asserts that the patient sees nothing of a retracted record but that it was one, and not even that where it
+// was never released.
+func (k *kindTest) requireMasked(path string, released bool) {
+	k.t.Helper()
+	seen := k.do(patient, http.MethodGet, path, nil)
+	if !released {
+		requireProblem(k.t, seen, 404, "not_found")
+		return
+	}
+	require.Equal(k.t, http.StatusOK, seen.Code, "%s", seen.Body)
+	require.Equal(k.t, "entered-in-error", decode(k.t, seen)["status"])
+	for _, answer := range []*httptest.ResponseRecorder{seen, k.do(patient, http.MethodGet, path+"/history", nil), k.do(patient, http.MethodGet, k.path, nil)} {
+		require.NotContains(k.t, answer.Body.String(), "Another's.")
+	}
+	require.NotContains(k.t, seen.Body.String(), k.body()["code"].(map[string]any)["code"])
+	requireProblem(k.t, k.do(patient, http.MethodGet, path+"/history/1", nil), 404, "not_found")
 }
 
 func (k *kindTest) testBadInput(t *testing.T) {

@@ -267,7 +267,8 @@ func TestKeys_TheFirstAnswerIsThatOfItsVersion(t *testing.T) {
 	b := setup(t)
 	p := b.posts()["create-LabReport"]()
 	first := b.post(p, p.body, "k")
-	require.Equal(t, http.StatusOK, b.do(doctor, http.MethodPut, first.Header().Get("Location"), b.report(), "If-Match", `"1"`).Code)
+	amendment := map[string]any{"reason": "A slip.", "record": with(b.report(), "status", "amended")}
+	require.Equal(t, http.StatusOK, b.do(doctor, http.MethodPost, first.Header().Get("Location")+"/amend", amendment, "If-Match", `"1"`).Code)
 	again := b.post(p, p.body, "k")
 	require.Equal(t, http.StatusCreated, again.Code)
 	require.Equal(t, `"1"`, again.Header().Get("ETag"))

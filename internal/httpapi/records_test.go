@@ -50,9 +50,9 @@ func TestRecords_OfEveryKindAreServedAlike(t *testing.T) {
 func TestRecords_AreReplacedByVersionOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	path := b.writeReport()
 	report := b.report()
-	report["status"] = "amended"
+	report["status"] = "preliminary"
+	path := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", report).Header().Get("Location")
 	requireProblem(t, b.do(doctor, http.MethodPut, path, report), 428, "precondition_required")
 	for _, malformed := range []string{`1`, `"one"`, `"0"`, `"-1"`, `"1", "2"`, `W/"1"`, `*`, `"99999999999999999999"`, `"01"`} {
 		require.Equal(t, []string{"If-Match"}, requireProblem(t, b.do(doctor, http.MethodPut, path, report, "If-Match", malformed), 422, "invalid"), malformed)
@@ -64,13 +64,13 @@ func TestRecords_AreReplacedByVersionOnly(t *testing.T) {
 	requireProblem(t, stale, 412, "precondition_failed")
 	require.Equal(t, `"2"`, stale.Header().Get("ETag"), "the current one")
 
-	history := decode(t, b.do(patient, http.MethodGet, path+"/history", nil))
+	history := decode(t, b.do(doctor, http.MethodGet, path+"/history", nil))
 	require.Len(t, history["items"], 2)
-	first := b.do(patient, http.MethodGet, path+"/history/1", nil)
-	require.Equal(t, "final", decode(t, first)["status"])
-	requireProblem(t, b.do(patient, http.MethodGet, path+"/history/3", nil), 404, "not_found")
-	require.Equal(t, []string{"version"}, requireProblem(t, b.do(patient, http.MethodGet, path+"/history/0", nil), 422, "invalid"))
-	require.Equal(t, []string{"version"}, requireProblem(t, b.do(patient, http.MethodGet, path+"/history/x", nil), 422, "invalid"))
+	first := b.do(doctor, http.MethodGet, path+"/history/1", nil)
+	require.Equal(t, "preliminary", decode(t, first)["status"])
+	requireProblem(t, b.do(doctor, http.MethodGet, path+"/history/3", nil), 404, "not_found")
+	require.Equal(t, []string{"version"}, requireProblem(t, b.do(doctor, http.MethodGet, path+"/history/0", nil), 422, "invalid"))
+	require.Equal(t, []string{"version"}, requireProblem(t, b.do(doctor, http.MethodGet, path+"/history/x", nil), 422, "invalid"))
 }
 
 func TestRecords_AnsweredWith304AreAuditedReadsToo(t *testing.T) {

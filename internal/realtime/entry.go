@@ -21,6 +21,8 @@ type entry struct {
 	conversation uuid.UUID
 	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
 	decl *event.Declaration
+	// personSees says that the person whom it is about may see it.
+	personSees bool
 	// unreadable says that the event cannot be read whole: nobody sees it.
 	unreadable bool
 	change     *change
@@ -47,6 +49,7 @@ func newEntry(e event.Event) (*entry, error) {
 	n := &entry{place: ledger.CursorOf(e), size: entryBytes}
 	n.decl, _ = event.Lookup(e.Type)
 	n.unreadable = e.Unreadable != ""
+	n.personSees = e.PersonMaySee()
 	if e.PersonID != nil {
 		n.person = *e.PersonID
 	}
@@ -69,7 +72,7 @@ func (e *entry) shown() bool {
 	if e.decl == nil || e.unreadable {
 		return false
 	}
-	return e.conversation != uuid.Nil || (e.decl.Person && e.person != uuid.Nil) || (len(e.decl.Roles) > 0 && e.clinic != uuid.Nil)
+	return e.conversation != uuid.Nil || (e.personSees && e.person != uuid.Nil) || (len(e.decl.Roles) > 0 && e.clinic != uuid.Nil)
 }
 
 // textBytes is how many bytes the event's texts and data take in JSON at most.

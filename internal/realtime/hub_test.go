@@ -206,7 +206,7 @@ func (b *bundle) member(tb testing.TB, user, clinic uuid.UUID, role care.Role) {
 func (b *bundle) report(patient, clinic uuid.UUID) event.Event {
 	id := uuid.New()
 	return event.New(b.cmd, "ehr.lab_report.created", care.Ref{Kind: "lab_report", ID: id}, event.Record{
-		RecordID: id, UserID: patient, ClinicID: clinic, DoctorID: b.doctor, Status: "final", Version: 1,
+		RecordID: id, UserID: patient, ClinicID: clinic, DoctorID: b.doctor, Status: "final", Version: 1, Released: true,
 	}).About(b.cmd, patient, &clinic)
 }
 

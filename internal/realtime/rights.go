@@ -61,7 +61,7 @@ func (r *rights) sees(e *entry) bool {
 	if d == nil || e.unreadable {
 		return false
 	}
-	if d.Person && e.person == r.user {
+	if e.personSees && e.person == r.user {
 		return true
 	}
 	if e.conversation != uuid.Nil {

@@ -106,7 +106,7 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 				}
 			}
 		}
-		if e.person != uuid.Nil && (e.decl.Person || e.change != nil) {
+		if e.person != uuid.Nil && (e.personSees || e.change != nil) {
 			visit(place{kind: userRoom, id: e.person})
 		}
 		if e.change != nil && e.change.user != e.person && e.change.user != uuid.Nil {

@@ -93,7 +93,7 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 	if len(issues.Errors()) > 0 { // Err would quote the source for each.
 		return nil, errors.New(explain(issues, unless))
 	}
-	if !checked.OutputType().IsExactType(cel.BoolType) {
+	if !checked.OutputType().IsExactType(cel.BoolType) && !isBooleanField(checked, types) {
 		return nil, fmt.Errorf("gives %s, not true or false: write a comparison", checked.OutputType())
 	}
 	if err := checkDataFields(checked, types); err != nil {
@@ -122,6 +122,24 @@ func explain(issues *cel.Issues, unless bool) string {
 		}
 	}
 	return text
+}
+
+// isBooleanField reports whether the whole condition is one field of the data, such as data.released, that is a boolean in
+// every matched type. CEL does not know the fields' types.
+func isBooleanField(checked *cel.Ast, types []*event.Declaration) bool {
+	root := checked.NativeRep().Expr()
+	if root.Kind() != ast.SelectKind || root.AsSelect().IsTestOnly() {
+		return false
+	}
+	operand := root.AsSelect().Operand()
+	if operand.Kind() != ast.IdentKind || operand.AsIdent() != "data" {
+		return false
+	}
+	return !slices.ContainsFunc(types, func(d *event.Declaration) bool {
+		return !slices.ContainsFunc(d.Fields(), func(f event.Field) bool {
+			return f.Name == root.AsSelect().FieldName() && f.Type == "boolean" && !f.Nullable
+		})
+	})
 }
 
 // checkDataFields refuses a field that an event of a matched type may lack, unless the condition asks has() for it.
@@ -236,11 +254,28 @@ func (v *variables) decode() map[string]any {
 	dec.UseNumber()
 	if err := dec.Decode(&v.data); err != nil || v.data == nil {
 		v.data = map[string]any{}
+		return v.data
 	}
 	for name, value := range v.data {
 		v.data[name] = plain(value)
 	}
+	if d, ok := event.Lookup(v.event.Type); ok {
+		v.addDefaults(d)
+	}
 	return v.data
+}
+
+// addDefaults adds the fields that the event's type has by now and that the event was written without.
+func (v *variables) addDefaults(d *event.Declaration) {
+	p, ok := d.Payload.(event.Defaulter)
+	if !ok {
+		return
+	}
+	for name, value := range p.Defaults() {
+		if _, ok := v.data[name]; !ok {
+			v.data[name] = value
+		}
+	}
 }
 
 // plain turns JSON numbers into int64 where they are whole, as a rule's author expects of data.version.

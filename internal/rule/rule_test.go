@@ -25,7 +25,7 @@ var (
 // record is an event about a record, caused by the doctor.
 func record(typ string) event.Event {
 	cmd := care.Command{Actor: care.Actor{ID: doctor.String(), UserID: doctor}}
-	data := event.Record{RecordID: uuid.New(), UserID: patient, ClinicID: clinic, DoctorID: doctor, Status: "final", Version: 2}
+	data := event.Record{RecordID: uuid.New(), UserID: patient, ClinicID: clinic, DoctorID: doctor, Status: "final", Version: 2, Released: true}
 	return event.New(cmd, typ, care.Ref{Kind: "lab_report", ID: data.RecordID}, data).About(cmd, patient, &clinic).AtVersion(2)
 }
 
@@ -65,9 +65,22 @@ func TestDefault_IsAValidSetThatSeesWhatItShould(t *testing.T) {
 		"ehr.prescription.created": {"record-created", "prescription-to-patient"},
 		"ehr.lab_report.updated":   {},
 		"ehr.lab_report.critical":  {"critical-result"},
+		"ehr.vital_signs.critical": {"critical-result"},
+		"ehr.lab_report.released":  {"record-released"},
+		"ehr.lab_report.amended":   {"record-amended"},
+		"ehr.lab_report.retracted": {"record-retracted"},
+		"ehr.prescription.updated": {"prescription-changed"},
 	} {
 		require.Equal(t, want, names(set.Match(record(typ))), typ)
 	}
+	for _, typ := range []string{"ehr.lab_report.created", "ehr.prescription.created", "ehr.prescription.updated", "ehr.clinical_note.retracted"} {
+		draft := record(typ)
+		draft.Data = json.RawMessage(`{"released":false,"critical":false}`)
+		require.Empty(t, set.Match(draft), "%s: nobody is told of a draft", typ)
+	}
+	old := record("ehr.lab_report.created")
+	old.Data = json.RawMessage(`{}`)
+	require.Equal(t, []string{"record-created"}, names(set.Match(old)), "an event from before releases were told of means one")
 	for typ, want := range map[string]string{
 		"user.created": "welcome", "user.updated": "account-changed", "appointment.checked_in": "appointment",
 		"billing.refund_made": "billing", "chat.message_unread": "message-unread",
@@ -100,6 +113,14 @@ rules:
 		got = append(got, rule.Recipient{UserID: r.UserID, Role: r.Role})
 	}
 	require.Equal(t, []rule.Recipient{{Role: care.Nurse}, {Role: care.Doctor}, {UserID: patient}, {UserID: doctor}}, got)
+}
+
+func TestParse_TakesABooleanFieldAsAConditionAndNoOther(t *testing.T) {
+	t.Parallel()
+	require.Len(t, parse(t, one("ehr.*.created", "    when: data.released\n")).Match(record("ehr.lab_report.created")), 1)
+	for _, when := range []string{"data.status", "data.version", "data"} {
+		require.Contains(t, refused(t, one("ehr.*.created", "    when: "+when+"\n")).Error(), "not true or false", when)
+	}
 }
 
 func TestMatch_NamesNobodyWhereTheActorIsAProgram(t *testing.T) {

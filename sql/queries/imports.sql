@@ -164,7 +164,7 @@ RETURNING *;
 -- id not returned.
 -- name: RecordInsertMany :many
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by)
+    body, created_at, created_by, updated_at, updated_by, released_version)
 SELECT
     r.id,
     @kind::text,
@@ -180,7 +180,8 @@ SELECT
     now(),
     @created_by::text,
     now(),
-    @created_by::text
+    @created_by::text,
+    CASE WHEN r.releases THEN 1 END
 FROM (
     SELECT
         unnest(@ids::uuid[]) AS id,
@@ -191,7 +192,8 @@ FROM (
         unnest(@code_systems::text[]) AS code_system,
         unnest(@codes::text[]) AS code,
         unnest(@effective_ats::timestamptz[]) AS effective_at,
-        unnest(@bodies::json[]) AS body
+        unnest(@bodies::json[]) AS body,
+        unnest(@releases::boolean[]) AS releases
 ) AS r
 WHERE EXISTS (
         SELECT 1

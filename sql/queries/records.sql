@@ -6,7 +6,7 @@
 -- the doctor, of which the actor's memberships told.
 -- name: RecordInsert :one
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by)
+    body, created_at, created_by, updated_at, updated_by, released_version)
 SELECT
     @id,
     @kind,
@@ -22,7 +22,8 @@ SELECT
     now(),
     @created_by,
     now(),
-    @created_by
+    @created_by,
+    CASE WHEN @releases::boolean THEN 1 END
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
 RETURNING created_at;
 
@@ -86,9 +87,13 @@ SET
     body = @body,
     updated_at = now(),
     updated_by = @updated_by,
-    reason = @reason
+    reason = @reason,
+    released_version = coalesce(released_version, CASE WHEN @releases::boolean THEN version + 1 END)
 WHERE records.id = @id
-RETURNING records.version, records.updated_at;
+RETURNING
+    records.version,
+    records.updated_at,
+    records.released_version;
 
 -- name: RecordVersionList :many
 SELECT
@@ -100,6 +105,7 @@ SELECT
 FROM record_versions
 WHERE record_id = @record_id
     AND version < @before
+    AND version >= @first
 ORDER BY version DESC
 LIMIT @row_limit;
 
@@ -119,7 +125,8 @@ WHERE record_id = @record_id
 -- name: RecordListPlanForValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
--- Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
+-- Lists show what the actor may see and nothing else: their own from the first released version on, where one entered in error
+-- is found by none of what it said; those of patients whose care team they are on, at the
 -- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
 -- clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
 -- optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
@@ -138,7 +145,10 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id)
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+        ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
@@ -165,7 +175,10 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id)
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+        ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
@@ -192,7 +205,10 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id)
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+        ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
@@ -219,7 +235,10 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id)
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+        ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
@@ -247,7 +266,10 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id)
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
+        ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
         OR (
             r.patient_id = ANY(ARRAY(

@@ -1,6 +1,7 @@
 package ehr
 
 import (
+	"fmt"
 	"time"
 
 	"carewire/internal/care"
@@ -72,4 +73,12 @@ func (r Reaction) check(p *care.Problems, path string) {
 	checkTime(p, path+".onsetAt", r.OnsetAt)
 	checkCode(p, path+".exposureRoute", r.ExposureRoute)
 	p.Text(path+".description", r.Description, 0, 2000)
+}
+
+func (r *Allergy) checkMeaning(p *care.Problems) {
+	checkHappened(p, "onsetAt", r.OnsetAt)
+	checkHappened(p, "lastOccurrenceAt", r.LastOccurrenceAt)
+	for i, reaction := range r.Reactions {
+		checkHappened(p, fmt.Sprintf("reactions[%d].onsetAt", i), reaction.OnsetAt)
+	}
 }

@@ -37,11 +37,8 @@ func shown(row db.Record) event.Shown {
 	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }
 
-// may reports whether the actor may do the action on the record.
-func may(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
-	if row.PatientID == actor.UserID && care.Allowed(action, care.Patient, care.Own) {
-		return true
-	}
+// mayAsStaff reports whether the actor may do the action on the record by a role at its clinic.
+func mayAsStaff(actor care.Actor, action care.Action, row db.Record, onCareTeam bool) bool {
 	var relations []care.Relation
 	if onCareTeam {
 		relations = append(relations, care.CareTeam)

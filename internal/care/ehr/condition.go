@@ -36,6 +36,7 @@ func (*Condition) Kind() Spec {
 			{"resolved", []string{"active", "recurrence", "inactive", "unknown"}},
 			{"unknown", []string{"active", "recurrence", "relapse", "inactive", "remission", "resolved"}},
 		},
+		StatusFields: []string{"abatementAt", "abatementText"},
 		Example: `{"status": "active", "code": {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9", "display": "Type 2 diabetes mellitus"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "verificationStatus": "confirmed", "category": "problem-list-item", "onsetAt": "2025-11-02T00:00:00Z",
 			"severity": {"system": "http://snomed.info/sct", "code": "6736007", "display": "Moderate"}}`,
@@ -64,4 +65,9 @@ func (r *Condition) Validate() error {
 	}
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
+}
+
+func (r *Condition) checkMeaning(p *care.Problems) {
+	checkHappened(p, "onsetAt", r.OnsetAt)
+	checkHappened(p, "abatementAt", r.AbatementAt)
 }

@@ -33,8 +33,18 @@ var earliest = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func latest() time.Time { return time.Now().AddDate(1, 0, 0) }
 
+// clockAllowance is how far ahead of this clock what has happened may lie: clocks differ, and a date may be another time zone's.
+const clockAllowance = 24 * time.Hour
+
 // head gives the service the common part of a kind's body.
 func (h *Head) head() *Head { return h }
+
+// checkHappened accepts nil.
+func checkHappened(p *care.Problems, path string, t *time.Time) {
+	if t != nil && t.After(time.Now().Add(clockAllowance)) {
+		p.Add(path, "must be at most a day ahead: a record in this status says what has happened")
+	}
+}
 
 // check checks the common part against what the kind says of itself.
 func (h *Head) check(p *care.Problems, s Spec) {

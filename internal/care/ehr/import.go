@@ -36,7 +36,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, r := range records {
-		h, err := k.prepare(r.Body)
+		h, err := k.prepareImported(r.Body)
 		if err == nil && h.DoctorID == nil {
 			err = care.InvalidField("doctorId", "must name the doctor who answers for the record")
 		}
@@ -54,7 +54,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 			if err != nil {
 				return nil, fmt.Errorf("encode %s: %w", k.name, err)
 			}
-			addRecord(&p, r.ID, h, data)
+			addRecord(&p, r.ID, h, data, k.spec.Releases(h.Status))
 			first[r.ID] = i
 		}
 	}
@@ -66,11 +66,9 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 		body := records[first[id]].Body
 		delete(first, id)
 		h := k.body(body).head()
-		created := k.written(cmd, "created", id, 1, h)
-		if len(k.alarms(body)) > 0 {
-			created = append(created, k.critical(cmd, created[0], id, 1, h))
-		}
-		events = append(events, created...)
+		events = append(events, k.written(cmd, version{
+			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body)) > 0,
+		})...)
 	}
 	for _, i := range first {
 		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
@@ -88,11 +86,11 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 		return nil, fmt.Errorf("lock record: %w", err)
 	}
 	_, events, err := k.writeVersion(ctx, tx, cmd, row.Record, revision[B]{
-		next: func(_ B, status string) (B, string, error) {
-			if status == retracted {
-				return *r.Body, "", k.spec.move(status, retracted)
+		next: func(_ B, old db.Record) (B, string, error) {
+			if old.Status == retracted {
+				return *r.Body, "", k.spec.move(old.Status, retracted)
 			}
-			return *r.Body, k.spec.change(status, k.body(r.Body).head().Status), nil
+			return *r.Body, k.spec.change(old.ReleasedVersion != nil, k.body(r.Body).head().Status), nil
 		},
 	})
 	return events, err
@@ -108,7 +106,7 @@ func asRefusal(err *error) error {
 	return refusal
 }
 
-func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte) {
+func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte, releases bool) {
 	p.Ids = append(p.Ids, id)
 	p.Statuses = append(p.Statuses, h.Status)
 	p.PatientIds = append(p.PatientIds, h.PatientID)
@@ -118,4 +116,5 @@ func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte)
 	p.Codes = append(p.Codes, h.Code.Code)
 	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt)
 	p.Bodies = append(p.Bodies, data)
+	p.Releases = append(p.Releases, releases)
 }

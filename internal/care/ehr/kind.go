@@ -28,6 +28,11 @@ type BodyOf[B any] interface {
 	Body
 }
 
+// meaningful is a body whose parts can contradict each other or the calendar.
+type meaningful interface {
+	checkMeaning(p *care.Problems)
+}
+
 // alarming is a body that can hold what somebody must be told of at once.
 type alarming interface {
 	alarms() []string
@@ -67,7 +72,7 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	body := func(b *B) Body { return P(b) }
 	spec := body(new(B)).Kind()
 	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
-	types := []string{"created", "updated", "amended", "retracted"}
+	types := []string{"created", "released", "updated", "amended", "retracted"}
 	if _, ok := k.body(new(B)).(alarming); ok {
 		types = append(types, "critical")
 	}
@@ -86,8 +91,24 @@ func (k *Kind[B]) eventType(what string) string { return "ehr." + k.name + "." +
 
 func (k *Kind[B]) ref(id uuid.UUID) care.Ref { return care.Ref{Kind: k.name, ID: id} }
 
-// prepare brings the body into the form in which it is stored, and validates it.
+// prepare brings the body into the form in which it is stored, and checks its form and what it means.
 func (k *Kind[B]) prepare(b *B) (*Head, error) {
+	h, err := k.prepareImported(b)
+	if err != nil {
+		return h, err
+	}
+	var p care.Problems
+	if k.spec.reliedOn(h.Status) {
+		checkHappened(&p, "effectiveAt", &h.EffectiveAt)
+		if body, ok := k.body(b).(meaningful); ok {
+			body.checkMeaning(&p)
+		}
+	}
+	return h, p.Err()
+}
+
+// prepareImported is prepare for what another system keeps: it is taken in as it is there, if its form is right.
+func (k *Kind[B]) prepareImported(b *B) (*Head, error) {
 	body := k.body(b)
 	h := body.head()
 	// PostgreSQL keeps microseconds.

@@ -18,7 +18,7 @@ type Result struct {
 	Code           Coding          `json:"code" doc:"What was measured."`
 	Value          Value           `json:"value" doc:"A number, a text, or a code."`
 	Unit           string          `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM." example:"mmol/L"`
-	Interpretation string          `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation. HH, LL and AA are critical." example:"H"`
+	Interpretation string          `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. One that value and reference range contradict is refused." example:"H"`
 	ReferenceRange *ReferenceRange `json:"referenceRange,omitempty"`
 }
 
@@ -93,16 +93,19 @@ func (r Result) check(p *care.Problems, path string) {
 	}
 }
 
-// alarms identifies each critical result, so that a new version tells again only of what the version before did not hold.
+func (r Result) finding() finding { return finding{r.Code, &r.Value, r.Unit, r.Interpretation} }
+
+// alarms identifies each critical result.
 func (r *LabReport) alarms() []string {
-	if r.Status == retracted || r.Status == "cancelled" {
-		return nil
-	}
-	var list []string
+	var findings []finding
 	for _, result := range r.Results {
-		if slices.Contains(criticals, result.Interpretation) {
-			list = append(list, fmt.Sprintf("%q %q %q %s", result.Code.System, result.Code.Code, result.Interpretation, result.Value))
-		}
+		findings = append(findings, result.finding())
 	}
-	return list
+	return criticalFindings(r.Status, findings)
+}
+
+func (r *LabReport) checkMeaning(p *care.Problems) {
+	for i, result := range r.Results {
+		result.finding().checkInterpretation(p, fmt.Sprintf("results[%d]", i), result.ReferenceRange)
+	}
 }

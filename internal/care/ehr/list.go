@@ -113,7 +113,9 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 			page.Next = care.PageMark{Time: last.EffectiveAt, ID: last.ID}.String()
 		}
 		for _, row := range rows {
-			r, err := k.record(row)
+			// Who is on their own care team sees in a list what a patient sees.
+			v, _ := viewOf(cmd.Actor, row, row.PatientID != cmd.Actor.UserID)
+			r, err := k.seen(row, v)
 			if err != nil {
 				return err
 			}

@@ -49,3 +49,5 @@ func (r *MedicalHistory) Validate() error {
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
 }
+
+func (r *MedicalHistory) checkMeaning(p *care.Problems) { checkPast(p, "period", r.Period) }

@@ -47,6 +47,14 @@ func checkPeriod(p *care.Problems, path string, period *Period) {
 	}
 }
 
+// checkPast accepts nil.
+func checkPast(p *care.Problems, path string, period *Period) {
+	if period != nil {
+		checkHappened(p, path+".start", period.Start)
+		checkHappened(p, path+".end", period.End)
+	}
+}
+
 // checkTime accepts nil. What is planned may be far ahead.
 func checkTime(p *care.Problems, path string, t *time.Time) {
 	if t != nil && (t.Before(earliest) || t.After(time.Now().AddDate(50, 0, 0))) {

@@ -31,7 +31,7 @@ func (*Procedure) Kind() Spec {
 			{"completed", nil},
 			{"unknown", []string{"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed"}},
 		},
-		Released: []string{"not-done", "stopped", "completed"},
+		Released: []string{"not-done", "stopped", "completed"}, StatusFields: []string{"statusReason"},
 		Example: `{"status": "completed", "code": {"system": "http://snomed.info/sct", "code": "80146002", "display": "Appendectomy"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "performedPeriod": {"start": "2026-03-14T09:30:00Z", "end": "2026-03-14T10:40:00Z"},
 			"reasons": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "K35.8", "display": "Acute appendicitis"}],
@@ -53,4 +53,8 @@ func (r *Procedure) Validate() error {
 	p.Text("followUp", r.FollowUp, 0, 2000)
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
+}
+
+func (r *Procedure) checkMeaning(p *care.Problems) {
+	checkPast(p, "performedPeriod", r.PerformedPeriod)
 }

@@ -19,8 +19,8 @@ import (
 // Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound.
 func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
 	var r Record[B]
-	err := k.show(ctx, cmd, id, func(row db.Record, _ *db.Queries) (action string, version int64, err error) {
-		r, err = k.record(row)
+	err := k.show(ctx, cmd, id, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
+		r, err = k.seen(row, v)
 		return readOne, row.Version, err
 	})
 	return r, err
@@ -52,12 +52,12 @@ func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h
 		return Page[B]{}, err
 	}
 	page := Page[B]{Items: []Record[B]{}}
-	err = k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (string, int64, error) {
-		current, err := k.record(row)
+	err = k.show(ctx, cmd, id, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
+		current, err := k.seen(row, v)
 		if err != nil {
 			return "", 0, err
 		}
-		olds, err := q.RecordVersionList(ctx, db.RecordVersionListParams{RecordID: id, Before: before, RowLimit: int32(h.Limit) + 1})
+		olds, err := q.RecordVersionList(ctx, db.RecordVersionListParams{RecordID: id, Before: before, First: v.first, RowLimit: int32(h.Limit) + 1})
 		if err != nil {
 			return "", 0, fmt.Errorf("read versions: %w", err)
 		}
@@ -84,16 +84,16 @@ func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h
 // care.NotFound too.
 func (k *Kind[B]) Version(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
 	var r Record[B]
-	err := k.show(ctx, cmd, id, func(row db.Record, q *db.Queries) (string, int64, error) {
-		current, err := k.record(row)
+	err := k.show(ctx, cmd, id, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
+		current, err := k.seen(row, v)
 		if err != nil || version == row.Version {
 			r = current
 			return readVersion, version, err
 		}
-		old, err := q.RecordVersionGet(ctx, db.RecordVersionGetParams{RecordID: id, Version: version})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return "", 0, care.Errorf(care.NotFound, "the record has no version %d: it has 1 to %d", version, row.Version)
+		if version < v.first || version > row.Version {
+			return "", 0, care.Errorf(care.NotFound, "the record has no version %d: it has %d to %d", version, v.first, row.Version)
 		}
+		old, err := q.RecordVersionGet(ctx, db.RecordVersionGetParams{RecordID: id, Version: version})
 		if err != nil {
 			return "", 0, fmt.Errorf("read version: %w", err)
 		}
@@ -112,7 +112,7 @@ func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record
 
 // show reads a record that the actor may see, lets take read from it what is asked for, and commits the audit of it
 // before it returns.
-func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take func(row db.Record, q *db.Queries) (action string, version int64, err error)) error {
+func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take func(row db.Record, v view, q *db.Queries) (action string, version int64, err error)) error {
 	return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
@@ -122,10 +122,11 @@ func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take
 		if err != nil {
 			return fmt.Errorf("read record: %w", err)
 		}
-		if !may(cmd.Actor, care.RecordRead, row.Record, row.OnCareTeam) {
+		v, ok := viewOf(cmd.Actor, row.Record, row.OnCareTeam)
+		if !ok {
 			return k.stranger(cmd, care.RecordRead, id, &row.Record)
 		}
-		action, version, err := take(row.Record, q)
+		action, version, err := take(row.Record, v, q)
 		if err != nil {
 			return err
 		}

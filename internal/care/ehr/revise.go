@@ -25,13 +25,14 @@ type revision[B any] struct {
 	ifMatch int64
 	// reason is kept with the version; no event carries it.
 	reason string
-	// next makes the body out of the one before and names the event, or refuses.
-	next func(before B, status string) (b B, what string, err error)
+	// next makes the body out of the one before and names the event, or refuses. The row is the version before.
+	next func(before B, old db.Record) (b B, what string, err error)
 }
 
 // Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
-// version. The version before is kept. Whom the record is about and where it was made cannot change; a status that cannot
-// follow the one before is a care.Conflict.
+// version. The version before is kept. Whom the record is about and where it was made cannot change. A status that cannot
+// follow the one before is a care.Conflict, and so is any change of a released record but that of its status: Amend and
+// Retract keep the reason for those.
 func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
@@ -39,8 +40,19 @@ func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordReplace, ifMatch: ifMatch,
-		next: func(_ B, status string) (B, string, error) {
-			return b, k.spec.change(status, h.Status), k.spec.move(status, h.Status)
+		next: func(_ B, old db.Record) (B, string, error) {
+			if err := checkUnmoved(h, old); err != nil {
+				return b, "", err
+			}
+			if h.DoctorID == nil {
+				h.DoctorID = &old.DoctorID
+			}
+			changed, err := k.contentChanged(old.Body, b)
+			if err != nil {
+				return b, "", err
+			}
+			released := old.ReleasedVersion != nil
+			return b, k.spec.change(released, h.Status), k.spec.replace(released, old.Status, h.Status, changed)
 		},
 	})
 }
@@ -57,11 +69,11 @@ func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifM
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordAmend, ifMatch: ifMatch, reason: reason,
-		next: func(_ B, status string) (B, string, error) {
-			if err := k.spec.amend(status, h.Status); err != nil {
+		next: func(_ B, old db.Record) (B, string, error) {
+			if err := k.spec.amend(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
 				return b, "", err
 			}
-			return b, "amended", k.spec.move(status, h.Status)
+			return b, "amended", k.spec.move(old.Status, h.Status)
 		},
 	})
 }
@@ -74,10 +86,10 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
-		next: func(before B, status string) (B, string, error) {
+		next: func(before B, old db.Record) (B, string, error) {
 			// The body is not checked again: what was written under older rules can be retracted too.
 			k.body(&before).head().Status = retracted
-			return before, "retracted", k.spec.move(status, retracted)
+			return before, "retracted", k.spec.move(old.Status, retracted)
 		},
 	})
 }
@@ -116,10 +128,11 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 }
 
 func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, old db.Record, onCareTeam bool) error {
+	_, reads := viewOf(cmd.Actor, old, onCareTeam)
 	switch {
-	case may(cmd.Actor, action, old, onCareTeam):
+	case mayAsStaff(cmd.Actor, action, old, onCareTeam):
 		return nil
-	case may(cmd.Actor, care.RecordRead, old, onCareTeam):
+	case reads:
 		answer := care.Errorf(care.Forbidden, "you may read this record but not change it")
 		return outbox.Refuse(cmd, answer, action, k.ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
@@ -156,7 +169,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 		return Record[B]{}, nil, err
 	}
 	told := k.alarms(&before)
-	b, what, err := rev.next(before, old.Status)
+	b, what, err := rev.next(before, old)
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
@@ -170,23 +183,23 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	}
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
-		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason,
+		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
 	})
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("replace record: %w", err)
 	}
-	events := k.written(cmd, what, old.ID, row.Version, h)
-	if slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }) {
-		events = append(events, k.critical(cmd, events[0], old.ID, row.Version, h))
-	}
+	events := k.written(cmd, version{
+		id: old.ID, number: row.Version, what: what, head: h, released: row.ReleasedVersion != nil,
+		critical: slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }),
+	})
 	return Record[B]{
 		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,
 		CreatedBy: old.CreatedBy, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Body: b,
 	}, events, nil
 }
 
-// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
-func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+// checkUnmoved refuses a version about somebody else, or of another clinic.
+func checkUnmoved(h *Head, old db.Record) error {
 	var p care.Problems
 	if h.PatientID != old.PatientID {
 		p.Add("patientId", "cannot change: retract this record and write another")
@@ -194,6 +207,15 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 	if h.ClinicID != old.ClinicID {
 		p.Add("clinicId", "cannot change: retract this record and write another")
 	}
+	return p.Err()
+}
+
+// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
+func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+	if err := checkUnmoved(h, old); err != nil {
+		return err
+	}
+	var p care.Problems
 	if h.DoctorID == nil {
 		h.DoctorID = &old.DoctorID
 	}

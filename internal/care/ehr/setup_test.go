@@ -92,6 +92,15 @@ func (b *testBundle) report() ehr.LabReport {
 	}
 }
 
+func (b *testBundle) draft(t *testing.T) ehr.Record[ehr.LabReport] {
+	t.Helper()
+	in := b.report()
+	in.Status = "preliminary"
+	r, err := b.reports.Create(t.Context(), by(b.doctor), in)
+	require.NoError(t, err)
+	return r
+}
+
 func (b *testBundle) write(t *testing.T) ehr.Record[ehr.LabReport] {
 	t.Helper()
 	r, err := b.reports.Create(t.Context(), by(b.doctor), b.report())

@@ -16,8 +16,13 @@ type Spec struct {
 	// Moves are the kind's statuses, each with those that can follow it. A record may always stay what it is or be
 	// entered in error, which is not listed; nothing follows that.
 	Moves Moves
-	// Released are the statuses in which others rely on the record: an amendment corrects one of these. None means all.
+	// Released are the statuses in which others rely on the record. None means all. The first version in one of them
+	// releases the record: from that version on the patient may read it, and its content changes by amendment only.
 	Released []string
+	// Void are those of Released that release nothing by themselves, such as a draft that is cancelled.
+	Void []string
+	// StatusFields are the body's fields, by their JSON names, that say more of the status. They may change with it.
+	StatusFields []string
 	// Corrected are the statuses that say a released record was corrected. A kind without any keeps its status.
 	Corrected []string
 	// Example is a body in JSON without the ids of people and clinic, for the reference and the tests.
@@ -57,6 +62,19 @@ func (s Spec) from(status string) []string {
 	return slices.Concat(s.Moves[i].To, []string{retracted})
 }
 
+// Releases reports whether a version of the status releases a record that was not released before.
+func (s Spec) Releases(status string) bool {
+	if status == retracted || slices.Contains(s.Void, status) {
+		return false
+	}
+	return len(s.Released) == 0 || slices.Contains(s.Released, status)
+}
+
+// reliedOn reports whether others rely on a record in the status: it says what has happened.
+func (s Spec) reliedOn(status string) bool {
+	return status != retracted && (len(s.Released) == 0 || slices.Contains(s.Released, status))
+}
+
 // move refuses a status that cannot follow the one that is, and says which can.
 func (s Spec) move(from, to string) error {
 	if from == retracted {
@@ -69,24 +87,41 @@ func (s Spec) move(from, to string) error {
 }
 
 // change names what a replacement did to a record.
-func (s Spec) change(from, to string) string {
+func (s Spec) change(released bool, to string) string {
 	switch {
 	case to == retracted:
 		return "retracted"
-	case slices.Contains(s.Released, from) && slices.Contains(s.Corrected, to):
+	case released && slices.Contains(s.Corrected, to):
 		return "amended"
+	case !released && s.Releases(to):
+		return "released"
 	default:
 		return "updated"
 	}
 }
 
+// replace refuses a replacement that changes more of a released record than how far it is. changed says whether anything
+// but the status and its fields differs.
+func (s Spec) replace(released bool, from, to string, changed bool) error {
+	if !released || from == retracted {
+		return s.move(from, to)
+	}
+	switch {
+	case to == retracted:
+		return care.Errorf(care.Conflict, "the record is released: mark it as entered in error with POST to its path with /retract behind it, and a reason")
+	case slices.Contains(s.Corrected, to) || changed || from == to:
+		return care.Errorf(care.Conflict, "the record is released: PUT only moves its status on, with the content as it is; correct it with POST to its path with /amend behind it, and a reason, or /retract it")
+	}
+	return s.move(from, to)
+}
+
 // amend refuses an amendment of a record that nobody relies on yet, and one whose status does not say that it is one.
-func (s Spec) amend(from, to string) error {
+func (s Spec) amend(released bool, from, to string) error {
 	switch {
 	case from == retracted:
 		return s.move(from, to)
-	case len(s.Released) > 0 && !slices.Contains(s.Released, from):
-		return care.Errorf(care.Conflict, "the record is %s, not final: replace it with PUT; what can be amended is %s", from, strings.Join(s.Released, ", "))
+	case !released:
+		return care.Errorf(care.Conflict, "the record is %s and was never released: replace it with PUT", from)
 	case len(s.Corrected) > 0 && !slices.Contains(s.Corrected, to):
 		return care.InvalidField("status", "must be one of %s in an amendment", strings.Join(s.Corrected, ", "))
 	case len(s.Corrected) == 0 && from != to:

@@ -107,6 +107,19 @@ func (r *VitalSigns) Validate() error {
 	return p.Err()
 }
 
+// alarms identifies each critical measurement.
+func (r *VitalSigns) alarms() []string {
+	findings := []finding{r.finding(r.Code)}
+	for _, c := range r.Components {
+		findings = append(findings, c.finding(c.Code))
+	}
+	return criticalFindings(r.Status, findings)
+}
+
+func (m Measured) finding(code Coding) finding {
+	return finding{code, m.Value, m.Unit, m.Interpretation}
+}
+
 // checkValue checks what was measured by the code.
 func (m Measured) checkValue(p *care.Problems, prefix string, code Coding, mayLack bool) {
 	switch {

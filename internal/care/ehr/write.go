@@ -32,10 +32,8 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	events := k.written(cmd, "created", r.ID, 1, h)
-	if len(k.alarms(&b)) > 0 {
-		events = append(events, k.critical(cmd, events[0], r.ID, 1, h))
-	}
+	releases := k.spec.Releases(h.Status)
+	events := k.written(cmd, version{id: r.ID, number: 1, what: "created", head: h, released: releases, critical: len(k.alarms(&b)) > 0})
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
 		batch.QueryRow(func(row pgx.Row) error {
@@ -44,7 +42,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 			}
 			return nil
 		}, db.RecordInsert, r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
-			h.EffectiveAt, data, cmd.Actor.ID, ownDoctor, anyPatient, cmd.Actor.UserID)
+			h.EffectiveAt, data, cmd.Actor.ID, releases, ownDoctor, anyPatient, cmd.Actor.UserID)
 		batch.Append(ctx, events...)
 	})
 	if err != nil {
@@ -92,19 +90,34 @@ func notInserted(cmd care.Command, h *Head, err error) error {
 	return p.Err()
 }
 
-func (k *Kind[B]) written(cmd care.Command, what string, id uuid.UUID, version int64, h *Head) []event.Event {
-	return []event.Event{k.event(cmd, what, id, version, h).AtVersion(version)}
+// version is what the events of one version say of it.
+type version struct {
+	id     uuid.UUID
+	number int64
+	// what is the last part of the type of the version's event.
+	what string
+	head *Head
+	// released says that the record was released with this version or before.
+	released bool
+	// critical says that the version holds a critical finding that no version before it held.
+	critical bool
 }
 
-// critical is caused by the write and makes no version of its own.
-func (k *Kind[B]) critical(cmd care.Command, cause event.Event, id uuid.UUID, version int64, h *Head) event.Event {
-	e := k.event(cmd, "critical", id, version, h)
-	e.CauseID = &cause.ID
-	return e
+// written returns the version's event, and the critical event that it causes where there is one. The latter makes no
+// version of its own.
+func (k *Kind[B]) written(cmd care.Command, v version) []event.Event {
+	events := []event.Event{k.event(cmd, v.what, v).AtVersion(v.number)}
+	if v.critical {
+		e := k.event(cmd, "critical", v)
+		e.CauseID = &events[0].ID
+		events = append(events, e)
+	}
+	return events
 }
 
-func (k *Kind[B]) event(cmd care.Command, what string, id uuid.UUID, version int64, h *Head) event.Event {
-	return event.New(cmd, k.eventType(what), k.ref(id), event.Record{
-		RecordID: id, UserID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID, Status: h.Status, Version: version,
-	}).About(cmd, h.PatientID, &h.ClinicID)
+func (k *Kind[B]) event(cmd care.Command, what string, v version) event.Event {
+	return event.New(cmd, k.eventType(what), k.ref(v.id), event.Record{
+		RecordID: v.id, UserID: v.head.PatientID, ClinicID: v.head.ClinicID, DoctorID: *v.head.DoctorID, Status: v.head.Status,
+		Version: v.number, Released: v.released, Critical: v.critical,
+	}).About(cmd, v.head.PatientID, &v.head.ClinicID)
 }

@@ -29,6 +29,7 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	require.Equal(t, &b.here, e.Clinic)
 	require.Equal(t, map[string]any{
 		"recordId": r.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "doctorId": b.doctor.ID, "status": "final", "version": 1.0,
+		"released": true, "critical": false,
 	}, e.Data)
 }
 
@@ -40,7 +41,9 @@ func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
 	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, b.report())
+	amended := b.report()
+	amended.Status = "amended"
+	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", amended)
 	require.Error(t, err)
 	require.Equal(t, 1, b.count(t, "records"))
 	require.Zero(t, b.count(t, "record_versions"))
@@ -150,16 +153,14 @@ func TestCreate_TellsOfCriticalResultsOnce(t *testing.T) {
 	require.Nil(t, list[1].Version, "it makes no version of its own")
 
 	in.Status = "amended"
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
 	require.NoError(t, err)
 	require.Equal(t, "ehr.lab_report.amended", b.last(t).Type, "the same result is told of once")
 	in.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("7.9"))}
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 2, in)
+	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "typing error", in)
 	require.NoError(t, err)
 	require.Equal(t, "ehr.lab_report.critical", b.last(t).Type)
-	in.Status = "entered-in-error"
-	in.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("8.1"))}
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 3, in)
+	_, err = b.reports.Retract(t.Context(), by(b.doctor), r.ID, 3, "another patient's sample")
 	require.NoError(t, err)
 	require.Equal(t, "ehr.lab_report.retracted", b.last(t).Type)
 }
@@ -173,14 +174,18 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 	require.NoError(t, err)
 	for i, step := range []struct{ status, event string }{
 		{"preliminary", "updated"},
-		{"final", "updated"},
-		{"final", "updated"},
+		{"partial", "updated"},
+		{"final", "released"},
 		{"corrected", "amended"},
 		{"amended", "amended"},
-		{"entered-in-error", "retracted"},
 	} {
 		in.Status, in.DoctorID = step.status, nil
-		next, err := b.reports.Replace(t.Context(), by(b.nurse), r.ID, int64(i+1), in)
+		var next ehr.Record[ehr.LabReport]
+		if step.event == "amended" {
+			next, err = b.reports.Amend(t.Context(), by(b.nurse), r.ID, int64(i+1), "typing error", in)
+		} else {
+			next, err = b.reports.Replace(t.Context(), by(b.nurse), r.ID, int64(i+1), in)
+		}
 		require.NoError(t, err)
 		require.Equal(t, int64(i+2), next.Version)
 		require.Equal(t, b.doctor.UserID, *next.Body.DoctorID, "left out, the doctor stays")
@@ -189,32 +194,32 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 		require.Equal(t, "ehr.lab_report."+step.event, b.last(t).Type)
 		require.Equal(t, new(int64(i+2)), b.last(t).Version)
 	}
-	page, err := b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
+	page, err := b.reports.History(t.Context(), by(b.doctor), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
 	history := page.Items
-	require.Len(t, history, 7)
-	require.Equal(t, int64(7), history[0].Version)
-	require.Equal(t, "preliminary", history[6].Body.Status)
-	require.Equal(t, b.doctor.ID, history[6].UpdatedBy)
-	third, err := b.reports.Version(t.Context(), by(b.patient), r.ID, 3)
+	require.Len(t, history, 6)
+	require.Equal(t, int64(6), history[0].Version)
+	require.Equal(t, "preliminary", history[5].Body.Status)
+	require.Equal(t, b.doctor.ID, history[5].UpdatedBy)
+	third, err := b.reports.Version(t.Context(), by(b.doctor), r.ID, 3)
 	require.NoError(t, err)
-	require.Equal(t, history[4], third)
-	newest, err := b.reports.Version(t.Context(), by(b.patient), r.ID, 7)
+	require.Equal(t, history[3], third)
+	newest, err := b.reports.Version(t.Context(), by(b.doctor), r.ID, 6)
 	require.NoError(t, err)
 	require.Equal(t, history[0], newest)
-	_, err = b.reports.Version(t.Context(), by(b.patient), r.ID, 8)
+	_, err = b.reports.Version(t.Context(), by(b.doctor), r.ID, 7)
 	requireCode(t, err, care.NotFound)
 }
 
 func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	r := b.write(t)
-	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 0, b.report())
+	r := b.draft(t)
+	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 0, r.Body)
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, b.report())
+	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, r.Body)
 	require.NoError(t, err)
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, b.report())
+	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, r.Body)
 	requireCode(t, err, care.PreconditionFailed)
 	var e *care.Error
 	require.ErrorAs(t, err, &e)
@@ -224,14 +229,14 @@ func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
 func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	r := b.write(t)
+	r := b.draft(t)
 	const writers, rounds = 8, 3
 	for round := range rounds {
 		var group sync.WaitGroup
 		results := make([]error, writers)
 		for i := range writers {
 			group.Go(func() {
-				_, results[i] = b.reports.Replace(t.Context(), by(b.doctor), r.ID, int64(round+1), b.report())
+				_, results[i] = b.reports.Replace(t.Context(), by(b.doctor), r.ID, int64(round+1), r.Body)
 			})
 		}
 		group.Wait()
@@ -261,13 +266,14 @@ func TestReplace_CannotMoveARecord(t *testing.T) {
 	in.PatientID, in.ClinicID = b.neighbour.UserID, b.there
 	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
 	requireCode(t, err, care.Invalid, "patientId", "clinicId")
-	in = b.report()
+	draft := b.draft(t)
+	in = draft.Body
 	in.DoctorID = &b.nurse.UserID
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err = b.reports.Replace(t.Context(), by(b.doctor), draft.ID, 1, in)
 	requireCode(t, err, care.Invalid, "doctorId")
 	// The doctor who was named may have left: the record can still be put right.
 	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
-	_, err = b.reports.Replace(t.Context(), by(b.nurse), r.ID, 1, b.report())
+	_, err = b.reports.Replace(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
 	require.NoError(t, err)
 }
 
@@ -365,7 +371,7 @@ func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
 	r, err := b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err)
 	in.Status = "amended"
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
 	require.NoError(t, err)
 	_, err = b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)

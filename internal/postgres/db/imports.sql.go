@@ -737,7 +737,7 @@ func (q *Queries) MembershipGrantMany(ctx context.Context, arg MembershipGrantMa
 
 const RecordInsertMany = `-- name: RecordInsertMany :many
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by)
+    body, created_at, created_by, updated_at, updated_by, released_version)
 SELECT
     r.id,
     $1::text,
@@ -753,7 +753,8 @@ SELECT
     now(),
     $2::text,
     now(),
-    $2::text
+    $2::text,
+    CASE WHEN r.releases THEN 1 END
 FROM (
     SELECT
         unnest($3::uuid[]) AS id,
@@ -764,7 +765,8 @@ FROM (
         unnest($8::text[]) AS code_system,
         unnest($9::text[]) AS code,
         unnest($10::timestamptz[]) AS effective_at,
-        unnest($11::json[]) AS body
+        unnest($11::json[]) AS body,
+        unnest($12::boolean[]) AS releases
 ) AS r
 WHERE EXISTS (
         SELECT 1
@@ -801,6 +803,7 @@ type RecordInsertManyParams struct {
 	Codes        []string
 	EffectiveAts []time.Time
 	Bodies       [][]byte
+	Releases     []bool
 }
 
 // First versions of one kind's records. A record whose patient or doctor is not what they should be is left out, and its
@@ -818,6 +821,7 @@ func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyPara
 		arg.Codes,
 		arg.EffectiveAts,
 		arg.Bodies,
+		arg.Releases,
 	)
 	if err != nil {
 		return nil, err

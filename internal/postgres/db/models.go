@@ -553,22 +553,23 @@ type Preference struct {
 }
 
 type Record struct {
-	ID          uuid.UUID
-	Kind        string
-	Version     int64
-	Status      string
-	PatientID   uuid.UUID
-	ClinicID    uuid.UUID
-	DoctorID    uuid.UUID
-	CodeSystem  string
-	Code        string
-	EffectiveAt time.Time
-	Body        []byte
-	CreatedAt   time.Time
-	CreatedBy   string
-	UpdatedAt   time.Time
-	UpdatedBy   string
-	Reason      string
+	ID              uuid.UUID
+	Kind            string
+	Version         int64
+	Status          string
+	PatientID       uuid.UUID
+	ClinicID        uuid.UUID
+	DoctorID        uuid.UUID
+	CodeSystem      string
+	Code            string
+	EffectiveAt     time.Time
+	Body            []byte
+	CreatedAt       time.Time
+	CreatedBy       string
+	UpdatedAt       time.Time
+	UpdatedBy       string
+	Reason          string
+	ReleasedVersion *int64
 }
 
 type RecordVersion struct {

@@ -14,7 +14,7 @@ import (
 
 const RecordGet = `-- name: RecordGet :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -58,6 +58,7 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 		&i.Record.UpdatedAt,
 		&i.Record.UpdatedBy,
 		&i.Record.Reason,
+		&i.Record.ReleasedVersion,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -66,7 +67,7 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 const RecordInsert = `-- name: RecordInsert :one
 
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by)
+    body, created_at, created_by, updated_at, updated_by, released_version)
 SELECT
     $1,
     $2,
@@ -82,8 +83,9 @@ SELECT
     now(),
     $11,
     now(),
-    $11
-WHERE record_parties_hold($4, $5, $6, $12, $13, $14)
+    $11,
+    CASE WHEN $12::boolean THEN 1 END
+WHERE record_parties_hold($4, $5, $6, $13, $14, $15)
 RETURNING created_at
 `
 
@@ -99,6 +101,7 @@ type RecordInsertParams struct {
 	EffectiveAt time.Time
 	Body        []byte
 	CreatedBy   string
+	Releases    bool
 	OwnDoctor   bool
 	AnyPatient  bool
 	ActorID     uuid.UUID
@@ -122,6 +125,7 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (tim
 		arg.EffectiveAt,
 		arg.Body,
 		arg.CreatedBy,
+		arg.Releases,
 		arg.OwnDoctor,
 		arg.AnyPatient,
 		arg.ActorID,
@@ -132,7 +136,7 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (tim
 }
 
 const RecordListOfAuthor = `-- name: RecordListOfAuthor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -145,7 +149,10 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13)
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
+        ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
@@ -221,6 +228,7 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 			&i.UpdatedAt,
 			&i.UpdatedBy,
 			&i.Reason,
+			&i.ReleasedVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -233,7 +241,7 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 }
 
 const RecordListOfClinic = `-- name: RecordListOfClinic :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -246,7 +254,10 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13)
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
+        ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
@@ -322,6 +333,7 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 			&i.UpdatedAt,
 			&i.UpdatedBy,
 			&i.Reason,
+			&i.ReleasedVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -334,7 +346,7 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 }
 
 const RecordListOfDoctor = `-- name: RecordListOfDoctor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -347,7 +359,10 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13)
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
+        ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
@@ -423,6 +438,7 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 			&i.UpdatedAt,
 			&i.UpdatedBy,
 			&i.Reason,
+			&i.ReleasedVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -435,7 +451,7 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 }
 
 const RecordListOfPatient = `-- name: RecordListOfPatient :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
 FROM records AS r
 WHERE r.kind = $1
     AND r.patient_id = $2::uuid
@@ -448,7 +464,10 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13)
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
+        ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
             SELECT 1
@@ -481,7 +500,8 @@ type RecordListOfPatientParams struct {
 	RowLimit      int32
 }
 
-// Lists show what the actor may see and nothing else: their own; those of patients whose care team they are on, at the
+// Lists show what the actor may see and nothing else: their own from the first released version on, where one entered in error
+// is found by none of what it said; those of patients whose care team they are on, at the
 // clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
 // clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
 // optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
@@ -529,6 +549,7 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 			&i.UpdatedAt,
 			&i.UpdatedBy,
 			&i.Reason,
+			&i.ReleasedVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -552,7 +573,7 @@ func (q *Queries) RecordListPlanForValues(ctx context.Context) error {
 }
 
 const RecordListVisible = `-- name: RecordListVisible :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -565,7 +586,10 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13)
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+            r.status <> 'entered-in-error'
+            OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
+        ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
         OR (
             r.patient_id = ANY(ARRAY(
@@ -651,6 +675,7 @@ func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisiblePa
 			&i.UpdatedAt,
 			&i.UpdatedBy,
 			&i.Reason,
+			&i.ReleasedVersion,
 		); err != nil {
 			return nil, err
 		}
@@ -710,7 +735,7 @@ func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) 
 
 const RecordLock = `-- name: RecordLock :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -755,6 +780,7 @@ func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordL
 		&i.Record.UpdatedAt,
 		&i.Record.UpdatedBy,
 		&i.Record.Reason,
+		&i.Record.ReleasedVersion,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -777,7 +803,7 @@ WITH kept AS (
         records.updated_by,
         records.reason
     FROM records
-    WHERE records.id = $9
+    WHERE records.id = $10
 )
 UPDATE records
 SET
@@ -790,9 +816,13 @@ SET
     body = $6,
     updated_at = now(),
     updated_by = $7,
-    reason = $8
-WHERE records.id = $9
-RETURNING records.version, records.updated_at
+    reason = $8,
+    released_version = coalesce(released_version, CASE WHEN $9::boolean THEN version + 1 END)
+WHERE records.id = $10
+RETURNING
+    records.version,
+    records.updated_at,
+    records.released_version
 `
 
 type RecordReplaceParams struct {
@@ -804,12 +834,14 @@ type RecordReplaceParams struct {
 	Body        []byte
 	UpdatedBy   string
 	Reason      string
+	Releases    bool
 	ID          uuid.UUID
 }
 
 type RecordReplaceRow struct {
-	Version   int64
-	UpdatedAt time.Time
+	Version         int64
+	UpdatedAt       time.Time
+	ReleasedVersion *int64
 }
 
 // The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock.
@@ -823,10 +855,11 @@ func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (R
 		arg.Body,
 		arg.UpdatedBy,
 		arg.Reason,
+		arg.Releases,
 		arg.ID,
 	)
 	var i RecordReplaceRow
-	err := row.Scan(&i.Version, &i.UpdatedAt)
+	err := row.Scan(&i.Version, &i.UpdatedAt, &i.ReleasedVersion)
 	return i, err
 }
 
@@ -878,13 +911,15 @@ SELECT
 FROM record_versions
 WHERE record_id = $1
     AND version < $2
+    AND version >= $3
 ORDER BY version DESC
-LIMIT $3
+LIMIT $4
 `
 
 type RecordVersionListParams struct {
 	RecordID uuid.UUID
 	Before   int64
+	First    int64
 	RowLimit int32
 }
 
@@ -897,7 +932,12 @@ type RecordVersionListRow struct {
 }
 
 func (q *Queries) RecordVersionList(ctx context.Context, arg RecordVersionListParams) ([]RecordVersionListRow, error) {
-	rows, err := q.db.Query(ctx, RecordVersionList, arg.RecordID, arg.Before, arg.RowLimit)
+	rows, err := q.db.Query(ctx, RecordVersionList,
+		arg.RecordID,
+		arg.Before,
+		arg.First,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}

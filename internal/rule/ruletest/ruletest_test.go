@@ -44,7 +44,7 @@ func fails(t *testing.T, assert func(tb testing.TB)) string {
 // prescribed is the event of a prescription of the doctor (2) for the patient (3).
 func prescribed() event.Event {
 	cmd := care.Command{Actor: care.Actor{ID: id(2).String(), UserID: id(2)}}
-	data := event.Record{RecordID: id(1), UserID: id(3), ClinicID: clinic, DoctorID: id(2), Status: "active", Version: 1}
+	data := event.Record{RecordID: id(1), UserID: id(3), ClinicID: clinic, DoctorID: id(2), Status: "active", Version: 1, Released: true}
 	return event.New(cmd, "ehr.prescription.created", care.Ref{Kind: "prescription", ID: id(1)}, data).About(cmd, id(3), &clinic).AtVersion(1)
 }
 
