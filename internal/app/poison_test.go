@@ -307,8 +307,11 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 	_, err := c.db.Pool(t, "", 1).Exec(t.Context(), `SET session_replication_role = replica; UPDATE events SET recorded_at = recorded_at - interval '2 minutes';
 		UPDATE followers SET updated_at = updated_at - interval '2 minutes'; RESET session_replication_role`)
 	require.NoError(t, err)
-	a := c.do("", http.MethodGet, "/readyz", nil)
-	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	var a answer
+	c.eventually("it is not ready", func() bool {
+		a = c.do("", http.MethodGet, "/readyz", nil)
+		return a.status == http.StatusServiceUnavailable
+	})
 	require.Regexp(t, `not ready: (dispatch|analytics): has not advanced behind position \d+ for \S+: the event at position \d+ is of a type that this binary does not know`, a.decode(t)["detail"])
 	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/livez", nil).status)
 	require.False(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))

@@ -180,7 +180,7 @@ func TestFaults_ADatabaseThatCrashesUnderLoadIsSaidToBeAwayAndNothingIsLost(t *t
 		pg.crash()
 		refused := refusals()
 		c.eventually("requests are refused", func() bool { return refusals() >= refused+5 })
-		require.Equal(t, http.StatusServiceUnavailable, status("/readyz"))
+		c.eventually("it says so", func() bool { return status("/readyz") == http.StatusServiceUnavailable })
 		require.Equal(t, http.StatusOK, status("/livez"))
 		pg.restart()
 		close(restarted)

@@ -25,6 +25,10 @@ func (s *Service) awaitSchema(ctx context.Context) error {
 			pending, err = postgres.Pending(ctx, s.db.probe)
 			return err
 		})
+		if waits && err != nil && ctx.Err() == nil { // A schema that somebody is changing can be looked at later.
+			s.logger.WarnContext(ctx, "cannot look at the schema", "error", postgres.SafeError(err))
+			pending, err = true, nil
+		}
 		if err != nil || !pending {
 			return err
 		}

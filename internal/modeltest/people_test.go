@@ -107,7 +107,11 @@ func (w *world) managed(t *rapid.T, p *person, may bool, code care.Code) bool {
 }
 
 func (w *world) grantRole(t *rapid.T) {
-	w.give(t, w.somebody(t, care.Admin), w.member(t), rapid.SampledFrom(roles).Draw(t, "role"))
+	who, p := w.somebody(t, care.Admin), w.member(t)
+	if rarely(t, 4, "to oneself") {
+		p = who
+	}
+	w.give(t, who, p, rapid.SampledFrom(roles).Draw(t, "role"))
 }
 
 func (w *world) give(t *rapid.T, who, p *person, role care.Role) {

@@ -172,7 +172,8 @@ func up(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logge
 func appliedVersions(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
 	rows, _ := pool.Query(ctx, appliedSQL) // CollectRows returns its error too.
 	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+	// The table of versions is granted by a migration, too.
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == undefinedTable || pgErr.Code == insufficientPrivilege) {
 		return nil, nil
 	}
 	if err != nil {

@@ -56,6 +56,7 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	doctor, patient = person(care.Doctor), person(care.Patient)
 	d, p := doctor.UserID, patient.UserID
 	w.exec(t, `INSERT INTO identities (issuer, subject, user_id) VALUES ('i', ($1::uuid)::text, $1::uuid)`, p)
+	w.exec(t, `INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id) VALUES (gen_random_uuid(), 'i', 'taken ' || ($1::uuid)::text, $1::uuid)`, p)
 	w.exec(t, `INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by, activated_at) VALUES ($1::uuid, $1::uuid, 'Gateway', 'i', ($1::uuid)::text, 'test', now())`, id)
 	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
 	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
@@ -134,8 +135,8 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
-	accounts := map[string]int{"service_accounts": 1}
-	own := map[string]int{"identities": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
+	accounts := map[string]int{"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1}
+	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)
 		for _, m := range others {
@@ -154,7 +155,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	require.Equal(t, desk, w.seen(t, w.receptionist), "a receptionist: their clinic's but what is clinical")
 	require.Equal(t, desk, w.seen(t, w.admin), "an administrator: the same")
 	require.Equal(t, with(people, about, own), w.seen(t, w.patient), "a patient: what is about them, and their doctors")
-	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2}, w.seen(t, w.operator), "an operator: what people were told")
+	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
 	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2})

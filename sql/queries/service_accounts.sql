@@ -1,10 +1,21 @@
 -- The accounts of other systems, and which events were accepted from them.
 
--- It waits for its client. No row comes back when the clinic has an account of the client already; of others nothing is said.
+-- It waits for its client; without a code it is active at once. No row comes back when the clinic has an account of the client
+-- already; of others nothing is said.
 -- name: ServiceAccountInsert :one
 INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, activated_at, created_by, activation_digest, activation_expires_at)
-VALUES (@id, @clinic_id, @name, @issuer, @subject, 'pending', NULL, @created_by, sqlc.narg(activation_digest)::bytea,
-    CASE WHEN sqlc.narg(activation_digest)::bytea IS NOT NULL THEN now() + make_interval(secs => @ttl_seconds::float8) END)
+SELECT
+    @id,
+    @clinic_id,
+    @name,
+    @issuer::text,
+    @subject::text,
+    CASE WHEN c.digest IS NULL THEN 'active' ELSE 'pending' END,
+    CASE WHEN c.digest IS NULL THEN now() END,
+    @created_by,
+    c.digest,
+    CASE WHEN c.digest IS NOT NULL THEN now() + make_interval(secs => @ttl_seconds::float8) END
+FROM (SELECT sqlc.narg(activation_digest)::bytea AS digest) AS c
 ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
 RETURNING *;
 

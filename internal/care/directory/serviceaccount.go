@@ -107,16 +107,9 @@ func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in
 		if err != nil {
 			return fmt.Errorf("insert service account: %w", err)
 		}
-		events := []event.Event{serviceAccountEvent(cmd, "service_account.created", row, nil)}
-		if digest == nil {
-			if row, err = q.ServiceAccountActivate(ctx, row.ID); err != nil {
-				return fmt.Errorf("activate service account: %w", err)
-			}
-			events = append(events, serviceAccountEvent(cmd, "service_account.activated", row, nil))
-		}
 		account = serviceAccountFrom(row)
 		account.ActivationCode = code
-		return outbox.Append(ctx, tx, events...)
+		return outbox.Append(ctx, tx, serviceAccountEvent(cmd, "service_account.created", row, nil))
 	})
 	if err != nil {
 		return ServiceAccount{}, err

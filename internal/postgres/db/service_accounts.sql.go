@@ -239,8 +239,18 @@ func (q *Queries) ServiceAccountGet(ctx context.Context, id uuid.UUID) (ServiceA
 const ServiceAccountInsert = `-- name: ServiceAccountInsert :one
 
 INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, activated_at, created_by, activation_digest, activation_expires_at)
-VALUES ($1, $2, $3, $4, $5, 'pending', NULL, $6, $7::bytea,
-    CASE WHEN $7::bytea IS NOT NULL THEN now() + make_interval(secs => $8::float8) END)
+SELECT
+    $1,
+    $2,
+    $3,
+    $4::text,
+    $5::text,
+    CASE WHEN c.digest IS NULL THEN 'active' ELSE 'pending' END,
+    CASE WHEN c.digest IS NULL THEN now() END,
+    $6,
+    c.digest,
+    CASE WHEN c.digest IS NOT NULL THEN now() + make_interval(secs => $7::float8) END
+FROM (SELECT $8::bytea AS digest) AS c
 ON CONFLICT ON CONSTRAINT service_accounts_client_key DO NOTHING
 RETURNING id, version, clinic_id, name, issuer, subject, status, created_at, created_by, disabled_at, activated_at, activation_digest, activation_expires_at
 `
@@ -252,12 +262,13 @@ type ServiceAccountInsertParams struct {
 	Issuer           string
 	Subject          string
 	CreatedBy        string
-	ActivationDigest []byte
 	TtlSeconds       float64
+	ActivationDigest []byte
 }
 
 // The accounts of other systems, and which events were accepted from them.
-// It waits for its client. No row comes back when the clinic has an account of the client already; of others nothing is said.
+// It waits for its client; without a code it is active at once. No row comes back when the clinic has an account of the client
+// already; of others nothing is said.
 func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountInsertParams) (ServiceAccount, error) {
 	row := q.db.QueryRow(ctx, ServiceAccountInsert,
 		arg.ID,
@@ -266,8 +277,8 @@ func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountIn
 		arg.Issuer,
 		arg.Subject,
 		arg.CreatedBy,
-		arg.ActivationDigest,
 		arg.TtlSeconds,
+		arg.ActivationDigest,
 	)
 	var i ServiceAccount
 	err := row.Scan(
