@@ -504,6 +504,7 @@ type Notification struct {
 	Template      string
 	CreatedAt     time.Time
 	ReadAt        *time.Time
+	HeldUntil     *time.Time
 }
 
 type Outbox struct {
@@ -570,6 +571,7 @@ type Record struct {
 	UpdatedBy       string
 	Reason          string
 	ReleasedVersion *int64
+	HeldUntil       *time.Time
 }
 
 type RecordVersion struct {
