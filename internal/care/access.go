@@ -49,6 +49,7 @@ const (
 	CareTeamRead         Action = "care_team.read"
 	ClinicCreate         Action = "clinic.create"
 	ClinicRead           Action = "clinic.read"
+	ClinicConfigure      Action = "clinic.configure"       // Saying how the clinic works, such as how long critical results wait.
 	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
 	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
 
@@ -216,6 +217,7 @@ var Access = []Grant{
 	{ClinicRead, Receptionist, SameClinic},
 	{ClinicRead, Admin, SameClinic},
 	{ClinicRead, Operator, Platform},
+	{ClinicConfigure, Admin, SameClinic},
 
 	{EventAppend, Service, SameClinic},
 	{ServiceAccountManage, Admin, SameClinic},

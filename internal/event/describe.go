@@ -112,6 +112,8 @@ func exampleSubject(typ string) string {
 		kind, field = "message", "message"
 	case "doctor":
 		kind, field = "doctor_hours", "doctorHours"
+	case "clinic":
+		kind, field = "clinic_settings", "clinic"
 	case "rules":
 		return "rules/live"
 	}

@@ -279,6 +279,10 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	path := "/api/clinics/" + clinic.id
 	all["list-clinics"] = func() visit { return visit{path: "/api/clinics", own: true, empty: true} }
 	all["get-clinic"] = func() visit { return visitTo(clinic, "/api/clinics/{id}", nil) }
+	all["get-clinic-settings"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/settings", nil) }
+	all["set-clinic-settings"] = func() visit {
+		return visit{path: path + "/settings", body: map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}, on: clinic}
+	}
 	all["grant-role"] = func() visit {
 		return visit{path: path + "/members", body: map[string]any{"userId": w.bystander("nurse"), "role": "doctor"}, on: clinic}
 	}
