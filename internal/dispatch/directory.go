@@ -15,6 +15,9 @@ import (
 	"carewire/internal/rule"
 )
 
+// never is what the directory says where there is no time.
+var never = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+
 // question is what the directory is asked for a batch: each thing once.
 type question struct {
 	params  db.PlanningDirectoryParams
@@ -129,13 +132,15 @@ func held(ctx context.Context, queries *db.Queries, all []matched, records []uui
 	if len(records) == 0 {
 		return nil
 	}
-	rows, err := queries.PlanningHeld(ctx, records)
+	rows, err := queries.RecordHolds(ctx, records)
 	if err != nil {
 		return fmt.Errorf("look up held records: %w", err)
 	}
 	byID := make(map[string]time.Time, len(rows))
 	for _, row := range rows {
-		byID[row.ID.String()] = row.HeldUntil
+		if row.HeldUntil.After(never) {
+			byID[row.ID.String()] = row.HeldUntil
+		}
 	}
 	for _, m := range all {
 		if _, id, _ := strings.Cut(m.event.Subject, "/"); !byID[id].IsZero() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -29,13 +30,6 @@ type Inserter interface {
 	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
 }
 
-// heldRow is a notification that waits, with what may become of it.
-type heldRow struct {
-	id       uuid.UUID
-	position int64
-	verdict  string
-}
-
 // Reviewed ends the waiting of what the patient is to be told of the record, as far as the record is not held any more: the
 // messages are queued, or suppressed where the record was retracted. It locks the notifications in the order of their ids.
 // What is more than it takes on is left to the sweep. Called again, it does nothing.
@@ -44,41 +38,61 @@ func Reviewed(ctx context.Context, tx pgx.Tx, jobs Inserter, subject string, pat
 	if err != nil {
 		return fmt.Errorf("read held notifications: %w", err)
 	}
-	all := make([]heldRow, len(rows))
-	for i, r := range rows {
-		all[i] = heldRow{r.ID, r.EventPosition, r.Verdict}
-	}
-	return endHold(ctx, tx, jobs, all)
+	return endHold(ctx, tx, jobs, rows)
 }
 
 // sweepHeld ends the waiting of what has waited for the clinic's period. It returns how many notifications it looked at.
-func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (int, error) {
-	var all []heldRow
-	err := postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
-		rows, err := db.New(tx).NotificationHeldDue(ctx, heldBatch)
+func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (n int, err error) {
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		due, err := db.New(tx).NotificationHeldDue(ctx, heldBatch)
 		if err != nil {
 			return fmt.Errorf("read due notifications: %w", err)
 		}
-		for _, r := range rows {
-			all = append(all, heldRow{r.ID, r.EventPosition, r.Verdict})
+		all := make([]db.NotificationHeldOfRow, len(due))
+		for i, r := range due {
+			all[i] = db.NotificationHeldOfRow(r)
 		}
+		n = len(all)
 		return endHold(ctx, tx, jobs, all)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sweep held notifications: %w", err)
 	}
-	if len(all) > 0 {
+	if n > 0 {
 		w.cfg.Ring()
 	}
-	return len(all), nil
+	return n, nil
 }
 
-// endHold does with each what its verdict says.
-func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []heldRow) error {
-	free, retracted, held := split(all, "free"), split(all, "retracted"), split(all, "held")
-	if len(held.Ids) > 0 {
-		err := db.New(tx).NotificationHoldOn(ctx, db.NotificationHoldOnParams{Ids: held.Ids, EventPositions: held.EventPositions})
-		if err != nil {
+// endHold ends the waiting of the notifications, which are locked, as their records stand now. A record that a later version
+// holds again is waited for longer.
+func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.NotificationHeldOfRow) error {
+	if len(all) == 0 {
+		return nil
+	}
+	records, err := holds(ctx, tx, all)
+	if err != nil {
+		return err
+	}
+	var longer db.NotificationHoldOnParams
+	var free, retracted db.NotificationHoldEndParams
+	for _, n := range all {
+		r := records[recordOf(n.Subject)]
+		end := &free
+		switch {
+		case r.Retracted:
+			end = &retracted
+		case r.HeldUntil.Year() > 1:
+			longer.Ids = append(longer.Ids, n.ID)
+			longer.EventPositions = append(longer.EventPositions, n.EventPosition)
+			longer.HeldUntils = append(longer.HeldUntils, r.HeldUntil)
+			continue
+		}
+		end.Ids = append(end.Ids, n.ID)
+		end.EventPositions = append(end.EventPositions, n.EventPosition)
+	}
+	if len(longer.Ids) > 0 {
+		if err := db.New(tx).NotificationHoldOn(ctx, longer); err != nil {
 			return fmt.Errorf("hold notifications on: %w", err)
 		}
 	}
@@ -98,14 +112,31 @@ func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []heldRow) error
 	return nil
 }
 
-func split(all []heldRow, verdict string) (p db.NotificationHoldEndParams) {
-	for _, r := range all {
-		if r.verdict == verdict {
-			p.Ids = append(p.Ids, r.id)
-			p.EventPositions = append(p.EventPositions, r.position)
-		}
+// holds returns what is to be known of the notifications' records; nothing of one that is free.
+func holds(ctx context.Context, tx pgx.Tx, all []db.NotificationHeldOfRow) (map[uuid.UUID]db.RecordHoldsRow, error) {
+	ids := make([]uuid.UUID, len(all))
+	for i, n := range all {
+		ids[i] = recordOf(n.Subject)
 	}
-	return p
+	rows, err := db.New(tx).RecordHolds(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up held records: %w", err)
+	}
+	byID := make(map[uuid.UUID]db.RecordHoldsRow, len(rows))
+	for _, r := range rows {
+		byID[r.ID] = r
+	}
+	return byID, nil
+}
+
+// recordOf returns the id in a subject; zero where there is none.
+func recordOf(subject string) uuid.UUID {
+	_, text, _ := strings.Cut(subject, "/")
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
 }
 
 // tellEnded inserts the jobs of what is queued, and appends one event a notification.

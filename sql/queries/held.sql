@@ -1,62 +1,57 @@
 -- Notifications that wait for a clinician to see a critical finding.
 
 -- name: NotificationHeldOf :many
--- What waits for a review of one record, with what may become of it now, the row locked. A telling is free once the record is
--- not held any more, whichever of its versions was reviewed.
+-- What waits for a review of one record, the row locked.
 SELECT
-    n.id,
-    n.event_position,
-    CASE
-        WHEN r.status = 'entered-in-error' THEN 'retracted'
-        WHEN r.held_until > now() THEN 'held'
-        ELSE 'free'
-    END::text AS verdict
-FROM notifications AS n
-LEFT JOIN records AS r ON r.id = split_part(n.subject, '/', 2)::uuid
-WHERE n.recipient_id = @recipient_id
-    AND n.subject = @subject
-    AND n.held_until IS NOT NULL
-    AND n.held_until < 'infinity'
-ORDER BY n.id
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE recipient_id = @recipient_id
+    AND subject = @subject
+    AND held_until IS NOT NULL
+    AND held_until < 'infinity'
+ORDER BY id
 LIMIT @max_rows
-FOR UPDATE OF n;
+FOR UPDATE;
 
 -- name: NotificationHeldDue :many
--- What has waited long enough, the longest first. One whose record a later version holds again goes on waiting. What another
--- transaction is at is left to it.
+-- What has waited long enough, the longest first. What another transaction is at is left to it.
 SELECT
-    n.id,
-    n.event_position,
-    CASE
-        WHEN r.status = 'entered-in-error' THEN 'retracted'
-        WHEN r.held_until > now() THEN 'held'
-        ELSE 'free'
-    END::text AS verdict
-FROM notifications AS n
-LEFT JOIN records AS r ON r.id = split_part(n.subject, '/', 2)::uuid
-WHERE n.held_until <= now()
-ORDER BY n.held_until
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE held_until <= now()
+ORDER BY held_until
 LIMIT @max_rows
-FOR UPDATE OF n SKIP LOCKED;
+FOR UPDATE SKIP LOCKED;
 
 -- name: NotificationHoldOn :exec
--- Waits as long as the record is held.
+-- Waits longer, as a later version of the record is held.
 UPDATE notifications AS n
-SET held_until = r.held_until
-FROM records AS r
-WHERE n.id = ANY (@ids::uuid[])
-    AND n.event_position = ANY (@event_positions::bigint[])
-    AND r.id = split_part(n.subject, '/', 2)::uuid
-    AND r.held_until > now();
+SET held_until = longer.held_until
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@event_positions::bigint[]) AS event_position,
+        unnest(@held_untils::timestamptz[]) AS held_until
+) AS longer
+WHERE n.id = longer.id
+    AND n.event_position = longer.event_position;
 
 -- name: NotificationHoldEnd :many
 -- Ends the waiting: the messages are queued, or, of a record that was retracted, suppressed. Gives each message.
 WITH ended AS (
     UPDATE notifications AS n
     SET held_until = CASE WHEN @retracted::boolean THEN 'infinity'::timestamptz END
-    WHERE n.id = ANY (@ids::uuid[])
-        AND n.event_position = ANY (@event_positions::bigint[])
-        AND n.held_until IS NOT NULL
+    FROM (
+        SELECT
+            unnest(@ids::uuid[]) AS id,
+            unnest(@event_positions::bigint[]) AS event_position
+    ) AS asked
+    WHERE n.id = asked.id
+        AND n.event_position = asked.event_position
     RETURNING
         n.id,
         n.event_position,

@@ -25,10 +25,8 @@ WITH pairs AS (
 ), talkers AS (
     SELECT
         p.user_id,
-        array_agg(CASE WHEN c.patient_id = p.user_id THEN 'patient/' ELSE 'staff/' END || c.id::text ORDER BY c.id) AS conversations
-    FROM conversations AS c
-    JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.left_at IS NULL
-    WHERE c.id = ANY (@conversation_ids::uuid[])
+        array_agg(CASE WHEN p.as_patient THEN 'patient/' ELSE 'staff/' END || p.conversation_id::text) AS conversations
+    FROM conversation_parts(@conversation_ids::uuid[]) AS p (conversation_id, user_id, as_patient)
     GROUP BY p.user_id
 ), persons AS (
     SELECT unnest(@user_ids::uuid[]) AS user_id
@@ -68,14 +66,14 @@ LEFT JOIN members ON members.user_id = u.id
 LEFT JOIN talkers ON talkers.user_id = u.id
 ORDER BY u.id;
 
--- name: PlanningHeld :many
--- Which of the records their patients may not read yet, and until when.
+-- name: RecordHolds :many
+-- Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
+-- out.
 SELECT
-    id,
-    held_until::timestamptz AS held_until
-FROM records
-WHERE id = ANY (@ids::uuid[])
-    AND held_until > now();
+    h.id::uuid AS id,
+    h.retracted::boolean AS retracted,
+    coalesce(h.held_until, '0001-01-01 00:00:00+00')::timestamptz AS held_until
+FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 
 -- name: NotificationPlan :many
 -- Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1

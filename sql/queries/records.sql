@@ -24,7 +24,13 @@ SELECT
     now(),
     @created_by,
     CASE WHEN @releases::boolean THEN 1 END,
-    CASE WHEN @holds::boolean THEN now() + make_interval(mins => nullif(1440, 0)) END
+    CASE
+        WHEN @holds::boolean THEN now() + make_interval(mins => nullif(coalesce((
+            SELECT s.critical_hold_minutes
+            FROM clinic_settings AS s
+            WHERE s.clinic_id = @clinic_id
+        ), 1440), 0))
+    END
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
 RETURNING
     created_at,
@@ -96,7 +102,11 @@ SET
     released_version = coalesce(released_version, CASE WHEN @releases::boolean THEN version + 1 END),
     held_until = CASE
         WHEN @holds::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND @releases::boolean)
-            THEN now() + make_interval(mins => nullif(1440, 0))
+            THEN now() + make_interval(mins => nullif(coalesce((
+                SELECT s.critical_hold_minutes
+                FROM clinic_settings AS s
+                WHERE s.clinic_id = records.clinic_id
+            ), 1440), 0))
         ELSE records.held_until
     END
 WHERE records.id = @id

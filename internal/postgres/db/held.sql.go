@@ -7,35 +7,30 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 const NotificationHeldDue = `-- name: NotificationHeldDue :many
 SELECT
-    n.id,
-    n.event_position,
-    CASE
-        WHEN r.status = 'entered-in-error' THEN 'retracted'
-        WHEN r.held_until > now() THEN 'held'
-        ELSE 'free'
-    END::text AS verdict
-FROM notifications AS n
-LEFT JOIN records AS r ON r.id = split_part(n.subject, '/', 2)::uuid
-WHERE n.held_until <= now()
-ORDER BY n.held_until
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE held_until <= now()
+ORDER BY held_until
 LIMIT $1
-FOR UPDATE OF n SKIP LOCKED
+FOR UPDATE SKIP LOCKED
 `
 
 type NotificationHeldDueRow struct {
 	ID            uuid.UUID
 	EventPosition int64
-	Verdict       string
+	Subject       string
 }
 
-// What has waited long enough, the longest first. One whose record a later version holds again goes on waiting. What another
-// transaction is at is left to it.
+// What has waited long enough, the longest first. What another transaction is at is left to it.
 func (q *Queries) NotificationHeldDue(ctx context.Context, maxRows int32) ([]NotificationHeldDueRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHeldDue, maxRows)
 	if err != nil {
@@ -45,7 +40,7 @@ func (q *Queries) NotificationHeldDue(ctx context.Context, maxRows int32) ([]Not
 	var items []NotificationHeldDueRow
 	for rows.Next() {
 		var i NotificationHeldDueRow
-		if err := rows.Scan(&i.ID, &i.EventPosition, &i.Verdict); err != nil {
+		if err := rows.Scan(&i.ID, &i.EventPosition, &i.Subject); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -59,22 +54,17 @@ func (q *Queries) NotificationHeldDue(ctx context.Context, maxRows int32) ([]Not
 const NotificationHeldOf = `-- name: NotificationHeldOf :many
 
 SELECT
-    n.id,
-    n.event_position,
-    CASE
-        WHEN r.status = 'entered-in-error' THEN 'retracted'
-        WHEN r.held_until > now() THEN 'held'
-        ELSE 'free'
-    END::text AS verdict
-FROM notifications AS n
-LEFT JOIN records AS r ON r.id = split_part(n.subject, '/', 2)::uuid
-WHERE n.recipient_id = $1
-    AND n.subject = $2
-    AND n.held_until IS NOT NULL
-    AND n.held_until < 'infinity'
-ORDER BY n.id
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE recipient_id = $1
+    AND subject = $2
+    AND held_until IS NOT NULL
+    AND held_until < 'infinity'
+ORDER BY id
 LIMIT $3
-FOR UPDATE OF n
+FOR UPDATE
 `
 
 type NotificationHeldOfParams struct {
@@ -86,12 +76,11 @@ type NotificationHeldOfParams struct {
 type NotificationHeldOfRow struct {
 	ID            uuid.UUID
 	EventPosition int64
-	Verdict       string
+	Subject       string
 }
 
 // Notifications that wait for a clinician to see a critical finding.
-// What waits for a review of one record, with what may become of it now, the row locked. A telling is free once the record is
-// not held any more, whichever of its versions was reviewed.
+// What waits for a review of one record, the row locked.
 func (q *Queries) NotificationHeldOf(ctx context.Context, arg NotificationHeldOfParams) ([]NotificationHeldOfRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHeldOf, arg.RecipientID, arg.Subject, arg.MaxRows)
 	if err != nil {
@@ -101,7 +90,7 @@ func (q *Queries) NotificationHeldOf(ctx context.Context, arg NotificationHeldOf
 	var items []NotificationHeldOfRow
 	for rows.Next() {
 		var i NotificationHeldOfRow
-		if err := rows.Scan(&i.ID, &i.EventPosition, &i.Verdict); err != nil {
+		if err := rows.Scan(&i.ID, &i.EventPosition, &i.Subject); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -116,9 +105,13 @@ const NotificationHoldEnd = `-- name: NotificationHoldEnd :many
 WITH ended AS (
     UPDATE notifications AS n
     SET held_until = CASE WHEN $1::boolean THEN 'infinity'::timestamptz END
-    WHERE n.id = ANY ($3::uuid[])
-        AND n.event_position = ANY ($4::bigint[])
-        AND n.held_until IS NOT NULL
+    FROM (
+        SELECT
+            unnest($3::uuid[]) AS id,
+            unnest($4::bigint[]) AS event_position
+    ) AS asked
+    WHERE n.id = asked.id
+        AND n.event_position = asked.event_position
     RETURNING
         n.id,
         n.event_position,
@@ -217,21 +210,25 @@ func (q *Queries) NotificationHoldEnd(ctx context.Context, arg NotificationHoldE
 
 const NotificationHoldOn = `-- name: NotificationHoldOn :exec
 UPDATE notifications AS n
-SET held_until = r.held_until
-FROM records AS r
-WHERE n.id = ANY ($1::uuid[])
-    AND n.event_position = ANY ($2::bigint[])
-    AND r.id = split_part(n.subject, '/', 2)::uuid
-    AND r.held_until > now()
+SET held_until = longer.held_until
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::bigint[]) AS event_position,
+        unnest($3::timestamptz[]) AS held_until
+) AS longer
+WHERE n.id = longer.id
+    AND n.event_position = longer.event_position
 `
 
 type NotificationHoldOnParams struct {
 	Ids            []uuid.UUID
 	EventPositions []int64
+	HeldUntils     []time.Time
 }
 
-// Waits as long as the record is held.
+// Waits longer, as a later version of the record is held.
 func (q *Queries) NotificationHoldOn(ctx context.Context, arg NotificationHoldOnParams) error {
-	_, err := q.db.Exec(ctx, NotificationHoldOn, arg.Ids, arg.EventPositions)
+	_, err := q.db.Exec(ctx, NotificationHoldOn, arg.Ids, arg.EventPositions, arg.HeldUntils)
 	return err
 }

@@ -296,10 +296,8 @@ WITH pairs AS (
 ), talkers AS (
     SELECT
         p.user_id,
-        array_agg(CASE WHEN c.patient_id = p.user_id THEN 'patient/' ELSE 'staff/' END || c.id::text ORDER BY c.id) AS conversations
-    FROM conversations AS c
-    JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.left_at IS NULL
-    WHERE c.id = ANY ($7::uuid[])
+        array_agg(CASE WHEN p.as_patient THEN 'patient/' ELSE 'staff/' END || p.conversation_id::text) AS conversations
+    FROM conversation_parts($7::uuid[]) AS p (conversation_id, user_id, as_patient)
     GROUP BY p.user_id
 ), persons AS (
     SELECT unnest($8::uuid[]) AS user_id
@@ -410,31 +408,32 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 	return items, nil
 }
 
-const PlanningHeld = `-- name: PlanningHeld :many
+const RecordHolds = `-- name: RecordHolds :many
 SELECT
-    id,
-    held_until::timestamptz AS held_until
-FROM records
-WHERE id = ANY ($1::uuid[])
-    AND held_until > now()
+    h.id::uuid AS id,
+    h.retracted::boolean AS retracted,
+    coalesce(h.held_until, '0001-01-01 00:00:00+00')::timestamptz AS held_until
+FROM record_holds($1::uuid[]) AS h (id, retracted, held_until)
 `
 
-type PlanningHeldRow struct {
+type RecordHoldsRow struct {
 	ID        uuid.UUID
+	Retracted bool
 	HeldUntil time.Time
 }
 
-// Which of the records their patients may not read yet, and until when.
-func (q *Queries) PlanningHeld(ctx context.Context, ids []uuid.UUID) ([]PlanningHeldRow, error) {
-	rows, err := q.db.Query(ctx, PlanningHeld, ids)
+// Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
+// out.
+func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHoldsRow, error) {
+	rows, err := q.db.Query(ctx, RecordHolds, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []PlanningHeldRow
+	var items []RecordHoldsRow
 	for rows.Next() {
-		var i PlanningHeldRow
-		if err := rows.Scan(&i.ID, &i.HeldUntil); err != nil {
+		var i RecordHoldsRow
+		if err := rows.Scan(&i.ID, &i.Retracted, &i.HeldUntil); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
