@@ -104,7 +104,7 @@ func addRecordAcknowledge[B any](s *Server, k recordRoutes[B]) {
 		description: "Says that the caller, who is the doctor whom the record names or another doctor of the care team, has seen the critical finding. " +
 			"The patient, who could neither read the record nor was told of it until now, can and is. The doctor whom the record names does the same by reading it. " +
 			"409 where no finding waits for a review.",
-		refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed},
+		refusals: changeRefusals,
 	}, care.RecordAcknowledge, once(func(ctx context.Context, in *acknowledgeInput) (*recordOutput[B], error) {
 		var version int64
 		if in.IfMatch != "" {
