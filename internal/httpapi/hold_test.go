@@ -130,12 +130,7 @@ func (d *dispatcher) told(who, path string) []string {
 }
 
 // inbox counts the person's notifications of the record.
-func (d *dispatcher) inbox(who, path string) (n int) {
-	d.t.Helper()
-	w := d.do(who, http.MethodGet, "/api/notifications?limit=200", nil)
-	require.Equal(d.t, http.StatusOK, w.Code, "%s", w.Body)
-	return strings.Count(w.Body.String(), subjectOf(path))
-}
+func (d *dispatcher) inbox(who, path string) int { return d.inboxOf(who, subjectOf(path)) }
 
 func (d *dispatcher) sees(who, path string) bool {
 	d.t.Helper()
