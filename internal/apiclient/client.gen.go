@@ -237,7 +237,7 @@ type Event struct {
 
 	// Data What the type's payload says, see /docs/events: ids, statuses and times, never health information.
 	//
-	// Examples: {"clinicId":"019ceab1-9d40-7423-8a9b-0c1d2e3f4a5b","critical":false,"doctorId":"019ceab1-9d40-7e9a-8a9b-0c1d2e3f4a5b","recordId":"019ceab1-9d40-754c-8a9b-0c1d2e3f4a5b","released":true,"status":"final","userId":"019ceab1-9d40-7e46-8a9b-0c1d2e3f4a5b","version":1}
+	// Examples: {"clinicId":"019ceab1-9d40-7423-8a9b-0c1d2e3f4a5b","critical":false,"doctorId":"019ceab1-9d40-7e9a-8a9b-0c1d2e3f4a5b","held":false,"recordId":"019ceab1-9d40-754c-8a9b-0c1d2e3f4a5b","released":true,"status":"final","userId":"019ceab1-9d40-7e46-8a9b-0c1d2e3f4a5b","version":1}
 	Data            map[string]interface{} `json:"data"`
 	Datacontenttype EventDatacontenttype   `json:"datacontenttype"`
 	Id              openapi_types.UUID     `json:"id"`

@@ -27,6 +27,8 @@ type metrics struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.CounterVec
 	attempts   *prometheus.HistogramVec
+	// unreached counts what dispatch.Config.Unreached is called for.
+	unreached prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -39,12 +41,15 @@ func newMetrics() *metrics {
 			Name: "carewire_delivery_attempt_seconds", Help: "How long attempts took, from claim to settlement.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel"}),
+		unreached: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carewire_critical_unreached_total", Help: "Critical events that this instance planned and with which nobody at the clinic can be reached.",
+		}),
 	}
 	// The alert needs a 0 to see the first one rise from.
 	for _, channel := range notify.Channels {
 		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }

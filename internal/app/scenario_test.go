@@ -244,7 +244,13 @@ func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *tes
 	c.eventually("a push message each", func() bool {
 		return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 && len(c.sandboxMessages("push", "demo-device-nurse")) == 1
 	})
-	// The patient hears that there is a report, and not from a machine that it is critical.
+	// The patient hears of it once the doctor has looked at it, and not that it is critical.
+	path := "/api/ehr/lab-reports/" + strings.TrimPrefix(subject, "lab_report/")
+	c.eventually("the patient's messages wait", func() bool { return len(ofType(c.story(subject), "notification.held")) == 1 })
+	require.Equal(t, http.StatusNotFound, c.do(patient, http.MethodGet, path, nil).status)
+	require.Empty(t, c.sandboxMessages("email", patient))
+	require.Equal(t, http.StatusOK, c.do(doctor, http.MethodGet, path, nil).status)
+	require.Equal(t, http.StatusOK, c.do(patient, http.MethodGet, path, nil).status)
 	c.eventually("the patient is told of the report", func() bool {
 		return len(c.sandboxMessages("email", patient)) == 1 && len(ofType(c.story(subject), "notification.sent")) == 6
 	})

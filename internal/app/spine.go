@@ -72,6 +72,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	}
 	planner := dispatch.New(dispatch.Config{
 		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger, Tracer: s.tracer,
+		Unreached: s.metrics.unreached.Inc,
 	})
 	sp.operations = &operations{writer: outbox.NewWriter(s.db.worker, bell), river: sp.river, handlers: followerHandlers(planner)}
 	if s.cfg.Does("dispatch") {

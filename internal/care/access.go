@@ -16,6 +16,8 @@ const (
 	RecordReplace Action = "record.replace"
 	RecordAmend   Action = "record.amend"   // Correcting what others rely on, with a reason.
 	RecordRetract Action = "record.retract" // Saying that it was entered in error, with a reason.
+	// RecordAcknowledge is saying that one has seen a critical finding, so that its patient may read it.
+	RecordAcknowledge Action = "record.acknowledge"
 
 	AppointmentRequest    Action = "appointment.request" // A patient asks for a time.
 	AppointmentBook       Action = "appointment.book"    // The clinic gives one.
@@ -117,6 +119,8 @@ var Access = []Grant{
 	{RecordRetract, Doctor, CareTeam},
 	{RecordRetract, Doctor, Responsible},
 	{RecordRetract, Nurse, CareTeam},
+	{RecordAcknowledge, Doctor, CareTeam},
+	{RecordAcknowledge, Doctor, Responsible},
 
 	{AppointmentRequest, Patient, Own},
 	{AppointmentBook, Receptionist, SameClinic},

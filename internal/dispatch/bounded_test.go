@@ -65,6 +65,7 @@ func TestPlanner_WritesOneLargeEventInSeveralTransactionsAndTellsEachPersonOnce(
 	t.Parallel()
 	b := staffed(t)
 	doctor := b.user("doc", care.Doctor)
+	b.exec(`INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT $1, $2, user_id FROM memberships WHERE role = 'nurse'`, doctor, b.clinic)
 	version, err := b.publish("rules:\n  - {name: all, on: ehr.*.created, recipients: [{role: [nurse]}, {user: data.doctorId}], channels: [push, email]}\n" +
 		"  - {name: again, on: ehr.*.created, recipients: [{role: [nurse], unless: recipient.role == 'nurse'}, {user: data.doctorId}], channels: [email]}\n")
 	require.NoError(t, err)
@@ -105,10 +106,10 @@ func TestPlanner_WritesOneLargeEventInSeveralTransactionsAndTellsEachPersonOnce(
 func TestPlanner_BoundsWhatManyEventsComeToInOneTransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for range 40 {
-		b.user("nurse"+newID().String(), care.Nurse)
-	}
 	doctor := b.user("doc", care.Doctor)
+	for range 40 {
+		b.team(doctor, b.user("nurse"+newID().String(), care.Nurse))
+	}
 	_, err := b.publish("rules: [{name: all, on: ehr.*.created, recipients: [{role: [nurse]}], channels: [push, email]}]")
 	require.NoError(t, err)
 	var events []event.Event
@@ -138,7 +139,7 @@ func TestPlanner_LooksUpTheRolesOfManyClinicsInTurn(t *testing.T) {
 	for range 40 {
 		b.clinic = newID()
 		b.exec(`INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'North', 'UTC')`, b.clinic)
-		b.user("nurse"+newID().String(), care.Nurse)
+		b.team(doctor, b.user("nurse"+newID().String(), care.Nurse))
 		events = append(events, b.record("ehr.lab_report.created", doctor, doctor))
 	}
 	b.write(t, events...)

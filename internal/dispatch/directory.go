@@ -3,38 +3,50 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
+	"carewire/internal/care"
+	"carewire/internal/event"
 	"carewire/internal/postgres/db"
 	"carewire/internal/rule"
 )
 
-// lookUp asks the directory once for the whole batch. Holders of a role come in the order of their ids.
+// never is what the directory says where there is no time.
+var never = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+
+// question is what the directory is asked for a batch: each thing once.
+type question struct {
+	params  db.PlanningDirectoryParams
+	users   map[uuid.UUID]bool
+	clinics map[uuid.UUID]bool
+	posts   map[rule.Post]bool
+	// teams are the places of the care teams in params.
+	teams         map[rule.Team]int
+	conversations map[uuid.UUID]bool
+	// records are those whose events say that they were held.
+	records []uuid.UUID
+}
+
+// lookUp asks the directory once for the whole batch, and once more where events are of records that were held. Holders of a
+// role and members of a care team come in the order of their ids.
 func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
-	var ask db.PlanningDirectoryParams
-	users, posts := map[uuid.UUID]bool{}, map[rule.Post]bool{}
-	for _, m := range all {
-		for _, match := range m.matches {
-			for _, r := range match.Recipients {
-				if r.Role != "" && m.event.ClinicID != nil {
-					if post := rule.PostOf(*m.event.ClinicID, r.Role); !posts[post] {
-						posts[post] = true
-						ask.ClinicIds = append(ask.ClinicIds, *m.event.ClinicID)
-						ask.Roles = append(ask.Roles, string(r.Role))
-					}
-				} else if r.UserID != uuid.Nil && !users[r.UserID] {
-					users[r.UserID] = true
-					ask.UserIds = append(ask.UserIds, r.UserID)
-				}
-			}
-		}
+	ask := question{
+		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.Post]bool{}, teams: map[rule.Team]int{}, conversations: map[uuid.UUID]bool{},
 	}
-	found := &rule.People{ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}}
-	if len(users)+len(posts) == 0 {
+	for i := range all {
+		ask.add(&all[i])
+	}
+	found := &rule.People{
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
+	}
+	if len(ask.users)+len(ask.posts)+len(ask.teams) == 0 {
 		return found, nil
 	}
-	rows, err := queries.PlanningDirectory(ctx, ask)
+	rows, err := queries.PlanningDirectory(ctx, ask.params)
 	if err != nil {
 		return nil, fmt.Errorf("look up recipients: %w", err)
 	}
@@ -42,10 +54,98 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 		found.ByID[row.ID] = &rule.Person{
 			Active: row.Active, EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
 			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
+			Posts: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
 		}
-		for _, post := range row.Named { // The query names posts as rule.PostOf does.
-			found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)
+		for _, post := range row.Posts { // The query names posts as rule.PostOf does.
+			if ask.posts[rule.Post(post)] {
+				found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)
+			}
+		}
+		for _, team := range row.Teams {
+			found.Members[rule.Team(team)] = append(found.Members[rule.Team(team)], row.ID)
 		}
 	}
-	return found, nil
+	return found, held(ctx, queries, all, ask.records, found.Held)
+}
+
+// add asks for whom the rules that match an event name, and for what decides whether they may read it.
+func (q *question) add(m *matched) {
+	for _, match := range m.matches {
+		for _, r := range match.Recipients {
+			switch {
+			case r.UserID != uuid.Nil && !q.users[r.UserID]:
+				q.users[r.UserID] = true
+				q.params.UserIds = append(q.params.UserIds, r.UserID)
+			case r.CareTeam:
+				q.team(m.event, true)
+			}
+		}
+	}
+	for _, post := range m.posts() {
+		if !q.posts[post] {
+			q.posts[post] = true
+			clinic, role, _ := strings.Cut(string(post), "/")
+			q.params.ClinicIds = append(q.params.ClinicIds, uuid.MustParse(clinic))
+			q.params.Roles = append(q.params.Roles, role)
+		}
+	}
+	e := m.event
+	if e.ClinicID != nil && !q.clinics[*e.ClinicID] {
+		q.clinics[*e.ClinicID] = true
+		q.params.EventClinicIds = append(q.params.EventClinicIds, *e.ClinicID)
+	}
+	d, ok := event.Lookup(e.Type)
+	if !ok {
+		return
+	}
+	if d.ReadAction() == care.RecordRead {
+		q.team(e, d.Critical())
+		if id, err := uuid.Parse(e.Subject[strings.IndexByte(e.Subject, '/')+1:]); err == nil && e.Held() && !slices.Contains(q.records, id) {
+			q.records = append(q.records, id)
+		}
+	}
+	if id, ok := rule.ConversationIn(e); ok && !q.conversations[id] {
+		q.conversations[id] = true
+		q.params.ConversationIds = append(q.params.ConversationIds, id)
+	}
+}
+
+// team asks for the care team of the event's person; told also loads those who are on it and not named otherwise.
+func (q *question) team(e *event.Event, told bool) {
+	if e.ClinicID == nil || e.PersonID == nil {
+		return
+	}
+	team := rule.TeamOf(*e.ClinicID, *e.PersonID)
+	at, asked := q.teams[team]
+	if !asked {
+		at = len(q.params.TeamTold)
+		q.teams[team] = at
+		q.params.TeamClinicIds = append(q.params.TeamClinicIds, *e.ClinicID)
+		q.params.TeamPatientIds = append(q.params.TeamPatientIds, *e.PersonID)
+		q.params.TeamTold = append(q.params.TeamTold, false)
+	}
+	q.params.TeamTold[at] = q.params.TeamTold[at] || told
+}
+
+// held notes which of the records are withheld from their patients, by the subjects of the events.
+func held(ctx context.Context, queries *db.Queries, all []matched, records []uuid.UUID, until map[string]time.Time) error {
+	if len(records) == 0 {
+		return nil
+	}
+	rows, err := queries.RecordHolds(ctx, records)
+	if err != nil {
+		return fmt.Errorf("look up held records: %w", err)
+	}
+	byID := make(map[string]time.Time, len(rows))
+	for _, row := range rows {
+		if row.HeldUntil.After(never) {
+			byID[row.ID.String()] = row.HeldUntil
+		}
+	}
+	for _, m := range all {
+		if _, id, _ := strings.Cut(m.event.Subject, "/"); !byID[id].IsZero() {
+			until[m.event.Subject] = byID[id]
+		}
+	}
+	return nil
 }

@@ -91,14 +91,21 @@ func match(batch []event.Event, inForce []versioned, from int) (found []matched,
 	return found, len(batch), nil
 }
 
-// posts are the roles that the matching rules name, at the event's clinic.
+// posts are the roles whose holders at the event's clinic the matching rules may tell: those that they name, and the doctors,
+// whom a critical event falls back to.
 func (m *matched) posts() (posts []rule.Post) {
+	if m.event.ClinicID == nil {
+		return nil
+	}
 	for _, match := range m.matches {
 		for _, r := range match.Recipients {
-			if r.Role != "" && m.event.ClinicID != nil {
+			if r.Role != "" && !r.CareTeam {
 				posts = append(posts, rule.PostOf(*m.event.ClinicID, r.Role))
 			}
 		}
+	}
+	if d, ok := event.Lookup(m.event.Type); ok && d.Critical() {
+		posts = append(posts, rule.PostOf(*m.event.ClinicID, care.Doctor))
 	}
 	return posts
 }
@@ -154,10 +161,10 @@ type plan struct {
 // add takes in what the rules come to for one event. Ids are given in its order.
 func (p *plan) add(m matched, o rule.Outcome) {
 	for _, t := range o.Tellings {
-		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match}
+		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match, heldUntil: t.HeldUntil}
 		for _, d := range t.Messages {
 			n.deliveries = append(n.deliveries, delivery{
-				id: newID(), channel: d.Channel, suppressed: d.Suppressed, reason: d.Reason, match: d.Match, fallback: d.Fallback,
+				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !t.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,
 			})
 		}
 		p.tell(n)

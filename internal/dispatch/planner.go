@@ -33,6 +33,8 @@ type Config struct {
 	Logger   *slog.Logger
 	// Tracer shows what was planned for each sampled event; nil means nobody looks.
 	Tracer *tracing.Tracer
+	// Unreached is called for each critical event with which nobody can be reached, for metrics. May be nil.
+	Unreached func()
 }
 
 // Planner plans what the rules say. It implements ledger.PartialHandler and is safe for concurrent use.
@@ -40,12 +42,16 @@ type Planner struct {
 	river      Inserter
 	sets       *sets
 	configured map[string]bool
+	logger     *slog.Logger
 	tracer     *tracing.Tracer
+	unreached  func()
 }
 
 // New makes a Planner.
 func New(cfg Config) *Planner {
-	p := &Planner{river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}, tracer: cfg.Tracer}
+	p := &Planner{
+		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
+	}
 	for _, channel := range cfg.Channels {
 		p.configured[channel] = true
 	}
@@ -88,6 +94,10 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 	if progress.Part > 0 {
 		seen++
 	}
+	if err := p.followReviews(ctx, tx, batch[:progress.Events]); err != nil {
+		return ledger.Progress{}, err
+	}
+	p.report(ctx, &plan)
 	p.trace(began, batch[:seen], inForce, &plan)
 	return progress, nil
 }
@@ -102,27 +112,32 @@ type notification struct {
 	recipient  uuid.UUID
 	match      *rule.Match // The first of those that tell the person.
 	deliveries []delivery
+	heldUntil  time.Time // Zero where it does not wait for a review.
 }
 
-// delivery is the message on one channel. It is queued unless suppressed.
+// delivery is the message on one channel. It is queued unless suppressed or held.
 type delivery struct {
 	id         uuid.UUID
 	channel    string
 	suppressed bool
+	held       bool
 	reason     string
 	match      *rule.Match
 	fallback   []string
 }
 
 func (d *delivery) state() string {
-	if d.suppressed {
+	switch {
+	case d.suppressed:
 		return "suppressed"
+	case d.held:
+		return "planned"
 	}
 	return "queued"
 }
 
-// queued reports whether anything is to be sent.
-func (n *notification) queued() bool {
+// sends reports whether anything is to be sent, now or later.
+func (n *notification) sends() bool {
 	return slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
 }
 

@@ -22,7 +22,8 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 	b := setup(t)
 	b.rules(string(rule.Default()))
 	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
-	b.user("nina", care.Nurse)
+	b.team(patient, b.user("nina", care.Nurse), doctor)
+	b.user("noel", care.Nurse)
 	b.user("rita", care.Receptionist)
 	cmd := care.Command{Actor: care.Actor{ID: patient.String(), UserID: patient}}
 	appointment := func(typ string) event.Event {
@@ -54,6 +55,9 @@ func TestDefaultRules_TellWhomTheyShouldAndWhy(t *testing.T) {
 		{b.account("user.updated", patient, "email"), both("pat", "normal", "account-changed"), nobody},
 		{b.account("user.disabled", patient), nobody, nobody},
 		{appointment("appointment.booked"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
+		{appointment("appointment.requested"), append(both("pat", "normal", "appointment-requested"), both("rita", "normal", "appointment-to-desk")...), nobody},
+		{appointment("appointment.checked_in"), nobody, nobody},
+		{appointment("appointment.completed"), nobody, nobody},
 		{appointment("appointment.no_show"), append(both("pat", "normal", "appointment"), both("doc", "normal", "appointment")...), nobody},
 		{bill("billing.invoice_issued"), both("pat", "normal", "billing"), nobody},
 		{bill("billing.refund_made"), both("pat", "normal", "billing"), nobody},
@@ -76,6 +80,10 @@ func TestPlanner_PlansWhatARuleTestSays(t *testing.T) {
 	people := []ruletest.Person{{Name: "pat"}, {Name: "doc", Roles: []care.Role{care.Doctor}}, {Name: "zoe", Roles: []care.Role{care.Nurse}}, {Name: "abe", Roles: []care.Role{care.Nurse}}}
 	for i := range people {
 		people[i].ID, people[i].NoPhone = b.user(people[i].Name, people[i].Roles...), true
+	}
+	for i := range people[1:] {
+		people[1+i].OnCareTeam = true
+		b.team(people[0].ID, people[1+i].ID)
 	}
 	b.exec(`DELETE FROM devices WHERE user_id = $1`, people[2].ID)
 	people[2].NoDevice = true
@@ -340,7 +348,7 @@ func TestPlanner_AddsNothingWhenItPlansTheSameEventsAgain(t *testing.T) {
 	b := setup(t)
 	b.rules(string(rule.Default()))
 	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
-	b.user("nina", care.Nurse)
+	b.team(patient, b.user("nina", care.Nurse))
 	var batch []event.Event
 	for range 20 {
 		batch = append(batch, b.record("ehr.prescription.created", patient, doctor))
@@ -354,7 +362,7 @@ func TestPlanner_AddsNothingWhenItPlansTheSameEventsAgain(t *testing.T) {
 	require.Equal(t, before, b.counts())
 
 	// Also when the directory says something else by now: what was decided stands.
-	b.user("new", care.Nurse)
+	b.team(patient, b.user("new", care.Nurse))
 	b.exec(`DELETE FROM devices`)
 	b.exec(`UPDATE users SET status = 'disabled' WHERE given_name = 'nina'`)
 	b.handle(batch[0])
@@ -376,6 +384,7 @@ func TestPlanner_PlansOnceWhenManyPlanTheSameEventsAtOnce(t *testing.T) {
 	b := setup(t)
 	b.rules(string(rule.Default()))
 	patient, doctor := b.user("pat", care.Patient), b.user("doc", care.Doctor)
+	b.team(patient, doctor)
 	var batch []event.Event
 	for range 60 {
 		batch = append(batch, b.record("ehr.prescription.created", patient, doctor))

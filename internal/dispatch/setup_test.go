@@ -97,6 +97,12 @@ func (b *bundle) user(name string, roles ...care.Role) uuid.UUID {
 	return id
 }
 
+// team puts the people on the patient's care team at the clinic.
+func (b *bundle) team(patient uuid.UUID, members ...uuid.UUID) {
+	b.tb.Helper()
+	b.exec(`INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT $1, $2, unnest($3::uuid[])`, patient, b.clinic, members)
+}
+
 // rules publishes a set and lets the planner pass its event.
 func (b *bundle) rules(src string) int32 {
 	b.tb.Helper()

@@ -67,6 +67,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.Rules = append(rows.Rules, n.match.Rule.Name)
 		rows.RuleVersions = append(rows.RuleVersions, n.version)
 		rows.Templates = append(rows.Templates, n.match.Template)
+		rows.HeldUntils = append(rows.HeldUntils, n.heldUntil)
 	}
 	ids, err := db.New(tx).NotificationPlan(ctx, rows)
 	if err != nil {
@@ -100,7 +101,7 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Unverified = append(rows.Unverified, d.match.Rule.Unverified)
 			rows.CorrelationIds = append(rows.CorrelationIds, value(n.event.CorrelationID))
 			rows.Traceparents = append(rows.Traceparents, value(n.event.Traceparent))
-			if !d.suppressed {
+			if !d.suppressed && !d.held {
 				queued = append(queued, d)
 			}
 		}
@@ -168,7 +169,10 @@ func (n *notification) announcement() event.Event {
 		data.Channels = append(data.Channels, event.ChannelDecision{Channel: d.channel, DeliveryID: d.id, State: d.state(), Reason: d.reason})
 	}
 	typ := "notification.suppressed"
-	if n.queued() {
+	switch {
+	case n.sends() && !n.heldUntil.IsZero():
+		typ = "notification.held"
+	case n.sends():
 		typ = "notification.planned"
 	}
 	cmd := care.Command{Actor: planner}

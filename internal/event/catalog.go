@@ -98,6 +98,7 @@ var Catalog = slices.Concat(
 	[]Declaration{
 		{"chat.message_unread", Chat, ChatUnread{}, true, nil, true, "A person has not read a message for two minutes."},
 		{"notification.planned", SystemKind, Notification{}, true, nil, false, "A person will be told of an event."},
+		{"notification.held", SystemKind, Notification{}, false, nil, false, "A patient will be told of an event once a clinician has seen the critical finding, or after the clinic's period; notification.planned follows."},
 		{"notification.suppressed", SystemKind, Notification{}, false, nil, false, "A rule named a person, but no channel could or may reach them."},
 		{"notification.sent", SystemKind, Delivery{}, true, nil, false, "A provider accepted a message."},
 		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
@@ -136,7 +137,11 @@ func sentence(kind string) string {
 
 func critical(kind, finding string) []Declaration {
 	doc := fmt.Sprintf("%s holds a critical %s that no version before held: the interpretation HH, LL or AA, or a value beyond the critical limits.", sentence(kind), finding)
-	return []Declaration{{"ehr." + kind + ".critical", Clinical, Record{}, false, clinicians, true, doc}}
+	reviewed := fmt.Sprintf("A doctor has seen the critical %s of %s: the patient may read the record from now on.", finding, AThing(kind))
+	return []Declaration{
+		{"ehr." + kind + ".critical", Clinical, Record{}, false, clinicians, true, doc},
+		{"ehr." + kind + ".reviewed", Clinical, Record{}, true, clinicians, true, reviewed},
+	}
 }
 
 // AThing is Thing with its article: "a lab report".

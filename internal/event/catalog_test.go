@@ -109,7 +109,7 @@ func TestCatalog_HidesFromRulesWhatCouldMakeALoop(t *testing.T) {
 
 func TestCatalog_PayloadsHoldIdsTypesCodesAndTimesOnly(t *testing.T) {
 	t.Parallel()
-	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|action|urgency|follower|position)$`)
+	allowed := regexp.MustCompile(`(Ids?|At)$|^(status|version|changed|role|platform|reason|rule|ruleVersion|channels|channel|state|attempt|provider|code|possibleDuplicate|released|critical|held|action|urgency|follower|position)$`)
 	var walk func(typ reflect.Type)
 	walk = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {

@@ -8,7 +8,7 @@ type Payload interface {
 	payload()
 }
 
-// Record is the data of ehr.<kind>.created, released, updated, amended and retracted, and of ehr.<kind>.critical. Status is
+// Record is the data of ehr.<kind>.created, released, updated, amended and retracted, and of ehr.<kind>.critical and reviewed. Status is
 // the record's FHIR status code, which tells how far it is, not what it found.
 type Record struct {
 	RecordID uuid.UUID `json:"recordId" doc:"The record."`
@@ -19,6 +19,7 @@ type Record struct {
 	Version  int64     `json:"version" doc:"The version that was written; 1 is the first." example:"1"`
 	Released bool      `json:"released" doc:"Whether the patient may read the record: it was released with this version or before." example:"true"`
 	Critical bool      `json:"critical" doc:"Whether this version holds a critical finding that none before it held: the event ehr.<kind>.critical comes with it." example:"false"`
+	Held     bool      `json:"held" doc:"Whether the patient may not read the record yet, as no clinician has seen its critical finding." example:"false"`
 }
 
 // User is the data of user.created, user.updated and user.disabled. Changed names the fields that changed, never their

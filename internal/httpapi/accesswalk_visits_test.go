@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -149,6 +150,13 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		}
 		all["amend-"+schema] = change("/amend", released, map[string]any{"reason": "A slip.", "record": with(body, "status", corrected)})
 		all["retract-"+schema] = change("/retract", released, map[string]any{"reason": "A slip."})
+		if slices.Contains([]string{"lab_report", "vital_signs"}, spec.Name) {
+			all["acknowledge-"+schema] = func() visit {
+				on := write(released)
+				w.exec(`UPDATE records SET held_until = now() - interval '1 hour' WHERE id = $1`, on.id) // Nobody has reviewed it.
+				return visitTo(on, path+"/{id}/acknowledge", nil)
+			}
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func (k *kindTest) requireEvent(what string, version float64, status string) {
 	k.t.Helper()
 	typ, data := k.last()
 	require.Equal(k.t, "ehr."+k.spec.Name+"."+what, typ)
-	require.ElementsMatch(k.t, []string{"recordId", "userId", "clinicId", "doctorId", "status", "version", "released", "critical"}, slices.Collect(maps.Keys(data)))
+	require.ElementsMatch(k.t, []string{"recordId", "userId", "clinicId", "doctorId", "status", "version", "released", "critical", "held"}, slices.Collect(maps.Keys(data)))
 	require.InDelta(k.t, version, data["version"], 0)
 	require.Equal(k.t, status, data["status"])
 }

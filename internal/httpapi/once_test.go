@@ -63,6 +63,11 @@ func (b *bundle) posts() map[string]func() post {
 			reason := map[string]any{"reason": "wrong patient"}
 			return post{as: doctor, path: b.writeReport() + "/retract", body: reason, headers: version(`"1"`), other: changed(reason, "reason", "x")}
 		},
+		"acknowledge-LabReport": func() post {
+			path := b.writeReport()
+			b.exec(`UPDATE records SET held_until = now() + interval '1 hour' WHERE id = $1`, path[strings.LastIndexByte(path, '/')+1:])
+			return post{as: doctor, path: path + "/acknowledge"}
+		},
 		"publish-rules": func() post {
 			rules := map[string]any{"source": "rules: [{name: a, on: user.created, recipients: [{user: data.userId}], channels: [email], template: account}]"}
 			return post{as: operator, path: "/api/rules", body: rules, other: changed(rules, "note", "x")}

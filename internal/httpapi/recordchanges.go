@@ -89,6 +89,44 @@ func addRecordRetract[B any](s *Server, k recordRoutes[B]) {
 	}))
 }
 
+// addRecordAcknowledge adds the route for the kinds that can hold a critical finding.
+func addRecordAcknowledge[B any](s *Server, k recordRoutes[B]) {
+	if !k.kind.CanBeCritical() {
+		return
+	}
+	type acknowledgeInput struct {
+		ID      uuid.UUID `path:"id" format:"uuid"`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that one has read. Left out, the version that stands is acknowledged."`
+	}
+	register(s, operation{
+		id: "acknowledge-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/acknowledge", tag: "records", kept: true,
+		summary: "Acknowledge the critical finding of " + k.one,
+		description: "Says that the caller, who is the doctor whom the record names or another doctor of the care team, has seen the critical finding. " +
+			"The patient, who could neither read the record nor was told of it until now, can and is. The doctor whom the record names does the same by reading it. " +
+			"409 where no finding waits for a review.",
+		refusals: changeRefusals,
+	}, care.RecordAcknowledge, once(func(ctx context.Context, in *acknowledgeInput) (*recordOutput[B], error) {
+		var version int64
+		if in.IfMatch != "" {
+			var err error
+			if version, err = parseETag(in.IfMatch); err != nil {
+				return nil, err
+			}
+		}
+		r, err := k.kind.Acknowledge(ctx, commandOf(ctx), in.ID, version)
+		if err != nil {
+			return nil, err
+		}
+		return newRecordOutput(http.StatusOK, r), nil
+	}, func(ctx context.Context, in *acknowledgeInput, _ *care.ReplayError) (*recordOutput[B], error) {
+		r, err := k.kind.Current(ctx, commandOf(ctx), in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return newRecordOutput(http.StatusOK, r), nil
+	}))
+}
+
 // inRecord names the fields at fault as they stand in an amendment: below record.
 func inRecord(err error) error {
 	refusal, ok := errors.AsType[*care.Error](err)

@@ -148,6 +148,7 @@ func addRecords[B any, P ehr.BodyOf[B]](s *Server) {
 	addRecordWrites(s, k)
 	addRecordAmend(s, k)
 	addRecordRetract(s, k)
+	addRecordAcknowledge(s, k)
 	addRecordReads(s, k)
 	addRecordHistory(s, k)
 }

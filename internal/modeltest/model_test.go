@@ -30,7 +30,7 @@ func TestModel_AgreesWithTheServiceWhateverIsDone(t *testing.T) {
 		w := s.newWorld(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"write a record": w.writeRecord, "replace a record": w.replaceRecord, "amend a record": w.amendRecord,
-			"retract a record": w.retractRecord, "read a record": w.readRecord, "read a history": w.readHistory,
+			"retract a record": w.retractRecord, "acknowledge a record": w.acknowledgeRecord, "read a record": w.readRecord, "read a history": w.readHistory,
 			"make an appointment": w.makeAppointment, "move an appointment": w.moveAppointment, "reschedule an appointment": w.rescheduleAppointment,
 			"read an appointment": w.readAppointment,
 			"issue an invoice":    w.issueInvoice, "void an invoice": w.voidInvoice, "pay": w.pay, "refund": w.refund, "read an invoice": w.readInvoice,

@@ -27,6 +27,8 @@ type record struct {
 	critical        bool
 	// released is the first version that its patient may read; 0 for none.
 	released int64
+	// held says that a critical finding waits for a doctor: the record does not exist for its patient. No time passes here.
+	held bool
 }
 
 func (r *record) version() int64  { return int64(len(r.statuses)) }
@@ -58,9 +60,10 @@ func (w *world) recordBody(t *rapid.T, kind ehr.Spec, patient, doctor *person, s
 	return body
 }
 
-// mayOn reports whether the person may do the action on the record, which does not exist for its patient before its release.
+// mayOn reports whether the person may do the action on the record, which does not exist for its patient before its release,
+// nor while it is held.
 func (w *world) mayOn(p *person, action care.Action, r *record) bool {
-	if p == r.patient && r.released > 0 && care.Allowed(action, care.Patient, care.Own) {
+	if p == r.patient && r.released > 0 && !r.held && care.Allowed(action, care.Patient, care.Own) {
 		return true
 	}
 	return w.mayAsStaff(p, action, r)
@@ -93,7 +96,7 @@ func (w *world) writeRecord(t *rapid.T) {
 	case !anybody && !w.team[[2]uuid.UUID{patient.id, who.id}]:
 		w.refused(t, a, 403, "patient/"+patient.id.String())
 	default:
-		r := &record{kind: kind, id: a.text("id"), patient: patient, doctor: doctor, statuses: []string{status}, critical: critical}
+		r := &record{kind: kind, id: a.text("id"), patient: patient, doctor: doctor, statuses: []string{status}, critical: critical, held: alarming(kind, status, critical)}
 		r.release()
 		w.records = append(w.records, r)
 		w.expectRecord(t, a, 201, r, "created", alarming(kind, status, critical))
@@ -138,7 +141,9 @@ func (w *world) revision(t *rapid.T, r *record, who *person, action care.Action,
 	before := alarming(r.kind, r.status(), r.critical)
 	r.statuses, r.critical = append(r.statuses, to), critical
 	r.release()
-	w.expectRecord(t, a, 200, r, what, alarming(r.kind, to, critical) && !before)
+	alarm := alarming(r.kind, to, critical) && !before
+	r.held = r.held || alarm
+	w.expectRecord(t, a, 200, r, what, alarm)
 }
 
 // release notes the version that releases the record.
@@ -235,8 +240,37 @@ func (w *world) readRecordAs(t *rapid.T, r *record, who *person) {
 		w.refused(t, a, 404, r.subject())
 		return
 	}
-	w.expectVersion(t, a, 200, r.version(), told{typ: "record.read", subject: r.subject()})
+	events := []told{{typ: "record.read", subject: r.subject()}}
+	if r.awaitsReview() && who == r.doctor && w.may(who, care.RecordAcknowledge, care.Responsible) {
+		r.held = false
+		events = append(events, r.reviewed())
+	}
+	w.expectVersion(t, a, 200, r.version(), events...)
 	require.Equal(t, r.status(), a.text("status"))
+}
+
+// awaitsReview reports whether a doctor can still end the hold.
+func (r *record) awaitsReview() bool { return r.held && r.status() != retracted }
+
+func (r *record) reviewed() told {
+	return told{typ: "ehr." + r.kind.Name + ".reviewed", subject: r.subject()}
+}
+
+func (w *world) acknowledgeRecord(t *rapid.T) {
+	r := one(t, slices.DeleteFunc(slices.Clone(w.records), func(r *record) bool { return r.kind.Name != "lab_report" }), "record")
+	who := w.draw(t, "actor", func(p *person) bool { return w.mayOn(p, care.RecordAcknowledge, r) })
+	a := w.as(t, who, "POST", r.path()+"/acknowledge", 0, nil)
+	switch {
+	case !w.mayOn(who, care.RecordRead, r):
+		w.refused(t, a, 404, r.subject())
+	case !w.mayOn(who, care.RecordAcknowledge, r):
+		w.refused(t, a, 403, r.subject())
+	case !r.awaitsReview():
+		w.refused(t, a, 409, "")
+	default:
+		r.held = false
+		w.expectVersion(t, a, 200, r.version(), r.reviewed())
+	}
 }
 
 func (w *world) readHistory(t *rapid.T) {

@@ -34,13 +34,14 @@ const (
 const Unsettleable Outcome = "unsettleable"
 
 // Sweep gives a new job to deliveries that no live job carries, because the rescuer discarded it or somebody deleted it,
-// cancels those whose job was cancelled by hand, and closes those that waited until their deadline for a receipt. It
-// returns how many it took on. What it looks at is bounded, whatever the backlog. A delivery that fails does not stop the
+// cancels those whose job was cancelled by hand, closes those that waited until their deadline for a receipt, and queues what
+// waited for a clinician's review for as long as the clinic says. It returns how many it took on. What it looks at is bounded, whatever the backlog. A delivery that fails does not stop the
 // others: Sweep returns the errors joined. Several instances may sweep at once.
 func (w *Worker) Sweep(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
 	stranded, err := w.sweepStranded(ctx, client)
 	expired, errExpired := w.sweepExpired(ctx, client)
-	return stranded + expired, errors.Join(err, errExpired)
+	held, errHeld := w.sweepHeld(ctx, client)
+	return stranded + expired + held, errors.Join(err, errExpired, errHeld)
 }
 
 func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {

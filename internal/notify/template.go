@@ -337,7 +337,7 @@ func (r *renderer) lines(ts []*template.Template) []string {
 }
 
 // spoken says some participles in plainer words.
-var spoken = map[string]string{"retracted": "withdrawn", "amended": "corrected"}
+var spoken = map[string]string{"retracted": "withdrawn", "amended": "corrected", "reversed": "corrected"}
 
 // DataFor gives what the templates may know of an event of the type.
 func DataFor(eventType, priority, link, appName string) Data {

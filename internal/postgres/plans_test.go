@@ -30,6 +30,12 @@ var fill = []string{
 		SELECT numbered('a', i), 'p' || i || '@mail.example', true, 'A', 'B', '+4915' || 1000000 + i FROM generate_series(1, 50000) AS i`,
 	`INSERT INTO memberships (id, user_id, clinic_id, role) SELECT numbered('b', i), numbered('a', i), numbered('c', 1 + i % 500),
 		(ARRAY['doctor', 'nurse', 'patient', 'patient', 'patient'])[1 + i % 5] FROM generate_series(1, 50000) AS i`,
+	`INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT numbered('a', i), numbered('c', 1 + i % 500), numbered('a', 1 + (i + m * 500) % 50000)
+		FROM generate_series(1, 50000) AS i CROSS JOIN generate_series(1, 4) AS m`,
+	`INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
+		SELECT numbered('7', i), numbered('c', 1 + i % 500), numbered('a', i), '', 0, now(), now(), '' FROM generate_series(1, 20000) AS i`,
+	`INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at)
+		SELECT numbered('7', i), numbered('a', i + m), now(), now() FROM generate_series(1, 20000) AS i CROSS JOIN generate_series(0, 3) AS m`,
 	`INSERT INTO devices (id, user_id, platform, token) SELECT numbered('d', i), numbered('a', i), 'android', 'token' || i FROM generate_series(1, 50000) AS i`,
 	`INSERT INTO preferences (user_id, category, channel, enabled) SELECT numbered('a', i), 'clinical', 'email', false FROM generate_series(1, 50000, 7) AS i`,
 	// One subject has 10,000 events and as many effects; of the others each third event is an effect of the one before.
@@ -57,7 +63,7 @@ var fill = []string{
 		FROM deliveries AS d WHERE d.event_position > 60000`,
 	`DROP FUNCTION numbered`,
 	// As autovacuum does it: partitions, and not the tables that they belong to.
-	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, devices, preferences, river.river_job`,
+	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, river.river_job`,
 }
 
 func numbered(kind byte, i int) uuid.UUID {
@@ -225,14 +231,28 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.NotificationPlan(ctx, db.NotificationPlanParams{
 				Ids: []uuid.UUID{uuid.New()}, EventPositions: []int64{110000}, EventIds: []uuid.UUID{uuid.New()}, EventTypes: []string{"user.updated"}, Subjects: []string{"user/1"},
 				RecipientIds: []uuid.UUID{person.UserID}, ClinicIds: []uuid.UUID{uuid.Nil}, Categories: []string{"account"}, Priorities: []string{"normal"}, Rules: []string{"r"},
-				RuleVersions: []int32{1}, Templates: []string{"account"},
+				RuleVersions: []int32{1}, Templates: []string{"account"}, HeldUntils: make([]time.Time, 1),
 			})
 			return err
 		}},
 		{"planning directory", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.PlanningDirectory(ctx, db.PlanningDirectoryParams{
 				ClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, Roles: []string{"doctor", "nurse"}, UserIds: []uuid.UUID{person.UserID, numbered('a', 8)},
+				EventClinicIds: []uuid.UUID{numbered('c', 3), numbered('c', 4)}, TeamClinicIds: []uuid.UUID{numbered('c', 3)}, TeamPatientIds: []uuid.UUID{person.UserID},
+				TeamTold: []bool{true}, ConversationIds: []uuid.UUID{numbered('7', 9)},
 			})
+			return err
+		}},
+		{"holds of records", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.RecordHolds(ctx, []uuid.UUID{uuid.New(), uuid.New()})
+			return err
+		}},
+		{"held notifications of a record", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationHeldOf(ctx, db.NotificationHeldOfParams{RecipientID: person.UserID, Subject: "lab_report/" + uuid.NewString(), MaxRows: 500})
+			return err
+		}},
+		{"held notifications that are due", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.NotificationHeldDue(ctx, 500)
 			return err
 		}},
 		{"follower read", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {

@@ -43,7 +43,7 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 	if raw.when.line > 0 {
 		r.when = c.condition(raw.when, "when", false, types)
 	}
-	c.missing(raw, "recipients", "name at least one user, role or actor")
+	c.missing(raw, "recipients", "name at least one user, role, careTeam or actor")
 	for _, recipient := range raw.recipients {
 		r.recipients = append(r.recipients, c.checkRecipient(recipient, types))
 	}
@@ -150,16 +150,20 @@ func (c *checker) checkRecipient(raw rawRecipient, types []*event.Declaration) r
 	}
 	if len(raw.roles) > 0 {
 		named++
-		spec.roles = c.checkRoles(raw)
+		spec.roles = c.checkRoles(raw.roles, raw.field+".role", care.ClinicRoles)
+	}
+	if len(raw.team) > 0 {
+		named++
+		spec.careTeam = c.checkRoles(raw.team, raw.field+".careTeam", careTeamRoles)
 	}
 	if raw.actor {
 		named++
 	}
 	switch {
 	case named == 0 && !slices.ContainsFunc(raw.has, func(key string) bool { return key != "unless" }):
-		c.fail(raw.line, raw.field, "names nobody: write user: data.<field>, role: [<role>, …] or actor: true")
+		c.fail(raw.line, raw.field, "names nobody: write user: data.<field>, careTeam: [doctor, nurse], role: [<role>, …] or actor: true")
 	case named > 1:
-		c.fail(raw.line, raw.field, "names several at once: make each of user, role and actor a recipient of its own")
+		c.fail(raw.line, raw.field, "names several at once: make each of user, role, careTeam and actor a recipient of its own")
 	}
 	if raw.unless.line > 0 {
 		spec.unless = c.condition(raw.unless, raw.field+".unless", true, types)
@@ -182,17 +186,22 @@ func (c *checker) checkUser(raw rawRecipient, types []*event.Declaration) string
 	return name
 }
 
-func (c *checker) checkRoles(raw rawRecipient) []care.Role {
+// careTeamRoles are those that somebody on a care team can hold.
+var careTeamRoles = []care.Role{care.Doctor, care.Nurse}
+
+func (c *checker) checkRoles(raw []text, field string, known []care.Role) []care.Role {
 	var roles []care.Role
-	for _, t := range raw.roles {
+	for _, t := range raw {
 		role := care.Role(t.value)
 		switch {
 		case !slices.Contains(care.ClinicRoles, role):
-			c.fail(t.line, raw.field+".role", "%q is no role at a clinic; there are doctor, nurse, receptionist, admin", t.value)
+			c.fail(t.line, field, "%q is no role at a clinic; there are doctor, nurse, receptionist, admin", t.value)
 		case role == care.Patient:
-			c.fail(t.line, raw.field+".role", "would tell every patient of the clinic: name the person with user: data.userId")
+			c.fail(t.line, field, "would tell every patient of the clinic: name the person with user: data.userId")
+		case !slices.Contains(known, role):
+			c.fail(t.line, field, "nobody is on a care team as %s; there are doctor, nurse", t.value)
 		case slices.Contains(roles, role):
-			c.fail(t.line, raw.field+".role", "%s stands here twice", t.value)
+			c.fail(t.line, field, "%s stands here twice", t.value)
 		default:
 			roles = append(roles, role)
 		}

@@ -14,8 +14,9 @@
 //	    when: data.status == 'active'      # CEL over event and data; absent: always
 //	    recipients:
 //	      - user: data.userId              # the person a field of the data names
-//	      - role: [doctor, nurse]          # who holds a role at the event's clinic
+//	      - careTeam: [doctor, nurse]      # who is on the care team of the event's person at its clinic, in one of the roles
 //	        unless: recipient.id == event.actorid
+//	      - role: [receptionist]           # everybody who holds a role at the event's clinic
 //	      - actor: true                    # who caused the event, where that is a person
 //	    channels: [push, email]
 //	    fallback: [sms]                    # tried in order, for each channel that cannot be used
@@ -28,6 +29,10 @@
 // In CEL, event has id, type, source, subject, time (a timestamp), clinicid, personid, actorid, actorrole, subjectversion
 // and imported; what an event does not have is the empty string or 0. data is the event's data. unless sees besides
 // recipient.id and recipient.role: the role by which the recipient was found, empty for user and actor.
+//
+// Nobody is told of what they may not read: Resolve asks the access table about each recipient, by the roles that they hold
+// at the event's clinic now. A critical event (ehr.*.critical) that a rule of the priority critical reaches nobody with goes
+// to the care team, then to all doctors of the clinic; see Resolve.
 //
 // Rules never see the types whose catalog entry is not Ruled, not even with **, so that a loop cannot be written.
 package rule

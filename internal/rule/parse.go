@@ -65,6 +65,7 @@ type rawRecipient struct {
 	has    []string
 	user   text
 	roles  []text
+	team   []text
 	actor  bool
 	unless text
 }
@@ -210,6 +211,12 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 			raw.user = r.text(value, raw.field+".user")
 		case "role":
 			raw.roles = r.texts(value, raw.field+".role")
+		case "careTeam":
+			if _, ok := value.(*ast.BoolNode); ok {
+				r.fail(line(value), raw.field+".careTeam", "expected a list of roles: write careTeam: [doctor, nurse]")
+				return true
+			}
+			raw.team = r.texts(value, raw.field+".careTeam")
 		case "actor":
 			if raw.actor = r.boolean(value, raw.field+".actor"); !raw.actor {
 				r.fail(line(value), raw.field+".actor", "says something only as true: write that or take it out")
@@ -220,7 +227,7 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 			return false
 		}
 		return true
-	}, "user", "role", "actor", "unless")
+	}, "user", "role", "careTeam", "actor", "unless")
 	return raw
 }
 

@@ -25,6 +25,22 @@ const (
 	ReasonNobodyNamed = "nobody_named"
 	// ReasonNobodyInRole: nobody holds any of the rule's roles at the event's clinic.
 	ReasonNobodyInRole = "nobody_in_role"
-	// ReasonNoClinic: the rule names a role, but the event belongs to no clinic.
+	// ReasonNobodyOnCareTeam: nobody on the person's care team holds any of the rule's roles at the event's clinic.
+	ReasonNobodyOnCareTeam = "nobody_on_care_team"
+	// ReasonNoClinic: the rule names a role or a care team, but the event belongs to no clinic.
 	ReasonNoClinic = "no_clinic"
+	// ReasonMayNotRead: the access table does not let the person read what the event is about.
+	ReasonMayNotRead = "may_not_read"
+	// ReasonNoLongerAtClinic: the person is named by id and holds no role at the event's clinic now.
+	ReasonNoLongerAtClinic = "no_longer_at_clinic"
+	// ReasonAwaitingReview: the patient is told once a clinician has seen the critical finding, or after the clinic's period.
+	ReasonAwaitingReview = "awaiting_review"
+	// ReasonRetractedBeforeReview: the record was retracted while its patient could not read it yet.
+	ReasonRetractedBeforeReview = "retracted_before_review"
+	// ReasonFallbackCareTeam: the rule reached nobody with a critical event, so the care team is told.
+	ReasonFallbackCareTeam = "fallback_care_team"
+	// ReasonFallbackClinicDoctors: nor did the care team: all doctors of the clinic are told, who may not read the record.
+	ReasonFallbackClinicDoctors = "fallback_clinic_doctors"
+	// ReasonReachedNobody: no doctor of the clinic can be reached either: operators are alerted.
+	ReasonReachedNobody = "reached_nobody"
 )

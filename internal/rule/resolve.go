@@ -3,41 +3,12 @@ package rule
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
-	"carewire/internal/care"
 	"carewire/internal/event"
 )
-
-// Person is what resolving must know of somebody: not where they can be reached, only whether.
-type Person struct {
-	// Active says that the account is not disabled.
-	Active           bool
-	EmailVerified    bool
-	HasPhone         bool
-	PhoneVerified    bool
-	HasWhatsApp      bool
-	WhatsAppVerified bool
-	HasDevice        bool
-	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
-	Off []string
-}
-
-// Post names a role at a clinic.
-type Post string
-
-// PostOf gives the name of a role at a clinic: the clinic's id, a slash and the role.
-func PostOf(clinicID uuid.UUID, role care.Role) Post {
-	return Post(clinicID.String() + "/" + string(role))
-}
-
-// People is what the directory says about everybody whom an event may be told to.
-type People struct {
-	ByID map[uuid.UUID]*Person
-	// Holders are who holds a role at a clinic, in the order in which they are told.
-	Holders map[Post][]uuid.UUID
-}
 
 // Outcome is what the matching rules come to for one event.
 type Outcome struct {
@@ -51,13 +22,15 @@ type Telling struct {
 	// Match is the first of those that tell the person.
 	Match    *Match
 	Messages []Message
+	// HeldUntil is until when the telling waits for a clinician to see a critical finding; zero where it does not wait.
+	HeldUntil time.Time
 }
 
 // Message is the telling on one channel. It is to be sent unless Suppressed.
 type Message struct {
 	Channel    string
 	Suppressed bool
-	// Reason is the rule's name where it is to be sent, else why it cannot be.
+	// Reason is the rule's name where it is to be sent, ReasonAwaitingReview where it waits, else why it cannot be sent.
 	Reason string
 	Match  *Match
 	// Fallback are the channels that are left, should sending fail.
@@ -75,6 +48,11 @@ type Refusal struct {
 
 // Resolve decides whom the matching rules tell of the event, on which of the configured channels, and why. The matches
 // are those that Set.Match gave for the event; people holds everybody whom they name.
+//
+// Who may not read what the event is about is not told. What is held for a clinician to see first waits for its patient. Where
+// a rule of the priority critical matches a critical event and no message is to be sent to a clinician, the patient's care team
+// is told, and where that reaches nobody either, every doctor of the clinic: the last are told that there is a critical finding,
+// and may read it once they are put on the care team.
 func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Outcome {
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
@@ -85,9 +63,14 @@ func Resolve(e *event.Event, matches []Match, people *People, configured map[str
 		case !person.Active:
 			r.refuseAll(c, ReasonUserDisabled)
 		default:
-			r.tell(c, person)
+			if reason := r.mayNotRead(c.id, person); reason != "" {
+				r.refuseAll(c, reason)
+			} else {
+				r.tell(c, person)
+			}
 		}
 	}
+	r.reachSomebody()
 	return r.outcome
 }
 
@@ -98,12 +81,16 @@ type resolver struct {
 	people     *People
 	configured map[string]bool
 	outcome    Outcome
+	// subject is what deciding who may read needs of the event; nil until somebody asks.
+	subject *subject
 }
 
 // candidate is a person with the rules that name them, in the order of the file: the last one is the last that did.
 type candidate struct {
 	id      uuid.UUID
 	matches []*Match
+	// why precedes the rule's name in the reason; empty means that the rule names the person.
+	why string
 }
 
 func (r *resolver) refuse(m *Match, recipient uuid.UUID, channel, reason string) {
@@ -156,11 +143,12 @@ func (all *candidates) add(id uuid.UUID, m *Match) {
 func (r *resolver) named(m *Match, all *candidates) {
 	var left []Refusal
 	var empty string
-	var roles, held bool
+	var roles, team, held bool
 	for _, recipient := range m.Recipients {
 		found, reason := r.find(recipient)
 		empty = cmp.Or(empty, reason)
-		roles = roles || recipient.Role != ""
+		roles = roles || (recipient.Role != "" && !recipient.CareTeam)
+		team = team || recipient.CareTeam
 		held = held || (recipient.Role != "" && len(found) > 0)
 		for _, id := range found {
 			if all.byID[id].namedBy(m) {
@@ -177,8 +165,11 @@ func (r *resolver) named(m *Match, all *candidates) {
 			}
 		}
 	}
-	if roles && !held {
+	switch {
+	case roles && !held:
 		empty = cmp.Or(empty, ReasonNobodyInRole)
+	case team && !held:
+		empty = cmp.Or(empty, ReasonNobodyOnCareTeam)
 	}
 	if empty != "" {
 		r.refuse(m, uuid.Nil, "", empty)
@@ -210,6 +201,8 @@ func (r *resolver) find(recipient Recipient) ([]uuid.UUID, string) {
 		return []uuid.UUID{recipient.UserID}, ""
 	case r.event.ClinicID == nil:
 		return nil, ReasonNoClinic
+	case recipient.CareTeam:
+		return r.careTeam(recipient.Role), ""
 	default:
 		return r.people.Holders[PostOf(*r.event.ClinicID, recipient.Role)], ""
 	}
@@ -220,14 +213,15 @@ func (r *resolver) tell(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
-	t := Telling{Recipient: c.id, Match: c.matches[0]}
+	t := Telling{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldFrom(c.id, person)}
+	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
 		for _, channel := range m.Rule.Channels {
 			if taken := t.on(channel); taken != nil {
 				r.refuse(m, c.id, channel, ReasonDuplicateOf+taken.Match.Rule.Name)
 				continue
 			}
-			r.add(&t, person, m, channel, "rule "+m.Rule.Name)
+			r.add(&t, person, m, channel, why+m.Rule.Name)
 		}
 	}
 	for i := range len(t.Messages) {
@@ -259,6 +253,8 @@ func (r *resolver) add(t *Telling, person *Person, m *Match, channel, reason str
 	d := Message{Channel: channel, Reason: reason, Match: m}
 	if obstacle := r.obstacle(person, m, channel); obstacle != "" {
 		d.Suppressed, d.Reason = true, obstacle
+	} else if !t.HeldUntil.IsZero() {
+		d.Reason = ReasonAwaitingReview
 	}
 	t.Messages = append(t.Messages, d)
 	return &t.Messages[len(t.Messages)-1]

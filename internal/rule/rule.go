@@ -48,10 +48,11 @@ type Rule struct {
 }
 
 type recipientSpec struct {
-	user   string // The field of the data, without "data.".
-	roles  []care.Role
-	actor  bool
-	unless *condition
+	user     string // The field of the data, without "data.".
+	roles    []care.Role
+	careTeam []care.Role
+	actor    bool
+	unless   *condition
 }
 
 // Set is a checked rule set. It is immutable and safe for concurrent use.
@@ -67,7 +68,7 @@ type Match struct {
 	Rule     *Rule
 	Category event.Category
 	Template string
-	// Recipients is in the order of the rule. A list of roles is one Recipient a role.
+	// Recipients is in the order of the rule. A list of roles is one Recipient a role, also of a care team.
 	Recipients []Recipient
 	// Failed says that the rule's condition could not be evaluated on this event: nobody is told by it.
 	Failed bool
@@ -75,13 +76,16 @@ type Match struct {
 	vars *variables
 }
 
-// Recipient is whom a rule names: a person, or everybody who holds a role at the event's clinic.
+// Recipient is whom a rule names: a person, everybody who holds a role at the event's clinic, or those of them who are on
+// the care team of the event's person.
 type Recipient struct {
 	// UserID is the person; zero for a role, and when the event names nobody there.
 	UserID uuid.UUID
 	// Role is set for a list of roles.
-	Role   care.Role
-	unless *condition
+	Role care.Role
+	// CareTeam says that the role's holders are told only where they are on the care team.
+	CareTeam bool
+	unless   *condition
 }
 
 // Excludes reports whether the recipient's unless leaves out the person found for it. An error means that the condition
@@ -137,6 +141,9 @@ func (r *Rule) match(vars *variables) (Match, bool) {
 		default:
 			for _, role := range spec.roles {
 				m.Recipients = append(m.Recipients, Recipient{Role: role, unless: spec.unless})
+			}
+			for _, role := range spec.careTeam {
+				m.Recipients = append(m.Recipients, Recipient{Role: role, CareTeam: true, unless: spec.unless})
 			}
 		}
 	}

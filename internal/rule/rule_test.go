@@ -82,10 +82,17 @@ func TestDefault_IsAValidSetThatSeesWhatItShould(t *testing.T) {
 	old.Data = json.RawMessage(`{}`)
 	require.Equal(t, []string{"record-created"}, names(set.Match(old)), "an event from before releases were told of means one")
 	for typ, want := range map[string]string{
-		"user.created": "welcome", "user.updated": "account-changed", "appointment.checked_in": "appointment",
+		"user.created": "welcome", "user.updated": "account-changed", "appointment.booked": "appointment",
 		"billing.refund_made": "billing", "chat.message_unread": "message-unread",
 	} {
 		require.Equal(t, []string{want}, names(set.Match(event.Event{Type: typ, Data: json.RawMessage(`{}`)})), typ)
+	}
+	for _, typ := range []string{"appointment.checked_in", "appointment.completed", "device.connection_lost"} {
+		require.Empty(t, set.Match(event.Event{Type: typ, Data: json.RawMessage(`{}`)}), typ)
+	}
+	require.Equal(t, []string{"appointment-requested", "appointment-to-desk"}, names(set.Match(event.Event{Type: "appointment.requested", Data: json.RawMessage(`{}`)})))
+	for urgency, want := range map[string][]string{"routine": {}, "urgent": {"urgent-reading"}, "emergency": {"emergency-reading"}} {
+		require.Equal(t, want, names(set.Match(event.Event{Type: "device.reading_received", Data: json.RawMessage(`{"urgency":"` + urgency + `"}`)})), urgency)
 	}
 }
 

@@ -1,5 +1,5 @@
 -- name: NotificationListOfRecipient :many
--- A person's inbox, newest first. The page goes on below (@before_time, @before_id).
+-- A person's inbox, newest first, without what is held. The page goes on below (@before_time, @before_id).
 SELECT
     id,
     event_position,
@@ -15,6 +15,7 @@ SELECT
     read_at
 FROM notifications
 WHERE recipient_id = @recipient_id
+    AND held_until IS NULL
     AND (NOT @unread::boolean OR read_at IS NULL)
     AND (created_at, id) < (@before_time::timestamptz, @before_id::uuid)
 ORDER BY created_at DESC, id DESC
@@ -103,6 +104,7 @@ FROM (
     SELECT
     FROM notifications
     WHERE recipient_id = @recipient_id
+        AND held_until IS NULL
         AND read_at IS NULL
     LIMIT @most
 ) AS unread;
@@ -133,6 +135,7 @@ SELECT
     created_at
 FROM notifications
 WHERE id = @id
+    AND held_until IS NULL
     AND recipient_id = @recipient_id;
 
 -- name: NotificationMarkRead :one
@@ -140,5 +143,6 @@ WHERE id = @id
 UPDATE notifications
 SET read_at = coalesce(read_at, now())
 WHERE id = @id
+    AND held_until IS NULL
     AND recipient_id = @recipient_id
 RETURNING read_at;

@@ -1,22 +1,43 @@
 -- name: PlanningDirectory :many
--- Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
--- named are the clinic/role pairs, of those asked for, that the person holds; off the category/channel pairs the person
--- switched off. For each channel there is contact_state. No address is read: it is looked up at sending.
+-- Everybody whom a batch may tell: the persons named by id, who holds one of the roles at one of the clinics, and, where
+-- told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
+-- posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
+-- for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
+-- rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each channel there is
+-- contact_state. No address is read: it is looked up at sending.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
         unnest(@roles::text[]) AS role
-), held AS (
+), asked AS (
     SELECT
-        m.user_id,
-        array_agg(m.clinic_id::text || '/' || m.role ORDER BY m.role, m.clinic_id) AS named
-    FROM pairs
-    JOIN memberships AS m ON m.clinic_id = pairs.clinic_id AND m.role = pairs.role AND m.revoked_at IS NULL
-    GROUP BY m.user_id
+        unnest(@team_clinic_ids::uuid[]) AS clinic_id,
+        unnest(@team_patient_ids::uuid[]) AS patient_id,
+        unnest(@team_told::boolean[]) AS told
+), members AS (
+    SELECT
+        t.member_id AS user_id,
+        bool_or(asked.told) AS told,
+        array_agg(t.clinic_id::text || '/' || t.patient_id::text ORDER BY t.clinic_id, t.patient_id) AS teams
+    FROM asked
+    JOIN care_team AS t ON t.patient_id = asked.patient_id AND t.clinic_id = asked.clinic_id
+    GROUP BY t.member_id
+), talkers AS (
+    SELECT
+        p.user_id,
+        array_agg(CASE WHEN p.as_patient THEN 'patient/' ELSE 'staff/' END || p.conversation_id::text) AS conversations
+    FROM conversation_parts(@conversation_ids::uuid[]) AS p (conversation_id, user_id, as_patient)
+    GROUP BY p.user_id
 ), persons AS (
     SELECT unnest(@user_ids::uuid[]) AS user_id
     UNION
-    SELECT user_id FROM held
+    SELECT m.user_id
+    FROM pairs
+    JOIN memberships AS m ON m.clinic_id = pairs.clinic_id AND m.role = pairs.role AND m.revoked_at IS NULL
+    UNION
+    SELECT members.user_id
+    FROM members
+    WHERE members.told
 )
 SELECT
     u.id,
@@ -30,16 +51,35 @@ SELECT
         FROM preferences AS p
         WHERE p.user_id = u.id AND NOT p.enabled
     )::text[] AS off,
-    coalesce(held.named, '{}')::text[] AS named
+    ARRAY(
+        SELECT m.clinic_id::text || '/' || m.role
+        FROM memberships AS m
+        WHERE m.user_id = u.id
+            AND m.clinic_id = ANY (@event_clinic_ids::uuid[])
+            AND m.revoked_at IS NULL
+    )::text[] AS posts,
+    coalesce(members.teams, '{}')::text[] AS teams,
+    coalesce(talkers.conversations, '{}')::text[] AS conversations
 FROM persons
 JOIN users AS u ON u.id = persons.user_id
-LEFT JOIN held ON held.user_id = u.id
+LEFT JOIN members ON members.user_id = u.id
+LEFT JOIN talkers ON talkers.user_id = u.id
 ORDER BY u.id;
 
+-- name: RecordHolds :many
+-- Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
+-- out.
+SELECT
+    h.id::uuid AS id,
+    h.retracted::boolean AS retracted,
+    coalesce(h.held_until, '0001-01-01 00:00:00+00')::timestamptz AS held_until
+FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
+
 -- name: NotificationPlan :many
--- Gives the ids of those that are new: what an earlier run planned for an event and recipient stands.
+-- Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1
+-- for what is not held.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template)
+    rule, rule_version, template, held_until)
 SELECT
     unnest(@ids::uuid[]),
     unnest(@event_positions::bigint[]),
@@ -52,7 +92,8 @@ SELECT
     unnest(@priorities::text[]),
     unnest(@rules::text[]),
     unnest(@rule_versions::integer[]),
-    unnest(@templates::text[])
+    unnest(@templates::text[]),
+    nullif(unnest(@held_untils::timestamptz[]), '0001-01-01 00:00:00+00')
 ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id;
 

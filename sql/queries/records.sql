@@ -3,10 +3,10 @@
 -- Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 -- the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
 -- any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
--- the doctor, of which the actor's memberships told.
+-- the doctor, of which the actor's memberships told. holds is true for what its patient may not read before a clinician has.
 -- name: RecordInsert :one
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by, released_version)
+    body, created_at, created_by, updated_at, updated_by, released_version, held_until)
 SELECT
     @id,
     @kind,
@@ -23,9 +23,18 @@ SELECT
     @created_by,
     now(),
     @created_by,
-    CASE WHEN @releases::boolean THEN 1 END
+    CASE WHEN @releases::boolean THEN 1 END,
+    CASE
+        WHEN @holds::boolean THEN now() + make_interval(mins => nullif(coalesce((
+            SELECT s.critical_hold_minutes
+            FROM clinic_settings AS s
+            WHERE s.clinic_id = @clinic_id
+        ), 1440), 0))
+    END
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
-RETURNING created_at;
+RETURNING
+    created_at,
+    held_until;
 
 -- name: RecordGet :one
 SELECT
@@ -56,7 +65,9 @@ WHERE r.id = @id
     AND r.kind = @kind
 FOR UPDATE OF r;
 
--- The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock.
+-- The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock. holds is
+-- true for a version that its patient may not read before a clinician has: the clinic's period begins. It begins again with the
+-- version that releases what was held and nobody has reviewed.
 -- name: RecordReplace :one
 WITH kept AS (
     INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by,
@@ -88,12 +99,31 @@ SET
     updated_at = now(),
     updated_by = @updated_by,
     reason = @reason,
-    released_version = coalesce(released_version, CASE WHEN @releases::boolean THEN version + 1 END)
+    released_version = coalesce(released_version, CASE WHEN @releases::boolean THEN version + 1 END),
+    held_until = CASE
+        WHEN @holds::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND @releases::boolean)
+            THEN now() + make_interval(mins => nullif(coalesce((
+                SELECT s.critical_hold_minutes
+                FROM clinic_settings AS s
+                WHERE s.clinic_id = records.clinic_id
+            ), 1440), 0))
+        ELSE records.held_until
+    END
 WHERE records.id = @id
 RETURNING
     records.version,
     records.updated_at,
-    records.released_version;
+    records.released_version,
+    records.held_until;
+
+-- Ends the hold of the version that was read, once: no row where there is none.
+-- name: RecordReview :one
+UPDATE records
+SET held_until = NULL
+WHERE id = @id
+    AND version = @version
+    AND held_until IS NOT NULL
+RETURNING id;
 
 -- name: RecordVersionList :many
 SELECT
@@ -125,7 +155,8 @@ WHERE record_id = @record_id
 -- name: RecordListPlanForValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
--- Lists show what the actor may see and nothing else: their own from the first released version on, where one entered in error
+-- Lists show what the actor may see and nothing else: their own from the first released version on and while no hold lasts, where
+-- one entered in error
 -- is found by none of what it said; those of patients whose care team they are on, at the
 -- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
 -- clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
@@ -145,7 +176,7 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
@@ -175,7 +206,7 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
@@ -205,7 +236,7 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
@@ -235,7 +266,7 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
@@ -266,7 +297,7 @@ WHERE r.kind = @kind
     AND r.effective_at >= @from_time
     AND (r.effective_at, r.id) < (@before_time::timestamptz, @before_id::uuid)
     AND (
-        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (
+        (@own::boolean AND r.patient_id = @actor_id AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))

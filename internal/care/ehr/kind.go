@@ -74,7 +74,7 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
 	types := []string{"created", "released", "updated", "amended", "retracted"}
 	if _, ok := k.body(new(B)).(alarming); ok {
-		types = append(types, "critical")
+		types = append(types, "critical", "reviewed")
 	}
 	for _, typ := range types {
 		if _, ok := event.Lookup(k.eventType(typ)); !ok {

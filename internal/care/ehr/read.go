@@ -12,14 +12,26 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
 
-// Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound.
+// Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound. It is
+// the review of a critical finding where the actor is the doctor whom the record names.
 func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
 	var r Record[B]
-	err := k.show(ctx, cmd, id, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
+	err := k.show(ctx, cmd, id, true, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
+		r, err = k.seen(row, v)
+		return readOne, row.Version, err
+	})
+	return r, err
+}
+
+// Current is Get for a request that is answered again: it reviews nothing.
+func (k *Kind[B]) Current(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
+	var r Record[B]
+	err := k.show(ctx, cmd, id, false, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
 		r, err = k.seen(row, v)
 		return readOne, row.Version, err
 	})
@@ -52,7 +64,7 @@ func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h
 		return Page[B]{}, err
 	}
 	page := Page[B]{Items: []Record[B]{}}
-	err = k.show(ctx, cmd, id, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
+	err = k.show(ctx, cmd, id, false, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
 		current, err := k.seen(row, v)
 		if err != nil {
 			return "", 0, err
@@ -84,7 +96,7 @@ func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h
 // care.NotFound too.
 func (k *Kind[B]) Version(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
 	var r Record[B]
-	err := k.show(ctx, cmd, id, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
+	err := k.show(ctx, cmd, id, false, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
 		current, err := k.seen(row, v)
 		if err != nil || version == row.Version {
 			r = current
@@ -111,8 +123,8 @@ func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record
 }
 
 // show reads a record that the actor may see, lets take read from it what is asked for, and commits the audit of it
-// before it returns.
-func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take func(row db.Record, v view, q *db.Queries) (action string, version int64, err error)) error {
+// before it returns. reviews says that the responsible doctor has then seen the record's critical finding.
+func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, reviews bool, take func(row db.Record, v view, q *db.Queries) (action string, version int64, err error)) error {
 	return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
@@ -130,6 +142,14 @@ func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, take
 		if err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, k.readEvent(cmd, row.Record, action, version))
+		events := []event.Event{k.readEvent(cmd, row.Record, action, version)}
+		if reviews && k.answersFor(cmd.Actor, row.Record) {
+			reviewed, err := k.review(ctx, q, cmd, row.Record)
+			if err != nil {
+				return err
+			}
+			events = append(events, reviewed...)
+		}
+		return outbox.Append(ctx, tx, events...)
 	})
 }

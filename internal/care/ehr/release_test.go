@@ -199,7 +199,8 @@ func TestEvent_OfADraftIsNotItsPatients(t *testing.T) {
 	for data, sees := range map[string]bool{
 		`{"released":true,"critical":false}`:  true,
 		`{"released":false,"critical":false}`: false,
-		`{"released":true,"critical":true}`:   false,
+		`{"released":true,"critical":true}`:   true,
+		`{"released":true,"held":true}`:       false,
 		`{}`:                                  true, // From before releases were told of.
 		`[`:                                   false,
 	} {

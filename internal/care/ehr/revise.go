@@ -181,16 +181,18 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
+	critical := slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
+		Holds: critical && !cmd.Imported,
 	})
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("replace record: %w", err)
 	}
 	events := k.written(cmd, version{
 		id: old.ID, number: row.Version, what: what, head: h, released: row.ReleasedVersion != nil,
-		critical: slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) }),
+		critical: critical, held: held(row.HeldUntil),
 	})
 	return Record[B]{
 		ID: old.ID, Version: row.Version, CreatedAt: old.CreatedAt, UpdatedAt: row.UpdatedAt,

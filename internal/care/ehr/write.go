@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -32,24 +33,44 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	releases := k.spec.Releases(h.Status)
-	events := k.written(cmd, version{id: r.ID, number: 1, what: "created", head: h, released: releases, critical: len(k.alarms(&b)) > 0})
+	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(&b)) > 0}
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
-	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
-		batch.QueryRow(func(row pgx.Row) error {
-			if err := row.Scan(&r.CreatedAt); err != nil {
-				return fmt.Errorf("insert record: %w", err)
-			}
-			return nil
-		}, db.RecordInsert, r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
-			h.EffectiveAt, data, cmd.Actor.ID, releases, ownDoctor, anyPatient, cmd.Actor.UserID)
-		batch.Append(ctx, events...)
+	r.CreatedAt, err = k.insert(ctx, cmd, v, []any{
+		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
+		h.EffectiveAt, data, cmd.Actor.ID, v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID,
 	})
 	if err != nil {
 		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, err))
 	}
 	r.UpdatedAt = r.CreatedAt
 	return r, nil
+}
+
+// insert writes the first version with its events. Those of a critical one say whether the clinic holds it, which only the
+// database knows: they wait for its answer.
+func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, v version, args []any) (createdAt time.Time, err error) {
+	var heldUntil *time.Time
+	read := func(row pgx.Row) error {
+		if err := row.Scan(&createdAt, &heldUntil); err != nil {
+			return fmt.Errorf("insert record: %w", err)
+		}
+		return nil
+	}
+	if v.critical {
+		err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+			if err := read(tx.QueryRow(ctx, db.RecordInsert, args...)); err != nil {
+				return err
+			}
+			v.held = heldUntil != nil
+			return outbox.Append(ctx, tx, k.written(cmd, v)...)
+		})
+		return createdAt, err
+	}
+	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
+		batch.QueryRow(read, db.RecordInsert, args...)
+		batch.Append(ctx, k.written(cmd, v)...)
+	})
+	return createdAt, err
 }
 
 // mayCreate settles who the doctor is, and whether the actor may write for any patient of the clinic or must be on the
@@ -101,6 +122,8 @@ type version struct {
 	released bool
 	// critical says that the version holds a critical finding that no version before it held.
 	critical bool
+	// held says that the patient may not read the record yet.
+	held bool
 }
 
 // written returns the version's event, and the critical event that it causes where there is one. The latter makes no
@@ -118,6 +141,6 @@ func (k *Kind[B]) written(cmd care.Command, v version) []event.Event {
 func (k *Kind[B]) event(cmd care.Command, what string, v version) event.Event {
 	return event.New(cmd, k.eventType(what), k.ref(v.id), event.Record{
 		RecordID: v.id, UserID: v.head.PatientID, ClinicID: v.head.ClinicID, DoctorID: *v.head.DoctorID, Status: v.head.Status,
-		Version: v.number, Released: v.released, Critical: v.critical,
+		Version: v.number, Released: v.released, Critical: v.critical, Held: v.held,
 	}).About(cmd, v.head.PatientID, &v.head.ClinicID)
 }

@@ -29,7 +29,7 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	require.Equal(t, &b.here, e.Clinic)
 	require.Equal(t, map[string]any{
 		"recordId": r.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "doctorId": b.doctor.ID, "status": "final", "version": 1.0,
-		"released": true, "critical": false,
+		"released": true, "critical": false, "held": false,
 	}, e.Data)
 }
 
@@ -372,6 +372,8 @@ func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
 	require.NoError(t, err)
 	in.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
+	require.NoError(t, err)
+	_, err = b.reports.Acknowledge(t.Context(), by(b.doctor), r.ID, 0)
 	require.NoError(t, err)
 	_, err = b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)

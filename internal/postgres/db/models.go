@@ -513,6 +513,7 @@ type Notification struct {
 	Template      string
 	CreatedAt     time.Time
 	ReadAt        *time.Time
+	HeldUntil     *time.Time
 }
 
 type Outbox struct {
@@ -579,6 +580,7 @@ type Record struct {
 	UpdatedBy       string
 	Reason          string
 	ReleasedVersion *int64
+	HeldUntil       *time.Time
 }
 
 type RecordVersion struct {

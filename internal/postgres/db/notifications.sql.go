@@ -318,6 +318,7 @@ SELECT
     read_at
 FROM notifications
 WHERE recipient_id = $1
+    AND held_until IS NULL
     AND (NOT $2::boolean OR read_at IS NULL)
     AND (created_at, id) < ($3::timestamptz, $4::uuid)
 ORDER BY created_at DESC, id DESC
@@ -347,7 +348,7 @@ type NotificationListOfRecipientRow struct {
 	ReadAt        *time.Time
 }
 
-// A person's inbox, newest first. The page goes on below (@before_time, @before_id).
+// A person's inbox, newest first, without what is held. The page goes on below (@before_time, @before_id).
 func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg NotificationListOfRecipientParams) ([]NotificationListOfRecipientRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListOfRecipient,
 		arg.RecipientID,
@@ -391,6 +392,7 @@ const NotificationMarkRead = `-- name: NotificationMarkRead :one
 UPDATE notifications
 SET read_at = coalesce(read_at, now())
 WHERE id = $1
+    AND held_until IS NULL
     AND recipient_id = $2
 RETURNING read_at
 `
@@ -415,6 +417,7 @@ SELECT
     created_at
 FROM notifications
 WHERE id = $1
+    AND held_until IS NULL
     AND recipient_id = $2
 `
 
@@ -442,6 +445,7 @@ FROM (
     SELECT
     FROM notifications
     WHERE recipient_id = $1
+        AND held_until IS NULL
         AND read_at IS NULL
     LIMIT $2
 ) AS unread

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -128,7 +129,7 @@ func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]u
 
 const NotificationPlan = `-- name: NotificationPlan :many
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
-    rule, rule_version, template)
+    rule, rule_version, template, held_until)
 SELECT
     unnest($1::uuid[]),
     unnest($2::bigint[]),
@@ -141,7 +142,8 @@ SELECT
     unnest($9::text[]),
     unnest($10::text[]),
     unnest($11::integer[]),
-    unnest($12::text[])
+    unnest($12::text[]),
+    nullif(unnest($13::timestamptz[]), '0001-01-01 00:00:00+00')
 ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id
 `
@@ -159,9 +161,11 @@ type NotificationPlanParams struct {
 	Rules          []string
 	RuleVersions   []int32
 	Templates      []string
+	HeldUntils     []time.Time
 }
 
-// Gives the ids of those that are new: what an earlier run planned for an event and recipient stands.
+// Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1
+// for what is not held.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -176,6 +180,7 @@ func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanPara
 		arg.Rules,
 		arg.RuleVersions,
 		arg.Templates,
+		arg.HeldUntils,
 	)
 	if err != nil {
 		return nil, err
@@ -273,19 +278,37 @@ func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsPa
 const PlanningDirectory = `-- name: PlanningDirectory :many
 WITH pairs AS (
     SELECT
-        unnest($1::uuid[]) AS clinic_id,
-        unnest($2::text[]) AS role
-), held AS (
+        unnest($2::uuid[]) AS clinic_id,
+        unnest($3::text[]) AS role
+), asked AS (
     SELECT
-        m.user_id,
-        array_agg(m.clinic_id::text || '/' || m.role ORDER BY m.role, m.clinic_id) AS named
+        unnest($4::uuid[]) AS clinic_id,
+        unnest($5::uuid[]) AS patient_id,
+        unnest($6::boolean[]) AS told
+), members AS (
+    SELECT
+        t.member_id AS user_id,
+        bool_or(asked.told) AS told,
+        array_agg(t.clinic_id::text || '/' || t.patient_id::text ORDER BY t.clinic_id, t.patient_id) AS teams
+    FROM asked
+    JOIN care_team AS t ON t.patient_id = asked.patient_id AND t.clinic_id = asked.clinic_id
+    GROUP BY t.member_id
+), talkers AS (
+    SELECT
+        p.user_id,
+        array_agg(CASE WHEN p.as_patient THEN 'patient/' ELSE 'staff/' END || p.conversation_id::text) AS conversations
+    FROM conversation_parts($7::uuid[]) AS p (conversation_id, user_id, as_patient)
+    GROUP BY p.user_id
+), persons AS (
+    SELECT unnest($8::uuid[]) AS user_id
+    UNION
+    SELECT m.user_id
     FROM pairs
     JOIN memberships AS m ON m.clinic_id = pairs.clinic_id AND m.role = pairs.role AND m.revoked_at IS NULL
-    GROUP BY m.user_id
-), persons AS (
-    SELECT unnest($3::uuid[]) AS user_id
     UNION
-    SELECT user_id FROM held
+    SELECT members.user_id
+    FROM members
+    WHERE members.told
 )
 SELECT
     u.id,
@@ -299,35 +322,63 @@ SELECT
         FROM preferences AS p
         WHERE p.user_id = u.id AND NOT p.enabled
     )::text[] AS off,
-    coalesce(held.named, '{}')::text[] AS named
+    ARRAY(
+        SELECT m.clinic_id::text || '/' || m.role
+        FROM memberships AS m
+        WHERE m.user_id = u.id
+            AND m.clinic_id = ANY ($1::uuid[])
+            AND m.revoked_at IS NULL
+    )::text[] AS posts,
+    coalesce(members.teams, '{}')::text[] AS teams,
+    coalesce(talkers.conversations, '{}')::text[] AS conversations
 FROM persons
 JOIN users AS u ON u.id = persons.user_id
-LEFT JOIN held ON held.user_id = u.id
+LEFT JOIN members ON members.user_id = u.id
+LEFT JOIN talkers ON talkers.user_id = u.id
 ORDER BY u.id
 `
 
 type PlanningDirectoryParams struct {
-	ClinicIds []uuid.UUID
-	Roles     []string
-	UserIds   []uuid.UUID
+	EventClinicIds  []uuid.UUID
+	ClinicIds       []uuid.UUID
+	Roles           []string
+	TeamClinicIds   []uuid.UUID
+	TeamPatientIds  []uuid.UUID
+	TeamTold        []bool
+	ConversationIds []uuid.UUID
+	UserIds         []uuid.UUID
 }
 
 type PlanningDirectoryRow struct {
-	ID       uuid.UUID
-	Active   bool
-	Email    string
-	Sms      string
-	Whatsapp string
-	Push     string
-	Off      []string
-	Named    []string
+	ID            uuid.UUID
+	Active        bool
+	Email         string
+	Sms           string
+	Whatsapp      string
+	Push          string
+	Off           []string
+	Posts         []string
+	Teams         []string
+	Conversations []string
 }
 
-// Everybody whom a batch may tell: the persons named by id, and who holds one of the roles at one of the clinics.
-// named are the clinic/role pairs, of those asked for, that the person holds; off the category/channel pairs the person
-// switched off. For each channel there is contact_state. No address is read: it is looked up at sending.
+// Everybody whom a batch may tell: the persons named by id, who holds one of the roles at one of the clinics, and, where
+// told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
+// posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
+// for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
+// rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each channel there is
+// contact_state. No address is read: it is looked up at sending.
 func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryParams) ([]PlanningDirectoryRow, error) {
-	rows, err := q.db.Query(ctx, PlanningDirectory, arg.ClinicIds, arg.Roles, arg.UserIds)
+	rows, err := q.db.Query(ctx, PlanningDirectory,
+		arg.EventClinicIds,
+		arg.ClinicIds,
+		arg.Roles,
+		arg.TeamClinicIds,
+		arg.TeamPatientIds,
+		arg.TeamTold,
+		arg.ConversationIds,
+		arg.UserIds,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -343,8 +394,46 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 			&i.Whatsapp,
 			&i.Push,
 			&i.Off,
-			&i.Named,
+			&i.Posts,
+			&i.Teams,
+			&i.Conversations,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RecordHolds = `-- name: RecordHolds :many
+SELECT
+    h.id::uuid AS id,
+    h.retracted::boolean AS retracted,
+    coalesce(h.held_until, '0001-01-01 00:00:00+00')::timestamptz AS held_until
+FROM record_holds($1::uuid[]) AS h (id, retracted, held_until)
+`
+
+type RecordHoldsRow struct {
+	ID        uuid.UUID
+	Retracted bool
+	HeldUntil time.Time
+}
+
+// Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
+// out.
+func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHoldsRow, error) {
+	rows, err := q.db.Query(ctx, RecordHolds, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RecordHoldsRow
+	for rows.Next() {
+		var i RecordHoldsRow
+		if err := rows.Scan(&i.ID, &i.Retracted, &i.HeldUntil); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -14,7 +14,7 @@ import (
 
 const RecordGet = `-- name: RecordGet :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -59,6 +59,7 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 		&i.Record.UpdatedBy,
 		&i.Record.Reason,
 		&i.Record.ReleasedVersion,
+		&i.Record.HeldUntil,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -67,7 +68,7 @@ func (q *Queries) RecordGet(ctx context.Context, arg RecordGetParams) (RecordGet
 const RecordInsert = `-- name: RecordInsert :one
 
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
-    body, created_at, created_by, updated_at, updated_by, released_version)
+    body, created_at, created_by, updated_at, updated_by, released_version, held_until)
 SELECT
     $1,
     $2,
@@ -84,9 +85,18 @@ SELECT
     $11,
     now(),
     $11,
-    CASE WHEN $12::boolean THEN 1 END
-WHERE record_parties_hold($4, $5, $6, $13, $14, $15)
-RETURNING created_at
+    CASE WHEN $12::boolean THEN 1 END,
+    CASE
+        WHEN $13::boolean THEN now() + make_interval(mins => nullif(coalesce((
+            SELECT s.critical_hold_minutes
+            FROM clinic_settings AS s
+            WHERE s.clinic_id = $5
+        ), 1440), 0))
+    END
+WHERE record_parties_hold($4, $5, $6, $14, $15, $16)
+RETURNING
+    created_at,
+    held_until
 `
 
 type RecordInsertParams struct {
@@ -102,17 +112,23 @@ type RecordInsertParams struct {
 	Body        []byte
 	CreatedBy   string
 	Releases    bool
+	Holds       bool
 	OwnDoctor   bool
 	AnyPatient  bool
 	ActorID     uuid.UUID
+}
+
+type RecordInsertRow struct {
+	CreatedAt time.Time
+	HeldUntil *time.Time
 }
 
 // Clinical records of every kind.
 // Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 // the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
 // any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
-// the doctor, of which the actor's memberships told.
-func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (time.Time, error) {
+// the doctor, of which the actor's memberships told. holds is true for what its patient may not read before a clinician has.
+func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (RecordInsertRow, error) {
 	row := q.db.QueryRow(ctx, RecordInsert,
 		arg.ID,
 		arg.Kind,
@@ -126,17 +142,18 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (tim
 		arg.Body,
 		arg.CreatedBy,
 		arg.Releases,
+		arg.Holds,
 		arg.OwnDoctor,
 		arg.AnyPatient,
 		arg.ActorID,
 	)
-	var created_at time.Time
-	err := row.Scan(&created_at)
-	return created_at, err
+	var i RecordInsertRow
+	err := row.Scan(&i.CreatedAt, &i.HeldUntil)
+	return i, err
 }
 
 const RecordListOfAuthor = `-- name: RecordListOfAuthor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -149,7 +166,7 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
@@ -229,6 +246,7 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 			&i.UpdatedBy,
 			&i.Reason,
 			&i.ReleasedVersion,
+			&i.HeldUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -241,7 +259,7 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 }
 
 const RecordListOfClinic = `-- name: RecordListOfClinic :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -254,7 +272,7 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
@@ -334,6 +352,7 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 			&i.UpdatedBy,
 			&i.Reason,
 			&i.ReleasedVersion,
+			&i.HeldUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -346,7 +365,7 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 }
 
 const RecordListOfDoctor = `-- name: RecordListOfDoctor :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -359,7 +378,7 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
@@ -439,6 +458,7 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 			&i.UpdatedBy,
 			&i.Reason,
 			&i.ReleasedVersion,
+			&i.HeldUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -451,7 +471,7 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 }
 
 const RecordListOfPatient = `-- name: RecordListOfPatient :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
 FROM records AS r
 WHERE r.kind = $1
     AND r.patient_id = $2::uuid
@@ -464,7 +484,7 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
@@ -500,7 +520,8 @@ type RecordListOfPatientParams struct {
 	RowLimit      int32
 }
 
-// Lists show what the actor may see and nothing else: their own from the first released version on, where one entered in error
+// Lists show what the actor may see and nothing else: their own from the first released version on and while no hold lasts, where
+// one entered in error
 // is found by none of what it said; those of patients whose care team they are on, at the
 // clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
 // clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
@@ -550,6 +571,7 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 			&i.UpdatedBy,
 			&i.Reason,
 			&i.ReleasedVersion,
+			&i.HeldUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -573,7 +595,7 @@ func (q *Queries) RecordListPlanForValues(ctx context.Context) error {
 }
 
 const RecordListVisible = `-- name: RecordListVisible :many
-SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version
+SELECT id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by, reason, released_version, held_until
 FROM records AS r
 WHERE r.kind = $1
     AND ($2::uuid IS NULL OR r.patient_id = $2)
@@ -586,7 +608,7 @@ WHERE r.kind = $1
     AND r.effective_at >= $9
     AND (r.effective_at, r.id) < ($10::timestamptz, $11::uuid)
     AND (
-        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (
+        ($12::boolean AND r.patient_id = $13 AND r.released_version IS NOT NULL AND (r.held_until IS NULL OR r.held_until <= now()) AND (
             r.status <> 'entered-in-error'
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
@@ -676,6 +698,7 @@ func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisiblePa
 			&i.UpdatedBy,
 			&i.Reason,
 			&i.ReleasedVersion,
+			&i.HeldUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -735,7 +758,7 @@ func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) 
 
 const RecordLock = `-- name: RecordLock :one
 SELECT
-    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version,
+    r.id, r.kind, r.version, r.status, r.patient_id, r.clinic_id, r.doctor_id, r.code_system, r.code, r.effective_at, r.body, r.created_at, r.created_by, r.updated_at, r.updated_by, r.reason, r.released_version, r.held_until,
     EXISTS (
         SELECT 1
         FROM care_team AS t
@@ -781,6 +804,7 @@ func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordL
 		&i.Record.UpdatedBy,
 		&i.Record.Reason,
 		&i.Record.ReleasedVersion,
+		&i.Record.HeldUntil,
 		&i.OnCareTeam,
 	)
 	return i, err
@@ -803,7 +827,7 @@ WITH kept AS (
         records.updated_by,
         records.reason
     FROM records
-    WHERE records.id = $10
+    WHERE records.id = $11
 )
 UPDATE records
 SET
@@ -817,12 +841,22 @@ SET
     updated_at = now(),
     updated_by = $7,
     reason = $8,
-    released_version = coalesce(released_version, CASE WHEN $9::boolean THEN version + 1 END)
-WHERE records.id = $10
+    released_version = coalesce(released_version, CASE WHEN $9::boolean THEN version + 1 END),
+    held_until = CASE
+        WHEN $10::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND $9::boolean)
+            THEN now() + make_interval(mins => nullif(coalesce((
+                SELECT s.critical_hold_minutes
+                FROM clinic_settings AS s
+                WHERE s.clinic_id = records.clinic_id
+            ), 1440), 0))
+        ELSE records.held_until
+    END
+WHERE records.id = $11
 RETURNING
     records.version,
     records.updated_at,
-    records.released_version
+    records.released_version,
+    records.held_until
 `
 
 type RecordReplaceParams struct {
@@ -835,6 +869,7 @@ type RecordReplaceParams struct {
 	UpdatedBy   string
 	Reason      string
 	Releases    bool
+	Holds       bool
 	ID          uuid.UUID
 }
 
@@ -842,9 +877,12 @@ type RecordReplaceRow struct {
 	Version         int64
 	UpdatedAt       time.Time
 	ReleasedVersion *int64
+	HeldUntil       *time.Time
 }
 
-// The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock.
+// The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock. holds is
+// true for a version that its patient may not read before a clinician has: the clinic's period begins. It begins again with the
+// version that releases what was held and nobody has reviewed.
 func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (RecordReplaceRow, error) {
 	row := q.db.QueryRow(ctx, RecordReplace,
 		arg.Status,
@@ -856,11 +894,39 @@ func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (R
 		arg.UpdatedBy,
 		arg.Reason,
 		arg.Releases,
+		arg.Holds,
 		arg.ID,
 	)
 	var i RecordReplaceRow
-	err := row.Scan(&i.Version, &i.UpdatedAt, &i.ReleasedVersion)
+	err := row.Scan(
+		&i.Version,
+		&i.UpdatedAt,
+		&i.ReleasedVersion,
+		&i.HeldUntil,
+	)
 	return i, err
+}
+
+const RecordReview = `-- name: RecordReview :one
+UPDATE records
+SET held_until = NULL
+WHERE id = $1
+    AND version = $2
+    AND held_until IS NOT NULL
+RETURNING id
+`
+
+type RecordReviewParams struct {
+	ID      uuid.UUID
+	Version int64
+}
+
+// Ends the hold of the version that was read, once: no row where there is none.
+func (q *Queries) RecordReview(ctx context.Context, arg RecordReviewParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, RecordReview, arg.ID, arg.Version)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const RecordVersionGet = `-- name: RecordVersionGet :one

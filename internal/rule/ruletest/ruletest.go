@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -37,6 +38,9 @@ type Person struct {
 	ID   uuid.UUID
 	// Roles are held at the event's clinic.
 	Roles []care.Role
+	// OnCareTeam says that the person is on the care team of whom the event is about, TakesPart that they take part in its
+	// conversation, which is about that person.
+	OnCareTeam, TakesPart bool
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
 
@@ -54,6 +58,7 @@ type world struct {
 	people     []Person
 	configured []string
 	known      rule.Known
+	heldUntil  time.Time
 }
 
 // People are those whom the rules may name.
@@ -63,6 +68,9 @@ func People(people ...Person) Option {
 
 // Channels are those that the installation has a provider for; by default all.
 func Channels(configured ...string) Option { return func(w *world) { w.configured = configured } }
+
+// Held has the event's record withheld from its patient until then, as no clinician has seen its critical finding.
+func Held(until time.Time) Option { return func(w *world) { w.heldUntil = until } }
 
 // Templates has the rules checked against the templates there are, such as those of notify.DefaultTemplates; by default
 // any template is taken to be there.
@@ -103,32 +111,60 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 		}
 		p.names[person.ID] = person.Name
 	}
-	p.Outcome = rule.Resolve(&e, set.Match(e), directory(w.people, e.ClinicID), configured)
+	p.Outcome = rule.Resolve(&e, set.Match(e), w.directory(&e), configured)
 	return p
 }
 
-// directory is what the planner would have been told. Holders of a role come in the order of their ids there.
-func directory(all []Person, clinicID *uuid.UUID) *rule.People {
-	found := &rule.People{ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}}
-	ordered := slices.SortedFunc(slices.Values(all), func(a, b Person) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+// directory is what the planner would have been told. Holders of a role and members of a care team come in the order of their
+// ids there.
+func (w *world) directory(e *event.Event) *rule.People {
+	found := &rule.People{
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
+	}
+	if !w.heldUntil.IsZero() {
+		found.Held[e.Subject] = w.heldUntil
+	}
+	ordered := slices.SortedFunc(slices.Values(w.people), func(a, b Person) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	for _, p := range ordered {
-		found.ByID[p.ID] = &rule.Person{
-			Active: !p.Disabled, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
-			HasWhatsApp: !p.NoPhone, WhatsAppVerified: !p.PhoneUnverified,
-			HasDevice: !p.NoDevice, Off: p.Off,
-		}
-		if clinicID == nil {
+		found.ByID[p.ID] = p.inDirectory(e)
+		if e.ClinicID == nil {
 			continue
 		}
 		for _, role := range p.Roles {
-			post := rule.PostOf(*clinicID, role)
+			post := rule.PostOf(*e.ClinicID, role)
 			found.Holders[post] = append(found.Holders[post], p.ID)
+		}
+		if p.OnCareTeam && e.PersonID != nil {
+			team := rule.TeamOf(*e.ClinicID, *e.PersonID)
+			found.Members[team] = append(found.Members[team], p.ID)
 		}
 	}
 	return found
 }
 
-// Lines gives the plan, a line a decision: who is told ("name channel priority: reason"), whom a channel cannot reach
+func (p *Person) inDirectory(e *event.Event) *rule.Person {
+	person := &rule.Person{
+		Active: !p.Disabled, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
+		HasWhatsApp: !p.NoPhone, WhatsAppVerified: !p.PhoneUnverified,
+		HasDevice: !p.NoDevice, Off: p.Off,
+	}
+	own := e.PersonID != nil && *e.PersonID == p.ID
+	if conversation, ok := rule.ConversationIn(e); ok && (p.TakesPart || own) {
+		person.Conversations = []string{rule.ConversationOf(conversation, own)}
+	}
+	if e.ClinicID == nil {
+		return person
+	}
+	for _, role := range p.Roles {
+		person.Posts = append(person.Posts, string(rule.PostOf(*e.ClinicID, role)))
+	}
+	if p.OnCareTeam && e.PersonID != nil {
+		person.Teams = []string{string(rule.TeamOf(*e.ClinicID, *e.PersonID))}
+	}
+	return person
+}
+
+// Lines gives the plan, a line a decision: who is told ("name channel priority: reason"), who is told later ("name channel later: reason"), whom a channel cannot reach
 // ("name channel not: reason"), and what a rule did not do ("name channel not by rule: reason", with - for nobody and for
 // every channel). The reasons are those that the planner stores.
 func (p *Planned) Lines() []string {
@@ -136,8 +172,11 @@ func (p *Planned) Lines() []string {
 	for _, t := range p.Tellings {
 		for _, m := range t.Messages {
 			how := string(m.Match.Rule.Priority)
-			if m.Suppressed {
+			switch {
+			case m.Suppressed:
 				how = "not"
+			case !t.HeldUntil.IsZero():
+				how = "later"
 			}
 			lines = append(lines, fmt.Sprintf("%s %s %s: %s", p.name(t.Recipient), m.Channel, how, m.Reason))
 		}

@@ -52,8 +52,8 @@ func prescribed() event.Event {
 func clinicPeople() ruletest.Option {
 	return ruletest.People(
 		ruletest.Person{Name: "ada", ID: id(3), Roles: []care.Role{care.Patient}},
-		ruletest.Person{Name: "nina", ID: id(5), Roles: []care.Role{care.Nurse}, Off: []string{"clinical/email"}},
-		ruletest.Person{Name: "noel", ID: id(4), Roles: []care.Role{care.Nurse}, NoDevice: true, EmailUnverified: true},
+		ruletest.Person{Name: "nina", ID: id(5), Roles: []care.Role{care.Nurse}, OnCareTeam: true, Off: []string{"clinical/email"}},
+		ruletest.Person{Name: "noel", ID: id(4), Roles: []care.Role{care.Nurse}, OnCareTeam: true, NoDevice: true, EmailUnverified: true},
 		ruletest.Person{Name: "doc", ID: id(2), Roles: []care.Role{care.Doctor}, Disabled: true},
 	)
 }

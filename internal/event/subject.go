@@ -1,0 +1,40 @@
+package event
+
+import (
+	"strings"
+
+	"carewire/internal/care"
+)
+
+// ReadAction returns the action that reading the subject of an event of the type takes, in the words of care.Access. It is
+// empty where nothing can be read here: what other systems append.
+func (d *Declaration) ReadAction() care.Action {
+	if d.Type == "user.invited" { // The clinic must not learn who is known elsewhere.
+		return care.SelfManage
+	}
+	switch d.Payload.(type) {
+	case Record:
+		return care.RecordRead
+	case Appointment:
+		return care.AppointmentRead
+	case DoctorHours:
+		return care.AvailabilityRead
+	case Billing:
+		return care.InvoiceRead
+	case ChatMessage, ChatParticipant, ChatUnread:
+		return care.ConversationRead
+	case CareTeam:
+		return care.CareTeamRead
+	case User, Merge, SignIn, Membership, InvitationOf, Contact:
+		return care.UserRead
+	case Verification, Device:
+		return care.SelfManage
+	}
+	return ""
+}
+
+// Critical reports whether an event of the type must reach a clinician at once.
+func (d *Declaration) Critical() bool {
+	_, ok := d.Payload.(Record)
+	return ok && strings.HasSuffix(d.Type, ".critical")
+}

@@ -1,0 +1,179 @@
+package notify
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+const (
+	// heldBatch is how many held notifications one sweep ends at most, and how many of one record a review does.
+	heldBatch = 500
+	// retractedBeforeReview is rule.ReasonRetractedBeforeReview.
+	retractedBeforeReview = "retracted_before_review"
+)
+
+// Inserter is the part of River's client that queues messages.
+type Inserter interface {
+	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
+}
+
+// Reviewed ends the waiting of what the patient is to be told of the record, as far as the record is not held any more: the
+// messages are queued, or suppressed where the record was retracted. It locks the notifications in the order of their ids.
+// What is more than it takes on is left to the sweep. Called again, it does nothing.
+func Reviewed(ctx context.Context, tx pgx.Tx, jobs Inserter, subject string, patientID uuid.UUID) error {
+	rows, err := db.New(tx).NotificationHeldOf(ctx, db.NotificationHeldOfParams{RecipientID: patientID, Subject: subject, MaxRows: heldBatch})
+	if err != nil {
+		return fmt.Errorf("read held notifications: %w", err)
+	}
+	return endHold(ctx, tx, jobs, rows)
+}
+
+// sweepHeld ends the waiting of what has waited for the clinic's period. It returns how many notifications it looked at.
+func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (n int, err error) {
+	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
+		due, err := db.New(tx).NotificationHeldDue(ctx, heldBatch)
+		if err != nil {
+			return fmt.Errorf("read due notifications: %w", err)
+		}
+		all := make([]db.NotificationHeldOfRow, len(due))
+		for i, r := range due {
+			all[i] = db.NotificationHeldOfRow(r)
+		}
+		n = len(all)
+		return endHold(ctx, tx, jobs, all)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep held notifications: %w", err)
+	}
+	if n > 0 {
+		w.cfg.Ring()
+	}
+	return n, nil
+}
+
+// endHold ends the waiting of the notifications, which are locked, as their records stand now. A record that a later version
+// holds again is waited for longer.
+func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.NotificationHeldOfRow) error {
+	if len(all) == 0 {
+		return nil
+	}
+	records, err := holds(ctx, tx, all)
+	if err != nil {
+		return err
+	}
+	var longer db.NotificationHoldOnParams
+	var free, retracted db.NotificationHoldEndParams
+	for _, n := range all {
+		r := records[recordOf(n.Subject)]
+		end := &free
+		switch {
+		case r.Retracted:
+			end = &retracted
+		case r.HeldUntil.Year() > 1:
+			longer.Ids = append(longer.Ids, n.ID)
+			longer.EventPositions = append(longer.EventPositions, n.EventPosition)
+			longer.HeldUntils = append(longer.HeldUntils, r.HeldUntil)
+			continue
+		}
+		end.Ids = append(end.Ids, n.ID)
+		end.EventPositions = append(end.EventPositions, n.EventPosition)
+	}
+	if len(longer.Ids) > 0 {
+		if err := db.New(tx).NotificationHoldOn(ctx, longer); err != nil {
+			return fmt.Errorf("hold notifications on: %w", err)
+		}
+	}
+	retracted.Retracted, retracted.Reason = true, retractedBeforeReview
+	for _, p := range []db.NotificationHoldEndParams{free, retracted} {
+		if len(p.Ids) == 0 {
+			continue
+		}
+		rows, err := db.New(tx).NotificationHoldEnd(ctx, p)
+		if err != nil {
+			return fmt.Errorf("end the hold of notifications: %w", err)
+		}
+		if err := tellEnded(ctx, tx, jobs, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds returns what is to be known of the notifications' records; nothing of one that is free.
+func holds(ctx context.Context, tx pgx.Tx, all []db.NotificationHeldOfRow) (map[uuid.UUID]db.RecordHoldsRow, error) {
+	ids := make([]uuid.UUID, len(all))
+	for i, n := range all {
+		ids[i] = recordOf(n.Subject)
+	}
+	rows, err := db.New(tx).RecordHolds(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up held records: %w", err)
+	}
+	byID := make(map[uuid.UUID]db.RecordHoldsRow, len(rows))
+	for _, r := range rows {
+		byID[r.ID] = r
+	}
+	return byID, nil
+}
+
+// recordOf returns the id in a subject; zero where there is none.
+func recordOf(subject string) uuid.UUID {
+	_, text, _ := strings.Cut(subject, "/")
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
+}
+
+// tellEnded inserts the jobs of what is queued, and appends one event a notification.
+func tellEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.NotificationHoldEndRow) error {
+	slices.SortFunc(rows, func(a, b db.NotificationHoldEndRow) int {
+		return cmp.Or(bytes.Compare(a.NotificationID[:], b.NotificationID[:]), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	var queued []river.InsertManyParams
+	var events []event.Event
+	for len(rows) > 0 {
+		first := rows[0]
+		n := slices.IndexFunc(rows, func(r db.NotificationHoldEndRow) bool { return r.NotificationID != first.NotificationID })
+		if n < 0 {
+			n = len(rows)
+		}
+		data := event.Notification{NotificationID: first.NotificationID, UserID: first.RecipientID, Rule: first.Rule, RuleVersion: first.RuleVersion}
+		for _, r := range rows[:n] {
+			data.Channels = append(data.Channels, event.ChannelDecision{Channel: r.Channel, DeliveryID: r.ID, State: r.State, Reason: r.Reason})
+			if r.State == "queued" {
+				queued = append(queued, river.InsertManyParams{Args: DeliveryArgs{DeliveryID: r.ID}, InsertOpts: JobOpts(r.Channel, r.Priority)})
+			}
+		}
+		typ := "notification.planned"
+		if first.State != "queued" {
+			typ = "notification.suppressed"
+		}
+		of := delivery{
+			notificationID: first.NotificationID, eventID: first.EventID, recipientID: first.RecipientID, clinicID: first.ClinicID,
+			correlationID: first.CorrelationID, traceparent: first.Traceparent,
+		}
+		events = append(events, of.event(typ, data))
+		rows = rows[n:]
+	}
+	if len(queued) > 0 {
+		if _, err := jobs.InsertManyFastTx(ctx, tx, queued); err != nil {
+			return fmt.Errorf("insert jobs for held deliveries: %w", err)
+		}
+	}
+	return outbox.Append(ctx, tx, events...)
+}

@@ -1,0 +1,136 @@
+package rule
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// subject is what an event is about, as the access table asks for it.
+type subject struct {
+	// action is what reading takes; empty where there is nothing to read and a role at the clinic is enough.
+	action care.Action
+	doctor uuid.UUID
+	// team and conversation are empty where the event has none.
+	team         Team
+	conversation string
+	// clinic begins the posts at the event's clinic; empty where it has none.
+	clinic string
+}
+
+// about reads the event once.
+func (r *resolver) about() *subject {
+	if r.subject != nil {
+		return r.subject
+	}
+	s := &subject{}
+	if d, ok := event.Lookup(r.event.Type); ok {
+		s.action = d.ReadAction()
+	}
+	if s.action == care.RecordRead && len(r.matches) > 0 {
+		s.doctor = r.matches[0].vars.id("doctorId")
+	}
+	if id, ok := ConversationIn(r.event); ok {
+		s.conversation = id.String()
+	}
+	if r.event.ClinicID != nil {
+		s.clinic = string(PostOf(*r.event.ClinicID, ""))
+		if r.event.PersonID != nil {
+			s.team = TeamOf(*r.event.ClinicID, *r.event.PersonID)
+		}
+	}
+	r.subject = s
+	return s
+}
+
+// ConversationIn returns the conversation that reading the event's subject means.
+func ConversationIn(e *event.Event) (uuid.UUID, bool) {
+	d, ok := event.Lookup(e.Type)
+	if !ok || d.ReadAction() != care.ConversationRead {
+		return uuid.Nil, false
+	}
+	_, text, _ := strings.Cut(e.Subject, "/")
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}
+
+// mayNotRead returns why the person may not be told of the event, or nothing where they may.
+func (r *resolver) mayNotRead(id uuid.UUID, person *Person) string {
+	own := r.ownReads(id, person)
+	if own && r.retractedUnseen() {
+		return ReasonRetractedBeforeReview
+	}
+	if own || r.staffReads(id, person) {
+		return ""
+	}
+	works := slices.ContainsFunc(person.rolesAt(r.about().clinic), func(role care.Role) bool { return role != care.Patient })
+	if works || r.event.ClinicID == nil || (r.event.PersonID != nil && id == *r.event.PersonID) {
+		return ReasonMayNotRead
+	}
+	return ReasonNoLongerAtClinic
+}
+
+// ownReads reports whether the event is about the person and they may read it as their own.
+func (r *resolver) ownReads(id uuid.UUID, person *Person) bool {
+	if r.event.PersonID == nil || id != *r.event.PersonID {
+		return false
+	}
+	s := r.about()
+	switch s.action {
+	case "":
+		return r.event.PersonMayRead()
+	case care.ConversationRead:
+		return slices.Contains(person.Conversations, "patient/"+s.conversation) && care.Allowed(s.action, care.Patient, care.Own)
+	default:
+		return r.event.PersonMayRead() && care.Allowed(s.action, care.Patient, care.Own)
+	}
+}
+
+// staffReads reports whether a role that the person holds at the event's clinic now lets them read its subject.
+func (r *resolver) staffReads(id uuid.UUID, person *Person) bool {
+	s := r.about()
+	for _, role := range person.rolesAt(s.clinic) {
+		switch {
+		case s.action == "":
+			if role != care.Patient {
+				return true
+			}
+		case care.Allowed(s.action, role, care.SameClinic),
+			care.Allowed(s.action, role, care.CareTeam) && slices.Contains(person.Teams, string(s.team)),
+			care.Allowed(s.action, role, care.Responsible) && id == s.doctor && role == care.Doctor,
+			care.Allowed(s.action, role, care.Participant) && slices.Contains(person.Conversations, "staff/"+s.conversation):
+			return true
+		}
+	}
+	return false
+}
+
+// heldFrom returns until when the event's record is held from the person; zero where it is not, or where they read it as staff.
+func (r *resolver) heldFrom(id uuid.UUID, person *Person) time.Time {
+	until, held := r.people.Held[r.event.Subject]
+	if !held || r.event.PersonID == nil || id != *r.event.PersonID || r.staffReads(id, person) {
+		return time.Time{}
+	}
+	return until
+}
+
+// retractedUnseen reports whether the event retracts a record that its patient could not read yet.
+func (r *resolver) retractedUnseen() bool {
+	return strings.HasSuffix(r.event.Type, ".retracted") && r.event.Held()
+}
+
+// careTeam returns who is on the care team of the event's person and still holds the role at its clinic.
+func (r *resolver) careTeam(role care.Role) (members []uuid.UUID) {
+	s := r.about()
+	for _, id := range r.people.Members[s.team] {
+		if person := r.people.ByID[id]; person != nil && slices.Contains(person.rolesAt(s.clinic), role) {
+			members = append(members, id)
+		}
+	}
+	return members
+}

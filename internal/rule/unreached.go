@@ -1,0 +1,68 @@
+package rule
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+)
+
+// TemplateUnattended is the template for doctors who are told of a critical finding although they are not on the patient's
+// care team.
+const TemplateUnattended = "critical_unattended"
+
+// reachSomebody goes on where a critical event would reach no clinician: to the care team, then to the clinic's doctors. Each
+// step leaves a decision under the rule's name and the step's, such as "critical-result/care_team".
+func (r *resolver) reachSomebody() {
+	d, ok := event.Lookup(r.event.Type)
+	if !ok || !d.Critical() || r.event.ClinicID == nil || r.reached() {
+		return
+	}
+	i := slices.IndexFunc(r.matches, func(m Match) bool { return !m.Failed && m.Rule.Priority == Critical })
+	if i < 0 {
+		return
+	}
+	rule := r.matches[i].Rule.Name
+	step := func(name, reason string) {
+		r.outcome.Refusals = append(r.outcome.Refusals, Refusal{Rule: rule + "/" + name, Reason: reason})
+	}
+	step("care_team", ReasonFallbackCareTeam)
+	for _, role := range careTeamRoles {
+		r.tryEach(r.careTeam(role), &r.matches[i], ReasonFallbackCareTeam, false)
+	}
+	if r.reached() {
+		return
+	}
+	step("clinic_doctors", ReasonFallbackClinicDoctors)
+	unattended := r.matches[i]
+	unattended.Template = TemplateUnattended
+	r.tryEach(r.people.Holders[PostOf(*r.event.ClinicID, care.Doctor)], &unattended, ReasonFallbackClinicDoctors, true)
+	if !r.reached() {
+		step("operators", ReasonReachedNobody)
+	}
+}
+
+// reached reports whether a message to somebody other than the event's person is to be sent.
+func (r *resolver) reached() bool {
+	return slices.ContainsFunc(r.outcome.Tellings, func(t Telling) bool {
+		return (r.event.PersonID == nil || t.Recipient != *r.event.PersonID) &&
+			slices.ContainsFunc(t.Messages, func(m Message) bool { return !m.Suppressed })
+	})
+}
+
+// tryEach tells those whom no rule tried to tell and who did not cause the event themselves.
+func (r *resolver) tryEach(ids []uuid.UUID, m *Match, reason string, unread bool) {
+	for _, id := range ids {
+		person := r.people.ByID[id]
+		tried := slices.ContainsFunc(r.outcome.Tellings, func(t Telling) bool { return t.Recipient == id })
+		if tried || person == nil || !person.Active || id.String() == r.event.ActorID {
+			continue
+		}
+		if !unread && r.mayNotRead(id, person) != "" {
+			continue
+		}
+		r.tell(&candidate{id: id, matches: []*Match{m}, why: reason + ", rule "}, person)
+	}
+}

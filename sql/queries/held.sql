@@ -1,0 +1,85 @@
+-- Notifications that wait for a clinician to see a critical finding.
+
+-- name: NotificationHeldOf :many
+-- What waits for a review of one record, the row locked.
+SELECT
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE recipient_id = @recipient_id
+    AND subject = @subject
+    AND held_until IS NOT NULL
+    AND held_until < 'infinity'
+ORDER BY id
+LIMIT @max_rows
+FOR UPDATE;
+
+-- name: NotificationHeldDue :many
+-- What has waited long enough, the longest first. What another transaction is at is left to it.
+SELECT
+    id,
+    event_position,
+    subject
+FROM notifications
+WHERE held_until <= now()
+ORDER BY held_until
+LIMIT @max_rows
+FOR UPDATE SKIP LOCKED;
+
+-- name: NotificationHoldOn :exec
+-- Waits longer, as a later version of the record is held.
+UPDATE notifications AS n
+SET held_until = longer.held_until
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@event_positions::bigint[]) AS event_position,
+        unnest(@held_untils::timestamptz[]) AS held_until
+) AS longer
+WHERE n.id = longer.id
+    AND n.event_position = longer.event_position;
+
+-- name: NotificationHoldEnd :many
+-- Ends the waiting: the messages are queued, or, of a record that was retracted, suppressed. Gives each message.
+WITH ended AS (
+    UPDATE notifications AS n
+    SET held_until = CASE WHEN @retracted::boolean THEN 'infinity'::timestamptz END
+    FROM (
+        SELECT
+            unnest(@ids::uuid[]) AS id,
+            unnest(@event_positions::bigint[]) AS event_position
+    ) AS asked
+    WHERE n.id = asked.id
+        AND n.event_position = asked.event_position
+    RETURNING
+        n.id,
+        n.event_position,
+        n.recipient_id,
+        n.clinic_id,
+        n.rule_version
+)
+UPDATE deliveries AS d
+SET
+    state = CASE WHEN @retracted::boolean THEN 'suppressed' ELSE 'queued' END,
+    reason = CASE WHEN @retracted::boolean THEN @reason::text ELSE 'rule ' || d.rule END,
+    updated_at = now()
+FROM ended
+WHERE d.event_position = ended.event_position
+    AND d.recipient_id = ended.recipient_id
+    AND d.notification_id = ended.id
+    AND d.state = 'planned'
+RETURNING
+    d.id,
+    d.notification_id,
+    d.event_id,
+    d.recipient_id,
+    d.channel,
+    d.priority,
+    d.state,
+    d.reason,
+    d.rule,
+    d.correlation_id,
+    d.traceparent,
+    ended.clinic_id,
+    ended.rule_version;
