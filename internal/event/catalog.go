@@ -177,12 +177,27 @@ func Lookup(typ string) (*Declaration, bool) {
 func (d *Declaration) Required() []string {
 	var names []string
 	for f := range reflect.TypeOf(d.Payload).Fields() {
-		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !strings.Contains(opts, "omitempty") {
+		if name, required := d.field(f); required {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// field returns the JSON name of a field of the type's data, and whether every event of the type carries it. A field with a
+// default was added later: events from before lack it, and so do those of a program that was written before.
+func (d *Declaration) field(f reflect.StructField) (name string, required bool) {
+	name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+	_, later := d.Defaults()[name]
+	return name, !later && !strings.Contains(opts, "omitempty")
+}
+
+// Defaults returns what an event of the type means by lacking a field, by JSON name; nil where there is no such field.
+func (d *Declaration) Defaults() map[string]any {
+	if p, ok := d.Payload.(Defaulter); ok {
+		return p.Defaults()
+	}
+	return nil
 }
 
 // Decode reads the event's data into its type's payload.
