@@ -87,6 +87,7 @@ var Catalog = slices.Concat(
 		{"appointment.cancelled", AppointmentKind, Appointment{}, true, desk, true, "An appointment was cancelled."},
 		{"appointment.no_show", AppointmentKind, Appointment{}, true, desk, true, "The patient did not come."},
 		{"doctor.hours_changed", AppointmentKind, DoctorHours{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's weekly hours at a clinic were set."},
+		{"clinic.critical_limits_changed", SystemKind, CriticalLimits{}, false, []care.Role{care.Doctor, care.Admin}, false, "A clinic changed from which values on a finding is critical."},
 		{"billing.invoice_drafted", BillingKind, Billing{}, false, nil, true, "An invoice was taken in from another system, which is not the patient's to pay yet."},
 		{"billing.invoice_issued", BillingKind, Billing{}, true, office, true, "An invoice was issued."},
 		{"billing.invoice_voided", BillingKind, Billing{}, true, office, true, "An invoice was voided."},

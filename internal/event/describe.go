@@ -120,6 +120,10 @@ func exampleSubject(typ string) string {
 		kind, field = "message", "message"
 	case "doctor":
 		kind, field = "doctor_hours", "doctorHours"
+	case "clinic":
+		if rest == "critical_limits_changed" {
+			kind = "critical_limits"
+		}
 	case "rules":
 		return "rules/live"
 	}
