@@ -52,6 +52,7 @@ const (
 	ClinicRead           Action = "clinic.read"
 	CriticalLimitsRead   Action = "critical_limits.read"
 	CriticalLimitsWrite  Action = "critical_limits.write"  // Saying from which values on a result at the clinic is critical.
+	ClinicConfigure      Action = "clinic.configure"       // Saying how the clinic works, such as how long critical results wait.
 	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
 	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
 
@@ -256,6 +257,7 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{CriticalLimitsRead, Admin, SameClinic},
 	{CriticalLimitsWrite, Doctor, SameClinic},
 	{CriticalLimitsWrite, Admin, SameClinic},
+	{ClinicConfigure, Admin, SameClinic},
 
 	{EventAppend, Service, SameClinic},
 	{ServiceAccountManage, Admin, SameClinic},

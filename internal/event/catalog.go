@@ -104,6 +104,7 @@ var Catalog = slices.Concat(
 		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
 		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
 		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message ended without having been delivered, or (state unknown) without anybody knowing whether it was."},
+		{"clinic.settings_changed", SystemKind, ClinicSettings{}, false, []care.Role{care.Admin}, false, "How a clinic works was changed."},
 		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system was registered, and may append events at the clinic once it is activated."},
 		{"service_account.activated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system proved itself and may append events at the clinic."},
 		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "A service account was changed or enabled again."},

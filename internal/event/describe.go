@@ -121,6 +121,7 @@ func exampleSubject(typ string) string {
 	case "doctor":
 		kind, field = "doctor_hours", "doctorHours"
 	case "clinic":
+		kind, field = "clinic_settings", "clinic"
 		if rest == "critical_limits_changed" {
 			kind = "critical_limits"
 		}

@@ -43,7 +43,8 @@ func TestExample_IsAboutWhatTheTypeIsAbout(t *testing.T) {
 	for typ, kind := range map[string]string{
 		"ehr.lab_report.created": "lab_report", "user.created": "user", "appointment.booked": "appointment", "billing.invoice_issued": "invoice",
 		"billing.payment_received": "invoice", "notification.sent": "notification", "chat.message_created": "message", "membership.granted": "membership",
-		"doctor.hours_changed": "doctor_hours",
+		"doctor.hours_changed":    "doctor_hours",
+		"clinic.settings_changed": "clinic_settings",
 	} {
 		require.Regexp(t, "^"+kind+"/[0-9a-f-]{36}$", Example(typ).Subject, typ)
 	}

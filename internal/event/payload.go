@@ -163,6 +163,11 @@ type ServiceAccount struct {
 	Changed          []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"name"`
 }
 
+// ClinicSettings is the data of clinic.settings_changed. The settings themselves are read where they are kept.
+type ClinicSettings struct {
+	ClinicID uuid.UUID `json:"clinicId" doc:"Whose settings."`
+}
+
 // RulesPublished is the data of rules.published: from this event's position on the version is in force.
 type RulesPublished struct {
 	Version int32 `json:"version" doc:"The rule set." example:"2"`
@@ -225,6 +230,7 @@ func (Billing) payload()        {}
 func (Notification) payload()   {}
 func (Delivery) payload()       {}
 func (ServiceAccount) payload() {}
+func (ClinicSettings) payload() {}
 func (RulesPublished) payload() {}
 func (Redriven) payload()       {}
 func (Session) payload()        {}

@@ -308,6 +308,10 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 		w.must(admin, http.MethodPut, limit, map[string]any{"high": 6})
 		return visitTo(clinic, "/api/clinics/{id}/critical-limits/2823-3?unit=mmol/L", nil)
 	}
+	all["get-clinic-settings"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/settings", nil) }
+	all["set-clinic-settings"] = func() visit {
+		return visit{path: path + "/settings", body: map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}, on: clinic}
+	}
 	all["grant-role"] = func() visit {
 		return visit{path: path + "/members", body: map[string]any{"userId": w.bystander("nurse"), "role": "doctor"}, on: clinic}
 	}

@@ -41,6 +41,7 @@ func (s *Server) addClinics() {
 		clinic, err := dir.Clinic(ctx, commandOf(ctx), in.ID)
 		return &output{clinic}, err
 	})
+	s.addClinicSettings()
 	s.addMembers()
 	s.addCareTeams()
 }

@@ -145,3 +145,33 @@ func TestCareTeam_IsManagedOverREST(t *testing.T) {
 	require.Equal(t, []string{"memberId"}, requireProblem(t, b.do(admin, http.MethodPut, wrong, nil), 422, "invalid"))
 	require.Equal(t, []string{"memberId"}, requireProblem(t, b.do(admin, http.MethodPut, team+"/"+b.clinicID.String()+"/x", nil), 422, "invalid"))
 }
+
+func TestClinicSettings_AreTheAdministratorsByVersionAndOthersKeepTheDefaults(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.elsewhere()
+	path := "/api/clinics/" + b.clinicID.String() + "/settings"
+	defaults := map[string]any{"clinicId": b.clinicID.String(), "version": 0.0, "criticalHoldMinutes": 1440.0, "appointmentMaxMinutes": 480.0}
+	w := b.do(patient, http.MethodGet, path, nil)
+	require.Equal(t, defaults, decode(t, w), "%s", w.Body)
+	require.Empty(t, w.Header().Get("ETag"))
+	set := map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}
+	w = b.do(admin, http.MethodPut, path, set)
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Equal(t, `"1"`, w.Header().Get("ETag"))
+	require.JSONEq(t, w.Body.String(), b.do(nurse, http.MethodGet, path, nil).Body.String())
+	requireProblem(t, b.do(admin, http.MethodPut, path, set), 428, "precondition_required")
+	stale := b.do(admin, http.MethodPut, path, set, "If-Match", `"2"`)
+	requireProblem(t, stale, 412, "precondition_failed")
+	require.Equal(t, `"1"`, stale.Header().Get("ETag"))
+	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPut, path, set, "If-Match", `"1"`).Code)
+	require.Equal(t, 2, b.events("clinic.settings_changed"))
+
+	for _, who := range []string{doctor, nurse, receptionist, patient, otherAdmin} {
+		requireProblem(t, b.do(who, http.MethodPut, path, set, "If-Match", `"2"`), 403, "forbidden")
+	}
+	requireProblem(t, b.do(otherAdmin, http.MethodGet, path, nil), 404, "not_found")
+	requireProblem(t, b.do(admin, http.MethodGet, "/api/clinics/"+other.String()+"/settings", nil), 404, "not_found")
+	bad := map[string]any{"criticalHoldMinutes": -1, "appointmentMaxMinutes": 4}
+	require.Equal(t, []string{"appointmentMaxMinutes", "criticalHoldMinutes"}, requireProblem(t, b.do(admin, http.MethodPut, path, bad, "If-Match", `"2"`), 422, "invalid"))
+}

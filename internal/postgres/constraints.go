@@ -78,6 +78,7 @@ var constraints = map[string]meaning{
 	"appointments_patient_not_doctor": {care.Invalid, "doctorId", "must be somebody else than the patient"},
 	"appointments_doctor_free":        {care.Conflict, "startsAt", "is not available: choose another time"},
 	"appointments_patient_free":       {care.Conflict, "startsAt", "is not available: choose another time"},
+	"clinic_settings_pkey":            {care.Conflict, "", "somebody else set the clinic's settings at the same moment; read them again"},
 	"doctor_hours_doctor_key":         {care.Conflict, "", "somebody else set the doctor's hours at the same moment; read them again"},
 	"doctor_hours_spans_apart":        {care.Invalid, "openings", "must not overlap"},
 	"invoices_number_key":             {care.Conflict, "number", "the clinic has an invoice with this number already"},

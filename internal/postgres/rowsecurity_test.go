@@ -259,11 +259,12 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 
 // unkept are the tables that name a person or a clinic and are not kept, each with the reason.
 var unkept = map[string]string{
-	"web_sessions":   "read before it is known who asks; digests of secrets",
-	"socket_tickets": "read before it is known who asks; digests of secrets",
-	"outbox":         "only appended to; ids, types and times",
-	"events":         "ids, types and times; sockets and the audit trail decide who sees which",
-	"event_counts":   "how many events, not whose",
+	"web_sessions":    "read before it is known who asks; digests of secrets",
+	"socket_tickets":  "read before it is known who asks; digests of secrets",
+	"outbox":          "only appended to; ids, types and times",
+	"events":          "ids, types and times; sockets and the audit trail decide who sees which",
+	"event_counts":    "how many events, not whose",
+	"clinic_settings": "how a clinic works; nothing about a person",
 }
 
 func TestRowSecurity_KeepsEveryTableThatNamesAPersonOrAClinic(t *testing.T) {

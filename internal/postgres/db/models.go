@@ -186,6 +186,15 @@ type Clinic struct {
 	CreatedAt time.Time
 }
 
+type ClinicSetting struct {
+	ClinicID              uuid.UUID
+	Version               int64
+	CriticalHoldMinutes   int32
+	AppointmentMaxMinutes int32
+	UpdatedAt             time.Time
+	UpdatedBy             string
+}
+
 type ContactVerification struct {
 	ID          uuid.UUID
 	UserID      uuid.UUID

@@ -1,0 +1,102 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Settings are how a clinic works, as far as it may choose. A migration has the same defaults and bounds.
+type Settings struct {
+	CriticalHoldMinutes   int32 `json:"criticalHoldMinutes" minimum:"0" maximum:"10080" doc:"How long the patient is neither told of nor shown a critical result that no doctor has looked at, at most; the default is a day. 0 holds nothing back, as law demands where a patient has a right to immediate access (21st Century Cures Act, 45 CFR 171)." example:"1440"`
+	AppointmentMaxMinutes int32 `json:"appointmentMaxMinutes" minimum:"5" maximum:"1440" doc:"How long an appointment that a patient asks for may be; the default is 480." example:"480"`
+}
+
+// ClinicSettings are a clinic's settings as they stand.
+type ClinicSettings struct {
+	ClinicID uuid.UUID `json:"clinicId" format:"uuid"`
+	Version  int64     `json:"version" doc:"1 for the first that were set; the ETag is this number in quotes. 0 where none were, and the defaults count." example:"1"`
+	Settings
+}
+
+// defaultSettings count for a clinic that set none.
+var defaultSettings = Settings{CriticalHoldMinutes: 1440, AppointmentMaxMinutes: 480}
+
+// ClinicSettings returns how one of the actor's clinics works; any to an operator. Another is care.NotFound, audited.
+func (s *Service) ClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID) (ClinicSettings, error) {
+	if _, err := s.Clinic(ctx, cmd, id); err != nil {
+		return ClinicSettings{}, err
+	}
+	row, err := s.reads.ClinicSettingsGet(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ClinicSettings{ClinicID: id, Settings: defaultSettings}, nil
+	}
+	if err != nil {
+		return ClinicSettings{}, reading("clinic settings", err)
+	}
+	return settingsFrom(row), nil
+}
+
+// SetClinicSettings replaces the clinic's settings, with clinic.settings_changed. ifMatch is the version that is replaced, 0
+// where none were set. What waits already keeps the time it was given. Errors: care.Forbidden; care.PreconditionRequired and
+// care.PreconditionFailed with the current version.
+func (s *Service) SetClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (ClinicSettings, error) {
+	if !cmd.Actor.MayAt(id, care.ClinicConfigure, care.SameClinic) {
+		answer := care.Errorf(care.Forbidden, "a clinic's settings are for its administrators")
+		return ClinicSettings{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.ClinicConfigure, clinicRef(id), nil, &id))
+	}
+	var set ClinicSettings
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		row, err := settingsVersion(ctx, db.New(tx), cmd, id, ifMatch, in)
+		if err != nil {
+			return err
+		}
+		set = settingsFrom(row)
+		e := event.New(cmd, "clinic.settings_changed", care.Ref{Kind: "clinic_settings", ID: id}, event.ClinicSettings{ClinicID: id})
+		e.ClinicID = &id
+		return outbox.Append(ctx, tx, e.AtVersion(row.Version))
+	})
+	return set, err
+}
+
+// settingsVersion writes the next version of the settings; their row is locked from then on.
+func settingsVersion(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (row db.ClinicSetting, err error) {
+	old, err := q.ClinicSettingsLock(ctx, id)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return db.ClinicSetting{}, fmt.Errorf("lock clinic settings: %w", err)
+	}
+	switch {
+	case ifMatch == 0 && old.Version > 0:
+		return db.ClinicSetting{}, care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	case ifMatch != old.Version:
+		err := care.Errorf(care.PreconditionFailed, "the settings are not at version %d: read again, then change what is there", ifMatch)
+		err.Version = old.Version
+		return db.ClinicSetting{}, err
+	case old.Version == 0:
+		row, err = q.ClinicSettingsInsert(ctx, db.ClinicSettingsInsertParams{
+			ClinicID: id, CriticalHoldMinutes: in.CriticalHoldMinutes, AppointmentMaxMinutes: in.AppointmentMaxMinutes, UpdatedBy: cmd.Actor.ID,
+		})
+	default:
+		row, err = q.ClinicSettingsUpdate(ctx, db.ClinicSettingsUpdateParams{
+			ClinicID: id, CriticalHoldMinutes: in.CriticalHoldMinutes, AppointmentMaxMinutes: in.AppointmentMaxMinutes, UpdatedBy: cmd.Actor.ID,
+		})
+	}
+	if err != nil {
+		return db.ClinicSetting{}, fmt.Errorf("write clinic settings: %w", err)
+	}
+	return row, nil
+}
+
+func settingsFrom(row db.ClinicSetting) ClinicSettings {
+	return ClinicSettings{ClinicID: row.ClinicID, Version: row.Version, Settings: Settings{
+		CriticalHoldMinutes: row.CriticalHoldMinutes, AppointmentMaxMinutes: row.AppointmentMaxMinutes,
+	}}
+}
