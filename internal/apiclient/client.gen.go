@@ -843,7 +843,7 @@ type ClientInterface interface {
 
 	// CreateLabReportWithBody Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -852,7 +852,7 @@ type ClientInterface interface {
 
 	// CreateLabReport Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -868,7 +868,7 @@ type ClientInterface interface {
 
 	// ReplaceLabReportWithBody Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -877,7 +877,7 @@ type ClientInterface interface {
 
 	// ReplaceLabReport Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -935,7 +935,7 @@ func (c *Client) ListLabReport(ctx context.Context, params *ListLabReportParams,
 
 // CreateLabReportWithBody Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes any type of body and a specified content type.
 //
@@ -954,7 +954,7 @@ func (c *Client) CreateLabReportWithBody(ctx context.Context, params *CreateLabR
 
 // CreateLabReport Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -990,7 +990,7 @@ func (c *Client) GetLabReport(ctx context.Context, id openapi_types.UUID, params
 
 // ReplaceLabReportWithBody Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1009,7 +1009,7 @@ func (c *Client) ReplaceLabReportWithBody(ctx context.Context, id openapi_types.
 
 // ReplaceLabReport Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1691,7 +1691,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateLabReportWithBodyWithResponse Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1700,7 +1700,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateLabReportWithResponse Write a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1718,7 +1718,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithBodyWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1727,7 +1727,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2607,7 +2607,7 @@ func (c *ClientWithResponses) ListLabReportWithResponse(ctx context.Context, par
 
 // CreateLabReportWithBodyWithResponse Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2622,7 +2622,7 @@ func (c *ClientWithResponses) CreateLabReportWithBodyWithResponse(ctx context.Co
 
 // CreateLabReportWithResponse Write a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error.
+// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2652,7 +2652,7 @@ func (c *ClientWithResponses) GetLabReportWithResponse(ctx context.Context, id o
 
 // ReplaceLabReportWithBodyWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2667,7 +2667,7 @@ func (c *ClientWithResponses) ReplaceLabReportWithBodyWithResponse(ctx context.C
 
 // ReplaceLabReportWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.
+// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -56,7 +56,10 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	require.Equal(t, apiclient.MembershipRolePatient, me.JSON200.Memberships[0].Role)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 
-	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, potassium(t, patientID, clinicID, "4.10"))
+	// A draft can be replaced; once it is released, it would be amended.
+	draft, changed := potassium(t, patientID, clinicID, "4.10"), potassium(t, patientID, clinicID, "4.20")
+	draft.Status = "preliminary"
+	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, draft)
 	require.NoError(t, err)
 	require.NotNil(t, made.JSON201, "%s", made.Body)
 	require.Equal(t, "/api/ehr/lab-reports/"+made.JSON201.Id.String(), *made.Headers201.Location)
@@ -64,7 +67,10 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	require.NotEmpty(t, *made.Headers201.XRequestId)
 	id := made.JSON201.Id
 
-	got, err := c.client(patient).GetLabReportWithResponse(ctx, id, nil)
+	hidden, err := c.client(patient).GetLabReportWithResponse(ctx, id, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, hidden.StatusCode(), "a draft does not exist for its patient")
+	got, err := asDoctor.GetLabReportWithResponse(ctx, id, nil)
 	require.NoError(t, err)
 	require.Equal(t, json.Number("4.10"), valueOf(t, got.JSON200))
 	unchanged, err := asDoctor.GetLabReportWithResponse(ctx, id, &apiclient.GetLabReportParams{IfNoneMatch: got.Headers200.ETag})
@@ -76,12 +82,16 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	require.Len(t, list.JSON200.Items, 1)
 	require.Equal(t, id, list.JSON200.Items[0].Id)
 
-	replaced, err := asDoctor.ReplaceLabReportWithResponse(ctx, id, &apiclient.ReplaceLabReportParams{IfMatch: got.Headers200.ETag}, potassium(t, patientID, clinicID, "4.20"))
+	replaced, err := asDoctor.ReplaceLabReportWithResponse(ctx, id, &apiclient.ReplaceLabReportParams{IfMatch: got.Headers200.ETag}, changed)
 	require.NoError(t, err)
 	require.NotNil(t, replaced.JSON200, "%s", replaced.Body)
 	require.Equal(t, int64(2), replaced.JSON200.Version)
 	require.Equal(t, json.Number("4.20"), valueOf(t, replaced.JSON200))
 	require.Equal(t, `"2"`, *replaced.Headers200.ETag)
+	seen, err := c.client(patient).GetLabReportWithResponse(ctx, id, nil)
+	require.NoError(t, err)
+	require.NotNil(t, seen.JSON200, "%s", seen.Body)
+	require.Equal(t, json.Number("4.20"), valueOf(t, seen.JSON200))
 }
 
 func TestGeneratedClient_DecodesProblems(t *testing.T) {
@@ -92,6 +102,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	require.NoError(t, err)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 	report := potassium(t, patientID, clinicID, "4.1")
+	report.Status = "preliminary"
 	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, report)
 	require.NoError(t, err)
 	id := made.JSON201.Id

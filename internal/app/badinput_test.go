@@ -88,13 +88,18 @@ func TestBadInput_StaleAndMissingVersionsAreRefused(t *testing.T) {
 	c := openClinic(t)
 	path := "/api/ehr/lab-reports/" + c.writeReport()
 	report := with(c.report(), "status", "amended")
-	require.Equal(t, http.StatusPreconditionRequired, c.do(doctor, http.MethodPut, path, report).status)
-	ok := c.do(doctor, http.MethodPut, path, report, "If-Match", `"1"`)
+	amendment := map[string]any{"reason": "A slip.", "record": report}
+	require.Equal(t, http.StatusPreconditionRequired, c.do(doctor, http.MethodPost, path+"/amend", amendment).status)
+	ok := c.do(doctor, http.MethodPost, path+"/amend", amendment, "If-Match", `"1"`)
 	require.Equal(t, http.StatusOK, ok.status, "%s", ok.body)
 	require.Equal(t, `"2"`, ok.header.Get("ETag"))
-	stale := c.do(doctor, http.MethodPut, path, report, "If-Match", `"1"`)
-	require.Equal(t, http.StatusPreconditionFailed, stale.status)
-	require.Equal(t, `"2"`, stale.header.Get("ETag"), "the current one")
+	require.Equal(t, http.StatusPreconditionRequired, c.do(doctor, http.MethodPut, path, report).status)
+	for _, stale := range []answer{
+		c.do(doctor, http.MethodPost, path+"/amend", amendment, "If-Match", `"1"`), c.do(doctor, http.MethodPut, path, report, "If-Match", `"1"`),
+	} {
+		require.Equal(t, http.StatusPreconditionFailed, stale.status)
+		require.Equal(t, `"2"`, stale.header.Get("ETag"), "the current one")
+	}
 	require.Equal(t, http.StatusUnprocessableEntity, c.do(doctor, http.MethodPut, path, report, "If-Match", `one`).status)
 
 	history := c.do(doctor, http.MethodGet, path+"/history", nil)

@@ -2,6 +2,7 @@ package care
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -13,7 +14,9 @@ type Action string
 const (
 	RecordCreate  Action = "record.create"
 	RecordRead    Action = "record.read"
-	RecordReplace Action = "record.replace"
+	RecordReplace Action = "record.replace" // Writing a draft's next version.
+	RecordRelease Action = "record.release" // Bringing a record into a status in which others rely on it, by whichever write.
+	RecordMove    Action = "record.move"    // Moving a released record on to another status, with its content as it is.
 	RecordAmend   Action = "record.amend"   // Correcting what others rely on, with a reason.
 	RecordRetract Action = "record.retract" // Saying that it was entered in error, with a reason.
 	// RecordAcknowledge is saying that one has seen a critical finding, so that its patient may read it.
@@ -49,6 +52,8 @@ const (
 	CareTeamRead         Action = "care_team.read"
 	ClinicCreate         Action = "clinic.create"
 	ClinicRead           Action = "clinic.read"
+	CriticalLimitsRead   Action = "critical_limits.read"
+	CriticalLimitsWrite  Action = "critical_limits.write"  // Saying from which values on a result at the clinic is critical.
 	ClinicConfigure      Action = "clinic.configure"       // Saying how the clinic works, such as how long critical results wait.
 	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
 	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
@@ -72,16 +77,61 @@ const (
 	Own         Relation = "own"         // It is about the actor.
 	CareTeam    Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
 	Responsible Relation = "responsible" // The actor is the doctor whom the record or the hours name, at a clinic where they still hold the role.
+	Author      Relation = "author"      // The actor is a doctor who wrote the record's first version, or a nurse on the care team who released it, or who began one that nobody released yet.
 	Participant Relation = "participant" // The actor takes part in the conversation, and is on the care team of the patient it is about.
 	SameClinic  Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
 	Platform    Relation = "platform"    // The role is held on the platform, not at a clinic; carewire's own parts have it as system.
 )
 
-// Grant is one line of the access table: this role may do this when it stands in this relation.
+// Grant is one line of the access table: this role may do this when it stands in this relation, to records of these kinds.
 type Grant struct {
 	Action   Action
 	Role     Role
 	Relation Relation
+	Kinds    Kinds
+}
+
+// Kinds says which kinds of records a line is about. The zero value is all, as it is for what is no record.
+type Kinds struct {
+	only, but []string
+}
+
+// OnlyKinds returns these kinds of records and no others.
+func OnlyKinds(kinds ...string) Kinds { return Kinds{only: kinds} }
+
+// AllKindsBut returns every kind of records but these.
+func AllKindsBut(kinds ...string) Kinds { return Kinds{but: kinds} }
+
+// Has reports whether the kind of records is one of them.
+func (k Kinds) Has(kind string) bool {
+	return (len(k.only) == 0 || slices.Contains(k.only, kind)) && !slices.Contains(k.but, kind)
+}
+
+// String returns the kinds in words.
+func (k Kinds) String() string {
+	switch {
+	case len(k.only) > 0:
+		return strings.Join(k.only, ", ")
+	case len(k.but) > 0:
+		return "all but " + strings.Join(k.but, ", ")
+	default:
+		return "all"
+	}
+}
+
+// line is a Grant of the table that is about every kind of records, or about none.
+type line struct {
+	Action   Action
+	Role     Role
+	Relation Relation
+}
+
+func ofAllKinds(lines []line) []Grant {
+	grants := make([]Grant, len(lines))
+	for i, l := range lines {
+		grants[i] = Grant{Action: l.Action, Role: l.Role, Relation: l.Relation}
+	}
+	return grants
 }
 
 // Access is the whole of who may do what. There is no other place that decides.
@@ -90,7 +140,13 @@ type Grant struct {
 // 164.524), so whoever a thing is about counts as its patient. A doctor or nurse reads and writes records at their clinic
 // for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
 // first contact happens before a care team exists, and reads, replaces, amends and retracts the records that name them as
-// the doctor.
+// the doctor or that they wrote.
+//
+// A record is released by the doctor whom it names, or by a doctor or nurse of the care team; a report of the laboratory or of
+// imaging by any doctor of the clinic, as who reports is seldom on the team. A prescription is an order that its doctor signs:
+// a nurse drafts it, and the doctor whom it names, nobody else, releases it. Once it is released, doctors alone move it on. A
+// nurse amends and retracts what they released themselves, and retracts what they began and nobody released yet; a doctor of the
+// care team amends and retracts what others wrote, too.
 // Receptionists and admins handle people and appointments, not records; a receptionist registers patients, an admin says who
 // holds which role and who is on a care team. Appointments are the whole clinic's to arrange; a patient asks for one,
 // confirms it and cancels it.
@@ -101,27 +157,7 @@ type Grant struct {
 // Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
 // nothing else. The system role is carewire's own seed and import: they write, also what replaces what they wrote before, and
 // read nothing back.
-var Access = []Grant{
-	{RecordCreate, Doctor, SameClinic},
-	{RecordCreate, Nurse, CareTeam},
-	{RecordCreate, System, Platform},
-	{RecordRead, Patient, Own},
-	{RecordRead, Doctor, CareTeam},
-	{RecordRead, Doctor, Responsible},
-	{RecordRead, Nurse, CareTeam},
-	{RecordReplace, System, Platform},
-	{RecordReplace, Doctor, CareTeam},
-	{RecordReplace, Doctor, Responsible},
-	{RecordReplace, Nurse, CareTeam},
-	{RecordAmend, Doctor, CareTeam},
-	{RecordAmend, Doctor, Responsible},
-	{RecordAmend, Nurse, CareTeam},
-	{RecordRetract, Doctor, CareTeam},
-	{RecordRetract, Doctor, Responsible},
-	{RecordRetract, Nurse, CareTeam},
-	{RecordAcknowledge, Doctor, CareTeam},
-	{RecordAcknowledge, Doctor, Responsible},
-
+var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{AppointmentRequest, Patient, Own},
 	{AppointmentBook, Receptionist, SameClinic},
 	{AppointmentBook, Doctor, SameClinic},
@@ -217,6 +253,12 @@ var Access = []Grant{
 	{ClinicRead, Receptionist, SameClinic},
 	{ClinicRead, Admin, SameClinic},
 	{ClinicRead, Operator, Platform},
+	{CriticalLimitsRead, Doctor, SameClinic},
+	{CriticalLimitsRead, Nurse, SameClinic},
+	{CriticalLimitsRead, Receptionist, SameClinic},
+	{CriticalLimitsRead, Admin, SameClinic},
+	{CriticalLimitsWrite, Doctor, SameClinic},
+	{CriticalLimitsWrite, Admin, SameClinic},
 	{ClinicConfigure, Admin, SameClinic},
 
 	{EventAppend, Service, SameClinic},
@@ -240,11 +282,58 @@ var Access = []Grant{
 	{OperationsRead, Operator, Platform},
 	{OperationsRedrive, Operator, Platform},
 	{OperatorConsole, Operator, Platform},
+}))
+
+// recordAccess is the part of the table that is about records.
+var recordAccess = []Grant{
+	{RecordCreate, Doctor, SameClinic, Kinds{}},
+	{RecordCreate, Nurse, CareTeam, Kinds{}},
+	{RecordCreate, System, Platform, Kinds{}},
+	{RecordRead, Patient, Own, Kinds{}},
+	{RecordRead, Doctor, CareTeam, Kinds{}},
+	{RecordRead, Doctor, Responsible, Kinds{}},
+	{RecordRead, Doctor, Author, Kinds{}},
+	{RecordRead, Nurse, CareTeam, Kinds{}},
+	{RecordReplace, System, Platform, Kinds{}},
+	{RecordReplace, Doctor, CareTeam, Kinds{}},
+	{RecordReplace, Doctor, Responsible, Kinds{}},
+	{RecordReplace, Doctor, Author, Kinds{}},
+	{RecordReplace, Nurse, CareTeam, Kinds{}},
+	{RecordRelease, System, Platform, Kinds{}},
+	{RecordRelease, Doctor, Responsible, Kinds{}},
+	{RecordRelease, Doctor, CareTeam, AllKindsBut("prescription")},
+	{RecordRelease, Doctor, SameClinic, OnlyKinds("lab_report", "imaging_report")},
+	{RecordRelease, Nurse, CareTeam, AllKindsBut("prescription")},
+	{RecordMove, System, Platform, Kinds{}},
+	{RecordMove, Doctor, CareTeam, Kinds{}},
+	{RecordMove, Doctor, Responsible, Kinds{}},
+	{RecordMove, Doctor, Author, Kinds{}},
+	{RecordMove, Nurse, CareTeam, AllKindsBut("prescription")},
+	{RecordAmend, Doctor, CareTeam, Kinds{}},
+	{RecordAmend, Doctor, Responsible, Kinds{}},
+	{RecordAmend, Doctor, Author, Kinds{}},
+	{RecordAmend, Nurse, Author, AllKindsBut("prescription")},
+	{RecordRetract, Doctor, CareTeam, Kinds{}},
+	{RecordRetract, Doctor, Responsible, Kinds{}},
+	{RecordRetract, Doctor, Author, Kinds{}},
+	{RecordRetract, Nurse, Author, Kinds{}},
+	{RecordAcknowledge, Doctor, CareTeam, Kinds{}},
+	{RecordAcknowledge, Doctor, Responsible, Kinds{}},
 }
 
-// Allowed reports whether the table grants the action to the role in the relation.
+// Allowed reports whether the table grants the action to the role in the relation. Of records, it grants it for one kind at
+// least; AllowedOn says for which.
 func Allowed(action Action, role Role, relation Relation) bool {
-	return slices.Contains(Access, Grant{action, role, relation})
+	return slices.ContainsFunc(Access, func(g Grant) bool {
+		return g.Action == action && g.Role == role && g.Relation == relation
+	})
+}
+
+// AllowedOn reports whether the table grants the action to the role in the relation, on a record of the kind.
+func AllowedOn(kind string, action Action, role Role, relation Relation) bool {
+	return slices.ContainsFunc(Access, func(g Grant) bool {
+		return g.Action == action && g.Role == role && g.Relation == relation && g.Kinds.Has(kind)
+	})
 }
 
 // Declared reports whether the table has a line for the action.
@@ -266,6 +355,14 @@ func (a Actor) MayAt(clinicID uuid.UUID, action Action, relations ...Relation) b
 	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
 		return m.ClinicID != nil && *m.ClinicID == clinicID &&
 			slices.ContainsFunc(relations, func(r Relation) bool { return Allowed(action, m.Role, r) })
+	})
+}
+
+// MayOn is MayAt for a record of the kind.
+func (a Actor) MayOn(kind string, clinicID uuid.UUID, action Action, relations ...Relation) bool {
+	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
+		return m.ClinicID != nil && *m.ClinicID == clinicID &&
+			slices.ContainsFunc(relations, func(r Relation) bool { return AllowedOn(kind, action, m.Role, r) })
 	})
 }
 
@@ -297,11 +394,11 @@ func (a Actor) ClinicsFor(action Action, relation Relation) []uuid.UUID {
 	return clinics
 }
 
-// RolesFor lists the roles that the table grants the action in the relation; never nil.
+// RolesFor lists the roles that the table grants the action in the relation, each once; never nil.
 func RolesFor(action Action, relation Relation) []Role {
 	roles := []Role{}
 	for _, g := range Access {
-		if g.Action == action && g.Relation == relation {
+		if g.Action == action && g.Relation == relation && !slices.Contains(roles, g.Role) {
 			roles = append(roles, g.Role)
 		}
 	}

@@ -79,3 +79,40 @@ func TestAccess_LetsOnlyClinicalRolesAtWhatIsClinicalOfOthers(t *testing.T) {
 		require.False(t, role.Clinical(), role)
 	}
 }
+
+func TestAccess_LetsTheDoctorWhomItNamesAloneReleaseAPrescription(t *testing.T) {
+	t.Parallel()
+	require.True(t, care.AllowedOn("prescription", care.RecordRelease, care.Doctor, care.Responsible))
+	for _, g := range care.Access {
+		if g.Action == care.RecordRelease && g.Kinds.Has("prescription") && g.Role != care.System {
+			require.Equal(t, []any{care.Doctor, care.Responsible}, []any{g.Role, g.Relation})
+		}
+		if g.Role == care.Nurse && g.Kinds.Has("prescription") {
+			require.NotContains(t, []care.Action{care.RecordRelease, care.RecordMove, care.RecordAmend}, g.Action)
+		}
+	}
+	require.True(t, care.AllowedOn("vital_signs", care.RecordRelease, care.Nurse, care.CareTeam))
+	require.True(t, care.Allowed(care.RecordRelease, care.Nurse, care.CareTeam), "of some kinds")
+	require.False(t, care.AllowedOn("condition", care.RecordRelease, care.Doctor, care.SameClinic))
+	require.True(t, care.AllowedOn("lab_report", care.RecordRelease, care.Doctor, care.SameClinic))
+}
+
+func TestAccess_LetsNursesCorrectWhatTheyWroteAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, g := range care.Access {
+		if g.Role == care.Nurse && (g.Action == care.RecordAmend || g.Action == care.RecordRetract) {
+			require.Equal(t, care.Author, g.Relation)
+		}
+	}
+}
+
+func TestKinds_SayForWhichARightIs(t *testing.T) {
+	t.Parallel()
+	for kinds, has := range map[string][2]bool{
+		care.Kinds{}.String():          {care.Kinds{}.Has("a"), care.Kinds{}.Has("")},
+		care.OnlyKinds("a").String():   {care.OnlyKinds("a").Has("a"), care.OnlyKinds("a").Has("b")},
+		care.AllKindsBut("a").String(): {care.AllKindsBut("a").Has("a"), care.AllKindsBut("a").Has("b")},
+	} {
+		require.Equal(t, map[string][2]bool{"all": {true, true}, "a": {true, false}, "all but a": {false, true}}[kinds], has, kinds)
+	}
+}

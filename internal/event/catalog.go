@@ -87,6 +87,7 @@ var Catalog = slices.Concat(
 		{"appointment.cancelled", AppointmentKind, Appointment{}, true, desk, true, "An appointment was cancelled."},
 		{"appointment.no_show", AppointmentKind, Appointment{}, true, desk, true, "The patient did not come."},
 		{"doctor.hours_changed", AppointmentKind, DoctorHours{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's weekly hours at a clinic were set."},
+		{"clinic.critical_limits_changed", SystemKind, CriticalLimits{}, false, []care.Role{care.Doctor, care.Admin}, false, "A clinic changed from which values on a finding is critical."},
 		{"billing.invoice_drafted", BillingKind, Billing{}, false, nil, true, "An invoice was taken in from another system, which is not the patient's to pay yet."},
 		{"billing.invoice_issued", BillingKind, Billing{}, true, office, true, "An invoice was issued."},
 		{"billing.invoice_voided", BillingKind, Billing{}, true, office, true, "An invoice was voided."},
@@ -183,12 +184,27 @@ func Lookup(typ string) (*Declaration, bool) {
 func (d *Declaration) Required() []string {
 	var names []string
 	for f := range reflect.TypeOf(d.Payload).Fields() {
-		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !strings.Contains(opts, "omitempty") {
+		if name, required := d.field(f); required {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// field returns the JSON name of a field of the type's data, and whether every event of the type carries it. A field with a
+// default was added later: events from before lack it, and so do those of a program that was written before.
+func (d *Declaration) field(f reflect.StructField) (name string, required bool) {
+	name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+	_, later := d.Defaults()[name]
+	return name, !later && !strings.Contains(opts, "omitempty")
+}
+
+// Defaults returns what an event of the type means by lacking a field, by JSON name; nil where there is no such field.
+func (d *Declaration) Defaults() map[string]any {
+	if p, ok := d.Payload.(Defaulter); ok {
+		return p.Defaults()
+	}
+	return nil
 }
 
 // Decode reads the event's data into its type's payload.

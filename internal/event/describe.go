@@ -24,7 +24,15 @@ type Field struct {
 }
 
 // Fields tells the fields of the type's data in their order, from the payload's struct and its doc tags.
-func (d *Declaration) Fields() []Field { return fieldsOf(reflect.TypeOf(d.Payload), "") }
+func (d *Declaration) Fields() []Field {
+	all := fieldsOf(reflect.TypeOf(d.Payload), "")
+	for i, f := range all {
+		if _, later := d.Defaults()[f.Name]; later {
+			all[i].Required = false
+		}
+	}
+	return all
+}
 
 func fieldsOf(typ reflect.Type, prefix string) []Field {
 	var all []Field
@@ -114,6 +122,9 @@ func exampleSubject(typ string) string {
 		kind, field = "doctor_hours", "doctorHours"
 	case "clinic":
 		kind, field = "clinic_settings", "clinic"
+		if rest == "critical_limits_changed" {
+			kind = "critical_limits"
+		}
 	case "rules":
 		return "rules/live"
 	}

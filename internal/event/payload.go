@@ -108,6 +108,12 @@ type DoctorHours struct {
 	DoctorID uuid.UUID `json:"doctorId" doc:"The doctor, once more."`
 }
 
+// CriticalLimits is the data of clinic.critical_limits_changed. It names no codes and no values.
+type CriticalLimits struct {
+	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic."`
+	Version  int64     `json:"version" doc:"How often its limits were changed." example:"1"`
+}
+
 // Billing is the data of billing.*. It carries no amounts.
 type Billing struct {
 	InvoiceID uuid.UUID  `json:"invoiceId" doc:"The invoice."`
@@ -220,6 +226,7 @@ func (Contact) payload()        {}
 func (Device) payload()         {}
 func (Appointment) payload()    {}
 func (DoctorHours) payload()    {}
+func (CriticalLimits) payload() {}
 func (Billing) payload()        {}
 func (Notification) payload()   {}
 func (Delivery) payload()       {}

@@ -36,6 +36,9 @@ type thing struct {
 	id            string
 	clinic        uuid.UUID
 	about, doctor string
+	// kind is the record's, authors are the doctors who wrote it; empty for what is no record.
+	kind    string
+	authors []string
 	// talks is who of the care team takes part in it.
 	talks string
 	reads []care.Action
@@ -60,8 +63,8 @@ type visit struct {
 	refused bool
 	// empty says of a list that whoever may see nothing is shown nothing, and not refused.
 	empty bool
-	// also are actions that allow it beside the route's.
-	also []care.Action
+	// also are actions that allow it beside the route's, needs those that it takes besides.
+	also, needs []care.Action
 	// missing is the same request about a thing that does not exist: who may not know of the thing must be answered alike.
 	// Without it the refusal says 403, and tells nothing.
 	missing string
@@ -178,14 +181,17 @@ func (w *walk) relations(who walker, on thing) []care.Relation {
 		if on.doctor != "" && on.doctor == who.email {
 			all = append(all, care.Responsible)
 		}
+		if slices.Contains(on.authors, who.email) {
+			all = append(all, care.Author)
+		}
 	}
 	return all
 }
 
 // granted is what the table says.
-func granted(role care.Role, relations []care.Relation, actions ...care.Action) bool {
+func granted(role care.Role, kind string, relations []care.Relation, actions ...care.Action) bool {
 	return slices.ContainsFunc(care.Access, func(g care.Grant) bool {
-		return g.Role == role && slices.Contains(actions, g.Action) && slices.Contains(relations, g.Relation)
+		return g.Role == role && slices.Contains(actions, g.Action) && slices.Contains(relations, g.Relation) && g.Kinds.Has(kind)
 	})
 }
 
@@ -194,7 +200,8 @@ func (w *walk) may(who walker, v visit, action care.Action) bool {
 	if v.own {
 		relations = append(relations, care.Own, care.Participant, care.SameClinic)
 	}
-	return (v.by == "" || v.by == who.email) && granted(who.role, relations, append(v.also, action)...)
+	lacks := func(needed care.Action) bool { return !granted(who.role, v.on.kind, relations, needed) }
+	return (v.by == "" || v.by == who.email) && granted(who.role, v.on.kind, relations, append(v.also, action)...) && !slices.ContainsFunc(v.needs, lacks)
 }
 
 func (w *walk) as(who walker, method, path string, v visit) *httptest.ResponseRecorder {
@@ -262,7 +269,7 @@ func (w *walk) testRoute(t *testing.T, route httpapi.Route, v visit) {
 // testSecret asserts that who may not know of a thing is answered as if it did not exist. It gives how many refusals that took.
 func (w *walk) testSecret(t *testing.T, who walker, route httpapi.Route, v visit, answer *httptest.ResponseRecorder, said string) int {
 	t.Helper()
-	if v.missing == "" || granted(who.role, w.relations(who, v.on), v.on.reads...) {
+	if v.missing == "" || granted(who.role, v.on.kind, w.relations(who, v.on), v.on.reads...) {
 		require.Equal(t, http.StatusForbidden, answer.Code, "there is nothing to hide; %s", said)
 		return 0
 	}
@@ -294,7 +301,7 @@ func (w *walk) testLists(t *testing.T) {
 				require.True(t, json.Valid(answer.Body.Bytes()))
 			}
 			for _, on := range w.things {
-				knows := granted(who.role, w.relations(who, on), on.reads...)
+				knows := granted(who.role, on.kind, w.relations(who, on), on.reads...)
 				shown := strings.Contains(answer.Body.String(), on.id)
 				require.False(t, shown && !knows, "%s shows %s what is not theirs: %s in %s", path, who.name, on.id, answer.Body)
 				if knows && on.list == route.ID {

@@ -44,6 +44,8 @@ func (w *walk) fill() {
 		for _, spec := range w.server.Kinds() {
 			made := w.must(c.doctor, http.MethodPost, "/api/ehr/"+spec.Path, merged(example(w, spec), who))
 			add("list-"+schemaOf(w, spec), decode(w.t, made), care.RecordRead)
+			last := &w.things[len(w.things)-1]
+			last.kind, last.authors = spec.Name, []string{c.doctor}
 		}
 		made := w.must(c.receptionist, http.MethodPost, "/api/appointments", merged(w.appointment(200+n), who, map[string]any{"doctorId": w.ids[c.doctor]}))
 		add("list-appointments", decode(w.t, made), care.AppointmentRead)
@@ -123,7 +125,7 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		write := func(status string) thing {
 			made := w.must(doctor, http.MethodPost, path, with(body, "status", status))
 			on := w.theirs(decode(w.t, made)["id"].(string), care.RecordRead)
-			on.draft = !spec.Releases(status)
+			on.kind, on.authors, on.draft = spec.Name, []string{doctor}, !spec.Releases(status)
 			return on
 		}
 		change := func(verb, status string, sent any) func() visit {
@@ -138,14 +140,31 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		if len(next) > 0 {
 			replaced = with(body, "status", next[0])
 		}
-		all["create-"+schema] = func() visit { return visit{path: path, body: with(body, "doctorId", w.ids[doctor]), on: w.theirs("")} }
+		all["create-"+schema] = func() visit {
+			v := visit{path: path, body: with(body, "doctorId", w.ids[doctor]), on: w.theirs("")}
+			v.on.kind = spec.Name
+			if spec.Releases(body["status"].(string)) {
+				v.needs = []care.Action{care.RecordRelease}
+			}
+			return v
+		}
 		all["list-"+schema] = func() visit {
-			return visitTo(w.theirs(w.ids[patient].String(), care.RecordRead), path+"?patientId={id}", nil)
+			on := w.theirs(w.ids[patient].String(), care.RecordRead)
+			w.must(strangeDoctor, http.MethodPost, path, body)
+			on.kind, on.authors = spec.Name, []string{strangeDoctor}
+			return visitTo(on, path+"?patientId={id}", nil)
 		}
 		all["get-"+schema], all["history-"+schema], all["version-"+schema] = read(""), read("/history"), read("/history/1")
 		all["replace-"+schema] = func() visit {
 			v := change("", at, replaced)()
 			v.refused = len(next) == 0
+			switch {
+			case v.refused:
+			case spec.Releases(at):
+				v.needs = []care.Action{care.RecordMove}
+			case spec.Releases(next[0]):
+				v.needs = []care.Action{care.RecordRelease}
+			}
 			return v
 		}
 		all["amend-"+schema] = change("/amend", released, map[string]any{"reason": "A slip.", "record": with(body, "status", corrected)})
@@ -287,6 +306,16 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	path := "/api/clinics/" + clinic.id
 	all["list-clinics"] = func() visit { return visit{path: "/api/clinics", own: true, empty: true} }
 	all["get-clinic"] = func() visit { return visitTo(clinic, "/api/clinics/{id}", nil) }
+	limits := path + "/critical-limits"
+	limit := limits + "/2823-3?unit=mmol/L"
+	all["list-critical-limits"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/critical-limits", nil) }
+	all["set-critical-limit"] = func() visit {
+		return visitTo(clinic, "/api/clinics/{id}/critical-limits/2823-3?unit=mmol/L", map[string]any{"high": 6})
+	}
+	all["delete-critical-limit"] = func() visit {
+		w.must(admin, http.MethodPut, limit, map[string]any{"high": 6})
+		return visitTo(clinic, "/api/clinics/{id}/critical-limits/2823-3?unit=mmol/L", nil)
+	}
 	all["get-clinic-settings"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/settings", nil) }
 	all["set-clinic-settings"] = func() visit {
 		return visit{path: path + "/settings", body: map[string]any{"criticalHoldMinutes": 0, "appointmentMaxMinutes": 60}, on: clinic}

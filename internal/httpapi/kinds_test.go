@@ -222,10 +222,10 @@ func (k *kindTest) testRetract(t *testing.T) {
 		require.Equal(t, []string{"reason"}, requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{}, "If-Match", `"1"`), 422, "invalid"))
 		requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, "If-Match", `"7"`), 412, "precondition_failed")
 		retraction := []string{"If-Match", `"1"`, "Idempotency-Key", "retract-" + m.From}
-		w := k.do(nurse, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
+		w := k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
 		require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 		k.requireEvent("retracted", 2, "entered-in-error")
-		again := k.do(nurse, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
+		again := k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}, retraction...)
 		require.Equal(t, http.StatusOK, again.Code, "%s", again.Body)
 		require.JSONEq(t, w.Body.String(), again.Body.String())
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
+	"carewire/internal/care/ehr"
 )
 
 // Amendment is a corrected record and why it was corrected.
@@ -29,6 +30,15 @@ var changeRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, c
 // neverDeleted answers who would delete a record.
 const neverDeleted = "a record is never deleted: POST to its path with /retract behind it says that it was entered in error, and why"
 
+// correctors says in words who may amend or retract a record of the kind.
+func correctors(spec ehr.Spec, action care.Action) string {
+	words := "It is for the doctor whom the record names, for doctors of the care team, and for a doctor who wrote it"
+	if care.AllowedOn(spec.Name, action, care.Nurse, care.Author) {
+		words += ", and for a nurse of the care team who released it"
+	}
+	return words + "."
+}
+
 func addRecordAmend[B any](s *Server, k recordRoutes[B]) {
 	spec := k.kind.Spec()
 	words := "Writes a new version that corrects what others rely on, and keeps why. The status stays what it is."
@@ -38,6 +48,7 @@ func addRecordAmend[B any](s *Server, k recordRoutes[B]) {
 	if len(spec.Released) > 0 {
 		words += " What can be amended is " + strings.Join(spec.Released, ", ") + "; what others do not rely on yet is replaced with PUT."
 	}
+	words += " " + correctors(spec, care.RecordAmend)
 	type amendInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
 		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is corrected. Required."`
@@ -71,7 +82,7 @@ func addRecordRetract[B any](s *Server, k recordRoutes[B]) {
 	register(s, operation{
 		id: "retract-" + k.schema, method: http.MethodPost, path: k.path + "/{id}/retract", tag: "records", kept: true,
 		summary:     "Retract " + k.one,
-		description: "Says that the record was entered in error, and keeps why. Nothing is deleted: it can be read, with its versions, and nothing else can be done with it.",
+		description: "Says that the record was entered in error, and keeps why. Nothing is deleted: it can be read, with its versions, and nothing else can be done with it. " + correctors(k.kind.Spec(), care.RecordRetract),
 		refusals:    changeRefusals,
 	}, care.RecordRetract, once(func(ctx context.Context, in *retractInput) (*recordOutput[B], error) {
 		version, err := parseETag(in.IfMatch)

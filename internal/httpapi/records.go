@@ -153,12 +153,24 @@ func addRecords[B any, P ehr.BodyOf[B]](s *Server) {
 	addRecordHistory(s, k)
 }
 
+// releasers says in words who may release a record of the kind.
+func releasers(spec ehr.Spec) string {
+	who := "the doctor whom it names, and nobody else; others write a draft"
+	switch {
+	case care.AllowedOn(spec.Name, care.RecordRelease, care.Doctor, care.SameClinic):
+		who = "the patient's care team and any doctor of the clinic"
+	case care.AllowedOn(spec.Name, care.RecordRelease, care.Doctor, care.CareTeam):
+		who = "the patient's care team and the doctor whom it names"
+	}
+	return "It is released, so that others rely on it and the patient reads it, by " + who + "."
+}
+
 func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 	type createInput struct{ Body B }
 	register(s, operation{
 		id: "create-" + k.schema, method: http.MethodPost, path: k.path, tag: "records", kept: true, status: http.StatusCreated,
 		summary:     "Write " + k.one,
-		description: fmt.Sprintf("Writes %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of %s.", k.one, strings.Join(k.kind.Spec().Statuses(), ", ")),
+		description: fmt.Sprintf("Writes %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of %s. %s", k.one, strings.Join(k.kind.Spec().Statuses(), ", "), releasers(k.kind.Spec())),
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.RecordCreate, once(func(ctx context.Context, in *createInput) (*recordOutput[B], error) {
 		r, err := k.kind.Create(ctx, commandOf(ctx), in.Body)
@@ -176,7 +188,7 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 	register(s, operation{
 		id: "replace-" + k.schema, method: http.MethodPut, path: k.path + "/{id}", tag: "records", kept: true,
 		summary:     "Replace " + k.one,
-		description: "Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag.",
+		description: "Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. " + releasers(k.kind.Spec()),
 		refusals:    changeRefusals,
 	}, care.RecordReplace, func(ctx context.Context, in *replaceInput) (*recordOutput[B], error) {
 		version, err := parseETag(in.IfMatch)

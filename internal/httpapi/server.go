@@ -185,6 +185,7 @@ func (s *Server) addRoutes() error {
 	s.addRejections()
 	s.addUsers()
 	s.addKinds()
+	s.addCriticalLimits()
 	s.addClinics()
 	s.addInvitations()
 	s.addContacts()

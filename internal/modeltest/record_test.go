@@ -23,8 +23,10 @@ type record struct {
 	kind            ehr.Spec
 	id              string
 	patient, doctor *person
-	statuses        []string
-	critical        bool
+	// wrote is who wrote the first version, signed who wrote the one that released the record.
+	wrote, signed *person
+	statuses      []string
+	critical      bool
 	// released is the first version that its patient may read; 0 for none.
 	released int64
 	// held says that a critical finding waits for a doctor: the record does not exist for its patient. No time passes here.
@@ -77,7 +79,35 @@ func (w *world) mayAsStaff(p *person, action care.Action, r *record) bool {
 	if p == r.doctor {
 		relations = append(relations, care.Responsible)
 	}
-	return w.may(p, action, relations...)
+	if w.isAuthor(p, r) {
+		relations = append(relations, care.Author)
+	}
+	return w.mayWith(p, r.kind, action, append(relations, care.SameClinic)...)
+}
+
+func (w *world) isAuthor(p *person, r *record) bool {
+	caring := w.team[[2]uuid.UUID{r.patient.id, p.id}]
+	switch {
+	case p == r.wrote && w.is(p, care.Doctor):
+		return true
+	case r.released == 0:
+		return caring && p == r.wrote
+	default:
+		return caring && p == r.signed
+	}
+}
+
+// mayWith is may for a record of the kind.
+func (w *world) mayWith(p *person, kind ehr.Spec, action care.Action, relations ...care.Relation) bool {
+	if p.at != w.clinic {
+		return false
+	}
+	for role := range p.roles {
+		if slices.ContainsFunc(relations, func(r care.Relation) bool { return care.AllowedOn(kind.Name, action, role, r) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) writeRecord(t *rapid.T) {
@@ -88,16 +118,26 @@ func (w *world) writeRecord(t *rapid.T) {
 	status, critical := rapid.SampledFrom(statuses[:len(statuses)-1]).Draw(t, "status"), rapid.Bool().Draw(t, "critical")
 	a := w.as(t, who, "POST", "/api/ehr/"+kind.Path, 0, w.recordBody(t, kind, patient, doctor, status, critical))
 	anybody := w.may(who, care.RecordCreate, care.SameClinic)
+	signs := []care.Relation{care.SameClinic}
+	if who == doctor {
+		signs = append(signs, care.Responsible)
+	}
+	releases := kind.Releases(status)
+	signed, caring := w.mayWith(who, kind, care.RecordRelease, signs...), w.mayWith(who, kind, care.RecordRelease, care.CareTeam)
+	needsTeam := !anybody || (releases && !signed && caring)
 	switch {
 	case !anybody && !w.may(who, care.RecordCreate, care.CareTeam):
 		w.refused(t, a, 403, "clinic/"+w.clinic.String())
 	case !w.is(patient, care.Patient) || !w.is(doctor, care.Doctor):
 		w.refused(t, a, 422, "")
-	case !anybody && !w.team[[2]uuid.UUID{patient.id, who.id}]:
+	case needsTeam && !w.team[[2]uuid.UUID{patient.id, who.id}], releases && !signed && !caring:
 		w.refused(t, a, 403, "patient/"+patient.id.String())
 	default:
-		r := &record{kind: kind, id: a.text("id"), patient: patient, doctor: doctor, statuses: []string{status}, critical: critical, held: alarming(kind, status, critical)}
-		r.release()
+		r := &record{
+			kind: kind, id: a.text("id"), patient: patient, doctor: doctor, wrote: who, statuses: []string{status}, critical: critical,
+			held: alarming(kind, status, critical),
+		}
+		r.release(who)
 		w.records = append(w.records, r)
 		w.expectRecord(t, a, 201, r, "created", alarming(kind, status, critical))
 	}
@@ -128,28 +168,49 @@ func (w *world) revision(t *rapid.T, r *record, who *person, action care.Action,
 		w.refused(t, a, status, r.subject())
 		return
 	}
+	if action == care.RecordReplace && !w.mayMove(who, r, to) {
+		w.refused(t, a, 403, r.subject())
+		return
+	}
 	if named != r.version() {
 		w.refused(t, a, 412, "")
 		require.Equal(t, r.version(), a.version, "a stale version is told the current one")
 		return
 	}
 	status, what := change()
-	if status != 200 {
+	switch status {
+	case 200:
+	case 403:
+		w.refused(t, a, status, r.subject())
+		return
+	default:
 		w.refused(t, a, status, "")
 		return
 	}
 	before := alarming(r.kind, r.status(), r.critical)
 	r.statuses, r.critical = append(r.statuses, to), critical
-	r.release()
+	r.release(who)
 	alarm := alarming(r.kind, to, critical) && !before
 	r.held = r.held || alarm
 	w.expectRecord(t, a, 200, r, what, alarm)
 }
 
-// release notes the version that releases the record.
-func (r *record) release() {
+// mayMove reports whether the person may bring the record into the status by a replacement, where the life cycle lets it.
+func (w *world) mayMove(p *person, r *record, to string) bool {
+	switch {
+	case r.released > 0:
+		return w.mayAsStaff(p, care.RecordMove, r)
+	case r.kind.Releases(to):
+		return w.mayAsStaff(p, care.RecordRelease, r)
+	default:
+		return true
+	}
+}
+
+// release notes the version that releases the record, and who wrote it.
+func (r *record) release(who *person) {
 	if r.released == 0 && r.kind.Releases(r.status()) {
-		r.released = r.version()
+		r.released, r.signed = r.version(), who
 	}
 }
 
@@ -185,6 +246,8 @@ func (w *world) replaceRecord(t *rapid.T) {
 			return 409, ""
 		case r.released > 0 && r.kind.Name == "lab_report" && critical != r.critical:
 			return 409, ""
+		case to == retracted && !w.mayAsStaff(who, care.RecordRetract, r):
+			return 403, ""
 		case to == retracted:
 			return 200, "retracted"
 		case r.released == 0 && r.kind.Releases(to):

@@ -69,6 +69,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 		VALUES ($1, 1, $2, $1, $3, 'booked', now(), now() + interval '1 hour', false, now(), '', now(), '')`, p, id, d)
 	w.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES ($1, 1, $2, $1, now(), '')`, d, id)
 	w.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '24:00')`, id, d)
+	w.exec(t, `INSERT INTO critical_limit_sets (clinic_id, version, updated_at, updated_by) VALUES ($1, 1, now(), '')`, id)
+	w.exec(t, `INSERT INTO critical_limits (clinic_id, code_system, code, unit, high, updated_at, updated_by) VALUES ($1, 's', 'c', '1', 1, now(), '')`, id)
 	w.exec(t, `WITH i AS (
 			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
 			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, '2026-01-31', now(), now(), '', now(), '')
@@ -135,7 +137,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
-	accounts := map[string]int{"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1}
+	accounts := map[string]int{"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1}
 	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)

@@ -153,7 +153,7 @@ func checkDataFields(checked *cel.Ast, types []*event.Declaration) error {
 			continue
 		}
 		for _, d := range types {
-			if !slices.Contains(d.Required(), name) {
+			if _, ok := d.Defaults()[name]; !ok && !slices.Contains(d.Required(), name) {
 				return fmt.Errorf("data.%s: %s may lack this field; write has(data.%s) && … or narrow the pattern", name, d.Type, name)
 			}
 		}
@@ -267,11 +267,7 @@ func (v *variables) decode() map[string]any {
 
 // addDefaults adds the fields that the event's type has by now and that the event was written without.
 func (v *variables) addDefaults(d *event.Declaration) {
-	p, ok := d.Payload.(event.Defaulter)
-	if !ok {
-		return
-	}
-	for name, value := range p.Defaults() {
+	for name, value := range d.Defaults() {
 		if _, ok := v.data[name]; !ok {
 			v.data[name] = value
 		}

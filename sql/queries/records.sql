@@ -3,7 +3,8 @@
 -- Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 -- the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
 -- any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
--- the doctor, of which the actor's memberships told. holds is true for what its patient may not read before a clinician has.
+-- the doctor, of which the actor's memberships told. limits_version is the version of the clinic's critical limits that the body
+-- was judged by, negative for a kind that has none. holds is true for what its patient may not read before a clinician has.
 -- name: RecordInsert :one
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by, released_version, held_until)
@@ -32,9 +33,14 @@ SELECT
         ), 1440), 0))
     END
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
+    AND (@limits_version::bigint < 0 OR critical_limits_hold(@clinic_id, @limits_version))
 RETURNING
     created_at,
     held_until;
+
+-- The checks of RecordInsert alone, for who may not write the record anyway.
+-- name: RecordPartiesHold :one
+SELECT record_parties_hold(@patient_id::uuid, @clinic_id::uuid, @doctor_id::uuid, false, @any_patient::boolean, @actor_id::uuid);
 
 -- name: RecordGet :one
 SELECT
@@ -50,6 +56,8 @@ FROM records AS r
 WHERE r.id = @id
     AND r.kind = @kind;
 
+-- released_by is who wrote the version that released the record, where one did; limits_version, for a kind that measures, that of
+-- the clinic's critical limits.
 -- name: RecordLock :one
 SELECT
     sqlc.embed(r),
@@ -59,7 +67,18 @@ SELECT
         WHERE t.patient_id = r.patient_id
             AND t.clinic_id = r.clinic_id
             AND t.member_id = @actor_id
-    ) AS on_care_team
+    ) AS on_care_team,
+    coalesce((
+        SELECT v.updated_by
+        FROM record_versions AS v
+        WHERE v.record_id = r.id
+            AND v.version = r.released_version
+    ), r.updated_by)::text AS released_by,
+    CASE WHEN @measures::boolean THEN coalesce((
+        SELECT s.version
+        FROM critical_limit_sets AS s
+        WHERE s.clinic_id = r.clinic_id
+    ), 0) ELSE 0 END::bigint AS limits_version
 FROM records AS r
 WHERE r.id = @id
     AND r.kind = @kind
@@ -159,7 +178,8 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 -- one entered in error
 -- is found by none of what it said; those of patients whose care team they are on, at the
 -- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
--- clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
+-- clinics where they still are one (doctor_clinics); those whose first version they wrote, where their role lets an author
+-- read (author_clinics; actor_text is the actor's id as records hold it). One query for each way in rather than one whose filters are all
 -- optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
 -- (before_time, before_id).
 -- name: RecordListOfPatient :many
@@ -181,6 +201,7 @@ WHERE r.kind = @kind
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
@@ -211,6 +232,7 @@ WHERE r.kind = @kind
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
@@ -241,6 +263,7 @@ WHERE r.kind = @kind
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
@@ -271,6 +294,7 @@ WHERE r.kind = @kind
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
         OR (r.clinic_id = ANY(@team_clinics::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
@@ -282,7 +306,7 @@ WHERE r.kind = @kind
 ORDER BY r.effective_at DESC, r.id DESC
 LIMIT @row_limit;
 
--- The array of patients is computed once, so that the index by patient serves all three ways in.
+-- The array of patients is computed once, so that an index serves each of the four ways in.
 -- name: RecordListVisible :many
 SELECT *
 FROM records AS r
@@ -302,6 +326,7 @@ WHERE r.kind = @kind
             OR num_nonnulls(sqlc.narg('doctor_id')::uuid, sqlc.narg('author_id')::text, sqlc.narg('code_system')::text, sqlc.narg('code')::text) = 0
         ))
         OR (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+        OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
         OR (
             r.patient_id = ANY(ARRAY(
                 SELECT t.patient_id
@@ -323,7 +348,7 @@ ORDER BY r.effective_at DESC, r.id DESC
 LIMIT @row_limit;
 
 -- Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
--- names may, also where a filter leaves it out.
+-- names or who wrote it may, also where a filter leaves it out.
 -- name: RecordListable :one
 SELECT (EXISTS (
     SELECT 1
@@ -337,7 +362,9 @@ SELECT (EXISTS (
     FROM records AS r
     WHERE r.patient_id = @patient_id
         AND r.kind = @kind
-        AND r.doctor_id = @actor_id
-        AND r.clinic_id = ANY(@doctor_clinics::uuid[])
+        AND (
+            (r.doctor_id = @actor_id AND r.clinic_id = ANY(@doctor_clinics::uuid[]))
+            OR (r.created_by = @actor_text AND r.clinic_id = ANY(@author_clinics::uuid[]))
+        )
         AND (@any_clinic::boolean OR r.clinic_id = @clinic_id)
 ))::boolean AS listable;

@@ -16,6 +16,9 @@ type criticalLimit struct {
 	low, high float64
 }
 
+// beyond reports whether the value is critical.
+func (l criticalLimit) beyond(n float64) bool { return n <= l.low || n >= l.high }
+
 var (
 	criticalPotassium  = []criticalLimit{{"mmol/L", 2.8, 6.2}, {"meq/L", 2.8, 6.2}}
 	criticalSodium     = []criticalLimit{{"mmol/L", 120, 158}, {"meq/L", 120, 158}}
@@ -29,9 +32,15 @@ var (
 	criticalSaturation  = []criticalLimit{{"%", 91, math.Inf(1)}}
 )
 
-// criticalLimits are those of adults by LOINC code. Laboratory: the mean limits of 92 medical centers (Kost, "Critical limits
-// for urgent clinician notification at US medical centers", JAMA 1990;263:704). Vital signs: what scores 3 in NEWS2 (Royal
-// College of Physicians, National Early Warning Score 2, 2017).
+// The publications that the built-in limits are from.
+const (
+	laboratoryReference = "Kost, JAMA 1990;263:704"
+	vitalReference      = "Royal College of Physicians, NEWS2, 2017"
+)
+
+// criticalLimits are those of adults by LOINC code, built in. Laboratory: the mean limits of 92 medical centers (Kost, "Critical
+// limits for urgent clinician notification at US medical centers", JAMA 1990;263:704). Vital signs, which are the codes of
+// bounds: what scores 3 in NEWS2 (Royal College of Physicians, National Early Warning Score 2, 2017).
 var criticalLimits = map[string][]criticalLimit{
 	"2823-3": criticalPotassium, "6298-4": criticalPotassium,
 	"2951-2": criticalSodium, "2947-0": criticalSodium,
@@ -67,29 +76,32 @@ func (f finding) number() (float64, bool) {
 }
 
 // critical reports whether the finding needs a clinician at once: the laboratory says so, or the value is beyond the limits
-// for its code and unit.
-func (f finding) critical() bool {
+// for its code and unit. The clinic's limit for both replaces the one that is built in.
+func (f finding) critical(clinic *clinicLimits) bool {
 	if slices.Contains(criticals, f.interpretation) {
 		return true
 	}
 	n, ok := f.number()
-	if !ok || f.code.System != loinc {
+	if !ok {
 		return false
 	}
-	return slices.ContainsFunc(criticalLimits[f.code.Code], func(l criticalLimit) bool {
-		return l.unit == f.unit && (n <= l.low || n >= l.high)
+	if l, ok := clinic.of(f.code, f.unit); ok {
+		return l.beyond(n)
+	}
+	return f.code.System == loinc && slices.ContainsFunc(criticalLimits[f.code.Code], func(l criticalLimit) bool {
+		return l.unit == f.unit && l.beyond(n)
 	})
 }
 
 // criticalFindings identifies each critical finding, so that a new version raises the alarm only for what the version before
 // did not hold.
-func criticalFindings(status string, findings []finding) []string {
+func criticalFindings(status string, findings []finding, clinic *clinicLimits) []string {
 	if status == retracted || status == "cancelled" {
 		return nil
 	}
 	var list []string
 	for _, f := range findings {
-		if f.value != nil && f.critical() {
+		if f.value != nil && f.critical(clinic) {
 			list = append(list, fmt.Sprintf("%q %q %s", f.code.System, f.code.Code, *f.value))
 		}
 	}

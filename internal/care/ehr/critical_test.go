@@ -5,11 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
 	"carewire/internal/care/ehr"
 	"carewire/internal/outbox"
+	"carewire/internal/postgres"
 )
 
 func TestCreate_RefusesReleasedFactsOfTheFuture(t *testing.T) {
@@ -84,6 +87,58 @@ func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
 	}
 }
 
+// limit sets what the clinic says of potassium.
+func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
+	t.Helper()
+	admin := b.person(t, &clinic, care.Admin)
+	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	_, err := limits.Set(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
+	require.NoError(t, err)
+}
+
+func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.limit(t, b.here, 5)
+	b.limit(t, b.there, 9)
+	plain := func() *ehr.LabReport { in := b.report(); in.Results[0].Interpretation = ""; return &in }
+	known := b.draft(t)
+	foreign := plain()
+	foreign.ClinicID, foreign.PatientID, foreign.DoctorID = b.there, b.otherPatient.UserID, &b.stranger.UserID
+	next := plain()
+	next.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("5.20"))}
+	before := len(b.outbox(t))
+	system := care.Command{Actor: care.SystemActor("import"), Imported: true}
+	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, system.Actor, func(tx pgx.Tx) error {
+		refused, err := b.reports.ImportTx(t.Context(), tx, system, []ehr.Imported[ehr.LabReport]{
+			{ID: uuid.New(), Body: plain()}, {ID: uuid.New(), Body: foreign}, {ID: known.ID, Known: true, Body: next},
+		})
+		require.Equal(t, []error{nil, nil, nil}, refused)
+		return err
+	}))
+	critical := map[string]int{}
+	for _, e := range b.outbox(t)[before:] {
+		if e.Type == "ehr.lab_report.critical" {
+			critical[e.Clinic.String()]++
+		}
+	}
+	require.Equal(t, map[string]int{b.here.String(): 2}, critical)
+}
+
+func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.report()
+	in.Results[0].Interpretation = ""
+	for i, high := range []float64{5, 6, 5, 5.05} {
+		b.limit(t, b.here, high)
+		_, err := b.reports.Create(t.Context(), by(b.doctor), in)
+		require.NoError(t, err)
+		require.Equal(t, high <= 5.1, b.last(t).Type == "ehr.lab_report.critical", "change %d", i+1)
+		require.Equal(t, 1, b.outboxCount(t, "ehr.lab_report.created")-i, "written once")
+	}
+}
+
 func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -102,4 +157,15 @@ func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 	require.Equal(t, "ehr.vital_signs.created", measure("128", ""))
 	require.Equal(t, "ehr.vital_signs.critical", measure("85", ""))
 	require.Equal(t, "ehr.vital_signs.critical", measure("180", "HH"))
+}
+
+// outboxCount counts the appended events of a type.
+func (b *testBundle) outboxCount(t *testing.T, typ string) (n int) {
+	t.Helper()
+	for _, e := range b.outbox(t) {
+		if e.Type == typ {
+			n++
+		}
+	}
+	return n
 }

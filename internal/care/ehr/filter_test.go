@@ -154,7 +154,7 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 	for i := range 4 {
 		in := b.report()
 		in.Status = "corrected"
-		_, err := b.reports.Amend(t.Context(), by(b.nurse), r.ID, int64(i+1), "Sample "+strings.Repeat("I", i+1), in)
+		_, err := b.reports.Amend(t.Context(), by(b.doctor), r.ID, int64(i+1), "Sample "+strings.Repeat("I", i+1), in)
 		require.NoError(t, err)
 	}
 	var got []ehr.Record[ehr.LabReport]
@@ -172,7 +172,7 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 	for i, v := range got {
 		require.Equal(t, int64(5-i), v.Version)
 		if i < 4 {
-			require.Equal(t, b.nurse.ID, v.UpdatedBy)
+			require.Equal(t, b.doctor.ID, v.UpdatedBy)
 			require.Equal(t, "Sample "+strings.Repeat("I", 4-i), v.Reason)
 			require.True(t, v.UpdatedAt.After(got[i+1].UpdatedAt))
 		}
@@ -240,7 +240,7 @@ func TestRetract_KeepsTheRecordWhateverTheRulesOfItsKindBecame(t *testing.T) {
 	b := setup(t)
 	r := b.write(t)
 	b.exec(t, `UPDATE records SET body = (replace(body::text, '2823-3', 'old code'))::json`)
-	got, err := b.reports.Retract(t.Context(), by(b.nurse), r.ID, 1, "Another patient's.")
+	got, err := b.reports.Retract(t.Context(), by(b.doctor), r.ID, 1, "Another patient's.")
 	require.NoError(t, err)
 	require.Equal(t, "entered-in-error", got.Body.Status)
 	require.Equal(t, "old code", got.Body.Results[0].Code.Code)

@@ -62,12 +62,16 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	if err != nil {
 		return nil, fmt.Errorf("insert records: %w", err)
 	}
+	limits, err := k.limits.ofClinics(ctx, tx, p.ClinicIds)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range inserted {
 		body := records[first[id]].Body
 		delete(first, id)
 		h := k.body(body).head()
 		events = append(events, k.written(cmd, version{
-			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body)) > 0,
+			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body, limits[h.ClinicID])) > 0,
 		})...)
 	}
 	for _, i := range first {
@@ -78,15 +82,16 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 
 // importVersion writes the next version of a record that was taken in before, and gives its events.
 func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, r Imported[B]) ([]event.Event, error) {
-	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name})
+	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name, Measures: k.limits != nil})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, care.Errorf(care.NotFound, "the record that was taken in before is gone")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock record: %w", err)
 	}
-	_, events, err := k.writeVersion(ctx, tx, cmd, row.Record, revision[B]{
-		next: func(_ B, old db.Record) (B, string, error) {
+	_, events, err := k.writeVersion(ctx, tx, cmd, row, revision[B]{
+		next: func(_ B, row db.RecordLockRow) (B, string, error) {
+			old := row.Record
 			if old.Status == retracted {
 				return *r.Body, "", k.spec.move(old.Status, retracted)
 			}

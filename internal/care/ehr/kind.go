@@ -35,7 +35,7 @@ type meaningful interface {
 
 // alarming is a body that can hold what somebody must be told of at once.
 type alarming interface {
-	alarms() []string
+	alarms(clinic *clinicLimits) []string
 }
 
 // Record is one version of a record.
@@ -64,6 +64,8 @@ type Kind[B any] struct {
 	name   string
 	writer *outbox.Writer
 	body   func(*B) Body
+	// limits are the clinics' critical limits; nil for a kind that holds nothing to be measured by them.
+	limits *limitCache
 }
 
 // NewKind serves records with body B. It panics when the catalog lacks one of the kind's events: a mistake in the program,
@@ -75,6 +77,7 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	types := []string{"created", "released", "updated", "amended", "retracted"}
 	if _, ok := k.body(new(B)).(alarming); ok {
 		types = append(types, "critical", "reviewed")
+		k.limits = &limitCache{}
 	}
 	for _, typ := range types {
 		if _, ok := event.Lookup(k.eventType(typ)); !ok {
@@ -133,10 +136,10 @@ func (k *Kind[B]) record(row db.Record) (Record[B], error) {
 	}, err
 }
 
-// alarms tells what in the body somebody must be told of at once.
-func (k *Kind[B]) alarms(b *B) []string {
+// alarms tells what in the body somebody must be told of at once, by the clinic's limits.
+func (k *Kind[B]) alarms(b *B, clinic *clinicLimits) []string {
 	if a, ok := k.body(b).(alarming); ok {
-		return a.alarms()
+		return a.alarms(clinic)
 	}
 	return nil
 }

@@ -96,12 +96,12 @@ func (r Result) check(p *care.Problems, path string) {
 func (r Result) finding() finding { return finding{r.Code, &r.Value, r.Unit, r.Interpretation} }
 
 // alarms identifies each critical result.
-func (r *LabReport) alarms() []string {
+func (r *LabReport) alarms(clinic *clinicLimits) []string {
 	var findings []finding
 	for _, result := range r.Results {
 		findings = append(findings, result.finding())
 	}
-	return criticalFindings(r.Status, findings)
+	return criticalFindings(r.Status, findings, clinic)
 }
 
 func (r *LabReport) checkMeaning(p *care.Problems) {

@@ -114,7 +114,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		}
 		for _, row := range rows {
 			// Who is on their own care team sees in a list what a patient sees.
-			v, _ := viewOf(cmd.Actor, row, row.PatientID != cmd.Actor.UserID)
+			v, _ := viewOf(cmd.Actor, row, standing{onCareTeam: row.PatientID != cmd.Actor.UserID})
 			r, err := k.seen(row, v)
 			if err != nil {
 				return err
@@ -144,7 +144,8 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 		FromTime: f.From, BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
 		DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
 		TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
-		RowLimit:      int32(f.Limit) + 1,
+		AuthorClinics: actor.ClinicsFor(care.RecordRead, care.Author), ActorText: actor.ID,
+		RowLimit: int32(f.Limit) + 1,
 	}
 	if f.AuthorID != uuid.Nil {
 		p.AuthorID = new(f.AuthorID.String())
@@ -167,7 +168,10 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 // nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
 func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	actor := cmd.Actor
-	readsAt := slices.Concat(actor.ClinicsFor(care.RecordRead, care.CareTeam), actor.ClinicsFor(care.RecordRead, care.Responsible), actor.ClinicsFor(care.RecordRead, care.Own))
+	var readsAt []uuid.UUID
+	for _, relation := range []care.Relation{care.CareTeam, care.Responsible, care.Author, care.Own} {
+		readsAt = append(readsAt, actor.ClinicsFor(care.RecordRead, relation)...)
+	}
 	if f.PatientID == uuid.Nil {
 		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
 			answer := care.Errorf(care.Forbidden, "you hold no role that reads records there")
@@ -182,7 +186,8 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 			PatientID: f.PatientID, ActorID: actor.UserID, Kind: k.name,
 			TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
 			DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
-			AnyClinic:     f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+			AuthorClinics: actor.ClinicsFor(care.RecordRead, care.Author), ActorText: actor.ID,
+			AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("look up care team: %w", err)

@@ -134,7 +134,7 @@ func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, revi
 		if err != nil {
 			return fmt.Errorf("read record: %w", err)
 		}
-		v, ok := viewOf(cmd.Actor, row.Record, row.OnCareTeam)
+		v, ok := viewOf(cmd.Actor, row.Record, standing{onCareTeam: row.OnCareTeam})
 		if !ok {
 			return k.stranger(cmd, care.RecordRead, id, &row.Record)
 		}

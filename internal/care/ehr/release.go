@@ -48,9 +48,9 @@ type view struct {
 // viewOf returns how much of the record the actor sees, or false where it does not exist for them. A clinician sees all of it.
 // Its patient sees it from the first released version on, while it is not held for a clinician to see a critical finding first,
 // and of one that was entered in error no more than that.
-func viewOf(actor care.Actor, row db.Record, onCareTeam bool) (view, bool) {
+func viewOf(actor care.Actor, row db.Record, s standing) (view, bool) {
 	switch {
-	case mayAsStaff(actor, care.RecordRead, row, onCareTeam):
+	case mayAsStaff(actor, care.RecordRead, row, s):
 		return view{first: 1}, true
 	case row.PatientID != actor.UserID || !care.Allowed(care.RecordRead, care.Patient, care.Own) || row.ReleasedVersion == nil || held(row.HeldUntil):
 		return view{}, false

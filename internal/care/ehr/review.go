@@ -43,7 +43,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
 		}
-		if err := k.mayRevise(cmd, care.RecordAcknowledge, row.Record, row.OnCareTeam); err != nil {
+		if err := k.mayRevise(cmd, care.RecordAcknowledge, row); err != nil {
 			return err
 		}
 		if ifMatch != 0 {

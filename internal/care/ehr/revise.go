@@ -25,8 +25,10 @@ type revision[B any] struct {
 	ifMatch int64
 	// reason is kept with the version; no event carries it.
 	reason string
+	// right refuses what takes more than the action, before the version is looked at; nil refuses nothing.
+	right func(row db.RecordLockRow) error
 	// next makes the body out of the one before and names the event, or refuses. The row is the version before.
-	next func(before B, old db.Record) (b B, what string, err error)
+	next func(before B, row db.RecordLockRow) (b B, what string, err error)
 }
 
 // Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
@@ -40,7 +42,9 @@ func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordReplace, ifMatch: ifMatch,
-		next: func(_ B, old db.Record) (B, string, error) {
+		right: func(row db.RecordLockRow) error { return k.mayReplace(cmd, row, h) },
+		next: func(_ B, row db.RecordLockRow) (B, string, error) {
+			old := row.Record
 			if err := checkUnmoved(h, old); err != nil {
 				return b, "", err
 			}
@@ -52,7 +56,10 @@ func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, i
 				return b, "", err
 			}
 			released := old.ReleasedVersion != nil
-			return b, k.spec.change(released, h.Status), k.spec.replace(released, old.Status, h.Status, changed)
+			if err := k.spec.replace(released, old.Status, h.Status, changed); err != nil {
+				return b, "", err
+			}
+			return b, k.spec.change(released, h.Status), k.mayDiscard(cmd, row, h)
 		},
 	})
 }
@@ -69,7 +76,9 @@ func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifM
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordAmend, ifMatch: ifMatch, reason: reason,
-		next: func(_ B, old db.Record) (B, string, error) {
+		right: func(row db.RecordLockRow) error { return k.mayRename(cmd, row, h) },
+		next: func(_ B, row db.RecordLockRow) (B, string, error) {
+			old := row.Record
 			if err := k.spec.amend(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
 				return b, "", err
 			}
@@ -86,10 +95,10 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	}
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
-		next: func(before B, old db.Record) (B, string, error) {
+		next: func(before B, row db.RecordLockRow) (B, string, error) {
 			// The body is not checked again: what was written under older rules can be retracted too.
 			k.body(&before).head().Status = retracted
-			return before, "retracted", k.spec.move(old.Status, retracted)
+			return before, "retracted", k.spec.move(row.Record.Status, retracted)
 		},
 	})
 }
@@ -104,40 +113,31 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 	var r Record[B]
 	err := k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
+		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name, Measures: k.limits != nil})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return k.stranger(cmd, rev.action, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
 		}
-		old := row.Record
-		if err := k.mayRevise(cmd, rev.action, old, row.OnCareTeam); err != nil {
+		if err := k.mayRevise(cmd, rev.action, row); err != nil {
 			return err
 		}
-		if err := current(rev.ifMatch, old.Version); err != nil {
+		if rev.right != nil {
+			if err := rev.right(row); err != nil {
+				return err
+			}
+		}
+		if err := current(rev.ifMatch, row.Record.Version); err != nil {
 			return err
 		}
-		r, err = k.write(ctx, tx, cmd, old, rev)
+		r, err = k.write(ctx, tx, cmd, row, rev)
 		return err
 	})
 	if err != nil {
 		return Record[B]{}, err
 	}
 	return r, nil
-}
-
-func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, old db.Record, onCareTeam bool) error {
-	_, reads := viewOf(cmd.Actor, old, onCareTeam)
-	switch {
-	case mayAsStaff(cmd.Actor, action, old, onCareTeam):
-		return nil
-	case reads:
-		answer := care.Errorf(care.Forbidden, "you may read this record but not change it")
-		return outbox.Refuse(cmd, answer, action, k.ref(old.ID), &old.PatientID, &old.ClinicID)
-	default:
-		return k.stranger(cmd, action, old.ID, &old)
-	}
 }
 
 // current refuses a change by somebody who has not read the version that stands.
@@ -154,8 +154,8 @@ func current(ifMatch, version int64) error {
 }
 
 // write makes the next version of the row, which is locked, and appends its events last.
-func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, rev revision[B]) (Record[B], error) {
-	r, events, err := k.writeVersion(ctx, tx, cmd, old, rev)
+func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.RecordLockRow, rev revision[B]) (Record[B], error) {
+	r, events, err := k.writeVersion(ctx, tx, cmd, row, rev)
 	if err != nil {
 		return Record[B]{}, err
 	}
@@ -163,13 +163,18 @@ func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, old db
 }
 
 // writeVersion makes the next version of the row, which is locked, and gives the events to append.
-func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.Record, rev revision[B]) (Record[B], []event.Event, error) {
+func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, locked db.RecordLockRow, rev revision[B]) (Record[B], []event.Event, error) {
+	old := locked.Record
 	before, err := k.decode(old.Body)
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
-	told := k.alarms(&before)
-	b, what, err := rev.next(before, old)
+	limits, err := k.limits.inTx(ctx, tx, old.ClinicID, locked.LimitsVersion)
+	if err != nil {
+		return Record[B]{}, nil, err
+	}
+	told := k.alarms(&before, limits)
+	b, what, err := rev.next(before, locked)
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
@@ -181,7 +186,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
-	critical := slices.ContainsFunc(k.alarms(&b), func(a string) bool { return !slices.Contains(told, a) })
+	critical := slices.ContainsFunc(k.alarms(&b, limits), func(a string) bool { return !slices.Contains(told, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),

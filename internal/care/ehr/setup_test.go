@@ -192,7 +192,7 @@ func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	var plan []string
 	explain := "EXPLAIN EXECUTE list ('lab_report', " + strings.Join([]string{
 		patient, clinic, doctor, author, "NULL", "NULL", "NULL", "'0001-01-01T00:00:00Z'", "'9999-12-31T00:00:00Z'", literal(uuid.Max), "true",
-		literal(b.doctor.UserID), clinics, clinics, "51",
+		literal(b.doctor.UserID), clinics, literal(b.doctor.UserID), clinics, clinics, "51",
 	}, ", ") + ")"
 	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, b.doctor, func(tx pgx.Tx) error {
 		require.NoError(t, db.New(tx).RecordListPlanForValues(t.Context()))

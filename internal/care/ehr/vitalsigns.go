@@ -108,12 +108,12 @@ func (r *VitalSigns) Validate() error {
 }
 
 // alarms identifies each critical measurement.
-func (r *VitalSigns) alarms() []string {
+func (r *VitalSigns) alarms(clinic *clinicLimits) []string {
 	findings := []finding{r.finding(r.Code)}
 	for _, c := range r.Components {
 		findings = append(findings, c.finding(c.Code))
 	}
-	return criticalFindings(r.Status, findings)
+	return criticalFindings(r.Status, findings, clinic)
 }
 
 func (m Measured) finding(code Coding) finding {

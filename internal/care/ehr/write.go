@@ -24,75 +24,63 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	if err != nil {
 		return Record[B]{}, err
 	}
-	anyPatient, err := mayCreate(cmd, h)
+	right, err := k.mayCreate(cmd, h)
 	if err != nil {
 		return Record[B]{}, k.writer.Audited(ctx, err)
+	}
+	if right.notReleased {
+		return Record[B]{}, k.refuseRelease(ctx, cmd, h, right)
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(&b)) > 0}
-	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
-	r.CreatedAt, err = k.insert(ctx, cmd, v, []any{
-		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code,
-		h.EffectiveAt, data, cmd.Actor.ID, v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID,
+	err = k.limits.judging(ctx, k.writer, cmd, h.ClinicID, func(limits *clinicLimits) error {
+		return k.insert(ctx, cmd, &r, data, right.anyPatient, limits)
 	})
 	if err != nil {
-		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, err))
+		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, right, err))
 	}
 	r.UpdatedAt = r.CreatedAt
 	return r, nil
 }
 
-// insert writes the first version with its events. Those of a critical one say whether the clinic holds it, which only the
-// database knows: they wait for its answer.
-func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, v version, args []any) (createdAt time.Time, err error) {
+// insert writes the first version, judged by the limits, in one round trip. The events of a critical one say whether the clinic
+// holds it, which only the database knows: they wait for its answer.
+func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], data []byte, anyPatient bool, limits *clinicLimits) error {
+	h := k.body(&r.Body).head()
+	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(&r.Body, limits)) > 0}
+	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
+	args := []any{
+		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID,
+		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.asked(),
+	}
 	var heldUntil *time.Time
 	read := func(row pgx.Row) error {
-		if err := row.Scan(&createdAt, &heldUntil); err != nil {
+		if err := row.Scan(&r.CreatedAt, &heldUntil); err != nil {
 			return fmt.Errorf("insert record: %w", err)
 		}
 		return nil
 	}
 	if v.critical {
-		err = k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			if err := read(tx.QueryRow(ctx, db.RecordInsert, args...)); err != nil {
 				return err
 			}
 			v.held = heldUntil != nil
 			return outbox.Append(ctx, tx, k.written(cmd, v)...)
 		})
-		return createdAt, err
 	}
-	err = k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
+	return k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
 		batch.QueryRow(read, db.RecordInsert, args...)
 		batch.Append(ctx, k.written(cmd, v)...)
 	})
-	return createdAt, err
-}
-
-// mayCreate settles who the doctor is, and whether the actor may write for any patient of the clinic or must be on the
-// patient's care team.
-func mayCreate(cmd care.Command, h *Head) (anyPatient bool, err error) {
-	anyPatient = cmd.Actor.MayOnPlatform(care.RecordCreate) || cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.SameClinic)
-	if !anyPatient && !cmd.Actor.MayAt(h.ClinicID, care.RecordCreate, care.CareTeam) {
-		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
-		return false, outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
-	}
-	if h.DoctorID == nil && !cmd.Actor.Holds(h.ClinicID, care.Doctor) {
-		return false, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
-	}
-	if h.DoctorID == nil {
-		h.DoctorID = &cmd.Actor.UserID
-	}
-	return anyPatient, nil
 }
 
 // notInserted makes an answer of the names of the checks that failed; any other error it leaves as it is. It does not tell
 // whether an id exists elsewhere.
-func notInserted(cmd care.Command, h *Head, err error) error {
+func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	failed := postgres.Refused(err)
 	if failed == nil {
 		return err
@@ -105,8 +93,7 @@ func notInserted(cmd care.Command, h *Head, err error) error {
 		p.Add("doctorId", "must be an active doctor of this clinic")
 	}
 	if len(p) == 0 {
-		answer := care.Errorf(care.Forbidden, "you are not on this patient's care team")
-		return outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
+		return right.notOnTeam(cmd, h)
 	}
 	return p.Err()
 }

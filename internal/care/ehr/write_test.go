@@ -2,6 +2,7 @@ package ehr_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -385,6 +386,7 @@ func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
 	var all string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT string_agg(o::text, E'\\n') FROM outbox AS o").Scan(&all))
 	require.Contains(t, all, "ehr.lab_report.critical")
+	all = regexp.MustCompile(`:\d\d\.\d+\+`).ReplaceAllString(all, "") // The fraction of a second may hold any number.
 	for _, secret := range []string{
 		"loinc", "24323-8", "2823-3", "Comprehensive", "Potassium", "5.10", "mmol", "HH", "3.5", "adults",
 		"Wilhelmina", "Murgatroyd", "+15550100", "2026-03-14",

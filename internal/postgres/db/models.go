@@ -242,6 +242,24 @@ type ConversationParticipant struct {
 	RemindedNumber int64
 }
 
+type CriticalLimit struct {
+	ClinicID   uuid.UUID
+	CodeSystem string
+	Code       string
+	Unit       string
+	Low        *float64
+	High       *float64
+	UpdatedAt  time.Time
+	UpdatedBy  string
+}
+
+type CriticalLimitSet struct {
+	ClinicID  uuid.UUID
+	Version   int64
+	UpdatedAt time.Time
+	UpdatedBy string
+}
+
 type Decision struct {
 	ID            int64
 	EventPosition int64

@@ -94,28 +94,30 @@ SELECT
         ), 1440), 0))
     END
 WHERE record_parties_hold($4, $5, $6, $14, $15, $16)
+    AND ($17::bigint < 0 OR critical_limits_hold($5, $17))
 RETURNING
     created_at,
     held_until
 `
 
 type RecordInsertParams struct {
-	ID          uuid.UUID
-	Kind        string
-	Status      string
-	PatientID   uuid.UUID
-	ClinicID    uuid.UUID
-	DoctorID    uuid.UUID
-	CodeSystem  string
-	Code        string
-	EffectiveAt time.Time
-	Body        []byte
-	CreatedBy   string
-	Releases    bool
-	Holds       bool
-	OwnDoctor   bool
-	AnyPatient  bool
-	ActorID     uuid.UUID
+	ID            uuid.UUID
+	Kind          string
+	Status        string
+	PatientID     uuid.UUID
+	ClinicID      uuid.UUID
+	DoctorID      uuid.UUID
+	CodeSystem    string
+	Code          string
+	EffectiveAt   time.Time
+	Body          []byte
+	CreatedBy     string
+	Releases      bool
+	Holds         bool
+	OwnDoctor     bool
+	AnyPatient    bool
+	ActorID       uuid.UUID
+	LimitsVersion int64
 }
 
 type RecordInsertRow struct {
@@ -127,7 +129,8 @@ type RecordInsertRow struct {
 // Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
 // the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
 // any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
-// the doctor, of which the actor's memberships told. holds is true for what its patient may not read before a clinician has.
+// the doctor, of which the actor's memberships told. limits_version is the version of the clinic's critical limits that the body
+// was judged by, negative for a kind that has none. holds is true for what its patient may not read before a clinician has.
 func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (RecordInsertRow, error) {
 	row := q.db.QueryRow(ctx, RecordInsert,
 		arg.ID,
@@ -146,6 +149,7 @@ func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (Rec
 		arg.OwnDoctor,
 		arg.AnyPatient,
 		arg.ActorID,
+		arg.LimitsVersion,
 	)
 	var i RecordInsertRow
 	err := row.Scan(&i.CreatedAt, &i.HeldUntil)
@@ -171,7 +175,8 @@ WHERE r.kind = $1
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
+        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
@@ -180,7 +185,7 @@ WHERE r.kind = $1
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $16
+LIMIT $18
 `
 
 type RecordListOfAuthorParams struct {
@@ -198,6 +203,8 @@ type RecordListOfAuthorParams struct {
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
 	RowLimit      int32
 }
@@ -218,6 +225,8 @@ func (q *Queries) RecordListOfAuthor(ctx context.Context, arg RecordListOfAuthor
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 		arg.TeamClinics,
 		arg.RowLimit,
 	)
@@ -277,7 +286,8 @@ WHERE r.kind = $1
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
+        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
@@ -286,7 +296,7 @@ WHERE r.kind = $1
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $16
+LIMIT $18
 `
 
 type RecordListOfClinicParams struct {
@@ -304,6 +314,8 @@ type RecordListOfClinicParams struct {
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
 	RowLimit      int32
 }
@@ -324,6 +336,8 @@ func (q *Queries) RecordListOfClinic(ctx context.Context, arg RecordListOfClinic
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 		arg.TeamClinics,
 		arg.RowLimit,
 	)
@@ -383,7 +397,8 @@ WHERE r.kind = $1
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
+        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
@@ -392,7 +407,7 @@ WHERE r.kind = $1
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $16
+LIMIT $18
 `
 
 type RecordListOfDoctorParams struct {
@@ -410,6 +425,8 @@ type RecordListOfDoctorParams struct {
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
 	RowLimit      int32
 }
@@ -430,6 +447,8 @@ func (q *Queries) RecordListOfDoctor(ctx context.Context, arg RecordListOfDoctor
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 		arg.TeamClinics,
 		arg.RowLimit,
 	)
@@ -489,7 +508,8 @@ WHERE r.kind = $1
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
-        OR (r.clinic_id = ANY($15::uuid[]) AND EXISTS (
+        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
+        OR (r.clinic_id = ANY($17::uuid[]) AND EXISTS (
             SELECT 1
             FROM care_team AS t
             WHERE t.patient_id = r.patient_id
@@ -498,7 +518,7 @@ WHERE r.kind = $1
         ))
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $16
+LIMIT $18
 `
 
 type RecordListOfPatientParams struct {
@@ -516,6 +536,8 @@ type RecordListOfPatientParams struct {
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
 	RowLimit      int32
 }
@@ -524,7 +546,8 @@ type RecordListOfPatientParams struct {
 // one entered in error
 // is found by none of what it said; those of patients whose care team they are on, at the
 // clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
-// clinics where they still are one (doctor_clinics). One query for each way in rather than one whose filters are all
+// clinics where they still are one (doctor_clinics); those whose first version they wrote, where their role lets an author
+// read (author_clinics; actor_text is the actor's id as records hold it). One query for each way in rather than one whose filters are all
 // optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
 // (before_time, before_id).
 func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatientParams) ([]Record, error) {
@@ -543,6 +566,8 @@ func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatie
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 		arg.TeamClinics,
 		arg.RowLimit,
 	)
@@ -613,14 +638,15 @@ WHERE r.kind = $1
             OR num_nonnulls($4::uuid, $5::text, $7::text, $8::text) = 0
         ))
         OR (r.doctor_id = $13 AND r.clinic_id = ANY($14::uuid[]))
+        OR (r.created_by = $15 AND r.clinic_id = ANY($16::uuid[]))
         OR (
             r.patient_id = ANY(ARRAY(
                 SELECT t.patient_id
                 FROM care_team AS t
                 WHERE t.member_id = $13
-                    AND t.clinic_id = ANY($15::uuid[])
+                    AND t.clinic_id = ANY($17::uuid[])
             ))
-            AND r.clinic_id = ANY($15::uuid[])
+            AND r.clinic_id = ANY($17::uuid[])
             AND EXISTS (
                 SELECT 1
                 FROM care_team AS t
@@ -631,7 +657,7 @@ WHERE r.kind = $1
         )
     )
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT $16
+LIMIT $18
 `
 
 type RecordListVisibleParams struct {
@@ -649,11 +675,13 @@ type RecordListVisibleParams struct {
 	Own           bool
 	ActorID       uuid.UUID
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 	TeamClinics   []uuid.UUID
 	RowLimit      int32
 }
 
-// The array of patients is computed once, so that the index by patient serves all three ways in.
+// The array of patients is computed once, so that an index serves each of the four ways in.
 func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisibleParams) ([]Record, error) {
 	rows, err := q.db.Query(ctx, RecordListVisible,
 		arg.Kind,
@@ -670,6 +698,8 @@ func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisiblePa
 		arg.Own,
 		arg.ActorID,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 		arg.TeamClinics,
 		arg.RowLimit,
 	)
@@ -723,8 +753,10 @@ SELECT (EXISTS (
     FROM records AS r
     WHERE r.patient_id = $1
         AND r.kind = $6
-        AND r.doctor_id = $2
-        AND r.clinic_id = ANY($7::uuid[])
+        AND (
+            (r.doctor_id = $2 AND r.clinic_id = ANY($7::uuid[]))
+            OR (r.created_by = $8 AND r.clinic_id = ANY($9::uuid[]))
+        )
         AND ($4::boolean OR r.clinic_id = $5)
 ))::boolean AS listable
 `
@@ -737,10 +769,12 @@ type RecordListableParams struct {
 	ClinicID      uuid.UUID
 	Kind          string
 	DoctorClinics []uuid.UUID
+	ActorText     string
+	AuthorClinics []uuid.UUID
 }
 
 // Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
-// names may, also where a filter leaves it out.
+// names or who wrote it may, also where a filter leaves it out.
 func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, RecordListable,
 		arg.PatientID,
@@ -750,6 +784,8 @@ func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) 
 		arg.ClinicID,
 		arg.Kind,
 		arg.DoctorClinics,
+		arg.ActorText,
+		arg.AuthorClinics,
 	)
 	var listable bool
 	err := row.Scan(&listable)
@@ -765,26 +801,47 @@ SELECT
         WHERE t.patient_id = r.patient_id
             AND t.clinic_id = r.clinic_id
             AND t.member_id = $1
-    ) AS on_care_team
+    ) AS on_care_team,
+    coalesce((
+        SELECT v.updated_by
+        FROM record_versions AS v
+        WHERE v.record_id = r.id
+            AND v.version = r.released_version
+    ), r.updated_by)::text AS released_by,
+    CASE WHEN $2::boolean THEN coalesce((
+        SELECT s.version
+        FROM critical_limit_sets AS s
+        WHERE s.clinic_id = r.clinic_id
+    ), 0) ELSE 0 END::bigint AS limits_version
 FROM records AS r
-WHERE r.id = $2
-    AND r.kind = $3
+WHERE r.id = $3
+    AND r.kind = $4
 FOR UPDATE OF r
 `
 
 type RecordLockParams struct {
-	ActorID uuid.UUID
-	ID      uuid.UUID
-	Kind    string
+	ActorID  uuid.UUID
+	Measures bool
+	ID       uuid.UUID
+	Kind     string
 }
 
 type RecordLockRow struct {
-	Record     Record
-	OnCareTeam bool
+	Record        Record
+	OnCareTeam    bool
+	ReleasedBy    string
+	LimitsVersion int64
 }
 
+// released_by is who wrote the version that released the record, where one did; limits_version, for a kind that measures, that of
+// the clinic's critical limits.
 func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordLockRow, error) {
-	row := q.db.QueryRow(ctx, RecordLock, arg.ActorID, arg.ID, arg.Kind)
+	row := q.db.QueryRow(ctx, RecordLock,
+		arg.ActorID,
+		arg.Measures,
+		arg.ID,
+		arg.Kind,
+	)
 	var i RecordLockRow
 	err := row.Scan(
 		&i.Record.ID,
@@ -806,8 +863,36 @@ func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordL
 		&i.Record.ReleasedVersion,
 		&i.Record.HeldUntil,
 		&i.OnCareTeam,
+		&i.ReleasedBy,
+		&i.LimitsVersion,
 	)
 	return i, err
+}
+
+const RecordPartiesHold = `-- name: RecordPartiesHold :one
+SELECT record_parties_hold($1::uuid, $2::uuid, $3::uuid, false, $4::boolean, $5::uuid)
+`
+
+type RecordPartiesHoldParams struct {
+	PatientID  uuid.UUID
+	ClinicID   uuid.UUID
+	DoctorID   uuid.UUID
+	AnyPatient bool
+	ActorID    uuid.UUID
+}
+
+// The checks of RecordInsert alone, for who may not write the record anyway.
+func (q *Queries) RecordPartiesHold(ctx context.Context, arg RecordPartiesHoldParams) (bool, error) {
+	row := q.db.QueryRow(ctx, RecordPartiesHold,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.AnyPatient,
+		arg.ActorID,
+	)
+	var record_parties_hold bool
+	err := row.Scan(&record_parties_hold)
+	return record_parties_hold, err
 }
 
 const RecordReplace = `-- name: RecordReplace :one

@@ -1,0 +1,244 @@
+package ehr
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Where a critical limit comes from.
+const (
+	FromClinic  = "clinic"
+	FromBuiltIn = "built-in"
+)
+
+// CriticalLimit says from which values on a result or a measurement is critical: at low and below, at high and above.
+type CriticalLimit struct {
+	LimitOf
+	LimitInput
+	Source    string     `json:"source" enum:"built-in,clinic" doc:"Who says so: the clinic, or carewire where the clinic says nothing for the code and unit."`
+	Reference string     `json:"reference,omitempty" doc:"The publication that a built-in limit is from." example:"Kost, JAMA 1990;263:704"`
+	UpdatedAt *time.Time `json:"updatedAt,omitempty" format:"date-time" doc:"When the clinic set it."`
+	UpdatedBy string     `json:"updatedBy,omitempty" doc:"The id of who set it."`
+}
+
+// LimitOf is what a limit is for: one code in one unit.
+type LimitOf struct {
+	CodeSystem string `json:"codeSystem" doc:"The URI of the code system." example:"http://loinc.org"`
+	Code       string `json:"code" doc:"What is measured." example:"2823-3"`
+	Unit       string `json:"unit" doc:"The unit, in UCUM; 1 for results without one." example:"mmol/L"`
+}
+
+// LimitInput is the two sides of a limit, of which one may be open.
+type LimitInput struct {
+	Low  *float64 `json:"low,omitempty" doc:"Values at it and below are critical." example:"2.8"`
+	High *float64 `json:"high,omitempty" doc:"Values at it and above are critical." example:"6.2"`
+}
+
+// maxLimits is how many limits a clinic may have of its own; maxLimit bounds their values.
+const (
+	maxLimits     = 500
+	maxLimitValue = 1e12
+)
+
+// check says what is wrong with what a limit is for, by the names of the parameters.
+func (of LimitOf) check(p *care.Problems) {
+	fields := map[string]string{".system": "codeSystem", ".code": "code"}
+	var found care.Problems
+	(Coding{System: of.CodeSystem, Code: of.Code}).check(&found, "")
+	for _, f := range found {
+		p.Add(fields[f.Field], "%s", f.Message)
+	}
+	if of.Unit == "" {
+		p.Add("unit", "must name a unit in UCUM, such as mmol/L; for results without one, 1")
+	}
+	checkUnit(p, "unit", of.Unit)
+}
+
+func (in LimitInput) check(p *care.Problems) {
+	if in.Low == nil && in.High == nil {
+		p.Add("low", "is required where high is left out")
+	}
+	for _, side := range []struct {
+		field string
+		value *float64
+	}{{"low", in.Low}, {"high", in.High}} {
+		if side.value != nil && (math.IsNaN(*side.value) || math.Abs(*side.value) > maxLimitValue) {
+			p.Add(side.field, "must be from %g to %g", -maxLimitValue, maxLimitValue)
+		}
+	}
+	if in.Low != nil && in.High != nil && *in.Low >= *in.High {
+		p.Add("low", "must be below high")
+	}
+}
+
+// CriticalLimits serves the clinics' critical limits. It is safe for concurrent use.
+type CriticalLimits struct {
+	writer *outbox.Writer
+}
+
+// NewCriticalLimits returns the service on the writer's database.
+func NewCriticalLimits(writer *outbox.Writer) *CriticalLimits { return &CriticalLimits{writer: writer} }
+
+// List returns the limits that are in force at the clinic, its own and those that are built in, in the order of code system, code
+// and unit. Errors: care.NotFound for who does not belong to the clinic, else care.Forbidden.
+func (s *CriticalLimits) List(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]CriticalLimit, error) {
+	if err := s.may(ctx, cmd, care.CriticalLimitsRead, clinicID); err != nil {
+		return nil, err
+	}
+	var rows []db.CriticalLimitListRow
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).CriticalLimitList(ctx, []uuid.UUID{clinicID})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read critical limits: %w", err)
+	}
+	all, own := []CriticalLimit{}, map[LimitOf]bool{}
+	for _, row := range rows {
+		if row.Code == nil {
+			continue // The set is empty.
+		}
+		l := ownLimit(db.CriticalLimit{
+			CodeSystem: *row.CodeSystem, Code: *row.Code, Unit: *row.Unit, Low: row.Low, High: row.High, UpdatedAt: *row.UpdatedAt, UpdatedBy: *row.UpdatedBy,
+		})
+		all, own[l.LimitOf] = append(all, l), true
+	}
+	for _, l := range builtInLimits() {
+		if !own[l.LimitOf] {
+			all = append(all, l)
+		}
+	}
+	slices.SortFunc(all, func(a, b CriticalLimit) int {
+		return cmp.Or(strings.Compare(a.CodeSystem, b.CodeSystem), strings.Compare(a.Code, b.Code), strings.Compare(a.Unit, b.Unit))
+	})
+	return all, nil
+}
+
+func ownLimit(row db.CriticalLimit) CriticalLimit {
+	return CriticalLimit{
+		LimitOf: LimitOf{row.CodeSystem, row.Code, row.Unit}, LimitInput: LimitInput{row.Low, row.High},
+		Source: FromClinic, UpdatedAt: new(row.UpdatedAt.UTC()), UpdatedBy: row.UpdatedBy,
+	}
+}
+
+func builtInLimits() []CriticalLimit {
+	side := func(v float64) *float64 {
+		if math.IsInf(v, 0) {
+			return nil
+		}
+		return &v
+	}
+	var all []CriticalLimit
+	for code, limits := range criticalLimits {
+		reference := laboratoryReference
+		if _, vital := bounds[code]; vital {
+			reference = vitalReference
+		}
+		for _, l := range limits {
+			all = append(all, CriticalLimit{
+				LimitOf: LimitOf{loinc, code, l.unit}, LimitInput: LimitInput{side(l.low), side(l.high)}, Source: FromBuiltIn, Reference: reference,
+			})
+		}
+	}
+	return all
+}
+
+// Set sets the clinic's own limit for a code and unit, with clinic.critical_limits_changed. Every record that is written after it,
+// on whichever instance, is judged by it. Where the limit says so already, nothing happens. Errors: as for List; care.Invalid
+// by field; care.Conflict where the clinic has as many limits as it may have.
+func (s *CriticalLimits) Set(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, in LimitInput) (CriticalLimit, error) {
+	var limit CriticalLimit
+	err := s.change(ctx, cmd, clinicID, of, in.check, func(q *db.Queries) (bool, error) {
+		others, err := q.CriticalLimitCountOthers(ctx, db.CriticalLimitCountOthersParams{ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit})
+		if err != nil {
+			return false, fmt.Errorf("count critical limits: %w", err)
+		}
+		if others >= maxLimits {
+			return false, care.Errorf(care.Conflict, "the clinic has %d critical limits of its own: delete one that is not needed", others)
+		}
+		row, err := q.CriticalLimitPut(ctx, db.CriticalLimitPutParams{
+			ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit, Low: in.Low, High: in.High, UpdatedBy: cmd.Actor.ID,
+		})
+		changed := !errors.Is(err, pgx.ErrNoRows)
+		if !changed {
+			row, err = q.CriticalLimitGet(ctx, db.CriticalLimitGetParams{ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit})
+		}
+		if err != nil {
+			return false, fmt.Errorf("put critical limit: %w", err)
+		}
+		limit = ownLimit(row)
+		return changed, nil
+	})
+	return limit, err
+}
+
+// Delete removes the clinic's own limit for a code and unit: what is built in counts again. Where the clinic has none, nothing
+// happens. Errors as for Set.
+func (s *CriticalLimits) Delete(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf) error {
+	return s.change(ctx, cmd, clinicID, of, nil, func(q *db.Queries) (bool, error) {
+		n, err := q.CriticalLimitDelete(ctx, db.CriticalLimitDeleteParams{ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit})
+		if err != nil {
+			return false, fmt.Errorf("delete critical limit: %w", err)
+		}
+		return n > 0, nil
+	})
+}
+
+// change runs write under the lock of the clinic's set, and advances the set where write changed a limit.
+func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, check func(*care.Problems), write func(*db.Queries) (changed bool, err error)) error {
+	if err := s.may(ctx, cmd, care.CriticalLimitsWrite, clinicID); err != nil {
+		return err
+	}
+	var p care.Problems
+	of.check(&p)
+	if check != nil {
+		check(&p)
+	}
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.CriticalLimitSetLock(ctx, db.CriticalLimitSetLockParams{ClinicID: clinicID, UpdatedBy: cmd.Actor.ID}); err != nil {
+			return fmt.Errorf("lock critical limits: %w", err)
+		}
+		changed, err := write(q)
+		if err != nil || !changed {
+			return err
+		}
+		version, err := q.CriticalLimitSetAdvance(ctx, db.CriticalLimitSetAdvanceParams{ClinicID: clinicID, UpdatedBy: cmd.Actor.ID})
+		if err != nil {
+			return fmt.Errorf("advance critical limits: %w", err)
+		}
+		return outbox.Append(ctx, tx, event.New(cmd, "clinic.critical_limits_changed", care.Ref{Kind: "critical_limits", ID: clinicID}, event.CriticalLimits{
+			ClinicID: clinicID, Version: version,
+		}).At(cmd, &clinicID).AtVersion(version))
+	})
+}
+
+// may refuses who may not do the action at the clinic; to who does not belong to it, as if it did not exist.
+func (s *CriticalLimits) may(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+	actor := cmd.Actor
+	if actor.MayAt(clinicID, action, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.NotFound, "there is no such clinic, or you do not belong to it")
+	if actor.MayOnPlatform(care.ClinicRead) || actor.MayAt(clinicID, care.ClinicRead, care.SameClinic) {
+		answer = care.Errorf(care.Forbidden, "critical limits are read by who works at the clinic, and set by its doctors and administrators")
+	}
+	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, nil))
+}
