@@ -37,10 +37,14 @@ func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Inv
 	}
 }
 
+// parts are what of an invoice an event is about.
+type parts struct{ payment, refund, creditNote *uuid.UUID }
+
 // written tells of what the command did to the invoice. It made the version that the row now has.
-func written(cmd care.Command, typ string, row db.Invoice, paymentID *uuid.UUID) event.Event {
+func written(cmd care.Command, typ string, row db.Invoice, made parts) event.Event {
 	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
-		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: paymentID, Status: row.Status,
+		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: made.payment, RefundID: made.refund,
+		CreditNoteID: made.creditNote, Status: row.Status,
 	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }
 

@@ -49,8 +49,8 @@ func (f *Filter) check() (care.PageMark, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusVoid, overdue}, f.Status) {
-		p.Add("status", "must be draft, issued, partly_paid, paid, void or overdue")
+	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusCredited, StatusVoid, overdue}, f.Status) {
+		p.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
 	}
 	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {

@@ -233,6 +233,32 @@ type ConversationParticipant struct {
 	RemindedNumber int64
 }
 
+type CreditNote struct {
+	ID             uuid.UUID
+	InvoiceID      uuid.UUID
+	InvoiceVersion int64
+	ClinicID       uuid.UUID
+	Sequence       *int64
+	Number         string
+	Reason         string
+	RefundID       *uuid.UUID
+	TotalMinor     int64
+	CreatedAt      time.Time
+	CreatedBy      string
+}
+
+type CreditNoteLine struct {
+	CreditNoteID uuid.UUID
+	Line         int32
+	Description  string
+	Quantity     int32
+	UnitMinor    int64
+	DiscountBps  int32
+	TaxBps       int32
+	AmountMinor  int64
+	TaxMinor     int64
+}
+
 type Decision struct {
 	ID            int64
 	EventPosition int64
@@ -421,22 +447,24 @@ type InvitationToken struct {
 }
 
 type Invoice struct {
-	ID         uuid.UUID
-	Version    int64
-	ClinicID   uuid.UUID
-	PatientID  uuid.UUID
-	Number     *string
-	Currency   string
-	Status     string
-	Overdue    bool
-	TotalMinor int64
-	PaidMinor  int64
-	DueOn      pgtype.Date
-	IssuedAt   *time.Time
-	CreatedAt  time.Time
-	CreatedBy  string
-	UpdatedAt  time.Time
-	UpdatedBy  string
+	ID            uuid.UUID
+	Version       int64
+	ClinicID      uuid.UUID
+	PatientID     uuid.UUID
+	Number        *string
+	Currency      string
+	Status        string
+	Overdue       bool
+	TotalMinor    int64
+	PaidMinor     int64
+	DueOn         pgtype.Date
+	IssuedAt      *time.Time
+	CreatedAt     time.Time
+	CreatedBy     string
+	UpdatedAt     time.Time
+	UpdatedBy     string
+	CreditedMinor int64
+	ExcessMinor   int64
 }
 
 type InvoiceLine struct {
@@ -446,6 +474,9 @@ type InvoiceLine struct {
 	Quantity    int32
 	UnitMinor   int64
 	AmountMinor int64
+	DiscountBps int32
+	TaxBps      int32
+	TaxMinor    int64
 }
 
 type LedgerEpoch struct {
@@ -542,6 +573,8 @@ type Payment struct {
 	ProviderReference string
 	ReceivedAt        time.Time
 	ReceivedBy        string
+	ClinicID          uuid.UUID
+	FromCredit        bool
 }
 
 type Preference struct {
@@ -594,6 +627,8 @@ type Refund struct {
 	ProviderReference string
 	MadeAt            time.Time
 	MadeBy            string
+	ClinicID          uuid.UUID
+	Reopened          *bool
 }
 
 type RiverRiverJob struct {
@@ -659,6 +694,18 @@ type SocketTicket struct {
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
 	SessionID        *uuid.UUID
+}
+
+type StatementEntry struct {
+	PatientID   uuid.UUID
+	ClinicID    uuid.UUID
+	Currency    string
+	At          *time.Time
+	Type        string
+	ID          uuid.UUID
+	InvoiceID   uuid.UUID
+	Number      *string
+	AmountMinor int64
 }
 
 type Sweep struct {
