@@ -314,6 +314,19 @@ func TestPay_FromCreditNeverDrawsMoreThanThereIsUnderManyDrawsAndRefundsAtOnce(t
 	}
 }
 
+func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.pay(t, b.issue(t).ID, 10500, "pi_1")
+	b.exec(t, "SELECT person_merge($1, $2)", b.patient.UserID, b.neighbour.UserID)
+	n := b.draft()
+	n.PatientID = b.neighbour.UserID
+	i, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
+	require.NoError(t, err)
+	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), i.ID, fromCredit(500))
+	require.NoError(t, err)
+}
+
 func TestPay_ReferencesAreAClinicsOwn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
