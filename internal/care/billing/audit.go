@@ -18,9 +18,12 @@ func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.In
 	return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 }
 
+// readsOwn reports whether people read their own invoices. They do so as patients or once they have left.
+func readsOwn() bool { return care.Allowed(care.InvoiceRead, care.Patient, care.Own) }
+
 // mayRead reports whether the actor may see the invoice.
 func mayRead(actor care.Actor, row db.Invoice) bool {
-	return (row.PatientID == actor.UserID && care.Allowed(care.InvoiceRead, care.Patient, care.Own)) ||
+	return (row.PatientID == actor.UserID && readsOwn()) ||
 		actor.MayAt(row.ClinicID, care.InvoiceRead, care.SameClinic)
 }
 

@@ -372,12 +372,17 @@ func TestIssue_IsForFormerAndDisabledPatientsToo(t *testing.T) {
 	b := setup(t)
 	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
 	b.issue(t)
+	left := b.patient
+	left.Memberships = nil
+	own, err := b.bills.List(t.Context(), by(left), billing.Filter{})
+	require.NoError(t, err)
+	require.Len(t, own.Items, 1, "they read it, too")
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
 	i := b.issue(t)
 	b.pay(t, i.ID, 10000, "pi_1")
 	n := b.draft()
 	n.PatientID = b.otherPatient.UserID
-	_, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
+	_, err = b.bills.Issue(t.Context(), by(b.receptionist), n)
 	requireCode(t, err, care.Invalid, "patientId")
 	b.exec(t, "UPDATE users SET merged_into = $1 WHERE id = $2", b.neighbour.UserID, b.patient.UserID)
 	_, err = b.bills.Issue(t.Context(), by(b.receptionist), b.draft())

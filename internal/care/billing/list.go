@@ -99,7 +99,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
-		BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.InvoiceRead), ActorID: actor.UserID,
+		BeforeTime: from.Time, BeforeID: from.ID, Own: readsOwn(), ActorID: actor.UserID,
 		Clinics: actor.ClinicsFor(care.InvoiceRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
 	}
 	if f.Status == overdue {

@@ -150,7 +150,7 @@ func (s *Service) Statement(ctx context.Context, cmd care.Command, f StatementFi
 
 // statementCurrency returns the currency of the statement, which the actor may see.
 func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) (string, error) {
-	own := f.PatientID == cmd.Actor.UserID && care.Allowed(care.InvoiceRead, care.Patient, care.Own)
+	own := f.PatientID == cmd.Actor.UserID && readsOwn()
 	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
 		return "", noStatement(cmd, f)
 	}
