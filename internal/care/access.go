@@ -34,7 +34,7 @@ const (
 	AvailabilityRead      Action = "availability.read" // When a doctor is free at a clinic.
 	HoursWrite            Action = "hours.write"       // Saying when a doctor sees patients.
 	InvoiceRead           Action = "invoice.read"      // Invoices with their payments.
-	InvoiceWrite          Action = "invoice.write"     // Issuing and voiding.
+	InvoiceWrite          Action = "invoice.write"     // Issuing and voiding, and credit notes.
 	PaymentWrite          Action = "payment.write"     // Recording payments and refunds.
 
 	ConversationCreate Action = "conversation.create"

@@ -94,6 +94,7 @@ var Catalog = slices.Concat(
 		{"billing.invoice_overdue", BillingKind, Billing{}, true, office, true, "An invoice is past its due day."},
 		{"billing.payment_received", BillingKind, Billing{}, true, office, true, "A payment was received."},
 		{"billing.refund_made", BillingKind, Billing{}, true, office, true, "A payment was given back."},
+		{"billing.credit_note_issued", BillingKind, Billing{}, true, office, true, "A credit note was issued: less is owed on an invoice."},
 	},
 	conversation,
 	[]Declaration{

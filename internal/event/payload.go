@@ -116,11 +116,13 @@ type CriticalLimits struct {
 
 // Billing is the data of billing.*. It carries no amounts.
 type Billing struct {
-	InvoiceID uuid.UUID  `json:"invoiceId" doc:"The invoice."`
-	UserID    uuid.UUID  `json:"userId" doc:"The patient who owes it."`
-	ClinicID  uuid.UUID  `json:"clinicId" doc:"The clinic that it is owed to."`
-	PaymentID *uuid.UUID `json:"paymentId,omitempty" doc:"The payment that was received or given back."`
-	Status    string     `json:"status" doc:"How far the invoice is." example:"issued"`
+	InvoiceID    uuid.UUID  `json:"invoiceId" doc:"The invoice."`
+	UserID       uuid.UUID  `json:"userId" doc:"The patient who owes it."`
+	ClinicID     uuid.UUID  `json:"clinicId" doc:"The clinic that it is owed to."`
+	PaymentID    *uuid.UUID `json:"paymentId,omitempty" doc:"The payment that was received or given back."`
+	RefundID     *uuid.UUID `json:"refundId,omitempty" doc:"The refund that was made, or that the credit note was issued with: the patient is told of the refund alone."`
+	CreditNoteID *uuid.UUID `json:"creditNoteId,omitempty" doc:"The credit note that was issued, by itself or with a refund."`
+	Status       string     `json:"status" doc:"How far the invoice is." example:"issued"`
 }
 
 // Notification is the data of notification.planned and notification.suppressed: what the planner decided for one

@@ -243,6 +243,10 @@ func (w *walk) visitBilling(all map[string]func() visit) {
 	}
 	all["get-invoice"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}", nil) }
 	all["void-invoice"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}/void", nil, "If-Match", `"1"`) }
+	all["issue-credit-note"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}/credit-notes", creditNote(100)) }
+	all["get-statement"] = func() visit {
+		return visitTo(w.theirs(w.ids[patient].String(), care.InvoiceRead), statementsPath+"?clinicId="+w.clinicID.String()+"&patientId={id}", nil)
+	}
 	all["record-payment"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}/payments", payment) }
 	all["record-refund"] = func() visit {
 		made := w.must(receptionist, http.MethodPost, invoicesPath+"/"+issue().id+"/payments", with(payment, "reference", "walk-2"))

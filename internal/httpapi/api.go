@@ -51,7 +51,7 @@ func newAPI(s *Server) huma.API {
 				{Name: "clinics", Description: "Clinics, who holds which role there, and who cares for whom."},
 				{Name: "records", Description: "Clinical records. Every version is kept."},
 				{Name: "appointments", Description: "Who sees whom, where and when: asked for, booked, and how it went."},
-				{Name: "billing", Description: "Invoices, payments and refunds, in whole minor units of a currency."},
+				{Name: "billing", Description: "Invoices, credit notes, payments, refunds and statements of account, in whole minor units of a currency."},
 				{Name: "chat", Description: "Conversations between a patient and their care team."},
 				{Name: "integration", Description: "Other systems: their accounts, and the events that they append."},
 				{Name: "realtime", Description: "Live events on a WebSocket."},

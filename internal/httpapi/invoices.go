@@ -25,7 +25,10 @@ func (s *Server) addInvoices() {
 	s.collections["invoice"] = invoicesPath
 	s.addInvoiceWrites()
 	s.addInvoiceReads()
+	s.addCreditNotes()
 	s.addPayments()
+	s.addRefunds()
+	s.addStatements()
 }
 
 func (s *Server) addInvoiceWrites() {
@@ -33,7 +36,7 @@ func (s *Server) addInvoiceWrites() {
 	register(s, operation{
 		id: "issue-invoice", method: http.MethodPost, path: invoicesPath, tag: "billing", status: http.StatusCreated,
 		summary:     "Issue an invoice",
-		description: "Issues an invoice to a patient of the clinic at once. Amounts are whole minor units of the currency (cents); the total is the sum of the lines. The invoice and the event that tells of it commit together.",
+		description: "Issues an invoice at once, to somebody who is or was a patient of the clinic. Amounts are whole minor units of the currency (cents). A line comes to quantity times price less its discount, with its tax on top, each rounded to a minor unit, half away from zero; the total is the sum of the lines. The invoice and the event that tells of it commit together.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.InvoiceWrite, once(func(ctx context.Context, in *issueInput) (*invoiceOutput, error) {
 		i, err := s.cfg.Billing.Issue(ctx, commandOf(ctx), in.Body)
@@ -50,7 +53,7 @@ func (s *Server) addInvoiceWrites() {
 	register(s, operation{
 		id: "void-invoice", method: http.MethodPost, path: invoicesPath + "/{id}/void", tag: "billing", status: http.StatusOK,
 		summary:     "Void an invoice",
-		description: "Takes an invoice back: nothing is owed on it any more. It is refused with 409 once a payment was received, also one that was given back. A stale `If-Match` is answered with 412 and the current ETag.",
+		description: "Takes an invoice back: nothing is owed on it any more. It is refused with 409 once a payment was received, also one that was given back, or a credit note issued: refund the payment, or issue a credit note instead. A stale `If-Match` is answered with 412 and the current ETag.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, care.InvoiceWrite, once(func(ctx context.Context, in *voidInput) (*invoiceOutput, error) {
 		version, err := parseETag(in.IfMatch)
@@ -69,7 +72,7 @@ func (s *Server) addInvoiceReads() {
 	type listInput struct {
 		PatientID uuid.UUID `query:"patientId" format:"uuid" doc:"Only this patient's invoices."`
 		ClinicID  uuid.UUID `query:"clinicId" format:"uuid" doc:"Only invoices of this clinic."`
-		Status    string    `query:"status" enum:"draft,issued,partly_paid,paid,void,overdue" doc:"Only invoices in this status; overdue is those past their due day, issued or partly paid."`
+		Status    string    `query:"status" enum:"draft,issued,partly_paid,paid,credited,void,overdue" doc:"Only invoices in this status; overdue is those past their due day with a balance."`
 		Paging
 	}
 	type listOutput struct{ Body billing.Page }
@@ -93,7 +96,7 @@ func (s *Server) addInvoiceReads() {
 		id: "get-invoice", method: http.MethodGet, path: invoicesPath + "/{id}", tag: "billing",
 		summary:     "Read an invoice",
 		also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
-		description: "The invoice with its lines and payments. One that the caller may not see is answered like one that is not there. Both are audited.",
+		description: "The invoice with its lines, credit notes and payments. One that the caller may not see is answered like one that is not there. Both are audited.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.InvoiceRead, func(ctx context.Context, in *getInput) (*invoiceOutput, error) {
 		i, err := s.cfg.Billing.Get(ctx, commandOf(ctx), in.ID)
@@ -120,17 +123,20 @@ func (s *Server) addPayments() {
 		id: "record-payment", method: http.MethodPost, path: invoicesPath + "/{id}/payments", tag: "billing", status: http.StatusCreated,
 		summary:     "Record a payment",
 		also:        map[int]string{http.StatusOK: "This payment was recorded before: nothing changed."},
-		description: "Records money received for an invoice. The same provider, reference and amount again give the payment that was recorded first, with 200. A reference that stands for another payment, or more than is still owed, is refused with 409.",
+		description: "Records money received for an invoice. What exceeds its balance becomes the patient's credit at the clinic in the currency; the provider `credit` pays out of that. The same provider, reference and amount again give the payment that was recorded first, with 200. A reference that stands for another payment of the clinic, and more from credit than there is or is owed, are refused with 409. Cash and credit need no reference: without one, each request is a payment of its own unless it has the same Idempotency-Key.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.PaymentWrite, once(func(ctx context.Context, in *payInput) (*payOutput, error) {
+		in.Body.Fallback = keyReference(ctx)
 		p, first, err := s.cfg.Billing.Pay(ctx, commandOf(ctx), in.ID, in.Body)
 		return &payOutput{createdOr200(first), p}, err
 	}, func(ctx context.Context, in *payInput, _ *care.ReplayError) (*payOutput, error) {
-		// The provider's reference finds the payment that was recorded.
+		// The reference finds the payment that was recorded.
 		p, _, err := s.cfg.Billing.Pay(ctx, commandOf(ctx), in.ID, in.Body)
 		return &payOutput{http.StatusCreated, p}, err
 	}))
+}
 
+func (s *Server) addRefunds() {
 	type refundInput struct {
 		ID   uuid.UUID `path:"id" format:"uuid"`
 		Body billing.NewRefund
@@ -143,9 +149,10 @@ func (s *Server) addPayments() {
 		id: "record-refund", method: http.MethodPost, path: "/api/billing/payments/{id}/refunds", tag: "billing", status: http.StatusCreated,
 		summary:     "Record a refund",
 		also:        map[int]string{http.StatusOK: "This refund was recorded before: nothing changed."},
-		description: "Records that money of a payment was given back by its provider. The same reference and amount again give the refund that was recorded first, with 200. A reference that stands for another refund, or more than is left of the payment, is refused with 409.",
+		description: "Records that money of a payment was given back by its provider. Unless `reopen` says that it is owed again, a credit note over it is issued in the same transaction, so that nothing more is owed than before; it has the lines of the invoice where it credits all of it, else one line with tax included. For a credit note of your own, issue it first: what it leaves of the payments is then refunded without another. The same reference, amount and `reopen` again give the refund that was recorded first, with 200. A reference that stands for another refund, or more than is left of the payment, is refused with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.PaymentWrite, once(func(ctx context.Context, in *refundInput) (*refundOutput, error) {
+		in.Body.Fallback = keyReference(ctx)
 		r, first, err := s.cfg.Billing.Refund(ctx, commandOf(ctx), in.ID, in.Body)
 		return &refundOutput{createdOr200(first), r}, err
 	}, func(ctx context.Context, in *refundInput, _ *care.ReplayError) (*refundOutput, error) {

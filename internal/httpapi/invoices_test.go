@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -13,10 +14,13 @@ import (
 
 const invoicesPath = "/api/billing/invoices"
 
+// dueIn is a day so many months ahead.
+func dueIn(months int) string { return time.Now().UTC().AddDate(0, months, 1).Format(time.DateOnly) }
+
 // invoice is a valid invoice of 42.50 to the clinic's patient.
 func (b *bundle) invoice() map[string]any {
 	return map[string]any{
-		"patientId": b.ids[patient], "clinicId": b.clinicID, "currency": "EUR", "dueOn": "2026-04-30",
+		"patientId": b.ids[patient], "clinicId": b.clinicID, "currency": "EUR", "dueOn": dueIn(1),
 		"lines": []any{map[string]any{"description": "Blood panel", "quantity": 2, "unitMinor": 2125}},
 	}
 }
@@ -80,6 +84,9 @@ func TestInvoices_NameTheFieldThatIsWrong(t *testing.T) {
 		{"a currency that is none", "currency", with(good, "currency", "ABC")},
 		{"a day that is none", "dueOn", with(good, "dueOn", "2026-02-30")},
 		{"a time for a day", "dueOn", with(good, "dueOn", "2026-04-30T00:00:00Z")},
+		{"a day that is over", "dueOn", with(good, "dueOn", "2026-04-30")},
+		{"a discount of more than all", "lines[0].discountBps", raw(`"quantity":2`, `"quantity":2,"discountBps":10001`)},
+		{"half a basis point", "lines[0].taxBps", raw(`"quantity":2`, `"quantity":2,"taxBps":0.5`)},
 		{"somebody who is no patient", "patientId", with(good, "patientId", b.ids[doctor])},
 		{"nobody", "patientId", with(good, "patientId", uuid.New())},
 		{"a NUL", "lines[0].description", raw("Blood panel", `Blood\u0000panel`)},
@@ -118,21 +125,21 @@ func TestPayments_ToldAgainAreTheFirstAndRefundsToo(t *testing.T) {
 	require.Equal(t, http.StatusOK, again.Code, "%s", again.Body)
 	require.JSONEq(t, w.Body.String(), again.Body.String())
 	require.Equal(t, []string{"reference"}, requireProblem(t, b.do(receptionist, http.MethodPost, path+"/payments", with(payment, "amountMinor", 1)), 409, "conflict"))
-	require.Equal(t, []string{"amountMinor"}, requireProblem(t, b.do(receptionist, http.MethodPost, path+"/payments", with(payment, "reference", "pi_2")), 409, "conflict"))
 	require.Contains(t, requireProblem(t, b.do(receptionist, http.MethodPost, path+"/payments", with(payment, "amountMinor", 0.5)), 422, "invalid"), "amountMinor")
 	require.Equal(t, 1, b.events("billing.payment_received"))
 	require.Equal(t, `"2"`, b.do(patient, http.MethodGet, path, nil).Header().Get("ETag"))
 	requireProblem(t, b.do(receptionist, http.MethodPost, path+"/void", nil, "If-Match", `"2"`), 409, "conflict")
 
 	refunds := "/api/billing/payments/" + decode(t, w)["id"].(string) + "/refunds"
-	refund := map[string]any{"amountMinor": 1000, "reference": "re_1"}
+	refund := map[string]any{"amountMinor": 1000, "reference": "re_1", "reopen": true}
 	require.Equal(t, http.StatusCreated, b.do(admin, http.MethodPost, refunds, refund).Code)
 	require.Equal(t, http.StatusOK, b.do(admin, http.MethodPost, refunds, refund).Code)
-	require.Equal(t, []string{"amountMinor"}, requireProblem(t, b.do(admin, http.MethodPost, refunds, map[string]any{"amountMinor": 3251, "reference": "re_2"}), 409, "conflict"))
+	require.Equal(t, []string{"amountMinor"}, requireProblem(t, b.do(admin, http.MethodPost, refunds, map[string]any{"amountMinor": 3251, "reference": "re_2", "reopen": true}), 409, "conflict"))
 	require.Equal(t, 1, b.events("billing.refund_made"))
 	got := decode(t, b.do(patient, http.MethodGet, path, nil))
 	require.Equal(t, "partly_paid", got["status"])
 	require.EqualValues(t, 3250, got["paidMinor"])
+	require.EqualValues(t, 1000, got["balanceMinor"])
 	requireProblem(t, b.do(admin, http.MethodPost, strings.Replace(refunds, "/api/billing/payments/", "/api/billing/payments/x", 1), refund), 422, "invalid")
 	requireProblem(t, b.do(admin, http.MethodPost, "/api/billing/payments/"+uuid.NewString()+"/refunds", refund), 404, "not_found")
 }

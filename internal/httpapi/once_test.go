@@ -126,7 +126,7 @@ func (b *bundle) posts() map[string]func() post {
 			return p
 		},
 		"issue-invoice": func() post {
-			return post{as: receptionist, path: invoicesPath, body: b.invoice(), other: changed(b.invoice(), "dueOn", "2026-05-31")}
+			return post{as: receptionist, path: invoicesPath, body: b.invoice(), other: changed(b.invoice(), "dueOn", dueIn(2))}
 		},
 		"void-invoice": func() post {
 			return post{as: receptionist, path: b.issueInvoice() + "/void", headers: version(`"1"`)}
@@ -148,6 +148,9 @@ func (b *bundle) posts() map[string]func() post {
 		},
 		"record-payment": func() post {
 			return post{as: receptionist, path: b.issueInvoice() + "/payments", body: payment, other: changed(payment, "amountMinor", 101)}
+		},
+		"issue-credit-note": func() post {
+			return post{as: receptionist, path: b.issueInvoice() + "/credit-notes", body: creditNote(100), other: creditNote(50)}
 		},
 		"record-refund": func() post {
 			w := b.do(receptionist, http.MethodPost, b.issueInvoice()+"/payments", payment)

@@ -2,6 +2,8 @@ package modeltest
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -13,46 +15,77 @@ const invoicesPath = "/api/billing/invoices"
 
 // invoice is what somebody owes, in minor units.
 type invoice struct {
-	id          string
-	patient     *person
-	total, paid int64
-	void        bool
-	version     int64
-	payments    int
+	id                            string
+	patient                       *person
+	total, credited, paid, excess int64
+	void                          bool
+	version                       int64
+	payments, notes               int
 }
 
 func (i *invoice) subject() string { return "invoice/" + i.id }
+
+func (i *invoice) balance() int64 {
+	if i.void {
+		return 0
+	}
+	return i.total - i.credited - i.paid
+}
 
 func (i *invoice) status() string {
 	switch {
 	case i.void:
 		return "void"
-	case i.paid == 0:
+	case i.balance() > 0 && i.paid == 0:
 		return "issued"
-	case i.paid == i.total:
+	case i.balance() > 0:
+		return "partly_paid"
+	case i.paid > 0:
 		return "paid"
 	default:
-		return "partly_paid"
+		return "credited"
 	}
 }
 
+// told makes the invoice's next version, which the event tells of.
 func (i *invoice) told(what string) told {
+	i.version++
 	return told{typ: "billing." + what, subject: i.subject(), version: i.version}
 }
 
 // payment is money received, of which some may have been given back.
 type payment struct {
-	id, reference  string
-	invoice        *invoice
-	amount, refund int64
+	id, provider, reference string
+	invoice                 *invoice
+	amount, refund          int64
 }
 
 func (i *invoice) GoString() string {
-	return fmt.Sprintf("%s in version %d, %s, %d of %d paid", i.subject(), i.version, i.status(), i.paid, i.total)
+	return fmt.Sprintf("%s in version %d, %s, %d of %d paid, %d credited, %d in excess", i.subject(), i.version, i.status(), i.paid, i.total, i.credited, i.excess)
 }
 
 func (p *payment) GoString() string {
-	return fmt.Sprintf("a payment of %d, of which %d was given back", p.amount, p.refund)
+	return fmt.Sprintf("a payment of %d by %s, of which %d was given back", p.amount, p.provider, p.refund)
+}
+
+// credit is what the patient has paid beyond what was owed, and not used.
+func (w *world) credit(patient *person) (minor int64) {
+	for _, i := range w.invoices {
+		if i.patient == patient {
+			minor += i.excess
+		}
+	}
+	for _, p := range w.payments {
+		if p.invoice.patient == patient && p.provider == "credit" {
+			minor -= p.amount - p.refund
+		}
+	}
+	return minor
+}
+
+// wasPatient reports whether the person is or was a patient of the clinic.
+func (w *world) wasPatient(p *person) bool {
+	return p.at == w.clinic && (p.holds(care.Patient) || slices.Contains(p.was, care.Patient))
 }
 
 func (w *world) mayBill(p *person, action care.Action, i *invoice) bool {
@@ -64,17 +97,22 @@ func (w *world) reference() string {
 	return fmt.Sprintf("run%d-%d", w.runs, w.made)
 }
 
+// rounded is so many basis points of an amount, half away from zero.
+func rounded(minor, bps int64) int64 { return (minor*bps + 5000) / 10000 }
+
 func (w *world) issueInvoice(t *rapid.T) {
 	who, patient := w.somebody(t, care.Receptionist, care.Admin), w.named(t, care.Patient)
-	i := &invoice{patient: patient, total: 2 * rapid.Int64Range(1, 500).Draw(t, "unit"), version: 1}
+	unit, discount, tax := rapid.Int64Range(1, 500).Draw(t, "unit"), rapid.SampledFrom([]int64{0, 0, 1250}).Draw(t, "discount"), rapid.SampledFrom([]int64{0, 0, 1900}).Draw(t, "tax")
+	net := rounded(2*unit, 10000-discount)
+	i := &invoice{patient: patient, total: net + rounded(net, tax)}
 	a := w.as(t, who, "POST", invoicesPath, 0, map[string]any{
-		"patientId": patient.id, "clinicId": w.clinic, "currency": "EUR", "dueOn": "2026-04-30",
-		"lines": []any{map[string]any{"description": "Visit", "quantity": 2, "unitMinor": i.total / 2}},
+		"patientId": patient.id, "clinicId": w.clinic, "currency": "EUR", "dueOn": w.monday.AddDate(0, 1, 0).Format(time.DateOnly),
+		"lines": []any{map[string]any{"description": "Visit", "quantity": 2, "unitMinor": unit, "discountBps": discount, "taxBps": tax}},
 	})
 	switch {
 	case !w.may(who, care.InvoiceWrite, care.SameClinic):
 		w.refused(t, a, 403, "clinic/"+w.clinic.String())
-	case !w.is(patient, care.Patient):
+	case !w.wasPatient(patient):
 		w.refused(t, a, 422, "")
 	default:
 		i.id = a.text("id")
@@ -87,8 +125,13 @@ func (w *world) issueInvoice(t *rapid.T) {
 func (w *world) sameInvoice(t *rapid.T, a answer, i *invoice) {
 	t.Helper()
 	require.Equal(t, i.status(), a.text("status"))
-	require.InDelta(t, i.total, a.fields["totalMinor"], 0)
-	require.InDelta(t, i.paid, a.fields["paidMinor"], 0)
+	for field, want := range map[string]int64{
+		"totalMinor": i.total, "creditedMinor": i.credited, "paidMinor": i.paid, "excessMinor": i.excess, "balanceMinor": i.balance(),
+	} {
+		require.InDelta(t, want, a.fields[field], 0, field)
+		require.GreaterOrEqual(t, want, int64(0), field)
+	}
+	require.Len(t, a.fields["creditNotes"], i.notes)
 }
 
 // mayChange compares the refusal of who may not change an invoice, and reports whether the actor may.
@@ -114,38 +157,47 @@ func (w *world) voidInvoice(t *rapid.T) {
 	case named != i.version:
 		w.refused(t, a, 412, "")
 		require.Equal(t, i.version, a.version)
-	case i.void || i.payments > 0:
+	case i.void || i.payments > 0 || i.notes > 0:
 		w.refused(t, a, 409, "")
 	default:
 		i.void = true
-		i.version++
-		w.expectVersion(t, a, 200, i.version, i.told("invoice_voided"))
+		event := i.told("invoice_voided")
+		w.expectVersion(t, a, 200, i.version, event)
 		w.sameInvoice(t, a, i)
 	}
 }
 
 func (w *world) pay(t *rapid.T) {
 	i, who := one(t, w.invoices, "invoice"), w.somebody(t, care.Receptionist, care.Admin)
-	amount := rapid.SampledFrom([]int64{1, i.total / 2, max(1, i.total-i.paid), i.total + 1}).Draw(t, "amount")
-	p := &payment{reference: w.reference(), invoice: i, amount: amount}
-	if len(w.payments) > 0 && rarely(t, 5, "once more") {
-		p = rapid.SampledFrom(w.payments).Draw(t, "payment")
-		i = p.invoice
+	amount := rapid.SampledFrom([]int64{1, i.total / 2, i.balance(), i.balance() + 3, w.credit(i.patient)}).Draw(t, "amount")
+	p := &payment{provider: rapid.SampledFrom([]string{"stripe", "cash", "credit"}).Draw(t, "provider"), invoice: i, amount: max(1, amount)}
+	if p.provider == "stripe" || rapid.Bool().Draw(t, "named") {
+		p.reference = w.reference()
 	}
-	a := w.as(t, who, "POST", invoicesPath+"/"+i.id+"/payments", 0, map[string]any{"amountMinor": p.amount, "provider": "cash", "reference": p.reference})
+	if len(w.payments) > 0 && rarely(t, 5, "once more") {
+		if before := rapid.SampledFrom(w.payments).Draw(t, "payment"); before.reference != "" {
+			p, i = before, before.invoice
+		}
+	}
+	body := map[string]any{"amountMinor": p.amount, "provider": p.provider}
+	if p.reference != "" {
+		body["reference"] = p.reference
+	}
+	a := w.as(t, who, "POST", invoicesPath+"/"+i.id+"/payments", 0, body)
 	switch {
 	case !w.mayChange(t, who, care.PaymentWrite, i, a, i.subject()):
 	case p.id != "":
 		w.expect(t, a, 200)
 		require.Equal(t, p.id, a.text("id"))
-	case i.void || p.amount > i.total-i.paid:
+	case i.void || (p.provider == "credit" && p.amount > min(i.balance(), w.credit(i.patient))):
 		w.refused(t, a, 409, "")
 	default:
 		p.id = a.text("id")
 		w.payments = append(w.payments, p)
-		i.paid += p.amount
+		settled := min(p.amount, i.balance())
+		i.paid += settled
+		i.excess += p.amount - settled
 		i.payments++
-		i.version++
 		w.expect(t, a, 201, i.told("payment_received"))
 	}
 }
@@ -153,16 +205,46 @@ func (w *world) pay(t *rapid.T) {
 func (w *world) refund(t *rapid.T) {
 	p, who := one(t, w.payments, "payment"), w.somebody(t, care.Receptionist, care.Admin)
 	amount := rapid.SampledFrom([]int64{1, max(1, p.amount-p.refund), p.amount}).Draw(t, "amount")
-	a := w.as(t, who, "POST", "/api/billing/payments/"+p.id+"/refunds", 0, map[string]any{"amountMinor": amount, "reference": w.reference()})
+	reopen := rapid.Bool().Draw(t, "reopen")
+	a := w.as(t, who, "POST", "/api/billing/payments/"+p.id+"/refunds", 0, map[string]any{"amountMinor": amount, "reference": w.reference(), "reopen": reopen})
+	i := p.invoice
+	fromPaid := amount - min(amount, i.excess, w.credit(i.patient))
 	switch {
-	case !w.mayChange(t, who, care.PaymentWrite, p.invoice, a, "payment/"+p.id):
-	case amount > p.amount-p.refund:
+	case !w.mayChange(t, who, care.PaymentWrite, i, a, "payment/"+p.id):
+	case amount > p.amount-p.refund || fromPaid > i.paid:
 		w.refused(t, a, 409, "")
 	default:
 		p.refund += amount
-		p.invoice.paid -= amount
-		p.invoice.version++
-		w.expect(t, a, 201, p.invoice.told("refund_made"))
+		i.paid -= fromPaid
+		i.excess -= amount - fromPaid
+		events := []told{i.told("refund_made")}
+		if fromPaid > 0 && !reopen {
+			i.credited += fromPaid
+			i.notes++
+			events = append(events, i.told("credit_note_issued"))
+		}
+		w.expect(t, a, 201, events...)
+	}
+}
+
+func (w *world) creditInvoice(t *rapid.T) {
+	i, who := one(t, w.invoices, "invoice"), w.somebody(t, care.Receptionist, care.Admin)
+	left := i.total - i.credited
+	amount := max(1, rapid.SampledFrom([]int64{1, i.balance(), left, left + 1}).Draw(t, "amount"))
+	a := w.as(t, who, "POST", invoicesPath+"/"+i.id+"/credit-notes", 0, map[string]any{
+		"reason": "Goodwill", "lines": []any{map[string]any{"description": "Goodwill", "quantity": 1, "unitMinor": amount}},
+	})
+	switch {
+	case !w.mayChange(t, who, care.InvoiceWrite, i, a, i.subject()):
+	case i.void || amount > left:
+		w.refused(t, a, 409, "")
+	default:
+		over := max(0, amount-i.balance())
+		i.credited += amount
+		i.paid -= over
+		i.excess += over
+		i.notes++
+		w.expect(t, a, 201, i.told("credit_note_issued"))
 	}
 }
 
@@ -176,4 +258,34 @@ func (w *world) readInvoice(t *rapid.T) {
 	w.expectVersion(t, a, 200, i.version, told{typ: "record.read", subject: i.subject()})
 	w.sameInvoice(t, a, i)
 	require.Len(t, a.fields["payments"], i.payments)
+}
+
+// readStatement holds the account against the invoices: what it comes to is what is owed on them less the credit.
+func (w *world) readStatement(t *rapid.T) {
+	patient, who := w.named(t, care.Patient), w.somebody(t, care.Receptionist, care.Patient)
+	a := w.as(t, who, "GET", "/api/billing/statements?limit=200&patientId="+patient.id.String()+"&clinicId="+w.clinic.String(), 0, nil)
+	closing, invoices := -w.credit(patient), 0
+	for _, i := range w.invoices {
+		if i.patient == patient {
+			closing += i.balance()
+			invoices++
+		}
+	}
+	mayAsk := who == patient || w.may(who, care.InvoiceRead, care.SameClinic)
+	if !mayAsk || (invoices == 0 && !w.wasPatient(patient)) {
+		w.refused(t, a, 404, "patient/"+patient.id.String())
+		return
+	}
+	w.expect(t, a, 200, told{typ: "record.read", subject: "patient/" + patient.id.String()})
+	require.InDelta(t, closing, a.fields["closingBalanceMinor"], 0, "%s", a.raw)
+	require.InDelta(t, w.credit(patient), a.fields["creditMinor"], 0)
+	items, ok := a.fields["items"].([]any)
+	require.True(t, ok)
+	if len(items) == 0 {
+		require.Zero(t, closing)
+		return
+	}
+	last, ok := items[len(items)-1].(map[string]any)
+	require.True(t, ok)
+	require.InDelta(t, closing, last["balanceMinor"], 0, "all entries are on the page")
 }

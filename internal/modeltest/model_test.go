@@ -34,6 +34,7 @@ func TestModel_AgreesWithTheServiceWhateverIsDone(t *testing.T) {
 			"make an appointment": w.makeAppointment, "move an appointment": w.moveAppointment, "reschedule an appointment": w.rescheduleAppointment,
 			"read an appointment": w.readAppointment,
 			"issue an invoice":    w.issueInvoice, "void an invoice": w.voidInvoice, "pay": w.pay, "refund": w.refund, "read an invoice": w.readInvoice,
+			"credit": w.creditInvoice, "read a statement": w.readStatement,
 			"register a person": w.registerPerson, "rename a person": w.renamePerson, "grant a role": w.grantRole, "revoke a role": w.revokeRole,
 			"join a care team": w.joinTeam, "come back": w.comeBack, "register a device": w.registerDevice, "remove a device": w.removeDevice,
 		})
@@ -48,6 +49,7 @@ type person struct {
 	at                 uuid.UUID
 	version            int64
 	roles              map[care.Role]string // To the membership's subject.
+	was                []care.Role          // Roles that were taken.
 }
 
 // GoString keeps what was drawn short where it is printed; so do those of the other things.

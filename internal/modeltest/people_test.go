@@ -155,6 +155,7 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 		require.NoError(t, err)
 		events := []told{{"membership.revoked", p.roles[role], 2}}
 		delete(p.roles, role)
+		p.was = append(p.was, role)
 		if !p.holds(care.Doctor, care.Nurse) {
 			for _, patient := range w.people {
 				if pair := [2]uuid.UUID{patient.id, p.id}; w.team[pair] {

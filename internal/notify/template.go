@@ -348,8 +348,10 @@ func DataFor(eventType, priority, link, appName string) Data {
 		thing = segments[1]
 	case "user":
 		thing = "account"
-	case "billing", "chat": // billing.invoice_issued, chat.message_created
-		thing, action, _ = strings.Cut(action, "_")
+	case "billing", "chat": // billing.credit_note_issued, chat.message_created
+		if at := strings.LastIndex(action, "_"); at > 0 {
+			thing, action = action[:at], action[at+1:]
+		}
 	}
 	if d, ok := event.Lookup(eventType); ok && d.External() { // pharmacy.prescription_dispensed
 		if at := strings.LastIndex(action, "_"); at > 0 {

@@ -30,7 +30,7 @@ var samples = map[string][]string{
 	"verification":        {"user.verification_requested"},
 	"account":             {"user.updated", "device.removed"},
 	"appointment":         {"appointment.booked", "appointment.checked_in", "appointment.no_show", "appointment.reversed"},
-	"billing":             {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made"},
+	"billing":             {"billing.invoice_issued", "billing.invoice_overdue", "billing.refund_made", "billing.credit_note_issued"},
 	"chat":                {"chat.message_unread", "chat.message_created"},
 	"system":              {"user.created"},
 	"generic":             {"user.created"},

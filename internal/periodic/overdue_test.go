@@ -34,8 +34,10 @@ func TestInvoices_AreMarkedOnceTheyAreOverdue(t *testing.T) {
 	}
 	desk := care.Actor{ID: "desk", UserID: uuid.New(), Memberships: []care.Membership{{ClinicID: &clinic, Role: care.Receptionist}}}
 	_, err := bills.Issue(t.Context(), care.Command{Actor: desk}, billing.NewInvoice{
-		PatientID: person, ClinicID: clinic, Currency: "EUR", DueOn: "2026-01-31", Lines: []billing.Line{{Description: "Visit", Quantity: 1, UnitMinor: 1}},
+		PatientID: person, ClinicID: clinic, Currency: "EUR", DueOn: time.Now().AddDate(0, 1, 0).Format(time.DateOnly), Lines: []billing.Line{{Description: "Visit", Quantity: 1, UnitMinor: 1}},
 	})
+	require.NoError(t, err)
+	_, err = db.Owner.Exec(t.Context(), "UPDATE invoices SET due_on = current_date - 2")
 	require.NoError(t, err)
 
 	cfg := &river.Config{Schema: "river", Logger: logger, Workers: river.NewWorkers(), Queues: map[string]river.QueueConfig{}, ReindexerSchedule: river.NeverSchedule()}

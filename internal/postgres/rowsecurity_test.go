@@ -72,14 +72,18 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO critical_limit_sets (clinic_id, version, updated_at, updated_by) VALUES ($1, 1, now(), '')`, id)
 	w.exec(t, `INSERT INTO critical_limits (clinic_id, code_system, code, unit, high, updated_at, updated_by) VALUES ($1, 's', 'c', '1', 1, now(), '')`, id)
 	w.exec(t, `WITH i AS (
-			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
-			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, '2026-01-31', now(), now(), '', now(), '')
+			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, credited_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
+			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, 1, '2026-01-31', now(), now(), '', now(), '')
 		), l AS (
 			INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor) VALUES ($1, 1, 'Visit', 1, 10, 10)
 		), p AS (
-			INSERT INTO payments (id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by) VALUES ($1::uuid, $1::uuid, 4, 'cash', ($1::uuid)::text, now(), '')
+			INSERT INTO payments (id, invoice_id, clinic_id, amount_minor, provider, provider_reference, received_at, received_by) VALUES ($1::uuid, $1::uuid, $2, 4, 'cash', ($1::uuid)::text, now(), '')
+		), n AS (
+			INSERT INTO credit_notes (id, invoice_id, invoice_version, clinic_id, sequence, number, reason, refund_id, total_minor, created_at, created_by) VALUES ($1, $1, 1, $2, 1, 'CN-1', 'x', $1, 1, now(), '')
+		), nl AS (
+			INSERT INTO credit_note_lines VALUES ($1, 1, 'x', 1, 1, 0, 0, 1, 0)
 		)
-		INSERT INTO refunds (id, payment_id, amount_minor, provider, provider_reference, made_at, made_by) VALUES ($1::uuid, $1::uuid, 1, 'cash', ($1::uuid)::text, now(), '')`, p, id)
+		INSERT INTO refunds (id, payment_id, clinic_id, amount_minor, provider, provider_reference, made_at, made_by) VALUES ($1::uuid, $1::uuid, $2, 1, 'cash', ($1::uuid)::text, now(), '')`, p, id)
 	w.exec(t, `INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
 		VALUES ($1, $2, $1, '', 1, now(), now(), '')`, p, id)
 	w.exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at) VALUES ($1, $2, now(), now())`, p, d)
@@ -133,7 +137,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
 	about := map[string]int{
-		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "care_team": 1,
+		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "credit_notes": 1, "credit_note_lines": 1, "care_team": 1,
 		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}

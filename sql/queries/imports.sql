@@ -309,28 +309,9 @@ WHERE EXISTS (
     WHERE m.user_id = i.patient_id
         AND m.clinic_id = i.clinic_id
         AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
+        AND u.merged_into IS NULL
 )
 RETURNING *;
-
--- name: InvoiceLineInsertMany :exec
-INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor)
-SELECT
-    l.invoice_id,
-    l.line,
-    l.description,
-    l.quantity,
-    l.unit_minor,
-    l.quantity * l.unit_minor
-FROM (
-    SELECT
-        unnest(@invoice_ids::uuid[]) AS invoice_id,
-        unnest(@lines::integer[]) AS line,
-        unnest(@descriptions::text[]) AS description,
-        unnest(@quantities::integer[]) AS quantity,
-        unnest(@units_minor::bigint[]) AS unit_minor
-) AS l;
 
 -- The row is locked by InvoiceLock. A draft that is issued now was issued elsewhere.
 -- name: InvoiceImportStatus :one

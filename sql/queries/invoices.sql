@@ -1,6 +1,7 @@
--- Invoices, payments and refunds. What writes locks the invoice's row first.
+-- Invoices, credit notes, payments and refunds. What writes locks the invoice's row first.
 
--- Issues an invoice where the patient is an active patient of the clinic; no row comes back where not.
+-- Issues an invoice where the person is or was a patient of the clinic; no row comes back where not. A person who proved to
+-- be another is none any more.
 -- name: InvoiceInsert :one
 INSERT INTO invoices (id, version, clinic_id, patient_id, number, currency, status, total_minor, paid_minor, due_on,
     issued_at, created_at, created_by, updated_at, updated_by)
@@ -13,28 +14,22 @@ WHERE EXISTS (
     WHERE m.user_id = @patient_id
         AND m.clinic_id = @clinic_id::uuid
         AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
+        AND u.merged_into IS NULL
 )
 RETURNING *;
 
--- The lines are numbered as they stand in the arrays.
 -- name: InvoiceLineInsert :exec
-INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor)
+INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
 SELECT
-    @invoice_id::uuid,
-    l.line,
-    l.description,
-    l.quantity,
-    l.unit_minor,
-    l.quantity * l.unit_minor
-FROM (
-    SELECT
-        unnest(@lines::integer[]) AS line,
-        unnest(@descriptions::text[]) AS description,
-        unnest(@quantities::integer[]) AS quantity,
-        unnest(@units_minor::bigint[]) AS unit_minor
-) AS l;
+    unnest(@invoice_ids::uuid[]),
+    unnest(@lines::integer[]),
+    unnest(@descriptions::text[]),
+    unnest(@quantities::integer[]),
+    unnest(@units_minor::bigint[]),
+    unnest(@discounts_bps::integer[]),
+    unnest(@taxes_bps::integer[]),
+    unnest(@amounts_minor::bigint[]),
+    unnest(@taxes_minor::bigint[]);
 
 -- name: InvoiceGet :one
 SELECT *
@@ -85,7 +80,8 @@ SELECT
         WHERE r.payment_id = p.id
     ), 0)::bigint AS refunded_minor
 FROM payments AS p
-WHERE p.provider = @provider
+WHERE p.clinic_id = @clinic_id
+    AND p.provider = @provider
     AND p.provider_reference = @provider_reference;
 
 -- name: PaymentExists :one
@@ -96,40 +92,113 @@ SELECT EXISTS (
 );
 
 -- name: PaymentInsert :one
-INSERT INTO payments (id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by)
-VALUES (@id, @invoice_id, @amount_minor, @provider, @provider_reference, now(), @received_by)
+INSERT INTO payments (id, invoice_id, clinic_id, amount_minor, provider, provider_reference, from_credit, received_at, received_by)
+VALUES (@id, @invoice_id, @clinic_id, @amount_minor, @provider, @provider_reference, @from_credit, now(), @received_by)
 RETURNING *;
 
 -- name: RefundByReference :one
-SELECT *
-FROM refunds
-WHERE provider = @provider
-    AND provider_reference = @provider_reference;
+SELECT
+    sqlc.embed(r),
+    n.id AS credit_note_id
+FROM refunds AS r
+LEFT JOIN credit_notes AS n ON n.refund_id = r.id
+WHERE r.clinic_id = @clinic_id
+    AND r.provider = @provider
+    AND r.provider_reference = @provider_reference;
 
 -- name: RefundInsert :one
-INSERT INTO refunds (id, payment_id, amount_minor, provider, provider_reference, made_at, made_by)
-VALUES (@id, @payment_id, @amount_minor, @provider, @provider_reference, now(), @made_by)
+INSERT INTO refunds (id, payment_id, clinic_id, amount_minor, provider, provider_reference, reopened, made_at, made_by)
+VALUES (@id, @payment_id, @clinic_id, @amount_minor, @provider, @provider_reference, @reopened::boolean, now(), @made_by)
 RETURNING *;
 
--- What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say.
+-- Takes the lock under which the patient's credit is drawn on; CreditBalance is a statement of its own, which then sees
+-- what others have drawn.
+-- name: CreditLock :exec
+SELECT credit_lock(@clinic_id, @patient_id, @currency);
+
+-- name: CreditBalance :one
+SELECT credit_balance(@clinic_id, @patient_id, @currency);
+
+-- Takes the lock under which the clinic's credit notes are numbered, before CreditNoteInsert.
+-- name: CreditNoteNumberLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat('carewire credit notes ', @clinic_id::uuid), 0));
+
+-- A note without a number gets the clinic's next one.
+-- name: CreditNoteInsert :one
+INSERT INTO credit_notes (id, invoice_id, invoice_version, clinic_id, sequence, number, reason, refund_id, total_minor, created_at, created_by)
+SELECT
+    @id,
+    @invoice_id,
+    @invoice_version,
+    @clinic_id,
+    CASE WHEN sqlc.narg('number')::text IS NULL THEN s.next END,
+    coalesce(sqlc.narg('number')::text, 'CN-' || s.next),
+    @reason,
+    sqlc.narg('refund_id'),
+    @total_minor,
+    now(),
+    @created_by
+FROM (
+    SELECT coalesce(max(sequence), 0) + 1 AS next
+    FROM credit_notes
+    WHERE clinic_id = @clinic_id
+) AS s
+RETURNING *;
+
+-- name: CreditNoteLineInsert :exec
+INSERT INTO credit_note_lines (credit_note_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
+SELECT
+    @credit_note_id::uuid,
+    unnest(@lines::integer[]),
+    unnest(@descriptions::text[]),
+    unnest(@quantities::integer[]),
+    unnest(@units_minor::bigint[]),
+    unnest(@discounts_bps::integer[]),
+    unnest(@taxes_bps::integer[]),
+    unnest(@amounts_minor::bigint[]),
+    unnest(@taxes_minor::bigint[]);
+
+-- name: CreditNoteList :many
+SELECT *
+FROM credit_notes
+WHERE invoice_id = ANY(@invoice_ids::uuid[])
+ORDER BY invoice_id, created_at, id;
+
+-- name: CreditNoteLineList :many
+SELECT l.*
+FROM credit_note_lines AS l
+JOIN credit_notes AS n ON n.id = l.credit_note_id
+WHERE n.invoice_id = ANY(@invoice_ids::uuid[])
+ORDER BY l.credit_note_id, l.line;
+
+-- What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say. A version is
+-- made for each event that tells of the change.
 -- name: InvoiceSettle :one
 UPDATE invoices
 SET
-    version = version + 1,
+    version = version + @versions::bigint,
     status = @status,
     paid_minor = @paid_minor,
+    excess_minor = @excess_minor,
+    credited_minor = @credited_minor,
     overdue = overdue AND @status IN ('issued', 'partly_paid'),
     updated_at = now(),
     updated_by = @updated_by
 WHERE id = @id
 RETURNING *;
 
+-- name: InvoiceTimeZone :one
+SELECT time_zone
+FROM clinics
+WHERE id = @clinic_id;
+
 -- name: InvoiceTimeZoneList :many
 SELECT DISTINCT time_zone
 FROM clinics;
 
--- Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Those that
--- somebody is just writing are left for the next time.
+-- Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Issued and partly
+-- paid are the statuses of what has a balance (invoices_status_tells_paid). Those that somebody is just writing are left for
+-- the next time.
 -- name: InvoiceMarkOverdue :many
 WITH due AS (
     SELECT i.id
@@ -190,13 +259,56 @@ WHERE (@status::text = '' OR status = @status)
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
--- Whether a list of the patient's invoices that shows nothing was one that the actor may ask for.
+-- Whether a list of the patient's invoices that shows nothing was one that the actor may ask for: of somebody who is or was a
+-- patient there.
 -- name: InvoiceListable :one
 SELECT EXISTS (
     SELECT 1
     FROM memberships
     WHERE user_id = @patient_id
         AND role = 'patient'
-        AND revoked_at IS NULL
         AND clinic_id = ANY(@clinics::uuid[])
 );
+
+-- name: StatementCurrencyList :many
+SELECT DISTINCT currency
+FROM invoices
+WHERE patient_id = @patient_id
+    AND clinic_id = @clinic_id
+ORDER BY currency;
+
+-- What the account comes to before from_time and before until_time.
+-- name: StatementBalances :one
+SELECT
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @from_time::timestamptz), 0)::bigint AS opening_minor,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @until_time::timestamptz), 0)::bigint AS closing_minor
+FROM statement_entries AS e
+WHERE e.patient_id = @patient_id
+    AND e.clinic_id = @clinic_id
+    AND e.currency = @currency;
+
+-- The entries from from_time on and before until_time, each with what the account comes to after it; a page begins behind
+-- (after_time, after_id).
+-- name: StatementEntryList :many
+SELECT
+    r.at::timestamptz AS at,
+    r.type,
+    r.id,
+    r.invoice_id,
+    r.number,
+    r.amount_minor,
+    r.balance_minor
+FROM (
+    SELECT
+        e.*,
+        sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+    FROM statement_entries AS e
+    WHERE e.patient_id = @patient_id
+        AND e.clinic_id = @clinic_id
+        AND e.currency = @currency
+) AS r
+WHERE r.at >= @from_time::timestamptz
+    AND r.at < @until_time::timestamptz
+    AND (r.at, r.id) > (@after_time::timestamptz, @after_id::uuid)
+ORDER BY r.at, r.id, r.type
+LIMIT @row_limit;

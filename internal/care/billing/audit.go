@@ -18,9 +18,12 @@ func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.In
 	return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 }
 
+// readsOwn reports whether people read their own invoices. They do so as patients or once they have left.
+func readsOwn() bool { return care.Allowed(care.InvoiceRead, care.Patient, care.Own) }
+
 // mayRead reports whether the actor may see the invoice.
 func mayRead(actor care.Actor, row db.Invoice) bool {
-	return (row.PatientID == actor.UserID && care.Allowed(care.InvoiceRead, care.Patient, care.Own)) ||
+	return (row.PatientID == actor.UserID && readsOwn()) ||
 		actor.MayAt(row.ClinicID, care.InvoiceRead, care.SameClinic)
 }
 
@@ -37,10 +40,14 @@ func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Inv
 	}
 }
 
+// parts are what of an invoice an event is about.
+type parts struct{ payment, refund, creditNote *uuid.UUID }
+
 // written tells of what the command did to the invoice. It made the version that the row now has.
-func written(cmd care.Command, typ string, row db.Invoice, paymentID *uuid.UUID) event.Event {
+func written(cmd care.Command, typ string, row db.Invoice, made parts) event.Event {
 	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
-		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: paymentID, Status: row.Status,
+		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: made.payment, RefundID: made.refund,
+		CreditNoteID: made.creditNote, Status: row.Status,
 	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }
 

@@ -62,18 +62,18 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	if err != nil {
 		return nil, fmt.Errorf("insert invoices: %w", err)
 	}
-	var lines db.InvoiceLineInsertManyParams
+	var lines columns
 	for _, row := range rows {
 		in := all[first[row.ID]]
 		delete(first, row.ID)
-		addLines(&lines, in)
-		events = append(events, written(cmd, told(in.Status), row, nil))
+		lines.addOf(in.ID, chargeAll(in.Lines))
+		events = append(events, written(cmd, told(in.Status), row, parts{}))
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic")
+		refused[i] = care.InvalidField("patientId", "must be somebody who is or was a patient of the clinic")
 	}
-	if err := q.InvoiceLineInsertMany(ctx, lines); err != nil {
-		return nil, fmt.Errorf("insert lines: %w", err)
+	if err := lines.insert(ctx, q); err != nil {
+		return nil, err
 	}
 	if err := outbox.Append(ctx, tx, events...); err != nil {
 		return nil, err
@@ -126,14 +126,6 @@ func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total
 	p.TotalsMinor, p.DueOns, p.IssuedAts = append(p.TotalsMinor, total), append(p.DueOns, date(due)), append(p.IssuedAts, in.IssuedAt)
 }
 
-func addLines(p *db.InvoiceLineInsertManyParams, in Imported) {
-	for i, l := range in.Lines {
-		p.InvoiceIds, p.Lines = append(p.InvoiceIds, in.ID), append(p.Lines, int32(i)+1)
-		p.Descriptions, p.Quantities = append(p.Descriptions, l.Description), append(p.Quantities, l.Quantity)
-		p.UnitsMinor = append(p.UnitsMinor, l.UnitMinor)
-	}
-}
-
 func importPayments(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported, rows []db.Invoice) error {
 	paid := map[uuid.UUID]bool{}
 	for _, in := range all {
@@ -165,14 +157,14 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 		return nil, care.Errorf(care.Conflict, "amounts, patient and clinic of an invoice in the books cannot change: void it there and write another")
 	case old.Status == in.Status:
 		return nil, nil
-	case old.PaidMinor > 0 || old.Status == StatusVoid:
-		return nil, care.Errorf(care.Conflict, "an invoice that was paid or is void keeps its status")
+	case old.PaidMinor+old.ExcessMinor+old.CreditedMinor > 0 || old.Status == StatusVoid:
+		return nil, care.Errorf(care.Conflict, "an invoice that was paid or credited or is void keeps its status")
 	case in.Status == StatusPaid:
 		if old.Status == StatusDraft {
 			if old, err = q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusIssued, UpdatedBy: cmd.Actor.ID, ID: in.ID}); err != nil {
 				return nil, fmt.Errorf("update invoice: %w", err)
 			}
-			if err := outbox.Append(ctx, tx, written(cmd, "invoice_issued", old, nil)); err != nil {
+			if err := outbox.Append(ctx, tx, written(cmd, "invoice_issued", old, parts{})); err != nil {
 				return nil, err
 			}
 		}
@@ -183,5 +175,5 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 	if err != nil {
 		return nil, fmt.Errorf("update invoice: %w", err)
 	}
-	return []event.Event{written(cmd, told(in.Status), row, nil)}, nil
+	return []event.Event{written(cmd, told(in.Status), row, parts{})}, nil
 }

@@ -14,6 +14,7 @@ const (
 	maxLines    = 200
 	maxQuantity = 100_000
 	maxUnit     = 999_999_999_999
+	maxTaxBps   = 100_000
 	// maxAmount stays below 2^53, which every JSON reader keeps exactly (RFC 8259, section 6).
 	maxAmount = 999_999_999_999_999
 )
@@ -23,11 +24,11 @@ var earliestDue = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // NewInvoice is what an invoice is issued from. Its total is the sum of its lines.
 type NewInvoice struct {
-	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who owes it: an active patient of the clinic."`
+	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who owes it: somebody who is or was a patient of the clinic."`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic that it is owed to."`
 	Number    *string   `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic." example:"2026-00017"`
 	Currency  string    `json:"currency" minLength:"3" maxLength:"3" doc:"An ISO 4217 code of money that is in use." example:"EUR"`
-	DueOn     string    `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic." example:"2026-04-30"`
+	DueOn     string    `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic: today there or later." example:"2026-04-30"`
 	Lines     []Line    `json:"lines" minItems:"1" maxItems:"200"`
 }
 
@@ -72,9 +73,18 @@ func sum(p *care.Problems, lines []Line) int64 {
 			p.Add(path+".unitMinor", "must be 0 to %d", int64(maxUnit))
 			fits = false
 		}
+		if l.DiscountBps < 0 || l.DiscountBps > wholeBps {
+			p.Add(path+".discountBps", "must be 0 to %d basis points", wholeBps)
+			fits = false
+		}
+		if l.TaxBps < 0 || l.TaxBps > maxTaxBps {
+			p.Add(path+".taxBps", "must be 0 to %d basis points", maxTaxBps)
+			fits = false
+		}
 		if fits && total <= maxAmount {
-			// At most maxAmount + 10^17: it fits.
-			total += int64(l.Quantity) * l.UnitMinor
+			// A line is at most 11 * 10^17: it fits.
+			charged := charge(l)
+			total += charged.NetMinor + charged.TaxMinor
 		}
 	}
 	if len(*p) == 0 && (total < 1 || total > maxAmount) {
@@ -85,9 +95,11 @@ func sum(p *care.Problems, lines []Line) int64 {
 
 // NewPayment is what a provider says of a payment.
 type NewPayment struct {
-	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is still owed." example:"4250"`
-	Provider    string `json:"provider" minLength:"1" maxLength:"40" doc:"Who took the payment: lower-case letters, digits, - and _." example:"stripe"`
-	Reference   string `json:"reference" text:"line" minLength:"1" maxLength:"200" doc:"What the provider calls the payment. Told again with the same amount, the payment is not taken twice." example:"pi_3Nabc"`
+	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency. What exceeds the balance becomes the patient's credit at the clinic." example:"4250"`
+	Provider    string `json:"provider" minLength:"1" maxLength:"40" doc:"Who took the payment: lower-case letters, digits, - and _. \"credit\" draws on the patient's credit at the clinic in the invoice's currency." example:"stripe"`
+	Reference   string `json:"reference,omitempty" text:"line" minLength:"1" maxLength:"200" doc:"What the provider calls the payment; once for each clinic and provider. Told again with the same amount, the payment is not taken twice. It may be left out for cash and credit, and is then generated: two payments alike are then two." example:"pi_3Nabc"`
+	// Fallback is the reference where none is given and none is needed; empty is a new one.
+	Fallback string `json:"-"`
 }
 
 var providerForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
@@ -98,20 +110,9 @@ func (n NewPayment) check() error {
 	if !providerForm.MatchString(n.Provider) {
 		p.Add("provider", "must be 1 to 40 lower-case letters, digits, - and _, the first a letter")
 	}
-	p.Line("reference", n.Reference, 1, 200)
-	return p.Err()
-}
-
-// NewRefund is what a provider says of money given back.
-type NewRefund struct {
-	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is left of the payment." example:"4250"`
-	Reference   string `json:"reference" text:"line" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund. Told again with the same amount, it is not made twice." example:"re_3Nabc"`
-}
-
-func (n NewRefund) check() error {
-	var p care.Problems
-	amount(&p, n.AmountMinor)
-	p.Line("reference", n.Reference, 1, 200)
+	if n.Reference != "" || !unnamed(n.Provider) {
+		p.Line("reference", n.Reference, 1, 200)
+	}
 	return p.Err()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -26,39 +27,85 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 		return Invoice{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
 	}
 	var row db.Invoice
+	lines := chargeAll(n.Lines)
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
+		if err := s.checkDue(ctx, q, n.ClinicID, due); err != nil {
+			return err
+		}
 		var err error
 		row, err = q.InvoiceInsert(ctx, db.InvoiceInsertParams{
 			ID: uuid.Must(uuid.NewV7()), ClinicID: n.ClinicID, PatientID: n.PatientID, Number: n.Number, Currency: n.Currency,
 			TotalMinor: total, DueOn: date(due), CreatedBy: cmd.Actor.ID,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.InvalidField("patientId", "must be an active patient of this clinic")
+			return care.InvalidField("patientId", "must be somebody who is or was a patient of this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("insert invoice: %w", err)
 		}
-		if err := insertLines(ctx, q, row.ID, n.Lines); err != nil {
+		var c columns
+		c.addOf(row.ID, lines)
+		if err := c.insert(ctx, q); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, written(cmd, "invoice_issued", row, nil))
+		return outbox.Append(ctx, tx, written(cmd, "invoice_issued", row, parts{}))
 	})
 	if err != nil {
 		return Invoice{}, err
 	}
-	return invoice(row, n.Lines, []Payment{}), nil
+	return invoice(row, lines, []CreditNote{}, []Payment{}), nil
 }
 
-func insertLines(ctx context.Context, q *db.Queries, invoiceID uuid.UUID, lines []Line) error {
-	p := db.InvoiceLineInsertParams{InvoiceID: invoiceID}
-	for i, l := range lines {
-		p.Lines = append(p.Lines, int32(i)+1)
-		p.Descriptions = append(p.Descriptions, l.Description)
-		p.Quantities = append(p.Quantities, l.Quantity)
-		p.UnitsMinor = append(p.UnitsMinor, l.UnitMinor)
+// checkDue refuses a due day that is over where the clinic is. A day that is not today or over anywhere needs no look-up:
+// no zone is more than 14 hours ahead of UTC.
+func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUID, due time.Time) error {
+	now := s.now().UTC()
+	if due.After(now) {
+		return nil
 	}
-	if err := q.InvoiceLineInsert(ctx, p); err != nil {
+	zone, err := q.InvoiceTimeZone(ctx, clinicID)
+	if err != nil {
+		return fmt.Errorf("look up time zone: %w", err)
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		return fmt.Errorf("load time zone: %w", err)
+	}
+	if today := day(now.In(location)); due.Before(today) {
+		return care.InvalidField("dueOn", "must not be over: it is %s at the clinic", today.Format(time.DateOnly))
+	}
+	return nil
+}
+
+// columns are lines as a query takes them.
+type columns struct {
+	invoiceIDs                          []uuid.UUID
+	lines, quantities, discounts, taxes []int32
+	descriptions                        []string
+	units, nets, taxMinors              []int64
+}
+
+func (c *columns) add(lines []ChargedLine) {
+	for i, l := range lines {
+		c.lines, c.descriptions, c.quantities = append(c.lines, int32(i)+1), append(c.descriptions, l.Description), append(c.quantities, l.Quantity)
+		c.units, c.discounts, c.taxes = append(c.units, l.UnitMinor), append(c.discounts, l.DiscountBps), append(c.taxes, l.TaxBps)
+		c.nets, c.taxMinors = append(c.nets, l.NetMinor), append(c.taxMinors, l.TaxMinor)
+	}
+}
+
+func (c *columns) addOf(invoiceID uuid.UUID, lines []ChargedLine) {
+	for range lines {
+		c.invoiceIDs = append(c.invoiceIDs, invoiceID)
+	}
+	c.add(lines)
+}
+
+func (c *columns) insert(ctx context.Context, q *db.Queries) error {
+	if err := q.InvoiceLineInsert(ctx, db.InvoiceLineInsertParams{
+		InvoiceIds: c.invoiceIDs, Lines: c.lines, Descriptions: c.descriptions, Quantities: c.quantities, UnitsMinor: c.units,
+		DiscountsBps: c.discounts, TaxesBps: c.taxes, AmountsMinor: c.nets, TaxesMinor: c.taxMinors,
+	}); err != nil {
 		return fmt.Errorf("insert lines: %w", err)
 	}
 	return nil
@@ -66,7 +113,7 @@ func insertLines(ctx context.Context, q *db.Queries, invoiceID uuid.UUID, lines 
 
 // Void takes an issued invoice back, with billing.invoice_voided. Errors: care.NotFound, care.Forbidden,
 // care.PreconditionFailed where ifMatch is not the current version, care.Conflict after a payment (also one that was
-// given back: the invoice is then part of the books) and when it is void already.
+// given back) or a credit note, since the invoice is then part of the books, and when it is void already.
 func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64) (Invoice, error) {
 	var voided Invoice
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -78,7 +125,7 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err := voidable(ctx, q, row, ifMatch); err != nil {
 			return err
 		}
-		row, err = settle(ctx, q, cmd, row.ID, StatusVoid, 0)
+		row, err = settleAs(ctx, q, cmd, row.ID, StatusVoid, amounts{}, 1)
 		if err != nil {
 			return err
 		}
@@ -87,7 +134,7 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 			return err
 		}
 		voided = list[0]
-		return outbox.Append(ctx, tx, written(cmd, "invoice_voided", row, nil))
+		return outbox.Append(ctx, tx, written(cmd, "invoice_voided", row, parts{}))
 	})
 	return voided, err
 }
@@ -101,15 +148,20 @@ func voidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64)
 		err.Version = row.Version
 		return err
 	}
-	if row.Status == StatusVoid {
+	switch {
+	case row.Status == StatusVoid:
 		return care.Errorf(care.Conflict, "the invoice is void already")
+	case row.Status == StatusCredited:
+		return care.Errorf(care.Conflict, "the invoice is credited in full: nothing is owed on it, and it needs no voiding")
+	case row.CreditedMinor > 0:
+		return care.Errorf(care.Conflict, "a credit note was issued for the invoice, so it cannot be void any more: issue one over the rest")
 	}
 	paid, err := q.PaymentExists(ctx, row.ID)
 	if err != nil {
 		return fmt.Errorf("look up payments: %w", err)
 	}
 	if paid {
-		return care.Errorf(care.Conflict, "a payment was received for the invoice: it cannot be void any more")
+		return care.Errorf(care.Conflict, "a payment was received for the invoice, so it cannot be void any more: refund the payment, or issue a credit note")
 	}
 	return nil
 }
@@ -126,15 +178,22 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return row, mayWrite(cmd, action, subject, row)
 }
 
-func settle(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, status string, paid int64) (db.Invoice, error) {
-	row, err := q.InvoiceSettle(ctx, db.InvoiceSettleParams{ID: id, Status: status, PaidMinor: paid, UpdatedBy: cmd.Actor.ID})
+// settle keeps the amounts of an issued invoice and the status that follows from them, as that many versions on.
+func settle(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, a amounts, versions int64) (db.Invoice, error) {
+	return settleAs(ctx, q, cmd, id, statusOf(a), a, versions)
+}
+
+func settleAs(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, status string, a amounts, versions int64) (db.Invoice, error) {
+	row, err := q.InvoiceSettle(ctx, db.InvoiceSettleParams{
+		ID: id, Versions: versions, Status: status, PaidMinor: a.paid, ExcessMinor: a.excess, CreditedMinor: a.credited, UpdatedBy: cmd.Actor.ID,
+	})
 	if err != nil {
 		return db.Invoice{}, fmt.Errorf("update invoice: %w", err)
 	}
 	return row, nil
 }
 
-// Get gives the invoice with its lines and payments. Where there is none, or the actor may not see it, the error is
+// Get gives the invoice with its lines, credit notes and payments. Where there is none, or the actor may not see it, the error is
 // care.NotFound.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invoice, error) {
 	var got Invoice
@@ -162,7 +221,7 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invo
 	return got, err
 }
 
-// details adds to each invoice its lines and payments.
+// details adds to each invoice its lines, credit notes and payments.
 func details(ctx context.Context, q *db.Queries, rows []db.Invoice) ([]Invoice, error) {
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
@@ -172,9 +231,13 @@ func details(ctx context.Context, q *db.Queries, rows []db.Invoice) ([]Invoice, 
 	if err != nil {
 		return nil, fmt.Errorf("read lines: %w", err)
 	}
-	lines := map[uuid.UUID][]Line{}
+	lines := map[uuid.UUID][]ChargedLine{}
 	for _, l := range lineRows {
-		lines[l.InvoiceID] = append(lines[l.InvoiceID], Line{Description: l.Description, Quantity: l.Quantity, UnitMinor: l.UnitMinor})
+		lines[l.InvoiceID] = append(lines[l.InvoiceID], ChargedLine{Line: line(l), NetMinor: l.AmountMinor, TaxMinor: l.TaxMinor})
+	}
+	notes, err := creditNotes(ctx, q, rows)
+	if err != nil {
+		return nil, err
 	}
 	paymentRows, err := q.PaymentList(ctx, ids)
 	if err != nil {
@@ -186,7 +249,7 @@ func details(ctx context.Context, q *db.Queries, rows []db.Invoice) ([]Invoice, 
 	}
 	list := make([]Invoice, len(rows))
 	for i, row := range rows {
-		list[i] = invoice(row, append([]Line{}, lines[row.ID]...), append([]Payment{}, payments[row.ID]...))
+		list[i] = invoice(row, append([]ChargedLine{}, lines[row.ID]...), append([]CreditNote{}, notes[row.ID]...), append([]Payment{}, payments[row.ID]...))
 	}
 	return list, nil
 }

@@ -60,6 +60,8 @@ func TestIssue_NamesEveryFieldThatIsWrong(t *testing.T) {
 		"lines[2].description": line(billing.Line{Quantity: 1, UnitMinor: 1}),
 		"lines[2].quantity":    line(billing.Line{Description: "x", UnitMinor: 1}),
 		"lines[2].unitMinor":   line(billing.Line{Description: "x", Quantity: 1, UnitMinor: -1}),
+		"lines[2].discountBps": line(billing.Line{Description: "x", Quantity: 1, UnitMinor: 1, DiscountBps: 10_001}),
+		"lines[2].taxBps":      line(billing.Line{Description: "x", Quantity: 1, UnitMinor: 1, TaxBps: -1}),
 	} {
 		n := b.draft()
 		change(&n)
@@ -81,7 +83,7 @@ func TestIssue_RefusesTotalsThatCannotBeKept(t *testing.T) {
 	n := b.draft()
 	n.Lines = nil
 	for range 200 {
-		n.Lines = append(n.Lines, billing.Line{Description: "x", Quantity: 100_000, UnitMinor: 999_999_999_999})
+		n.Lines = append(n.Lines, billing.Line{Description: "x", Quantity: 100_000, UnitMinor: 999_999_999_999, TaxBps: 100_000})
 	}
 	_, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
 	requireCode(t, err, care.Invalid, "lines")
@@ -186,8 +188,9 @@ func TestVoid_WantsTheCurrentVersionAndNoPayment(t *testing.T) {
 	requireCode(t, err, care.Conflict)
 	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, billing.NewRefund{AmountMinor: 100, Reference: "re_2"})
 	require.NoError(t, err)
-	_, err = b.bills.Void(t.Context(), by(b.receptionist), other.ID, 3)
+	_, err = b.bills.Void(t.Context(), by(b.receptionist), other.ID, 4)
 	requireCode(t, err, care.Conflict)
+	require.ErrorContains(t, err, "credit note")
 }
 
 func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
@@ -199,7 +202,7 @@ func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
 	i, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
 	require.NoError(t, err)
 	p := b.pay(t, i.ID, 77177, "SECRETREFERENCE")
-	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, billing.NewRefund{AmountMinor: 77177, Reference: "SECRETREFUND"})
+	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, billing.NewRefund{AmountMinor: 77177, Reference: "SECRETREFUND", Reason: "SECRETREASON"})
 	require.NoError(t, err)
 	b.get(t, i.ID)
 	all, err := json.Marshal(b.everything(t))
@@ -207,7 +210,7 @@ func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
 	for _, word := range []string{"SECRET", "EUR", `"amount`, "Minor", ":77177"} {
 		require.NotContains(t, string(all), word)
 	}
-	require.Equal(t, 4, strings.Count(string(all), `"Type"`))
+	require.Equal(t, 5, strings.Count(string(all), `"Type"`))
 }
 
 func TestList_ShowsWhatTheActorMaySeePageByPage(t *testing.T) {

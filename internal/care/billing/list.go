@@ -49,8 +49,8 @@ func (f *Filter) check() (care.PageMark, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusVoid, overdue}, f.Status) {
-		p.Add("status", "must be draft, issued, partly_paid, paid, void or overdue")
+	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusCredited, StatusVoid, overdue}, f.Status) {
+		p.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
 	}
 	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {
@@ -99,7 +99,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
-		BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.InvoiceRead), ActorID: actor.UserID,
+		BeforeTime: from.Time, BeforeID: from.ID, Own: readsOwn(), ActorID: actor.UserID,
 		Clinics: actor.ClinicsFor(care.InvoiceRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
 	}
 	if f.Status == overdue {

@@ -59,6 +59,8 @@ func TestMoney_IsNowhereAFraction(t *testing.T) {
 		reflect.TypeFor[billing.NewInvoice](), reflect.TypeFor[billing.NewPayment](), reflect.TypeFor[billing.NewRefund](),
 		reflect.TypeFor[event.Billing](), reflect.TypeFor[db.Invoice](), reflect.TypeFor[db.InvoiceLine](), reflect.TypeFor[db.Payment](), reflect.TypeFor[db.Refund](),
 		reflect.TypeFor[db.InvoiceSettleParams](), reflect.TypeFor[db.InvoiceInsertParams](), reflect.TypeFor[db.InvoiceLineInsertParams](),
+		reflect.TypeFor[billing.NewCreditNote](), reflect.TypeFor[billing.Statement](), reflect.TypeFor[db.CreditNote](), reflect.TypeFor[db.CreditNoteLine](),
+		reflect.TypeFor[db.CreditNoteInsertParams](), reflect.TypeFor[db.StatementEntryListRow](),
 	} {
 		require.Empty(t, floats(typ, typ.String(), map[reflect.Type]bool{}))
 	}
@@ -66,6 +68,6 @@ func TestMoney_IsNowhereAFraction(t *testing.T) {
 	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search finds one")
 	// Neither does the database keep one.
 	b := setup(t)
-	require.Zero(t, b.count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds')
+	require.Zero(t, b.count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')
 		AND data_type IN ('real', 'double precision', 'numeric', 'money')`))
 }

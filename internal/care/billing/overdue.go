@@ -18,9 +18,9 @@ import (
 // overdueBatch is how many invoices one transaction marks.
 const overdueBatch = 200
 
-// Overdue marks the issued and partly paid invoices whose due day is over where their clinic is, each with one
-// billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund made it owed again, it
-// is marked again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
+// Overdue marks the invoices with a balance whose due day is over where their clinic is, each with one
+// billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund reopened it, it is marked
+// again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
 func (s *Service) Overdue(ctx context.Context) (int, error) {
 	zones, err := db.New(s.writer.Pool()).InvoiceTimeZoneList(ctx)
 	if err != nil {
@@ -45,10 +45,7 @@ func (s *Service) Overdue(ctx context.Context) (int, error) {
 }
 
 func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
-	year, month, day := today.Date()
-	p := db.InvoiceMarkOverdueParams{
-		UpdatedBy: cmd.Actor.ID, Today: date(time.Date(year, month, day, 0, 0, 0, 0, time.UTC)), TimeZone: zone,
-	}
+	p := db.InvoiceMarkOverdueParams{UpdatedBy: cmd.Actor.ID, Today: date(day(today)), TimeZone: zone}
 	return postgres.Batches(overdueBatch, func(limit, skip int32) (int, error) {
 		p.RowLimit, p.RowSkip = limit, skip
 		var rows []db.Invoice
@@ -59,7 +56,7 @@ func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, 
 			}
 			events := make([]event.Event, len(rows))
 			for i, row := range rows {
-				events[i] = written(cmd, "invoice_overdue", row, nil)
+				events[i] = written(cmd, "invoice_overdue", row, parts{})
 			}
 			return outbox.Append(ctx, tx, events...)
 		})

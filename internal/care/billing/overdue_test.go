@@ -10,12 +10,17 @@ import (
 	"carewire/internal/care/billing"
 )
 
-// overdueAt runs Overdue as if it were that moment, and gives how many it marked.
-func (b *testBundle) overdueAt(t *testing.T, moment string) int {
+func (b *testBundle) setTime(t *testing.T, moment string) {
 	t.Helper()
 	now, err := time.Parse(time.RFC3339, moment)
 	require.NoError(t, err)
 	b.bills.SetClock(func() time.Time { return now })
+}
+
+// overdueAt runs Overdue as if it were that moment, and gives how many it marked.
+func (b *testBundle) overdueAt(t *testing.T, moment string) int {
+	t.Helper()
+	b.setTime(t, moment)
 	n, err := b.bills.Overdue(t.Context())
 	require.NoError(t, err)
 	return n
@@ -66,9 +71,9 @@ func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
 
 	b.pay(t, open.ID, 10000, "pi_3")
 	require.False(t, b.get(t, open.ID).Overdue, "paid")
-	_, _, err = b.bills.Refund(t.Context(), by(b.admin), p.ID, billing.NewRefund{AmountMinor: 1, Reference: "re_1"})
+	_, _, err = b.bills.Refund(t.Context(), by(b.admin), p.ID, billing.NewRefund{AmountMinor: 1, Reference: "re_1", Reopen: true})
 	require.NoError(t, err)
-	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "what was given back is owed again")
+	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "what a refund reopened is owed again")
 	for _, i := range []billing.Invoice{open, partly, paid, voided} {
 		b.requireContiguous(t, i.ID)
 	}

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +14,30 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Pay records a payment, with billing.payment_received. The same provider, reference and amount for the same invoice give
-// the first payment back, and first is false. Errors: care.Invalid by field, care.NotFound, care.Forbidden, and
-// care.Conflict for a reference that stands for another payment, for more than is owed, and for an invoice that is void.
+const (
+	// cashProvider is the desk itself: it may have no name for a payment.
+	cashProvider = "cash"
+	// creditProvider is the patient's credit at the clinic.
+	creditProvider = "credit"
+)
+
+// unnamed reports whether the provider's payments and refunds need no reference: one is generated.
+func unnamed(provider string) bool { return provider == cashProvider || provider == creditProvider }
+
+// newReference returns a reference that stands for nothing yet.
+func newReference() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Pay records a payment, with billing.payment_received. What exceeds the balance is the patient's credit at the clinic in the
+// invoice's currency; the provider "credit" draws on that. The same provider, reference and amount for the same invoice give
+// the first payment back, and first is false. Errors: care.Invalid by field, care.NotFound, care.Forbidden, and care.Conflict
+// for a reference that stands for another payment of the clinic, for more from credit than there is or is owed, and for an
+// invoice that is void or a draft.
 func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID, n NewPayment) (p Payment, first bool, err error) {
 	if err := n.check(); err != nil {
 		return Payment{}, false, err
+	}
+	if n.Reference == "" {
+		n.Reference = cmp.Or(n.Fallback, newReference())
 	}
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -26,7 +45,7 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 		if err != nil {
 			return err
 		}
-		known, err := q.PaymentByReference(ctx, db.PaymentByReferenceParams{Provider: n.Provider, ProviderReference: n.Reference})
+		known, err := q.PaymentByReference(ctx, db.PaymentByReferenceParams{ClinicID: row.ClinicID, Provider: n.Provider, ProviderReference: n.Reference})
 		if err == nil {
 			p = payment(known.Payment, known.RefundedMinor)
 			return samePayment(p, invoiceID, n)
@@ -34,7 +53,7 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("look up payment: %w", err)
 		}
-		if err := payable(row, n.AmountMinor); err != nil {
+		if err := payable(ctx, q, row, n); err != nil {
 			return err
 		}
 		first = true
@@ -61,120 +80,49 @@ func taken(what string) error {
 	return err
 }
 
-func payable(row db.Invoice, minor int64) error {
-	switch {
-	case row.Status == StatusVoid || row.Status == StatusDraft:
-		return care.Errorf(care.Conflict, "the invoice is %s: nothing is owed on it", row.Status)
-	case minor > row.TotalMinor-row.PaidMinor:
-		err := care.Errorf(care.Conflict, "the payment is more than is still owed on the invoice")
-		err.Fields = []care.FieldError{{Field: "amountMinor", Message: "must be at most what is still owed"}}
+// payable returns nil where the invoice can be paid so. For a payment from credit it takes the lock of the patient's credit.
+func payable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) error {
+	if err := owed(row); err != nil || n.Provider != creditProvider {
 		return err
 	}
+	if balance := amountsOf(row).balance(); n.AmountMinor > balance {
+		return conflict("amountMinor", "must be at most %d, the balance of the invoice: credit pays no more than is owed", balance)
+	}
+	credit, err := lockCredit(ctx, q, row)
+	if err != nil {
+		return err
+	}
+	if n.AmountMinor > credit {
+		return conflict("amountMinor", "must be at most %d, the patient's credit at the clinic in %s", max(0, credit), row.Currency)
+	}
 	return nil
+}
+
+// lockCredit returns the credit of the invoice's patient, which nobody else draws on until this transaction ends.
+func lockCredit(ctx context.Context, q *db.Queries, row db.Invoice) (int64, error) {
+	if err := q.CreditLock(ctx, db.CreditLockParams{ClinicID: row.ClinicID, PatientID: row.PatientID, Currency: row.Currency}); err != nil {
+		return 0, fmt.Errorf("lock credit: %w", err)
+	}
+	credit, err := q.CreditBalance(ctx, db.CreditBalanceParams{ClinicID: row.ClinicID, PatientID: row.PatientID, Currency: row.Currency})
+	if err != nil {
+		return 0, fmt.Errorf("read credit: %w", err)
+	}
+	return credit, nil
 }
 
 func pay(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, n NewPayment) (Payment, error) {
 	q := db.New(tx)
 	inserted, err := q.PaymentInsert(ctx, db.PaymentInsertParams{
-		ID: uuid.Must(uuid.NewV7()), InvoiceID: row.ID, AmountMinor: n.AmountMinor, Provider: n.Provider,
-		ProviderReference: n.Reference, ReceivedBy: cmd.Actor.ID,
+		ID: uuid.Must(uuid.NewV7()), InvoiceID: row.ID, ClinicID: row.ClinicID, AmountMinor: n.AmountMinor, Provider: n.Provider,
+		ProviderReference: n.Reference, FromCredit: n.Provider == creditProvider, ReceivedBy: cmd.Actor.ID,
 	})
 	if err != nil {
 		return Payment{}, fmt.Errorf("insert payment: %w", err)
 	}
-	paid := row.PaidMinor + n.AmountMinor
-	row, err = settle(ctx, q, cmd, row.ID, statusOf(row.TotalMinor, paid), paid)
-	if err != nil {
+	a := amountsOf(row)
+	a.pay(n.AmountMinor)
+	if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
 		return Payment{}, err
 	}
-	return payment(inserted, 0), outbox.Append(ctx, tx, written(cmd, "payment_received", row, &inserted.ID))
-}
-
-// statusOf is the status of an issued invoice on which so much is paid.
-func statusOf(total, paid int64) string {
-	switch paid {
-	case 0:
-		return StatusIssued
-	case total:
-		return StatusPaid
-	default:
-		return StatusPartlyPaid
-	}
-}
-
-// Refund records that money of a payment was given back, with billing.refund_made. The same reference and amount for the
-// same payment give the first refund back, and first is false. Errors: care.Invalid by field, care.NotFound,
-// care.Forbidden, and care.Conflict for a reference that stands for another refund and for more than is left of the
-// payment.
-func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.UUID, n NewRefund) (r Refund, first bool, err error) {
-	if err := n.check(); err != nil {
-		return Refund{}, false, err
-	}
-	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		row, paid, err := lockPayment(ctx, q, cmd, paymentID)
-		if err != nil {
-			return err
-		}
-		known, err := q.RefundByReference(ctx, db.RefundByReferenceParams{Provider: paid.Provider, ProviderReference: n.Reference})
-		if err == nil {
-			r = refund(known, row.ID)
-			if r.PaymentID != paymentID || r.AmountMinor != n.AmountMinor {
-				return taken("refund")
-			}
-			return nil
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("look up refund: %w", err)
-		}
-		if n.AmountMinor > paid.AmountMinor-paid.RefundedMinor {
-			err := care.Errorf(care.Conflict, "the refund is more than is left of the payment")
-			err.Fields = []care.FieldError{{Field: "amountMinor", Message: "must be at most what is left of the payment"}}
-			return err
-		}
-		first = true
-		r, err = giveBack(ctx, tx, cmd, row, paid, n)
-		return err
-	})
-	if err != nil {
-		return Refund{}, false, err
-	}
-	return r, first, nil
-}
-
-// lockPayment locks the invoice of the payment, and reads then what is left of the payment.
-func lockPayment(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID) (db.Invoice, Payment, error) {
-	subject := care.Ref{Kind: "payment", ID: id}
-	found, err := q.PaymentGet(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return db.Invoice{}, Payment{}, stranger(cmd, care.PaymentWrite, subject, nil)
-	}
-	if err != nil {
-		return db.Invoice{}, Payment{}, fmt.Errorf("look up payment: %w", err)
-	}
-	row, err := lock(ctx, q, cmd, care.PaymentWrite, subject, found.Payment.InvoiceID)
-	if err != nil {
-		return db.Invoice{}, Payment{}, err
-	}
-	if found, err = q.PaymentGet(ctx, id); err != nil {
-		return db.Invoice{}, Payment{}, fmt.Errorf("read payment: %w", err)
-	}
-	return row, payment(found.Payment, found.RefundedMinor), nil
-}
-
-func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, p Payment, n NewRefund) (Refund, error) {
-	q := db.New(tx)
-	inserted, err := q.RefundInsert(ctx, db.RefundInsertParams{
-		ID: uuid.Must(uuid.NewV7()), PaymentID: p.ID, AmountMinor: n.AmountMinor, Provider: p.Provider,
-		ProviderReference: n.Reference, MadeBy: cmd.Actor.ID,
-	})
-	if err != nil {
-		return Refund{}, fmt.Errorf("insert refund: %w", err)
-	}
-	paid := row.PaidMinor - n.AmountMinor
-	row, err = settle(ctx, q, cmd, row.ID, statusOf(row.TotalMinor, paid), paid)
-	if err != nil {
-		return Refund{}, err
-	}
-	return refund(inserted, row.ID), outbox.Append(ctx, tx, written(cmd, "refund_made", row, &p.ID))
+	return payment(inserted, 0), outbox.Append(ctx, tx, written(cmd, "payment_received", row, parts{payment: &inserted.ID}))
 }

@@ -30,6 +30,7 @@ func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
 	b.issue(t)
 	b.exec(t, "ANALYZE invoices, clinics")
 	far, clinics := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), []uuid.UUID{b.here}
+	busy := uuid.MustParse("c4ca4238-a0b9-2382-0dcc-509a6f75849b") // md5('1')
 	for _, c := range []struct {
 		index, sql string
 		args       []any
@@ -37,6 +38,8 @@ func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
 		{"invoices_patient_idx", db.InvoiceListOfPatient, []any{b.patient.UserID, true, uuid.Nil, "", false, far, uuid.Max, true, b.patient.UserID, clinics, int32(51)}},
 		{"invoices_clinic_idx", db.InvoiceListOfClinic, []any{b.here, "", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
 		{"invoices_patient_idx", db.InvoiceListVisible, []any{"", false, far, uuid.Max, true, b.admin.UserID, clinics, int32(51)}},
+		{"invoices_patient_idx", db.StatementEntryList, []any{busy, b.there, "EUR", time.Time{}.AddDate(1, 0, 0), far, time.Time{}.AddDate(1, 0, 0), uuid.Nil, int32(51)}},
+		{"invoices_patient_idx", db.StatementCurrencyList, []any{busy, b.there}},
 		{"invoices_due_idx", db.InvoiceMarkOverdue, []any{"system:billing", time.Now(), "Europe/Berlin", int32(0), int32(200)}},
 	} {
 		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)

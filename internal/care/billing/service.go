@@ -17,37 +17,69 @@ const (
 	StatusIssued     = "issued"
 	StatusPartlyPaid = "partly_paid"
 	StatusPaid       = "paid"
+	StatusCredited   = "credited"
 	StatusVoid       = "void"
 )
 
-// Invoice is what a patient owes a clinic, and how much of it is paid.
+// Invoice is what a patient owes a clinic, and how much of it is credited and paid.
 type Invoice struct {
-	ID          uuid.UUID  `json:"id" format:"uuid"`
-	Version     int64      `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
-	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid"`
-	PatientID   uuid.UUID  `json:"patientId" format:"uuid"`
-	Number      *string    `json:"number,omitempty" doc:"The number it has in the clinic's books."`
-	Currency    string     `json:"currency" doc:"ISO 4217." example:"EUR"`
-	MinorDigits int        `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD." example:"2"`
-	Status      string     `json:"status" enum:"draft,issued,partly_paid,paid,void"`
-	Overdue     bool       `json:"overdue" doc:"It is past its due day at the clinic and not paid."`
-	TotalMinor  int64      `json:"totalMinor" doc:"The sum of the lines, in minor units of the currency, such as cents."`
-	PaidMinor   int64      `json:"paidMinor" doc:"Payments less refunds."`
-	DueOn       string     `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic."`
-	IssuedAt    *time.Time `json:"issuedAt,omitempty" format:"date-time"`
-	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
-	CreatedBy   string     `json:"createdBy" doc:"The id of who issued it."`
-	UpdatedAt   time.Time  `json:"updatedAt" format:"date-time"`
-	UpdatedBy   string     `json:"updatedBy" doc:"The id of who changed it last: a person's, or system:<part>."`
-	Lines       []Line     `json:"lines"`
-	Payments    []Payment  `json:"payments" doc:"Oldest first."`
+	ID            uuid.UUID     `json:"id" format:"uuid"`
+	Version       int64         `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
+	ClinicID      uuid.UUID     `json:"clinicId" format:"uuid"`
+	PatientID     uuid.UUID     `json:"patientId" format:"uuid"`
+	Number        *string       `json:"number,omitempty" doc:"The number it has in the clinic's books."`
+	Currency      string        `json:"currency" doc:"ISO 4217." example:"EUR"`
+	MinorDigits   int           `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD." example:"2"`
+	Status        string        `json:"status" enum:"draft,issued,partly_paid,paid,credited,void" doc:"issued and partly_paid have a balance. Without one it is paid, or credited where nothing is left that was paid."`
+	Overdue       bool          `json:"overdue" doc:"It is past its due day at the clinic and has a balance."`
+	NetMinor      int64         `json:"netMinor" doc:"The sum of the lines without tax, in minor units of the currency, such as cents."`
+	TaxMinor      int64         `json:"taxMinor" doc:"The sum of the lines' taxes."`
+	TotalMinor    int64         `json:"totalMinor" doc:"Net and tax."`
+	CreditedMinor int64         `json:"creditedMinor" doc:"The sum of the credit notes."`
+	PaidMinor     int64         `json:"paidMinor" doc:"Payments less refunds, as far as they are for what is owed here: never more than the total less what is credited."`
+	ExcessMinor   int64         `json:"excessMinor" doc:"Payments less refunds beyond that. It is part of the patient's credit at the clinic, which can pay other invoices or be refunded."`
+	BalanceMinor  int64         `json:"balanceMinor" doc:"What is still owed: totalMinor less creditedMinor less paidMinor; 0 for a draft and a void invoice."`
+	DueOn         string        `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic."`
+	IssuedAt      *time.Time    `json:"issuedAt,omitempty" format:"date-time"`
+	CreatedAt     time.Time     `json:"createdAt" format:"date-time"`
+	CreatedBy     string        `json:"createdBy" doc:"The id of who issued it."`
+	UpdatedAt     time.Time     `json:"updatedAt" format:"date-time"`
+	UpdatedBy     string        `json:"updatedBy" doc:"The id of who changed it last: a person's, or system:<part>."`
+	Lines         []ChargedLine `json:"lines"`
+	CreditNotes   []CreditNote  `json:"creditNotes" doc:"Oldest first."`
+	Payments      []Payment     `json:"payments" doc:"Oldest first."`
 }
 
-// Line is one thing that is charged for; its amount is Quantity times UnitMinor.
+// Line is one thing that is charged for, or credited.
 type Line struct {
 	Description string `json:"description" text:"line" minLength:"1" maxLength:"500" example:"Blood panel"`
 	Quantity    int32  `json:"quantity" minimum:"1" maximum:"100000" example:"1"`
 	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price of one, in minor units of the currency, such as cents." example:"4250"`
+	DiscountBps int32  `json:"discountBps,omitempty" minimum:"0" maximum:"10000" doc:"The discount in basis points (hundredths of a percent) of quantity times price." example:"500"`
+	TaxBps      int32  `json:"taxBps,omitempty" minimum:"0" maximum:"100000" doc:"The tax in basis points of what is left after the discount, on top of it." example:"1900"`
+}
+
+// ChargedLine is a line with its amounts, each rounded to a whole minor unit, half away from zero.
+type ChargedLine struct {
+	Line
+	NetMinor int64 `json:"netMinor" doc:"Quantity times price less the discount, rounded half away from zero."`
+	TaxMinor int64 `json:"taxMinor" doc:"The tax on netMinor, rounded half away from zero."`
+}
+
+// CreditNote takes back what an invoice charged, or a part of it.
+type CreditNote struct {
+	ID             uuid.UUID     `json:"id" format:"uuid"`
+	InvoiceID      uuid.UUID     `json:"invoiceId" format:"uuid"`
+	InvoiceVersion int64         `json:"invoiceVersion" doc:"The version of the invoice that the credit note made."`
+	Number         string        `json:"number" doc:"The number it has in the clinic's books."`
+	Reason         string        `json:"reason"`
+	RefundID       *uuid.UUID    `json:"refundId,omitempty" format:"uuid" doc:"The refund that it was issued with."`
+	NetMinor       int64         `json:"netMinor" doc:"The sum of the lines without tax, in minor units of the invoice's currency."`
+	TaxMinor       int64         `json:"taxMinor" doc:"The sum of the lines' taxes."`
+	TotalMinor     int64         `json:"totalMinor" doc:"Net and tax."`
+	Lines          []ChargedLine `json:"lines"`
+	CreatedAt      time.Time     `json:"createdAt" format:"date-time"`
+	CreatedBy      string        `json:"createdBy" doc:"The id of who issued it."`
 }
 
 // Payment is money that came in for an invoice.
@@ -64,17 +96,19 @@ type Payment struct {
 
 // Refund is money of one payment that was given back.
 type Refund struct {
-	ID          uuid.UUID `json:"id" format:"uuid"`
-	PaymentID   uuid.UUID `json:"paymentId" format:"uuid"`
-	InvoiceID   uuid.UUID `json:"invoiceId" format:"uuid"`
-	AmountMinor int64     `json:"amountMinor"`
-	Provider    string    `json:"provider"`
-	Reference   string    `json:"reference" doc:"What the provider calls it."`
-	MadeAt      time.Time `json:"madeAt" format:"date-time"`
-	MadeBy      string    `json:"madeBy" doc:"The id of who recorded it."`
+	ID           uuid.UUID  `json:"id" format:"uuid"`
+	PaymentID    uuid.UUID  `json:"paymentId" format:"uuid"`
+	InvoiceID    uuid.UUID  `json:"invoiceId" format:"uuid"`
+	AmountMinor  int64      `json:"amountMinor"`
+	Reopened     bool       `json:"reopened" doc:"The amount is owed again."`
+	CreditNoteID *uuid.UUID `json:"creditNoteId,omitempty" format:"uuid" doc:"The credit note that was issued with it."`
+	Provider     string     `json:"provider"`
+	Reference    string     `json:"reference" doc:"What the provider calls it."`
+	MadeAt       time.Time  `json:"madeAt" format:"date-time"`
+	MadeBy       string     `json:"madeBy" doc:"The id of who recorded it."`
 }
 
-// Service issues invoices and takes payments. It is safe for concurrent use.
+// Service issues invoices and credit notes, and takes payments. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
@@ -87,12 +121,31 @@ func New(writer *outbox.Writer) *Service {
 
 func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "invoice", ID: id} }
 
-func invoice(row db.Invoice, lines []Line, payments []Payment) Invoice {
+func invoice(row db.Invoice, lines []ChargedLine, notes []CreditNote, payments []Payment) Invoice {
+	net, tax := sums(lines)
+	var balance int64
+	if owed(row) == nil {
+		balance = amountsOf(row).balance()
+	}
 	return Invoice{
 		ID: row.ID, Version: row.Version, ClinicID: row.ClinicID, PatientID: row.PatientID, Number: row.Number,
-		Currency: row.Currency, MinorDigits: digits(row.Currency), Status: row.Status, Overdue: row.Overdue, TotalMinor: row.TotalMinor, PaidMinor: row.PaidMinor,
+		Currency: row.Currency, MinorDigits: digits(row.Currency), Status: row.Status, Overdue: row.Overdue,
+		NetMinor: net, TaxMinor: tax, TotalMinor: row.TotalMinor, CreditedMinor: row.CreditedMinor, PaidMinor: row.PaidMinor,
+		ExcessMinor: row.ExcessMinor, BalanceMinor: balance,
 		DueOn: row.DueOn.Time.Format(time.DateOnly), IssuedAt: utc(row.IssuedAt), CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
-		UpdatedAt: row.UpdatedAt.UTC(), UpdatedBy: row.UpdatedBy, Lines: lines, Payments: payments,
+		UpdatedAt: row.UpdatedAt.UTC(), UpdatedBy: row.UpdatedBy, Lines: lines, CreditNotes: notes, Payments: payments,
+	}
+}
+
+func line(row db.InvoiceLine) Line {
+	return Line{Description: row.Description, Quantity: row.Quantity, UnitMinor: row.UnitMinor, DiscountBps: row.DiscountBps, TaxBps: row.TaxBps}
+}
+
+func creditNote(row db.CreditNote, lines []ChargedLine) CreditNote {
+	net, tax := sums(lines)
+	return CreditNote{
+		ID: row.ID, InvoiceID: row.InvoiceID, InvoiceVersion: row.InvoiceVersion, Number: row.Number, Reason: row.Reason, RefundID: row.RefundID,
+		NetMinor: net, TaxMinor: tax, TotalMinor: row.TotalMinor, Lines: lines, CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
 	}
 }
 
@@ -103,9 +156,11 @@ func payment(row db.Payment, refunded int64) Payment {
 	}
 }
 
-func refund(row db.Refund, invoiceID uuid.UUID) Refund {
+// refund of before credit notes reopened its invoice.
+func refund(row db.Refund, invoiceID uuid.UUID, creditNoteID *uuid.UUID) Refund {
 	return Refund{
 		ID: row.ID, PaymentID: row.PaymentID, InvoiceID: invoiceID, AmountMinor: row.AmountMinor, Provider: row.Provider,
+		Reopened: row.Reopened == nil || *row.Reopened, CreditNoteID: creditNoteID,
 		Reference: row.ProviderReference, MadeAt: row.MadeAt.UTC(), MadeBy: row.MadeBy,
 	}
 }
@@ -118,3 +173,9 @@ func utc(t *time.Time) *time.Time {
 }
 
 func date(t time.Time) pgtype.Date { return pgtype.Date{Time: t, Valid: true} }
+
+// day returns midnight UTC of the moment's day in its own zone: how a date is kept.
+func day(t time.Time) time.Time {
+	year, month, d := t.Date()
+	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)
+}

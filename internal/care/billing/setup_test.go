@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,7 @@ func setup(t *testing.T) *testBundle {
 		db: db, bills: billing.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))),
 		here: uuid.New(), there: uuid.New(),
 	}
+	b.bills.SetClock(func() time.Time { return time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC) })
 	b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'Europe/Berlin'), ($2, 'Clinic', 'Pacific/Honolulu')", b.here, b.there)
 	b.patient, b.neighbour = b.person(t, &b.here, care.Patient), b.person(t, &b.here, care.Patient)
 	b.receptionist, b.admin = b.person(t, &b.here, care.Receptionist), b.person(t, &b.here, care.Admin)
@@ -85,6 +87,14 @@ func (b *testBundle) pay(t *testing.T, invoiceID uuid.UUID, minor int64, referen
 
 func payment(minor int64, reference string) billing.NewPayment {
 	return billing.NewPayment{AmountMinor: minor, Provider: "stripe", Reference: reference}
+}
+
+// credit returns the patient's credit at the clinic, as their statement says.
+func (b *testBundle) credit(t *testing.T) int64 {
+	t.Helper()
+	st, err := b.bills.Statement(t.Context(), by(b.receptionist), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here, Currency: "EUR"})
+	require.NoError(t, err)
+	return st.CreditMinor
 }
 
 func (b *testBundle) get(t *testing.T, id uuid.UUID) billing.Invoice {

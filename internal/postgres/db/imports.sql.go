@@ -504,7 +504,7 @@ SET
     updated_at = now(),
     updated_by = $2
 WHERE id = $3
-RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 `
 
 type InvoiceImportStatusParams struct {
@@ -534,6 +534,8 @@ func (q *Queries) InvoiceImportStatus(ctx context.Context, arg InvoiceImportStat
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.CreditedMinor,
+		&i.ExcessMinor,
 	)
 	return i, err
 }
@@ -577,10 +579,9 @@ WHERE EXISTS (
     WHERE m.user_id = i.patient_id
         AND m.clinic_id = i.clinic_id
         AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
+        AND u.merged_into IS NULL
 )
-RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 `
 
 type InvoiceInsertManyParams struct {
@@ -635,6 +636,8 @@ func (q *Queries) InvoiceInsertMany(ctx context.Context, arg InvoiceInsertManyPa
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.CreditedMinor,
+			&i.ExcessMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -644,44 +647,6 @@ func (q *Queries) InvoiceInsertMany(ctx context.Context, arg InvoiceInsertManyPa
 		return nil, err
 	}
 	return items, nil
-}
-
-const InvoiceLineInsertMany = `-- name: InvoiceLineInsertMany :exec
-INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor)
-SELECT
-    l.invoice_id,
-    l.line,
-    l.description,
-    l.quantity,
-    l.unit_minor,
-    l.quantity * l.unit_minor
-FROM (
-    SELECT
-        unnest($1::uuid[]) AS invoice_id,
-        unnest($2::integer[]) AS line,
-        unnest($3::text[]) AS description,
-        unnest($4::integer[]) AS quantity,
-        unnest($5::bigint[]) AS unit_minor
-) AS l
-`
-
-type InvoiceLineInsertManyParams struct {
-	InvoiceIds   []uuid.UUID
-	Lines        []int32
-	Descriptions []string
-	Quantities   []int32
-	UnitsMinor   []int64
-}
-
-func (q *Queries) InvoiceLineInsertMany(ctx context.Context, arg InvoiceLineInsertManyParams) error {
-	_, err := q.db.Exec(ctx, InvoiceLineInsertMany,
-		arg.InvoiceIds,
-		arg.Lines,
-		arg.Descriptions,
-		arg.Quantities,
-		arg.UnitsMinor,
-	)
-	return err
 }
 
 const MembershipGrantMany = `-- name: MembershipGrantMany :many

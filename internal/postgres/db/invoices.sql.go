@@ -13,8 +13,234 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const CreditBalance = `-- name: CreditBalance :one
+SELECT credit_balance($1, $2, $3)
+`
+
+type CreditBalanceParams struct {
+	ClinicID  uuid.UUID
+	PatientID uuid.UUID
+	Currency  string
+}
+
+func (q *Queries) CreditBalance(ctx context.Context, arg CreditBalanceParams) (int64, error) {
+	row := q.db.QueryRow(ctx, CreditBalance, arg.ClinicID, arg.PatientID, arg.Currency)
+	var credit_balance int64
+	err := row.Scan(&credit_balance)
+	return credit_balance, err
+}
+
+const CreditLock = `-- name: CreditLock :exec
+SELECT credit_lock($1, $2, $3)
+`
+
+type CreditLockParams struct {
+	ClinicID  uuid.UUID
+	PatientID uuid.UUID
+	Currency  string
+}
+
+// Takes the lock under which the patient's credit is drawn on; CreditBalance is a statement of its own, which then sees
+// what others have drawn.
+func (q *Queries) CreditLock(ctx context.Context, arg CreditLockParams) error {
+	_, err := q.db.Exec(ctx, CreditLock, arg.ClinicID, arg.PatientID, arg.Currency)
+	return err
+}
+
+const CreditNoteInsert = `-- name: CreditNoteInsert :one
+INSERT INTO credit_notes (id, invoice_id, invoice_version, clinic_id, sequence, number, reason, refund_id, total_minor, created_at, created_by)
+SELECT
+    $1,
+    $2,
+    $3,
+    $4,
+    CASE WHEN $5::text IS NULL THEN s.next END,
+    coalesce($5::text, 'CN-' || s.next),
+    $6,
+    $7,
+    $8,
+    now(),
+    $9
+FROM (
+    SELECT coalesce(max(sequence), 0) + 1 AS next
+    FROM credit_notes
+    WHERE clinic_id = $4
+) AS s
+RETURNING id, invoice_id, invoice_version, clinic_id, sequence, number, reason, refund_id, total_minor, created_at, created_by
+`
+
+type CreditNoteInsertParams struct {
+	ID             uuid.UUID
+	InvoiceID      uuid.UUID
+	InvoiceVersion int64
+	ClinicID       uuid.UUID
+	Number         *string
+	Reason         string
+	RefundID       *uuid.UUID
+	TotalMinor     int64
+	CreatedBy      string
+}
+
+// A note without a number gets the clinic's next one.
+func (q *Queries) CreditNoteInsert(ctx context.Context, arg CreditNoteInsertParams) (CreditNote, error) {
+	row := q.db.QueryRow(ctx, CreditNoteInsert,
+		arg.ID,
+		arg.InvoiceID,
+		arg.InvoiceVersion,
+		arg.ClinicID,
+		arg.Number,
+		arg.Reason,
+		arg.RefundID,
+		arg.TotalMinor,
+		arg.CreatedBy,
+	)
+	var i CreditNote
+	err := row.Scan(
+		&i.ID,
+		&i.InvoiceID,
+		&i.InvoiceVersion,
+		&i.ClinicID,
+		&i.Sequence,
+		&i.Number,
+		&i.Reason,
+		&i.RefundID,
+		&i.TotalMinor,
+		&i.CreatedAt,
+		&i.CreatedBy,
+	)
+	return i, err
+}
+
+const CreditNoteLineInsert = `-- name: CreditNoteLineInsert :exec
+INSERT INTO credit_note_lines (credit_note_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
+SELECT
+    $1::uuid,
+    unnest($2::integer[]),
+    unnest($3::text[]),
+    unnest($4::integer[]),
+    unnest($5::bigint[]),
+    unnest($6::integer[]),
+    unnest($7::integer[]),
+    unnest($8::bigint[]),
+    unnest($9::bigint[])
+`
+
+type CreditNoteLineInsertParams struct {
+	CreditNoteID uuid.UUID
+	Lines        []int32
+	Descriptions []string
+	Quantities   []int32
+	UnitsMinor   []int64
+	DiscountsBps []int32
+	TaxesBps     []int32
+	AmountsMinor []int64
+	TaxesMinor   []int64
+}
+
+func (q *Queries) CreditNoteLineInsert(ctx context.Context, arg CreditNoteLineInsertParams) error {
+	_, err := q.db.Exec(ctx, CreditNoteLineInsert,
+		arg.CreditNoteID,
+		arg.Lines,
+		arg.Descriptions,
+		arg.Quantities,
+		arg.UnitsMinor,
+		arg.DiscountsBps,
+		arg.TaxesBps,
+		arg.AmountsMinor,
+		arg.TaxesMinor,
+	)
+	return err
+}
+
+const CreditNoteLineList = `-- name: CreditNoteLineList :many
+SELECT l.credit_note_id, l.line, l.description, l.quantity, l.unit_minor, l.discount_bps, l.tax_bps, l.amount_minor, l.tax_minor
+FROM credit_note_lines AS l
+JOIN credit_notes AS n ON n.id = l.credit_note_id
+WHERE n.invoice_id = ANY($1::uuid[])
+ORDER BY l.credit_note_id, l.line
+`
+
+func (q *Queries) CreditNoteLineList(ctx context.Context, invoiceIds []uuid.UUID) ([]CreditNoteLine, error) {
+	rows, err := q.db.Query(ctx, CreditNoteLineList, invoiceIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditNoteLine
+	for rows.Next() {
+		var i CreditNoteLine
+		if err := rows.Scan(
+			&i.CreditNoteID,
+			&i.Line,
+			&i.Description,
+			&i.Quantity,
+			&i.UnitMinor,
+			&i.DiscountBps,
+			&i.TaxBps,
+			&i.AmountMinor,
+			&i.TaxMinor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const CreditNoteList = `-- name: CreditNoteList :many
+SELECT id, invoice_id, invoice_version, clinic_id, sequence, number, reason, refund_id, total_minor, created_at, created_by
+FROM credit_notes
+WHERE invoice_id = ANY($1::uuid[])
+ORDER BY invoice_id, created_at, id
+`
+
+func (q *Queries) CreditNoteList(ctx context.Context, invoiceIds []uuid.UUID) ([]CreditNote, error) {
+	rows, err := q.db.Query(ctx, CreditNoteList, invoiceIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditNote
+	for rows.Next() {
+		var i CreditNote
+		if err := rows.Scan(
+			&i.ID,
+			&i.InvoiceID,
+			&i.InvoiceVersion,
+			&i.ClinicID,
+			&i.Sequence,
+			&i.Number,
+			&i.Reason,
+			&i.RefundID,
+			&i.TotalMinor,
+			&i.CreatedAt,
+			&i.CreatedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const CreditNoteNumberLock = `-- name: CreditNoteNumberLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat('carewire credit notes ', $1::uuid), 0))
+`
+
+// Takes the lock under which the clinic's credit notes are numbered, before CreditNoteInsert.
+func (q *Queries) CreditNoteNumberLock(ctx context.Context, clinicID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, CreditNoteNumberLock, clinicID)
+	return err
+}
+
 const InvoiceGet = `-- name: InvoiceGet :one
-SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 FROM invoices
 WHERE id = $1
 `
@@ -39,6 +265,8 @@ func (q *Queries) InvoiceGet(ctx context.Context, id uuid.UUID) (Invoice, error)
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.CreditedMinor,
+		&i.ExcessMinor,
 	)
 	return i, err
 }
@@ -56,10 +284,9 @@ WHERE EXISTS (
     WHERE m.user_id = $3
         AND m.clinic_id = $2::uuid
         AND m.role = 'patient'
-        AND m.revoked_at IS NULL
-        AND u.status = 'active'
+        AND u.merged_into IS NULL
 )
-RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 `
 
 type InvoiceInsertParams struct {
@@ -73,8 +300,9 @@ type InvoiceInsertParams struct {
 	CreatedBy  string
 }
 
-// Invoices, payments and refunds. What writes locks the invoice's row first.
-// Issues an invoice where the patient is an active patient of the clinic; no row comes back where not.
+// Invoices, credit notes, payments and refunds. What writes locks the invoice's row first.
+// Issues an invoice where the person is or was a patient of the clinic; no row comes back where not. A person who proved to
+// be another is none any more.
 func (q *Queries) InvoiceInsert(ctx context.Context, arg InvoiceInsertParams) (Invoice, error) {
 	row := q.db.QueryRow(ctx, InvoiceInsert,
 		arg.ID,
@@ -104,50 +332,55 @@ func (q *Queries) InvoiceInsert(ctx context.Context, arg InvoiceInsertParams) (I
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.CreditedMinor,
+		&i.ExcessMinor,
 	)
 	return i, err
 }
 
 const InvoiceLineInsert = `-- name: InvoiceLineInsert :exec
-INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor)
+INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
 SELECT
-    $1::uuid,
-    l.line,
-    l.description,
-    l.quantity,
-    l.unit_minor,
-    l.quantity * l.unit_minor
-FROM (
-    SELECT
-        unnest($2::integer[]) AS line,
-        unnest($3::text[]) AS description,
-        unnest($4::integer[]) AS quantity,
-        unnest($5::bigint[]) AS unit_minor
-) AS l
+    unnest($1::uuid[]),
+    unnest($2::integer[]),
+    unnest($3::text[]),
+    unnest($4::integer[]),
+    unnest($5::bigint[]),
+    unnest($6::integer[]),
+    unnest($7::integer[]),
+    unnest($8::bigint[]),
+    unnest($9::bigint[])
 `
 
 type InvoiceLineInsertParams struct {
-	InvoiceID    uuid.UUID
+	InvoiceIds   []uuid.UUID
 	Lines        []int32
 	Descriptions []string
 	Quantities   []int32
 	UnitsMinor   []int64
+	DiscountsBps []int32
+	TaxesBps     []int32
+	AmountsMinor []int64
+	TaxesMinor   []int64
 }
 
-// The lines are numbered as they stand in the arrays.
 func (q *Queries) InvoiceLineInsert(ctx context.Context, arg InvoiceLineInsertParams) error {
 	_, err := q.db.Exec(ctx, InvoiceLineInsert,
-		arg.InvoiceID,
+		arg.InvoiceIds,
 		arg.Lines,
 		arg.Descriptions,
 		arg.Quantities,
 		arg.UnitsMinor,
+		arg.DiscountsBps,
+		arg.TaxesBps,
+		arg.AmountsMinor,
+		arg.TaxesMinor,
 	)
 	return err
 }
 
 const InvoiceLineList = `-- name: InvoiceLineList :many
-SELECT invoice_id, line, description, quantity, unit_minor, amount_minor
+SELECT invoice_id, line, description, quantity, unit_minor, amount_minor, discount_bps, tax_bps, tax_minor
 FROM invoice_lines
 WHERE invoice_id = ANY($1::uuid[])
 ORDER BY invoice_id, line
@@ -169,6 +402,9 @@ func (q *Queries) InvoiceLineList(ctx context.Context, invoiceIds []uuid.UUID) (
 			&i.Quantity,
 			&i.UnitMinor,
 			&i.AmountMinor,
+			&i.DiscountBps,
+			&i.TaxBps,
+			&i.TaxMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -181,7 +417,7 @@ func (q *Queries) InvoiceLineList(ctx context.Context, invoiceIds []uuid.UUID) (
 }
 
 const InvoiceListOfClinic = `-- name: InvoiceListOfClinic :many
-SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 FROM invoices
 WHERE clinic_id = $1
     AND ($2::text = '' OR status = $2)
@@ -240,6 +476,8 @@ func (q *Queries) InvoiceListOfClinic(ctx context.Context, arg InvoiceListOfClin
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.CreditedMinor,
+			&i.ExcessMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -252,7 +490,7 @@ func (q *Queries) InvoiceListOfClinic(ctx context.Context, arg InvoiceListOfClin
 }
 
 const InvoiceListOfPatient = `-- name: InvoiceListOfPatient :many
-SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 FROM invoices
 WHERE patient_id = $1
     AND ($2::boolean OR clinic_id = $3)
@@ -319,6 +557,8 @@ func (q *Queries) InvoiceListOfPatient(ctx context.Context, arg InvoiceListOfPat
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.CreditedMinor,
+			&i.ExcessMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -331,7 +571,7 @@ func (q *Queries) InvoiceListOfPatient(ctx context.Context, arg InvoiceListOfPat
 }
 
 const InvoiceListVisible = `-- name: InvoiceListVisible :many
-SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 FROM invoices
 WHERE ($1::text = '' OR status = $1)
     AND (NOT $2::boolean OR overdue)
@@ -387,6 +627,8 @@ func (q *Queries) InvoiceListVisible(ctx context.Context, arg InvoiceListVisible
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.CreditedMinor,
+			&i.ExcessMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -404,7 +646,6 @@ SELECT EXISTS (
     FROM memberships
     WHERE user_id = $1
         AND role = 'patient'
-        AND revoked_at IS NULL
         AND clinic_id = ANY($2::uuid[])
 )
 `
@@ -414,7 +655,8 @@ type InvoiceListableParams struct {
 	Clinics   []uuid.UUID
 }
 
-// Whether a list of the patient's invoices that shows nothing was one that the actor may ask for.
+// Whether a list of the patient's invoices that shows nothing was one that the actor may ask for: of somebody who is or was a
+// patient there.
 func (q *Queries) InvoiceListable(ctx context.Context, arg InvoiceListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, InvoiceListable, arg.PatientID, arg.Clinics)
 	var exists bool
@@ -423,7 +665,7 @@ func (q *Queries) InvoiceListable(ctx context.Context, arg InvoiceListableParams
 }
 
 const InvoiceLock = `-- name: InvoiceLock :one
-SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 FROM invoices
 WHERE id = $1
 FOR UPDATE
@@ -449,6 +691,8 @@ func (q *Queries) InvoiceLock(ctx context.Context, id uuid.UUID) (Invoice, error
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.CreditedMinor,
+		&i.ExcessMinor,
 	)
 	return i, err
 }
@@ -475,7 +719,7 @@ SET
     updated_by = $1
 FROM due
 WHERE invoices.id = due.id
-RETURNING invoices.id, invoices.version, invoices.clinic_id, invoices.patient_id, invoices.number, invoices.currency, invoices.status, invoices.overdue, invoices.total_minor, invoices.paid_minor, invoices.due_on, invoices.issued_at, invoices.created_at, invoices.created_by, invoices.updated_at, invoices.updated_by
+RETURNING invoices.id, invoices.version, invoices.clinic_id, invoices.patient_id, invoices.number, invoices.currency, invoices.status, invoices.overdue, invoices.total_minor, invoices.paid_minor, invoices.due_on, invoices.issued_at, invoices.created_at, invoices.created_by, invoices.updated_at, invoices.updated_by, invoices.credited_minor, invoices.excess_minor
 `
 
 type InvoiceMarkOverdueParams struct {
@@ -486,8 +730,9 @@ type InvoiceMarkOverdueParams struct {
 	RowLimit  int32
 }
 
-// Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Those that
-// somebody is just writing are left for the next time.
+// Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Issued and partly
+// paid are the statuses of what has a balance (invoices_status_tells_paid). Those that somebody is just writing are left for
+// the next time.
 func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdueParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceMarkOverdue,
 		arg.UpdatedBy,
@@ -520,6 +765,8 @@ func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdue
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.CreditedMinor,
+			&i.ExcessMinor,
 		); err != nil {
 			return nil, err
 		}
@@ -534,28 +781,37 @@ func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdue
 const InvoiceSettle = `-- name: InvoiceSettle :one
 UPDATE invoices
 SET
-    version = version + 1,
-    status = $1,
-    paid_minor = $2,
-    overdue = overdue AND $1 IN ('issued', 'partly_paid'),
+    version = version + $1::bigint,
+    status = $2,
+    paid_minor = $3,
+    excess_minor = $4,
+    credited_minor = $5,
+    overdue = overdue AND $2 IN ('issued', 'partly_paid'),
     updated_at = now(),
-    updated_by = $3
-WHERE id = $4
-RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by
+    updated_by = $6
+WHERE id = $7
+RETURNING id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by, credited_minor, excess_minor
 `
 
 type InvoiceSettleParams struct {
-	Status    string
-	PaidMinor int64
-	UpdatedBy string
-	ID        uuid.UUID
+	Versions      int64
+	Status        string
+	PaidMinor     int64
+	ExcessMinor   int64
+	CreditedMinor int64
+	UpdatedBy     string
+	ID            uuid.UUID
 }
 
-// What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say.
+// What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say. A version is
+// made for each event that tells of the change.
 func (q *Queries) InvoiceSettle(ctx context.Context, arg InvoiceSettleParams) (Invoice, error) {
 	row := q.db.QueryRow(ctx, InvoiceSettle,
+		arg.Versions,
 		arg.Status,
 		arg.PaidMinor,
+		arg.ExcessMinor,
+		arg.CreditedMinor,
 		arg.UpdatedBy,
 		arg.ID,
 	)
@@ -577,8 +833,23 @@ func (q *Queries) InvoiceSettle(ctx context.Context, arg InvoiceSettleParams) (I
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.CreditedMinor,
+		&i.ExcessMinor,
 	)
 	return i, err
+}
+
+const InvoiceTimeZone = `-- name: InvoiceTimeZone :one
+SELECT time_zone
+FROM clinics
+WHERE id = $1
+`
+
+func (q *Queries) InvoiceTimeZone(ctx context.Context, clinicID uuid.UUID) (string, error) {
+	row := q.db.QueryRow(ctx, InvoiceTimeZone, clinicID)
+	var time_zone string
+	err := row.Scan(&time_zone)
+	return time_zone, err
 }
 
 const InvoiceTimeZoneList = `-- name: InvoiceTimeZoneList :many
@@ -608,18 +879,20 @@ func (q *Queries) InvoiceTimeZoneList(ctx context.Context) ([]string, error) {
 
 const PaymentByReference = `-- name: PaymentByReference :one
 SELECT
-    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by,
+    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by, p.clinic_id, p.from_credit,
     coalesce((
         SELECT sum(r.amount_minor)
         FROM refunds AS r
         WHERE r.payment_id = p.id
     ), 0)::bigint AS refunded_minor
 FROM payments AS p
-WHERE p.provider = $1
-    AND p.provider_reference = $2
+WHERE p.clinic_id = $1
+    AND p.provider = $2
+    AND p.provider_reference = $3
 `
 
 type PaymentByReferenceParams struct {
+	ClinicID          uuid.UUID
 	Provider          string
 	ProviderReference string
 }
@@ -630,7 +903,7 @@ type PaymentByReferenceRow struct {
 }
 
 func (q *Queries) PaymentByReference(ctx context.Context, arg PaymentByReferenceParams) (PaymentByReferenceRow, error) {
-	row := q.db.QueryRow(ctx, PaymentByReference, arg.Provider, arg.ProviderReference)
+	row := q.db.QueryRow(ctx, PaymentByReference, arg.ClinicID, arg.Provider, arg.ProviderReference)
 	var i PaymentByReferenceRow
 	err := row.Scan(
 		&i.Payment.ID,
@@ -640,6 +913,8 @@ func (q *Queries) PaymentByReference(ctx context.Context, arg PaymentByReference
 		&i.Payment.ProviderReference,
 		&i.Payment.ReceivedAt,
 		&i.Payment.ReceivedBy,
+		&i.Payment.ClinicID,
+		&i.Payment.FromCredit,
 		&i.RefundedMinor,
 	)
 	return i, err
@@ -662,7 +937,7 @@ func (q *Queries) PaymentExists(ctx context.Context, invoiceID uuid.UUID) (bool,
 
 const PaymentGet = `-- name: PaymentGet :one
 SELECT
-    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by,
+    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by, p.clinic_id, p.from_credit,
     coalesce((
         SELECT sum(r.amount_minor)
         FROM refunds AS r
@@ -688,23 +963,27 @@ func (q *Queries) PaymentGet(ctx context.Context, id uuid.UUID) (PaymentGetRow, 
 		&i.Payment.ProviderReference,
 		&i.Payment.ReceivedAt,
 		&i.Payment.ReceivedBy,
+		&i.Payment.ClinicID,
+		&i.Payment.FromCredit,
 		&i.RefundedMinor,
 	)
 	return i, err
 }
 
 const PaymentInsert = `-- name: PaymentInsert :one
-INSERT INTO payments (id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by)
-VALUES ($1, $2, $3, $4, $5, now(), $6)
-RETURNING id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by
+INSERT INTO payments (id, invoice_id, clinic_id, amount_minor, provider, provider_reference, from_credit, received_at, received_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, now(), $8)
+RETURNING id, invoice_id, amount_minor, provider, provider_reference, received_at, received_by, clinic_id, from_credit
 `
 
 type PaymentInsertParams struct {
 	ID                uuid.UUID
 	InvoiceID         uuid.UUID
+	ClinicID          uuid.UUID
 	AmountMinor       int64
 	Provider          string
 	ProviderReference string
+	FromCredit        bool
 	ReceivedBy        string
 }
 
@@ -712,9 +991,11 @@ func (q *Queries) PaymentInsert(ctx context.Context, arg PaymentInsertParams) (P
 	row := q.db.QueryRow(ctx, PaymentInsert,
 		arg.ID,
 		arg.InvoiceID,
+		arg.ClinicID,
 		arg.AmountMinor,
 		arg.Provider,
 		arg.ProviderReference,
+		arg.FromCredit,
 		arg.ReceivedBy,
 	)
 	var i Payment
@@ -726,13 +1007,15 @@ func (q *Queries) PaymentInsert(ctx context.Context, arg PaymentInsertParams) (P
 		&i.ProviderReference,
 		&i.ReceivedAt,
 		&i.ReceivedBy,
+		&i.ClinicID,
+		&i.FromCredit,
 	)
 	return i, err
 }
 
 const PaymentList = `-- name: PaymentList :many
 SELECT
-    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by,
+    p.id, p.invoice_id, p.amount_minor, p.provider, p.provider_reference, p.received_at, p.received_by, p.clinic_id, p.from_credit,
     coalesce((
         SELECT sum(r.amount_minor)
         FROM refunds AS r
@@ -765,6 +1048,8 @@ func (q *Queries) PaymentList(ctx context.Context, invoiceIds []uuid.UUID) ([]Pa
 			&i.Payment.ProviderReference,
 			&i.Payment.ReceivedAt,
 			&i.Payment.ReceivedBy,
+			&i.Payment.ClinicID,
+			&i.Payment.FromCredit,
 			&i.RefundedMinor,
 		); err != nil {
 			return nil, err
@@ -778,44 +1063,59 @@ func (q *Queries) PaymentList(ctx context.Context, invoiceIds []uuid.UUID) ([]Pa
 }
 
 const RefundByReference = `-- name: RefundByReference :one
-SELECT id, payment_id, amount_minor, provider, provider_reference, made_at, made_by
-FROM refunds
-WHERE provider = $1
-    AND provider_reference = $2
+SELECT
+    r.id, r.payment_id, r.amount_minor, r.provider, r.provider_reference, r.made_at, r.made_by, r.clinic_id, r.reopened,
+    n.id AS credit_note_id
+FROM refunds AS r
+LEFT JOIN credit_notes AS n ON n.refund_id = r.id
+WHERE r.clinic_id = $1
+    AND r.provider = $2
+    AND r.provider_reference = $3
 `
 
 type RefundByReferenceParams struct {
+	ClinicID          uuid.UUID
 	Provider          string
 	ProviderReference string
 }
 
-func (q *Queries) RefundByReference(ctx context.Context, arg RefundByReferenceParams) (Refund, error) {
-	row := q.db.QueryRow(ctx, RefundByReference, arg.Provider, arg.ProviderReference)
-	var i Refund
+type RefundByReferenceRow struct {
+	Refund       Refund
+	CreditNoteID *uuid.UUID
+}
+
+func (q *Queries) RefundByReference(ctx context.Context, arg RefundByReferenceParams) (RefundByReferenceRow, error) {
+	row := q.db.QueryRow(ctx, RefundByReference, arg.ClinicID, arg.Provider, arg.ProviderReference)
+	var i RefundByReferenceRow
 	err := row.Scan(
-		&i.ID,
-		&i.PaymentID,
-		&i.AmountMinor,
-		&i.Provider,
-		&i.ProviderReference,
-		&i.MadeAt,
-		&i.MadeBy,
+		&i.Refund.ID,
+		&i.Refund.PaymentID,
+		&i.Refund.AmountMinor,
+		&i.Refund.Provider,
+		&i.Refund.ProviderReference,
+		&i.Refund.MadeAt,
+		&i.Refund.MadeBy,
+		&i.Refund.ClinicID,
+		&i.Refund.Reopened,
+		&i.CreditNoteID,
 	)
 	return i, err
 }
 
 const RefundInsert = `-- name: RefundInsert :one
-INSERT INTO refunds (id, payment_id, amount_minor, provider, provider_reference, made_at, made_by)
-VALUES ($1, $2, $3, $4, $5, now(), $6)
-RETURNING id, payment_id, amount_minor, provider, provider_reference, made_at, made_by
+INSERT INTO refunds (id, payment_id, clinic_id, amount_minor, provider, provider_reference, reopened, made_at, made_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, now(), $8)
+RETURNING id, payment_id, amount_minor, provider, provider_reference, made_at, made_by, clinic_id, reopened
 `
 
 type RefundInsertParams struct {
 	ID                uuid.UUID
 	PaymentID         uuid.UUID
+	ClinicID          uuid.UUID
 	AmountMinor       int64
 	Provider          string
 	ProviderReference string
+	Reopened          bool
 	MadeBy            string
 }
 
@@ -823,9 +1123,11 @@ func (q *Queries) RefundInsert(ctx context.Context, arg RefundInsertParams) (Ref
 	row := q.db.QueryRow(ctx, RefundInsert,
 		arg.ID,
 		arg.PaymentID,
+		arg.ClinicID,
 		arg.AmountMinor,
 		arg.Provider,
 		arg.ProviderReference,
+		arg.Reopened,
 		arg.MadeBy,
 	)
 	var i Refund
@@ -837,6 +1139,163 @@ func (q *Queries) RefundInsert(ctx context.Context, arg RefundInsertParams) (Ref
 		&i.ProviderReference,
 		&i.MadeAt,
 		&i.MadeBy,
+		&i.ClinicID,
+		&i.Reopened,
 	)
 	return i, err
+}
+
+const StatementBalances = `-- name: StatementBalances :one
+SELECT
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $1::timestamptz), 0)::bigint AS opening_minor,
+    coalesce(sum(e.amount_minor) FILTER (WHERE e.at < $2::timestamptz), 0)::bigint AS closing_minor
+FROM statement_entries AS e
+WHERE e.patient_id = $3
+    AND e.clinic_id = $4
+    AND e.currency = $5
+`
+
+type StatementBalancesParams struct {
+	FromTime  time.Time
+	UntilTime time.Time
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	Currency  string
+}
+
+type StatementBalancesRow struct {
+	OpeningMinor int64
+	ClosingMinor int64
+}
+
+// What the account comes to before from_time and before until_time.
+func (q *Queries) StatementBalances(ctx context.Context, arg StatementBalancesParams) (StatementBalancesRow, error) {
+	row := q.db.QueryRow(ctx, StatementBalances,
+		arg.FromTime,
+		arg.UntilTime,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.Currency,
+	)
+	var i StatementBalancesRow
+	err := row.Scan(&i.OpeningMinor, &i.ClosingMinor)
+	return i, err
+}
+
+const StatementCurrencyList = `-- name: StatementCurrencyList :many
+SELECT DISTINCT currency
+FROM invoices
+WHERE patient_id = $1
+    AND clinic_id = $2
+ORDER BY currency
+`
+
+type StatementCurrencyListParams struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+}
+
+func (q *Queries) StatementCurrencyList(ctx context.Context, arg StatementCurrencyListParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, StatementCurrencyList, arg.PatientID, arg.ClinicID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var currency string
+		if err := rows.Scan(&currency); err != nil {
+			return nil, err
+		}
+		items = append(items, currency)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const StatementEntryList = `-- name: StatementEntryList :many
+SELECT
+    r.at::timestamptz AS at,
+    r.type,
+    r.id,
+    r.invoice_id,
+    r.number,
+    r.amount_minor,
+    r.balance_minor
+FROM (
+    SELECT
+        e.patient_id, e.clinic_id, e.currency, e.at, e.type, e.id, e.invoice_id, e.number, e.amount_minor,
+        sum(e.amount_minor) OVER (ORDER BY e.at, e.id, e.type ROWS UNBOUNDED PRECEDING)::bigint AS balance_minor
+    FROM statement_entries AS e
+    WHERE e.patient_id = $1
+        AND e.clinic_id = $2
+        AND e.currency = $3
+) AS r
+WHERE r.at >= $4::timestamptz
+    AND r.at < $5::timestamptz
+    AND (r.at, r.id) > ($6::timestamptz, $7::uuid)
+ORDER BY r.at, r.id, r.type
+LIMIT $8
+`
+
+type StatementEntryListParams struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	Currency  string
+	FromTime  time.Time
+	UntilTime time.Time
+	AfterTime time.Time
+	AfterID   uuid.UUID
+	RowLimit  int32
+}
+
+type StatementEntryListRow struct {
+	At           time.Time
+	Type         string
+	ID           uuid.UUID
+	InvoiceID    uuid.UUID
+	Number       *string
+	AmountMinor  int64
+	BalanceMinor int64
+}
+
+// The entries from from_time on and before until_time, each with what the account comes to after it; a page begins behind
+// (after_time, after_id).
+func (q *Queries) StatementEntryList(ctx context.Context, arg StatementEntryListParams) ([]StatementEntryListRow, error) {
+	rows, err := q.db.Query(ctx, StatementEntryList,
+		arg.PatientID,
+		arg.ClinicID,
+		arg.Currency,
+		arg.FromTime,
+		arg.UntilTime,
+		arg.AfterTime,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StatementEntryListRow
+	for rows.Next() {
+		var i StatementEntryListRow
+		if err := rows.Scan(
+			&i.At,
+			&i.Type,
+			&i.ID,
+			&i.InvoiceID,
+			&i.Number,
+			&i.AmountMinor,
+			&i.BalanceMinor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

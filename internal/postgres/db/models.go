@@ -242,6 +242,32 @@ type ConversationParticipant struct {
 	RemindedNumber int64
 }
 
+type CreditNote struct {
+	ID             uuid.UUID
+	InvoiceID      uuid.UUID
+	InvoiceVersion int64
+	ClinicID       uuid.UUID
+	Sequence       *int64
+	Number         string
+	Reason         string
+	RefundID       *uuid.UUID
+	TotalMinor     int64
+	CreatedAt      time.Time
+	CreatedBy      string
+}
+
+type CreditNoteLine struct {
+	CreditNoteID uuid.UUID
+	Line         int32
+	Description  string
+	Quantity     int32
+	UnitMinor    int64
+	DiscountBps  int32
+	TaxBps       int32
+	AmountMinor  int64
+	TaxMinor     int64
+}
+
 type CriticalLimit struct {
 	ClinicID   uuid.UUID
 	CodeSystem string
@@ -448,22 +474,24 @@ type InvitationToken struct {
 }
 
 type Invoice struct {
-	ID         uuid.UUID
-	Version    int64
-	ClinicID   uuid.UUID
-	PatientID  uuid.UUID
-	Number     *string
-	Currency   string
-	Status     string
-	Overdue    bool
-	TotalMinor int64
-	PaidMinor  int64
-	DueOn      pgtype.Date
-	IssuedAt   *time.Time
-	CreatedAt  time.Time
-	CreatedBy  string
-	UpdatedAt  time.Time
-	UpdatedBy  string
+	ID            uuid.UUID
+	Version       int64
+	ClinicID      uuid.UUID
+	PatientID     uuid.UUID
+	Number        *string
+	Currency      string
+	Status        string
+	Overdue       bool
+	TotalMinor    int64
+	PaidMinor     int64
+	DueOn         pgtype.Date
+	IssuedAt      *time.Time
+	CreatedAt     time.Time
+	CreatedBy     string
+	UpdatedAt     time.Time
+	UpdatedBy     string
+	CreditedMinor int64
+	ExcessMinor   int64
 }
 
 type InvoiceLine struct {
@@ -473,6 +501,9 @@ type InvoiceLine struct {
 	Quantity    int32
 	UnitMinor   int64
 	AmountMinor int64
+	DiscountBps int32
+	TaxBps      int32
+	TaxMinor    int64
 }
 
 type LedgerEpoch struct {
@@ -570,6 +601,8 @@ type Payment struct {
 	ProviderReference string
 	ReceivedAt        time.Time
 	ReceivedBy        string
+	ClinicID          uuid.UUID
+	FromCredit        bool
 }
 
 type Preference struct {
@@ -623,6 +656,8 @@ type Refund struct {
 	ProviderReference string
 	MadeAt            time.Time
 	MadeBy            string
+	ClinicID          uuid.UUID
+	Reopened          *bool
 }
 
 type RiverRiverJob struct {
@@ -688,6 +723,18 @@ type SocketTicket struct {
 	ExpiresAt        time.Time
 	SessionExpiresAt time.Time
 	SessionID        *uuid.UUID
+}
+
+type StatementEntry struct {
+	PatientID   uuid.UUID
+	ClinicID    uuid.UUID
+	Currency    string
+	At          *time.Time
+	Type        string
+	ID          uuid.UUID
+	InvoiceID   uuid.UUID
+	Number      *string
+	AmountMinor int64
 }
 
 type Sweep struct {

@@ -1,0 +1,93 @@
+package billing
+
+import (
+	"carewire/internal/postgres/db"
+)
+
+// wholeBps is 100 % in basis points.
+const wholeBps = 10_000
+
+// share returns that many basis points of an amount, to a whole minor unit, rounded half away from zero. The amount is at
+// least 0 and at most 10^17, bps at most 100,000: nothing here exceeds 1.1 * 10^18.
+func share(minor int64, bps int32) int64 {
+	whole, rest := minor/wholeBps, minor%wholeBps
+	return whole*int64(bps) + (rest*int64(bps)+wholeBps/2)/wholeBps
+}
+
+// charge returns the line with its amounts: what is left of quantity times price after the discount, and the tax on that,
+// each rounded.
+func charge(l Line) ChargedLine {
+	net := share(int64(l.Quantity)*l.UnitMinor, wholeBps-l.DiscountBps)
+	return ChargedLine{Line: l, NetMinor: net, TaxMinor: share(net, l.TaxBps)}
+}
+
+func chargeAll(lines []Line) []ChargedLine {
+	charged := make([]ChargedLine, len(lines))
+	for i, l := range lines {
+		charged[i] = charge(l)
+	}
+	return charged
+}
+
+func sums(lines []ChargedLine) (net, tax int64) {
+	for _, l := range lines {
+		net += l.NetMinor
+		tax += l.TaxMinor
+	}
+	return net, tax
+}
+
+// amounts are what an issued invoice comes to. What was paid net of refunds is paid + excess: paid is the part that the
+// balance goes by, excess what was more than was owed and is the patient's credit.
+type amounts struct{ total, credited, paid, excess int64 }
+
+func amountsOf(row db.Invoice) amounts {
+	return amounts{total: row.TotalMinor, credited: row.CreditedMinor, paid: row.PaidMinor, excess: row.ExcessMinor}
+}
+
+// balance returns what is still owed. It is never negative.
+func (a amounts) balance() int64 { return a.total - a.credited - a.paid }
+
+// pay adds a payment: what exceeds the balance is excess.
+func (a *amounts) pay(minor int64) {
+	settled := min(minor, a.balance())
+	a.paid += settled
+	a.excess += minor - settled
+}
+
+// credit adds a credit note, of at most total - credited: what was paid and is owed no longer becomes excess.
+func (a *amounts) credit(minor int64) {
+	over := max(0, minor-a.balance())
+	a.credited += minor
+	a.paid -= over
+	a.excess += over
+}
+
+// refund takes a refund away. It comes out of the excess first, as far as the patient's credit still holds it, then out of
+// what was paid. It returns the latter part, and reports whether that much was paid.
+func (a *amounts) refund(minor, credit int64) (fromPaid int64, ok bool) {
+	fromExcess := min(minor, a.excess, credit)
+	fromPaid = minor - fromExcess
+	if fromPaid > a.paid {
+		return fromPaid, false
+	}
+	a.excess -= fromExcess
+	a.paid -= fromPaid
+	return fromPaid, true
+}
+
+// statusOf returns the status of an issued invoice. It follows from the amounts alone, so every transition but voiding is
+// here: StatusIssued and StatusPartlyPaid have a balance; without one an invoice is StatusPaid where something was paid
+// that was not given back, else StatusCredited.
+func statusOf(a amounts) string {
+	switch {
+	case a.balance() > 0 && a.paid == 0:
+		return StatusIssued
+	case a.balance() > 0:
+		return StatusPartlyPaid
+	case a.paid > 0:
+		return StatusPaid
+	default:
+		return StatusCredited
+	}
+}

@@ -1,0 +1,181 @@
+package billing
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// refundText is the reason and the line of a refund's credit note where nothing else is said.
+const refundText = "Refund"
+
+// NewRefund is what a provider says of money given back.
+type NewRefund struct {
+	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is left of the payment." example:"4250"`
+	Reference   string `json:"reference,omitempty" text:"line" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund; once for each clinic and provider. Told again with the same amount, it is not made twice. It may be left out for cash and credit, and is then generated." example:"re_3Nabc"`
+	// Fallback is the reference where none is given and none is needed; empty is a new one.
+	Fallback string `json:"-"`
+	Reopen   bool   `json:"reopen,omitempty" doc:"The amount is owed again, as after a payment with a wrong card. Otherwise a credit note over it is issued with the refund, and it is owed no longer. What was paid in excess was never owed, and needs neither."`
+	Reason   string `json:"reason,omitempty" text:"line" minLength:"1" maxLength:"500" doc:"The reason on that credit note; \"Refund\" where it is left out." example:"Visit cancelled"`
+}
+
+func (n NewRefund) check() error {
+	var p care.Problems
+	amount(&p, n.AmountMinor)
+	if n.Reference != "" {
+		p.Line("reference", n.Reference, 1, 200)
+	}
+	if n.Reason != "" {
+		p.Line("reason", n.Reason, 1, 500)
+	}
+	return p.Err()
+}
+
+// Refund records that money of a payment was given back, with billing.refund_made. Unless the refund reopens the invoice,
+// what was paid and is given back is credited in the same transaction, with billing.credit_note_issued. The same reference
+// and amount for the same payment give the first refund back, and first is false. Errors: care.Invalid by field,
+// care.NotFound, care.Forbidden, and care.Conflict for a reference that stands for another refund and for more than is left
+// of the payment, or of it and the patient's credit.
+func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.UUID, n NewRefund) (r Refund, first bool, err error) {
+	if err := n.check(); err != nil {
+		return Refund{}, false, err
+	}
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, paid, err := lockPayment(ctx, q, cmd, paymentID)
+		if err != nil {
+			return err
+		}
+		if n.Reference == "" {
+			if !unnamed(paid.Provider) {
+				return care.InvalidField("reference", "must be what the provider %s calls the refund; only cash and credit need none", paid.Provider)
+			}
+			n.Reference = cmp.Or(n.Fallback, newReference())
+		}
+		known, err := q.RefundByReference(ctx, db.RefundByReferenceParams{ClinicID: row.ClinicID, Provider: paid.Provider, ProviderReference: n.Reference})
+		if err == nil {
+			r = refund(known.Refund, row.ID, known.CreditNoteID)
+			return sameRefund(known.Refund, paymentID, n)
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("look up refund: %w", err)
+		}
+		if left := paid.AmountMinor - paid.RefundedMinor; n.AmountMinor > left {
+			return conflict("amountMinor", "must be at most %d: that much is left of the payment", left)
+		}
+		first = true
+		r, err = giveBack(ctx, tx, cmd, row, paid, n)
+		return err
+	})
+	if err != nil {
+		return Refund{}, false, err
+	}
+	return r, first, nil
+}
+
+// sameRefund compares all that the refund did. Of refunds from before credit notes it is not known whether they were asked to
+// reopen the invoice.
+func sameRefund(known db.Refund, paymentID uuid.UUID, n NewRefund) error {
+	if known.PaymentID != paymentID || known.AmountMinor != n.AmountMinor || (known.Reopened != nil && *known.Reopened != n.Reopen) {
+		return taken("refund")
+	}
+	return nil
+}
+
+// lockPayment locks the invoice of the payment, and reads then what is left of the payment.
+func lockPayment(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID) (db.Invoice, Payment, error) {
+	subject := care.Ref{Kind: "payment", ID: id}
+	found, err := q.PaymentGet(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return db.Invoice{}, Payment{}, stranger(cmd, care.PaymentWrite, subject, nil)
+	}
+	if err != nil {
+		return db.Invoice{}, Payment{}, fmt.Errorf("look up payment: %w", err)
+	}
+	row, err := lock(ctx, q, cmd, care.PaymentWrite, subject, found.Payment.InvoiceID)
+	if err != nil {
+		return db.Invoice{}, Payment{}, err
+	}
+	if found, err = q.PaymentGet(ctx, id); err != nil {
+		return db.Invoice{}, Payment{}, fmt.Errorf("read payment: %w", err)
+	}
+	return row, payment(found.Payment, found.RefundedMinor), nil
+}
+
+func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, p Payment, n NewRefund) (Refund, error) {
+	q := db.New(tx)
+	a := amountsOf(row)
+	var credit int64
+	if a.excess > 0 {
+		var err error
+		if credit, err = lockCredit(ctx, q, row); err != nil {
+			return Refund{}, err
+		}
+	}
+	fromPaid, ok := a.refund(n.AmountMinor, credit)
+	if !ok {
+		return Refund{}, conflict("amountMinor", "must be at most %d: the patient has used the rest of the payment as credit", a.paid+min(a.excess, credit))
+	}
+	inserted, err := q.RefundInsert(ctx, db.RefundInsertParams{
+		ID: uuid.Must(uuid.NewV7()), PaymentID: p.ID, ClinicID: row.ClinicID, AmountMinor: n.AmountMinor, Provider: p.Provider,
+		ProviderReference: n.Reference, Reopened: n.Reopen, MadeBy: cmd.Actor.ID,
+	})
+	if err != nil {
+		return Refund{}, fmt.Errorf("insert refund: %w", err)
+	}
+	made := parts{payment: &p.ID, refund: &inserted.ID}
+	versions := int64(1)
+	if fromPaid > 0 && !n.Reopen {
+		note, err := creditRefund(ctx, q, cmd, row, n.Reason, fromPaid, inserted.ID)
+		if err != nil {
+			return Refund{}, err
+		}
+		a.credited += fromPaid
+		made.creditNote, versions = &note.ID, 2
+	}
+	if row, err = settle(ctx, q, cmd, row.ID, a, versions); err != nil {
+		return Refund{}, err
+	}
+	return refund(inserted, row.ID, made.creditNote), outbox.Append(ctx, tx, refunded(cmd, row, made)...)
+}
+
+// creditRefund issues the credit note of a refund: with the lines of the invoice where it credits all of it, else with one
+// line over the amount, tax included.
+func creditRefund(ctx context.Context, q *db.Queries, cmd care.Command, row db.Invoice, reason string, minor int64, refundID uuid.UUID) (CreditNote, error) {
+	if reason == "" {
+		reason = refundText
+	}
+	n := NewCreditNote{Reason: reason, Lines: []Line{{Description: refundText, Quantity: 1, UnitMinor: minor}}}
+	if minor == row.TotalMinor {
+		lines, err := q.InvoiceLineList(ctx, []uuid.UUID{row.ID})
+		if err != nil {
+			return CreditNote{}, fmt.Errorf("read lines: %w", err)
+		}
+		n.Lines = nil
+		for _, l := range lines {
+			n.Lines = append(n.Lines, line(l))
+		}
+	}
+	return insertNote(ctx, q, cmd, row, n, row.Version+2, &refundID)
+}
+
+// refunded returns the events of a refund: its own, and that of its credit note, which names the refund, so that the
+// patient is told once. Each has a version of the invoice.
+func refunded(cmd care.Command, row db.Invoice, made parts) []event.Event {
+	if made.creditNote == nil {
+		return []event.Event{written(cmd, "refund_made", row, made)}
+	}
+	return []event.Event{
+		written(cmd, "refund_made", row, made).AtVersion(row.Version - 1),
+		written(cmd, "credit_note_issued", row, made),
+	}
+}

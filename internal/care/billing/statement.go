@@ -1,0 +1,230 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Statement is the account of a patient at a clinic in one currency. A positive balance is owed to the clinic, a negative one
+// is the patient's credit. Paying from credit changes no balance, and has no entry.
+type Statement struct {
+	PatientID    uuid.UUID        `json:"patientId" format:"uuid"`
+	ClinicID     uuid.UUID        `json:"clinicId" format:"uuid"`
+	Currency     string           `json:"currency" doc:"ISO 4217; empty where nothing was ever invoiced and none was asked for." example:"EUR"`
+	MinorDigits  int              `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217." example:"2"`
+	From         string           `json:"from,omitempty" format:"date"`
+	To           string           `json:"to,omitempty" format:"date"`
+	OpeningMinor int64            `json:"openingBalanceMinor" doc:"The balance before the first day; 0 where there is none."`
+	ClosingMinor int64            `json:"closingBalanceMinor" doc:"The balance after the last day."`
+	CreditMinor  int64            `json:"creditMinor" doc:"What the patient can pay invoices of the clinic with today: payments beyond what was owed, less what was used or refunded of them."`
+	Items        []StatementEntry `json:"items" doc:"Oldest first."`
+	Next         string           `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+}
+
+// StatementEntry is one entry of a statement.
+type StatementEntry struct {
+	At           time.Time `json:"at" format:"date-time"`
+	Type         string    `json:"type" enum:"invoice_issued,invoice_voided,credit_note_issued,payment_received,refund_made"`
+	ID           uuid.UUID `json:"id" format:"uuid" doc:"The invoice, credit note, payment or refund."`
+	InvoiceID    uuid.UUID `json:"invoiceId" format:"uuid"`
+	Number       *string   `json:"number,omitempty" doc:"The number of the credit note, else of the invoice."`
+	AmountMinor  int64     `json:"amountMinor" doc:"What it adds to the balance: positive for an invoice and a refund, negative for the others."`
+	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after it."`
+}
+
+// StatementFilter says which statement is asked for. PatientID and ClinicID are required.
+type StatementFilter struct {
+	PatientID uuid.UUID
+	ClinicID  uuid.UUID
+	// Currency may be empty where all the patient's invoices at the clinic have one.
+	Currency string
+	// From and To are days at the clinic, such as 2026-04-30, both included; empty is without a bound.
+	From, To string
+	// Cursor is the Next of the page before.
+	Cursor string
+	// Limit is 1 to 200; 0 means 50.
+	Limit int
+}
+
+// period is a checked filter's days, as midnights in UTC; zero is without a bound.
+type period struct{ from, to time.Time }
+
+func (f *StatementFilter) check() (period, care.PageMark, error) {
+	var p care.Problems
+	if f.PatientID == uuid.Nil {
+		p.Add("patientId", "must name the patient")
+	}
+	if f.ClinicID == uuid.Nil {
+		p.Add("clinicId", "must name the clinic")
+	}
+	if f.Currency != "" && !currencyForm(f.Currency) {
+		p.Add("currency", "must be an ISO 4217 code in capitals, such as EUR")
+	}
+	days := period{from: optionalDay(&p, "from", f.From), to: optionalDay(&p, "to", f.To)}
+	if !days.from.IsZero() && !days.to.IsZero() && days.to.Before(days.from) {
+		p.Add("to", "must not be before from")
+	}
+	if f.Limit == 0 {
+		f.Limit = defaultLimit
+	}
+	if f.Limit < 1 || f.Limit > maxLimit {
+		p.Add("limit", "must be 1 to %d", maxLimit)
+	}
+	mark, ok := care.ParsePageMark(f.Cursor, care.BeforeAll)
+	if !ok {
+		p.Add("cursor", "must be the next of the page before")
+	}
+	return days, mark, p.Err()
+}
+
+// currencyForm reports whether the code has the form of one. An invoice may be in a currency that is in use no more.
+func currencyForm(code string) bool {
+	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+func optionalDay(p *care.Problems, field, text string) time.Time {
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil || t.Year() < 1900 {
+		p.Add(field, "must be a day from 1900 on, such as 2026-04-30")
+	}
+	return t
+}
+
+// bounds returns the moments at the clinic between which the days lie.
+func (d period) bounds(location *time.Location) (from, until time.Time) {
+	from, until = care.BeforeAll.Time, care.AfterAll.Time
+	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, location) }
+	if !d.from.IsZero() {
+		from = midnight(d.from)
+	}
+	if !d.to.IsZero() && d.to.Year() < care.AfterAll.Time.Year() {
+		until = midnight(d.to.AddDate(0, 0, 1))
+	}
+	return from, until
+}
+
+// Statement returns a page of a patient's account at a clinic. Errors: care.Invalid by field, also where there are several
+// currencies and none is named, and care.NotFound for somebody who is and was no patient there, or of whom the actor may not
+// see invoices.
+func (s *Service) Statement(ctx context.Context, cmd care.Command, f StatementFilter) (Statement, error) {
+	days, mark, err := f.check()
+	if err != nil {
+		return Statement{}, err
+	}
+	var st Statement
+	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		currency, err := statementCurrency(ctx, q, cmd, f)
+		if err != nil {
+			return err
+		}
+		st = Statement{
+			PatientID: f.PatientID, ClinicID: f.ClinicID, Currency: currency, MinorDigits: digits(currency), From: f.From, To: f.To,
+			Items: []StatementEntry{},
+		}
+		shown, err := s.entries(ctx, q, &st, days, mark, f.Limit)
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, event.ListRead(cmd, f.PatientID, &f.ClinicID, shown))
+	})
+	if err != nil {
+		return Statement{}, err
+	}
+	return st, nil
+}
+
+// statementCurrency returns the currency of the statement, which the actor may see.
+func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) (string, error) {
+	own := f.PatientID == cmd.Actor.UserID && readsOwn()
+	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
+		return "", noStatement(cmd, f)
+	}
+	all, err := q.StatementCurrencyList(ctx, db.StatementCurrencyListParams{PatientID: f.PatientID, ClinicID: f.ClinicID})
+	if err != nil {
+		return "", fmt.Errorf("list currencies: %w", err)
+	}
+	switch {
+	case len(all) == 0:
+		patient, err := q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: []uuid.UUID{f.ClinicID}})
+		if err != nil {
+			return "", fmt.Errorf("look up patient: %w", err)
+		}
+		if !patient {
+			return "", noStatement(cmd, f)
+		}
+	case f.Currency == "" && len(all) > 1:
+		return "", care.InvalidField("currency", "must be one of %s: the patient has invoices in each", strings.Join(all, ", "))
+	case f.Currency == "":
+		return all[0], nil
+	}
+	return f.Currency, nil
+}
+
+func noStatement(cmd care.Command, f StatementFilter) error {
+	answer := care.Errorf(care.NotFound, "there is no such patient at this clinic, or you may not see their invoices")
+	return outbox.Refuse(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
+}
+
+// entries fills the statement's balances and a page of its entries, and returns the invoices that they are of.
+func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, days period, mark care.PageMark, limit int) ([]uuid.UUID, error) {
+	zone, err := q.InvoiceTimeZone(ctx, st.ClinicID)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("look up time zone: %w", err)
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		return nil, fmt.Errorf("load time zone: %w", err)
+	}
+	from, until := days.bounds(location)
+	balances, err := q.StatementBalances(ctx, db.StatementBalancesParams{
+		PatientID: st.PatientID, ClinicID: st.ClinicID, Currency: st.Currency, FromTime: from, UntilTime: until,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum up statement: %w", err)
+	}
+	st.OpeningMinor, st.ClosingMinor = balances.OpeningMinor, balances.ClosingMinor
+	st.CreditMinor, err = q.CreditBalance(ctx, db.CreditBalanceParams{ClinicID: st.ClinicID, PatientID: st.PatientID, Currency: st.Currency})
+	if err != nil {
+		return nil, fmt.Errorf("read credit: %w", err)
+	}
+	rows, err := q.StatementEntryList(ctx, db.StatementEntryListParams{
+		PatientID: st.PatientID, ClinicID: st.ClinicID, Currency: st.Currency, FromTime: from, UntilTime: until,
+		AfterTime: mark.Time, AfterID: mark.ID, RowLimit: int32(limit) + 1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list entries: %w", err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		st.Next = care.PageMark{Time: rows[limit-1].At, ID: rows[limit-1].ID}.String()
+	}
+	return addEntries(st, rows), nil
+}
+
+func addEntries(st *Statement, rows []db.StatementEntryListRow) (shown []uuid.UUID) {
+	seen := map[uuid.UUID]bool{}
+	for _, r := range rows {
+		st.Items = append(st.Items, StatementEntry{
+			At: r.At.UTC(), Type: r.Type, ID: r.ID, InvoiceID: r.InvoiceID, Number: r.Number, AmountMinor: r.AmountMinor, BalanceMinor: r.BalanceMinor,
+		})
+		if !seen[r.InvoiceID] {
+			seen[r.InvoiceID], shown = true, append(shown, r.InvoiceID)
+		}
+	}
+	return shown
+}
