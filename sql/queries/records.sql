@@ -25,8 +25,7 @@ SELECT
     now(),
     @created_by,
     CASE WHEN @releases::boolean THEN 1 END
-WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
-    AND (@limits_version::bigint < 0 OR critical_limits_hold(@clinic_id, @limits_version))
+WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id, @limits_version)
 RETURNING created_at;
 
 -- The checks of RecordInsert alone, for who may not write the record anyway.

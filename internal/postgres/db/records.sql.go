@@ -85,8 +85,7 @@ SELECT
     now(),
     $11,
     CASE WHEN $12::boolean THEN 1 END
-WHERE record_parties_hold($4, $5, $6, $13, $14, $15)
-    AND ($16::bigint < 0 OR critical_limits_hold($5, $16))
+WHERE record_parties_hold($4, $5, $6, $13, $14, $15, $16)
 RETURNING created_at
 `
 
