@@ -32,8 +32,7 @@ SELECT
             WHERE s.clinic_id = @clinic_id
         ), 1440), 0))
     END
-WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id)
-    AND (@limits_version::bigint < 0 OR critical_limits_hold(@clinic_id, @limits_version))
+WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id, @limits_version)
 RETURNING
     created_at,
     held_until;

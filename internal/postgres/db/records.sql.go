@@ -93,8 +93,7 @@ SELECT
             WHERE s.clinic_id = $5
         ), 1440), 0))
     END
-WHERE record_parties_hold($4, $5, $6, $14, $15, $16)
-    AND ($17::bigint < 0 OR critical_limits_hold($5, $17))
+WHERE record_parties_hold($4, $5, $6, $14, $15, $16, $17)
 RETURNING
     created_at,
     held_until
