@@ -40,7 +40,7 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	}
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
-			Active: row.Active, EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
+			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
 			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
 		}
 		for _, post := range row.Named { // The query names posts as rule.PostOf does.

@@ -13,7 +13,11 @@ import (
 // Person is what resolving must know of somebody: not where they can be reached, only whether.
 type Person struct {
 	// Active says that the account is not disabled.
-	Active           bool
+	Active bool
+	// Deceased says that the person has died.
+	Deceased bool
+	// HasNoEmail says that the person has no email address.
+	HasNoEmail       bool
 	EmailVerified    bool
 	HasPhone         bool
 	PhoneVerified    bool
@@ -82,6 +86,8 @@ func Resolve(e *event.Event, matches []Match, people *People, configured map[str
 		switch {
 		case person == nil:
 			r.refuseAll(c, ReasonUnknownUser)
+		case person.Deceased:
+			r.refuseAll(c, ReasonDeceased)
 		case !person.Active:
 			r.refuseAll(c, ReasonUserDisabled)
 		default:
@@ -287,7 +293,7 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 func (p *Person) address(channel string) (has, verified bool) {
 	switch channel {
 	case "email":
-		return true, p.EmailVerified
+		return !p.HasNoEmail, p.EmailVerified
 	case "push":
 		return p.HasDevice, true
 	case "sms":

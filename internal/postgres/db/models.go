@@ -231,6 +231,20 @@ type ConversationParticipant struct {
 	UnreadSince    *time.Time
 	RemindedAt     *time.Time
 	RemindedNumber int64
+	SeesAfter      int64
+	AddedBy        *string
+}
+
+type Death struct {
+	ID               uuid.UUID
+	UserID           uuid.UUID
+	ClinicID         uuid.UUID
+	DeceasedOn       pgtype.Date
+	RecordedAt       time.Time
+	RecordedBy       string
+	WithdrawnAt      *time.Time
+	WithdrawnBy      *string
+	WithdrawalReason *string
 }
 
 type Decision struct {
@@ -480,6 +494,12 @@ type ListedDelivery struct {
 	UpdatedAt         time.Time
 }
 
+type MedicalRecordNumber struct {
+	ClinicID uuid.UUID
+	UserID   uuid.UUID
+	Number   string
+}
+
 type Membership struct {
 	ID        uuid.UUID
 	UserID    uuid.UUID
@@ -542,6 +562,12 @@ type Payment struct {
 	ProviderReference string
 	ReceivedAt        time.Time
 	ReceivedBy        string
+}
+
+type PersonWord struct {
+	ClinicID uuid.UUID
+	Word     string
+	UserID   uuid.UUID
 }
 
 type Preference struct {
@@ -679,7 +705,7 @@ type UnlinkedSignIn struct {
 type User struct {
 	ID               uuid.UUID
 	Version          int64
-	Email            string
+	Email            *string
 	EmailVerified    bool
 	GivenName        string
 	FamilyName       string
@@ -694,6 +720,9 @@ type User struct {
 	WhatsappVerified bool
 	ActorVersion     int64
 	MergedInto       *uuid.UUID
+	DeceasedOn       pgtype.Date
+	BirthDate        pgtype.Date
+	Sex              *string
 }
 
 type WebSession struct {

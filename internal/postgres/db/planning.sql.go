@@ -290,6 +290,7 @@ WITH pairs AS (
 SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
+    (u.deceased_on IS NOT NULL)::boolean AS deceased,
     contact_state(u, 'email', false)::text AS email,
     contact_state(u, 'sms', false)::text AS sms,
     contact_state(u, 'whatsapp', false)::text AS whatsapp,
@@ -315,6 +316,7 @@ type PlanningDirectoryParams struct {
 type PlanningDirectoryRow struct {
 	ID       uuid.UUID
 	Active   bool
+	Deceased bool
 	Email    string
 	Sms      string
 	Whatsapp string
@@ -338,6 +340,7 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 		if err := rows.Scan(
 			&i.ID,
 			&i.Active,
+			&i.Deceased,
 			&i.Email,
 			&i.Sms,
 			&i.Whatsapp,
