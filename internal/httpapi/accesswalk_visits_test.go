@@ -234,7 +234,9 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 	all["list-users"] = func() visit { return visit{path: "/api/users" + clinic, on: thing{clinic: w.clinicID}} }
 	all["get-user"] = func() visit { return visitTo(person, "/api/users/{id}", nil) }
 	all["replace-user"] = func() visit {
-		v := visitTo(person, "/api/users/{id}", details, "If-Match", `"1"`)
+		var version int // The walk changes the patient elsewhere too.
+		require.NoError(w.t, w.db.Owner.QueryRow(w.t.Context(), `SELECT version FROM users WHERE id = $1`, person.id).Scan(&version))
+		v := visitTo(person, "/api/users/{id}", details, "If-Match", versionTag(version))
 		v.also = []care.Action{care.PatientUpdate}
 		return v
 	}
