@@ -37,3 +37,21 @@ func TestImport_MakesOneLineOfNamesAndSaysSo(t *testing.T) {
 	again := b.run(t, fhirimport.Options{}, text("bundle.json", bundle))
 	require.Equal(t, 5, again.Unchanged, again.Listed)
 }
+
+func TestImport_TakesBirthDatesThatAreDaysAndKnownGenders(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const bundle = `{"resourceType":"Bundle","type":"collection","entry":[
+{"resource":{"resourceType":"Organization","id":"o","name":"Clinic"}},
+{"resource":{"resourceType":"Patient","id":"a","name":[{"family":"A","given":["A"]}],"birthDate":"1984-03-14","gender":"female","managingOrganization":{"reference":"Organization/o"}}},
+{"resource":{"resourceType":"Patient","id":"b","name":[{"family":"B","given":["B"]}],"birthDate":"1984-03","gender":"woman","managingOrganization":{"reference":"Organization/o"}}}
+]}`
+	sum := b.run(t, fhirimport.Options{}, text("bundle.json", bundle))
+	require.Equal(t, 3, sum.Imported, sum.Listed)
+	var partly []string
+	for _, item := range sum.Listed {
+		partly = append(partly, item.Path)
+	}
+	require.Equal(t, []string{"Patient.birthDate", "Patient.gender"}, partly)
+	require.Equal(t, "A|1984-03-14|female\nB||", one[string](t, b, `SELECT string_agg(concat(given_name, '|', birth_date, '|', sex), E'\n' ORDER BY given_name) FROM users WHERE email IS NULL`))
+}

@@ -49,10 +49,10 @@ var constraints = map[string]meaning{
 	"medical_record_numbers_number_length": {
 		care.Invalid, "medicalRecordNumber", "must have 1 to 64 characters",
 	},
-	"identities_pkey":            {care.Conflict, "", "this identity belongs to a person already"},
-	"identities_user_id_fkey":    {care.Invalid, "userId", "there is no such person"},
-	"memberships_active_key":     {care.Conflict, "role", "the person has this role at this clinic already"},
-	"memberships_user_id_fkey":   {care.Invalid, "userId", "there is no such person"},
+	"identities_pkey":          {care.Conflict, "", "this identity belongs to a person already"},
+	"identities_user_id_fkey":  {care.Invalid, "userId", "there is no such person"},
+	"memberships_active_key":   {care.Conflict, "role", "the person has this role at this clinic already"},
+	"memberships_user_id_fkey": {care.Invalid, "userId", "there is no such person"},
 	"memberships_clinic_id_fkey": {
 		care.Invalid, "clinicId", "there is no such clinic",
 	},

@@ -124,10 +124,11 @@ SELECT EXISTS (
 SELECT
     c.clinic_id,
     c.patient_id,
+    p.sees_after,
     (c.patient_id = @user_id)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL
-JOIN users AS u ON u.id = p.user_id AND u.status = 'active'
+JOIN users AS u ON u.id = p.user_id AND u.status = 'active' AND u.deceased_on IS NULL
 WHERE c.id = @id
     AND (
         c.patient_id = p.user_id

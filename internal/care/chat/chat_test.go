@@ -93,10 +93,10 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		} {
 			requireCode(t, err, care.NotFound)
 		}
-		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		room, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
 		require.False(t, in)
-		require.Zero(t, clinic)
+		require.Zero(t, room)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	b.leave(t, b.nurse)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 	requireCode(t, second(b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: secret})), care.NotFound)
-	_, _, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
+	_, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
 	require.NoError(t, err)
 	require.False(t, in)
 	list, err := b.chat.List(t.Context(), by(b.nurse), "", 0)
@@ -172,9 +172,9 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.patient)
 	where := func(actor care.Actor) (uuid.UUID, bool) {
-		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		room, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
-		return clinic, in
+		return room.ClinicID, in
 	}
 	clinic, in := where(b.doctor)
 	require.True(t, in)

@@ -155,6 +155,16 @@ func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp
 // earliestBirth is before the birth of anybody whose file a clinic keeps.
 var earliestBirth = time.Date(1850, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// Demographics are what tells patients of one name apart; each is empty where it is not known.
+type Demographics struct{ BirthDate, Sex string }
+
+// Validate returns an error that names every field at fault, or nil.
+func (d Demographics) Validate() error {
+	var p care.Problems
+	demographics(&p, d.BirthDate, d.Sex)
+	return p.Err()
+}
+
 func demographics(p *care.Problems, birthDate, sex string) {
 	if birthDate != "" {
 		day(p, "birthDate", birthDate)

@@ -334,10 +334,11 @@ const ConversationRoom = `-- name: ConversationRoom :one
 SELECT
     c.clinic_id,
     c.patient_id,
+    p.sees_after,
     (c.patient_id = $1)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = $1 AND p.left_at IS NULL
-JOIN users AS u ON u.id = p.user_id AND u.status = 'active'
+JOIN users AS u ON u.id = p.user_id AND u.status = 'active' AND u.deceased_on IS NULL
 WHERE c.id = $2
     AND (
         c.patient_id = p.user_id
@@ -363,6 +364,7 @@ type ConversationRoomParams struct {
 type ConversationRoomRow struct {
 	ClinicID  uuid.UUID
 	PatientID uuid.UUID
+	SeesAfter int64
 	Own       bool
 }
 
@@ -370,7 +372,12 @@ type ConversationRoomRow struct {
 func (q *Queries) ConversationRoom(ctx context.Context, arg ConversationRoomParams) (ConversationRoomRow, error) {
 	row := q.db.QueryRow(ctx, ConversationRoom, arg.UserID, arg.ID, arg.Roles)
 	var i ConversationRoomRow
-	err := row.Scan(&i.ClinicID, &i.PatientID, &i.Own)
+	err := row.Scan(
+		&i.ClinicID,
+		&i.PatientID,
+		&i.SeesAfter,
+		&i.Own,
+	)
 	return i, err
 }
 
