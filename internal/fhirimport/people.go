@@ -104,8 +104,7 @@ func (d *draft) demographics(birthDate, gender string) {
 		if f.value == "" {
 			continue
 		}
-		var refused *care.Error
-		if errors.As(f.input.Validate(), &refused) {
+		if refused, ok := errors.AsType[*care.Error](f.input.Validate()); ok {
 			d.without = append(d.without, fault{f.path, "is left out, as it " + refused.Fields[0].Message})
 			continue
 		}
