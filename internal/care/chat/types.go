@@ -29,7 +29,7 @@ type Participant struct {
 	UserID   uuid.UUID `json:"userId" format:"uuid"`
 	JoinedAt time.Time `json:"joinedAt" format:"date-time"`
 	SeesFrom int64     `json:"seesFrom" doc:"The number of the first message that they are shown: 1 for who sees all." example:"1"`
-	AddedBy  string    `json:"addedBy,omitempty" doc:"The id of who added them; left out for who takes part from the beginning."`
+	AddedBy  string    `json:"addedBy,omitempty" doc:"The id of who added them; left out for who takes part from the beginning." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
 // Message is one of a conversation. It is never changed; its author can withdraw it.
