@@ -177,28 +177,14 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 			return err
 		}
 		had = numbersAt(had, clinicsOf(seen))
-		if care.SameEmail(in.Email, text(row.Email)) {
-			in.Email = text(row.Email) // It may be spelled as older rows are.
-		}
-		changed := in.changes(row)
-		if !sameNumbers(in.MedicalRecordNumbers, had) {
-			changed = append(changed, numbersField)
-		}
-		if err := in.validateChanged(changed, seen); err != nil {
+		changed, err := checkChange(ctx, q, cmd, row, &in, had, seen, administers)
+		if err != nil {
 			return err
 		}
 		if len(changed) == 0 {
 			user = userFrom(row, seen)
 			user.MedicalRecordNumbers = had
 			return nil
-		}
-		if err := s.mayChange(ctx, q, cmd, row, changed, seen, administers); err != nil {
-			return err
-		}
-		if slices.Contains(changed, "email") && in.Email != "" {
-			if err := emailFree(ctx, q, in.Email, id, clinicsOf(seen)); err != nil {
-				return err
-			}
 		}
 		if err := replaceNumbers(ctx, q, id, had, in.MedicalRecordNumbers); err != nil {
 			return err
@@ -212,6 +198,30 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		return User{}, err
 	}
 	return user, nil
+}
+
+// checkChange names what the input changes of the person, who has these numbers where the actor may change them, and refuses what
+// the actor may not or what is not valid.
+func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, in *UserInput, had []MedicalRecordNumber, seen []care.Membership, administers bool) ([]string, error) {
+	if care.SameEmail(in.Email, text(row.Email)) {
+		in.Email = text(row.Email) // It may be spelled as older rows are.
+	}
+	changed := in.changes(row)
+	if !sameNumbers(in.MedicalRecordNumbers, had) {
+		changed = append(changed, numbersField)
+	}
+	if err := in.validateChanged(changed, seen); err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	if err := mayChange(ctx, q, cmd, row, changed, seen, administers); err != nil {
+		return nil, err
+	}
+	if slices.Contains(changed, "email") && in.Email != "" {
+		if err := emailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
 }
 
 // updatable returns the memberships at the clinics where the actor may change the person's details, and whether they do so as
@@ -299,7 +309,7 @@ func replaceable(what string, version, ifMatch int64) error {
 
 // mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics
 // share, and receptionists from changing how anybody signs in.
-func (s *Service) mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, changed []string, seen []care.Membership, administers bool) error {
+func mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, changed []string, seen []care.Membership, administers bool) error {
 	if row.ID == cmd.Actor.UserID && slices.Contains(changed, "status") {
 		return care.InvalidField("status", "is your own: another administrator must change it")
 	}
