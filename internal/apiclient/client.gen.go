@@ -90,6 +90,30 @@ func (e EventSpecversion) Valid() bool {
 	}
 }
 
+// Defines values for MeSex.
+const (
+	MeSexFemale  MeSex = "female"
+	MeSexMale    MeSex = "male"
+	MeSexOther   MeSex = "other"
+	MeSexUnknown MeSex = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the MeSex enum.
+func (e MeSex) Valid() bool {
+	switch e {
+	case MeSexFemale:
+		return true
+	case MeSexMale:
+		return true
+	case MeSexOther:
+		return true
+	case MeSexUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MembershipRole.
 const (
 	MembershipRoleAdmin        MembershipRole = "admin"
@@ -371,7 +395,11 @@ type LabReportRecord struct {
 
 // Me defines model for Me.
 type Me struct {
-	Email       string             `json:"email"`
+	// BirthDate Examples: 1984-03-14
+	BirthDate *openapi_types.Date `json:"birthDate,omitempty"`
+
+	// Email Left out where there is none.
+	Email       *string            `json:"email,omitempty"`
 	FamilyName  string             `json:"familyName"`
 	GivenName   string             `json:"givenName"`
 	Id          openapi_types.UUID `json:"id"`
@@ -380,11 +408,16 @@ type Me struct {
 
 	// Phone Examples: +12015550123
 	Phone    *string `json:"phone,omitempty"`
+	Sex      *MeSex  `json:"sex,omitempty"`
 	TimeZone string  `json:"timeZone"`
+	Version  int64   `json:"version"`
 
 	// WhatsApp Examples: +12015550123
 	WhatsApp *string `json:"whatsApp,omitempty"`
 }
+
+// MeSex defines model for Me.Sex.
+type MeSex string
 
 // Membership defines model for Membership.
 type Membership struct {
@@ -451,6 +484,9 @@ type Problem struct {
 
 	// NextFree Where a time for an appointment was taken: the next ones that were free just now.
 	NextFree *[]Span `json:"nextFree,omitempty"`
+
+	// PossibleDuplicates Where a patient may be registered already: the ids of those who may be the same person, at most 10.
+	PossibleDuplicates *[]openapi_types.UUID `json:"possibleDuplicates,omitempty"`
 
 	// RequestId Names the request in logs and events.
 	RequestId *string `json:"requestId,omitempty"`
@@ -2378,6 +2414,7 @@ func (r ReplaceLabReportResponse) ContentType() string {
 
 // MeResponse200Headers the declared response headers of an HTTP 200 response for Me
 type MeResponse200Headers struct {
+	ETag       *string
 	XRequestId *string
 }
 
@@ -3898,6 +3935,13 @@ func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers MeResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

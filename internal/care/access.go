@@ -45,6 +45,8 @@ const (
 	UserCreate           Action = "user.create"
 	UserRead             Action = "user.read"
 	UserUpdate           Action = "user.update"
+	PatientUpdate        Action = "patient.update"    // Correcting what a patient's file says of them, but for how they sign in.
+	DeathRecord          Action = "death.record"      // Recording that a patient has died, and withdrawing it.
 	SignInManage         Action = "sign_in.manage"    // Seeing how a person signs in, and taking a sign-in away.
 	MembershipManage     Action = "membership.manage" // Granting and revoking roles.
 	PatientRegister      Action = "patient.register"  // Registering and inviting patients, in that role only.
@@ -147,8 +149,9 @@ func ofAllKinds(lines []line) []Grant {
 // a nurse drafts it, and the doctor whom it names, nobody else, releases it. Once it is released, doctors alone move it on. A
 // nurse amends and retracts what they released themselves, and retracts what they began and nobody released yet; a doctor of the
 // care team amends and retracts what others wrote, too.
-// Receptionists and admins handle people and appointments, not records; a receptionist registers patients, an admin says who
-// holds which role and who is on a care team. Appointments are the whole clinic's to arrange; a patient asks for one,
+// Receptionists and admins handle people and appointments, not records; a receptionist registers patients and corrects their
+// details, an admin says who holds which role and who is on a care team. Receptionists, doctors and admins record that a patient
+// has died. Appointments are the whole clinic's to arrange; a patient asks for one,
 // confirms it and cancels it.
 // Everybody of a clinic sees when its doctors are free; the desk and the doctor themselves say when they see patients.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
@@ -233,6 +236,11 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{UserRead, Nurse, SameClinic},
 	{UserUpdate, Admin, SameClinic},
 	{UserUpdate, System, Platform},
+	{PatientUpdate, Receptionist, SameClinic},
+	{PatientUpdate, Admin, SameClinic},
+	{DeathRecord, Receptionist, SameClinic},
+	{DeathRecord, Doctor, SameClinic},
+	{DeathRecord, Admin, SameClinic},
 	{SignInManage, Admin, SameClinic},
 	{SignInManage, Operator, Platform},
 	{MembershipManage, Admin, SameClinic},

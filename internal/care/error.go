@@ -3,6 +3,8 @@ package care
 import (
 	"errors"
 	"fmt"
+
+	"github.com/google/uuid"
 )
 
 // Code is the class of a refusal. Only httpapi knows which HTTP status each is.
@@ -16,6 +18,7 @@ const (
 	Forbidden            Code = "forbidden"             // The caller is known and may not.
 	NotFound             Code = "not_found"             // There is no such thing, or the caller may not know.
 	Conflict             Code = "conflict"              // It contradicts what is stored.
+	PossibleDuplicate    Code = "possible_duplicate"    // What is to be registered may be there already; the caller can insist.
 	PreconditionFailed   Code = "precondition_failed"   // The version named is not the current one.
 	PreconditionRequired Code = "precondition_required" // A version must be named.
 	TooLarge             Code = "too_large"             // The request is larger than is accepted.
@@ -34,7 +37,9 @@ type Error struct {
 	Version int64
 	// NextFree are times that can be had instead, the first ones first, where Code is Conflict and a time was taken.
 	NextFree []Span
-	cause    error
+	// Duplicates are the ids of what may be the same, where Code is PossibleDuplicate. The caller may read them.
+	Duplicates []uuid.UUID
+	cause      error
 }
 
 // FieldError is what is wrong with one input, and how to mend it.

@@ -52,7 +52,7 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	}
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
-			Active: row.Active, EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
+			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
 			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
 			Posts: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
 		}

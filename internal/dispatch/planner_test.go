@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +182,18 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 			[]string{"one pat9 -: user_disabled"},
 		},
 		{
+			"the person has died", toPatient("ehr.*.created", emailOnly),
+			func(id uuid.UUID) { b.exec(`UPDATE users SET deceased_on = '2026-01-31' WHERE id = $1`, id) },
+			nil,
+			[]string{"one pat10 -: deceased"},
+		},
+		{
+			"the person has no email address", toPatient("ehr.*.created", emailOnly),
+			func(id uuid.UUID) { b.exec(`UPDATE users SET email = NULL, email_verified = false WHERE id = $1`, id) },
+			[]string{"pat11 email suppressed normal: no_address"},
+			nil,
+		},
+		{
 			"nobody holds the role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [nurse, receptionist]}], channels: [email]}]", nil,
 			nil,
 			[]string{"one - -: nobody_in_role"},
@@ -206,7 +219,7 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 		},
 	} {
 		b.rules(c.rules)
-		patient := b.user("pat" + string('0'+rune(one[int64](b, `SELECT count(*) FROM users WHERE given_name LIKE 'pat%'`)+1)))
+		patient := b.user(fmt.Sprintf("pat%d", one[int64](b, `SELECT count(*) FROM users WHERE given_name LIKE 'pat%'`)+1))
 		if c.prepare != nil {
 			c.prepare(patient)
 		}

@@ -45,6 +45,7 @@ var (
 	clinicians = []care.Role{care.Doctor, care.Nurse}
 	desk       = []care.Role{care.Doctor, care.Nurse, care.Receptionist}
 	office     = []care.Role{care.Receptionist, care.Admin}
+	staff      = []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}
 )
 
 // Catalog is every type there is, in the reference's order. Fields of a payload are only ever added.
@@ -65,6 +66,8 @@ var Catalog = slices.Concat(
 		{"user.created", Account, User{}, true, office, true, "A person was registered."},
 		{"user.updated", Account, User{}, true, office, true, "A person's details were changed."},
 		{"user.disabled", Account, User{}, true, office, true, "A person may no longer sign in."},
+		{"user.deceased", Account, User{}, false, staff, true, "A person has died: nobody signs in as them any more, and they are sent nothing."},
+		{"user.deceased_withdrawn", Account, User{}, false, staff, true, "That a person has died was recorded by mistake."},
 		{"user.merged", Account, Merge{}, true, office, true, "A person who was registered proved to be one who was known elsewhere."},
 		{"user.sign_in_unlinked", Account, SignIn{}, true, office, true, "A sign-in was taken from a person; their sessions end."},
 		{"membership.granted", Account, Membership{}, true, []care.Role{care.Admin}, true, "A person was given a role."},
@@ -114,6 +117,7 @@ var Catalog = slices.Concat(
 		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
 		{"ledger.redriven", SystemKind, Redriven{}, false, nil, false, "An operator put to work again what a follower or the ledger had set aside. An outbox row that is redriven stands behind newer versions of its subject."},
 		{"session.closed", SystemKind, Session{}, false, nil, false, "A browser's session ended: its sockets close."},
+		{"user.searched", SystemKind, UserSearch{}, false, nil, false, "Somebody searched a clinic's people and was shown a page of them."},
 		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
 		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
 	},

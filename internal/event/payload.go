@@ -22,11 +22,19 @@ type Record struct {
 	Held     bool      `json:"held" doc:"Whether the patient may not read the record yet, as no clinician has seen its critical finding." example:"false"`
 }
 
-// User is the data of user.created, user.updated and user.disabled. Changed names the fields that changed, never their
-// values.
+// User is the data of user.created, user.updated, user.disabled, user.deceased and user.deceased_withdrawn. Changed names the
+// fields that changed, never their values. DuplicateIDs is set by user.created only.
 type User struct {
-	UserID  uuid.UUID `json:"userId" doc:"The person."`
-	Changed []string  `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"phone"`
+	UserID       uuid.UUID   `json:"userId" doc:"The person."`
+	Changed      []string    `json:"changed,omitempty" doc:"The names of the fields that changed, never their values." example:"phone"`
+	DuplicateIDs []uuid.UUID `json:"duplicateIds,omitempty" doc:"Patients of the clinic who may be the same person, whom the caller knew of and registered this one all the same."`
+}
+
+// UserSearch is the data of user.searched. Filters names what was searched by, never the values; UserIDs are who was shown.
+type UserSearch struct {
+	ClinicID uuid.UUID   `json:"clinicId" doc:"The clinic whose people were searched."`
+	Filters  []string    `json:"filters" doc:"What was searched by: name, birthDate, number, role. Never the values." example:"name"`
+	UserIDs  []uuid.UUID `json:"userIds" doc:"The people whom the page showed, with their birth dates and numbers."`
 }
 
 // Merge is the data of user.merged.
@@ -217,6 +225,7 @@ type AccessDenied struct {
 
 func (Record) payload()         {}
 func (User) payload()           {}
+func (UserSearch) payload()     {}
 func (Merge) payload()          {}
 func (SignIn) payload()         {}
 func (Membership) payload()     {}

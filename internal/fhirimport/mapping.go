@@ -37,7 +37,7 @@ func Mappings() []Mapping {
 	return []Mapping{
 		{"Organization", "clinic", "Its name; the time zone is that of `--time-zone`.", people, readOrganization},
 		{"Practitioner", "person", "Name, email and phone. Doctor at the clinics where something names them.", people, readPractitioner},
-		{"Patient", "person", "Name, email, phone and language. Patient at the clinics where they were seen, else at `managingOrganization`.", patients, readPatient},
+		{"Patient", "person", "Name, email, phone, language, birth date and gender. Patient at the clinics where they were seen, else at `managingOrganization`.", patients, readPatient},
 		{"PractitionerRole", "role at a clinic", "`nurse` by its code, else `doctor`.", visits, readPractitionerRole},
 		{"Encounter", "appointment", "At `serviceProvider`, by the first participant. `finished` is completed; without an end it lasted `length`, or 15 minutes.", visits, readEncounter},
 		{"Appointment", "appointment", "By the first practitioner among its participants.", writings, readAppointment},

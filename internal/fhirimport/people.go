@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -69,6 +70,8 @@ func readPatient(m *mapper, r *resource) (*draft, error) {
 		} `json:"communication"`
 		ManagingOrganization *reference  `json:"managingOrganization"`
 		GeneralPractitioner  []reference `json:"generalPractitioner"`
+		BirthDate            string      `json:"birthDate"`
+		Gender               string      `json:"gender"`
 	}
 	if err := decode(r.typ, r.raw, &p); err != nil {
 		return nil, err
@@ -80,11 +83,33 @@ func readPatient(m *mapper, r *resource) (*draft, error) {
 		}
 	}
 	d := person(m, r.typ, p.Identifier, p.Name, p.Telecom, spoken)
+	d.demographics(p.BirthDate, p.Gender)
 	d.clinics = p.ManagingOrganization.keys("Organization")
 	for i := range p.GeneralPractitioner {
 		d.doctors = append(d.doctors, p.GeneralPractitioner[i].keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
+}
+
+// demographics takes a birth date that is a whole day, and a code of administrative gender; others are left out.
+func (d *draft) demographics(birthDate, gender string) {
+	for _, f := range []struct {
+		path, value string
+		field       *string
+		input       directory.Demographics
+	}{
+		{"Patient.birthDate", birthDate, &d.user.BirthDate, directory.Demographics{BirthDate: birthDate}},
+		{"Patient.gender", gender, &d.user.Sex, directory.Demographics{Sex: gender}},
+	} {
+		if f.value == "" {
+			continue
+		}
+		if refused, ok := errors.AsType[*care.Error](f.input.Validate()); ok {
+			d.without = append(d.without, fault{f.path, "is left out, as it " + refused.Fields[0].Message})
+			continue
+		}
+		*f.field = f.value
+	}
 }
 
 // unknownName stands for a part of a name that is not told.

@@ -264,14 +264,29 @@ func (w *walk) visitDirectory(all map[string]func() visit) {
 	}
 	all["list-users"] = func() visit { return visit{path: "/api/users" + clinic, on: thing{clinic: w.clinicID}} }
 	all["get-user"] = func() visit { return visitTo(person, "/api/users/{id}", nil) }
-	// To change people is answered alike for all who may not, also where they may read them.
-	changed := w.theirs(person.id, care.UserUpdate)
-	all["replace-user"] = func() visit { return visitTo(changed, "/api/users/{id}", details, "If-Match", `"1"`) }
+	all["replace-user"] = func() visit {
+		var version int // The walk changes the patient elsewhere too.
+		require.NoError(w.t, w.db.Owner.QueryRow(w.t.Context(), `SELECT version FROM users WHERE id = $1`, person.id).Scan(&version))
+		v := visitTo(person, "/api/users/{id}", details, "If-Match", versionTag(version))
+		v.also = []care.Action{care.PatientUpdate}
+		return v
+	}
+	other := func() thing {
+		return thing{id: w.bystander("patient"), clinic: w.clinicID, reads: []care.Action{care.UserRead}}
+	}
+	all["record-death"] = func() visit {
+		return visitTo(other(), "/api/users/{id}/deceased", map[string]any{"date": "2026-01-31"})
+	}
+	all["withdraw-death"] = func() visit {
+		on := other()
+		w.must(receptionist, http.MethodPost, "/api/users/"+on.id+"/deceased", map[string]any{"date": "2026-01-31"})
+		return visitTo(on, "/api/users/{id}/deceased/withdraw", map[string]any{"reason": "Another person."})
+	}
 
-	signIns := w.theirs(person.id, care.SignInManage)
+	signIns := w.theirs(person.id, care.SignInManage, care.UserRead)
 	all["list-sign-ins"] = func() visit { return visitTo(signIns, "/api/users/{id}/sign-ins", nil) }
 	all["unlink-sign-in"] = func() visit {
-		on := w.theirs(w.bystander("nurse"), care.SignInManage)
+		on := thing{id: w.bystander("nurse"), clinic: w.clinicID, reads: []care.Action{care.SignInManage, care.UserRead}}
 		var id uuid.UUID
 		require.NoError(w.t, w.db.Owner.QueryRow(w.t.Context(), `INSERT INTO identities (issuer, subject, user_id) VALUES ('walk', 'wrong', $1) RETURNING id`, on.id).Scan(&id))
 		return visitTo(on, "/api/users/{id}/sign-ins/"+id.String(), nil)
@@ -397,6 +412,11 @@ func (w *walk) visitOwn(all map[string]func() visit) {
 	}
 	patients := func(id string) thing { return thing{id: id, about: patient, reads: []care.Action{care.SelfManage}} }
 	all["me"], all["list-devices"], all["list-preferences"] = own("/api/me", nil), own("/api/me/devices", nil), own("/api/me/preferences", nil)
+	all["replace-me"] = func() visit {
+		v := own("/api/me", map[string]any{"locale": "de", "timeZone": "UTC"})()
+		v.headers = []string{"If-Match", `"1"`}
+		return v
+	}
 	all["list-notifications"], all["issue-socket-ticket"] = own("/api/notifications", nil), own("/api/socket/tickets", nil)
 	all["register-device"] = own("/api/me/devices", map[string]any{"platform": "ios", "token": "walk-1"})
 	all["set-preference"] = own("/api/me/preferences", map[string]any{"category": "clinical", "channel": "email", "enabled": true})

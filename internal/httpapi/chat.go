@@ -90,10 +90,10 @@ func (s *Server) addParticipants() {
 	register(s, operation{
 		id: "add-participant", method: http.MethodPost, path: conversationsPath + "/{id}/participants", tag: "chat",
 		summary:     "Add somebody to a conversation",
-		description: "Lets a doctor or nurse on the patient's care team take part; they can read what was written before. Who takes part from the clinic adds others. One who takes part already is fine.",
+		description: "Lets a doctor or nurse on the patient's care team take part. They see what is written from now on; with `history` also what was written before, as far as the caller sees it. Who takes part from the clinic adds others. One who takes part already is fine, and is shown the history with `history`.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
 	}, care.ConversationManage, once(func(ctx context.Context, in *addInput) (*addOutput, error) {
-		c, err := s.cfg.Chat.Add(ctx, commandOf(ctx), in.ID, in.Body.UserID)
+		c, err := s.cfg.Chat.Add(ctx, commandOf(ctx), in.ID, in.Body)
 		return &addOutput{c}, err
 	}, func(ctx context.Context, in *addInput, _ *care.ReplayError) (*addOutput, error) {
 		c, err := s.cfg.Chat.Get(ctx, commandOf(ctx), in.ID)
@@ -107,7 +107,7 @@ func (s *Server) addParticipants() {
 	register(s, operation{
 		id: "remove-participant", method: http.MethodDelete, path: conversationsPath + "/{id}/participants/{userId}", tag: "chat",
 		summary:     "Take somebody out of a conversation",
-		description: "Ends somebody's part, also one's own. Who takes part from the clinic may; the patient stays (409). Who leaves the patient's care team leaves by itself.",
+		description: "Ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else while they are on the patient's care team, and takes out anybody. Who takes part from the beginning takes out those who were added, and a doctor of them the others from the beginning too; who was added takes out only those whom they added themselves (else 403). The patient stays (409). Who leaves the patient's care team leaves by itself.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, care.ConversationManage, func(ctx context.Context, in *removeInput) (*struct{}, error) {
 		return nil, s.cfg.Chat.Remove(ctx, commandOf(ctx), in.ID, in.UserID)

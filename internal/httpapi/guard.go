@@ -230,7 +230,7 @@ type socketRights struct {
 	chat *chat.Service
 }
 
-func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error) {
+func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error) {
 	return r.chat.InConversation(ctx, userID, conversationID)
 }
 

@@ -52,14 +52,14 @@ func TestProblems_HaveAStatusForEveryCode(t *testing.T) {
 	t.Parallel()
 	for code, status := range map[care.Code]int{
 		care.Malformed: 400, care.Unauthenticated: 401, care.Forbidden: 403, care.NotFound: 404, care.Conflict: 409, care.PreconditionFailed: 412,
-		care.TooLarge: 413, care.Invalid: 422, care.PreconditionRequired: 428, care.RateLimited: 429, care.Unavailable: 503,
+		care.PossibleDuplicate: 409, care.TooLarge: 413, care.Invalid: 422, care.PreconditionRequired: 428, care.RateLimited: 429, care.Unavailable: 503,
 	} {
 		p := problemOf(t.Context(), slog.New(slog.DiscardHandler), fmt.Errorf("read: %w", care.Errorf(code, "words for a person")))
 		require.Equal(t, status, p.Status, code)
 		require.Equal(t, string(code), p.Code)
 		require.Equal(t, "words for a person", p.Detail)
 	}
-	require.Len(t, statuses, 11)
+	require.Len(t, statuses, 12)
 	var log strings.Builder
 	p := problemOf(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), errors.New("Potassium 4.1"))
 	require.Equal(t, 500, p.Status)

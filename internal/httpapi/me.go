@@ -11,14 +11,34 @@ import (
 )
 
 func (s *Server) addMe() {
-	type output struct{ Body directory.Me }
+	type output struct {
+		ETag string `header:"ETag"`
+		Body directory.Me
+	}
 	register(s, operation{
 		id: "me", method: http.MethodGet, path: "/api/me", tag: "me", summary: "Who am I",
 		description: "The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {
 		me, err := s.cfg.Directory.Me(ctx, infoOf(ctx).actor)
-		return &output{me}, err
+		return &output{etag(me.Version), me}, err
+	})
+
+	type replaceInput struct {
+		IfMatch string `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		Body    directory.SelfInput
+	}
+	register(s, operation{
+		id: "replace-me", method: http.MethodPut, path: "/api/me", tag: "me", summary: "Change one's own contacts and locale",
+		description: "Replaces the caller's phone and WhatsApp number, locale and time zone. A changed number has to be proved again. Everything else about the caller is their clinic's to change.",
+		refusals:    []care.Code{care.Forbidden, care.PreconditionFailed, care.PreconditionRequired},
+	}, care.SelfManage, func(ctx context.Context, in *replaceInput) (*output, error) {
+		version, err := parseETag(in.IfMatch)
+		if err != nil {
+			return nil, err
+		}
+		me, err := s.cfg.Directory.SelfReplace(ctx, commandOf(ctx), version, in.Body)
+		return &output{etag(me.Version), me}, err
 	})
 }
 

@@ -87,6 +87,16 @@ func (b *bundle) posts() map[string]func() post {
 			u := map[string]any{"email": "new@demo.example", "givenName": "N", "familyName": "W", "clinicId": b.clinicID, "roles": []string{"patient"}}
 			return post{as: admin, path: "/api/users", body: u, other: changed(u, "givenName", "M")}
 		},
+		"record-death": func() post {
+			day := map[string]any{"date": "2026-01-31"}
+			return post{as: receptionist, path: "/api/users/" + b.register(nil)["id"].(string) + "/deceased", body: day, other: changed(day, "date", "2026-01-30")}
+		},
+		"withdraw-death": func() post {
+			path := "/api/users/" + b.register(nil)["id"].(string) + "/deceased"
+			require.Equal(b.t, http.StatusOK, b.do(receptionist, http.MethodPost, path, map[string]any{"date": "2026-01-31"}).Code)
+			reason := map[string]any{"reason": "Another person."}
+			return post{as: receptionist, path: path + "/withdraw", body: reason, other: changed(reason, "reason", "A mistake.")}
+		},
 		"create-invitation": func() post {
 			i := map[string]any{"email": patient, "roles": []string{"nurse"}}
 			return post{as: admin, path: "/api/clinics/" + b.clinicID.String() + "/invitations", body: i, other: changed(i, "email", "nobody@demo.example")}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
@@ -22,6 +23,7 @@ var statuses = map[care.Code]int{
 	care.Forbidden:            http.StatusForbidden,
 	care.NotFound:             http.StatusNotFound,
 	care.Conflict:             http.StatusConflict,
+	care.PossibleDuplicate:    http.StatusConflict,
 	care.PreconditionFailed:   http.StatusPreconditionFailed,
 	care.TooLarge:             http.StatusRequestEntityTooLarge,
 	care.Invalid:              http.StatusUnprocessableEntity,
@@ -51,14 +53,16 @@ const retryAfter = "2"
 
 // Problem is a refusal as RFC 9457 has it, with a stable code for programs and the fields at fault.
 type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema's.
-	Type      string         `json:"type" doc:"Always about:blank: the code says what it is." example:"about:blank"`
-	Title     string         `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
-	Status    int            `json:"status" example:"422"`
-	Detail    string         `json:"detail" doc:"What was wrong and what to do, for a person." example:"the request has an invalid value"`
-	Code      string         `json:"code" doc:"What was wrong, for a program. Codes are only added." example:"invalid"`
-	Errors    []FieldProblem `json:"errors,omitempty" doc:"Each input at fault."`
-	NextFree  []care.Span    `json:"nextFree,omitempty" doc:"Where a time for an appointment was taken: the next ones that were free just now."`
-	RequestID string         `json:"requestId,omitempty" doc:"Names the request in logs and events."`
+	Type     string         `json:"type" doc:"Always about:blank: the code says what it is." example:"about:blank"`
+	Title    string         `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Status   int            `json:"status" example:"422"`
+	Detail   string         `json:"detail" doc:"What was wrong and what to do, for a person." example:"the request has an invalid value"`
+	Code     string         `json:"code" doc:"What was wrong, for a program. Codes are only added." example:"invalid"`
+	Errors   []FieldProblem `json:"errors,omitempty" doc:"Each input at fault."`
+	NextFree []care.Span    `json:"nextFree,omitempty" doc:"Where a time for an appointment was taken: the next ones that were free just now."`
+	// PossibleDuplicates goes with the code possible_duplicate.
+	PossibleDuplicates []uuid.UUID `json:"possibleDuplicates,omitempty" format:"uuid" doc:"Where a patient may be registered already: the ids of those who may be the same person, at most 10."`
+	RequestID          string      `json:"requestId,omitempty" doc:"Names the request in logs and events."`
 
 	headers http.Header
 	// refusal is what it is to those who know the domain's codes only.
@@ -138,7 +142,7 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 // problemOfRefusal makes the problem of a domain's refusal, with the headers that its status asks for.
 func problemOfRefusal(refusal *care.Error) *Problem {
 	p := newProblem(statuses[refusal.Code], string(refusal.Code), refusal.Message)
-	p.NextFree = refusal.NextFree
+	p.NextFree, p.PossibleDuplicates = refusal.NextFree, refusal.Duplicates
 	for _, f := range refusal.Fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message, Line: f.Line})
 	}

@@ -85,7 +85,7 @@ func (w *world) credit(patient *person) (minor int64) {
 
 // wasPatient reports whether the person is or was a patient of the clinic.
 func (w *world) wasPatient(p *person) bool {
-	return p.at == w.clinic && (p.holds(care.Patient) || slices.Contains(p.was, care.Patient))
+	return p.at == w.clinic && p.patient
 }
 
 func (w *world) mayBill(p *person, action care.Action, i *invoice) bool {

@@ -49,7 +49,7 @@ type person struct {
 	at                 uuid.UUID
 	version            int64
 	roles              map[care.Role]string // To the membership's subject.
-	was                []care.Role          // Roles that were taken.
+	patient            bool                 // Is a patient, or was one.
 }
 
 // GoString keeps what was drawn short where it is printed; so do those of the other things.
@@ -116,7 +116,7 @@ func (w *world) seed(t *rapid.T, name string, clinic uuid.UUID, roles ...care.Ro
 	ctx := context.Background()
 	u, err := w.directory.UserCreate(ctx, seeder, directory.NewUser{Email: w.email(name), EmailVerified: true, GivenName: name, FamilyName: "Model", ClinicID: clinic, Roles: roles})
 	require.NoError(t, err)
-	p := &person{name: name, email: w.email(name), token: w.token(t, w.email(name)), id: u.ID, at: clinic, version: 1, roles: map[care.Role]string{}}
+	p := &person{name: name, email: w.email(name), token: w.token(t, w.email(name)), id: u.ID, at: clinic, version: 1, roles: map[care.Role]string{}, patient: slices.Contains(roles, care.Patient)}
 	for _, role := range roles {
 		var id uuid.UUID
 		require.NoError(t, w.db.Owner.QueryRow(ctx, `SELECT id FROM memberships WHERE user_id = $1 AND role = $2`, u.ID, string(role)).Scan(&id))

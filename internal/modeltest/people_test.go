@@ -46,21 +46,25 @@ func (w *world) registerPerson(t *rapid.T) {
 			return // Whom the clinic does not know is registered as anybody; with the address they sign in as who they are.
 		}
 		w.people = append(w.people, &person{
-			name: name, email: email, token: w.token(t, email), id: uuid.MustParse(id), at: w.clinic, version: 1, roles: map[care.Role]string{care.Patient: subjects[1]},
+			name: name, email: email, token: w.token(t, email), id: uuid.MustParse(id), at: w.clinic, version: 1, roles: map[care.Role]string{care.Patient: subjects[1]}, patient: true,
 		})
 	}
 }
 
 func (w *world) renamePerson(t *rapid.T) {
-	who, p := w.somebody(t, care.Admin), rapid.SampledFrom(w.people).Draw(t, "person")
+	who, p := w.somebody(t, care.Admin, care.Receptionist), rapid.SampledFrom(w.people).Draw(t, "person")
 	named := ifMatch(t, p.version)
 	w.made++
 	a := w.as(t, who, "PUT", "/api/users/"+p.id.String(), named, map[string]any{
 		"email": p.email, "givenName": fmt.Sprintf("name %d", w.made), "familyName": "Model", "locale": "en", "timeZone": "UTC", "status": "active",
 	})
+	here := who.at == p.at && len(p.roles) > 0
+	desk := who.holds(care.Receptionist) && !p.holds(care.Doctor, care.Nurse, care.Receptionist, care.Admin)
 	switch {
-	case who.at != p.at || len(p.roles) == 0 || !who.holds(care.Admin):
+	case who != p && (!here || !who.holds(care.Doctor, care.Nurse, care.Receptionist, care.Admin)):
 		w.refused(t, a, 404, "user/"+p.id.String())
+	case !here || (!who.holds(care.Admin) && !desk):
+		w.refused(t, a, 403, "user/"+p.id.String())
 	case named != p.version:
 		w.refused(t, a, 412, "")
 		require.Equal(t, p.version, a.version)
@@ -130,6 +134,7 @@ func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	default:
 		require.NoError(t, err)
 		p.roles[role] = w.expectEvents(t, told{"membership.granted", "membership/", 1})[0]
+		p.patient = p.patient || role == care.Patient
 	}
 }
 
@@ -155,7 +160,6 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 		require.NoError(t, err)
 		events := []told{{"membership.revoked", p.roles[role], 2}}
 		delete(p.roles, role)
-		p.was = append(p.was, role)
 		if !p.holds(care.Doctor, care.Nurse) {
 			for _, patient := range w.people {
 				if pair := [2]uuid.UUID{patient.id, p.id}; w.team[pair] {

@@ -128,7 +128,7 @@ func (w *world) writeRecord(t *rapid.T) {
 	switch {
 	case !anybody && !w.may(who, care.RecordCreate, care.CareTeam):
 		w.refused(t, a, 403, "clinic/"+w.clinic.String())
-	case !w.is(patient, care.Patient) || !w.is(doctor, care.Doctor):
+	case patient.at != w.clinic || !patient.patient || !w.is(doctor, care.Doctor):
 		w.refused(t, a, 422, "")
 	case needsTeam && !w.team[[2]uuid.UUID{patient.id, who.id}], releases && !signed && !caring:
 		w.refused(t, a, 403, "patient/"+patient.id.String())

@@ -65,6 +65,7 @@ func TestRedrive_TakesWhatFailedWasCancelledOrHadNoAddressAndNothingElse(t *test
 		{"suppressed", "address_unverified", true},
 		{"suppressed", "preference_off", false},
 		{"suppressed", "user_disabled", false},
+		{"suppressed", "deceased", false},
 		{"suppressed", "channel_not_configured", false},
 		{"planned", "rule", false},
 		{"queued", "rule", false},

@@ -244,6 +244,8 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 	switch {
 	case w.provider(a.Channel) == nil:
 		return Message{}, &ending{outcome: Failed, code: "channel_not_configured"}
+	case a.Contact == "deceased":
+		return Message{}, &ending{outcome: Suppressed, code: "deceased"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
 	case a.Contact == "none", a.Channel == Push && len(a.DeviceIds) == 0:

@@ -355,6 +355,7 @@ func TestWorker_SendsNothingToWhoMayNotOrCannotBeReached(t *testing.T) {
 	t.Parallel()
 	for reason, change := range map[string]string{
 		"user_disabled": `UPDATE users SET status = 'disabled'`,
+		"deceased":      `UPDATE users SET deceased_on = '2026-01-31'`,
 		"no_address":    `DELETE FROM devices`,
 	} {
 		t.Run(reason, func(t *testing.T) {

@@ -41,10 +41,18 @@ var constraints = map[string]meaning{
 	"users_locale_length":        {care.Invalid, "locale", "must be a language tag such as en or de-AT"},
 	"users_time_zone_length":     {care.Invalid, "timeZone", "must be an IANA time zone such as Europe/Berlin"},
 	"users_status_known":         {care.Invalid, "status", "must be active or disabled"},
-	"identities_pkey":            {care.Conflict, "", "this identity belongs to a person already"},
-	"identities_user_id_fkey":    {care.Invalid, "userId", "there is no such person"},
-	"memberships_active_key":     {care.Conflict, "role", "the person has this role at this clinic already"},
-	"memberships_user_id_fkey":   {care.Invalid, "userId", "there is no such person"},
+	"users_sex_known":            {care.Invalid, "sex", "must be male, female, other or unknown"},
+	"users_birth_date_plausible": {care.Invalid, "birthDate", "must be a day from 1850 on"},
+	"medical_record_numbers_number_key": {
+		care.Conflict, "medicalRecordNumber", "is another patient's number at this clinic",
+	},
+	"medical_record_numbers_number_length": {
+		care.Invalid, "medicalRecordNumber", "must have 1 to 64 characters",
+	},
+	"identities_pkey":          {care.Conflict, "", "this identity belongs to a person already"},
+	"identities_user_id_fkey":  {care.Invalid, "userId", "there is no such person"},
+	"memberships_active_key":   {care.Conflict, "role", "the person has this role at this clinic already"},
+	"memberships_user_id_fkey": {care.Invalid, "userId", "there is no such person"},
 	"memberships_clinic_id_fkey": {
 		care.Invalid, "clinicId", "there is no such clinic",
 	},

@@ -95,6 +95,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO decisions (event_position, event_id, rule, rule_version, recipient_id, channel, reason) VALUES (1, $1, 'r', 1, $1, 'push', 'no_address')`, p)
 	w.exec(t, `INSERT INTO contact_verifications (id, user_id, channel, address) VALUES (gen_random_uuid(), $1, 'email', 'x')`, p)
 	w.exec(t, `INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at) VALUES (gen_random_uuid(), $1, $2, '{}', '', now())`, id, p)
+	w.exec(t, `INSERT INTO medical_record_numbers (clinic_id, user_id, number) VALUES ($1, $2, '1')`, id, p)
+	w.exec(t, `INSERT INTO deaths (id, user_id, clinic_id, deceased_on, recorded_by) VALUES (gen_random_uuid(), $1, $2, '2026-01-31', '')`, p, id)
 	w.exec(t, `INSERT INTO import_identifiers (source, resource_type, resource_id, kind, domain_id, hash) VALUES ($1::text, 'Patient', '1', 'user', $2, sha256('x'))`, id.String(), p)
 	w.exec(t, `INSERT INTO import_aliases (source, resource_type, alias, resource_id) VALUES ($1, 'Patient', '2', '1')`, id.String())
 	w.exec(t, `INSERT INTO import_parts (source, resource_type, resource_id, used) VALUES ($1, 'Observation', '1', false)`, id.String())
@@ -138,10 +140,13 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	w := openTown(t)
 	about := map[string]int{
 		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "credit_notes": 1, "credit_note_lines": 1, "care_team": 1,
-		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1,
+		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1, "medical_record_numbers": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
-	accounts := map[string]int{"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1}
+	accounts := map[string]int{
+		"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1,
+		"deaths": 1, "person_words": 4,
+	}
 	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {
 		all := maps.Clone(more)

@@ -44,7 +44,7 @@ const (
 
 // changing are the types that change rights or end sockets.
 var changing = map[string]changeKind{
-	"user.disabled": disabled, "user.sign_in_unlinked": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
+	"user.disabled": disabled, "user.deceased": disabled, "user.sign_in_unlinked": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
 	"chat.participant_left": leftConversation, "session.closed": sessionClosed,
 }
 
@@ -112,7 +112,7 @@ type ending struct {
 }
 
 var (
-	endDisabled   = &ending{closeForbidden, "the account is disabled, or its sign-in was taken away"}
+	endDisabled   = &ending{closeForbidden, "the account is disabled or closed, or its sign-in was taken away"}
 	endSession    = &ending{closeExpired, "the session has ended: sign in again"}
 	endUnreadable = &ending{closeRestart, "your rights have changed: connect again"}
 )

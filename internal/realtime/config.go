@@ -38,9 +38,8 @@ type Rights interface {
 	Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
 	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
 	OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error)
-	// InConversation tells whether the person takes part in the conversation, whose it is, and at which clinic by their role
-	// there; uuid.Nil for its patient, whose right hangs on no role.
-	InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error)
+	// InConversation reports whether the person takes part in the conversation, and how.
+	InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error)
 	// HasSession reports whether the browser's session is open.
 	HasSession(ctx context.Context, id uuid.UUID) (bool, error)
 }

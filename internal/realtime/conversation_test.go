@@ -131,3 +131,23 @@ func TestConversation_IsLeftOnRequestAndJoinedAtTheHandshakeForWhatWasMissed(t *
 	require.Equal(t, frame{Type: "subscribed", Room: room}, again.next())
 	again.gets(missed, mark)
 }
+
+func TestConversation_ShowsWhoWasAddedNoMessageOfBefore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conversation := b.converse(t)
+	room := "conversation:" + conversation.String()
+	c := b.dial(t, b.nurse)
+	cursor := c.cursor
+	before, after := b.message(conversation).AtVersion(1), b.message(conversation).AtVersion(2)
+	mark := b.device(b.nurse)
+	b.append(t, before, after, mark)
+	c.gets(mark)
+	b.exec(t, "UPDATE conversation_participants SET sees_after = 1 WHERE conversation_id = $1 AND user_id = $2", conversation, b.nurse)
+	again := b.dial(t, b.nurse, resume(cursor), rooms(room))
+	require.Equal(t, frame{Type: "subscribed", Room: room}, again.next())
+	again.gets(after, mark)
+	whole := b.dial(t, b.doctor, resume(cursor), rooms(room))
+	require.Equal(t, frame{Type: "subscribed", Room: room}, whole.next())
+	whole.gets(before, after)
+}

@@ -19,6 +19,8 @@ type entry struct {
 	clinic uuid.UUID
 	// conversation is the one in whose room the event is shown; zero for none.
 	conversation uuid.UUID
+	// message is the number of the conversation's message that was written; zero for any other event.
+	message int64
 	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
 	decl *event.Declaration
 	// personSees says that the person whom it is about may see it.
@@ -57,6 +59,9 @@ func newEntry(e event.Event) (*entry, error) {
 		n.clinic = *e.ClinicID
 	}
 	n.conversation, _ = e.Conversation()
+	if n.conversation != uuid.Nil && e.SubjectVersion != nil {
+		n.message = *e.SubjectVersion
+	}
 	var err error
 	n.change, err = changeOf(n, &e)
 	if n.shown() {

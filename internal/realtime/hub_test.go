@@ -57,17 +57,17 @@ func (d directory) OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-func (d directory) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error) {
+func (d directory) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error) {
 	var own bool
-	err = d.db.Owner.QueryRow(ctx, `SELECT c.clinic_id, c.patient_id, c.patient_id = p.user_id FROM conversations c JOIN conversation_participants p ON p.conversation_id = c.id
-		WHERE c.id = $1 AND p.user_id = $2 AND p.left_at IS NULL`, conversationID, userID).Scan(&clinicID, &patientID, &own)
+	err = d.db.Owner.QueryRow(ctx, `SELECT c.clinic_id, c.patient_id, p.sees_after, c.patient_id = p.user_id FROM conversations c JOIN conversation_participants p ON p.conversation_id = c.id
+		WHERE c.id = $1 AND p.user_id = $2 AND p.left_at IS NULL`, conversationID, userID).Scan(&room.ClinicID, &room.PatientID, &room.SeesAfter, &own)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return uuid.Nil, uuid.Nil, false, nil
+		return care.ConversationRoom{}, false, nil
 	}
 	if own {
-		clinicID = uuid.Nil
+		room.ClinicID = uuid.Nil
 	}
-	return clinicID, patientID, err == nil, err
+	return room, err == nil, err
 }
 
 func (d directory) HasSession(ctx context.Context, id uuid.UUID) (open bool, err error) {

@@ -199,7 +199,7 @@ func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string
 func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID, id string) *problem {
 	in := func() bool { _, in := s.rights.conversations[conversation]; return in }
 	return s.enter(in, func() (func(), *problem) {
-		clinic, patient, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
+		held, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
 		if err != nil {
 			return nil, s.unknown("conversation", err)
 		}
@@ -207,7 +207,7 @@ func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID,
 			return nil, forbidden()
 		}
 		return func() {
-			s.rights.conversations[conversation] = conversationRights{subscription: id, clinic: clinic, patient: patient}
+			s.rights.conversations[conversation] = conversationOf(id, held)
 		}, nil
 	})
 }

@@ -122,11 +122,11 @@ func (h *Hub) recheckRooms(ctx context.Context, user uuid.UUID, patients map[uui
 		}
 	}
 	for id, room := range conversations {
-		clinic, patient, in, err := h.rights.InConversation(ctx, user, id)
+		held, in, err := h.rights.InConversation(ctx, user, id)
 		if err != nil {
 			return nil, fmt.Errorf("read conversation: %w", err)
 		}
-		conversations[id] = conversationRights{subscription: room.subscription, clinic: clinic, patient: patient}
+		conversations[id] = conversationOf(room.subscription, held)
 		if !in {
 			delete(conversations, id)
 			lost = append(lost, lostRoom{roomName{conversationRoom, id}, room.subscription, offTheConversation})

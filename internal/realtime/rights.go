@@ -35,6 +35,12 @@ type patientRights struct {
 type conversationRights struct {
 	subscription    string
 	clinic, patient uuid.UUID
+	// seesAfter is the number of the last message that the user is not shown.
+	seesAfter int64
+}
+
+func conversationOf(subscription string, room care.ConversationRoom) conversationRights {
+	return conversationRights{subscription: subscription, clinic: room.ClinicID, patient: room.PatientID, seesAfter: room.SeesAfter}
 }
 
 // lostRoom is a room that was asked for and whose right has ended.
@@ -65,8 +71,8 @@ func (r *rights) sees(e *entry) bool {
 		return true
 	}
 	if e.conversation != uuid.Nil {
-		_, in := r.conversations[e.conversation]
-		return in
+		held, in := r.conversations[e.conversation]
+		return in && (e.message == 0 || e.message > held.seesAfter)
 	}
 	if e.clinic == uuid.Nil || len(d.Roles) == 0 || !r.holds(e.clinic, d.Roles) {
 		return false

@@ -321,6 +321,15 @@ func TestSession_ClosesWhenTheAccountIsDisabledOrTheLastRoleTaken(t *testing.T) 
 	}
 }
 
+func TestSession_ClosesWhenTheDeathOfThePersonIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient := b.dial(t, b.patient)
+	died := event.New(b.cmd, "user.deceased", care.Ref{Kind: "user", ID: b.patient}, event.User{UserID: b.patient}).About(b.cmd, b.patient, &b.here)
+	b.append(t, died)
+	patient.closes(4403)
+}
+
 func TestSession_ClosesWhenASignInOfThePersonWasTakenAway(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -12,7 +12,11 @@ import (
 // Person is what resolving must know of somebody: not where they can be reached, only whether, and what they may read.
 type Person struct {
 	// Active says that the account is not disabled.
-	Active           bool
+	Active bool
+	// Deceased says that the person has died.
+	Deceased bool
+	// HasNoEmail says that the person has no email address.
+	HasNoEmail       bool
 	EmailVerified    bool
 	HasPhone         bool
 	PhoneVerified    bool

@@ -3,7 +3,7 @@ package rule
 // The reasons why a person is not told, as they stand in deliveries.reason and decisions.reason. They are stable: people
 // query for them.
 const (
-	// ReasonNoAddress: the person has no device, or no phone number, for the channel.
+	// ReasonNoAddress: the person has no device, phone number or email address for the channel.
 	ReasonNoAddress = "no_address"
 	// ReasonAddressUnverified: the address is there, but nobody has shown that it is the person's.
 	ReasonAddressUnverified = "address_unverified"
@@ -19,6 +19,8 @@ const (
 	ReasonConditionFailed = "condition_failed"
 	// ReasonUserDisabled: the person's account is disabled.
 	ReasonUserDisabled = "user_disabled"
+	// ReasonDeceased: the person has died.
+	ReasonDeceased = "deceased"
 	// ReasonUnknownUser: there is no such person.
 	ReasonUnknownUser = "unknown_user"
 	// ReasonNobodyNamed: the event names nobody where the rule looks, or its actor is a program.

@@ -60,6 +60,8 @@ func Resolve(e *event.Event, matches []Match, people *People, configured map[str
 		switch {
 		case person == nil:
 			r.refuseAll(c, ReasonUnknownUser)
+		case person.Deceased:
+			r.refuseAll(c, ReasonDeceased)
 		case !person.Active:
 			r.refuseAll(c, ReasonUserDisabled)
 		default:
@@ -283,7 +285,7 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 func (p *Person) address(channel string) (has, verified bool) {
 	switch channel {
 	case "email":
-		return true, p.EmailVerified
+		return !p.HasNoEmail, p.EmailVerified
 	case "push":
 		return p.HasDevice, true
 	case "sms":

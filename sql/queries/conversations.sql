@@ -39,13 +39,15 @@ SELECT
         )
     ))::boolean AS takes_part,
     coalesce(p.read_number, 0)::bigint AS read_number,
+    coalesce(p.sees_after, 0)::bigint AS sees_after,
+    p.added_by,
     (
         SELECT count(*)
         FROM (
             SELECT 1
             FROM conversation_messages AS m
             WHERE m.conversation_id = c.id
-                AND m.number > p.read_number
+                AND m.number > greatest(p.read_number, p.sees_after)
                 AND m.author_id <> p.user_id
                 AND m.withdrawn_at IS NULL
             LIMIT 100
@@ -66,7 +68,7 @@ SELECT
             SELECT 1
             FROM conversation_messages AS m
             WHERE m.conversation_id = c.id
-                AND m.number > p.read_number
+                AND m.number > greatest(p.read_number, p.sees_after)
                 AND m.author_id <> p.user_id
                 AND m.withdrawn_at IS NULL
             LIMIT 100
@@ -97,7 +99,9 @@ LIMIT @row_limit;
 SELECT
     conversation_id,
     user_id,
-    joined_at
+    joined_at,
+    sees_after,
+    added_by
 FROM conversation_participants
 WHERE conversation_id = ANY(@conversation_ids::uuid[])
     AND left_at IS NULL
@@ -120,10 +124,11 @@ SELECT EXISTS (
 SELECT
     c.clinic_id,
     c.patient_id,
+    p.sees_after,
     (c.patient_id = @user_id)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL
-JOIN users AS u ON u.id = p.user_id AND u.status = 'active'
+JOIN users AS u ON u.id = p.user_id AND u.status = 'active' AND u.deceased_on IS NULL
 WHERE c.id = @id
     AND (
         c.patient_id = p.user_id
@@ -139,15 +144,18 @@ WHERE c.id = @id
         )
     );
 
--- Lets people take part, those not yet who do. Who joins is reminded of what is written from now on.
+-- Lets people take part, those not yet who do. Who joins is reminded of what is written from now on, and is shown the messages
+-- after number sees_after.
 -- name: ParticipantJoin :many
-INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number)
+INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number, sees_after, added_by)
 SELECT
     c.id,
     joining.user_id,
     now(),
     c.last_activity_at,
-    c.last_number
+    c.last_number,
+    @sees_after::bigint,
+    sqlc.narg(added_by)::text
 FROM conversations AS c
 CROSS JOIN unnest(@user_ids::uuid[]) AS joining (user_id)
 WHERE c.id = @conversation_id
@@ -158,9 +166,44 @@ SET
     left_untold = false,
     last_activity_at = excluded.last_activity_at,
     reminded_at = NULL,
-    reminded_number = excluded.reminded_number
+    reminded_number = excluded.reminded_number,
+    sees_after = excluded.sees_after,
+    added_by = excluded.added_by
 WHERE p.left_at IS NOT NULL
 RETURNING p.user_id;
+
+-- Shows the history to somebody who takes part already, from after sees_after on; it never takes any away.
+-- name: ParticipantShow :exec
+UPDATE conversation_participants
+SET sees_after = @sees_after::bigint
+WHERE conversation_id = @conversation_id
+    AND user_id = @user_id
+    AND left_at IS NULL
+    AND sees_after > @sees_after::bigint;
+
+-- Somebody who takes part: who added them, and whether they began the conversation and still may take part in it, by their
+-- role and their place on the care team.
+-- name: ParticipantStanding :one
+SELECT
+    p.added_by,
+    (c.created_by = p.user_id::text AND EXISTS (
+        SELECT 1
+        FROM care_team AS t
+        JOIN memberships AS m ON m.user_id = t.member_id AND m.clinic_id = t.clinic_id
+        JOIN users AS u ON u.id = t.member_id
+        WHERE t.patient_id = c.patient_id
+            AND t.clinic_id = c.clinic_id
+            AND t.member_id = p.user_id
+            AND m.role = ANY(@roles::text[])
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+            AND u.deceased_on IS NULL
+    ))::boolean AS began
+FROM conversation_participants AS p
+JOIN conversations AS c ON c.id = p.conversation_id
+WHERE p.conversation_id = @conversation_id
+    AND p.user_id = @user_id
+    AND p.left_at IS NULL;
 
 -- name: ParticipantLeave :one
 UPDATE conversation_participants
@@ -292,6 +335,7 @@ SELECT *
 FROM conversation_messages
 WHERE conversation_id = @conversation_id
     AND number < @before
+    AND number > @after
 ORDER BY number DESC
 LIMIT @row_limit;
 
@@ -339,7 +383,7 @@ WHERE p.conversation_id = @conversation_id
     AND p.read_number < @number;
 
 -- Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
--- that they have not read.
+-- that they have not read. Nobody who has died is reminded.
 -- Several may ask at once: each gets others.
 -- name: ParticipantRemind :many
 WITH due AS (
@@ -353,6 +397,7 @@ WITH due AS (
     JOIN conversations AS c ON c.id = p.conversation_id
     WHERE p.unread_since <= @cutoff::timestamptz
         AND p.left_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = p.user_id AND u.deceased_on IS NOT NULL)
         AND (
             p.user_id = c.patient_id
             OR EXISTS (

@@ -134,20 +134,22 @@ SET name = excluded.name;
 -- name: UserEmailTaken :many
 SELECT
     id,
-    email
+    email::text AS email
 FROM users
 WHERE email = ANY(@emails::text[]);
 
 -- name: UserInsertMany :exec
-INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone)
+INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone, birth_date, sex)
 SELECT
     unnest(@ids::uuid[]),
-    unnest(@emails::text[]),
+    nullif(unnest(@emails::text[]), ''),
     unnest(@given_names::text[]),
     unnest(@family_names::text[]),
     nullif(unnest(@phones::text[]), ''),
     unnest(@locales::text[]),
-    unnest(@time_zones::text[]);
+    unnest(@time_zones::text[]),
+    nullif(unnest(@birth_dates::text[]), '')::date,
+    nullif(unnest(@sexes::text[]), '');
 
 -- Roles that are held already are left as they are and not returned.
 -- name: MembershipGrantMany :many
@@ -195,15 +197,25 @@ FROM (
         unnest(@bodies::json[]) AS body,
         unnest(@releases::boolean[]) AS releases
 ) AS r
-WHERE EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = r.patient_id
-            AND m.clinic_id = r.clinic_id
-            AND m.role = 'patient'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
+WHERE (
+        EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            WHERE m.user_id = r.patient_id
+                AND m.clinic_id = r.clinic_id
+                AND m.role = 'patient'
+                AND m.revoked_at IS NULL
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            JOIN users AS u ON u.id = m.user_id
+            WHERE m.user_id = r.patient_id
+                AND m.clinic_id = r.clinic_id
+                AND m.role = 'patient'
+                AND m.revoked_at IS NOT NULL
+                AND u.merged_into IS NULL
+        )
     )
     AND EXISTS (
         SELECT 1

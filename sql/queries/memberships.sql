@@ -52,7 +52,7 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 RETURNING id;
 
--- Whether an active person holds the role at the clinic.
+-- Whether an active person, who has not died, holds the role at the clinic.
 -- name: MembershipActive :one
 SELECT EXISTS (
     SELECT 1
@@ -63,6 +63,7 @@ SELECT EXISTS (
         AND m.role = @role
         AND m.revoked_at IS NULL
         AND u.status = 'active'
+        AND u.deceased_on IS NULL
 );
 
 -- Tells whether both are what they must be, and whether the member is new to the team.

@@ -42,6 +42,7 @@ WITH pairs AS (
 SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
+    (u.deceased_on IS NOT NULL)::boolean AS deceased,
     contact_state(u, 'email', false)::text AS email,
     contact_state(u, 'sms', false)::text AS sms,
     contact_state(u, 'whatsapp', false)::text AS whatsapp,

@@ -136,8 +136,9 @@ SELECT EXISTS (
 
 -- The row is read once the person has a role: before, those who registered them do not see them.
 -- name: UserInsert :exec
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
-VALUES (@id, @email, @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone);
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone, birth_date, sex)
+VALUES (@id, sqlc.narg(email), @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone,
+    sqlc.narg(birth_date), sqlc.narg(sex));
 
 -- name: UserGet :one
 SELECT *
@@ -155,8 +156,8 @@ FOR UPDATE;
 UPDATE users
 SET
     version = version + 1,
-    email = @email,
-    email_verified = email_verified AND email = @email,
+    email = sqlc.narg(email),
+    email_verified = email_verified AND email IS NOT DISTINCT FROM sqlc.narg(email),
     given_name = @given_name,
     family_name = @family_name,
     phone = sqlc.narg(phone),
@@ -166,6 +167,8 @@ SET
     locale = @locale,
     time_zone = @time_zone,
     status = @status,
+    birth_date = sqlc.narg(birth_date),
+    sex = sqlc.narg(sex),
     updated_at = now()
 WHERE id = @id
 RETURNING *;
@@ -182,6 +185,7 @@ SELECT
     u.given_name,
     u.family_name,
     u.status,
+    u.deceased_on,
     jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)::jsonb AS memberships
 FROM users AS u
 JOIN memberships AS m ON m.user_id = u.id
@@ -192,6 +196,114 @@ WHERE m.clinic_id = ANY(@clinic_ids::uuid[])
 GROUP BY u.id
 ORDER BY u.id
 LIMIT @row_limit;
+
+-- As UserList, of those at one clinic who match the filters (people_find), with what tells them apart.
+-- name: UserSearch :many
+SELECT
+    u.id,
+    u.given_name,
+    u.family_name,
+    u.status,
+    u.deceased_on,
+    u.birth_date,
+    n.number,
+    jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)::jsonb AS memberships
+FROM people_find(@clinic_id::uuid, @name::text, sqlc.narg(birth_date)::date, @number::text, @role::text, @after::uuid, @row_limit::integer) AS f (id)
+JOIN users AS u ON u.id = f.id
+JOIN memberships AS m ON m.user_id = u.id AND m.clinic_id = @clinic_id AND m.revoked_at IS NULL
+LEFT JOIN medical_record_numbers AS n ON n.clinic_id = @clinic_id AND n.user_id = u.id
+GROUP BY u.id, n.number
+ORDER BY u.id;
+
+-- Registrations of patients at one clinic take turns, so that the second of two sees the first.
+-- name: RegistrationLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat(@clinic_id::uuid), 2));
+
+-- name: PatientDuplicates :many
+SELECT d.id::uuid AS id
+FROM patient_duplicates(@clinic_id::uuid, @name::text, sqlc.narg(birth_date)::date, @numbers::text[]) AS d (id);
+
+-- name: MedicalRecordNumberList :many
+SELECT
+    clinic_id,
+    number
+FROM medical_record_numbers
+WHERE user_id = @user_id
+ORDER BY clinic_id;
+
+-- name: MedicalRecordNumberPut :exec
+INSERT INTO medical_record_numbers (clinic_id, user_id, number)
+VALUES (@clinic_id, @user_id, @number)
+ON CONFLICT ON CONSTRAINT medical_record_numbers_pkey DO UPDATE
+SET number = excluded.number;
+
+-- name: MedicalRecordNumberDelete :exec
+DELETE FROM medical_record_numbers
+WHERE clinic_id = @clinic_id
+    AND user_id = @user_id;
+
+-- Numbers of somebody who proved to be another. Where that one has a number at the clinic, it stays and the other goes.
+-- name: MedicalRecordNumberMerge :exec
+WITH moved AS (
+    DELETE FROM medical_record_numbers AS n
+    WHERE n.user_id = @from_id
+    RETURNING n.clinic_id, n.number
+)
+INSERT INTO medical_record_numbers (clinic_id, user_id, number)
+SELECT
+    m.clinic_id,
+    @into_id::uuid,
+    m.number
+FROM moved AS m
+ON CONFLICT ON CONSTRAINT medical_record_numbers_pkey DO NOTHING;
+
+-- What the clinic knew of somebody who proved to be another, where that one's row does not say it.
+-- name: UserComplete :one
+UPDATE users AS u
+SET
+    version = u.version + 1,
+    birth_date = coalesce(u.birth_date, f.birth_date),
+    sex = coalesce(u.sex, f.sex),
+    updated_at = now()
+FROM users AS f
+WHERE u.id = @into_id
+    AND f.id = @from_id
+RETURNING u.*;
+
+-- The clinics, of those given, where the person is a patient or was one.
+-- name: PatientEverAt :many
+SELECT DISTINCT clinic_id::uuid AS clinic_id
+FROM memberships
+WHERE user_id = @user_id
+    AND clinic_id = ANY(@clinic_ids::uuid[])
+    AND role = 'patient'
+ORDER BY 1;
+
+-- How many roles of staff the person holds, also where the actor does not see them.
+-- name: StaffRolesHeld :one
+SELECT staff_roles_held(@user_id::uuid)::bigint AS held;
+
+-- name: UserDeceasedSet :one
+UPDATE users
+SET
+    version = version + 1,
+    deceased_on = sqlc.narg(deceased_on),
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
+
+-- name: DeathInsert :exec
+INSERT INTO deaths (id, user_id, clinic_id, deceased_on, recorded_by)
+VALUES (@id, @user_id, @clinic_id, @deceased_on, @recorded_by);
+
+-- name: DeathWithdraw :exec
+UPDATE deaths
+SET
+    withdrawn_at = now(),
+    withdrawn_by = @withdrawn_by::text,
+    withdrawal_reason = @withdrawal_reason::text
+WHERE user_id = @user_id
+    AND withdrawn_at IS NULL;
 
 -- name: PreferenceList :many
 SELECT

@@ -63,26 +63,27 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return visit(ctx, q, cmd, action, id)
 }
 
-// InConversation tells whether a person may follow the conversation live, whose it is, and at which clinic by their role there;
-// the clinic is uuid.Nil for the patient, whose right hangs on no role.
-func (s *Service) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (clinicID, patientID uuid.UUID, in bool, err error) {
+// InConversation reports whether a person may follow the conversation live, and how they take part in it.
+func (s *Service) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error) {
 	var roles []string
 	for _, r := range care.RolesFor(care.ConversationRead, care.Participant) {
 		roles = append(roles, string(r))
 	}
-	var room db.ConversationRoomRow
+	var row db.ConversationRoomRow
 	// The one who asks is the service itself, of somebody whom it serves.
 	err = s.writer.Read(ctx, care.SystemActor("chat"), func(tx pgx.Tx) (err error) {
-		room, err = db.New(tx).ConversationRoom(ctx, db.ConversationRoomParams{ID: conversationID, UserID: userID, Roles: roles})
+		row, err = db.New(tx).ConversationRoom(ctx, db.ConversationRoomParams{ID: conversationID, UserID: userID, Roles: roles})
 		return err
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return uuid.Nil, uuid.Nil, false, nil
+		return room, false, nil
 	case err != nil:
-		return uuid.Nil, uuid.Nil, false, fmt.Errorf("look up conversation: %w", err)
-	case room.Own:
-		return uuid.Nil, room.PatientID, true, nil
+		return room, false, fmt.Errorf("look up conversation: %w", err)
 	}
-	return room.ClinicID, room.PatientID, true, nil
+	room = care.ConversationRoom{ClinicID: row.ClinicID, PatientID: row.PatientID, SeesAfter: row.SeesAfter}
+	if row.Own {
+		room.ClinicID = uuid.Nil
+	}
+	return room, true, nil
 }

@@ -73,7 +73,10 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 				_, err := b.chat.Write(t.Context(), by(actor), c.ID, chat.NewMessage{Text: secret})
 				return err
 			},
-			"conversation.manage": func() error { _, err := b.chat.Add(t.Context(), by(actor), c.ID, actor.UserID); return err },
+			"conversation.manage": func() error {
+				_, err := b.chat.Add(t.Context(), by(actor), c.ID, chat.NewParticipant{UserID: actor.UserID})
+				return err
+			},
 		} {
 			err := try()
 			requireCode(t, err, care.NotFound)
@@ -90,10 +93,10 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		} {
 			requireCode(t, err, care.NotFound)
 		}
-		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		room, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
 		require.False(t, in)
-		require.Zero(t, clinic)
+		require.Zero(t, room)
 	}
 }
 
@@ -107,30 +110,32 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	c := b.begin(t, b.doctor)
 	m := b.write(t, b.doctor, c.ID)
 	for range 2 { // One who takes part already is fine.
-		got, err := b.chat.Add(t.Context(), by(b.doctor), c.ID, b.nurse.UserID)
+		got, err := b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.nurse.UserID})
 		require.NoError(t, err)
 		require.Contains(t, people(got), b.nurse.UserID)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_joined", outboxtest.Person(b.nurse.UserID), outboxtest.Actor(b.doctor.ID))
 	for _, who := range []care.Actor{b.otherDoctor, b.receptionist, b.stranger, b.neighbour} {
-		requireCode(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, who.UserID)), care.Invalid, "userId")
+		requireCode(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: who.UserID})), care.Invalid, "userId")
 	}
-	requireCode(t, second(b.chat.Add(t.Context(), by(b.patient), c.ID, b.colleague.UserID)), care.Forbidden)
+	requireCode(t, second(b.chat.Add(t.Context(), by(b.patient), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})), care.Forbidden)
 	requireCode(t, b.chat.Remove(t.Context(), by(b.patient), c.ID, b.nurse.UserID), care.Forbidden)
 	outboxtest.RequireCount(t, b.db.App, 2, "access.denied", subject(c.ID), outboxtest.Actor(b.patient.ID), outboxtest.Data(map[string]any{"action": "conversation.manage"}))
 	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.patient.UserID), care.Conflict)
 	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.colleague.UserID), care.NotFound)
 
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID))
-	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.doctor.UserID), outboxtest.Actor(b.nurse.ID))
+	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // Who began it.
+	require.NoError(t, b.chat.Remove(t.Context(), by(b.doctor), c.ID, b.doctor.UserID), "one's own part")
+	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.doctor.UserID), outboxtest.Actor(b.doctor.ID))
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.doctor), c.ID)), care.NotFound)
 	requireCode(t, second(b.chat.Withdraw(t.Context(), by(b.doctor), c.ID, m.ID)), care.NotFound)
-	got, err := b.chat.Add(t.Context(), by(b.nurse), c.ID, b.doctor.UserID)
+	got, err := b.chat.Add(t.Context(), by(b.nurse), c.ID, chat.NewParticipant{UserID: b.doctor.UserID})
 	require.NoError(t, err)
 	require.Len(t, got.Participants, 3)
 	outboxtest.RequireCount(t, b.db.App, 2, "chat.participant_joined", outboxtest.Person(b.doctor.UserID))
 
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID))
+	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // They added who began it.
+	require.NoError(t, b.chat.Remove(t.Context(), by(b.doctor), c.ID, b.doctor.UserID))
 	require.NoError(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.nurse.UserID), "one's own part")
 	_, err = b.chat.Write(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
 	requireCode(t, err, care.Conflict) // To nobody.
@@ -143,7 +148,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	b.leave(t, b.nurse)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 	requireCode(t, second(b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: secret})), care.NotFound)
-	_, _, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
+	_, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
 	require.NoError(t, err)
 	require.False(t, in)
 	list, err := b.chat.List(t.Context(), by(b.nurse), "", 0)
@@ -167,9 +172,9 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.patient)
 	where := func(actor care.Actor) (uuid.UUID, bool) {
-		clinic, _, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
+		room, in, err := b.chat.InConversation(t.Context(), actor.UserID, c.ID)
 		require.NoError(t, err)
-		return clinic, in
+		return room.ClinicID, in
 	}
 	clinic, in := where(b.doctor)
 	require.True(t, in)

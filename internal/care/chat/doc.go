@@ -3,6 +3,10 @@
 // Who takes part: the patient, always, and the members of their care team who were put in. Who leaves the care team takes no
 // longer part from the same commit on; a trigger sees to that, and TellLeft appends the event.
 //
+// What is seen: those who take part from the beginning see every message. Who is added later sees those that are written from
+// then on, unless whoever adds them shows them the history, which is no more than that one sees. The events of a conversation
+// carry no text and are shown in its room to everybody who takes part. Who takes out whom is Remove's to say.
+//
 // Ordering: whatever changes a conversation is one transaction. It locks the conversation's row first, looks at the rest in
 // statements after that, and appends to the outbox last; so the numbers of its messages rise by one, in the conversation and
 // along the ledger, where the number is the subject's version of chat.message_created. Other events carry none. A reminder

@@ -121,7 +121,7 @@ func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages [
 		if err != nil {
 			return nil, fmt.Errorf("read care team: %w", err)
 		}
-		if events, err = join(ctx, q, cmd, row, append([]uuid.UUID{row.PatientID}, team...)); err != nil {
+		if events, err = join(ctx, q, cmd, row, entry{people: append([]uuid.UUID{row.PatientID}, team...)}); err != nil {
 			return nil, err
 		}
 	}

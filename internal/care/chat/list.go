@@ -127,7 +127,7 @@ func (s *Service) Message(ctx context.Context, cmd care.Command, id, messageID u
 		if err != nil {
 			return err
 		}
-		if m, err = one(ctx, q, id, messageID); err != nil {
+		if m, err = one(ctx, q, row, messageID); err != nil {
 			return err
 		}
 		c := row.Conversation
@@ -141,9 +141,10 @@ func (s *Service) Message(ctx context.Context, cmd care.Command, id, messageID u
 	return message(m), nil
 }
 
-func one(ctx context.Context, q *db.Queries, id, messageID uuid.UUID) (db.ConversationMessage, error) {
-	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: messageID})
-	if errors.Is(err, pgx.ErrNoRows) {
+// one is a message that the person is shown.
+func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID uuid.UUID) (db.ConversationMessage, error) {
+	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: row.Conversation.ID, ID: messageID})
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && m.Number <= row.SeesAfter) {
 		return m, care.Errorf(care.NotFound, "there is no such message in this conversation")
 	}
 	if err != nil {
@@ -154,7 +155,8 @@ func one(ctx context.Context, q *db.Queries, id, messageID uuid.UUID) (db.Conver
 
 // Messages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
 // to 200 or 0 for 50. next is what before must be for those after them, 0 where there are none. Being shown them is one
-// record.read about the patient, which names each. Errors as for Get.
+// record.read about the patient, which names each. Who was added without the history is shown what was written since. Errors as
+// for Get.
 func (s *Service) Messages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
 	limit, err = limited(limit)
 	if err != nil {
@@ -169,7 +171,7 @@ func (s *Service) Messages(ctx context.Context, cmd care.Command, id uuid.UUID, 
 		if err != nil {
 			return err
 		}
-		rows, err := q.MessageList(ctx, db.MessageListParams{ConversationID: id, Before: before, RowLimit: int32(limit) + 1})
+		rows, err := q.MessageList(ctx, db.MessageListParams{ConversationID: id, Before: before, After: row.SeesAfter, RowLimit: int32(limit) + 1})
 		if err != nil {
 			return fmt.Errorf("list messages: %w", err)
 		}

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -69,7 +68,7 @@ func (s *Service) Withdraw(ctx context.Context, cmd care.Command, id, messageID 
 		if err != nil {
 			return err
 		}
-		if m, err = one(ctx, q, id, messageID); err != nil {
+		if m, err = one(ctx, q, row, messageID); err != nil {
 			return err
 		}
 		switch {
@@ -97,15 +96,16 @@ func (s *Service) Withdraw(ctx context.Context, cmd care.Command, id, messageID 
 func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, mark ReadMark) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if _, err := lock(ctx, q, cmd, care.ConversationRead, id); err != nil {
+		row, err := lock(ctx, q, cmd, care.ConversationRead, id)
+		if err != nil {
 			return err
 		}
-		m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: id, ID: mark.MessageID})
-		if errors.Is(err, pgx.ErrNoRows) {
+		m, err := one(ctx, q, row, mark.MessageID)
+		if care.CodeOf(err) == care.NotFound {
 			return care.InvalidField("messageId", "must be a message of this conversation")
 		}
 		if err != nil {
-			return fmt.Errorf("read message: %w", err)
+			return err
 		}
 		err = q.ParticipantRead(ctx, db.ParticipantReadParams{ConversationID: id, UserID: cmd.Actor.UserID, Number: m.Number})
 		if err != nil {

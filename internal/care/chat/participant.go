@@ -15,9 +15,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Add lets a member of the patient's care team take part; one who does already is fine. Who takes part from the clinic may.
-// Errors: care.NotFound, care.Forbidden, care.Invalid for somebody who is not on the team.
-func (s *Service) Add(ctx context.Context, cmd care.Command, id, userID uuid.UUID) (Conversation, error) {
+// Add lets a member of the patient's care team take part. They see what is written from now on; with n.History also what was
+// written before, as far as the actor sees it, which is shown to one who takes part already too. Who takes part from the clinic
+// may. Errors: care.NotFound, care.Forbidden, care.Invalid for somebody who is not on the team.
+func (s *Service) Add(ctx context.Context, cmd care.Command, id uuid.UUID, n NewParticipant) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -29,12 +30,21 @@ func (s *Service) Add(ctx context.Context, cmd care.Command, id, userID uuid.UUI
 		if err != nil {
 			return fmt.Errorf("read care team: %w", err)
 		}
-		if !slices.Contains(append(team, row.Conversation.PatientID), userID) {
+		if !slices.Contains(append(team, row.Conversation.PatientID), n.UserID) {
 			return care.InvalidField("userId", "must be a doctor or nurse on the patient's care team at this clinic")
 		}
-		events, err := join(ctx, q, cmd, row.Conversation, []uuid.UUID{userID})
+		as := entry{people: []uuid.UUID{n.UserID}, seesAfter: row.Conversation.LastNumber, addedBy: &cmd.Actor.ID}
+		if n.History {
+			as.seesAfter = row.SeesAfter
+		}
+		events, err := join(ctx, q, cmd, row.Conversation, as)
 		if err != nil {
 			return err
+		}
+		if n.History && len(events) == 0 {
+			if err := q.ParticipantShow(ctx, db.ParticipantShowParams{ConversationID: id, UserID: n.UserID, SeesAfter: row.SeesAfter}); err != nil {
+				return fmt.Errorf("show history: %w", err)
+			}
 		}
 		if c, err = whole(ctx, q, row.Conversation, row.ReadNumber, row.Unread); err != nil {
 			return err
@@ -47,8 +57,11 @@ func (s *Service) Add(ctx context.Context, cmd care.Command, id, userID uuid.UUI
 	return c, nil
 }
 
-// Remove ends somebody's part, also one's own. Who takes part from the clinic may; the patient stays. Errors: care.NotFound
-// also for who does not take part, care.Forbidden, care.Conflict for the patient.
+// Remove ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else
+// while they are on the patient's care team, and takes out anybody; who takes part from the beginning takes out whoever was
+// added, and a doctor of them the others from the beginning as well; who was added takes out only those whom they added
+// themselves. The patient stays. Errors: care.NotFound also for who does not take part, care.Forbidden, care.Conflict for the
+// patient.
 func (s *Service) Remove(ctx context.Context, cmd care.Command, id, userID uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -59,6 +72,9 @@ func (s *Service) Remove(ctx context.Context, cmd care.Command, id, userID uuid.
 		if userID == row.Conversation.PatientID {
 			return care.Errorf(care.Conflict, "the conversation is the patient's: they cannot be taken out of it")
 		}
+		if err := mayRemove(ctx, q, cmd, row, userID); err != nil {
+			return err
+		}
 		_, err = q.ParticipantLeave(ctx, db.ParticipantLeaveParams{ConversationID: id, UserID: userID})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return care.Errorf(care.NotFound, "this person does not take part in the conversation")
@@ -68,6 +84,35 @@ func (s *Service) Remove(ctx context.Context, cmd care.Command, id, userID uuid.
 		}
 		return outbox.Append(ctx, tx, moved(cmd, "left", row.Conversation, userID))
 	})
+}
+
+// mayRemove refuses who may not take this person out. row is the conversation as the actor has it, which is locked.
+func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
+	actor, c := cmd.Actor, row.Conversation
+	if userID == actor.UserID {
+		return nil
+	}
+	var roles []string
+	for _, r := range care.RolesFor(care.ConversationRead, care.Participant) {
+		roles = append(roles, string(r))
+	}
+	target, err := q.ParticipantStanding(ctx, db.ParticipantStandingParams{ConversationID: c.ID, UserID: userID, Roles: roles})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return care.Errorf(care.NotFound, "this person does not take part in the conversation")
+	}
+	if err != nil {
+		return fmt.Errorf("look up who takes part: %w", err)
+	}
+	added := target.AddedBy != nil
+	switch {
+	case target.Began:
+		return forbidden(cmd, care.ConversationManage, c, "who began the conversation is taken out by nobody else while they care for the patient")
+	case c.CreatedBy == actor.ID, added && *target.AddedBy == actor.ID:
+		return nil
+	case row.AddedBy == nil && (added || actor.Holds(c.ClinicID, care.Doctor)):
+		return nil
+	}
+	return forbidden(cmd, care.ConversationManage, c, "this person is taken out by who began the conversation, by who added them, or by themselves")
 }
 
 // TellLeft appends chat.participant_left for those who left with their patient's care team, each once, and gives how many

@@ -33,7 +33,7 @@ func TestQueries_FindWhatTheyNeedByAnIndexAmongManyConversations(t *testing.T) {
 			[]any{b.doctor.UserID, care.AfterAll.Time, care.AfterAll.ID, []uuid.UUID{b.here}, int32(51)},
 			"conversation_participants_user_idx",
 		},
-		"messages": {db.MessageList, []any{one, int64(100), int32(51)}, "conversation_messages_number_key"},
+		"messages": {db.MessageList, []any{one, int64(100), int64(0), int32(51)}, "conversation_messages_number_key"},
 		"remind":   {db.ParticipantRemind, []any{time.Now(), int32(0), int32(200)}, "conversation_participants_unread_idx"},
 		"left":     {db.ParticipantLeftTell, []any{int32(0), int32(200)}, "conversation_participants_untold_idx"},
 	} {

@@ -116,7 +116,7 @@ func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Person(b.doctor.UserID), outboxtest.Data(map[string]any{"messageId": again.ID}))
 
 	// Who joins is not reminded of what was before.
-	require.NoError(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, b.colleague.UserID)))
+	require.NoError(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})))
 	require.Zero(t, b.remind(t))
 	b.write(t, b.doctor, c.ID)
 	require.Equal(t, 2, b.remind(t), "the colleague and the patient")

@@ -49,7 +49,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 		if err != nil {
 			return fmt.Errorf("insert conversation: %w", err)
 		}
-		events, err := join(ctx, q, cmd, row, people)
+		events, err := join(ctx, q, cmd, row, entry{people: people})
 		if err != nil {
 			return err
 		}
@@ -109,14 +109,25 @@ func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uui
 	}
 	people := map[uuid.UUID][]Participant{}
 	for _, p := range rows {
-		people[p.ConversationID] = append(people[p.ConversationID], Participant{UserID: p.UserID, JoinedAt: p.JoinedAt.UTC()})
+		people[p.ConversationID] = append(people[p.ConversationID], participant(p))
 	}
 	return people, nil
 }
 
+// entry is who is to take part.
+type entry struct {
+	people []uuid.UUID
+	// seesAfter is the number of the last message that they are not shown.
+	seesAfter int64
+	// addedBy is the id of who adds them; nil for those who take part from the beginning.
+	addedBy *string
+}
+
 // join lets the people take part who do not yet, and gives the events.
-func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, people []uuid.UUID) ([]event.Event, error) {
-	joined, err := q.ParticipantJoin(ctx, db.ParticipantJoinParams{ConversationID: row.ID, UserIds: people})
+func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e entry) ([]event.Event, error) {
+	joined, err := q.ParticipantJoin(ctx, db.ParticipantJoinParams{
+		ConversationID: row.ID, UserIds: e.people, SeesAfter: e.seesAfter, AddedBy: e.addedBy,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("insert participants: %w", err)
 	}

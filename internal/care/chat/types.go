@@ -28,6 +28,8 @@ type Conversation struct {
 type Participant struct {
 	UserID   uuid.UUID `json:"userId" format:"uuid"`
 	JoinedAt time.Time `json:"joinedAt" format:"date-time"`
+	SeesFrom int64     `json:"seesFrom" doc:"The number of the first message that they are shown: 1 for who sees all." example:"1"`
+	AddedBy  string    `json:"addedBy,omitempty" doc:"The id of who added them; left out for who takes part from the beginning." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
 // Message is one of a conversation. It is never changed; its author can withdraw it.
@@ -56,7 +58,8 @@ type NewConversation struct {
 
 // NewParticipant is who shall take part.
 type NewParticipant struct {
-	UserID uuid.UUID `json:"userId" format:"uuid" doc:"A doctor or nurse on the patient's care team at the clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d"`
+	UserID  uuid.UUID `json:"userId" format:"uuid" doc:"A doctor or nurse on the patient's care team at the clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d"`
+	History bool      `json:"history,omitempty" doc:"Shows them the messages of before as well, as far as the caller sees them. Else they see what is written from now on."`
 }
 
 // NewMessage is a message to be.
@@ -94,6 +97,14 @@ func conversation(row db.Conversation, readNumber, unread int64, participants []
 		Messages: row.LastNumber, ReadNumber: readNumber, Unread: unread,
 		LastActivityAt: row.LastActivityAt.UTC(), CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
 	}
+}
+
+func participant(row db.ConversationParticipantsRow) Participant {
+	p := Participant{UserID: row.UserID, JoinedAt: row.JoinedAt.UTC(), SeesFrom: row.SeesAfter + 1}
+	if row.AddedBy != nil {
+		p.AddedBy = *row.AddedBy
+	}
+	return p
 }
 
 func message(row db.ConversationMessage) Message {

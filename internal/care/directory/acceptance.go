@@ -92,7 +92,10 @@ func (a *acceptance) whose(ctx context.Context) (err error) {
 	}
 	a.known = err == nil
 	if !a.known {
-		linked, err = a.q.EmailHolder(ctx, db.EmailHolderParams{Emails: care.EmailSpellings(a.invited.Email), ID: a.invited.ID})
+		if a.invited.Email == nil { // It was taken away since.
+			return nil
+		}
+		linked, err = a.q.EmailHolder(ctx, db.EmailHolderParams{Emails: care.EmailSpellings(*a.invited.Email), ID: a.invited.ID})
 		if notFound(err) {
 			return nil
 		}
@@ -118,8 +121,10 @@ func (a *acceptance) lock(ctx context.Context, id uuid.UUID) (db.User, error) {
 func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 	over := a.invitation.AcceptedAt != nil
 	switch {
-	case a.known && !care.SameEmail(a.person.Email, a.invited.Email):
+	case a.known && a.merges() && !sameAddress(a.person, a.invited):
 		return false, care.Errorf(care.Conflict, "you are signed in as somebody else than the person who was invited: sign in as yourself, or as whom the invitation was sent to")
+	case a.person.DeceasedOn.Valid || a.invited.DeceasedOn.Valid:
+		return false, care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
 	case a.person.Status != Active || a.invited.Status != Active:
 		return false, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
 	case over && a.known && !a.merges():
@@ -139,7 +144,12 @@ func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 
 // proves reports whether the provider has verified that the sign-in has the address that the invitation was sent to.
 func (a *acceptance) proves() bool {
-	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, a.invited.Email)
+	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, text(a.invited.Email))
+}
+
+// sameAddress reports whether both have an address, and the same one.
+func sameAddress(a, b db.User) bool {
+	return a.Email != nil && b.Email != nil && care.SameEmail(*a.Email, *b.Email)
 }
 
 // checkRoles refuses roles that one would give oneself, and those of staff to a sign-in that does not prove the address: a link
@@ -254,12 +264,40 @@ func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event,
 		was := CareTeamMember{PatientID: t.PatientID, ClinicID: t.ClinicID, MemberID: t.MemberID}
 		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.become(was)))
 	}
+	completed, err := a.complete(ctx, as)
+	if err != nil {
+		return nil, err
+	}
+	events = append(events, completed...)
 	row, err := a.q.UserMerge(ctx, db.UserMergeParams{ID: a.invited.ID, IntoID: a.person.ID})
 	if err != nil {
 		return nil, fmt.Errorf("merge user: %w", err)
 	}
 	merged := event.New(as, "user.merged", userRef(row.ID), event.Merge{UserID: a.person.ID, MergedID: row.ID})
 	return append(events, merged.About(as, a.person.ID, &a.invitation.ClinicID).AtVersion(row.Version)), nil
+}
+
+// complete gives person the numbers of invited at clinics where they have none, and the birth date and sex that were not known,
+// with the event of that.
+func (a *acceptance) complete(ctx context.Context, as care.Command) ([]event.Event, error) {
+	if err := a.q.MedicalRecordNumberMerge(ctx, db.MedicalRecordNumberMergeParams{FromID: a.invited.ID, IntoID: a.person.ID}); err != nil {
+		return nil, fmt.Errorf("move medical record numbers: %w", err)
+	}
+	var changed []string
+	if !a.person.BirthDate.Valid && a.invited.BirthDate.Valid {
+		changed = append(changed, "birthDate")
+	}
+	if a.person.Sex == nil && a.invited.Sex != nil {
+		changed = append(changed, "sex")
+	}
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	row, err := a.q.UserComplete(ctx, db.UserCompleteParams{FromID: a.invited.ID, IntoID: a.person.ID})
+	if err != nil {
+		return nil, fmt.Errorf("complete user: %w", err)
+	}
+	return []event.Event{userEvent(as, "user.updated", row, &a.invitation.ClinicID, changed)}, nil
 }
 
 // joining says what two appointments at one time mean here.

@@ -144,7 +144,7 @@ func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
 		require.Equal(t, u.ID, page.Items[len(page.Items)-1].ID, "and is listed")
 		require.Equal(t, uuid.Version(7), u.ID.Version())
 		require.WithinDuration(t, u.CreatedAt, time.Unix(u.ID.Time().UnixTime()), time.Second, "its id is as new as it is")
-		u.ID, u.Email, u.CreatedAt, u.UpdatedAt = uuid.Nil, "", time.Time{}, time.Time{}
+		u.ID, u.Email, u.Phone, u.CreatedAt, u.UpdatedAt = uuid.Nil, "", nil, time.Time{}, time.Time{}
 		answers = append(answers, u)
 	}
 	require.Equal(t, answers[1], answers[0])
@@ -204,8 +204,8 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 
 // stays are the columns that go on naming somebody who proved to be another: they tell what was, or are the service's to move.
 var stays = []string{
-	"contact_verifications.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
-	"memberships.user_id", "notifications.recipient_id", "preferences.user_id", "socket_tickets.user_id", "unlinked_sign_ins.user_id",
+	"contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
+	"medical_record_numbers.user_id", "memberships.user_id", "notifications.recipient_id", "person_words.user_id", "preferences.user_id", "socket_tickets.user_id", "unlinked_sign_ins.user_id",
 	"users.merged_into", "web_sessions.user_id",
 }
 
@@ -362,11 +362,14 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, []string{issuer, wrong.Subject}, []string{list[0].Issuer, list[0].Subject})
 	operator := care.Actor{ID: uuid.NewString(), UserID: uuid.New(), Memberships: []care.Membership{{Role: care.Operator}}}
-	for _, stranger := range []care.Actor{b.other, b.doctor, b.nurse} {
+	for _, c := range []struct {
+		stranger care.Actor
+		code     care.Code
+	}{{b.other, care.NotFound}, {b.doctor, care.Forbidden}, {b.nurse, care.Forbidden}} {
 		n := b.mark(t)
-		_, err := b.dir.SignIns(t.Context(), by(stranger), b.nurse.UserID)
-		requireCode(t, err, care.NotFound)
-		requireCode(t, b.dir.SignInUnlink(t.Context(), by(stranger), b.nurse.UserID, list[0].ID), care.NotFound)
+		_, err := b.dir.SignIns(t.Context(), by(c.stranger), b.nurse.UserID)
+		requireCode(t, err, c.code)
+		requireCode(t, b.dir.SignInUnlink(t.Context(), by(c.stranger), b.nurse.UserID, list[0].ID), c.code)
 		require.Equal(t, []string{"access.denied", "access.denied"}, types(b.since(t, n)))
 	}
 	requireCode(t, b.dir.SignInUnlink(t.Context(), by(operator), uuid.New(), list[0].ID), care.NotFound)

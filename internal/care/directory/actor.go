@@ -127,6 +127,9 @@ func actorOfView(id uuid.UUID, status string, list []byte) (care.Actor, error) {
 }
 
 func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, error) {
+	if status == deceased {
+		return care.Actor{}, care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
+	}
 	if status != Active {
 		return care.Actor{}, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
 	}
@@ -146,14 +149,7 @@ func (s *Service) Me(ctx context.Context, actor care.Actor) (Me, error) {
 	if err != nil {
 		return Me{}, reading("own account", err)
 	}
-	held := actor.Memberships
-	if held == nil {
-		held = []care.Membership{}
-	}
-	return Me{
-		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, Memberships: held,
-	}, nil
+	return meFrom(u, actor), nil
 }
 
 // OnCareTeam lists the clinics where the member is on the patient's care team and still holds a role that lets care

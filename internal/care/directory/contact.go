@@ -40,19 +40,13 @@ var proved = []string{"email", "sms", "whatsapp"}
 
 // addressOf gives where a person is reached on the channel, empty for nowhere, and whether it is verified.
 func addressOf(u db.User, channel string) (address string, verified bool) {
-	text := func(p *string) string {
-		if p == nil {
-			return ""
-		}
-		return *p
-	}
 	switch channel {
 	case "sms":
 		return text(u.Phone), u.PhoneVerified
 	case "whatsapp":
 		return text(u.Whatsapp), u.WhatsappVerified
 	}
-	return u.Email, u.EmailVerified
+	return text(u.Email), u.EmailVerified
 }
 
 // Contacts gives where the actor can be reached.
@@ -180,8 +174,8 @@ func NewSecrets(pool *pgxpool.Pool) *Secrets { return &Secrets{db.New(pool)} }
 // Issue gives the token of an invitation, or the code, that a message about the subject to the recipient is to carry; both
 // are empty when it is over, the recipient is not whom it is for, or the channel not what a code proves.
 func (s *Secrets) Issue(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error) {
-	kind, text, _ := strings.Cut(subject, "/")
-	id, err := uuid.Parse(text)
+	kind, name, _ := strings.Cut(subject, "/")
+	id, err := uuid.Parse(name)
 	if err != nil {
 		return "", "", nil //nolint:nilerr // No subject of ours: nothing to issue.
 	}

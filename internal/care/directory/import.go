@@ -21,13 +21,9 @@ type ImportedUser struct {
 	ID uuid.UUID
 	// Known says that the person was taken in before.
 	Known bool
-	// UserInput's empty Email stands for none: the person gets an address that no mail can reach (RFC 2606, section 2), as
-	// does one whose address is somebody else's already.
+	// UserInput's empty Email stands for none, which a person whose address is somebody else's already gets as well.
 	UserInput
 }
-
-// NoAddress is the address of a person who was taken in without one.
-func NoAddress(id uuid.UUID) string { return id.String() + "@import.invalid" }
 
 // ImportClinicsTx takes clinics in, new ones and those taken in before; only carewire's own import may. It gives for each
 // nil or why it is refused.
@@ -93,6 +89,7 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 		p.Ids, p.Emails, p.Phones = append(p.Ids, u.ID), append(p.Emails, u.Email), append(p.Phones, phone)
 		p.GivenNames, p.FamilyNames = append(p.GivenNames, u.GivenName), append(p.FamilyNames, u.FamilyName)
 		p.Locales, p.TimeZones = append(p.Locales, u.Locale), append(p.TimeZones, u.TimeZone)
+		p.BirthDates, p.Sexes = append(p.BirthDates, u.BirthDate), append(p.Sexes, u.Sex)
 		events = append(events, userEvent(cmd, "user.created", db.User{ID: u.ID, Version: 1}, nil, nil))
 	}
 	if err := q.UserInsertMany(ctx, p); err != nil {
@@ -101,21 +98,22 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return refused, outbox.Append(ctx, tx, events...)
 }
 
-// giveAddresses replaces what is no address, or somebody else's.
+// giveAddresses takes away what is no address, or somebody else's.
 func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
 	var emails []string
 	for i := range people {
 		u := &people[i]
-		u.Email = cmp.Or(care.FoldEmail(u.Email), NoAddress(u.ID))
+		u.Email = care.FoldEmail(u.Email)
 		u.Locale, u.TimeZone, u.Status = cmp.Or(u.Locale, "en"), cmp.Or(u.TimeZone, "UTC"), cmp.Or(u.Status, Active)
-		if u.Validate() != nil {
-			was := u.Email
-			u.Email = NoAddress(u.ID)
+		if was := u.Email; u.Validate() != nil {
+			u.Email = ""
 			if u.Validate() != nil {
 				u.Email = was
 			}
 		}
-		emails = append(emails, u.Email)
+		if u.Email != "" {
+			emails = append(emails, u.Email)
+		}
 	}
 	rows, err := q.UserEmailTaken(ctx, emails)
 	if err != nil {
@@ -127,16 +125,20 @@ func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) er
 	}
 	for i := range people {
 		u := &people[i]
+		if u.Email == "" {
+			continue
+		}
 		if of := owners[u.Email]; len(of) > 0 && !slices.Contains(of, u.ID) {
-			u.Email = NoAddress(u.ID)
+			u.Email = ""
+			continue
 		}
 		owners[u.Email] = append(owners[u.Email], u.ID)
 	}
 	return nil
 }
 
-// importUser changes a person who was taken in before. What the person has become here besides (their status, an address
-// that was given to them since) stays.
+// importUser changes a person who was taken in before. What the person has become here besides (their status, a WhatsApp
+// number, an address, birth date or sex that was given to them since) stays.
 func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u ImportedUser) ([]event.Event, error) {
 	q := db.New(tx)
 	row, err := q.UserLock(ctx, u.ID)
@@ -146,17 +148,18 @@ func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u
 	if err != nil {
 		return nil, fmt.Errorf("lock user: %w", err)
 	}
-	u.Status = row.Status
-	if u.Email == NoAddress(u.ID) || row.EmailVerified {
-		u.Email = row.Email
+	u.Status, u.WhatsApp = row.Status, row.Whatsapp
+	if u.Email == "" || row.EmailVerified {
+		u.Email = text(row.Email)
 	}
+	u.BirthDate, u.Sex = cmp.Or(u.BirthDate, dateText(row.BirthDate)), cmp.Or(u.Sex, text(row.Sex))
 	changed := u.changes(row)
 	if len(changed) == 0 {
 		return nil, nil
 	}
 	row, err = q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: u.ID, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone,
-		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status,
+		ID: u.ID, Email: filled(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, Whatsapp: u.WhatsApp,
+		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, BirthDate: dateOf(u.BirthDate), Sex: filled(u.Sex),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update user: %w", err)

@@ -21,8 +21,12 @@ func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in Memb
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
-		if err := mayManage(ctx, q, cmd, in, may); err != nil {
+		row, err := mayManage(ctx, q, cmd, in, may)
+		if err != nil {
 			return err
+		}
+		if row.Email == nil && isStaff(in.Role) {
+			return care.InvalidField("role", "needs a person with an email address, by which they sign in: have it added first")
 		}
 		if err := notSelf(cmd, care.MembershipManage, in.UserID, in.ClinicID); err != nil {
 			return err
@@ -46,7 +50,7 @@ func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in Mem
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && cmd.Actor.MayAt(*in.ClinicID, care.MembershipManage, care.SameClinic))
-		if err := mayManage(ctx, q, cmd, in, may); err != nil {
+		if _, err := mayManage(ctx, q, cmd, in, may); err != nil {
 			return err
 		}
 		if in.UserID == cmd.Actor.UserID && in.Role == care.Admin {
@@ -93,34 +97,34 @@ func notSelf(cmd care.Command, action care.Action, person uuid.UUID, clinicID *u
 	return outbox.Refuse(cmd, answer, action, userRef(person), &person, clinicID)
 }
 
-// mayManage refuses who may not, and takes the person's row lock, so that grants and revocations of one person take turns.
-func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput, may bool) error {
+// mayManage refuses who may not, and returns the person's row with its lock taken, so that grants and revocations of one person take turns.
+func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput, may bool) (db.User, error) {
 	if !may {
 		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic gives and takes roles there; a receptionist registers patients")
-		return outbox.Refuse(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
+		return db.User{}, outbox.Refuse(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
 	}
 	known := care.ClinicRoles
 	if in.ClinicID == nil {
 		known = care.PlatformRoles
 	}
 	if !slices.Contains(known, in.Role) {
-		return care.InvalidField("role", "must be one of %s", join(known))
+		return db.User{}, care.InvalidField("role", "must be one of %s", join(known))
 	}
-	_, err := q.UserLock(ctx, in.UserID)
+	row, err := q.UserLock(ctx, in.UserID)
 	if notFound(err) {
-		return refuseUser(cmd, care.MembershipManage, in.UserID, nil)
+		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("lock user: %w", err)
+		return db.User{}, fmt.Errorf("lock user: %w", err)
 	}
 	held, err := heldBy(ctx, q, in.UserID)
 	if err != nil {
-		return err
+		return db.User{}, err
 	}
 	if !cmd.Actor.MayOnPlatform(care.MembershipManage) && len(visible(cmd.Actor, care.UserRead, held)) == 0 {
-		return refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
+		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
 	}
-	return nil
+	return row, nil
 }
 
 // grant inserts the memberships that are not held yet and gives their events.

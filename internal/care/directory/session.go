@@ -60,6 +60,7 @@ const (
 	signedOut       = "signed_out"
 	sessionExpired  = "expired"
 	accountDisabled = "disabled"
+	accountClosed   = "closed"
 	signInUnlinked  = "sign_in_unlinked"
 )
 

@@ -3,7 +3,9 @@ package directory_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/uuid"
@@ -44,7 +46,7 @@ func setup(t *testing.T) *testBundle {
 
 func newUser(clinic uuid.UUID, roles ...care.Role) directory.NewUser {
 	return directory.NewUser{
-		Email: uuid.NewString() + "@Clinic.example", GivenName: "Wilhelmina", FamilyName: "Murgatroyd", Phone: new("+4930123456"),
+		Email: uuid.NewString() + "@Clinic.example", GivenName: "Wilhelmina", FamilyName: "Murgatroyd", Phone: new(fmt.Sprintf("+4930123%06d", rand.IntN(1_000_000))),
 		Locale: "de-CH", TimeZone: "Europe/Zurich", ClinicID: clinic, Roles: roles,
 	}
 }

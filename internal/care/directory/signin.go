@@ -74,6 +74,22 @@ func (s *Service) SignInUnlink(ctx context.Context, cmd care.Command, userID, id
 	})
 }
 
+// mayNotHandle refuses whoever handles nobody's sign-ins where the person holds a role: with care.Forbidden who may read the
+// person, and everybody else as if there were no such person.
+func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) error {
+	known := visible(cmd.Actor, care.UserRead, held)
+	own := userID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
+	if len(known) == 0 && !own {
+		return refuseUser(cmd, care.SignInManage, userID, nil)
+	}
+	answer := care.Errorf(care.Forbidden, "an administrator of the clinic handles people's sign-ins")
+	var clinicID *uuid.UUID
+	if len(known) > 0 {
+		clinicID = known[0].ClinicID
+	}
+	return outbox.Refuse(cmd, answer, care.SignInManage, userRef(userID), &userID, clinicID)
+}
+
 // goneBefore is nil for a sign-in that was taken from the person before.
 func goneBefore(ctx context.Context, q *db.Queries, userID, id uuid.UUID) error {
 	gone, err := q.SignInUnlinked(ctx, db.SignInUnlinkedParams{UserID: userID, ID: id})
@@ -105,7 +121,7 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 	}
 	seen := visible(cmd.Actor, care.SignInManage, held)
 	if len(seen) == 0 {
-		return nil, refuseUser(cmd, care.SignInManage, userID, nil)
+		return nil, mayNotHandle(cmd, userID, held)
 	}
 	everywhere, err := q.MembershipsHeld(ctx, userID)
 	if err != nil {

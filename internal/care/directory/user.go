@@ -18,7 +18,9 @@ import (
 // UserCreate registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
 // register those. They are sent an invitation with their welcome, by which they sign in first. An address that somebody at the
 // clinic has is care.Conflict on the field email. One that is known at other clinics is answered as one that nobody knows: the
-// person who is registered becomes one with the one who is known once they have accepted (InvitationAccept).
+// person who is registered becomes one with the one who is known once they have accepted (InvitationAccept). A patient who may
+// be registered at the clinic already is care.PossibleDuplicate, unless the input allows it. A patient without an address is
+// sent no invitation.
 func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
@@ -31,15 +33,14 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
-		if err := q.EmailAtClinicLock(ctx, db.EmailAtClinicLockParams{ClinicID: in.ClinicID, Email: in.Email}); err != nil {
-			return fmt.Errorf("lock address: %w", err)
-		}
-		if err := emailFree(ctx, q, in.Email, in.ID, []uuid.UUID{in.ClinicID}); err != nil {
+		duplicates, err := newAtClinic(ctx, q, cmd, in)
+		if err != nil {
 			return err
 		}
-		err := q.UserInsert(ctx, db.UserInsertParams{
-			ID: in.ID, Email: in.Email, EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
+		err = q.UserInsert(ctx, db.UserInsertParams{
+			ID: in.ID, Email: filled(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
 			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
+			BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
@@ -54,14 +55,17 @@ func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) 
 			return fmt.Errorf("read user: %w", err)
 		}
 		created = userFrom(row, held)
-		if clinicID != nil && !cmd.Imported {
+		if created.MedicalRecordNumbers, err = in.number(ctx, q); err != nil {
+			return err
+		}
+		if clinicID != nil && !cmd.Imported && in.Email != "" {
 			// What the welcome's link is good for.
 			if _, err := insertInvitation(ctx, q, cmd, in.ClinicID, &in.ID, nil); err != nil {
 				return err
 			}
 		}
-		events := []event.Event{userEvent(cmd, "user.created", row, clinicID, nil)}
-		return outbox.Append(ctx, tx, append(events, granted...)...)
+		e := event.New(cmd, "user.created", userRef(row.ID), event.User{UserID: row.ID, DuplicateIDs: duplicates})
+		return outbox.Append(ctx, tx, append([]event.Event{e.About(cmd, row.ID, clinicID).AtVersion(row.Version)}, granted...)...)
 	})
 	if err != nil {
 		return User{}, err
@@ -114,8 +118,13 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 		if err != nil {
 			return err
 		}
+		numbers, err := numbersOf(ctx, q, id)
+		if err != nil {
+			return err
+		}
 		if id == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead) {
 			user = userFrom(row, held)
+			user.MedicalRecordNumbers = numbers
 			return nil
 		}
 		seen := visible(cmd.Actor, care.UserRead, held)
@@ -123,6 +132,7 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 			return refuseUser(cmd, care.UserRead, id, &id)
 		}
 		user = userFrom(row, seen)
+		user.MedicalRecordNumbers = numbersAt(numbers, clinicsOf(seen))
 		read := event.New(cmd, "record.read", userRef(id), event.RecordRead{
 			UserID: id, ClinicID: seen[0].ClinicID, Action: "read", Version: row.Version,
 		}).About(cmd, id, seen[0].ClinicID)
@@ -136,7 +146,9 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 
 // UserReplace replaces a person's details where ifMatch is their current version, else care.PreconditionFailed. When
 // nothing would change there is no new version and no event. An administrator may do so for those with a role at their
-// clinic; to change how somebody signs in, they must administer every clinic where that person holds a role.
+// clinic; to change how somebody signs in, they must administer every clinic where that person holds a role. A receptionist
+// may for those who are patients there and nothing else, but for their address and status. Whoever may read the person and not
+// change them is care.Forbidden.
 func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	var user User
@@ -153,38 +165,33 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		if err != nil {
 			return err
 		}
-		seen := visible(cmd.Actor, care.UserUpdate, held)
-		if len(seen) == 0 {
-			return refuseUser(cmd, care.UserUpdate, id, &id)
+		seen, administers, err := updatable(cmd, id, held)
+		if err != nil {
+			return err
 		}
 		if err := replaceable("the person", row.Version, ifMatch); err != nil {
 			return err
 		}
-		if care.SameEmail(in.Email, row.Email) {
-			in.Email = row.Email // It may be spelled as older rows are.
+		had, err := numbersOf(ctx, q, id)
+		if err != nil {
+			return err
 		}
-		changed := in.changes(row)
-		if err := in.validateChanged(changed); err != nil {
+		had = numbersAt(had, clinicsOf(seen))
+		changed, err := checkChange(ctx, q, cmd, row, &in, had, seen, administers)
+		if err != nil {
 			return err
 		}
 		if len(changed) == 0 {
 			user = userFrom(row, seen)
+			user.MedicalRecordNumbers = had
 			return nil
 		}
-		everywhere, err := q.MembershipsHeld(ctx, id)
-		if err != nil {
-			return fmt.Errorf("count memberships: %w", err)
-		}
-		if err := mayChange(cmd, row, changed, seen, int(everywhere)); err != nil {
+		if err := replaceNumbers(ctx, q, id, had, in.MedicalRecordNumbers); err != nil {
 			return err
-		}
-		if slices.Contains(changed, "email") {
-			if err := emailFree(ctx, q, in.Email, id, clinicsOf(seen)); err != nil {
-				return err
-			}
 		}
 		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
 		user = userFrom(row, seen)
+		user.MedicalRecordNumbers = in.MedicalRecordNumbers
 		return err
 	})
 	if err != nil {
@@ -193,11 +200,64 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 	return user, nil
 }
 
+// checkChange names what the input changes of the person, who has these numbers where the actor may change them, and refuses what
+// the actor may not or what is not valid.
+func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, in *UserInput, had []MedicalRecordNumber, seen []care.Membership, administers bool) ([]string, error) {
+	if care.SameEmail(in.Email, text(row.Email)) {
+		in.Email = text(row.Email) // It may be spelled as older rows are.
+	}
+	changed := in.changes(row)
+	if !sameNumbers(in.MedicalRecordNumbers, had) {
+		changed = append(changed, numbersField)
+	}
+	if err := in.validateChanged(changed, seen); err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	if err := mayChange(ctx, q, cmd, row, changed, seen, administers); err != nil {
+		return nil, err
+	}
+	if slices.Contains(changed, "email") && in.Email != "" {
+		if err := emailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
+}
+
+// updatable returns the memberships at the clinics where the actor may change the person's details, and whether they do so as
+// an administrator there.
+func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []care.Membership, administers bool, err error) {
+	if seen = visible(cmd.Actor, care.UserUpdate, held); len(seen) > 0 {
+		return seen, true, nil
+	}
+	seen = visible(cmd.Actor, care.PatientUpdate, held)
+	staff := slices.ContainsFunc(seen, func(m care.Membership) bool { return isStaff(m.Role) })
+	if len(seen) > 0 && !staff {
+		return seen, false, nil
+	}
+	known := visible(cmd.Actor, care.UserRead, held)
+	own := id == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
+	if len(known) == 0 && !own {
+		return nil, false, refuseUser(cmd, care.UserUpdate, id, &id)
+	}
+	words := "an administrator of the clinic changes people's details, and a receptionist those of patients who do not work there"
+	if own {
+		words = "your clinic changes these details; your own phone, WhatsApp number, locale and time zone you change with PUT /api/me"
+	}
+	var clinicID *uuid.UUID
+	if len(known) > 0 {
+		clinicID = known[0].ClinicID
+	}
+	return nil, false, outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.UserUpdate, userRef(id), &id, clinicID)
+}
+
+// replace writes what changed, and ends what it invalidates. clinicID is where the actor may change the person, nil for their
+// own account.
 func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
-		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status,
+		ID: old.ID, Email: filled(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
+		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status, BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
 	})
 	if err != nil {
 		return old, fmt.Errorf("update user: %w", err)
@@ -248,17 +308,28 @@ func replaceable(what string, version, ifMatch int64) error {
 }
 
 // mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics
-// share.
-func mayChange(cmd care.Command, row db.User, changed []string, seen []care.Membership, everywhere int) error {
+// share, and receptionists from changing how anybody signs in.
+func mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, changed []string, seen []care.Membership, administers bool) error {
 	if row.ID == cmd.Actor.UserID && slices.Contains(changed, "status") {
 		return care.InvalidField("status", "is your own: another administrator must change it")
 	}
+	everywhere, err := q.MembershipsHeld(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("count memberships: %w", err)
+	}
 	for _, field := range []string{"email", "status"} {
-		if slices.Contains(changed, field) && len(seen) < everywhere {
-			answer := care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
-			answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
-			return outbox.Refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
+		if !slices.Contains(changed, field) || (administers && len(seen) >= int(everywhere)) {
+			continue
 		}
+		answer := care.Errorf(care.Forbidden, "the %s of a person is an administrator's to change: ask one of your clinic", field)
+		if administers {
+			answer = care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
+		}
+		answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
+		if !administers {
+			answer.Fields[0].Message = "must stay as it is: an administrator changes it"
+		}
+		return outbox.Refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
 	}
 	return nil
 }
@@ -270,13 +341,15 @@ func (u UserInput) changes(row db.User) []string {
 		name string
 		same bool
 	}{
-		{"email", u.Email == row.Email},
+		{"email", u.Email == text(row.Email)},
 		{"givenName", u.GivenName == row.GivenName},
 		{"familyName", u.FamilyName == row.FamilyName},
 		{"phone", equal(u.Phone, row.Phone)},
 		{"whatsApp", equal(u.WhatsApp, row.Whatsapp)},
 		{"locale", u.Locale == row.Locale},
 		{"timeZone", u.TimeZone == row.TimeZone},
+		{"birthDate", u.BirthDate == dateText(row.BirthDate)},
+		{"sex", u.Sex == text(row.Sex)},
 		{"status", u.Status == row.Status},
 	} {
 		if !f.same {
@@ -300,8 +373,9 @@ func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, c
 
 func userFrom(u db.User, held []care.Membership) User {
 	return User{
-		ID: u.ID, Version: u.Version, Email: u.Email, GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+		ID: u.ID, Version: u.Version, Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Status: u.Status, DeceasedOn: dateText(u.DeceasedOn),
+		Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 }
 

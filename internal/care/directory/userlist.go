@@ -2,12 +2,16 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/event"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )
@@ -18,7 +22,8 @@ const (
 )
 
 // UserList gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
-// shows no contacts. A clinic that is not the actor's is care.Forbidden, audited.
+// shows no contacts. A clinic that is not the actor's is care.Forbidden, audited. With a name, birth date or number it is a
+// search of one clinic's people, which is audited as user.searched.
 func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.UserRead, care.SameClinic)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
@@ -32,6 +37,13 @@ func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) 
 	}
 	if f.ClinicID != uuid.Nil {
 		clinics = []uuid.UUID{f.ClinicID}
+	}
+	if f.searches() {
+		if len(clinics) > 1 {
+			return UserPage{}, care.InvalidField("clinicId", "must name the clinic whose people are searched, as you work at several")
+		}
+		f.ClinicID = clinics[0]
+		return s.search(ctx, cmd, f, after)
 	}
 	var rows []db.UserListRow
 	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
@@ -54,10 +66,62 @@ func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) 
 			return UserPage{}, err
 		}
 		page.Items = append(page.Items, UserSummary{
-			ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, Memberships: held,
+			ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
+			Memberships: held,
 		})
 	}
 	return page, nil
+}
+
+func (f *UserFilter) searches() bool { return f.Name != "" || f.BirthDate != "" || f.Number != "" }
+
+// search finds people of the one clinic. The page is shown once its audit has committed; the event does not hold what was
+// searched for.
+func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, after uuid.UUID) (UserPage, error) {
+	var page UserPage
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		page = UserPage{Items: []UserSummary{}}
+		rows, err := db.New(tx).UserSearch(ctx, db.UserSearchParams{
+			ClinicID: f.ClinicID, Name: f.Name, BirthDate: dateOf(f.BirthDate), Number: f.Number, Role: string(f.Role), After: after,
+			RowLimit: int32(f.Limit) + 1,
+		})
+		if err != nil {
+			return fmt.Errorf("search users: %w", err)
+		}
+		if len(rows) > f.Limit {
+			rows = rows[:f.Limit]
+			page.Next = rows[f.Limit-1].ID.String()
+		}
+		shown := make([]uuid.UUID, len(rows))
+		for i, row := range rows {
+			held, err := memberships(row.Memberships)
+			if err != nil {
+				return err
+			}
+			shown[i] = row.ID
+			page.Items = append(page.Items, UserSummary{
+				ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
+				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: text(row.Number), Memberships: held,
+			})
+		}
+		e := event.New(cmd, "user.searched", clinicRef(f.ClinicID), event.UserSearch{ClinicID: f.ClinicID, Filters: f.names(), UserIDs: shown})
+		return outbox.Append(ctx, tx, e.At(cmd, &f.ClinicID))
+	})
+	if err != nil {
+		return UserPage{}, err
+	}
+	return page, nil
+}
+
+// names are the filters that are given, without what they ask for.
+func (f *UserFilter) names() []string {
+	var names []string
+	for _, filter := range []struct{ name, value string }{{"name", f.Name}, {"birthDate", f.BirthDate}, {"number", f.Number}, {"role", string(f.Role)}} {
+		if filter.value != "" {
+			names = append(names, filter.name)
+		}
+	}
+	return names
 }
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
@@ -70,6 +134,18 @@ func (f *UserFilter) check() (after uuid.UUID, err error) {
 	}
 	if f.Role != "" && !slices.Contains(care.ClinicRoles, f.Role) {
 		p.Add("role", "must be one of %s", join(care.ClinicRoles))
+	}
+	if f.Name != "" {
+		p.Line("name", f.Name, 1, 200)
+		if !strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			p.Add("name", "must hold a letter or a digit")
+		}
+	}
+	if f.BirthDate != "" {
+		day(&p, "birthDate", f.BirthDate)
+	}
+	if f.Number != "" {
+		p.Line("number", f.Number, 1, 64)
 	}
 	if f.Cursor != "" {
 		if after, err = uuid.Parse(f.Cursor); err != nil {

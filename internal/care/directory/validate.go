@@ -16,6 +16,8 @@ import (
 
 var (
 	platforms = []string{"android", "ios", "web"}
+	// sexes are the codes of FHIR R4's administrative gender (http://hl7.org/fhir/administrative-gender).
+	sexes = []string{"male", "female", "other", "unknown"}
 	// phoneForm is E.164: a plus sign, at most 15 digits, no leading zero (ITU-T E.164, section 6).
 	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 	// tokenForm is what push providers' tokens are made of: printable ASCII without spaces.
@@ -26,7 +28,17 @@ var (
 func (n NewUser) Validate() error {
 	var p care.Problems
 	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
+	demographics(&p, n.BirthDate, n.Sex)
 	rolesOf(&p, n.Roles)
+	if n.Email == "" && (len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, isStaff)) {
+		p.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
+	}
+	if n.MedicalRecordNumber != "" {
+		p.Line("medicalRecordNumber", n.MedicalRecordNumber, 1, 64)
+		if !slices.Contains(n.Roles, care.Patient) {
+			p.Add("medicalRecordNumber", "must be left out for a person who is not registered as a patient")
+		}
+	}
 	return p.Err()
 }
 
@@ -49,14 +61,23 @@ func rolesOf(p *care.Problems, roles []care.Role) {
 // Validate says all that is wrong with a person's details, or nil.
 func (u UserInput) Validate() error { return u.problems().Err() }
 
-// validateChanged says what is wrong with those details that change: what was stored under older rules may stay.
-func (u UserInput) validateChanged(changed []string) error {
-	return slices.DeleteFunc(u.problems(), func(f care.FieldError) bool { return !slices.Contains(changed, f.Field) }).Err()
+// validateChanged says what is wrong with those details that change: what was stored under older rules may stay. held are the
+// person's roles where the actor may change them.
+func (u UserInput) validateChanged(changed []string, held []care.Membership) error {
+	p := slices.DeleteFunc(u.problems(), func(f care.FieldError) bool { return !slices.Contains(changed, f.Field) })
+	if slices.Contains(changed, "email") && u.Email == "" && slices.ContainsFunc(held, func(m care.Membership) bool { return isStaff(m.Role) }) {
+		p.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
+	}
+	if slices.Contains(changed, numbersField) {
+		checkNumbers(&p, u.MedicalRecordNumbers, patientAt(held))
+	}
+	return p.Err()
 }
 
 func (u UserInput) problems() care.Problems {
 	var p care.Problems
 	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
+	demographics(&p, u.BirthDate, u.Sex)
 	if u.Status != Active && u.Status != Disabled {
 		p.Add("status", "must be %s or %s", Active, Disabled)
 	}
@@ -118,7 +139,9 @@ func phone(p *care.Problems, field string, text *string) {
 }
 
 func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
-	p.Email("email", email)
+	if email != "" {
+		p.Email("email", email)
+	}
 	p.Line("givenName", given, 1, 200)
 	p.Line("familyName", family, 1, 200)
 	phone(p, "phone", phoneNumber)
@@ -127,6 +150,41 @@ func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp
 		p.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
 	}
 	timeZone(p, zone)
+}
+
+// earliestBirth is before the birth of anybody whose file a clinic keeps.
+var earliestBirth = time.Date(1850, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Demographics are what tells patients of one name apart; each is empty where it is not known.
+type Demographics struct{ BirthDate, Sex string }
+
+// Validate returns an error that names every field at fault, or nil.
+func (d Demographics) Validate() error {
+	var p care.Problems
+	demographics(&p, d.BirthDate, d.Sex)
+	return p.Err()
+}
+
+func demographics(p *care.Problems, birthDate, sex string) {
+	if birthDate != "" {
+		day(p, "birthDate", birthDate)
+	}
+	if sex != "" && !slices.Contains(sexes, sex) {
+		p.Add("sex", "must be one of %s", join(sexes))
+	}
+}
+
+// day notes a problem unless the text is a day from 1850 on that has begun somewhere on Earth.
+func day(p *care.Problems, field, text string) {
+	d, err := time.Parse(time.DateOnly, text)
+	switch {
+	case err != nil:
+		p.Add(field, "must be a day such as 1984-03-14")
+	case d.Before(earliestBirth):
+		p.Add(field, "must be a day from 1850 on")
+	case d.After(time.Now().UTC().Add(14 * time.Hour)): // The first time zone is 14 hours ahead of UTC.
+		p.Add(field, "must not be in the future")
+	}
 }
 
 func timeZone(p *care.Problems, zone string) {

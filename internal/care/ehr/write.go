@@ -87,7 +87,7 @@ func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	}
 	var p care.Problems
 	if slices.Contains(failed, "patient") {
-		p.Add("patientId", "must be an active patient of this clinic")
+		p.Add("patientId", "must be a patient of this clinic, or have been one")
 	}
 	if slices.Contains(failed, "doctor") {
 		p.Add("doctorId", "must be an active doctor of this clinic")

@@ -138,6 +138,9 @@ func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
 	in.DoctorID = &b.colleague.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
+	requireCode(t, err, care.Invalid, "doctorId") // A patient may have gone: what comes late is written about them too.
+	in.PatientID = b.nurse.UserID
+	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "patientId", "doctorId")
 }
 

@@ -487,6 +487,7 @@ SELECT
             AND m.role = 'patient'
             AND m.revoked_at IS NULL
             AND u.status = 'active'
+            AND u.deceased_on IS NULL
     ) AS patient_ok,
     EXISTS (
         SELECT 1

@@ -109,7 +109,7 @@ SELECT
             SELECT 1
             FROM conversation_messages AS m
             WHERE m.conversation_id = c.id
-                AND m.number > p.read_number
+                AND m.number > greatest(p.read_number, p.sees_after)
                 AND m.author_id <> p.user_id
                 AND m.withdrawn_at IS NULL
             LIMIT 100
@@ -227,13 +227,15 @@ SELECT
         )
     ))::boolean AS takes_part,
     coalesce(p.read_number, 0)::bigint AS read_number,
+    coalesce(p.sees_after, 0)::bigint AS sees_after,
+    p.added_by,
     (
         SELECT count(*)
         FROM (
             SELECT 1
             FROM conversation_messages AS m
             WHERE m.conversation_id = c.id
-                AND m.number > p.read_number
+                AND m.number > greatest(p.read_number, p.sees_after)
                 AND m.author_id <> p.user_id
                 AND m.withdrawn_at IS NULL
             LIMIT 100
@@ -253,6 +255,8 @@ type ConversationOfRow struct {
 	Conversation Conversation
 	TakesPart    bool
 	ReadNumber   int64
+	SeesAfter    int64
+	AddedBy      *string
 	Unread       int64
 }
 
@@ -272,6 +276,8 @@ func (q *Queries) ConversationOf(ctx context.Context, arg ConversationOfParams) 
 		&i.Conversation.CreatedBy,
 		&i.TakesPart,
 		&i.ReadNumber,
+		&i.SeesAfter,
+		&i.AddedBy,
 		&i.Unread,
 	)
 	return i, err
@@ -281,7 +287,9 @@ const ConversationParticipants = `-- name: ConversationParticipants :many
 SELECT
     conversation_id,
     user_id,
-    joined_at
+    joined_at,
+    sees_after,
+    added_by
 FROM conversation_participants
 WHERE conversation_id = ANY($1::uuid[])
     AND left_at IS NULL
@@ -292,6 +300,8 @@ type ConversationParticipantsRow struct {
 	ConversationID uuid.UUID
 	UserID         uuid.UUID
 	JoinedAt       time.Time
+	SeesAfter      int64
+	AddedBy        *string
 }
 
 func (q *Queries) ConversationParticipants(ctx context.Context, conversationIds []uuid.UUID) ([]ConversationParticipantsRow, error) {
@@ -303,7 +313,13 @@ func (q *Queries) ConversationParticipants(ctx context.Context, conversationIds 
 	var items []ConversationParticipantsRow
 	for rows.Next() {
 		var i ConversationParticipantsRow
-		if err := rows.Scan(&i.ConversationID, &i.UserID, &i.JoinedAt); err != nil {
+		if err := rows.Scan(
+			&i.ConversationID,
+			&i.UserID,
+			&i.JoinedAt,
+			&i.SeesAfter,
+			&i.AddedBy,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -318,10 +334,11 @@ const ConversationRoom = `-- name: ConversationRoom :one
 SELECT
     c.clinic_id,
     c.patient_id,
+    p.sees_after,
     (c.patient_id = $1)::boolean AS own
 FROM conversations AS c
 JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = $1 AND p.left_at IS NULL
-JOIN users AS u ON u.id = p.user_id AND u.status = 'active'
+JOIN users AS u ON u.id = p.user_id AND u.status = 'active' AND u.deceased_on IS NULL
 WHERE c.id = $2
     AND (
         c.patient_id = p.user_id
@@ -347,6 +364,7 @@ type ConversationRoomParams struct {
 type ConversationRoomRow struct {
 	ClinicID  uuid.UUID
 	PatientID uuid.UUID
+	SeesAfter int64
 	Own       bool
 }
 
@@ -354,7 +372,12 @@ type ConversationRoomRow struct {
 func (q *Queries) ConversationRoom(ctx context.Context, arg ConversationRoomParams) (ConversationRoomRow, error) {
 	row := q.db.QueryRow(ctx, ConversationRoom, arg.UserID, arg.ID, arg.Roles)
 	var i ConversationRoomRow
-	err := row.Scan(&i.ClinicID, &i.PatientID, &i.Own)
+	err := row.Scan(
+		&i.ClinicID,
+		&i.PatientID,
+		&i.SeesAfter,
+		&i.Own,
+	)
 	return i, err
 }
 
@@ -514,18 +537,25 @@ SELECT id, conversation_id, number, author_id, text, written_at, withdrawn_at
 FROM conversation_messages
 WHERE conversation_id = $1
     AND number < $2
+    AND number > $3
 ORDER BY number DESC
-LIMIT $3
+LIMIT $4
 `
 
 type MessageListParams struct {
 	ConversationID uuid.UUID
 	Before         int64
+	After          int64
 	RowLimit       int32
 }
 
 func (q *Queries) MessageList(ctx context.Context, arg MessageListParams) ([]ConversationMessage, error) {
-	rows, err := q.db.Query(ctx, MessageList, arg.ConversationID, arg.Before, arg.RowLimit)
+	rows, err := q.db.Query(ctx, MessageList,
+		arg.ConversationID,
+		arg.Before,
+		arg.After,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -638,16 +668,18 @@ func (q *Queries) MessageWrite(ctx context.Context, arg MessageWriteParams) (Con
 }
 
 const ParticipantJoin = `-- name: ParticipantJoin :many
-INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number)
+INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number, sees_after, added_by)
 SELECT
     c.id,
     joining.user_id,
     now(),
     c.last_activity_at,
-    c.last_number
+    c.last_number,
+    $1::bigint,
+    $2::text
 FROM conversations AS c
-CROSS JOIN unnest($1::uuid[]) AS joining (user_id)
-WHERE c.id = $2
+CROSS JOIN unnest($3::uuid[]) AS joining (user_id)
+WHERE c.id = $4
 ON CONFLICT ON CONSTRAINT conversation_participants_pkey DO UPDATE
 SET
     joined_at = excluded.joined_at,
@@ -655,19 +687,29 @@ SET
     left_untold = false,
     last_activity_at = excluded.last_activity_at,
     reminded_at = NULL,
-    reminded_number = excluded.reminded_number
+    reminded_number = excluded.reminded_number,
+    sees_after = excluded.sees_after,
+    added_by = excluded.added_by
 WHERE p.left_at IS NOT NULL
 RETURNING p.user_id
 `
 
 type ParticipantJoinParams struct {
+	SeesAfter      int64
+	AddedBy        *string
 	UserIds        []uuid.UUID
 	ConversationID uuid.UUID
 }
 
-// Lets people take part, those not yet who do. Who joins is reminded of what is written from now on.
+// Lets people take part, those not yet who do. Who joins is reminded of what is written from now on, and is shown the messages
+// after number sees_after.
 func (q *Queries) ParticipantJoin(ctx context.Context, arg ParticipantJoinParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, ParticipantJoin, arg.UserIds, arg.ConversationID)
+	rows, err := q.db.Query(ctx, ParticipantJoin,
+		arg.SeesAfter,
+		arg.AddedBy,
+		arg.UserIds,
+		arg.ConversationID,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -840,6 +882,7 @@ WITH due AS (
     JOIN conversations AS c ON c.id = p.conversation_id
     WHERE p.unread_since <= $1::timestamptz
         AND p.left_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM users AS u WHERE u.id = p.user_id AND u.deceased_on IS NOT NULL)
         AND (
             p.user_id = c.patient_id
             OR EXISTS (
@@ -900,7 +943,7 @@ type ParticipantRemindRow struct {
 }
 
 // Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
-// that they have not read.
+// that they have not read. Nobody who has died is reminded.
 // Several may ask at once: each gets others.
 func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindParams) ([]ParticipantRemindRow, error) {
 	rows, err := q.db.Query(ctx, ParticipantRemind, arg.Cutoff, arg.RowSkip, arg.RowLimit)
@@ -925,4 +968,68 @@ func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindPa
 		return nil, err
 	}
 	return items, nil
+}
+
+const ParticipantShow = `-- name: ParticipantShow :exec
+UPDATE conversation_participants
+SET sees_after = $1::bigint
+WHERE conversation_id = $2
+    AND user_id = $3
+    AND left_at IS NULL
+    AND sees_after > $1::bigint
+`
+
+type ParticipantShowParams struct {
+	SeesAfter      int64
+	ConversationID uuid.UUID
+	UserID         uuid.UUID
+}
+
+// Shows the history to somebody who takes part already, from after sees_after on; it never takes any away.
+func (q *Queries) ParticipantShow(ctx context.Context, arg ParticipantShowParams) error {
+	_, err := q.db.Exec(ctx, ParticipantShow, arg.SeesAfter, arg.ConversationID, arg.UserID)
+	return err
+}
+
+const ParticipantStanding = `-- name: ParticipantStanding :one
+SELECT
+    p.added_by,
+    (c.created_by = p.user_id::text AND EXISTS (
+        SELECT 1
+        FROM care_team AS t
+        JOIN memberships AS m ON m.user_id = t.member_id AND m.clinic_id = t.clinic_id
+        JOIN users AS u ON u.id = t.member_id
+        WHERE t.patient_id = c.patient_id
+            AND t.clinic_id = c.clinic_id
+            AND t.member_id = p.user_id
+            AND m.role = ANY($1::text[])
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+            AND u.deceased_on IS NULL
+    ))::boolean AS began
+FROM conversation_participants AS p
+JOIN conversations AS c ON c.id = p.conversation_id
+WHERE p.conversation_id = $2
+    AND p.user_id = $3
+    AND p.left_at IS NULL
+`
+
+type ParticipantStandingParams struct {
+	Roles          []string
+	ConversationID uuid.UUID
+	UserID         uuid.UUID
+}
+
+type ParticipantStandingRow struct {
+	AddedBy *string
+	Began   bool
+}
+
+// Somebody who takes part: who added them, and whether they began the conversation and still may take part in it, by their
+// role and their place on the care team.
+func (q *Queries) ParticipantStanding(ctx context.Context, arg ParticipantStandingParams) (ParticipantStandingRow, error) {
+	row := q.db.QueryRow(ctx, ParticipantStanding, arg.Roles, arg.ConversationID, arg.UserID)
+	var i ParticipantStandingRow
+	err := row.Scan(&i.AddedBy, &i.Began)
+	return i, err
 }

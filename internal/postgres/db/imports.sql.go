@@ -733,15 +733,25 @@ FROM (
         unnest($11::json[]) AS body,
         unnest($12::boolean[]) AS releases
 ) AS r
-WHERE EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = r.patient_id
-            AND m.clinic_id = r.clinic_id
-            AND m.role = 'patient'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
+WHERE (
+        EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            WHERE m.user_id = r.patient_id
+                AND m.clinic_id = r.clinic_id
+                AND m.role = 'patient'
+                AND m.revoked_at IS NULL
+        )
+        OR EXISTS (
+            SELECT 1
+            FROM memberships AS m
+            JOIN users AS u ON u.id = m.user_id
+            WHERE m.user_id = r.patient_id
+                AND m.clinic_id = r.clinic_id
+                AND m.role = 'patient'
+                AND m.revoked_at IS NOT NULL
+                AND u.merged_into IS NULL
+        )
     )
     AND EXISTS (
         SELECT 1
@@ -809,7 +819,7 @@ func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyPara
 const UserEmailTaken = `-- name: UserEmailTaken :many
 SELECT
     id,
-    email
+    email::text AS email
 FROM users
 WHERE email = ANY($1::text[])
 `
@@ -840,15 +850,17 @@ func (q *Queries) UserEmailTaken(ctx context.Context, emails []string) ([]UserEm
 }
 
 const UserInsertMany = `-- name: UserInsertMany :exec
-INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone)
+INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone, birth_date, sex)
 SELECT
     unnest($1::uuid[]),
-    unnest($2::text[]),
+    nullif(unnest($2::text[]), ''),
     unnest($3::text[]),
     unnest($4::text[]),
     nullif(unnest($5::text[]), ''),
     unnest($6::text[]),
-    unnest($7::text[])
+    unnest($7::text[]),
+    nullif(unnest($8::text[]), '')::date,
+    nullif(unnest($9::text[]), '')
 `
 
 type UserInsertManyParams struct {
@@ -859,6 +871,8 @@ type UserInsertManyParams struct {
 	Phones      []string
 	Locales     []string
 	TimeZones   []string
+	BirthDates  []string
+	Sexes       []string
 }
 
 func (q *Queries) UserInsertMany(ctx context.Context, arg UserInsertManyParams) error {
@@ -870,6 +884,8 @@ func (q *Queries) UserInsertMany(ctx context.Context, arg UserInsertManyParams) 
 		arg.Phones,
 		arg.Locales,
 		arg.TimeZones,
+		arg.BirthDates,
+		arg.Sexes,
 	)
 	return err
 }

@@ -21,7 +21,7 @@ SET
     whatsapp_verified = whatsapp_verified OR $1::text = 'whatsapp',
     updated_at = now()
 WHERE id = $2
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
 `
 
 type ContactVerifiedParams struct {
@@ -50,6 +50,9 @@ func (q *Queries) ContactVerified(ctx context.Context, arg ContactVerifiedParams
 		&i.WhatsappVerified,
 		&i.ActorVersion,
 		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
 	)
 	return i, err
 }

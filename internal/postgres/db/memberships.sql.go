@@ -325,6 +325,7 @@ SELECT EXISTS (
         AND m.role = $3
         AND m.revoked_at IS NULL
         AND u.status = 'active'
+        AND u.deceased_on IS NULL
 )
 `
 
@@ -334,7 +335,7 @@ type MembershipActiveParams struct {
 	Role     string
 }
 
-// Whether an active person holds the role at the clinic.
+// Whether an active person, who has not died, holds the role at the clinic.
 func (q *Queries) MembershipActive(ctx context.Context, arg MembershipActiveParams) (bool, error) {
 	row := q.db.QueryRow(ctx, MembershipActive, arg.UserID, arg.ClinicID, arg.Role)
 	var exists bool

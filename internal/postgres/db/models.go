@@ -240,6 +240,8 @@ type ConversationParticipant struct {
 	UnreadSince    *time.Time
 	RemindedAt     *time.Time
 	RemindedNumber int64
+	SeesAfter      int64
+	AddedBy        *string
 }
 
 type CreditNote struct {
@@ -284,6 +286,18 @@ type CriticalLimitSet struct {
 	Version   int64
 	UpdatedAt time.Time
 	UpdatedBy string
+}
+
+type Death struct {
+	ID               uuid.UUID
+	UserID           uuid.UUID
+	ClinicID         uuid.UUID
+	DeceasedOn       pgtype.Date
+	RecordedAt       time.Time
+	RecordedBy       string
+	WithdrawnAt      *time.Time
+	WithdrawnBy      *string
+	WithdrawalReason *string
 }
 
 type Decision struct {
@@ -538,6 +552,12 @@ type ListedDelivery struct {
 	UpdatedAt         time.Time
 }
 
+type MedicalRecordNumber struct {
+	ClinicID uuid.UUID
+	UserID   uuid.UUID
+	Number   string
+}
+
 type Membership struct {
 	ID        uuid.UUID
 	UserID    uuid.UUID
@@ -603,6 +623,12 @@ type Payment struct {
 	ReceivedBy        string
 	ClinicID          uuid.UUID
 	FromCredit        bool
+}
+
+type PersonWord struct {
+	ClinicID uuid.UUID
+	Word     string
+	UserID   uuid.UUID
 }
 
 type Preference struct {
@@ -755,7 +781,7 @@ type UnlinkedSignIn struct {
 type User struct {
 	ID               uuid.UUID
 	Version          int64
-	Email            string
+	Email            *string
 	EmailVerified    bool
 	GivenName        string
 	FamilyName       string
@@ -770,6 +796,9 @@ type User struct {
 	WhatsappVerified bool
 	ActorVersion     int64
 	MergedInto       *uuid.UUID
+	DeceasedOn       pgtype.Date
+	BirthDate        pgtype.Date
+	Sex              *string
 }
 
 type WebSession struct {

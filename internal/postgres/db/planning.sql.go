@@ -313,6 +313,7 @@ WITH pairs AS (
 SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
+    (u.deceased_on IS NOT NULL)::boolean AS deceased,
     contact_state(u, 'email', false)::text AS email,
     contact_state(u, 'sms', false)::text AS sms,
     contact_state(u, 'whatsapp', false)::text AS whatsapp,
@@ -352,6 +353,7 @@ type PlanningDirectoryParams struct {
 type PlanningDirectoryRow struct {
 	ID            uuid.UUID
 	Active        bool
+	Deceased      bool
 	Email         string
 	Sms           string
 	Whatsapp      string
@@ -389,6 +391,7 @@ func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryPa
 		if err := rows.Scan(
 			&i.ID,
 			&i.Active,
+			&i.Deceased,
 			&i.Email,
 			&i.Sms,
 			&i.Whatsapp,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const ActorByIdentity = `-- name: ActorByIdentity :many
@@ -70,6 +71,51 @@ func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams
 		return nil, err
 	}
 	return items, nil
+}
+
+const DeathInsert = `-- name: DeathInsert :exec
+INSERT INTO deaths (id, user_id, clinic_id, deceased_on, recorded_by)
+VALUES ($1, $2, $3, $4, $5)
+`
+
+type DeathInsertParams struct {
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	ClinicID   uuid.UUID
+	DeceasedOn pgtype.Date
+	RecordedBy string
+}
+
+func (q *Queries) DeathInsert(ctx context.Context, arg DeathInsertParams) error {
+	_, err := q.db.Exec(ctx, DeathInsert,
+		arg.ID,
+		arg.UserID,
+		arg.ClinicID,
+		arg.DeceasedOn,
+		arg.RecordedBy,
+	)
+	return err
+}
+
+const DeathWithdraw = `-- name: DeathWithdraw :exec
+UPDATE deaths
+SET
+    withdrawn_at = now(),
+    withdrawn_by = $1::text,
+    withdrawal_reason = $2::text
+WHERE user_id = $3
+    AND withdrawn_at IS NULL
+`
+
+type DeathWithdrawParams struct {
+	WithdrawnBy      string
+	WithdrawalReason string
+	UserID           uuid.UUID
+}
+
+func (q *Queries) DeathWithdraw(ctx context.Context, arg DeathWithdrawParams) error {
+	_, err := q.db.Exec(ctx, DeathWithdraw, arg.WithdrawnBy, arg.WithdrawalReason, arg.UserID)
+	return err
 }
 
 const EmailAtClinicLock = `-- name: EmailAtClinicLock :exec
@@ -167,6 +213,100 @@ func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int
 	return result.RowsAffected(), nil
 }
 
+const MedicalRecordNumberDelete = `-- name: MedicalRecordNumberDelete :exec
+DELETE FROM medical_record_numbers
+WHERE clinic_id = $1
+    AND user_id = $2
+`
+
+type MedicalRecordNumberDeleteParams struct {
+	ClinicID uuid.UUID
+	UserID   uuid.UUID
+}
+
+func (q *Queries) MedicalRecordNumberDelete(ctx context.Context, arg MedicalRecordNumberDeleteParams) error {
+	_, err := q.db.Exec(ctx, MedicalRecordNumberDelete, arg.ClinicID, arg.UserID)
+	return err
+}
+
+const MedicalRecordNumberList = `-- name: MedicalRecordNumberList :many
+SELECT
+    clinic_id,
+    number
+FROM medical_record_numbers
+WHERE user_id = $1
+ORDER BY clinic_id
+`
+
+type MedicalRecordNumberListRow struct {
+	ClinicID uuid.UUID
+	Number   string
+}
+
+func (q *Queries) MedicalRecordNumberList(ctx context.Context, userID uuid.UUID) ([]MedicalRecordNumberListRow, error) {
+	rows, err := q.db.Query(ctx, MedicalRecordNumberList, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MedicalRecordNumberListRow
+	for rows.Next() {
+		var i MedicalRecordNumberListRow
+		if err := rows.Scan(&i.ClinicID, &i.Number); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const MedicalRecordNumberMerge = `-- name: MedicalRecordNumberMerge :exec
+WITH moved AS (
+    DELETE FROM medical_record_numbers AS n
+    WHERE n.user_id = $2
+    RETURNING n.clinic_id, n.number
+)
+INSERT INTO medical_record_numbers (clinic_id, user_id, number)
+SELECT
+    m.clinic_id,
+    $1::uuid,
+    m.number
+FROM moved AS m
+ON CONFLICT ON CONSTRAINT medical_record_numbers_pkey DO NOTHING
+`
+
+type MedicalRecordNumberMergeParams struct {
+	IntoID uuid.UUID
+	FromID uuid.UUID
+}
+
+// Numbers of somebody who proved to be another. Where that one has a number at the clinic, it stays and the other goes.
+func (q *Queries) MedicalRecordNumberMerge(ctx context.Context, arg MedicalRecordNumberMergeParams) error {
+	_, err := q.db.Exec(ctx, MedicalRecordNumberMerge, arg.IntoID, arg.FromID)
+	return err
+}
+
+const MedicalRecordNumberPut = `-- name: MedicalRecordNumberPut :exec
+INSERT INTO medical_record_numbers (clinic_id, user_id, number)
+VALUES ($1, $2, $3)
+ON CONFLICT ON CONSTRAINT medical_record_numbers_pkey DO UPDATE
+SET number = excluded.number
+`
+
+type MedicalRecordNumberPutParams struct {
+	ClinicID uuid.UUID
+	UserID   uuid.UUID
+	Number   string
+}
+
+func (q *Queries) MedicalRecordNumberPut(ctx context.Context, arg MedicalRecordNumberPutParams) error {
+	_, err := q.db.Exec(ctx, MedicalRecordNumberPut, arg.ClinicID, arg.UserID, arg.Number)
+	return err
+}
+
 const MembershipsHeld = `-- name: MembershipsHeld :one
 SELECT memberships_held($1::uuid)::bigint AS held
 `
@@ -177,6 +317,78 @@ func (q *Queries) MembershipsHeld(ctx context.Context, userID uuid.UUID) (int64,
 	var held int64
 	err := row.Scan(&held)
 	return held, err
+}
+
+const PatientDuplicates = `-- name: PatientDuplicates :many
+SELECT d.id::uuid AS id
+FROM patient_duplicates($1::uuid, $2::text, $3::date, $4::text[]) AS d (id)
+`
+
+type PatientDuplicatesParams struct {
+	ClinicID  uuid.UUID
+	Name      string
+	BirthDate pgtype.Date
+	Numbers   []string
+}
+
+func (q *Queries) PatientDuplicates(ctx context.Context, arg PatientDuplicatesParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, PatientDuplicates,
+		arg.ClinicID,
+		arg.Name,
+		arg.BirthDate,
+		arg.Numbers,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const PatientEverAt = `-- name: PatientEverAt :many
+SELECT DISTINCT clinic_id::uuid AS clinic_id
+FROM memberships
+WHERE user_id = $1
+    AND clinic_id = ANY($2::uuid[])
+    AND role = 'patient'
+ORDER BY 1
+`
+
+type PatientEverAtParams struct {
+	UserID    uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+// The clinics, of those given, where the person is a patient or was one.
+func (q *Queries) PatientEverAt(ctx context.Context, arg PatientEverAtParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, PatientEverAt, arg.UserID, arg.ClinicIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var clinic_id uuid.UUID
+		if err := rows.Scan(&clinic_id); err != nil {
+			return nil, err
+		}
+		items = append(items, clinic_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const PersonMerge = `-- name: PersonMerge :many
@@ -277,6 +489,16 @@ func (q *Queries) PreferenceSet(ctx context.Context, arg PreferenceSetParams) er
 		arg.Channel,
 		arg.Enabled,
 	)
+	return err
+}
+
+const RegistrationLock = `-- name: RegistrationLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended(concat($1::uuid), 2))
+`
+
+// Registrations of patients at one clinic take turns, so that the second of two sees the first.
+func (q *Queries) RegistrationLock(ctx context.Context, clinicID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, RegistrationLock, clinicID)
 	return err
 }
 
@@ -414,6 +636,18 @@ func (q *Queries) SignInUnlinked(ctx context.Context, arg SignInUnlinkedParams) 
 	return exists, err
 }
 
+const StaffRolesHeld = `-- name: StaffRolesHeld :one
+SELECT staff_roles_held($1::uuid)::bigint AS held
+`
+
+// How many roles of staff the person holds, also where the actor does not see them.
+func (q *Queries) StaffRolesHeld(ctx context.Context, userID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, StaffRolesHeld, userID)
+	var held int64
+	err := row.Scan(&held)
+	return held, err
+}
+
 const UserActor = `-- name: UserActor :one
 SELECT
     a.id,
@@ -426,6 +660,96 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 	row := q.db.QueryRow(ctx, UserActor, userID)
 	var i Actor
 	err := row.Scan(&i.ID, &i.Status, &i.Memberships)
+	return i, err
+}
+
+const UserComplete = `-- name: UserComplete :one
+UPDATE users AS u
+SET
+    version = u.version + 1,
+    birth_date = coalesce(u.birth_date, f.birth_date),
+    sex = coalesce(u.sex, f.sex),
+    updated_at = now()
+FROM users AS f
+WHERE u.id = $1
+    AND f.id = $2
+RETURNING u.id, u.version, u.email, u.email_verified, u.given_name, u.family_name, u.phone, u.phone_verified, u.locale, u.time_zone, u.status, u.created_at, u.updated_at, u.whatsapp, u.whatsapp_verified, u.actor_version, u.merged_into, u.deceased_on, u.birth_date, u.sex
+`
+
+type UserCompleteParams struct {
+	IntoID uuid.UUID
+	FromID uuid.UUID
+}
+
+// What the clinic knew of somebody who proved to be another, where that one's row does not say it.
+func (q *Queries) UserComplete(ctx context.Context, arg UserCompleteParams) (User, error) {
+	row := q.db.QueryRow(ctx, UserComplete, arg.IntoID, arg.FromID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.Email,
+		&i.EmailVerified,
+		&i.GivenName,
+		&i.FamilyName,
+		&i.Phone,
+		&i.PhoneVerified,
+		&i.Locale,
+		&i.TimeZone,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
+		&i.ActorVersion,
+		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
+	)
+	return i, err
+}
+
+const UserDeceasedSet = `-- name: UserDeceasedSet :one
+UPDATE users
+SET
+    version = version + 1,
+    deceased_on = $1,
+    updated_at = now()
+WHERE id = $2
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
+`
+
+type UserDeceasedSetParams struct {
+	DeceasedOn pgtype.Date
+	ID         uuid.UUID
+}
+
+func (q *Queries) UserDeceasedSet(ctx context.Context, arg UserDeceasedSetParams) (User, error) {
+	row := q.db.QueryRow(ctx, UserDeceasedSet, arg.DeceasedOn, arg.ID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Version,
+		&i.Email,
+		&i.EmailVerified,
+		&i.GivenName,
+		&i.FamilyName,
+		&i.Phone,
+		&i.PhoneVerified,
+		&i.Locale,
+		&i.TimeZone,
+		&i.Status,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Whatsapp,
+		&i.WhatsappVerified,
+		&i.ActorVersion,
+		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
+	)
 	return i, err
 }
 
@@ -442,7 +766,7 @@ func (q *Queries) UserExists(ctx context.Context, id uuid.UUID) (bool, error) {
 }
 
 const UserGet = `-- name: UserGet :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
 FROM users
 WHERE id = $1
 `
@@ -468,18 +792,22 @@ func (q *Queries) UserGet(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.WhatsappVerified,
 		&i.ActorVersion,
 		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
 	)
 	return i, err
 }
 
 const UserInsert = `-- name: UserInsert :exec
-INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone, birth_date, sex)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11)
 `
 
 type UserInsertParams struct {
 	ID            uuid.UUID
-	Email         string
+	Email         *string
 	EmailVerified bool
 	GivenName     string
 	FamilyName    string
@@ -487,6 +815,8 @@ type UserInsertParams struct {
 	Whatsapp      *string
 	Locale        string
 	TimeZone      string
+	BirthDate     pgtype.Date
+	Sex           *string
 }
 
 // The row is read once the person has a role: before, those who registered them do not see them.
@@ -501,6 +831,8 @@ func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) error {
 		arg.Whatsapp,
 		arg.Locale,
 		arg.TimeZone,
+		arg.BirthDate,
+		arg.Sex,
 	)
 	return err
 }
@@ -511,6 +843,7 @@ SELECT
     u.given_name,
     u.family_name,
     u.status,
+    u.deceased_on,
     jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)::jsonb AS memberships
 FROM users AS u
 JOIN memberships AS m ON m.user_id = u.id
@@ -535,6 +868,7 @@ type UserListRow struct {
 	GivenName   string
 	FamilyName  string
 	Status      string
+	DeceasedOn  pgtype.Date
 	Memberships []byte
 }
 
@@ -559,6 +893,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 			&i.GivenName,
 			&i.FamilyName,
 			&i.Status,
+			&i.DeceasedOn,
 			&i.Memberships,
 		); err != nil {
 			return nil, err
@@ -572,7 +907,7 @@ func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListR
 }
 
 const UserLock = `-- name: UserLock :one
-SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+SELECT id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
 FROM users
 WHERE id = $1
 FOR UPDATE
@@ -599,6 +934,9 @@ func (q *Queries) UserLock(ctx context.Context, id uuid.UUID) (User, error) {
 		&i.WhatsappVerified,
 		&i.ActorVersion,
 		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
 	)
 	return i, err
 }
@@ -612,7 +950,7 @@ SET
     email_verified = false,
     updated_at = now()
 WHERE id = $2
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
 `
 
 type UserMergeParams struct {
@@ -641,8 +979,88 @@ func (q *Queries) UserMerge(ctx context.Context, arg UserMergeParams) (User, err
 		&i.WhatsappVerified,
 		&i.ActorVersion,
 		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
 	)
 	return i, err
+}
+
+const UserSearch = `-- name: UserSearch :many
+SELECT
+    u.id,
+    u.given_name,
+    u.family_name,
+    u.status,
+    u.deceased_on,
+    u.birth_date,
+    n.number,
+    jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)::jsonb AS memberships
+FROM people_find($1::uuid, $2::text, $3::date, $4::text, $5::text, $6::uuid, $7::integer) AS f (id)
+JOIN users AS u ON u.id = f.id
+JOIN memberships AS m ON m.user_id = u.id AND m.clinic_id = $1 AND m.revoked_at IS NULL
+LEFT JOIN medical_record_numbers AS n ON n.clinic_id = $1 AND n.user_id = u.id
+GROUP BY u.id, n.number
+ORDER BY u.id
+`
+
+type UserSearchParams struct {
+	ClinicID  uuid.UUID
+	Name      string
+	BirthDate pgtype.Date
+	Number    string
+	Role      string
+	After     uuid.UUID
+	RowLimit  int32
+}
+
+type UserSearchRow struct {
+	ID          uuid.UUID
+	GivenName   string
+	FamilyName  string
+	Status      string
+	DeceasedOn  pgtype.Date
+	BirthDate   pgtype.Date
+	Number      *string
+	Memberships []byte
+}
+
+// As UserList, of those at one clinic who match the filters (people_find), with what tells them apart.
+func (q *Queries) UserSearch(ctx context.Context, arg UserSearchParams) ([]UserSearchRow, error) {
+	rows, err := q.db.Query(ctx, UserSearch,
+		arg.ClinicID,
+		arg.Name,
+		arg.BirthDate,
+		arg.Number,
+		arg.Role,
+		arg.After,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UserSearchRow
+	for rows.Next() {
+		var i UserSearchRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.GivenName,
+			&i.FamilyName,
+			&i.Status,
+			&i.DeceasedOn,
+			&i.BirthDate,
+			&i.Number,
+			&i.Memberships,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const UserUpdate = `-- name: UserUpdate :one
@@ -650,7 +1068,7 @@ UPDATE users
 SET
     version = version + 1,
     email = $1,
-    email_verified = email_verified AND email = $1,
+    email_verified = email_verified AND email IS NOT DISTINCT FROM $1,
     given_name = $2,
     family_name = $3,
     phone = $4,
@@ -660,13 +1078,15 @@ SET
     locale = $6,
     time_zone = $7,
     status = $8,
+    birth_date = $9,
+    sex = $10,
     updated_at = now()
-WHERE id = $9
-RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into
+WHERE id = $11
+RETURNING id, version, email, email_verified, given_name, family_name, phone, phone_verified, locale, time_zone, status, created_at, updated_at, whatsapp, whatsapp_verified, actor_version, merged_into, deceased_on, birth_date, sex
 `
 
 type UserUpdateParams struct {
-	Email      string
+	Email      *string
 	GivenName  string
 	FamilyName string
 	Phone      *string
@@ -674,6 +1094,8 @@ type UserUpdateParams struct {
 	Locale     string
 	TimeZone   string
 	Status     string
+	BirthDate  pgtype.Date
+	Sex        *string
 	ID         uuid.UUID
 }
 
@@ -688,6 +1110,8 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		arg.Locale,
 		arg.TimeZone,
 		arg.Status,
+		arg.BirthDate,
+		arg.Sex,
 		arg.ID,
 	)
 	var i User
@@ -709,6 +1133,9 @@ func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, e
 		&i.WhatsappVerified,
 		&i.ActorVersion,
 		&i.MergedInto,
+		&i.DeceasedOn,
+		&i.BirthDate,
+		&i.Sex,
 	)
 	return i, err
 }

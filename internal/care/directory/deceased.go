@@ -1,0 +1,167 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// deceased is what the views of who signs in say of a person who has died, in the place of the status.
+const deceased = "deceased"
+
+// Death is the day on which a patient died.
+type Death struct {
+	Date string `json:"date" format:"date" doc:"The day on which the patient died." example:"2026-02-28"`
+}
+
+// DeathWithdrawal says why a death was recorded by mistake.
+type DeathWithdrawal struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why it was a mistake. It is kept for the audit and sent to nobody." example:"Recorded for another patient of the same name."`
+}
+
+// DeathRecord records that a patient has died: nobody signs in as them any more, their sessions end, and nothing is sent to
+// them. Their status stays, and what is about them goes on being written. Receptionists, doctors and administrators of a clinic
+// do it for those who are patients there or were; for a person who works at a clinic, the administrator of every clinic where
+// they hold a role. The same day again changes nothing; another one is care.Conflict.
+func (s *Service) DeathRecord(ctx context.Context, cmd care.Command, id uuid.UUID, in Death) (User, error) {
+	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
+		if err := in.validate(row); err != nil {
+			return row, nil, err
+		}
+		switch dateText(row.DeceasedOn) {
+		case in.Date:
+			return row, nil, nil
+		case "":
+		default:
+			return row, nil, conflict("date", "the death of this person is recorded with another day: withdraw that first")
+		}
+		err := q.DeathInsert(ctx, db.DeathInsertParams{
+			ID: uuid.Must(uuid.NewV7()), UserID: id, ClinicID: clinicID, DeceasedOn: dateOf(in.Date), RecordedBy: cmd.Actor.ID,
+		})
+		if err != nil {
+			return row, nil, fmt.Errorf("insert death: %w", err)
+		}
+		if row, err = q.UserDeceasedSet(ctx, db.UserDeceasedSetParams{ID: id, DeceasedOn: dateOf(in.Date)}); err != nil {
+			return row, nil, fmt.Errorf("mark user as deceased: %w", err)
+		}
+		ended, err := endSessions(ctx, q, cmd, id, accountClosed)
+		return row, append([]event.Event{deathEvent(cmd, "user.deceased", row, clinicID)}, ended...), err
+	})
+}
+
+func (d Death) validate(row db.User) error {
+	var p care.Problems
+	day(&p, "date", d.Date)
+	if born := dateText(row.BirthDate); len(p) == 0 && d.Date < born {
+		p.Add("date", "must not be before the birth date")
+	}
+	return p.Err()
+}
+
+// DeathWithdraw takes back a death that was recorded by mistake, with the reason: the person may sign in and is sent messages
+// again. What was not sent meanwhile is not sent later. Whoever may record a death may withdraw it. Where none is recorded it is
+// care.Conflict.
+func (s *Service) DeathWithdraw(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
+	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
+		var p care.Problems
+		p.Text("reason", in.Reason, 1, 1000)
+		if err := p.Err(); err != nil {
+			return row, nil, err
+		}
+		if !row.DeceasedOn.Valid {
+			return row, nil, care.Errorf(care.Conflict, "no death of this person is recorded")
+		}
+		err := q.DeathWithdraw(ctx, db.DeathWithdrawParams{UserID: id, WithdrawnBy: cmd.Actor.ID, WithdrawalReason: in.Reason})
+		if err != nil {
+			return row, nil, fmt.Errorf("withdraw death: %w", err)
+		}
+		if row, err = q.UserDeceasedSet(ctx, db.UserDeceasedSetParams{ID: id}); err != nil {
+			return row, nil, fmt.Errorf("mark user as living: %w", err)
+		}
+		return row, []event.Event{deathEvent(cmd, "user.deceased_withdrawn", row, clinicID)}, nil
+	})
+}
+
+// changeDeath locks the person for one who may record deaths, and appends the events of the change.
+func (s *Service) changeDeath(ctx context.Context, cmd care.Command, id uuid.UUID, change func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error)) (User, error) {
+	var user User
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.UserLock(ctx, id)
+		if notFound(err) {
+			return refuseUser(cmd, care.DeathRecord, id, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		held, err := heldBy(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		clinicID, err := mayRecordDeath(ctx, q, cmd, row, held)
+		if err != nil {
+			return err
+		}
+		row, events, err := change(q, row, clinicID)
+		if err != nil {
+			return err
+		}
+		seen := visible(cmd.Actor, care.UserRead, held)
+		user = userFrom(row, seen)
+		numbers, err := numbersOf(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		user.MedicalRecordNumbers = numbersAt(numbers, clinicsOf(seen))
+		return outbox.Append(ctx, tx, events...)
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return user, nil
+}
+
+// mayRecordDeath returns the clinic at which the actor records it. One clinic must not end the account of somebody who works at
+// another, or on the platform.
+func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, held []care.Membership) (uuid.UUID, error) {
+	at, err := q.PatientEverAt(ctx, db.PatientEverAtParams{UserID: row.ID, ClinicIds: cmd.Actor.ClinicsFor(care.DeathRecord, care.SameClinic)})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("look up patient: %w", err)
+	}
+	known := visible(cmd.Actor, care.UserRead, held)
+	own := row.ID == cmd.Actor.UserID
+	refuse := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
+		return uuid.Nil, outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.DeathRecord, userRef(row.ID), &row.ID, clinicID)
+	}
+	switch {
+	case row.MergedInto != nil, len(at) == 0 && len(known) == 0 && !own:
+		return uuid.Nil, refuseUser(cmd, care.DeathRecord, row.ID, &row.ID)
+	case own:
+		return refuse("nobody records their own death", nil)
+	case len(at) == 0:
+		return refuse("the receptionists, doctors and administrators of a clinic record the death of its patients", known[0].ClinicID)
+	}
+	staff, err := q.StaffRolesHeld(ctx, row.ID)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("count roles: %w", err)
+	}
+	everywhere, err := q.MembershipsHeld(ctx, row.ID)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("count memberships: %w", err)
+	}
+	if staff > 0 && len(visible(cmd.Actor, care.UserUpdate, held)) < int(everywhere) {
+		return refuse("this person works at a clinic: the administrator of every clinic where they hold a role records it, or else have their roles taken away first", &at[0])
+	}
+	return at[0], nil
+}
+
+func deathEvent(cmd care.Command, typ string, row db.User, clinicID uuid.UUID) event.Event {
+	return userEvent(cmd, typ, row, &clinicID, []string{"deceasedOn"})
+}

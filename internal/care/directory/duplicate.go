@@ -1,0 +1,49 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres/db"
+)
+
+// newAtClinic refuses an address that somebody at the clinic has, and a patient who may be registered there already. It returns
+// who may be the same person where the caller insists. Registrations of one address and of one clinic's patients take turns.
+func newAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in NewUser) ([]uuid.UUID, error) {
+	if in.Email != "" {
+		if err := q.EmailAtClinicLock(ctx, db.EmailAtClinicLockParams{ClinicID: in.ClinicID, Email: in.Email}); err != nil {
+			return nil, fmt.Errorf("lock address: %w", err)
+		}
+		if err := emailFree(ctx, q, in.Email, in.ID, []uuid.UUID{in.ClinicID}); err != nil {
+			return nil, err
+		}
+	}
+	if cmd.Actor.MayOnPlatform(care.UserCreate) || !slices.Contains(in.Roles, care.Patient) {
+		return nil, nil
+	}
+	if err := q.RegistrationLock(ctx, in.ClinicID); err != nil {
+		return nil, fmt.Errorf("lock registrations: %w", err)
+	}
+	numbers := []string{}
+	for _, number := range []*string{in.Phone, in.WhatsApp} {
+		if number != nil {
+			numbers = append(numbers, *number)
+		}
+	}
+	found, err := q.PatientDuplicates(ctx, db.PatientDuplicatesParams{
+		ClinicID: in.ClinicID, Name: in.GivenName + " " + in.FamilyName, BirthDate: dateOf(in.BirthDate), Numbers: numbers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for duplicates: %w", err)
+	}
+	if len(found) > 0 && !in.AllowDuplicate {
+		answer := care.Errorf(care.PossibleDuplicate, "a patient of the clinic has the same name and birth date, or the same phone number: use that registration, or send allowDuplicate if this is another person")
+		answer.Duplicates = found
+		return nil, answer
+	}
+	return found, nil
+}
