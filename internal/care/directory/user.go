@@ -183,7 +183,7 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 				return err
 			}
 		}
-		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
+		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen)
 		user = userFrom(row, seen)
 		return err
 	})
@@ -193,7 +193,7 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 	return user, nil
 }
 
-func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
+func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, seen []care.Membership) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
 		ID: old.ID, Email: in.Email, GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
@@ -213,8 +213,13 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 		if ended, err = endSessions(ctx, q, cmd, row.ID, accountDisabled); err != nil {
 			return old, err
 		}
+		behind, err := leftBehind(ctx, q, cmd, row.ID, seen...)
+		if err != nil {
+			return old, err
+		}
+		ended = append(ended, behind...)
 	}
-	events := []event.Event{userEvent(cmd, typ, row, clinicID, changed)}
+	events := []event.Event{userEvent(cmd, typ, row, seen[0].ClinicID, changed)}
 	return row, outbox.Append(ctx, tx, append(events, ended...)...)
 }
 
