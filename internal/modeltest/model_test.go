@@ -32,8 +32,8 @@ func TestModel_AgreesWithTheServiceWhateverIsDone(t *testing.T) {
 			"write a record": w.writeRecord, "replace a record": w.replaceRecord, "amend a record": w.amendRecord,
 			"retract a record": w.retractRecord, "read a record": w.readRecord, "read a history": w.readHistory,
 			"make an appointment": w.makeAppointment, "move an appointment": w.moveAppointment, "reschedule an appointment": w.rescheduleAppointment,
-			"read an appointment": w.readAppointment,
-			"issue an invoice":    w.issueInvoice, "void an invoice": w.voidInvoice, "pay": w.pay, "refund": w.refund, "read an invoice": w.readInvoice,
+			"read an appointment": w.readAppointment, "reassign an appointment": w.reassignAppointment,
+			"issue an invoice": w.issueInvoice, "void an invoice": w.voidInvoice, "pay": w.pay, "refund": w.refund, "read an invoice": w.readInvoice,
 			"register a person": w.registerPerson, "rename a person": w.renamePerson, "grant a role": w.grantRole, "revoke a role": w.revokeRole,
 			"join a care team": w.joinTeam, "come back": w.comeBack, "register a device": w.registerDevice, "remove a device": w.removeDevice,
 		})
