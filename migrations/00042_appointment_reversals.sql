@@ -25,9 +25,13 @@ CREATE TABLE appointment_reversals (
     CONSTRAINT appointment_reversals_reason_length CHECK (char_length(reason) BETWEEN 1 AND 1000)
 );
 
--- As the appointment is seen.
+-- For those who work at the clinic: a reason may name another patient.
 ALTER TABLE appointment_reversals ENABLE ROW LEVEL SECURITY;
-CREATE POLICY appointment_reversals_app ON appointment_reversals TO carewire_app
-    USING (EXISTS (SELECT 1 FROM appointments AS a WHERE a.id = appointment_id));
+CREATE POLICY appointment_reversals_app ON appointment_reversals TO carewire_app USING (EXISTS (
+    SELECT 1
+    FROM appointments AS a
+    WHERE a.id = appointment_id
+        AND ((SELECT scope_is('system')) OR a.clinic_id = ANY((SELECT scope_clinics())::uuid[]))
+));
 
 GRANT SELECT, INSERT ON appointment_reversals TO carewire_app;

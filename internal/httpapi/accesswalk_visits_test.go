@@ -202,6 +202,7 @@ func (w *walk) visitAppointments(all map[string]func() visit) {
 		v.body = map[string]any{"doctorId": w.ids[strangeDoctor]}
 		return v
 	}
+	all["get-appointment-reversals"] = func() visit { return visitTo(request(), path+"/{id}/reversals", nil) }
 	all["reverse-appointment"] = func() visit {
 		v := move("reverse", "cancel")()
 		v.body = map[string]any{"reason": "A slip."}

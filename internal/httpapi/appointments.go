@@ -44,6 +44,7 @@ func (s *Server) addAppointments() {
 	s.addAppointmentMoves()
 	s.addAppointmentBook()
 	s.addAppointmentChanges()
+	s.addAppointmentReversals()
 	s.addAvailability()
 	s.addHours()
 	s.addAbsences()
@@ -197,6 +198,27 @@ func (s *Server) addAppointmentChanges() {
 	changeAppointment(s, appointment.Reverse, "Take back how an appointment ended",
 		"Takes back that it was completed, cancelled or missed, on the day at the clinic on which that was said; what was cancelled also before it ends. It has the status before again, and its time, which is answered with 409 if somebody else has it now.",
 		s.cfg.Appointments.Reverse)
+}
+
+// ReversalList is what was taken back of an appointment.
+type ReversalList struct {
+	Items []appointment.Reversed `json:"items"`
+}
+
+func (s *Server) addAppointmentReversals() {
+	type input struct {
+		ID uuid.UUID `path:"id" format:"uuid"`
+	}
+	type output struct{ Body ReversalList }
+	register(s, operation{
+		id: "get-appointment-reversals", method: http.MethodGet, path: appointmentsPath + "/{id}/reversals", tag: "appointments",
+		summary:     "Read why steps were taken back",
+		description: "What was taken back of an appointment and why, oldest first, for those who work at the clinic. Reading it is audited.",
+		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+	}, care.AppointmentReverse, func(ctx context.Context, in *input) (*output, error) {
+		items, err := s.cfg.Appointments.Reversals(ctx, commandOf(ctx), in.ID)
+		return &output{ReversalList{items}}, err
+	})
 }
 
 func (s *Server) addAppointmentBook() {

@@ -183,6 +183,12 @@ WHERE a.patient_id = @patient_id
 INSERT INTO appointment_reversals (appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by)
 VALUES (@appointment_id, @version, @from_status, @to_status, @reason, now(), @reversed_by);
 
+-- name: AppointmentReversalList :many
+SELECT *
+FROM appointment_reversals
+WHERE appointment_id = @appointment_id
+ORDER BY version;
+
 -- Takes up to row_limit of the appointments of a departure of which no event tells yet. Fewer mean that it is done: it is
 -- deleted. Several may ask at once: one gets them.
 -- name: AppointmentDepartureTake :many

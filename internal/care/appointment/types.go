@@ -65,7 +65,7 @@ type NewDoctor struct {
 
 // Reversal is why a step is taken back.
 type Reversal struct {
-	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why. It is kept with the appointment, and in no event." example:"The wrong patient was marked as missed."`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why. It is kept for those who work at the clinic, and is in no event." example:"The wrong patient was marked as missed."`
 }
 
 const (

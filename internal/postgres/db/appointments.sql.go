@@ -819,6 +819,41 @@ func (q *Queries) AppointmentReversalInsert(ctx context.Context, arg Appointment
 	return err
 }
 
+const AppointmentReversalList = `-- name: AppointmentReversalList :many
+SELECT appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by
+FROM appointment_reversals
+WHERE appointment_id = $1
+ORDER BY version
+`
+
+func (q *Queries) AppointmentReversalList(ctx context.Context, appointmentID uuid.UUID) ([]AppointmentReversal, error) {
+	rows, err := q.db.Query(ctx, AppointmentReversalList, appointmentID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentReversal
+	for rows.Next() {
+		var i AppointmentReversal
+		if err := rows.Scan(
+			&i.AppointmentID,
+			&i.Version,
+			&i.FromStatus,
+			&i.ToStatus,
+			&i.Reason,
+			&i.ReversedAt,
+			&i.ReversedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const AppointmentTaken = `-- name: AppointmentTaken :many
 SELECT
     t.starts_at::timestamptz AS starts_at,
