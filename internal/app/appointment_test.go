@@ -10,12 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// appointment is a valid appointment of the demo patient with the demo doctor, in two days.
+// appointment is a valid appointment of the demo patient with the demo doctor, on a working day in two days or more, within the
+// hours that count where nobody set them.
 func (c *clinic) appointment() map[string]any {
 	c.t.Helper()
 	patientID, clinicID := c.me(patient)
 	doctorID, _ := c.me(doctor)
-	at := time.Now().UTC().Truncate(time.Hour).Add(48 * time.Hour)
+	at := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 2).Add(10 * time.Hour)
+	for at.Weekday() == time.Saturday || at.Weekday() == time.Sunday {
+		at = at.AddDate(0, 0, 1)
+	}
 	return map[string]any{
 		"patientId": patientID, "clinicId": clinicID, "doctorId": doctorID,
 		"startsAt": at.Format(time.RFC3339), "endsAt": at.Add(30 * time.Minute).Format(time.RFC3339),

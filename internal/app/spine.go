@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"carewire/internal/care"
+	"carewire/internal/care/appointment"
 	"carewire/internal/care/billing"
 	"carewire/internal/care/chat"
 	"carewire/internal/care/directory"
@@ -147,6 +148,7 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) e
 		periodic.Add(cfg, sp.directory)
 		periodic.AddOverdue(cfg, billing.New(sp.writer))
 		periodic.AddChat(cfg, chat.New(sp.writer))
+		periodic.AddAttention(cfg, appointment.New(sp.writer))
 	}
 	cfg.Logger = libraryLogger(s.logger)
 	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, sp, worker, cfg) })

@@ -31,6 +31,11 @@ const (
 	AppointmentComplete   Action = "appointment.complete"
 	AppointmentCancel     Action = "appointment.cancel"
 	AppointmentNoShow     Action = "appointment.no_show"
+	AppointmentReassign   Action = "appointment.reassign" // Giving it to another doctor.
+	AppointmentReverse    Action = "appointment.reverse"  // Taking back, on the same day, that it was completed, cancelled or missed.
+	VisitTypeRead         Action = "visit_type.read"      // What a clinic offers appointments for.
+	VisitTypeWrite        Action = "visit_type.write"
+	AbsenceRead           Action = "absence.read"      // Leave, closing days and one-off hours, with their notes.
 	AvailabilityRead      Action = "availability.read" // When a doctor is free at a clinic.
 	HoursWrite            Action = "hours.write"       // Saying when a doctor sees patients.
 	InvoiceRead           Action = "invoice.read"      // Invoices with their payments.
@@ -153,7 +158,9 @@ func ofAllKinds(lines []line) []Grant {
 // details, an admin says who holds which role and who is on a care team. Receptionists, doctors and admins record that a patient
 // has died. Appointments are the whole clinic's to arrange; a patient asks for one,
 // confirms it and cancels it.
-// Everybody of a clinic sees when its doctors are free; the desk and the doctor themselves say when they see patients.
+// Everybody of a clinic sees when its doctors are free and what it offers appointments for; the desk and the doctor themselves
+// say when they see patients and when they are absent, the desk when the clinic is closed and what it offers. Why somebody is
+// absent is for those who work there.
 // Invoices and payments are for receptionists and admins; a patient reads their own.
 // A conversation is a patient's with those of their care team who take part in it, and nobody else's; who works at the
 // clinic and takes part says who else does. A patient reads theirs for ever, and writes while they are the clinic's patient.
@@ -195,6 +202,25 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{AppointmentNoShow, Receptionist, SameClinic},
 	{AppointmentNoShow, Doctor, SameClinic},
 	{AppointmentNoShow, Nurse, SameClinic},
+	{AppointmentReassign, Receptionist, SameClinic},
+	{AppointmentReassign, Doctor, SameClinic},
+	{AppointmentReassign, Nurse, SameClinic},
+	{AppointmentReassign, Admin, SameClinic},
+	{AppointmentReverse, Receptionist, SameClinic},
+	{AppointmentReverse, Doctor, SameClinic},
+	{AppointmentReverse, Nurse, SameClinic},
+	{AppointmentReverse, Admin, SameClinic},
+	{VisitTypeRead, Patient, SameClinic},
+	{VisitTypeRead, Receptionist, SameClinic},
+	{VisitTypeRead, Doctor, SameClinic},
+	{VisitTypeRead, Nurse, SameClinic},
+	{VisitTypeRead, Admin, SameClinic},
+	{VisitTypeWrite, Receptionist, SameClinic},
+	{VisitTypeWrite, Admin, SameClinic},
+	{AbsenceRead, Receptionist, SameClinic},
+	{AbsenceRead, Doctor, SameClinic},
+	{AbsenceRead, Nurse, SameClinic},
+	{AbsenceRead, Admin, SameClinic},
 
 	{AvailabilityRead, Patient, SameClinic},
 	{AvailabilityRead, Receptionist, SameClinic},

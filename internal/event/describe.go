@@ -120,6 +120,11 @@ func exampleSubject(typ string) string {
 		kind, field = "message", "message"
 	case "doctor":
 		kind, field = "doctor_hours", "doctorHours"
+		if strings.HasPrefix(rest, "absence") {
+			kind, field = "absence", "absence"
+		}
+	case "visit_type":
+		field = "visitType"
 	case "clinic":
 		kind, field = "clinic_settings", "clinic"
 		if rest == "critical_limits_changed" {

@@ -107,6 +107,7 @@ type Appointment struct {
 	DoctorID      uuid.UUID `json:"doctorId" doc:"By whom."`
 	Status        string    `json:"status" doc:"How far it is." example:"booked"`
 	StartsAt      string    `json:"startsAt" doc:"When it starts: RFC 3339, in UTC." example:"2026-03-16T09:00:00Z"`
+	Override      bool      `json:"override,omitempty" doc:"The clinic set it to a time outside the doctor's hours, or longer than it allows, on purpose." example:"true"`
 }
 
 // DoctorHours is the data of doctor.hours_changed. UserID and DoctorID are the doctor.

@@ -65,6 +65,8 @@ type visit struct {
 	empty bool
 	// also are actions that allow it beside the route's, needs those that it takes besides.
 	also, needs []care.Action
+	// each prepares the request of each walker, and gives its path: what one has removed another cannot.
+	each func() string
 	// missing is the same request about a thing that does not exist: who may not know of the thing must be answered alike.
 	// Without it the refusal says 403, and tells nothing.
 	missing string
@@ -245,6 +247,9 @@ func (w *walk) testRoute(t *testing.T, route httpapi.Route, v visit) {
 	t.Helper()
 	before, refused, done := w.events("access.denied"), 0, false
 	for _, who := range w.walkers {
+		if v.each != nil {
+			v.path = v.each()
+		}
 		answer := w.as(who, route.Method, v.path, v)
 		said := fmt.Sprintf("%s %s as %s (%s): %d %s", route.Method, v.path, who.name, route.Action, answer.Code, answer.Body)
 		switch {

@@ -65,7 +65,11 @@ func (w *walk) fill() {
 
 // wholeLists are the lists that need parameters, without the ones that narrow them.
 func (w *walk) wholeLists() map[string]string {
-	return map[string]string{"list-follower-failures": "/api/followers/dispatch/failures"}
+	return map[string]string{
+		"list-follower-failures": "/api/followers/dispatch/failures",
+		"list-absences":          "/api/clinics/" + w.clinicID.String() + "/absences",
+		"list-visit-types":       "/api/clinics/" + w.clinicID.String() + "/visit-types",
+	}
 }
 
 func merged(all ...map[string]any) map[string]any {
@@ -185,8 +189,16 @@ func (w *walk) visitAppointments(all map[string]func() visit) {
 	// request asks for another time for each visit, which the desk brings to where the visit begins.
 	request := func(moves ...string) thing {
 		n++
-		made := w.must(patient, http.MethodPost, path, w.appointment(n))
+		w.clock.Store(nil)
+		made := w.must(receptionist, http.MethodPost, path, w.appointment(n)) // A patient has so many requests open and no more.
+		_, err := w.db.Owner.Exec(w.t.Context(), `UPDATE appointments SET status = 'requested' WHERE id = $1`, decode(w.t, made)["id"])
+		require.NoError(w.t, err)
+		start, err := time.Parse(time.RFC3339, w.appointment(n)["startsAt"].(string))
+		require.NoError(w.t, err)
 		for i, move := range moves {
+			if move == "check-in" {
+				w.clock.Store(&start)
+			}
 			w.must(receptionist, http.MethodPost, made.Header().Get("Location")+"/"+move, nil, "If-Match", versionTag(i+1))
 		}
 		return w.theirs(decode(w.t, made)["id"].(string), care.AppointmentRead)
@@ -204,7 +216,25 @@ func (w *walk) visitAppointments(all map[string]func() visit) {
 	}
 	all["get-appointment"] = func() visit { return visitTo(request(), path+"/{id}", nil) }
 	all["book-appointment"], all["confirm-appointment"] = move("book"), move("confirm", "book")
-	all["check-in-appointment"], all["cancel-appointment"] = move("check-in", "book"), move("cancel")
+	all["cancel-appointment"] = move("cancel")
+	all["check-in-appointment"] = func() visit {
+		v := move("check-in", "book")()
+		start, err := time.Parse(time.RFC3339, w.appointment(n)["startsAt"].(string))
+		require.NoError(w.t, err)
+		w.clock.Store(&start)
+		return v
+	}
+	all["reassign-appointment"] = func() visit {
+		v := move("reassign", "book")()
+		v.body = map[string]any{"doctorId": w.ids[strangeDoctor]}
+		return v
+	}
+	all["get-appointment-reversals"] = func() visit { return visitTo(request(), path+"/{id}/reversals", nil) }
+	all["reverse-appointment"] = func() visit {
+		v := move("reverse", "cancel")()
+		v.body = map[string]any{"reason": "A slip."}
+		return v
+	}
 	all["complete-appointment"] = move("complete", "book", "check-in")
 	all["no-show-appointment"] = func() visit {
 		v := move("no-show", "book")()
@@ -225,7 +255,33 @@ func (w *walk) visitAppointments(all map[string]func() visit) {
 	}
 	all["get-doctor-hours"] = func() visit { return visit{path: "/api/clinics/" + w.clinicID.String() + doctors, on: w.theirs("")} }
 	all["set-doctor-hours"] = func() visit {
-		return visit{path: "/api/clinics/" + w.clinicID.String() + doctors, body: map[string]any{"openings": []any{}}, headers: []string{"If-Match", `"1"`}, on: w.theirs("")}
+		return visit{path: "/api/clinics/" + w.clinicID.String() + doctors, body: map[string]any{"openings": []any{map[string]any{"weekday": "monday", "opensAt": "00:00", "closesAt": "24:00"}}}, headers: []string{"If-Match", `"1"`}, on: w.theirs("")}
+	}
+	w.visitAbsences(all)
+}
+
+// visitAbsences visits what is kept of a clinic's days: whoever may not know of it is told nothing, with 403.
+func (w *walk) visitAbsences(all map[string]func() visit) {
+	absences, types := "/api/clinics/"+w.clinicID.String()+"/absences", "/api/clinics/"+w.clinicID.String()+"/visit-types"
+	at := w.appointment(300)
+	leave := map[string]any{"doctorId": w.ids[doctor], "kind": "leave", "startsAt": at["startsAt"], "endsAt": at["endsAt"]}
+	all["create-absence"] = func() visit { return visit{path: absences, body: leave, on: w.theirs("")} }
+	all["list-absences"] = func() visit { return visit{path: absences, on: w.theirs("")} }
+	all["delete-absence"] = func() visit {
+		return visit{on: w.theirs(""), each: func() string {
+			return absences + "/" + decode(w.t, w.must(receptionist, http.MethodPost, absences, leave))["id"].(string)
+		}}
+	}
+	offered := map[string]any{"name": "First visit", "durationMinutes": 45}
+	all["create-visit-type"] = func() visit { return visit{path: types, body: offered, on: w.theirs("")} }
+	all["list-visit-types"] = func() visit { return visit{path: types, on: w.theirs("")} }
+	all["replace-visit-type"] = func() visit {
+		id := decode(w.t, w.must(receptionist, http.MethodPost, types, with(offered, "name", "Check-up")))["id"].(string)
+		return visit{path: types + "/" + id, body: merged(offered, map[string]any{"name": "Control", "active": true}), headers: []string{"If-Match", `"1"`}, on: w.theirs("")}
+	}
+	all["delete-visit-type"] = func() visit {
+		id := decode(w.t, w.must(receptionist, http.MethodPost, types, with(offered, "name", "Vaccination")))["id"].(string)
+		return visit{path: types + "/" + id, on: w.theirs("")}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
@@ -25,9 +26,43 @@ func (b *bundle) appointment(n int) map[string]any {
 	}
 }
 
+// alwaysOpen sets the hours of all doctors to whole days.
+func (b *bundle) alwaysOpen() {
+	b.t.Helper()
+	for _, sql := range []string{
+		`INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
+			SELECT gen_random_uuid(), 1, clinic_id, user_id, now(), '' FROM memberships WHERE role = 'doctor' ON CONFLICT DO NOTHING`,
+		`INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at)
+			SELECT clinic_id, doctor_id, weekday, '00:00', '24:00' FROM doctor_hours CROSS JOIN generate_series(1, 7) AS weekday ON CONFLICT DO NOTHING`,
+	} {
+		_, err := b.db.Owner.Exec(b.t.Context(), sql)
+		require.NoError(b.t, err)
+	}
+}
+
+// beginNow moves the one appointment so that it began a moment ago.
+func (b *bundle) beginNow() {
+	b.t.Helper()
+	_, err := b.db.Owner.Exec(b.t.Context(), `UPDATE appointments SET starts_at = now() - interval '1 minute', ends_at = now() + interval '29 minutes'`)
+	require.NoError(b.t, err)
+}
+
+// colleague is another doctor of the clinic.
+func (b *bundle) colleague() uuid.UUID {
+	b.t.Helper()
+	const email = "colleague@demo.example"
+	if b.ids[email] == uuid.Nil {
+		w := b.do(admin, http.MethodPost, "/api/users", map[string]any{"email": email, "givenName": "C", "familyName": "D", "clinicId": b.clinicID, "roles": []string{"doctor"}})
+		require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
+		b.ids[email] = uuid.MustParse(decode(b.t, w)["id"].(string))
+	}
+	return b.ids[email]
+}
+
 func TestAppointments_GoFromTheWishToTheVisitByVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.alwaysOpen()
 	w := b.do(patient, http.MethodPost, "/api/appointments", b.appointment(0))
 	require.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
 	require.Equal(t, `"1"`, w.Header().Get("ETag"))
@@ -47,6 +82,9 @@ func TestAppointments_GoFromTheWishToTheVisitByVersion(t *testing.T) {
 		{nurse, "check-in", "checked_in"},
 		{doctor, "complete", "completed"},
 	} {
+		if step.move == "check-in" {
+			b.beginNow()
+		}
 		w := b.do(step.who, http.MethodPost, path+"/"+step.move, nil, "If-Match", etagOf(i+1))
 		require.Equal(t, http.StatusOK, w.Code, "%s: %s", step.move, w.Body)
 		require.Equal(t, etagOf(i+2), w.Header().Get("ETag"))

@@ -16,17 +16,18 @@ func (s *Server) addAvailability() {
 		DoctorID uuid.UUID `query:"doctorId" required:"true" format:"uuid" doc:"Whose day."`
 		Date     string    `query:"date" required:"true" format:"date" doc:"The day, in the clinic's time zone; at most two years ahead." example:"2027-03-15"`
 		Minutes  int       `query:"durationMinutes" minimum:"5" maximum:"1440" default:"30" doc:"How long a slot must be."`
+		Visit    uuid.UUID `query:"visitType" format:"uuid" doc:"An active visit type of the clinic, as long as which a slot must be, whatever durationMinutes says."`
 	}
 	type output struct{ Body appointment.Availability }
 	register(s, operation{
 		id: "doctor-availability", method: http.MethodGet, path: appointmentsPath + "/availability", tag: "appointments",
 		summary: "See when a doctor is free",
 		description: "What of a doctor's day at a clinic can be had, for everybody of the clinic, its patients too. The day is the clinic's, also where clocks change on it; " +
-			"times carry the offset of the clinic's zone. Where nobody set the doctor's hours, Monday to Friday from 09:00 to 17:00 counts. What is busy is told without saying with whom, or at which clinic.",
+			"times carry the offset of the clinic's zone. Where nobody set the doctor's hours, Monday to Friday from 09:00 to 17:00 counts. What is busy is told without saying with whom, or at which clinic. Leave and closing days are not open, one-off hours are.",
 		refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.AvailabilityRead, func(ctx context.Context, in *input) (*output, error) {
 		found, err := s.cfg.Appointments.Availability(ctx, commandOf(ctx), appointment.Day{
-			ClinicID: in.ClinicID, DoctorID: in.DoctorID, Date: in.Date, Minutes: in.Minutes,
+			ClinicID: in.ClinicID, DoctorID: in.DoctorID, Date: in.Date, Minutes: in.Minutes, VisitType: in.Visit,
 		})
 		return &output{found}, err
 	})
@@ -74,7 +75,7 @@ func (s *Server) addHours() {
 		id: "set-doctor-hours", method: http.MethodPut, path: path, tag: "appointments",
 		summary: "Set a doctor's hours",
 		description: "Replaces the whole week, for receptionists, administrators and the doctor themselves. Times are what the clinic's clocks show, also after they change. " +
-			"What is booked stays as it is, and the clinic may book outside of the hours. A stale `If-Match` is answered with 412 and the current ETag.",
+			"What is booked stays as it is. Patients ask for times within the hours, and the clinic books outside of them with `override`. A stale `If-Match` is answered with 412 and the current ETag.",
 		refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, care.HoursWrite, func(ctx context.Context, in *putInput) (*output, error) {
 		var version int64

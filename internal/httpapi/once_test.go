@@ -36,9 +36,13 @@ func (b *bundle) posts() map[string]func() post {
 		return map[string]any{"startsAt": m["startsAt"], "endsAt": m["endsAt"]}
 	}
 	requested := func(moves ...string) string {
+		b.alwaysOpen()
 		w := b.do(patient, http.MethodPost, "/api/appointments", b.appointment(0))
 		require.Equal(b.t, http.StatusCreated, w.Code, "%s", w.Body)
 		for _, move := range moves {
+			if move == "check-in" {
+				b.beginNow()
+			}
 			w2 := b.do(receptionist, http.MethodPost, w.Header().Get("Location")+"/"+move, nil, "If-Match", decodedETag(b.t, b.do(receptionist, http.MethodGet, w.Header().Get("Location"), nil)))
 			require.Equal(b.t, http.StatusOK, w2.Code, "%s", w2.Body)
 		}
@@ -47,6 +51,9 @@ func (b *bundle) posts() map[string]func() post {
 	move := func(name string, before ...string) func() post {
 		return func() post {
 			path := requested(before...)
+			if name == "check-in" || name == "complete" {
+				b.beginNow()
+			}
 			return post{as: receptionist, path: path + "/" + name, headers: version(decodedETag(b.t, b.do(receptionist, http.MethodGet, path, nil)))}
 		}
 	}
@@ -129,6 +136,25 @@ func (b *bundle) posts() map[string]func() post {
 			_, err := b.db.Owner.Exec(b.t.Context(), `UPDATE appointments SET starts_at = now() - interval '1 hour'`)
 			require.NoError(b.t, err)
 			return post{as: receptionist, path: path + "/no-show", headers: version(`"2"`)}
+		},
+		"reassign-appointment": func() post {
+			p := move("reassign", "book")()
+			p.body, p.other = map[string]any{"doctorId": b.colleague()}, map[string]any{"doctorId": b.ids[nurse]}
+			return p
+		},
+		"reverse-appointment": func() post {
+			p := move("reverse", "book", "cancel")()
+			p.body, p.other = map[string]any{"reason": "A slip."}, map[string]any{"reason": "Another."}
+			return p
+		},
+		"create-absence": func() post {
+			at := b.appointment(0)
+			absence := map[string]any{"doctorId": b.ids[doctor], "kind": "leave", "startsAt": at["startsAt"], "endsAt": at["endsAt"]}
+			return post{as: receptionist, path: "/api/clinics/" + b.clinicID.String() + "/absences", body: absence, other: changed(absence, "kind", "closed")}
+		},
+		"create-visit-type": func() post {
+			visit := map[string]any{"name": "First visit", "durationMinutes": 45}
+			return post{as: receptionist, path: "/api/clinics/" + b.clinicID.String() + "/visit-types", body: visit, other: changed(visit, "name", "Check-up")}
 		},
 		"reschedule-appointment": func() post {
 			p := move("reschedule", "book")()

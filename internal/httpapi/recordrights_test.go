@@ -14,8 +14,8 @@ import (
 
 const otherDoctor = "doctor-4@demo.example"
 
-// colleague makes another doctor of the clinic, on the patient's care team or not.
-func (b *bundle) colleague(email string, onCareTeam bool) {
+// anotherDoctor makes a doctor of the clinic, on the patient's care team or not.
+func (b *bundle) anotherDoctor(email string, onCareTeam bool) {
 	b.t.Helper()
 	ctx, seeder := b.t.Context(), care.Command{Actor: care.SystemActor("seed"), Imported: true}
 	b.ids[email] = uuid.New()
@@ -90,7 +90,7 @@ func TestPrescription_IsDraftedByANurseAndReleasedByTheDoctorWhomItNames(t *test
 func TestPrescription_IsNotReleasedInAnotherDoctorsName(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.colleague(otherDoctor, true)
+	b.anotherDoctor(otherDoctor, true)
 	b.requireDenied(care.RecordRelease, func() *httptest.ResponseRecorder {
 		return b.do(otherDoctor, http.MethodPost, prescriptions, b.morphine("active"))
 	})
@@ -145,7 +145,7 @@ func TestRecord_ReleasedByADoctorIsNotCorrectedByANurse(t *testing.T) {
 	require.Equal(t, http.StatusCreated, own.Code, "%s", own.Body)
 	w := b.do(nurse, http.MethodPost, own.Header().Get("Location")+"/amend", amendment, "If-Match", `"1"`)
 	require.Equal(t, http.StatusOK, w.Code, "what a nurse signed, they correct: %s", w.Body)
-	b.colleague(otherDoctor, true)
+	b.anotherDoctor(otherDoctor, true)
 	w = b.do(otherDoctor, http.MethodPost, own.Header().Get("Location")+"/retract", map[string]any{"reason": "A slip."}, "If-Match", `"2"`)
 	require.Equal(t, http.StatusOK, w.Code, "and so do the doctors of the care team: %s", w.Body)
 }
@@ -153,7 +153,7 @@ func TestRecord_ReleasedByADoctorIsNotCorrectedByANurse(t *testing.T) {
 func TestRecord_IsCorrectedByTheDoctorWhoWroteItWithoutTheCareTeam(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.colleague(otherDoctor, false)
+	b.anotherDoctor(otherDoctor, false)
 	made := b.do(otherDoctor, http.MethodPost, "/api/ehr/lab-reports", with(b.report(), "doctorId", b.ids[doctor]))
 	require.Equal(t, http.StatusCreated, made.Code, "who reports is seldom on the care team: %s", made.Body)
 	path := made.Header().Get("Location")

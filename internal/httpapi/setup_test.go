@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,6 +58,8 @@ type bundle struct {
 	ids      map[string]uuid.UUID
 	tokens   map[string]string
 	log      *bytes.Buffer
+	// clock is what appointments take the time from; nil is the machine's.
+	clock *atomic.Pointer[time.Time]
 	// operations stand in for what app makes of the worker's pool.
 	operations operations
 }
@@ -64,7 +67,7 @@ type bundle struct {
 // setup makes a clinic with one person of each role and a server for it. change adapts the server's configuration.
 func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	tb.Helper()
-	b := &bundle{t: tb, db: postgrestest.New(tb), ids: map[string]uuid.UUID{}, tokens: map[string]string{}, log: &bytes.Buffer{}}
+	b := &bundle{t: tb, db: postgrestest.New(tb), ids: map[string]uuid.UUID{}, tokens: map[string]string{}, log: &bytes.Buffer{}, clock: &atomic.Pointer[time.Time]{}}
 	writer := outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler)))
 	dir := directory.New(writer, "email")
 	b.seed(dir)
@@ -75,7 +78,7 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	require.NoError(tb, err)
 	registry := prometheus.NewRegistry()
 	b.cfg = httpapi.Config{
-		Directory: dir, Appointments: appointment.New(writer), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
+		Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
 		Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations,
 		Audit: audit.New(b.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 100_000, Ready: func(context.Context) error { return nil },
@@ -87,6 +90,19 @@ func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	b.server, err = httpapi.New(b.cfg)
 	require.NoError(tb, err)
 	return b
+}
+
+func (b *bundle) now() time.Time {
+	if now := b.clock.Load(); now != nil {
+		return *now
+	}
+	return time.Now()
+}
+
+// atTime runs do while it is that time for appointments.
+func (b *bundle) atTime(now time.Time, do func()) {
+	defer b.clock.Store(b.clock.Swap(&now))
+	do()
 }
 
 func (b *bundle) seed(dir *directory.Service) {

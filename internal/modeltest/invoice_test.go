@@ -2,7 +2,6 @@ package modeltest
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"

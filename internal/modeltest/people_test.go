@@ -168,7 +168,7 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 				}
 			}
 		}
-		w.expectEvents(t, events...)
+		w.expectEvents(t, append(events, w.leftBehind(p, role)...)...)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ type service struct {
 	issuer    *httpapi.LocalIssuer
 	sequencer *ledger.Sequencer
 	runs      int
+	// clock is what appointments take the time from; nil is the machine's.
+	clock atomic.Pointer[time.Time]
 }
 
 func start(t *testing.T) *service {
@@ -56,12 +59,19 @@ func start(t *testing.T) *service {
 	verifier, err := httpapi.NewVerifier(httpapi.VerifierConfig{Local: s.issuer, Audience: "carewire"})
 	require.NoError(t, err)
 	s.server, err = httpapi.New(httpapi.Config{
-		Directory: s.directory, Appointments: appointment.New(writer), Billing: billing.New(writer), Intake: intake.New(writer), Chat: chat.New(writer),
+		Directory: s.directory, Appointments: appointment.New(writer, appointment.WithClock(s.now)), Billing: billing.New(writer), Intake: intake.New(writer), Chat: chat.New(writer),
 		Operations: struct{ httpapi.Operations }{}, Audit: audit.New(s.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
 		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 1_000_000, Ready: func(context.Context) error { return nil }, Logger: quiet,
 	})
 	require.NoError(t, err)
 	return s
+}
+
+func (s *service) now() time.Time {
+	if now := s.clock.Load(); now != nil {
+		return *now
+	}
+	return time.Now()
 }
 
 // token signs the person in.

@@ -71,6 +71,11 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '24:00')`, id, d)
 	w.exec(t, `INSERT INTO critical_limit_sets (clinic_id, version, updated_at, updated_by) VALUES ($1, 1, now(), '')`, id)
 	w.exec(t, `INSERT INTO critical_limits (clinic_id, code_system, code, unit, high, updated_at, updated_by) VALUES ($1, 's', 'c', '1', 1, now(), '')`, id)
+	w.exec(t, `INSERT INTO absences (id, clinic_id, doctor_id, kind, starts_at, ends_at, note, created_at, created_by)
+		VALUES ($1, $2, $1, 'leave', now(), now() + interval '1 day', '', now(), '')`, d, id)
+	w.exec(t, `INSERT INTO visit_types (id, version, clinic_id, name, duration_minutes, active, updated_at, updated_by) VALUES ($1, 1, $2, 'Visit', 30, true, now(), '')`, d, id)
+	w.exec(t, `INSERT INTO appointment_reversals (appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by) VALUES ($1, 1, 'no_show', 'booked', 'x', now(), '')`, p)
+	w.exec(t, `INSERT INTO appointment_departures (clinic_id, person_id, role, left_at, after_time, after_id) VALUES ($1, $2, 'patient', now(), now(), $1)`, id, p)
 	w.exec(t, `WITH i AS (
 			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, credited_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
 			VALUES ($1, 1, $2, $1, 'EUR', 'partly_paid', 10, 3, 1, '2026-01-31', now(), now(), '', now(), '')
@@ -140,12 +145,12 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	w := openTown(t)
 	about := map[string]int{
 		"records": 1, "record_versions": 1, "appointments": 1, "invoices": 1, "invoice_lines": 1, "payments": 1, "refunds": 1, "credit_notes": 1, "credit_note_lines": 1, "care_team": 1,
-		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1, "medical_record_numbers": 1,
+		"invitations": 1, "doctor_hours": 1, "doctor_hours_spans": 1, "medical_record_numbers": 1, "absences": 1, "visit_types": 1,
 		"conversations": 1, "conversation_participants": 1, "conversation_messages": 1,
 	}
 	accounts := map[string]int{
 		"service_accounts": 1, "identities": 1, "unlinked_sign_ins": 1, "critical_limit_sets": 1, "critical_limits": 1,
-		"deaths": 1, "person_words": 4,
+		"deaths": 1, "person_words": 4, "appointment_departures": 1, "appointment_reversals": 1,
 	}
 	own := map[string]int{"identities": 1, "unlinked_sign_ins": 1, "devices": 1, "preferences": 1, "notifications": 1, "deliveries": 1, "decisions": 1, "contact_verifications": 1}
 	with := func(more map[string]int, others ...map[string]int) map[string]int {

@@ -9,29 +9,11 @@ WHERE id = ANY(@ids::uuid[])
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- Why each of the two cannot be seen at the clinic, or see somebody there: 'left' without the role, 'deceased', 'disabled', or empty.
 -- name: AppointmentPeopleCheck :one
 SELECT
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = @patient_id
-            AND m.clinic_id = @clinic_id::uuid
-            AND m.role = 'patient'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-            AND u.deceased_on IS NULL
-    ) AS patient_ok,
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = @doctor_id
-            AND m.clinic_id = @clinic_id::uuid
-            AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-    ) AS doctor_ok;
+    membership_state(@patient_id::uuid, @clinic_id::uuid, 'patient')::text AS patient_state,
+    membership_state(@doctor_id::uuid, @clinic_id, 'doctor')::text AS doctor_state;
 
 -- What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see: of those
 -- there come the times alone.
@@ -47,9 +29,9 @@ LEFT JOIN appointments AS a ON a.id = t.id
 ORDER BY starts_at, a.id;
 
 -- name: AppointmentInsert :one
-INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,
+INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, visit_type_id, historic,
     created_at, created_by, updated_at, updated_by)
-VALUES (@id, 1, @clinic_id, @patient_id, @doctor_id, @status, @starts_at, @ends_at, @historic,
+VALUES (@id, 1, @clinic_id, @patient_id, @doctor_id, @status, @starts_at, @ends_at, sqlc.narg(visit_type_id), @historic,
     now(), @created_by, now(), @created_by)
 RETURNING *;
 
@@ -59,17 +41,22 @@ FROM appointments
 WHERE id = @id;
 
 -- name: AppointmentLock :one
-SELECT *
-FROM appointments
-WHERE id = @id
-FOR UPDATE;
+SELECT
+    sqlc.embed(a),
+    c.time_zone
+FROM appointments AS a
+JOIN clinics AS c ON c.id = a.clinic_id
+WHERE a.id = @id
+FOR UPDATE OF a;
 
 -- The row is locked by AppointmentLock.
 -- name: AppointmentUpdate :one
 UPDATE appointments
 SET
     version = version + 1,
+    previous_status = CASE WHEN status = @status THEN previous_status ELSE status END,
     status = @status,
+    doctor_id = @doctor_id,
     starts_at = @starts_at,
     ends_at = @ends_at,
     updated_at = now(),
@@ -79,7 +66,8 @@ RETURNING *;
 
 -- Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
 -- reads them. Several queries rather than one with optional filters, so that each has the index that it needs. A page
--- begins behind (after_time, after_id); what a list shows starts in [from_time, to_time).
+-- begins behind (after_time, after_id); what a list shows starts in [from_time, to_time). The look at attention is a scalar
+-- subquery, which is never computed for the whole table at once.
 -- name: AppointmentListOfPatient :many
 SELECT *
 FROM appointments AS a
@@ -89,6 +77,9 @@ WHERE a.patient_id = @patient_id
     AND a.starts_at >= @from_time
     AND a.starts_at < @to_time::timestamptz
     AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
     AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
 ORDER BY a.starts_at, a.id
 LIMIT @row_limit;
@@ -101,6 +92,9 @@ WHERE a.doctor_id = @doctor_id
     AND a.starts_at >= @from_time
     AND a.starts_at < @to_time::timestamptz
     AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
     AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
 ORDER BY a.starts_at, a.id
 LIMIT @row_limit;
@@ -112,6 +106,9 @@ WHERE a.clinic_id = @clinic_id
     AND a.starts_at >= @from_time
     AND a.starts_at < @to_time::timestamptz
     AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+    AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+    AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+    AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
     AND ((@own::boolean AND a.patient_id = @actor_id) OR a.clinic_id = ANY(@clinics::uuid[]))
 ORDER BY a.starts_at, a.id
 LIMIT @row_limit;
@@ -127,6 +124,9 @@ WITH seen AS (
             AND a.starts_at >= @from_time
             AND a.starts_at < @to_time::timestamptz
             AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+            AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+            AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+            AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
         ORDER BY a.starts_at, a.id
         LIMIT @row_limit
     )
@@ -140,6 +140,9 @@ WITH seen AS (
             AND a.starts_at >= @from_time
             AND a.starts_at < @to_time::timestamptz
             AND (a.starts_at, a.id) > (@after_time::timestamptz, @after_id::uuid)
+            AND (cardinality(@statuses::text[]) = 0 OR a.status = ANY(@statuses))
+            AND (@any_visit_type::boolean OR a.visit_type_id = @visit_type_id::uuid)
+            AND (NOT @needs_attention::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
         ORDER BY a.starts_at, a.id
         LIMIT @row_limit
     ) AS theirs
@@ -160,3 +163,89 @@ SELECT EXISTS (
         AND m.clinic_id = ANY(@clinics::uuid[])
         AND (@any_clinic::boolean OR m.clinic_id = @clinic_id::uuid)
 );
+
+-- How many requests to come a patient has open at the clinic, and which of theirs asks the same doctor for a time that meets
+-- this one, if any. The patient is locked.
+-- name: AppointmentRequestsOpen :one
+SELECT
+    count(*) FILTER (WHERE a.clinic_id = @clinic_id) AS open,
+    coalesce(
+        (array_agg(a.id ORDER BY a.created_at) FILTER (WHERE a.doctor_id = @doctor_id AND a.starts_at < @ends_at::timestamptz AND a.ends_at > @starts_at::timestamptz))[1],
+        '00000000-0000-0000-0000-000000000000'
+    )::uuid AS same
+FROM appointments AS a
+WHERE a.patient_id = @patient_id
+    AND a.status = 'requested'
+    AND a.starts_at > @after::timestamptz
+    AND a.id <> @id;
+
+-- name: AppointmentReversalInsert :exec
+INSERT INTO appointment_reversals (appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by)
+VALUES (@appointment_id, @version, @from_status, @to_status, @reason, now(), @reversed_by);
+
+-- name: AppointmentReversalList :many
+SELECT *
+FROM appointment_reversals
+WHERE appointment_id = @appointment_id
+ORDER BY version;
+
+-- Takes up to row_limit of the appointments of a departure of which no event tells yet. Fewer mean that it is done: it is
+-- deleted. Several may ask at once: one gets them.
+-- name: AppointmentDepartureTake :many
+WITH departure AS (
+    SELECT *
+    FROM appointment_departures AS d
+    WHERE d.clinic_id = @clinic_id
+        AND d.person_id = @person_id
+        AND d.role = @role
+    FOR UPDATE SKIP LOCKED
+), found AS (
+    SELECT
+        a.*,
+        CASE d.role WHEN 'doctor' THEN n.doctor_reason ELSE n.patient_reason END AS reason
+    FROM departure AS d
+    JOIN appointments AS a ON CASE d.role WHEN 'doctor' THEN a.doctor_id ELSE a.patient_id END = d.person_id
+    JOIN appointment_attention AS n ON n.id = a.id
+    WHERE a.clinic_id = d.clinic_id
+        AND (a.starts_at, a.id) > (d.after_time, d.after_id)
+        AND CASE d.role WHEN 'doctor' THEN n.doctor_reason ELSE n.patient_reason END IS NOT NULL
+    ORDER BY a.starts_at, a.id
+    LIMIT @row_limit
+), done AS (
+    DELETE FROM appointment_departures AS x
+    USING departure AS d
+    WHERE x.clinic_id = d.clinic_id
+        AND x.person_id = d.person_id
+        AND x.role = d.role
+        AND (SELECT count(*) FROM found) < @row_limit
+), advanced AS (
+    UPDATE appointment_departures AS x
+    SET
+        after_time = l.starts_at,
+        after_id = l.id
+    FROM departure AS d
+    CROSS JOIN (SELECT f.starts_at, f.id FROM found AS f ORDER BY f.starts_at DESC, f.id DESC LIMIT 1) AS l
+    WHERE x.clinic_id = d.clinic_id
+        AND x.person_id = d.person_id
+        AND x.role = d.role
+        AND (SELECT count(*) FROM found) = @row_limit
+)
+SELECT
+    f.id,
+    f.clinic_id,
+    f.patient_id,
+    f.doctor_id,
+    f.status,
+    f.starts_at,
+    f.reason::text AS reason
+FROM found AS f
+ORDER BY f.starts_at, f.id;
+
+-- name: AppointmentDepartureList :many
+SELECT
+    clinic_id,
+    person_id,
+    role
+FROM appointment_departures
+ORDER BY left_at, clinic_id, person_id, role
+LIMIT @row_limit;

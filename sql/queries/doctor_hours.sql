@@ -1,32 +1,5 @@
 -- When doctors see patients, and what is left of it.
 
--- What the hours of a doctor at a clinic are said in, whether they are a doctor there, and which version is set: 0 for
--- none.
--- name: DoctorHoursGet :one
-SELECT
-    c.time_zone,
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = @doctor_id
-            AND m.clinic_id = c.id
-            AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-    ) AS doctor_ok,
-    coalesce(h.version, 0)::bigint AS version
-FROM clinics AS c
-LEFT JOIN doctor_hours AS h ON h.clinic_id = c.id AND h.doctor_id = @doctor_id
-WHERE c.id = @clinic_id;
-
--- name: DoctorHoursSpanList :many
-SELECT *
-FROM doctor_hours_spans
-WHERE clinic_id = @clinic_id
-    AND doctor_id = @doctor_id
-ORDER BY weekday, opens_at;
-
 -- name: DoctorHoursLock :one
 SELECT *
 FROM doctor_hours
@@ -63,6 +36,55 @@ SELECT
     unnest(@weekdays::smallint[]),
     unnest(@opens_at::time[]),
     unnest(@closes_at::time[]);
+
+-- All that says when the doctor can be booked at the clinic in a time, but for what is booked: the week of hours, in parallel
+-- arrays, the version of which is 0 where none are set, and the absences and openings that meet the time. 480 is the default of
+-- clinic_settings.
+-- name: DoctorScheduleGet :one
+SELECT
+    c.time_zone,
+    EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = @doctor_id
+            AND m.clinic_id = c.id
+            AND m.role = 'doctor'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    ) AS doctor_ok,
+    coalesce(h.version, 0)::bigint AS version,
+    coalesce(cs.appointment_max_minutes, 480)::integer AS max_minutes,
+    s.weekdays::smallint[] AS weekdays,
+    s.opens_at::time[] AS opens_at,
+    s.closes_at::time[] AS closes_at,
+    b.kinds::text[] AS kinds,
+    b.starts_at::timestamptz[] AS starts_at,
+    b.ends_at::timestamptz[] AS ends_at
+FROM clinics AS c
+LEFT JOIN doctor_hours AS h ON h.clinic_id = c.id AND h.doctor_id = @doctor_id
+LEFT JOIN clinic_settings AS cs ON cs.clinic_id = c.id
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(array_agg(x.weekday ORDER BY x.weekday, x.opens_at), '{}') AS weekdays,
+        coalesce(array_agg(x.opens_at ORDER BY x.weekday, x.opens_at), '{}') AS opens_at,
+        coalesce(array_agg(x.closes_at ORDER BY x.weekday, x.opens_at), '{}') AS closes_at
+    FROM doctor_hours_spans AS x
+    WHERE x.clinic_id = c.id
+        AND x.doctor_id = @doctor_id
+) AS s
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(array_agg(x.kind ORDER BY x.id), '{}') AS kinds,
+        coalesce(array_agg(x.starts_at ORDER BY x.id), '{}') AS starts_at,
+        coalesce(array_agg(x.ends_at ORDER BY x.id), '{}') AS ends_at
+    FROM absences AS x
+    WHERE x.clinic_id = c.id
+        AND (x.doctor_id IS NULL OR x.doctor_id = @doctor_id)
+        AND x.starts_at < @to_time::timestamptz
+        AND x.ends_at > @from_time::timestamptz
+) AS b
+WHERE c.id = @clinic_id;
 
 -- When the doctor or the patient is taken, also at clinics that the actor does not see; the appointment itself does not count.
 -- name: AppointmentBusy :many

@@ -34,6 +34,8 @@ type Day struct {
 	Date string
 	// Minutes is how long a slot must be.
 	Minutes int
+	// VisitType, where it is not zero, says so instead.
+	VisitType uuid.UUID
 }
 
 const (
@@ -48,7 +50,7 @@ const (
 var earliestDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // check gives the day's midnight as if it were UTC.
-func (d Day) check() (time.Time, error) {
+func (d Day) check(now time.Time) (time.Time, error) {
 	var p care.Problems
 	if d.DoctorID == uuid.Nil {
 		p.Add("doctorId", "must name the doctor")
@@ -57,7 +59,7 @@ func (d Day) check() (time.Time, error) {
 		p.Add("clinicId", "must name the clinic")
 	}
 	day, err := time.Parse(time.DateOnly, d.Date)
-	if err != nil || day.Before(earliestDay) || day.After(time.Now().Add(furthest)) {
+	if err != nil || day.Before(earliestDay) || day.After(now.Add(furthest)) {
 		p.Add("date", "must be a day such as 2027-03-15, at most two years ahead")
 	}
 	if d.Minutes < minMinutes || d.Minutes > maxMinutes {
@@ -69,7 +71,7 @@ func (d Day) check() (time.Time, error) {
 // Availability tells what of the doctor's day at the clinic can be had. Errors: care.Invalid by field, care.Forbidden for who
 // is nobody at the clinic, care.NotFound where the doctor is none there.
 func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Availability, error) {
-	day, err := d.check()
+	day, err := d.check(s.now())
 	if err != nil {
 		return Availability{}, err
 	}
@@ -79,11 +81,15 @@ func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Av
 	found := Availability{ClinicID: d.ClinicID, DoctorID: d.DoctorID, Date: d.Date, DurationMinutes: d.Minutes, Open: []care.Span{}, Free: []care.Span{}, Busy: []care.Span{}}
 	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		hours, zone, err := hoursIn(ctx, q, cmd, d.ClinicID, d.DoctorID)
+		plan, err := theirs(ctx, q, cmd, care.AvailabilityRead, d.ClinicID, d.DoctorID, day.Add(-farthest), day.Add(24*time.Hour+farthest))
 		if err != nil {
 			return err
 		}
-		found.TimeZone, found.DefaultHours = hours.TimeZone, hours.Default
+		if found.DurationMinutes, err = d.minutes(ctx, q); err != nil {
+			return err
+		}
+		found.TimeZone, found.DefaultHours = plan.TimeZone, plan.Default
+		zone := plan.zone
 		whole := wall(zone, day, day.AddDate(0, 0, 1))
 		if len(whole) == 0 {
 			return nil // A day that the zone left out when it moved across the date line.
@@ -93,8 +99,8 @@ func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Av
 			return err
 		}
 		found.Busy = append(found.Busy, busy...)
-		found.Open = append(found.Open, open(zone, day, hours.Openings)...)
-		found.Free = slots(found.Open, busy, time.Duration(d.Minutes)*time.Minute, time.Now())
+		found.Open = append(found.Open, plan.day(day)...)
+		found.Free = slots(found.Open, busy, time.Duration(found.DurationMinutes)*time.Minute, s.now())
 		return nil
 	})
 	if err != nil {
@@ -103,17 +109,13 @@ func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Av
 	return found, nil
 }
 
-// hoursIn is hoursOf with the clinic's zone.
-func hoursIn(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, *time.Location, error) {
-	hours, err := hoursOf(ctx, q, cmd, care.AvailabilityRead, clinicID, doctorID)
-	if err != nil {
-		return Hours{}, nil, err
+// minutes is how long a slot must be, as the visit type says where there is one.
+func (d Day) minutes(ctx context.Context, q *db.Queries) (int, error) {
+	if d.VisitType == uuid.Nil {
+		return d.Minutes, nil
 	}
-	zone, err := time.LoadLocation(hours.TimeZone)
-	if err != nil {
-		return Hours{}, nil, fmt.Errorf("load time zone: %w", err)
-	}
-	return hours, zone, nil
+	row, err := activeVisitType(ctx, q, d.ClinicID, d.VisitType)
+	return int(row.DurationMinutes), err
 }
 
 func busyIn(ctx context.Context, q *db.Queries, zone *time.Location, p db.AppointmentBusyParams) ([]care.Span, error) {
@@ -137,33 +139,34 @@ func (s *Service) offering(ctx context.Context, cmd care.Command, err error, row
 	}
 	_ = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		var err error
-		refusal.NextFree, err = nextFree(ctx, db.New(tx), cmd, row)
+		refusal.NextFree, err = nextFree(ctx, db.New(tx), cmd, row, s.now())
 		return err
 	})
 	return err
 }
 
 // nextFree gives the first free slots of the appointment's length from its start on.
-func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment) ([]care.Span, error) {
-	hours, zone, err := hoursIn(ctx, q, cmd, row.ClinicID, row.DoctorID)
+func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, now time.Time) ([]care.Span, error) {
+	start := row.StartsAt
+	if start.Before(now) {
+		start = now
+	}
+	last := start.AddDate(0, 0, lookAhead+1)
+	plan, err := theirs(ctx, q, cmd, care.AvailabilityRead, row.ClinicID, row.DoctorID, start, last)
 	if err != nil {
 		return nil, err
 	}
-	start := row.StartsAt
-	if now := time.Now(); start.Before(now) {
-		start = now
-	}
-	busy, err := busyIn(ctx, q, zone, db.AppointmentBusyParams{
-		DoctorID: row.DoctorID, PatientID: row.PatientID, FromTime: start, ToTime: start.AddDate(0, 0, lookAhead+1), ID: row.ID,
+	busy, err := busyIn(ctx, q, plan.zone, db.AppointmentBusyParams{
+		DoctorID: row.DoctorID, PatientID: row.PatientID, FromTime: start, ToTime: last, ID: row.ID,
 	})
 	if err != nil {
 		return nil, err
 	}
-	year, month, first := start.In(zone).Date()
+	year, month, first := start.In(plan.zone).Date()
 	var free []care.Span
 	for i := 0; i < lookAhead && len(free) < offered; i++ {
 		day := time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC)
-		free = append(free, slots(open(zone, day, hours.Openings), busy, row.EndsAt.Sub(row.StartsAt), start)...)
+		free = append(free, slots(plan.day(day), busy, row.EndsAt.Sub(row.StartsAt), start)...)
 	}
 	return free[:min(len(free), offered)], nil
 }

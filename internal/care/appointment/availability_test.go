@@ -239,7 +239,7 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "neither of the two is taken then")
 	_, err = b.service.Move(t.Context(), by(b.receptionist), asked.ID, 1, appointment.Book)
 	require.Equal(t, []string{"08:30", "09:00", "09:30"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))
-	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), late.ID, 1, b.slot(0))
+	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), late.ID, 1, appointment.NewTime{Slot: b.slot(0)})
 	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))
 	for _, slot := range refused(t, err, care.Conflict).NextFree {
 		in := b.input(0)

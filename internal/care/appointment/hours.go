@@ -128,27 +128,14 @@ func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UU
 
 // hoursOf reads the hours that count. Where the doctor is none at the clinic the error is care.NotFound.
 func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
-	found, err := q.DoctorHoursGet(ctx, db.DoctorHoursGetParams{DoctorID: doctorID, ClinicID: clinicID})
-	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !found.DoctorOk) {
-		answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
-		return Hours{}, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
-	}
-	if err != nil {
-		return Hours{}, fmt.Errorf("read hours: %w", err)
-	}
-	hours := Hours{ClinicID: clinicID, DoctorID: doctorID, Version: found.Version, TimeZone: found.TimeZone, Openings: []Opening{}}
-	if found.Version == 0 {
-		hours.Default, hours.Openings = true, defaultOpenings
-		return hours, nil
-	}
-	rows, err := q.DoctorHoursSpanList(ctx, db.DoctorHoursSpanListParams{ClinicID: clinicID, DoctorID: doctorID})
-	if err != nil {
-		return Hours{}, fmt.Errorf("read openings: %w", err)
-	}
-	for _, row := range rows {
-		hours.Openings = append(hours.Openings, Opening{Weekday: weekdays[row.Weekday-1], OpensAt: clockText(row.OpensAt), ClosesAt: clockText(row.ClosesAt)})
-	}
-	return hours, nil
+	plan, err := theirs(ctx, q, cmd, action, clinicID, doctorID, time.Time{}, time.Time{})
+	return plan.Hours, err
+}
+
+// noDoctor refuses a doctor who is none at the clinic.
+func noDoctor(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+	answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
+	return outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 
 // SetHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the version that is replaced, 0
@@ -156,13 +143,8 @@ func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.A
 // care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
 // care.PreconditionFailed with the current version.
 func (s *Service) SetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
-	relations := []care.Relation{care.SameClinic}
-	if cmd.Actor.UserID == doctorID {
-		relations = append(relations, care.Responsible)
-	}
-	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, relations...) {
-		answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
-		return Hours{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+	if err := s.mayWriteHours(ctx, cmd, clinicID, &doctorID); err != nil {
+		return Hours{}, err
 	}
 	openings, err := checkOpenings(openings)
 	if err != nil {

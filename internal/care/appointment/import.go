@@ -37,7 +37,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, in := range all {
-		if refused[i] = in.checkImported(); refused[i] != nil {
+		if refused[i] = in.checkImported(s.now()); refused[i] != nil {
 			continue
 		}
 		if in.Known {
@@ -50,7 +50,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		}
 		p.Ids, p.ClinicIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID)
 		p.PatientIds, p.DoctorIds = append(p.PatientIds, in.PatientID), append(p.DoctorIds, in.DoctorID)
-		p.Statuses, p.Historics = append(p.Statuses, string(in.Status)), append(p.Historics, in.EndsAt.Before(time.Now()))
+		p.Statuses, p.Historics = append(p.Statuses, string(in.Status)), append(p.Historics, in.EndsAt.Before(s.now()))
 		p.StartsAts, p.EndsAts = append(p.StartsAts, stored(in.StartsAt)), append(p.EndsAts, stored(in.EndsAt))
 		first[in.ID] = i
 	}
@@ -59,7 +59,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		return nil, fmt.Errorf("insert appointments: %w", err)
 	}
 	for _, row := range rows {
-		events = append(events, changed(cmd, "appointment."+row.Status, row))
+		events = append(events, changed(cmd, "appointment."+row.Status, row, false))
 		delete(first, row.ID)
 	}
 	for _, i := range first {
@@ -74,7 +74,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // statuses are all there are.
 var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
 
-func (in *Imported) checkImported() error {
+func (in *Imported) checkImported(now time.Time) error {
 	var p care.Problems
 	if in.ClinicID == uuid.Nil {
 		p.Add("clinicId", "must name the clinic")
@@ -88,7 +88,7 @@ func (in *Imported) checkImported() error {
 	if !slices.Contains(statuses, in.Status) {
 		p.Add("status", "must be one of %v", statuses)
 	}
-	if in.StartsAt.Year() < 1900 || in.StartsAt.After(time.Now().Add(furthest)) {
+	if in.StartsAt.Year() < 1900 || in.StartsAt.After(now.Add(furthest)) {
 		p.Add("startsAt", "must be from 1900 to two years ahead")
 	}
 	if !stored(in.EndsAt).After(stored(in.StartsAt)) {
@@ -101,7 +101,8 @@ func (in *Imported) checkImported() error {
 // what it is here too.
 func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported) ([]event.Event, error) {
 	q := db.New(tx)
-	old, err := q.AppointmentLock(ctx, in.ID)
+	found, err := q.AppointmentLock(ctx, in.ID)
+	old := found.Appointment
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, care.Errorf(care.NotFound, "the appointment that was taken in before is gone")
 	}
@@ -116,7 +117,7 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 		return nil, nil
 	}
 	row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
-		ID: in.ID, Status: string(in.Status), StartsAt: stored(in.StartsAt), EndsAt: stored(in.EndsAt), UpdatedBy: cmd.Actor.ID,
+		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: stored(in.StartsAt), EndsAt: stored(in.EndsAt), UpdatedBy: cmd.Actor.ID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update appointment: %w", err)
@@ -125,5 +126,5 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	if old.Status == row.Status {
 		typ = "appointment.rescheduled"
 	}
-	return []event.Event{changed(cmd, typ, row)}, nil
+	return []event.Event{changed(cmd, typ, row, false)}, nil
 }

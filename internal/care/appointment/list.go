@@ -30,6 +30,13 @@ type Filter struct {
 	// From and To bound when an appointment starts: at From or later, before To. Zero means no bound.
 	From time.Time
 	To   time.Time
+	// Statuses are the ones that are shown; none means any.
+	Statuses []Status
+	// VisitType is zero for any.
+	VisitType uuid.UUID
+	// NeedsAttention shows open appointments to come only the doctor or patient of which has left or is disabled, or the doctor of
+	// which is absent then.
+	NeedsAttention bool
 	// Cursor is the Next of the page before.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
@@ -47,6 +54,12 @@ func (f *Filter) check() (care.PageMark, error) {
 	after, ok := care.ParsePageMark(f.Cursor, care.BeforeAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
+	}
+	for _, status := range f.Statuses {
+		if !slices.Contains(statuses, status) {
+			p.Add("status", "must be one of %v", statuses)
+			break
+		}
 	}
 	if f.From.IsZero() {
 		f.From = care.BeforeAll.Time
@@ -96,6 +109,9 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	if err != nil {
 		return Page{}, err
 	}
+	if open := s.now().Add(-longest); f.NeedsAttention && f.From.Before(open) {
+		f.From = open // What began before is over.
+	}
 	var page Page
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -131,6 +147,10 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 		FromTime: f.From, ToTime: f.To, AfterTime: after.Time, AfterID: after.ID, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,
 		Clinics: actor.ClinicsFor(care.AppointmentRead, care.SameClinic), RowLimit: int32(f.Limit) + 1,
+		Statuses: []string{}, AnyVisitType: f.VisitType == uuid.Nil, VisitTypeID: f.VisitType, NeedsAttention: f.NeedsAttention,
+	}
+	for _, status := range f.Statuses {
+		p.Statuses = append(p.Statuses, string(status))
 	}
 	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {
 		p.PatientID = actor.UserID // They can be shown nothing but their own.
@@ -142,16 +162,19 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 		return q.AppointmentListOfDoctor(ctx, db.AppointmentListOfDoctorParams{
 			DoctorID: p.DoctorID, AnyClinic: p.AnyClinic, ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime,
 			AfterTime: p.AfterTime, AfterID: p.AfterID, Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
 		})
 	case f.ClinicID != uuid.Nil:
 		return q.AppointmentListOfClinic(ctx, db.AppointmentListOfClinicParams{
 			ClinicID: p.ClinicID, FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
 		})
 	default:
 		seen, err := q.AppointmentListVisible(ctx, db.AppointmentListVisibleParams{
 			FromTime: p.FromTime, ToTime: p.ToTime, AfterTime: p.AfterTime, AfterID: p.AfterID,
 			Own: p.Own, ActorID: p.ActorID, Clinics: p.Clinics, RowLimit: p.RowLimit,
+			Statuses: p.Statuses, AnyVisitType: p.AnyVisitType, VisitTypeID: p.VisitTypeID, NeedsAttention: p.NeedsAttention,
 		})
 		rows := make([]db.Appointment, len(seen))
 		for i, row := range seen {

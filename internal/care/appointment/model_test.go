@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,7 @@ type modelled struct {
 	patient int
 	slot    int
 	status  appointment.Status
+	before  appointment.Status
 	version int64
 }
 
@@ -49,6 +51,16 @@ func (m *model) taken(slot, except int) bool {
 	return false
 }
 
+// asked counts the patient's open requests but except, and reports whether one is for the slot.
+func (m *model) asked(patient, slot, except int) (open int, same bool) {
+	for i, a := range m.all {
+		if i != except && a.patient == patient && a.status == appointment.Requested {
+			open, same = open+1, same || a.slot == slot
+		}
+	}
+	return open, same
+}
+
 // step does one operation with the service and with the model, and says what it was.
 func (m *model) step(ctx context.Context, t *rapid.T) string {
 	slot := rapid.IntRange(0, modelSlots-1).Draw(t, "slot")
@@ -59,6 +71,7 @@ func (m *model) step(ctx context.Context, t *rapid.T) string {
 	i := rapid.IntRange(0, len(m.all)-1).Draw(t, "which")
 	move := rapid.SampledFrom([]appointment.Transition{
 		appointment.Book, appointment.Confirm, appointment.Reschedule, appointment.CheckIn, appointment.Complete, appointment.Cancel, appointment.Miss,
+		appointment.Reverse,
 	}).Draw(t, "move")
 	stale := rapid.IntRange(0, 9).Draw(t, "stale") == 0
 	return m.move(ctx, t, i, move, slot, stale)
@@ -74,12 +87,13 @@ func (m *model) create(ctx context.Context, t *rapid.T, slot int, ask bool) stri
 		PatientID: m.patients[patient].UserID, ClinicID: m.b.here, DoctorID: m.doctor.UserID, Slot: m.b.slot(slot),
 	})
 	name := fmt.Sprintf("%s for %d at %d", status, patient, slot)
-	if m.taken(slot, -1) { // Also a wish is for a time that can be had.
+	open, same := m.asked(patient, slot, -1)
+	if m.taken(slot, -1) || (ask && (same || open >= 10)) { // Also a wish is for a time that can be had.
 		require.Equal(t, care.Conflict, care.CodeOf(err), name)
 		return name
 	}
 	require.NoError(t, err, name)
-	m.all = append(m.all, modelled{got.ID, patient, slot, status, 1})
+	m.all = append(m.all, modelled{got.ID, patient, slot, status, "", 1})
 	return name
 }
 
@@ -92,25 +106,48 @@ func (m *model) move(ctx context.Context, t *rapid.T, i int, move appointment.Tr
 	if move != appointment.Reschedule {
 		slot = a.slot
 	}
-	var err error
-	if move == appointment.Reschedule {
-		_, err = m.b.service.Reschedule(ctx, by(m.b.receptionist), a.id, ifMatch, m.b.slot(slot))
-	} else {
-		_, err = m.b.service.Move(ctx, by(m.b.receptionist), a.id, ifMatch, move)
-	}
+	err := m.do(ctx, a.id, ifMatch, move, slot)
 	to, allowed := leads[move][a.status]
-	takes := move == appointment.Reschedule || move == appointment.Book
+	if move == appointment.Reverse && a.status != appointment.Completed {
+		to = a.before
+	}
+	_, same := m.asked(a.patient, slot, i)
+	takes := move == appointment.Reschedule || move == appointment.Book || move == appointment.Reverse || a.status == appointment.NoShow
 	switch {
 	case stale:
 		require.Equal(t, care.PreconditionFailed, care.CodeOf(err), name)
-	case !allowed, move == appointment.Miss, // None has begun.
-		takes && holds(to) && m.taken(slot, i):
+	case allowed && move == appointment.Reschedule && slot == a.slot:
+		require.NoError(t, err, name)
+	case !allowed, takes && m.taken(slot, i), takes && to == appointment.Requested && same:
 		require.Equal(t, care.Conflict, care.CodeOf(err), name)
 	default:
 		require.NoError(t, err, name)
+		if to != a.status {
+			a.before = a.status
+		}
 		a.status, a.slot, a.version = to, slot, a.version+1
 	}
 	return name
+}
+
+// do does the transition at a time that allows it.
+func (m *model) do(ctx context.Context, id uuid.UUID, ifMatch int64, move appointment.Transition, slot int) (err error) {
+	actor := by(m.b.receptionist)
+	now := time.Now()
+	if begins(move) {
+		now = m.b.slot(slot).StartsAt
+	}
+	m.b.atTime(now, func() {
+		switch move {
+		case appointment.Reschedule:
+			_, err = m.b.service.Reschedule(ctx, actor, id, ifMatch, appointment.NewTime{Slot: m.b.slot(slot)})
+		case appointment.Reverse:
+			_, err = m.b.service.Reverse(ctx, actor, id, ifMatch, appointment.Reversal{Reason: "A slip."})
+		default:
+			_, err = m.b.service.Move(ctx, actor, id, ifMatch, move)
+		}
+	})
+	return err
 }
 
 // compare looks at what the service shows of the day.
@@ -123,10 +160,11 @@ func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 		if a.PatientID == m.patients[1].UserID {
 			patient = 1
 		}
-		got[a.ID] = modelled{a.ID, patient, int(a.StartsAt.Sub(m.b.start).Minutes()) / 30, a.Status, a.Version}
+		got[a.ID] = modelled{a.ID, patient, int(a.StartsAt.Sub(m.b.start).Minutes()) / 30, a.Status, "", a.Version}
 	}
 	want := map[uuid.UUID]modelled{}
 	for _, a := range m.all {
+		a.before = "" // It is not shown.
 		want[a.id] = a
 	}
 	require.Equal(t, want, got, after)

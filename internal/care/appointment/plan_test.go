@@ -26,7 +26,7 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	b.exec(t, "ANALYZE appointments")
 	clinics := []uuid.UUID{b.here}
 	dawn, dusk := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-	slot := b.slot(7)
+	slot, none := b.slot(7), []string{}
 	for name, c := range map[string]struct {
 		sql     string
 		args    []any
@@ -34,23 +34,28 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	}{
 		"of a patient": {
 			db.AppointmentListOfPatient,
-			[]any{b.patient.UserID, true, uuid.Nil, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, true, b.patient.UserID, clinics, int32(51)},
+			[]any{b.patient.UserID, true, uuid.Nil, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, none, true, uuid.Nil, false, true, b.patient.UserID, clinics, int32(51)},
 			[]string{"appointments_patient_idx"},
 		},
 		"of a doctor": {
 			db.AppointmentListOfDoctor,
-			[]any{b.doctor.UserID, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, true, b.doctor.UserID, clinics, int32(51)},
+			[]any{b.doctor.UserID, true, uuid.Nil, dawn, dusk, dawn, uuid.Nil, none, true, uuid.Nil, false, true, b.doctor.UserID, clinics, int32(51)},
 			[]string{"appointments_doctor_idx"},
 		},
 		"all": {
 			db.AppointmentListVisible,
-			[]any{int32(51), true, b.doctor.UserID, dawn, dusk, dawn, uuid.Nil, clinics},
+			[]any{int32(51), true, b.doctor.UserID, dawn, dusk, dawn, uuid.Nil, none, true, uuid.Nil, false, clinics},
 			[]string{"appointments_patient_idx", "appointments_clinic_idx"},
 		},
 		"of a clinic": {
 			db.AppointmentListOfClinic,
-			[]any{b.here, slot.StartsAt, slot.EndsAt, dawn, uuid.Nil, true, b.doctor.UserID, clinics, int32(51)},
+			[]any{b.here, slot.StartsAt, slot.EndsAt, dawn, uuid.Nil, none, true, uuid.Nil, false, true, b.doctor.UserID, clinics, int32(51)},
 			[]string{"appointments_clinic_idx"},
+		},
+		"of a clinic, those that need attention": {
+			db.AppointmentListOfClinic,
+			[]any{b.here, slot.StartsAt, dusk, dawn, uuid.Nil, []string{"booked"}, true, uuid.Nil, true, true, b.doctor.UserID, clinics, int32(51)},
+			[]string{"appointments_clinic_idx", "appointments_pkey", "absences_clinic"},
 		},
 	} {
 		rows, err := b.db.App.Query(t.Context(), "EXPLAIN "+c.sql, c.args...)

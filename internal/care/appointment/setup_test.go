@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type testBundle struct {
 	here, there uuid.UUID
 	// start is a full hour in some days.
 	start time.Time
+	// clock is what the service takes the time from; nil is the machine's.
+	clock atomic.Pointer[time.Time]
 
 	patient, neighbour, doctor, colleague, nurse, receptionist, admin, auditor, operator, stranger, elsewhere care.Actor
 }
@@ -34,7 +37,13 @@ func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
 	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
-	b := &testBundle{db: db, service: appointment.New(writer), here: uuid.New(), there: uuid.New(), start: time.Now().UTC().Truncate(time.Hour).Add(72 * time.Hour)}
+	b := &testBundle{db: db, here: uuid.New(), there: uuid.New(), start: time.Now().UTC().Truncate(time.Hour).Add(72 * time.Hour)}
+	b.service = appointment.New(writer, appointment.WithClock(func() time.Time {
+		if now := b.clock.Load(); now != nil {
+			return *now
+		}
+		return time.Now()
+	}))
 	for _, id := range []uuid.UUID{b.here, b.there} {
 		b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')", id)
 	}
@@ -104,21 +113,27 @@ func (b *testBundle) at(t *testing.T, status appointment.Status, n int) appointm
 		appointment.Cancelled: {appointment.Cancel},
 		appointment.NoShow:    {appointment.Miss},
 	}[status] {
-		if move == appointment.Miss {
-			b.begun(t, a)
-		}
 		var err error
-		a, err = b.service.Move(t.Context(), by(b.receptionist), a.ID, a.Version, move)
+		a, err = b.move(t, b.receptionist, a, move, n)
 		require.NoError(t, err)
 	}
 	require.Equal(t, status, a.Status)
 	return a
 }
 
-// begun sets the appointment's time so that it began a while ago, each at a time of its own.
-func (b *testBundle) begun(t *testing.T, a appointment.Appointment) {
+// atTime runs do while it is that time for the service.
+func (b *testBundle) atTime(now time.Time, do func()) {
+	defer b.clock.Store(b.clock.Swap(&now))
+	do()
+}
+
+// always sets the doctors' hours at both clinics to whole days, so that patients may ask for any time.
+func (b *testBundle) always(t *testing.T) {
 	t.Helper()
-	b.exec(t, "UPDATE appointments SET starts_at = starts_at - interval '30 days', ends_at = ends_at - interval '30 days' WHERE id = $1", a.ID)
+	b.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
+		SELECT gen_random_uuid(), 1, clinic_id, user_id, now(), '' FROM memberships WHERE role = 'doctor'`)
+	b.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at)
+		SELECT clinic_id, doctor_id, weekday, '00:00', '24:00' FROM doctor_hours CROSS JOIN generate_series(1, 7) AS weekday`)
 }
 
 // appended is one row of the outbox.

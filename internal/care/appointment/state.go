@@ -1,8 +1,10 @@
 package appointment
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"carewire/internal/care"
 	"carewire/internal/postgres/db"
@@ -11,7 +13,7 @@ import (
 // Status is how far an appointment is.
 type Status string
 
-// The statuses. The last three are final.
+// The statuses. The last three are final, but for what is taken back on the same day.
 const (
 	Requested Status = "requested"
 	Booked    Status = "booked"
@@ -20,6 +22,9 @@ const (
 	Completed Status = "completed"
 	Cancelled Status = "cancelled"
 	NoShow    Status = "no_show"
+
+	// previous stands in the table of steps for the status that the appointment had before.
+	previous Status = "previous"
 )
 
 // words is the status in a sentence.
@@ -34,12 +39,6 @@ func (s Status) words() string {
 	}
 }
 
-// holds reports whether an appointment of this status keeps others out of its time. The exclusion constraints and
-// AppointmentTaken name the same three.
-func (s Status) holds() bool {
-	return s == Booked || s == Confirmed || s == CheckedIn
-}
-
 // Transition is what can be done with an appointment.
 type Transition string
 
@@ -48,30 +47,126 @@ const (
 	Book       Transition = "book"
 	Confirm    Transition = "confirm"
 	Reschedule Transition = "reschedule"
+	Reassign   Transition = "reassign"
 	CheckIn    Transition = "check-in"
 	Complete   Transition = "complete"
 	Cancel     Transition = "cancel"
 	Miss       Transition = "no-show"
+	Reverse    Transition = "reverse"
 )
+
+// moment is a point in time that an appointment sets.
+type moment int
+
+const (
+	unbounded moment = iota
+	dayBegins        // The midnight at the clinic with which the day of the start begins.
+	starts
+	ends
+	dayEnds // The midnight at the clinic with which that day ends, or the appointment's end where that is later.
+)
+
+// of returns the moment of an appointment, in the clinic's zone.
+func (m moment) of(row db.Appointment, zone *time.Location) time.Time {
+	switch m {
+	case dayBegins:
+		return midnight(row.StartsAt.In(zone), 0)
+	case starts:
+		return row.StartsAt
+	case ends:
+		return row.EndsAt
+	case dayEnds:
+		if next := midnight(row.StartsAt.In(zone), 1); next.After(row.EndsAt) {
+			return next
+		}
+		return row.EndsAt
+	default:
+		return time.Time{}
+	}
+}
+
+// midnight is when the day of at, or one so many days later, begins in at's zone.
+func midnight(at time.Time, later int) time.Time {
+	year, month, day := at.Date()
+	return time.Date(year, month, day+later, 0, 0, 0, 0, at.Location())
+}
+
+// words is the moment in a sentence.
+func (m moment) words() string {
+	return [...]string{unbounded: "", dayBegins: "the day of the appointment begins", starts: "it starts", ends: "it ends", dayEnds: "the day of the appointment ends"}[m]
+}
+
+// window is when a step can be done: from its first moment on and before its last. A patient has another last moment than those
+// who work at the clinic where patient is set.
+type window struct {
+	from, until, patient moment
+	// sameDay asks for the day, at the clinic, of the step before, which made the current version.
+	sameDay bool
+}
+
+// refuse says why the window is not open, or returns nil.
+func (w window) refuse(t Transition, row db.Appointment, zone *time.Location, now time.Time, patient bool) error {
+	until := w.until
+	if patient && w.patient != unbounded {
+		until = w.patient
+	}
+	if at := w.from.of(row, zone); w.from != unbounded && now.Before(at) {
+		return care.Errorf(care.Conflict, "%s is not possible before %s, at %s", t, w.from.words(), at.UTC().Format(time.RFC3339))
+	}
+	if at := until.of(row, zone); until != unbounded && !now.Before(at) {
+		return care.Errorf(care.Conflict, "%s is possible only before %s, which was at %s", t, until.words(), at.UTC().Format(time.RFC3339))
+	}
+	if at := midnight(row.UpdatedAt.In(zone), 1); w.sameDay && !now.Before(at) {
+		return care.Errorf(care.Conflict, "%s is possible only on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).words(), at.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// edge is where a step leads from a status, and when.
+type edge struct {
+	to Status
+	window
+}
 
 // step is what a transition is: who may, which event tells of it, and where it leads from each status that it starts at.
 type step struct {
 	Transition
 	action care.Action
 	event  string
-	to     map[Status]Status
+	edges  map[Status]edge
 }
 
-// steps is the whole state machine, in the order in which a refusal names what is allowed. A new time is for the patient
-// to confirm again; whoever has arrived and leaves before they were seen is cancelled.
+var (
+	whenever  = window{}
+	beforeEnd = window{until: ends, patient: starts}
+	onItsDay  = window{from: dayBegins, until: dayEnds}
+	begun     = window{from: starts}
+	sameDay   = window{sameDay: true}
+)
+
+// steps is the whole state machine, in the order in which a refusal names what is allowed. A new time or doctor is for the
+// patient to confirm again. Who has arrived is seen, and completed; a patient who comes late on the day is checked in although
+// they were marked as missed. A request whose time is over can still be declined or moved, so that none stays open for ever.
 var steps = []step{
-	{Book, care.AppointmentBook, "appointment.booked", map[Status]Status{Requested: Booked}},
-	{Confirm, care.AppointmentConfirm, "appointment.confirmed", map[Status]Status{Booked: Confirmed}},
-	{Reschedule, care.AppointmentReschedule, "appointment.rescheduled", map[Status]Status{Requested: Requested, Booked: Booked, Confirmed: Booked}},
-	{CheckIn, care.AppointmentCheckIn, "appointment.checked_in", map[Status]Status{Booked: CheckedIn, Confirmed: CheckedIn}},
-	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]Status{CheckedIn: Completed}},
-	{Cancel, care.AppointmentCancel, "appointment.cancelled", map[Status]Status{Requested: Cancelled, Booked: Cancelled, Confirmed: Cancelled, CheckedIn: Cancelled}},
-	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]Status{Booked: NoShow, Confirmed: NoShow}},
+	{Book, care.AppointmentBook, "appointment.booked", map[Status]edge{Requested: {Booked, window{until: starts}}}},
+	{Confirm, care.AppointmentConfirm, "appointment.confirmed", map[Status]edge{Booked: {Confirmed, beforeEnd}}},
+	{Reschedule, care.AppointmentReschedule, "appointment.rescheduled", map[Status]edge{
+		Requested: {Requested, whenever}, Booked: {Booked, whenever}, Confirmed: {Booked, whenever},
+	}},
+	{Reassign, care.AppointmentReassign, "appointment.reassigned", map[Status]edge{
+		Requested: {Requested, window{until: ends}}, Booked: {Booked, window{until: ends}}, Confirmed: {Booked, window{until: ends}},
+	}},
+	{CheckIn, care.AppointmentCheckIn, "appointment.checked_in", map[Status]edge{
+		Booked: {CheckedIn, onItsDay}, Confirmed: {CheckedIn, onItsDay}, NoShow: {CheckedIn, onItsDay},
+	}},
+	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]edge{CheckedIn: {Completed, begun}}},
+	{Cancel, care.AppointmentCancel, "appointment.cancelled", map[Status]edge{
+		Requested: {Cancelled, window{patient: starts}}, Booked: {Cancelled, beforeEnd}, Confirmed: {Cancelled, beforeEnd},
+	}},
+	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]edge{Booked: {NoShow, begun}, Confirmed: {NoShow, begun}}},
+	{Reverse, care.AppointmentReverse, "appointment.reversed", map[Status]edge{
+		Completed: {CheckedIn, sameDay}, Cancelled: {previous, window{until: ends, sameDay: true}}, NoShow: {previous, sameDay},
+	}},
 }
 
 func stepOf(t Transition) (step, bool) {
@@ -88,16 +183,47 @@ func (t Transition) Action() care.Action {
 	return s.action
 }
 
+// at is when and where a step is tried.
+type at struct {
+	zone *time.Location
+	now  time.Time
+}
+
+// follow returns the status that the step leads to. What the status or the time does not allow is care.Conflict.
+func (s step) follow(actor care.Actor, row db.Appointment, here at) (Status, error) {
+	e, ok := s.edges[Status(row.Status)]
+	if !ok {
+		return "", notFrom(actor, s.Transition, row, here)
+	}
+	if err := e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)); err != nil {
+		return "", err
+	}
+	if e.to != previous {
+		return e.to, nil
+	}
+	if row.PreviousStatus != nil {
+		return Status(*row.PreviousStatus), nil
+	}
+	return Booked, nil // It was cancelled or missed before the status before was kept.
+}
+
+// asPatient reports whether the actor may do the action only because the appointment is their own.
+func asPatient(actor care.Actor, action care.Action, row db.Appointment) bool {
+	return row.PatientID == actor.UserID && !actor.MayAt(row.ClinicID, action, care.SameClinic)
+}
+
 // notFrom refuses a transition in words that say what this actor can do instead.
-func notFrom(actor care.Actor, t Transition, row db.Appointment) error {
+func notFrom(actor care.Actor, t Transition, row db.Appointment, here at) error {
 	status, allowed := Status(row.Status), []string{}
 	for _, s := range steps {
-		if _, ok := s.to[status]; ok && may(actor, s.action, row) {
+		e, ok := s.edges[status]
+		if ok && may(actor, s.action, row) && e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)) == nil {
 			allowed = append(allowed, string(s.Transition))
 		}
 	}
+	said := fmt.Sprintf("%s is not possible: the appointment is %s", t, status.words())
 	if len(allowed) == 0 {
-		return care.Errorf(care.Conflict, "%s is not possible: the appointment is %s, and you can do nothing more with it", t, status.words())
+		return care.Errorf(care.Conflict, "%s, and you can do nothing more with it", said)
 	}
-	return care.Errorf(care.Conflict, "%s is not possible: the appointment is %s; what you can do now is %s", t, status.words(), strings.Join(allowed, ", "))
+	return care.Errorf(care.Conflict, "%s; what you can do now is %s", said, strings.Join(allowed, ", "))
 }

@@ -13,19 +13,20 @@ import (
 
 // Appointment is one as it stands.
 type Appointment struct {
-	ID        uuid.UUID `json:"id" format:"uuid"`
-	Version   int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
-	PatientID uuid.UUID `json:"patientId" format:"uuid"`
-	ClinicID  uuid.UUID `json:"clinicId" format:"uuid"`
-	DoctorID  uuid.UUID `json:"doctorId" format:"uuid"`
-	Status    Status    `json:"status" enum:"requested,booked,confirmed,checked_in,completed,cancelled,no_show" doc:"How far it is. It holds its time while it is booked, confirmed or checked in."`
-	StartsAt  time.Time `json:"startsAt" format:"date-time"`
-	EndsAt    time.Time `json:"endsAt" format:"date-time"`
-	TimeZone  string    `json:"timeZone" doc:"The clinic's, in which its people read the times; they are given in UTC." example:"Europe/Berlin"`
-	CreatedAt time.Time `json:"createdAt" format:"date-time"`
-	CreatedBy string    `json:"createdBy" doc:"The id of who asked for it or booked it: a person's, or system:<part>."`
-	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
-	UpdatedBy string    `json:"updatedBy" doc:"The id of who made this version."`
+	ID        uuid.UUID  `json:"id" format:"uuid"`
+	Version   int64      `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
+	PatientID uuid.UUID  `json:"patientId" format:"uuid"`
+	ClinicID  uuid.UUID  `json:"clinicId" format:"uuid"`
+	DoctorID  uuid.UUID  `json:"doctorId" format:"uuid"`
+	Status    Status     `json:"status" enum:"requested,booked,confirmed,checked_in,completed,cancelled,no_show" doc:"How far it is. It holds its time while it is booked, confirmed or checked in."`
+	StartsAt  time.Time  `json:"startsAt" format:"date-time"`
+	EndsAt    time.Time  `json:"endsAt" format:"date-time"`
+	VisitType *uuid.UUID `json:"visitType,omitempty" format:"uuid" doc:"What it is for: the id of a visit type of the clinic. Left out where nobody said."`
+	TimeZone  string     `json:"timeZone" doc:"The clinic's, in which its people read the times; they are given in UTC." example:"Europe/Berlin"`
+	CreatedAt time.Time  `json:"createdAt" format:"date-time"`
+	CreatedBy string     `json:"createdBy" doc:"The id of who asked for it or booked it: a person's, or system:<part>."`
+	UpdatedAt time.Time  `json:"updatedAt" format:"date-time"`
+	UpdatedBy string     `json:"updatedBy" doc:"The id of who made this version."`
 }
 
 // Page is one page of a list, in the order in which they start; Next is the cursor of the page after it, or empty.
@@ -36,8 +37,8 @@ type Page struct {
 
 // Slot is a time: from its start up to, and without, its end.
 type Slot struct {
-	StartsAt time.Time `json:"startsAt" format:"date-time" doc:"When it starts. A patient asks for a time to come; the clinic may enter what began at most a day ago." example:"2027-03-15T09:00:00Z"`
-	EndsAt   time.Time `json:"endsAt" format:"date-time" doc:"When it ends: at most a day after its start." example:"2027-03-15T09:30:00Z"`
+	StartsAt time.Time `json:"startsAt" format:"date-time" doc:"When it starts. A patient asks for a time to come, and an appointment moves to one; the clinic may enter what began at most a day ago." example:"2027-03-15T09:00:00Z"`
+	EndsAt   time.Time `json:"endsAt" required:"false" format:"date-time" doc:"When it ends: at least 5 minutes and at most a day after its start, and at most as long after it as the clinic allows. Left out, a new appointment takes as long as its visit type says, and one that is moved as long as before." example:"2027-03-15T09:30:00Z"`
 }
 
 // Input is an appointment to be.
@@ -46,18 +47,38 @@ type Input struct {
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"Where."`
 	DoctorID  uuid.UUID `json:"doctorId" format:"uuid" doc:"By whom: an active doctor of the clinic."`
 	Slot
+	VisitType *uuid.UUID `json:"visitType,omitempty" format:"uuid" doc:"What for: the id of an active visit type of the clinic."`
+	Override  bool       `json:"override,omitempty" doc:"Books a time outside the doctor's hours, or longer than the clinic allows, all the same. For those who arrange appointments; the event says so."`
+}
+
+// NewTime is when an appointment is to be instead.
+type NewTime struct {
+	Slot
+	Override bool `json:"override,omitempty" doc:"Takes a time outside the doctor's hours, or longer than the clinic allows, all the same; the event says so."`
+}
+
+// NewDoctor is by whom the patient is to be seen instead.
+type NewDoctor struct {
+	DoctorID uuid.UUID `json:"doctorId" format:"uuid" doc:"Another active doctor of the clinic, who is free then."`
+	Override bool      `json:"override,omitempty" doc:"Gives it to the doctor although it is outside of their hours; the event says so."`
+}
+
+// Reversal is why a step is taken back.
+type Reversal struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why. It is kept for those who work at the clinic, and is in no event." example:"The wrong patient was marked as missed."`
 }
 
 const (
-	// longest bounds one appointment, furthest how far ahead one is made, and late how long after its start the clinic
-	// may still enter one: somebody who walked in is seen first.
+	// shortest and longest bound one appointment, furthest how far ahead one is made, and late how long after its start the
+	// clinic may still enter one: somebody who walked in is seen first.
+	shortest = 5 * time.Minute
 	longest  = 24 * time.Hour
 	furthest = 2 * 366 * 24 * time.Hour
 	late     = 24 * time.Hour
 )
 
-// check brings the slot into the form in which it is stored, and notes what is wrong with it.
-func (s *Slot) check(p *care.Problems, earliest time.Time) {
+// check brings the slot into the form in which it is stored, and notes what is wrong with it. What is imported may be shorter.
+func (s *Slot) check(p *care.Problems, now, earliest time.Time, imported bool) {
 	// PostgreSQL keeps microseconds.
 	s.StartsAt, s.EndsAt = s.StartsAt.UTC().Truncate(time.Microsecond), s.EndsAt.UTC().Truncate(time.Microsecond)
 	switch {
@@ -65,7 +86,7 @@ func (s *Slot) check(p *care.Problems, earliest time.Time) {
 		p.Add("startsAt", "must be given")
 	case s.StartsAt.Before(earliest):
 		p.Add("startsAt", "must not be before %s", earliest.UTC().Format(time.RFC3339))
-	case s.StartsAt.After(time.Now().Add(furthest)):
+	case s.StartsAt.After(now.Add(furthest)):
 		p.Add("startsAt", "must be at most two years ahead")
 	}
 	switch length := s.EndsAt.Sub(s.StartsAt); {
@@ -73,12 +94,14 @@ func (s *Slot) check(p *care.Problems, earliest time.Time) {
 		p.Add("endsAt", "must be given")
 	case length <= 0:
 		p.Add("endsAt", "must be after startsAt")
+	case length < shortest && !imported:
+		p.Add("endsAt", "must be at least %.0f minutes after startsAt", shortest.Minutes())
 	case length > longest:
 		p.Add("endsAt", "must be at most %.0f hours after startsAt", longest.Hours())
 	}
 }
 
-func (in *Input) check(earliest time.Time) error {
+func (in *Input) check(now, earliest time.Time, imported bool) error {
 	var p care.Problems
 	if in.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
@@ -89,7 +112,7 @@ func (in *Input) check(earliest time.Time) error {
 	if in.DoctorID != uuid.Nil && in.DoctorID == in.PatientID {
 		p.Add("doctorId", "must be somebody else than the patient")
 	}
-	in.Slot.check(&p, earliest)
+	in.Slot.check(&p, now, earliest, imported)
 	return p.Err()
 }
 
@@ -117,7 +140,7 @@ func from(ctx context.Context, q *db.Queries, rows ...db.Appointment) ([]Appoint
 func appointment(row db.Appointment, zone string) Appointment {
 	return Appointment{
 		ID: row.ID, Version: row.Version, PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: Status(row.Status),
-		StartsAt: row.StartsAt.UTC(), EndsAt: row.EndsAt.UTC(), TimeZone: zone, CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
+		StartsAt: row.StartsAt.UTC(), EndsAt: row.EndsAt.UTC(), VisitType: row.VisitTypeID, TimeZone: zone, CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
 		UpdatedAt: row.UpdatedAt.UTC(), UpdatedBy: row.UpdatedBy,
 	}
 }

@@ -204,7 +204,7 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 
 // stays are the columns that go on naming somebody who proved to be another: they tell what was, or are the service's to move.
 var stays = []string{
-	"contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
+	"appointment_departures.person_id", "contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
 	"medical_record_numbers.user_id", "memberships.user_id", "notifications.recipient_id", "person_words.user_id", "preferences.user_id", "socket_tickets.user_id", "unlinked_sign_ins.user_id",
 	"users.merged_into", "web_sessions.user_id",
 }
@@ -231,6 +231,8 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 			INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at) SELECT gen_random_uuid(), c.id, 1, $2, 'x', now() FROM c
 		) INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at) SELECT c.id, $2, now(), now() FROM c`, b.there, from.UserID)
 	b.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES (gen_random_uuid(), 1, $1, $2, now(), 'x')`, b.there, from.UserID)
+	b.exec(t, `INSERT INTO absences (id, clinic_id, doctor_id, kind, starts_at, ends_at, note, created_at, created_by)
+		VALUES (gen_random_uuid(), $1, $2, 'leave', now(), now() + interval '1 day', '', now(), 'x')`, b.there, from.UserID)
 	b.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '12:00')`, b.there, from.UserID)
 
 	var columns []string

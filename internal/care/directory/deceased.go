@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -52,7 +53,12 @@ func (s *Service) DeathRecord(ctx context.Context, cmd care.Command, id uuid.UUI
 			return row, nil, fmt.Errorf("mark user as deceased: %w", err)
 		}
 		ended, err := endSessions(ctx, q, cmd, id, accountClosed)
-		return row, append([]event.Event{deathEvent(cmd, "user.deceased", row, clinicID)}, ended...), err
+		if err != nil {
+			return row, nil, err
+		}
+		// Those at other clinics, and in other roles, are reported by the periodic sweep.
+		behind, err := leftBehind(ctx, q, cmd, id, care.Membership{ClinicID: &clinicID, Role: care.Patient})
+		return row, slices.Concat([]event.Event{deathEvent(cmd, "user.deceased", row, clinicID)}, ended, behind), err
 	})
 }
 

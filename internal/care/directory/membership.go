@@ -74,6 +74,11 @@ func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in Mem
 			for _, patient := range patients {
 				events = append(events, careTeamEvent(cmd, "care_team.left", CareTeamMember{PatientID: patient, ClinicID: *in.ClinicID, MemberID: in.UserID}))
 			}
+			behind, err := leftBehind(ctx, q, cmd, in.UserID, care.Membership{ClinicID: in.ClinicID, Role: in.Role})
+			if err != nil {
+				return err
+			}
+			events = append(events, behind...)
 		}
 		return outbox.Append(ctx, tx, events...)
 	})

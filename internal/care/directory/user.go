@@ -189,7 +189,7 @@ func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUI
 		if err := replaceNumbers(ctx, q, id, had, in.MedicalRecordNumbers); err != nil {
 			return err
 		}
-		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen[0].ClinicID)
+		row, err = s.replace(ctx, tx, cmd, row, in, changed, seen)
 		user = userFrom(row, seen)
 		user.MedicalRecordNumbers = in.MedicalRecordNumbers
 		return err
@@ -251,9 +251,9 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 	return nil, false, outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.UserUpdate, userRef(id), &id, clinicID)
 }
 
-// replace writes what changed, and ends what it invalidates. clinicID is where the actor may change the person, nil for their
-// own account.
-func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, clinicID *uuid.UUID) (db.User, error) {
+// replace writes what changed, and ends what it invalidates. seen are the memberships at the clinics where the actor may change
+// the person; none for their own account.
+func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, seen []care.Membership) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
 		ID: old.ID, Email: filled(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
@@ -273,6 +273,15 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 		if ended, err = endSessions(ctx, q, cmd, row.ID, accountDisabled); err != nil {
 			return old, err
 		}
+		behind, err := leftBehind(ctx, q, cmd, row.ID, seen...)
+		if err != nil {
+			return old, err
+		}
+		ended = append(ended, behind...)
+	}
+	var clinicID *uuid.UUID
+	if len(seen) > 0 {
+		clinicID = seen[0].ClinicID
 	}
 	events := []event.Event{userEvent(cmd, typ, row, clinicID, changed)}
 	return row, outbox.Append(ctx, tx, append(events, ended...)...)

@@ -12,8 +12,147 @@ import (
 	"github.com/google/uuid"
 )
 
+const AppointmentDepartureList = `-- name: AppointmentDepartureList :many
+SELECT
+    clinic_id,
+    person_id,
+    role
+FROM appointment_departures
+ORDER BY left_at, clinic_id, person_id, role
+LIMIT $1
+`
+
+type AppointmentDepartureListRow struct {
+	ClinicID uuid.UUID
+	PersonID uuid.UUID
+	Role     string
+}
+
+func (q *Queries) AppointmentDepartureList(ctx context.Context, rowLimit int32) ([]AppointmentDepartureListRow, error) {
+	rows, err := q.db.Query(ctx, AppointmentDepartureList, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentDepartureListRow
+	for rows.Next() {
+		var i AppointmentDepartureListRow
+		if err := rows.Scan(&i.ClinicID, &i.PersonID, &i.Role); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AppointmentDepartureTake = `-- name: AppointmentDepartureTake :many
+WITH departure AS (
+    SELECT clinic_id, person_id, role, left_at, after_time, after_id
+    FROM appointment_departures AS d
+    WHERE d.clinic_id = $1
+        AND d.person_id = $2
+        AND d.role = $3
+    FOR UPDATE SKIP LOCKED
+), found AS (
+    SELECT
+        a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+        CASE d.role WHEN 'doctor' THEN n.doctor_reason ELSE n.patient_reason END AS reason
+    FROM departure AS d
+    JOIN appointments AS a ON CASE d.role WHEN 'doctor' THEN a.doctor_id ELSE a.patient_id END = d.person_id
+    JOIN appointment_attention AS n ON n.id = a.id
+    WHERE a.clinic_id = d.clinic_id
+        AND (a.starts_at, a.id) > (d.after_time, d.after_id)
+        AND CASE d.role WHEN 'doctor' THEN n.doctor_reason ELSE n.patient_reason END IS NOT NULL
+    ORDER BY a.starts_at, a.id
+    LIMIT $4
+), done AS (
+    DELETE FROM appointment_departures AS x
+    USING departure AS d
+    WHERE x.clinic_id = d.clinic_id
+        AND x.person_id = d.person_id
+        AND x.role = d.role
+        AND (SELECT count(*) FROM found) < $4
+), advanced AS (
+    UPDATE appointment_departures AS x
+    SET
+        after_time = l.starts_at,
+        after_id = l.id
+    FROM departure AS d
+    CROSS JOIN (SELECT f.starts_at, f.id FROM found AS f ORDER BY f.starts_at DESC, f.id DESC LIMIT 1) AS l
+    WHERE x.clinic_id = d.clinic_id
+        AND x.person_id = d.person_id
+        AND x.role = d.role
+        AND (SELECT count(*) FROM found) = $4
+)
+SELECT
+    f.id,
+    f.clinic_id,
+    f.patient_id,
+    f.doctor_id,
+    f.status,
+    f.starts_at,
+    f.reason::text AS reason
+FROM found AS f
+ORDER BY f.starts_at, f.id
+`
+
+type AppointmentDepartureTakeParams struct {
+	ClinicID uuid.UUID
+	PersonID uuid.UUID
+	Role     string
+	RowLimit int32
+}
+
+type AppointmentDepartureTakeRow struct {
+	ID        uuid.UUID
+	ClinicID  uuid.UUID
+	PatientID uuid.UUID
+	DoctorID  uuid.UUID
+	Status    string
+	StartsAt  time.Time
+	Reason    string
+}
+
+// Takes up to row_limit of the appointments of a departure of which no event tells yet. Fewer mean that it is done: it is
+// deleted. Several may ask at once: one gets them.
+func (q *Queries) AppointmentDepartureTake(ctx context.Context, arg AppointmentDepartureTakeParams) ([]AppointmentDepartureTakeRow, error) {
+	rows, err := q.db.Query(ctx, AppointmentDepartureTake,
+		arg.ClinicID,
+		arg.PersonID,
+		arg.Role,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentDepartureTakeRow
+	for rows.Next() {
+		var i AppointmentDepartureTakeRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ClinicID,
+			&i.PatientID,
+			&i.DoctorID,
+			&i.Status,
+			&i.StartsAt,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const AppointmentGet = `-- name: AppointmentGet :one
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 FROM appointments
 WHERE id = $1
 `
@@ -35,28 +174,31 @@ func (q *Queries) AppointmentGet(ctx context.Context, id uuid.UUID) (Appointment
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.PreviousStatus,
+		&i.VisitTypeID,
 	)
 	return i, err
 }
 
 const AppointmentInsert = `-- name: AppointmentInsert :one
-INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,
+INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, visit_type_id, historic,
     created_at, created_by, updated_at, updated_by)
-VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8,
-    now(), $9, now(), $9)
-RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9,
+    now(), $10, now(), $10)
+RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 `
 
 type AppointmentInsertParams struct {
-	ID        uuid.UUID
-	ClinicID  uuid.UUID
-	PatientID uuid.UUID
-	DoctorID  uuid.UUID
-	Status    string
-	StartsAt  time.Time
-	EndsAt    time.Time
-	Historic  bool
-	CreatedBy string
+	ID          uuid.UUID
+	ClinicID    uuid.UUID
+	PatientID   uuid.UUID
+	DoctorID    uuid.UUID
+	Status      string
+	StartsAt    time.Time
+	EndsAt      time.Time
+	VisitTypeID *uuid.UUID
+	Historic    bool
+	CreatedBy   string
 }
 
 func (q *Queries) AppointmentInsert(ctx context.Context, arg AppointmentInsertParams) (Appointment, error) {
@@ -68,6 +210,7 @@ func (q *Queries) AppointmentInsert(ctx context.Context, arg AppointmentInsertPa
 		arg.Status,
 		arg.StartsAt,
 		arg.EndsAt,
+		arg.VisitTypeID,
 		arg.Historic,
 		arg.CreatedBy,
 	)
@@ -86,32 +229,41 @@ func (q *Queries) AppointmentInsert(ctx context.Context, arg AppointmentInsertPa
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.PreviousStatus,
+		&i.VisitTypeID,
 	)
 	return i, err
 }
 
 const AppointmentListOfClinic = `-- name: AppointmentListOfClinic :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 FROM appointments AS a
 WHERE a.clinic_id = $1
     AND a.starts_at >= $2
     AND a.starts_at < $3::timestamptz
     AND (a.starts_at, a.id) > ($4::timestamptz, $5::uuid)
-    AND (($6::boolean AND a.patient_id = $7) OR a.clinic_id = ANY($8::uuid[]))
+    AND (cardinality($6::text[]) = 0 OR a.status = ANY($6))
+    AND ($7::boolean OR a.visit_type_id = $8::uuid)
+    AND (NOT $9::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+    AND (($10::boolean AND a.patient_id = $11) OR a.clinic_id = ANY($12::uuid[]))
 ORDER BY a.starts_at, a.id
-LIMIT $9
+LIMIT $13
 `
 
 type AppointmentListOfClinicParams struct {
-	ClinicID  uuid.UUID
-	FromTime  time.Time
-	ToTime    time.Time
-	AfterTime time.Time
-	AfterID   uuid.UUID
-	Own       bool
-	ActorID   uuid.UUID
-	Clinics   []uuid.UUID
-	RowLimit  int32
+	ClinicID       uuid.UUID
+	FromTime       time.Time
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	Statuses       []string
+	AnyVisitType   bool
+	VisitTypeID    uuid.UUID
+	NeedsAttention bool
+	Own            bool
+	ActorID        uuid.UUID
+	Clinics        []uuid.UUID
+	RowLimit       int32
 }
 
 func (q *Queries) AppointmentListOfClinic(ctx context.Context, arg AppointmentListOfClinicParams) ([]Appointment, error) {
@@ -121,6 +273,10 @@ func (q *Queries) AppointmentListOfClinic(ctx context.Context, arg AppointmentLi
 		arg.ToTime,
 		arg.AfterTime,
 		arg.AfterID,
+		arg.Statuses,
+		arg.AnyVisitType,
+		arg.VisitTypeID,
+		arg.NeedsAttention,
 		arg.Own,
 		arg.ActorID,
 		arg.Clinics,
@@ -147,6 +303,8 @@ func (q *Queries) AppointmentListOfClinic(ctx context.Context, arg AppointmentLi
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.PreviousStatus,
+			&i.VisitTypeID,
 		); err != nil {
 			return nil, err
 		}
@@ -159,30 +317,37 @@ func (q *Queries) AppointmentListOfClinic(ctx context.Context, arg AppointmentLi
 }
 
 const AppointmentListOfDoctor = `-- name: AppointmentListOfDoctor :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 FROM appointments AS a
 WHERE a.doctor_id = $1
     AND ($2::boolean OR a.clinic_id = $3)
     AND a.starts_at >= $4
     AND a.starts_at < $5::timestamptz
     AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
-    AND (($8::boolean AND a.patient_id = $9) OR a.clinic_id = ANY($10::uuid[]))
+    AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
+    AND ($9::boolean OR a.visit_type_id = $10::uuid)
+    AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+    AND (($12::boolean AND a.patient_id = $13) OR a.clinic_id = ANY($14::uuid[]))
 ORDER BY a.starts_at, a.id
-LIMIT $11
+LIMIT $15
 `
 
 type AppointmentListOfDoctorParams struct {
-	DoctorID  uuid.UUID
-	AnyClinic bool
-	ClinicID  uuid.UUID
-	FromTime  time.Time
-	ToTime    time.Time
-	AfterTime time.Time
-	AfterID   uuid.UUID
-	Own       bool
-	ActorID   uuid.UUID
-	Clinics   []uuid.UUID
-	RowLimit  int32
+	DoctorID       uuid.UUID
+	AnyClinic      bool
+	ClinicID       uuid.UUID
+	FromTime       time.Time
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	Statuses       []string
+	AnyVisitType   bool
+	VisitTypeID    uuid.UUID
+	NeedsAttention bool
+	Own            bool
+	ActorID        uuid.UUID
+	Clinics        []uuid.UUID
+	RowLimit       int32
 }
 
 func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentListOfDoctorParams) ([]Appointment, error) {
@@ -194,6 +359,10 @@ func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentLi
 		arg.ToTime,
 		arg.AfterTime,
 		arg.AfterID,
+		arg.Statuses,
+		arg.AnyVisitType,
+		arg.VisitTypeID,
+		arg.NeedsAttention,
 		arg.Own,
 		arg.ActorID,
 		arg.Clinics,
@@ -220,6 +389,8 @@ func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentLi
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.PreviousStatus,
+			&i.VisitTypeID,
 		); err != nil {
 			return nil, err
 		}
@@ -232,7 +403,7 @@ func (q *Queries) AppointmentListOfDoctor(ctx context.Context, arg AppointmentLi
 }
 
 const AppointmentListOfPatient = `-- name: AppointmentListOfPatient :many
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 FROM appointments AS a
 WHERE a.patient_id = $1
     AND ($2::boolean OR a.doctor_id = $3)
@@ -240,30 +411,38 @@ WHERE a.patient_id = $1
     AND a.starts_at >= $6
     AND a.starts_at < $7::timestamptz
     AND (a.starts_at, a.id) > ($8::timestamptz, $9::uuid)
-    AND (($10::boolean AND a.patient_id = $11) OR a.clinic_id = ANY($12::uuid[]))
+    AND (cardinality($10::text[]) = 0 OR a.status = ANY($10))
+    AND ($11::boolean OR a.visit_type_id = $12::uuid)
+    AND (NOT $13::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
+    AND (($14::boolean AND a.patient_id = $15) OR a.clinic_id = ANY($16::uuid[]))
 ORDER BY a.starts_at, a.id
-LIMIT $13
+LIMIT $17
 `
 
 type AppointmentListOfPatientParams struct {
-	PatientID uuid.UUID
-	AnyDoctor bool
-	DoctorID  uuid.UUID
-	AnyClinic bool
-	ClinicID  uuid.UUID
-	FromTime  time.Time
-	ToTime    time.Time
-	AfterTime time.Time
-	AfterID   uuid.UUID
-	Own       bool
-	ActorID   uuid.UUID
-	Clinics   []uuid.UUID
-	RowLimit  int32
+	PatientID      uuid.UUID
+	AnyDoctor      bool
+	DoctorID       uuid.UUID
+	AnyClinic      bool
+	ClinicID       uuid.UUID
+	FromTime       time.Time
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	Statuses       []string
+	AnyVisitType   bool
+	VisitTypeID    uuid.UUID
+	NeedsAttention bool
+	Own            bool
+	ActorID        uuid.UUID
+	Clinics        []uuid.UUID
+	RowLimit       int32
 }
 
 // Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
 // reads them. Several queries rather than one with optional filters, so that each has the index that it needs. A page
-// begins behind (after_time, after_id); what a list shows starts in [from_time, to_time).
+// begins behind (after_time, after_id); what a list shows starts in [from_time, to_time). The look at attention is a scalar
+// subquery, which is never computed for the whole table at once.
 func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentListOfPatientParams) ([]Appointment, error) {
 	rows, err := q.db.Query(ctx, AppointmentListOfPatient,
 		arg.PatientID,
@@ -275,6 +454,10 @@ func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentL
 		arg.ToTime,
 		arg.AfterTime,
 		arg.AfterID,
+		arg.Statuses,
+		arg.AnyVisitType,
+		arg.VisitTypeID,
+		arg.NeedsAttention,
 		arg.Own,
 		arg.ActorID,
 		arg.Clinics,
@@ -301,6 +484,8 @@ func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentL
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.PreviousStatus,
+			&i.VisitTypeID,
 		); err != nil {
 			return nil, err
 		}
@@ -315,61 +500,73 @@ func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentL
 const AppointmentListVisible = `-- name: AppointmentListVisible :many
 WITH seen AS (
     (
-        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
         FROM appointments AS a
         WHERE $2::boolean
             AND a.patient_id = $3
             AND a.starts_at >= $4
             AND a.starts_at < $5::timestamptz
             AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
+            AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
+            AND ($9::boolean OR a.visit_type_id = $10::uuid)
+            AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
         ORDER BY a.starts_at, a.id
         LIMIT $1
     )
     UNION
-    SELECT theirs.id, theirs.version, theirs.clinic_id, theirs.patient_id, theirs.doctor_id, theirs.status, theirs.starts_at, theirs.ends_at, theirs.historic, theirs.created_at, theirs.created_by, theirs.updated_at, theirs.updated_by
-    FROM unnest($8::uuid[]) AS c (id)
+    SELECT theirs.id, theirs.version, theirs.clinic_id, theirs.patient_id, theirs.doctor_id, theirs.status, theirs.starts_at, theirs.ends_at, theirs.historic, theirs.created_at, theirs.created_by, theirs.updated_at, theirs.updated_by, theirs.previous_status, theirs.visit_type_id
+    FROM unnest($12::uuid[]) AS c (id)
     CROSS JOIN LATERAL (
-        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+        SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
         FROM appointments AS a
         WHERE a.clinic_id = c.id
             AND a.starts_at >= $4
             AND a.starts_at < $5::timestamptz
             AND (a.starts_at, a.id) > ($6::timestamptz, $7::uuid)
+            AND (cardinality($8::text[]) = 0 OR a.status = ANY($8))
+            AND ($9::boolean OR a.visit_type_id = $10::uuid)
+            AND (NOT $11::boolean OR coalesce((SELECT true FROM appointment_attention AS n WHERE n.id = a.id), false))
         ORDER BY a.starts_at, a.id
         LIMIT $1
     ) AS theirs
 )
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 FROM seen
 ORDER BY starts_at, id
 LIMIT $1
 `
 
 type AppointmentListVisibleParams struct {
-	RowLimit  int32
-	Own       bool
-	ActorID   uuid.UUID
-	FromTime  time.Time
-	ToTime    time.Time
-	AfterTime time.Time
-	AfterID   uuid.UUID
-	Clinics   []uuid.UUID
+	RowLimit       int32
+	Own            bool
+	ActorID        uuid.UUID
+	FromTime       time.Time
+	ToTime         time.Time
+	AfterTime      time.Time
+	AfterID        uuid.UUID
+	Statuses       []string
+	AnyVisitType   bool
+	VisitTypeID    uuid.UUID
+	NeedsAttention bool
+	Clinics        []uuid.UUID
 }
 
 type AppointmentListVisibleRow struct {
-	ID        uuid.UUID
-	Version   int64
-	ClinicID  uuid.UUID
-	PatientID uuid.UUID
-	DoctorID  uuid.UUID
-	Status    string
-	StartsAt  time.Time
-	EndsAt    time.Time
-	Historic  bool
-	CreatedAt time.Time
-	CreatedBy string
-	UpdatedAt time.Time
-	UpdatedBy string
+	ID             uuid.UUID
+	Version        int64
+	ClinicID       uuid.UUID
+	PatientID      uuid.UUID
+	DoctorID       uuid.UUID
+	Status         string
+	StartsAt       time.Time
+	EndsAt         time.Time
+	Historic       bool
+	CreatedAt      time.Time
+	CreatedBy      string
+	UpdatedAt      time.Time
+	UpdatedBy      string
+	PreviousStatus *string
+	VisitTypeID    *uuid.UUID
 }
 
 // One's own and each clinic's are walked in their own index's order, each no further than the page.
@@ -382,6 +579,10 @@ func (q *Queries) AppointmentListVisible(ctx context.Context, arg AppointmentLis
 		arg.ToTime,
 		arg.AfterTime,
 		arg.AfterID,
+		arg.Statuses,
+		arg.AnyVisitType,
+		arg.VisitTypeID,
+		arg.NeedsAttention,
 		arg.Clinics,
 	)
 	if err != nil {
@@ -405,6 +606,8 @@ func (q *Queries) AppointmentListVisible(ctx context.Context, arg AppointmentLis
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.PreviousStatus,
+			&i.VisitTypeID,
 		); err != nil {
 			return nil, err
 		}
@@ -449,56 +652,48 @@ func (q *Queries) AppointmentListable(ctx context.Context, arg AppointmentListab
 }
 
 const AppointmentLock = `-- name: AppointmentLock :one
-SELECT id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
-FROM appointments
-WHERE id = $1
-FOR UPDATE
+SELECT
+    a.id, a.version, a.clinic_id, a.patient_id, a.doctor_id, a.status, a.starts_at, a.ends_at, a.historic, a.created_at, a.created_by, a.updated_at, a.updated_by, a.previous_status, a.visit_type_id,
+    c.time_zone
+FROM appointments AS a
+JOIN clinics AS c ON c.id = a.clinic_id
+WHERE a.id = $1
+FOR UPDATE OF a
 `
 
-func (q *Queries) AppointmentLock(ctx context.Context, id uuid.UUID) (Appointment, error) {
+type AppointmentLockRow struct {
+	Appointment Appointment
+	TimeZone    string
+}
+
+func (q *Queries) AppointmentLock(ctx context.Context, id uuid.UUID) (AppointmentLockRow, error) {
 	row := q.db.QueryRow(ctx, AppointmentLock, id)
-	var i Appointment
+	var i AppointmentLockRow
 	err := row.Scan(
-		&i.ID,
-		&i.Version,
-		&i.ClinicID,
-		&i.PatientID,
-		&i.DoctorID,
-		&i.Status,
-		&i.StartsAt,
-		&i.EndsAt,
-		&i.Historic,
-		&i.CreatedAt,
-		&i.CreatedBy,
-		&i.UpdatedAt,
-		&i.UpdatedBy,
+		&i.Appointment.ID,
+		&i.Appointment.Version,
+		&i.Appointment.ClinicID,
+		&i.Appointment.PatientID,
+		&i.Appointment.DoctorID,
+		&i.Appointment.Status,
+		&i.Appointment.StartsAt,
+		&i.Appointment.EndsAt,
+		&i.Appointment.Historic,
+		&i.Appointment.CreatedAt,
+		&i.Appointment.CreatedBy,
+		&i.Appointment.UpdatedAt,
+		&i.Appointment.UpdatedBy,
+		&i.Appointment.PreviousStatus,
+		&i.Appointment.VisitTypeID,
+		&i.TimeZone,
 	)
 	return i, err
 }
 
 const AppointmentPeopleCheck = `-- name: AppointmentPeopleCheck :one
 SELECT
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = $1
-            AND m.clinic_id = $2::uuid
-            AND m.role = 'patient'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-            AND u.deceased_on IS NULL
-    ) AS patient_ok,
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = $3
-            AND m.clinic_id = $2::uuid
-            AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-    ) AS doctor_ok
+    membership_state($1::uuid, $2::uuid, 'patient')::text AS patient_state,
+    membership_state($3::uuid, $2, 'doctor')::text AS doctor_state
 `
 
 type AppointmentPeopleCheckParams struct {
@@ -508,14 +703,15 @@ type AppointmentPeopleCheckParams struct {
 }
 
 type AppointmentPeopleCheckRow struct {
-	PatientOk bool
-	DoctorOk  bool
+	PatientState string
+	DoctorState  string
 }
 
+// Why each of the two cannot be seen at the clinic, or see somebody there: 'left' without the role, 'deceased', 'disabled', or empty.
 func (q *Queries) AppointmentPeopleCheck(ctx context.Context, arg AppointmentPeopleCheckParams) (AppointmentPeopleCheckRow, error) {
 	row := q.db.QueryRow(ctx, AppointmentPeopleCheck, arg.PatientID, arg.ClinicID, arg.DoctorID)
 	var i AppointmentPeopleCheckRow
-	err := row.Scan(&i.PatientOk, &i.DoctorOk)
+	err := row.Scan(&i.PatientState, &i.DoctorState)
 	return i, err
 }
 
@@ -544,6 +740,113 @@ func (q *Queries) AppointmentPeopleLock(ctx context.Context, ids []uuid.UUID) ([
 			return nil, err
 		}
 		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AppointmentRequestsOpen = `-- name: AppointmentRequestsOpen :one
+SELECT
+    count(*) FILTER (WHERE a.clinic_id = $1) AS open,
+    coalesce(
+        (array_agg(a.id ORDER BY a.created_at) FILTER (WHERE a.doctor_id = $2 AND a.starts_at < $3::timestamptz AND a.ends_at > $4::timestamptz))[1],
+        '00000000-0000-0000-0000-000000000000'
+    )::uuid AS same
+FROM appointments AS a
+WHERE a.patient_id = $5
+    AND a.status = 'requested'
+    AND a.starts_at > $6::timestamptz
+    AND a.id <> $7
+`
+
+type AppointmentRequestsOpenParams struct {
+	ClinicID  uuid.UUID
+	DoctorID  uuid.UUID
+	EndsAt    time.Time
+	StartsAt  time.Time
+	PatientID uuid.UUID
+	After     time.Time
+	ID        uuid.UUID
+}
+
+type AppointmentRequestsOpenRow struct {
+	Open int64
+	Same uuid.UUID
+}
+
+// How many requests to come a patient has open at the clinic, and which of theirs asks the same doctor for a time that meets
+// this one, if any. The patient is locked.
+func (q *Queries) AppointmentRequestsOpen(ctx context.Context, arg AppointmentRequestsOpenParams) (AppointmentRequestsOpenRow, error) {
+	row := q.db.QueryRow(ctx, AppointmentRequestsOpen,
+		arg.ClinicID,
+		arg.DoctorID,
+		arg.EndsAt,
+		arg.StartsAt,
+		arg.PatientID,
+		arg.After,
+		arg.ID,
+	)
+	var i AppointmentRequestsOpenRow
+	err := row.Scan(&i.Open, &i.Same)
+	return i, err
+}
+
+const AppointmentReversalInsert = `-- name: AppointmentReversalInsert :exec
+INSERT INTO appointment_reversals (appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by)
+VALUES ($1, $2, $3, $4, $5, now(), $6)
+`
+
+type AppointmentReversalInsertParams struct {
+	AppointmentID uuid.UUID
+	Version       int64
+	FromStatus    string
+	ToStatus      string
+	Reason        string
+	ReversedBy    string
+}
+
+func (q *Queries) AppointmentReversalInsert(ctx context.Context, arg AppointmentReversalInsertParams) error {
+	_, err := q.db.Exec(ctx, AppointmentReversalInsert,
+		arg.AppointmentID,
+		arg.Version,
+		arg.FromStatus,
+		arg.ToStatus,
+		arg.Reason,
+		arg.ReversedBy,
+	)
+	return err
+}
+
+const AppointmentReversalList = `-- name: AppointmentReversalList :many
+SELECT appointment_id, version, from_status, to_status, reason, reversed_at, reversed_by
+FROM appointment_reversals
+WHERE appointment_id = $1
+ORDER BY version
+`
+
+func (q *Queries) AppointmentReversalList(ctx context.Context, appointmentID uuid.UUID) ([]AppointmentReversal, error) {
+	rows, err := q.db.Query(ctx, AppointmentReversalList, appointmentID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentReversal
+	for rows.Next() {
+		var i AppointmentReversal
+		if err := rows.Scan(
+			&i.AppointmentID,
+			&i.Version,
+			&i.FromStatus,
+			&i.ToStatus,
+			&i.Reason,
+			&i.ReversedAt,
+			&i.ReversedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -617,17 +920,20 @@ const AppointmentUpdate = `-- name: AppointmentUpdate :one
 UPDATE appointments
 SET
     version = version + 1,
+    previous_status = CASE WHEN status = $1 THEN previous_status ELSE status END,
     status = $1,
-    starts_at = $2,
-    ends_at = $3,
+    doctor_id = $2,
+    starts_at = $3,
+    ends_at = $4,
     updated_at = now(),
-    updated_by = $4
-WHERE id = $5
-RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+    updated_by = $5
+WHERE id = $6
+RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 `
 
 type AppointmentUpdateParams struct {
 	Status    string
+	DoctorID  uuid.UUID
 	StartsAt  time.Time
 	EndsAt    time.Time
 	UpdatedBy string
@@ -638,6 +944,7 @@ type AppointmentUpdateParams struct {
 func (q *Queries) AppointmentUpdate(ctx context.Context, arg AppointmentUpdateParams) (Appointment, error) {
 	row := q.db.QueryRow(ctx, AppointmentUpdate,
 		arg.Status,
+		arg.DoctorID,
 		arg.StartsAt,
 		arg.EndsAt,
 		arg.UpdatedBy,
@@ -658,6 +965,8 @@ func (q *Queries) AppointmentUpdate(ctx context.Context, arg AppointmentUpdatePa
 		&i.CreatedBy,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.PreviousStatus,
+		&i.VisitTypeID,
 	)
 	return i, err
 }

@@ -92,47 +92,6 @@ func (q *Queries) ClinicTimeZoneList(ctx context.Context, ids []uuid.UUID) ([]Cl
 	return items, nil
 }
 
-const DoctorHoursGet = `-- name: DoctorHoursGet :one
-
-SELECT
-    c.time_zone,
-    EXISTS (
-        SELECT 1
-        FROM memberships AS m
-        JOIN users AS u ON u.id = m.user_id
-        WHERE m.user_id = $1
-            AND m.clinic_id = c.id
-            AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
-    ) AS doctor_ok,
-    coalesce(h.version, 0)::bigint AS version
-FROM clinics AS c
-LEFT JOIN doctor_hours AS h ON h.clinic_id = c.id AND h.doctor_id = $1
-WHERE c.id = $2
-`
-
-type DoctorHoursGetParams struct {
-	DoctorID uuid.UUID
-	ClinicID uuid.UUID
-}
-
-type DoctorHoursGetRow struct {
-	TimeZone string
-	DoctorOk bool
-	Version  int64
-}
-
-// When doctors see patients, and what is left of it.
-// What the hours of a doctor at a clinic are said in, whether they are a doctor there, and which version is set: 0 for
-// none.
-func (q *Queries) DoctorHoursGet(ctx context.Context, arg DoctorHoursGetParams) (DoctorHoursGetRow, error) {
-	row := q.db.QueryRow(ctx, DoctorHoursGet, arg.DoctorID, arg.ClinicID)
-	var i DoctorHoursGetRow
-	err := row.Scan(&i.TimeZone, &i.DoctorOk, &i.Version)
-	return i, err
-}
-
 const DoctorHoursInsert = `-- name: DoctorHoursInsert :one
 INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
 VALUES ($1, 1, $2, $3, now(), $4)
@@ -167,6 +126,7 @@ func (q *Queries) DoctorHoursInsert(ctx context.Context, arg DoctorHoursInsertPa
 }
 
 const DoctorHoursLock = `-- name: DoctorHoursLock :one
+
 SELECT id, version, clinic_id, doctor_id, updated_at, updated_by
 FROM doctor_hours
 WHERE clinic_id = $1
@@ -179,6 +139,7 @@ type DoctorHoursLockParams struct {
 	DoctorID uuid.UUID
 }
 
+// When doctors see patients, and what is left of it.
 func (q *Queries) DoctorHoursLock(ctx context.Context, arg DoctorHoursLockParams) (DoctorHour, error) {
 	row := q.db.QueryRow(ctx, DoctorHoursLock, arg.ClinicID, arg.DoctorID)
 	var i DoctorHour
@@ -238,45 +199,6 @@ func (q *Queries) DoctorHoursSpanInsert(ctx context.Context, arg DoctorHoursSpan
 	return err
 }
 
-const DoctorHoursSpanList = `-- name: DoctorHoursSpanList :many
-SELECT clinic_id, doctor_id, weekday, opens_at, closes_at
-FROM doctor_hours_spans
-WHERE clinic_id = $1
-    AND doctor_id = $2
-ORDER BY weekday, opens_at
-`
-
-type DoctorHoursSpanListParams struct {
-	ClinicID uuid.UUID
-	DoctorID uuid.UUID
-}
-
-func (q *Queries) DoctorHoursSpanList(ctx context.Context, arg DoctorHoursSpanListParams) ([]DoctorHoursSpan, error) {
-	rows, err := q.db.Query(ctx, DoctorHoursSpanList, arg.ClinicID, arg.DoctorID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DoctorHoursSpan
-	for rows.Next() {
-		var i DoctorHoursSpan
-		if err := rows.Scan(
-			&i.ClinicID,
-			&i.DoctorID,
-			&i.Weekday,
-			&i.OpensAt,
-			&i.ClosesAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const DoctorHoursUpdate = `-- name: DoctorHoursUpdate :one
 UPDATE doctor_hours
 SET
@@ -303,6 +225,99 @@ func (q *Queries) DoctorHoursUpdate(ctx context.Context, arg DoctorHoursUpdatePa
 		&i.DoctorID,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+	)
+	return i, err
+}
+
+const DoctorScheduleGet = `-- name: DoctorScheduleGet :one
+SELECT
+    c.time_zone,
+    EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        JOIN users AS u ON u.id = m.user_id
+        WHERE m.user_id = $1
+            AND m.clinic_id = c.id
+            AND m.role = 'doctor'
+            AND m.revoked_at IS NULL
+            AND u.status = 'active'
+    ) AS doctor_ok,
+    coalesce(h.version, 0)::bigint AS version,
+    coalesce(cs.appointment_max_minutes, 480)::integer AS max_minutes,
+    s.weekdays::smallint[] AS weekdays,
+    s.opens_at::time[] AS opens_at,
+    s.closes_at::time[] AS closes_at,
+    b.kinds::text[] AS kinds,
+    b.starts_at::timestamptz[] AS starts_at,
+    b.ends_at::timestamptz[] AS ends_at
+FROM clinics AS c
+LEFT JOIN doctor_hours AS h ON h.clinic_id = c.id AND h.doctor_id = $1
+LEFT JOIN clinic_settings AS cs ON cs.clinic_id = c.id
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(array_agg(x.weekday ORDER BY x.weekday, x.opens_at), '{}') AS weekdays,
+        coalesce(array_agg(x.opens_at ORDER BY x.weekday, x.opens_at), '{}') AS opens_at,
+        coalesce(array_agg(x.closes_at ORDER BY x.weekday, x.opens_at), '{}') AS closes_at
+    FROM doctor_hours_spans AS x
+    WHERE x.clinic_id = c.id
+        AND x.doctor_id = $1
+) AS s
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(array_agg(x.kind ORDER BY x.id), '{}') AS kinds,
+        coalesce(array_agg(x.starts_at ORDER BY x.id), '{}') AS starts_at,
+        coalesce(array_agg(x.ends_at ORDER BY x.id), '{}') AS ends_at
+    FROM absences AS x
+    WHERE x.clinic_id = c.id
+        AND (x.doctor_id IS NULL OR x.doctor_id = $1)
+        AND x.starts_at < $2::timestamptz
+        AND x.ends_at > $3::timestamptz
+) AS b
+WHERE c.id = $4
+`
+
+type DoctorScheduleGetParams struct {
+	DoctorID uuid.UUID
+	ToTime   time.Time
+	FromTime time.Time
+	ClinicID uuid.UUID
+}
+
+type DoctorScheduleGetRow struct {
+	TimeZone   string
+	DoctorOk   bool
+	Version    int64
+	MaxMinutes int32
+	Weekdays   []int16
+	OpensAt    []pgtype.Time
+	ClosesAt   []pgtype.Time
+	Kinds      []string
+	StartsAt   []time.Time
+	EndsAt     []time.Time
+}
+
+// All that says when the doctor can be booked at the clinic in a time, but for what is booked: the week of hours, in parallel
+// arrays, the version of which is 0 where none are set, and the absences and openings that meet the time. 480 is the default of
+// clinic_settings.
+func (q *Queries) DoctorScheduleGet(ctx context.Context, arg DoctorScheduleGetParams) (DoctorScheduleGetRow, error) {
+	row := q.db.QueryRow(ctx, DoctorScheduleGet,
+		arg.DoctorID,
+		arg.ToTime,
+		arg.FromTime,
+		arg.ClinicID,
+	)
+	var i DoctorScheduleGetRow
+	err := row.Scan(
+		&i.TimeZone,
+		&i.DoctorOk,
+		&i.Version,
+		&i.MaxMinutes,
+		&i.Weekdays,
+		&i.OpensAt,
+		&i.ClosesAt,
+		&i.Kinds,
+		&i.StartsAt,
+		&i.EndsAt,
 	)
 	return i, err
 }

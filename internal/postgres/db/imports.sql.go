@@ -61,7 +61,7 @@ WHERE EXISTS (
             AND m.revoked_at IS NULL
             AND u.status = 'active'
     )
-RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by
+RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 `
 
 type AppointmentInsertManyParams struct {
@@ -110,6 +110,8 @@ func (q *Queries) AppointmentInsertMany(ctx context.Context, arg AppointmentInse
 			&i.CreatedBy,
 			&i.UpdatedAt,
 			&i.UpdatedBy,
+			&i.PreviousStatus,
+			&i.VisitTypeID,
 		); err != nil {
 			return nil, err
 		}

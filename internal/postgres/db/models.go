@@ -11,6 +11,18 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type Absence struct {
+	ID        uuid.UUID
+	ClinicID  uuid.UUID
+	DoctorID  *uuid.UUID
+	Kind      string
+	StartsAt  time.Time
+	EndsAt    time.Time
+	Note      string
+	CreatedAt time.Time
+	CreatedBy string
+}
+
 type AcceptedEvent struct {
 	EventID          uuid.UUID
 	ServiceAccountID uuid.UUID
@@ -25,19 +37,47 @@ type Actor struct {
 }
 
 type Appointment struct {
-	ID        uuid.UUID
-	Version   int64
+	ID             uuid.UUID
+	Version        int64
+	ClinicID       uuid.UUID
+	PatientID      uuid.UUID
+	DoctorID       uuid.UUID
+	Status         string
+	StartsAt       time.Time
+	EndsAt         time.Time
+	Historic       bool
+	CreatedAt      time.Time
+	CreatedBy      string
+	UpdatedAt      time.Time
+	UpdatedBy      string
+	PreviousStatus *string
+	VisitTypeID    *uuid.UUID
+}
+
+type AppointmentAttention struct {
+	ID            uuid.UUID
+	DoctorReason  interface{}
+	PatientReason interface{}
+	Absent        bool
+}
+
+type AppointmentDeparture struct {
 	ClinicID  uuid.UUID
-	PatientID uuid.UUID
-	DoctorID  uuid.UUID
-	Status    string
-	StartsAt  time.Time
-	EndsAt    time.Time
-	Historic  bool
-	CreatedAt time.Time
-	CreatedBy string
-	UpdatedAt time.Time
-	UpdatedBy string
+	PersonID  uuid.UUID
+	Role      string
+	LeftAt    time.Time
+	AfterTime time.Time
+	AfterID   uuid.UUID
+}
+
+type AppointmentReversal struct {
+	AppointmentID uuid.UUID
+	Version       int64
+	FromStatus    string
+	ToStatus      string
+	Reason        string
+	ReversedAt    time.Time
+	ReversedBy    string
 }
 
 type AuditDecision struct {
@@ -799,6 +839,17 @@ type User struct {
 	DeceasedOn       pgtype.Date
 	BirthDate        pgtype.Date
 	Sex              *string
+}
+
+type VisitType struct {
+	ID              uuid.UUID
+	Version         int64
+	ClinicID        uuid.UUID
+	Name            string
+	DurationMinutes int32
+	Active          bool
+	UpdatedAt       time.Time
+	UpdatedBy       string
 }
 
 type WebSession struct {

@@ -1,0 +1,281 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// Kind is what an absence is.
+type Kind string
+
+// The kinds. Openings add to a doctor's hours, the others take from them.
+const (
+	Leave        Kind = "leave"
+	Closed       Kind = "closed"
+	OpeningHours Kind = "opening"
+)
+
+// Absence is leave, a time at which a doctor or the whole clinic is closed, or hours of a doctor at one time only.
+type Absence struct {
+	ID        uuid.UUID  `json:"id" format:"uuid"`
+	ClinicID  uuid.UUID  `json:"clinicId" format:"uuid"`
+	DoctorID  *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Left out where the whole clinic is closed."`
+	Kind      Kind       `json:"kind" enum:"leave,closed,opening"`
+	StartsAt  time.Time  `json:"startsAt" format:"date-time"`
+	EndsAt    time.Time  `json:"endsAt" format:"date-time"`
+	Note      string     `json:"note,omitempty"`
+	CreatedAt time.Time  `json:"createdAt" format:"date-time"`
+	CreatedBy string     `json:"createdBy" doc:"The id of who entered it."`
+	// Affected is nil where it was not counted.
+	Affected *int64 `json:"affected,omitempty" doc:"In the answer to creating it: how many open appointments to come are in that time. GET /api/appointments?needsAttention=true lists them."`
+}
+
+// NewAbsence is an absence to be.
+type NewAbsence struct {
+	DoctorID *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Whose: an active doctor of the clinic. Left out, the whole clinic is closed."`
+	Kind     Kind       `json:"kind" enum:"leave,closed,opening" doc:"leave and closed take from the hours; opening adds hours at this time only. leave and opening need a doctor."`
+	StartsAt time.Time  `json:"startsAt" format:"date-time" doc:"At most two years ahead." example:"2027-07-01T00:00:00+02:00"`
+	EndsAt   time.Time  `json:"endsAt" format:"date-time" doc:"To come, and at most 366 days after startsAt." example:"2027-07-15T00:00:00+02:00"`
+	Note     string     `json:"note,omitempty" maxLength:"200" doc:"For those who work at the clinic. Nothing about patients." example:"Summer leave"`
+}
+
+// AbsencePage is one page of a list, in the order in which they start; Next is the cursor of the page after it, or empty.
+type AbsencePage struct {
+	Items []Absence `json:"items"`
+	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+}
+
+// AbsenceFilter narrows a list of absences. Limit, Cursor and what is zero are as in Filter; with a doctor, the list shows theirs
+// and those of the whole clinic.
+type AbsenceFilter struct {
+	ClinicID, DoctorID uuid.UUID
+	// From and To bound it: shown is what meets the time between them.
+	From, To time.Time
+	Cursor   string
+	Limit    int
+}
+
+// longestAbsence bounds one absence.
+const longestAbsence = 366 * 24 * time.Hour
+
+func (in *NewAbsence) check(now time.Time) error {
+	var p care.Problems
+	in.StartsAt, in.EndsAt = stored(in.StartsAt), stored(in.EndsAt)
+	switch {
+	case !slices.Contains([]Kind{Leave, Closed, OpeningHours}, in.Kind):
+		p.Add("kind", "must be leave, closed or opening")
+	case in.DoctorID == nil && in.Kind != Closed:
+		p.Add("doctorId", "must name the doctor: only closed is for the whole clinic")
+	}
+	switch {
+	case in.StartsAt.IsZero():
+		p.Add("startsAt", "must be given")
+	case in.StartsAt.After(now.Add(furthest)):
+		p.Add("startsAt", "must be at most two years ahead")
+	}
+	switch length := in.EndsAt.Sub(in.StartsAt); {
+	case in.EndsAt.IsZero():
+		p.Add("endsAt", "must be given")
+	case length <= 0:
+		p.Add("endsAt", "must be after startsAt")
+	case length > longestAbsence:
+		p.Add("endsAt", "must be at most %.0f days after startsAt", longestAbsence.Hours()/24)
+	case in.EndsAt.Before(now):
+		p.Add("endsAt", "must be a time to come")
+	}
+	if in.Note != "" {
+		p.Text("note", in.Note, 1, 200)
+	}
+	return p.Err()
+}
+
+// AddAbsence enters an absence, with doctor.absence_added. Appointments that are in that time stay as they are: Affected says how
+// many. Errors: care.Invalid by field; care.Forbidden for who may not set the doctor's hours, and for a doctor where the whole
+// clinic would be closed; care.NotFound where the doctor is none there.
+func (s *Service) AddAbsence(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewAbsence) (Absence, error) {
+	if err := s.mayWriteHours(ctx, cmd, clinicID, in.DoctorID); err != nil {
+		return Absence{}, err
+	}
+	if err := in.check(s.now()); err != nil {
+		return Absence{}, err
+	}
+	var added Absence
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if in.DoctorID != nil {
+			active, err := q.MembershipActive(ctx, db.MembershipActiveParams{UserID: *in.DoctorID, ClinicID: clinicID, Role: string(care.Doctor)})
+			if err != nil {
+				return fmt.Errorf("look up doctor: %w", err)
+			}
+			if !active {
+				return noDoctor(cmd, care.HoursWrite, clinicID)
+			}
+		}
+		row, err := q.AbsenceInsert(ctx, db.AbsenceInsertParams{
+			ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, DoctorID: in.DoctorID, Kind: string(in.Kind), StartsAt: in.StartsAt, EndsAt: in.EndsAt,
+			Note: in.Note, CreatedBy: cmd.Actor.ID,
+		})
+		if err != nil {
+			return fmt.Errorf("insert absence: %w", err)
+		}
+		affected, err := q.AbsenceAffected(ctx, row.ID)
+		if err != nil {
+			return fmt.Errorf("count appointments: %w", err)
+		}
+		added = absence(row)
+		added.Affected = &affected
+		return outbox.Append(ctx, tx, absenceEvent(cmd, "doctor.absence_added", row))
+	})
+	if err != nil {
+		return Absence{}, err
+	}
+	return added, nil
+}
+
+// RemoveAbsence removes an absence, with doctor.absence_removed. Errors: care.NotFound where there is none at the clinic;
+// care.Forbidden as for AddAbsence.
+func (s *Service) RemoveAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
+	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, care.SameClinic, care.Responsible) {
+		return s.mayWriteHours(ctx, cmd, clinicID, nil)
+	}
+	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.AbsenceGet(ctx, db.AbsenceGetParams{ID: id, ClinicID: clinicID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+		}
+		if err != nil {
+			return fmt.Errorf("read absence: %w", err)
+		}
+		if !mayWriteHours(cmd.Actor, clinicID, row.DoctorID) {
+			return noHours(cmd, clinicID)
+		}
+		n, err := q.AbsenceDelete(ctx, db.AbsenceDeleteParams{ID: id, ClinicID: clinicID})
+		if err != nil {
+			return fmt.Errorf("delete absence: %w", err)
+		}
+		if n == 0 { // Somebody else removed it at this moment.
+			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+		}
+		return outbox.Append(ctx, tx, absenceEvent(cmd, "doctor.absence_removed", row))
+	})
+}
+
+// AbsenceAgain returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
+func (s *Service) AbsenceAgain(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
+	if err := s.mayReadAbsences(ctx, cmd, clinicID); err != nil {
+		return Absence{}, err
+	}
+	var found Absence
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		row, err := q.AbsenceGet(ctx, db.AbsenceGetParams{ID: id, ClinicID: clinicID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+		}
+		if err != nil {
+			return fmt.Errorf("read absence: %w", err)
+		}
+		affected, err := q.AbsenceAffected(ctx, id)
+		if err != nil {
+			return fmt.Errorf("count appointments: %w", err)
+		}
+		found = absence(row)
+		found.Affected = &affected
+		return nil
+	})
+	return found, err
+}
+
+// Absences lists the clinic's absences for those who work there. Errors: care.Invalid by field, care.Forbidden.
+func (s *Service) Absences(ctx context.Context, cmd care.Command, f AbsenceFilter) (AbsencePage, error) {
+	bounds := Filter{From: f.From, To: f.To, Cursor: f.Cursor, Limit: f.Limit}
+	after, err := bounds.check()
+	if err != nil {
+		return AbsencePage{}, err
+	}
+	if err := s.mayReadAbsences(ctx, cmd, f.ClinicID); err != nil {
+		return AbsencePage{}, err
+	}
+	page := AbsencePage{Items: []Absence{}}
+	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		rows, err := db.New(tx).AbsenceList(ctx, db.AbsenceListParams{
+			ClinicID: f.ClinicID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, FromTime: bounds.From, ToTime: bounds.To,
+			AfterTime: after.Time, AfterID: after.ID, RowLimit: int32(bounds.Limit) + 1,
+		})
+		if err != nil {
+			return fmt.Errorf("list absences: %w", err)
+		}
+		if len(rows) > bounds.Limit {
+			rows = rows[:bounds.Limit]
+			last := rows[bounds.Limit-1]
+			page.Next = care.PageMark{Time: last.StartsAt, ID: last.ID}.String()
+		}
+		for _, row := range rows {
+			page.Items = append(page.Items, absence(row))
+		}
+		return nil
+	})
+	return page, err
+}
+
+func (s *Service) mayReadAbsences(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
+	if cmd.Actor.MayAt(clinicID, care.AbsenceRead, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.Forbidden, "you hold no role that sees absences at this clinic")
+	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.AbsenceRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+}
+
+// mayWriteHours reports whether the actor says when the doctor sees patients at the clinic; nil is every doctor there.
+func mayWriteHours(actor care.Actor, clinicID uuid.UUID, doctorID *uuid.UUID) bool {
+	relations := []care.Relation{care.SameClinic}
+	if doctorID != nil && actor.UserID == *doctorID {
+		relations = append(relations, care.Responsible)
+	}
+	return actor.MayAt(clinicID, care.HoursWrite, relations...)
+}
+
+func noHours(cmd care.Command, clinicID uuid.UUID) error {
+	answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
+	return outbox.Refuse(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
+}
+
+func (s *Service) mayWriteHours(ctx context.Context, cmd care.Command, clinicID uuid.UUID, doctorID *uuid.UUID) error {
+	if mayWriteHours(cmd.Actor, clinicID, doctorID) {
+		return nil
+	}
+	return s.writer.Audited(ctx, noHours(cmd, clinicID))
+}
+
+func absence(row db.Absence) Absence {
+	return Absence{
+		ID: row.ID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Kind: Kind(row.Kind), StartsAt: row.StartsAt.UTC(), EndsAt: row.EndsAt.UTC(),
+		Note: row.Note, CreatedAt: row.CreatedAt.UTC(), CreatedBy: row.CreatedBy,
+	}
+}
+
+// absenceEvent tells of an absence, and not the note. Where the whole clinic is closed it is about nobody.
+func absenceEvent(cmd care.Command, typ string, row db.Absence) event.Event {
+	data := event.DoctorAbsence{
+		AbsenceID: row.ID, UserID: cmd.Actor.UserID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Kind: row.Kind,
+		StartsAt: row.StartsAt.UTC().Format(time.RFC3339), EndsAt: row.EndsAt.UTC().Format(time.RFC3339),
+	}
+	subject := care.Ref{Kind: "absence", ID: row.ID}
+	if row.DoctorID == nil {
+		return event.New(cmd, typ, subject, data).At(cmd, &row.ClinicID)
+	}
+	data.UserID = *row.DoctorID
+	return event.New(cmd, typ, subject, data).About(cmd, *row.DoctorID, &row.ClinicID)
+}

@@ -1,0 +1,73 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+const (
+	// attentionBatch is of how many appointments one transaction tells.
+	attentionBatch = 200
+	// departures is of how many people who left one sweep tells.
+	departures = 100
+)
+
+// TellAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
+// disabled, as far as that was not told with the departure itself, and returns how many they were. Each transaction tells of at
+// most 200, whatever a doctor leaves behind. It is safe to run twice at once.
+func (s *Service) TellAttention(ctx context.Context) (int, error) {
+	cmd := care.Command{Actor: care.SystemActor("appointment")}
+	var left []db.AppointmentDepartureListRow
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
+		if left, err = db.New(tx).AppointmentDepartureList(ctx, departures); err != nil {
+			return fmt.Errorf("look up departures: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	var failed error // One departure that cannot be told does not stop the others.
+	for _, d := range left {
+		n, err := s.tellDeparture(ctx, cmd, d)
+		total, failed = total+n, errors.Join(failed, err)
+	}
+	return total, failed
+}
+
+func (s *Service) tellDeparture(ctx context.Context, cmd care.Command, d db.AppointmentDepartureListRow) (total int, err error) {
+	for taken := attentionBatch; taken == attentionBatch; total += taken {
+		taken = 0
+		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+			rows, err := db.New(tx).AppointmentDepartureTake(ctx, db.AppointmentDepartureTakeParams{
+				ClinicID: d.ClinicID, PersonID: d.PersonID, Role: d.Role, RowLimit: attentionBatch,
+			})
+			if err != nil {
+				return fmt.Errorf("take departure: %w", err)
+			}
+			events := make([]event.Event, len(rows))
+			for i, row := range rows {
+				events[i] = event.NeedsAttention(cmd, event.AppointmentAttention{
+					AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: row.Status,
+					StartsAt: row.StartsAt.UTC().Format(time.RFC3339), Reason: row.Reason,
+				})
+			}
+			taken = len(rows)
+			return outbox.Append(ctx, tx, events...)
+		})
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,164 @@
+package appointment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres/db"
+)
+
+// maxRequests is how many requests to come a patient may have open at one clinic.
+const maxRequests = 10
+
+// terms say what a time is taken on.
+type terms struct {
+	// hours asks for a time at which the doctor sees patients, and no longer than the clinic allows, unless override is set.
+	hours, override bool
+	// asked says that a patient asks: they must keep to the hours also where nobody set them, and cannot override.
+	asked bool
+	// another says that the appointment is a new one, which counts towards maxRequests.
+	another bool
+}
+
+// take looks whether the slot can be had: whether the two are at the clinic (problems by field), the doctor sees patients then
+// and both are free (an error). It locks their rows first, so that what it finds holds until the commit. It returns the clinic's
+// zone where it has read it.
+func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t terms) (p care.Problems, zone string, err error) {
+	if _, err := q.AppointmentPeopleLock(ctx, []uuid.UUID{row.DoctorID, row.PatientID}); err != nil {
+		return nil, "", fmt.Errorf("lock people: %w", err)
+	}
+	found, err := people(ctx, q, row)
+	if err != nil {
+		return nil, "", err
+	}
+	if found.PatientState != "" {
+		p.Add("patientId", "must be an active patient of this clinic")
+	}
+	if found.DoctorState != "" {
+		p.Add("doctorId", "must be an active doctor of this clinic")
+	}
+	if len(p) > 0 || row.Historic || cmd.Imported {
+		return p, "", nil
+	}
+	if t.hours {
+		if zone, err = suits(ctx, q, row, t); err != nil {
+			return nil, "", err
+		}
+	}
+	taken, err := q.AppointmentTaken(ctx, db.AppointmentTakenParams{
+		DoctorID: row.DoctorID, PatientID: row.PatientID, StartsAt: row.StartsAt, EndsAt: row.EndsAt, ID: row.ID,
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("look up taken slots: %w", err)
+	}
+	if len(taken) > 0 {
+		return nil, "", notAvailable(cmd.Actor, row.DoctorID, taken)
+	}
+	if Status(row.Status) == Requested {
+		if err := s.mayAskAgain(ctx, q, row, t.another); err != nil {
+			return nil, "", err
+		}
+	}
+	return nil, zone, nil
+}
+
+func people(ctx context.Context, q *db.Queries, row db.Appointment) (db.AppointmentPeopleCheckRow, error) {
+	found, err := q.AppointmentPeopleCheck(ctx, db.AppointmentPeopleCheckParams{
+		PatientID: row.PatientID, DoctorID: row.DoctorID, ClinicID: row.ClinicID,
+	})
+	if err != nil {
+		return found, fmt.Errorf("look up people: %w", err)
+	}
+	return found, nil
+}
+
+// retake is take for an appointment that there is already: who has left the clinic since cannot be seen there.
+func (s *Service) retake(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t terms) error {
+	problems, _, err := s.take(ctx, q, cmd, row, t)
+	switch {
+	case err != nil || len(problems) == 0:
+		return err
+	case next.Transition == Reassign && problems[len(problems)-1].Field == "doctorId":
+		return problems[len(problems)-1:].Err()
+	default:
+		return present(ctx, q, row)
+	}
+}
+
+// present refuses an appointment the doctor or the patient of which has left the clinic or was disabled.
+func present(ctx context.Context, q *db.Queries, row db.Appointment) error {
+	found, err := people(ctx, q, row)
+	switch {
+	case err != nil:
+		return err
+	case found.PatientState != "":
+		return care.Errorf(care.Conflict, "the patient is no longer active at this clinic (patient_%s): cancel the appointment", found.PatientState)
+	case found.DoctorState != "":
+		return care.Errorf(care.Conflict, "the doctor is no longer active at this clinic (doctor_%s): give the appointment to another doctor, or cancel it", found.DoctorState)
+	default:
+		return nil
+	}
+}
+
+// suits refuses a time at which the doctor sees nobody, and one that is longer than the clinic allows. It returns the clinic's zone.
+func suits(ctx context.Context, q *db.Queries, row db.Appointment, t terms) (string, error) {
+	plan, err := scheduleOf(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
+	if err != nil || t.override {
+		return plan.TimeZone, err
+	}
+	remedy := ", or set override"
+	if t.asked {
+		remedy = ""
+	}
+	if length := row.EndsAt.Sub(row.StartsAt); length > plan.longest {
+		return "", care.InvalidField("endsAt", "must be at most %.0f minutes after startsAt at this clinic%s", plan.longest.Minutes(), remedy)
+	}
+	if !plan.admits(care.Span{StartsAt: row.StartsAt, EndsAt: row.EndsAt}, t.asked) {
+		err := care.Errorf(care.Conflict, "the doctor sees no patients at this time")
+		err.Fields = []care.FieldError{{Field: "startsAt", Message: "is outside the doctor's hours: choose another time" + remedy}}
+		return "", err
+	}
+	return plan.TimeZone, nil
+}
+
+// mayAskAgain refuses a second request of the same patient for the same doctor and time, and another one where there are
+// maxRequests.
+func (s *Service) mayAskAgain(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
+	open, err := q.AppointmentRequestsOpen(ctx, db.AppointmentRequestsOpenParams{
+		PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, StartsAt: row.StartsAt, EndsAt: row.EndsAt, ID: row.ID, After: s.now(),
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up requests: %w", err)
+	case open.Same != uuid.Nil:
+		return care.Errorf(care.Conflict, "the patient has asked this doctor for this time already: see appointment %s", open.Same)
+	case another && open.Open >= maxRequests:
+		return care.Errorf(care.Conflict, "you have %d requests open at this clinic: wait for an answer, or cancel one first", open.Open)
+	default:
+		return nil
+	}
+}
+
+// notAvailable names the first taken slot that the actor may see; of others it tells nothing but that they are.
+func notAvailable(actor care.Actor, doctorID uuid.UUID, taken []db.AppointmentTakenRow) error {
+	err := care.Errorf(care.Conflict, "this time is not available")
+	message := "is not available: choose another time"
+	for _, row := range taken {
+		if row.ClinicID == nil || !may(actor, care.AppointmentRead, db.Appointment{ClinicID: *row.ClinicID, PatientID: *row.PatientID}) {
+			continue
+		}
+		who := "patient"
+		if *row.DoctorID == doctorID {
+			who = "doctor"
+		}
+		message = fmt.Sprintf("the %s is taken from %s to %s: choose another time", who,
+			row.StartsAt.UTC().Format(time.RFC3339), row.EndsAt.UTC().Format(time.RFC3339))
+		break
+	}
+	err.Fields = []care.FieldError{{Field: "startsAt", Message: message}}
+	return err
+}

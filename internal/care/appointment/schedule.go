@@ -1,0 +1,145 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/postgres/db"
+)
+
+// schedule is when a doctor sees patients at a clinic in a time, whether or not somebody has them: the week of hours, what is
+// added to it (openings) and what is taken from it (closings).
+type schedule struct {
+	Hours
+	zone               *time.Location
+	openings, closings []care.Span
+	// longest is how long one appointment may be at the clinic.
+	longest time.Duration
+	// doctor reports whether the doctor is one at the clinic.
+	doctor bool
+}
+
+// scheduleOf reads the schedule with what meets the time from from to to. The error is pgx.ErrNoRows where there is no such clinic.
+func scheduleOf(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
+	found, err := q.DoctorScheduleGet(ctx, db.DoctorScheduleGetParams{DoctorID: doctorID, ClinicID: clinicID, FromTime: from, ToTime: to})
+	if err != nil {
+		return schedule{}, fmt.Errorf("read schedule: %w", err)
+	}
+	zone, err := time.LoadLocation(found.TimeZone)
+	if err != nil {
+		return schedule{}, fmt.Errorf("load time zone: %w", err)
+	}
+	plan := schedule{
+		Hours: Hours{ClinicID: clinicID, DoctorID: doctorID, Version: found.Version, TimeZone: found.TimeZone, Openings: []Opening{}},
+		zone:  zone, longest: time.Duration(found.MaxMinutes) * time.Minute, doctor: found.DoctorOk,
+	}
+	for i, weekday := range found.Weekdays {
+		plan.Openings = append(plan.Openings, Opening{Weekday: weekdays[weekday-1], OpensAt: clockText(found.OpensAt[i]), ClosesAt: clockText(found.ClosesAt[i])})
+	}
+	if found.Version == 0 {
+		plan.Default, plan.Openings = true, defaultOpenings
+	}
+	for i, kind := range found.Kinds {
+		span := care.Span{StartsAt: found.StartsAt[i].In(zone), EndsAt: found.EndsAt[i].In(zone)}
+		if Kind(kind) == OpeningHours {
+			plan.openings = append(plan.openings, span)
+		} else {
+			plan.closings = append(plan.closings, span)
+		}
+	}
+	return plan, nil
+}
+
+// theirs is scheduleOf for somebody who asks for it. Where the doctor is none at the clinic the error is care.NotFound.
+func theirs(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
+	plan, err := scheduleOf(ctx, q, clinicID, doctorID, from, to)
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !plan.doctor) {
+		return schedule{}, noDoctor(cmd, action, clinicID)
+	}
+	return plan, err
+}
+
+// day returns when the doctor sees patients on a day, which is its midnight as if it were UTC.
+func (p schedule) day(day time.Time) []care.Span {
+	spans := open(p.zone, day, p.Openings)
+	for _, whole := range wall(p.zone, day, day.AddDate(0, 0, 1)) {
+		for _, o := range p.openings {
+			if o.Overlaps(whole) {
+				spans = append(spans, clip(o, whole))
+			}
+		}
+	}
+	return without(union(spans, false), p.closings)
+}
+
+// admits reports whether the doctor sees patients in the whole of the slot. Where nobody set the hours, those who arrange
+// appointments keep to closings alone: a clinic that never entered hours books as it likes.
+func (p schedule) admits(slot care.Span, asked bool) bool {
+	if p.Default && !asked {
+		return !slices.ContainsFunc(p.closings, slot.Overlaps)
+	}
+	var spans []care.Span
+	year, month, first := slot.StartsAt.In(p.zone).Date()
+	for i := range int(longest/(24*time.Hour)) + 2 { // A slot meets no more days than these.
+		spans = append(spans, p.day(time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC))...)
+	}
+	return slices.ContainsFunc(union(spans, true), func(s care.Span) bool {
+		return !s.StartsAt.After(slot.StartsAt) && !s.EndsAt.Before(slot.EndsAt)
+	})
+}
+
+// clip returns what of the span is in the other, which it overlaps.
+func clip(s, within care.Span) care.Span {
+	if within.StartsAt.After(s.StartsAt) {
+		s.StartsAt = within.StartsAt
+	}
+	if within.EndsAt.Before(s.EndsAt) {
+		s.EndsAt = within.EndsAt
+	}
+	return s
+}
+
+// union sorts the spans and makes those one that overlap, and where touching is set those that touch.
+func union(spans []care.Span, touching bool) []care.Span {
+	slices.SortFunc(spans, func(a, b care.Span) int { return a.StartsAt.Compare(b.StartsAt) })
+	var merged []care.Span
+	for _, next := range spans {
+		last := len(merged) - 1
+		if last < 0 || merged[last].EndsAt.Before(next.StartsAt) || (!touching && merged[last].EndsAt.Equal(next.StartsAt)) {
+			merged = append(merged, next)
+			continue
+		}
+		if next.EndsAt.After(merged[last].EndsAt) {
+			merged[last].EndsAt = next.EndsAt
+		}
+	}
+	return merged
+}
+
+// without returns what of the spans is in none of the closings.
+func without(spans, closings []care.Span) []care.Span {
+	for _, c := range closings {
+		var left []care.Span
+		for _, s := range spans {
+			if !s.Overlaps(c) {
+				left = append(left, s)
+				continue
+			}
+			if s.StartsAt.Before(c.StartsAt) {
+				left = append(left, care.Span{StartsAt: s.StartsAt, EndsAt: c.StartsAt})
+			}
+			if c.EndsAt.Before(s.EndsAt) {
+				left = append(left, care.Span{StartsAt: c.EndsAt, EndsAt: s.EndsAt})
+			}
+		}
+		spans = left
+	}
+	return spans
+}

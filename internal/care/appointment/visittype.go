@@ -1,0 +1,231 @@
+package appointment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// VisitType is what a clinic offers appointments for.
+type VisitType struct {
+	ID              uuid.UUID `json:"id" format:"uuid"`
+	Version         int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
+	ClinicID        uuid.UUID `json:"clinicId" format:"uuid"`
+	Name            string    `json:"name" example:"First visit"`
+	DurationMinutes int32     `json:"durationMinutes" doc:"How long an appointment takes that does not say." example:"45"`
+	Active          bool      `json:"active" doc:"Whether it is offered. One that is not stays the visit type of the appointments that have it."`
+	UpdatedAt       time.Time `json:"updatedAt" format:"date-time"`
+}
+
+// VisitTypeInput is a visit type to be.
+type VisitTypeInput struct {
+	Name            string `json:"name" minLength:"1" maxLength:"100" doc:"One line; no two that are offered at a clinic share a name." example:"First visit"`
+	DurationMinutes int32  `json:"durationMinutes" minimum:"5" maximum:"1440" doc:"How long an appointment takes that does not say: at most what the clinic allows." example:"45"`
+}
+
+// VisitTypeChange is what replaces a visit type.
+type VisitTypeChange struct {
+	VisitTypeInput
+	Active bool `json:"active" doc:"Whether it is offered." example:"true"`
+}
+
+// maxVisitTypes is how many a clinic has, those that are not offered among them: a list of them has no pages.
+const maxVisitTypes = 200
+
+// check looks at the input with the clinic's maximum for an appointment.
+func (in VisitTypeInput) check(ctx context.Context, q *db.Queries, clinicID uuid.UUID) error {
+	longest, err := q.ClinicAppointmentMaximum(ctx, clinicID)
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	var p care.Problems
+	p.Line("name", in.Name, 1, 100)
+	if in.DurationMinutes < minMinutes || in.DurationMinutes > longest {
+		p.Add("durationMinutes", "must be %d to %d at this clinic", minMinutes, longest)
+	}
+	return p.Err()
+}
+
+// visitLength looks up the visit type that the appointment names and returns the appointment its length, unless it has one.
+func visitLength(ctx context.Context, q *db.Queries, in *Input) error {
+	if in.VisitType == nil {
+		return nil
+	}
+	row, err := activeVisitType(ctx, q, in.ClinicID, *in.VisitType)
+	if err != nil {
+		return err
+	}
+	if in.EndsAt.IsZero() && !in.StartsAt.IsZero() {
+		in.EndsAt = in.StartsAt.Add(time.Duration(row.DurationMinutes) * time.Minute)
+	}
+	return nil
+}
+
+func activeVisitType(ctx context.Context, q *db.Queries, clinicID, id uuid.UUID) (db.VisitType, error) {
+	row, err := q.VisitTypeGet(ctx, db.VisitTypeGetParams{ID: id, ClinicID: clinicID})
+	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !row.Active) {
+		return row, care.InvalidField("visitType", "must be an active visit type of this clinic")
+	}
+	if err != nil {
+		return row, fmt.Errorf("read visit type: %w", err)
+	}
+	return row, nil
+}
+
+// AddVisitType adds what the clinic offers, with visit_type.created. Errors: care.Invalid by field; care.Forbidden; care.Conflict on name where one of that
+// name is offered already, and where the clinic has 200.
+func (s *Service) AddVisitType(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in VisitTypeInput) (VisitType, error) {
+	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+		return VisitType{}, err
+	}
+	var made db.VisitType
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := in.check(ctx, q, clinicID); err != nil {
+			return err
+		}
+		n, err := q.VisitTypeCount(ctx, clinicID)
+		if err != nil {
+			return fmt.Errorf("count visit types: %w", err)
+		}
+		if n >= maxVisitTypes {
+			return care.Errorf(care.Conflict, "the clinic has %d visit types, which is the most there can be: rename one that is no longer offered", n)
+		}
+		made, err = q.VisitTypeInsert(ctx, db.VisitTypeInsertParams{
+			ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, Name: in.Name, DurationMinutes: in.DurationMinutes, UpdatedBy: cmd.Actor.ID,
+		})
+		if err != nil {
+			return fmt.Errorf("insert visit type: %w", err)
+		}
+		return outbox.Append(ctx, tx, visitTypeEvent(cmd, "visit_type.created", made))
+	})
+	return visitType(made), err
+}
+
+// ReplaceVisitType replaces a visit type, with visit_type.updated, where ifMatch is its current version. Errors: as for AddVisitType; care.NotFound;
+// care.PreconditionRequired, and care.PreconditionFailed with the current version.
+func (s *Service) ReplaceVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, ifMatch int64, in VisitTypeChange) (VisitType, error) {
+	return s.changeVisitType(ctx, cmd, clinicID, id, func(q *db.Queries, old db.VisitType) (VisitTypeChange, error) {
+		if err := in.check(ctx, q, clinicID); err != nil {
+			return in, err
+		}
+		return in, matches(ifMatch, old.Version)
+	})
+}
+
+// matches compares the version that a client has read with the current one.
+func matches(ifMatch, version int64) error {
+	switch ifMatch {
+	case 0:
+		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
+	case version:
+		return nil
+	default:
+		err := care.Errorf(care.PreconditionFailed, "the visit type was changed since you read version %d: read again, then change version %d", ifMatch, version)
+		err.Version = version
+		return err
+	}
+}
+
+// RetireVisitType says that a visit type is no longer offered. Doing so again changes nothing. Errors: care.Forbidden,
+// care.NotFound.
+func (s *Service) RetireVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
+	_, err := s.changeVisitType(ctx, cmd, clinicID, id, func(_ *db.Queries, old db.VisitType) (VisitTypeChange, error) {
+		return VisitTypeChange{VisitTypeInput{old.Name, old.DurationMinutes}, false}, nil
+	})
+	return err
+}
+
+func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, change func(q *db.Queries, old db.VisitType) (VisitTypeChange, error)) (VisitType, error) {
+	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+		return VisitType{}, err
+	}
+	var row db.VisitType
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		old, err := q.VisitTypeLock(ctx, db.VisitTypeLockParams{ID: id, ClinicID: clinicID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+		}
+		if err != nil {
+			return fmt.Errorf("lock visit type: %w", err)
+		}
+		to, err := change(q, old)
+		if err != nil {
+			return err
+		}
+		if row = old; to == (VisitTypeChange{VisitTypeInput{old.Name, old.DurationMinutes}, old.Active}) {
+			return nil
+		}
+		row, err = q.VisitTypeUpdate(ctx, db.VisitTypeUpdateParams{
+			ID: id, Name: to.Name, DurationMinutes: to.DurationMinutes, Active: to.Active, UpdatedBy: cmd.Actor.ID,
+		})
+		if err != nil {
+			return fmt.Errorf("update visit type: %w", err)
+		}
+		return outbox.Append(ctx, tx, visitTypeEvent(cmd, "visit_type.updated", row))
+	})
+	return visitType(row), err
+}
+
+// VisitTypes lists what the clinic offers and has offered, by name, for everybody of the clinic. Errors: care.Forbidden.
+func (s *Service) VisitTypes(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]VisitType, error) {
+	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+		return nil, err
+	}
+	list := []VisitType{}
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
+		rows, err := db.New(tx).VisitTypeList(ctx, clinicID)
+		for _, row := range rows {
+			list = append(list, visitType(row))
+		}
+		return err
+	})
+	return list, err
+}
+
+// VisitType returns one visit type to everybody of the clinic. Errors: care.Forbidden, care.NotFound.
+func (s *Service) VisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (VisitType, error) {
+	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+		return VisitType{}, err
+	}
+	var row db.VisitType
+	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
+		row, err = db.New(tx).VisitTypeGet(ctx, db.VisitTypeGetParams{ID: id, ClinicID: clinicID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+		}
+		return err
+	})
+	return visitType(row), err
+}
+
+func (s *Service) mayVisitTypes(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+	if cmd.Actor.MayAt(clinicID, action, care.SameClinic) {
+		return nil
+	}
+	answer := care.Errorf(care.Forbidden, "you hold no role that does this with visit types at this clinic")
+	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+}
+
+func visitTypeEvent(cmd care.Command, typ string, row db.VisitType) event.Event {
+	return event.New(cmd, typ, care.Ref{Kind: "visit_type", ID: row.ID}, event.VisitType{
+		VisitTypeID: row.ID, ClinicID: row.ClinicID, Version: row.Version,
+	}).At(cmd, &row.ClinicID).AtVersion(row.Version)
+}
+
+func visitType(row db.VisitType) VisitType {
+	return VisitType{
+		ID: row.ID, Version: row.Version, ClinicID: row.ClinicID, Name: row.Name, DurationMinutes: row.DurationMinutes, Active: row.Active,
+		UpdatedAt: row.UpdatedAt.UTC(),
+	}
+}

@@ -1,0 +1,40 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/event"
+	"carewire/internal/postgres/db"
+)
+
+// toldAtOnce is how many appointments are reported in the transaction of a departure. The periodic sweep reports the others.
+const toldAtOnce = 200
+
+// leftBehind returns the events of the open appointments that somebody leaves behind who has just lost these roles, or is disabled
+// or has died in them: the first of each role. appointment_departures says how far a departure was told.
+func leftBehind(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, lost ...care.Membership) ([]event.Event, error) {
+	var events []event.Event
+	for _, m := range lost {
+		if m.ClinicID == nil || (m.Role != care.Doctor && m.Role != care.Patient) {
+			continue
+		}
+		rows, err := q.AppointmentDepartureTake(ctx, db.AppointmentDepartureTakeParams{
+			ClinicID: *m.ClinicID, PersonID: userID, Role: string(m.Role), RowLimit: toldAtOnce,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look up appointments left behind: %w", err)
+		}
+		for _, row := range rows {
+			events = append(events, event.NeedsAttention(cmd, event.AppointmentAttention{
+				AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: row.Status,
+				StartsAt: row.StartsAt.UTC().Format(time.RFC3339), Reason: row.Reason,
+			}))
+		}
+	}
+	return events, nil
+}
