@@ -143,7 +143,7 @@ func (s *Server) addCareTeams() {
 	})
 	register(s, operation{
 		id: "leave-care-team", method: http.MethodDelete, path: path + "/{clinicId}/{memberId}", tag: "clinics", summary: "Take somebody off a care team",
-		description: "The member reads the patient's records no more, but those that name them as the doctor; an open socket leaves the patient's room. For the clinic's administrators.",
+		description: "The member reads the patient's records no more, but those that name them as the doctor or that they wrote as one; an open socket leaves the patient's room. For the clinic's administrators.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.CareTeamManage, func(ctx context.Context, in *memberInput) (*struct{}, error) {
 		return nil, dir.CareTeamRemove(ctx, commandOf(ctx), directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID})

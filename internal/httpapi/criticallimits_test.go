@@ -103,6 +103,15 @@ func TestCriticalLimits_AreExactOnEveryInstance(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
 		require.Equal(t, high == 6, b.potassium("6.0", "mmol/L"), "change %d", i+1)
 	}
+
+	// A request with a key is judged again, too, and carried out once.
+	require.Equal(t, http.StatusOK, another.do(admin, http.MethodPut, b.limits()+"/2823-3?unit=mmol/L", map[string]any{"high": 4}).Code)
+	alarms, written := b.events("ehr.lab_report.critical"), b.events("ehr.lab_report.created")
+	first := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report(), "Idempotency-Key", "judged-again")
+	require.Equal(t, http.StatusCreated, first.Code, "%s", first.Body)
+	again := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report(), "Idempotency-Key", "judged-again")
+	require.JSONEq(t, first.Body.String(), again.Body.String())
+	require.Equal(t, []int{alarms + 1, written + 1}, []int{b.events("ehr.lab_report.critical"), b.events("ehr.lab_report.created")})
 }
 
 func TestCriticalLimits_RefuseWhatCannotBeALimit(t *testing.T) {
