@@ -1,7 +1,9 @@
 -- What grows with every message is partitioned like the ledger, while it is small: old parts can then be detached and dropped
 -- in no time, vacuum works on one part after the other, and the indexes in use stay small. The key is event_position: it is
--- known when a message is planned, it only grows, and it is the ledger's own key. Every unique key has to include it, and
--- there is no foreign key between the three tables, as one would have to be checked in both when a part is dropped.
+-- known when a message is planned, it only grows, and it is the ledger's own key. Every unique key of such a table has to
+-- include it, and there is no foreign key between the three, as one would have to be checked in both when a part is dropped.
+-- Notifications and deliveries are looked up by id all the same, with one probe of each partition: there the id has a unique
+-- index of its own, as a key of id and position would leave the planner guessing how many rows have an id.
 --
 -- The rows are copied under an exclusive lock. Instances of an earlier release must not run: their statements name unique
 -- keys that are gone.
@@ -33,8 +35,7 @@ CREATE TABLE notifications (
     template text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     read_at timestamptz,
-    CONSTRAINT notifications_pkey PRIMARY KEY (id, event_position),
-    CONSTRAINT notifications_event_recipient_key UNIQUE (event_position, recipient_id),
+    CONSTRAINT notifications_pkey PRIMARY KEY (event_position, recipient_id),
     CONSTRAINT notifications_recipient_id_fkey FOREIGN KEY (recipient_id) REFERENCES users (id),
     CONSTRAINT notifications_priority_known CHECK (priority IN ('critical', 'high', 'normal', 'bulk'))
 ) PARTITION BY RANGE (event_position);
@@ -73,8 +74,7 @@ CREATE TABLE deliveries (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     sent_at timestamptz,
-    CONSTRAINT deliveries_pkey PRIMARY KEY (id, event_position),
-    CONSTRAINT deliveries_event_recipient_channel_key UNIQUE (event_position, recipient_id, channel),
+    CONSTRAINT deliveries_pkey PRIMARY KEY (event_position, recipient_id, channel),
     CONSTRAINT deliveries_recipient_id_fkey FOREIGN KEY (recipient_id) REFERENCES users (id),
     CONSTRAINT deliveries_channel_known CHECK (channel IN ('email', 'push', 'sms', 'whatsapp', 'inapp')),
     CONSTRAINT deliveries_state_known CHECK (
@@ -120,8 +120,8 @@ AS $$
 $$;
 
 -- partition_make makes one partition LIKE its parent and then attaches it, which waits for no reader and no writer of the
--- parent. Where the parent refers to users, it waits for those who write there. Two things do not come with LIKE: what
--- TRUNCATE fires, and the part of each page of deliveries that is left free for the claim.
+-- parent. Where the parent refers to users, it waits for those who write there. Some things do not come with LIKE: what
+-- TRUNCATE fires, the unique ids, and the part of each page of deliveries that is left free for the claim.
 -- +goose StatementBegin
 CREATE FUNCTION partition_make(p_table text, p_key text, p_lower bigint, p_upper bigint) RETURNS void
 LANGUAGE plpgsql
@@ -133,7 +133,10 @@ BEGIN
     CASE p_table
         WHEN 'events' THEN
             EXECUTE format('CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION events_refuse_change()', v_name);
+        WHEN 'notifications' THEN
+            EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', v_name || '_id_key', v_name);
         WHEN 'deliveries' THEN
+            EXECUTE format('CREATE UNIQUE INDEX %I ON %I (id)', v_name || '_id_key', v_name);
             EXECUTE format('ALTER TABLE %I SET (fillfactor = 50)', v_name);
         ELSE NULL;
     END CASE;

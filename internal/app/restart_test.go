@@ -151,7 +151,9 @@ func (w *watcher) sawOnce(subjects map[string]bool) bool {
 func TestFaults_ADatabaseThatCrashesUnderLoadIsSaidToBeAwayAndNothingIsLost(t *testing.T) {
 	t.Parallel()
 	pg := startServer(t)
-	c := newClinic(t, testConfig(t, &postgrestest.DB{URL: pg.URL()}))
+	cfg := testConfig(t, &postgrestest.DB{URL: pg.URL()})
+	cfg.RateLimit = 1_000_000 // Refusals of a database that is away come fast.
+	c := newClinic(t, cfg)
 	c.start()
 	w, socket := newWriters(c), c.watch(doctor)
 	refusals := func() int {

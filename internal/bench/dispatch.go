@@ -17,6 +17,16 @@ const planEvents = 20_000
 // jobs and the events that tell of it, four messages an event. The role's sequencer moves the new events meanwhile, and
 // its other followers read them, as they always do.
 func plan(ctx context.Context, dir string) ([]Measure, error) {
+	return besideDispatcher(ctx, dir, fillLedger, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
+		perSecond, err := planningRate(ctx, owner, dispatcher)
+		return alone("dispatch, 4 messages an event", perSecond, "events/s"), err
+	})
+}
+
+// besideDispatcher fills the ledger of a service that does not dispatch, starts one beside it that does, and measures.
+func besideDispatcher(ctx context.Context, dir string, fill func(context.Context, *service, *pgxpool.Pool) error,
+	measure func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error),
+) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
 		return nil, err
@@ -27,7 +37,7 @@ func plan(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer owner.Close()
-	if err := fillLedger(ctx, s, owner); err != nil {
+	if err := fill(ctx, s, owner); err != nil {
 		return nil, err
 	}
 	dispatcher, err := s.beside(ctx, []string{"--demo", "--roles", "dispatch"})
@@ -35,11 +45,11 @@ func plan(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer dispatcher.stop()
-	perSecond, err := planningRate(ctx, owner, dispatcher)
+	m, err := measure(ctx, owner, dispatcher)
 	if err != nil {
 		return nil, err
 	}
-	return []Measure{alone("dispatch, 4 messages an event", perSecond, "events/s")}, nil
+	return []Measure{m}, nil
 }
 
 // fillLedger publishes the rules and puts the events after them into the ledger.

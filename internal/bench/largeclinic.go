@@ -28,29 +28,10 @@ const everybody = `rules:
 // planLarge measures how fast the dispatch role plans what is told to a clinic of 3,000 staff, all of them on the patient's care
 // team: two messages for each of them from each event, in transactions that are bounded by what they write.
 func planLarge(ctx context.Context, dir string) ([]Measure, error) {
-	s, err := serveDemo(ctx, dir, "api")
-	if err != nil {
-		return nil, err
-	}
-	defer s.stop()
-	owner, err := s.pool(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	defer owner.Close()
-	if err := fillLargeClinic(ctx, s, owner); err != nil {
-		return nil, err
-	}
-	dispatcher, err := s.beside(ctx, []string{"--demo", "--roles", "dispatch"})
-	if err != nil {
-		return nil, err
-	}
-	defer dispatcher.stop()
-	perSecond, err := messageRate(ctx, owner, dispatcher)
-	if err != nil {
-		return nil, err
-	}
-	return []Measure{alone("dispatch at a clinic of 3,000 staff", perSecond, "messages/s")}, nil
+	return besideDispatcher(ctx, dir, fillLargeClinic, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
+		perSecond, err := messageRate(ctx, owner, dispatcher)
+		return alone("dispatch at a clinic of 3,000 staff", perSecond, "messages/s"), err
+	})
 }
 
 // fillLargeClinic hires the staff, and puts the events behind the rules into the ledger.

@@ -242,11 +242,9 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateDatabase(wrong func(name, format string, args ...any)) {
-	for name, value := range map[string]string{
-		"DATABASE_URL": c.DatabaseURL, "CAREWIRE_APP_DATABASE_URL": c.AppDatabaseURL, "CAREWIRE_WORKER_DATABASE_URL": c.WorkerDatabaseURL,
-	} {
-		if value != "" && !isDatabaseURL(value) {
-			wrong(name, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
+	for _, d := range c.databases() {
+		if d.url != "" && !strings.HasPrefix(d.url, "postgres://") && !strings.HasPrefix(d.url, "postgresql://") {
+			wrong(d.setting, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
 		}
 	}
 	switch {
@@ -274,10 +272,6 @@ func (c Config) validateSignIn(wrong func(name, format string, args ...any)) {
 	if c.OIDCAudience == "" {
 		wrong("CAREWIRE_OIDC_AUDIENCE", "is empty: without it a token for any other service would be accepted")
 	}
-}
-
-func isDatabaseURL(s string) bool {
-	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
 func loopback(host string) bool {

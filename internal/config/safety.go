@@ -36,7 +36,7 @@ func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
 	}
 	unsafe := func(name, as, problem string) {
 		if !c.allows(as) {
-			wrong(name, "%s; to accept the risk, add %s to CAREWIRE_ALLOW_INSECURE", problem, as)
+			wrong(name, "%s", accepting(problem, as))
 		}
 	}
 	if u, err := url.Parse(c.BaseURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
@@ -51,7 +51,7 @@ func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
 		unsafe("CAREWIRE_METRICS_ADDR", insecureMetrics, fmt.Sprintf("%q may be reached from outside, and profiles are shown to anybody who asks: use a loopback or private address of this host", c.MetricsAddr))
 	}
 	for _, d := range c.databases() {
-		if host := c.clearText(d.url); host != "" {
+		if host := clearTextHost(d.url); host != "" {
 			unsafe(d.setting, insecureDatabase, clearTextProblem(host))
 		}
 	}
@@ -69,24 +69,24 @@ func (c Config) databases() []database {
 // CheckDatabase refuses a URL of the database by which patients' data may travel in clear text: one that does not insist on
 // TLS to a host that is not this one, unless CAREWIRE_ALLOW_INSECURE names it. Demo mode is not asked.
 func (c Config) CheckDatabase() error {
+	if c.Demo || c.allows(insecureDatabase) {
+		return nil
+	}
 	for _, d := range c.databases() {
-		if host := c.clearText(d.url); host != "" {
-			return fmt.Errorf("%s: %s; to accept the risk, add %s to CAREWIRE_ALLOW_INSECURE", d.setting, clearTextProblem(host), insecureDatabase)
+		if host := clearTextHost(d.url); host != "" {
+			return fmt.Errorf("%s: %s", d.setting, accepting(clearTextProblem(host), insecureDatabase))
 		}
 	}
 	return nil
 }
 
-// clearText returns the host that the URL may reach in clear text against the settings, or "".
-func (c Config) clearText(databaseURL string) string {
-	if c.Demo || databaseURL == "" || c.allows(insecureDatabase) {
-		return ""
-	}
-	return clearTextHost(databaseURL)
-}
-
 func clearTextProblem(host string) string {
 	return fmt.Sprintf("the connection to %q may be in clear text, as its sslmode does not insist on TLS: add sslmode=verify-full and sslrootcert", host)
+}
+
+// accepting returns the problem with how to accept it.
+func accepting(problem, as string) string {
+	return problem + "; to accept the risk, add " + as + " to CAREWIRE_ALLOW_INSECURE"
 }
 
 // allows reports whether CAREWIRE_ALLOW_INSECURE holds the name.
@@ -97,6 +97,9 @@ func (c Config) allows(name string) bool {
 // clearTextHost returns a host that the URL lets be reached without TLS and that is not this one, or "". What cannot be
 // parsed is refused elsewhere.
 func clearTextHost(databaseURL string) string {
+	if databaseURL == "" {
+		return "" // pgconn would take the host from libpq's variables.
+	}
 	c, err := pgconn.ParseConfig(databaseURL)
 	if err != nil {
 		return ""

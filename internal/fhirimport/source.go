@@ -253,21 +253,18 @@ func typeForm(s string) bool {
 
 // identify reads what a resource is and how it is called. One without an id has that of its fullUrl.
 func identify(r resource) (resource, error) {
-	var head struct {
-		Type string `json:"resourceType"`
-		ID   string `json:"id"`
-	}
-	if wrong, ok := errors.AsType[*strictjson.Error](strictjson.CheckDepth(r.raw, maxNesting)); ok && wrong.Reason != strictjson.Syntax {
-		return r, faulty("", wrong.Error())
-	}
-	err := json.Unmarshal(r.raw, &head)
-	switch {
-	case err != nil && !json.Valid(r.raw):
+	var typ, id string
+	err := strictjson.Strings(r.raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
+	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Syntax {
 		return r, faulty("", "is not JSON")
-	case err != nil || !typeForm(head.Type):
+	}
+	if err != nil {
+		return r, faulty("", err.Error())
+	}
+	if !typeForm(typ) {
 		return r, faulty("resourceType", "is missing, or no type of FHIR's")
 	}
-	r.typ, r.id = head.Type, head.ID
+	r.typ, r.id = typ, id
 	if uuid, ok := strings.CutPrefix(r.fullURL, "urn:uuid:"); r.id == "" && ok {
 		r.id = uuid
 	}

@@ -43,17 +43,6 @@ func noPartition(err error) bool {
 	return ok && pgErr.Code == "23514" && pgErr.ConstraintName == "" && pgErr.TableName == "events"
 }
 
-// rowsFault tells an error that a row can cause: a value or a constraint (classes 22, 23, 44), a program limit such as
-// the size of an index entry (54), or what a trigger raised (P0). Everything else is retried: a fault of the schema, of
-// rights or of this program would condemn every row alike.
-func rowsFault(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(pgErr.Code) != 5 || postgres.Transient(err) {
-		return false
-	}
-	switch pgErr.Code[:2] {
-	case "22", "23", "44", "54", "P0":
-		return !noPartition(err)
-	}
-	return false
-}
+// rowsFault reports whether a row causes the error. That no partition takes the row is the schema's fault, although it has
+// the class of a row's.
+func rowsFault(err error) bool { return postgres.RowFault(err) && !noPartition(err) }

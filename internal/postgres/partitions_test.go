@@ -41,6 +41,9 @@ func TestPartitions_OfMessagesAreMadeWithThoseOfTheLedger(t *testing.T) {
 	}
 	require.Equal(t, []string{"{fillfactor=50}"}, texts(t, db.Owner, `SELECT DISTINCT coalesce(c.reloptions::text, '') FROM pg_inherits AS h
 		JOIN pg_class AS c ON c.oid = h.inhrelid WHERE h.inhparent = 'deliveries'::regclass`))
+	require.Equal(t, []string{"10"}, texts(t, db.Owner, `SELECT count(*)::text FROM pg_inherits AS h JOIN pg_index AS i ON i.indrelid = h.inhrelid
+		WHERE h.inhparent IN ('notifications'::regclass, 'deliveries'::regclass) AND i.indisunique AND pg_get_indexdef(i.indexrelid) LIKE '%(id)'`),
+		"an id is unique in each")
 	require.Empty(t, texts(t, db.Owner, `SELECT c.relname FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhrelid
 		WHERE h.inhparent IN ('notifications'::regclass, 'deliveries'::regclass, 'decisions'::regclass)
 			AND (has_any_column_privilege('carewire_app', c.oid, 'SELECT') OR has_any_column_privilege('carewire_worker', c.oid, 'SELECT'))`),

@@ -5,6 +5,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
@@ -79,13 +80,24 @@ func (e *Error) Error() string {
 func Check(data []byte) error { return CheckDepth(data, MaxDepth) }
 
 // CheckDepth is Check with another limit of nesting.
-func CheckDepth(data []byte, depth int) error {
+func CheckDepth(data []byte, depth int) error { return scan(data, depth, nil) }
+
+// Strings is CheckDepth, and sets each text to the string that the object's member of that name holds: to "" where there is
+// none, or it holds something else. Names with escapes in them are not found.
+func Strings(data []byte, depth int, texts map[string]*string) error {
+	for _, text := range texts {
+		*text = ""
+	}
+	return scan(data, depth, texts)
+}
+
+func scan(data []byte, depth int, texts map[string]*string) error {
 	if !utf8.Valid(data) {
 		return &Error{Reason: NotUTF8}
 	}
 	s, _ := scanners.Get().(*scanner)
 	defer s.release()
-	s.data, s.pos, s.maxDepth = data, 0, depth
+	s.data, s.pos, s.maxDepth, s.texts = data, 0, depth, texts
 	s.space()
 	ok := s.value()
 	if ok {
@@ -126,6 +138,8 @@ type scanner struct {
 	frames   []frame
 	// keys are the names of all objects that are open, those of the innermost last.
 	keys []key
+	// texts are the members of the outermost object that Strings looks for.
+	texts map[string]*string
 
 	reason Reason
 	offset int
@@ -134,7 +148,7 @@ type scanner struct {
 // release forgets the text and keeps the stacks, unless they have grown large.
 func (s *scanner) release() {
 	const most = 1000
-	s.data = nil
+	s.data, s.texts = nil, nil
 	if clear(s.frames[:cap(s.frames)]); cap(s.frames) > most {
 		s.frames = nil
 	}
@@ -188,8 +202,11 @@ func (s *scanner) err() *Error {
 	return e
 }
 
-// name decodes a name, given without its quotation marks.
+// name decodes a name or another string, given without its quotation marks.
 func (s *scanner) name(start, end int) string {
+	if bytes.IndexByte(s.data[start:end], '\\') < 0 {
+		return string(s.data[start:end])
+	}
 	var text string
 	if json.Unmarshal(s.data[start-1:end+1], &text) != nil {
 		return string(s.data[start:end])
@@ -344,7 +361,17 @@ func (s *scanner) member(at int) bool {
 	}
 	s.pos++
 	s.space()
-	return s.value()
+	if at > 0 || s.texts == nil || s.next() != '"' {
+		return s.value()
+	}
+	text := s.texts[string(s.data[start:s.frames[at].nameEnd])]
+	if start = s.pos + 1; !s.value() {
+		return false
+	}
+	if text != nil {
+		*text = s.name(start, s.pos-1)
+	}
+	return true
 }
 
 // unique notes a name of the object and reports whether it is the first of its kind. Names are compared as they read, not as

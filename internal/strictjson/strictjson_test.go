@@ -117,3 +117,24 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+func TestStrings_FindsTheStringsOfTheOutermostObject(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]string{
+		`{"a":"one","b":{"a":"inner"},"c":["a"]}`: {"one", ""},
+		`{"b":"x\ty","a":"\u00e9"}`:               {"é", "x\ty"},
+		`{"A":"one","\u0061":"escaped"}`:          {"", ""},
+		`{"a":5,"b":null}`:                        {"", ""},
+		`["a","b"]`:                               {"", ""},
+		`[{"a":"one"}]`:                           {"", ""},
+		` { "b" : "" , "a" : "one" } `:            {"one", ""},
+	} {
+		a, b := "before", "before"
+		require.NoError(t, strictjson.Strings([]byte(text), 8, map[string]*string{"a": &a, "b": &b}), text)
+		require.Equal(t, want, [2]string{a, b}, text)
+	}
+	var a string
+	for _, text := range []string{`{"a":"one","a":"two"}`, `{"a":"one"`, `{"a":"\u0000"}`, `{"b":[[[[[[[[[]]]]]]]]]}`} {
+		require.Error(t, strictjson.Strings([]byte(text), 8, map[string]*string{"a": &a}), text)
+	}
+}

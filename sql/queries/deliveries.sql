@@ -1,4 +1,7 @@
 -- The work on deliveries: claim, settle, fall back, sweep.
+--
+-- Claim and settle run for each message or two: planning them takes longer than they do. They hide the lengths of their
+-- arrays in subqueries, so that PostgreSQL never takes a plan made for one of them to be cheaper, and keeps one for all.
 
 -- name: DeliveryClaim :many
 -- Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
@@ -11,9 +14,9 @@
 -- row needs no index entry. Rows are locked in the order of their ids.
 WITH asked AS (
     SELECT
-        unnest(@ids::uuid[]) AS id,
-        unnest(@channels::text[]) AS channel,
-        unnest(@runs::uuid[]) AS run
+        unnest((SELECT @ids::uuid[])) AS id,
+        unnest((SELECT @channels::text[])) AS channel,
+        unnest((SELECT @runs::uuid[])) AS run
 ), before AS (
     SELECT
         d.*,
@@ -105,18 +108,18 @@ LEFT JOIN claimed ON claimed.id = before.id;
 -- longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
 WITH outcomes AS (
     SELECT
-        unnest(@ids::uuid[]) AS id,
-        unnest(@attempts::integer[]) AS attempt,
-        unnest(@runs::uuid[]) AS run,
-        unnest(@from_states::text[]) AS from_states,
-        unnest(@states::text[]) AS state,
-        unnest(@reasons::text[]) AS reason,
-        unnest(@providers::text[]) AS provider,
-        unnest(@provider_ids::text[]) AS provider_id,
-        unnest(@error_codes::text[]) AS error_code,
-        unnest(@possible_duplicates::boolean[]) AS possible_duplicate,
-        unnest(@wait_seconds::double precision[]) AS wait_seconds,
-        unnest(@unused::boolean[]) AS unused
+        unnest((SELECT @ids::uuid[])) AS id,
+        unnest((SELECT @attempts::integer[])) AS attempt,
+        unnest((SELECT @runs::uuid[])) AS run,
+        unnest((SELECT @from_states::text[])) AS from_states,
+        unnest((SELECT @states::text[])) AS state,
+        unnest((SELECT @reasons::text[])) AS reason,
+        unnest((SELECT @providers::text[])) AS provider,
+        unnest((SELECT @provider_ids::text[])) AS provider_id,
+        unnest((SELECT @error_codes::text[])) AS error_code,
+        unnest((SELECT @possible_duplicates::boolean[])) AS possible_duplicate,
+        unnest((SELECT @wait_seconds::double precision[])) AS wait_seconds,
+        unnest((SELECT @unused::boolean[])) AS unused
 ), settled AS (
     UPDATE deliveries AS d
     SET
@@ -139,8 +142,8 @@ WITH outcomes AS (
     RETURNING d.id
 ), gone AS (
     SELECT
-        unnest(@gone_ids::uuid[]) AS id,
-        unnest(@gone_user_ids::uuid[]) AS user_id
+        unnest((SELECT @gone_ids::uuid[])) AS id,
+        unnest((SELECT @gone_user_ids::uuid[])) AS user_id
 ), removed AS (
     DELETE FROM devices AS v
     USING gone
@@ -149,20 +152,20 @@ WITH outcomes AS (
     RETURNING v.id
 ), news AS (
     SELECT
-        unnest(@event_refs::uuid[]) AS ref,
-        unnest(@event_ids::uuid[]) AS event_id,
-        unnest(@types::text[]) AS type,
-        unnest(@sources::text[]) AS source,
-        unnest(@subjects::text[]) AS subject,
-        unnest(@times::timestamptz[]) AS time,
-        unnest(@datas::jsonb[]) AS data,
-        unnest(@clinic_ids::uuid[]) AS clinic_id,
-        unnest(@person_ids::uuid[]) AS person_id,
-        unnest(@actor_ids::text[]) AS actor_id,
-        unnest(@actor_roles::text[]) AS actor_role,
-        unnest(@cause_ids::uuid[]) AS cause_id,
-        unnest(@correlation_ids::text[]) AS correlation_id,
-        unnest(@traceparents::text[]) AS traceparent
+        unnest((SELECT @event_refs::uuid[])) AS ref,
+        unnest((SELECT @event_ids::uuid[])) AS event_id,
+        unnest((SELECT @types::text[])) AS type,
+        unnest((SELECT @sources::text[])) AS source,
+        unnest((SELECT @subjects::text[])) AS subject,
+        unnest((SELECT @times::timestamptz[])) AS time,
+        unnest((SELECT @datas::jsonb[])) AS data,
+        unnest((SELECT @clinic_ids::uuid[])) AS clinic_id,
+        unnest((SELECT @person_ids::uuid[])) AS person_id,
+        unnest((SELECT @actor_ids::text[])) AS actor_id,
+        unnest((SELECT @actor_roles::text[])) AS actor_role,
+        unnest((SELECT @cause_ids::uuid[])) AS cause_id,
+        unnest((SELECT @correlation_ids::text[])) AS correlation_id,
+        unnest((SELECT @traceparents::text[])) AS traceparent
 ), told AS (
     INSERT INTO outbox (event_id, type, source, subject, time, data, clinic_id, person_id, actor_id, actor_role, cause_id,
         correlation_id, traceparent)
