@@ -24,8 +24,8 @@ type question struct {
 	users   map[uuid.UUID]bool
 	clinics map[uuid.UUID]bool
 	posts   map[rule.Post]bool
-	// teams are the places of the care teams in params.
-	teams         map[rule.Team]int
+	// teams are the places of the care teams in params, by clinic and patient.
+	teams         map[[2]uuid.UUID]int
 	conversations map[uuid.UUID]bool
 	// records are those whose events say that they were held.
 	records []uuid.UUID
@@ -35,7 +35,7 @@ type question struct {
 // role and members of a care team come in the order of their ids.
 func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
 	ask := question{
-		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.Post]bool{}, teams: map[rule.Team]int{}, conversations: map[uuid.UUID]bool{},
+		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.Post]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
 	}
 	for i := range all {
 		ask.add(&all[i])
@@ -100,8 +100,8 @@ func (q *question) add(m *matched) {
 	}
 	if d.ReadAction() == care.RecordRead {
 		q.team(e, d.Critical())
-		if id, err := uuid.Parse(e.Subject[strings.IndexByte(e.Subject, '/')+1:]); err == nil && e.Held() && !slices.Contains(q.records, id) {
-			q.records = append(q.records, id)
+		if m.matches[0].Held() {
+			q.record(e)
 		}
 	}
 	if id, ok := rule.ConversationIn(e); ok && !q.conversations[id] {
@@ -110,12 +110,20 @@ func (q *question) add(m *matched) {
 	}
 }
 
+// record asks whether the event's record is held still.
+func (q *question) record(e *event.Event) {
+	_, text, _ := strings.Cut(e.Subject, "/")
+	if id, err := uuid.Parse(text); err == nil && !slices.Contains(q.records, id) {
+		q.records = append(q.records, id)
+	}
+}
+
 // team asks for the care team of the event's person; told also loads those who are on it and not named otherwise.
 func (q *question) team(e *event.Event, told bool) {
 	if e.ClinicID == nil || e.PersonID == nil {
 		return
 	}
-	team := rule.TeamOf(*e.ClinicID, *e.PersonID)
+	team := [2]uuid.UUID{*e.ClinicID, *e.PersonID}
 	at, asked := q.teams[team]
 	if !asked {
 		at = len(q.params.TeamTold)

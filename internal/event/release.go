@@ -15,16 +15,13 @@ func (Record) Defaults() map[string]any {
 
 // PersonMaySee reports whether the person whom the event is about may see it live, as far as the event itself says. Of a
 // record they see nothing before it is released, and nothing while it is held for a clinician to see it first.
-func (e *Event) PersonMaySee() bool { return e.PersonMayRead() && !e.Held() }
-
-// PersonMayRead reports whether the person whom the event is about may read its subject, now or, where it is Held, later.
-func (e *Event) PersonMayRead() bool {
+func (e *Event) PersonMaySee() bool {
 	d, ok := Lookup(e.Type)
 	if !ok || !d.Person {
 		return false
 	}
-	released, _, readable := e.release(d)
-	return readable && released
+	released, held, readable := e.release(d)
+	return readable && released && !held
 }
 
 // Held reports whether the event is of a record that was withheld from its patient when the event happened.

@@ -83,12 +83,25 @@ func (r *resolver) ownReads(id uuid.UUID, person *Person) bool {
 	s := r.about()
 	switch s.action {
 	case "":
-		return r.event.PersonMayRead()
+		return r.forPerson()
 	case care.ConversationRead:
 		return slices.Contains(person.Conversations, "patient/"+s.conversation) && care.Allowed(s.action, care.Patient, care.Own)
 	default:
-		return r.event.PersonMayRead() && care.Allowed(s.action, care.Patient, care.Own)
+		return r.forPerson() && care.Allowed(s.action, care.Patient, care.Own)
 	}
+}
+
+// forPerson reports whether the event is for the person whom it is about to know: of a record, once it is released.
+func (r *resolver) forPerson() bool {
+	d, ok := event.Lookup(r.event.Type)
+	if !ok || !d.Person || len(r.matches) == 0 {
+		return false
+	}
+	if r.about().action != care.RecordRead {
+		return true
+	}
+	released, _ := r.matches[0].vars.decode()["released"].(bool)
+	return released
 }
 
 // staffReads reports whether a role that the person holds at the event's clinic now lets them read its subject.
@@ -121,7 +134,7 @@ func (r *resolver) heldFrom(id uuid.UUID, person *Person) time.Time {
 
 // retractedUnseen reports whether the event retracts a record that its patient could not read yet.
 func (r *resolver) retractedUnseen() bool {
-	return strings.HasSuffix(r.event.Type, ".retracted") && r.event.Held()
+	return strings.HasSuffix(r.event.Type, ".retracted") && len(r.matches) > 0 && r.matches[0].Held()
 }
 
 // careTeam returns who is on the care team of the event's person and still holds the role at its clinic.

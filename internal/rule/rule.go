@@ -97,6 +97,12 @@ func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, error) {
 	return r.unless.holds(m.vars.about(personID, r.Role))
 }
 
+// Held reports whether the event says that its record was withheld from the patient when it happened.
+func (m *Match) Held() bool {
+	held, _ := m.vars.decode()["held"].(bool)
+	return held
+}
+
 // Match gives the rules that apply to the event, in the order of the file. It gives none for a type that rules do not
 // see, and for an imported event only those that ask for such.
 func (s *Set) Match(e event.Event) []Match {
