@@ -215,3 +215,16 @@ func TestStatements_ShowTheAccountWithItsBalances(t *testing.T) {
 		require.Equal(t, []string{field}, slices.Compact(fields))
 	}
 }
+
+func TestRefunds_OfAPartCreditItsTaxToo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	line := map[string]any{"description": "Blood panel", "quantity": 1, "unitMinor": 10000, "taxBps": 1900}
+	path := invoicesPath + "/" + b.create(receptionist, invoicesPath, with(b.invoice(), "lines", []any{line}))["id"].(string)
+	b.create(receptionist, b.pays(path, 11900, "pi_1"), map[string]any{"amountMinor": 1190, "reference": "re_1"})
+	got := decode(t, b.do(patient, http.MethodGet, path, nil))
+	require.Equal(t, "paid", got["status"])
+	note := got["creditNotes"].([]any)[0].(map[string]any)
+	require.EqualValues(t, 1000, note["netMinor"])
+	require.EqualValues(t, 190, note["taxMinor"])
+}

@@ -1,6 +1,8 @@
 package billing
 
 import (
+	"math/big"
+
 	"carewire/internal/postgres/db"
 )
 
@@ -12,6 +14,25 @@ const wholeBps = 10_000
 func share(minor int64, bps int32) int64 {
 	whole, rest := minor/wholeBps, minor%wholeBps
 	return whole*int64(bps) + (rest*int64(bps)+wholeBps/2)/wholeBps
+}
+
+// netOf returns the most that comes to no more than the amount with its tax. The amount is below 10^15.
+func netOf(minor int64, taxBps int32) int64 {
+	whole := int64(wholeBps + taxBps)
+	net := minor/whole*wholeBps + minor%whole*wholeBps/whole
+	for net > 0 && net+share(net, taxBps) > minor {
+		net--
+	}
+	for net+1+share(net+1, taxBps) <= minor {
+		net++
+	}
+	return net
+}
+
+// proportion returns minor * part / total, rounded down.
+func proportion(minor, part, total int64) int64 {
+	n := big.NewInt(minor)
+	return n.Mul(n, big.NewInt(part)).Quo(n, big.NewInt(total)).Int64()
 }
 
 // charge returns the line with its amounts: what is left of quantity times price after the discount, and the tax on that,

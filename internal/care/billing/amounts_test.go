@@ -99,3 +99,38 @@ func TestIssue_TakesDiscountAndTaxOfEachLine(t *testing.T) {
 	_, err = b.bills.Issue(t.Context(), by(b.receptionist), free)
 	requireCode(t, err, "invalid", "lines")
 }
+
+func TestRefundLines_AddUpToTheRefundWithTheTaxesOfTheInvoice(t *testing.T) {
+	t.Parallel()
+	total := func(lines []billing.Line) (sum int64) {
+		for _, l := range lines {
+			c := billing.Charge(l)
+			sum += c.NetMinor + c.TaxMinor
+		}
+		return sum
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var lines []billing.Line
+		for range rapid.IntRange(1, 5).Draw(t, "lines") {
+			lines = append(lines, billing.Line{
+				Quantity: 1, UnitMinor: rapid.Int64Range(1, 199_999_999_999).Draw(t, "unit"), TaxBps: rapid.SampledFrom([]int32{0, 700, 1900, 100_000}).Draw(t, "tax"),
+			})
+		}
+		minor := rapid.Int64Range(1, total(lines)).Draw(t, "refund")
+		got := billing.RefundLines(lines, minor)
+		require.Equal(t, minor, total(got))
+		for _, l := range got {
+			require.Positive(t, l.UnitMinor)
+			if l.Description == "Rounding" {
+				require.Less(t, l.UnitMinor, int64(60), "a few units for each rate")
+			}
+		}
+	})
+	require.Equal(t, []billing.Line{{Description: "Refund", Quantity: 1, UnitMinor: 1000, TaxBps: 1900}},
+		billing.RefundLines([]billing.Line{{Quantity: 1, UnitMinor: 5000, TaxBps: 1900}}, 1190))
+	require.Equal(t, []billing.Line{{Description: "Refund", Quantity: 1, UnitMinor: 1000}},
+		billing.RefundLines([]billing.Line{{Quantity: 2, UnitMinor: 5000}}, 1000))
+	require.Equal(t, []billing.Line{{Description: "Refund", Quantity: 1, UnitMinor: 500}, {Description: "Refund", Quantity: 1, UnitMinor: 467, TaxBps: 700}},
+		billing.RefundLines([]billing.Line{{Quantity: 1, UnitMinor: 10_000}, {Quantity: 1, UnitMinor: 9346, TaxBps: 700}}, 1000))
+	require.Equal(t, "Rounding", billing.RefundLines([]billing.Line{{Quantity: 1, UnitMinor: 5000, TaxBps: 1900}}, 3)[1].Description, "no net amount comes to 3 with its tax")
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,6 +19,9 @@ import (
 
 // refundText is the reason and the line of a refund's credit note where nothing else is said.
 const refundText = "Refund"
+
+// roundingText is the line of what cannot be split over the tax rates.
+const roundingText = "Rounding"
 
 // NewRefund is what a provider says of money given back.
 type NewRefund struct {
@@ -148,24 +153,49 @@ func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, 
 	return refund(inserted, row.ID, made.creditNote), outbox.Append(ctx, tx, refunded(cmd, row, made)...)
 }
 
-// creditRefund issues the credit note of a refund: with the lines of the invoice where it credits all of it, else with one
-// line over the amount, tax included.
+// creditRefund issues the credit note of a refund: with the lines of the invoice where it credits all of it, else with those of
+// refundLines.
 func creditRefund(ctx context.Context, q *db.Queries, cmd care.Command, row db.Invoice, reason string, minor int64, refundID uuid.UUID) (CreditNote, error) {
 	if reason == "" {
 		reason = refundText
 	}
-	n := NewCreditNote{Reason: reason, Lines: []Line{{Description: refundText, Quantity: 1, UnitMinor: minor}}}
-	if minor == row.TotalMinor {
-		lines, err := q.InvoiceLineList(ctx, []uuid.UUID{row.ID})
-		if err != nil {
-			return CreditNote{}, fmt.Errorf("read lines: %w", err)
-		}
-		n.Lines = nil
-		for _, l := range lines {
-			n.Lines = append(n.Lines, line(l))
-		}
+	rows, err := q.InvoiceLineList(ctx, []uuid.UUID{row.ID})
+	if err != nil {
+		return CreditNote{}, fmt.Errorf("read lines: %w", err)
 	}
-	return insertNote(ctx, q, cmd, row, n, row.Version+2, &refundID)
+	lines := make([]Line, len(rows))
+	for i, l := range rows {
+		lines[i] = line(l)
+	}
+	if minor < row.TotalMinor {
+		lines = refundLines(lines, minor)
+	}
+	return insertNote(ctx, q, cmd, row, NewCreditNote{Reason: reason, Lines: lines}, row.Version+2, &refundID)
+}
+
+// refundLines splits an amount with tax over the tax rates of an invoice's lines, in proportion to what each rate comes to.
+// What does not come out whole at a rate is one line more, without tax.
+func refundLines(of []Line, minor int64) []Line {
+	var total int64
+	gross := map[int32]int64{}
+	for _, l := range chargeAll(of) {
+		gross[l.TaxBps] += l.NetMinor + l.TaxMinor
+		total += l.NetMinor + l.TaxMinor
+	}
+	var lines []Line
+	rest := minor
+	for _, tax := range slices.Sorted(maps.Keys(gross)) {
+		net := netOf(proportion(minor, gross[tax], total), tax)
+		if net == 0 {
+			continue
+		}
+		lines = append(lines, Line{Description: refundText, Quantity: 1, UnitMinor: net, TaxBps: tax})
+		rest -= net + share(net, tax)
+	}
+	if rest > 0 {
+		lines = append(lines, Line{Description: roundingText, Quantity: 1, UnitMinor: rest})
+	}
+	return lines
 }
 
 // refunded returns the events of a refund: its own, and that of its credit note, which names the refund, so that the
