@@ -88,6 +88,19 @@ func TestDeceased_NobodySignsInAsThePersonUntilItIsWithdrawn(t *testing.T) {
 	requireProblem(t, b.do(admin, http.MethodPost, path+"/withdraw", map[string]any{"reason": "Again."}), 409, "conflict")
 }
 
+func TestDeceased_IsRecordedOfAFormerPatientAndRepeatedByItsKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.do(admin, http.MethodDelete, "/api/clinics/"+b.clinicID.String()+"/members/"+b.ids[patient].String()+"/patient", nil)
+	require.Less(t, w.Code, 300, "%s", w.Body)
+	for range 2 {
+		died := b.do(doctor, http.MethodPost, "/api/users/"+b.ids[patient].String()+"/deceased", map[string]any{"date": "2026-02-28"}, "Idempotency-Key", "k1")
+		require.Equal(t, http.StatusOK, died.Code, "%s", died.Body)
+		require.Equal(t, "2026-02-28", decode(t, died)["deceasedOn"])
+	}
+	require.Equal(t, 1, b.events("user.deceased"))
+}
+
 func TestUsers_TheDeskCorrectsAPatientAndThePatientThemselves(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -95,6 +95,15 @@ func (s *Service) DeathWithdraw(ctx context.Context, cmd care.Command, id uuid.U
 	})
 }
 
+// DeathSubject returns the person as whoever may record their death sees them, also one who is no patient of the clinic any more: it
+// answers a repeated command.
+func (s *Service) DeathSubject(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
+	return s.changeDeath(ctx, cmd, id, func(_ *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
+		read := event.New(cmd, "record.read", userRef(id), event.RecordRead{UserID: id, ClinicID: &clinicID, Action: "read", Version: row.Version})
+		return row, []event.Event{read.About(cmd, id, &clinicID)}, nil
+	})
+}
+
 // changeDeath locks the person for one who may record deaths, and appends the events of the change.
 func (s *Service) changeDeath(ctx context.Context, cmd care.Command, id uuid.UUID, change func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error)) (User, error) {
 	var user User
