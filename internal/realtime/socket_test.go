@@ -19,7 +19,10 @@ import (
 
 func TestServe_RefusesBeforeTheUpgrade(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *realtime.Config) { c.Limits.ConnectionsPerUser, c.Limits.RoomsPerSession = 2, 3 })
+	b := setup(t, func(c *realtime.Config) {
+		c.Limits.ConnectionsPerUser, c.Limits.RoomsPerSession = 2, 3
+		c.Limits.PongWait = time.Hour // The nurse's clients do not read, and the cases below may have to wait for their turn.
+	})
 	host := strings.TrimPrefix(b.url, "ws://")
 	b.dial(t, b.nurse)
 	b.dial(t, b.nurse)
