@@ -52,7 +52,7 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	me, err := c.client(patient).MeWithResponse(ctx)
 	require.NoError(t, err)
 	require.NotNil(t, me.JSON200, "%s", me.Body)
-	require.Equal(t, patient, me.JSON200.Email)
+	require.Equal(t, patient, *me.JSON200.Email)
 	require.Equal(t, apiclient.MembershipRolePatient, me.JSON200.Memberships[0].Role)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 

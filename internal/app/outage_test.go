@@ -79,19 +79,21 @@ rules:
     on: ehr.lab_report.created
     recipients:
       - user: data.userId
-      - role: [doctor, receptionist]
+      - careTeam: [doctor, nurse]
     channels: [push]
     fallback: [email]
 `), "fallbacks")
 	require.NoError(t, err)
 	require.Equal(t, int32(2), version)
+	_, err = c.db.Owner.Exec(t.Context(), "DELETE FROM devices WHERE token = 'demo-device-nurse'")
+	require.NoError(t, err)
 	c.breakFor(map[string]any{"channel": "push", "to": "demo-device-patient", "status": 400})
 	subject := "lab_report/" + c.writeReport()
 
 	c.eventually("each is told by one channel", func() bool {
 		return len(ofType(c.story(subject), "notification.sent")) == 3 && len(ofType(c.story(subject), "notification.failed")) == 1
 	})
-	require.Len(t, c.sandboxMessages("email", receptionist), 1, "who has no device, at planning")
+	require.Len(t, c.sandboxMessages("email", nurse), 1, "who has no device, at planning")
 	require.Len(t, c.sandboxMessages("email", patient), 1, "whose device is refused, after that")
 	require.Len(t, c.sandboxMessages("email", ""), 2)
 	require.Len(t, c.sandboxMessages("push", "demo-device-doctor"), 1)

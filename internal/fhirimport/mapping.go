@@ -40,7 +40,7 @@ func Mappings() []Mapping {
 		{"Patient", "person", "Name, email, phone, language, birth date and gender. Patient at the clinics where they were seen, else at `managingOrganization`.", patients, readPatient},
 		{"PractitionerRole", "role at a clinic", "`nurse` by its code, else `doctor`.", visits, readPractitionerRole},
 		{"Encounter", "appointment", "At `serviceProvider`, by the first participant. `finished` is completed; without an end it lasted `length`, or 15 minutes.", visits, readEncounter},
-		{"Appointment", "appointment", "By the first practitioner among its participants.", writings, readAppointment},
+		{"Appointment", "appointment", "By the first practitioner among its participants. Doctors' hours, absences and limits of requests do not apply to imports.", writings, readAppointment},
 		{"DiagnosticReport", "lab report or imaging report", "An imaging report by its category or `imagingStudy`, else a lab report with the Observations of `result` inside. Without any, the conclusion is the result.", writings, readDiagnosticReport},
 		{"Observation", "set of vital signs, or a result of a lab report", "By its category. A laboratory result that no report names is a lab report of its own. Other categories have no home.", leftovers, readObservation},
 		{"MedicationRequest", "prescription", "The medicine also from a Medication, contained or not.", writings, readMedicationRequest},
