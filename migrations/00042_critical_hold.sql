@@ -10,6 +10,24 @@ ALTER TABLE records ADD COLUMN held_until timestamptz;
 
 -- Until when the telling waits; NULL once it does not. A person does not see a held notification in their inbox. One that was
 -- held when its record was retracted stays so for good ('infinity').
+-- critical_hold_until returns until when a critical finding written now is held at the clinic; null where it holds none back. It is
+-- a function for the sake of all other writes: a subquery in their statement costs them its set-up, also where it is not run.
+-- +goose StatementBegin
+CREATE FUNCTION critical_hold_until(p_clinic_id uuid) RETURNS timestamptz
+LANGUAGE plpgsql STABLE
+SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN now() + make_interval(mins => nullif(coalesce((
+        SELECT s.critical_hold_minutes
+        FROM clinic_settings AS s
+        WHERE s.clinic_id = p_clinic_id
+    ), 1440), 0));
+END
+$$;
+-- +goose StatementEnd
+GRANT EXECUTE ON FUNCTION critical_hold_until TO carewire_app;
+
 ALTER TABLE notifications ADD COLUMN held_until timestamptz;
 CREATE INDEX notifications_held_due_idx ON notifications (held_until) WHERE held_until IS NOT NULL;
 CREATE INDEX notifications_held_recipient_idx ON notifications (recipient_id) WHERE held_until IS NOT NULL;

@@ -355,19 +355,25 @@ var recordAccess = []Grant{
 	{RecordAcknowledge, Doctor, Responsible, Kinds{}},
 }
 
+// granted has the kinds of each line of the table: whoever is told of an event, and each request, asks several times.
+var granted = func() map[line][]Kinds {
+	index := make(map[line][]Kinds, len(Access))
+	for _, g := range Access {
+		key := line{g.Action, g.Role, g.Relation}
+		index[key] = append(index[key], g.Kinds)
+	}
+	return index
+}()
+
 // Allowed reports whether the table grants the action to the role in the relation. Of records, it grants it for one kind at
 // least; AllowedOn says for which.
 func Allowed(action Action, role Role, relation Relation) bool {
-	return slices.ContainsFunc(Access, func(g Grant) bool {
-		return g.Action == action && g.Role == role && g.Relation == relation
-	})
+	return len(granted[line{action, role, relation}]) > 0
 }
 
 // AllowedOn reports whether the table grants the action to the role in the relation, on a record of the kind.
 func AllowedOn(kind string, action Action, role Role, relation Relation) bool {
-	return slices.ContainsFunc(Access, func(g Grant) bool {
-		return g.Action == action && g.Role == role && g.Relation == relation && g.Kinds.Has(kind)
-	})
+	return slices.ContainsFunc(granted[line{action, role, relation}], func(k Kinds) bool { return k.Has(kind) })
 }
 
 // Declared reports whether the table has a line for the action.

@@ -25,13 +25,7 @@ SELECT
     now(),
     @created_by,
     CASE WHEN @releases::boolean THEN 1 END,
-    CASE
-        WHEN @holds::boolean THEN now() + make_interval(mins => nullif(coalesce((
-            SELECT s.critical_hold_minutes
-            FROM clinic_settings AS s
-            WHERE s.clinic_id = @clinic_id
-        ), 1440), 0))
-    END
+    CASE WHEN @holds::boolean THEN critical_hold_until(@clinic_id) END
 WHERE record_parties_hold(@patient_id, @clinic_id, @doctor_id, @own_doctor, @any_patient, @actor_id, @limits_version)
 RETURNING
     created_at,
@@ -120,11 +114,7 @@ SET
     released_version = coalesce(released_version, CASE WHEN @releases::boolean THEN version + 1 END),
     held_until = CASE
         WHEN @holds::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND @releases::boolean)
-            THEN now() + make_interval(mins => nullif(coalesce((
-                SELECT s.critical_hold_minutes
-                FROM clinic_settings AS s
-                WHERE s.clinic_id = records.clinic_id
-            ), 1440), 0))
+            THEN critical_hold_until(records.clinic_id)
         ELSE records.held_until
     END
 WHERE records.id = @id

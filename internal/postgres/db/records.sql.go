@@ -86,13 +86,7 @@ SELECT
     now(),
     $11,
     CASE WHEN $12::boolean THEN 1 END,
-    CASE
-        WHEN $13::boolean THEN now() + make_interval(mins => nullif(coalesce((
-            SELECT s.critical_hold_minutes
-            FROM clinic_settings AS s
-            WHERE s.clinic_id = $5
-        ), 1440), 0))
-    END
+    CASE WHEN $13::boolean THEN critical_hold_until($5) END
 WHERE record_parties_hold($4, $5, $6, $14, $15, $16, $17)
 RETURNING
     created_at,
@@ -928,11 +922,7 @@ SET
     released_version = coalesce(released_version, CASE WHEN $9::boolean THEN version + 1 END),
     held_until = CASE
         WHEN $10::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND $9::boolean)
-            THEN now() + make_interval(mins => nullif(coalesce((
-                SELECT s.critical_hold_minutes
-                FROM clinic_settings AS s
-                WHERE s.clinic_id = records.clinic_id
-            ), 1440), 0))
+            THEN critical_hold_until(records.clinic_id)
         ELSE records.held_until
     END
 WHERE records.id = $11
