@@ -78,12 +78,9 @@ func (s *Server) addHours() {
 			"What is booked stays as it is. Patients ask for times within the hours, and the clinic books outside of them with `override`. A stale `If-Match` is answered with 412 and the current ETag.",
 		refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, care.HoursWrite, func(ctx context.Context, in *putInput) (*output, error) {
-		var version int64
-		if in.IfMatch != "" {
-			var err error
-			if version, err = parseETag(in.IfMatch); err != nil {
-				return nil, err
-			}
+		version, err := parseOptionalETag(in.IfMatch)
+		if err != nil {
+			return nil, err
 		}
 		return answer(s.cfg.Appointments.SetHours(ctx, commandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
 	})

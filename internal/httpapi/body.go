@@ -146,6 +146,14 @@ func parseETag(value string) (int64, error) {
 	return int64(version), nil
 }
 
+// parseOptionalETag is parseETag for a header that may be left out: 0 is none.
+func parseOptionalETag(value string) (int64, error) {
+	if value == "" {
+		return 0, nil
+	}
+	return parseETag(value)
+}
+
 // matchesETag reports whether an If-None-Match header names the version (RFC 9110, section 13.1.2: weak comparison).
 func matchesETag(header string, version int64) bool {
 	if strings.TrimSpace(header) == "*" {

@@ -44,12 +44,9 @@ func (s *Server) addClinicSettings() {
 		description: "Replaces all of them, for the clinic's administrators. They count for what is written from then on. A stale `If-Match` is answered with 412 and the current ETag.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, care.ClinicConfigure, func(ctx context.Context, in *putInput) (*output, error) {
-		var version int64
-		if in.IfMatch != "" {
-			var err error
-			if version, err = parseETag(in.IfMatch); err != nil {
-				return nil, err
-			}
+		version, err := parseOptionalETag(in.IfMatch)
+		if err != nil {
+			return nil, err
 		}
 		return answer(s.cfg.Directory.SetClinicSettings(ctx, commandOf(ctx), in.ID, version, in.Body))
 	})

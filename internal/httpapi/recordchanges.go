@@ -117,12 +117,9 @@ func addRecordAcknowledge[B any](s *Server, k recordRoutes[B]) {
 			"409 where no finding waits for a review.",
 		refusals: changeRefusals,
 	}, care.RecordAcknowledge, once(func(ctx context.Context, in *acknowledgeInput) (*recordOutput[B], error) {
-		var version int64
-		if in.IfMatch != "" {
-			var err error
-			if version, err = parseETag(in.IfMatch); err != nil {
-				return nil, err
-			}
+		version, err := parseOptionalETag(in.IfMatch)
+		if err != nil {
+			return nil, err
 		}
 		r, err := k.kind.Acknowledge(ctx, commandOf(ctx), in.ID, version)
 		if err != nil {

@@ -181,14 +181,10 @@ func hoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return db.DoctorHour{}, fmt.Errorf("lock hours: %w", err)
 	}
-	switch {
-	case ifMatch == 0 && old.Version > 0:
-		return db.DoctorHour{}, care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	case ifMatch != old.Version:
-		err := care.Errorf(care.PreconditionFailed, "the hours are not at version %d: read again, then change what is there", ifMatch)
-		err.Version = old.Version
+	if err := care.MatchOptionalVersion("the hours", ifMatch, old.Version); err != nil {
 		return db.DoctorHour{}, err
-	case old.Version == 0:
+	}
+	if old.Version == 0 {
 		row, err := q.DoctorHoursInsert(ctx, db.DoctorHoursInsertParams{ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, DoctorID: doctorID, UpdatedBy: cmd.Actor.ID})
 		if err != nil {
 			return db.DoctorHour{}, fmt.Errorf("insert hours: %w", err)

@@ -138,15 +138,7 @@ func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) err
 	default:
 		return stranger(cmd, next.action, old.ID, &old)
 	}
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != old.Version {
-		err := care.Errorf(care.PreconditionFailed, "the appointment was changed since you read version %d: read again, then change version %d", ifMatch, old.Version)
-		err.Version = old.Version
-		return err
-	}
-	return nil
+	return care.MatchVersion("the appointment", "change", ifMatch, old.Version)
 }
 
 // apply returns the appointment as the step would leave it.

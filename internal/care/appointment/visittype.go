@@ -118,22 +118,8 @@ func (s *Service) ReplaceVisitType(ctx context.Context, cmd care.Command, clinic
 		if err := in.check(ctx, q, clinicID); err != nil {
 			return in, err
 		}
-		return in, matches(ifMatch, old.Version)
+		return in, care.MatchVersion("the visit type", "change", ifMatch, old.Version)
 	})
-}
-
-// matches compares the version that a client has read with the current one.
-func matches(ifMatch, version int64) error {
-	switch ifMatch {
-	case 0:
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	case version:
-		return nil
-	default:
-		err := care.Errorf(care.PreconditionFailed, "the visit type was changed since you read version %d: read again, then change version %d", ifMatch, version)
-		err.Version = version
-		return err
-	}
 }
 
 // RetireVisitType says that a visit type is no longer offered. Doing so again changes nothing. Errors: care.Forbidden,

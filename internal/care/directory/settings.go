@@ -73,18 +73,14 @@ func settingsVersion(ctx context.Context, q *db.Queries, cmd care.Command, id uu
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return db.ClinicSetting{}, fmt.Errorf("lock clinic settings: %w", err)
 	}
-	switch {
-	case ifMatch == 0 && old.Version > 0:
-		return db.ClinicSetting{}, care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	case ifMatch != old.Version:
-		err := care.Errorf(care.PreconditionFailed, "the settings are not at version %d: read again, then change what is there", ifMatch)
-		err.Version = old.Version
+	if err := care.MatchOptionalVersion("the settings", ifMatch, old.Version); err != nil {
 		return db.ClinicSetting{}, err
-	case old.Version == 0:
+	}
+	if old.Version == 0 {
 		row, err = q.ClinicSettingsInsert(ctx, db.ClinicSettingsInsertParams{
 			ClinicID: id, CriticalHoldMinutes: in.CriticalHoldMinutes, AppointmentMaxMinutes: in.AppointmentMaxMinutes, UpdatedBy: cmd.Actor.ID,
 		})
-	default:
+	} else {
 		row, err = q.ClinicSettingsUpdate(ctx, db.ClinicSettingsUpdateParams{
 			ClinicID: id, CriticalHoldMinutes: in.CriticalHoldMinutes, AppointmentMaxMinutes: in.AppointmentMaxMinutes, UpdatedBy: cmd.Actor.ID,
 		})

@@ -305,15 +305,7 @@ func withdraw(ctx context.Context, q *db.Queries, id uuid.UUID, changed []string
 }
 
 func replaceable(what string, version, ifMatch int64) error {
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != version {
-		err := care.Errorf(care.PreconditionFailed, "%s was changed since you read version %d: read again, then replace version %d", what, ifMatch, version)
-		err.Version = version
-		return err
-	}
-	return nil
+	return care.MatchVersion(what, "replace", ifMatch, version)
 }
 
 // mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics

@@ -142,15 +142,7 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 
 // current refuses a change by somebody who has not read the version that stands.
 func current(ifMatch, version int64) error {
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != version {
-		err := care.Errorf(care.PreconditionFailed, "the record was changed since you read version %d: read again, then change version %d", ifMatch, version)
-		err.Version = version
-		return err
-	}
-	return nil
+	return care.MatchVersion("the record", "change", ifMatch, version)
 }
 
 // write makes the next version of the row, which is locked, and appends its events last.
