@@ -33,6 +33,20 @@ type Person struct {
 	Conversations []string
 }
 
+// gone returns why nobody can be told as this person, whatever it is of; nothing where they can be.
+func (p *Person) gone() string {
+	switch {
+	case p == nil:
+		return ReasonUnknownUser
+	case p.Deceased:
+		return ReasonDeceased
+	case !p.Active:
+		return ReasonUserDisabled
+	default:
+		return ""
+	}
+}
+
 // rolesAt returns the roles that the person holds at the clinic with whose prefix their posts begin.
 func (p *Person) rolesAt(clinic string) (roles []care.Role) {
 	if clinic == "" {

@@ -201,6 +201,19 @@ func TestResolve_TakesACriticalEventToSomebodyWhoCanAct(t *testing.T) {
 		"- - not by urgent/operators: reached_nobody")
 }
 
+func TestResolve_CountsNobodyWhoHasDiedAsReached(t *testing.T) {
+	t.Parallel()
+	src := []byte("rules: [{name: urgent, on: ehr.*.critical, recipients: [{user: data.doctorId}], channels: [email], priority: critical, template: critical_result}]")
+	dead := caring(who("nina", care.Nurse))
+	dead.Deceased = true
+	late := who("dora", care.Doctor)
+	late.Deceased = true
+	ruletest.Plan(t, src, record("ehr.lab_report.critical"), ruletest.People(ruletest.Person{Name: "doc", ID: doctor}, dead, late)).Require(t,
+		"doc - not by urgent: no_longer_at_clinic",
+		"- - not by urgent/care_team: fallback_care_team", "- - not by urgent/clinic_doctors: fallback_clinic_doctors",
+		"- - not by urgent/operators: reached_nobody")
+}
+
 func TestResolve_FallsBackForCriticalEventsAndRulesOnly(t *testing.T) {
 	t.Parallel()
 	src := func(on, priority string) []byte {

@@ -57,20 +57,15 @@ func Resolve(e *event.Event, matches []Match, people *People, configured map[str
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
 		person := people.ByID[c.id]
-		switch {
-		case person == nil:
-			r.refuseAll(c, ReasonUnknownUser)
-		case person.Deceased:
-			r.refuseAll(c, ReasonDeceased)
-		case !person.Active:
-			r.refuseAll(c, ReasonUserDisabled)
-		default:
-			if reason := r.mayNotRead(c.id, person); reason != "" {
-				r.refuseAll(c, reason)
-			} else {
-				r.tell(c, person)
-			}
+		reason := person.gone()
+		if reason == "" {
+			reason = r.mayNotRead(c.id, person)
 		}
+		if reason != "" {
+			r.refuseAll(c, reason)
+			continue
+		}
+		r.tell(c, person)
 	}
 	r.reachSomebody()
 	return r.outcome

@@ -57,7 +57,7 @@ func (r *resolver) tryEach(ids []uuid.UUID, m *Match, reason string, unread bool
 	for _, id := range ids {
 		person := r.people.ByID[id]
 		tried := slices.ContainsFunc(r.outcome.Tellings, func(t Telling) bool { return t.Recipient == id })
-		if tried || person == nil || !person.Active || id.String() == r.event.ActorID {
+		if tried || person.gone() != "" || id.String() == r.event.ActorID {
 			continue
 		}
 		if !unread && r.mayNotRead(id, person) != "" {

@@ -45,6 +45,7 @@ type Person struct {
 	Off []string
 
 	Disabled        bool
+	Deceased        bool
 	NoDevice        bool
 	NoPhone         bool
 	EmailUnverified bool
@@ -144,7 +145,7 @@ func (w *world) directory(e *event.Event) *rule.People {
 
 func (p *Person) inDirectory(e *event.Event) *rule.Person {
 	person := &rule.Person{
-		Active: !p.Disabled, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
+		Active: !p.Disabled, Deceased: p.Deceased, EmailVerified: !p.EmailUnverified, HasPhone: !p.NoPhone, PhoneVerified: !p.PhoneUnverified,
 		HasWhatsApp: !p.NoPhone, WhatsAppVerified: !p.PhoneUnverified,
 		HasDevice: !p.NoDevice, Off: p.Off,
 	}
