@@ -18,16 +18,15 @@ func MatchVersion(thing, verb string, ifMatch, current int64) error {
 // MatchOptionalVersion is MatchVersion for what there need not be, "the hours" say: while current is 0 there is none, and ifMatch is 0
 // as well.
 func MatchOptionalVersion(things string, ifMatch, current int64) error {
-	switch {
-	case ifMatch == current:
+	if ifMatch == current {
 		return nil
-	case ifMatch == 0:
-		return versionRequired()
-	default:
-		err := Errorf(PreconditionFailed, "%s are not at version %d: read again, then change what is there", things, ifMatch)
-		err.Version = current
-		return err
 	}
+	if ifMatch == 0 {
+		return versionRequired()
+	}
+	err := Errorf(PreconditionFailed, "%s are not at version %d: read again, then change what is there", things, ifMatch)
+	err.Version = current
+	return err
 }
 
 func versionRequired() error {
