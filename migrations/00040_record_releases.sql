@@ -1,5 +1,5 @@
 -- A patient reads a record from its first released version on, and from then on its content changes by amendment only. Which
--- statuses release is the kinds' to say (internal/care/ehr); the lists below are theirs as of this migration.
+-- statuses release is the kinds' to say (internal/clinic/ehr); the lists below are theirs as of this migration.
 -- +carewire allow validate records: instances are stopped for this release, as 00027 copies three tables (docs/operating.md, Upgrade).
 -- +goose Up
 SET lock_timeout = '5s';

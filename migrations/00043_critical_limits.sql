@@ -1,5 +1,5 @@
 -- Each clinic has its own laboratory and its own patients, so each can say from which values on a result there is critical. What
--- is built in (internal/care/ehr) holds for every code and unit for which the clinic says nothing.
+-- is built in (internal/clinic/ehr) holds for every code and unit for which the clinic says nothing.
 -- +goose Up
 SET lock_timeout = '5s';
 

@@ -6,7 +6,7 @@ import (
 	"text/template"
 	"time"
 
-	"carewire/internal/care/intake"
+	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
 )
 

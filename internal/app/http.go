@@ -10,10 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"carewire/internal/audit"
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/chat"
-	"carewire/internal/care/intake"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
 )
 

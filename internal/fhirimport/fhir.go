@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // The parts of FHIR R4's data types that are read. What a resource holds besides is not looked at.

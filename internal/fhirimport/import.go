@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/chat"
-	"carewire/internal/care/directory"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/db"
 )

@@ -4,11 +4,11 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/chat"
-	"carewire/internal/care/directory"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/clinic/ehr"
 )
 
 // stage is when a type is taken in: after all that it may refer to.

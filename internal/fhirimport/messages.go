@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"carewire/internal/care/chat"
+	"carewire/internal/clinic/chat"
 	"carewire/internal/postgres/db"
 )
 

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/language"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 type humanName struct {

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // about is what every clinical resource says of whom it is about and where it was made.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // imagingSections are the codes of HL7's table 0074 (diagnostic service sections) under which images are made, and SNOMED

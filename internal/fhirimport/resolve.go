@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )

@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/chat"
-	"carewire/internal/care/directory"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/clinic/ehr"
 )
 
 // write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.

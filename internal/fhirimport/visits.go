@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/ehr"
 )
 
 // aVisit is how long one lasted of which nobody said.

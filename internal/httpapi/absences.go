@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/appointment"
+	"carewire/internal/clinic/appointment"
 )
 
 func (s *Server) addAbsences() {

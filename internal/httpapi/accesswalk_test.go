@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/ledger"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/chat"
+	"carewire/internal/clinic/chat"
 )
 
 const conversationsPath = "/api/conversations"

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 func (s *Server) addClinicSettings() {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 // ContactList is where the caller can be reached.

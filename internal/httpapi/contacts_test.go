@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 // unverified makes the nurse's address one that is not verified yet.

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/postgres/db"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/billing"
+	"carewire/internal/clinic/billing"
 )
 
 func (s *Server) addCreditNotes() {

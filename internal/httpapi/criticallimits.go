@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // CriticalLimitList is the critical limits in force at a clinic.

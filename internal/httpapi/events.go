@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/intake"
+	"carewire/internal/clinic/intake"
 	"carewire/internal/event"
 )
 

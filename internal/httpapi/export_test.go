@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // Kinds are the kinds of records that the server serves.

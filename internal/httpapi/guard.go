@@ -12,8 +12,8 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/chat"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 )

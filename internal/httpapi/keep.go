@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 // keptActors is how many people an instance keeps.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/event"
 )
 

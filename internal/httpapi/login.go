@@ -16,7 +16,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // Amendment is a corrected record and why it was corrected.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 const otherDoctor = "doctor-4@demo.example"

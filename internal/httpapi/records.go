@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/event"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/realtime"
 )
 

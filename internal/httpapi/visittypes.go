@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/appointment"
+	"carewire/internal/clinic/appointment"
 )
 
 // VisitTypeList is what a clinic offers appointments for.

@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 // TestModel_AgreesWithTheServiceWhateverIsDone runs for some seconds, or for as many rapid.checks as CAREWIRE_MODEL_CHECKS

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 )
 
 // device has one owner at a time.

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carewire/internal/care"
-	"carewire/internal/care/ehr"
+	"carewire/internal/clinic/ehr"
 )
 
 // kinds are the kinds of records that are written.

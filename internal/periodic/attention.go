@@ -7,7 +7,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"carewire/internal/care/appointment"
+	"carewire/internal/clinic/appointment"
 	"carewire/internal/postgres"
 )
 

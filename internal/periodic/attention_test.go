@@ -10,8 +10,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/care/appointment"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 )

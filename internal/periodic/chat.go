@@ -8,7 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"carewire/internal/care/chat"
+	"carewire/internal/clinic/chat"
 	"carewire/internal/postgres"
 )
 

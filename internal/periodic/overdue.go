@@ -7,7 +7,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"carewire/internal/care/billing"
+	"carewire/internal/clinic/billing"
 	"carewire/internal/postgres"
 )
 

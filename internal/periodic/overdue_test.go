@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
-	"carewire/internal/care/billing"
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/postgres"
 )
 

@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/care/directory"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 )

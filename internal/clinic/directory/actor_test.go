@@ -1,0 +1,141 @@
+package directory_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/outbox"
+)
+
+func TestActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	email := b.email(t, b.doctor)
+	id := directory.Identity{Issuer: "https://idp.example", Subject: "s-1", Email: email}
+	_, err := b.dir.ActorByIdentity(t.Context(), id)
+	requireCode(t, err, care.Unauthenticated)
+	id.EmailVerified, id.Email = true, strings.ToUpper(email)
+	a, err := b.dir.ActorByIdentity(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, b.doctor, a)
+
+	id.Email, id.EmailVerified = "", false
+	a, err = b.dir.ActorByIdentity(t.Context(), id)
+	require.NoError(t, err, "once linked, the subject is enough")
+	require.Equal(t, b.doctor.UserID, a.UserID)
+
+	second := directory.Identity{Issuer: "https://idp.example", Subject: "s-2", Email: email, EmailVerified: true}
+	_, err = b.dir.ActorByIdentity(t.Context(), second)
+	requireCode(t, err, care.Unauthenticated)
+	second.Issuer = "https://other.example"
+	_, err = b.dir.ActorByIdentity(t.Context(), second)
+	require.NoError(t, err, "another provider may be linked besides")
+
+	_, err = b.dir.ActorByIdentity(t.Context(), directory.Identity{Issuer: "i", Subject: "s", Email: "nobody@x.example", EmailVerified: true})
+	requireCode(t, err, care.Unauthenticated)
+}
+
+func TestActorByIdentity_LinksOnceWhenManyComeAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
+	var group sync.WaitGroup
+	errs := make([]error, 6)
+	for i := range errs {
+		group.Go(func() { _, errs[i] = b.dir.ActorByIdentity(t.Context(), id) })
+	}
+	group.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+}
+
+// queries counts what is sent to the database.
+type queries struct{ n int }
+
+func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	q.n++
+	return ctx
+}
+
+func (q *queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func TestActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
+	_, err := b.dir.ActorByIdentity(t.Context(), id)
+	require.NoError(t, err)
+
+	counted := &queries{}
+	config := b.db.App.Config()
+	config.MaxConns, config.ConnConfig.Tracer = 1, counted
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	require.NoError(t, pool.Ping(t.Context()))
+	counted.n = 0
+	_, err = directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).ActorByIdentity(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 1, counted.n)
+}
+
+func TestActor_IsReadAfreshAndRefusesTheDisabled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
+	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), m))
+	require.Empty(t, b.actor(t, b.nurse.UserID).Memberships)
+	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	_, err := b.dir.Actor(t.Context(), b.doctor.UserID)
+	requireCode(t, err, care.Forbidden)
+	_, err = b.dir.Actor(t.Context(), uuid.New())
+	requireCode(t, err, care.Unauthenticated)
+}
+
+func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	on := func(member care.Actor) []uuid.UUID {
+		clinics, err := b.dir.OnCareTeam(t.Context(), member.UserID, b.patient.UserID)
+		require.NoError(t, err)
+		return clinics
+	}
+	require.Empty(t, on(b.doctor))
+	for _, member := range []care.Actor{b.doctor, b.nurse, b.nurse} {
+		_, err := b.dir.CareTeamAdd(t.Context(), seed, directory.CareTeamMember{PatientID: b.patient.UserID, ClinicID: b.here, MemberID: member.UserID})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []uuid.UUID{b.here}, on(b.doctor))
+	require.Equal(t, []uuid.UUID{b.here}, on(b.nurse))
+
+	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
+	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), m))
+	require.Empty(t, on(b.nurse))
+	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, m))
+	require.Empty(t, on(b.nurse), "a role given back does not bring the old patients back")
+	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	require.Empty(t, on(b.doctor))
+}
+
+func TestMe_ShowsOneselfWithMemberships(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, Role: care.Auditor}))
+	me, err := b.dir.Me(t.Context(), b.actor(t, b.doctor.UserID))
+	require.NoError(t, err)
+	require.Equal(t, []care.Membership{{ClinicID: &b.here, Role: care.Doctor}, {Role: care.Auditor}}, me.Memberships)
+	require.Equal(t, "Wilhelmina", me.GivenName)
+	_, err = b.dir.Me(t.Context(), care.SystemActor("seed"))
+	requireCode(t, err, care.Forbidden)
+}

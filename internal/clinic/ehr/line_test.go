@@ -1,0 +1,86 @@
+package ehr_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/clinic/ehr"
+)
+
+// dirty fills every text and adds to none that is fixed by a set of words: what is not one line is said of the others.
+const dirty = "a\u202eb\nc"
+
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		fill(v.Elem())
+	case reflect.Slice:
+		if v.Len() == 0 {
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		}
+		fill(v.Index(0))
+	case reflect.Struct:
+		if value, ok := reflect.TypeAssert[*ehr.Value](v.Addr()); ok {
+			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}} // It is one of several things.
+			return
+		}
+		for field, value := range v.Fields() {
+			if field.IsExported() {
+				fill(value)
+			}
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[string]() {
+			v.SetString(dirty)
+		}
+	default:
+	}
+}
+
+// lineFaults gives the fields of which it is said that they are not one line.
+func lineFaults(err error) []string {
+	var fields []string
+	if refusal, ok := err.(*care.Error); ok { //nolint:errorlint // Validate gives nothing else.
+		for _, f := range refusal.Fields {
+			if strings.Contains(f.Message, "line breaks") || strings.Contains(f.Message, "invisible") {
+				fields = append(fields, f.Field)
+			}
+		}
+	}
+	return fields
+}
+
+func checkCleaned[B any, P ehr.BodyOf[B]](t *testing.T) {
+	t.Helper()
+	body := P(new(B))
+	require.NoError(t, json.Unmarshal([]byte(body.Kind().Example), body))
+	fill(reflect.ValueOf(body).Elem())
+	refused := lineFaults(body.Validate())
+	require.NotEmpty(t, refused, "%T", body)
+	var cleaned []string
+	care.CleanLines(body, func(path string) { cleaned = append(cleaned, path) })
+	require.Empty(t, lineFaults(body.Validate()), "%T: what is checked as one line has the tag", body)
+	require.Subset(t, cleaned, refused, "%T: each is told", body)
+}
+
+func TestKinds_AreCleanedWhereTheyAreCheckedAsOneLine(t *testing.T) {
+	t.Parallel()
+	checkCleaned[ehr.LabReport](t)
+	checkCleaned[ehr.Prescription](t)
+	checkCleaned[ehr.VitalSigns](t)
+	checkCleaned[ehr.Allergy](t)
+	checkCleaned[ehr.Condition](t)
+	checkCleaned[ehr.Immunization](t)
+	checkCleaned[ehr.Procedure](t)
+	checkCleaned[ehr.ImagingReport](t)
+	checkCleaned[ehr.ClinicalNote](t)
+	checkCleaned[ehr.MedicalHistory](t)
+}
