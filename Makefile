@@ -6,7 +6,7 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
 OPENAPI = internal/httpapi/testdata/openapi.yaml
 # The Go client that the tests of the whole service use.
-CLIENT = $(TOOL) oapi-codegen -config internal/apiclient/oapi-codegen.yaml $(OPENAPI)
+CLIENT = $(TOOL) oapi-codegen -config internal/e2e/apiclient/oapi-codegen.yaml $(OPENAPI)
 # Leaves out the gRPC modules of a storage client that Firebase's SDK brings along and nothing here calls: 19 MB of binary.
 TAGS = disable_grpc_modules
 # How long each fuzzer runs: a time, or so many executions as 1000x. Left to itself, one spends a minute on each find to make
@@ -62,7 +62,7 @@ verify: ## Fail when anything generated is stale: queries, OpenAPI, its client, 
 	cd tools && $(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GOLDENS)
-	$(CLIENT) | diff -u internal/apiclient/client.gen.go -
+	$(CLIENT) | diff -u internal/e2e/apiclient/client.gen.go -
 	@mkdir -p bin/_whole
 	$(TOOL) oapi-codegen -generate types,client -package whole $(OPENAPI) >bin/_whole/client.go
 	$(GO) vet bin/_whole/client.go
@@ -75,5 +75,5 @@ goldens: ## Write the goldens: events, messages, the OpenAPI file
 generate: ## Write everything that is generated: queries, OpenAPI, its client, goldens
 	$(TOOL) sqlc generate
 	@$(MAKE) goldens
-	$(CLIENT) >internal/apiclient/client.gen.go
+	$(CLIENT) >internal/e2e/apiclient/client.gen.go
 	$(TOOL) golangci-lint fmt

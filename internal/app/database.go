@@ -11,6 +11,7 @@ import (
 
 	"carewire/internal/config"
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 	"carewire/internal/tracing"
 )
 
@@ -102,8 +103,8 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, t
 	return db, nil
 }
 
-func startEmbedded(ctx context.Context, cfg config.Config, g *group, logger *slog.Logger) (*postgres.Server, error) {
-	server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: cfg.DataDir, Logger: logger})
+func startEmbedded(ctx context.Context, cfg config.Config, g *group, logger *slog.Logger) (*embedded.Server, error) {
+	server, err := embedded.Start(ctx, embedded.Config{DataDir: cfg.DataDir, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
 	}
@@ -162,7 +163,7 @@ func commandAddress(cfg config.Config, role postgres.Role) (address, error) {
 	if !cfg.Embedded() {
 		return address{}, fmt.Errorf("DATABASE_URL is not set: this command runs as %s and needs the login of the database's owner", role)
 	}
-	url, err := postgres.RunningURL(cfg.DataDir)
+	url, err := embedded.RunningURL(cfg.DataDir)
 	return address{url: url}, err
 }
 

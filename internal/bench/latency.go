@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 )
 
 const (
@@ -178,7 +179,7 @@ func sentMessages(ctx context.Context, owner *pgxpool.Pool) (map[string]string, 
 
 // notifyAndRead is the floor: one connection notifies, another wakes and reads a row.
 func notifyAndRead(ctx context.Context, s *service) ([]time.Duration, error) {
-	url, err := postgres.RunningURL(s.dataDir)
+	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {
 		return nil, err
 	}

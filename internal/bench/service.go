@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 )
 
 const (
@@ -41,7 +42,7 @@ func serveDemo(ctx context.Context, dir, roles string) (*service, error) {
 
 // beside starts a second service with the given roles on the database of this one.
 func (s *service) beside(ctx context.Context, args []string, env ...string) (*service, error) {
-	url, err := postgres.RunningURL(s.dataDir)
+	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (s *service) stop() {
 
 // pool opens connections to the service's database, in the given role; an empty one is the database's owner.
 func (s *service) pool(ctx context.Context, role postgres.Role) (*pgxpool.Pool, error) {
-	url, err := postgres.RunningURL(s.dataDir)
+	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,15 +11,6 @@ import (
 
 //go:embed sql/login_excess.sql
 var loginExcessSQL string
-
-// Login returns the name of the embedded server's login for the role: App and Worker have one that can become that role
-// and no other and has no rights of its own.
-func (r Role) Login() string {
-	if slices.Contains([]Role{App, Worker}, r) {
-		return string(r) + "_login"
-	}
-	return embeddedName
-}
 
 // LoginExcess returns what the pool's login can do beyond the role that the pool runs as, a sentence each: being a
 // superuser, bypassing row-level security, making roles, becoming another role. It returns none for a login that can

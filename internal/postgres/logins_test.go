@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -97,7 +98,7 @@ func TestLogins_ASessionThatLeavesItsRoleHasNoRightsLeft(t *testing.T) {
 					}
 					return
 				}
-				require.Equal(t, role.Login(), current)
+				require.Equal(t, embedded.Login(role), current)
 				require.Zero(t, e.rights())
 				for _, table := range []string{"users", "records", "events", "web_sessions"} {
 					require.ErrorContains(t, e.ask("SELECT 1 FROM "+table, new(int)), "SQLSTATE 42501", table)
@@ -124,7 +125,7 @@ func TestLogins_ARoleThatIsSetInATransactionIsLeftWithoutRightsToo(t *testing.T)
 
 func TestLoginExcess_NamesWhatALoginCanDoBeyondItsRole(t *testing.T) {
 	t.Parallel()
-	server := start(t, postgres.EmbeddedConfig{DataDir: openDir(t)})
+	server := startCluster(t)
 	require.NoError(t, postgres.Migrate(t.Context(), server.URL(), silent))
 	admin := connect(t, server.URL())
 	for _, role := range []postgres.Role{postgres.App, postgres.Worker} {
@@ -155,27 +156,6 @@ func TestLoginExcess_NamesWhatALoginCanDoBeyondItsRole(t *testing.T) {
 	excess, err := postgres.LoginExcess(t.Context(), open(t, server.LoginURL(postgres.Worker), postgres.Worker), postgres.Worker)
 	require.NoError(t, err)
 	require.Equal(t, []string{"carewire_worker has BYPASSRLS"}, excess, "what the role can do, its login can")
-}
-
-func TestStartEmbedded_MakesTheLoginsThatAnEarlierReleaseDidNot(t *testing.T) {
-	t.Parallel()
-	dir := openDir(t)
-	before := start(t, postgres.EmbeddedConfig{DataDir: dir})
-	require.NoError(t, postgres.Migrate(t.Context(), before.URL(), silent))
-	_, err := connect(t, before.URL()).Exec(t.Context(), "DROP ROLE carewire_app_login, carewire_worker_login; REVOKE pg_read_all_stats FROM carewire_worker")
-	require.NoError(t, err)
-	require.NoError(t, before.Stop(t.Context()))
-
-	after := start(t, postgres.EmbeddedConfig{DataDir: dir})
-	for _, role := range []postgres.Role{postgres.App, postgres.Worker} {
-		pool := open(t, after.LoginURL(role), role)
-		pending, err := postgres.Pending(t.Context(), pool)
-		require.NoError(t, err)
-		require.False(t, pending)
-		var login string
-		require.NoError(t, pool.QueryRow(t.Context(), "SELECT session_user").Scan(&login))
-		require.Equal(t, string(role)+"_login", login)
-	}
 }
 
 func TestPending_IsTrueForALoginThatMayNotLookYet(t *testing.T) {

@@ -134,7 +134,9 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger 
 			return err
 		}
 		logger.WarnContext(ctx, "a migration waits for a lock that a transaction holds; see pg_stat_activity", "error", SafeError(err), "again_in", wait.String())
-		if !pause(patience, wait) {
+		select {
+		case <-time.After(wait):
+		case <-patience.Done():
 			return errors.Join(ctx.Err(), Explain(err))
 		}
 	}

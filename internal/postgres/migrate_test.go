@@ -86,7 +86,7 @@ func TestMigrate_LetsSeveralInstancesStartAtOnce(t *testing.T) {
 
 func TestMigrate_WorksInSeveralDatabasesOfOneClusterAtOnce(t *testing.T) {
 	t.Parallel()
-	server := start(t, postgres.EmbeddedConfig{DataDir: openDir(t)})
+	server := startCluster(t)
 	admin := connect(t, server.URL())
 	forgetRoles(t, admin)
 	errs := make(chan error, 3)
@@ -106,7 +106,7 @@ func TestMigrate_WorksInSeveralDatabasesOfOneClusterAtOnce(t *testing.T) {
 // A managed PostgreSQL gives no superuser: the best user there may create roles and databases.
 func TestMigrate_WorksForAnOwnerWhoIsNoSuperuser(t *testing.T) {
 	t.Parallel()
-	server := start(t, postgres.EmbeddedConfig{DataDir: openDir(t)})
+	server := startCluster(t)
 	admin := connect(t, server.URL())
 	forgetRoles(t, admin)
 	_, err := admin.Exec(t.Context(), "CREATE ROLE managed LOGIN NOSUPERUSER CREATEROLE CREATEDB")
@@ -130,7 +130,7 @@ func TestMigrate_WorksForAnOwnerWhoIsNoSuperuser(t *testing.T) {
 
 func TestMigrate_TellsAUserWithoutTheRightsWhatItNeeds(t *testing.T) {
 	t.Parallel()
-	server := start(t, postgres.EmbeddedConfig{DataDir: openDir(t)})
+	server := startCluster(t)
 	admin := connect(t, server.URL())
 	forgetRoles(t, admin)
 	_, err := admin.Exec(t.Context(), "CREATE ROLE nobody_much LOGIN")

@@ -129,21 +129,6 @@ func TestMigrate_RefusesAServerThatTakesNoWrites(t *testing.T) {
 	oneLine(t, postgres.Migrate(t.Context(), base+"&default_transaction_read_only=on", silent), "SQLSTATE 25006", "point DATABASE_URL at the primary", "default_transaction_read_only")
 }
 
-func TestMigrate_RefusesAStandby(t *testing.T) {
-	t.Parallel()
-	server := start(t, postgres.EmbeddedConfig{DataDir: openDir(t)})
-	require.NoError(t, server.Stop(t.Context()))
-	stop, err := server.RunAsStandby(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
-	// It is away until it has read its own log.
-	require.Eventually(t, func() bool {
-		err = postgres.Migrate(t.Context(), server.URL(), silent)
-		return !postgres.Away(err)
-	}, time.Minute, 20*time.Millisecond)
-	oneLine(t, err, "the server is a standby", "SQLSTATE 25006", "target_session_attrs=read-write")
-}
-
 func TestMigrate_RefusesADatabaseOfAnotherProgramAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sql, says string }{

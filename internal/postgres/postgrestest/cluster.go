@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 )
 
 // EnvURL is the variable that names a running cluster, for Main and New.
@@ -24,7 +25,7 @@ const (
 
 // Cluster is a PostgreSQL in a temporary directory.
 type Cluster struct {
-	server *postgres.Server
+	server *embedded.Server
 	dir    string
 }
 
@@ -39,7 +40,7 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the directory holds nothing but the server's own
 		return nil, fmt.Errorf("open the directory of the tests' PostgreSQL: %w", err)
 	}
-	server, err := postgres.StartEmbedded(ctx, postgres.EmbeddedConfig{DataDir: dir, Fast: true})
+	server, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Fast: true})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -48,6 +49,9 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 
 // URL is the connection URL of the cluster's superuser.
 func (c *Cluster) URL() string { return c.server.URL() }
+
+// LoginURL returns the connection URL of the role's own login.
+func (c *Cluster) LoginURL(role postgres.Role) string { return c.server.LoginURL(role) }
 
 // Stop ends the cluster and removes its files.
 func (c *Cluster) Stop(ctx context.Context) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/postgres"
+	"carewire/internal/postgres/embedded"
 )
 
 // cleanupTimeout bounds what happens after a test; its own context has ended by then.
@@ -129,12 +130,12 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	return name, nil
 }
 
-// LoginURL returns the superuser's URL of a database as that of the role's own login (postgres.Role.Login).
+// LoginURL returns the superuser's URL of a database as that of the role's own login (embedded.Login).
 func LoginURL(tb testing.TB, base string, role postgres.Role) string {
 	tb.Helper()
 	u, err := url.Parse(base)
 	require.NoError(tb, err)
-	u.User = url.UserPassword(role.Login(), loginPassword)
+	u.User = url.UserPassword(embedded.Login(role), loginPassword)
 	return u.String()
 }
 
@@ -142,14 +143,14 @@ func LoginURL(tb testing.TB, base string, role postgres.Role) string {
 func makeLogins(ctx context.Context, conn *pgx.Conn) error {
 	for _, role := range []postgres.Role{postgres.App, postgres.Worker} {
 		var there bool
-		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role.Login()).Scan(&there)
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", embedded.Login(role)).Scan(&there)
 		if err != nil {
 			return fmt.Errorf("look for the tests' logins: %w", err)
 		}
 		if there {
 			continue
 		}
-		_, err = conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %[1]s LOGIN NOINHERIT PASSWORD '%[2]s'; GRANT %[3]s TO %[1]s", role.Login(), loginPassword, role))
+		_, err = conn.Exec(ctx, fmt.Sprintf("CREATE ROLE %[1]s LOGIN NOINHERIT PASSWORD '%[2]s'; GRANT %[3]s TO %[1]s", embedded.Login(role), loginPassword, role))
 		if err != nil {
 			return fmt.Errorf("make the tests' logins: %w", err)
 		}

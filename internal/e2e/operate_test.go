@@ -1,0 +1,196 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/app"
+)
+
+// inbox is what GET /api/notifications gives the patient.
+func (c *clinic) inbox() []any {
+	c.t.Helper()
+	a := c.do(patient, http.MethodGet, "/api/notifications", nil)
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+	return a.decode(c.t)["items"].([]any)
+}
+
+// failedEmail makes the provider refuse the patient's email about a new report, and gives the report and the delivery.
+func (c *clinic) failedEmail() (subject string, delivery uuid.UUID) {
+	c.t.Helper()
+	fault := c.do(operator, http.MethodPost, "/sandbox/faults", map[string]any{"channel": "email", "to": patient, "status": 400, "probability": 1})
+	require.Less(c.t, fault.status, 300, "%s", fault.body)
+	subject = "lab_report/" + c.writeReport()
+	c.eventually("the email fails", func() bool { return len(ofType(c.story(subject), "notification.failed")) == 1 })
+	failed, err := app.Deliveries(c.t.Context(), c.cfg, app.DeliveryFilter{State: "failed", Channel: "email", Limit: 10}, uuid.Nil)
+	require.NoError(c.t, err)
+	require.Len(c.t, failed, 1)
+	require.Equal(c.t, subject, failed[0].Subject)
+	return subject, failed[0].ID
+}
+
+func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	subject, id := c.failedEmail()
+	require.Empty(t, c.sandboxMessages("email", patient))
+	require.Less(t, c.do(operator, http.MethodDelete, "/sandbox/faults", nil).status, 300)
+
+	require.NoError(t, app.DeliveryRedrive(t.Context(), c.cfg, id))
+	c.eventually("it arrives", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
+	c.eventually("and is told of", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	var byHand []map[string]any
+	for _, e := range ofType(c.story(subject), "notification.planned") {
+		if e["actorid"] == "system:cli" {
+			byHand = append(byHand, e)
+		}
+	}
+	require.Len(t, byHand, 1, "the story has who sent it again")
+	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, id), "is sent")
+	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, uuid.New()), "there is no delivery")
+}
+
+func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	subject := "lab_report/" + c.writeReport()
+	c.eventually("all is sent", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	eventID := ofType(c.story(subject), "ehr.lab_report.created")[0]["id"].(string)
+
+	a := c.do(operator, http.MethodGet, "/api/notifications/explain?event="+eventID, nil)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	told := a.decode(t)
+	require.Equal(t, "decided", told["verdict"])
+	rules := told["rules"].([]any)
+	require.Len(t, rules, 1)
+	require.Equal(t, "record-created", rules[0].(map[string]any)["rule"])
+	decisions := rules[0].(map[string]any)["decisions"].([]any)
+	require.Len(t, decisions, 6, "three people, two channels")
+	for _, d := range decisions {
+		require.Equal(t, "sent", d.(map[string]any)["state"])
+		require.Equal(t, "rule record-created", d.(map[string]any)["reason"])
+	}
+	x, err := app.RulesExplain(t.Context(), c.cfg, uuid.MustParse(eventID))
+	require.NoError(t, err)
+	require.Len(t, x.Rules[0].Decisions, 6)
+
+	require.Equal(t, http.StatusNotFound, c.do(operator, http.MethodGet, "/api/notifications/explain?event="+uuid.NewString(), nil).status)
+	require.Equal(t, http.StatusUnprocessableEntity, c.do(operator, http.MethodGet, "/api/notifications/explain?event=x", nil).status)
+	for _, who := range []string{doctor, patient, admin, auditor} {
+		require.Equal(t, http.StatusForbidden, c.do(who, http.MethodGet, "/api/notifications/explain?event="+eventID, nil).status, who)
+	}
+}
+
+func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	// The planner cannot keep a decision about the report, nor can the counter count it.
+	for _, sql := range []string{
+		`ALTER TABLE notifications ADD CONSTRAINT none CHECK (event_type <> 'ehr.lab_report.created')`,
+		`ALTER TABLE event_counts ADD CONSTRAINT none CHECK (type <> 'ehr.lab_report.created')`,
+	} {
+		_, err := c.db.Owner.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	subject := "lab_report/" + c.writeReport()
+	c.eventually("both pass it over", func() bool {
+		failures, err := app.FollowerFailures(t.Context(), c.cfg, "", 0, 10)
+		require.NoError(t, err)
+		return len(failures) == 2
+	})
+	position := int64(c.story(subject)[0]["position"].(float64))
+	for _, name := range []string{"dispatch", "analytics"} {
+		failures, err := app.FollowerFailures(t.Context(), c.cfg, name, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, failures, 1)
+		require.Equal(t, position, failures[0].Position)
+		require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, name, position), "still cannot handle", name)
+	}
+	for _, table := range []string{"notifications", "event_counts"} {
+		_, err := c.db.Owner.Exec(t.Context(), `ALTER TABLE `+table+` DROP CONSTRAINT none`)
+		require.NoError(t, err)
+	}
+	for _, name := range []string{"dispatch", "analytics"} {
+		require.NoError(t, app.FollowerRedrive(t.Context(), c.cfg, name, position))
+		require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, name, position), "redriven already")
+	}
+	c.eventually("everybody is told after all", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	require.Equal(t, 1, c.eventCount(operator, "ehr.lab_report.created", ""))
+	require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, "dispatch", 1), "no failure at position 1")
+	require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, "sequencer", 1), "name one of dispatch, analytics")
+}
+
+func TestInbox_APersonMarksTheirOwnAsRead(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	c.writeReport()
+	c.eventually("the patient is told", func() bool { return len(c.inbox()) == 1 })
+	own := c.inbox()[0].(map[string]any)
+	require.NotContains(t, own, "readAt")
+	path := fmt.Sprintf("/api/notifications/%s/read", own["id"])
+
+	require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodPut, path, nil).status, "it is the patient's")
+	require.Equal(t, http.StatusNotFound, c.do(operator, http.MethodPut, path, nil).status)
+	require.NotContains(t, c.inbox()[0], "readAt")
+	a := c.do(patient, http.MethodPut, path, nil)
+	require.Equal(t, http.StatusNoContent, a.status, "%s", a.body)
+	read := c.inbox()[0].(map[string]any)["readAt"]
+	require.NotEmpty(t, read)
+	require.Equal(t, http.StatusNoContent, c.do(patient, http.MethodPut, path, nil).status)
+	require.Equal(t, read, c.inbox()[0].(map[string]any)["readAt"], "the first time counts")
+	require.Equal(t, http.StatusNotFound, c.do(patient, http.MethodPut, "/api/notifications/"+uuid.NewString()+"/read", nil).status)
+	require.Equal(t, http.StatusUnprocessableEntity, c.do(patient, http.MethodPut, "/api/notifications/x/read", nil).status)
+	require.Equal(t, http.StatusUnauthorized, c.do("", http.MethodPut, path, nil).status)
+}
+
+// eventCount adds up what GET /api/stats/events says of the type in the last day.
+func (c *clinic) eventCount(as, typ, query string) (total int) {
+	c.t.Helper()
+	a := c.do(as, http.MethodGet, "/api/stats/events?type="+url.QueryEscape(typ)+query, nil)
+	require.Equal(c.t, http.StatusOK, a.status, "%s", a.body)
+	for _, item := range a.decode(c.t)["items"].([]any) {
+		total += int(item.(map[string]any)["count"].(float64))
+	}
+	return total
+}
+
+func TestStats_CountWhatHappenedForTheClinicsAdministratorAndForOperators(t *testing.T) {
+	t.Parallel()
+	c := openClinic(t)
+	for range 3 {
+		c.writeReport()
+	}
+	const otherAdmin = "admin@other.example"
+	_, clinicID := c.me(admin)
+	_, otherClinicID := c.me(otherAdmin)
+	c.eventually("the reports are counted", func() bool { return c.eventCount(admin, "ehr.lab_report.created", "") == 3 })
+	require.Contains(t, string(c.do("", http.MethodGet, "/metrics", nil).body), `carewire_follower_handled_total{follower="analytics"} `)
+	require.Equal(t, 3, c.eventCount(operator, "ehr.*.created", "&clinicId="+clinicID))
+	require.Zero(t, c.eventCount(operator, "ehr.*.created", "&clinicId="+otherClinicID))
+	require.Zero(t, c.eventCount(otherAdmin, "ehr.*.created", ""), "another clinic's administrator does not see them")
+	yesterday := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
+	require.Zero(t, c.eventCount(admin, "ehr.**", "&to="+url.QueryEscape(yesterday)))
+	require.Equal(t, 3, c.eventCount(admin, "ehr.**", "&from="+url.QueryEscape(yesterday)))
+
+	denials := func() (n int) {
+		require.NoError(t, c.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM outbox WHERE type = 'access.denied'`).Scan(&n))
+		var moved int
+		require.NoError(t, c.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM events WHERE type = 'access.denied'`).Scan(&moved))
+		return n + moved
+	}
+	before := denials()
+	for _, who := range []string{patient, doctor, nurse, receptionist, auditor} {
+		require.Equal(t, http.StatusForbidden, c.do(who, http.MethodGet, "/api/stats/events", nil).status, who)
+	}
+	require.Equal(t, http.StatusForbidden, c.do(admin, http.MethodGet, "/api/stats/events?clinicId="+otherClinicID, nil).status)
+	c.eventually("each refusal is kept", func() bool { return denials() == before+6 })
+	for _, query := range []string{"type=EHR", "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z", "clinicId=x", "from=yesterday"} {
+		require.Equal(t, http.StatusUnprocessableEntity, c.do(admin, http.MethodGet, "/api/stats/events?"+query, nil).status, query)
+	}
+}

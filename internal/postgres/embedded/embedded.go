@@ -1,0 +1,270 @@
+package embedded
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/postgres"
+)
+
+const (
+	superuser    = "carewire"
+	database     = "carewire"
+	startTimeout = 60 * time.Second
+	// fastStop is how long sessions and the last checkpoint may take before the server is told to drop everything.
+	fastStop      = 15 * time.Second
+	immediateStop = 5 * time.Second
+	statePoll     = 3 * time.Millisecond
+	// Together these give the workers of a killed server 10 seconds.
+	launchAttempts = 20
+	launchPause    = 50 * time.Millisecond
+)
+
+// Config says where and how to run an embedded PostgreSQL.
+type Config struct {
+	// DataDir is the service's data directory; it is made when it is not there.
+	DataDir string
+	// Fast gives up durability, for tests: a crash of the machine may lose the database.
+	Fast bool
+	// Port is the TCP port on 127.0.0.1; 0 takes the one of the last run when it is free, else any free one.
+	Port int
+	// Logger hears what is decided on the way; nil means silence.
+	Logger *slog.Logger
+	// BinaryRepositoryURL is a Maven repository with PostgreSQL's binaries, used when the machine has none; empty means
+	// Maven Central.
+	BinaryRepositoryURL string
+
+	// search overrides where installed binaries are looked for, and cache where downloaded ones are kept.
+	search func() []string
+	cache  string
+}
+
+// Server is an embedded PostgreSQL that this process started.
+type Server struct {
+	cfg    Config
+	place  place
+	unlock func()
+	port   int
+	proc   *process
+	died   chan error
+}
+
+// Start starts the PostgreSQL of a data directory and waits until it answers. A server that a killed service
+// left behind there is stopped first. A second service on the same directory gets an error that says so.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	dir, err := prepareDataDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.DataDir = dir
+	unlock, err := lockDataDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, unlock: unlock, died: make(chan error, 1)}
+	if err := s.start(ctx); err != nil {
+		err = fmt.Errorf("start the embedded PostgreSQL in %s: %w", dir, err)
+		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	bin, err := findBinaries(ctx, s.cfg)
+	if err != nil {
+		return err
+	}
+	// A download takes as long as it takes; what follows does not.
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	s.place, err = findPlace(ctx, s.cfg.DataDir, bin, s.cfg.Logger)
+	if err != nil {
+		return err
+	}
+	if err := s.place.stopLeftover(ctx, s.cfg.Logger); err != nil {
+		return err
+	}
+	if err := s.place.initialize(ctx, s.cfg.Fast); err != nil {
+		return err
+	}
+	if err := s.launch(ctx); err != nil {
+		return err
+	}
+	if err := s.prepareDatabase(ctx); err != nil {
+		return err
+	}
+	s.cfg.Logger.InfoContext(ctx, "embedded PostgreSQL is running", "dir", s.place.base, "port", s.port, "pid", s.proc.pid, "version", s.place.bin.version)
+	return nil
+}
+
+// launch runs the server on a port of its own. Another program can take a port that was free a moment ago, so a free
+// one is tried a few times. The workers of a server that was killed live on for a moment, so they are waited for.
+func (s *Server) launch(ctx context.Context) error {
+	previous := readState(s.cfg.DataDir).Port
+	for attempt := 1; ; attempt++ {
+		var err error
+		if s.port, err = choosePort(ctx, s.cfg.Port, previous); err != nil {
+			return err
+		}
+		if s.proc, err = s.place.run(s.port, s.cfg.Fast); err != nil {
+			return err
+		}
+		if err = s.proc.waitReady(ctx, s.place, s.port); err == nil {
+			break
+		}
+		_ = s.proc.stop(context.WithoutCancel(ctx))
+		again := errors.Is(err, errStillInUse) || (errors.Is(err, errPortTaken) && s.cfg.Port == 0)
+		if !again || attempt == launchAttempts || !pause(ctx, time.Duration(attempt)*launchPause) {
+			return err
+		}
+		previous = 0
+	}
+	go s.watch(s.proc)
+	return writeState(s.cfg.DataDir, state{Base: s.place.base, Socket: s.place.socket, Port: s.port})
+}
+
+// pause waits for d, or until ctx ends; it tells which.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// watch tells Wait how the server ended. It ends with the server.
+func (s *Server) watch(p *process) {
+	<-p.done
+	if !p.stopping.Load() {
+		s.died <- fmt.Errorf("the embedded PostgreSQL ended by itself (%w); its log is %s", cmp.Or(p.err, errExited), s.place.logFile())
+	}
+	close(s.died)
+}
+
+// prepareDatabase makes the roles and logins that are missing, and on the first start the service's database.
+func (s *Server) prepareDatabase(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.URL())
+	made := err == nil
+	if !made {
+		conn, err = pgx.Connect(ctx, socketURL(s.place.socket, s.port, superuser, "postgres"))
+	}
+	if err != nil {
+		return fmt.Errorf("connect to it: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, rolesSQL); err != nil {
+		return fmt.Errorf("make its roles: %w", err)
+	}
+	if made {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, databaseSQL); err != nil {
+		return fmt.Errorf("make its database: %w", err)
+	}
+	return nil
+}
+
+// URL is the connection URL of the server's superuser, over its Unix socket: who may enter the socket's directory may
+// connect, so there is no password in it.
+func (s *Server) URL() string {
+	return socketURL(s.place.socket, s.port, superuser, database)
+}
+
+// LoginURL returns the connection URL of the role's own login (Login), over the Unix socket.
+func (s *Server) LoginURL(role postgres.Role) string {
+	return socketURL(s.place.socket, s.port, Login(role), database)
+}
+
+// Login returns the name of the login of a role: App and Worker have one that can become that role and no other and has no rights of
+// its own (sql/roles.sql).
+func Login(role postgres.Role) string {
+	if role == postgres.App || role == postgres.Worker {
+		return string(role) + "_login"
+	}
+	return superuser
+}
+
+// PSQL is a line for a shell that opens psql as role. The session is that role's own: it cannot become another.
+func (s *Server) PSQL(role postgres.Role) string {
+	return fmt.Sprintf("psql %q", socketURL(s.place.socket, s.port, cmp.Or(string(role), superuser), database))
+}
+
+// Dir is where the database is: below the data directory, or the fallback outside it.
+func (s *Server) Dir() string { return s.place.base }
+
+// Wait gives a channel that receives an error when the server ends without Stop, and is closed once it has ended.
+func (s *Server) Wait() <-chan error { return s.died }
+
+// Stop ends the server: sessions are cut, data is written; when that takes too long or ctx ends, without writing, which
+// costs a recovery at the next start. It returns when the server is gone. A second call does nothing.
+func (s *Server) Stop(ctx context.Context) error {
+	defer s.unlock()
+	defer s.place.removeSocketDir()
+	if s.proc == nil {
+		return nil
+	}
+	return s.proc.stop(ctx)
+}
+
+// signalAndWait sends sig to the server and waits for it to end, at most d.
+func (p *process) signalAndWait(ctx context.Context, sig syscall.Signal, d time.Duration) bool {
+	_ = p.cmd.Process.Signal(sig)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+// stop ends the process by ever ruder means.
+func (p *process) stop(ctx context.Context) error {
+	p.stopping.Store(true)
+	if p.signalAndWait(ctx, syscall.SIGINT, fastStop) {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	if p.signalAndWait(ctx, syscall.SIGQUIT, immediateStop) {
+		return nil
+	}
+	// The group is the server's own: nobody else is in it.
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	<-p.done
+	return errors.New("the embedded PostgreSQL did not end when asked and was killed; it recovers at the next start")
+}
+
+// prepareDataDir makes dir. When root runs the service the server runs as another user, who must be able to pass.
+func prepareDataDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the data directory %q: %w", dir, err)
+	}
+	mode := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	if err := os.MkdirAll(abs, mode); err != nil {
+		return "", fmt.Errorf("make the data directory (CAREWIRE_DATA_DIR): %w", err)
+	}
+	// The fallback's name comes from the path, so there must be one only.
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return "", fmt.Errorf("find the data directory %q: %w", dir, err)
+	}
+	return abs, nil
+}
