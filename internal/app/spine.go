@@ -133,9 +133,9 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 
 // startWork makes the River client. Every instance has one, as the planner and the dashboard need it too; only those with
 // the role work its queues.
-func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Bell) error {
+func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Ring: bell.Ring,
+		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, Issue: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
@@ -200,7 +200,7 @@ func stopRiver(ctx context.Context, client jobClient) error {
 }
 
 // startDispatch moves the outbox into the ledger, and plans.
-func (s *Service) startDispatch(sp *spine, bell *outbox.Bell, listener *ledger.Listener) {
+func (s *Service) startDispatch(sp *spine, bell *outbox.Waker, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
 		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
 	})
@@ -235,7 +235,7 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 	}
 	wake, stop := listener.Ledger()
 	sp.hub, err = realtime.New(realtime.Config{
-		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Rights: httpapi.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: httpapi.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
 		Verify: httpapi.Sessions(sp.verifier, sp.directory), Denied: httpapi.Denials(sp.writer),
 	})
 	if err != nil {

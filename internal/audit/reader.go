@@ -69,7 +69,7 @@ func (r *Reader) Story(ctx context.Context, actor care.Actor, subject, after str
 }
 
 func check(subject, after string, limit int) (from int64, bounded int, err error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if !subjectForm.MatchString(subject) {
 		p.Add("subject", "must be a kind and an id, such as lab_report/0198c2f4-…")
 	}

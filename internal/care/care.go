@@ -48,10 +48,10 @@ type Actor struct {
 	// UserID is the person's id; zero for a program.
 	UserID      uuid.UUID
 	Memberships []Membership
-	// Kept is 0 for an actor who was looked up for this request. For a person who was kept from an earlier one it is the
+	// CachedVersion is 0 for an actor who was looked up for this request. For a person who was kept from an earlier one it is the
 	// version of their status, roles and sign-ins then: each transaction in their name first asks whether it is that still,
 	// and otherwise ends with ErrActorChanged.
-	Kept int64
+	CachedVersion int64
 }
 
 // ErrActorChanged is why nothing was done in the name of an actor who was kept from an earlier request: they are not what they

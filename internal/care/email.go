@@ -73,7 +73,7 @@ func FoldEmail(text string) string {
 }
 
 // Email notes a problem unless the value is the one spelling of an email address (ParseEmail).
-func (p *Problems) Email(field, value string) {
+func (p *FieldErrors) Email(field, value string) {
 	email, err := ParseEmail(value)
 	switch {
 	case err != nil:

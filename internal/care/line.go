@@ -9,7 +9,7 @@ import (
 // Line notes a problem unless the value is one line of valid UTF-8 of minLength to maxLength characters, as a name or a
 // number is: something to see, no space at either end, no line breaks, no control or invisible characters, none that turn the
 // direction of writing.
-func (p *Problems) Line(field, value string, minLength, maxLength int) {
+func (p *FieldErrors) Line(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
 		p.Add(field, "must be valid UTF-8")

@@ -42,13 +42,13 @@ var notLines = map[string]struct{ fault, clean string }{
 func TestProblemsLine_RefusesWhatIsNoLine(t *testing.T) {
 	t.Parallel()
 	for text, want := range notLines {
-		var p care.Problems
+		var p care.FieldErrors
 		p.Line("name", text, 1, 200)
 		require.Len(t, p, 1, "%q", text)
 		require.Contains(t, p[0].Message, want.fault, "%q", text)
 	}
 	for _, text := range []string{"", "Ada\xff", strings.Repeat("a", 201)} {
-		var p care.Problems
+		var p care.FieldErrors
 		p.Line("name", text, 1, 200)
 		require.Len(t, p, 1, "%q", text)
 	}
@@ -60,12 +60,12 @@ func TestProblemsLine_TakesNamesOfAllScripts(t *testing.T) {
 		"Ada Byron", "Ødegård", "Müller-Lüdenscheidt", "O'Neill", "José María", "محمد", "יצחק", "山田 太郎", "葛\U000e0100城", "भारत", "क्\u200dष", "می\u200cخواهم",
 		"Nguyễn", "Ad\u0065\u0301", "👩\u200d⚕️", "1", "\u0600 12",
 	} {
-		var p care.Problems
+		var p care.FieldErrors
 		p.Line("name", text, 1, 200)
 		require.Empty(t, p, "%q", text)
 		require.Equal(t, text, care.CleanLine(text))
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("subject", "", 0, 200)
 	require.Empty(t, p)
 }
@@ -75,7 +75,7 @@ func TestCleanLine_MakesALineOfAnything(t *testing.T) {
 	for text, want := range notLines {
 		clean := care.CleanLine(text)
 		require.Equal(t, want.clean, clean, "%q", text)
-		var p care.Problems
+		var p care.FieldErrors
 		p.Line("name", clean, 0, 200)
 		require.Empty(t, p, "%q", text)
 	}
@@ -88,7 +88,7 @@ func FuzzCleanLine_IsALineAndStaysOne(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		clean := care.CleanLine(text)
-		var p care.Problems
+		var p care.FieldErrors
 		p.Line("name", clean, 0, len(text))
 		require.Empty(t, p, "%q became %q", text, clean)
 		require.Equal(t, clean, care.CleanLine(clean))
@@ -97,7 +97,7 @@ func FuzzCleanLine_IsALineAndStaysOne(f *testing.F) {
 
 func TestProblemsText_TakesManyLinesButNotBlanksAlone(t *testing.T) {
 	t.Parallel()
-	var p care.Problems
+	var p care.FieldErrors
 	p.Text("note", "one\n\ttwo ", 1, 200)
 	p.Text("note", " ", 0, 200)
 	require.Empty(t, p)

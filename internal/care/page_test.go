@@ -10,7 +10,7 @@ import (
 
 func TestPageMark_ComesBackAsItWas(t *testing.T) {
 	t.Parallel()
-	m := PageMark{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.New()}
+	m := PageCursor{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.New()}
 	got, ok := ParsePageMark(m.String(), AfterAll)
 	require.True(t, ok)
 	require.Equal(t, m, got)
@@ -21,7 +21,7 @@ func TestPageMark_ComesBackAsItWas(t *testing.T) {
 
 func TestPageMark_RefusesWhatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"x", "AAAA", "????", BeforeAll.String(), AfterAll.String(), PageMark{}.String() + "AA", AfterAll.String()[:30] + "\n\n"} {
+	for _, text := range []string{"x", "AAAA", "????", BeforeAll.String(), AfterAll.String(), PageCursor{}.String() + "AA", AfterAll.String()[:30] + "\n\n"} {
 		_, ok := ParsePageMark(text, AfterAll)
 		require.False(t, ok, "%q", text)
 	}
@@ -29,7 +29,7 @@ func TestPageMark_RefusesWhatIsNone(t *testing.T) {
 
 // FuzzParsePageMark: a mark has one text, and what is none gives nothing.
 func FuzzParsePageMark(f *testing.F) {
-	good := PageMark{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.UUID{1, 2, 3}}.String()
+	good := PageCursor{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.UUID{1, 2, 3}}.String()
 	for _, seed := range []string{"", "x", good, good[:31], good[:30] + "\n\n", good + "\n", good[:31] + "=", BeforeAll.String(), AfterAll.String(), "________________________________"} {
 		f.Add(seed)
 	}

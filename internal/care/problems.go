@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// Problems gathers what is wrong with an input, field by field, so that all of it is said at once.
-type Problems []FieldError
+// FieldErrors gathers what is wrong with an input, field by field, so that all of it is said at once.
+type FieldErrors []FieldError
 
 // Add notes what is wrong with one field, and how to mend it.
-func (p *Problems) Add(field, format string, args ...any) {
+func (p *FieldErrors) Add(field, format string, args ...any) {
 	*p = append(*p, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // Text notes a problem unless the value is valid UTF-8 of minLength to maxLength characters, none of them a control
 // character but tab and line breaks, and holds something to see where minLength is not 0. It may have many lines; Line is for
 // names and numbers.
-func (p *Problems) Text(field, value string, minLength, maxLength int) {
+func (p *FieldErrors) Text(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
 		p.Add(field, "must be valid UTF-8")
@@ -37,7 +37,7 @@ func (p *Problems) Text(field, value string, minLength, maxLength int) {
 }
 
 // Err is an Error of code Invalid that names every field at fault, or nil.
-func (p Problems) Err() error {
+func (p FieldErrors) Err() error {
 	if len(p) == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ type question struct {
 	params  db.PlanningDirectoryParams
 	users   map[uuid.UUID]bool
 	clinics map[uuid.UUID]bool
-	posts   map[rule.Post]bool
+	posts   map[rule.RoleKey]bool
 	// teams are the places of the care teams in params, by clinic and patient.
 	teams         map[[2]uuid.UUID]int
 	conversations map[uuid.UUID]bool
@@ -35,13 +35,13 @@ type question struct {
 // role and members of a care team come in the order of their ids.
 func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
 	ask := question{
-		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.Post]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
+		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.RoleKey]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
 	}
 	for i := range all {
 		ask.add(&all[i])
 	}
 	found := &rule.People{
-		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
 	if len(ask.users)+len(ask.posts)+len(ask.teams) == 0 {
 		return found, nil
@@ -57,8 +57,8 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 			Posts: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
 		}
 		for _, post := range row.Posts { // The query names posts as rule.PostOf does.
-			if ask.posts[rule.Post(post)] {
-				found.Holders[rule.Post(post)] = append(found.Holders[rule.Post(post)], row.ID)
+			if ask.posts[rule.RoleKey(post)] {
+				found.Holders[rule.RoleKey(post)] = append(found.Holders[rule.RoleKey(post)], row.ID)
 			}
 		}
 		for _, team := range row.Teams {

@@ -62,14 +62,14 @@ func (p *Planner) plan(ctx context.Context, queries *db.Queries, batch []event.E
 // match finds the rules for the events of the batch from one place on, and gives the place where it stopped: where an event
 // must wait or be refused, or where too many roles would have to be looked up at once. It is an error when that is the first.
 func match(batch []event.Event, inForce []versioned, from int) (found []matched, end int, err error) {
-	posts := map[rule.Post]bool{}
+	posts := map[rule.RoleKey]bool{}
 	for i := from; i < len(batch); i++ {
 		if refused := inForce[i].err; refused != nil {
 			if i > from {
 				return found, i, nil
 			}
 			if refused.Code == care.Unavailable {
-				return nil, i, &ledger.HeldError{Position: batch[i].Position, Cause: refused}
+				return nil, i, &ledger.BlockedError{Position: batch[i].Position, Cause: refused}
 			}
 			return nil, i, refused
 		}
@@ -93,7 +93,7 @@ func match(batch []event.Event, inForce []versioned, from int) (found []matched,
 
 // posts are the roles whose holders at the event's clinic the matching rules may tell: those that they name, and the doctors,
 // whom a critical event falls back to.
-func (m *matched) posts() (posts []rule.Post) {
+func (m *matched) posts() (posts []rule.RoleKey) {
 	if m.event.ClinicID == nil {
 		return nil
 	}

@@ -497,7 +497,7 @@ func TestPlanner_KeepsItsPlaceWhenItDoesNotUnderstandTheSet(t *testing.T) {
 	require.Equal(t, care.Unavailable, care.CodeOf(err))
 	require.True(t, postgres.Transient(err), "the follower must not pass over what comes after")
 	require.ErrorContains(t, err, "rule set version 1 is not understood by this binary")
-	var held *ledger.HeldError
+	var held *ledger.BlockedError
 	require.ErrorAs(t, err, &held)
 	require.Equal(t, e.Position, held.Position, "what comes before it depends on nothing")
 	require.Error(t, b.tryHandle(t.Context(), b.planner, published, e))

@@ -33,7 +33,7 @@ func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src [
 	if _, err := Check(src, known); err != nil {
 		return 0, err
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	if p.Text("note", note, 0, MaxNote); len(p) > 0 {
 		return 0, p.Err()
 	}

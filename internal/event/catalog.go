@@ -16,11 +16,11 @@ type Category string
 // The categories.
 const (
 	Clinical        Category = "clinical"
-	AppointmentKind Category = "appointment"
-	BillingKind     Category = "billing"
+	CategoryAppointment Category = "appointment"
+	CategoryBilling     Category = "billing"
 	Account         Category = "account"
 	Chat            Category = "chat"
-	SystemKind      Category = "system"
+	CategorySystem      Category = "system"
 )
 
 // Declaration is what the catalog says of one type.
@@ -74,59 +74,59 @@ var Catalog = slices.Concat(
 		{"membership.revoked", Account, Membership{}, true, []care.Role{care.Admin}, true, "A role was taken from a person."},
 		{"care_team.joined", Account, CareTeam{}, true, clinicians, true, "A doctor or nurse joined a patient's care team."},
 		{"care_team.left", Account, CareTeam{}, true, clinicians, true, "A doctor or nurse left a patient's care team."},
-		{"invitation.created", SystemKind, Invitation{}, false, office, false, "A clinic invited somebody."},
+		{"invitation.created", CategorySystem, Invitation{}, false, office, false, "A clinic invited somebody."},
 		{"invitation.accepted", Account, InvitationOf{}, true, office, true, "A person accepted a clinic's invitation."},
 		{"user.invited", Account, InvitationOf{}, true, nil, true, "A person was invited by a clinic."},
 		{"user.verification_requested", Account, Verification{}, true, nil, true, "A person asked for a code, to prove that an address is theirs."},
 		{"user.contact_verified", Account, Contact{}, true, office, true, "A person's address proved to be theirs."},
 		{"device.registered", Account, Device{}, true, nil, true, "A device may receive a person's push messages."},
 		{"device.removed", Account, Device{}, true, nil, true, "A device no longer receives a person's push messages."},
-		{"appointment.requested", AppointmentKind, Appointment{}, true, desk, true, "A patient asked for an appointment."},
-		{"appointment.booked", AppointmentKind, Appointment{}, true, desk, true, "A slot was taken for an appointment."},
-		{"appointment.confirmed", AppointmentKind, Appointment{}, true, desk, true, "An appointment was confirmed."},
-		{"appointment.rescheduled", AppointmentKind, Appointment{}, true, desk, true, "An appointment moved to another time."},
-		{"appointment.checked_in", AppointmentKind, Appointment{}, true, desk, true, "The patient has arrived."},
-		{"appointment.completed", AppointmentKind, Appointment{}, true, desk, true, "The appointment took place."},
-		{"appointment.cancelled", AppointmentKind, Appointment{}, true, desk, true, "An appointment was cancelled."},
-		{"appointment.no_show", AppointmentKind, Appointment{}, true, desk, true, "The patient did not come."},
-		{"appointment.reassigned", AppointmentKind, AppointmentReassignment{}, true, desk, true, "An appointment was given to another doctor."},
-		{"appointment.reversed", AppointmentKind, AppointmentReversal{}, true, desk, true, "That an appointment was completed, cancelled or missed was taken back."},
-		{"appointment.needs_attention", AppointmentKind, AppointmentAttention{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "The doctor or the patient of an appointment to come left the clinic or was disabled."},
-		{"doctor.absence_added", AppointmentKind, DoctorAbsence{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's leave or one-off hours, or a day on which the clinic is closed, were entered."},
-		{"doctor.absence_removed", AppointmentKind, DoctorAbsence{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's leave or one-off hours, or a day on which the clinic is closed, were removed."},
-		{"visit_type.created", AppointmentKind, VisitType{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, false, "A clinic offers appointments for something more."},
-		{"visit_type.updated", AppointmentKind, VisitType{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, false, "What a clinic offers appointments for was changed, or is no longer offered."},
-		{"doctor.hours_changed", AppointmentKind, DoctorHours{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's weekly hours at a clinic were set."},
-		{"clinic.critical_limits_changed", SystemKind, CriticalLimits{}, false, []care.Role{care.Doctor, care.Admin}, false, "A clinic changed from which values on a finding is critical."},
-		{"billing.invoice_drafted", BillingKind, Billing{}, false, nil, true, "An invoice was taken in from another system, which is not the patient's to pay yet."},
-		{"billing.invoice_issued", BillingKind, Billing{}, true, office, true, "An invoice was issued."},
-		{"billing.invoice_voided", BillingKind, Billing{}, true, office, true, "An invoice was voided."},
-		{"billing.invoice_overdue", BillingKind, Billing{}, true, office, true, "An invoice is past its due day."},
-		{"billing.payment_received", BillingKind, Billing{}, true, office, true, "A payment was received."},
-		{"billing.refund_made", BillingKind, Billing{}, true, office, true, "A payment was given back."},
-		{"billing.credit_note_issued", BillingKind, Billing{}, true, office, true, "A credit note was issued: less is owed on an invoice."},
+		{"appointment.requested", CategoryAppointment, Appointment{}, true, desk, true, "A patient asked for an appointment."},
+		{"appointment.booked", CategoryAppointment, Appointment{}, true, desk, true, "A slot was taken for an appointment."},
+		{"appointment.confirmed", CategoryAppointment, Appointment{}, true, desk, true, "An appointment was confirmed."},
+		{"appointment.rescheduled", CategoryAppointment, Appointment{}, true, desk, true, "An appointment moved to another time."},
+		{"appointment.checked_in", CategoryAppointment, Appointment{}, true, desk, true, "The patient has arrived."},
+		{"appointment.completed", CategoryAppointment, Appointment{}, true, desk, true, "The appointment took place."},
+		{"appointment.cancelled", CategoryAppointment, Appointment{}, true, desk, true, "An appointment was cancelled."},
+		{"appointment.no_show", CategoryAppointment, Appointment{}, true, desk, true, "The patient did not come."},
+		{"appointment.reassigned", CategoryAppointment, AppointmentReassignment{}, true, desk, true, "An appointment was given to another doctor."},
+		{"appointment.reversed", CategoryAppointment, AppointmentReversal{}, true, desk, true, "That an appointment was completed, cancelled or missed was taken back."},
+		{"appointment.needs_attention", CategoryAppointment, AppointmentAttention{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "The doctor or the patient of an appointment to come left the clinic or was disabled."},
+		{"doctor.absence_added", CategoryAppointment, DoctorAbsence{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's leave or one-off hours, or a day on which the clinic is closed, were entered."},
+		{"doctor.absence_removed", CategoryAppointment, DoctorAbsence{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's leave or one-off hours, or a day on which the clinic is closed, were removed."},
+		{"visit_type.created", CategoryAppointment, VisitType{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, false, "A clinic offers appointments for something more."},
+		{"visit_type.updated", CategoryAppointment, VisitType{}, false, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, false, "What a clinic offers appointments for was changed, or is no longer offered."},
+		{"doctor.hours_changed", CategoryAppointment, DoctorHours{}, true, []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}, true, "A doctor's weekly hours at a clinic were set."},
+		{"clinic.critical_limits_changed", CategorySystem, CriticalLimits{}, false, []care.Role{care.Doctor, care.Admin}, false, "A clinic changed from which values on a finding is critical."},
+		{"billing.invoice_drafted", CategoryBilling, Billing{}, false, nil, true, "An invoice was taken in from another system, which is not the patient's to pay yet."},
+		{"billing.invoice_issued", CategoryBilling, Billing{}, true, office, true, "An invoice was issued."},
+		{"billing.invoice_voided", CategoryBilling, Billing{}, true, office, true, "An invoice was voided."},
+		{"billing.invoice_overdue", CategoryBilling, Billing{}, true, office, true, "An invoice is past its due day."},
+		{"billing.payment_received", CategoryBilling, Billing{}, true, office, true, "A payment was received."},
+		{"billing.refund_made", CategoryBilling, Billing{}, true, office, true, "A payment was given back."},
+		{"billing.credit_note_issued", CategoryBilling, Billing{}, true, office, true, "A credit note was issued: less is owed on an invoice."},
 	},
 	conversation,
 	[]Declaration{
 		{"chat.message_unread", Chat, ChatUnread{}, true, nil, true, "A person has not read a message for two minutes."},
-		{"notification.planned", SystemKind, Notification{}, true, nil, false, "A person will be told of an event."},
-		{"notification.held", SystemKind, Notification{}, false, nil, false, "A patient will be told of an event once a clinician has seen the critical finding, or after the clinic's period; notification.planned follows."},
-		{"notification.suppressed", SystemKind, Notification{}, false, nil, false, "A rule named a person, but no channel could or may reach them."},
-		{"notification.sent", SystemKind, Delivery{}, true, nil, false, "A provider accepted a message."},
-		{"notification.delivered", SystemKind, Delivery{}, true, nil, false, "A provider says that the message arrived."},
-		{"notification.read", SystemKind, Delivery{}, true, nil, false, "The recipient opened the message."},
-		{"notification.failed", SystemKind, Delivery{}, false, nil, false, "A message ended without having been delivered, or (state unknown) without anybody knowing whether it was."},
-		{"clinic.settings_changed", SystemKind, ClinicSettings{}, false, []care.Role{care.Admin}, false, "How a clinic works was changed."},
-		{"service_account.created", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system was registered, and may append events at the clinic once it is activated."},
-		{"service_account.activated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system proved itself and may append events at the clinic."},
-		{"service_account.updated", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "A service account was changed or enabled again."},
-		{"service_account.disabled", SystemKind, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may no longer append events."},
-		{"rules.published", SystemKind, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
-		{"ledger.redriven", SystemKind, Redriven{}, false, nil, false, "An operator put to work again what a follower or the ledger had set aside. An outbox row that is redriven stands behind newer versions of its subject."},
-		{"session.closed", SystemKind, Session{}, false, nil, false, "A browser's session ended: its sockets close."},
-		{"user.searched", SystemKind, UserSearch{}, false, nil, false, "Somebody searched a clinic's people and was shown a page of them."},
-		{"record.read", SystemKind, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
-		{"access.denied", SystemKind, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
+		{"notification.planned", CategorySystem, Notification{}, true, nil, false, "A person will be told of an event."},
+		{"notification.held", CategorySystem, Notification{}, false, nil, false, "A patient will be told of an event once a clinician has seen the critical finding, or after the clinic's period; notification.planned follows."},
+		{"notification.suppressed", CategorySystem, Notification{}, false, nil, false, "A rule named a person, but no channel could or may reach them."},
+		{"notification.sent", CategorySystem, Delivery{}, true, nil, false, "A provider accepted a message."},
+		{"notification.delivered", CategorySystem, Delivery{}, true, nil, false, "A provider says that the message arrived."},
+		{"notification.read", CategorySystem, Delivery{}, true, nil, false, "The recipient opened the message."},
+		{"notification.failed", CategorySystem, Delivery{}, false, nil, false, "A message ended without having been delivered, or (state unknown) without anybody knowing whether it was."},
+		{"clinic.settings_changed", CategorySystem, ClinicSettings{}, false, []care.Role{care.Admin}, false, "How a clinic works was changed."},
+		{"service_account.created", CategorySystem, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system was registered, and may append events at the clinic once it is activated."},
+		{"service_account.activated", CategorySystem, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system proved itself and may append events at the clinic."},
+		{"service_account.updated", CategorySystem, ServiceAccount{}, false, []care.Role{care.Admin}, false, "A service account was changed or enabled again."},
+		{"service_account.disabled", CategorySystem, ServiceAccount{}, false, []care.Role{care.Admin}, false, "Another system may no longer append events."},
+		{"rules.published", CategorySystem, RulesPublished{}, false, nil, false, "A rule set is in force from this position on."},
+		{"ledger.redriven", CategorySystem, Redriven{}, false, nil, false, "An operator put to work again what a follower or the ledger had set aside. An outbox row that is redriven stands behind newer versions of its subject."},
+		{"session.closed", CategorySystem, Session{}, false, nil, false, "A browser's session ended: its sockets close."},
+		{"user.searched", CategorySystem, UserSearch{}, false, nil, false, "Somebody searched a clinic's people and was shown a page of them."},
+		{"record.read", CategorySystem, RecordRead{}, false, nil, false, "Somebody was shown a record or a list of records."},
+		{"access.denied", CategorySystem, AccessDenied{}, false, nil, false, "Somebody asked for what they may not have."},
 	},
 	external,
 )
@@ -144,21 +144,21 @@ func recordTypes(kind string) []Declaration {
 
 // sentence begins one with what a record of the kind is called: "A lab report".
 func sentence(kind string) string {
-	thing := AThing(kind)
+	thing := WithArticle(kind)
 	return strings.ToUpper(thing[:1]) + thing[1:]
 }
 
 func critical(kind, finding string) []Declaration {
 	doc := fmt.Sprintf("%s holds a critical %s that no version before held: the interpretation HH, LL or AA, or a value beyond the critical limits.", sentence(kind), finding)
-	reviewed := fmt.Sprintf("A doctor has seen the critical %s of %s: the patient may read the record from now on.", finding, AThing(kind))
+	reviewed := fmt.Sprintf("A doctor has seen the critical %s of %s: the patient may read the record from now on.", finding, WithArticle(kind))
 	return []Declaration{
 		{"ehr." + kind + ".critical", Clinical, Record{}, false, clinicians, true, doc},
 		{"ehr." + kind + ".reviewed", Clinical, Record{}, true, clinicians, true, reviewed},
 	}
 }
 
-// AThing is Thing with its article: "a lab report".
-func AThing(kind string) string {
+// WithArticle is Thing with its article: "a lab report".
+func WithArticle(kind string) string {
 	thing := Thing(kind)
 	if strings.ContainsRune("aeiou", rune(thing[0])) {
 		return "an " + thing

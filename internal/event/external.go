@@ -14,7 +14,7 @@ import (
 // one, must be people of that clinic.
 var external = []Declaration{
 	{"device.reading_received", Clinical, Reading{}, true, clinicians, true, "A medical device measured something."},
-	{"device.connection_lost", SystemKind, DeviceConnection{}, true, clinicians, true, "A patient's medical device does not answer any more."},
+	{"device.connection_lost", CategorySystem, DeviceConnection{}, true, clinicians, true, "A patient's medical device does not answer any more."},
 	{"lab.order_received", Clinical, LabOrder{}, true, clinicians, true, "A laboratory has an order."},
 	{"pharmacy.prescription_dispensed", Clinical, Dispense{}, true, clinicians, true, "A pharmacy handed out what was prescribed."},
 }

@@ -52,7 +52,7 @@ func (o Options) Total() int64 {
 }
 
 func (o Options) check() error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("source", o.Source, 1, maxSource)
 	if _, err := time.LoadLocation(o.TimeZone); err != nil || o.TimeZone == "Local" {
 		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")

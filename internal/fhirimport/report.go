@@ -12,7 +12,7 @@ type Outcome string
 
 // The outcomes.
 const (
-	Taken     Outcome = "imported"
+	Imported     Outcome = "imported"
 	Updated   Outcome = "updated"
 	Unchanged Outcome = "unchanged"
 	Skipped   Outcome = "skipped" // It has no home here.
@@ -85,7 +85,7 @@ type tally struct {
 
 func (t *tally) count(typ string, outcome Outcome, reason string) {
 	switch outcome {
-	case Taken:
+	case Imported:
 		t.Imported++
 	case Updated:
 		t.Updated++

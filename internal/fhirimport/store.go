@@ -48,7 +48,7 @@ func (r *run) write(ctx context.Context, drafts []*draft) error {
 		case d.known:
 			r.count(d.res.typ, Updated, "")
 		default:
-			r.count(d.res.typ, Taken, "")
+			r.count(d.res.typ, Imported, "")
 		}
 	}
 	return nil

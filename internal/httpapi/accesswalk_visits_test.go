@@ -118,7 +118,7 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 		path, schema := "/api/ehr/"+spec.Path, schemaOf(w, spec)
 		who := map[string]any{"patientId": w.ids[patient], "clinicId": w.clinicID}
 		body := merged(example(w, spec), who)
-		released := spec.Moves[0].From
+		released := spec.Transitions[0].From
 		if len(spec.Released) > 0 {
 			released = spec.Released[0]
 		}
@@ -139,7 +139,7 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 			return func() visit { return visitTo(write(released), path+"/{id}"+below, nil) }
 		}
 		// The first move there is from a status to another.
-		at, next := spec.Moves[0].From, spec.Moves[0].To
+		at, next := spec.Transitions[0].From, spec.Transitions[0].To
 		replaced := body
 		if len(next) > 0 {
 			replaced = with(body, "status", next[0])

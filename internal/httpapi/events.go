@@ -167,7 +167,7 @@ func (v *eventSchemas) batch(body []byte) ([]intake.Event, error) {
 		return nil, care.InvalidField("body", "must be a list of 1 to %d events", maxBatch)
 	}
 	events := make([]intake.Event, len(list))
-	var wrong care.Problems
+	var wrong care.FieldErrors
 	for i, item := range list {
 		var err error
 		events[i], err = v.one(fmt.Sprintf("[%d].", i), item)
@@ -244,7 +244,7 @@ func (v *eventSchemas) check(path string, schema *huma.Schema, raw json.RawMessa
 	}
 	res := &huma.ValidateResult{}
 	huma.Validate(v.registry, schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, value, res)
-	var wrong care.Problems
+	var wrong care.FieldErrors
 	for _, err := range res.Errors {
 		detail, ok := errors.AsType[*huma.ErrorDetail](err)
 		if !ok {

@@ -221,7 +221,7 @@ func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, tok
 }
 
 // Rights tells sockets what a person may see.
-func Rights(dir *directory.Service, conversations *chat.Service) realtime.Rights {
+func Rights(dir *directory.Service, conversations *chat.Service) realtime.Authorizer {
 	return socketRights{dir, conversations}
 }
 

@@ -40,12 +40,12 @@ func (k *keeper) recall(i *info) bool {
 func (k *keeper) lookUp(ctx context.Context, i *info) (version int64, err error) {
 	actor, err := k.directory.ActorToKeep(ctx, i.identity)
 	key := signIn{i.identity.Issuer, i.identity.Subject}
-	if err == nil && actor.Kept != 0 {
+	if err == nil && actor.CachedVersion != 0 {
 		k.actors.put(key, actor)
 	} else {
 		k.actors.remove(key)
 	}
-	version, actor.Kept = actor.Kept, 0
+	version, actor.CachedVersion = actor.CachedVersion, 0
 	i.actor = actor
 	return version, err
 }
@@ -55,7 +55,7 @@ func (k *keeper) lookUp(ctx context.Context, i *info) (version int64, err error)
 func (k *keeper) again(ctx context.Context, err *error) bool {
 	i := infoOf(ctx)
 	kept := i.actor
-	if kept.Kept == 0 || care.CodeOf(*err) == care.Unavailable {
+	if kept.CachedVersion == 0 || care.CodeOf(*err) == care.Unavailable {
 		return false // What is unavailable may have been done all the same.
 	}
 	version, failed := k.lookUp(ctx, i)
@@ -63,5 +63,5 @@ func (k *keeper) again(ctx context.Context, err *error) bool {
 		*err = failed
 		return false
 	}
-	return errors.Is(*err, care.ErrActorChanged) || i.actor.UserID != kept.UserID || version != kept.Kept
+	return errors.Is(*err, care.ErrActorChanged) || i.actor.UserID != kept.UserID || version != kept.CachedVersion
 }

@@ -126,7 +126,7 @@ func (k *kindTest) testReads(t *testing.T) {
 func (k *kindTest) testMoves(t *testing.T) {
 	statuses := k.spec.Statuses()
 	require.Equal(t, "entered-in-error", statuses[len(statuses)-1])
-	for _, m := range k.spec.Moves {
+	for _, m := range k.spec.Transitions {
 		for _, to := range m.To {
 			require.Contains(t, statuses, to, "a move to a status that is none")
 		}
@@ -165,7 +165,7 @@ func (k *kindTest) testMoves(t *testing.T) {
 }
 
 func (k *kindTest) testAmend(t *testing.T) {
-	released := k.spec.Moves[0].From
+	released := k.spec.Transitions[0].From
 	if len(k.spec.Released) > 0 {
 		released = k.spec.Released[0]
 	}
@@ -216,7 +216,7 @@ func (k *kindTest) testAmend(t *testing.T) {
 }
 
 func (k *kindTest) testRetract(t *testing.T) {
-	for _, m := range k.spec.Moves {
+	for _, m := range k.spec.Transitions {
 		path := k.write(m.From)
 		requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{"reason": "Another's."}), 428, "precondition_required")
 		require.Equal(t, []string{"reason"}, requireProblem(t, k.do(doctor, http.MethodPost, path+"/retract", map[string]any{}, "If-Match", `"1"`), 422, "invalid"))

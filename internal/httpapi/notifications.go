@@ -110,7 +110,7 @@ func (s *Server) addNotifications() {
 }
 
 // inbox reads a person's own.
-func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsInput, before care.PageMark) (NotificationPage, error) {
+func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsInput, before care.PageCursor) (NotificationPage, error) {
 	var rows []db.NotificationListOfRecipientRow
 	var unread int64
 	err := s.read(ctx, func(q *db.Queries) (err error) {
@@ -136,7 +136,7 @@ func (s *Server) inbox(ctx context.Context, userID uuid.UUID, in *notificationsI
 }
 
 // everybodys reads all there are, for an operator.
-func (s *Server) everybodys(ctx context.Context, in *notificationsInput, before care.PageMark) (NotificationPage, error) {
+func (s *Server) everybodys(ctx context.Context, in *notificationsInput, before care.PageCursor) (NotificationPage, error) {
 	to := cmp.Or(in.To, care.AfterAll.Time)
 	if !in.From.Before(to) {
 		return NotificationPage{}, care.InvalidField("from", "must be before to")
@@ -160,7 +160,7 @@ func (s *Server) everybodys(ctx context.Context, in *notificationsInput, before 
 
 // everybodysInState reads those with a delivery in the state. They are found by these deliveries, so that few of many are
 // found as fast; the cursor is the last one's.
-func (s *Server) everybodysInState(ctx context.Context, in *notificationsInput, before care.PageMark, to time.Time) (NotificationPage, error) {
+func (s *Server) everybodysInState(ctx context.Context, in *notificationsInput, before care.PageCursor, to time.Time) (NotificationPage, error) {
 	var found []db.NotificationListInStateRow
 	err := s.read(ctx, func(q *db.Queries) (err error) {
 		found, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
@@ -173,7 +173,7 @@ func (s *Server) everybodysInState(ctx context.Context, in *notificationsInput, 
 		return NotificationPage{}, fmt.Errorf("read notifications by state: %w", err)
 	}
 	found, next := cut(found, in.Limit, func(r db.NotificationListInStateRow) string {
-		return care.PageMark{Time: r.MarkTime, ID: r.MarkID}.String()
+		return care.PageCursor{Time: r.MarkTime, ID: r.MarkID}.String()
 	})
 	rows := make([]db.NotificationListRow, len(found))
 	for i, r := range found {
@@ -191,7 +191,7 @@ func (s *Server) everybodysInState(ctx context.Context, in *notificationsInput, 
 // notificationPage cuts the rows to a page and adds their deliveries.
 func (s *Server) notificationPage(ctx context.Context, rows []db.NotificationListRow, limit int) (NotificationPage, error) {
 	page := NotificationPage{Items: []Notification{}}
-	rows, page.Next = cut(rows, limit, func(r db.NotificationListRow) string { return care.PageMark{Time: r.CreatedAt, ID: r.ID}.String() })
+	rows, page.Next = cut(rows, limit, func(r db.NotificationListRow) string { return care.PageCursor{Time: r.CreatedAt, ID: r.ID}.String() })
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID

@@ -159,7 +159,7 @@ func (s *Server) deliveries(ctx context.Context, in *deliveriesInput) (page Deli
 		})
 		return err
 	})
-	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageMark{Time: d.CreatedAt, ID: d.ID}.String() })
+	page.Items, page.Next = cut(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageCursor{Time: d.CreatedAt, ID: d.ID}.String() })
 	return page, err
 }
 

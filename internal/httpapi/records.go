@@ -141,7 +141,7 @@ func addRecords[B any, P ehr.BodyOf[B]](s *Server) {
 	spec := kind.Spec()
 	k := recordRoutes[B]{
 		kind: kind, path: recordsPath + spec.Path, schema: reflect.TypeFor[B]().Name(),
-		one: event.AThing(spec.Name), many: strings.ReplaceAll(spec.Path, "-", " "),
+		one: event.WithArticle(spec.Name), many: strings.ReplaceAll(spec.Path, "-", " "),
 	}
 	s.kinds = append(s.kinds, spec)
 	s.collections[spec.Name] = k.path

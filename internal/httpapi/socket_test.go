@@ -34,7 +34,7 @@ func withHub(t *testing.T) func(*httpapi.Config) {
 	t.Helper()
 	return func(c *httpapi.Config) {
 		hub, err := realtime.New(realtime.Config{
-			Pool: c.Writer.Pool(), Wake: make(chan struct{}), Codec: ledger.NewCodec([]byte(strings.Repeat("k", 32))), Rights: httpapi.Rights(c.Directory, c.Chat),
+			Pool: c.Writer.Pool(), Wake: make(chan struct{}), Codec: ledger.NewCodec([]byte(strings.Repeat("k", 32))), Authorizer: httpapi.Rights(c.Directory, c.Chat),
 			Verify: httpapi.Sessions(c.Verifier, c.Directory), Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)

@@ -147,7 +147,7 @@ func (f *Follower) Step(ctx context.Context) (n int, err error) {
 	if err = f.ensure(ctx); err == nil {
 		n, err = f.next(ctx)
 	}
-	_, held := errors.AsType[*HeldError](err)
+	_, held := errors.AsType[*BlockedError](err)
 	if held || err == nil || errors.Is(err, ErrBusy) {
 		f.looked.Store(true)
 	}
@@ -165,10 +165,10 @@ func (f *Follower) Step(ctx context.Context) (n int, err error) {
 func (f *Follower) next(ctx context.Context) (int, error) {
 	_, partial := f.cfg.Handler.(PartialHandler)
 	each, end := false, int64(math.MaxInt64)
-	var held *HeldError
+	var held *BlockedError
 	for {
 		a, err := f.attempt(ctx, each, end)
-		h, isHeld := errors.AsType[*HeldError](err)
+		h, isHeld := errors.AsType[*BlockedError](err)
 		switch {
 		case isHeld && h.Position < end:
 			held, end = h, h.Position

@@ -236,7 +236,7 @@ func TestFollower_HandlesWhatComesBeforeAnEventThatIsHeld(t *testing.T) {
 			case e.Position == 3:
 				return errors.New("not this one")
 			case e.Position >= 7 && waits:
-				return &ledger.HeldError{Position: e.Position, Cause: care.Errorf(care.Unavailable, "waits")}
+				return &ledger.BlockedError{Position: e.Position, Cause: care.Errorf(care.Unavailable, "waits")}
 			}
 		}
 		return nil

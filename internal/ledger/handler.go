@@ -49,9 +49,9 @@ func HandlePart(ctx context.Context, h Handler, tx pgx.Tx, batch []event.Event) 
 	return Progress{Events: len(batch)}, h.Handle(ctx, tx, batch)
 }
 
-// HeldError is a Handler's answer when one event, and with it all that come after, must wait for something that is not the
+// BlockedError is a Handler's answer when one event, and with it all that come after, must wait for something that is not the
 // event's fault. What comes before it is handled all the same. It counts as transient.
-type HeldError struct {
+type BlockedError struct {
 	// Position is that of the event.
 	Position int64
 	// Cause says what it waits for.
@@ -59,10 +59,10 @@ type HeldError struct {
 }
 
 // Error is the cause's.
-func (e *HeldError) Error() string { return e.Cause.Error() }
+func (e *BlockedError) Error() string { return e.Cause.Error() }
 
 // Unwrap gives the cause.
-func (e *HeldError) Unwrap() error { return e.Cause }
+func (e *BlockedError) Unwrap() error { return e.Cause }
 
 // panicError is a handler's panic. Its value may quote the event and is not kept; the stack holds no values.
 type panicError struct{ stack string }

@@ -186,6 +186,6 @@ func TestListener_WakesEverybodyOnConnectingAndForNotifications(t *testing.T) {
 
 	bell := outbox.NewBell(b.App, b.logger)
 	run(t, bell.Run)
-	bell.Ring()
+	bell.Wake()
 	woken(listener.Outbox())
 }

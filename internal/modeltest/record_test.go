@@ -220,7 +220,7 @@ func (r *record) follows(to string) bool {
 	if from == retracted {
 		return false
 	}
-	return to == from || to == retracted || slices.ContainsFunc(r.kind.Moves, func(m ehr.Move) bool { return m.From == from && slices.Contains(m.To, to) })
+	return to == from || to == retracted || slices.ContainsFunc(r.kind.Transitions, func(m ehr.Transition) bool { return m.From == from && slices.Contains(m.To, to) })
 }
 
 // next draws a status for the record: mostly one that can follow.

@@ -59,7 +59,7 @@ func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (n int, err error
 		return 0, fmt.Errorf("sweep held notifications: %w", err)
 	}
 	if n > 0 {
-		w.cfg.Ring()
+		w.cfg.Wake()
 	}
 	return n, nil
 }

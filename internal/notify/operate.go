@@ -55,7 +55,7 @@ type DeliveryFilter struct {
 	// From and To bound when a delivery was planned: not before From, before To.
 	From, To time.Time
 	// Before is the last delivery of the page before, by when it was planned; the zero mark begins with the newest.
-	Before care.PageMark
+	Before care.PageCursor
 	// Limit is how many at most.
 	Limit int32
 }
@@ -120,15 +120,15 @@ func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDel
 
 // DeliveryMark returns where a delivery stands in the list of Deliveries. It refuses the id of one that is not there, or that
 // the caller may not see, with care.NotFound.
-func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageMark, error) {
+func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageCursor, error) {
 	at, err := db.New(q).DeliveryPlannedAt(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.PageMark{}, care.Errorf(care.NotFound, "there is no delivery %s", id)
+		return care.PageCursor{}, care.Errorf(care.NotFound, "there is no delivery %s", id)
 	}
 	if err != nil {
-		return care.PageMark{}, fmt.Errorf("find the delivery: %w", postgres.Translate(err))
+		return care.PageCursor{}, fmt.Errorf("find the delivery: %w", postgres.Translate(err))
 	}
-	return care.PageMark{Time: at, ID: id}, nil
+	return care.PageCursor{Time: at, ID: id}, nil
 }
 
 // Redrive queues a delivery again that failed, was cancelled, whose outcome is unknown (it is then marked as a possible

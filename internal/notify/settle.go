@@ -90,7 +90,7 @@ func (a *attempt) settlement(e ending) settlement {
 		s.tell(s.decision("notification.suppressed", event.ChannelDecision{
 			Channel: a.Channel, DeliveryID: a.ID, State: "suppressed", Reason: e.code,
 		}))
-	case Unsure:
+	case OutcomeUncertain:
 		s.state = "uncertain"
 	default:
 		s.state = "queued"
@@ -213,7 +213,7 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 		return w.fallBack(ctx, tx, client, s, fallback)
 	})
 	if err == nil {
-		w.cfg.Ring()
+		w.cfg.Wake()
 	}
 	return settled, err
 }

@@ -38,8 +38,8 @@ type Config struct {
 	// AppName is how messages call the service; empty means "carewire".
 	AppName string
 	Logger  *slog.Logger
-	// Ring is called after outcomes were committed, so that their events need not wait for a poll. May be nil.
-	Ring func()
+	// Wake is called after outcomes were committed, so that their events need not wait for a poll. May be nil.
+	Wake func()
 	// Observe is told what became of each attempt, for metrics. May be nil.
 	Observe func(channel string, outcome Outcome, took time.Duration)
 	// Tracer shows each sampled delivery's attempts; nil means nobody looks.
@@ -57,7 +57,7 @@ const (
 	Failed     Outcome = "failed"     // It will not be delivered on this channel.
 	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
 	Unknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
-	Unsure     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
+	OutcomeUncertain     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
 	Retried    Outcome = "retried"    // It will be tried again.
 	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
 	Held       Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
@@ -101,14 +101,14 @@ func New(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("notify: the channel %s has %d providers; want one", channel, len(providers))
 		}
 	}
-	if cfg.Ring == nil {
-		cfg.Ring = func() {}
+	if cfg.Wake == nil {
+		cfg.Wake = func() {}
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
 	return &Worker{
-		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Ring), draining: make(chan struct{}),
+		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Wake), draining: make(chan struct{}),
 	}, nil
 }
 
@@ -319,9 +319,9 @@ func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err erro
 			err = Uncertain("panic")
 		}
 	}()
-	ctx, span := tracing.Call(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
+	ctx, span := tracing.StartClientSpan(ctx, "send "+m.Channel, tracing.String("carewire.channel", m.Channel))
 	defer func() { ended(span, receipt, err) }()
-	return w.provider(m.Channel).notifier.Notify(tracing.Outside(ctx), m)
+	return w.provider(m.Channel).notifier.Notify(tracing.Detach(ctx), m)
 }
 
 // conclude settles what the provider's answer means.
@@ -358,7 +358,7 @@ func (w *Worker) uncertain(a *attempt, code string) ending {
 	if a.Priority == "critical" {
 		wait = receiptWaitCritical
 	}
-	return ending{outcome: Unsure, code: code, wait: wait}
+	return ending{outcome: OutcomeUncertain, code: code, wait: wait}
 }
 
 // ending is how an attempt ends.

@@ -50,7 +50,7 @@ func (b *Batch) Append(ctx context.Context, events ...event.Event) {
 func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Batch)) error {
 	b := &Batch{}
 	if cmd.Key == "" {
-		postgres.InScope(&b.batch, cmd.Actor)
+		postgres.QueueActorScope(&b.batch, cmd.Actor)
 	} else {
 		// Whether the key was used decides whether the rest may stand, so the commit must wait for the answer.
 		postgres.BeginAs(&b.batch, cmd.Actor)
@@ -69,7 +69,7 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
 		return err
 	}
-	w.bell.Ring()
+	w.bell.Wake()
 	return nil
 }
 

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// ringPause is the least time between two NOTIFYs of one process. The first of a burst goes out at once; this
+	// wakeInterval is the least time between two NOTIFYs of one process. The first of a burst goes out at once; this
 	// process's own sequencer does not wait for any of them.
-	ringPause = 5 * time.Millisecond
+	wakeInterval = 5 * time.Millisecond
 	// ringRetry is the pause after a NOTIFY that did not get through. The sequencers' poll carries the events meanwhile.
 	ringRetry = time.Second
 )
 
-// Bell tells the sequencers, of this process and of all others, that the outbox holds something.
-type Bell struct {
+// Waker tells the sequencers, of this process and of all others, that the outbox holds something.
+type Waker struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
 	here   chan struct{}
@@ -28,23 +28,23 @@ type Bell struct {
 }
 
 // NewBell makes a bell that sends its NOTIFYs through the pool, of any role.
-func NewBell(pool *pgxpool.Pool, logger *slog.Logger) *Bell {
-	return &Bell{pool: pool, logger: logger, here: make(chan struct{}, 1), others: make(chan struct{}, 1)}
+func NewBell(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
+	return &Waker{pool: pool, logger: logger, here: make(chan struct{}, 1), others: make(chan struct{}, 1)}
 }
 
-// Ring says that a transaction that appended has committed. It never blocks.
-func (b *Bell) Ring() {
+// Wake says that a transaction that appended has committed. It never blocks.
+func (b *Waker) Wake() {
 	signal(b.here)
 	signal(b.others)
 }
 
 // C is ready after a Ring, however many there were since it was last received from. It has one receiver: this process's
 // sequencer.
-func (b *Bell) C() <-chan struct{} { return b.here }
+func (b *Waker) C() <-chan struct{} { return b.here }
 
 // Run passes the rings on to the other processes until ctx ends, and then returns nil. A database that does not answer
 // is logged, once until it answers again, and tried again.
-func (b *Bell) Run(ctx context.Context) error {
+func (b *Waker) Run(ctx context.Context) error {
 	q := db.New(b.pool)
 	silent := false
 	for {
@@ -53,7 +53,7 @@ func (b *Bell) Run(ctx context.Context) error {
 			return nil
 		case <-b.others:
 		}
-		pause := ringPause
+		pause := wakeInterval
 		if err := q.OutboxRing(ctx); err == nil {
 			silent = false
 		} else if ctx.Err() == nil {

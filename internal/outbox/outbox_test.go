@@ -250,7 +250,7 @@ func TestSyncCatalog_CanRunAgainAndKeepsWhatANewerBinaryDeclared(t *testing.T) {
 }
 
 // run starts a bell and stops it at the end of the test.
-func run(t *testing.T, bell *outbox.Bell) {
+func run(t *testing.T, bell *outbox.Waker) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -324,7 +324,7 @@ func TestBell_MakesOneNotificationOfManyRings(t *testing.T) {
 	require.NoError(t, db.New(conn).OutboxListen(t.Context()))
 	bell := outbox.NewBell(d.App, quiet)
 	for range 1000 {
-		bell.Ring() // It does not block though nobody runs the bell.
+		bell.Wake() // It does not block though nobody runs the bell.
 	}
 	require.Len(t, bell.C(), 1)
 	run(t, bell)
@@ -356,7 +356,7 @@ func TestBell_RingsAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	held.Release() // The pool does not know yet that the connection is dead.
 	bell := outbox.NewBell(pool, quiet)
 	run(t, bell)
-	bell.Ring()
+	bell.Wake()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	_, err = conn.WaitForNotification(ctx)

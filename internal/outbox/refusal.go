@@ -62,7 +62,7 @@ func (w *Writer) Audited(ctx context.Context, err error) error {
 		return err
 	}
 	err = postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error {
-		if err := postgres.Holds(ctx, tx, refused.cmd.Actor); err != nil {
+		if err := postgres.CheckActorVersion(ctx, tx, refused.cmd.Actor); err != nil {
 			return err
 		}
 		e, err := refused.completed(ctx, tx)
@@ -74,6 +74,6 @@ func (w *Writer) Audited(ctx context.Context, err error) error {
 	if err != nil {
 		return fmt.Errorf("audit a refusal: %w", err)
 	}
-	w.bell.Ring()
+	w.bell.Wake()
 	return refused.Answer
 }

@@ -10,7 +10,7 @@ import (
 
 // traced begins the step of a trace in which events are appended.
 func traced(ctx context.Context, events []event.Event) (context.Context, tracing.Span) {
-	ctx, span := tracing.Child(ctx, "outbox append")
+	ctx, span := tracing.StartSpan(ctx, "outbox append")
 	if span.Recording() {
 		types := make([]string, len(events))
 		for i := range events {

@@ -13,11 +13,11 @@ import (
 // Writer runs the domain's transactions and rings the bell after each commit.
 type Writer struct {
 	pool *pgxpool.Pool
-	bell *Bell
+	bell *Waker
 }
 
 // NewWriter makes a writer on the pool of the role that the domain writes as.
-func NewWriter(pool *pgxpool.Pool, bell *Bell) *Writer {
+func NewWriter(pool *pgxpool.Pool, bell *Waker) *Writer {
 	return &Writer{pool: pool, bell: bell}
 }
 
@@ -34,7 +34,7 @@ func (w *Writer) InTx(ctx context.Context, cmd care.Command, fn func(tx pgx.Tx) 
 	if err != nil {
 		return w.Audited(ctx, err)
 	}
-	w.bell.Ring()
+	w.bell.Wake()
 	return nil
 }
 

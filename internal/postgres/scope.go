@@ -28,25 +28,25 @@ var keptSQL = scopeSQL + "    , actor_holds($6, $7)\n"
 // care.ErrActorChanged.
 func BeginAs(batch *pgx.Batch, actor care.Actor) {
 	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
-	InScope(batch, actor)
+	QueueActorScope(batch, actor)
 }
 
-// InScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
-func InScope(batch *pgx.Batch, actor care.Actor) {
+// QueueActorScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
+func QueueActorScope(batch *pgx.Batch, actor care.Actor) {
 	s := scopeOf(actor)
-	if actor.Kept != 0 {
-		batch.Queue(keptSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.Kept)
+	if actor.CachedVersion != 0 {
+		batch.Queue(keptSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.CachedVersion)
 		return
 	}
 	batch.Queue(scopeSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt)
 }
 
-// Holds asks what BeginAs asks, for a transaction that is not in the actor's scope.
-func Holds(ctx context.Context, tx pgx.Tx, actor care.Actor) error {
-	if actor.Kept == 0 {
+// CheckActorVersion asks what BeginAs asks, for a transaction that is not in the actor's scope.
+func CheckActorVersion(ctx context.Context, tx pgx.Tx, actor care.Actor) error {
+	if actor.CachedVersion == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "SELECT actor_holds($1, $2)", actor.UserID, actor.Kept)
+	_, err := tx.Exec(ctx, "SELECT actor_holds($1, $2)", actor.UserID, actor.CachedVersion)
 	return Translate(err)
 }
 

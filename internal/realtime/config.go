@@ -32,8 +32,8 @@ type Denial struct {
 	PersonID, ClinicID *uuid.UUID
 }
 
-// Rights tells what a person may see. directory.Service and chat.Service together implement it.
-type Rights interface {
+// Authorizer tells what a person may see. directory.Service and chat.Service together implement it.
+type Authorizer interface {
 	// Actor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
 	Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
 	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
@@ -52,7 +52,7 @@ type Config struct {
 	Wake <-chan struct{}
 	// Codec makes and checks cursors; all instances share its key.
 	Codec  *ledger.Codec
-	Rights Rights
+	Authorizer Authorizer
 	// Verify tells whose a token is, for refresh.
 	Verify func(ctx context.Context, token string) (Session, error)
 	// Denied is told of a room that was refused for want of the right, and commits it to the audit trail before the client
@@ -153,7 +153,7 @@ func (c Config) Validate() error {
 	}
 	need(c.Pool != nil, "Pool")
 	need(c.Codec != nil, "Codec")
-	need(c.Rights != nil, "Rights")
+	need(c.Authorizer != nil, "Rights")
 	need(c.Verify != nil, "Verify")
 	need(c.Logger != nil, "Logger")
 	return errors.Join(errs...)

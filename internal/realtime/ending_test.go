@@ -96,7 +96,7 @@ func TestSession_ThatIsClosedWhileItsSocketOpensEndsIt(t *testing.T) {
 			var b *bundle
 			b = setup(t, func(c *realtime.Config) {
 				c.Limits.RingEvents = ring
-				c.Rights = signingOut{c.Rights.(directory), func(session uuid.UUID) {
+				c.Authorizer = signingOut{c.Authorizer.(directory), func(session uuid.UUID) {
 					b.exec(t, "DELETE FROM web_sessions WHERE id = $1", session)
 					b.append(t, b.closed(session, b.nurse), b.report(b.patient, b.here), b.report(b.patient, b.here))
 					require.Eventually(t, func() bool { return b.hub.Stats().Position == 3 }, patience, time.Millisecond)
@@ -118,7 +118,7 @@ func TestSession_ThatIsClosedWhileItsSocketOpensDoesNotWaitForItsClientToRead(t 
 	var b *bundle
 	b = setup(t, func(c *realtime.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(logs, nil))
-		c.Rights = signingOut{c.Rights.(directory), func(session uuid.UUID) {
+		c.Authorizer = signingOut{c.Authorizer.(directory), func(session uuid.UUID) {
 			b.append(t, b.closed(session, b.doctor))
 			require.Eventually(t, func() bool { return b.hub.Stats().Position == 3001 }, patience, time.Millisecond)
 		}}
@@ -280,7 +280,7 @@ func TestRights_ThatCannotBeReadAgainHoldTheSocketUntilTheyCan(t *testing.T) {
 	t.Parallel()
 	fails := make(chan struct{}, 3)
 	b := setup(t, func(c *realtime.Config) {
-		c.Rights, c.Limits.Tick = failing{c.Rights.(directory), fails}, 10*time.Millisecond
+		c.Authorizer, c.Limits.Tick = failing{c.Authorizer.(directory), fails}, 10*time.Millisecond
 	})
 	c := b.dial(t, b.nurse)
 	for range 3 {

@@ -29,7 +29,7 @@ type Hub struct {
 	pool    *pgxpool.Pool
 	wake    <-chan struct{}
 	codec   *ledger.Codec
-	rights  Rights
+	rights  Authorizer
 	verify  func(ctx context.Context, token string) (Session, error)
 	denied  func(ctx context.Context, d Denial) error
 	origins map[string]bool
@@ -67,7 +67,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	limits := cfg.Limits.withDefaults()
 	h := &Hub{
-		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Rights, verify: cfg.Verify,
+		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Authorizer, verify: cfg.Verify,
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
 		ring: newRing(limits.RingEvents, limits.RingBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		perUser: map[uuid.UUID]int{},

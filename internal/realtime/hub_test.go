@@ -119,7 +119,7 @@ func (b *bundle) start(tb testing.TB, change ...func(*realtime.Config)) {
 	wake := make(chan struct{}, 1)
 	b.wakes = append(b.wakes, wake)
 	cfg := realtime.Config{
-		Pool: b.db.App, Wake: wake, Codec: b.codec, Rights: directory{b.db}, Verify: b.verify, Origins: []string{"https://app.example"},
+		Pool: b.db.App, Wake: wake, Codec: b.codec, Authorizer: directory{b.db}, Verify: b.verify, Origins: []string{"https://app.example"},
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {

@@ -179,8 +179,8 @@ func TestRights_OfACareTeamThatWasLeftWhileItWasReadAreNotHeld(t *testing.T) {
 	t.Parallel()
 	var b *bundle
 	b = setup(t, func(c *realtime.Config) {
-		read := c.Rights.(directory)
-		c.Rights = leaving{read, func() {
+		read := c.Authorizer.(directory)
+		c.Authorizer = leaving{read, func() {
 			b.exec(t, "DELETE FROM care_team WHERE member_id = $1", b.doctor)
 			b.append(t, b.careTeam("care_team.left", b.patient, b.here, b.doctor))
 		}, func() {
@@ -269,8 +269,8 @@ func TestRights_TakenWhileASocketOpensAreGone(t *testing.T) {
 	t.Parallel()
 	var b *bundle
 	b = setup(t, func(c *realtime.Config) {
-		read := c.Rights.(directory)
-		c.Rights = interrupted{read, func() {
+		read := c.Authorizer.(directory)
+		c.Authorizer = interrupted{read, func() {
 			b.append(t, b.membership("membership.revoked", b.doctor, b.here, care.Doctor))
 			require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
 		}}

@@ -11,7 +11,7 @@ import (
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-var categories = []event.Category{event.Clinical, event.AppointmentKind, event.BillingKind, event.Account, event.Chat, event.SystemKind}
+var categories = []event.Category{event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem}
 
 // checker turns raw rules into checked ones.
 type checker struct {

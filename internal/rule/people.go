@@ -60,12 +60,12 @@ func (p *Person) rolesAt(clinic string) (roles []care.Role) {
 	return roles
 }
 
-// Post names a role at a clinic.
-type Post string
+// RoleKey names a role at a clinic.
+type RoleKey string
 
 // PostOf gives the name of a role at a clinic: the clinic's id, a slash and the role.
-func PostOf(clinicID uuid.UUID, role care.Role) Post {
-	return Post(clinicID.String() + "/" + string(role))
+func PostOf(clinicID uuid.UUID, role care.Role) RoleKey {
+	return RoleKey(clinicID.String() + "/" + string(role))
 }
 
 // Team names the care team of a patient at a clinic.
@@ -89,7 +89,7 @@ func ConversationOf(id uuid.UUID, patient bool) string {
 type People struct {
 	ByID map[uuid.UUID]*Person
 	// Holders are who holds a role at a clinic, in the order in which they are told.
-	Holders map[Post][]uuid.UUID
+	Holders map[RoleKey][]uuid.UUID
 	// Members are who is on a care team, in the order in which they are told, whatever role they hold by now.
 	Members map[Team][]uuid.UUID
 	// Held is until when a record's patient may not read it, by the event's subject. Records that are not held are not there.

@@ -12,12 +12,12 @@ import (
 
 // Outcome is what the matching rules come to for one event.
 type Outcome struct {
-	Tellings []Telling
-	Refusals []Refusal
+	Tellings []Notification
+	Refusals []Decision
 }
 
-// Telling is what one person is told of the event.
-type Telling struct {
+// Notification is what one person is told of the event.
+type Notification struct {
 	Recipient uuid.UUID
 	// Match is the first of those that tell the person.
 	Match    *Match
@@ -37,9 +37,9 @@ type Message struct {
 	Fallback []string
 }
 
-// Refusal is something that a matching rule does not do, and why. Recipient and Channel are zero where it is about
+// Decision is something that a matching rule does not do, and why. Recipient and Channel are zero where it is about
 // everybody or every channel.
-type Refusal struct {
+type Decision struct {
 	Rule      string
 	Recipient uuid.UUID
 	Channel   string
@@ -91,7 +91,7 @@ type candidate struct {
 }
 
 func (r *resolver) refuse(m *Match, recipient uuid.UUID, channel, reason string) {
-	r.outcome.Refusals = append(r.outcome.Refusals, Refusal{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
+	r.outcome.Refusals = append(r.outcome.Refusals, Decision{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
 }
 
 func (r *resolver) refuseAll(c *candidate, reason string) {
@@ -138,7 +138,7 @@ func (all *candidates) add(id uuid.UUID, m *Match) {
 
 // named adds whom one rule names, each once. Who is left out of one of its recipients may still be named by another.
 func (r *resolver) named(m *Match, all *candidates) {
-	var left []Refusal
+	var left []Decision
 	var empty string
 	var roles, team, held bool
 	for _, recipient := range m.Recipients {
@@ -154,9 +154,9 @@ func (r *resolver) named(m *Match, all *candidates) {
 			out, err := m.Excludes(recipient, id)
 			switch {
 			case err != nil:
-				left = append(left, Refusal{Recipient: id, Reason: ReasonConditionFailed})
+				left = append(left, Decision{Recipient: id, Reason: ReasonConditionFailed})
 			case out:
-				left = append(left, Refusal{Recipient: id, Reason: ReasonUnless})
+				left = append(left, Decision{Recipient: id, Reason: ReasonUnless})
 			default:
 				all.add(id, m)
 			}
@@ -175,7 +175,7 @@ func (r *resolver) named(m *Match, all *candidates) {
 }
 
 // leaveOut writes down who was left out and is not named otherwise, each once.
-func (r *resolver) leaveOut(m *Match, left []Refusal, all *candidates) {
+func (r *resolver) leaveOut(m *Match, left []Decision, all *candidates) {
 	if len(left) == 0 {
 		return
 	}
@@ -210,7 +210,7 @@ func (r *resolver) tell(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
-	t := Telling{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldFrom(c.id, person)}
+	t := Notification{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldFrom(c.id, person)}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
 		for _, channel := range m.Rule.Channels {
@@ -233,7 +233,7 @@ func (r *resolver) tell(c *candidate, person *Person) {
 }
 
 // fallBack tries the rule's fallback channels, in their order, until the person is told on one of them.
-func (r *resolver) fallBack(t *Telling, person *Person, failed Message) {
+func (r *resolver) fallBack(t *Notification, person *Person, failed Message) {
 	for _, channel := range failed.Match.Rule.Fallback {
 		d := t.on(channel)
 		if d == nil {
@@ -246,7 +246,7 @@ func (r *resolver) fallBack(t *Telling, person *Person, failed Message) {
 }
 
 // add decides one channel, suppressed when it cannot be used.
-func (r *resolver) add(t *Telling, person *Person, m *Match, channel, reason string) *Message {
+func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reason string) *Message {
 	d := Message{Channel: channel, Reason: reason, Match: m}
 	if obstacle := r.obstacle(person, m, channel); obstacle != "" {
 		d.Suppressed, d.Reason = true, obstacle
@@ -294,7 +294,7 @@ func (p *Person) address(channel string) (has, verified bool) {
 }
 
 // on gives the message on the channel, or nil.
-func (t *Telling) on(channel string) *Message {
+func (t *Notification) on(channel string) *Message {
 	for i := range t.Messages {
 		if t.Messages[i].Channel == channel {
 			return &t.Messages[i]
@@ -304,7 +304,7 @@ func (t *Telling) on(channel string) *Message {
 }
 
 // remaining lists the fallback channels that are left, should a message fail when it is sent.
-func (t *Telling) remaining(d *Message) []string {
+func (t *Notification) remaining(d *Message) []string {
 	if d.Suppressed {
 		return nil
 	}

@@ -139,13 +139,13 @@ func later(began, ended time.Time) time.Time {
 	return ended
 }
 
-// Child begins a step below the span in ctx. Without one that is recorded it gives no span.
-func Child(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
+// StartSpan begins a step below the span in ctx. Without one that is recorded it gives no span.
+func StartSpan(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
 	return child(ctx, name, trace.SpanKindInternal, attrs)
 }
 
-// Call begins the call of another system below the span in ctx, as Child does.
-func Call(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
+// StartClientSpan begins the call of another system below the span in ctx, as Child does.
+func StartClientSpan(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
 	return child(ctx, name, trace.SpanKindClient, attrs)
 }
 
@@ -158,9 +158,9 @@ func child(ctx context.Context, name string, kind trace.SpanKind, attrs []Attr) 
 	return ctx, Span{span}
 }
 
-// Outside gives ctx without its span, for code of others: a provider's SDK that traces by itself would write addresses
+// Detach gives ctx without its span, for code of others: a provider's SDK that traces by itself would write addresses
 // into spans, and pass our trace on to the provider.
-func Outside(ctx context.Context) context.Context {
+func Detach(ctx context.Context) context.Context {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}

@@ -72,7 +72,7 @@ func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
 	require.False(t, span.Recording())
 	none.Tell(&tp, "step", time.Now(), time.Now())
 	none.TellBatch(ctx, "steps", time.Now(), time.Now(), []string{tp})
-	_, span = Child(ctx, "step")
+	_, span = StartSpan(ctx, "step")
 	span.Name("other")
 	span.Set(String("a", "b"))
 	span.Fail("code")
@@ -83,7 +83,7 @@ func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
 func TestChild_CostsNextToNothingWithoutASpan(t *testing.T) {
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		_, span := Child(ctx, "step")
+		_, span := StartSpan(ctx, "step")
 		span.End()
 	}))
 }
@@ -114,10 +114,10 @@ func TestServer_ContinuesTheCallersTraceAndLetsLaterStepsContinueIt(t *testing.T
 func TestOutside_HidesTheSpanFromCodeOfOthers(t *testing.T) {
 	tracer := open(t)
 	ctx, span := tracer.Server(t.Context(), "")
-	_, child := Child(ctx, "step")
+	_, child := StartSpan(ctx, "step")
 	require.True(t, child.Recording())
-	ctx, cancel := context.WithCancel(Outside(ctx))
-	_, child = Child(ctx, "step")
+	ctx, cancel := context.WithCancel(Detach(ctx))
+	_, child = StartSpan(ctx, "step")
 	require.False(t, child.Recording())
 	require.True(t, span.Recording())
 	cancel()

@@ -70,7 +70,7 @@ type AbsenceFilter struct {
 const longestAbsence = 366 * 24 * time.Hour
 
 func (in *NewAbsence) check(now time.Time) error {
-	var p care.Problems
+	var p care.FieldErrors
 	in.StartsAt, in.EndsAt = stored(in.StartsAt), stored(in.EndsAt)
 	switch {
 	case !slices.Contains([]Kind{Leave, Closed, OpeningHours}, in.Kind):
@@ -220,7 +220,7 @@ func (s *Service) Absences(ctx context.Context, cmd care.Command, f AbsenceFilte
 		if len(rows) > bounds.Limit {
 			rows = rows[:bounds.Limit]
 			last := rows[bounds.Limit-1]
-			page.Next = care.PageMark{Time: last.StartsAt, ID: last.ID}.String()
+			page.Next = care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
 		}
 		for _, row := range rows {
 			page.Items = append(page.Items, absence(row))

@@ -51,7 +51,7 @@ var earliestDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // check gives the day's midnight as if it were UTC.
 func (d Day) check(now time.Time) (time.Time, error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if d.DoctorID == uuid.Nil {
 		p.Add("doctorId", "must name the doctor")
 	}

@@ -27,7 +27,7 @@ type terms struct {
 // take looks whether the slot can be had: whether the two are at the clinic (problems by field), the doctor sees patients then
 // and both are free (an error). It locks their rows first, so that what it finds holds until the commit. It returns the clinic's
 // zone where it has read it.
-func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t terms) (p care.Problems, zone string, err error) {
+func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t terms) (p care.FieldErrors, zone string, err error) {
 	if _, err := q.AppointmentPeopleLock(ctx, []uuid.UUID{row.DoctorID, row.PatientID}); err != nil {
 		return nil, "", fmt.Errorf("lock people: %w", err)
 	}

@@ -67,7 +67,7 @@ func sinceMidnight(clock string) time.Duration {
 
 // checkOpenings puts them in the order of the week, or says what is wrong with each.
 func checkOpenings(openings []Opening) ([]Opening, error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if len(openings) > maxOpenings {
 		p.Add("openings", "must be at most %d", maxOpenings)
 		return nil, p.Err()

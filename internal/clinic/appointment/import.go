@@ -75,7 +75,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
 
 func (in *Imported) checkImported(now time.Time) error {
-	var p care.Problems
+	var p care.FieldErrors
 	if in.ClinicID == uuid.Nil {
 		p.Add("clinicId", "must name the clinic")
 	}

@@ -43,8 +43,8 @@ type Filter struct {
 	Limit int
 }
 
-func (f *Filter) check() (care.PageMark, error) {
-	var p care.Problems
+func (f *Filter) check() (care.PageCursor, error) {
+	var p care.FieldErrors
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
 	}
@@ -122,7 +122,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = care.PageMark{Time: last.StartsAt, ID: last.ID}.String()
+			page.Next = care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
 		}
 		if page.Items, err = from(ctx, q, rows...); err != nil {
 			return err
@@ -142,7 +142,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 }
 
 // appointments asks for one row more than the page holds, to know whether there is a next one.
-func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageMark) ([]db.Appointment, error) {
+func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageCursor) ([]db.Appointment, error) {
 	p := db.AppointmentListOfPatientParams{
 		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 		FromTime: f.From, ToTime: f.To, AfterTime: after.Time, AfterID: after.ID, Own: actor.MayOwn(care.AppointmentRead), ActorID: actor.UserID,

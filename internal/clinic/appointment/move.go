@@ -61,7 +61,7 @@ func (s *Service) Reassign(ctx context.Context, cmd care.Command, id uuid.UUID, 
 // the status before. One that holds its time again must find it free. Errors as for Move, care.Invalid for the reason, and
 // care.Conflict on startsAt where the time was given to somebody else.
 func (s *Service) Reverse(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Reversal) (Appointment, error) {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Text("reason", in.Reason, 1, 1000)
 	if err := p.Err(); err != nil {
 		return Appointment{}, err
@@ -171,7 +171,7 @@ func (c change) reschedule(row *db.Appointment, now time.Time) error {
 	if stored(slot.StartsAt).Equal(row.StartsAt) && stored(slot.EndsAt).Equal(row.EndsAt) {
 		return nil // No change, and so not one into the past.
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	slot.check(&p, now, now, false)
 	row.StartsAt, row.EndsAt = slot.StartsAt, slot.EndsAt
 	return p.Err()

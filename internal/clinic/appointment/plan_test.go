@@ -78,7 +78,7 @@ func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slo
 	require.NoError(t, err)
 	defer conn.Release()
 	batch := &pgx.Batch{}
-	postgres.InScope(batch, b.receptionist)
+	postgres.QueueActorScope(batch, b.receptionist)
 	batch.Queue(db.AppointmentTaken, b.doctor.UserID, b.patient.UserID, slot.StartsAt, slot.EndsAt, uuid.New())
 	require.NoError(t, conn.SendBatch(t.Context(), batch).Close())
 	_, err = conn.Exec(t.Context(), "SELECT pg_stat_force_next_flush()")

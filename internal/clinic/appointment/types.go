@@ -78,7 +78,7 @@ const (
 )
 
 // check brings the slot into the form in which it is stored, and notes what is wrong with it. What is imported may be shorter.
-func (s *Slot) check(p *care.Problems, now, earliest time.Time, imported bool) {
+func (s *Slot) check(p *care.FieldErrors, now, earliest time.Time, imported bool) {
 	// PostgreSQL keeps microseconds.
 	s.StartsAt, s.EndsAt = s.StartsAt.UTC().Truncate(time.Microsecond), s.EndsAt.UTC().Truncate(time.Microsecond)
 	switch {
@@ -102,7 +102,7 @@ func (s *Slot) check(p *care.Problems, now, earliest time.Time, imported bool) {
 }
 
 func (in *Input) check(now, earliest time.Time, imported bool) error {
-	var p care.Problems
+	var p care.FieldErrors
 	if in.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}

@@ -47,7 +47,7 @@ func (in VisitTypeInput) check(ctx context.Context, q *db.Queries, clinicID uuid
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("name", in.Name, 1, 100)
 	if in.DurationMinutes < minMinutes || in.DurationMinutes > longest {
 		p.Add("durationMinutes", "must be %d to %d at this clinic", minMinutes, longest)

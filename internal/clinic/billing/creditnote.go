@@ -24,7 +24,7 @@ type NewCreditNote struct {
 }
 
 func (n NewCreditNote) check() (total int64, err error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if n.Number != nil {
 		p.Line("number", *n.Number, 1, 64)
 		if assignedNumber.MatchString(*n.Number) {

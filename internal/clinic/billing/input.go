@@ -34,7 +34,7 @@ type NewInvoice struct {
 
 // check gives the due day and the total, or all that is wrong.
 func (n NewInvoice) check() (due time.Time, total int64, err error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if n.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}
@@ -55,7 +55,7 @@ func (n NewInvoice) check() (due time.Time, total int64, err error) {
 	return due, total, p.Err()
 }
 
-func sum(p *care.Problems, lines []Line) int64 {
+func sum(p *care.FieldErrors, lines []Line) int64 {
 	if len(lines) == 0 || len(lines) > maxLines {
 		p.Add("lines", "must be 1 to %d", maxLines)
 		return 0
@@ -105,7 +105,7 @@ type NewPayment struct {
 var providerForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
 
 func (n NewPayment) check() error {
-	var p care.Problems
+	var p care.FieldErrors
 	amount(&p, n.AmountMinor)
 	if !providerForm.MatchString(n.Provider) {
 		p.Add("provider", "must be 1 to 40 lower-case letters, digits, - and _, the first a letter")
@@ -116,7 +116,7 @@ func (n NewPayment) check() error {
 	return p.Err()
 }
 
-func amount(p *care.Problems, minor int64) {
+func amount(p *care.FieldErrors, minor int64) {
 	if minor < 1 || minor > maxAmount {
 		p.Add("amountMinor", "must be 1 to %d", int64(maxAmount))
 	}

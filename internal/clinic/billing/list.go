@@ -41,8 +41,8 @@ type Page struct {
 	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
-func (f *Filter) check() (care.PageMark, error) {
-	var p care.Problems
+func (f *Filter) check() (care.PageCursor, error) {
+	var p care.FieldErrors
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
 	}
@@ -76,7 +76,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = care.PageMark{Time: last.CreatedAt, ID: last.ID}.String()
+			page.Next = care.PageCursor{Time: last.CreatedAt, ID: last.ID}.String()
 		}
 		if page.Items, err = details(ctx, q, rows); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 }
 
 // invoices asks for one row more than the page holds, to know whether there is a next one.
-func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Invoice, error) {
+func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
 		BeforeTime: from.Time, BeforeID: from.ID, Own: readsOwn(), ActorID: actor.UserID,

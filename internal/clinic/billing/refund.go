@@ -34,7 +34,7 @@ type NewRefund struct {
 }
 
 func (n NewRefund) check() error {
-	var p care.Problems
+	var p care.FieldErrors
 	amount(&p, n.AmountMinor)
 	if n.Reference != "" {
 		p.Line("reference", n.Reference, 1, 200)

@@ -60,8 +60,8 @@ type StatementFilter struct {
 // period is a checked filter's days, as midnights in UTC; zero is without a bound.
 type period struct{ from, to time.Time }
 
-func (f *StatementFilter) check() (period, care.PageMark, error) {
-	var p care.Problems
+func (f *StatementFilter) check() (period, care.PageCursor, error) {
+	var p care.FieldErrors
 	if f.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}
@@ -93,7 +93,7 @@ func currencyForm(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-func optionalDay(p *care.Problems, field, text string) time.Time {
+func optionalDay(p *care.FieldErrors, field, text string) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
@@ -181,7 +181,7 @@ func noStatement(cmd care.Command, f StatementFilter) error {
 }
 
 // entries fills the statement's balances and a page of its entries, and returns the invoices that they are of.
-func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, days period, mark care.PageMark, limit int) ([]uuid.UUID, error) {
+func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, days period, mark care.PageCursor, limit int) ([]uuid.UUID, error) {
 	zone, err := q.InvoiceTimeZone(ctx, st.ClinicID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("look up time zone: %w", err)
@@ -211,7 +211,7 @@ func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, day
 	}
 	if len(rows) > limit {
 		rows = rows[:limit]
-		st.Next = care.PageMark{Time: rows[limit-1].At, ID: rows[limit-1].ID}.String()
+		st.Next = care.PageCursor{Time: rows[limit-1].At, ID: rows[limit-1].ID}.String()
 	}
 	return addEntries(st, rows), nil
 }

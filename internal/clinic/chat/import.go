@@ -69,7 +69,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 }
 
 func (in *Imported) check(now time.Time) error {
-	var p care.Problems
+	var p care.FieldErrors
 	if in.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}

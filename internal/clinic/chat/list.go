@@ -83,7 +83,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 		if len(rows) > limit {
 			rows = rows[:limit]
 			last := rows[limit-1].Conversation
-			page.Next = care.PageMark{Time: last.LastActivityAt, ID: last.ID}.String()
+			page.Next = care.PageCursor{Time: last.LastActivityAt, ID: last.ID}.String()
 		}
 		if page.Items, err = conversations(ctx, q, rows); err != nil {
 			return err

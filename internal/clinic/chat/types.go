@@ -73,7 +73,7 @@ type ReadMark struct {
 }
 
 func (n *NewConversation) check() error {
-	var p care.Problems
+	var p care.FieldErrors
 	if n.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")
 	}
@@ -82,12 +82,12 @@ func (n *NewConversation) check() error {
 }
 
 func (n *NewMessage) check() error {
-	var p care.Problems
+	var p care.FieldErrors
 	checkText(&p, n.Text)
 	return p.Err()
 }
 
-func checkText(p *care.Problems, text string) {
+func checkText(p *care.FieldErrors, text string) {
 	p.Text("text", text, 1, 4000)
 }
 

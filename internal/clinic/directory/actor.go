@@ -19,7 +19,7 @@ import (
 // a disabled person or service account care.Forbidden.
 func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
 	a, err := s.ActorToKeep(ctx, identity)
-	a.Kept = 0
+	a.CachedVersion = 0
 	return a, err
 }
 
@@ -55,7 +55,7 @@ func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a c
 	}
 	a, err = actor(rows[0].ID, rows[0].Status, held(rows))
 	if err == nil {
-		a.Kept = rows[0].ActorVersion
+		a.CachedVersion = rows[0].ActorVersion
 	}
 	return a, true, err
 }

@@ -63,7 +63,7 @@ func (s *Service) DeathRecord(ctx context.Context, cmd care.Command, id uuid.UUI
 }
 
 func (d Death) validate(row db.User) error {
-	var p care.Problems
+	var p care.FieldErrors
 	day(&p, "date", d.Date)
 	if born := dateText(row.BirthDate); len(p) == 0 && d.Date < born {
 		p.Add("date", "must not be before the birth date")
@@ -76,7 +76,7 @@ func (d Death) validate(row db.User) error {
 // care.Conflict.
 func (s *Service) DeathWithdraw(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
-		var p care.Problems
+		var p care.FieldErrors
 		p.Text("reason", in.Reason, 1, 1000)
 		if err := p.Err(); err != nil {
 			return row, nil, err

@@ -78,7 +78,7 @@ func sameNumbers(a, b []MedicalRecordNumber) bool {
 }
 
 // checkNumbers notes what is wrong with a patient's numbers; clinics are those where the actor may change the patient.
-func checkNumbers(p *care.Problems, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
+func checkNumbers(p *care.FieldErrors, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
 	for i, n := range numbers {
 		field := fmt.Sprintf("%s[%d]", numbersField, i)
 		p.Line(field+".number", n.Number, 1, 64)

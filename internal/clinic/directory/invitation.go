@@ -108,7 +108,7 @@ func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.
 
 // Validate says all that is wrong with an invitation, or nil.
 func (n NewInvitation) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Email("email", care.FoldEmail(n.Email))
 	rolesOf(&p, n.Roles)
 	if len(n.Roles) == 0 {

@@ -14,7 +14,7 @@ import (
 
 // categories are what can be preferred, in the order in which preferences are listed.
 var categories = []event.Category{
-	event.Clinical, event.AppointmentKind, event.BillingKind, event.Account, event.Chat, event.SystemKind,
+	event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem,
 }
 
 // Preferences gives the actor's wish for each category on each channel; what was never set is wanted.

@@ -57,7 +57,7 @@ type ServiceAccountPage struct {
 
 // Validate says all that is wrong with a service account to register, or nil.
 func (n NewServiceAccount) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("name", n.Name, 1, 200)
 	p.Line("issuer", n.Issuer, 1, 500)
 	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
@@ -68,7 +68,7 @@ func (n NewServiceAccount) Validate() error {
 
 // Validate says all that is wrong with the details of a service account, or nil.
 func (u ServiceAccountInput) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("name", u.Name, 1, 200)
 	if u.Status != Active && u.Status != Disabled && u.Status != Pending {
 		p.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)

@@ -125,7 +125,7 @@ func (f *UserFilter) names() []string {
 }
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
-	var p care.Problems
+	var p care.FieldErrors
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
 	}

@@ -26,7 +26,7 @@ var (
 
 // Validate says all that is wrong with a person to register, or nil.
 func (n NewUser) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
 	demographics(&p, n.BirthDate, n.Sex)
 	rolesOf(&p, n.Roles)
@@ -42,7 +42,7 @@ func (n NewUser) Validate() error {
 	return p.Err()
 }
 
-func rolesOf(p *care.Problems, roles []care.Role) {
+func rolesOf(p *care.FieldErrors, roles []care.Role) {
 	if len(roles) > len(care.ClinicRoles) {
 		p.Add("roles", "must be at most %d", len(care.ClinicRoles))
 		return
@@ -74,8 +74,8 @@ func (u UserInput) validateChanged(changed []string, held []care.Membership) err
 	return p.Err()
 }
 
-func (u UserInput) problems() care.Problems {
-	var p care.Problems
+func (u UserInput) problems() care.FieldErrors {
+	var p care.FieldErrors
 	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
 	demographics(&p, u.BirthDate, u.Sex)
 	if u.Status != Active && u.Status != Disabled {
@@ -86,7 +86,7 @@ func (u UserInput) problems() care.Problems {
 
 // Validate says all that is wrong with a device to register, or nil.
 func (d NewDevice) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	if !slices.Contains(platforms, d.Platform) {
 		p.Add("platform", "must be one of %s", join(platforms))
 	}
@@ -98,7 +98,7 @@ func (d NewDevice) Validate() error {
 
 // Validate says all that is wrong with a preference, or nil.
 func (p Preference) Validate() error {
-	var problems care.Problems
+	var problems care.FieldErrors
 	if !slices.Contains(categories, event.Category(p.Category)) {
 		problems.Add("category", "must be one of %s", join(categories))
 	}
@@ -110,7 +110,7 @@ func (p Preference) Validate() error {
 
 // Validate says all that is wrong with a clinic, or nil.
 func (c Clinic) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Line("name", c.Name, 1, 200)
 	timeZone(&p, c.TimeZone)
 	return p.Err()
@@ -128,7 +128,7 @@ func normalPhone(text *string) *string {
 	return new(phonenumbers.Format(n, phonenumbers.E164))
 }
 
-func phone(p *care.Problems, field string, text *string) {
+func phone(p *care.FieldErrors, field string, text *string) {
 	if text == nil {
 		return
 	}
@@ -138,7 +138,7 @@ func phone(p *care.Problems, field string, text *string) {
 	}
 }
 
-func person(p *care.Problems, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
+func person(p *care.FieldErrors, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
 	if email != "" {
 		p.Email("email", email)
 	}
@@ -160,12 +160,12 @@ type Demographics struct{ BirthDate, Sex string }
 
 // Validate returns an error that names every field at fault, or nil.
 func (d Demographics) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	demographics(&p, d.BirthDate, d.Sex)
 	return p.Err()
 }
 
-func demographics(p *care.Problems, birthDate, sex string) {
+func demographics(p *care.FieldErrors, birthDate, sex string) {
 	if birthDate != "" {
 		day(p, "birthDate", birthDate)
 	}
@@ -175,7 +175,7 @@ func demographics(p *care.Problems, birthDate, sex string) {
 }
 
 // day notes a problem unless the text is a day from 1850 on that has begun somewhere on Earth.
-func day(p *care.Problems, field, text string) {
+func day(p *care.FieldErrors, field, text string) {
 	d, err := time.Parse(time.DateOnly, text)
 	switch {
 	case err != nil:
@@ -187,7 +187,7 @@ func day(p *care.Problems, field, text string) {
 	}
 }
 
-func timeZone(p *care.Problems, zone string) {
+func timeZone(p *care.FieldErrors, zone string) {
 	// "" and "Local" load too, but mean the server's zone.
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > 64 {
 		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")

@@ -36,7 +36,7 @@ func (*Allergy) Kind() Spec {
 	return Spec{
 		Name: "allergy", Path: "allergies",
 		// FHIR R4's value set allergyintolerance-clinical, and unknown where FHIR has none.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"active", []string{"inactive", "resolved", "unknown"}},
 			{"inactive", []string{"active", "resolved", "unknown"}},
 			{"resolved", []string{"active", "inactive", "unknown"}},
@@ -50,7 +50,7 @@ func (*Allergy) Kind() Spec {
 
 // Validate says all that is wrong with the allergy, each by its path, or nil.
 func (r *Allergy) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
 	oneOf(&p, "type", r.Type, "allergy", "intolerance")
@@ -58,12 +58,12 @@ func (r *Allergy) Validate() error {
 	oneOf(&p, "criticality", r.Criticality, "low", "high", "unable-to-assess")
 	checkTime(&p, "onsetAt", r.OnsetAt)
 	checkTime(&p, "lastOccurrenceAt", r.LastOccurrenceAt)
-	each(&p, "reactions", r.Reactions, maxList, func(p *care.Problems, path string, reaction Reaction) { reaction.check(p, path) })
+	each(&p, "reactions", r.Reactions, maxList, func(p *care.FieldErrors, path string, reaction Reaction) { reaction.check(p, path) })
 	p.Text("note", r.Note, 0, noteLength)
 	return p.Err()
 }
 
-func (r Reaction) check(p *care.Problems, path string) {
+func (r Reaction) check(p *care.FieldErrors, path string) {
 	checkCode(p, path+".substance", r.Substance)
 	if len(r.Manifestations) == 0 {
 		p.Add(path+".manifestations", "must hold at least one")
@@ -75,7 +75,7 @@ func (r Reaction) check(p *care.Problems, path string) {
 	p.Text(path+".description", r.Description, 0, 2000)
 }
 
-func (r *Allergy) checkMeaning(p *care.Problems) {
+func (r *Allergy) checkMeaning(p *care.FieldErrors) {
 	checkHappened(p, "onsetAt", r.OnsetAt)
 	checkHappened(p, "lastOccurrenceAt", r.LastOccurrenceAt)
 	for i, reaction := range r.Reactions {

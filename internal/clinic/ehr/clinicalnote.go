@@ -26,7 +26,7 @@ func (*ClinicalNote) Kind() Spec {
 	return Spec{
 		Name: "clinical_note", Path: "clinical-notes",
 		// FHIR R4's value set composition-status.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"preliminary", []string{"final"}},
 			{"final", []string{"amended"}},
 			{"amended", nil},
@@ -42,13 +42,13 @@ func (*ClinicalNote) Kind() Spec {
 
 // Validate says all that is wrong with the note, each by its path, or nil.
 func (r *ClinicalNote) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	p.Line("title", r.Title, 0, 200)
 	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
 		p.Add("sections", "must hold at least one section in this status")
 	}
-	each(&p, "sections", r.Sections, maxList, func(p *care.Problems, path string, s Section) {
+	each(&p, "sections", r.Sections, maxList, func(p *care.FieldErrors, path string, s Section) {
 		p.Line(path+".title", s.Title, 0, 200)
 		checkCode(p, path+".code", s.Code)
 		p.Text(path+".text", s.Text, 1, 100_000)

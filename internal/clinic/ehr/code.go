@@ -44,7 +44,7 @@ var (
 )
 
 // check says what is wrong with a code that is there.
-func (c Coding) check(p *care.Problems, path string) {
+func (c Coding) check(p *care.FieldErrors, path string) {
 	p.Line(path+".system", c.System, 1, 200)
 	said := len(*p)
 	p.Line(path+".code", c.Code, 1, 100)
@@ -55,7 +55,7 @@ func (c Coding) check(p *care.Problems, path string) {
 }
 
 // checkCode accepts nil, which is no code at all.
-func checkCode(p *care.Problems, path string, c *Coding) {
+func checkCode(p *care.FieldErrors, path string, c *Coding) {
 	if c != nil {
 		c.check(p, path)
 	}
@@ -135,7 +135,7 @@ func validUCUM(unit string) bool {
 }
 
 // checkUnit accepts an empty text, which is no unit at all.
-func checkUnit(p *care.Problems, path, unit string) {
+func checkUnit(p *care.FieldErrors, path, unit string) {
 	if unit != "" && !validUCUM(unit) {
 		p.Add(path, "must be a unit in UCUM, such as mg/dL, mm[Hg] or {score}")
 	}

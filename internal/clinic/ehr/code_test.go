@@ -31,12 +31,12 @@ func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
 		"http://clinic.example/codes": {[]string{"anything goes", "42"}, nil},
 	} {
 		for _, code := range c.good {
-			var p care.Problems
+			var p care.FieldErrors
 			Coding{System: system, Code: code}.check(&p, "code")
 			require.Empty(t, p, "%s %q", system, code)
 		}
 		for _, code := range c.bad {
-			var p care.Problems
+			var p care.FieldErrors
 			Coding{System: system, Code: code}.check(&p, "code")
 			require.Len(t, p, 1, "%s %q", system, code)
 			require.Equal(t, "code.code", p[0].Field)

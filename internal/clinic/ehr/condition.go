@@ -27,7 +27,7 @@ func (*Condition) Kind() Spec {
 	return Spec{
 		Name: "condition", Path: "conditions",
 		// FHIR R4's value set condition-clinical, and unknown where FHIR has none.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"active", []string{"inactive", "remission", "resolved", "unknown"}},
 			{"recurrence", []string{"inactive", "remission", "resolved", "unknown"}},
 			{"relapse", []string{"inactive", "remission", "resolved", "unknown"}},
@@ -45,7 +45,7 @@ func (*Condition) Kind() Spec {
 
 // Validate says all that is wrong with the condition, each by its path, or nil.
 func (r *Condition) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
 	oneOf(&p, "category", r.Category, "problem-list-item", "encounter-diagnosis")
@@ -67,7 +67,7 @@ func (r *Condition) Validate() error {
 	return p.Err()
 }
 
-func (r *Condition) checkMeaning(p *care.Problems) {
+func (r *Condition) checkMeaning(p *care.FieldErrors) {
 	checkHappened(p, "onsetAt", r.OnsetAt)
 	checkHappened(p, "abatementAt", r.AbatementAt)
 }

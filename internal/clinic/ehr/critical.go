@@ -115,7 +115,7 @@ var (
 
 // checkInterpretation refuses an interpretation that value and reference range contradict. A value at a bound may be called
 // either.
-func (f finding) checkInterpretation(p *care.Problems, path string, r *ReferenceRange) {
+func (f finding) checkInterpretation(p *care.FieldErrors, path string, r *ReferenceRange) {
 	n, ok := f.number()
 	if !ok || r == nil {
 		return

@@ -55,9 +55,9 @@ const (
 )
 
 // check says what is wrong with what a limit is for, by the names of the parameters.
-func (of LimitOf) check(p *care.Problems) {
+func (of LimitOf) check(p *care.FieldErrors) {
 	fields := map[string]string{".system": "codeSystem", ".code": "code"}
-	var found care.Problems
+	var found care.FieldErrors
 	(Coding{System: of.CodeSystem, Code: of.Code}).check(&found, "")
 	for _, f := range found {
 		p.Add(fields[f.Field], "%s", f.Message)
@@ -68,7 +68,7 @@ func (of LimitOf) check(p *care.Problems) {
 	checkUnit(p, "unit", of.Unit)
 }
 
-func (in LimitInput) check(p *care.Problems) {
+func (in LimitInput) check(p *care.FieldErrors) {
 	if in.Low == nil && in.High == nil {
 		p.Add("low", "is required where high is left out")
 	}
@@ -199,11 +199,11 @@ func (s *CriticalLimits) Delete(ctx context.Context, cmd care.Command, clinicID 
 }
 
 // change runs write under the lock of the clinic's set, and advances the set where write changed a limit.
-func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, check func(*care.Problems), write func(*db.Queries) (changed bool, err error)) error {
+func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, check func(*care.FieldErrors), write func(*db.Queries) (changed bool, err error)) error {
 	if err := s.may(ctx, cmd, care.CriticalLimitsWrite, clinicID); err != nil {
 		return err
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	of.check(&p)
 	if check != nil {
 		check(&p)

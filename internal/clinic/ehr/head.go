@@ -40,14 +40,14 @@ const clockAllowance = 24 * time.Hour
 func (h *Head) head() *Head { return h }
 
 // checkHappened accepts nil.
-func checkHappened(p *care.Problems, path string, t *time.Time) {
+func checkHappened(p *care.FieldErrors, path string, t *time.Time) {
 	if t != nil && t.After(time.Now().Add(clockAllowance)) {
 		p.Add(path, "must be at most a day ahead: a record in this status says what has happened")
 	}
 }
 
 // check checks the common part against what the kind says of itself.
-func (h *Head) check(p *care.Problems, s Spec) {
+func (h *Head) check(p *care.FieldErrors, s Spec) {
 	statuses := s.Statuses()
 	if h.PatientID == uuid.Nil {
 		p.Add("patientId", "must name the patient")

@@ -28,7 +28,7 @@ func (*Immunization) Kind() Spec {
 	return Spec{
 		Name: "immunization", Path: "immunizations",
 		// FHIR R4's value set immunization-status. Whoever was not vaccinated and then is has another record.
-		Moves: Moves{{"completed", nil}, {"not-done", nil}},
+		Transitions: Transitions{{"completed", nil}, {"not-done", nil}},
 		Example: `{"status": "completed", "code": {"system": "http://hl7.org/fhir/sid/cvx", "code": "140", "display": "Influenza, seasonal, injectable, preservative free"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "lotNumber": "AAJN11K", "expirationDate": "2026-12-31", "doseQuantity": {"value": 0.5, "unit": "mL"},
 			"route": {"system": "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration", "code": "IM", "display": "Injection, intramuscular"},
@@ -38,7 +38,7 @@ func (*Immunization) Kind() Spec {
 
 // Validate says all that is wrong with the immunization, each by its path, or nil.
 func (r *Immunization) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	checkCode(&p, "statusReason", r.StatusReason)
 	p.Line("manufacturer", r.Manufacturer, 0, 200)

@@ -30,7 +30,7 @@ type BodyOf[B any] interface {
 
 // meaningful is a body whose parts can contradict each other or the calendar.
 type meaningful interface {
-	checkMeaning(p *care.Problems)
+	checkMeaning(p *care.FieldErrors)
 }
 
 // alarming is a body that can hold what somebody must be told of at once.
@@ -100,7 +100,7 @@ func (k *Kind[B]) prepare(b *B) (*Head, error) {
 	if err != nil {
 		return h, err
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	if k.spec.reliedOn(h.Status) {
 		checkHappened(&p, "effectiveAt", &h.EffectiveAt)
 		if body, ok := k.body(b).(meaningful); ok {

@@ -32,7 +32,7 @@ type ReferenceRange struct {
 // Kind says what a lab report is.
 func (*LabReport) Kind() Spec {
 	return Spec{
-		Name: "lab_report", Path: "lab-reports", Moves: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
+		Name: "lab_report", Path: "lab-reports", Transitions: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
 		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "results": [{
 				"code": {"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
@@ -45,7 +45,7 @@ const maxResults = 500
 
 var (
 	// reportMoves has FHIR R4's value set diagnostic-report-status.
-	reportMoves = Moves{
+	reportMoves = Transitions{
 		{"registered", []string{"partial", "preliminary", "final", "cancelled", "unknown"}},
 		{"partial", []string{"preliminary", "final", "cancelled", "unknown"}},
 		{"preliminary", []string{"partial", "final", "cancelled", "unknown"}},
@@ -70,16 +70,16 @@ var (
 
 // Validate says all that is wrong with the report, each by its path, or nil.
 func (r *LabReport) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	if len(r.Results) == 0 && !slices.Contains(withoutResults, r.Status) {
 		p.Add("results", "must hold at least one result in this status")
 	}
-	each(&p, "results", r.Results, maxResults, func(p *care.Problems, path string, result Result) { result.check(p, path) })
+	each(&p, "results", r.Results, maxResults, func(p *care.FieldErrors, path string, result Result) { result.check(p, path) })
 	return p.Err()
 }
 
-func (r Result) check(p *care.Problems, path string) {
+func (r Result) check(p *care.FieldErrors, path string) {
 	r.Code.check(p, path+".code")
 	r.Value.check(p, path+".value")
 	checkUnit(p, path+".unit", r.Unit)
@@ -104,7 +104,7 @@ func (r *LabReport) alarms(clinic *clinicLimits) []string {
 	return criticalFindings(r.Status, findings, clinic)
 }
 
-func (r *LabReport) checkMeaning(p *care.Problems) {
+func (r *LabReport) checkMeaning(p *care.FieldErrors) {
 	for i, result := range r.Results {
 		result.finding().checkInterpretation(p, fmt.Sprintf("results[%d]", i), result.ReferenceRange)
 	}

@@ -40,8 +40,8 @@ type Filter struct {
 }
 
 // check gives where the page begins.
-func (f *Filter) check(s Spec) (care.PageMark, error) {
-	var p care.Problems
+func (f *Filter) check(s Spec) (care.PageCursor, error) {
+	var p care.FieldErrors
 	checkLimit(&p, &f.Limit)
 	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
 	if !ok {
@@ -58,14 +58,14 @@ func (f *Filter) check(s Spec) (care.PageMark, error) {
 		}
 		// What is at To itself comes before every mark of that time.
 		if f.To.Before(from.Time) || f.To.Equal(from.Time) {
-			from = care.PageMark{Time: f.To}
+			from = care.PageCursor{Time: f.To}
 		}
 	}
 	return from, p.Err()
 }
 
 // checkLimit sets the limit of a page that names none.
-func checkLimit(p *care.Problems, limit *int) {
+func checkLimit(p *care.FieldErrors, limit *int) {
 	if *limit == 0 {
 		*limit = defaultLimit
 	}
@@ -110,7 +110,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		if len(rows) > f.Limit {
 			rows = rows[:f.Limit]
 			last := rows[f.Limit-1]
-			page.Next = care.PageMark{Time: last.EffectiveAt, ID: last.ID}.String()
+			page.Next = care.PageCursor{Time: last.EffectiveAt, ID: last.ID}.String()
 		}
 		for _, row := range rows {
 			// Who is on their own care team sees in a list what a patient sees.
@@ -136,7 +136,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 }
 
 // rows asks for one row more than the page holds, to know whether there is a next one.
-func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageMark) ([]db.Record, error) {
+func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Record, error) {
 	system, code := f.code()
 	p := db.RecordListVisibleParams{
 		Kind: k.name, PatientID: optional(f.PatientID), ClinicID: optional(f.ClinicID), DoctorID: optional(f.DoctorID),

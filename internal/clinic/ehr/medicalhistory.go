@@ -20,7 +20,7 @@ func (*MedicalHistory) Kind() Spec {
 	return Spec{
 		Name: "medical_history", Path: "medical-history",
 		// FHIR R4's value set history-status.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"partial", []string{"completed", "health-unknown"}},
 			{"completed", []string{"partial", "health-unknown"}},
 			{"health-unknown", []string{"partial", "completed"}},
@@ -33,7 +33,7 @@ func (*MedicalHistory) Kind() Spec {
 
 // Validate says all that is wrong with the entry, each by its path, or nil.
 func (r *MedicalHistory) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	if r.Category == "" {
 		p.Add("category", "is required")
@@ -50,4 +50,4 @@ func (r *MedicalHistory) Validate() error {
 	return p.Err()
 }
 
-func (r *MedicalHistory) checkMeaning(p *care.Problems) { checkPast(p, "period", r.Period) }
+func (r *MedicalHistory) checkMeaning(p *care.FieldErrors) { checkPast(p, "period", r.Period) }

@@ -22,7 +22,7 @@ type Quantity struct {
 }
 
 // checkQuantity accepts nil.
-func checkQuantity(p *care.Problems, path string, q *Quantity) {
+func checkQuantity(p *care.FieldErrors, path string, q *Quantity) {
 	if q == nil {
 		return
 	}
@@ -37,7 +37,7 @@ type Period struct {
 }
 
 // checkPeriod accepts nil.
-func checkPeriod(p *care.Problems, path string, period *Period) {
+func checkPeriod(p *care.FieldErrors, path string, period *Period) {
 	if period == nil {
 		return
 	}
@@ -48,7 +48,7 @@ func checkPeriod(p *care.Problems, path string, period *Period) {
 }
 
 // checkPast accepts nil.
-func checkPast(p *care.Problems, path string, period *Period) {
+func checkPast(p *care.FieldErrors, path string, period *Period) {
 	if period != nil {
 		checkHappened(p, path+".start", period.Start)
 		checkHappened(p, path+".end", period.End)
@@ -56,14 +56,14 @@ func checkPast(p *care.Problems, path string, period *Period) {
 }
 
 // checkTime accepts nil. What is planned may be far ahead.
-func checkTime(p *care.Problems, path string, t *time.Time) {
+func checkTime(p *care.FieldErrors, path string, t *time.Time) {
 	if t != nil && (t.Before(earliest) || t.After(time.Now().AddDate(50, 0, 0))) {
 		p.Add(path, "must be from %s to fifty years from now", earliest.Format(time.RFC3339))
 	}
 }
 
 // oneOf notes a problem unless the value is one of the set; an empty text is no value at all.
-func oneOf(p *care.Problems, path, value string, set ...string) {
+func oneOf(p *care.FieldErrors, path, value string, set ...string) {
 	if value != "" && !slices.Contains(set, value) {
 		p.Add(path, "must be one of %s", strings.Join(set, ", "))
 	}
@@ -71,7 +71,7 @@ func oneOf(p *care.Problems, path, value string, set ...string) {
 
 // each checks the items of a list of at most limit, each with its path. A longer list is one problem, not a message for
 // each of what may be a million.
-func each[T any](p *care.Problems, path string, list []T, limit int, check func(p *care.Problems, path string, item T)) {
+func each[T any](p *care.FieldErrors, path string, list []T, limit int, check func(p *care.FieldErrors, path string, item T)) {
 	if len(list) > limit {
 		p.Add(path, "must be at most %d", limit)
 		return
@@ -82,13 +82,13 @@ func each[T any](p *care.Problems, path string, list []T, limit int, check func(
 }
 
 // eachCode checks a list of codes.
-func eachCode(p *care.Problems, path string, list []Coding) {
-	each(p, path, list, maxList, func(p *care.Problems, path string, c Coding) { c.check(p, path) })
+func eachCode(p *care.FieldErrors, path string, list []Coding) {
+	each(p, path, list, maxList, func(p *care.FieldErrors, path string, c Coding) { c.check(p, path) })
 }
 
 // eachOf checks a list of words of a set.
-func eachOf(p *care.Problems, path string, list []string, set ...string) {
-	each(p, path, list, maxList, func(p *care.Problems, path, value string) {
+func eachOf(p *care.FieldErrors, path string, list []string, set ...string) {
+	each(p, path, list, maxList, func(p *care.FieldErrors, path, value string) {
 		if !slices.Contains(set, value) {
 			p.Add(path, "must be one of %s", strings.Join(set, ", "))
 		}

@@ -36,7 +36,7 @@ func (*Prescription) Kind() Spec {
 	return Spec{
 		Name: "prescription", Path: "prescriptions",
 		// FHIR R4's value set medicationrequest-status.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"active", []string{"on-hold", "cancelled", "completed", "stopped", "unknown"}},
 			{"on-hold", []string{"active", "cancelled", "completed", "stopped", "unknown"}},
 			{"cancelled", nil},
@@ -59,14 +59,14 @@ func (*Prescription) Kind() Spec {
 
 // Validate says all that is wrong with the prescription, each by its path, or nil.
 func (r *Prescription) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	oneOf(&p, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
 	oneOf(&p, "priority", r.Priority, "routine", "urgent", "asap", "stat")
 	checkCode(&p, "statusReason", r.StatusReason)
 	eachCode(&p, "reasons", r.Reasons)
 	p.Text("dosage", r.Dosage, 0, 2000)
-	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.Problems, path string, d Dosage) { d.check(p, path) })
+	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.FieldErrors, path string, d Dosage) { d.check(p, path) })
 	r.Quantity.check(&p, "quantity")
 	p.Line("quantityUnit", r.QuantityUnit, 0, 50)
 	if r.Refills != nil && (*r.Refills < 0 || *r.Refills > 99) {
@@ -77,7 +77,7 @@ func (r *Prescription) Validate() error {
 	return p.Err()
 }
 
-func (d Dosage) check(p *care.Problems, path string) {
+func (d Dosage) check(p *care.FieldErrors, path string) {
 	p.Text(path+".text", d.Text, 0, 2000)
 	checkCode(p, path+".route", d.Route)
 	checkQuantity(p, path+".dose", d.Dose)

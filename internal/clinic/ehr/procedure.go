@@ -22,7 +22,7 @@ func (*Procedure) Kind() Spec {
 	return Spec{
 		Name: "procedure", Path: "procedures",
 		// FHIR R4's value set event-status.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"preparation", []string{"in-progress", "not-done", "on-hold", "completed", "unknown"}},
 			{"in-progress", []string{"on-hold", "stopped", "completed", "unknown"}},
 			{"not-done", nil},
@@ -41,7 +41,7 @@ func (*Procedure) Kind() Spec {
 
 // Validate says all that is wrong with the procedure, each by its path, or nil.
 func (r *Procedure) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	checkCode(&p, "statusReason", r.StatusReason)
 	checkCode(&p, "category", r.Category)
@@ -55,6 +55,6 @@ func (r *Procedure) Validate() error {
 	return p.Err()
 }
 
-func (r *Procedure) checkMeaning(p *care.Problems) {
+func (r *Procedure) checkMeaning(p *care.FieldErrors) {
 	checkPast(p, "performedPeriod", r.PerformedPeriod)
 }

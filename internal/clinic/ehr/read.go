@@ -48,7 +48,7 @@ type HistoryPage struct {
 
 // check gives the version before which the page begins. The cursor is the last version of the page before.
 func (h *HistoryPage) check() (int64, error) {
-	var p care.Problems
+	var p care.FieldErrors
 	checkLimit(&p, &h.Limit)
 	before, err := strconv.ParseInt(cmp.Or(h.Cursor, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
 	if err != nil || before < 1 {

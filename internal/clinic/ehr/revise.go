@@ -104,7 +104,7 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 }
 
 func checkReason(reason string) error {
-	var p care.Problems
+	var p care.FieldErrors
 	p.Text("reason", reason, 1, maxReason)
 	return p.Err()
 }
@@ -199,7 +199,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 
 // checkUnmoved refuses a version about somebody else, or of another clinic.
 func checkUnmoved(h *Head, old db.Record) error {
-	var p care.Problems
+	var p care.FieldErrors
 	if h.PatientID != old.PatientID {
 		p.Add("patientId", "cannot change: retract this record and write another")
 	}
@@ -214,7 +214,7 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 	if err := checkUnmoved(h, old); err != nil {
 		return err
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	if h.DoctorID == nil {
 		h.DoctorID = &old.DoctorID
 	}

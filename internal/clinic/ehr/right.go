@@ -125,7 +125,7 @@ func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 
 // releasedByOthers says who releases records of the kind.
 func (k *Kind[B]) releasedByOthers() *care.Error {
-	one := event.AThing(k.name)
+	one := event.WithArticle(k.name)
 	if care.AllowedOn(k.name, care.RecordRelease, care.Doctor, care.CareTeam) {
 		return care.Errorf(care.Forbidden, "%s is released by the doctor whom it names in doctorId, or by their care team", one)
 	}
@@ -161,7 +161,7 @@ func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) e
 	old := row.Record
 	switch {
 	case old.ReleasedVersion != nil:
-		answer := care.Errorf(care.Forbidden, "%s that is released is moved on by a doctor: the one whom it names, or one of the care team", event.AThing(k.name))
+		answer := care.Errorf(care.Forbidden, "%s that is released is moved on by a doctor: the one whom it names, or one of the care team", event.WithArticle(k.name))
 		return k.may(cmd, answer, care.RecordMove, old, standingIn(row))
 	case k.spec.Releases(to.Status):
 		if to.DoctorID != nil {
@@ -187,7 +187,7 @@ func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) er
 	}
 	named := row.Record
 	named.DoctorID = *to.DoctorID
-	answer := care.Errorf(care.Forbidden, "%s is put under a doctor's name by that doctor", event.AThing(k.name))
+	answer := care.Errorf(care.Forbidden, "%s is put under a doctor's name by that doctor", event.WithArticle(k.name))
 	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must stay, or name yourself"}}
 	return k.may(cmd, answer, care.RecordRelease, named, standingIn(row))
 }

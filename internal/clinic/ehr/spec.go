@@ -13,9 +13,9 @@ type Spec struct {
 	Name string
 	// Path is the collection's name in the API: "lab-reports".
 	Path string
-	// Moves are the kind's statuses, each with those that can follow it. A record may always stay what it is or be
+	// Transitions are the kind's statuses, each with those that can follow it. A record may always stay what it is or be
 	// entered in error, which is not listed; nothing follows that.
-	Moves Moves
+	Transitions Transitions
 	// Released are the statuses in which others rely on the record. None means all. The first version in one of them
 	// releases the record: from that version on the patient may read it, and its content changes by amendment only.
 	Released []string
@@ -29,14 +29,14 @@ type Spec struct {
 	Example string
 }
 
-// Move is a status and those that can follow it.
-type Move struct {
+// Transition is a status and those that can follow it.
+type Transition struct {
 	From string
 	To   []string
 }
 
-// Moves are a kind's statuses, in the reference's order.
-type Moves []Move
+// Transitions are a kind's statuses, in the reference's order.
+type Transitions []Transition
 
 // retracted is the status of a record of any kind that should never have been made (FHIR R4 has it for each).
 const retracted = "entered-in-error"
@@ -44,7 +44,7 @@ const retracted = "entered-in-error"
 // Statuses lists the statuses that a record of the kind can have.
 func (s Spec) Statuses() []string {
 	var all []string
-	for _, m := range s.Moves {
+	for _, m := range s.Transitions {
 		all = append(all, m.From)
 	}
 	return append(all, retracted)
@@ -55,11 +55,11 @@ func (s Spec) from(status string) []string {
 	if status == retracted {
 		return nil
 	}
-	i := slices.IndexFunc(s.Moves, func(m Move) bool { return m.From == status })
+	i := slices.IndexFunc(s.Transitions, func(m Transition) bool { return m.From == status })
 	if i < 0 {
 		return []string{retracted}
 	}
-	return slices.Concat(s.Moves[i].To, []string{retracted})
+	return slices.Concat(s.Transitions[i].To, []string{retracted})
 }
 
 // Releases reports whether a version of the status releases a record that was not released before.

@@ -40,7 +40,7 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 }
 
 // check accepts nil, which is no number at all.
-func (d *Decimal) check(p *care.Problems, path string) {
+func (d *Decimal) check(p *care.FieldErrors, path string) {
 	if d != nil && !d.valid() {
 		p.Add(path, "must be a number of at most %d characters", decimalLength)
 	}
@@ -99,7 +99,7 @@ func (v Value) String() string {
 	return string(data)
 }
 
-func (v Value) check(p *care.Problems, path string) {
+func (v Value) check(p *care.FieldErrors, path string) {
 	switch {
 	case v.Number != nil:
 		v.Number.check(p, path)

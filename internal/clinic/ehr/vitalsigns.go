@@ -38,7 +38,7 @@ func (*VitalSigns) Kind() Spec {
 	return Spec{
 		Name: "vital_signs", Path: "vital-signs",
 		// FHIR R4's value set observation-status.
-		Moves: Moves{
+		Transitions: Transitions{
 			{"registered", []string{"preliminary", "final", "cancelled", "unknown"}},
 			{"preliminary", []string{"final", "cancelled", "unknown"}},
 			{"final", []string{"amended", "corrected"}},
@@ -93,13 +93,13 @@ var absences = []string{
 
 // Validate says all that is wrong with the vital signs, each by its path, or nil.
 func (r *VitalSigns) Validate() error {
-	var p care.Problems
+	var p care.FieldErrors
 	r.check(&p, r.Kind())
 	// FHIR R4, vs-2 and vs-3: a value or why there is none, in the whole or in each of its parts.
 	r.checkValue(&p, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
 	checkCode(&p, "bodySite", r.BodySite)
 	checkCode(&p, "method", r.Method)
-	each(&p, "components", r.Components, maxList, func(p *care.Problems, path string, c Component) {
+	each(&p, "components", r.Components, maxList, func(p *care.FieldErrors, path string, c Component) {
 		c.Code.check(p, path+".code")
 		c.checkValue(p, path+".", c.Code, false)
 	})
@@ -121,7 +121,7 @@ func (m Measured) finding(code Coding) finding {
 }
 
 // checkValue checks what was measured by the code.
-func (m Measured) checkValue(p *care.Problems, prefix string, code Coding, mayLack bool) {
+func (m Measured) checkValue(p *care.FieldErrors, prefix string, code Coding, mayLack bool) {
 	switch {
 	case m.Value != nil && m.DataAbsentReason != "":
 		p.Add(prefix+"dataAbsentReason", "cannot stand beside a value")
@@ -139,7 +139,7 @@ func (m Measured) checkValue(p *care.Problems, prefix string, code Coding, mayLa
 }
 
 // checkBound accepts every number where there is no bound for what was measured.
-func (m Measured) checkBound(p *care.Problems, prefix string, all []bound) {
+func (m Measured) checkBound(p *care.FieldErrors, prefix string, all []bound) {
 	var units []string
 	for _, b := range all {
 		if b.unit == m.Unit {

@@ -85,7 +85,7 @@ func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	if failed == nil {
 		return err
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	if slices.Contains(failed, "patient") {
 		p.Add("patientId", "must be a patient of this clinic, or have been one")
 	}

@@ -149,7 +149,7 @@ func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.Refusal
 
 // prepare checks what can be checked without the database, all events and all their fields at once.
 func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
-	var p care.Problems
+	var p care.FieldErrors
 	all := make([]incoming, 0, len(events))
 	seen := map[uuid.UUID]bool{}
 	for _, in := range events {
@@ -192,7 +192,7 @@ func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
 	return e.About(cmd, who.UserID, &who.ClinicID)
 }
 
-func checkEnvelope(p *care.Problems, by account, in Event, who people, data []byte) {
+func checkEnvelope(p *care.FieldErrors, by account, in Event, who people, data []byte) {
 	if in.ID == uuid.Nil {
 		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
 	}
@@ -315,7 +315,7 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 			return m.UserID == id && care.Role(m.Role) == cmp.Or(role, care.Role(m.Role))
 		})
 	}
-	var p care.Problems
+	var p care.FieldErrors
 	for _, in := range fresh {
 		s.checkTime(&p, in)
 		if !holds(in.who.UserID, "") {
@@ -328,7 +328,7 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 	return p.Err()
 }
 
-func (s *Service) checkTime(p *care.Problems, in incoming) {
+func (s *Service) checkTime(p *care.FieldErrors, in incoming) {
 	if in.Time.IsZero() {
 		return
 	}

@@ -23,7 +23,7 @@ func (p provider) Handler() http.Handler { return p.Providers() }
 
 func (p provider) Received() int { return len(p.Messages("email")) }
 
-func (p provider) Have(day notifytest.Day) {
+func (p provider) Have(day notifytest.Scenario) {
 	p.ClearFaults()
 	switch day {
 	case notifytest.Refused:

@@ -18,16 +18,16 @@ import (
 	"carewire/internal/notify"
 )
 
-// Day is how a provider answers while a test runs.
-type Day string
+// Scenario is how a provider answers while a test runs.
+type Scenario string
 
 // The days.
 const (
-	GoodDay     Day = "good"      // Everything is accepted.
-	Refused     Day = "refused"   // This message is refused for good.
-	Throttled   Day = "throttled" // Too many requests; Retry-After is 7 seconds.
-	Broken      Day = "broken"    // An internal error.
-	AcceptsOnly Day = "accepts"   // The message is accepted, and no answer comes.
+	GoodDay     Scenario = "good"      // Everything is accepted.
+	Refused     Scenario = "refused"   // This message is refused for good.
+	Throttled   Scenario = "throttled" // Too many requests; Retry-After is 7 seconds.
+	Broken      Scenario = "broken"    // An internal error.
+	AcceptsOnly Scenario = "accepts"   // The message is accepted, and no answer comes.
 )
 
 // RetryAfter is what a provider asks for on a Throttled day.
@@ -38,7 +38,7 @@ type Provider interface {
 	// Handler speaks the provider's protocol.
 	Handler() http.Handler
 	// Have makes it answer so from now on.
-	Have(day Day)
+	Have(day Scenario)
 	// Received is how many messages it took.
 	Received() int
 }
@@ -70,7 +70,7 @@ func TestChannel(t *testing.T, channel string, provider func() Provider, factory
 	t.Helper()
 	for _, c := range []struct {
 		name  string
-		day   Day
+		day   Scenario
 		class notify.Class
 		after time.Duration
 		took  int

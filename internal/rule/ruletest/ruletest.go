@@ -120,7 +120,7 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 // ids there.
 func (w *world) directory(e *event.Event) *rule.People {
 	found := &rule.People{
-		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.Post][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
+		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
 	if !w.heldUntil.IsZero() {
 		found.Held[e.Subject] = w.heldUntil
