@@ -80,7 +80,7 @@ func seedDemo(ctx context.Context, dir *directory.Service) error {
 		{ID: demoID(demoClinic), Name: "Demo Clinic", TimeZone: "Europe/Berlin"},
 		{ID: demoID(otherClinic), Name: "Other Clinic", TimeZone: "America/New_York"},
 	} {
-		if err := ifNew(dir.ClinicCreate(ctx, cmd, c)); err != nil {
+		if err := ifNew(dir.CreateClinic(ctx, cmd, c)); err != nil {
 			return fmt.Errorf("seed clinic %s: %w", c.ID, err)
 		}
 	}
@@ -90,12 +90,12 @@ func seedDemo(ctx context.Context, dir *directory.Service) error {
 		}
 	}
 	for _, member := range []string{"doctor@demo.example", "nurse@demo.example"} {
-		_, err := dir.CareTeamAdd(ctx, cmd, directory.CareTeamMember{PatientID: demoID("patient@demo.example"), ClinicID: demoID(demoClinic), MemberID: demoID(member)})
+		_, err := dir.AddCareTeamMember(ctx, cmd, directory.CareTeamMember{PatientID: demoID("patient@demo.example"), ClinicID: demoID(demoClinic), MemberID: demoID(member)})
 		if err != nil {
 			return fmt.Errorf("seed care team: %w", err)
 		}
 	}
-	err := seeded(dir.ServiceAccountCreate(ctx, cmd, directory.NewServiceAccount{
+	err := seeded(dir.CreateServiceAccount(ctx, cmd, directory.NewServiceAccount{
 		ID: demoID(demoService), ClinicID: demoID(demoClinic), Name: "Device gateway", Issuer: httpapi.LocalIssuerURL, ClientID: demoService,
 	}))
 	if err != nil {
@@ -109,7 +109,7 @@ func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p
 	if strings.HasSuffix(p.email, otherClinic) {
 		locale, zone = "en-US", "America/New_York"
 	}
-	err := seeded(dir.UserCreate(ctx, cmd, directory.NewUser{
+	err := seeded(dir.CreateUser(ctx, cmd, directory.NewUser{
 		ID: p.id(), Email: p.email, EmailVerified: true, GivenName: p.givenName, FamilyName: p.familyName, Locale: locale, TimeZone: zone,
 	}))
 	if err != nil {
@@ -120,7 +120,7 @@ func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p
 		clinic := demoID(p.clinic)
 		membership.ClinicID = &clinic
 	}
-	if err := ifNew(dir.MembershipGrant(ctx, cmd, membership)); err != nil {
+	if err := ifNew(dir.GrantMembership(ctx, cmd, membership)); err != nil {
 		return err
 	}
 	if !p.device {
@@ -128,7 +128,7 @@ func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p
 	}
 	own := cmd
 	own.Actor.UserID = p.id()
-	return seeded(dir.DeviceRegister(ctx, own, "android", "demo-device-"+string(p.role)))
+	return seeded(dir.RegisterDevice(ctx, own, "android", "demo-device-"+string(p.role)))
 }
 
 // seeded drops what a seeding step made and takes «it is there already» for done.

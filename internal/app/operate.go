@@ -64,7 +64,7 @@ func FollowerRedrive(ctx context.Context, cfg config.Config, name string, positi
 }
 
 // Rejections lists at most limit outbox rows above an id that the ledger refused.
-func Rejections(ctx context.Context, cfg config.Config, after int64, limit int32) (all []ledger.Rejection, err error) {
+func Rejections(ctx context.Context, cfg config.Config, after int64, limit int32) (all []ledger.DeadLetter, err error) {
 	err = withOperations(ctx, cfg, func(o *operations) error {
 		all, err = o.Rejections(ctx, after, limit)
 		return err

@@ -92,8 +92,8 @@ func (o *operations) DeliveryRedrive(ctx context.Context, cmd care.Command, id u
 }
 
 // Rejections lists outbox rows that the ledger refused.
-func (o *operations) Rejections(ctx context.Context, after int64, limit int32) ([]ledger.Rejection, error) {
-	return ledger.Rejections(ctx, o.writer.Pool(), after, limit)
+func (o *operations) Rejections(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error) {
+	return ledger.ListDeadLetters(ctx, o.writer.Pool(), after, limit)
 }
 
 // RejectionRedrive puts such a row back into the outbox, with the event that says who did.

@@ -136,7 +136,7 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
-		Observe: s.metrics.observeDelivery, Tracer: s.tracer, Issue: directory.NewSecrets(s.db.worker).Issue,
+		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
 		return err
@@ -259,7 +259,7 @@ func (sp *spine) ready(ctx context.Context) error {
 	if sp.hub != nil && !sp.hub.Ready() {
 		return errors.New("realtime: has not read the last events yet")
 	}
-	if planner := sp.followers[dispatch.Follower]; planner != nil && !planner.Stats().Looked {
+	if planner := sp.followers[dispatch.Follower]; planner != nil && !planner.Stats().CaughtUp {
 		return errors.New("dispatch: has not looked at the ledger yet")
 	}
 	for name, follower := range sp.followers {

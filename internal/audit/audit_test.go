@@ -121,7 +121,7 @@ func TestStory_FollowsCausesOldestFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	want := ids([]event.Event{b.created, b.critical, b.planned, b.sent, b.read, b.denied})
-	items, next, err := b.reader.Story(t.Context(), b.auditor, b.created.Subject, "", 0)
+	items, next, err := b.reader.GetStory(t.Context(), b.auditor, b.created.Subject, "", 0)
 	require.NoError(t, err)
 	require.Equal(t, want, ids(items))
 	require.Empty(t, next)
@@ -129,7 +129,7 @@ func TestStory_FollowsCausesOldestFirst(t *testing.T) {
 
 	var paged []uuid.UUID
 	for after := ""; ; after = next {
-		items, next, err = b.reader.Story(t.Context(), b.auditor, b.created.Subject, after, 4)
+		items, next, err = b.reader.GetStory(t.Context(), b.auditor, b.created.Subject, after, 4)
 		require.NoError(t, err)
 		paged = append(paged, ids(items)...)
 		if next == "" {
@@ -139,7 +139,7 @@ func TestStory_FollowsCausesOldestFirst(t *testing.T) {
 	}
 	require.Equal(t, want, paged)
 
-	items, _, err = b.reader.Story(t.Context(), b.auditor, "lab_report/"+uuid.NewString(), "", 0)
+	items, _, err = b.reader.GetStory(t.Context(), b.auditor, "lab_report/"+uuid.NewString(), "", 0)
 	require.NoError(t, err)
 	require.Empty(t, items)
 	require.NotNil(t, items)
@@ -149,10 +149,10 @@ func TestStory_IsForAuditors(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, cmd := range []care.Command{b.by(b.doctor, care.Doctor), b.by(b.patient, care.Patient), b.by(b.stranger, care.Admin), {Actor: care.SystemActor("seed")}} {
-		_, _, err := b.reader.Story(t.Context(), cmd.Actor, b.created.Subject, "", 0)
+		_, _, err := b.reader.GetStory(t.Context(), cmd.Actor, b.created.Subject, "", 0)
 		require.Equal(t, care.Forbidden, care.CodeOf(err))
 	}
-	_, _, err := b.reader.Story(t.Context(), b.by(b.doctor, care.Doctor).Actor, "patient/Wilhelmina", "", 0)
+	_, _, err := b.reader.GetStory(t.Context(), b.by(b.doctor, care.Doctor).Actor, "patient/Wilhelmina", "", 0)
 	require.Equal(t, care.Forbidden, care.CodeOf(err))
 	b.sequence(t)
 	var denials, named int
@@ -165,7 +165,7 @@ func TestStory_IsForAuditors(t *testing.T) {
 		limit          int
 		field          string
 	}{{"x", "", 0, "subject"}, {"a/b", "x", 0, "cursor"}, {"a/b", "-1", 0, "cursor"}, {"a/b", "", 501, "limit"}} {
-		_, _, err := b.reader.Story(t.Context(), b.auditor, bad.subject, bad.after, bad.limit)
+		_, _, err := b.reader.GetStory(t.Context(), b.auditor, bad.subject, bad.after, bad.limit)
 		var e *care.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, bad.field, e.Fields[0].Field)
@@ -209,7 +209,7 @@ func TestStory_ShowsWhatCannotBeReadAsSuch(t *testing.T) {
 			VALUES (gen_random_uuid(), 'ehr.lab_report.updated', '/psql', $1, $2::text::timestamptz, '{}', 'psql', 'service')`, b.created.Subject, time)
 	}
 	b.sequence(t)
-	items, _, err := b.reader.Story(t.Context(), b.auditor, b.created.Subject, "", 0)
+	items, _, err := b.reader.GetStory(t.Context(), b.auditor, b.created.Subject, "", 0)
 	require.NoError(t, err)
 	require.Len(t, items, 9)
 	for i, e := range items {

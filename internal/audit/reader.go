@@ -40,11 +40,11 @@ func New(pool *pgxpool.Pool) *Reader {
 	return &Reader{pool: pool}
 }
 
-// Story gives the events of a subject and those that they caused, and so on, the oldest first: at most limit (1 to 500; 0
+// GetStory gives the events of a subject and those that they caused, and so on, the oldest first: at most limit (1 to 500; 0
 // means 100) behind the page that gave after. next is empty on the last page. An event that cannot be read whole is among
 // them, Unreadable. Only who the access table lets read the
 // audit trail is answered; anybody else is care.Forbidden, which is audited.
-func (r *Reader) Story(ctx context.Context, actor care.Actor, subject, after string, limit int) (items []event.Event, next string, err error) {
+func (r *Reader) GetStory(ctx context.Context, actor care.Actor, subject, after string, limit int) (items []event.Event, next string, err error) {
 	if !actor.MayOnPlatform(care.AuditRead) {
 		return nil, "", r.refuse(ctx, actor, subject)
 	}

@@ -27,8 +27,8 @@ func (m PageCursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(data, m.ID[:]...))
 }
 
-// ParsePageMark reads what String gave; an empty text is start. It is false for anything else.
-func ParsePageMark(text string, start PageCursor) (PageCursor, bool) {
+// ParsePageCursor reads what String gave; an empty text is start. It is false for anything else.
+func ParsePageCursor(text string, start PageCursor) (PageCursor, bool) {
 	if text == "" {
 		return start, true
 	}

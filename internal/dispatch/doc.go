@@ -31,7 +31,7 @@
 // A condition that cannot be evaluated on an event is a decision (condition_failed), not an error. A published version
 // that is not stored is the event's fault: the follower records it and passes it over. A stored set that this binary
 // does not understand is not: planning with another set, or with none, would lose messages for good. Handle then logs
-// "rule set not understood" and answers with a ledger.HeldError: what comes before the first event that the set is for is
+// "rule set not understood" and answers with a ledger.BlockedError: what comes before the first event that the set is for is
 // planned, and the follower keeps its place there and tries again, until a binary that understands the set takes over or
 // an operator mends its source. Rolling back is the way out when neither can be had: once a newer set that this binary
 // understands was published, the events that the broken one is for are recorded in follower_failures instead, to be

@@ -105,7 +105,7 @@ func verdict(e db.ExplainEventRow, decisions int) Verdict {
 	switch {
 	case decisions > 0:
 		return VerdictDecided
-	case known && !declaration.Ruled:
+	case known && !declaration.RuleVisible:
 		return VerdictNotRuled
 	case e.Failed:
 		return VerdictFailed

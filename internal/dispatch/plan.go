@@ -159,8 +159,8 @@ type plan struct {
 }
 
 // add takes in what the rules come to for one event. Ids are given in its order.
-func (p *plan) add(m matched, o rule.Outcome) {
-	for _, t := range o.Tellings {
+func (p *plan) add(m matched, o rule.Plan) {
+	for _, t := range o.Notifications {
 		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match, heldUntil: t.HeldUntil}
 		for _, d := range t.Messages {
 			n.deliveries = append(n.deliveries, delivery{
@@ -169,7 +169,7 @@ func (p *plan) add(m matched, o rule.Outcome) {
 		}
 		p.tell(n)
 	}
-	for _, d := range o.Refusals {
+	for _, d := range o.Decisions {
 		p.decisions = append(p.decisions, decision{
 			event: m.event, version: m.version, rule: d.Rule, recipient: d.Recipient, channel: d.Channel, reason: d.Reason,
 		})

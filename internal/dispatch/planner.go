@@ -59,7 +59,7 @@ func New(cfg Config) *Planner {
 }
 
 // Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand
-// is answered with a ledger.HeldError, or with a care.Error of code care.Conflict; see the package comment.
+// is answered with a ledger.BlockedError, or with a care.Error of code care.Conflict; see the package comment.
 func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 	for len(batch) > 0 {
 		progress, err := p.HandlePart(ctx, tx, batch)

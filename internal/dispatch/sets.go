@@ -66,7 +66,7 @@ func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.E
 			needed[version] = true
 			continue
 		}
-		if d, ok := event.Lookup(e.Type); !ok || !d.Ruled {
+		if d, ok := event.Lookup(e.Type); !ok || !d.RuleVisible {
 			continue
 		}
 		if current < 0 {

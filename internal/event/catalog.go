@@ -33,9 +33,9 @@ type Declaration struct {
 	Person bool
 	// Roles may see it live in the room of the event's clinic.
 	Roles []care.Role
-	// Ruled says that rules see it. Never for what carewire says of its own work: a loop cannot be written. Its payload has
+	// RuleVisible says that rules see it. Never for what carewire says of its own work: a loop cannot be written. Its payload has
 	// userId, so that a rule on "**" can name the person.
-	Ruled bool
+	RuleVisible bool
 	// Doc is one sentence for the reference.
 	Doc string
 }

@@ -100,8 +100,8 @@ func TestCatalog_HidesFromRulesWhatCouldMakeALoop(t *testing.T) {
 	t.Parallel()
 	for _, d := range Catalog {
 		own := Pattern("notification.**").Match(d.Type) || Pattern("rules.**").Match(d.Type) || d.Type == "record.read" || d.Type == "user.searched" || d.Type == "access.denied" || d.Type == "ledger.redriven" || d.Type == "session.closed" || Pattern("service_account.*").Match(d.Type) || Pattern("clinic.*").Match(d.Type) || Pattern("visit_type.*").Match(d.Type) || d.Type == "invitation.created"
-		require.Equal(t, !own, d.Ruled, d.Type)
-		if d.Ruled {
+		require.Equal(t, !own, d.RuleVisible, d.Type)
+		if d.RuleVisible {
 			require.Contains(t, d.Required(), "userId", "%s: a rule set in force names the person of whatever there is", d.Type)
 		}
 	}
@@ -138,7 +138,7 @@ func TestCatalog_ExternalTypesCanHoldNothingButIdsCodesAndTimes(t *testing.T) {
 			require.NotContains(t, ExternalTypes(), d.Type)
 			continue
 		}
-		require.True(t, d.Ruled, "%s: rules are what other systems' events are for", d.Type)
+		require.True(t, d.RuleVisible, "%s: rules are what other systems' events are for", d.Type)
 		require.Contains(t, d.Required(), "clinicId", "%s: it must be the service account's", d.Type)
 		for f := range reflect.TypeOf(d.Payload).Fields() {
 			typ := f.Type

@@ -104,7 +104,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 		return Summary{}, err
 	}
 	if o.ClinicID != uuid.Nil {
-		known, err := i.directory.ClinicKnown(ctx, o.ClinicID)
+		known, err := i.directory.HasClinic(ctx, o.ClinicID)
 		if err != nil {
 			return Summary{}, err
 		}

@@ -32,7 +32,7 @@ func (s *Server) addAbsences() {
 			"What is booked in that time stays as it is: `affected` says how many open appointments these are, and `GET /api/appointments?needsAttention=true` lists them.",
 		refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, care.HoursWrite, once(func(ctx context.Context, in *createInput) (*output, error) {
-		return created(service.AddAbsence(ctx, commandOf(ctx), in.ClinicID, in.Body))
+		return created(service.CreateAbsence(ctx, commandOf(ctx), in.ClinicID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
 		return created(service.AbsenceAgain(ctx, commandOf(ctx), in.ClinicID, idOf(done)))
 	}))
@@ -51,7 +51,7 @@ func (s *Server) addAbsences() {
 		description: "Those of the clinic, in the order in which they start, for those who work there.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.AbsenceRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		page, err := service.Absences(ctx, commandOf(ctx), appointment.AbsenceFilter{
+		page, err := service.ListAbsences(ctx, commandOf(ctx), appointment.AbsenceFilter{
 			ClinicID: in.ClinicID, DoctorID: in.DoctorID, From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
 		})
 		return &listOutput{page}, err
@@ -67,6 +67,6 @@ func (s *Server) addAbsences() {
 		description: "For those who may enter it. The doctor's hours count again.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.HoursWrite, func(ctx context.Context, in *deleteInput) (*struct{}, error) {
-		return nil, service.RemoveAbsence(ctx, commandOf(ctx), in.ClinicID, in.AbsenceID)
+		return nil, service.DeleteAbsence(ctx, commandOf(ctx), in.ClinicID, in.AbsenceID)
 	})
 }

@@ -98,13 +98,13 @@ func setupWalk(t *testing.T) *walk {
 	b := setup(t, func(c *httpapi.Config) { c.Sandbox, c.Dashboard = hello, hello })
 	w := &walk{bundle: b, other: uuid.New(), teams: map[[2]string]bool{}}
 	ctx, seeder := t.Context(), care.Command{Actor: care.SystemActor("seed"), Imported: true}
-	require.NoError(t, b.cfg.Directory.ClinicCreate(ctx, seeder, directory.Clinic{ID: w.other, Name: "Other Clinic", TimeZone: "Europe/Berlin"}))
+	require.NoError(t, b.cfg.Directory.CreateClinic(ctx, seeder, directory.Clinic{ID: w.other, Name: "Other Clinic", TimeZone: "Europe/Berlin"}))
 	person := func(email string, role care.Role, clinic uuid.UUID) {
 		if b.ids[email] == uuid.Nil {
 			b.ids[email] = uuid.New()
-			_, err := b.cfg.Directory.UserCreate(ctx, seeder, directory.NewUser{ID: b.ids[email], Email: email, EmailVerified: true, GivenName: "G", FamilyName: "F"})
+			_, err := b.cfg.Directory.CreateUser(ctx, seeder, directory.NewUser{ID: b.ids[email], Email: email, EmailVerified: true, GivenName: "G", FamilyName: "F"})
 			require.NoError(t, err)
-			require.NoError(t, b.cfg.Directory.MembershipGrant(ctx, seeder, directory.MembershipInput{UserID: b.ids[email], Role: role, ClinicID: &clinic}))
+			require.NoError(t, b.cfg.Directory.GrantMembership(ctx, seeder, directory.MembershipInput{UserID: b.ids[email], Role: role, ClinicID: &clinic}))
 		}
 		w.walkers = append(w.walkers, walker{name: email, email: email, role: role, clinic: clinic})
 	}

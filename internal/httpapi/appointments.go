@@ -150,7 +150,7 @@ func (s *Server) addAppointmentMoves() {
 			if err != nil {
 				return nil, err
 			}
-			a, err := s.cfg.Appointments.Move(ctx, commandOf(ctx), in.ID, version, move.Transition)
+			a, err := s.cfg.Appointments.Transition(ctx, commandOf(ctx), in.ID, version, move.Transition)
 			if err != nil {
 				return nil, err
 			}
@@ -216,7 +216,7 @@ func (s *Server) addAppointmentReversals() {
 		description: "What was taken back of an appointment and why, oldest first, for those who work at the clinic. Reading it is audited.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.AppointmentReverse, func(ctx context.Context, in *input) (*output, error) {
-		items, err := s.cfg.Appointments.Reversals(ctx, commandOf(ctx), in.ID)
+		items, err := s.cfg.Appointments.ListReversals(ctx, commandOf(ctx), in.ID)
 		return &output{ReversalList{items}}, err
 	})
 }

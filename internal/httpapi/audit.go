@@ -69,7 +69,7 @@ func (s *Server) addAudit() {
 		if !subjectForm.MatchString(in.Subject) {
 			return nil, care.InvalidField("subject", "must be a kind and an id, such as lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 		}
-		items, next, err := s.cfg.Audit.Story(ctx, infoOf(ctx).actor, in.Subject, in.After, in.Limit)
+		items, next, err := s.cfg.Audit.GetStory(ctx, infoOf(ctx).actor, in.Subject, in.After, in.Limit)
 		if items == nil {
 			items = []event.Event{}
 		}

@@ -26,7 +26,7 @@ func (s *Server) addAvailability() {
 			"times carry the offset of the clinic's zone. Where nobody set the doctor's hours, Monday to Friday from 09:00 to 17:00 counts. What is busy is told without saying with whom, or at which clinic. Leave and closing days are not open, one-off hours are.",
 		refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.AvailabilityRead, func(ctx context.Context, in *input) (*output, error) {
-		found, err := s.cfg.Appointments.Availability(ctx, commandOf(ctx), appointment.Day{
+		found, err := s.cfg.Appointments.GetAvailability(ctx, commandOf(ctx), appointment.Day{
 			ClinicID: in.ClinicID, DoctorID: in.DoctorID, Date: in.Date, Minutes: in.Minutes, VisitType: in.Visit,
 		})
 		return &output{found}, err
@@ -62,7 +62,7 @@ func (s *Server) addHours() {
 		description: "When the doctor sees patients at the clinic, for everybody of the clinic. Where nobody set them, `default` is true and there is no ETag.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.AvailabilityRead, func(ctx context.Context, in *getInput) (*output, error) {
-		return answer(s.cfg.Appointments.Hours(ctx, commandOf(ctx), in.ClinicID, in.DoctorID))
+		return answer(s.cfg.Appointments.GetHours(ctx, commandOf(ctx), in.ClinicID, in.DoctorID))
 	})
 
 	type putInput struct {
@@ -82,6 +82,6 @@ func (s *Server) addHours() {
 		if err != nil {
 			return nil, err
 		}
-		return answer(s.cfg.Appointments.SetHours(ctx, commandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
+		return answer(s.cfg.Appointments.UpdateHours(ctx, commandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
 	})
 }

@@ -93,7 +93,7 @@ func (s *Server) addParticipants() {
 		description: "Lets a doctor or nurse on the patient's care team take part. They see what is written from now on; with `history` also what was written before, as far as the caller sees it. Who takes part from the clinic adds others. One who takes part already is fine, and is shown the history with `history`.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
 	}, care.ConversationManage, once(func(ctx context.Context, in *addInput) (*addOutput, error) {
-		c, err := s.cfg.Chat.Add(ctx, commandOf(ctx), in.ID, in.Body)
+		c, err := s.cfg.Chat.AddParticipant(ctx, commandOf(ctx), in.ID, in.Body)
 		return &addOutput{c}, err
 	}, func(ctx context.Context, in *addInput, _ *care.ReplayError) (*addOutput, error) {
 		c, err := s.cfg.Chat.Get(ctx, commandOf(ctx), in.ID)
@@ -110,7 +110,7 @@ func (s *Server) addParticipants() {
 		description: "Ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else while they are on the patient's care team, and takes out anybody. Who takes part from the beginning takes out those who were added, and a doctor of them the others from the beginning too; who was added takes out only those whom they added themselves (else 403). The patient stays (409). Who leaves the patient's care team leaves by itself.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, care.ConversationManage, func(ctx context.Context, in *removeInput) (*struct{}, error) {
-		return nil, s.cfg.Chat.Remove(ctx, commandOf(ctx), in.ID, in.UserID)
+		return nil, s.cfg.Chat.RemoveParticipant(ctx, commandOf(ctx), in.ID, in.UserID)
 	})
 }
 
@@ -137,11 +137,11 @@ func (s *Server) addMessages() {
 		description: "It is shown to those who take part. Whoever has not read it within two minutes is told that there is something to read, once until they have read something. A patient's message that nobody of the clinic would read is refused with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.MessageWrite, once(func(ctx context.Context, in *writeInput) (*writtenOutput, error) {
-		m, err := s.cfg.Chat.Write(ctx, commandOf(ctx), in.ID, in.Body)
+		m, err := s.cfg.Chat.CreateMessage(ctx, commandOf(ctx), in.ID, in.Body)
 		return newWrittenOutput(m), err
 	}, func(ctx context.Context, in *writeInput, done *care.ReplayError) (*writtenOutput, error) {
 		// What was written then is the message of that number.
-		list, _, err := s.cfg.Chat.Messages(ctx, commandOf(ctx), in.ID, done.Version+1, 1)
+		list, _, err := s.cfg.Chat.ListMessages(ctx, commandOf(ctx), in.ID, done.Version+1, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func (s *Server) addMessages() {
 		if err != nil {
 			return nil, err
 		}
-		list, next, err := s.cfg.Chat.Messages(ctx, commandOf(ctx), in.ID, before, in.Limit)
+		list, next, err := s.cfg.Chat.ListMessages(ctx, commandOf(ctx), in.ID, before, in.Limit)
 		page := MessagePage{Items: list}
 		if next != 0 {
 			page.Next = numberMark(next)
@@ -186,12 +186,12 @@ func (s *Server) addOneMessage() {
 		description: "One message, such as an event on a socket names. Being shown it is audited, and marks nothing as read.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.ConversationRead, func(ctx context.Context, in *oneInput) (*messageOutput, error) {
-		m, err := s.cfg.Chat.Message(ctx, commandOf(ctx), in.ID, in.MessageID)
+		m, err := s.cfg.Chat.GetMessage(ctx, commandOf(ctx), in.ID, in.MessageID)
 		return &messageOutput{m}, err
 	})
 
 	withdraw := func(ctx context.Context, in *oneInput) (*messageOutput, error) {
-		m, err := s.cfg.Chat.Withdraw(ctx, commandOf(ctx), in.ID, in.MessageID)
+		m, err := s.cfg.Chat.WithdrawMessage(ctx, commandOf(ctx), in.ID, in.MessageID)
 		return &messageOutput{m}, err
 	}
 	register(s, operation{

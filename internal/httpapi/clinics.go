@@ -25,7 +25,7 @@ func (s *Server) addClinics() {
 		id: "list-clinics", method: http.MethodGet, path: clinicsPath, tag: "clinics", summary: "List one's clinics",
 		description: "The clinics at which the caller holds a role; all of them for an operator. Clinics are registered by the platform.",
 	}, care.ClinicRead, func(ctx context.Context, _ *struct{}) (*list, error) {
-		clinics, err := dir.Clinics(ctx, infoOf(ctx).actor)
+		clinics, err := dir.ListClinics(ctx, infoOf(ctx).actor)
 		return &list{ClinicList{clinics}}, err
 	})
 
@@ -38,7 +38,7 @@ func (s *Server) addClinics() {
 		description: "One of the caller's clinics. Another is answered like one that is not there.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.ClinicRead, func(ctx context.Context, in *one) (*output, error) {
-		clinic, err := dir.Clinic(ctx, commandOf(ctx), in.ID)
+		clinic, err := dir.GetClinic(ctx, commandOf(ctx), in.ID)
 		return &output{clinic}, err
 	})
 	s.addClinicSettings()
@@ -79,7 +79,7 @@ func (s *Server) addMembers() {
 		description: "Gives somebody who is known at the clinic another role there: an administrator any, a receptionist that of a patient. It counts from the next request on. A role that is held already is answered with 409. Nobody gives a role to themselves (403).",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.MembershipManage, once(func(ctx context.Context, in *grantInput) (*output, error) {
-		err := dir.MembershipGrant(ctx, commandOf(ctx), directory.MembershipInput{UserID: in.Body.UserID, ClinicID: &in.ID, Role: in.Body.Role})
+		err := dir.GrantMembership(ctx, commandOf(ctx), directory.MembershipInput{UserID: in.Body.UserID, ClinicID: &in.ID, Role: in.Body.Role})
 		return granted(in), err
 	}, func(_ context.Context, in *grantInput, _ *care.ReplayError) (*output, error) { return granted(in), nil }))
 
@@ -93,7 +93,7 @@ func (s *Server) addMembers() {
 		description: "Takes a role at the clinic from a person, from their next request on; open sockets follow at once. Who holds no caring role any more leaves the clinic's care teams. Nobody takes their own role of administrator (409).",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, care.MembershipManage, func(ctx context.Context, in *revokeInput) (*struct{}, error) {
-		return nil, dir.MembershipRevoke(ctx, commandOf(ctx), directory.MembershipInput{UserID: in.UserID, ClinicID: &in.ID, Role: in.Role})
+		return nil, dir.RevokeMembership(ctx, commandOf(ctx), directory.MembershipInput{UserID: in.UserID, ClinicID: &in.ID, Role: in.Role})
 	})
 }
 
@@ -114,7 +114,7 @@ func (s *Server) addCareTeams() {
 		description: "The doctors and nurses who care for the patient: for the patient everywhere, for others at their clinics. Being shown another's is audited. A patient whom the caller may not know of is answered like one who is not there.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.CareTeamRead, func(ctx context.Context, in *listInput) (*list, error) {
-		team, err := dir.CareTeam(ctx, commandOf(ctx), in.ID)
+		team, err := dir.ListCareTeam(ctx, commandOf(ctx), in.ID)
 		return &list{CareTeam{team}}, err
 	})
 
@@ -134,7 +134,7 @@ func (s *Server) addCareTeams() {
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.CareTeamManage, func(ctx context.Context, in *memberInput) (*output, error) {
 		m := directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID}
-		joined, err := dir.CareTeamAdd(ctx, commandOf(ctx), m)
+		joined, err := dir.AddCareTeamMember(ctx, commandOf(ctx), m)
 		out := &output{Status: http.StatusOK, Body: m}
 		if joined {
 			out.Status = http.StatusCreated
@@ -146,6 +146,6 @@ func (s *Server) addCareTeams() {
 		description: "The member reads the patient's records no more, but those that name them as the doctor or that they wrote as one; an open socket leaves the patient's room. For the clinic's administrators.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.CareTeamManage, func(ctx context.Context, in *memberInput) (*struct{}, error) {
-		return nil, dir.CareTeamRemove(ctx, commandOf(ctx), directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID})
+		return nil, dir.RemoveCareTeamMember(ctx, commandOf(ctx), directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID})
 	})
 }

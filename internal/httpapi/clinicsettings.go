@@ -31,7 +31,7 @@ func (s *Server) addClinicSettings() {
 		description: "How the clinic works, for everybody of the clinic. Where nobody set anything, `version` is 0 and there is no ETag.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.ClinicRead, func(ctx context.Context, in *getInput) (*output, error) {
-		return answer(s.cfg.Directory.ClinicSettings(ctx, commandOf(ctx), in.ID))
+		return answer(s.cfg.Directory.GetClinicSettings(ctx, commandOf(ctx), in.ID))
 	})
 
 	type putInput struct {
@@ -48,6 +48,6 @@ func (s *Server) addClinicSettings() {
 		if err != nil {
 			return nil, err
 		}
-		return answer(s.cfg.Directory.SetClinicSettings(ctx, commandOf(ctx), in.ID, version, in.Body))
+		return answer(s.cfg.Directory.UpdateClinicSettings(ctx, commandOf(ctx), in.ID, version, in.Body))
 	})
 }

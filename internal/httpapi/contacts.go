@@ -27,7 +27,7 @@ func (s *Server) addContacts() {
 		description: "Where the caller can be reached, and which of it proved to be theirs. Messages go to verified addresses only.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*list, error) {
-		contacts, err := dir.Contacts(ctx, commandOf(ctx))
+		contacts, err := dir.ListContacts(ctx, commandOf(ctx))
 		return &list{ContactList{contacts}}, err
 	})
 
@@ -37,7 +37,7 @@ func (s *Server) addContacts() {
 	type output struct{ Body directory.Contact }
 	// again gives the contact as it is now.
 	again := func(ctx context.Context, channel string) (*output, error) {
-		contacts, err := dir.Contacts(ctx, commandOf(ctx))
+		contacts, err := dir.ListContacts(ctx, commandOf(ctx))
 		for _, c := range contacts {
 			if c.Channel == channel {
 				return &output{c}, err
@@ -50,7 +50,7 @@ func (s *Server) addContacts() {
 		description: "Sends a code of six digits to the caller's address on the channel, good for ten minutes and five attempts. One a minute and five an hour can be asked for (429). A channel that is not configured, no address, and one that is verified are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.SelfManage, once(func(ctx context.Context, in *channelInput) (*output, error) {
-		c, err := dir.VerificationRequest(ctx, commandOf(ctx), in.Channel)
+		c, err := dir.RequestVerification(ctx, commandOf(ctx), in.Channel)
 		return &output{c}, err
 	}, func(ctx context.Context, in *channelInput, _ *care.ReplayError) (*output, error) {
 		return again(ctx, in.Channel)
@@ -65,7 +65,7 @@ func (s *Server) addContacts() {
 		description: "Proves that the address is the caller's. A wrong code is answered with 422 and counted; without one that is good, and for a number that another person has proved, with 409.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.SelfManage, once(func(ctx context.Context, in *confirmInput) (*output, error) {
-		c, err := dir.VerificationConfirm(ctx, commandOf(ctx), in.Channel, in.Body.Code)
+		c, err := dir.ConfirmVerification(ctx, commandOf(ctx), in.Channel, in.Body.Code)
 		return &output{c}, err
 	}, func(ctx context.Context, in *confirmInput, _ *care.ReplayError) (*output, error) {
 		return again(ctx, in.Channel)

@@ -59,7 +59,7 @@ func (s *Server) addStatements() {
 		description: "What a patient was charged, credited, paid and was given back at a clinic, the oldest first, each with the balance after it, and the balance before and after the days that are asked for. It is for the patient and for those who handle invoices at the clinic, also once the patient has left. Reading it is audited.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.InvoiceRead, func(ctx context.Context, in *input) (*output, error) {
-		st, err := s.cfg.Billing.Statement(ctx, commandOf(ctx), billing.StatementFilter{
+		st, err := s.cfg.Billing.GetStatement(ctx, commandOf(ctx), billing.StatementFilter{
 			PatientID: in.PatientID, ClinicID: in.ClinicID, Currency: in.Currency, From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
 		})
 		return &output{st}, err

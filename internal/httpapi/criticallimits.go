@@ -56,7 +56,7 @@ func (s *Server) addCriticalLimits() {
 			"A limit on one side leaves the other open.",
 		refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.CriticalLimitsWrite, func(ctx context.Context, in *putInput) (*output, error) {
-		limit, err := limits.Set(ctx, commandOf(ctx), in.ID, in.of(), in.Body)
+		limit, err := limits.Update(ctx, commandOf(ctx), in.ID, in.of(), in.Body)
 		return &output{limit}, err
 	})
 

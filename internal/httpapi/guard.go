@@ -156,7 +156,7 @@ func (s *Server) byCookie(r *http.Request, i *info) error {
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
-	session, err := s.cfg.Directory.SessionActor(r.Context(), cookie.Value)
+	session, err := s.cfg.Directory.GetSessionActor(r.Context(), cookie.Value)
 	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 	return err
 }
@@ -194,7 +194,7 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 
 // denied refuses the actor a route in these words, once that has committed; if it cannot be committed, that is the error.
 func (s *Server) denied(ctx context.Context, action care.Action, words string) error {
-	refused := outbox.Refuse(commandOf(ctx), care.Errorf(care.Forbidden, "%s", words), action, care.Ref{}, nil, nil)
+	refused := outbox.Deny(commandOf(ctx), care.Errorf(care.Forbidden, "%s", words), action, care.Ref{}, nil, nil)
 	refused.Event.Subject = "route/" + string(action)
 	return s.cfg.Writer.Audited(ctx, refused)
 }
@@ -212,7 +212,7 @@ func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, tok
 		if err != nil {
 			return realtime.Session{}, err
 		}
-		actor, err := dir.ActorByIdentity(ctx, claims.Identity())
+		actor, err := dir.GetActorByIdentity(ctx, claims.Identity())
 		if err != nil {
 			return realtime.Session{}, err
 		}
@@ -242,7 +242,7 @@ func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial)
 	return func(ctx context.Context, d realtime.Denial) error {
 		cmd := care.Command{Actor: d.Actor}
 		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
-		e := outbox.Refuse(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
+		e := outbox.Deny(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
 		e.Subject = "room/" + d.Room
 		return writer.InTx(ctx, cmd, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
 	}

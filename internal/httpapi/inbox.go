@@ -35,5 +35,5 @@ func (s *Server) notTheirs(ctx context.Context, id uuid.UUID, err error) error {
 	if !ok || refusal.Code != care.NotFound {
 		return err
 	}
-	return s.cfg.Writer.Audited(ctx, outbox.Refuse(commandOf(ctx), refusal, care.SelfManage, care.Ref{Kind: "notification", ID: id}, nil, nil))
+	return s.cfg.Writer.Audited(ctx, outbox.Deny(commandOf(ctx), refusal, care.SelfManage, care.Ref{Kind: "notification", ID: id}, nil, nil))
 }

@@ -29,9 +29,9 @@ func (s *Server) addInvitations() {
 		description: "Asks the person with this exact address, who may be known at another clinic, to take roles at this one: an administrator any, a receptionist that of a patient. The person is sent a link and holds the roles once they have accepted. The answer is the same whether there is such a person or not. Nobody invites themselves (403).",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.PatientRegister, once(func(ctx context.Context, in *createInput) (*output, error) {
-		return created(dir.Invite(ctx, commandOf(ctx), in.ID, in.Body))
+		return created(dir.CreateInvitation(ctx, commandOf(ctx), in.ID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
-		return created(dir.Invitation(ctx, commandOf(ctx), in.ID, idOf(done)))
+		return created(dir.GetInvitation(ctx, commandOf(ctx), in.ID, idOf(done)))
 	}))
 
 	type one struct {
@@ -44,7 +44,7 @@ func (s *Server) addInvitations() {
 		description: "Whether it was accepted. It does not say whose it is.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.PatientRegister, func(ctx context.Context, in *one) (*read, error) {
-		i, err := dir.Invitation(ctx, commandOf(ctx), in.ID, in.InvitationID)
+		i, err := dir.GetInvitation(ctx, commandOf(ctx), in.ID, in.InvitationID)
 		return &read{i}, err
 	})
 	s.addAcceptance()
@@ -72,7 +72,7 @@ func (s *Server) addAcceptance() {
 		description: "Links the sign-in that the bearer token tells of to the person whom the invitation was sent to, and gives them the roles they were invited to. A patient's sign-in may have whatever address; for the roles of those who work at a clinic it must have the verified address that the invitation was sent to (403). Where that address is somebody's who is known at another clinic, the two become one: `userId` is the known one. In a browser the link in the message does the same (`/login?invitation=`). Accepting again changes nothing; a sign-in that is another person's, and an invitation that is over, are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
-		person, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Token)
+		person, err := s.cfg.Directory.AcceptInvitation(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Token)
 		return &output{AcceptedInvitation{person}}, err
 	})
 }

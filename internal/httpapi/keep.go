@@ -38,7 +38,7 @@ func (k *keeper) recall(i *info) bool {
 
 // lookUp gives the request the actor as they are now, and keeps a person, of whom it gives the version.
 func (k *keeper) lookUp(ctx context.Context, i *info) (version int64, err error) {
-	actor, err := k.directory.ActorToKeep(ctx, i.identity)
+	actor, err := k.directory.GetCachedActor(ctx, i.identity)
 	key := signIn{i.identity.Issuer, i.identity.Subject}
 	if err == nil && actor.CachedVersion != 0 {
 		k.actors.put(key, actor)

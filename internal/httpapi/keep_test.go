@@ -65,10 +65,10 @@ func TestKeep_WhatChangedCountsAtOnce(t *testing.T) {
 	var seen string
 	for i, change := range []func() error{
 		func() error { return nil },
-		func() error { return dir.MembershipRevoke(t.Context(), system, role(doctor, care.Doctor)) },
-		func() error { return dir.MembershipGrant(t.Context(), system, role(doctor, care.Doctor)) },
-		func() error { return dir.MembershipGrant(t.Context(), system, role(receptionist, care.Doctor)) },
-		func() error { return dir.MembershipGrant(t.Context(), system, role(nurse, care.Doctor)) },
+		func() error { return dir.RevokeMembership(t.Context(), system, role(doctor, care.Doctor)) },
+		func() error { return dir.GrantMembership(t.Context(), system, role(doctor, care.Doctor)) },
+		func() error { return dir.GrantMembership(t.Context(), system, role(receptionist, care.Doctor)) },
+		func() error { return dir.GrantMembership(t.Context(), system, role(nurse, care.Doctor)) },
 		func() error { b.exec("UPDATE users SET status = 'disabled' WHERE id = $1", b.ids[nurse]); return nil },
 		func() error { b.exec("UPDATE users SET status = 'active' WHERE id = $1", b.ids[nurse]); return nil },
 		// The receptionist's sign-in becomes the patient's, and the patient's nobody's.
@@ -133,11 +133,11 @@ func TestKeep_NothingIsWrittenInTheNameOfWhoChangedMeanwhile(t *testing.T) {
 		})
 	}
 	for range 20 {
-		require.NoError(t, b.cfg.Directory.MembershipRevoke(t.Context(), system, role))
+		require.NoError(t, b.cfg.Directory.RevokeMembership(t.Context(), system, role))
 		// Whoever gets here after the revocation has committed must be refused.
 		w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report())
 		require.Equal(t, http.StatusForbidden, w.Code, "%s", w.Body)
-		require.NoError(t, b.cfg.Directory.MembershipGrant(t.Context(), system, role))
+		require.NoError(t, b.cfg.Directory.GrantMembership(t.Context(), system, role))
 		w = b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", b.report())
 		require.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
 	}

@@ -164,11 +164,11 @@ func (s *Server) exchange(ctx context.Context, code string, a attempt) (Claims, 
 func (s *Server) signIn(c *echo.Context, identity directory.Identity, a attempt) error {
 	ctx := c.Request().Context()
 	if a.Invitation != "" {
-		if _, err := s.cfg.Directory.InvitationAccept(ctx, commandOf(ctx), identity, a.Invitation); err != nil {
+		if _, err := s.cfg.Directory.AcceptInvitation(ctx, commandOf(ctx), identity, a.Invitation); err != nil {
 			return err
 		}
 	}
-	actor, err := s.cfg.Directory.ActorByIdentity(ctx, identity)
+	actor, err := s.cfg.Directory.GetActorByIdentity(ctx, identity)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (s *Server) signIn(c *echo.Context, identity directory.Identity, a attempt)
 	if actor.UserID == uuid.Nil {
 		return s.denied(ctx, care.SelfManage, "a service account does not sign in with a browser; it sends its token")
 	}
-	secret, expiresAt, err := s.cfg.Directory.SessionOpen(ctx, actor.UserID, sessionLife)
+	secret, expiresAt, err := s.cfg.Directory.CreateSession(ctx, actor.UserID, sessionLife)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (s *Server) logout(c *echo.Context) error {
 		return err
 	}
 	if cookie, err := r.Cookie(sessionCookie); err == nil && cookie.Value != "" {
-		id, err := s.cfg.Directory.SessionClose(r.Context(), commandOf(r.Context()), cookie.Value)
+		id, err := s.cfg.Directory.DeleteSession(r.Context(), commandOf(r.Context()), cookie.Value)
 		if err != nil {
 			return err
 		}

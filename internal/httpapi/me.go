@@ -20,7 +20,7 @@ func (s *Server) addMe() {
 		description: "The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {
-		me, err := s.cfg.Directory.Me(ctx, infoOf(ctx).actor)
+		me, err := s.cfg.Directory.GetSelf(ctx, infoOf(ctx).actor)
 		return &output{etag(me.Version), me}, err
 	})
 
@@ -37,7 +37,7 @@ func (s *Server) addMe() {
 		if err != nil {
 			return nil, err
 		}
-		me, err := s.cfg.Directory.SelfReplace(ctx, commandOf(ctx), version, in.Body)
+		me, err := s.cfg.Directory.UpdateSelf(ctx, commandOf(ctx), version, in.Body)
 		return &output{etag(me.Version), me}, err
 	})
 }
@@ -54,7 +54,7 @@ func (s *Server) addDevices() {
 		description: "The devices that receive the caller's push messages, the oldest first. Their tokens are never shown.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*list, error) {
-		devices, err := s.cfg.Directory.DeviceList(ctx, infoOf(ctx).actor)
+		devices, err := s.cfg.Directory.ListDevices(ctx, infoOf(ctx).actor)
 		return &list{DeviceList{devices}}, err
 	})
 
@@ -70,7 +70,7 @@ func (s *Server) addDevices() {
 		description: "Lets a device receive the caller's push messages. A token belongs to one person at a time: whoever registers it last has it, and whoever had it is told by `device.removed`. Registering one's own again is answered with 200. A person has at most 20 devices: one more takes the place of the one that was not seen for the longest time.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.SelfManage, once(func(ctx context.Context, in *input) (*output, error) {
-		device, err := s.cfg.Directory.DeviceRegister(ctx, commandOf(ctx), in.Body.Platform, in.Body.Token)
+		device, err := s.cfg.Directory.RegisterDevice(ctx, commandOf(ctx), in.Body.Platform, in.Body.Token)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (s *Server) addDevices() {
 		}
 		return out, nil
 	}, func(ctx context.Context, _ *input, done *care.ReplayError) (*output, error) {
-		devices, err := s.cfg.Directory.DeviceList(ctx, infoOf(ctx).actor)
+		devices, err := s.cfg.Directory.ListDevices(ctx, infoOf(ctx).actor)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ func (s *Server) addDevices() {
 		description: "Stops push messages to one of the caller's devices.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound},
 	}, care.SelfManage, func(ctx context.Context, in *one) (*struct{}, error) {
-		return nil, s.cfg.Directory.DeviceRemove(ctx, commandOf(ctx), in.ID)
+		return nil, s.cfg.Directory.DeleteDevice(ctx, commandOf(ctx), in.ID)
 	})
 }
 
@@ -116,7 +116,7 @@ func (s *Server) addPreferences() {
 		description: "Whether the caller wants to be told of each category on each channel. What was never set is wanted.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*list, error) {
-		preferences, err := s.cfg.Directory.Preferences(ctx, infoOf(ctx).actor)
+		preferences, err := s.cfg.Directory.ListPreferences(ctx, infoOf(ctx).actor)
 		return &list{PreferenceList{preferences}}, err
 	})
 
@@ -127,6 +127,6 @@ func (s *Server) addPreferences() {
 		description: "Says whether the caller wants to be told of one category on one channel. It counts from the next event on.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
-		return &output{in.Body}, s.cfg.Directory.PreferenceSet(ctx, commandOf(ctx), in.Body)
+		return &output{in.Body}, s.cfg.Directory.UpdatePreference(ctx, commandOf(ctx), in.Body)
 	})
 }

@@ -161,7 +161,7 @@ func TestTickets_AreIssuedToWhoIsSignedInForAsLongAsTheyAre(t *testing.T) {
 	expires, err := time.Parse(time.RFC3339Nano, decode(t, w)["expiresAt"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(30*time.Second), expires, 10*time.Second)
-	session, err := b.cfg.Directory.TicketTake(t.Context(), ticket)
+	session, err := b.cfg.Directory.RedeemTicket(t.Context(), ticket)
 	require.NoError(t, err)
 	require.Equal(t, b.ids[nurse], session.Actor.UserID)
 	require.WithinDuration(t, time.Now().Add(time.Hour), session.ExpiresAt, time.Minute, "the socket ends with the token")

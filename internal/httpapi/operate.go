@@ -23,7 +23,7 @@ type Operations interface {
 	// DeliveryRedrive is notify.Redrive.
 	DeliveryRedrive(ctx context.Context, cmd care.Command, id uuid.UUID) error
 	// Rejections is ledger.Rejections.
-	Rejections(ctx context.Context, after int64, limit int32) ([]ledger.Rejection, error)
+	Rejections(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error)
 	// RejectionRedrive is ledger.Requeue.
 	RejectionRedrive(ctx context.Context, cmd care.Command, id int64) error
 }
@@ -47,7 +47,7 @@ type DeliveryPage struct {
 
 // RejectionPage is one page of outbox rows that the ledger refused.
 type RejectionPage struct {
-	Items []ledger.Rejection `json:"items"`
+	Items []ledger.DeadLetter `json:"items"`
 	Next  string             `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
@@ -178,7 +178,7 @@ func (s *Server) addRejections() {
 		}
 		all, err := s.cfg.Operations.Rejections(ctx, after, int32(in.Limit)+1)
 		var page RejectionPage
-		page.Items, page.Next = cut(all, in.Limit, func(r ledger.Rejection) string { return numberMark(r.ID) })
+		page.Items, page.Next = cut(all, in.Limit, func(r ledger.DeadLetter) string { return numberMark(r.ID) })
 		return &listOutput{page}, err
 	})
 

@@ -19,7 +19,7 @@ import (
 type operations struct {
 	asked    []string
 	err      error
-	rejected []ledger.Rejection
+	rejected []ledger.DeadLetter
 }
 
 func (o *operations) ask(cmd care.Command, what string, args ...any) error {
@@ -35,8 +35,8 @@ func (o *operations) DeliveryRedrive(_ context.Context, cmd care.Command, id uui
 	return o.ask(cmd, "delivery", id)
 }
 
-func (o *operations) Rejections(_ context.Context, after int64, limit int32) ([]ledger.Rejection, error) {
-	all := []ledger.Rejection{}
+func (o *operations) Rejections(_ context.Context, after int64, limit int32) ([]ledger.DeadLetter, error) {
+	all := []ledger.DeadLetter{}
 	for _, r := range o.rejected {
 		if r.ID > after && len(all) < int(limit) {
 			all = append(all, r)
@@ -149,7 +149,7 @@ func TestRejections_ArePaged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for id := range int64(3) {
-		b.operations.rejected = append(b.operations.rejected, ledger.Rejection{ID: id + 1, EventID: uuid.NewString()})
+		b.operations.rejected = append(b.operations.rejected, ledger.DeadLetter{ID: id + 1, EventID: uuid.NewString()})
 	}
 	page := decode(t, b.do(operator, http.MethodGet, "/api/outbox/rejected?limit=2", nil))
 	require.Len(t, page["items"], 2)

@@ -18,7 +18,7 @@ func cut[T any](rows []T, limit int, mark func(last T) string) (page []T, next s
 
 // parseMark reads the cursor of a list in the order of time and id; an empty one is start.
 func parseMark(cursor string, start care.PageCursor) (care.PageCursor, error) {
-	mark, ok := care.ParsePageMark(cursor, start)
+	mark, ok := care.ParsePageCursor(cursor, start)
 	if !ok {
 		return mark, wrongCursor()
 	}

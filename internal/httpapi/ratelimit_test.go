@@ -57,7 +57,7 @@ func TestAuth_LetsWhoeverProvesWhoTheyAreInWhateverOthersFail(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *httpapi.Config) { c.RateLimit = 50 })
 	ctx := t.Context()
-	session, _, err := b.cfg.Directory.SessionOpen(ctx, b.ids[nurse], time.Hour)
+	session, _, err := b.cfg.Directory.CreateSession(ctx, b.ids[nurse], time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor)).Code)
 	for range 3 {

@@ -68,7 +68,7 @@ func addRecordAmend[B any](s *Server, k recordRoutes[B]) {
 		}
 		return newRecordOutput(http.StatusOK, r), nil
 	}, func(ctx context.Context, in *amendInput, done *care.ReplayError) (*recordOutput[B], error) {
-		r, err := k.kind.Version(ctx, commandOf(ctx), in.ID, done.Version)
+		r, err := k.kind.GetVersion(ctx, commandOf(ctx), in.ID, done.Version)
 		return newRecordOutput(http.StatusOK, r), err
 	}))
 }
@@ -95,7 +95,7 @@ func addRecordRetract[B any](s *Server, k recordRoutes[B]) {
 		}
 		return newRecordOutput(http.StatusOK, r), nil
 	}, func(ctx context.Context, in *retractInput, done *care.ReplayError) (*recordOutput[B], error) {
-		r, err := k.kind.Version(ctx, commandOf(ctx), in.ID, done.Version)
+		r, err := k.kind.GetVersion(ctx, commandOf(ctx), in.ID, done.Version)
 		return newRecordOutput(http.StatusOK, r), err
 	}))
 }

@@ -19,9 +19,9 @@ func (b *bundle) anotherDoctor(email string, onCareTeam bool) {
 	b.t.Helper()
 	ctx, seeder := b.t.Context(), care.Command{Actor: care.SystemActor("seed"), Imported: true}
 	b.ids[email] = uuid.New()
-	_, err := b.cfg.Directory.UserCreate(ctx, seeder, directory.NewUser{ID: b.ids[email], Email: email, EmailVerified: true, GivenName: "Dora", FamilyName: "Winter"})
+	_, err := b.cfg.Directory.CreateUser(ctx, seeder, directory.NewUser{ID: b.ids[email], Email: email, EmailVerified: true, GivenName: "Dora", FamilyName: "Winter"})
 	require.NoError(b.t, err)
-	require.NoError(b.t, b.cfg.Directory.MembershipGrant(ctx, seeder, directory.MembershipInput{UserID: b.ids[email], Role: care.Doctor, ClinicID: &b.clinicID}))
+	require.NoError(b.t, b.cfg.Directory.GrantMembership(ctx, seeder, directory.MembershipInput{UserID: b.ids[email], Role: care.Doctor, ClinicID: &b.clinicID}))
 	if onCareTeam {
 		_, err := b.db.Owner.Exec(ctx, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, b.ids[patient], b.clinicID, b.ids[email])
 		require.NoError(b.t, err)

@@ -176,7 +176,7 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 		r, err := k.kind.Create(ctx, commandOf(ctx), in.Body)
 		return createdRecord(k, r), err
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*recordOutput[B], error) {
-		r, err := k.kind.Version(ctx, commandOf(ctx), idOf(done), done.Version)
+		r, err := k.kind.GetVersion(ctx, commandOf(ctx), idOf(done), done.Version)
 		return createdRecord(k, r), err
 	}))
 
@@ -195,7 +195,7 @@ func addRecordWrites[B any](s *Server, k recordRoutes[B]) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := k.kind.Replace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		r, err := k.kind.Update(ctx, commandOf(ctx), in.ID, version, in.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -263,7 +263,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 		description: "The newest first, each with who wrote it, when, and why where it amends or retracts.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.RecordRead, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
-		page, err := k.kind.History(ctx, commandOf(ctx), in.ID, ehr.HistoryPage{Cursor: in.Cursor, Limit: in.Limit})
+		page, err := k.kind.ListVersions(ctx, commandOf(ctx), in.ID, ehr.HistoryPage{Cursor: in.Cursor, Limit: in.Limit})
 		return &historyOutput{RecordPage[B]{views(page.Items), page.Next}}, err
 	})
 
@@ -277,7 +277,7 @@ func addRecordHistory[B any](s *Server, k recordRoutes[B]) {
 		description: "One version, the current or one before it.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.RecordRead, func(ctx context.Context, in *versionInput) (*recordOutput[B], error) {
-		r, err := k.kind.Version(ctx, commandOf(ctx), in.ID, in.Version)
+		r, err := k.kind.GetVersion(ctx, commandOf(ctx), in.ID, in.Version)
 		if err != nil {
 			return nil, err
 		}

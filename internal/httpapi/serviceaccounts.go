@@ -32,10 +32,10 @@ func (s *Server) addServiceAccounts() {
 		default:
 			return nil, care.InvalidField("issuer", "is not the identity provider that this service trusts; leave it out")
 		}
-		a, err := dir.ServiceAccountCreate(ctx, commandOf(ctx), in.Body)
+		a, err := dir.CreateServiceAccount(ctx, commandOf(ctx), in.Body)
 		return &serviceAccountOutput{etag(a.Version), location(path, a.ID.String()), a}, err
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*serviceAccountOutput, error) {
-		a, err := dir.ServiceAccount(ctx, commandOf(ctx), idOf(done))
+		a, err := dir.GetServiceAccount(ctx, commandOf(ctx), idOf(done))
 		return &serviceAccountOutput{etag(a.Version), location(path, a.ID.String()), a}, err
 	}))
 
@@ -49,7 +49,7 @@ func (s *Server) addServiceAccounts() {
 		description: "The service accounts of the clinics of which the caller is an administrator, the disabled ones too.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.ServiceAccountManage, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		page, err := dir.ServiceAccountList(ctx, commandOf(ctx), in.ClinicID, in.Cursor, in.Limit)
+		page, err := dir.ListServiceAccounts(ctx, commandOf(ctx), in.ClinicID, in.Cursor, in.Limit)
 		return &listOutput{page}, err
 	})
 
@@ -61,7 +61,7 @@ func (s *Server) addServiceAccounts() {
 		description: "One service account of a clinic of which the caller is an administrator.",
 		refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, care.ServiceAccountManage, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
-		a, err := dir.ServiceAccount(ctx, commandOf(ctx), in.ID)
+		a, err := dir.GetServiceAccount(ctx, commandOf(ctx), in.ID)
 		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
 	})
 
@@ -79,7 +79,7 @@ func (s *Server) addServiceAccounts() {
 		if err != nil {
 			return nil, err
 		}
-		a, err := dir.ServiceAccountReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		a, err := dir.UpdateServiceAccount(ctx, commandOf(ctx), in.ID, version, in.Body)
 		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
 	})
 	register(s, operation{
@@ -88,7 +88,7 @@ func (s *Server) addServiceAccounts() {
 		description: "Makes another code for a service account that is pending, in place of the one before. It is shown in this answer and nowhere else.",
 		refusals:    []care.Code{care.NotFound, care.Conflict, care.Invalid},
 	}, care.ServiceAccountManage, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
-		a, err := dir.ServiceAccountRenewCode(ctx, commandOf(ctx), in.ID)
+		a, err := dir.RenewActivationCode(ctx, commandOf(ctx), in.ID)
 		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
 	})
 	s.addActivation()
@@ -107,7 +107,7 @@ func (s *Server) addActivation() {
 		description: "For the system itself: binds the service account whose code it is to the client that the bearer token is of, which must be the registered one. From then on the system may append events. Activating again changes nothing. A code that has expired, a client that acts at another clinic, and a token that is a person's are answered with 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.EventAppend, func(ctx context.Context, in *input) (*serviceAccountOutput, error) {
-		a, err := s.cfg.Directory.ServiceAccountActivate(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Code)
+		a, err := s.cfg.Directory.ActivateServiceAccount(ctx, commandOf(ctx), infoOf(ctx).identity, in.Body.Code)
 		return &serviceAccountOutput{ETag: etag(a.Version), Body: a}, err
 	})
 }

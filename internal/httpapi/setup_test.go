@@ -110,17 +110,17 @@ func (b *bundle) seed(dir *directory.Service) {
 	ctx := b.t.Context()
 	seeder := care.Command{Actor: care.SystemActor("seed"), Imported: true}
 	b.clinicID = uuid.NewSHA1(uuid.NameSpaceURL, []byte("clinic")) // The same in every run: a fuzzer keeps what it finds.
-	require.NoError(b.t, dir.ClinicCreate(ctx, seeder, directory.Clinic{ID: b.clinicID, Name: "Demo Clinic", TimeZone: "Europe/Berlin"}))
+	require.NoError(b.t, dir.CreateClinic(ctx, seeder, directory.Clinic{ID: b.clinicID, Name: "Demo Clinic", TimeZone: "Europe/Berlin"}))
 	for _, email := range []string{patient, doctor, nurse, receptionist, admin, auditor, operator} {
 		id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(email))
 		b.ids[email] = id
-		_, err := dir.UserCreate(ctx, seeder, directory.NewUser{ID: id, Email: email, EmailVerified: true, GivenName: "Paula", FamilyName: "Winter", Locale: "en-GB", TimeZone: "Europe/Berlin"})
+		_, err := dir.CreateUser(ctx, seeder, directory.NewUser{ID: id, Email: email, EmailVerified: true, GivenName: "Paula", FamilyName: "Winter", Locale: "en-GB", TimeZone: "Europe/Berlin"})
 		require.NoError(b.t, err)
 		m := directory.MembershipInput{UserID: id, Role: care.Role(strings.TrimSuffix(email, "@demo.example")), ClinicID: &b.clinicID}
 		if email == auditor || email == operator {
 			m.ClinicID = nil
 		}
-		require.NoError(b.t, dir.MembershipGrant(ctx, seeder, m))
+		require.NoError(b.t, dir.GrantMembership(ctx, seeder, m))
 	}
 	for _, member := range []string{doctor, nurse} {
 		_, err := b.db.Owner.Exec(ctx, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, b.ids[patient], b.clinicID, b.ids[member])

@@ -29,7 +29,7 @@ func (s *Server) addSocket() {
 		refusals:    []care.Code{care.Forbidden},
 	}, care.SelfManage, func(ctx context.Context, _ *struct{}) (*output, error) {
 		i := infoOf(ctx)
-		ticket, expiresAt, err := s.cfg.Directory.TicketIssue(ctx, directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt})
+		ticket, expiresAt, err := s.cfg.Directory.CreateTicket(ctx, directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt})
 		return &output{Ticket{ticket, expiresAt.UTC()}}, err
 	})
 	s.handle(http.MethodGet, socketPath, access{action: care.SelfManage, own: true}, s.socket)
@@ -64,7 +64,7 @@ func (s *Server) socketSession(r *http.Request) (realtime.Session, error) {
 		if ticket == "" || r.Header.Get("Authorization") != "" {
 			return s.byBearer(r, &i, false)
 		}
-		session, err := s.cfg.Directory.TicketTake(r.Context(), ticket)
+		session, err := s.cfg.Directory.RedeemTicket(r.Context(), ticket)
 		i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 		return err
 	})

@@ -26,10 +26,10 @@ func (s *Server) addUsers() {
 		description: "Registers a person with roles at a clinic of which the caller is an administrator; a receptionist registers patients. The person is sent a link by which they sign in first. An address that somebody at the clinic has is answered with 409; one that other clinics know is answered as one that nobody knows. Then there are two registrations of one person until they accept: from then on the one of this clinic is theirs (`user.merged`), with what was written about it. A patient may have no email address. Where a patient of the clinic has the same name and birth date, or the same phone or WhatsApp number, the answer is 409 with the code `possible_duplicate` and their ids, unless `allowDuplicate` is sent.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.UserCreate, once(func(ctx context.Context, in *createInput) (*userOutput, error) {
-		u, err := dir.UserCreate(ctx, commandOf(ctx), in.Body)
+		u, err := dir.CreateUser(ctx, commandOf(ctx), in.Body)
 		return &userOutput{etag(u.Version), location("/api/users", u.ID.String()), http.StatusCreated, u}, err
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*userOutput, error) {
-		u, err := dir.User(ctx, commandOf(ctx), idOf(done))
+		u, err := dir.GetUser(ctx, commandOf(ctx), idOf(done))
 		return &userOutput{etag(u.Version), location("/api/users", u.ID.String()), http.StatusCreated, u}, err
 	}))
 
@@ -47,7 +47,7 @@ func (s *Server) addUsers() {
 		description: "The people with a role at the caller's clinics, without their contacts. With `name`, `birthDate` or `number` it is a search of one clinic's people, which `clinicId` names where the caller works at several: it shows birth dates and medical record numbers, and is audited.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.UserRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		page, err := dir.UserList(ctx, commandOf(ctx), directory.UserFilter{
+		page, err := dir.ListUsers(ctx, commandOf(ctx), directory.UserFilter{
 			ClinicID: in.ClinicID, Role: care.Role(in.Role), Name: in.Name, BirthDate: in.BirthDate, Number: in.Number, Cursor: in.Cursor, Limit: in.Limit,
 		})
 		return &listOutput{page}, err
@@ -63,7 +63,7 @@ func (s *Server) addUsers() {
 		description: "A person's details. Memberships are those at clinics that the caller may see. It is audited.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.UserRead, func(ctx context.Context, in *one) (*userOutput, error) {
-		u, err := dir.User(ctx, commandOf(ctx), in.ID)
+		u, err := dir.GetUser(ctx, commandOf(ctx), in.ID)
 		out := &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}
 		if matchesETag(in.IfNoneMatch, u.Version) {
 			out.Status = http.StatusNotModified
@@ -85,7 +85,7 @@ func (s *Server) addUsers() {
 		if err != nil {
 			return nil, err
 		}
-		u, err := dir.UserReplace(ctx, commandOf(ctx), in.ID, version, in.Body)
+		u, err := dir.UpdateUser(ctx, commandOf(ctx), in.ID, version, in.Body)
 		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
 	})
 	s.addDeaths()
@@ -108,7 +108,7 @@ func (s *Server) addDeaths() {
 		description: "For receptionists, doctors and administrators of a clinic where the person is a patient or was one. Nobody signs in as the person any more, their sessions end, and nothing is sent to them; late results and final invoices are still entered. The status of the account stays. The same day again changes nothing, another one is answered with 409. A person who works at a clinic is left to the administrator of every clinic where they hold a role (403).",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.DeathRecord, once(func(ctx context.Context, in *recordInput) (*userOutput, error) {
-		u, err := dir.DeathRecord(ctx, commandOf(ctx), in.ID, in.Body)
+		u, err := dir.RecordDeath(ctx, commandOf(ctx), in.ID, in.Body)
 		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
 	}, func(ctx context.Context, in *recordInput, _ *care.ReplayError) (*userOutput, error) {
 		return again(ctx, in.ID)
@@ -123,7 +123,7 @@ func (s *Server) addDeaths() {
 		description: "With the reason, which is kept for the audit. The person may sign in and is sent messages again; what was not sent meanwhile is not sent later. Where no death is recorded the answer is 409.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.DeathRecord, once(func(ctx context.Context, in *withdrawInput) (*userOutput, error) {
-		u, err := dir.DeathWithdraw(ctx, commandOf(ctx), in.ID, in.Body)
+		u, err := dir.WithdrawDeath(ctx, commandOf(ctx), in.ID, in.Body)
 		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
 	}, func(ctx context.Context, in *withdrawInput, _ *care.ReplayError) (*userOutput, error) {
 		return again(ctx, in.ID)
@@ -147,7 +147,7 @@ func (s *Server) addSignIns() {
 		description: "The sign-ins at identity providers that are linked to the person, the first linked first. For administrators of every clinic where the person holds a role, and for operators. It is audited.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, care.SignInManage, func(ctx context.Context, in *listInput) (*list, error) {
-		items, err := dir.SignIns(ctx, commandOf(ctx), in.ID)
+		items, err := dir.ListSignIns(ctx, commandOf(ctx), in.ID)
 		return &list{SignInList{items}}, err
 	})
 
@@ -160,7 +160,7 @@ func (s *Server) addSignIns() {
 		description: "Takes back the link between a sign-in and a person, where it was the wrong one: it is refused from the next request on, and the person's sessions and sockets end. Its email address does not link it to the person again; another sign-in with the person's verified address is linked at its next use, and an invitation links any. For administrators of every clinic where the person holds a role, and for operators; nobody takes their own (409).",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, care.SignInManage, func(ctx context.Context, in *one) (*struct{}, error) {
-		return nil, dir.SignInUnlink(ctx, commandOf(ctx), in.ID, in.SignInID)
+		return nil, dir.UnlinkSignIn(ctx, commandOf(ctx), in.ID, in.SignInID)
 	})
 }
 

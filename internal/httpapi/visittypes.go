@@ -36,9 +36,9 @@ func (s *Server) addVisitTypes() {
 		description: "What the clinic offers appointments for, and how long they take that do not say: for receptionists and administrators. A clinic has at most 200.",
 		refusals:    []care.Code{care.Forbidden, care.Conflict},
 	}, care.VisitTypeWrite, once(func(ctx context.Context, in *createInput) (*output, error) {
-		return created(service.AddVisitType(ctx, commandOf(ctx), in.ClinicID, in.Body))
+		return created(service.CreateVisitType(ctx, commandOf(ctx), in.ClinicID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
-		return created(service.VisitType(ctx, commandOf(ctx), in.ClinicID, idOf(done)))
+		return created(service.GetVisitType(ctx, commandOf(ctx), in.ClinicID, idOf(done)))
 	}))
 
 	type listInput struct {
@@ -51,7 +51,7 @@ func (s *Server) addVisitTypes() {
 		description: "All of the clinic's by name, for everybody of the clinic, its patients too; those that are not `active` are no longer offered.",
 		refusals:    []care.Code{care.Forbidden, care.Invalid},
 	}, care.VisitTypeRead, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		items, err := service.VisitTypes(ctx, commandOf(ctx), in.ClinicID)
+		items, err := service.ListVisitTypes(ctx, commandOf(ctx), in.ClinicID)
 		return &listOutput{VisitTypeList{items}}, err
 	})
 
@@ -75,7 +75,7 @@ func (s *Server) addVisitTypes() {
 		if err != nil {
 			return nil, err
 		}
-		v, err := service.ReplaceVisitType(ctx, commandOf(ctx), in.ClinicID, in.VisitTypeID, version, in.Body)
+		v, err := service.UpdateVisitType(ctx, commandOf(ctx), in.ClinicID, in.VisitTypeID, version, in.Body)
 		return &output{ETag: etag(v.Version), Body: v}, err
 	})
 	register(s, operation{

@@ -79,9 +79,9 @@ type Follower struct {
 
 // FollowerStats are counted since the Follower was made.
 type FollowerStats struct {
-	// Looked says that the ledger was read at least once, by this instance or another of the name, also when the next event
+	// CaughtUp says that the ledger was read at least once, by this instance or another of the name, also when the next event
 	// is held.
-	Looked bool
+	CaughtUp bool
 	// Handled are the events this instance handled, Failed those it recorded in follower_failures and passed over.
 	Handled, Failed int64
 	// Position is the last one this instance handled.
@@ -101,7 +101,7 @@ func NewFollower(cfg FollowerConfig) *Follower {
 
 // Stats may be called from any goroutine.
 func (f *Follower) Stats() FollowerStats {
-	return FollowerStats{Looked: f.looked.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
+	return FollowerStats{CaughtUp: f.looked.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
 }
 
 // Run handles batch after batch until there are no more, then waits for a wake, until ctx ends; it then returns nil.

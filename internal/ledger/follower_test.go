@@ -124,14 +124,14 @@ func TestFollower_BeginsAtTheBeginningOrWhereItIsTold(t *testing.T) {
 	late := b.cfg
 	late.Name, late.StartAt = "late", ledger.FromHead
 	f := ledger.NewFollower(late)
-	require.False(t, f.Stats().Looked)
+	require.False(t, f.Stats().CaughtUp)
 	follow(t, f)
 	b.publish(t, anEvent())
 	follow(t, f)
 	require.Equal(t, []int64{1, 2, 3, 4}, b.handled(t))
 	follow(t, ledger.NewFollower(late)) // It goes on, it does not begin again.
 	require.Equal(t, []int64{1, 2, 3, 4}, b.handled(t))
-	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 1, Position: 4}, f.Stats())
+	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 1, Position: 4}, f.Stats())
 }
 
 func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
@@ -171,7 +171,7 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	f := ledger.NewFollower(b.cfg)
 	follow(t, f)
 	require.Equal(t, upTo(25, 5, 7, 12, 14, 15), b.handled(t))
-	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 20, Failed: 5, Position: 25}, f.Stats())
+	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 20, Failed: 5, Position: 25}, f.Stats())
 
 	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 100)
 	require.NoError(t, err)
@@ -254,12 +254,12 @@ func TestFollower_HandlesWhatComesBeforeAnEventThatIsHeld(t *testing.T) {
 		require.True(t, postgres.Transient(err))
 	}
 	require.Equal(t, 6, b.position(t), "it keeps its place")
-	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 5, Failed: 1, Position: 6}, f.Stats())
+	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 5, Failed: 1, Position: 6}, f.Stats())
 	b.publish(t, anEvent())
 	fresh := ledger.NewFollower(b.cfg)
 	_, err = fresh.Step(t.Context())
 	require.Error(t, err)
-	require.True(t, fresh.Stats().Looked, "a service that starts meanwhile is ready for the rest of its work")
+	require.True(t, fresh.Stats().CaughtUp, "a service that starts meanwhile is ready for the rest of its work")
 
 	waits = false
 	follow(t, f)
@@ -291,7 +291,7 @@ func TestFollower_TriesAgainAfterATransientErrorWhileItLooksForTheCulprit(t *tes
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"), "what was found is rolled back with the rest")
 	follow(t, f)
 	require.Equal(t, upTo(10, 3), b.handled(t))
-	require.Equal(t, ledger.FollowerStats{Looked: true, Handled: 9, Failed: 1, Position: 10}, f.Stats())
+	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 9, Failed: 1, Position: 10}, f.Stats())
 }
 
 func TestFollower_TriesAgainAfterItsConnectionWasKilledInMidBatch(t *testing.T) {

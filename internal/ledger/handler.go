@@ -16,7 +16,7 @@ type Handler interface {
 	// Handle works on the batch in the transaction that also advances the follower: what it writes there happens once
 	// for each event, what it does elsewhere may happen again. The events are of types that this binary knows.
 	//
-	// After an error nothing it wrote stands, and it is called again: with the events before the one that a HeldError
+	// After an error nothing it wrote stands, and it is called again: with the events before the one that a BlockedError
 	// names; with a smaller batch when postgres.Exhausted(err); with the same batch when postgres.Transient(err); else with
 	// each of the events alone. An event that fails alone is recorded and passed over.
 	Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error

@@ -34,13 +34,13 @@ func TestRequeue_PutsARejectedRowBackWholeAndOnce(t *testing.T) {
 	b.commit(t, anEvent(), e, anEvent())
 	s := b.sequencer(t, 0)
 	drain(t, s)
-	rejected, err := ledger.Rejections(t.Context(), b.Worker, 0, 10)
+	rejected, err := ledger.ListDeadLetters(t.Context(), b.Worker, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
-	require.Equal(t, ledger.Rejection{
+	require.Equal(t, ledger.DeadLetter{
 		ID: 2, EventID: e.ID.String(), Type: e.Type, Subject: e.Subject, Error: "SQLSTATE 23514 constraint events_no_poison", RejectedAt: rejected[0].RejectedAt,
 	}, rejected[0])
-	none, err := ledger.Rejections(t.Context(), b.Worker, 2, 10)
+	none, err := ledger.ListDeadLetters(t.Context(), b.Worker, 2, 10)
 	require.NoError(t, err)
 	require.Empty(t, none)
 
@@ -55,7 +55,7 @@ func TestRequeue_PutsARejectedRowBackWholeAndOnce(t *testing.T) {
 	require.Equal(t, care.NotFound, care.CodeOf(err))
 
 	exec(t, b.Owner, "ALTER TABLE events DROP CONSTRAINT events_no_poison")
-	rejected, err = ledger.Rejections(t.Context(), b.Worker, 0, 10)
+	rejected, err = ledger.ListDeadLetters(t.Context(), b.Worker, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
 	_, err = b.requeue(t, rejected[0].ID)
@@ -86,7 +86,7 @@ func TestRequeue_RefusesWhatTheOutboxItselfRefusesAndShowsNothingOfIt(t *testing
 		require.NotContains(t, err.Error(), "Smith")
 	}
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM outbox"))
-	all, err := ledger.Rejections(t.Context(), b.Worker, 0, 10)
+	all, err := ledger.ListDeadLetters(t.Context(), b.Worker, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, all, 7)
 	require.Empty(t, all[0].Subject)

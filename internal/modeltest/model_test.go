@@ -114,7 +114,7 @@ func (w *world) email(name string) string {
 func (w *world) seed(t *rapid.T, name string, clinic uuid.UUID, roles ...care.Role) {
 	t.Helper()
 	ctx := context.Background()
-	u, err := w.directory.UserCreate(ctx, seeder, directory.NewUser{Email: w.email(name), EmailVerified: true, GivenName: name, FamilyName: "Model", ClinicID: clinic, Roles: roles})
+	u, err := w.directory.CreateUser(ctx, seeder, directory.NewUser{Email: w.email(name), EmailVerified: true, GivenName: name, FamilyName: "Model", ClinicID: clinic, Roles: roles})
 	require.NoError(t, err)
 	p := &person{name: name, email: w.email(name), token: w.token(t, w.email(name)), id: u.ID, at: clinic, version: 1, roles: map[care.Role]string{}, patient: slices.Contains(roles, care.Patient)}
 	for _, role := range roles {

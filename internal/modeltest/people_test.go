@@ -120,7 +120,7 @@ func (w *world) grantRole(t *rapid.T) {
 
 func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	t.Helper()
-	err := w.directory.MembershipGrant(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
+	err := w.directory.GrantMembership(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
 	may := w.may(who, care.MembershipManage, care.SameClinic) || (role == care.Patient && w.may(who, care.PatientRegister, care.SameClinic))
 	switch {
@@ -149,7 +149,7 @@ func (w *world) revokeRole(t *rapid.T) {
 
 func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 	t.Helper()
-	err := w.directory.MembershipRevoke(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
+	err := w.directory.RevokeMembership(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
 	t.Logf("%s takes the role %s from %s: %v", who.name, role, p.name, err)
 	switch {
 	case !w.managed(t, p, w.may(who, care.MembershipManage, care.SameClinic), care.CodeOf(err)):
@@ -190,7 +190,7 @@ func (w *world) comeBack(t *rapid.T) {
 
 func (w *world) joinTeam(t *rapid.T) {
 	who, patient, p := w.somebody(t, care.Admin), w.named(t, care.Patient), w.somebody(t, care.Doctor, care.Nurse)
-	joined, err := w.directory.CareTeamAdd(context.Background(), w.command(who), directory.CareTeamMember{PatientID: patient.id, ClinicID: w.clinic, MemberID: p.id})
+	joined, err := w.directory.AddCareTeamMember(context.Background(), w.command(who), directory.CareTeamMember{PatientID: patient.id, ClinicID: w.clinic, MemberID: p.id})
 	t.Logf("%s puts %s on the care team of %s: %v", who.name, p.name, patient.name, err)
 	switch {
 	case !w.may(who, care.CareTeamManage, care.SameClinic):

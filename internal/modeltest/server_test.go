@@ -129,6 +129,6 @@ var seeder = care.Command{Actor: care.SystemActor("seed"), Imported: true}
 func (s *service) newClinic(t *rapid.T) uuid.UUID {
 	t.Helper()
 	id := uuid.New()
-	require.NoError(t, s.directory.ClinicCreate(context.Background(), seeder, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
+	require.NoError(t, s.directory.CreateClinic(context.Background(), seeder, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
 	return id
 }

@@ -30,9 +30,9 @@ type Config struct {
 	Channels map[string][]*Provider
 	// Templates are the messages' words; nil means DefaultTemplates.
 	Templates *Templates
-	// Issue makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
+	// IssueSecret makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
 	// of an invitation, or a code; both empty where there is none. Nil means never.
-	Issue func(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error)
+	IssueSecret func(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error)
 	// BaseURL begins the links in messages, without a slash at the end.
 	BaseURL string
 	// AppName is how messages call the service; empty means "carewire".
@@ -284,12 +284,12 @@ var confiding = map[string]bool{"welcome": false, "invitation": true, "verificat
 // confide puts the secret that the message is for into its data. It exists from now on, and only there.
 func (w *Worker) confide(ctx context.Context, a *attempt, data *Data) *ending {
 	needed, ok := confiding[a.Template]
-	if !ok || w.cfg.Issue == nil {
+	if !ok || w.cfg.IssueSecret == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, issueTimeout)
 	defer cancel()
-	token, code, err := w.cfg.Issue(ctx, a.Channel, a.Subject, a.RecipientID)
+	token, code, err := w.cfg.IssueSecret(ctx, a.Channel, a.Subject, a.RecipientID)
 	switch {
 	case err != nil && a.lastTry:
 		return &ending{outcome: Failed, code: "database"}

@@ -293,7 +293,7 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 		b.Append(t.Context(), anEvent())
 		b.QueryRow(one, "SELECT 1 WHERE refuse('patient,doctor')")
 	}
-	require.Equal(t, []string{"patient", "doctor"}, postgres.Refused(writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, refused)))
+	require.Equal(t, []string{"patient", "doctor"}, postgres.FailedChecks(writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, refused)))
 	unknown := anEvent()
 	unknown.Type = "device.unheard_of"
 	require.ErrorContains(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(b *outbox.Batch) { b.Append(t.Context(), anEvent(), unknown) }), "type")

@@ -22,7 +22,7 @@ func NewWriter(pool *pgxpool.Pool, bell *Waker) *Writer {
 }
 
 // InTx runs fn in a READ COMMITTED transaction that sees what the command's actor may (postgres.BeginAs), with the errors
-// of postgres.InTx, and rings once it committed. A RefusalError is audited and gives its answer. A command with a key is
+// of postgres.InTx, and rings once it committed. A DeniedError is audited and gives its answer. A command with a key is
 // carried out once: a second time fn does not run, and the error is a care.ReplayError.
 func (w *Writer) InTx(ctx context.Context, cmd care.Command, fn func(tx pgx.Tx) error) error {
 	err := postgres.InTxAs(ctx, w.pool, cmd.Actor, func(tx pgx.Tx) error {

@@ -42,7 +42,7 @@ type attentionWorker struct {
 }
 
 func (w *attentionWorker) Work(ctx context.Context, _ *river.Job[AttentionArgs]) error {
-	if _, err := w.appointments.TellAttention(ctx); err != nil {
+	if _, err := w.appointments.SweepAttention(ctx); err != nil {
 		return fmt.Errorf("tell of appointments left behind: %s", postgres.SafeError(err))
 	}
 	return nil

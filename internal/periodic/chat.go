@@ -43,8 +43,8 @@ type chatWorker struct {
 
 // Work tells of who left, then reminds. One does not wait for the other to succeed.
 func (w *chatWorker) Work(ctx context.Context, _ *river.Job[ChatArgs]) error {
-	_, left := w.chat.TellLeft(ctx)
-	_, reminded := w.chat.Remind(ctx)
+	_, left := w.chat.SweepDepartures(ctx)
+	_, reminded := w.chat.SweepUnread(ctx)
 	if err := errors.Join(left, reminded); err != nil {
 		return fmt.Errorf("remind of unread messages: %s", postgres.SafeError(err))
 	}

@@ -42,7 +42,7 @@ type overdueWorker struct {
 
 // Work marks what is overdue now.
 func (w *overdueWorker) Work(ctx context.Context, _ *river.Job[OverdueArgs]) error {
-	if _, err := w.billing.Overdue(ctx); err != nil {
+	if _, err := w.billing.SweepOverdue(ctx); err != nil {
 		return fmt.Errorf("mark overdue invoices: %s", postgres.SafeError(err))
 	}
 	return nil

@@ -25,7 +25,7 @@ func TestSessions_AreDeletedOnceTheyHaveExpired(t *testing.T) {
 	person := uuid.New()
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'a@b.example', 'A', 'B')`, person)
 	require.NoError(t, err)
-	_, _, err = dir.SessionOpen(t.Context(), person, time.Hour)
+	_, _, err = dir.CreateSession(t.Context(), person, time.Hour)
 	require.NoError(t, err)
 	_, err = db.Owner.Exec(t.Context(), `INSERT INTO web_sessions (digest, user_id, expires_at) VALUES (sha256('old'), $1, now() - interval '1 minute')`, person)
 	require.NoError(t, err)

@@ -94,8 +94,8 @@ func refusal(pgErr *pgconn.PgError) *care.Error {
 	return nil
 }
 
-// Refused gives the names of the checks that failed in a statement that ended with refuse(); none for any other error.
-func Refused(err error) []string {
+// FailedChecks gives the names of the checks that failed in a statement that ended with refuse(); none for any other error.
+func FailedChecks(err error) []string {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || pgErr.Code != refusedByStatement {
 		return nil

@@ -34,8 +34,8 @@ type Denial struct {
 
 // Authorizer tells what a person may see. directory.Service and chat.Service together implement it.
 type Authorizer interface {
-	// Actor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
-	Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
+	// GetActor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
+	GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
 	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
 	OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error)
 	// InConversation reports whether the person takes part in the conversation, and how.

@@ -37,7 +37,7 @@ const patience = 20 * time.Second
 // directory reads rights as the service's directory does.
 type directory struct{ db *postgrestest.DB }
 
-func (d directory) Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
+func (d directory) GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
 	a := care.Actor{ID: userID.String(), UserID: userID}
 	var status string
 	err := d.db.Owner.QueryRow(ctx, "SELECT status, memberships FROM actors WHERE id = $1", userID).Scan(&status, &a.Memberships)

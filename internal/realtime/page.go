@@ -138,7 +138,7 @@ func (h *Hub) recheckRooms(ctx context.Context, user uuid.UUID, patients map[uui
 // actor reads who a socket is served to: care.Forbidden for somebody disabled or without a role, care.Unauthenticated where the
 // browser's session, if there is one, has ended.
 func (h *Hub) actor(ctx context.Context, user, session uuid.UUID) (care.Actor, error) {
-	actor, err := h.rights.Actor(ctx, user)
+	actor, err := h.rights.GetActor(ctx, user)
 	if err != nil {
 		return care.Actor{}, fmt.Errorf("read rights: %w", err)
 	}

@@ -105,7 +105,7 @@ func (c *checker) checkPattern(raw *rawRule) []*event.Declaration {
 		if !pattern.Match(d.Type) {
 			continue
 		}
-		if d.Ruled {
+		if d.RuleVisible {
 			types = append(types, d)
 		} else {
 			hidden = d.Type

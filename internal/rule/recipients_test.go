@@ -67,14 +67,14 @@ func TestResolve_TellsNobodyOfWhatTheyMayNotRead(t *testing.T) {
 	} {
 		plan := ruletest.Plan(t, []byte(toAll), c.event, people)
 		var told []string
-		for _, telling := range plan.Tellings {
+		for _, telling := range plan.Notifications {
 			told = append(told, nameOf(telling.Recipient))
 		}
 		require.ElementsMatch(t, c.told, told, c.event.Type)
-		for _, refusal := range plan.Refusals {
+		for _, refusal := range plan.Decisions {
 			require.Equal(t, rule.ReasonMayNotRead, refusal.Reason, c.event.Type)
 		}
-		require.Len(t, plan.Refusals, 7-len(told), c.event.Type)
+		require.Len(t, plan.Decisions, 7-len(told), c.event.Type)
 	}
 }
 
@@ -150,11 +150,11 @@ func TestResolve_HoldsBackTheTellingOfAPatientAlone(t *testing.T) {
 		"pat push not: no_address", "pat email later: awaiting_review",
 		"doc push normal: rule record-created", "doc email normal: rule record-created",
 		"- - not by record-created: nobody_on_care_team")
-	require.Equal(t, until, plan.Tellings[0].HeldUntil)
+	require.Equal(t, until, plan.Notifications[0].HeldUntil)
 
 	// Who cares for themselves as their own doctor reads it as staff.
 	self := ruletest.Person{Name: "self", ID: patient, Roles: []care.Role{care.Doctor}, OnCareTeam: true}
-	require.Zero(t, ruletest.Plan(t, rule.Default(), e, ruletest.People(self), ruletest.Held(until)).Tellings[0].HeldUntil)
+	require.Zero(t, ruletest.Plan(t, rule.Default(), e, ruletest.People(self), ruletest.Held(until)).Notifications[0].HeldUntil)
 }
 
 func TestResolve_TellsThePatientNothingOfWhatWasRetractedUnseen(t *testing.T) {

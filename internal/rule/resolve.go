@@ -10,10 +10,10 @@ import (
 	"carewire/internal/event"
 )
 
-// Outcome is what the matching rules come to for one event.
-type Outcome struct {
-	Tellings []Notification
-	Refusals []Decision
+// Plan is what the matching rules come to for one event.
+type Plan struct {
+	Notifications []Notification
+	Decisions []Decision
 }
 
 // Notification is what one person is told of the event.
@@ -53,7 +53,7 @@ type Decision struct {
 // a rule of the priority critical matches a critical event and no message is to be sent to a clinician, the patient's care team
 // is told, and where that reaches nobody either, every doctor of the clinic: the last are told that there is a critical finding,
 // and may read it once they are put on the care team.
-func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Outcome {
+func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Plan {
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
 		person := people.ByID[c.id]
@@ -77,7 +77,7 @@ type resolver struct {
 	matches    []Match
 	people     *People
 	configured map[string]bool
-	outcome    Outcome
+	outcome    Plan
 	// subject is what deciding who may read needs of the event; nil until somebody asks.
 	subject *subject
 }
@@ -91,7 +91,7 @@ type candidate struct {
 }
 
 func (r *resolver) refuse(m *Match, recipient uuid.UUID, channel, reason string) {
-	r.outcome.Refusals = append(r.outcome.Refusals, Decision{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
+	r.outcome.Decisions = append(r.outcome.Decisions, Decision{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
 }
 
 func (r *resolver) refuseAll(c *candidate, reason string) {
@@ -229,7 +229,7 @@ func (r *resolver) tell(c *candidate, person *Person) {
 	for i := range t.Messages {
 		t.Messages[i].Fallback = t.remaining(&t.Messages[i])
 	}
-	r.outcome.Tellings = append(r.outcome.Tellings, t)
+	r.outcome.Notifications = append(r.outcome.Notifications, t)
 }
 
 // fallBack tries the rule's fallback channels, in their order, until the person is told on one of them.

@@ -225,7 +225,7 @@ func TestMatch_HidesWhatCouldMakeALoopEvenFromDoubleStar(t *testing.T) {
 	set := parse(t, one("**", ""))
 	for _, d := range event.Catalog {
 		e := event.Event{Type: d.Type, Data: json.RawMessage(`{"userId":"` + patient.String() + `"}`)}
-		require.Equal(t, d.Ruled, len(set.Match(e)) == 1, d.Type)
+		require.Equal(t, d.RuleVisible, len(set.Match(e)) == 1, d.Type)
 	}
 }
 

@@ -26,7 +26,7 @@ func (r *resolver) reachSomebody() {
 	}
 	rule := r.matches[i].Rule.Name
 	step := func(name, reason string) {
-		r.outcome.Refusals = append(r.outcome.Refusals, Decision{Rule: rule + "/" + name, Reason: reason})
+		r.outcome.Decisions = append(r.outcome.Decisions, Decision{Rule: rule + "/" + name, Reason: reason})
 	}
 	step("care_team", ReasonFallbackCareTeam)
 	for _, role := range careTeamRoles {
@@ -46,7 +46,7 @@ func (r *resolver) reachSomebody() {
 
 // reached reports whether a message to somebody other than the event's person is to be sent.
 func (r *resolver) reached() bool {
-	return slices.ContainsFunc(r.outcome.Tellings, func(t Notification) bool {
+	return slices.ContainsFunc(r.outcome.Notifications, func(t Notification) bool {
 		return (r.event.PersonID == nil || t.Recipient != *r.event.PersonID) &&
 			slices.ContainsFunc(t.Messages, func(m Message) bool { return !m.Suppressed })
 	})
@@ -56,7 +56,7 @@ func (r *resolver) reached() bool {
 func (r *resolver) tryEach(ids []uuid.UUID, m *Match, reason string, unread bool) {
 	for _, id := range ids {
 		person := r.people.ByID[id]
-		tried := slices.ContainsFunc(r.outcome.Tellings, func(t Notification) bool { return t.Recipient == id })
+		tried := slices.ContainsFunc(r.outcome.Notifications, func(t Notification) bool { return t.Recipient == id })
 		if tried || person.gone() != "" || id.String() == r.event.ActorID {
 			continue
 		}

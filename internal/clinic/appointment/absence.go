@@ -100,10 +100,10 @@ func (in *NewAbsence) check(now time.Time) error {
 	return p.Err()
 }
 
-// AddAbsence enters an absence, with doctor.absence_added. Appointments that are in that time stay as they are: Affected says how
+// CreateAbsence enters an absence, with doctor.absence_added. Appointments that are in that time stay as they are: Affected says how
 // many. Errors: care.Invalid by field; care.Forbidden for who may not set the doctor's hours, and for a doctor where the whole
 // clinic would be closed; care.NotFound where the doctor is none there.
-func (s *Service) AddAbsence(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewAbsence) (Absence, error) {
+func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewAbsence) (Absence, error) {
 	if err := s.mayWriteHours(ctx, cmd, clinicID, in.DoctorID); err != nil {
 		return Absence{}, err
 	}
@@ -143,9 +143,9 @@ func (s *Service) AddAbsence(ctx context.Context, cmd care.Command, clinicID uui
 	return added, nil
 }
 
-// RemoveAbsence removes an absence, with doctor.absence_removed. Errors: care.NotFound where there is none at the clinic;
+// DeleteAbsence removes an absence, with doctor.absence_removed. Errors: care.NotFound where there is none at the clinic;
 // care.Forbidden as for AddAbsence.
-func (s *Service) RemoveAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
+func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
 	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, care.SameClinic, care.Responsible) {
 		return s.mayWriteHours(ctx, cmd, clinicID, nil)
 	}
@@ -198,8 +198,8 @@ func (s *Service) AbsenceAgain(ctx context.Context, cmd care.Command, clinicID, 
 	return found, err
 }
 
-// Absences lists the clinic's absences for those who work there. Errors: care.Invalid by field, care.Forbidden.
-func (s *Service) Absences(ctx context.Context, cmd care.Command, f AbsenceFilter) (AbsencePage, error) {
+// ListAbsences lists the clinic's absences for those who work there. Errors: care.Invalid by field, care.Forbidden.
+func (s *Service) ListAbsences(ctx context.Context, cmd care.Command, f AbsenceFilter) (AbsencePage, error) {
 	bounds := Filter{From: f.From, To: f.To, Cursor: f.Cursor, Limit: f.Limit}
 	after, err := bounds.check()
 	if err != nil {
@@ -235,7 +235,7 @@ func (s *Service) mayReadAbsences(ctx context.Context, cmd care.Command, clinicI
 		return nil
 	}
 	answer := care.Errorf(care.Forbidden, "you hold no role that sees absences at this clinic")
-	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.AbsenceRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AbsenceRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
 // mayWriteHours reports whether the actor says when the doctor sees patients at the clinic; nil is every doctor there.
@@ -249,7 +249,7 @@ func mayWriteHours(actor care.Actor, clinicID uuid.UUID, doctorID *uuid.UUID) bo
 
 func noHours(cmd care.Command, clinicID uuid.UUID) error {
 	answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
-	return outbox.Refuse(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
+	return outbox.Deny(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 
 func (s *Service) mayWriteHours(ctx context.Context, cmd care.Command, clinicID uuid.UUID, doctorID *uuid.UUID) error {

@@ -108,11 +108,11 @@ func TestMove_SaysToAPatientOnlyWhatPatientsMayDo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.at(t, appointment.Confirmed, 0)
-	_, err := b.service.Move(t.Context(), by(b.patient), a.ID, a.Version, appointment.Confirm)
+	_, err := b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Confirm)
 	require.Equal(t, "confirm is not possible: the appointment is confirmed; what you can do now is cancel", refused(t, err, care.Conflict).Message)
-	a, err = b.service.Move(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
+	a, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
 	require.NoError(t, err)
-	_, err = b.service.Move(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
+	_, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
 	require.Equal(t, "cancel is not possible: the appointment is cancelled, and you can do nothing more with it", refused(t, err, care.Conflict).Message)
 }
 

@@ -102,7 +102,7 @@ func (b *testBundle) move(t *testing.T, actor care.Actor, a appointment.Appointm
 		case appointment.Reverse:
 			moved, err = b.service.Reverse(t.Context(), by(actor), a.ID, a.Version, appointment.Reversal{Reason: "A slip."})
 		default:
-			moved, err = b.service.Move(t.Context(), by(actor), a.ID, a.Version, transition)
+			moved, err = b.service.Transition(t.Context(), by(actor), a.ID, a.Version, transition)
 		}
 	}
 	switch {
@@ -155,7 +155,7 @@ func TestEvents_CommitWithTheAppointmentOrNotAtAll(t *testing.T) {
 	b.exec(t, "REVOKE INSERT ON outbox FROM carewire_app")
 	_, err := b.service.Create(t.Context(), by(b.receptionist), b.input(1))
 	require.Error(t, err)
-	_, err = b.service.Move(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
+	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
 	require.Error(t, err)
 	_, err = b.service.Get(t.Context(), by(b.receptionist), a.ID)
 	require.Error(t, err, "a read that cannot be audited is refused")
@@ -264,7 +264,7 @@ func TestReschedule_FreesTheOldSlotAndNeedsTheNewOneFree(t *testing.T) {
 	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
 	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.NewTime{Slot: b.slot(7)})
 	require.Contains(t, refused(t, err, care.Conflict).Message, "no longer active")
-	_, err = b.service.Move(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
+	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
 	require.NoError(t, err, "it can still be cancelled")
 }
 
@@ -286,7 +286,7 @@ func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
-	_, err := b.service.Move(t.Context(), by(b.receptionist), a.ID, 1, appointment.Miss)
+	_, err := b.service.Transition(t.Context(), by(b.receptionist), a.ID, 1, appointment.Miss)
 	require.Contains(t, refused(t, err, care.Conflict).Message, b.slot(0).StartsAt.Format(time.RFC3339))
 }
 
@@ -294,11 +294,11 @@ func TestMove_NeedsTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
-	_, err := b.service.Move(t.Context(), by(b.receptionist), a.ID, 0, appointment.Confirm)
+	_, err := b.service.Transition(t.Context(), by(b.receptionist), a.ID, 0, appointment.Confirm)
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.service.Move(t.Context(), by(b.receptionist), a.ID, 2, appointment.Confirm)
+	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, 2, appointment.Confirm)
 	require.Equal(t, int64(1), refused(t, err, care.PreconditionFailed).Version)
-	_, err = b.service.Move(t.Context(), by(b.receptionist), a.ID, 1, "undo")
+	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, 1, "undo")
 	require.Error(t, err)
 	require.Empty(t, care.CodeOf(err), "a mistake in the program")
 }

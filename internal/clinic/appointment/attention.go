@@ -21,10 +21,10 @@ const (
 	departures = 100
 )
 
-// TellAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
+// SweepAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
 // disabled, as far as that was not told with the departure itself, and returns how many they were. Each transaction tells of at
 // most 200, whatever a doctor leaves behind. It is safe to run twice at once.
-func (s *Service) TellAttention(ctx context.Context) (int, error) {
+func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("appointment")}
 	var left []db.AppointmentDepartureListRow
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {

@@ -10,12 +10,12 @@ import (
 )
 
 // stranger refuses an appointment in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Appointment) *outbox.RefusalError {
+func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Appointment) *outbox.DeniedError {
 	answer := care.Errorf(care.NotFound, "there is no such appointment, or you may not see it")
 	if row == nil {
-		return outbox.Refuse(cmd, answer, action, ref(id), nil, nil)
+		return outbox.Deny(cmd, answer, action, ref(id), nil, nil)
 	}
-	return outbox.Refuse(cmd, answer, action, ref(id), &row.PatientID, &row.ClinicID)
+	return outbox.Deny(cmd, answer, action, ref(id), &row.PatientID, &row.ClinicID)
 }
 
 // readEvent tells that the actor was shown one appointment.

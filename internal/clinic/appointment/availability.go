@@ -68,9 +68,9 @@ func (d Day) check(now time.Time) (time.Time, error) {
 	return day, p.Err()
 }
 
-// Availability tells what of the doctor's day at the clinic can be had. Errors: care.Invalid by field, care.Forbidden for who
+// GetAvailability tells what of the doctor's day at the clinic can be had. Errors: care.Invalid by field, care.Forbidden for who
 // is nobody at the clinic, care.NotFound where the doctor is none there.
-func (s *Service) Availability(ctx context.Context, cmd care.Command, d Day) (Availability, error) {
+func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) (Availability, error) {
 	day, err := d.check(s.now())
 	if err != nil {
 		return Availability{}, err

@@ -25,7 +25,7 @@ func everyDay(opens, closes string) []appointment.Opening {
 func (b *testBundle) opened(t *testing.T) {
 	t.Helper()
 	for clinic, by2 := range map[uuid.UUID]care.Actor{b.here: b.receptionist, b.there: b.elsewhere} {
-		_, err := b.service.SetHours(t.Context(), by(by2), clinic, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
+		_, err := b.service.UpdateHours(t.Context(), by(by2), clinic, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		require.NoError(t, err)
 	}
 	b.start = b.start.Truncate(24 * time.Hour).Add(8 * time.Hour)
@@ -38,7 +38,7 @@ func (b *testBundle) day() appointment.Day {
 
 func (b *testBundle) free(t *testing.T, actor care.Actor, day appointment.Day) appointment.Availability {
 	t.Helper()
-	got, err := b.service.Availability(t.Context(), by(actor), day)
+	got, err := b.service.GetAvailability(t.Context(), by(actor), day)
 	require.NoError(t, err)
 	return got
 }
@@ -61,7 +61,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	b.create(t, b.elsewhere, elsewhere)
 	b.create(t, b.patient, b.input(5)) // A wish holds nothing.
 	cancelled := b.create(t, b.receptionist, b.input(6))
-	_, err := b.service.Move(t.Context(), by(b.patient), cancelled.ID, 1, appointment.Cancel)
+	_, err := b.service.Transition(t.Context(), by(b.patient), cancelled.ID, 1, appointment.Cancel)
 	require.NoError(t, err)
 	before := b.count(t, "outbox")
 	for _, actor := range []care.Actor{b.patient, b.neighbour, b.receptionist, b.doctor, b.colleague, b.nurse, b.admin} {
@@ -75,7 +75,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	}
 	require.Equal(t, before, b.count(t, "outbox"), "nobody's data was shown")
 	for _, actor := range []care.Actor{b.stranger, b.elsewhere, b.auditor, b.operator} {
-		_, err := b.service.Availability(t.Context(), by(actor), b.day())
+		_, err := b.service.GetAvailability(t.Context(), by(actor), b.day())
 		requireCode(t, err, care.Forbidden)
 		require.Equal(t, "access.denied", b.last(t).Type)
 		require.Equal(t, "availability.read", b.last(t).Data["action"])
@@ -83,7 +83,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	none := b.day()
 	for _, id := range []uuid.UUID{uuid.New(), b.stranger.UserID, b.nurse.UserID} {
 		none.DoctorID = id
-		_, err := b.service.Availability(t.Context(), by(b.patient), none)
+		_, err := b.service.GetAvailability(t.Context(), by(b.patient), none)
 		requireCode(t, err, care.NotFound)
 	}
 }
@@ -92,7 +92,7 @@ func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1", b.here)
-	_, err := b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("00:00", "24:00"))
+	_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("00:00", "24:00"))
 	require.NoError(t, err)
 	zone, err := time.LoadLocation("Pacific/Auckland")
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
 	} {
 		day := b.day()
 		change(&day)
-		_, err := b.service.Availability(t.Context(), by(b.patient), day)
+		_, err := b.service.GetAvailability(t.Context(), by(b.patient), day)
 		requireCode(t, err, care.Invalid, field)
 	}
 	past := b.day()
@@ -135,7 +135,7 @@ func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
 func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	got, err := b.service.Hours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
+	got, err := b.service.GetHours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
 	require.NoError(t, err)
 	require.True(t, got.Default)
 	require.Zero(t, got.Version)
@@ -143,22 +143,22 @@ func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	require.Equal(t, appointment.Opening{Weekday: "friday", OpensAt: "09:00", ClosesAt: "17:00"}, got.Openings[4])
 
 	split := []appointment.Opening{{Weekday: "tuesday", OpensAt: "13:00", ClosesAt: "24:00"}, {Weekday: "tuesday", OpensAt: "00:00", ClosesAt: "13:00"}, {Weekday: "monday", OpensAt: "09:00", ClosesAt: "09:05"}}
-	set, err := b.service.SetHours(t.Context(), by(b.doctor), b.here, b.doctor.UserID, 0, split)
+	set, err := b.service.UpdateHours(t.Context(), by(b.doctor), b.here, b.doctor.UserID, 0, split)
 	require.NoError(t, err)
 	require.Equal(t, []appointment.Opening{split[2], split[1], split[0]}, set.Openings, "in the order of the week")
 	e := b.last(t)
 	require.Equal(t, "doctor.hours_changed", e.Type)
 	require.Equal(t, map[string]any{"userId": b.doctor.ID, "doctorId": b.doctor.ID, "clinicId": b.here.String()}, e.Data)
 	require.EqualValues(t, 1, *e.Version)
-	got, err = b.service.Hours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
+	got, err = b.service.GetHours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
 	require.NoError(t, err)
 	require.Equal(t, set, got)
 
-	_, err = b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, nil)
+	_, err = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, nil)
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 7, nil)
+	_, err = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 7, nil)
 	require.EqualValues(t, 1, refused(t, err, care.PreconditionFailed).Version)
-	set, err = b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 1, nil)
+	set, err = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 1, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, set.Version)
 	require.Empty(t, b.free(t, b.patient, b.day()).Open, "no openings are not the default")
@@ -171,15 +171,15 @@ func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
 	b := setup(t)
 	week := everyDay("08:00", "12:00")
 	for _, actor := range []care.Actor{b.patient, b.colleague, b.nurse, b.stranger, b.elsewhere, b.operator} {
-		_, err := b.service.SetHours(t.Context(), by(actor), b.here, b.doctor.UserID, 0, week)
+		_, err := b.service.UpdateHours(t.Context(), by(actor), b.here, b.doctor.UserID, 0, week)
 		requireCode(t, err, care.Forbidden)
 		require.Equal(t, "hours.write", b.last(t).Data["action"])
 	}
-	_, err := b.service.SetHours(t.Context(), by(b.receptionist), b.here, b.nurse.UserID, 0, week)
+	_, err := b.service.UpdateHours(t.Context(), by(b.receptionist), b.here, b.nurse.UserID, 0, week)
 	requireCode(t, err, care.NotFound)
 	require.Zero(t, b.count(t, "doctor_hours"))
 	for i, actor := range []care.Actor{b.receptionist, b.admin, b.doctor} {
-		_, err := b.service.SetHours(t.Context(), by(actor), b.here, b.doctor.UserID, int64(i), week)
+		_, err := b.service.UpdateHours(t.Context(), by(actor), b.here, b.doctor.UserID, int64(i), week)
 		require.NoError(t, err)
 	}
 	opening := func(weekday, opens, closes string) appointment.Opening {
@@ -193,7 +193,7 @@ func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
 		"openings[1]":          {week[0], opening("monday", "11:59", "13:00")},
 		"openings":             make([]appointment.Opening, 43),
 	} {
-		_, err := b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 3, bad)
+		_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 3, bad)
 		requireCode(t, err, care.Invalid, field)
 	}
 }
@@ -205,7 +205,7 @@ func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
+			_, errs[i] = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		})
 	}
 	wg.Wait()
@@ -237,7 +237,7 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 	in := b.input(0)
 	_, err := b.service.Create(t.Context(), by(b.receptionist), in)
 	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "neither of the two is taken then")
-	_, err = b.service.Move(t.Context(), by(b.receptionist), asked.ID, 1, appointment.Book)
+	_, err = b.service.Transition(t.Context(), by(b.receptionist), asked.ID, 1, appointment.Book)
 	require.Equal(t, []string{"08:30", "09:00", "09:30"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))
 	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), late.ID, 1, appointment.NewTime{Slot: b.slot(0)})
 	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))

@@ -19,7 +19,7 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 		FROM generate_series($4::timestamptz, $4::timestamptz + interval '224 hours', interval '30 minutes') AS at`, b.here, b.patient.UserID, b.doctor.UserID, b.start)
 	const left = 449 // More than two batches.
 	require.Equal(t, left, b.count(t, "appointments"))
-	_, err := b.service.TellAttention(t.Context())
+	_, err := b.service.SweepAttention(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, b.count(t, "outbox"), "nobody left")
 
@@ -28,12 +28,12 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	errs := make([]error, 2)
 	var wg sync.WaitGroup
 	for i := range totals {
-		wg.Go(func() { totals[i], errs[i] = b.service.TellAttention(t.Context()) })
+		wg.Go(func() { totals[i], errs[i] = b.service.SweepAttention(t.Context()) })
 	}
 	wg.Wait()
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[1])
-	last, err := b.service.TellAttention(t.Context()) // What one of two passed over while the other held it.
+	last, err := b.service.SweepAttention(t.Context()) // What one of two passed over while the other held it.
 	require.NoError(t, err)
 	require.Equal(t, left, totals[0]+totals[1]+last)
 	var told, subjects int
@@ -50,7 +50,7 @@ func TestTellAttention_TellsNothingOfWhoCameBackMeanwhile(t *testing.T) {
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
 	require.Equal(t, 2, b.count(t, "appointment_departures"), "from both clinics")
 	b.exec(t, "UPDATE users SET status = 'active' WHERE id = $1", b.patient.UserID)
-	n, err := b.service.TellAttention(t.Context())
+	n, err := b.service.SweepAttention(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, n)
 	require.Equal(t, before, b.count(t, "outbox"))
@@ -63,7 +63,7 @@ func TestSchedule_KeepsToTheClinicsClocksWhereTheyChange(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
 	b.exec(t, "UPDATE clinics SET time_zone = 'Europe/Berlin'")
-	_, err = b.service.SetHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
+	_, err = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
 	require.NoError(t, err)
 	// The last Sunday of next March: clocks go from 02:00 to 03:00.
 	day := time.Date(time.Now().Year()+1, time.April, 0, 0, 0, 0, 0, zone)

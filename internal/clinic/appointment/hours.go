@@ -102,9 +102,9 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 	return sorted, p.Err()
 }
 
-// Hours gives when the doctor sees patients at the clinic. Errors: care.Forbidden for who is nobody at the clinic,
+// GetHours gives when the doctor sees patients at the clinic. Errors: care.Forbidden for who is nobody at the clinic,
 // care.NotFound where the doctor is none there.
-func (s *Service) Hours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, error) {
+func (s *Service) GetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, error) {
 	if err := s.mayAsk(ctx, cmd, clinicID); err != nil {
 		return Hours{}, err
 	}
@@ -123,7 +123,7 @@ func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UU
 		return nil
 	}
 	answer := care.Errorf(care.Forbidden, "you are neither a patient of this clinic nor do you work there")
-	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.AvailabilityRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AvailabilityRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
 // hoursOf reads the hours that count. Where the doctor is none at the clinic the error is care.NotFound.
@@ -135,14 +135,14 @@ func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.A
 // noDoctor refuses a doctor who is none at the clinic.
 func noDoctor(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 	answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
-	return outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
+	return outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 
-// SetHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the version that is replaced, 0
+// UpdateHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the version that is replaced, 0
 // where none are set. No openings mean that the doctor sees nobody there. What was booked stays as it is. Errors:
 // care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
 // care.PreconditionFailed with the current version.
-func (s *Service) SetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
+func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
 	if err := s.mayWriteHours(ctx, cmd, clinicID, &doctorID); err != nil {
 		return Hours{}, err
 	}

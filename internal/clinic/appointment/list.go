@@ -51,7 +51,7 @@ func (f *Filter) check() (care.PageCursor, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	after, ok := care.ParsePageMark(f.Cursor, care.BeforeAll)
+	after, ok := care.ParsePageCursor(f.Cursor, care.BeforeAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -192,7 +192,7 @@ func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]
 		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.AppointmentRead, care.Own))
 		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
 			answer := care.Errorf(care.Forbidden, "you hold no role that sees appointments there")
-			return nil, outbox.Refuse(cmd, answer, care.AppointmentRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
+			return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
 		}
 		return nil, nil
 	}
@@ -208,7 +208,7 @@ func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]
 	}
 	if !listable {
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their appointments")
-		return nil, outbox.Refuse(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
+		return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
 	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }

@@ -144,7 +144,7 @@ func (m *model) do(ctx context.Context, id uuid.UUID, ifMatch int64, move appoin
 		case appointment.Reverse:
 			_, err = m.b.service.Reverse(ctx, actor, id, ifMatch, appointment.Reversal{Reason: "A slip."})
 		default:
-			_, err = m.b.service.Move(ctx, actor, id, ifMatch, move)
+			_, err = m.b.service.Transition(ctx, actor, id, ifMatch, move)
 		}
 	})
 	return err
@@ -170,7 +170,7 @@ func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 	require.Equal(t, want, got, after)
 	day := m.b.day()
 	day.DoctorID = m.doctor.UserID
-	found, err := m.b.service.Availability(ctx, by(m.patients[0]), day)
+	found, err := m.b.service.GetAvailability(ctx, by(m.patients[0]), day)
 	require.NoError(t, err)
 	free := []string{}
 	for slot := range modelSlots {
@@ -188,7 +188,7 @@ func TestAppointments_DoWhatASmallModelOfADayDoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		// Other people each time: their day is empty.
 		m := &model{b: b, doctor: b.person(t, care.Doctor, &b.here), patients: [2]care.Actor{b.person(t, care.Patient, &b.here), b.person(t, care.Patient, &b.here)}}
-		_, err := b.service.SetHours(t.Context(), by(b.admin), b.here, m.doctor.UserID, 0, everyDay("08:00", "12:00"))
+		_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, m.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		require.NoError(rt, err)
 		for range rapid.IntRange(1, modelSteps).Draw(rt, "steps") {
 			m.compare(t.Context(), rt, m.step(t.Context(), rt))

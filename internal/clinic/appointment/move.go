@@ -28,11 +28,11 @@ func (c change) fits(t Transition) bool {
 	return (t == Reschedule) == (c.slot != nil) && (t == Reassign) == (c.doctorID != uuid.Nil) && (t == Reverse) == (c.reason != "")
 }
 
-// Move does a transition that needs nothing more to be said where ifMatch is the current version, else
+// Transition does a transition that needs nothing more to be said where ifMatch is the current version, else
 // care.PreconditionFailed with the current version. One that the status or the time does not allow is care.Conflict, and says
 // what is allowed. One that the actor may not do is care.Forbidden where they may see the appointment, else care.NotFound.
 // Confirming, or checking in, where the doctor or the patient has left the clinic or is disabled is care.Conflict with the reason.
-func (s *Service) Move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition) (Appointment, error) {
+func (s *Service) Transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition) (Appointment, error) {
 	return s.move(ctx, cmd, id, ifMatch, t, change{})
 }
 
@@ -134,7 +134,7 @@ func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) err
 	case may(cmd.Actor, next.action, old):
 	case may(cmd.Actor, care.AppointmentRead, old):
 		answer := care.Errorf(care.Forbidden, "you may see this appointment, but %s is not yours to do", next.Transition)
-		return outbox.Refuse(cmd, answer, next.action, ref(old.ID), &old.PatientID, &old.ClinicID)
+		return outbox.Deny(cmd, answer, next.action, ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
 		return stranger(cmd, next.action, old.ID, &old)
 	}

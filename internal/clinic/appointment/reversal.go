@@ -24,9 +24,9 @@ type Reversed struct {
 	ReversedBy string    `json:"reversedBy" doc:"The id of who took it back." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
-// Reversals returns what was taken back of an appointment, oldest first, for those who may take it back. Reading it is audited.
+// ListReversals returns what was taken back of an appointment, oldest first, for those who may take it back. Reading it is audited.
 // Errors: care.NotFound; care.Forbidden for the patient, as a reason may name another.
-func (s *Service) Reversals(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Reversed, error) {
+func (s *Service) ListReversals(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Reversed, error) {
 	list := []Reversed{}
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -41,7 +41,7 @@ func (s *Service) Reversals(ctx context.Context, cmd care.Command, id uuid.UUID)
 		case may(cmd.Actor, care.AppointmentReverse, row):
 		case may(cmd.Actor, care.AppointmentRead, row):
 			answer := care.Errorf(care.Forbidden, "why a step was taken back is for those who work at the clinic")
-			return outbox.Refuse(cmd, answer, care.AppointmentReverse, ref(id), &row.PatientID, &row.ClinicID)
+			return outbox.Deny(cmd, answer, care.AppointmentReverse, ref(id), &row.PatientID, &row.ClinicID)
 		default:
 			return stranger(cmd, care.AppointmentReverse, id, &row)
 		}

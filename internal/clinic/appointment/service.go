@@ -114,7 +114,7 @@ func mayCreate(cmd care.Command, in Input) (Status, error) {
 		return Requested, nil
 	default:
 		answer := care.Errorf(care.Forbidden, "you may ask for an appointment for yourself only, and hold no role that books them at this clinic")
-		return "", outbox.Refuse(cmd, answer, care.AppointmentBook, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, &in.ClinicID)
+		return "", outbox.Deny(cmd, answer, care.AppointmentBook, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, &in.ClinicID)
 	}
 }
 

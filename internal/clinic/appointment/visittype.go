@@ -81,9 +81,9 @@ func activeVisitType(ctx context.Context, q *db.Queries, clinicID, id uuid.UUID)
 	return row, nil
 }
 
-// AddVisitType adds what the clinic offers, with visit_type.created. Errors: care.Invalid by field; care.Forbidden; care.Conflict on name where one of that
+// CreateVisitType adds what the clinic offers, with visit_type.created. Errors: care.Invalid by field; care.Forbidden; care.Conflict on name where one of that
 // name is offered already, and where the clinic has 200.
-func (s *Service) AddVisitType(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in VisitTypeInput) (VisitType, error) {
+func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in VisitTypeInput) (VisitType, error) {
 	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
 		return VisitType{}, err
 	}
@@ -111,9 +111,9 @@ func (s *Service) AddVisitType(ctx context.Context, cmd care.Command, clinicID u
 	return visitType(made), err
 }
 
-// ReplaceVisitType replaces a visit type, with visit_type.updated, where ifMatch is its current version. Errors: as for AddVisitType; care.NotFound;
+// UpdateVisitType replaces a visit type, with visit_type.updated, where ifMatch is its current version. Errors: as for AddVisitType; care.NotFound;
 // care.PreconditionRequired, and care.PreconditionFailed with the current version.
-func (s *Service) ReplaceVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, ifMatch int64, in VisitTypeChange) (VisitType, error) {
+func (s *Service) UpdateVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, ifMatch int64, in VisitTypeChange) (VisitType, error) {
 	return s.changeVisitType(ctx, cmd, clinicID, id, func(q *db.Queries, old db.VisitType) (VisitTypeChange, error) {
 		if err := in.check(ctx, q, clinicID); err != nil {
 			return in, err
@@ -163,8 +163,8 @@ func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicI
 	return visitType(row), err
 }
 
-// VisitTypes lists what the clinic offers and has offered, by name, for everybody of the clinic. Errors: care.Forbidden.
-func (s *Service) VisitTypes(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]VisitType, error) {
+// ListVisitTypes lists what the clinic offers and has offered, by name, for everybody of the clinic. Errors: care.Forbidden.
+func (s *Service) ListVisitTypes(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]VisitType, error) {
 	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return nil, err
 	}
@@ -179,8 +179,8 @@ func (s *Service) VisitTypes(ctx context.Context, cmd care.Command, clinicID uui
 	return list, err
 }
 
-// VisitType returns one visit type to everybody of the clinic. Errors: care.Forbidden, care.NotFound.
-func (s *Service) VisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (VisitType, error) {
+// GetVisitType returns one visit type to everybody of the clinic. Errors: care.Forbidden, care.NotFound.
+func (s *Service) GetVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (VisitType, error) {
 	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return VisitType{}, err
 	}
@@ -200,7 +200,7 @@ func (s *Service) mayVisitTypes(ctx context.Context, cmd care.Command, action ca
 		return nil
 	}
 	answer := care.Errorf(care.Forbidden, "you hold no role that does this with visit types at this clinic")
-	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
+	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
 func visitTypeEvent(cmd care.Command, typ string, row db.VisitType) event.Event {

@@ -10,12 +10,12 @@ import (
 )
 
 // stranger refuses an invoice in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.RefusalError {
+func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
 	answer := care.Errorf(care.NotFound, "there is no such %s, or you may not see it", subject.Kind)
 	if row == nil {
-		return outbox.Refuse(cmd, answer, action, subject, nil, nil)
+		return outbox.Deny(cmd, answer, action, subject, nil, nil)
 	}
-	return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
+	return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 }
 
 // readsOwn reports whether people read their own invoices. They do so as patients or once they have left.
@@ -34,7 +34,7 @@ func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Inv
 		return nil
 	case mayRead(cmd.Actor, row):
 		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
-		return outbox.Refuse(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
+		return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 	default:
 		return stranger(cmd, action, subject, &row)
 	}

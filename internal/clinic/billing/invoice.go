@@ -24,7 +24,7 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 	}
 	if !cmd.Actor.MayAt(n.ClinicID, care.InvoiceWrite, care.SameClinic) {
 		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
-		return Invoice{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
+		return Invoice{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
 	}
 	var row db.Invoice
 	lines := chargeAll(n.Lines)

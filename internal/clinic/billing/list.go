@@ -52,7 +52,7 @@ func (f *Filter) check() (care.PageCursor, error) {
 	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusCredited, StatusVoid, overdue}, f.Status) {
 		p.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
 	}
-	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
+	from, ok := care.ParsePageCursor(f.Cursor, care.AfterAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -129,7 +129,7 @@ func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]
 		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.InvoiceRead, care.Own))
 		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
 			answer := care.Errorf(care.Forbidden, "you hold no role that reads invoices there")
-			return nil, outbox.Refuse(cmd, answer, care.InvoiceRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
+			return nil, outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
 		}
 		return nil, nil
 	}
@@ -146,7 +146,7 @@ func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]
 	}
 	if !listable {
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their invoices")
-		return nil, outbox.Refuse(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
+		return nil, outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
 	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }

@@ -18,10 +18,10 @@ import (
 // overdueBatch is how many invoices one transaction marks.
 const overdueBatch = 200
 
-// Overdue marks the invoices with a balance whose due day is over where their clinic is, each with one
+// SweepOverdue marks the invoices with a balance whose due day is over where their clinic is, each with one
 // billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund reopened it, it is marked
 // again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
-func (s *Service) Overdue(ctx context.Context) (int, error) {
+func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 	zones, err := db.New(s.writer.Pool()).InvoiceTimeZoneList(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("list time zones: %w", err)

@@ -21,7 +21,7 @@ func (b *testBundle) setTime(t *testing.T, moment string) {
 func (b *testBundle) overdueAt(t *testing.T, moment string) int {
 	t.Helper()
 	b.setTime(t, moment)
-	n, err := b.bills.Overdue(t.Context())
+	n, err := b.bills.SweepOverdue(t.Context())
 	require.NoError(t, err)
 	return n
 }
@@ -91,12 +91,12 @@ func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 			_, _, err := b.bills.Pay(t.Context(), by(b.receptionist), i.ID, payment(1, string(rune('a'+n))))
 			return err
 		}
-		_, err := b.bills.Overdue(t.Context())
+		_, err := b.bills.SweepOverdue(t.Context())
 		return err
 	}) {
 		require.NoError(t, err)
 	}
-	_, err := b.bills.Overdue(t.Context()) // Those above may all have left it to a payment.
+	_, err := b.bills.SweepOverdue(t.Context()) // Those above may all have left it to a payment.
 	require.NoError(t, err)
 	got := b.get(t, i.ID)
 	require.True(t, got.Overdue)
@@ -111,7 +111,7 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 	b.exec(t, "UPDATE clinics SET time_zone = 'Mars/Olympus' WHERE id = $1", b.there)
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	b.bills.SetClock(func() time.Time { return now })
-	n, err := b.bills.Overdue(t.Context())
+	n, err := b.bills.SweepOverdue(t.Context())
 	require.ErrorContains(t, err, "time zone")
 	require.Equal(t, 1, n)
 	require.True(t, b.get(t, i.ID).Overdue)
@@ -125,7 +125,7 @@ func TestOverdue_GoesOnBehindAnInvoiceThatCannotBeMarked(t *testing.T) {
 	b.exec(t, `CREATE FUNCTION refuse_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
 	b.exec(t, `CREATE TRIGGER refuse_it BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.id = '`+first.ID.String()+`') EXECUTE FUNCTION refuse_it()`)
 	b.bills.SetClock(func() time.Time { return time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC) })
-	n, err := b.bills.Overdue(t.Context())
+	n, err := b.bills.SweepOverdue(t.Context())
 	require.ErrorContains(t, err, "P0001")
 	require.Equal(t, 2, n)
 	require.True(t, b.get(t, second.ID).Overdue)

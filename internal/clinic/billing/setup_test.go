@@ -92,7 +92,7 @@ func payment(minor int64, reference string) billing.NewPayment {
 // credit returns the patient's credit at the clinic, as their statement says.
 func (b *testBundle) credit(t *testing.T) int64 {
 	t.Helper()
-	st, err := b.bills.Statement(t.Context(), by(b.receptionist), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here, Currency: "EUR"})
+	st, err := b.bills.GetStatement(t.Context(), by(b.receptionist), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here, Currency: "EUR"})
 	require.NoError(t, err)
 	return st.CreditMinor
 }

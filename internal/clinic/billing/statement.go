@@ -81,7 +81,7 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		p.Add("limit", "must be 1 to %d", maxLimit)
 	}
-	mark, ok := care.ParsePageMark(f.Cursor, care.BeforeAll)
+	mark, ok := care.ParsePageCursor(f.Cursor, care.BeforeAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -117,10 +117,10 @@ func (d period) bounds(location *time.Location) (from, until time.Time) {
 	return from, until
 }
 
-// Statement returns a page of a patient's account at a clinic. Errors: care.Invalid by field, also where there are several
+// GetStatement returns a page of a patient's account at a clinic. Errors: care.Invalid by field, also where there are several
 // currencies and none is named, and care.NotFound for somebody who is and was no patient there, or of whom the actor may not
 // see invoices.
-func (s *Service) Statement(ctx context.Context, cmd care.Command, f StatementFilter) (Statement, error) {
+func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f StatementFilter) (Statement, error) {
 	days, mark, err := f.check()
 	if err != nil {
 		return Statement{}, err
@@ -177,7 +177,7 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 
 func noStatement(cmd care.Command, f StatementFilter) error {
 	answer := care.Errorf(care.NotFound, "there is no such patient at this clinic, or you may not see their invoices")
-	return outbox.Refuse(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
+	return outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
 }
 
 // entries fills the statement's balances and a page of its entries, and returns the invoices that they are of.

@@ -16,7 +16,7 @@ func (b *testBundle) statement(t *testing.T, actor care.Actor, change func(*bill
 	if change != nil {
 		change(&f)
 	}
-	st, err := b.bills.Statement(t.Context(), by(actor), f)
+	st, err := b.bills.GetStatement(t.Context(), by(actor), f)
 	require.NoError(t, err)
 	return st
 }
@@ -70,7 +70,7 @@ func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
 	}
 	require.Equal(t, int64(8000), b.get(t, i.ID).BalanceMinor+b.get(t, second.ID).BalanceMinor, "what is owed less the credit")
 
-	_, err = b.bills.Statement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here})
+	_, err = b.bills.GetStatement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here})
 	requireCode(t, err, care.Invalid, "currency")
 	var invalid *care.Error
 	require.ErrorAs(t, err, &invalid)
@@ -140,17 +140,17 @@ func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
 	b.issue(t)
 	mine := billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here}
 	for _, actor := range []care.Actor{b.neighbour, b.doctor, b.nurse, b.auditor, b.operator, b.otherDesk, b.otherPatient, care.SystemActor("seed")} {
-		_, err := b.bills.Statement(t.Context(), by(actor), mine)
+		_, err := b.bills.GetStatement(t.Context(), by(actor), mine)
 		requireCode(t, err, care.NotFound)
 		require.Equal(t, "access.denied", b.last(t).Type)
 	}
 	for _, f := range []billing.StatementFilter{
 		{PatientID: b.doctor.UserID, ClinicID: b.here}, {PatientID: uuid.New(), ClinicID: b.here}, {PatientID: b.otherPatient.UserID, ClinicID: b.here},
 	} {
-		_, err := b.bills.Statement(t.Context(), by(b.receptionist), f)
+		_, err := b.bills.GetStatement(t.Context(), by(b.receptionist), f)
 		requireCode(t, err, care.NotFound)
 	}
-	_, err := b.bills.Statement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.there})
+	_, err := b.bills.GetStatement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.there})
 	requireCode(t, err, care.NotFound)
 	none := b.statement(t, b.receptionist, func(f *billing.StatementFilter) { f.PatientID = b.neighbour.UserID })
 	require.Equal(t, []billing.StatementEntry{}, none.Items)
@@ -175,7 +175,7 @@ func TestStatement_NamesEachParameterThatIsWrong(t *testing.T) {
 	} {
 		f := billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here}
 		change(&f)
-		_, err := b.bills.Statement(t.Context(), by(b.receptionist), f)
+		_, err := b.bills.GetStatement(t.Context(), by(b.receptionist), f)
 		requireCode(t, err, care.Invalid, field)
 	}
 }

@@ -16,12 +16,12 @@ import (
 func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "conversation", ID: id} }
 
 // stranger refuses a conversation in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.RefusalError {
+func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.DeniedError {
 	answer := care.Errorf(care.NotFound, "there is no such conversation, or you may not see it")
 	if row == nil {
-		return outbox.Refuse(cmd, answer, action, ref(id), nil, nil)
+		return outbox.Deny(cmd, answer, action, ref(id), nil, nil)
 	}
-	return outbox.Refuse(cmd, answer, action, ref(id), &row.PatientID, &row.ClinicID)
+	return outbox.Deny(cmd, answer, action, ref(id), &row.PatientID, &row.ClinicID)
 }
 
 // may reports whether the actor may do the action in the conversation. What a patient reads stays theirs to read; what they
@@ -52,7 +52,7 @@ func visit(ctx context.Context, q *db.Queries, cmd care.Command, action care.Act
 }
 
 func forbidden(cmd care.Command, action care.Action, row db.Conversation, words string) error {
-	return outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), action, ref(row.ID), &row.PatientID, &row.ClinicID)
+	return outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), action, ref(row.ID), &row.PatientID, &row.ClinicID)
 }
 
 // lock is visit for who changes the conversation. What is read after it holds until the commit.

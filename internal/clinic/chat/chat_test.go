@@ -70,11 +70,11 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		for action, try := range map[string]func() error{
 			"conversation.read": func() error { _, err := b.chat.Get(t.Context(), by(actor), c.ID); return err },
 			"message.write": func() error {
-				_, err := b.chat.Write(t.Context(), by(actor), c.ID, chat.NewMessage{Text: secret})
+				_, err := b.chat.CreateMessage(t.Context(), by(actor), c.ID, chat.NewMessage{Text: secret})
 				return err
 			},
 			"conversation.manage": func() error {
-				_, err := b.chat.Add(t.Context(), by(actor), c.ID, chat.NewParticipant{UserID: actor.UserID})
+				_, err := b.chat.AddParticipant(t.Context(), by(actor), c.ID, chat.NewParticipant{UserID: actor.UserID})
 				return err
 			},
 		} {
@@ -85,11 +85,11 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 				outboxtest.Clinic(b.here), outboxtest.Data(map[string]any{"action": action}))
 		}
 		for _, err := range []error{
-			b.chat.Remove(t.Context(), by(actor), c.ID, b.doctor.UserID),
+			b.chat.RemoveParticipant(t.Context(), by(actor), c.ID, b.doctor.UserID),
 			b.chat.MarkRead(t.Context(), by(actor), c.ID, chat.ReadMark{MessageID: m.ID}),
-			second(b.chat.Withdraw(t.Context(), by(actor), c.ID, m.ID)),
-			second(b.chat.Message(t.Context(), by(actor), c.ID, m.ID)),
-			third(b.chat.Messages(t.Context(), by(actor), c.ID, 0, 0)),
+			second(b.chat.WithdrawMessage(t.Context(), by(actor), c.ID, m.ID)),
+			second(b.chat.GetMessage(t.Context(), by(actor), c.ID, m.ID)),
+			third(b.chat.ListMessages(t.Context(), by(actor), c.ID, 0, 0)),
 		} {
 			requireCode(t, err, care.NotFound)
 		}
@@ -110,34 +110,34 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	c := b.begin(t, b.doctor)
 	m := b.write(t, b.doctor, c.ID)
 	for range 2 { // One who takes part already is fine.
-		got, err := b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.nurse.UserID})
+		got, err := b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.nurse.UserID})
 		require.NoError(t, err)
 		require.Contains(t, people(got), b.nurse.UserID)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_joined", outboxtest.Person(b.nurse.UserID), outboxtest.Actor(b.doctor.ID))
 	for _, who := range []care.Actor{b.otherDoctor, b.receptionist, b.stranger, b.neighbour} {
-		requireCode(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: who.UserID})), care.Invalid, "userId")
+		requireCode(t, second(b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: who.UserID})), care.Invalid, "userId")
 	}
-	requireCode(t, second(b.chat.Add(t.Context(), by(b.patient), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})), care.Forbidden)
-	requireCode(t, b.chat.Remove(t.Context(), by(b.patient), c.ID, b.nurse.UserID), care.Forbidden)
+	requireCode(t, second(b.chat.AddParticipant(t.Context(), by(b.patient), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})), care.Forbidden)
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.patient), c.ID, b.nurse.UserID), care.Forbidden)
 	outboxtest.RequireCount(t, b.db.App, 2, "access.denied", subject(c.ID), outboxtest.Actor(b.patient.ID), outboxtest.Data(map[string]any{"action": "conversation.manage"}))
-	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.patient.UserID), care.Conflict)
-	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.colleague.UserID), care.NotFound)
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.patient.UserID), care.Conflict)
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.colleague.UserID), care.NotFound)
 
-	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // Who began it.
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.doctor), c.ID, b.doctor.UserID), "one's own part")
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // Who began it.
+	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.doctor), c.ID, b.doctor.UserID), "one's own part")
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.doctor.UserID), outboxtest.Actor(b.doctor.ID))
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.doctor), c.ID)), care.NotFound)
-	requireCode(t, second(b.chat.Withdraw(t.Context(), by(b.doctor), c.ID, m.ID)), care.NotFound)
-	got, err := b.chat.Add(t.Context(), by(b.nurse), c.ID, chat.NewParticipant{UserID: b.doctor.UserID})
+	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(b.doctor), c.ID, m.ID)), care.NotFound)
+	got, err := b.chat.AddParticipant(t.Context(), by(b.nurse), c.ID, chat.NewParticipant{UserID: b.doctor.UserID})
 	require.NoError(t, err)
 	require.Len(t, got.Participants, 3)
 	outboxtest.RequireCount(t, b.db.App, 2, "chat.participant_joined", outboxtest.Person(b.doctor.UserID))
 
-	requireCode(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // They added who began it.
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.doctor), c.ID, b.doctor.UserID))
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.nurse.UserID), "one's own part")
-	_, err = b.chat.Write(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // They added who began it.
+	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.doctor), c.ID, b.doctor.UserID))
+	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.nurse.UserID), "one's own part")
+	_, err = b.chat.CreateMessage(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
 	requireCode(t, err, care.Conflict) // To nobody.
 }
 
@@ -147,7 +147,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	c := b.begin(t, b.patient)
 	b.leave(t, b.nurse)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
-	requireCode(t, second(b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: secret})), care.NotFound)
+	requireCode(t, second(b.chat.CreateMessage(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: secret})), care.NotFound)
 	_, in, err := b.chat.InConversation(t.Context(), b.nurse.UserID, c.ID)
 	require.NoError(t, err)
 	require.False(t, in)
@@ -158,7 +158,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, people(got), b.nurse.UserID)
 
-	for _, err := range at(8, func(int) error { return second(b.chat.TellLeft(t.Context())) }) {
+	for _, err := range at(8, func(int) error { return second(b.chat.SweepDepartures(t.Context())) }) {
 		require.NoError(t, err)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.nurse.UserID), outboxtest.Actor("system:chat"), outboxtest.Clinic(b.here))
@@ -197,12 +197,12 @@ func TestPatients_ReadForEverAndWriteWhileTheyAreTheClinics(t *testing.T) {
 	m := b.write(t, b.patient, c.ID)
 	gone := b.patient
 	gone.Memberships = []care.Membership{{ClinicID: &b.there, Role: care.Patient}}
-	list, _, err := b.chat.Messages(t.Context(), by(gone), c.ID, 0, 0)
+	list, _, err := b.chat.ListMessages(t.Context(), by(gone), c.ID, 0, 0)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	b.read(t, gone, m)
-	requireCode(t, second(b.chat.Write(t.Context(), by(gone), c.ID, chat.NewMessage{Text: secret})), care.Forbidden)
-	requireCode(t, second(b.chat.Withdraw(t.Context(), by(gone), c.ID, m.ID)), care.Forbidden)
+	requireCode(t, second(b.chat.CreateMessage(t.Context(), by(gone), c.ID, chat.NewMessage{Text: secret})), care.Forbidden)
+	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(gone), c.ID, m.ID)), care.Forbidden)
 }
 
 func TestList_ShowsOnesOwnTheNewestActivityFirst(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // numbers are those of the messages that the actor is shown.
 func (b *testBundle) numbers(t *testing.T, actor care.Actor, id uuid.UUID) []int64 {
 	t.Helper()
-	list, _, err := b.chat.Messages(t.Context(), by(actor), id, 0, 0)
+	list, _, err := b.chat.ListMessages(t.Context(), by(actor), id, 0, 0)
 	require.NoError(t, err)
 	shown := []int64{}
 	for _, m := range list {
@@ -25,7 +25,7 @@ func (b *testBundle) numbers(t *testing.T, actor care.Actor, id uuid.UUID) []int
 
 func (b *testBundle) add(t *testing.T, as, who care.Actor, id uuid.UUID, history bool) chat.Conversation {
 	t.Helper()
-	c, err := b.chat.Add(t.Context(), by(as), id, chat.NewParticipant{UserID: who.UserID, History: history})
+	c, err := b.chat.AddParticipant(t.Context(), by(as), id, chat.NewParticipant{UserID: who.UserID, History: history})
 	require.NoError(t, err)
 	return c
 }
@@ -49,7 +49,7 @@ func TestAdd_ShowsWhatIsWrittenFromThenOn(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, page.Items[0].Unread)
 
-	requireCode(t, second(b.chat.Message(t.Context(), by(b.nurse), c.ID, first.ID)), care.NotFound)
+	requireCode(t, second(b.chat.GetMessage(t.Context(), by(b.nurse), c.ID, first.ID)), care.NotFound)
 	requireCode(t, b.chat.MarkRead(t.Context(), by(b.nurse), c.ID, chat.ReadMark{MessageID: first.ID}), care.Invalid, "messageId")
 	require.NoError(t, b.chat.MarkRead(t.Context(), by(b.nurse), c.ID, chat.ReadMark{MessageID: written.ID}))
 
@@ -72,7 +72,7 @@ func TestAdd_WithTheHistoryShowsAll(t *testing.T) {
 	b.write(t, b.doctor, c.ID)
 	b.add(t, b.doctor, b.nurse, c.ID, true)
 	require.Equal(t, []int64{1}, b.numbers(t, b.nurse, c.ID))
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.nurse), c.ID, b.nurse.UserID))
+	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.nurse.UserID))
 	b.write(t, b.doctor, c.ID)
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	require.Empty(t, b.numbers(t, b.nurse, c.ID), "who comes back begins anew")
@@ -84,7 +84,7 @@ func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T)
 	c := b.begin(t, b.doctor)
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	b.add(t, b.nurse, b.colleague, c.ID, false)
-	remove := func(as, who care.Actor) error { return b.chat.Remove(t.Context(), by(as), c.ID, who.UserID) }
+	remove := func(as, who care.Actor) error { return b.chat.RemoveParticipant(t.Context(), by(as), c.ID, who.UserID) }
 	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden)     // Who began it.
 	requireCode(t, remove(b.colleague, b.doctor), care.Forbidden) // Also by a doctor.
 	requireCode(t, remove(b.colleague, b.nurse), care.Forbidden)  // Who added them.

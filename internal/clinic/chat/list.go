@@ -60,7 +60,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 	if err != nil {
 		return Page{}, err
 	}
-	before, ok := care.ParsePageMark(cursor, care.AfterAll)
+	before, ok := care.ParsePageCursor(cursor, care.AfterAll)
 	if !ok {
 		return Page{}, care.InvalidField("cursor", "must be the next of the page before")
 	}
@@ -76,7 +76,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 		}
 		if len(rows) == 0 && len(clinics) == 0 && len(cmd.Actor.ClinicsFor(care.ConversationRead, care.Own)) == 0 {
 			answer := care.Errorf(care.Forbidden, "you hold no role that takes part in conversations")
-			refused := outbox.Refuse(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
+			refused := outbox.Deny(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
 			refused.Event.Subject = "route/" + string(care.ConversationRead)
 			return refused
 		}
@@ -118,8 +118,8 @@ func shown(row db.ConversationListRow) event.Shown {
 	return event.Shown{PatientID: c.PatientID, ClinicID: c.ClinicID, ID: c.ID}
 }
 
-// Message gives one message of the conversation. Errors as for Get, also where there is no such message in it.
-func (s *Service) Message(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
+// GetMessage gives one message of the conversation. Errors as for Get, also where there is no such message in it.
+func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -153,11 +153,11 @@ func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID
 	return m, nil
 }
 
-// Messages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
+// ListMessages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
 // to 200 or 0 for 50. next is what before must be for those after them, 0 where there are none. Being shown them is one
 // record.read about the patient, which names each. Who was added without the history is shown what was written since. Errors as
 // for Get.
-func (s *Service) Messages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
+func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
 	limit, err = limited(limit)
 	if err != nil {
 		return nil, 0, err

@@ -13,9 +13,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Write adds a message. Errors: care.NotFound, care.Forbidden, care.Invalid by field, and care.Conflict where a patient
+// CreateMessage adds a message. Errors: care.NotFound, care.Forbidden, care.Invalid by field, and care.Conflict where a patient
 // would write to nobody, as all of the clinic have left.
-func (s *Service) Write(ctx context.Context, cmd care.Command, id uuid.UUID, n NewMessage) (Message, error) {
+func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.UUID, n NewMessage) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -58,9 +58,9 @@ func attended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conve
 	return nil
 }
 
-// Withdraw hides a message's text, which stays for the audit; one that is withdrawn already is given as it is. Its author
+// WithdrawMessage hides a message's text, which stays for the audit; one that is withdrawn already is given as it is. Its author
 // may. Errors: care.NotFound, care.Forbidden.
-func (s *Service) Withdraw(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
+func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)

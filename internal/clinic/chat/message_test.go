@@ -20,7 +20,7 @@ func TestWrite_OfManyAtOnceNumbersThemWithoutAGapAlongTheOutbox(t *testing.T) {
 	c := b.begin(t, b.patient)
 	authors := []care.Actor{b.patient, b.doctor, b.nurse, b.colleague}
 	for _, err := range at(20, func(i int) error {
-		return second(b.chat.Write(t.Context(), by(authors[i%4]), c.ID, chat.NewMessage{Text: secret}))
+		return second(b.chat.CreateMessage(t.Context(), by(authors[i%4]), c.ID, chat.NewMessage{Text: secret}))
 	}) {
 		require.NoError(t, err)
 	}
@@ -36,7 +36,7 @@ func TestWrite_OfManyAtOnceNumbersThemWithoutAGapAlongTheOutbox(t *testing.T) {
 	}
 	require.NoError(t, rows.Err())
 	require.Equal(t, int64(20), n)
-	list, next, err := b.chat.Messages(t.Context(), by(b.patient), c.ID, 0, 0)
+	list, next, err := b.chat.ListMessages(t.Context(), by(b.patient), c.ID, 0, 0)
 	require.NoError(t, err)
 	require.Zero(t, next)
 	for i, m := range list {
@@ -57,18 +57,18 @@ func TestWrite_TellsThatThereIsAMessageAndNotWhatItSays(t *testing.T) {
 		outboxtest.Actor(b.nurse.ID), outboxtest.Data(event.ChatMessage{MessageID: m.ID, ConversationID: c.ID, UserID: b.patient.UserID, ClinicID: b.here, AuthorID: b.nurse.UserID}))
 	b.later(3 * time.Minute)
 	b.remind(t)
-	_, _, err := b.chat.Messages(t.Context(), by(b.patient), c.ID, 0, 0)
+	_, _, err := b.chat.ListMessages(t.Context(), by(b.patient), c.ID, 0, 0)
 	require.NoError(t, err)
-	_, err = b.chat.Withdraw(t.Context(), by(b.nurse), c.ID, m.ID)
+	_, err = b.chat.WithdrawMessage(t.Context(), by(b.nurse), c.ID, m.ID)
 	require.NoError(t, err)
 	var said int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM outbox AS o WHERE strpos(o::text, $1) > 0", secret).Scan(&said))
 	require.Zero(t, said, "neither text nor subject are in an event")
 
 	for text, field := range map[string]string{"": "text", " \n\t": "text", strings.Repeat("x", 4001): "text", "a\x00b": "text", "\xff": "text"} {
-		requireCode(t, second(b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: text})), care.Invalid, field)
+		requireCode(t, second(b.chat.CreateMessage(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: text})), care.Invalid, field)
 	}
-	long, err := b.chat.Write(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: strings.Repeat("ä", 4000)})
+	long, err := b.chat.CreateMessage(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: strings.Repeat("ä", 4000)})
 	require.NoError(t, err)
 	require.Equal(t, int64(2), long.Number, "a refused message takes no number")
 }
@@ -83,7 +83,7 @@ func TestMessages_ArePagedByNumberWhateverIsWrittenMeanwhileAndAudited(t *testin
 	}
 	var got []uuid.UUID
 	for before := int64(0); ; {
-		list, next, err := b.chat.Messages(t.Context(), by(b.doctor), c.ID, before, 2)
+		list, next, err := b.chat.ListMessages(t.Context(), by(b.doctor), c.ID, before, 2)
 		require.NoError(t, err)
 		page := []uuid.UUID{}
 		for _, m := range list {
@@ -98,15 +98,15 @@ func TestMessages_ArePagedByNumberWhateverIsWrittenMeanwhileAndAudited(t *testin
 		}
 	}
 	require.Equal(t, want, got)
-	_, _, err := b.chat.Messages(t.Context(), by(b.doctor), c.ID, 0, 201)
+	_, _, err := b.chat.ListMessages(t.Context(), by(b.doctor), c.ID, 0, 201)
 	requireCode(t, err, care.Invalid, "limit")
-	one, err := b.chat.Message(t.Context(), by(b.nurse), c.ID, want[0])
+	one, err := b.chat.GetMessage(t.Context(), by(b.nurse), c.ID, want[0])
 	require.NoError(t, err)
 	require.Equal(t, secret, one.Text)
 	outboxtest.Require(t, b.db.App, "record.read", subject(c.ID), outboxtest.Actor(b.nurse.ID), outboxtest.Data(map[string]any{"action": "read", "recordIds": want[:1]}))
-	requireCode(t, second(b.chat.Message(t.Context(), by(b.nurse), c.ID, c.ID)), care.NotFound)
+	requireCode(t, second(b.chat.GetMessage(t.Context(), by(b.nurse), c.ID, c.ID)), care.NotFound)
 	empty := b.begin(t, b.patient)
-	list, _, err := b.chat.Messages(t.Context(), by(b.colleague), empty.ID, 0, 0)
+	list, _, err := b.chat.ListMessages(t.Context(), by(b.colleague), empty.ID, 0, 0)
 	require.NoError(t, err)
 	require.Empty(t, list)
 	outboxtest.Require(t, b.db.App, "record.read", outboxtest.Actor(b.colleague.ID))
@@ -117,20 +117,20 @@ func TestWithdraw_HidesTheTextFromEverybodyAndKeepsIt(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.patient)
 	m := b.write(t, b.patient, c.ID)
-	requireCode(t, second(b.chat.Withdraw(t.Context(), by(b.doctor), c.ID, m.ID)), care.Forbidden)
+	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(b.doctor), c.ID, m.ID)), care.Forbidden)
 	outboxtest.Require(t, b.db.App, "access.denied", subject(c.ID), outboxtest.Actor(b.doctor.ID))
-	requireCode(t, second(b.chat.Withdraw(t.Context(), by(b.patient), c.ID, uuid.New())), care.NotFound)
+	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(b.patient), c.ID, uuid.New())), care.NotFound)
 	other := b.begin(t, b.patient)
-	requireCode(t, second(b.chat.Withdraw(t.Context(), by(b.patient), other.ID, m.ID)), care.NotFound)
+	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(b.patient), other.ID, m.ID)), care.NotFound)
 	for range 2 {
-		got, err := b.chat.Withdraw(t.Context(), by(b.patient), c.ID, m.ID)
+		got, err := b.chat.WithdrawMessage(t.Context(), by(b.patient), c.ID, m.ID)
 		require.NoError(t, err)
 		require.Empty(t, got.Text)
 		require.NotNil(t, got.WithdrawnAt)
 	}
 	outboxtest.Require(t, b.db.App, "chat.message_withdrawn", subject(c.ID), outboxtest.Data(map[string]any{"messageId": m.ID}))
 	for _, actor := range []care.Actor{b.patient, b.doctor} {
-		list, _, err := b.chat.Messages(t.Context(), by(actor), c.ID, 0, 0)
+		list, _, err := b.chat.ListMessages(t.Context(), by(actor), c.ID, 0, 0)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Empty(t, list[0].Text)

@@ -15,10 +15,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Add lets a member of the patient's care team take part. They see what is written from now on; with n.History also what was
+// AddParticipant lets a member of the patient's care team take part. They see what is written from now on; with n.History also what was
 // written before, as far as the actor sees it, which is shown to one who takes part already too. Who takes part from the clinic
 // may. Errors: care.NotFound, care.Forbidden, care.Invalid for somebody who is not on the team.
-func (s *Service) Add(ctx context.Context, cmd care.Command, id uuid.UUID, n NewParticipant) (Conversation, error) {
+func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.UUID, n NewParticipant) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -57,12 +57,12 @@ func (s *Service) Add(ctx context.Context, cmd care.Command, id uuid.UUID, n New
 	return c, nil
 }
 
-// Remove ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else
+// RemoveParticipant ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else
 // while they are on the patient's care team, and takes out anybody; who takes part from the beginning takes out whoever was
 // added, and a doctor of them the others from the beginning as well; who was added takes out only those whom they added
 // themselves. The patient stays. Errors: care.NotFound also for who does not take part, care.Forbidden, care.Conflict for the
 // patient.
-func (s *Service) Remove(ctx context.Context, cmd care.Command, id, userID uuid.UUID) error {
+func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, userID uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := lock(ctx, q, cmd, care.ConversationManage, id)
@@ -115,9 +115,9 @@ func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conv
 	return forbidden(cmd, care.ConversationManage, c, "this person is taken out by who began the conversation, by who added them, or by themselves")
 }
 
-// TellLeft appends chat.participant_left for those who left with their patient's care team, each once, and gives how many
+// SweepDepartures appends chat.participant_left for those who left with their patient's care team, each once, and gives how many
 // they were. It is safe to run twice at once.
-func (s *Service) TellLeft(ctx context.Context) (int, error) {
+func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
 	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
 		rows, err := q.ParticipantLeftTell(ctx, db.ParticipantLeftTellParams{RowLimit: limit, RowSkip: skip})

@@ -22,9 +22,9 @@ const (
 	batch = 200
 )
 
-// Remind appends chat.message_unread for each person who has not read a message for two minutes, and gives how many they
+// SweepUnread appends chat.message_unread for each person who has not read a message for two minutes, and gives how many they
 // were. A person is reminded once until they have read something. It is safe to run twice at once.
-func (s *Service) Remind(ctx context.Context) (int, error) {
+func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
 	cutoff := s.now().Add(-unreadFor)
 	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {

@@ -75,7 +75,7 @@ func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
 	b.later(3 * time.Minute)
 	var total atomic.Int64
 	for _, err := range at(8, func(int) error {
-		n, err := b.chat.Remind(t.Context())
+		n, err := b.chat.SweepUnread(t.Context())
 		total.Add(int64(n))
 		return err
 	}) {
@@ -105,18 +105,18 @@ func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
 	c := b.begin(t, b.patient)
 	wrong, right := b.write(t, b.patient, c.ID), b.write(t, b.patient, c.ID)
 	for _, m := range []chat.Message{wrong, right} {
-		require.NoError(t, second(b.chat.Withdraw(t.Context(), by(b.patient), c.ID, m.ID)))
+		require.NoError(t, second(b.chat.WithdrawMessage(t.Context(), by(b.patient), c.ID, m.ID)))
 	}
 	b.later(3 * time.Minute)
 	require.Zero(t, b.remind(t))
 	again := b.write(t, b.patient, c.ID)
 	b.leave(t, b.nurse)
-	require.NoError(t, b.chat.Remove(t.Context(), by(b.doctor), c.ID, b.colleague.UserID))
+	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.doctor), c.ID, b.colleague.UserID))
 	require.Equal(t, 1, b.remind(t), "the doctor alone")
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Person(b.doctor.UserID), outboxtest.Data(map[string]any{"messageId": again.ID}))
 
 	// Who joins is not reminded of what was before.
-	require.NoError(t, second(b.chat.Add(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})))
+	require.NoError(t, second(b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})))
 	require.Zero(t, b.remind(t))
 	b.write(t, b.doctor, c.ID)
 	require.Equal(t, 2, b.remind(t), "the colleague and the patient")
@@ -134,15 +134,15 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 			switch i {
 			case 0:
 				var m chat.Message
-				m, err = b.chat.Write(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
+				m, err = b.chat.CreateMessage(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
 				written[n] = m.ID
 			case 1:
 				var list []chat.Message
-				if list, _, err = b.chat.Messages(t.Context(), by(b.doctor), c.ID, 0, 1); err == nil && len(list) > 0 {
+				if list, _, err = b.chat.ListMessages(t.Context(), by(b.doctor), c.ID, 0, 1); err == nil && len(list) > 0 {
 					err = b.chat.MarkRead(t.Context(), by(b.doctor), c.ID, chat.ReadMark{MessageID: list[0].ID})
 				}
 			default:
-				_, err = b.chat.Remind(t.Context())
+				_, err = b.chat.SweepUnread(t.Context())
 			}
 			if err != nil {
 				return err

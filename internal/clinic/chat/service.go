@@ -80,7 +80,7 @@ func beginners(ctx context.Context, q *db.Queries, cmd care.Command, n NewConver
 		return append([]uuid.UUID{n.PatientID}, team...), nil
 	case !slices.Contains(team, actor.UserID) || !actor.MayAt(n.ClinicID, care.ConversationCreate, care.CareTeam):
 		answer := care.Errorf(care.Forbidden, "you may begin a conversation for yourself at your clinic, or with a patient on whose care team there you are")
-		return nil, outbox.Refuse(cmd, answer, care.ConversationCreate, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID)
+		return nil, outbox.Deny(cmd, answer, care.ConversationCreate, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID)
 	}
 	good, err := q.MembershipActive(ctx, db.MembershipActiveParams{UserID: n.PatientID, ClinicID: n.ClinicID, Role: string(care.Patient)})
 	if err != nil {

@@ -78,7 +78,7 @@ func (b *testBundle) begin(t *testing.T, actor care.Actor) chat.Conversation {
 
 func (b *testBundle) write(t *testing.T, actor care.Actor, id uuid.UUID) chat.Message {
 	t.Helper()
-	m, err := b.chat.Write(t.Context(), by(actor), id, chat.NewMessage{Text: secret})
+	m, err := b.chat.CreateMessage(t.Context(), by(actor), id, chat.NewMessage{Text: secret})
 	require.NoError(t, err)
 	return m
 }
@@ -102,7 +102,7 @@ func (b *testBundle) later(d time.Duration) {
 // remind reminds, and gives how many were.
 func (b *testBundle) remind(t *testing.T) int {
 	t.Helper()
-	n, err := b.chat.Remind(t.Context())
+	n, err := b.chat.SweepUnread(t.Context())
 	require.NoError(t, err)
 	return n
 }

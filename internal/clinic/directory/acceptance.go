@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// InvitationAccept links whoever signs in to the person whom the token was sent to, proves that person's own address, and gives
+// AcceptInvitation links whoever signs in to the person whom the token was sent to, proves that person's own address, and gives
 // them the roles they were invited to. A patient may sign in with whatever address; for the roles of those who work at a clinic
 // the sign-in must have the verified address that the invitation was sent to.
 //
@@ -25,7 +25,7 @@ import (
 // Accepting again changes nothing. A token that is not known is care.NotFound; one that is over, and a sign-in that is another
 // person's, care.Conflict; a sign-in without the address that the roles need, and roles that one would give oneself,
 // care.Forbidden.
-func (s *Service) InvitationAccept(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
+func (s *Service) AcceptInvitation(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
 	var person uuid.UUID
 	// Nobody is signed in yet.
 	cmd.Actor = care.SystemActor("sign-in")

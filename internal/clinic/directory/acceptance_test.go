@@ -27,14 +27,14 @@ func (b *testBundle) sent(t *testing.T, subject string, person uuid.UUID) string
 // welcome registers a person at the clinic and gives them with the token of their welcome.
 func (b *testBundle) welcome(t *testing.T, admin care.Actor, in directory.NewUser) (directory.User, string) {
 	t.Helper()
-	u, err := b.dir.UserCreate(t.Context(), by(admin), in)
+	u, err := b.dir.CreateUser(t.Context(), by(admin), in)
 	require.NoError(t, err)
 	return u, b.sent(t, "user/"+u.ID.String(), u.ID)
 }
 
 func (b *testBundle) accept(t *testing.T, id directory.Identity, token string) (uuid.UUID, error) {
 	t.Helper()
-	return b.dir.InvitationAccept(t.Context(), care.Command{}, id, token)
+	return b.dir.AcceptInvitation(t.Context(), care.Command{}, id, token)
 }
 
 // signIn is a sign-in with a new subject.
@@ -63,7 +63,7 @@ func TestInvitationAccept_RolesOfStaffNeedTheVerifiedAddress(t *testing.T) {
 			_, err := b.accept(t, stranger, token)
 			requireCode(t, err, care.Forbidden)
 			require.Empty(t, b.since(t, n))
-			_, err = b.dir.ActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: stranger.Subject})
+			_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: stranger.Subject})
 			requireCode(t, err, care.Unauthenticated)
 		}
 		own := signIn(in.Email, true)
@@ -86,7 +86,7 @@ func TestInvitationAccept_AnInvitationToWorkAtAClinicNeedsTheVerifiedAddressAlso
 	require.NoError(t, err)
 
 	invite := func(role care.Role) string {
-		i, err := b.dir.Invite(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: in.Email, Roles: []care.Role{role}})
+		i, err := b.dir.CreateInvitation(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: in.Email, Roles: []care.Role{role}})
 		require.NoError(t, err)
 		return b.sent(t, "invitation/"+i.ID.String(), u.ID)
 	}
@@ -105,22 +105,22 @@ func TestRoles_AreGivenByAnotherPerson(t *testing.T) {
 	b := setup(t)
 	own := directory.MembershipInput{UserID: b.admin.UserID, ClinicID: &b.here, Role: care.Doctor}
 	n := b.mark(t)
-	requireCode(t, b.dir.MembershipGrant(t.Context(), by(b.admin), own), care.Forbidden)
+	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), own), care.Forbidden)
 	own.Role = care.Patient
-	requireCode(t, b.dir.MembershipGrant(t.Context(), by(b.admin), own), care.Forbidden)
-	_, err := b.dir.Invite(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: b.email(t, b.admin), Roles: []care.Role{care.Doctor}})
+	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), own), care.Forbidden)
+	_, err := b.dir.CreateInvitation(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: b.email(t, b.admin), Roles: []care.Role{care.Doctor}})
 	requireCode(t, err, care.Forbidden)
 	require.Equal(t, []string{"access.denied", "access.denied", "access.denied"}, types(b.since(t, n)))
 
 	second := b.person(t, b.here, care.Admin)
 	own.Role = care.Doctor
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), by(second), own))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), by(second), own))
 	b.admin = b.actor(t, b.admin.UserID)
 	n = b.mark(t)
-	_, err = b.dir.CareTeamAdd(t.Context(), by(b.admin), b.team(b.admin, b.patient, b.here))
+	_, err = b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(b.admin, b.patient, b.here))
 	requireCode(t, err, care.Forbidden)
 	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
-	_, err = b.dir.CareTeamAdd(t.Context(), by(second), b.team(b.admin, b.patient, b.here))
+	_, err = b.dir.AddCareTeamMember(t.Context(), by(second), b.team(b.admin, b.patient, b.here))
 	require.NoError(t, err)
 }
 
@@ -133,13 +133,13 @@ func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
 	var told [][]string
 	for _, in := range []directory.NewUser{known, fresh} {
 		n := b.mark(t)
-		u, err := b.dir.UserCreate(t.Context(), by(b.other), in)
+		u, err := b.dir.CreateUser(t.Context(), by(b.other), in)
 		require.NoError(t, err)
 		told = append(told, types(b.since(t, n)))
-		same, err := b.dir.User(t.Context(), by(b.other), u.ID)
+		same, err := b.dir.GetUser(t.Context(), by(b.other), u.ID)
 		require.NoError(t, err)
 		require.Equal(t, u, same, "it can be read")
-		page, err := b.dir.UserList(t.Context(), by(b.other), directory.UserFilter{ClinicID: b.there, Role: care.Patient})
+		page, err := b.dir.ListUsers(t.Context(), by(b.other), directory.UserFilter{ClinicID: b.there, Role: care.Patient})
 		require.NoError(t, err)
 		require.Equal(t, u.ID, page.Items[len(page.Items)-1].ID, "and is listed")
 		require.Equal(t, uuid.Version(7), u.ID.Version())
@@ -150,13 +150,13 @@ func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
 	require.Equal(t, answers[1], answers[0])
 	require.Equal(t, told[1], told[0])
 
-	_, err := b.dir.UserCreate(t.Context(), by(b.other), known)
+	_, err := b.dir.CreateUser(t.Context(), by(b.other), known)
 	requireCode(t, err, care.Conflict, "email")
-	u, err := b.dir.User(t.Context(), by(b.admin), b.nurse.UserID)
+	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.nurse.UserID)
 	require.NoError(t, err)
 	in := input(u)
 	in.Email = b.email(t, b.other)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, u.Version, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 	require.NoError(t, err, "an address of elsewhere is taken when a person's is changed, too")
 }
 
@@ -166,11 +166,11 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 	in := newUser(b.there, care.Patient)
 	in.Email = b.proved(t, b.patient)
 	own := signIn(in.Email, true)
-	_, err := b.dir.ActorByIdentity(t.Context(), own)
+	_, err := b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
 	u, token := b.welcome(t, b.other, in)
 	dentist := b.person(t, b.there, care.Doctor)
-	_, err = b.dir.CareTeamAdd(t.Context(), by(b.other), directory.CareTeamMember{PatientID: u.ID, ClinicID: b.there, MemberID: dentist.UserID})
+	_, err = b.dir.AddCareTeamMember(t.Context(), by(b.other), directory.CareTeamMember{PatientID: u.ID, ClinicID: b.there, MemberID: dentist.UserID})
 	require.NoError(t, err)
 
 	_, err = b.accept(t, signIn("stranger@mail.example", true), token)
@@ -190,14 +190,14 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 	require.Equal(t, map[string]any{"userId": b.patient.UserID.String(), "mergedId": u.ID.String()}, merged.Data)
 	require.Equal(t, []any{"user/" + u.ID.String(), new(int64(2)), &b.patient.UserID, &b.there}, []any{merged.Subject, merged.Version, merged.Person, merged.Clinic})
 	require.ElementsMatch(t, []care.Membership{{ClinicID: &b.here, Role: care.Patient}, {ClinicID: &b.there, Role: care.Patient}}, b.actor(t, b.patient.UserID).Memberships)
-	_, err = b.dir.Actor(t.Context(), u.ID)
+	_, err = b.dir.GetActor(t.Context(), u.ID)
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.User(t.Context(), by(b.other), u.ID)
+	_, err = b.dir.GetUser(t.Context(), by(b.other), u.ID)
 	requireCode(t, err, care.NotFound)
-	joined, err := b.dir.User(t.Context(), by(b.other), b.patient.UserID)
+	joined, err := b.dir.GetUser(t.Context(), by(b.other), b.patient.UserID)
 	require.NoError(t, err)
 	require.Len(t, joined.Memberships, 1, "what they are elsewhere is not shown")
-	team, err := b.dir.CareTeam(t.Context(), by(b.other), b.patient.UserID)
+	team, err := b.dir.ListCareTeam(t.Context(), by(b.other), b.patient.UserID)
 	require.NoError(t, err)
 	require.Len(t, team, 1)
 }
@@ -294,30 +294,30 @@ func TestActorByIdentity_OfSeveralWithOneAddressItIsWhoProvedIt(t *testing.T) {
 	_, err := b.accept(t, theirs, token)
 	require.NoError(t, err)
 	in := newUser(b.here, care.Patient)
-	u, err := b.dir.User(t.Context(), by(b.other), squat.ID)
+	u, err := b.dir.GetUser(t.Context(), by(b.other), squat.ID)
 	require.NoError(t, err)
 	changed := input(u)
 	changed.Email = in.Email
-	_, err = b.dir.UserReplace(t.Context(), by(b.other), u.ID, u.Version, changed)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.other), u.ID, u.Version, changed)
 	require.NoError(t, err)
 
 	rightful, _ := b.welcome(t, b.admin, in)
 	own := signIn(in.Email, true)
-	a, err := b.dir.ActorByIdentity(t.Context(), own)
+	a, err := b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err, "an address that somebody else was given afterwards shuts nobody out")
 	require.Equal(t, rightful.ID, a.UserID)
-	a, err = b.dir.ActorByIdentity(t.Context(), theirs)
+	a, err = b.dir.GetActorByIdentity(t.Context(), theirs)
 	require.NoError(t, err)
 	require.Equal(t, squat.ID, a.UserID)
 
 	in.ClinicID = b.there
 	in.Email = b.email(t, b.nurse)
 	mine := signIn(in.Email, true)
-	a, err = b.dir.ActorByIdentity(t.Context(), mine)
+	a, err = b.dir.GetActorByIdentity(t.Context(), mine)
 	require.NoError(t, err)
 	require.Equal(t, b.nurse.UserID, a.UserID)
 	_, token = b.welcome(t, b.other, in)
-	_, err = b.dir.ActorByIdentity(t.Context(), signIn(in.Email, true))
+	_, err = b.dir.GetActorByIdentity(t.Context(), signIn(in.Email, true))
 	requireCode(t, err, care.Unauthenticated)
 	_, err = b.accept(t, signIn("stranger@mail.example", true), token)
 	requireCode(t, err, care.Conflict)
@@ -334,17 +334,17 @@ func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
 	boss := b.person(t, b.there, care.Admin)
 	in.Email = b.proved(t, boss)
 	own := signIn(in.Email, true)
-	_, err := b.dir.ActorByIdentity(t.Context(), own)
+	_, err := b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: boss.UserID, ClinicID: &b.here, Role: care.Admin}))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: boss.UserID, ClinicID: &b.here, Role: care.Admin}))
 	boss = b.actor(t, boss.UserID)
 	in.ClinicID, in.Roles = b.here, []care.Role{care.Doctor}
-	_, err = b.dir.UserCreate(t.Context(), by(boss), in)
+	_, err = b.dir.CreateUser(t.Context(), by(boss), in)
 	requireCode(t, err, care.Conflict, "email")
 
 	// Another address first, then the own one: the administrator holds a role there.
 	in.Email = uuid.NewString() + "@x.example"
-	self, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+	self, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
 	b.exec(t, "UPDATE users SET email = $2 WHERE id = $1", self.ID, b.email(t, boss))
 	_, err = b.accept(t, own, b.sent(t, "user/"+self.ID.String(), self.ID))
@@ -355,11 +355,11 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	wrong := signIn(b.email(t, b.nurse), true)
-	_, err := b.dir.ActorByIdentity(t.Context(), wrong)
+	_, err := b.dir.GetActorByIdentity(t.Context(), wrong)
 	require.NoError(t, err)
-	secret, _, err := b.dir.SessionOpen(t.Context(), b.nurse.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
 	require.NoError(t, err)
-	list, err := b.dir.SignIns(t.Context(), by(b.admin), b.nurse.UserID)
+	list, err := b.dir.ListSignIns(t.Context(), by(b.admin), b.nurse.UserID)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, []string{issuer, wrong.Subject}, []string{list[0].Issuer, list[0].Subject})
@@ -369,53 +369,53 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 		code     care.Code
 	}{{b.other, care.NotFound}, {b.doctor, care.Forbidden}, {b.nurse, care.Forbidden}} {
 		n := b.mark(t)
-		_, err := b.dir.SignIns(t.Context(), by(c.stranger), b.nurse.UserID)
+		_, err := b.dir.ListSignIns(t.Context(), by(c.stranger), b.nurse.UserID)
 		requireCode(t, err, c.code)
-		requireCode(t, b.dir.SignInUnlink(t.Context(), by(c.stranger), b.nurse.UserID, list[0].ID), c.code)
+		requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(c.stranger), b.nurse.UserID, list[0].ID), c.code)
 		require.Equal(t, []string{"access.denied", "access.denied"}, types(b.since(t, n)))
 	}
-	requireCode(t, b.dir.SignInUnlink(t.Context(), by(operator), uuid.New(), list[0].ID), care.NotFound)
-	requireCode(t, b.dir.SignInUnlink(t.Context(), by(operator), b.doctor.UserID, list[0].ID), care.NotFound)
-	requireCode(t, b.dir.SignInUnlink(t.Context(), by(b.admin), b.admin.UserID, list[0].ID), care.Conflict)
+	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(operator), uuid.New(), list[0].ID), care.NotFound)
+	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(operator), b.doctor.UserID, list[0].ID), care.NotFound)
+	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(b.admin), b.admin.UserID, list[0].ID), care.Conflict)
 
 	n := b.mark(t)
 	for range 2 {
-		require.NoError(t, b.dir.SignInUnlink(t.Context(), by(b.admin), b.nurse.UserID, list[0].ID), "again changes nothing")
+		require.NoError(t, b.dir.UnlinkSignIn(t.Context(), by(b.admin), b.nurse.UserID, list[0].ID), "again changes nothing")
 	}
 	e := b.since(t, n)
 	require.Equal(t, []string{"user.sign_in_unlinked", "session.closed"}, types(e))
 	require.Equal(t, map[string]any{"signInId": list[0].ID.String(), "userId": b.nurse.UserID.String()}, e[0].Data)
-	_, err = b.dir.SessionActor(t.Context(), secret)
+	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
-	_, err = b.dir.ActorByIdentity(t.Context(), wrong)
+	_, err = b.dir.GetActorByIdentity(t.Context(), wrong)
 	requireCode(t, err, care.Unauthenticated)
 	right := signIn(b.email(t, b.nurse), true)
-	_, err = b.dir.ActorByIdentity(t.Context(), right)
+	_, err = b.dir.GetActorByIdentity(t.Context(), right)
 	require.NoError(t, err, "the right one takes its place")
 }
 
 func TestSignIns_OfAPersonOfTwoClinicsAreTheOperators(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
 	own := signIn(b.email(t, b.doctor), true)
-	_, err := b.dir.ActorByIdentity(t.Context(), own)
+	_, err := b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
 	for _, admin := range []care.Actor{b.admin, b.other} {
-		_, err = b.dir.SignIns(t.Context(), by(admin), b.doctor.UserID)
+		_, err = b.dir.ListSignIns(t.Context(), by(admin), b.doctor.UserID)
 		requireCode(t, err, care.Forbidden)
 	}
 	operator := care.Actor{ID: uuid.NewString(), UserID: uuid.New(), Memberships: []care.Membership{{Role: care.Operator}}}
-	list, err := b.dir.SignIns(t.Context(), by(operator), b.doctor.UserID)
+	list, err := b.dir.ListSignIns(t.Context(), by(operator), b.doctor.UserID)
 	require.NoError(t, err)
-	require.NoError(t, b.dir.SignInUnlink(t.Context(), by(operator), b.doctor.UserID, list[0].ID))
-	_, err = b.dir.ActorByIdentity(t.Context(), own)
+	require.NoError(t, b.dir.UnlinkSignIn(t.Context(), by(operator), b.doctor.UserID, list[0].ID))
+	_, err = b.dir.GetActorByIdentity(t.Context(), own)
 	requireCode(t, err, care.Unauthenticated)
-	i, err := b.dir.Invite(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: b.email(t, b.doctor), Roles: []care.Role{care.Doctor}})
+	i, err := b.dir.CreateInvitation(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: b.email(t, b.doctor), Roles: []care.Role{care.Doctor}})
 	require.NoError(t, err)
 	_, err = b.accept(t, own, b.sent(t, "invitation/"+i.ID.String(), b.doctor.UserID))
 	require.NoError(t, err, "an invitation links it again")
-	a, err := b.dir.ActorByIdentity(t.Context(), own)
+	a, err := b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
 	require.Equal(t, b.doctor.UserID, a.UserID)
 }

@@ -17,17 +17,17 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.mark(t)
-	first, err := b.dir.DeviceRegister(t.Context(), by(b.patient), "ios", "token-1")
+	first, err := b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, first.Created)
-	again, err := b.dir.DeviceRegister(t.Context(), by(b.patient), "ios", "token-1")
+	again, err := b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", "token-1")
 	require.NoError(t, err)
 	require.False(t, again.Created)
 	require.Equal(t, first.ID, again.ID)
 	require.True(t, again.LastSeenAt.After(first.LastSeenAt))
 	require.Equal(t, []string{"device.registered"}, types(b.since(t, n)))
 
-	moved, err := b.dir.DeviceRegister(t.Context(), by(b.nurse), "ios", "token-1")
+	moved, err := b.dir.RegisterDevice(t.Context(), by(b.nurse), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, moved.Created)
 	events := b.since(t, n+1)
@@ -35,20 +35,20 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	require.Equal(t, &b.patient.UserID, events[0].Person)
 	require.Equal(t, "taken_over", events[0].Data["reason"])
 	require.Equal(t, "device/"+moved.ID.String(), events[1].Subject)
-	list, err := b.dir.DeviceList(t.Context(), b.patient)
+	list, err := b.dir.ListDevices(t.Context(), b.patient)
 	require.NoError(t, err)
 	require.Empty(t, list)
 
 	n = b.mark(t)
-	requireCode(t, b.dir.DeviceRemove(t.Context(), by(b.patient), moved.ID), care.NotFound)
+	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.patient), moved.ID), care.NotFound)
 	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
-	require.NoError(t, b.dir.DeviceRemove(t.Context(), by(b.nurse), moved.ID))
+	require.NoError(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID))
 	require.Equal(t, "device.removed", b.since(t, n)[1].Type)
-	requireCode(t, b.dir.DeviceRemove(t.Context(), by(b.nurse), moved.ID), care.NotFound)
+	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID), care.NotFound)
 
-	_, err = b.dir.DeviceRegister(t.Context(), by(b.nurse), "fax", "a b")
+	_, err = b.dir.RegisterDevice(t.Context(), by(b.nurse), "fax", "a b")
 	requireCode(t, err, care.Invalid, "platform", "token")
-	_, err = b.dir.DeviceRegister(t.Context(), seed, "ios", "token-2")
+	_, err = b.dir.RegisterDevice(t.Context(), seed, "ios", "token-2")
 	requireCode(t, err, care.Forbidden)
 }
 
@@ -56,7 +56,7 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 	t.Parallel()
 	b := setup(t)
 	register := func(i int) directory.Device {
-		d, err := b.dir.DeviceRegister(t.Context(), by(b.patient), "ios", fmt.Sprintf("token-%d", i))
+		d, err := b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", fmt.Sprintf("token-%d", i))
 		require.NoError(t, err)
 		return d
 	}
@@ -70,7 +70,7 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 	events := b.since(t, n)
 	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
 	require.Equal(t, []any{second.ID.String(), "too_many"}, []any{events[0].Data["deviceId"], events[0].Data["reason"]})
-	list, err := b.dir.DeviceList(t.Context(), b.patient)
+	list, err := b.dir.ListDevices(t.Context(), b.patient)
 	require.NoError(t, err)
 	require.Len(t, list, directory.MaxDevices)
 	require.Equal(t, []uuid.UUID{first.ID, newest.ID}, []uuid.UUID{list[0].ID, list[len(list)-1].ID})
@@ -84,7 +84,7 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 	errs := make([]error, 6)
 	for i := range errs {
 		actor := []care.Actor{b.patient, b.nurse}[i%2]
-		group.Go(func() { _, errs[i] = b.dir.DeviceRegister(t.Context(), by(actor), "android", "shared") })
+		group.Go(func() { _, errs[i] = b.dir.RegisterDevice(t.Context(), by(actor), "android", "shared") })
 	}
 	group.Wait()
 	for _, err := range errs {
@@ -105,34 +105,34 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 func TestPreferences_AreWantedUnlessSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	list, err := b.dir.Preferences(t.Context(), b.patient)
+	list, err := b.dir.ListPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
 	require.Len(t, list, 6*5)
 	for _, p := range list {
 		require.True(t, p.Enabled)
 	}
 	off := directory.Preference{Category: "clinical", Channel: "email"}
-	require.NoError(t, b.dir.PreferenceSet(t.Context(), by(b.patient), off))
-	list, err = b.dir.Preferences(t.Context(), b.patient)
+	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))
+	list, err = b.dir.ListPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
 	require.Equal(t, off, list[0])
 	require.True(t, list[1].Enabled)
 	off.Enabled = true
-	require.NoError(t, b.dir.PreferenceSet(t.Context(), by(b.patient), off))
-	list, err = b.dir.Preferences(t.Context(), b.patient)
+	require.NoError(t, b.dir.UpdatePreference(t.Context(), by(b.patient), off))
+	list, err = b.dir.ListPreferences(t.Context(), b.patient)
 	require.NoError(t, err)
 	require.True(t, list[0].Enabled)
-	err = b.dir.PreferenceSet(t.Context(), by(b.patient), directory.Preference{Category: "gossip", Channel: "pigeon"})
+	err = b.dir.UpdatePreference(t.Context(), by(b.patient), directory.Preference{Category: "gossip", Channel: "pigeon"})
 	requireCode(t, err, care.Invalid, "category", "channel")
 }
 
 func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, expiresAt, err := b.dir.SessionOpen(t.Context(), b.doctor.UserID, time.Hour)
+	secret, expiresAt, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, time.Hour)
 	require.NoError(t, err)
 	require.Len(t, secret, 43)
-	session, err := b.dir.SessionActor(t.Context(), secret)
+	session, err := b.dir.GetSessionActor(t.Context(), secret)
 	require.NoError(t, err)
 	require.Equal(t, b.doctor, session.Actor)
 	require.True(t, expiresAt.Equal(session.ExpiresAt))
@@ -140,19 +140,19 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT s::text FROM web_sessions AS s").Scan(&stored))
 	require.NotContains(t, stored, secret)
 	n := b.mark(t)
-	id, err := b.dir.SessionClose(t.Context(), care.Command{CorrelationID: "c"}, secret)
+	id, err := b.dir.DeleteSession(t.Context(), care.Command{CorrelationID: "c"}, secret)
 	require.NoError(t, err)
 	require.Equal(t, session.ID, id)
-	_, err = b.dir.SessionActor(t.Context(), secret)
+	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
-	id, err = b.dir.SessionClose(t.Context(), care.Command{}, secret)
+	id, err = b.dir.DeleteSession(t.Context(), care.Command{}, secret)
 	require.NoError(t, err)
 	require.Equal(t, uuid.Nil, id, "it has ended already")
 	b.requireClosed(t, n, session, "signed_out", "none")
 
-	ended, _, err := b.dir.SessionOpen(t.Context(), b.doctor.UserID, -time.Second)
+	ended, _, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, -time.Second)
 	require.NoError(t, err)
-	_, err = b.dir.SessionActor(t.Context(), ended)
+	_, err = b.dir.GetSessionActor(t.Context(), ended)
 	requireCode(t, err, care.Unauthenticated)
 	var gone uuid.UUID
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT id FROM web_sessions").Scan(&gone))
@@ -181,14 +181,14 @@ func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
 	var secrets []string
 	var sessions []directory.Session
 	for range 2 {
-		secret, _, err := b.dir.SessionOpen(t.Context(), b.nurse.UserID, time.Hour)
+		secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
 		require.NoError(t, err)
-		session, err := b.dir.SessionActor(t.Context(), secret)
+		session, err := b.dir.GetSessionActor(t.Context(), secret)
 		require.NoError(t, err)
 		secrets, sessions = append(secrets, secret), append(sessions, session)
 	}
 	issue := func(session directory.Session) string {
-		ticket, _, err := b.dir.TicketIssue(t.Context(), session)
+		ticket, _, err := b.dir.CreateTicket(t.Context(), session)
 		require.NoError(t, err)
 		return ticket
 	}
@@ -200,20 +200,20 @@ func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
 		require.True(t, is)
 	}
 
-	_, err := b.dir.SessionClose(t.Context(), care.Command{}, secrets[0])
+	_, err := b.dir.DeleteSession(t.Context(), care.Command{}, secrets[0])
 	require.NoError(t, err)
-	_, err = b.dir.TicketTake(t.Context(), mine)
+	_, err = b.dir.RedeemTicket(t.Context(), mine)
 	requireCode(t, err, care.Unauthenticated)
-	_, _, err = b.dir.TicketIssue(t.Context(), sessions[0])
+	_, _, err = b.dir.CreateTicket(t.Context(), sessions[0])
 	requireCode(t, err, care.Unauthenticated)
 	is, err := b.dir.HasSession(t.Context(), sessions[0].ID)
 	require.NoError(t, err)
 	require.False(t, is)
 
-	taken, err := b.dir.TicketTake(t.Context(), other)
+	taken, err := b.dir.RedeemTicket(t.Context(), other)
 	require.NoError(t, err)
 	require.Equal(t, sessions[1], taken)
-	taken, err = b.dir.TicketTake(t.Context(), bearer)
+	taken, err = b.dir.RedeemTicket(t.Context(), bearer)
 	require.NoError(t, err)
 	require.Equal(t, uuid.Nil, taken.ID)
 }
@@ -244,7 +244,7 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-	ticket, expiresAt, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
+	ticket, expiresAt, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(directory.TicketLife), expiresAt, 10*time.Second)
 	const takers = 5
@@ -253,7 +253,7 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	for i := range takers {
 		group.Go(func() {
 			var session directory.Session
-			if session, errs[i] = b.dir.TicketTake(t.Context(), ticket); errs[i] == nil {
+			if session, errs[i] = b.dir.RedeemTicket(t.Context(), ticket); errs[i] == nil {
 				if session.Actor.UserID != b.nurse.UserID || !session.ExpiresAt.Equal(until) {
 					errs[i] = care.Errorf(care.Conflict, "another's ticket")
 				}
@@ -271,14 +271,14 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 	}
 	require.Equal(t, 1, good)
 
-	late, _, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
+	late, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
 	b.exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
-	_, err = b.dir.TicketTake(t.Context(), late)
+	_, err = b.dir.RedeemTicket(t.Context(), late)
 	requireCode(t, err, care.Unauthenticated)
-	ended, _, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(-time.Second)})
+	ended, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(-time.Second)})
 	require.NoError(t, err)
-	_, err = b.dir.TicketTake(t.Context(), ended)
+	_, err = b.dir.RedeemTicket(t.Context(), ended)
 	requireCode(t, err, care.Unauthenticated)
 }
 
@@ -287,10 +287,10 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 	b := setup(t)
 	in := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Doctor}
 	n := b.mark(t)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), by(b.admin), in))
-	requireCode(t, b.dir.MembershipGrant(t.Context(), by(b.admin), in), care.Conflict)
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), in))
-	requireCode(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), in), care.NotFound)
+	require.NoError(t, b.dir.GrantMembership(t.Context(), by(b.admin), in))
+	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), in), care.Conflict)
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in))
+	requireCode(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in), care.NotFound)
 	events := b.since(t, n)
 	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(events))
 	require.Equal(t, events[0].Subject, events[1].Subject)
@@ -310,11 +310,11 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 		"a platform role, placed": {b.admin, directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Auditor}, care.Invalid},
 	} {
 		n := b.mark(t)
-		requireCode(t, b.dir.MembershipGrant(t.Context(), by(c.actor), c.in), c.code)
+		requireCode(t, b.dir.GrantMembership(t.Context(), by(c.actor), c.in), c.code)
 		if c.code != care.Invalid {
 			require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), name)
 		}
 	}
-	requireCode(t, b.dir.ClinicCreate(t.Context(), by(b.admin), directory.Clinic{ID: uuid.New(), Name: "Mine", TimeZone: "UTC"}), care.Forbidden)
-	requireCode(t, b.dir.ClinicCreate(t.Context(), seed, directory.Clinic{ID: uuid.New(), TimeZone: "Mars"}), care.Invalid, "name", "timeZone")
+	requireCode(t, b.dir.CreateClinic(t.Context(), by(b.admin), directory.Clinic{ID: uuid.New(), Name: "Mine", TimeZone: "UTC"}), care.Forbidden)
+	requireCode(t, b.dir.CreateClinic(t.Context(), seed, directory.Clinic{ID: uuid.New(), TimeZone: "Mars"}), care.Invalid, "name", "timeZone")
 }

@@ -16,11 +16,11 @@ import (
 // ActivationLife is how long the code that activates a service account is good.
 const ActivationLife = 7 * 24 * time.Hour
 
-// ServiceAccountActivate binds the service account whose code it is to the client that has the token, which must be the one
+// ActivateServiceAccount binds the service account whose code it is to the client that has the token, which must be the one
 // that was registered. Of several clinics that registered one client it becomes that of the one whose code the client sends.
 // Doing it again changes nothing. A code that is not of such an account is care.NotFound; one that has expired, a client that
 // acts elsewhere, and a token that is a person's are care.Conflict.
-func (s *Service) ServiceAccountActivate(ctx context.Context, cmd care.Command, identity Identity, code string) (ServiceAccount, error) {
+func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, identity Identity, code string) (ServiceAccount, error) {
 	var account ServiceAccount
 	// Nobody is signed in yet.
 	cmd.Actor = care.SystemActor("sign-in")
@@ -79,8 +79,8 @@ func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.S
 	return nil
 }
 
-// ServiceAccountRenewCode makes a new code for a service account that waits for its client, in place of the one before.
-func (s *Service) ServiceAccountRenewCode(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
+// RenewActivationCode makes a new code for a service account that waits for its client, in place of the one before.
+func (s *Service) RenewActivationCode(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)

@@ -14,18 +14,18 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ActorByIdentity tells who signs in, a person or else another system with a service account: one query for a person who is
+// GetActorByIdentity tells who signs in, a person or else another system with a service account: one query for a person who is
 // known. One who is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
 // a disabled person or service account care.Forbidden.
-func (s *Service) ActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
-	a, err := s.ActorToKeep(ctx, identity)
+func (s *Service) GetActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
+	a, err := s.GetCachedActor(ctx, identity)
 	a.CachedVersion = 0
 	return a, err
 }
 
-// ActorToKeep is ActorByIdentity for whoever keeps a person for their next request (care.Actor.Kept). Others have nothing that
+// GetCachedActor is GetActorByIdentity for whoever keeps a person for their next request (care.Actor.CachedVersion). Others have nothing that
 // tells whether they changed: they are not for keeping.
-func (s *Service) ActorToKeep(ctx context.Context, identity Identity) (care.Actor, error) {
+func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.Actor, error) {
 	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
 	person, found, err := s.person(ctx, key)
 	if found || err != nil {
@@ -46,7 +46,7 @@ func (s *Service) ActorToKeep(ctx context.Context, identity Identity) (care.Acto
 }
 
 func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a care.Actor, found bool, err error) {
-	rows, err := s.reads.ActorByIdentity(ctx, key)
+	rows, err := s.reads.GetActorByIdentity(ctx, key)
 	if err != nil {
 		return care.Actor{}, false, reading("identity", err)
 	}
@@ -104,9 +104,9 @@ func (s *Service) link(ctx context.Context, identity Identity) error {
 	})
 }
 
-// Actor reads a person as an actor, as they stand now. An unknown one is care.Unauthenticated, a disabled one
+// GetActor reads a person as an actor, as they stand now. An unknown one is care.Unauthenticated, a disabled one
 // care.Forbidden.
-func (s *Service) Actor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
+func (s *Service) GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
 	row, err := s.reads.UserActor(ctx, userID)
 	if notFound(err) {
 		return care.Actor{}, care.Errorf(care.Unauthenticated, "there is no such person any more: sign in again")
@@ -136,8 +136,8 @@ func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, err
 	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
 }
 
-// Me gives the actor's own details, with the memberships that the actor carries.
-func (s *Service) Me(ctx context.Context, actor care.Actor) (Me, error) {
+// GetSelf gives the actor's own details, with the memberships that the actor carries.
+func (s *Service) GetSelf(ctx context.Context, actor care.Actor) (Me, error) {
 	if actor.UserID == uuid.Nil {
 		return Me{}, care.Errorf(care.Forbidden, "a program has no account of its own")
 	}

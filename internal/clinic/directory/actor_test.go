@@ -22,26 +22,26 @@ func TestActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
 	b := setup(t)
 	email := b.email(t, b.doctor)
 	id := directory.Identity{Issuer: "https://idp.example", Subject: "s-1", Email: email}
-	_, err := b.dir.ActorByIdentity(t.Context(), id)
+	_, err := b.dir.GetActorByIdentity(t.Context(), id)
 	requireCode(t, err, care.Unauthenticated)
 	id.EmailVerified, id.Email = true, strings.ToUpper(email)
-	a, err := b.dir.ActorByIdentity(t.Context(), id)
+	a, err := b.dir.GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, b.doctor, a)
 
 	id.Email, id.EmailVerified = "", false
-	a, err = b.dir.ActorByIdentity(t.Context(), id)
+	a, err = b.dir.GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err, "once linked, the subject is enough")
 	require.Equal(t, b.doctor.UserID, a.UserID)
 
 	second := directory.Identity{Issuer: "https://idp.example", Subject: "s-2", Email: email, EmailVerified: true}
-	_, err = b.dir.ActorByIdentity(t.Context(), second)
+	_, err = b.dir.GetActorByIdentity(t.Context(), second)
 	requireCode(t, err, care.Unauthenticated)
 	second.Issuer = "https://other.example"
-	_, err = b.dir.ActorByIdentity(t.Context(), second)
+	_, err = b.dir.GetActorByIdentity(t.Context(), second)
 	require.NoError(t, err, "another provider may be linked besides")
 
-	_, err = b.dir.ActorByIdentity(t.Context(), directory.Identity{Issuer: "i", Subject: "s", Email: "nobody@x.example", EmailVerified: true})
+	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: "i", Subject: "s", Email: "nobody@x.example", EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
 }
 
@@ -52,7 +52,7 @@ func TestActorByIdentity_LinksOnceWhenManyComeAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
-		group.Go(func() { _, errs[i] = b.dir.ActorByIdentity(t.Context(), id) })
+		group.Go(func() { _, errs[i] = b.dir.GetActorByIdentity(t.Context(), id) })
 	}
 	group.Wait()
 	for _, err := range errs {
@@ -74,7 +74,7 @@ func TestActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
-	_, err := b.dir.ActorByIdentity(t.Context(), id)
+	_, err := b.dir.GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err)
 
 	counted := &queries{}
@@ -85,7 +85,7 @@ func TestActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	t.Cleanup(pool.Close)
 	require.NoError(t, pool.Ping(t.Context()))
 	counted.n = 0
-	_, err = directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).ActorByIdentity(t.Context(), id)
+	_, err = directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 1, counted.n)
 }
@@ -94,12 +94,12 @@ func TestActor_IsReadAfreshAndRefusesTheDisabled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), m))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, b.actor(t, b.nurse.UserID).Memberships)
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
-	_, err := b.dir.Actor(t.Context(), b.doctor.UserID)
+	_, err := b.dir.GetActor(t.Context(), b.doctor.UserID)
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.Actor(t.Context(), uuid.New())
+	_, err = b.dir.GetActor(t.Context(), uuid.New())
 	requireCode(t, err, care.Unauthenticated)
 }
 
@@ -113,16 +113,16 @@ func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	}
 	require.Empty(t, on(b.doctor))
 	for _, member := range []care.Actor{b.doctor, b.nurse, b.nurse} {
-		_, err := b.dir.CareTeamAdd(t.Context(), seed, directory.CareTeamMember{PatientID: b.patient.UserID, ClinicID: b.here, MemberID: member.UserID})
+		_, err := b.dir.AddCareTeamMember(t.Context(), seed, directory.CareTeamMember{PatientID: b.patient.UserID, ClinicID: b.here, MemberID: member.UserID})
 		require.NoError(t, err)
 	}
 	require.Equal(t, []uuid.UUID{b.here}, on(b.doctor))
 	require.Equal(t, []uuid.UUID{b.here}, on(b.nurse))
 
 	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), m))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, on(b.nurse))
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, m))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, m))
 	require.Empty(t, on(b.nurse), "a role given back does not bring the old patients back")
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	require.Empty(t, on(b.doctor))
@@ -131,11 +131,11 @@ func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 func TestMe_ShowsOneselfWithMemberships(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, Role: care.Auditor}))
-	me, err := b.dir.Me(t.Context(), b.actor(t, b.doctor.UserID))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, Role: care.Auditor}))
+	me, err := b.dir.GetSelf(t.Context(), b.actor(t, b.doctor.UserID))
 	require.NoError(t, err)
 	require.Equal(t, []care.Membership{{ClinicID: &b.here, Role: care.Doctor}, {Role: care.Auditor}}, me.Memberships)
 	require.Equal(t, "Wilhelmina", me.GivenName)
-	_, err = b.dir.Me(t.Context(), care.SystemActor("seed"))
+	_, err = b.dir.GetSelf(t.Context(), care.SystemActor("seed"))
 	requireCode(t, err, care.Forbidden)
 }

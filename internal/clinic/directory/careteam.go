@@ -32,10 +32,10 @@ type Carer struct {
 	Since      time.Time   `json:"since" format:"date-time" example:"2026-03-14T09:30:00Z"`
 }
 
-// CareTeamAdd puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,
+// AddCareTeamMember puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,
 // and reports whether they are new to it; being on it already changes nothing. Both must hold their roles there. Nobody puts
 // themselves on a care team: that is care.Forbidden.
-func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeamMember) (joined bool, err error) {
+func (s *Service) AddCareTeamMember(ctx context.Context, cmd care.Command, in CareTeamMember) (joined bool, err error) {
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayManageTeam(cmd, in); err != nil {
 			return err
@@ -63,8 +63,8 @@ func (s *Service) CareTeamAdd(ctx context.Context, cmd care.Command, in CareTeam
 	return joined, err
 }
 
-// CareTeamRemove takes a member off a patient's care team at a clinic. One who is not on it is care.NotFound.
-func (s *Service) CareTeamRemove(ctx context.Context, cmd care.Command, in CareTeamMember) error {
+// RemoveCareTeamMember takes a member off a patient's care team at a clinic. One who is not on it is care.NotFound.
+func (s *Service) RemoveCareTeamMember(ctx context.Context, cmd care.Command, in CareTeamMember) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayManageTeam(cmd, in); err != nil {
 			return err
@@ -85,13 +85,13 @@ func mayManageTeam(cmd care.Command, in CareTeamMember) error {
 		return nil
 	}
 	answer := care.Errorf(care.Forbidden, "only an administrator of the clinic says who is on a care team there")
-	return outbox.Refuse(cmd, answer, care.CareTeamManage, patientRef(in.PatientID), nil, &in.ClinicID)
+	return outbox.Deny(cmd, answer, care.CareTeamManage, patientRef(in.PatientID), nil, &in.ClinicID)
 }
 
-// CareTeam lists who cares for the patient: to the patient everywhere, to others at the clinics where they may see care
+// ListCareTeam lists who cares for the patient: to the patient everywhere, to others at the clinics where they may see care
 // teams and the person is a patient. Showing it to another is audited, for each clinic. A person whom the actor may not know
 // of is care.NotFound.
-func (s *Service) CareTeam(ctx context.Context, cmd care.Command, patientID uuid.UUID) ([]Carer, error) {
+func (s *Service) ListCareTeam(ctx context.Context, cmd care.Command, patientID uuid.UUID) ([]Carer, error) {
 	var team []Carer
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -104,7 +104,7 @@ func (s *Service) CareTeam(ctx context.Context, cmd care.Command, patientID uuid
 			}
 			if clinics = patientAt(visible(cmd.Actor, care.CareTeamRead, held)); len(clinics) == 0 {
 				answer := care.Errorf(care.NotFound, "there is no such patient, or not at your clinic")
-				return outbox.Refuse(cmd, answer, care.CareTeamRead, patientRef(patientID), nil, nil)
+				return outbox.Deny(cmd, answer, care.CareTeamRead, patientRef(patientID), nil, nil)
 			}
 		}
 		rows, err := q.CareTeamList(ctx, db.CareTeamListParams{PatientID: patientID, ClinicIds: clinics})

@@ -29,10 +29,10 @@ func TestCareTeam_NeedsRolesAtTheClinicAndItsAdmin(t *testing.T) {
 		"of another clinic's people": {b.other, b.team(b.doctor, b.patient, b.there), care.Invalid},
 	} {
 		n := b.mark(t)
-		_, err := b.dir.CareTeamAdd(t.Context(), by(c.actor), c.in)
+		_, err := b.dir.AddCareTeamMember(t.Context(), by(c.actor), c.in)
 		requireCode(t, err, c.code)
 		if c.code == care.Forbidden {
-			requireCode(t, b.dir.CareTeamRemove(t.Context(), by(c.actor), c.in), care.Forbidden)
+			requireCode(t, b.dir.RemoveCareTeamMember(t.Context(), by(c.actor), c.in), care.Forbidden)
 			require.Equal(t, []string{"access.denied", "access.denied"}, types(b.since(t, n)), name)
 		}
 	}
@@ -43,12 +43,12 @@ func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
 	b := setup(t)
 	in, n := b.team(b.doctor, b.patient, b.here), b.mark(t)
 	for _, joined := range []bool{true, false} {
-		got, err := b.dir.CareTeamAdd(t.Context(), by(b.admin), in)
+		got, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), in)
 		require.NoError(t, err)
 		require.Equal(t, joined, got)
 	}
-	require.NoError(t, b.dir.CareTeamRemove(t.Context(), by(b.admin), in))
-	requireCode(t, b.dir.CareTeamRemove(t.Context(), by(b.admin), in), care.NotFound)
+	require.NoError(t, b.dir.RemoveCareTeamMember(t.Context(), by(b.admin), in))
+	requireCode(t, b.dir.RemoveCareTeamMember(t.Context(), by(b.admin), in), care.NotFound)
 	clinics, err := b.dir.OnCareTeam(t.Context(), b.doctor.UserID, b.patient.UserID)
 	require.NoError(t, err)
 	require.Empty(t, clinics)
@@ -65,15 +65,15 @@ func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
 func TestCareTeam_IsLeftWithTheLastCaringRole(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.dir.CareTeamAdd(t.Context(), by(b.admin), b.team(b.doctor, b.patient, b.here))
+	_, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(b.doctor, b.patient, b.here))
 	require.NoError(t, err)
 	role := directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.here, Role: care.Nurse}
 	n := b.mark(t)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), by(b.admin), role))
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), role))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), by(b.admin), role))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), role))
 	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(b.since(t, n)), "a caring role is left")
 	role.Role, n = care.Doctor, b.mark(t)
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), role))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), role))
 	events := b.since(t, n)
 	require.Equal(t, []string{"membership.revoked", "care_team.left"}, types(events))
 	require.Equal(t, b.doctor.ID, events[1].Data["memberId"])
@@ -83,7 +83,7 @@ func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, m := range []care.Actor{b.doctor, b.nurse} {
-		_, err := b.dir.CareTeamAdd(t.Context(), by(b.admin), b.team(m, b.patient, b.here))
+		_, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(m, b.patient, b.here))
 		require.NoError(t, err)
 	}
 	for name, c := range map[string]struct {
@@ -98,7 +98,7 @@ func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
 		"another's admin": {b.other, []string{"access.denied"}, care.NotFound},
 	} {
 		n := b.mark(t)
-		team, err := b.dir.CareTeam(t.Context(), by(c.actor), b.patient.UserID)
+		team, err := b.dir.ListCareTeam(t.Context(), by(c.actor), b.patient.UserID)
 		require.Equal(t, c.code, care.CodeOf(err), "%s: %v", name, err)
 		require.Equal(t, c.event, types(b.since(t, n)), name)
 		if c.code == "" {
@@ -107,6 +107,6 @@ func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
 			require.Equal(t, b.doctor.UserID, team[0].MemberID)
 		}
 	}
-	_, err := b.dir.CareTeam(t.Context(), by(b.admin), b.nurse.UserID)
+	_, err := b.dir.ListCareTeam(t.Context(), by(b.admin), b.nurse.UserID)
 	requireCode(t, err, care.NotFound)
 }

@@ -20,12 +20,12 @@ type Clinic struct {
 	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64" doc:"An IANA time zone: the clinic's days begin and end by it." example:"Europe/Berlin"`
 }
 
-// ClinicCreate registers a clinic; carewire's own seed and import may.
-func (s *Service) ClinicCreate(ctx context.Context, cmd care.Command, c Clinic) error {
+// CreateClinic registers a clinic; carewire's own seed and import may.
+func (s *Service) CreateClinic(ctx context.Context, cmd care.Command, c Clinic) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
 			answer := care.Errorf(care.Forbidden, "clinics are registered by the platform")
-			return outbox.Refuse(cmd, answer, care.ClinicCreate, clinicRef(c.ID), nil, nil)
+			return outbox.Deny(cmd, answer, care.ClinicCreate, clinicRef(c.ID), nil, nil)
 		}
 		if err := c.Validate(); err != nil {
 			return err
@@ -37,8 +37,8 @@ func (s *Service) ClinicCreate(ctx context.Context, cmd care.Command, c Clinic) 
 	})
 }
 
-// Clinics lists the clinics that the actor belongs to, in the order of their ids; all of them to an operator.
-func (s *Service) Clinics(ctx context.Context, actor care.Actor) ([]Clinic, error) {
+// ListClinics lists the clinics that the actor belongs to, in the order of their ids; all of them to an operator.
+func (s *Service) ListClinics(ctx context.Context, actor care.Actor) ([]Clinic, error) {
 	var rows []db.Clinic
 	var err error
 	if actor.MayOnPlatform(care.ClinicRead) {
@@ -56,8 +56,8 @@ func (s *Service) Clinics(ctx context.Context, actor care.Actor) ([]Clinic, erro
 	return clinics, nil
 }
 
-// Clinic gives one of the clinics that the actor belongs to; any to an operator. Another is care.NotFound, audited.
-func (s *Service) Clinic(ctx context.Context, cmd care.Command, id uuid.UUID) (Clinic, error) {
+// GetClinic gives one of the clinics that the actor belongs to; any to an operator. Another is care.NotFound, audited.
+func (s *Service) GetClinic(ctx context.Context, cmd care.Command, id uuid.UUID) (Clinic, error) {
 	if cmd.Actor.MayOnPlatform(care.ClinicRead) || slices.Contains(cmd.Actor.ClinicsFor(care.ClinicRead, care.SameClinic), id) {
 		rows, err := s.reads.ClinicListOf(ctx, []uuid.UUID{id})
 		if err != nil {
@@ -68,7 +68,7 @@ func (s *Service) Clinic(ctx context.Context, cmd care.Command, id uuid.UUID) (C
 		}
 	}
 	answer := care.Errorf(care.NotFound, "there is no such clinic, or you do not belong to it")
-	return Clinic{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.ClinicRead, clinicRef(id), nil, nil))
+	return Clinic{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ClinicRead, clinicRef(id), nil, nil))
 }
 
 func clinicRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "clinic", ID: id} }

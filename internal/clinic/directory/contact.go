@@ -49,8 +49,8 @@ func addressOf(u db.User, channel string) (address string, verified bool) {
 	return text(u.Email), u.EmailVerified
 }
 
-// Contacts gives where the actor can be reached.
-func (s *Service) Contacts(ctx context.Context, cmd care.Command) ([]Contact, error) {
+// ListContacts gives where the actor can be reached.
+func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact, error) {
 	var contacts []Contact
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		u, err := db.New(tx).UserGet(ctx, cmd.Actor.UserID)
@@ -67,10 +67,10 @@ func (s *Service) Contacts(ctx context.Context, cmd care.Command) ([]Contact, er
 	return contacts, err
 }
 
-// VerificationRequest has a code sent to the actor's address on the channel: six digits, made when the message is sent, good
+// RequestVerification has a code sent to the actor's address on the channel: six digits, made when the message is sent, good
 // for CodeLife. A channel that is not configured, no address or one that is verified is care.Conflict; one request a
 // minute and five an hour are answered, more are care.RateLimited.
-func (s *Service) VerificationRequest(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
+func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
 	if err := own(cmd); err != nil {
 		return Contact{}, err
 	}
@@ -106,9 +106,9 @@ func (s *Service) VerificationRequest(ctx context.Context, cmd care.Command, cha
 	return contact, err
 }
 
-// VerificationConfirm proves the actor's address on the channel by the code that was sent to it. A wrong code is care.Invalid;
+// ConfirmVerification proves the actor's address on the channel by the code that was sent to it. A wrong code is care.Invalid;
 // after five, or CodeLife, there is none to confirm: care.Conflict, as for an address that somebody else has proved.
-func (s *Service) VerificationConfirm(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
+func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
 	if err := own(cmd); err != nil {
 		return Contact{}, err
 	}

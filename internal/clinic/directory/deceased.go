@@ -27,11 +27,11 @@ type DeathWithdrawal struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why it was a mistake. It is kept for the audit and sent to nobody." example:"Recorded for another patient of the same name."`
 }
 
-// DeathRecord records that a patient has died: nobody signs in as them any more, their sessions end, and nothing is sent to
+// RecordDeath records that a patient has died: nobody signs in as them any more, their sessions end, and nothing is sent to
 // them. Their status stays, and what is about them goes on being written. Receptionists, doctors and administrators of a clinic
 // do it for those who are patients there or were; for a person who works at a clinic, the administrator of every clinic where
 // they hold a role. The same day again changes nothing; another one is care.Conflict.
-func (s *Service) DeathRecord(ctx context.Context, cmd care.Command, id uuid.UUID, in Death) (User, error) {
+func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUID, in Death) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
 		if err := in.validate(row); err != nil {
 			return row, nil, err
@@ -71,10 +71,10 @@ func (d Death) validate(row db.User) error {
 	return p.Err()
 }
 
-// DeathWithdraw takes back a death that was recorded by mistake, with the reason: the person may sign in and is sent messages
+// WithdrawDeath takes back a death that was recorded by mistake, with the reason: the person may sign in and is sent messages
 // again. What was not sent meanwhile is not sent later. Whoever may record a death may withdraw it. Where none is recorded it is
 // care.Conflict.
-func (s *Service) DeathWithdraw(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
+func (s *Service) WithdrawDeath(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
 		var p care.FieldErrors
 		p.Text("reason", in.Reason, 1, 1000)
@@ -153,7 +153,7 @@ func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := row.ID == cmd.Actor.UserID
 	refuse := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
-		return uuid.Nil, outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.DeathRecord, userRef(row.ID), &row.ID, clinicID)
+		return uuid.Nil, outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.DeathRecord, userRef(row.ID), &row.ID, clinicID)
 	}
 	switch {
 	case row.MergedInto != nil, len(at) == 0 && len(known) == 0 && !own:

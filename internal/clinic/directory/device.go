@@ -25,10 +25,10 @@ func own(cmd care.Command) error {
 // the longest time: a person who reinstalls an application is not to be refused.
 const MaxDevices = 20
 
-// DeviceRegister lets a device receive the actor's push messages. A token belongs to one person at a time: one that
+// RegisterDevice lets a device receive the actor's push messages. A token belongs to one person at a time: one that
 // another person registered moves to the actor, and device.removed says so. Registering one's own again only notes that it was
 // seen. The actor's oldest devices beyond MaxDevices are removed.
-func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
+func (s *Service) RegisterDevice(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
 	if err := own(cmd); err != nil {
 		return Device{}, err
 	}
@@ -85,8 +85,8 @@ func (s *Service) DeviceRegister(ctx context.Context, cmd care.Command, platform
 	return device, nil
 }
 
-// DeviceList gives the actor's devices, the oldest first.
-func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, error) {
+// ListDevices gives the actor's devices, the oldest first.
+func (s *Service) ListDevices(ctx context.Context, actor care.Actor) ([]Device, error) {
 	var rows []db.Device
 	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
 		rows, err = db.New(tx).DeviceListOfUser(ctx, actor.UserID)
@@ -102,13 +102,13 @@ func (s *Service) DeviceList(ctx context.Context, actor care.Actor) ([]Device, e
 	return devices, nil
 }
 
-// DeviceRemove stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
-func (s *Service) DeviceRemove(ctx context.Context, cmd care.Command, id uuid.UUID) error {
+// DeleteDevice stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
+func (s *Service) DeleteDevice(ctx context.Context, cmd care.Command, id uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
 		if notFound(err) {
 			answer := care.Errorf(care.NotFound, "you have no such device")
-			return outbox.Refuse(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
+			return outbox.Deny(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("delete device: %w", err)

@@ -14,14 +14,14 @@ import (
 // signsIn tells whose account a sign-in with this verified address opens, by a subject that is new.
 func (b *testBundle) signsIn(t *testing.T, email string) (care.Actor, error) {
 	t.Helper()
-	return b.dir.ActorByIdentity(t.Context(), directory.Identity{Issuer: "https://idp.example", Subject: uuid.NewString(), Email: email, EmailVerified: true})
+	return b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: "https://idp.example", Subject: uuid.NewString(), Email: email, EmailVerified: true})
 }
 
 func (b *testBundle) registered(t *testing.T, email string) care.Actor {
 	t.Helper()
 	in := newUser(b.here, care.Admin)
 	in.Email = email
-	u, err := b.dir.UserCreate(t.Context(), seed, in)
+	u, err := b.dir.CreateUser(t.Context(), seed, in)
 	require.NoError(t, err)
 	return b.actor(t, u.ID)
 }
@@ -52,7 +52,7 @@ func TestActorByIdentity_KnowsADomainInBothSpellings(t *testing.T) {
 	require.Equal(t, ada.UserID, a.UserID)
 	in := newUser(b.here, care.Patient)
 	in.Email = "ada@xn--mller-kva.example"
-	_, err = b.dir.UserCreate(t.Context(), by(b.admin), in)
+	_, err = b.dir.CreateUser(t.Context(), by(b.admin), in)
 	requireCode(t, err, care.Conflict, "email")
 }
 
@@ -66,15 +66,15 @@ func TestUsersOfOlderRules_KeepTheirAddresses(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, old.UserID, a.UserID)
 
-		u, err := b.dir.User(t.Context(), by(b.admin), old.UserID)
+		u, err := b.dir.GetUser(t.Context(), by(b.admin), old.UserID)
 		require.NoError(t, err)
 		in := input(u)
 		in.Email, in.Phone = spelled, nil
-		u, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, u.Version, in)
+		u, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 		require.NoError(t, err, "what does not change is not checked")
 		require.Equal(t, stored, u.Email)
 		in.GivenName = " Eve "
-		_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, u.Version, in)
+		_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 		requireCode(t, err, care.Invalid, "givenName")
 	}
 	a, err := b.signsIn(t, "J\u00fcrgen@x.example")
@@ -88,12 +88,12 @@ func TestUserCreate_RefusesAddressesAndNamesThatNobodyCanReadOrType(t *testing.T
 	for _, email := range []string{"m\u0130ke@b.example", "=?utf-8?q?mike?=@b.example", "mike@[127.0.0.1]", ".mike@b.example", "mike\u202e@b.example", strings.Repeat("a", 65) + "@b.example"} {
 		in := newUser(b.here, care.Patient)
 		in.Email = email
-		_, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+		_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 		requireCode(t, err, care.Invalid, "email")
-		_, err = b.dir.Invite(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: email, Roles: []care.Role{care.Patient}})
+		_, err = b.dir.CreateInvitation(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: email, Roles: []care.Role{care.Patient}})
 		requireCode(t, err, care.Invalid, "email")
-		_, err = b.dir.UserReplace(t.Context(), by(b.admin), b.patient.UserID, 1, func() directory.UserInput {
-			u, err := b.dir.User(t.Context(), by(b.admin), b.patient.UserID)
+		_, err = b.dir.UpdateUser(t.Context(), by(b.admin), b.patient.UserID, 1, func() directory.UserInput {
+			u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 			require.NoError(t, err)
 			changed := input(u)
 			changed.Email = email
@@ -103,6 +103,6 @@ func TestUserCreate_RefusesAddressesAndNamesThatNobodyCanReadOrType(t *testing.T
 	}
 	in := newUser(b.here, care.Patient)
 	in.GivenName, in.FamilyName = "\u00a0", "Murga\r\ntroyd"
-	_, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+	_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	requireCode(t, err, care.Invalid, "givenName", "familyName")
 }

@@ -45,8 +45,8 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	return refused, nil
 }
 
-// ClinicKnown reports whether there is such a clinic.
-func (s *Service) ClinicKnown(ctx context.Context, id uuid.UUID) (bool, error) {
+// HasClinic reports whether there is such a clinic.
+func (s *Service) HasClinic(ctx context.Context, id uuid.UUID) (bool, error) {
 	_, err := s.reads.ClinicGet(ctx, id)
 	if notFound(err) {
 		return false, nil

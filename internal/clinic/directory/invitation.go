@@ -33,15 +33,15 @@ type Invitation struct {
 	ExpiresAt time.Time   `json:"expiresAt" format:"date-time" example:"2026-03-21T09:30:00Z"`
 }
 
-// Invite asks the person with the address to take roles at the clinic; who may register patients asks them to be one. The
+// CreateInvitation asks the person with the address to take roles at the clinic; who may register patients asks them to be one. The
 // answer is the same whether there is such a person or not. They are told where the address is verified, or is of somebody
 // whom the clinic knows, and hold the roles once they have accepted.
-func (s *Service) Invite(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewInvitation) (Invitation, error) {
+func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewInvitation) (Invitation, error) {
 	var invitation Invitation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !mayGive(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
 			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic invites people there, and a receptionist patients")
-			return outbox.Refuse(cmd, answer, care.MembershipManage, clinicRef(clinicID), nil, &clinicID)
+			return outbox.Deny(cmd, answer, care.MembershipManage, clinicRef(clinicID), nil, &clinicID)
 		}
 		if err := in.Validate(); err != nil {
 			return err
@@ -71,8 +71,8 @@ func (s *Service) Invite(ctx context.Context, cmd care.Command, clinicID uuid.UU
 	return invitation, err
 }
 
-// Invitation gives one that a clinic made to those who may make such ones there; to others it is care.NotFound.
-func (s *Service) Invitation(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Invitation, error) {
+// GetInvitation gives one that a clinic made to those who may make such ones there; to others it is care.NotFound.
+func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Invitation, error) {
 	var invitation Invitation
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		row, err := db.New(tx).InvitationGet(ctx, id)
@@ -82,7 +82,7 @@ func (s *Service) Invitation(ctx context.Context, cmd care.Command, clinicID, id
 		invitation = invitationFrom(row)
 		if err != nil || row.ClinicID != clinicID || !mayGive(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
 			answer := care.Errorf(care.NotFound, "there is no such invitation, or not at your clinic")
-			return outbox.Refuse(cmd, answer, care.PatientRegister, invitationRef(id), nil, &clinicID)
+			return outbox.Deny(cmd, answer, care.PatientRegister, invitationRef(id), nil, &clinicID)
 		}
 		return nil
 	})

@@ -14,10 +14,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// MembershipGrant gives a person a role at a clinic that the actor administers, where they hold one already, or as
+// GrantMembership gives a person a role at a clinic that the actor administers, where they hold one already, or as
 // carewire's own seed any role; who may register patients gives the role patient. One that is held already is care.Conflict.
 // Nobody gives a role to themselves: that is care.Forbidden.
-func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in MembershipInput) error {
+func (s *Service) GrantMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
@@ -44,9 +44,9 @@ func (s *Service) MembershipGrant(ctx context.Context, cmd care.Command, in Memb
 	})
 }
 
-// MembershipRevoke takes a role at a clinic from a person. One that is not held is care.NotFound. Nobody takes their own
+// RevokeMembership takes a role at a clinic from a person. One that is not held is care.NotFound. Nobody takes their own
 // role of administrator: a clinic must not be left without one.
-func (s *Service) MembershipRevoke(ctx context.Context, cmd care.Command, in MembershipInput) error {
+func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && cmd.Actor.MayAt(*in.ClinicID, care.MembershipManage, care.SameClinic))
@@ -99,14 +99,14 @@ func notSelf(cmd care.Command, action care.Action, person uuid.UUID, clinicID *u
 		return nil
 	}
 	answer := care.Errorf(care.Forbidden, "nobody gives this to themselves: another administrator of the clinic must")
-	return outbox.Refuse(cmd, answer, action, userRef(person), &person, clinicID)
+	return outbox.Deny(cmd, answer, action, userRef(person), &person, clinicID)
 }
 
 // mayManage refuses who may not, and returns the person's row with its lock taken, so that grants and revocations of one person take turns.
 func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput, may bool) (db.User, error) {
 	if !may {
 		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic gives and takes roles there; a receptionist registers patients")
-		return db.User{}, outbox.Refuse(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
+		return db.User{}, outbox.Deny(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
 	}
 	known := care.ClinicRoles
 	if in.ClinicID == nil {

@@ -44,7 +44,7 @@ func (b *testBundle) patientOf(t *testing.T, as care.Actor, in directory.NewUser
 	if in.ClinicID == uuid.Nil {
 		in.ClinicID = b.here
 	}
-	u, err := b.dir.UserCreate(t.Context(), by(as), in)
+	u, err := b.dir.CreateUser(t.Context(), by(as), in)
 	require.NoError(t, err)
 	return u
 }
@@ -54,7 +54,7 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Walk", FamilyName: "In", BirthDate: "1984-03-14", Sex: "female", MedicalRecordNumber: "A-1"})
 	require.Empty(t, u.Email)
-	got, err := b.dir.User(t.Context(), by(b.doctor), u.ID)
+	got, err := b.dir.GetUser(t.Context(), by(b.doctor), u.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{"", "1984-03-14", "female"}, []string{got.Email, got.BirthDate, got.Sex})
 	require.Equal(t, []directory.MedicalRecordNumber{{ClinicID: b.here, Number: "A-1"}}, got.MedicalRecordNumbers)
@@ -63,15 +63,15 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	require.Zero(t, invitations)
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE contact_state(users, 'email', false) = 'none' AND id = $1", u.ID).Scan(&linkable))
 	require.Equal(t, 1, linkable)
-	_, err = b.dir.VerificationRequest(t.Context(), by(b.actor(t, u.ID)), "email")
+	_, err = b.dir.RequestVerification(t.Context(), by(b.actor(t, u.ID)), "email")
 	requireCode(t, err, care.Conflict, "channel")
-	err = b.dir.MembershipGrant(t.Context(), by(b.admin), directory.MembershipInput{UserID: u.ID, ClinicID: &b.here, Role: care.Nurse})
+	err = b.dir.GrantMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: u.ID, ClinicID: &b.here, Role: care.Nurse})
 	requireCode(t, err, care.Invalid, "role")
 	// Without an address nobody is found by an empty one.
-	_, err = b.dir.ActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: uuid.NewString(), EmailVerified: true})
+	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: uuid.NewString(), EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
 
-	_, err = b.dir.UserCreate(t.Context(), by(b.admin), directory.NewUser{GivenName: "B", FamilyName: "C", ClinicID: b.here, Roles: []care.Role{care.Patient}, MedicalRecordNumber: "A-1"})
+	_, err = b.dir.CreateUser(t.Context(), by(b.admin), directory.NewUser{GivenName: "B", FamilyName: "C", ClinicID: b.here, Roles: []care.Role{care.Patient}, MedicalRecordNumber: "A-1"})
 	requireCode(t, err, care.Conflict, "medicalRecordNumber")
 	elsewhere := b.patientOf(t, b.other, directory.NewUser{GivenName: "B", FamilyName: "C", ClinicID: b.there, MedicalRecordNumber: "A-1"})
 	require.Equal(t, "A-1", elsewhere.MedicalRecordNumbers[0].Number, "another clinic has numbers of its own")
@@ -85,23 +85,23 @@ func TestUserReplace_ChangesDemographicsAndNumbersAsOneVersion(t *testing.T) {
 	in.BirthDate, in.Sex = "1950-01-02", "unknown"
 	in.MedicalRecordNumbers = []directory.MedicalRecordNumber{{ClinicID: b.here, Number: "2"}}
 	n := b.mark(t)
-	got, err := b.dir.UserReplace(t.Context(), by(b.admin), u.ID, u.Version, in)
+	got, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 	require.NoError(t, err)
 	require.Equal(t, u.Version+1, got.Version)
 	require.Equal(t, []any{"birthDate", "sex", "medicalRecordNumbers"}, b.since(t, n)[0].Data["changed"])
-	read, err := b.dir.User(t.Context(), by(b.admin), u.ID)
+	read, err := b.dir.GetUser(t.Context(), by(b.admin), u.ID)
 	require.NoError(t, err)
 	require.Equal(t, in.MedicalRecordNumbers, read.MedicalRecordNumbers)
 	n = b.mark(t)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, got.Version, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, got.Version, in)
 	require.NoError(t, err)
 	require.Empty(t, b.since(t, n), "nothing changed")
 
 	in.MedicalRecordNumbers = []directory.MedicalRecordNumber{{ClinicID: b.there, Number: "2"}, {ClinicID: b.here, Number: "3"}, {ClinicID: b.here, Number: "4"}}
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, got.Version, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, got.Version, in)
 	requireCode(t, err, care.Invalid, "medicalRecordNumbers[0].clinicId", "medicalRecordNumbers[2].clinicId")
 	in.MedicalRecordNumbers = nil
-	got, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, got.Version, in)
+	got, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, got.Version, in)
 	require.NoError(t, err)
 	require.Empty(t, got.MedicalRecordNumbers)
 }
@@ -110,11 +110,11 @@ func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
-	u, err := b.dir.User(t.Context(), by(b.admin), b.patient.UserID)
+	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 	require.NoError(t, err)
 	in := input(u)
 	in.Phone, in.Locale, in.TimeZone = new("+12015550199"), "fr", "Europe/Paris"
-	got, err := b.dir.UserReplace(t.Context(), by(desk), u.ID, u.Version, in)
+	got, err := b.dir.UpdateUser(t.Context(), by(desk), u.ID, u.Version, in)
 	require.NoError(t, err)
 	require.Equal(t, "+12015550199", *got.Phone)
 	for field, change := range map[string]func(*directory.UserInput){
@@ -123,15 +123,15 @@ func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
 	} {
 		other := in
 		change(&other)
-		_, err = b.dir.UserReplace(t.Context(), by(desk), u.ID, got.Version, other)
+		_, err = b.dir.UpdateUser(t.Context(), by(desk), u.ID, got.Version, other)
 		requireCode(t, err, care.Forbidden, field)
 	}
 	for _, colleague := range []care.Actor{b.nurse, b.person(t, b.here, care.Patient, care.Nurse)} {
-		u, err := b.dir.User(t.Context(), by(b.admin), colleague.UserID)
+		u, err := b.dir.GetUser(t.Context(), by(b.admin), colleague.UserID)
 		require.NoError(t, err)
 		in := input(u)
 		in.Phone = nil
-		_, err = b.dir.UserReplace(t.Context(), by(desk), u.ID, u.Version, in)
+		_, err = b.dir.UpdateUser(t.Context(), by(desk), u.ID, u.Version, in)
 		requireCode(t, err, care.Forbidden)
 	}
 }
@@ -140,24 +140,24 @@ func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "UPDATE users SET phone_verified = true WHERE id = $1", b.patient.UserID)
-	me, err := b.dir.Me(t.Context(), b.patient)
+	me, err := b.dir.GetSelf(t.Context(), b.patient)
 	require.NoError(t, err)
-	_, err = b.dir.SelfReplace(t.Context(), by(b.patient), 0, directory.SelfInput{Locale: "en", TimeZone: "UTC"})
+	_, err = b.dir.UpdateSelf(t.Context(), by(b.patient), 0, directory.SelfInput{Locale: "en", TimeZone: "UTC"})
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.dir.SelfReplace(t.Context(), by(b.patient), me.Version+1, directory.SelfInput{Locale: "en", TimeZone: "UTC"})
+	_, err = b.dir.UpdateSelf(t.Context(), by(b.patient), me.Version+1, directory.SelfInput{Locale: "en", TimeZone: "UTC"})
 	requireCode(t, err, care.PreconditionFailed)
-	_, err = b.dir.SelfReplace(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("123"), Locale: "german!", TimeZone: "Local"})
+	_, err = b.dir.UpdateSelf(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("123"), Locale: "german!", TimeZone: "Local"})
 	requireCode(t, err, care.Invalid, "phone", "locale", "timeZone")
 	n := b.mark(t)
-	got, err := b.dir.SelfReplace(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("+1 201 555 0142"), Locale: me.Locale, TimeZone: me.TimeZone})
+	got, err := b.dir.UpdateSelf(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("+1 201 555 0142"), Locale: me.Locale, TimeZone: me.TimeZone})
 	require.NoError(t, err)
 	require.Equal(t, "+12015550142", *got.Phone)
 	require.Equal(t, me.Version+1, got.Version)
 	require.Equal(t, []any{"phone"}, b.since(t, n)[0].Data["changed"])
-	contacts, err := b.dir.Contacts(t.Context(), by(b.patient))
+	contacts, err := b.dir.ListContacts(t.Context(), by(b.patient))
 	require.NoError(t, err)
 	require.Contains(t, contacts, directory.Contact{Channel: "sms", Address: "+12015550142"})
-	_, err = b.dir.SelfReplace(t.Context(), by(care.SystemActor("x")), 1, directory.SelfInput{})
+	_, err = b.dir.UpdateSelf(t.Context(), by(care.SystemActor("x")), 1, directory.SelfInput{})
 	requireCode(t, err, care.Forbidden)
 }
 
@@ -174,7 +174,7 @@ func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
 		"phone, with an own address": {Email: "own@x.example", GivenName: "José", FamilyName: "García", Phone: new("+12015550111")},
 	} {
 		in.ClinicID, in.Roles = b.here, []care.Role{care.Patient}
-		_, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+		_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 		requireCode(t, err, care.PossibleDuplicate)
 		var e *care.Error
 		require.ErrorAs(t, err, &e, what)
@@ -200,7 +200,7 @@ func TestUserCreate_OfTwoRegistrationsAtOnceOneIsWarned(t *testing.T) {
 	codes := make(chan care.Code, 4)
 	for range cap(codes) {
 		go func() {
-			_, err := b.dir.UserCreate(t.Context(), by(b.admin), directory.NewUser{GivenName: "Ana", FamilyName: "Lima", BirthDate: "2001-02-03", ClinicID: b.here, Roles: []care.Role{care.Patient}})
+			_, err := b.dir.CreateUser(t.Context(), by(b.admin), directory.NewUser{GivenName: "Ana", FamilyName: "Lima", BirthDate: "2001-02-03", ClinicID: b.here, Roles: []care.Role{care.Patient}})
 			codes <- care.CodeOf(err)
 		}()
 	}
@@ -234,7 +234,7 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 	} {
 		for _, actor := range []care.Actor{b.admin, b.doctor, b.nurse} {
 			n := b.mark(t)
-			page, err := b.dir.UserList(t.Context(), by(actor), c.filter)
+			page, err := b.dir.ListUsers(t.Context(), by(actor), c.filter)
 			require.NoError(t, err, what)
 			var found []uuid.UUID
 			for _, item := range page.Items {
@@ -252,25 +252,25 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 			}
 		}
 	}
-	page, err := b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: "silva"})
+	page, err := b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: "silva"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1984-03-14", "A 7"}, []string{page.Items[0].BirthDate, page.Items[0].MedicalRecordNumber})
-	first, err := b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: "mar", Limit: 1})
+	first, err := b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: "mar", Limit: 1})
 	require.NoError(t, err)
-	second, err := b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: "mar", Limit: 1, Cursor: first.Next})
+	second, err := b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: "mar", Limit: 1, Cursor: first.Next})
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{silva.ID, silvana.ID}, []uuid.UUID{first.Items[0].ID, second.Items[0].ID})
 	require.Empty(t, second.Next)
 
-	_, err = b.dir.UserList(t.Context(), by(b.patient), directory.UserFilter{Name: "silva"})
+	_, err = b.dir.ListUsers(t.Context(), by(b.patient), directory.UserFilter{Name: "silva"})
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: "silva", ClinicID: b.there})
+	_, err = b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: "silva", ClinicID: b.there})
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: "--", BirthDate: "x", Number: strings.Repeat("1", 65)})
+	_, err = b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: "--", BirthDate: "x", Number: strings.Repeat("1", 65)})
 	requireCode(t, err, care.Invalid, "name", "birthDate", "number")
 	both := b.admin
 	both.Memberships = append(both.Memberships, care.Membership{ClinicID: &b.there, Role: care.Nurse})
-	_, err = b.dir.UserList(t.Context(), by(both), directory.UserFilter{Name: "silva"})
+	_, err = b.dir.ListUsers(t.Context(), by(both), directory.UserFilter{Name: "silva"})
 	requireCode(t, err, care.Invalid, "clinicId")
 }
 
@@ -280,10 +280,10 @@ func TestUserList_FindsWhoWasRenamedByTheNewName(t *testing.T) {
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Anna", FamilyName: "Oldname"})
 	in := input(u)
 	in.FamilyName = "Newname"
-	_, err := b.dir.UserReplace(t.Context(), by(b.admin), u.ID, u.Version, in)
+	_, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 	require.NoError(t, err)
 	for name, n := range map[string]int{"oldname": 0, "newname": 1, "anna new": 1} {
-		page, err := b.dir.UserList(t.Context(), by(b.admin), directory.UserFilter{Name: name})
+		page, err := b.dir.ListUsers(t.Context(), by(b.admin), directory.UserFilter{Name: name})
 		require.NoError(t, err)
 		require.Len(t, page.Items, n, name)
 	}
@@ -322,40 +322,40 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
-	secret, _, err := b.dir.SessionOpen(t.Context(), b.patient.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), b.patient.UserID, time.Hour)
 	require.NoError(t, err)
 	own := signIn(b.email(t, b.patient), true)
-	kept, err := b.dir.ActorToKeep(t.Context(), own)
+	kept, err := b.dir.GetCachedActor(t.Context(), own)
 	require.NoError(t, err)
 	n := b.mark(t)
-	u, err := b.dir.DeathRecord(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
+	u, err := b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"2026-02-28", directory.Active}, []string{u.DeceasedOn, u.Status}, "the status stays")
 	events := b.since(t, n)
 	require.Equal(t, []string{"user.deceased", "session.closed"}, types(events))
 	require.Equal(t, map[string]any{"userId": b.patient.UserID.String(), "changed": []any{"deceasedOn"}}, events[0].Data)
-	_, err = b.dir.SessionActor(t.Context(), secret)
+	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
-	_, err = b.dir.ActorByIdentity(t.Context(), own)
+	_, err = b.dir.GetActorByIdentity(t.Context(), own)
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.Contacts(t.Context(), by(kept))
+	_, err = b.dir.ListContacts(t.Context(), by(kept))
 	require.ErrorIs(t, err, care.ErrActorChanged, "whom an instance keeps is looked up again")
 
 	n = b.mark(t)
-	_, err = b.dir.DeathRecord(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
+	_, err = b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
 	require.NoError(t, err)
 	require.Empty(t, b.since(t, n), "again")
-	_, err = b.dir.DeathRecord(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-27"})
+	_, err = b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-27"})
 	requireCode(t, err, care.Conflict, "date")
-	_, err = b.dir.DeathWithdraw(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: " "})
+	_, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: " "})
 	requireCode(t, err, care.Invalid, "reason")
-	u, err = b.dir.DeathWithdraw(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Another patient's."})
+	u, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Another patient's."})
 	require.NoError(t, err)
 	require.Empty(t, u.DeceasedOn)
 	require.Equal(t, []string{"user.deceased_withdrawn"}, types(b.since(t, n)))
-	_, err = b.dir.ActorByIdentity(t.Context(), own)
+	_, err = b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
-	_, err = b.dir.DeathWithdraw(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Again."})
+	_, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Again."})
 	requireCode(t, err, care.Conflict)
 	var reason string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT withdrawal_reason FROM deaths WHERE user_id = $1", b.patient.UserID).Scan(&reason))
@@ -366,12 +366,12 @@ func TestDeath_IsRecordedByTheClinicOfThePatientAlsoOfAFormerOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	former := b.person(t, b.here, care.Patient)
-	require.NoError(t, b.dir.MembershipRevoke(t.Context(), by(b.admin), directory.MembershipInput{UserID: former.UserID, ClinicID: &b.here, Role: care.Patient}))
+	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: former.UserID, ClinicID: &b.here, Role: care.Patient}))
 	day := directory.Death{Date: "2026-02-28"}
-	_, err := b.dir.DeathRecord(t.Context(), by(b.doctor), former.UserID, day)
+	_, err := b.dir.RecordDeath(t.Context(), by(b.doctor), former.UserID, day)
 	require.NoError(t, err)
 	elsewhere := b.person(t, b.here, care.Patient)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: elsewhere.UserID, ClinicID: &b.there, Role: care.Nurse}))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: elsewhere.UserID, ClinicID: &b.there, Role: care.Nurse}))
 	for what, c := range map[string]struct {
 		actor care.Actor
 		id    uuid.UUID
@@ -388,13 +388,13 @@ func TestDeath_IsRecordedByTheClinicOfThePatientAlsoOfAFormerOne(t *testing.T) {
 		"no day":                      {b.admin, b.patient.UserID, "yesterday", care.Invalid},
 	} {
 		n := b.mark(t)
-		_, err := b.dir.DeathRecord(t.Context(), by(c.actor), c.id, directory.Death{Date: c.day})
+		_, err := b.dir.RecordDeath(t.Context(), by(c.actor), c.id, directory.Death{Date: c.day})
 		requireCode(t, err, c.code)
 		if c.code != care.Invalid {
 			require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), what)
 		}
 	}
 	born := b.patientOf(t, b.admin, directory.NewUser{GivenName: "A", FamilyName: "B", BirthDate: "2026-03-01"})
-	_, err = b.dir.DeathRecord(t.Context(), by(b.admin), born.ID, day)
+	_, err = b.dir.RecordDeath(t.Context(), by(b.admin), born.ID, day)
 	requireCode(t, err, care.Invalid, "date")
 }

@@ -17,8 +17,8 @@ var categories = []event.Category{
 	event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem,
 }
 
-// Preferences gives the actor's wish for each category on each channel; what was never set is wanted.
-func (s *Service) Preferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
+// ListPreferences gives the actor's wish for each category on each channel; what was never set is wanted.
+func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
 	var rows []db.PreferenceListRow
 	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
 		rows, err = db.New(tx).PreferenceList(ctx, actor.UserID)
@@ -37,8 +37,8 @@ func (s *Service) Preferences(ctx context.Context, actor care.Actor) ([]Preferen
 	return list, nil
 }
 
-// PreferenceSet stores the actor's wish for one category on one channel.
-func (s *Service) PreferenceSet(ctx context.Context, cmd care.Command, p Preference) error {
+// UpdatePreference stores the actor's wish for one category on one channel.
+func (s *Service) UpdatePreference(ctx context.Context, cmd care.Command, p Preference) error {
 	if err := own(cmd); err != nil {
 		return err
 	}

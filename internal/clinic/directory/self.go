@@ -10,10 +10,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// SelfReplace replaces what people change about themselves, where ifMatch is the current version of their account, else
+// UpdateSelf replaces what people change about themselves, where ifMatch is the current version of their account, else
 // care.PreconditionFailed. A changed number has to be proved again. When nothing would change there is no new version and no
 // event.
-func (s *Service) SelfReplace(ctx context.Context, cmd care.Command, ifMatch int64, in SelfInput) (Me, error) {
+func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int64, in SelfInput) (Me, error) {
 	if err := own(cmd); err != nil {
 		return Me{}, err
 	}

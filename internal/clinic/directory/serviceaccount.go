@@ -76,15 +76,15 @@ func (u ServiceAccountInput) Validate() error {
 	return p.Err()
 }
 
-// ServiceAccountCreate registers another system at a clinic that the actor administers. Until its client has activated it with
+// CreateServiceAccount registers another system at a clinic that the actor administers. Until its client has activated it with
 // the code in the answer it binds nothing (ServiceAccountActivate); what carewire's own seed registers is active at once. A
 // client of which the clinic has an account is care.Conflict; whether it is known elsewhere is not told.
-func (s *Service) ServiceAccountCreate(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
+func (s *Service) CreateServiceAccount(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ServiceAccountManage) && !cmd.Actor.MayAt(in.ClinicID, care.ServiceAccountManage, care.SameClinic) {
 			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic lets other systems in there")
-			return outbox.Refuse(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+			return outbox.Deny(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
 		}
 		if err := in.Validate(); err != nil {
 			return err
@@ -128,13 +128,13 @@ func clientTaken(ctx context.Context, q *db.Queries, in NewServiceAccount) error
 	return refused
 }
 
-// ServiceAccountList gives the service accounts of the clinics that the actor administers, in the order of their ids.
-func (s *Service) ServiceAccountList(ctx context.Context, cmd care.Command, clinicID uuid.UUID, cursor string, limit int) (ServiceAccountPage, error) {
+// ListServiceAccounts gives the service accounts of the clinics that the actor administers, in the order of their ids.
+func (s *Service) ListServiceAccounts(ctx context.Context, cmd care.Command, clinicID uuid.UUID, cursor string, limit int) (ServiceAccountPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.ServiceAccountManage, care.SameClinic)
 	if len(clinics) == 0 || (clinicID != uuid.Nil && !slices.Contains(clinics, clinicID)) {
 		answer := care.Errorf(care.Forbidden, "service accounts are listed for the clinic's administrators")
 		subject := care.Ref{Kind: "clinic", ID: clinicID}
-		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.ServiceAccountManage, subject, nil, clinicOf(clinicID)))
+		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ServiceAccountManage, subject, nil, clinicOf(clinicID)))
 	}
 	f := UserFilter{Cursor: cursor, Limit: limit}
 	after, err := f.check()
@@ -163,8 +163,8 @@ func (s *Service) ServiceAccountList(ctx context.Context, cmd care.Command, clin
 	return page, nil
 }
 
-// ServiceAccount gives one service account to the administrators of its clinic; to others it is care.NotFound.
-func (s *Service) ServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
+// GetServiceAccount gives one service account to the administrators of its clinic; to others it is care.NotFound.
+func (s *Service) GetServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
 	var row db.ServiceAccount
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
 		row, err = db.New(tx).ServiceAccountGet(ctx, id)
@@ -179,9 +179,9 @@ func (s *Service) ServiceAccount(ctx context.Context, cmd care.Command, id uuid.
 	return serviceAccountFrom(row), nil
 }
 
-// ServiceAccountReplace renames, disables or enables a service account where ifMatch is its current version, else
+// UpdateServiceAccount renames, disables or enables a service account where ifMatch is its current version, else
 // care.PreconditionFailed. When nothing would change there is no new version and no event.
-func (s *Service) ServiceAccountReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in ServiceAccountInput) (ServiceAccount, error) {
+func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in ServiceAccountInput) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -230,7 +230,7 @@ func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, fou
 		return nil
 	}
 	answer := care.Errorf(care.NotFound, "there is no such service account, or not at a clinic that you administer")
-	return outbox.Refuse(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
+	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
 }
 
 // fits refuses a status that only the client's own token gives, and one that it has taken for good.

@@ -21,7 +21,7 @@ var gateway = directory.Identity{Issuer: "https://idp.example", Subject: "gatewa
 func (b *testBundle) account(t *testing.T) directory.ServiceAccount {
 	t.Helper()
 	a := b.claim(t, b.admin, b.here, gateway.Subject)
-	a, err := b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, a.ActivationCode)
+	a, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, a.ActivationCode)
 	require.NoError(t, err)
 	return a
 }
@@ -29,7 +29,7 @@ func (b *testBundle) account(t *testing.T) directory.ServiceAccount {
 // claim registers a client at the clinic.
 func (b *testBundle) claim(t *testing.T, admin care.Actor, clinic uuid.UUID, clientID string) directory.ServiceAccount {
 	t.Helper()
-	a, err := b.dir.ServiceAccountCreate(t.Context(), by(admin), directory.NewServiceAccount{
+	a, err := b.dir.CreateServiceAccount(t.Context(), by(admin), directory.NewServiceAccount{
 		ClinicID: clinic, Name: "Gateway of Ward 3", Issuer: gateway.Issuer, ClientID: clientID,
 	})
 	require.NoError(t, err)
@@ -45,13 +45,13 @@ func TestServiceAccount_TellsWhatWasDoneAndNoNames(t *testing.T) {
 	a := b.account(t)
 	require.Equal(t, directory.Active, a.Status)
 	require.Equal(t, b.admin.ID, a.CreatedBy)
-	same, err := b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
+	same, err := b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
 	require.NoError(t, err)
 	require.Equal(t, a, same, "nothing changed: no version, no event")
-	off, err := b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: "Old gateway", Status: directory.Disabled})
+	off, err := b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: "Old gateway", Status: directory.Disabled})
 	require.NoError(t, err)
 	require.NotNil(t, off.DisabledAt)
-	on, err := b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: "Old gateway", Status: directory.Active})
+	on, err := b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: "Old gateway", Status: directory.Active})
 	require.NoError(t, err)
 	require.Nil(t, on.DisabledAt)
 
@@ -94,19 +94,19 @@ func TestServiceAccount_IsForTheClinicsAdministratorsOnly(t *testing.T) {
 			do   func() error
 		}{
 			"create": {c.create, func() error {
-				_, err := b.dir.ServiceAccountCreate(t.Context(), by(c.actor), directory.NewServiceAccount{ClinicID: b.here, Name: "x", Issuer: gateway.Issuer, ClientID: gateway.Subject})
+				_, err := b.dir.CreateServiceAccount(t.Context(), by(c.actor), directory.NewServiceAccount{ClinicID: b.here, Name: "x", Issuer: gateway.Issuer, ClientID: gateway.Subject})
 				return err
 			}},
 			"list": {c.list, func() error {
-				_, err := b.dir.ServiceAccountList(t.Context(), by(c.actor), b.here, "", 0)
+				_, err := b.dir.ListServiceAccounts(t.Context(), by(c.actor), b.here, "", 0)
 				return err
 			}},
 			"read": {c.one, func() error {
-				_, err := b.dir.ServiceAccount(t.Context(), by(c.actor), a.ID)
+				_, err := b.dir.GetServiceAccount(t.Context(), by(c.actor), a.ID)
 				return err
 			}},
 			"replace": {c.one, func() error {
-				_, err := b.dir.ServiceAccountReplace(t.Context(), by(c.actor), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: a.Status})
+				_, err := b.dir.UpdateServiceAccount(t.Context(), by(c.actor), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: a.Status})
 				return err
 			}},
 		} {
@@ -118,7 +118,7 @@ func TestServiceAccount_IsForTheClinicsAdministratorsOnly(t *testing.T) {
 			}
 		}
 	}
-	_, err := b.dir.ServiceAccount(t.Context(), by(b.admin), uuid.New())
+	_, err := b.dir.GetServiceAccount(t.Context(), by(b.admin), uuid.New())
 	requireCode(t, err, care.NotFound)
 }
 
@@ -126,16 +126,16 @@ func TestServiceAccount_NamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.account(t)
-	_, err := b.dir.ServiceAccountCreate(t.Context(), by(b.admin), directory.NewServiceAccount{ClinicID: b.here, Name: "a\x00", Issuer: "", ClientID: "two words"})
+	_, err := b.dir.CreateServiceAccount(t.Context(), by(b.admin), directory.NewServiceAccount{ClinicID: b.here, Name: "a\x00", Issuer: "", ClientID: "two words"})
 	requireCode(t, err, care.Invalid, "name", "issuer", "clientId")
 	in := directory.ServiceAccountInput{Name: strings.Repeat("x", 201), Status: "gone"}
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, in)
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, in)
 	requireCode(t, err, care.Invalid, "name", "status")
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 0, in)
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 0, in)
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 7, in)
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 7, in)
 	requireCode(t, err, care.PreconditionFailed)
-	_, err = b.dir.ServiceAccountList(t.Context(), by(b.admin), uuid.Nil, "x", 1000)
+	_, err = b.dir.ListServiceAccounts(t.Context(), by(b.admin), uuid.Nil, "x", 1000)
 	requireCode(t, err, care.Invalid, "limit", "cursor")
 }
 
@@ -144,7 +144,7 @@ func TestServiceAccount_AClientIsRegisteredOnceAndTheConflictNamesIt(t *testing.
 	b := setup(t)
 	a := b.account(t)
 	in := directory.NewServiceAccount{ClinicID: b.here, Name: "Again", Issuer: gateway.Issuer, ClientID: gateway.Subject}
-	_, err := b.dir.ServiceAccountCreate(t.Context(), by(b.admin), in)
+	_, err := b.dir.CreateServiceAccount(t.Context(), by(b.admin), in)
 	requireCode(t, err, care.Conflict, "clientId")
 	require.ErrorContains(t, err, a.ID.String())
 }
@@ -153,15 +153,15 @@ func TestServiceAccountList_PagesThroughTheAdministratorsClinics(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, client := range []string{"a", "b", "c"} {
-		_, err := b.dir.ServiceAccountCreate(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.here, Name: client, Issuer: "i", ClientID: client})
+		_, err := b.dir.CreateServiceAccount(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.here, Name: client, Issuer: "i", ClientID: client})
 		require.NoError(t, err)
 	}
-	_, err := b.dir.ServiceAccountCreate(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.there, Name: "d", Issuer: "i", ClientID: "d"})
+	_, err := b.dir.CreateServiceAccount(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.there, Name: "d", Issuer: "i", ClientID: "d"})
 	require.NoError(t, err)
-	first, err := b.dir.ServiceAccountList(t.Context(), by(b.admin), uuid.Nil, "", 2)
+	first, err := b.dir.ListServiceAccounts(t.Context(), by(b.admin), uuid.Nil, "", 2)
 	require.NoError(t, err)
 	require.Len(t, first.Items, 2)
-	rest, err := b.dir.ServiceAccountList(t.Context(), by(b.admin), b.here, first.Next, 2)
+	rest, err := b.dir.ListServiceAccounts(t.Context(), by(b.admin), b.here, first.Next, 2)
 	require.NoError(t, err)
 	require.Len(t, rest.Items, 1)
 	require.Empty(t, rest.Next)
@@ -171,7 +171,7 @@ func TestServiceAccountList_PagesThroughTheAdministratorsClinics(t *testing.T) {
 func TestActorByIdentity_KnowsAServiceAccountByTwoQueries(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.dir.ActorByIdentity(t.Context(), gateway)
+	_, err := b.dir.GetActorByIdentity(t.Context(), gateway)
 	requireCode(t, err, care.Unauthenticated)
 	a := b.account(t)
 
@@ -183,32 +183,32 @@ func TestActorByIdentity_KnowsAServiceAccountByTwoQueries(t *testing.T) {
 	t.Cleanup(pool.Close)
 	require.NoError(t, pool.Ping(t.Context()))
 	counted.n = 0
-	actor, err := directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).ActorByIdentity(context.Background(), gateway)
+	actor, err := directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(context.Background(), gateway)
 	require.NoError(t, err)
 	require.Equal(t, 2, counted.n, "people are looked for first: they ask far more often")
 	require.Equal(t, care.Actor{ID: "service:" + a.ID.String(), Memberships: []care.Membership{{ClinicID: &b.here, Role: care.Service}}}, actor)
-	_, err = b.dir.Me(t.Context(), actor)
+	_, err = b.dir.GetSelf(t.Context(), actor)
 	requireCode(t, err, care.Forbidden)
 
 	other := gateway
 	other.Issuer = "https://other.example"
-	_, err = b.dir.ActorByIdentity(t.Context(), other)
+	_, err = b.dir.GetActorByIdentity(t.Context(), other)
 	requireCode(t, err, care.Unauthenticated)
 
 	// An address in the token does not make a person of it.
 	other = gateway
 	other.Email, other.EmailVerified = b.email(t, b.doctor), true
-	same, err := b.dir.ActorByIdentity(t.Context(), other)
+	same, err := b.dir.GetActorByIdentity(t.Context(), other)
 	require.NoError(t, err)
 	require.Equal(t, actor, same)
 
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Disabled})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Disabled})
 	require.NoError(t, err)
-	_, err = b.dir.ActorByIdentity(t.Context(), other)
+	_, err = b.dir.GetActorByIdentity(t.Context(), other)
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
 	require.NoError(t, err)
-	_, err = b.dir.ActorByIdentity(t.Context(), gateway)
+	_, err = b.dir.GetActorByIdentity(t.Context(), gateway)
 	require.NoError(t, err)
 }
 
@@ -217,25 +217,25 @@ func TestServiceAccount_NamingAClientDoesNotClaimIt(t *testing.T) {
 	b := setup(t)
 	person := directory.Identity{Issuer: gateway.Issuer, Subject: "person", Email: b.email(t, b.doctor), EmailVerified: true}
 	stolen := b.claim(t, b.other, b.there, person.Subject)
-	a, err := b.dir.ActorByIdentity(t.Context(), person)
+	a, err := b.dir.GetActorByIdentity(t.Context(), person)
 	require.NoError(t, err, "the doctor who has not signed in yet is not shut out")
 	require.Equal(t, b.doctor.UserID, a.UserID)
-	_, err = b.dir.ServiceAccountActivate(t.Context(), care.Command{}, person, stolen.ActivationCode)
+	_, err = b.dir.ActivateServiceAccount(t.Context(), care.Command{}, person, stolen.ActivationCode)
 	requireCode(t, err, care.Conflict)
 
 	b.claim(t, b.other, b.there, gateway.Subject) // The other clinic is first.
 	mine := b.claim(t, b.admin, b.here, gateway.Subject)
-	_, err = b.dir.ActorByIdentity(t.Context(), gateway)
+	_, err = b.dir.GetActorByIdentity(t.Context(), gateway)
 	requireCode(t, err, care.Unauthenticated)
-	_, err = b.dir.ServiceAccountActivate(t.Context(), care.Command{}, directory.Identity{Issuer: gateway.Issuer, Subject: "another"}, mine.ActivationCode)
+	_, err = b.dir.ActivateServiceAccount(t.Context(), care.Command{}, directory.Identity{Issuer: gateway.Issuer, Subject: "another"}, mine.ActivationCode)
 	requireCode(t, err, care.NotFound)
 	for range 2 {
-		bound, err := b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, mine.ActivationCode)
+		bound, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, mine.ActivationCode)
 		require.NoError(t, err, "doing it again changes nothing")
 		require.Equal(t, int64(2), bound.Version)
 		require.Empty(t, bound.ActivationCode)
 	}
-	a, err = b.dir.ActorByIdentity(t.Context(), gateway)
+	a, err = b.dir.GetActorByIdentity(t.Context(), gateway)
 	require.NoError(t, err)
 	require.Equal(t, care.ServiceActor(mine.ID, []care.Membership{{ClinicID: &b.here, Role: care.Service}}), a)
 }
@@ -245,9 +245,9 @@ func TestServiceAccount_AClientActsAtOneClinic(t *testing.T) {
 	b := setup(t)
 	b.account(t)
 	second := b.claim(t, b.other, b.there, gateway.Subject)
-	_, err := b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, second.ActivationCode)
+	_, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, second.ActivationCode)
 	requireCode(t, err, care.Conflict, "clientId")
-	still, err := b.dir.ServiceAccount(t.Context(), by(b.other), second.ID)
+	still, err := b.dir.GetServiceAccount(t.Context(), by(b.other), second.ID)
 	require.NoError(t, err)
 	require.Equal(t, directory.Pending, still.Status)
 	require.Empty(t, still.ActivationCode, "a code is shown once")
@@ -256,19 +256,19 @@ func TestServiceAccount_AClientActsAtOneClinic(t *testing.T) {
 func TestServiceAccount_APersonsVerifiedAddressWinsOverAnAccountThatNoTokenProved(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	a, err := b.dir.ServiceAccountCreate(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.there, Name: "Old", Issuer: gateway.Issuer, ClientID: gateway.Subject})
+	a, err := b.dir.CreateServiceAccount(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.there, Name: "Old", Issuer: gateway.Issuer, ClientID: gateway.Subject})
 	require.NoError(t, err)
 	require.Equal(t, directory.Active, a.Status, "accounts of before there were codes, and the seed's, are active")
 	person := directory.Identity{Issuer: gateway.Issuer, Subject: gateway.Subject, Email: b.email(t, b.doctor), EmailVerified: true}
 	unverified, elsewhere := person, person
 	unverified.EmailVerified, elsewhere.Email = false, "gateway@clinic.example"
 	for _, program := range []directory.Identity{gateway, unverified, elsewhere} {
-		actor, err := b.dir.ActorByIdentity(t.Context(), program)
+		actor, err := b.dir.GetActorByIdentity(t.Context(), program)
 		require.NoError(t, err)
 		require.Equal(t, "service:"+a.ID.String(), actor.ID)
 	}
 	for range 2 {
-		actor, err := b.dir.ActorByIdentity(t.Context(), person)
+		actor, err := b.dir.GetActorByIdentity(t.Context(), person)
 		require.NoError(t, err)
 		require.Equal(t, b.doctor.UserID, actor.UserID)
 	}
@@ -280,11 +280,11 @@ func TestServiceAccount_RegisteringAPersonWithItsAddressDoesNotTakeAProvedAccoun
 	a := b.account(t)
 	in := newUser(b.there, care.Patient)
 	in.Email = "gateway@iam.example"
-	_, err := b.dir.UserCreate(t.Context(), by(b.other), in)
+	_, err := b.dir.CreateUser(t.Context(), by(b.other), in)
 	require.NoError(t, err)
 	as := gateway
 	as.Email, as.EmailVerified = in.Email, true
-	actor, err := b.dir.ActorByIdentity(t.Context(), as)
+	actor, err := b.dir.GetActorByIdentity(t.Context(), as)
 	require.NoError(t, err)
 	require.Equal(t, "service:"+a.ID.String(), actor.ID)
 }
@@ -294,25 +294,25 @@ func TestServiceAccount_ACodeIsRenewedUntilTheAccountIsActive(t *testing.T) {
 	b := setup(t)
 	a := b.claim(t, b.admin, b.here, gateway.Subject)
 	b.exec(t, "UPDATE service_accounts SET activation_expires_at = now() - interval '1 second' WHERE id = $1", a.ID)
-	_, err := b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, a.ActivationCode)
+	_, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, a.ActivationCode)
 	requireCode(t, err, care.Conflict, "code")
-	_, err = b.dir.ServiceAccountRenewCode(t.Context(), by(b.other), a.ID)
+	_, err = b.dir.RenewActivationCode(t.Context(), by(b.other), a.ID)
 	requireCode(t, err, care.NotFound)
-	renewed, err := b.dir.ServiceAccountRenewCode(t.Context(), by(b.admin), a.ID)
+	renewed, err := b.dir.RenewActivationCode(t.Context(), by(b.admin), a.ID)
 	require.NoError(t, err)
 
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Active})
 	requireCode(t, err, care.Invalid, "status")
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Disabled})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 2, directory.ServiceAccountInput{Name: a.Name, Status: directory.Disabled})
 	require.NoError(t, err)
-	_, err = b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, renewed.ActivationCode)
+	_, err = b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, renewed.ActivationCode)
 	requireCode(t, err, care.Forbidden)
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: a.Name, Status: directory.Pending})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 3, directory.ServiceAccountInput{Name: a.Name, Status: directory.Pending})
 	require.NoError(t, err)
-	_, err = b.dir.ServiceAccountActivate(t.Context(), care.Command{}, gateway, renewed.ActivationCode)
+	_, err = b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, renewed.ActivationCode)
 	require.NoError(t, err)
-	_, err = b.dir.ServiceAccountRenewCode(t.Context(), by(b.admin), a.ID)
+	_, err = b.dir.RenewActivationCode(t.Context(), by(b.admin), a.ID)
 	requireCode(t, err, care.Conflict)
-	_, err = b.dir.ServiceAccountReplace(t.Context(), by(b.admin), a.ID, 5, directory.ServiceAccountInput{Name: a.Name, Status: directory.Pending})
+	_, err = b.dir.UpdateServiceAccount(t.Context(), by(b.admin), a.ID, 5, directory.ServiceAccountInput{Name: a.Name, Status: directory.Pending})
 	requireCode(t, err, care.Invalid, "status")
 }

@@ -34,8 +34,8 @@ func digestOf(text string) []byte {
 	return sum[:]
 }
 
-// SessionOpen begins a browser session that ends after ttl, and gives the secret that the browser keeps.
-func (s *Service) SessionOpen(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
+// CreateSession begins a browser session that ends after ttl, and gives the secret that the browser keeps.
+func (s *Service) CreateSession(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
 	text, digest := secret()
 	expiresAt := time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
 	err := s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
@@ -64,8 +64,8 @@ const (
 	signInUnlinked  = "sign_in_unlinked"
 )
 
-// SessionActor returns the session of the secret. An unknown or ended one is care.Unauthenticated.
-func (s *Service) SessionActor(ctx context.Context, secret string) (Session, error) {
+// GetSessionActor returns the session of the secret. An unknown or ended one is care.Unauthenticated.
+func (s *Service) GetSessionActor(ctx context.Context, secret string) (Session, error) {
 	row, err := s.reads.SessionActor(ctx, digestOf(secret))
 	if notFound(err) {
 		return Session{}, care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
@@ -86,10 +86,10 @@ func (s *Service) HasSession(ctx context.Context, id uuid.UUID) (bool, error) {
 	return open, nil
 }
 
-// SessionClose ends the session of the secret, its tickets and, by the event session.closed, its sockets on every instance. It
+// DeleteSession ends the session of the secret, its tickets and, by the event session.closed, its sockets on every instance. It
 // returns the session's id; uuid.Nil for one that is unknown, which has ended already. The event's trace is the command's, its
 // actor the person who was signed in.
-func (s *Service) SessionClose(ctx context.Context, cmd care.Command, secret string) (id uuid.UUID, err error) {
+func (s *Service) DeleteSession(ctx context.Context, cmd care.Command, secret string) (id uuid.UUID, err error) {
 	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-out")}, func(tx pgx.Tx) error {
 		row, err := db.New(tx).SessionDelete(ctx, digestOf(secret))
 		if notFound(err) {
@@ -136,9 +136,9 @@ func sessionClosed(cmd care.Command, id, userID uuid.UUID, reason string) event.
 	}).About(cmd, userID, nil)
 }
 
-// TicketIssue makes a socket ticket for who is signed in by the session. It is good once, on any instance, for TicketLife and
+// CreateTicket makes a socket ticket for who is signed in by the session. It is good once, on any instance, for TicketLife and
 // not beyond the session's end. A session that has ended meanwhile is care.Unauthenticated.
-func (s *Service) TicketIssue(ctx context.Context, session Session) (string, time.Time, error) {
+func (s *Service) CreateTicket(ctx context.Context, session Session) (string, time.Time, error) {
 	text, digest := secret()
 	in := db.TicketInsertParams{
 		Digest: digest, UserID: session.Actor.UserID, TtlSeconds: TicketLife.Seconds(), SessionExpiresAt: session.ExpiresAt,
@@ -153,9 +153,9 @@ func (s *Service) TicketIssue(ctx context.Context, session Session) (string, tim
 	return text, expiresAt, nil
 }
 
-// TicketTake uses the ticket up and returns the session that it was issued for. One that is unknown, used or expired, or whose
+// RedeemTicket uses the ticket up and returns the session that it was issued for. One that is unknown, used or expired, or whose
 // session has ended, is care.Unauthenticated.
-func (s *Service) TicketTake(ctx context.Context, ticket string) (Session, error) {
+func (s *Service) RedeemTicket(ctx context.Context, ticket string) (Session, error) {
 	row, err := s.reads.TicketTake(ctx, digestOf(ticket))
 	if notFound(err) || (err == nil && !row.Good) {
 		return Session{}, care.Errorf(care.Unauthenticated, "the ticket is not good any more: a ticket works once and for %d seconds, while its session is open; ask for another", int(TicketLife.Seconds()))

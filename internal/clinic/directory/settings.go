@@ -30,9 +30,9 @@ type ClinicSettings struct {
 // defaultSettings count for a clinic that set none.
 var defaultSettings = Settings{CriticalHoldMinutes: 1440, AppointmentMaxMinutes: 480}
 
-// ClinicSettings returns how one of the actor's clinics works; any to an operator. Another is care.NotFound, audited.
-func (s *Service) ClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID) (ClinicSettings, error) {
-	if _, err := s.Clinic(ctx, cmd, id); err != nil {
+// GetClinicSettings returns how one of the actor's clinics works; any to an operator. Another is care.NotFound, audited.
+func (s *Service) GetClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID) (ClinicSettings, error) {
+	if _, err := s.GetClinic(ctx, cmd, id); err != nil {
 		return ClinicSettings{}, err
 	}
 	row, err := s.reads.ClinicSettingsGet(ctx, id)
@@ -45,13 +45,13 @@ func (s *Service) ClinicSettings(ctx context.Context, cmd care.Command, id uuid.
 	return settingsFrom(row), nil
 }
 
-// SetClinicSettings replaces the clinic's settings, with clinic.settings_changed. ifMatch is the version that is replaced, 0
+// UpdateClinicSettings replaces the clinic's settings, with clinic.settings_changed. ifMatch is the version that is replaced, 0
 // where none were set. What waits already keeps the time it was given. Errors: care.Forbidden; care.PreconditionRequired and
 // care.PreconditionFailed with the current version.
-func (s *Service) SetClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (ClinicSettings, error) {
+func (s *Service) UpdateClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (ClinicSettings, error) {
 	if !cmd.Actor.MayAt(id, care.ClinicConfigure, care.SameClinic) {
 		answer := care.Errorf(care.Forbidden, "a clinic's settings are for its administrators")
-		return ClinicSettings{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.ClinicConfigure, clinicRef(id), nil, &id))
+		return ClinicSettings{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ClinicConfigure, clinicRef(id), nil, &id))
 	}
 	var set ClinicSettings
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

@@ -36,7 +36,7 @@ func setup(t *testing.T) *testBundle {
 	db := postgrestest.New(t)
 	b := &testBundle{db: db, dir: directory.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))), here: uuid.New(), there: uuid.New()}
 	for _, id := range []uuid.UUID{b.here, b.there} {
-		require.NoError(t, b.dir.ClinicCreate(t.Context(), seed, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
+		require.NoError(t, b.dir.CreateClinic(t.Context(), seed, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
 	}
 	b.admin, b.other = b.person(t, b.here, care.Admin), b.person(t, b.there, care.Admin)
 	b.doctor, b.nurse = b.person(t, b.here, care.Doctor), b.person(t, b.here, care.Nurse)
@@ -53,21 +53,21 @@ func newUser(clinic uuid.UUID, roles ...care.Role) directory.NewUser {
 
 func (b *testBundle) person(t *testing.T, clinic uuid.UUID, roles ...care.Role) care.Actor {
 	t.Helper()
-	u, err := b.dir.UserCreate(t.Context(), seed, newUser(clinic, roles...))
+	u, err := b.dir.CreateUser(t.Context(), seed, newUser(clinic, roles...))
 	require.NoError(t, err)
 	return b.actor(t, u.ID)
 }
 
 func (b *testBundle) actor(t *testing.T, id uuid.UUID) care.Actor {
 	t.Helper()
-	a, err := b.dir.Actor(t.Context(), id)
+	a, err := b.dir.GetActor(t.Context(), id)
 	require.NoError(t, err)
 	return a
 }
 
 func (b *testBundle) email(t *testing.T, actor care.Actor) string {
 	t.Helper()
-	me, err := b.dir.Me(t.Context(), actor)
+	me, err := b.dir.GetSelf(t.Context(), actor)
 	require.NoError(t, err)
 	return me.Email
 }

@@ -22,8 +22,8 @@ type SignIn struct {
 	LinkedAt time.Time `json:"linkedAt" format:"date-time" example:"2026-03-14T09:30:00Z"`
 }
 
-// SignIns lists how a person signs in, the first linked first, to who may take a sign-in away (SignInUnlink).
-func (s *Service) SignIns(ctx context.Context, cmd care.Command, userID uuid.UUID) ([]SignIn, error) {
+// ListSignIns lists how a person signs in, the first linked first, to who may take a sign-in away (SignInUnlink).
+func (s *Service) ListSignIns(ctx context.Context, cmd care.Command, userID uuid.UUID) ([]SignIn, error) {
 	var list []SignIn
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -45,10 +45,10 @@ func (s *Service) SignIns(ctx context.Context, cmd care.Command, userID uuid.UUI
 	return list, err
 }
 
-// SignInUnlink takes a sign-in from a person, and ends their sessions. It is for the administrator of every clinic where the
+// UnlinkSignIn takes a sign-in from a person, and ends their sessions. It is for the administrator of every clinic where the
 // person holds a role, and for operators; nobody takes their own. Its email address does not link it to that person again:
 // only an invitation does. Doing it again changes nothing; one that never was the person's is care.NotFound.
-func (s *Service) SignInUnlink(ctx context.Context, cmd care.Command, userID, id uuid.UUID) error {
+func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		clinicID, err := mayUnlink(ctx, q, cmd, userID)
@@ -87,7 +87,7 @@ func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) er
 	if len(known) > 0 {
 		clinicID = known[0].ClinicID
 	}
-	return outbox.Refuse(cmd, answer, care.SignInManage, userRef(userID), &userID, clinicID)
+	return outbox.Deny(cmd, answer, care.SignInManage, userRef(userID), &userID, clinicID)
 }
 
 // goneBefore is nil for a sign-in that was taken from the person before.
@@ -129,7 +129,7 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 	}
 	if len(seen) < int(everywhere) {
 		answer := care.Errorf(care.Forbidden, "the sign-ins of this person are not one clinic's to handle, as they have a role elsewhere: ask the platform's operator")
-		return nil, outbox.Refuse(cmd, answer, care.SignInManage, userRef(userID), &userID, seen[0].ClinicID)
+		return nil, outbox.Deny(cmd, answer, care.SignInManage, userRef(userID), &userID, seen[0].ClinicID)
 	}
 	return seen[0].ClinicID, nil
 }

@@ -15,13 +15,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// UserCreate registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
+// CreateUser registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
 // register those. They are sent an invitation with their welcome, by which they sign in first. An address that somebody at the
 // clinic has is care.Conflict on the field email. One that is known at other clinics is answered as one that nobody knows: the
 // person who is registered becomes one with the one who is known once they have accepted (InvitationAccept). A patient who may
 // be registered at the clinic already is care.PossibleDuplicate, unless the input allows it. A patient without an address is
 // sent no invitation.
-func (s *Service) UserCreate(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
+func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
 	var created User
@@ -78,7 +78,7 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
 	if !platform && !mayGive(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
 		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there, and a receptionist patients")
-		return outbox.Refuse(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
 	}
 	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
 		return care.InvalidField("roles", "must name at least one role")
@@ -101,9 +101,9 @@ func emailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, c
 	return nil
 }
 
-// User gives a person's details to those who may see them at one of their clinics, and to themselves. Showing them to
+// GetUser gives a person's details to those who may see them at one of their clinics, and to themselves. Showing them to
 // another is audited as record.read of "user/<id>".
-func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
+func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -144,12 +144,12 @@ func (s *Service) User(ctx context.Context, cmd care.Command, id uuid.UUID) (Use
 	return user, nil
 }
 
-// UserReplace replaces a person's details where ifMatch is their current version, else care.PreconditionFailed. When
+// UpdateUser replaces a person's details where ifMatch is their current version, else care.PreconditionFailed. When
 // nothing would change there is no new version and no event. An administrator may do so for those with a role at their
 // clinic; to change how somebody signs in, they must administer every clinic where that person holds a role. A receptionist
 // may for those who are patients there and nothing else, but for their address and status. Whoever may read the person and not
 // change them is care.Forbidden.
-func (s *Service) UserReplace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
+func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -248,7 +248,7 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 	if len(known) > 0 {
 		clinicID = known[0].ClinicID
 	}
-	return nil, false, outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.UserUpdate, userRef(id), &id, clinicID)
+	return nil, false, outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.UserUpdate, userRef(id), &id, clinicID)
 }
 
 // replace writes what changed, and ends what it invalidates. seen are the memberships at the clinics where the actor may change
@@ -330,7 +330,7 @@ func mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User
 		if !administers {
 			answer.Fields[0].Message = "must stay as it is: an administrator changes it"
 		}
-		return outbox.Refuse(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
+		return outbox.Deny(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
 	}
 	return nil
 }
@@ -364,8 +364,8 @@ func equal(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || 
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 
-func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.RefusalError {
-	return outbox.Refuse(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
+func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.DeniedError {
+	return outbox.Deny(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
 }
 
 func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, changed []string) event.Event {

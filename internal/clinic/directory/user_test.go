@@ -24,7 +24,7 @@ func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	b := setup(t)
 	n := b.mark(t)
 	in := newUser(b.here, care.Patient, care.Nurse)
-	u, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+	u, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
 	require.Equal(t, strings.ToLower(in.Email), u.Email)
 	require.Equal(t, int64(1), u.Version)
@@ -42,7 +42,7 @@ func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	again := newUser(b.here, care.Patient)
 	again.Email = strings.ToUpper(in.Email)
 	n = b.mark(t)
-	_, err = b.dir.UserCreate(t.Context(), by(b.admin), again)
+	_, err = b.dir.CreateUser(t.Context(), by(b.admin), again)
 	requireCode(t, err, care.Conflict, "email")
 	require.NotContains(t, err.Error(), u.ID.String())
 	require.Empty(t, b.since(t, n))
@@ -55,7 +55,7 @@ func TestUserCreate_LeavesNothingWhenItsEventsCannotBeAppended(t *testing.T) {
 	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
 	n := b.mark(t)
 	in := newUser(b.here, care.Patient)
-	_, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+	_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.Error(t, err)
 	require.Empty(t, b.since(t, n))
 	var people int
@@ -93,7 +93,7 @@ func TestUserCreate_NamesEachValueAtFault(t *testing.T) {
 		in := newUser(b.here, care.Patient)
 		c.break_(&in)
 		n := b.mark(t)
-		_, err := b.dir.UserCreate(t.Context(), by(b.admin), in)
+		_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 		requireCode(t, err, care.Invalid, c.fields...)
 		require.Empty(t, b.since(t, n), name)
 	}
@@ -104,9 +104,9 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 	b := setup(t)
 	receptionist := b.person(t, b.here, care.Receptionist)
 	neighbour := b.person(t, b.here, care.Patient)
-	auditor, err := b.dir.UserCreate(t.Context(), seed, directory.NewUser{Email: "auditor@x.example", GivenName: "A", FamilyName: "B"})
+	auditor, err := b.dir.CreateUser(t.Context(), seed, directory.NewUser{Email: "auditor@x.example", GivenName: "A", FamilyName: "B"})
 	require.NoError(t, err)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: auditor.ID, Role: care.Auditor}))
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: auditor.ID, Role: care.Auditor}))
 	for name, c := range map[string]struct {
 		actor                care.Actor
 		create, read, update care.Code
@@ -123,7 +123,7 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 		"another program":  {care.Actor{ID: "gateway"}, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
 		"the seed, though": {care.SystemActor("seed"), "", care.NotFound, care.NotFound, care.Forbidden},
 	} {
-		current, err := b.dir.User(t.Context(), by(b.admin), b.patient.UserID)
+		current, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 		require.NoError(t, err)
 		details := input(current)
 		details.GivenName += "a"
@@ -133,19 +133,19 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 			event string
 		}{
 			"create": {c.create, func() error {
-				_, err := b.dir.UserCreate(t.Context(), by(c.actor), newUser(b.here, care.Patient))
+				_, err := b.dir.CreateUser(t.Context(), by(c.actor), newUser(b.here, care.Patient))
 				return err
 			}, "user.created"},
 			"read": {c.read, func() error {
-				_, err := b.dir.User(t.Context(), by(c.actor), b.patient.UserID)
+				_, err := b.dir.GetUser(t.Context(), by(c.actor), b.patient.UserID)
 				return err
 			}, "record.read"},
 			"update": {c.update, func() error {
-				_, err := b.dir.UserReplace(t.Context(), by(c.actor), b.patient.UserID, current.Version, details)
+				_, err := b.dir.UpdateUser(t.Context(), by(c.actor), b.patient.UserID, current.Version, details)
 				return err
 			}, "user.updated"},
 			"list": {c.list, func() error {
-				_, err := b.dir.UserList(t.Context(), by(c.actor), directory.UserFilter{ClinicID: b.here})
+				_, err := b.dir.ListUsers(t.Context(), by(c.actor), directory.UserFilter{ClinicID: b.here})
 				return err
 			}, ""},
 		} {
@@ -170,17 +170,17 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	u, err := b.dir.User(t.Context(), by(b.admin), b.patient.UserID)
+	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 	require.NoError(t, err)
 	in := input(u)
 	n := b.mark(t)
-	same, err := b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	same, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, u, same)
 	require.Empty(t, b.since(t, n), "nothing changed: no version, no event")
 
 	in.FamilyName, in.Phone = "Featherstone", nil
-	next, err := b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	next, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, int64(2), next.Version)
 	e := b.since(t, n)[0]
@@ -188,70 +188,70 @@ func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
 	require.Equal(t, new(int64(2)), e.Version)
 	require.Equal(t, map[string]any{"userId": u.ID.String(), "changed": []any{"familyName", "phone"}}, e.Data)
 
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	requireCode(t, err, care.PreconditionFailed)
 	var refused *care.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, int64(2), refused.Version)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 0, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 0, in)
 	requireCode(t, err, care.PreconditionRequired)
 	in.Email = b.email(t, b.doctor)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 2, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 2, in)
 	requireCode(t, err, care.Conflict, "email")
 }
 
 func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, _, err := b.dir.SessionOpen(t.Context(), b.nurse.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
 	require.NoError(t, err)
-	ticket, _, err := b.dir.TicketIssue(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(time.Hour)})
+	ticket, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
-	u, err := b.dir.User(t.Context(), by(b.admin), b.nurse.UserID)
+	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.nurse.UserID)
 	require.NoError(t, err)
 	in := input(u)
 	in.Status = directory.Disabled
 	n := b.mark(t)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, []string{"user.disabled", "session.closed"}, types(b.since(t, n)))
 	require.Equal(t, "disabled", b.since(t, n)[1].Data["reason"])
-	_, err = b.dir.SessionActor(t.Context(), secret)
+	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
-	_, err = b.dir.TicketTake(t.Context(), ticket)
+	_, err = b.dir.RedeemTicket(t.Context(), ticket)
 	requireCode(t, err, care.Unauthenticated)
-	_, err = b.dir.Actor(t.Context(), b.nurse.UserID)
+	_, err = b.dir.GetActor(t.Context(), b.nurse.UserID)
 	requireCode(t, err, care.Forbidden)
 
 	in.Status = directory.Active
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 2, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 2, in)
 	require.NoError(t, err)
 	require.Equal(t, []any{"status"}, b.since(t, n)[2].Data["changed"])
 
-	own, err := b.dir.User(t.Context(), by(b.admin), b.admin.UserID)
+	own, err := b.dir.GetUser(t.Context(), by(b.admin), b.admin.UserID)
 	require.NoError(t, err)
 	mine := input(own)
 	mine.Status = directory.Disabled
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), own.ID, 1, mine)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), own.ID, 1, mine)
 	requireCode(t, err, care.Invalid, "status")
 }
 
 func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.NoError(t, b.dir.MembershipGrant(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
-	u, err := b.dir.User(t.Context(), by(b.admin), b.doctor.UserID)
+	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
+	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.doctor.UserID)
 	require.NoError(t, err)
 	require.Len(t, u.Memberships, 1, "what they are elsewhere is not shown")
 	in := input(u)
 	in.Email = "mine@attacker.example"
 	n := b.mark(t)
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	requireCode(t, err, care.Forbidden, "email")
 	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
 	in = input(u)
 	in.GivenName = "Ada"
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 }
 
@@ -262,7 +262,7 @@ func TestUserList_PagesThroughTheClinic(t *testing.T) {
 	seen := map[uuid.UUID]bool{}
 	f := directory.UserFilter{Limit: 3}
 	for {
-		page, err := b.dir.UserList(t.Context(), by(b.nurse), f)
+		page, err := b.dir.ListUsers(t.Context(), by(b.nurse), f)
 		require.NoError(t, err)
 		for _, u := range page.Items {
 			require.False(t, seen[u.ID])
@@ -273,24 +273,24 @@ func TestUserList_PagesThroughTheClinic(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, 4, "admin, doctor, nurse and patient of the clinic, nobody of the other")
-	page, err := b.dir.UserList(t.Context(), by(b.nurse), directory.UserFilter{ClinicID: b.here, Role: care.Doctor})
+	page, err := b.dir.ListUsers(t.Context(), by(b.nurse), directory.UserFilter{ClinicID: b.here, Role: care.Doctor})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	require.Equal(t, b.doctor.UserID, page.Items[0].ID)
-	_, err = b.dir.UserList(t.Context(), by(b.nurse), directory.UserFilter{Limit: 1000, Role: "king", Cursor: "x"})
+	_, err = b.dir.ListUsers(t.Context(), by(b.nurse), directory.UserFilter{Limit: 1000, Role: "king", Cursor: "x"})
 	requireCode(t, err, care.Invalid, "limit", "role", "cursor")
 }
 
 func TestOutbox_HoldsNoNamesOrAddresses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	u, err := b.dir.UserCreate(t.Context(), by(b.admin), newUser(b.here, care.Patient))
+	u, err := b.dir.CreateUser(t.Context(), by(b.admin), newUser(b.here, care.Patient))
 	require.NoError(t, err)
 	in := input(u)
 	in.FamilyName, in.Email, in.Phone = "Featherstone", "featherstone@x.example", new("+12015550199")
-	_, err = b.dir.UserReplace(t.Context(), by(b.admin), u.ID, 1, in)
+	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
-	_, err = b.dir.DeviceRegister(t.Context(), by(b.patient), "ios", "secret-push-token")
+	_, err = b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", "secret-push-token")
 	require.NoError(t, err)
 	var all string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT string_agg(o::text, E'\\n') FROM outbox AS o").Scan(&all))

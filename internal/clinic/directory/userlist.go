@@ -21,15 +21,15 @@ const (
 	maxLimit     = 200
 )
 
-// UserList gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
+// ListUsers gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
 // shows no contacts. A clinic that is not the actor's is care.Forbidden, audited. With a name, birth date or number it is a
 // search of one clinic's people, which is audited as user.searched.
-func (s *Service) UserList(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
+func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.UserRead, care.SameClinic)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
 		answer := care.Errorf(care.Forbidden, "people are listed for those who work at the clinic")
 		subject := care.Ref{Kind: "clinic", ID: f.ClinicID}
-		return UserPage{}, s.writer.Audited(ctx, outbox.Refuse(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
+		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
 	}
 	after, err := f.check()
 	if err != nil {

@@ -92,7 +92,7 @@ func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	t.Helper()
 	admin := b.person(t, &clinic, care.Admin)
 	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
-	_, err := limits.Set(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
+	_, err := limits.Update(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
 	require.NoError(t, err)
 }
 

@@ -157,10 +157,10 @@ func builtInLimits() []CriticalLimit {
 	return all
 }
 
-// Set sets the clinic's own limit for a code and unit, with clinic.critical_limits_changed. Every record that is written after it,
+// Update sets the clinic's own limit for a code and unit, with clinic.critical_limits_changed. Every record that is written after it,
 // on whichever instance, is judged by it. Where the limit says so already, nothing happens. Errors: as for List; care.Invalid
 // by field; care.Conflict where the clinic has as many limits as it may have.
-func (s *CriticalLimits) Set(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, in LimitInput) (CriticalLimit, error) {
+func (s *CriticalLimits) Update(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, in LimitInput) (CriticalLimit, error) {
 	var limit CriticalLimit
 	err := s.change(ctx, cmd, clinicID, of, in.check, func(q *db.Queries) (bool, error) {
 		others, err := q.CriticalLimitCountOthers(ctx, db.CriticalLimitCountOthersParams{ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit})
@@ -240,5 +240,5 @@ func (s *CriticalLimits) may(ctx context.Context, cmd care.Command, action care.
 	if actor.MayOnPlatform(care.ClinicRead) || actor.MayAt(clinicID, care.ClinicRead, care.SameClinic) {
 		answer = care.Errorf(care.Forbidden, "critical limits are read by who works at the clinic, and set by its doctors and administrators")
 	}
-	return s.writer.Audited(ctx, outbox.Refuse(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, nil))
+	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, nil))
 }

@@ -160,7 +160,7 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 	var got []ehr.Record[ehr.LabReport]
 	h := ehr.HistoryPage{Limit: 2}
 	for {
-		page, err := b.reports.History(t.Context(), by(b.patient), r.ID, h)
+		page, err := b.reports.ListVersions(t.Context(), by(b.patient), r.ID, h)
 		require.NoError(t, err)
 		got = append(got, page.Items...)
 		if h.Cursor = page.Next; h.Cursor == "" {
@@ -178,14 +178,14 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 		}
 	}
 	require.Empty(t, got[4].Reason)
-	third, err := b.reports.Version(t.Context(), by(b.patient), r.ID, 3)
+	third, err := b.reports.GetVersion(t.Context(), by(b.patient), r.ID, 3)
 	require.NoError(t, err)
 	require.Equal(t, "Sample II", third.Reason)
 	for _, cursor := range []string{"x", "0", "-1", "99999999999999999999"} {
-		_, err := b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{Cursor: cursor})
+		_, err := b.reports.ListVersions(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{Cursor: cursor})
 		requireCode(t, err, care.Invalid, "cursor")
 	}
-	_, err = b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{Limit: 201})
+	_, err = b.reports.ListVersions(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{Limit: 201})
 	requireCode(t, err, care.Invalid, "limit")
 }
 
@@ -201,7 +201,7 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 	requireCode(t, err, care.Conflict)
 	require.ErrorContains(t, err, "preliminary")
 	in.Status = "final"
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, in)
 	require.NoError(t, err)
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "A slip.", in)
 	requireCode(t, err, care.Invalid, "status")

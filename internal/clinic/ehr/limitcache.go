@@ -93,7 +93,7 @@ func (c *limitCache) judging(ctx context.Context, writer *outbox.Writer, cmd car
 	limits := c.get(clinicID)
 	for range judgings {
 		err := write(limits)
-		if !slices.Contains(postgres.Refused(err), "limits") {
+		if !slices.Contains(postgres.FailedChecks(err), "limits") {
 			return err
 		}
 		err = writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {

@@ -43,7 +43,7 @@ type Filter struct {
 func (f *Filter) check(s Spec) (care.PageCursor, error) {
 	var p care.FieldErrors
 	checkLimit(&p, &f.Limit)
-	from, ok := care.ParsePageMark(f.Cursor, care.AfterAll)
+	from, ok := care.ParsePageCursor(f.Cursor, care.AfterAll)
 	if !ok {
 		p.Add("cursor", "must be the next of the page before")
 	}
@@ -175,7 +175,7 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 	if f.PatientID == uuid.Nil {
 		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
 			answer := care.Errorf(care.Forbidden, "you hold no role that reads records there")
-			return nil, outbox.Refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
+			return nil, outbox.Deny(cmd, answer, care.RecordRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
 		}
 		return nil, nil
 	}
@@ -195,7 +195,7 @@ func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, 
 	}
 	if !listable {
 		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their records")
-		return nil, outbox.Refuse(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
+		return nil, outbox.Deny(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
 	}
 	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
 }

@@ -57,8 +57,8 @@ func (h *HistoryPage) check() (int64, error) {
 	return before, p.Err()
 }
 
-// History gives a page of the record's versions, the newest first. Errors as for Get.
-func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h HistoryPage) (Page[B], error) {
+// ListVersions gives a page of the record's versions, the newest first. Errors as for Get.
+func (k *Kind[B]) ListVersions(ctx context.Context, cmd care.Command, id uuid.UUID, h HistoryPage) (Page[B], error) {
 	before, err := h.check()
 	if err != nil {
 		return Page[B]{}, err
@@ -92,9 +92,9 @@ func (k *Kind[B]) History(ctx context.Context, cmd care.Command, id uuid.UUID, h
 	return page, err
 }
 
-// Version gives one version of the record, current or not. Errors as for Get; a version that there never was is
+// GetVersion gives one version of the record, current or not. Errors as for Get; a version that there never was is
 // care.NotFound too.
-func (k *Kind[B]) Version(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
+func (k *Kind[B]) GetVersion(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
 	var r Record[B]
 	err := k.show(ctx, cmd, id, false, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
 		current, err := k.seen(row, v)

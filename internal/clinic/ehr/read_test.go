@@ -46,10 +46,10 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 		reads := map[string]func() error{
 			"read": func() error { _, err := b.reports.Get(t.Context(), by(c.actor), r.ID); return err },
 			"history": func() error {
-				_, err := b.reports.History(t.Context(), by(c.actor), r.ID, ehr.HistoryPage{})
+				_, err := b.reports.ListVersions(t.Context(), by(c.actor), r.ID, ehr.HistoryPage{})
 				return err
 			},
-			"version": func() error { _, err := b.reports.Version(t.Context(), by(c.actor), r.ID, 1); return err },
+			"version": func() error { _, err := b.reports.GetVersion(t.Context(), by(c.actor), r.ID, 1); return err },
 		}
 		for action, read := range reads {
 			before := len(b.outbox(t))
@@ -70,7 +70,7 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 			require.Equal(t, "record.read", after[0].Data["action"])
 		}
 		before := len(b.outbox(t))
-		_, err := b.reports.Replace(t.Context(), by(c.actor), r.ID, 99, b.report())
+		_, err := b.reports.Update(t.Context(), by(c.actor), r.ID, 99, b.report())
 		if c.replace == "" {
 			requireCode(t, err, care.PreconditionFailed)
 			continue

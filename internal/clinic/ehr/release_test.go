@@ -23,11 +23,11 @@ func TestReplace_OnlyMovesTheStatusOfAReleasedRecord(t *testing.T) {
 	changed.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("12.5"))}
 	for status, body := range map[string]ehr.LabReport{"final": changed, "corrected": changed, "amended": r.Body, "entered-in-error": r.Body} {
 		body.Status = status
-		_, err := b.reports.Replace(t.Context(), by(b.nurse), r.ID, 1, body)
+		_, err := b.reports.Update(t.Context(), by(b.nurse), r.ID, 1, body)
 		requireCode(t, err, care.Conflict)
 		require.ErrorContains(t, err, "/retract", status)
 	}
-	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, r.Body)
+	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, r.Body)
 	requireCode(t, err, care.Conflict)
 	got, err := b.reports.Get(t.Context(), by(b.doctor), r.ID)
 	require.NoError(t, err)
@@ -45,13 +45,13 @@ func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
 
 	swapped := r.Body
 	swapped.Status, swapped.Code.Code = "on-hold", "197696"
-	_, err = prescriptions.Replace(t.Context(), by(b.doctor), r.ID, 1, swapped)
+	_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, 1, swapped)
 	requireCode(t, err, care.Conflict)
 
 	stopped := r.Body
 	stopped.Status, stopped.StatusReason = "stopped", &ehr.Coding{System: "http://snomed.info/sct", Code: "281647001"}
 	stopped.DoctorID = nil
-	_, err = prescriptions.Replace(t.Context(), by(b.doctor), r.ID, 1, stopped)
+	_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, 1, stopped)
 	require.NoError(t, err)
 	require.Equal(t, "ehr.prescription.updated", b.last(t).Type)
 	require.Equal(t, true, b.last(t).Data["released"])
@@ -68,11 +68,11 @@ func TestReplace_StaysBoundOnceReleasedWhateverTheStatusIsNow(t *testing.T) {
 	require.NoError(t, err)
 	for i, status := range []string{"unknown", "draft"} {
 		in.Status = status
-		_, err = prescriptions.Replace(t.Context(), by(b.doctor), r.ID, int64(i+1), in)
+		_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, int64(i+1), in)
 		require.NoError(t, err)
 	}
 	in.Dosage = "Ten tablets in the morning"
-	_, err = prescriptions.Replace(t.Context(), by(b.doctor), r.ID, 3, in)
+	_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, 3, in)
 	requireCode(t, err, care.Conflict)
 	in.Status = "draft"
 	_, err = prescriptions.Amend(t.Context(), by(b.doctor), r.ID, 3, "wrong dose", in)
@@ -88,9 +88,9 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 		t.Helper()
 		_, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
 		requireCode(t, err, care.NotFound)
-		_, err = b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
+		_, err = b.reports.ListVersions(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
 		requireCode(t, err, care.NotFound)
-		_, err = b.reports.Version(t.Context(), by(b.patient), r.ID, 1)
+		_, err = b.reports.GetVersion(t.Context(), by(b.patient), r.ID, 1)
 		requireCode(t, err, care.NotFound)
 		page, err := b.reports.List(t.Context(), by(b.patient), ehr.Filter{})
 		require.NoError(t, err)
@@ -99,28 +99,28 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	requireHidden("preliminary")
 	in := r.Body
 	in.Status = "partial"
-	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, "ehr.lab_report.updated", b.last(t).Type)
 	requireHidden("partial")
 
 	in.Status = "final"
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 2, in)
+	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 2, in)
 	require.NoError(t, err)
 	require.Equal(t, "ehr.lab_report.released", b.last(t).Type)
 	require.Equal(t, true, b.last(t).Data["released"])
 	got, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, "final", got.Body.Status)
-	page, err := b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
+	page, err := b.reports.ListVersions(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
-	_, err = b.reports.Version(t.Context(), by(b.patient), r.ID, 2)
+	_, err = b.reports.GetVersion(t.Context(), by(b.patient), r.ID, 2)
 	requireCode(t, err, care.NotFound)
 	list, err := b.reports.List(t.Context(), by(b.patient), ehr.Filter{})
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
-	all, err := b.reports.History(t.Context(), by(b.nurse), r.ID, ehr.HistoryPage{})
+	all, err := b.reports.ListVersions(t.Context(), by(b.nurse), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
 	require.Len(t, all.Items, 3, "a clinician reads the drafts too")
 
@@ -160,7 +160,7 @@ func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
 	got, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	requireStub(got)
-	page, err := b.reports.History(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
+	page, err := b.reports.ListVersions(t.Context(), by(b.patient), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	requireStub(page.Items[0])
@@ -168,7 +168,7 @@ func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
 	requireStub(list.Items[0])
-	_, err = b.reports.Version(t.Context(), by(b.patient), r.ID, 1)
+	_, err = b.reports.GetVersion(t.Context(), by(b.patient), r.ID, 1)
 	requireCode(t, err, care.NotFound)
 	for name, f := range map[string]ehr.Filter{"by code": {Code: r.Body.Code.Code}, "by doctor": {DoctorID: b.doctor.UserID}, "by author": {AuthorID: b.doctor.UserID}} {
 		list, err = b.reports.List(t.Context(), by(b.patient), f)

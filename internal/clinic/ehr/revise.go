@@ -31,11 +31,11 @@ type revision[B any] struct {
 	next func(before B, row db.RecordLockRow) (b B, what string, err error)
 }
 
-// Replace writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
+// Update writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
 // version. The version before is kept. Whom the record is about and where it was made cannot change. A status that cannot
 // follow the one before is a care.Conflict, and so is any change of a released record but that of its status: Amend and
 // Retract keep the reason for those.
-func (k *Kind[B]) Replace(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
+func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
 		return Record[B]{}, err

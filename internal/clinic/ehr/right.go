@@ -76,7 +76,7 @@ func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	anyPatient := onPlatform || actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.SameClinic)
 	if !anyPatient && !actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.CareTeam) {
 		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
-		return creation{}, outbox.Refuse(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
+		return creation{}, outbox.Deny(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
 	}
 	if h.DoctorID == nil && !actor.Holds(h.ClinicID, care.Doctor) {
 		return creation{}, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
@@ -110,7 +110,7 @@ func (k *Kind[B]) refuseRelease(ctx context.Context, cmd care.Command, h *Head, 
 		if err != nil {
 			return notInserted(cmd, h, right, err)
 		}
-		return outbox.Refuse(cmd, k.releasedByOthers(), care.RecordRelease, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
+		return outbox.Deny(cmd, k.releasedByOthers(), care.RecordRelease, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	})
 }
 
@@ -120,7 +120,7 @@ func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 	if c.inTheirName {
 		words += ": name yourself in doctorId, or leave the record a draft"
 	}
-	return outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
+	return outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 }
 
 // releasedByOthers says who releases records of the kind.
@@ -201,14 +201,14 @@ func (k *Kind[B]) may(cmd care.Command, answer *care.Error, action care.Action, 
 }
 
 func (k *Kind[B]) refuse(cmd care.Command, answer *care.Error, action care.Action, row db.Record) error {
-	return outbox.Refuse(cmd, answer, action, k.ref(row.ID), &row.PatientID, &row.ClinicID)
+	return outbox.Deny(cmd, answer, action, k.ref(row.ID), &row.PatientID, &row.ClinicID)
 }
 
 // stranger refuses a record in the same words whether there is none or it is not theirs to know of.
 func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
 	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
 	if row == nil {
-		return outbox.Refuse(cmd, answer, action, k.ref(id), nil, nil)
+		return outbox.Deny(cmd, answer, action, k.ref(id), nil, nil)
 	}
 	return k.refuse(cmd, answer, action, *row)
 }

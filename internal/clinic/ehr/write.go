@@ -81,7 +81,7 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 // notInserted makes an answer of the names of the checks that failed; any other error it leaves as it is. It does not tell
 // whether an id exists elsewhere.
 func notInserted(cmd care.Command, h *Head, right creation, err error) error {
-	failed := postgres.Refused(err)
+	failed := postgres.FailedChecks(err)
 	if failed == nil {
 		return err
 	}

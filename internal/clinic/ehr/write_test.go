@@ -188,7 +188,7 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 		if step.event == "amended" {
 			next, err = b.reports.Amend(t.Context(), by(b.nurse), r.ID, int64(i+1), "typing error", in)
 		} else {
-			next, err = b.reports.Replace(t.Context(), by(b.nurse), r.ID, int64(i+1), in)
+			next, err = b.reports.Update(t.Context(), by(b.nurse), r.ID, int64(i+1), in)
 		}
 		require.NoError(t, err)
 		require.Equal(t, int64(i+2), next.Version)
@@ -198,20 +198,20 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 		require.Equal(t, "ehr.lab_report."+step.event, b.last(t).Type)
 		require.Equal(t, new(int64(i+2)), b.last(t).Version)
 	}
-	page, err := b.reports.History(t.Context(), by(b.doctor), r.ID, ehr.HistoryPage{})
+	page, err := b.reports.ListVersions(t.Context(), by(b.doctor), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
 	history := page.Items
 	require.Len(t, history, 6)
 	require.Equal(t, int64(6), history[0].Version)
 	require.Equal(t, "preliminary", history[5].Body.Status)
 	require.Equal(t, b.doctor.ID, history[5].UpdatedBy)
-	third, err := b.reports.Version(t.Context(), by(b.doctor), r.ID, 3)
+	third, err := b.reports.GetVersion(t.Context(), by(b.doctor), r.ID, 3)
 	require.NoError(t, err)
 	require.Equal(t, history[3], third)
-	newest, err := b.reports.Version(t.Context(), by(b.doctor), r.ID, 6)
+	newest, err := b.reports.GetVersion(t.Context(), by(b.doctor), r.ID, 6)
 	require.NoError(t, err)
 	require.Equal(t, history[0], newest)
-	_, err = b.reports.Version(t.Context(), by(b.doctor), r.ID, 7)
+	_, err = b.reports.GetVersion(t.Context(), by(b.doctor), r.ID, 7)
 	requireCode(t, err, care.NotFound)
 }
 
@@ -219,11 +219,11 @@ func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
-	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 0, r.Body)
+	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 0, r.Body)
 	requireCode(t, err, care.PreconditionRequired)
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, r.Body)
+	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, r.Body)
 	require.NoError(t, err)
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, r.Body)
+	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, r.Body)
 	requireCode(t, err, care.PreconditionFailed)
 	var e *care.Error
 	require.ErrorAs(t, err, &e)
@@ -240,7 +240,7 @@ func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
 		results := make([]error, writers)
 		for i := range writers {
 			group.Go(func() {
-				_, results[i] = b.reports.Replace(t.Context(), by(b.doctor), r.ID, int64(round+1), r.Body)
+				_, results[i] = b.reports.Update(t.Context(), by(b.doctor), r.ID, int64(round+1), r.Body)
 			})
 		}
 		group.Wait()
@@ -268,16 +268,16 @@ func TestReplace_CannotMoveARecord(t *testing.T) {
 	r := b.write(t)
 	in := b.report()
 	in.PatientID, in.ClinicID = b.neighbour.UserID, b.there
-	_, err := b.reports.Replace(t.Context(), by(b.doctor), r.ID, 1, in)
+	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, in)
 	requireCode(t, err, care.Invalid, "patientId", "clinicId")
 	draft := b.draft(t)
 	in = draft.Body
 	in.DoctorID = &b.nurse.UserID
-	_, err = b.reports.Replace(t.Context(), by(b.doctor), draft.ID, 1, in)
+	_, err = b.reports.Update(t.Context(), by(b.doctor), draft.ID, 1, in)
 	requireCode(t, err, care.Invalid, "doctorId")
 	// The doctor who was named may have left: the record can still be put right.
 	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
-	_, err = b.reports.Replace(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
+	_, err = b.reports.Update(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
 	require.NoError(t, err)
 }
 

@@ -141,8 +141,8 @@ func mayAppend(cmd care.Command) (account, error) {
 }
 
 // refuse names the clinic only where it is known to the actor.
-func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.RefusalError {
-	refused := outbox.Refuse(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
+func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
+	refused := outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
 	refused.Event.Subject = "route/" + string(care.EventAppend)
 	return refused
 }

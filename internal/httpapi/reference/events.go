@@ -61,7 +61,7 @@ func newEventView(d *event.Declaration) (eventView, error) {
 		return eventView{}, fmt.Errorf("write the example of %s: %w", d.Type, err)
 	}
 	return eventView{
-		Type: d.Type, Doc: d.Doc, Category: string(d.Category), Live: live(d.Person, d.Roles), Ruled: d.Ruled, External: d.External(), Fields: d.Fields(), Example: example.String(),
+		Type: d.Type, Doc: d.Doc, Category: string(d.Category), Live: live(d.Person, d.Roles), Ruled: d.RuleVisible, External: d.External(), Fields: d.Fields(), Example: example.String(),
 	}, nil
 }
 

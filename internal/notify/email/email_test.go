@@ -23,7 +23,7 @@ func (p provider) Handler() http.Handler { return p.Providers() }
 
 func (p provider) Received() int { return len(p.Messages("email")) }
 
-func (p provider) Have(day notifytest.Scenario) {
+func (p provider) Use(day notifytest.Scenario) {
 	p.ClearFaults()
 	switch day {
 	case notifytest.Refused:
@@ -34,7 +34,7 @@ func (p provider) Have(day notifytest.Scenario) {
 		p.fault(sandbox.Fault{Status: 500})
 	case notifytest.AcceptsOnly:
 		p.fault(sandbox.Fault{AcceptThenHang: true})
-	case notifytest.GoodDay:
+	case notifytest.Accepts:
 	}
 }
 

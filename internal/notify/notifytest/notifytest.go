@@ -23,7 +23,7 @@ type Scenario string
 
 // The days.
 const (
-	GoodDay     Scenario = "good"      // Everything is accepted.
+	Accepts     Scenario = "good"      // Everything is accepted.
 	Refused     Scenario = "refused"   // This message is refused for good.
 	Throttled   Scenario = "throttled" // Too many requests; Retry-After is 7 seconds.
 	Broken      Scenario = "broken"    // An internal error.
@@ -37,8 +37,8 @@ const RetryAfter = 7 * time.Second
 type Provider interface {
 	// Handler speaks the provider's protocol.
 	Handler() http.Handler
-	// Have makes it answer so from now on.
-	Have(day Scenario)
+	// Use makes it answer so from now on.
+	Use(day Scenario)
 	// Received is how many messages it took.
 	Received() int
 }
@@ -75,7 +75,7 @@ func TestChannel(t *testing.T, channel string, provider func() Provider, factory
 		after time.Duration
 		took  int
 	}{
-		{"AcceptedIsAReceipt", GoodDay, "", 0, 1},
+		{"AcceptedIsAReceipt", Accepts, "", 0, 1},
 		{"RefusedIsPermanent", Refused, notify.ClassPermanent, 0, 0},
 		{"ThrottledIsAClassOfItsOwnAndSaysWhen", Throttled, notify.ClassThrottled, RetryAfter, 0},
 		{"BrokenIsTransient", Broken, notify.ClassTransient, 0, 0},
@@ -87,7 +87,7 @@ func TestChannel(t *testing.T, channel string, provider func() Provider, factory
 			server := httptest.NewServer(p.Handler())
 			t.Cleanup(server.Close)
 			n := factory(t, p, server.URL)
-			p.Have(c.day)
+			p.Use(c.day)
 			receipt, err := send(t, n, channel)
 			require.Equal(t, c.took, p.Received(), "one call is one request")
 			if c.class == "" {

@@ -81,7 +81,7 @@ func Templates(has func(name, channel string) bool) Option {
 
 // Planned is what the rules come to.
 type Planned struct {
-	rule.Outcome
+	rule.Plan
 
 	names map[uuid.UUID]string
 }
@@ -98,7 +98,7 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 	if err != nil {
 		tb.Fatalf("the rule set is not right:\n%v", err)
 	}
-	if d, ok := event.Lookup(e.Type); !ok || !d.Ruled {
+	if d, ok := event.Lookup(e.Type); !ok || !d.RuleVisible {
 		tb.Fatalf("rules never see %s: it is not in the catalog, or not for rules", e.Type)
 	}
 	configured := map[string]bool{}
@@ -112,7 +112,7 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 		}
 		p.names[person.ID] = person.Name
 	}
-	p.Outcome = rule.Resolve(&e, set.Match(e), w.directory(&e), configured)
+	p.Plan = rule.Resolve(&e, set.Match(e), w.directory(&e), configured)
 	return p
 }
 
@@ -170,7 +170,7 @@ func (p *Person) inDirectory(e *event.Event) *rule.Person {
 // every channel). The reasons are those that the planner stores.
 func (p *Planned) Lines() []string {
 	lines := []string{}
-	for _, t := range p.Tellings {
+	for _, t := range p.Notifications {
 		for _, m := range t.Messages {
 			how := string(m.Match.Rule.Priority)
 			switch {
@@ -182,7 +182,7 @@ func (p *Planned) Lines() []string {
 			lines = append(lines, fmt.Sprintf("%s %s %s: %s", p.name(t.Recipient), m.Channel, how, m.Reason))
 		}
 	}
-	for _, r := range p.Refusals {
+	for _, r := range p.Decisions {
 		channel := r.Channel
 		if channel == "" {
 			channel = "-"
@@ -212,7 +212,7 @@ func (p *Planned) Require(tb testing.TB, lines ...string) {
 
 // Template gives the name of the template of the message to the person on the channel, or nothing where none is sent.
 func (p *Planned) Template(id uuid.UUID, channel string) string {
-	for _, t := range p.Tellings {
+	for _, t := range p.Notifications {
 		for _, m := range t.Messages {
 			if t.Recipient == id && m.Channel == channel && !m.Suppressed {
 				return m.Match.Template

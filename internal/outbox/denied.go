@@ -14,9 +14,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// RefusalError is an answer that must be audited before it is given. The transaction that met it is rolled back; the Writer
+// DeniedError is an answer that must be audited before it is given. The transaction that met it is rolled back; the Writer
 // commits its event in one of its own and then gives the answer.
-type RefusalError struct {
+type DeniedError struct {
 	Answer *care.Error
 	Event  event.Event
 
@@ -26,21 +26,21 @@ type RefusalError struct {
 }
 
 // Error is the answer's.
-func (r *RefusalError) Error() string { return r.Answer.Error() }
+func (r *DeniedError) Error() string { return r.Answer.Error() }
 
-// Refuse is a RefusalError with an access.denied about a thing whose person and clinic are known to the service, or nil where
+// Deny is a DeniedError with an access.denied about a thing whose person and clinic are known to the service, or nil where
 // they are not.
-func Refuse(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *RefusalError {
+func Deny(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *DeniedError {
 	e := event.New(cmd, "access.denied", subject, event.AccessDenied{
 		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
 	}).At(cmd, clinicID)
 	e.PersonID = personID
-	return &RefusalError{Answer: answer, Event: e, cmd: cmd, action: action, subject: subject}
+	return &DeniedError{Answer: answer, Event: e, cmd: cmd, action: action, subject: subject}
 }
 
 // completed is the refusal with whom and what clinic it is about, which the audit trail must know also where row-level
 // security kept it from the one who was refused.
-func (r *RefusalError) completed(ctx context.Context, tx pgx.Tx) (event.Event, error) {
+func (r *DeniedError) completed(ctx context.Context, tx pgx.Tx) (event.Event, error) {
 	if r.Event.PersonID != nil || r.subject.ID == uuid.Nil {
 		return r.Event, nil
 	}
@@ -51,13 +51,13 @@ func (r *RefusalError) completed(ctx context.Context, tx pgx.Tx) (event.Event, e
 	if owner.PersonID == uuid.Nil {
 		return r.Event, nil
 	}
-	return Refuse(r.cmd, r.Answer, r.action, r.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
+	return Deny(r.cmd, r.Answer, r.action, r.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
 }
 
-// Audited gives err, but where it is a RefusalError the answer, once its event has committed. What cannot be audited is not
+// Audited gives err, but where it is a DeniedError the answer, once its event has committed. What cannot be audited is not
 // answered as a refusal. InTx has done it already.
 func (w *Writer) Audited(ctx context.Context, err error) error {
-	refused, ok := errors.AsType[*RefusalError](err)
+	refused, ok := errors.AsType[*DeniedError](err)
 	if !ok {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Rejection is an outbox row that the ledger refused. It waits in outbox_rejected, whole.
-type Rejection struct {
+// DeadLetter is an outbox row that the ledger refused. It waits in outbox_rejected, whole.
+type DeadLetter struct {
 	ID      int64  `json:"id" doc:"The row's id in the outbox; names the rejection."`
 	EventID string `json:"eventId" format:"uuid"`
 	// Type and Subject are empty where the row holds there what is none.
@@ -25,16 +25,16 @@ type Rejection struct {
 	RejectedAt time.Time `json:"rejectedAt" format:"date-time"`
 }
 
-// Rejections lists at most limit rejected rows with an id above after that were not redriven yet, the oldest first. The
+// ListDeadLetters lists at most limit rejected rows with an id above after that were not redriven yet, the oldest first. The
 // connection is of the worker role: a rejected row can hold anything, and nobody else reads it.
-func Rejections(ctx context.Context, q db.DBTX, after int64, limit int32) ([]Rejection, error) {
+func ListDeadLetters(ctx context.Context, q db.DBTX, after int64, limit int32) ([]DeadLetter, error) {
 	rows, err := db.New(q).RejectedList(ctx, db.RejectedListParams{AfterID: after, MaxRows: limit})
 	if err != nil {
 		return nil, fmt.Errorf("list rejected outbox rows: %w", postgres.Translate(err))
 	}
-	all := make([]Rejection, len(rows))
+	all := make([]DeadLetter, len(rows))
 	for i, r := range rows {
-		all[i] = Rejection{ID: r.ID, EventID: r.EventID, Type: r.Type, Subject: r.Subject, Error: r.Error, RejectedAt: r.RejectedAt.UTC()}
+		all[i] = DeadLetter{ID: r.ID, EventID: r.EventID, Type: r.Type, Subject: r.Subject, Error: r.Error, RejectedAt: r.RejectedAt.UTC()}
 	}
 	return all, nil
 }
