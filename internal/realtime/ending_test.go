@@ -267,12 +267,12 @@ type failing struct {
 	fails chan struct{}
 }
 
-func (r failing) Actor(ctx context.Context, id uuid.UUID) (care.Actor, error) {
+func (r failing) GetActor(ctx context.Context, id uuid.UUID) (care.Actor, error) {
 	select {
 	case <-r.fails:
 		return care.Actor{}, care.Errorf(care.Unavailable, "the database is away")
 	default:
-		return r.directory.Actor(ctx, id)
+		return r.directory.GetActor(ctx, id)
 	}
 }
 

@@ -259,8 +259,8 @@ type interrupted struct {
 	then func()
 }
 
-func (r interrupted) Actor(ctx context.Context, id uuid.UUID) (care.Actor, error) {
-	a, err := r.directory.Actor(ctx, id)
+func (r interrupted) GetActor(ctx context.Context, id uuid.UUID) (care.Actor, error) {
+	a, err := r.directory.GetActor(ctx, id)
 	r.then()
 	return a, err
 }
