@@ -1,10 +1,11 @@
--- Denied requests of the last 24 hours by actor, most denials first: the starting point of a review.
+-- Denied requests of the last 24 hours by actor, most denials first: the starting point of a
+-- review.
 --
 -- Run as the auditor:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -f denials_last_day.sql
 --
--- people counts the persons concerned. things_not_there counts requests for ids that do not exist, which may indicate
--- probing.
+-- people counts the persons concerned. things_not_there counts requests for ids that do not exist,
+-- which may indicate probing.
 SELECT
     d.actor_id,
     d.actor_role,

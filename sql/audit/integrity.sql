@@ -1,5 +1,6 @@
--- Verifies the integrity of the ledger. No row means that it is intact: positions are contiguous within each epoch, no event
--- id occurs twice, and the leaf hash of every event matches its columns.
+-- Verifies the integrity of the ledger. No row means that it is intact: positions are contiguous
+-- within each epoch, no event id occurs twice, and the leaf hash of every event matches its
+-- columns.
 --
 -- Run as the auditor, with the first and last position to check:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v from=1 -v until=1000000 -f integrity.sql

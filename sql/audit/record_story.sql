@@ -1,9 +1,11 @@
--- The history of one record: writes, reads, planned notifications with their reasons, and deliveries.
+-- The history of one record: writes, reads, planned notifications with their reasons, and
+-- deliveries.
 --
 -- Run as the auditor, with the record's subject:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v subject=lab_report/00000000-0000-0000-0000-000000000000 -f record_story.sql
 --
--- Each row is one event or one decision not to send, oldest first. A list that included the record counts as a read.
+-- Each row is one event or one decision not to send, oldest first. A list that included the record
+-- counts as a read.
 WITH story AS (
     SELECT *
     FROM audit.story(:'subject')

@@ -1,4 +1,5 @@
--- Reads of one person's data, newest first: the accounting that a patient may request (45 CFR 164.528).
+-- Reads of one person's data, newest first: the accounting that a patient may request (45 CFR
+-- 164.528).
 --
 -- Run as the auditor, with the person's id and the first and last day of the period:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v patient=00000000-0000-0000-0000-000000000000 -v from=2026-01-01 -v until=2026-12-31 -f who_read_patient.sql

@@ -3,8 +3,9 @@
 -- Run as the auditor, with the subject and the person's id:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v subject=lab_report/00000000-0000-0000-0000-000000000000 -v person=00000000-0000-0000-0000-000000000000 -f why_notified.sql
 --
--- Each row is one channel of one event: the decision, the rule and the outcome. An event without a row was matched by no
--- rule with the person as a recipient; a rule without any recipient has a row with an empty recipient_id.
+-- Each row is one channel of one event: the decision, the rule and the outcome. An event without a
+-- row was matched by no rule with the person as a recipient; a rule without any recipient has a row
+-- with an empty recipient_id.
 SELECT
     e.position,
     e.time,
