@@ -23,26 +23,26 @@ build: ## Build bin/carewire
 	$(GO) build -tags $(TAGS) -o bin/carewire ./cmd/carewire
 
 .PHONY: static
-static: ## Build bin/static/carewire as the image does, and run it where there is nothing else
+static: ## Build bin/static/carewire like the image, and run it in an empty root directory
 	CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w" -o bin/static/carewire ./cmd/carewire
 	unshare --map-root-user --root=bin/static /carewire version
 
 .PHONY: run
-run: build ## Build, then serve a demo clinic on an embedded PostgreSQL (Ctrl-C stops all of it)
+run: build ## Build and serve a demo clinic on an embedded PostgreSQL (Ctrl-C stops both)
 	@exec bin/carewire serve --demo
 
 .PHONY: test
-test: ## Run every test against a real PostgreSQL that this starts itself
+test: ## Run all tests against a real PostgreSQL started by this target
 	@$(WITH_POSTGRES) $(TOOL) gotestsum --format pkgname --hide-summary skipped -- ./...
 
 .PHONY: fuzz
-fuzz: ## Run every fuzzer for FUZZTIME (30s) each, one after another
+fuzz: ## Run each fuzzer for FUZZTIME (30s), one after another
 	@$(WITH_POSTGRES) sh -c 'grep -roE --include="*_test.go" "^func Fuzz[A-Za-z]+" internal \
 		| sed -E "s#/[^/]*:func # #" | sort | while read -r dir name; do \
 			echo "$$dir: $$name"; $(GO) test ./$$dir -run "^$$" -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x </dev/null || exit 1; done'
 
 .PHONY: bench
-bench: build ## Measure the hot paths beside their floors; writes bench/latest.json
+bench: build ## Benchmark the hot paths and write bench/latest.json
 	@$(GO) run ./internal/bench $(BENCH)
 
 .PHONY: lint
@@ -56,7 +56,7 @@ lint-openapi: ## Lint the OpenAPI document with Redocly (needs Node 20.19 or new
 	cd tools/openapi && npx --no-install redocly lint --config redocly.yaml ../../$(OPENAPI)
 
 .PHONY: verify
-verify: ## Fail when anything generated is stale: queries, OpenAPI, its client, goldens, go.mod
+verify: ## Fail if anything generated is stale: queries, OpenAPI, its client, goldens, go.mod
 	$(TOOL) sqlc diff
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
@@ -68,11 +68,11 @@ verify: ## Fail when anything generated is stale: queries, OpenAPI, its client, 
 	$(GO) vet bin/_whole/client.go
 
 .PHONY: goldens
-goldens: ## Write the goldens: events, messages, the OpenAPI file
+goldens: ## Rewrite the goldens: events, messages, the OpenAPI file
 	@$(WITH_POSTGRES) $(GOLDENS) -update
 
 .PHONY: generate
-generate: ## Write everything that is generated: queries, OpenAPI, its client, goldens
+generate: ## Rewrite all generated files: queries, OpenAPI, its client, goldens
 	$(TOOL) sqlc generate
 	@$(MAKE) goldens
 	$(CLIENT) >internal/e2e/apiclient/client.gen.go

@@ -136,8 +136,8 @@ func TestIntegrity_FindsWhatASuperuserChanged(t *testing.T) {
 	}
 	rows := b.run(t, "integrity", vars)
 	require.Equal(t, []string{
-		"2 the columns do not give the leaf hash", "5 positions are missing before this one",
-		"9 the columns do not give the leaf hash", "9 the event id stands twice",
+		"2 the leaf hash does not match the columns", "5 positions are missing before this one",
+		"9 the leaf hash does not match the columns", "9 duplicate event id",
 	}, func() (list []string) {
 		for _, row := range rows {
 			list = append(list, fmt.Sprint(row["position"], " ", row["problem"]))

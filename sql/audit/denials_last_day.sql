@@ -1,10 +1,11 @@
--- Who was refused in the last 24 hours, those with the most refusals first: what a review begins with.
+-- Denied requests of the last 24 hours by actor, most denials first: the starting point of a
+-- review.
 --
 -- Run as the auditor:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -f denials_last_day.sql
 --
--- people counts the persons whose things were asked for; things_not_there, asked for by ids that do not exist, hint at
--- somebody trying.
+-- people counts the persons concerned. things_not_there counts requests for ids that do not exist,
+-- which may indicate probing.
 SELECT
     d.actor_id,
     d.actor_role,

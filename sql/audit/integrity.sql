@@ -1,7 +1,8 @@
--- Is the ledger whole? No row means yes: positions follow each other without a gap within each epoch, no event id stands
--- twice, and every event's columns still give its leaf hash.
+-- Verifies the integrity of the ledger. No row means that it is intact: positions are contiguous
+-- within each epoch, no event id occurs twice, and the leaf hash of every event matches its
+-- columns.
 --
--- Run as the auditor, with the first and last position to look at:
+-- Run as the auditor, with the first and last position to check:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v from=1 -v until=1000000 -f integrity.sql
 WITH ledger AS (
     SELECT
@@ -17,7 +18,7 @@ WITH ledger AS (
 SELECT
     position,
     epoch,
-    'the columns do not give the leaf hash' AS problem
+    'the leaf hash does not match the columns' AS problem
 FROM ledger
 WHERE NOT hash_right
 UNION ALL
@@ -31,7 +32,7 @@ UNION ALL
 SELECT
     max(e.position),
     max(e.epoch),
-    'the event id stands twice'
+    'duplicate event id'
 FROM audit.events AS e
 WHERE e.position BETWEEN :'from'::bigint AND :'until'::bigint
 GROUP BY e.event_id

@@ -1,14 +1,16 @@
--- The story of one record: who wrote it, who was shown it, what was planned for whom and why, what was sent when.
+-- The history of one record: writes, reads, planned notifications with their reasons, and
+-- deliveries.
 --
 -- Run as the auditor, with the record's subject:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v subject=lab_report/00000000-0000-0000-0000-000000000000 -f record_story.sql
 --
--- One row is one event or one decision not to send, the oldest first. A list that showed the record counts as a read.
+-- Each row is one event or one decision not to send, oldest first. A list that included the record
+-- counts as a read.
 WITH story AS (
     SELECT *
     FROM audit.story(:'subject')
 ), lists AS (
-    -- Lists are read under their patient's subject.
+    -- Reads of lists have the patient as their subject.
     SELECT r.*
     FROM audit.reads AS r
     WHERE r.subject IN (SELECT 'patient/' || s.person_id FROM story AS s WHERE s.person_id IS NOT NULL)

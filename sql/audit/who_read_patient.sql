@@ -1,9 +1,10 @@
--- Who was shown what about one person, the newest first: the accounting that a patient may ask for (45 CFR 164.528).
+-- Reads of one person's data, newest first: the accounting that a patient may request (45 CFR
+-- 164.528).
 --
 -- Run as the auditor, with the person's id and the first and last day of the period:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v patient=00000000-0000-0000-0000-000000000000 -v from=2026-01-01 -v until=2026-12-31 -f who_read_patient.sql
 --
--- There is no index by person, as the ledger keeps few: this reads the period's reads and takes its time.
+-- The ledger has no index by person: the query scans all reads of the period, which can be slow.
 SELECT
     r.time,
     r.actor_id AS reader,

@@ -1,10 +1,11 @@
--- Why was, or was not, somebody told of what happened to a subject?
+-- The reasons why a person was or was not notified of the events of a subject.
 --
 -- Run as the auditor, with the subject and the person's id:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v subject=lab_report/00000000-0000-0000-0000-000000000000 -v person=00000000-0000-0000-0000-000000000000 -f why_notified.sql
 --
--- One row is one channel of one event: what was decided, by which rule, and what became of it. An event with no row was
--- matched by no rule that names the person; rules that named nobody stand with an empty recipient.
+-- Each row is one channel of one event: the decision, the rule and the outcome. An event without a
+-- row was matched by no rule with the person as a recipient; a rule without any recipient has a row
+-- with an empty recipient_id.
 SELECT
     e.position,
     e.time,

@@ -16,8 +16,8 @@ DELETE FROM absences
 WHERE id = @id
     AND clinic_id = @clinic_id;
 
--- Those of the clinic in the order in which they start, behind (after_time, after_id), that meet [from_time, to_time). With a
--- doctor, theirs and those of the whole clinic.
+-- Returns the clinic's absences that overlap [from_time, to_time), ordered by start, after
+-- (after_time, after_id). With a doctor: the doctor's and those of the whole clinic.
 -- name: AbsenceList :many
 SELECT *
 FROM absences AS b
@@ -29,7 +29,7 @@ WHERE b.clinic_id = @clinic_id
 ORDER BY b.starts_at, b.id
 LIMIT @row_limit;
 
--- How many open appointments to come the absence meets; appointment_attention shows them.
+-- Counts the future open appointments that the absence affects; appointment_attention lists them.
 -- name: AbsenceAffected :one
 SELECT count(*)
 FROM absences AS b

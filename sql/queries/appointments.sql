@@ -1,7 +1,8 @@
 -- Appointments and the slots they hold.
 
--- Whoever takes a slot locks the two people first, always in the order of their ids: the look at what is taken then holds
--- until the commit, and no two transactions can wait for each other. A foreign key's own lock does not wait for this one.
+-- A writer that takes a slot locks the two people first, always in the order of their ids: the
+-- query of taken slots then remains valid until the commit, and no two transactions can deadlock.
+-- The lock of a foreign key does not wait for this one.
 -- name: AppointmentPeopleLock :many
 SELECT id
 FROM users
@@ -9,14 +10,15 @@ WHERE id = ANY(@ids::uuid[])
 ORDER BY id
 FOR NO KEY UPDATE;
 
--- Why each of the two cannot be seen at the clinic, or see somebody there: 'left' without the role, 'deceased', 'disabled', or empty.
+-- Returns for each of the two why they cannot have appointments at the clinic: 'left' without the
+-- role, 'deceased', 'disabled', or empty.
 -- name: AppointmentPeopleCheck :one
 SELECT
     membership_state(@patient_id::uuid, @clinic_id::uuid, 'patient')::text AS patient_state,
     membership_state(@doctor_id::uuid, @clinic_id, 'doctor')::text AS doctor_state;
 
--- What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see: of those
--- there come the times alone.
+-- Returns the appointments of the doctor or the patient that overlap the time, also at clinics
+-- outside of the actor's scope: of those only the times.
 -- name: AppointmentTaken :many
 SELECT
     t.starts_at::timestamptz AS starts_at,
@@ -64,10 +66,11 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
--- reads them. Several queries rather than one with optional filters, so that each has the index that it needs. A page
--- begins behind (after_time, after_id); what a list shows starts in [from_time, to_time). The look at attention is a scalar
--- subquery, which is never computed for the whole table at once.
+-- Lists return only what the actor may see: their own, and those of the clinics where they hold a
+-- role that reads them. There are several queries rather than one with optional filters, so that
+-- each can use its index. A page begins after (after_time, after_id); its appointments start in
+-- [from_time, to_time). needs_attention is a scalar subquery, so that it is never computed for the
+-- whole table.
 -- name: AppointmentListOfPatient :many
 SELECT *
 FROM appointments AS a
@@ -113,7 +116,8 @@ WHERE a.clinic_id = @clinic_id
 ORDER BY a.starts_at, a.id
 LIMIT @row_limit;
 
--- One's own and each clinic's are walked in their own index's order, each no further than the page.
+-- Reads the actor's own appointments and those of each clinic in the order of their index, at most
+-- one page of each.
 -- name: AppointmentListVisible :many
 WITH seen AS (
     (
@@ -152,7 +156,7 @@ FROM seen
 ORDER BY starts_at, id
 LIMIT @row_limit;
 
--- Whether a list of the patient's appointments that shows nothing was one that the actor may ask for.
+-- Reports whether the actor may list the patient's appointments if the list is empty.
 -- name: AppointmentListable :one
 SELECT EXISTS (
     SELECT 1
@@ -164,8 +168,8 @@ SELECT EXISTS (
         AND (@any_clinic::boolean OR m.clinic_id = @clinic_id::uuid)
 );
 
--- How many requests to come a patient has open at the clinic, and which of theirs asks the same doctor for a time that meets
--- this one, if any. The patient is locked.
+-- Returns the number of the patient's future requests at the clinic, and the one with the same
+-- doctor at an overlapping time, if any. The patient is locked.
 -- name: AppointmentRequestsOpen :one
 SELECT
     count(*) FILTER (WHERE a.clinic_id = @clinic_id) AS open,
@@ -189,8 +193,8 @@ FROM appointment_reversals
 WHERE appointment_id = @appointment_id
 ORDER BY version;
 
--- Takes up to row_limit of the appointments of a departure of which no event tells yet. Fewer mean that it is done: it is
--- deleted. Several may ask at once: one gets them.
+-- Takes up to row_limit appointments of a departure that have no event yet. If fewer are left, the
+-- departure is done and deleted. Of concurrent callers one gets them.
 -- name: AppointmentDepartureTake :many
 WITH departure AS (
     SELECT *

@@ -1,9 +1,10 @@
 -- The audit trail as the service reads it.
 
--- The events of a subject and those that they caused, transitively, oldest first: the same as audit.story(), paged. An effect
--- comes after its cause, so that a page needs no more of the subject's own events behind the mark than it has rows. Each
--- step is a look-up by cause (LATERAL and OFFSET keep it one), and the page's rows are then read by position, whatever the
--- planner thinks how many there are.
+-- Returns the events of a subject and those that they caused, transitively, oldest first: the same
+-- as audit.story(), paged. An effect comes after its cause, so a page needs at most as many of the
+-- subject's own events after the cursor as it has rows. Each step is a lookup by cause (LATERAL and
+-- OFFSET enforce it), and the page's rows are then read by position, regardless of the planner's
+-- row estimates.
 -- name: AuditStory :many
 WITH RECURSIVE told AS (
     (

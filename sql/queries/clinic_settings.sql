@@ -1,6 +1,6 @@
--- How each clinic works.
+-- The settings of each clinic.
 
--- Nothing where the clinic has the defaults.
+-- Returns no row if the clinic has the defaults.
 -- name: ClinicSettingsGet :one
 SELECT *
 FROM clinic_settings
@@ -12,7 +12,7 @@ FROM clinic_settings
 WHERE clinic_id = @clinic_id
 FOR UPDATE;
 
--- Of two who set the first ones at once one meets clinic_settings_pkey.
+-- Of two concurrent first writes one violates clinic_settings_pkey.
 -- name: ClinicSettingsInsert :one
 INSERT INTO clinic_settings (clinic_id, version, critical_hold_minutes, appointment_max_minutes, updated_at, updated_by)
 VALUES (@clinic_id, 1, @critical_hold_minutes, @appointment_max_minutes, now(), @updated_by)

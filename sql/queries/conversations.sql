@@ -1,6 +1,7 @@
--- Conversations, who takes part in them, and their messages.
+-- Conversations, their participants, and their messages.
 
--- Whoever may care for the patient's messages: the active members of their care team at the clinic.
+-- Returns the possible recipients of the patient's messages: the active members of their care team
+-- at the clinic.
 -- name: ConversationTeam :many
 SELECT t.member_id
 FROM care_team AS t
@@ -16,15 +17,16 @@ INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last
 VALUES (@id, @clinic_id, @patient_id, @subject, 0, now(), now(), @created_by)
 RETURNING *;
 
--- Everything that changes a conversation takes this lock first and looks at the rest in statements after it.
+-- Every change of a conversation takes this lock first and reads the rest in later statements.
 -- name: ConversationLock :one
 SELECT *
 FROM conversations
 WHERE id = @id
 FOR NO KEY UPDATE;
 
--- The conversation as one person has it: whether they take part and are still on the care team (the patient always is),
--- how far they have read, and how many messages of others they have not, of which at most 100 are counted.
+-- Returns the conversation for one person: whether they participate and are still on the care team
+-- (always true for the patient), how far they have read, and the number of unread messages of
+-- others, counted up to 100.
 -- name: ConversationOf :one
 SELECT
     sqlc.embed(c),
@@ -57,7 +59,8 @@ FROM conversations AS c
 LEFT JOIN conversation_participants AS p ON p.conversation_id = c.id AND p.user_id = @user_id AND p.left_at IS NULL
 WHERE c.id = @id;
 
--- One's own, the newest activity first: as their patient, or from the care team at the clinics where one's role may.
+-- Returns the person's own conversations, newest activity first: as their patient, or from the care
+-- team at the clinics where the person's role allows it.
 -- name: ConversationList :many
 SELECT
     sqlc.embed(c),
@@ -107,7 +110,7 @@ WHERE conversation_id = ANY(@conversation_ids::uuid[])
     AND left_at IS NULL
 ORDER BY joined_at, user_id;
 
--- Whether somebody of the clinic would read what the patient writes.
+-- Reports whether at least one participant from the clinic can read the patient's messages.
 -- name: ConversationAttended :one
 SELECT EXISTS (
     SELECT 1
@@ -119,7 +122,8 @@ SELECT EXISTS (
         AND p.left_at IS NULL
 );
 
--- Where a person may be in the conversation's room: at its clinic by a role there, or as its patient.
+-- Returns the conversation's room for a participant who may join it: by a role at its clinic, or as
+-- its patient.
 -- name: ConversationRoom :one
 SELECT
     c.clinic_id,
@@ -144,8 +148,8 @@ WHERE c.id = @id
         )
     );
 
--- Lets people take part, those not yet who do. Who joins is reminded of what is written from now on, and is shown the messages
--- after number sees_after.
+-- Adds people who do not participate yet. They are reminded of messages written from now on, and
+-- see the messages after number sees_after.
 -- name: ParticipantJoin :many
 INSERT INTO conversation_participants AS p (conversation_id, user_id, joined_at, last_activity_at, reminded_number, sees_after, added_by)
 SELECT
@@ -172,7 +176,8 @@ SET
 WHERE p.left_at IS NOT NULL
 RETURNING p.user_id;
 
--- Shows the history to somebody who takes part already, from after sees_after on; it never takes any away.
+-- Shows the history after number sees_after to an existing participant; it never hides messages
+-- that they see.
 -- name: ParticipantShow :exec
 UPDATE conversation_participants
 SET sees_after = @sees_after::bigint
@@ -181,8 +186,8 @@ WHERE conversation_id = @conversation_id
     AND left_at IS NULL
     AND sees_after > @sees_after::bigint;
 
--- Somebody who takes part: who added them, and whether they began the conversation and still may take part in it, by their
--- role and their place on the care team.
+-- Returns a participant: who added them, and whether they started the conversation and may still
+-- participate in it, by their role and their place on the care team.
 -- name: ParticipantStanding :one
 SELECT
     p.added_by,
@@ -215,8 +220,8 @@ WHERE conversation_id = @conversation_id
     AND left_at IS NULL
 RETURNING user_id;
 
--- Those who left with the care team and of whom no event tells yet, behind the first row_skip. Several may ask at once: each
--- gets others.
+-- Returns participants who left with the care team and have no event yet, after skipping row_skip
+-- rows. Concurrent callers get different rows.
 -- name: ParticipantLeftTell :many
 WITH untold AS (
     SELECT
@@ -241,7 +246,8 @@ RETURNING
     c.clinic_id,
     c.patient_id;
 
--- Writes the conversation's next message, and from when on whoever has not read it waits. The conversation is locked.
+-- Writes the conversation's next message, and the time since which participants have unread
+-- messages. The conversation is locked.
 -- name: MessageWrite :one
 WITH advanced AS (
     UPDATE conversations AS c
@@ -276,14 +282,15 @@ SELECT
 FROM advanced AS a
 RETURNING *;
 
--- A conversation of another system's messages, unless it was begun before.
+-- Inserts a conversation for another system's messages unless it exists.
 -- name: ConversationImport :execrows
 INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by)
 VALUES (@id, @clinic_id, @patient_id, @subject, 0, @last_activity_at, now(), @created_by)
 ON CONFLICT ON CONSTRAINT conversations_pkey DO NOTHING;
 
--- Another system's messages, as the conversation's next ones in the order in which they are given, with the time when they
--- were written. It is history: who had read all before has read these too, and nobody is reminded. The conversation is locked.
+-- Inserts another system's messages as the conversation's next ones, in the given order and with
+-- their original times. They are history: participants who had read everything have read these too,
+-- and nobody is reminded. The conversation is locked.
 -- name: MessageImport :many
 WITH given AS (
     SELECT
@@ -345,7 +352,8 @@ SET withdrawn_at = now()
 WHERE id = @id
 RETURNING *;
 
--- Who waits for a message that was withdrawn waits for the next one, if there is one. The conversation is locked.
+-- Moves reminders of a withdrawn message to the next unread one, if any. The conversation is
+-- locked.
 -- name: ParticipantRecount :exec
 UPDATE conversation_participants AS p
 SET unread_since = (
@@ -361,7 +369,8 @@ SET unread_since = (
 WHERE p.conversation_id = @conversation_id
     AND p.unread_since IS NOT NULL;
 
--- Moves the mark forward, never back. The conversation is locked: a message that is being written is not overlooked.
+-- Moves the read mark forward, never back. The conversation is locked, so that a message being
+-- written is not missed.
 -- name: ParticipantRead :exec
 UPDATE conversation_participants AS p
 SET
@@ -382,9 +391,9 @@ WHERE p.conversation_id = @conversation_id
     AND p.left_at IS NULL
     AND p.read_number < @number;
 
--- Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
--- that they have not read. Nobody who has died is reminded.
--- Several may ask at once: each gets others.
+-- Takes the participants with messages unread since the cutoff or earlier, each once, after
+-- skipping row_skip rows, and returns their first unread message. Deceased people are not reminded.
+-- Concurrent callers get different rows.
 -- name: ParticipantRemind :many
 WITH due AS (
     SELECT

@@ -1,7 +1,7 @@
--- From which values on a result is critical, as the clinics say.
+-- The clinics' own limits of critical results.
 
--- The clinics' limits with the version of the set that they are. A clinic without a set has version 0, and no row here; one
--- whose set is empty has a row without a limit.
+-- Returns the clinics' limits with the version of their set. A clinic without a set has version 0
+-- and no row here; a clinic with an empty set has a row without a limit.
 -- name: CriticalLimitList :many
 SELECT
     s.clinic_id,
@@ -18,7 +18,8 @@ LEFT JOIN critical_limits AS l ON l.clinic_id = s.clinic_id
 WHERE s.clinic_id = ANY(@clinic_ids::uuid[])
 ORDER BY s.clinic_id, l.code_system, l.code, l.unit;
 
--- Changes of one clinic's limits wait for each other at the set's row, which is made where there is none.
+-- Serializes changes of one clinic's limits at the row of the set, which is created if it is
+-- missing.
 -- name: CriticalLimitSetLock :exec
 INSERT INTO critical_limit_sets (clinic_id, version, updated_at, updated_by)
 VALUES (@clinic_id, 0, now(), @updated_by)
@@ -35,14 +36,14 @@ SET
 WHERE clinic_id = @clinic_id
 RETURNING version;
 
--- How many limits the clinic has for other codes and units.
+-- Counts the clinic's limits for other codes and units.
 -- name: CriticalLimitCountOthers :one
 SELECT count(*)
 FROM critical_limits
 WHERE clinic_id = @clinic_id
     AND (code_system, code, unit) <> (@code_system::text, @code::text, @unit::text);
 
--- A limit that says the same already is left as it is, and not returned.
+-- An identical limit is left unchanged and not returned.
 -- name: CriticalLimitPut :one
 INSERT INTO critical_limits (clinic_id, code_system, code, unit, low, high, updated_at, updated_by)
 VALUES (@clinic_id, @code_system, @code, @unit, sqlc.narg('low'), sqlc.narg('high'), now(), @updated_by)

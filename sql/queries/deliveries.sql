@@ -1,17 +1,19 @@
--- The work on deliveries: claim, settle, fall back, sweep.
+-- Delivery processing: claim, settle, fall back, sweep.
 --
--- Claim and settle run for each message or two: planning them takes longer than they do. They hide the lengths of their
--- arrays in subqueries, so that PostgreSQL never takes a plan made for one of them to be cheaper, and keeps one for all.
+-- Claim and settle run for every message or two, and planning takes longer than executing them.
+-- They hide the lengths of their arrays in subqueries, so that PostgreSQL never considers a custom
+-- plan cheaper, and keeps one generic plan.
 
 -- name: DeliveryClaim :many
--- Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
--- may stand twice.
+-- Begins attempts and returns all data that each needs, or the reason why none can begin; no row
+-- for an unknown id. Ids must be unique.
 --   settled    there is nothing left to do
---   in_flight  another run is at it, or was, less than stale_seconds ago
---   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
--- A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
--- and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
--- row needs no index entry. Rows are locked in the order of their ids.
+--   in_flight  another run is working on it, or was, less than stale_seconds ago
+--   crashed    an earlier run was interrupted during the call, and the message must not be sent twice
+-- A claim after an interrupted call marks the message as a possible duplicate, and is granted once.
+-- A run that repeats its claim because it missed the response gets the same attempt again. No
+-- indexed column changes, so that the new version of the row needs no index entry. Rows are locked
+-- in the order of their ids.
 WITH asked AS (
     SELECT
         unnest((SELECT @ids::uuid[])) AS id,
@@ -102,10 +104,12 @@ JOIN users AS u ON u.id = before.recipient_id
 LEFT JOIN claimed ON claimed.id = before.id;
 
 -- name: DeliverySettle :many
--- Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
--- commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
--- stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
--- longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
+-- Ends attempts together with their events, in one statement. A delivery is left unchanged, and its
+-- events are dropped, if its state is not in from_states (separated by commas), or if another
+-- attempt or another run has claimed it; a run of zeros matches any. An unused attempt is returned,
+-- and leaves updated_at unchanged. gone_ids are devices of gone_user_ids that the provider no
+-- longer knows. An event is appended if the row that it refers to (event_refs) was settled or
+-- removed. Returns the settled deliveries.
 WITH outcomes AS (
     SELECT
         unnest((SELECT @ids::uuid[])) AS id,
@@ -190,10 +194,10 @@ SELECT settled.id
 FROM settled;
 
 -- name: DeliveryFallback :one
--- Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
--- reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel
--- off (which does not count for what is critical), or when they have the event on that channel already. It is a possible
--- duplicate when the one whose place it takes may have arrived.
+-- Plans the replacement of a failed delivery on another channel of the person. Returns no row if
+-- there is no address, or none that the rule allows, if the person disabled the channel (which is
+-- ignored for critical messages), or if they already have the event on that channel. It is a
+-- possible duplicate if the original may have arrived.
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
     fallback, unverified, possible_duplicate, correlation_id, traceparent)
 SELECT
@@ -237,14 +241,14 @@ RETURNING
     deliveries.priority;
 
 -- name: SweepInOrder :exec
--- For this transaction: what is looked at comes from its index in order, so that a limit ends the reading, whatever the planner
--- thinks how many there are.
+-- For this transaction: rows are read from their index in order, so that a limit ends the scan
+-- regardless of the planner's row estimates.
 SELECT
     set_config('enable_sort', 'off', true),
     set_config('enable_bitmapscan', 'off', true);
 
 -- name: SweepCursor :one
--- Behind which row a sweep goes on; none at the beginning of a round.
+-- Returns the position from which a sweep continues; no row at the beginning of a round.
 SELECT
     after_time,
     after_id
@@ -264,8 +268,8 @@ DELETE FROM sweeps
 WHERE name = @name;
 
 -- name: DeliveryQueuedPage :many
--- Of the queued deliveries behind one, in the order in which they were planned, that behind row_skip others; none where they are
--- fewer.
+-- Returns the queued delivery row_skip rows after a position, in the order of planning; no row if
+-- there are fewer.
 SELECT
     q.created_at,
     q.id
@@ -278,9 +282,9 @@ LIMIT 1
 OFFSET @row_skip;
 
 -- name: DeliveryStranded :many
--- Of the queued deliveries behind one and up to another, those that no live job carries and that nothing has touched for a
--- while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
--- of an index, whatever the planner thinks how many jobs there are.
+-- Returns the queued deliveries between two positions that have no live job and were not changed
+-- recently. last_job is the final state of the last job, if River still has it. Each lookup of a
+-- job is one probe of an index, regardless of the planner's estimate of jobs.
 SELECT
     lost.created_at,
     lost.id,
@@ -317,7 +321,8 @@ LEFT JOIN LATERAL (
 ORDER BY lost.created_at, lost.id;
 
 -- name: DeliveryTakeStranded :many
--- Takes those that are still stranded. What is taken is not found again for that while.
+-- Takes the deliveries that are still without a job. A delivery that was taken is not found again
+-- for the same period.
 WITH taken AS (
     SELECT
         q.id,
@@ -348,7 +353,8 @@ RETURNING
     d.traceparent;
 
 -- name: DeliveryPark :execrows
--- Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+-- Ends a delivery if the database refuses its event, so that it does not block others. No event is
+-- appended.
 UPDATE deliveries
 SET
     state = 'failed',
@@ -361,7 +367,7 @@ WHERE id = @id
     AND state = ANY(string_to_array(@from_states::text, ','));
 
 -- name: DeliveryExpired :many
--- Deliveries that waited for a receipt until their deadline, the longest expired first.
+-- Returns deliveries that waited for a receipt until their deadline, longest expired first.
 SELECT
     d.id,
     d.notification_id,
@@ -389,8 +395,8 @@ ORDER BY d.deadline_at
 LIMIT @max_rows;
 
 -- name: DeliveryList :many
--- What operators look at, the last planned first. The page goes on below (@before_time, @before_id). Each of the queries behind
--- this one has the same filters, and one that it has an index for.
+-- The operators' list, last planned first. A page continues below (@before_time, @before_id). Each
+-- variant of this query has the same filters, and one for which it has an index.
 SELECT *
 FROM listed_deliveries AS l
 WHERE (@channel::text = '' OR l.channel = @channel)
@@ -403,7 +409,7 @@ ORDER BY l.created_at DESC, l.id DESC
 LIMIT @max_rows;
 
 -- name: DeliveryListInState :many
--- For every state but sent.
+-- For every state except sent.
 SELECT *
 FROM listed_deliveries AS l
 WHERE l.state = @state::text
@@ -430,7 +436,7 @@ ORDER BY l.created_at DESC, l.id DESC
 LIMIT @max_rows;
 
 -- name: DeliveryListOnChannel :many
--- For every channel but email and push.
+-- For every channel except email and push.
 SELECT *
 FROM listed_deliveries AS l
 WHERE l.channel = @channel::text
@@ -449,8 +455,8 @@ FROM deliveries
 WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
--- reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
--- used all the same.
+-- reachable reports whether the person now has a verified address for the channel, or an unverified
+-- one that the rule allows.
 SELECT
     d.id,
     d.notification_id,
@@ -478,8 +484,9 @@ WHERE d.id = @id
 FOR UPDATE OF d;
 
 -- name: DeliveryRequeue :exec
--- attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
--- could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
+-- attempt continues to count, so that an earlier run can never settle a later one. A message with
+-- an unknown outcome, or with one that could not be stored, may have arrived; earlier releases
+-- marked the former as failed, without a receipt.
 UPDATE deliveries
 SET
     state = 'queued',

@@ -1,10 +1,10 @@
 -- The devices that receive a person's push messages.
 
--- Registrations of one token take turns, also while no row of it exists yet.
+-- Serializes registrations of one token, also while it has no row.
 -- name: DeviceTokenLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(@token::text, 0));
 
--- Whoever else registered the token has it no more.
+-- Removes the token from its previous owner.
 -- name: DeviceRelease :many
 SELECT
     r.id::uuid AS id,
@@ -17,7 +17,7 @@ INSERT INTO devices (id, user_id, platform, token)
 VALUES (@id, @user_id, @platform, @token)
 RETURNING *;
 
--- Those that were seen last are kept, beside the one that was just registered.
+-- Keeps the most recently seen devices, in addition to the one just registered.
 -- name: DeviceEvict :many
 DELETE FROM devices
 WHERE id IN (

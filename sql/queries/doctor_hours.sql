@@ -1,4 +1,4 @@
--- When doctors see patients, and what is left of it.
+-- Doctors' hours, and the time left in them.
 
 -- name: DoctorHoursLock :one
 SELECT *
@@ -7,7 +7,7 @@ WHERE clinic_id = @clinic_id
     AND doctor_id = @doctor_id
 FOR UPDATE;
 
--- Of two who set the first hours at once one meets doctor_hours_doctor_key.
+-- Of two concurrent first writes one violates doctor_hours_doctor_key.
 -- name: DoctorHoursInsert :one
 INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
 VALUES (@id, 1, @clinic_id, @doctor_id, now(), @updated_by)
@@ -37,9 +37,9 @@ SELECT
     unnest(@opens_at::time[]),
     unnest(@closes_at::time[]);
 
--- All that says when the doctor can be booked at the clinic in a time, but for what is booked: the week of hours, in parallel
--- arrays, the version of which is 0 where none are set, and the absences and openings that meet the time. 480 is the default of
--- clinic_settings.
+-- Returns everything that determines when the doctor can be booked at the clinic, except
+-- appointments: the weekly hours in parallel arrays, with version 0 if none are set, and the
+-- absences and openings that overlap the time. 480 is the default of clinic_settings.
 -- name: DoctorScheduleGet :one
 SELECT
     c.time_zone,
@@ -86,7 +86,8 @@ CROSS JOIN LATERAL (
 ) AS b
 WHERE c.id = @clinic_id;
 
--- When the doctor or the patient is taken, also at clinics that the actor does not see; the appointment itself does not count.
+-- Returns the busy times of the doctor or the patient, also at clinics outside of the actor's
+-- scope, without the appointment itself.
 -- name: AppointmentBusy :many
 SELECT
     b.starts_at::timestamptz AS starts_at,

@@ -1,7 +1,7 @@
--- How many events happened, by clinic, type and hour.
+-- Numbers of events by clinic, type and hour.
 
 -- name: EventCountAdd :exec
--- Counts a batch of events, one element each. The zero clinic id stands for none.
+-- Counts a batch of events, one element each. The zero clinic id means none.
 WITH happened AS (
     SELECT
         nullif(unnest(@clinic_ids::uuid[]), '00000000-0000-0000-0000-000000000000') AS clinic_id,
@@ -23,7 +23,7 @@ ON CONFLICT (clinic_id, type, hour) DO UPDATE
 SET count = event_counts.count + excluded.count;
 
 -- name: EventCountList :many
--- The hours that begin in [from, until). Without clinic ids: of every clinic, and of none.
+-- Returns the hours that begin in [from, until). Without clinic ids: of every clinic, and of none.
 SELECT
     clinic_id,
     type,

@@ -1,8 +1,8 @@
 -- The ledger: moving the outbox into it, reading it, its epochs.
 
--- The first statement of a sequencer's transaction, so that the snapshot of the next one is taken under the lock. The
--- settings end with the transaction. They keep the move on its indexes whatever the planner was told, or not yet told, of
--- tables that grow and empty within seconds.
+-- The first statement of a sequencer's transaction, so that the snapshot of the next one is taken
+-- under the lock. The settings end with the transaction. They keep the move on its indexes even if
+-- the planner's statistics of these fast-changing tables are stale or missing.
 -- name: SequencerTryLock :one
 SELECT (
     pg_try_advisory_xact_lock(hashtextextended('carewire sequencer', 0))
@@ -10,14 +10,15 @@ SELECT (
     AND set_config('jit', 'off', true) = 'off'
 )::boolean AS locked;
 
--- Waits for the sequencer at work to commit, and keeps others from beginning until this transaction ends.
+-- Waits until the active sequencer commits, and blocks others until this transaction ends.
 -- name: SequencerLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended('carewire sequencer', 0));
 
--- The move, in one statement under the sequencer's lock: takes the oldest rows of the outbox, drops those whose event is
--- in the ledger already or stands twice among them, and gives the rest the next positions in the order of the outbox.
--- The ids are an array and the look-up is LATERAL, so that each is an index scan for any batch size; recorded_at is the
--- time of this statement, so that it never goes back along the ledger.
+-- Moves events in one statement under the sequencer's lock: takes the oldest rows of the outbox,
+-- drops duplicates of events in the ledger and among the rows, and assigns the next positions in
+-- the order of the outbox. The ids are an array and the lookup is LATERAL, so that each is an index
+-- scan for any batch size; recorded_at is the time of this statement, so that it never decreases
+-- along the ledger.
 -- name: LedgerMove :one
 WITH taken AS (
     DELETE FROM outbox AS o
@@ -96,7 +97,7 @@ LISTEN carewire_ledger;
 -- name: LedgerPartitionsAhead :one
 SELECT events_partitions_ahead(@position);
 
--- The newest epoch, and the ledger's last event: position 0 and no hash while it is empty.
+-- Returns the newest epoch, and the ledger's last event: position 0 and no hash if it is empty.
 -- name: LedgerHead :one
 SELECT
     (SELECT max(epoch) FROM ledger_epochs)::integer AS epoch,
@@ -112,7 +113,7 @@ LEFT JOIN (
     LIMIT 1
 ) AS e ON true;
 
--- Whether an epoch begins at the position: only there may positions be missing before it.
+-- Reports whether an epoch begins at the position: only then may positions before it be missing.
 -- name: EpochBeginsAt :one
 SELECT EXISTS (
     SELECT
@@ -121,7 +122,7 @@ SELECT EXISTS (
         AND epoch = @epoch
 );
 
--- The newest epoch, and the hash that stands at a position now: none when the ledger ends before it.
+-- Returns the newest epoch, and the current hash at a position: none if the ledger ends before it.
 -- name: LedgerHashAt :one
 SELECT
     (SELECT max(epoch) FROM ledger_epochs)::integer AS epoch,
@@ -134,8 +135,8 @@ WHERE position >= @first_position
 ORDER BY position
 LIMIT @max_events;
 
--- What a trace says of the events of one batch: those whose request was sampled, or may have been. A time that cannot be
--- read comes as the nearest that can.
+-- Returns the trace data of a batch's events with a request that was or may have been sampled. An
+-- unreadable time is returned as the nearest readable one.
 -- name: EventTraces :many
 SELECT
     position,
@@ -149,13 +150,13 @@ WHERE position BETWEEN @first_position AND @last_position
     AND right(traceparent, 2) <> '00'
 ORDER BY position;
 
--- Which of the ids stand in the ledger.
+-- Returns those of the ids that are in the ledger.
 -- name: EventKnown :many
 SELECT event_id
 FROM events
 WHERE event_id = ANY(@event_ids::uuid[]);
 
--- Under the sequencer's lock, so that the first position is right.
+-- Requires the sequencer's lock, so that the first position is correct.
 -- name: EpochInsert :one
 INSERT INTO ledger_epochs (epoch, first_position, reason)
 SELECT

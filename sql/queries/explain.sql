@@ -1,8 +1,9 @@
--- Why was somebody told of an event, or not?
+-- Explains the notifications of an event.
 
 -- name: ExplainEvent :one
--- How far the planner got with it: rule_version is the set in force at the event, 0 for none; follower is the planner's.
--- A time that cannot be read comes as the nearest that can.
+-- Returns the planner's progress for the event: rule_version is the set in force at the event, 0
+-- for none; follower is the planner's position. An unreadable time is returned as the nearest
+-- readable one.
 SELECT
     e.position,
     e.event_id,
@@ -29,7 +30,8 @@ FROM events AS e
 WHERE e.event_id = @event_id;
 
 -- name: ExplainDecisions :many
--- What each rule decided for each person and channel: deliveries as they stand now, and decisions against one.
+-- Returns each rule's result for each person and channel: deliveries in their current state, and
+-- decisions not to send.
 SELECT
     d.rule,
     n.rule_version,

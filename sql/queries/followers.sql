@@ -1,4 +1,4 @@
--- Where each durable reader of the ledger stands, and what it could not handle.
+-- The position of each durable reader of the ledger, and its failures.
 
 -- name: FollowerGet :one
 SELECT position
@@ -10,25 +10,26 @@ INSERT INTO followers (name, position)
 VALUES (@name, @position)
 ON CONFLICT (name) DO NOTHING;
 
--- No row when another instance is at work with it.
+-- Returns no row if another instance is working on it.
 -- name: FollowerTake :one
 SELECT position
 FROM followers
 WHERE name = @name
 FOR UPDATE SKIP LOCKED;
 
--- To the position where it is already, when part of the next event is done.
+-- Advances the cursor; the position may be the current one if only a part of the next event is
+-- done.
 -- name: FollowerAdvance :exec
 UPDATE followers
 SET position = @position,
     updated_at = now()
 WHERE name = @name;
 
--- Makes a deferred constraint speak while it is known which event broke it.
+-- Checks deferred constraints now, while the event that violates one is known.
 -- name: FollowerCheckConstraints :exec
 SET CONSTRAINTS ALL IMMEDIATE;
 
--- An event fails a second time only when somebody set the follower back.
+-- An event can fail a second time only if the follower was set back.
 -- name: FailureInsert :exec
 INSERT INTO follower_failures (follower, position, event_id, error)
 VALUES (@follower, @position, @event_id, @error)
@@ -38,9 +39,9 @@ SET error = excluded.error,
     failed_at = now(),
     redriven_at = NULL;
 
--- Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
--- ledger, how long it has not advanced while there was that event, and how many events it passed over that wait for a
--- redrive.
+-- Returns each follower with its distance from the ledger's end, the time that its first unhandled
+-- event has been in the ledger, the time for which it has not advanced despite that event, and the
+-- number of skipped events without a redrive.
 -- name: FollowerList :many
 SELECT
     f.name,
@@ -73,7 +74,8 @@ CROSS JOIN (
 ) AS head
 ORDER BY f.name;
 
--- Of every follower when none is named. The page goes on after a position; a follower has one failure at each.
+-- Lists the failures of one follower, or of all if none is named. A page continues after a
+-- position; a follower has at most one failure at each.
 -- name: FailureList :many
 SELECT *
 FROM follower_failures

@@ -1,7 +1,7 @@
--- Notifications that wait for a clinician to see a critical finding.
+-- Notifications that wait for a clinician to review a critical finding.
 
 -- name: NotificationHeldOf :many
--- What waits for a review of one record, the row locked.
+-- Returns the notifications that wait for the review of one record, locked.
 SELECT
     id,
     event_position,
@@ -16,7 +16,7 @@ LIMIT @max_rows
 FOR UPDATE;
 
 -- name: NotificationHeldDue :many
--- What has waited long enough, the longest first. What another transaction is at is left to it.
+-- Returns expired holds, longest expired first, except rows locked by another transaction.
 SELECT
     id,
     event_position,
@@ -28,7 +28,7 @@ LIMIT @max_rows
 FOR UPDATE SKIP LOCKED;
 
 -- name: NotificationHoldOn :exec
--- Waits longer, as a later version of the record is held.
+-- Extends the wait because a later version of the record is held.
 UPDATE notifications AS n
 SET held_until = longer.held_until
 FROM (
@@ -41,7 +41,8 @@ WHERE n.id = longer.id
     AND n.event_position = longer.event_position;
 
 -- name: NotificationHoldEnd :many
--- Ends the waiting: the messages are queued, or, of a record that was retracted, suppressed. Gives each message.
+-- Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
+-- message.
 WITH ended AS (
     UPDATE notifications AS n
     SET held_until = CASE WHEN @retracted::boolean THEN 'infinity'::timestamptz END

@@ -1,7 +1,7 @@
--- Which request a client's key was used for, and what that wrote.
+-- The request of each client's key, and the resource that it created.
 
--- Two requests with one key: the second gets false at once and need not wait. It is a statement of its own, so that
--- IdempotencyKeyGet sees what the first committed.
+-- Of two concurrent requests with one key the second gets false at once instead of waiting. It is a
+-- separate statement, so that IdempotencyKeyGet sees the data committed by the first.
 -- name: IdempotencyKeyLock :one
 SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || @actor_id::text || ' ' || @key::text, 0));
 
@@ -15,7 +15,7 @@ WHERE actor_id = @actor_id
     AND key = @key
     AND created_at > now() - interval '24 hours';
 
--- An expired row of the same key gives way.
+-- Replaces an expired row of the same key.
 -- name: IdempotencyKeyPut :exec
 INSERT INTO idempotency_keys (actor_id, key, request_hash, subject, version)
 VALUES (@actor_id, @key, @request_hash, @subject, sqlc.narg(version))

@@ -1,5 +1,5 @@
--- What was taken in from other systems, and the writes of many things at once that taking in needs. An array of these
--- types holds no NULL, so the zero value stands for one.
+-- Data imported from other systems, and the bulk writes of imports. Arrays of these types cannot
+-- contain NULL, so the zero value represents it.
 
 -- name: ImportIdentifierList :many
 SELECT i.*
@@ -11,7 +11,7 @@ JOIN (
 ) AS asked USING (resource_type, resource_id)
 WHERE i.source = @source;
 
--- A resource that another import has just taken in under another id is not returned.
+-- Omits a resource that a concurrent import has just stored under another id.
 -- name: ImportIdentifierUpsertMany :execrows
 INSERT INTO import_identifiers (source, resource_type, resource_id, kind, domain_id, hash, clinic_id, person_id, doctor_id)
 SELECT
@@ -34,7 +34,8 @@ SET
     updated_at = now()
 WHERE import_identifiers.domain_id = excluded.domain_id;
 
--- Where a patient was first seen, and by whom, stands for where and by whom what names neither was written.
+-- Returns where and by whom a patient was first seen, the default for resources without a clinic or
+-- doctor.
 -- name: ImportPatientSeen :exec
 UPDATE import_identifiers AS i
 SET
@@ -151,7 +152,7 @@ SELECT
     nullif(unnest(@birth_dates::text[]), '')::date,
     nullif(unnest(@sexes::text[]), '');
 
--- Roles that are held already are left as they are and not returned.
+-- Roles that are already held are left unchanged and not returned.
 -- name: MembershipGrantMany :many
 INSERT INTO memberships (id, user_id, clinic_id, role)
 SELECT
@@ -162,8 +163,8 @@ SELECT
 ON CONFLICT DO NOTHING
 RETURNING *;
 
--- First versions of one kind's records. A record whose patient or doctor is not what they should be is left out, and its
--- id not returned.
+-- Inserts first versions of one kind's records. A record is omitted, and its id not returned, if
+-- its patient or doctor does not have the required role.
 -- name: RecordInsertMany :many
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by, released_version)
@@ -229,7 +230,7 @@ WHERE (
     )
 RETURNING id;
 
--- As RecordInsertMany.
+-- Like RecordInsertMany.
 -- name: AppointmentInsertMany :many
 INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic,
     created_at, created_by, updated_at, updated_by)
@@ -280,8 +281,8 @@ WHERE EXISTS (
     )
 RETURNING *;
 
--- As RecordInsertMany, of invoices as they were elsewhere: what was owed and past its day is overdue from the start, so that
--- nobody is told of it as if it had just become so.
+-- Like RecordInsertMany, for invoices with their original status: an invoice past its due date is
+-- overdue from the start, so that nobody is notified of it as if it were new.
 -- name: InvoiceInsertMany :many
 INSERT INTO invoices (id, version, clinic_id, patient_id, number, currency, status, overdue, total_minor, paid_minor, due_on,
     issued_at, created_at, created_by, updated_at, updated_by)

@@ -1,4 +1,4 @@
--- Invitations, and codes that prove an address.
+-- Invitations, and codes that verify an address.
 
 -- name: InvitationInsert :one
 INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at)
@@ -10,7 +10,8 @@ SELECT *
 FROM invitations
 WHERE id = @id;
 
--- Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
+-- Returns the owner of an address: among the people in the actor's scope, or by a verified address.
+-- NULL if there is none.
 -- name: Invitee :one
 SELECT coalesce(
     (
@@ -25,7 +26,8 @@ SELECT coalesce(
     '00000000-0000-0000-0000-000000000000'
 )::uuid AS user_id;
 
--- The invitation that a token stands for, with its person's row locked: acceptances of one person take turns.
+-- Returns the invitation of a token, with its person's row locked: acceptances of one person are
+-- serialized.
 -- name: InvitationByToken :one
 SELECT
     i.*,
@@ -47,7 +49,8 @@ FROM identities
 WHERE issuer = @issuer
     AND subject = @subject;
 
--- One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
+-- One subject of an issuer belongs to one person, and a person has one subject per issuer. An
+-- activated service account is not a person.
 -- name: IdentityInsert :execrows
 INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
@@ -66,8 +69,8 @@ WHERE NOT EXISTS (SELECT 1 FROM identities AS i WHERE i.issuer = @issuer AND i.u
     )
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
--- The invitation that a message is about: by its own id, or the newest of the person who was registered. Nothing comes back
--- when it is over.
+-- Returns the invitation of a message: by its own id, or the newest of the person who was
+-- registered. No row if it has ended.
 -- name: InvitationTokenIssue :execrows
 INSERT INTO invitation_tokens (digest, invitation_id)
 SELECT
@@ -81,7 +84,8 @@ WHERE i.user_id = @user_id::uuid
 ORDER BY i.created_at DESC
 LIMIT 1;
 
--- Asks for a code. The sixth within an hour, and one less than a minute after the last, come back with no row.
+-- Requests a code. Returns no row for the sixth request within an hour, or less than a minute after
+-- the previous one.
 -- name: VerificationAsk :one
 INSERT INTO contact_verifications AS v (id, user_id, channel, address)
 VALUES (@id, @user_id, @channel, @address)
@@ -99,8 +103,8 @@ WHERE v.requested_at < now() - interval '1 minute'
     AND (v.asked < 5 OR v.window_at < now() - interval '1 hour')
 RETURNING id;
 
--- Keeps the digest of the code that is about to be sent; nothing when the question is another by now, or the message goes
--- elsewhere than to the address that the code proves.
+-- Stores the digest of the code that is about to be sent. Returns no row if a newer request exists,
+-- or if the message goes to an address other than the one to verify.
 -- name: VerificationIssue :execrows
 UPDATE contact_verifications
 SET
@@ -110,7 +114,7 @@ WHERE id = @id
     AND user_id = @user_id
     AND channel = @channel;
 
--- Counts an attempt at a code that is still good.
+-- Counts an attempt at a valid code.
 -- name: VerificationAttempt :one
 UPDATE contact_verifications
 SET attempts = attempts + 1
@@ -125,12 +129,13 @@ RETURNING *;
 DELETE FROM contact_verifications
 WHERE id = @id;
 
--- Questions that nobody answered; how often one asked counts for an hour.
+-- Deletes unanswered requests; the number of requests counts for an hour.
 -- name: VerificationDeleteOld :execrows
 DELETE FROM contact_verifications
 WHERE requested_at < now() - interval '1 day';
 
--- Tokens of invitations that are long over. Until then whoever follows one is told that it has expired.
+-- Deletes tokens of invitations that ended long ago. Until then a visitor of the link learns that
+-- it has expired.
 -- name: InvitationTokenDeleteOld :execrows
 DELETE FROM invitation_tokens AS t
 USING invitations AS i

@@ -1,7 +1,7 @@
--- Invoices, credit notes, payments and refunds. What writes locks the invoice's row first.
+-- Invoices, credit notes, payments and refunds. Writers lock the invoice's row first.
 
--- Issues an invoice where the person is or was a patient of the clinic; no row comes back where not. A person who proved to
--- be another is none any more.
+-- Issues an invoice if the person is or was a patient of the clinic; no row otherwise. A person who
+-- was merged into another is not a patient any more.
 -- name: InvoiceInsert :one
 INSERT INTO invoices (id, version, clinic_id, patient_id, number, currency, status, total_minor, paid_minor, due_on,
     issued_at, created_at, created_by, updated_at, updated_by)
@@ -111,15 +111,15 @@ INSERT INTO refunds (id, payment_id, clinic_id, amount_minor, provider, provider
 VALUES (@id, @payment_id, @clinic_id, @amount_minor, @provider, @provider_reference, @reopened::boolean, now(), @made_by)
 RETURNING *;
 
--- Takes the lock under which the patient's credit is drawn on; CreditBalance is a statement of its own, which then sees
--- what others have drawn.
+-- Takes the lock for drawing on the patient's credit. CreditBalance is a separate statement, so
+-- that it sees what others have drawn.
 -- name: CreditLock :exec
 SELECT credit_lock(@clinic_id, @patient_id, @currency);
 
 -- name: CreditBalance :one
 SELECT credit_balance(@clinic_id, @patient_id, @currency);
 
--- Takes the lock under which the clinic's credit notes are numbered, before CreditNoteInsert.
+-- Takes the lock for numbering the clinic's credit notes, before CreditNoteInsert.
 -- name: CreditNoteNumberLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(concat('carewire credit notes ', @clinic_id::uuid), 0));
 
@@ -171,8 +171,8 @@ JOIN credit_notes AS n ON n.id = l.credit_note_id
 WHERE n.invoice_id = ANY(@invoice_ids::uuid[])
 ORDER BY l.credit_note_id, l.line;
 
--- What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say. A version is
--- made for each event that tells of the change.
+-- An invoice without a due balance is not overdue; InvoiceMarkOverdue decides whether it becomes
+-- overdue again. Each event of the change gets a version.
 -- name: InvoiceSettle :one
 UPDATE invoices
 SET
@@ -196,9 +196,9 @@ WHERE id = @clinic_id;
 SELECT DISTINCT time_zone
 FROM clinics;
 
--- Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Issued and partly
--- paid are the statuses of what has a balance (invoices_status_tells_paid). Those that somebody is just writing are left for
--- the next time.
+-- Marks the invoices of the clinics in one time zone that were due before the current day there,
+-- after skipping row_skip rows. Issued and partly paid are the statuses with a balance
+-- (invoices_status_tells_paid). Locked invoices are left for the next run.
 -- name: InvoiceMarkOverdue :many
 WITH due AS (
     SELECT i.id
@@ -223,9 +223,9 @@ FROM due
 WHERE invoices.id = due.id
 RETURNING invoices.*;
 
--- Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
--- handles invoices. Three queries, so that each has the index that it needs. A page begins behind (before_time,
--- before_id); an empty status is any.
+-- Lists return only what the actor may see: their own, and those of the clinics where they hold a
+-- role that handles invoices. There are three queries, so that each can use its index. A page
+-- begins after (before_time, before_id); an empty status matches any.
 -- name: InvoiceListOfPatient :many
 SELECT *
 FROM invoices
@@ -259,8 +259,8 @@ WHERE (@status::text = '' OR status = @status)
 ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
--- Whether a list of the patient's invoices that shows nothing was one that the actor may ask for: of somebody who is or was a
--- patient there.
+-- Reports whether the actor may list the patient's invoices if the list is empty: the person is or
+-- was a patient there.
 -- name: InvoiceListable :one
 SELECT EXISTS (
     SELECT 1
@@ -277,7 +277,7 @@ WHERE patient_id = @patient_id
     AND clinic_id = @clinic_id
 ORDER BY currency;
 
--- What the account comes to before from_time and before until_time.
+-- Returns the balance of the account before from_time and before until_time.
 -- name: StatementBalances :one
 SELECT
     coalesce(sum(e.amount_minor) FILTER (WHERE e.at < @from_time::timestamptz), 0)::bigint AS opening_minor,
@@ -287,8 +287,8 @@ WHERE e.patient_id = @patient_id
     AND e.clinic_id = @clinic_id
     AND e.currency = @currency;
 
--- The entries from from_time on and before until_time, each with what the account comes to after it; a page begins behind
--- (after_time, after_id).
+-- Returns the entries from from_time until before until_time, each with the balance after it. A
+-- page begins after (after_time, after_id).
 -- name: StatementEntryList :many
 SELECT
     r.at::timestamptz AS at,

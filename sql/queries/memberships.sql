@@ -1,4 +1,4 @@
--- Clinics, who holds which role there, and who cares for whom.
+-- Clinics, roles at clinics, and care teams.
 
 -- name: ClinicInsert :exec
 INSERT INTO clinics (id, name, time_zone)
@@ -22,7 +22,7 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 ORDER BY granted_at, id;
 
--- The roles that the people hold at the clinic.
+-- Returns the roles of the people at the clinic.
 -- name: MembershipListAt :many
 SELECT
     user_id,
@@ -32,7 +32,7 @@ WHERE clinic_id = @clinic_id
     AND user_id = ANY(@user_ids::uuid[])
     AND revoked_at IS NULL;
 
--- A role that is held already is left as it is and not returned.
+-- A role that is already held is left unchanged and not returned.
 -- name: MembershipInsertMany :many
 INSERT INTO memberships (id, user_id, clinic_id, role)
 SELECT
@@ -52,7 +52,7 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 RETURNING id;
 
--- Whether an active person, who has not died, holds the role at the clinic.
+-- Reports whether an active, living person holds the role at the clinic.
 -- name: MembershipActive :one
 SELECT EXISTS (
     SELECT 1
@@ -66,7 +66,7 @@ SELECT EXISTS (
         AND u.deceased_on IS NULL
 );
 
--- Tells whether both are what they must be, and whether the member is new to the team.
+-- Reports whether both people have the required roles, and whether the member is new to the team.
 -- name: CareTeamInsert :one
 WITH checked AS (
     SELECT EXISTS (
@@ -106,7 +106,7 @@ WHERE patient_id = @patient_id
     AND clinic_id = @clinic_id
     AND member_id = @member_id;
 
--- Who cares for the patient at the clinics, with the roles that they hold there now.
+-- Returns the patient's care teams at the clinics, with the members' current roles there.
 -- name: CareTeamList :many
 SELECT
     t.clinic_id,
@@ -125,8 +125,8 @@ WHERE t.patient_id = @patient_id
 GROUP BY t.clinic_id, t.member_id, t.since, u.given_name, u.family_name
 ORDER BY t.clinic_id, t.since, t.member_id;
 
--- Who holds no caring role at the clinic any more leaves its care teams: a role granted again later must not bring the
--- old patients back.
+-- Removes a person without a caring role at the clinic from its care teams: a role granted again
+-- later must not restore access to the former patients.
 -- name: CareTeamLeave :many
 DELETE FROM care_team AS t
 WHERE t.member_id = @member_id
@@ -141,7 +141,8 @@ WHERE t.member_id = @member_id
     )
 RETURNING patient_id;
 
--- The clinics where the member is on the patient's care team and still holds a role that lets them be.
+-- Returns the clinics where the member is on the patient's care team and still holds a role that
+-- permits it.
 -- name: CareTeamClinics :many
 SELECT t.clinic_id
 FROM care_team AS t

@@ -1,4 +1,4 @@
--- What operators watch. Read at each scrape, so each is an index look-up.
+-- Metrics for operators. Read at each scrape, so each is an index lookup.
 
 -- name: SpineState :one
 SELECT
@@ -22,7 +22,8 @@ SELECT count(*)
 FROM outbox_rejected
 WHERE redriven_at IS NULL;
 
--- The newest rule set, and what tells whether its source is still the one that was looked at.
+-- Returns the newest rule set, with the data to detect whether its source has changed since the
+-- last check.
 -- name: RuleSetNewest :one
 SELECT
     version,
@@ -41,7 +42,7 @@ FROM deliveries
 WHERE state IN ('planned', 'queued', 'uncertain')
 GROUP BY channel, state;
 
--- River's jobs that are not over, and how long the oldest has been ready without being worked.
+-- Unfinished River jobs, and the time for which the oldest has been available.
 -- name: JobsOpen :many
 SELECT
     queue,

@@ -1,5 +1,6 @@
 -- name: NotificationListOfRecipient :many
--- A person's inbox, newest first, without what is held. The page goes on below (@before_time, @before_id).
+-- Returns a person's inbox, newest first, without held notifications. A page continues below
+-- (@before_time, @before_id).
 SELECT
     id,
     event_position,
@@ -22,7 +23,8 @@ ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
 -- name: NotificationList :many
--- Everybody's, newest first, in the same order as an inbox; with a state or a channel only those that have such a delivery.
+-- Returns everyone's notifications, newest first, in the order of an inbox; with a state or a
+-- channel only those with such a delivery.
 SELECT
     id,
     event_position,
@@ -57,8 +59,9 @@ ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
 -- name: NotificationListInState :many
--- Those with a delivery in the state, which is any but sent, on the channel where one is named: the last such delivery
--- planned first. The mark is that delivery's; the page goes on below (@before_time, @before_id).
+-- Returns notifications with a delivery in the state, any but sent, and on the channel if one is
+-- named, by planning time of the last such delivery, newest first. The cursor is that delivery's; a
+-- page continues below (@before_time, @before_id).
 SELECT
     n.id,
     n.event_position,
@@ -98,7 +101,7 @@ ORDER BY d.created_at DESC, d.id DESC
 LIMIT @row_limit;
 
 -- name: NotificationUnread :one
--- How many a person has not read, counted up to a limit.
+-- Counts a person's unread notifications, up to a limit.
 SELECT count(*)
 FROM (
     SELECT
@@ -139,7 +142,8 @@ WHERE id = @id
     AND recipient_id = @recipient_id;
 
 -- name: NotificationMarkRead :one
--- The first mark stands. No row when the notification is somebody else's, or there is none.
+-- The first mark is kept. Returns no row if the notification belongs to another person or does not
+-- exist.
 UPDATE notifications
 SET read_at = coalesce(read_at, now())
 WHERE id = @id

@@ -1,4 +1,4 @@
--- Appending to the outbox, the catalog beside it, and the bell that says there is something in it.
+-- Appending to the outbox, the event types, and the notification that wakes the sequencer.
 
 -- name: OutboxInsert :exec
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
@@ -21,7 +21,8 @@ VALUES (
     @imported
 );
 
--- Many events in the order of the arrays. An array of these types holds no NULL, so its zero value stands for one.
+-- Inserts events in the order of the arrays. Arrays of these types cannot contain NULL, so the zero
+-- value represents it.
 -- name: OutboxInsertMany :exec
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
     cause_id, correlation_id, traceparent, imported)
@@ -42,8 +43,8 @@ SELECT
     nullif(unnest(@traceparents::text[]), ''),
     unnest(@imported::boolean[]);
 
--- Nobody waits for the flush of a transaction that only rings: a notification that a crash swallows is made up for by
--- the sequencer's poll.
+-- A transaction that only notifies need not wait for its flush: the sequencer's poll compensates
+-- for a notification lost in a crash.
 -- name: OutboxRing :exec
 SELECT
     set_config('synchronous_commit', 'off', true),
@@ -58,7 +59,7 @@ FROM outbox
 ORDER BY id
 LIMIT 1;
 
--- Takes a row that cannot be moved out of the way, whole.
+-- Moves a row that cannot be sequenced aside, in full.
 -- name: OutboxReject :one
 WITH taken AS (
     DELETE FROM outbox AS o
@@ -77,8 +78,8 @@ SELECT
     type
 FROM taken;
 
--- What waits to be mended. The envelope is shown only as far as it has the form that an envelope has: a row that was put
--- past the checks can hold anything.
+-- Lists rejected rows. The envelope is returned only where it has the form of an envelope, because
+-- a row inserted around the checks can contain anything.
 -- name: RejectedList :many
 SELECT
     id,
@@ -101,7 +102,7 @@ FROM outbox_rejected
 WHERE id = @id
 FOR UPDATE;
 
--- Puts a rejected row back, as the newest. Every constraint of the outbox looks at it again.
+-- Returns a rejected row to the outbox as its newest. All constraints of the outbox apply again.
 -- name: RejectedRequeue :one
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
     cause_id, correlation_id, traceparent, imported)
@@ -130,7 +131,7 @@ UPDATE outbox_rejected
 SET redriven_at = now()
 WHERE id = @id;
 
--- A type that this binary does not know stays: a newer one may have brought it.
+-- An unknown type is kept, because a newer binary may have added it.
 -- name: EventTypeUpsertMany :exec
 INSERT INTO event_types (type, category, required)
 SELECT
@@ -143,7 +144,8 @@ SET category = excluded.category,
     synced_at = now()
 WHERE (event_types.category, event_types.required) IS DISTINCT FROM (excluded.category, excluded.required);
 
--- Whom a refused thing is about, and whose clinic keeps it, whatever the actor may see; the zero id for what is not there.
+-- Returns the person and the clinic of a refused resource, regardless of the actor's scope; the
+-- zero id if it does not exist.
 -- name: SubjectOwner :one
 SELECT
     coalesce(subject_person(@kind::text, @id::uuid), '00000000-0000-0000-0000-000000000000')::uuid AS person_id,

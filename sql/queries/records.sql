@@ -1,10 +1,12 @@
 -- Clinical records of every kind.
 
--- Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
--- the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
--- any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
--- the doctor, of which the actor's memberships told. limits_version is the version of the clinic's critical limits that the body
--- was judged by, negative for a kind that has none. holds is true for what its patient may not read before a clinician has.
+-- Checks and writes in one statement, the first of a batch: unless the patient and the doctor have
+-- the required roles and the actor has access, refuse() aborts it with the names of the failed
+-- checks, and nothing of the batch is written. any_patient is true for an actor who may write for
+-- patients outside of their care teams, own_doctor for one who is the doctor, as known from the
+-- actor's memberships. limits_version is the version of the clinic's critical limits used to
+-- evaluate the body, negative for a kind without limits. holds is true for a record that its
+-- patient may not read before a clinician's review.
 -- name: RecordInsert :one
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by, released_version, held_until)
@@ -31,7 +33,7 @@ RETURNING
     created_at,
     held_until;
 
--- The checks of RecordInsert alone, for who may not write the record anyway.
+-- Runs only the checks of RecordInsert, for an actor who may not write the record anyway.
 -- name: RecordPartiesHold :one
 SELECT record_parties_hold(@patient_id::uuid, @clinic_id::uuid, @doctor_id::uuid, false, @any_patient::boolean, @actor_id::uuid);
 
@@ -49,8 +51,8 @@ FROM records AS r
 WHERE r.id = @id
     AND r.kind = @kind;
 
--- released_by is who wrote the version that released the record, where one did; limits_version, for a kind that measures, that of
--- the clinic's critical limits.
+-- released_by is the author of the version that released the record, if one did; limits_version,
+-- for a kind with measurements, is that of the clinic's critical limits.
 -- name: RecordLock :one
 SELECT
     sqlc.embed(r),
@@ -77,9 +79,10 @@ WHERE r.id = @id
     AND r.kind = @kind
 FOR UPDATE OF r;
 
--- The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock. holds is
--- true for a version that its patient may not read before a clinician has: the clinic's period begins. It begins again with the
--- version that releases what was held and nobody has reviewed.
+-- Moves the current version to record_versions and replaces it with the new one. The row is locked
+-- by RecordLock. holds is true for a version that its patient may not read before a clinician's
+-- review: the clinic's period begins. It begins again with the version that releases a held record
+-- that nobody has reviewed.
 -- name: RecordReplace :one
 WITH kept AS (
     INSERT INTO record_versions (record_id, version, status, doctor_id, code_system, code, effective_at, body, updated_at, updated_by,
@@ -124,7 +127,7 @@ RETURNING
     records.released_version,
     records.held_until;
 
--- Ends the hold of the version that was read, once: no row where there is none.
+-- Ends the hold of the version that was read, once: no row if there is none.
 -- name: RecordReview :one
 UPDATE records
 SET held_until = NULL
@@ -158,19 +161,20 @@ FROM record_versions
 WHERE record_id = @record_id
     AND version = @version;
 
--- For the rest of the transaction. A plan for any values takes the range of a page for a few rows and sorts them, which may
--- be all that a clinic has; with the values known, an index is read in order until the page is full.
+-- Applies to the rest of the transaction. A generic plan assumes that a page's range has few rows
+-- and sorts them, which may be all of a clinic's; with known values an index is read in order until
+-- the page is full.
 -- name: RecordListPlanForValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true);
 
--- Lists show what the actor may see and nothing else: their own from the first released version on and while no hold lasts, where
--- one entered in error
--- is found by none of what it said; those of patients whose care team they are on, at the
--- clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
--- clinics where they still are one (doctor_clinics); those whose first version they wrote, where their role lets an author
--- read (author_clinics; actor_text is the actor's id as records hold it). One query for each way in rather than one whose filters are all
--- optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
--- (before_time, before_id).
+-- Lists return only what the actor may see: their own from the first released version on and while
+-- they are not held, where filters on content do not match records entered in error; those of
+-- patients whose care team they are on, at the clinics where they hold a role that lets care teams
+-- read (team_clinics); those with them as the doctor, at the clinics where they still are one
+-- (doctor_clinics); those with a first version by them, where their role lets an author read
+-- (author_clinics; actor_text is the actor's id as stored in records). There is one query for each
+-- of these rather than one with optional filters, so that each can use its index, in order. They
+-- take the same parameters. A page begins after (before_time, before_id).
 -- name: RecordListOfPatient :many
 SELECT *
 FROM records AS r
@@ -295,7 +299,7 @@ WHERE r.kind = @kind
 ORDER BY r.effective_at DESC, r.id DESC
 LIMIT @row_limit;
 
--- The array of patients is computed once, so that an index serves each of the four ways in.
+-- The array of patients is computed once, so that each of the four sources uses an index.
 -- name: RecordListVisible :many
 SELECT *
 FROM records AS r
@@ -336,8 +340,8 @@ WHERE r.kind = @kind
 ORDER BY r.effective_at DESC, r.id DESC
 LIMIT @row_limit;
 
--- Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
--- names or who wrote it may, also where a filter leaves it out.
+-- Reports whether the actor may list the patient's records if the list is empty: the doctor or
+-- author of a record may, also if a filter excludes it.
 -- name: RecordListable :one
 SELECT (EXISTS (
     SELECT 1

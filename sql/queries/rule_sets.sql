@@ -1,5 +1,6 @@
 -- name: RuleSetLock :exec
--- One publisher at a time, until its transaction ends: versions and the events that announce them are in one order.
+-- Serializes publishers until the transaction ends: versions and the events that announce them have
+-- the same order.
 SELECT pg_advisory_xact_lock(hashtextextended('carewire.rule_sets', 0));
 
 -- name: RuleSetCurrent :one
@@ -22,7 +23,7 @@ FROM rule_sets
 WHERE version = ANY(@versions::integer[]);
 
 -- name: RuleSetList :many
--- Newest first; position is 0 while the planner has not yet passed the version's event.
+-- Newest first; position is 0 while the planner has not passed the version's event.
 SELECT
     s.version,
     s.note,
@@ -48,7 +49,8 @@ FROM rule_sets AS s
 WHERE s.version = @version;
 
 -- name: RulePublicationBefore :one
--- The version in force for the event at the position: an announcement counts from the next event on.
+-- Returns the version in force for the event at the position: an announcement takes effect with the
+-- next event.
 SELECT version
 FROM rule_publications
 WHERE position < @position

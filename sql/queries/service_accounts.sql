@@ -1,7 +1,7 @@
--- The accounts of other systems, and which events were accepted from them.
+-- The accounts of other systems, and the events accepted from them.
 
--- It waits for its client; without a code it is active at once. No row comes back when the clinic has an account of the client
--- already; of others nothing is said.
+-- The account waits for its client; without a code it is active at once. Returns no row if the
+-- clinic already has an account of the client; accounts of other clinics are not disclosed.
 -- name: ServiceAccountInsert :one
 INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, status, activated_at, created_by, activation_digest, activation_expires_at)
 SELECT
@@ -26,7 +26,7 @@ WHERE clinic_id = @clinic_id
     AND issuer = @issuer
     AND subject = @subject;
 
--- The account whose code it is, locked.
+-- Returns the account of a code, locked.
 -- name: ServiceAccountByCode :one
 SELECT
     sqlc.embed(a),
@@ -53,7 +53,7 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- Whether a sign-in with this verified address would be linked to a person.
+-- Reports whether a sign-in with this verified address would be linked to a person.
 -- name: AddressLinkable :one
 SELECT (linkable(@issuer::text, @subject::text, @emails::text[]) IS NOT NULL)::boolean AS linkable;
 
@@ -78,7 +78,8 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- The accounts of the clinics in the order of their ids, after the last one of the page before.
+-- Returns the accounts of the clinics in the order of their ids, after the last one of the previous
+-- page.
 -- name: ServiceAccountList :many
 SELECT *
 FROM service_accounts
@@ -87,8 +88,8 @@ WHERE clinic_id = ANY(@clinic_ids::uuid[])
 ORDER BY id
 LIMIT @row_limit;
 
--- In the order of the ids, so that two batches with the same events do not wait for each other. What was accepted before
--- is left as it is and not returned.
+-- Inserts in the order of the ids, so that two batches with the same events cannot deadlock. Events
+-- accepted before are left unchanged and not returned.
 -- name: AcceptedEventInsertMany :many
 INSERT INTO accepted_events (event_id, service_account_id, digest)
 SELECT

@@ -1,6 +1,6 @@
--- What every instance on this database shares, and marks that outlive a process.
+-- Values shared by all instances on this database, and markers that outlive a process.
 
--- The value that stands there afterwards: the one given, or the one of whoever was first.
+-- Returns the value stored afterwards: the given one, or that of the first writer.
 -- name: ServiceSettingEnsure :one
 WITH made AS (
     INSERT INTO service_settings (name, value)
@@ -18,6 +18,7 @@ SELECT value
 FROM service_settings
 WHERE name = @name;
 
--- Whether anybody is registered: demo mode refuses a database that holds people it did not seed.
+-- Reports whether anybody is registered: demo mode refuses a database with people that it did not
+-- seed.
 -- name: AnybodyRegistered :one
 SELECT EXISTS (SELECT 1 FROM users);

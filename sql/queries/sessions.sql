@@ -24,8 +24,8 @@ SELECT EXISTS (
         AND expires_at > now()
 );
 
--- Whoever deletes a session appends session.closed in the same transaction; its tickets go with it. So these return what they
--- deleted.
+-- A caller that deletes sessions appends session.closed in the same transaction; their tickets are
+-- deleted with them. Therefore these queries return the deleted rows.
 -- name: SessionDelete :one
 WITH gone AS (
     DELETE FROM web_sessions
@@ -44,13 +44,15 @@ DELETE FROM web_sessions
 WHERE user_id = @user_id
 RETURNING id;
 
--- A session is issued a ticket only while it is open: the foreign key refuses the ticket of one that has ended meanwhile.
+-- A session gets tickets only while it is open: the foreign key refuses the ticket of one that has
+-- ended meanwhile.
 -- name: TicketInsert :one
 INSERT INTO socket_tickets (digest, user_id, expires_at, session_expires_at, session_id)
 VALUES (@digest, @user_id, now() + make_interval(secs => @ttl_seconds::float8), @session_expires_at, @session_id)
 RETURNING expires_at;
 
--- A ticket is good once: whoever deletes its row has it. An expired one is deleted too, and answered as such.
+-- A ticket is valid once: the caller that deletes its row has it. An expired one is deleted too,
+-- and reported as expired.
 -- name: TicketTake :one
 WITH taken AS (
     DELETE FROM socket_tickets
@@ -71,7 +73,7 @@ CROSS JOIN LATERAL actor_by_id(t.user_id) AS a;
 DELETE FROM socket_tickets
 WHERE user_id = @user_id;
 
--- The oldest first, so that a sweep is bounded whatever has piled up.
+-- Oldest first, so that a sweep is bounded for any backlog.
 -- name: SessionDeleteExpired :many
 DELETE FROM web_sessions
 WHERE digest = ANY (ARRAY(

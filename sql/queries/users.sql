@@ -1,8 +1,8 @@
--- People, their identities at providers, and what they prefer.
+-- People, their identities at providers, and their preferences.
 
--- The hot path of every request that carries a token: who the person is, whether they may sign in, and what they are
--- where; a row for each membership, or one without. What the view actors says costs twice as much to make, and has to be
--- read again.
+-- The hot path of every request with a token: the person, whether they may sign in, and their
+-- roles; one row for each membership, or one without. The view actors costs twice as much to
+-- compute, and its JSON has to be parsed.
 -- name: ActorByIdentity :many
 SELECT
     id,
@@ -14,8 +14,9 @@ SELECT
     actor_version
 FROM actor_by_sign_in(@issuer::text, @subject::text);
 
--- Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
--- verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
+-- A subject that is not a person may be another system with a service account; unless the account
+-- was never activated with a token and the sign-in's verified address can be linked to a person: an
+-- account cannot lock out a person by naming their subject.
 -- name: ServiceByIdentity :one
 SELECT
     s.id::uuid AS id,
@@ -31,9 +32,10 @@ SELECT
     a.memberships
 FROM actor_by_id(@user_id::uuid) AS a;
 
--- An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
--- an address that was given to somebody else must not open the first owner's account. Of several people who were registered
--- with it, it is whoever proved it, else the first (linkable).
+-- Links an issuer's subject to the person with its verified email, once. A second subject of the
+-- same issuer is not linked: a reassigned address must not open the first owner's account. Of
+-- several people registered with the address, it is the one who verified it, else the first
+-- (linkable).
 -- name: IdentityLink :execrows
 INSERT INTO identities (issuer, subject, user_id, proves_address)
 SELECT
@@ -55,7 +57,8 @@ FROM identities
 WHERE user_id = @user_id
 ORDER BY linked_at, id;
 
--- The sign-in is noted as taken from the person, so that its email address does not link it again.
+-- Records that the sign-in was removed from the person, so that its email address does not link it
+-- again.
 -- name: SignInDelete :execrows
 WITH taken AS (
     DELETE FROM identities AS i
@@ -83,11 +86,11 @@ SELECT EXISTS (
         AND id = @id
 );
 
--- Whether there is such a person, also one whom the actor does not see.
+-- Reports whether the person exists, also outside of the actor's scope.
 -- name: UserExists :one
 SELECT (subject_person('user', @id::uuid) IS NOT NULL)::boolean AS known;
 
--- The person who proved the address, if that is somebody else.
+-- Returns the person who verified the address, if it is another one.
 -- name: EmailHolder :one
 SELECT u.id
 FROM users AS u
@@ -109,7 +112,7 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- The lines of care teams that changed hands, as they were.
+-- Returns the reassigned rows of care teams, as they were.
 -- name: PersonMerge :many
 SELECT
     t.patient_id,
@@ -117,12 +120,12 @@ SELECT
     t.member_id
 FROM person_merge(@from_id::uuid, @into_id::uuid) AS t;
 
--- Registrations of one address at one clinic take turns.
+-- Serializes registrations of one address at one clinic.
 -- name: EmailAtClinicLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(concat(@clinic_id::uuid, @email::text), 1));
 
--- Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
--- must not learn it.
+-- Reports whether another person with a role at one of the clinics has the address. People known
+-- only elsewhere do not count: the clinic must not learn of them.
 -- name: EmailKnownAt :one
 SELECT EXISTS (
     SELECT 1
@@ -134,7 +137,8 @@ SELECT EXISTS (
         AND m.revoked_at IS NULL
 );
 
--- The row is read once the person has a role: before, those who registered them do not see them.
+-- The row is read only after the person has a role: before that, it is outside of the registering
+-- actor's scope.
 -- name: UserInsert :exec
 INSERT INTO users (id, email, email_verified, given_name, family_name, phone, whatsapp, locale, time_zone, birth_date, sex)
 VALUES (@id, sqlc.narg(email), @email_verified, @given_name, @family_name, sqlc.narg(phone), sqlc.narg(whatsapp), @locale, @time_zone,
@@ -151,7 +155,7 @@ FROM users
 WHERE id = @id
 FOR UPDATE;
 
--- A changed address or number is not verified any more.
+-- A changed address or number becomes unverified.
 -- name: UserUpdate :one
 UPDATE users
 SET
@@ -173,12 +177,12 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- How many roles the person holds, also where the actor does not see them.
+-- Counts the person's roles, also outside of the actor's scope.
 -- name: MembershipsHeld :one
 SELECT memberships_held(@user_id::uuid)::bigint AS held;
 
--- The people with a role at the clinics, in the order of their ids, after the last one of the page before. Ids are
--- UUIDv7: a person registered while one pages comes at the end.
+-- Returns the people with a role at the clinics, in the order of their ids, after the last one of
+-- the previous page. Ids are UUIDv7: a person registered meanwhile comes last.
 -- name: UserList :many
 SELECT
     u.id,
@@ -197,7 +201,8 @@ GROUP BY u.id
 ORDER BY u.id
 LIMIT @row_limit;
 
--- As UserList, of those at one clinic who match the filters (people_find), with what tells them apart.
+-- Like UserList, for people at one clinic who match the filters (people_find), with the data to
+-- distinguish them.
 -- name: UserSearch :many
 SELECT
     u.id,
@@ -215,7 +220,7 @@ LEFT JOIN medical_record_numbers AS n ON n.clinic_id = @clinic_id AND n.user_id 
 GROUP BY u.id, n.number
 ORDER BY u.id;
 
--- Registrations of patients at one clinic take turns, so that the second of two sees the first.
+-- Serializes registrations of patients at one clinic, so that the second of two sees the first.
 -- name: RegistrationLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(concat(@clinic_id::uuid), 2));
 
@@ -242,7 +247,8 @@ DELETE FROM medical_record_numbers
 WHERE clinic_id = @clinic_id
     AND user_id = @user_id;
 
--- Numbers of somebody who proved to be another. Where that one has a number at the clinic, it stays and the other goes.
+-- Moves the numbers of a merged person. If the other person has a number at the clinic, it is kept
+-- and the merged one's deleted.
 -- name: MedicalRecordNumberMerge :exec
 WITH moved AS (
     DELETE FROM medical_record_numbers AS n
@@ -257,7 +263,7 @@ SELECT
 FROM moved AS m
 ON CONFLICT ON CONSTRAINT medical_record_numbers_pkey DO NOTHING;
 
--- What the clinic knew of somebody who proved to be another, where that one's row does not say it.
+-- Completes a person's row with the details of the person merged into it.
 -- name: UserComplete :one
 UPDATE users AS u
 SET
@@ -270,7 +276,7 @@ WHERE u.id = @into_id
     AND f.id = @from_id
 RETURNING u.*;
 
--- The clinics, of those given, where the person is a patient or was one.
+-- Returns those of the clinics where the person is or was a patient.
 -- name: PatientEverAt :many
 SELECT DISTINCT clinic_id::uuid AS clinic_id
 FROM memberships
@@ -279,7 +285,7 @@ WHERE user_id = @user_id
     AND role = 'patient'
 ORDER BY 1;
 
--- How many roles of staff the person holds, also where the actor does not see them.
+-- Counts the person's staff roles, also outside of the actor's scope.
 -- name: StaffRolesHeld :one
 SELECT staff_roles_held(@user_id::uuid)::bigint AS held;
 

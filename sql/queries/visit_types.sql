@@ -1,4 +1,4 @@
--- What a clinic offers appointments for.
+-- The types of appointments that a clinic offers.
 
 -- name: VisitTypeInsert :one
 INSERT INTO visit_types (id, version, clinic_id, name, duration_minutes, active, updated_at, updated_by)
@@ -42,7 +42,8 @@ SET
 WHERE id = @id
 RETURNING *;
 
--- How long an appointment may be at the clinic, in minutes. 480 is the default of clinic_settings.
+-- Returns the maximum duration of an appointment at the clinic, in minutes. 480 is the default of
+-- clinic_settings.
 -- name: ClinicAppointmentMaximum :one
 SELECT coalesce(max(appointment_max_minutes), 480)::integer
 FROM clinic_settings

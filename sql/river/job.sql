@@ -1,4 +1,4 @@
--- What our queries read of River's table, for the query generator alone: River's own migrations make it.
+-- The columns of River's table that our queries read, for sqlc only: River's own migrations create the table.
 CREATE TABLE river.river_job (
     id bigint NOT NULL,
     kind text NOT NULL,

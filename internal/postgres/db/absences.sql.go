@@ -26,7 +26,7 @@ WHERE b.id = $1
     AND a.starts_at > greatest(now(), b.starts_at) - interval '1 day'
 `
 
-// How many open appointments to come the absence meets; appointment_attention shows them.
+// Counts the future open appointments that the absence affects; appointment_attention lists them.
 func (q *Queries) AbsenceAffected(ctx context.Context, id uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, AbsenceAffected, id)
 	var count int64
@@ -150,8 +150,8 @@ type AbsenceListParams struct {
 	RowLimit  int32
 }
 
-// Those of the clinic in the order in which they start, behind (after_time, after_id), that meet [from_time, to_time). With a
-// doctor, theirs and those of the whole clinic.
+// Returns the clinic's absences that overlap [from_time, to_time), ordered by start, after
+// (after_time, after_id). With a doctor: the doctor's and those of the whole clinic.
 func (q *Queries) AbsenceList(ctx context.Context, arg AbsenceListParams) ([]Absence, error) {
 	rows, err := q.db.Query(ctx, AbsenceList,
 		arg.ClinicID,

@@ -116,8 +116,8 @@ type AppointmentDepartureTakeRow struct {
 	Reason    string
 }
 
-// Takes up to row_limit of the appointments of a departure of which no event tells yet. Fewer mean that it is done: it is
-// deleted. Several may ask at once: one gets them.
+// Takes up to row_limit appointments of a departure that have no event yet. If fewer are left, the
+// departure is done and deleted. Of concurrent callers one gets them.
 func (q *Queries) AppointmentDepartureTake(ctx context.Context, arg AppointmentDepartureTakeParams) ([]AppointmentDepartureTakeRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentDepartureTake,
 		arg.ClinicID,
@@ -439,10 +439,11 @@ type AppointmentListOfPatientParams struct {
 	RowLimit       int32
 }
 
-// Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
-// reads them. Several queries rather than one with optional filters, so that each has the index that it needs. A page
-// begins behind (after_time, after_id); what a list shows starts in [from_time, to_time). The look at attention is a scalar
-// subquery, which is never computed for the whole table at once.
+// Lists return only what the actor may see: their own, and those of the clinics where they hold a
+// role that reads them. There are several queries rather than one with optional filters, so that
+// each can use its index. A page begins after (after_time, after_id); its appointments start in
+// [from_time, to_time). needs_attention is a scalar subquery, so that it is never computed for the
+// whole table.
 func (q *Queries) AppointmentListOfPatient(ctx context.Context, arg AppointmentListOfPatientParams) ([]Appointment, error) {
 	rows, err := q.db.Query(ctx, AppointmentListOfPatient,
 		arg.PatientID,
@@ -569,7 +570,8 @@ type AppointmentListVisibleRow struct {
 	VisitTypeID    *uuid.UUID
 }
 
-// One's own and each clinic's are walked in their own index's order, each no further than the page.
+// Reads the actor's own appointments and those of each clinic in the order of their index, at most
+// one page of each.
 func (q *Queries) AppointmentListVisible(ctx context.Context, arg AppointmentListVisibleParams) ([]AppointmentListVisibleRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentListVisible,
 		arg.RowLimit,
@@ -638,7 +640,7 @@ type AppointmentListableParams struct {
 	ClinicID  uuid.UUID
 }
 
-// Whether a list of the patient's appointments that shows nothing was one that the actor may ask for.
+// Reports whether the actor may list the patient's appointments if the list is empty.
 func (q *Queries) AppointmentListable(ctx context.Context, arg AppointmentListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, AppointmentListable,
 		arg.PatientID,
@@ -707,7 +709,8 @@ type AppointmentPeopleCheckRow struct {
 	DoctorState  string
 }
 
-// Why each of the two cannot be seen at the clinic, or see somebody there: 'left' without the role, 'deceased', 'disabled', or empty.
+// Returns for each of the two why they cannot have appointments at the clinic: 'left' without the
+// role, 'deceased', 'disabled', or empty.
 func (q *Queries) AppointmentPeopleCheck(ctx context.Context, arg AppointmentPeopleCheckParams) (AppointmentPeopleCheckRow, error) {
 	row := q.db.QueryRow(ctx, AppointmentPeopleCheck, arg.PatientID, arg.ClinicID, arg.DoctorID)
 	var i AppointmentPeopleCheckRow
@@ -725,8 +728,9 @@ FOR NO KEY UPDATE
 `
 
 // Appointments and the slots they hold.
-// Whoever takes a slot locks the two people first, always in the order of their ids: the look at what is taken then holds
-// until the commit, and no two transactions can wait for each other. A foreign key's own lock does not wait for this one.
+// A writer that takes a slot locks the two people first, always in the order of their ids: the
+// query of taken slots then remains valid until the commit, and no two transactions can deadlock.
+// The lock of a foreign key does not wait for this one.
 func (q *Queries) AppointmentPeopleLock(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, AppointmentPeopleLock, ids)
 	if err != nil {
@@ -776,8 +780,8 @@ type AppointmentRequestsOpenRow struct {
 	Same uuid.UUID
 }
 
-// How many requests to come a patient has open at the clinic, and which of theirs asks the same doctor for a time that meets
-// this one, if any. The patient is locked.
+// Returns the number of the patient's future requests at the clinic, and the one with the same
+// doctor at an overlapping time, if any. The patient is locked.
 func (q *Queries) AppointmentRequestsOpen(ctx context.Context, arg AppointmentRequestsOpenParams) (AppointmentRequestsOpenRow, error) {
 	row := q.db.QueryRow(ctx, AppointmentRequestsOpen,
 		arg.ClinicID,
@@ -882,8 +886,8 @@ type AppointmentTakenRow struct {
 	DoctorID  *uuid.UUID
 }
 
-// What holds a slot of the doctor's or the patient's in that time, also at clinics that the actor does not see: of those
-// there come the times alone.
+// Returns the appointments of the doctor or the patient that overlap the time, also at clinics
+// outside of the actor's scope: of those only the times.
 func (q *Queries) AppointmentTaken(ctx context.Context, arg AppointmentTakenParams) ([]AppointmentTakenRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentTaken,
 		arg.DoctorID,

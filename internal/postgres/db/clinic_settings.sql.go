@@ -18,8 +18,8 @@ FROM clinic_settings
 WHERE clinic_id = $1
 `
 
-// How each clinic works.
-// Nothing where the clinic has the defaults.
+// The settings of each clinic.
+// Returns no row if the clinic has the defaults.
 func (q *Queries) ClinicSettingsGet(ctx context.Context, clinicID uuid.UUID) (ClinicSetting, error) {
 	row := q.db.QueryRow(ctx, ClinicSettingsGet, clinicID)
 	var i ClinicSetting
@@ -47,7 +47,7 @@ type ClinicSettingsInsertParams struct {
 	UpdatedBy             string
 }
 
-// Of two who set the first ones at once one meets clinic_settings_pkey.
+// Of two concurrent first writes one violates clinic_settings_pkey.
 func (q *Queries) ClinicSettingsInsert(ctx context.Context, arg ClinicSettingsInsertParams) (ClinicSetting, error) {
 	row := q.db.QueryRow(ctx, ClinicSettingsInsert,
 		arg.ClinicID,

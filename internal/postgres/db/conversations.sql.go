@@ -24,7 +24,7 @@ SELECT EXISTS (
 )
 `
 
-// Whether somebody of the clinic would read what the patient writes.
+// Reports whether at least one participant from the clinic can read the patient's messages.
 func (q *Queries) ConversationAttended(ctx context.Context, id uuid.UUID) (bool, error) {
 	row := q.db.QueryRow(ctx, ConversationAttended, id)
 	var exists bool
@@ -47,7 +47,7 @@ type ConversationImportParams struct {
 	CreatedBy      string
 }
 
-// A conversation of another system's messages, unless it was begun before.
+// Inserts a conversation for another system's messages unless it exists.
 func (q *Queries) ConversationImport(ctx context.Context, arg ConversationImportParams) (int64, error) {
 	result, err := q.db.Exec(ctx, ConversationImport,
 		arg.ID,
@@ -151,7 +151,8 @@ type ConversationListRow struct {
 	Unread       int64
 }
 
-// One's own, the newest activity first: as their patient, or from the care team at the clinics where one's role may.
+// Returns the person's own conversations, newest activity first: as their patient, or from the care
+// team at the clinics where the person's role allows it.
 func (q *Queries) ConversationList(ctx context.Context, arg ConversationListParams) ([]ConversationListRow, error) {
 	rows, err := q.db.Query(ctx, ConversationList,
 		arg.UserID,
@@ -196,7 +197,7 @@ WHERE id = $1
 FOR NO KEY UPDATE
 `
 
-// Everything that changes a conversation takes this lock first and looks at the rest in statements after it.
+// Every change of a conversation takes this lock first and reads the rest in later statements.
 func (q *Queries) ConversationLock(ctx context.Context, id uuid.UUID) (Conversation, error) {
 	row := q.db.QueryRow(ctx, ConversationLock, id)
 	var i Conversation
@@ -260,8 +261,9 @@ type ConversationOfRow struct {
 	Unread       int64
 }
 
-// The conversation as one person has it: whether they take part and are still on the care team (the patient always is),
-// how far they have read, and how many messages of others they have not, of which at most 100 are counted.
+// Returns the conversation for one person: whether they participate and are still on the care team
+// (always true for the patient), how far they have read, and the number of unread messages of
+// others, counted up to 100.
 func (q *Queries) ConversationOf(ctx context.Context, arg ConversationOfParams) (ConversationOfRow, error) {
 	row := q.db.QueryRow(ctx, ConversationOf, arg.UserID, arg.ID)
 	var i ConversationOfRow
@@ -368,7 +370,8 @@ type ConversationRoomRow struct {
 	Own       bool
 }
 
-// Where a person may be in the conversation's room: at its clinic by a role there, or as its patient.
+// Returns the conversation's room for a participant who may join it: by a role at its clinic, or as
+// its patient.
 func (q *Queries) ConversationRoom(ctx context.Context, arg ConversationRoomParams) (ConversationRoomRow, error) {
 	row := q.db.QueryRow(ctx, ConversationRoom, arg.UserID, arg.ID, arg.Roles)
 	var i ConversationRoomRow
@@ -398,8 +401,9 @@ type ConversationTeamParams struct {
 	ClinicID  uuid.UUID
 }
 
-// Conversations, who takes part in them, and their messages.
-// Whoever may care for the patient's messages: the active members of their care team at the clinic.
+// Conversations, their participants, and their messages.
+// Returns the possible recipients of the patient's messages: the active members of their care team
+// at the clinic.
 func (q *Queries) ConversationTeam(ctx context.Context, arg ConversationTeamParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, ConversationTeam, arg.PatientID, arg.ClinicID)
 	if err != nil {
@@ -496,8 +500,9 @@ type MessageImportParams struct {
 	ConversationID uuid.UUID
 }
 
-// Another system's messages, as the conversation's next ones in the order in which they are given, with the time when they
-// were written. It is history: who had read all before has read these too, and nobody is reminded. The conversation is locked.
+// Inserts another system's messages as the conversation's next ones, in the given order and with
+// their original times. They are history: participants who had read everything have read these too,
+// and nobody is reminded. The conversation is locked.
 func (q *Queries) MessageImport(ctx context.Context, arg MessageImportParams) ([]ConversationMessage, error) {
 	rows, err := q.db.Query(ctx, MessageImport,
 		arg.Ids,
@@ -646,7 +651,8 @@ type MessageWriteParams struct {
 	ConversationID uuid.UUID
 }
 
-// Writes the conversation's next message, and from when on whoever has not read it waits. The conversation is locked.
+// Writes the conversation's next message, and the time since which participants have unread
+// messages. The conversation is locked.
 func (q *Queries) MessageWrite(ctx context.Context, arg MessageWriteParams) (ConversationMessage, error) {
 	row := q.db.QueryRow(ctx, MessageWrite,
 		arg.ID,
@@ -701,8 +707,8 @@ type ParticipantJoinParams struct {
 	ConversationID uuid.UUID
 }
 
-// Lets people take part, those not yet who do. Who joins is reminded of what is written from now on, and is shown the messages
-// after number sees_after.
+// Adds people who do not participate yet. They are reminded of messages written from now on, and
+// see the messages after number sees_after.
 func (q *Queries) ParticipantJoin(ctx context.Context, arg ParticipantJoinParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, ParticipantJoin,
 		arg.SeesAfter,
@@ -788,8 +794,8 @@ type ParticipantLeftTellRow struct {
 	PatientID      uuid.UUID
 }
 
-// Those who left with the care team and of whom no event tells yet, behind the first row_skip. Several may ask at once: each
-// gets others.
+// Returns participants who left with the care team and have no event yet, after skipping row_skip
+// rows. Concurrent callers get different rows.
 func (q *Queries) ParticipantLeftTell(ctx context.Context, arg ParticipantLeftTellParams) ([]ParticipantLeftTellRow, error) {
 	rows, err := q.db.Query(ctx, ParticipantLeftTell, arg.RowSkip, arg.RowLimit)
 	if err != nil {
@@ -842,7 +848,8 @@ type ParticipantReadParams struct {
 	UserID         uuid.UUID
 }
 
-// Moves the mark forward, never back. The conversation is locked: a message that is being written is not overlooked.
+// Moves the read mark forward, never back. The conversation is locked, so that a message being
+// written is not missed.
 func (q *Queries) ParticipantRead(ctx context.Context, arg ParticipantReadParams) error {
 	_, err := q.db.Exec(ctx, ParticipantRead, arg.Number, arg.ConversationID, arg.UserID)
 	return err
@@ -864,7 +871,8 @@ WHERE p.conversation_id = $1
     AND p.unread_since IS NOT NULL
 `
 
-// Who waits for a message that was withdrawn waits for the next one, if there is one. The conversation is locked.
+// Moves reminders of a withdrawn message to the next unread one, if any. The conversation is
+// locked.
 func (q *Queries) ParticipantRecount(ctx context.Context, conversationID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, ParticipantRecount, conversationID)
 	return err
@@ -942,9 +950,9 @@ type ParticipantRemindRow struct {
 	MessageID      uuid.UUID
 }
 
-// Takes those whose wait began at the cutoff or before, each once, behind the first row_skip, and gives the first message
-// that they have not read. Nobody who has died is reminded.
-// Several may ask at once: each gets others.
+// Takes the participants with messages unread since the cutoff or earlier, each once, after
+// skipping row_skip rows, and returns their first unread message. Deceased people are not reminded.
+// Concurrent callers get different rows.
 func (q *Queries) ParticipantRemind(ctx context.Context, arg ParticipantRemindParams) ([]ParticipantRemindRow, error) {
 	rows, err := q.db.Query(ctx, ParticipantRemind, arg.Cutoff, arg.RowSkip, arg.RowLimit)
 	if err != nil {
@@ -985,7 +993,8 @@ type ParticipantShowParams struct {
 	UserID         uuid.UUID
 }
 
-// Shows the history to somebody who takes part already, from after sees_after on; it never takes any away.
+// Shows the history after number sees_after to an existing participant; it never hides messages
+// that they see.
 func (q *Queries) ParticipantShow(ctx context.Context, arg ParticipantShowParams) error {
 	_, err := q.db.Exec(ctx, ParticipantShow, arg.SeesAfter, arg.ConversationID, arg.UserID)
 	return err
@@ -1025,8 +1034,8 @@ type ParticipantStandingRow struct {
 	Began   bool
 }
 
-// Somebody who takes part: who added them, and whether they began the conversation and still may take part in it, by their
-// role and their place on the care team.
+// Returns a participant: who added them, and whether they started the conversation and may still
+// participate in it, by their role and their place on the care team.
 func (q *Queries) ParticipantStanding(ctx context.Context, arg ParticipantStandingParams) (ParticipantStandingRow, error) {
 	row := q.db.QueryRow(ctx, ParticipantStanding, arg.Roles, arg.ConversationID, arg.UserID)
 	var i ParticipantStandingRow

@@ -26,7 +26,7 @@ type CriticalLimitCountOthersParams struct {
 	Unit       string
 }
 
-// How many limits the clinic has for other codes and units.
+// Counts the clinic's limits for other codes and units.
 func (q *Queries) CriticalLimitCountOthers(ctx context.Context, arg CriticalLimitCountOthersParams) (int64, error) {
 	row := q.db.QueryRow(ctx, CriticalLimitCountOthers,
 		arg.ClinicID,
@@ -134,9 +134,9 @@ type CriticalLimitListRow struct {
 	UpdatedBy  *string
 }
 
-// From which values on a result is critical, as the clinics say.
-// The clinics' limits with the version of the set that they are. A clinic without a set has version 0, and no row here; one
-// whose set is empty has a row without a limit.
+// The clinics' own limits of critical results.
+// Returns the clinics' limits with the version of their set. A clinic without a set has version 0
+// and no row here; a clinic with an empty set has a row without a limit.
 func (q *Queries) CriticalLimitList(ctx context.Context, clinicIds []uuid.UUID) ([]CriticalLimitListRow, error) {
 	rows, err := q.db.Query(ctx, CriticalLimitList, clinicIds)
 	if err != nil {
@@ -190,7 +190,7 @@ type CriticalLimitPutParams struct {
 	UpdatedBy  string
 }
 
-// A limit that says the same already is left as it is, and not returned.
+// An identical limit is left unchanged and not returned.
 func (q *Queries) CriticalLimitPut(ctx context.Context, arg CriticalLimitPutParams) (CriticalLimit, error) {
 	row := q.db.QueryRow(ctx, CriticalLimitPut,
 		arg.ClinicID,
@@ -250,7 +250,8 @@ type CriticalLimitSetLockParams struct {
 	UpdatedBy string
 }
 
-// Changes of one clinic's limits wait for each other at the set's row, which is made where there is none.
+// Serializes changes of one clinic's limits at the row of the set, which is created if it is
+// missing.
 func (q *Queries) CriticalLimitSetLock(ctx context.Context, arg CriticalLimitSetLockParams) error {
 	_, err := q.db.Exec(ctx, CriticalLimitSetLock, arg.ClinicID, arg.UpdatedBy)
 	return err

@@ -141,20 +141,22 @@ type DeliveryClaimRow struct {
 	DevicePlatforms   []string
 }
 
-// The work on deliveries: claim, settle, fall back, sweep.
+// Delivery processing: claim, settle, fall back, sweep.
 //
-// Claim and settle run for each message or two: planning them takes longer than they do. They hide the lengths of their
-// arrays in subqueries, so that PostgreSQL never takes a plan made for one of them to be cheaper, and keeps one for all.
-// Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
-// may stand twice.
+// Claim and settle run for every message or two, and planning takes longer than executing them.
+// They hide the lengths of their arrays in subqueries, so that PostgreSQL never considers a custom
+// plan cheaper, and keeps one generic plan.
+// Begins attempts and returns all data that each needs, or the reason why none can begin; no row
+// for an unknown id. Ids must be unique.
 //
 //	settled    there is nothing left to do
-//	in_flight  another run is at it, or was, less than stale_seconds ago
-//	crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
+//	in_flight  another run is working on it, or was, less than stale_seconds ago
+//	crashed    an earlier run was interrupted during the call, and the message must not be sent twice
 //
-// A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
-// and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
-// row needs no index entry. Rows are locked in the order of their ids.
+// A claim after an interrupted call marks the message as a possible duplicate, and is granted once.
+// A run that repeats its claim because it missed the response gets the same attempt again. No
+// indexed column changes, so that the new version of the row needs no index entry. Rows are locked
+// in the order of their ids.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryClaim,
 		arg.StaleSeconds,
@@ -257,7 +259,7 @@ type DeliveryExpiredRow struct {
 	RuleVersion       int32
 }
 
-// Deliveries that waited for a receipt until their deadline, the longest expired first.
+// Returns deliveries that waited for a receipt until their deadline, longest expired first.
 func (q *Queries) DeliveryExpired(ctx context.Context, maxRows int32) ([]DeliveryExpiredRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryExpired, maxRows)
 	if err != nil {
@@ -354,10 +356,10 @@ type DeliveryFallbackRow struct {
 	Priority string
 }
 
-// Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
-// reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel
-// off (which does not count for what is critical), or when they have the event on that channel already. It is a possible
-// duplicate when the one whose place it takes may have arrived.
+// Plans the replacement of a failed delivery on another channel of the person. Returns no row if
+// there is no address, or none that the rule allows, if the person disabled the channel (which is
+// ignored for critical messages), or if they already have the event on that channel. It is a
+// possible duplicate if the original may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -395,8 +397,8 @@ type DeliveryListParams struct {
 	MaxRows       int32
 }
 
-// What operators look at, the last planned first. The page goes on below (@before_time, @before_id). Each of the queries behind
-// this one has the same filters, and one that it has an index for.
+// The operators' list, last planned first. A page continues below (@before_time, @before_id). Each
+// variant of this query has the same filters, and one for which it has an index.
 func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]ListedDelivery, error) {
 	rows, err := q.db.Query(ctx, DeliveryList,
 		arg.Channel,
@@ -469,7 +471,7 @@ type DeliveryListInStateParams struct {
 	MaxRows       int32
 }
 
-// For every state but sent.
+// For every state except sent.
 func (q *Queries) DeliveryListInState(ctx context.Context, arg DeliveryListInStateParams) ([]ListedDelivery, error) {
 	rows, err := q.db.Query(ctx, DeliveryListInState,
 		arg.State,
@@ -616,7 +618,7 @@ type DeliveryListOnChannelParams struct {
 	MaxRows       int32
 }
 
-// For every channel but email and push.
+// For every channel except email and push.
 func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnChannelParams) ([]ListedDelivery, error) {
 	rows, err := q.db.Query(ctx, DeliveryListOnChannel,
 		arg.Channel,
@@ -683,7 +685,8 @@ type DeliveryParkParams struct {
 	FromStates string
 }
 
-// Ends a delivery for which the database takes no event, so that it stands in nobody's way. It tells no event.
+// Ends a delivery if the database refuses its event, so that it does not block others. No event is
+// appended.
 func (q *Queries) DeliveryPark(ctx context.Context, arg DeliveryParkParams) (int64, error) {
 	result, err := q.db.Exec(ctx, DeliveryPark, arg.ID, arg.Attempt, arg.FromStates)
 	if err != nil {
@@ -729,8 +732,8 @@ type DeliveryQueuedPageRow struct {
 	ID        uuid.UUID
 }
 
-// Of the queued deliveries behind one, in the order in which they were planned, that behind row_skip others; none where they are
-// fewer.
+// Returns the queued delivery row_skip rows after a position, in the order of planning; no row if
+// there are fewer.
 func (q *Queries) DeliveryQueuedPage(ctx context.Context, arg DeliveryQueuedPageParams) ([]DeliveryQueuedPageRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryQueuedPage, arg.AfterTime, arg.AfterID, arg.RowSkip)
 	if err != nil {
@@ -769,8 +772,9 @@ type DeliveryRequeueParams struct {
 	ID     uuid.UUID
 }
 
-// attempt counts on, so that an earlier run can never settle a later one. A message of which nobody knows, or whose outcome
-// could not be stored, may have arrived; earlier releases called the former failed, for want of a receipt.
+// attempt continues to count, so that an earlier run can never settle a later one. A message with
+// an unknown outcome, or with one that could not be stored, may have arrived; earlier releases
+// marked the former as failed, without a receipt.
 func (q *Queries) DeliveryRequeue(ctx context.Context, arg DeliveryRequeueParams) error {
 	_, err := q.db.Exec(ctx, DeliveryRequeue, arg.Reason, arg.ID)
 	return err
@@ -892,10 +896,12 @@ type DeliverySettleParams struct {
 	Traceparents       []string
 }
 
-// Ends attempts, with the events that tell of it, in one statement. A delivery that is in none of from_states (separated by
-// commas), began another attempt, or was claimed by another run is left alone, and its events are not told; a run of zeros
-// stands for any. One that is unused gives its attempt back, and leaves updated_at as it is. gone_ids are devices of gone_user_ids that the provider no
-// longer knows. An event is told when what it refers to (event_refs) was settled or removed. Gives what was settled.
+// Ends attempts together with their events, in one statement. A delivery is left unchanged, and its
+// events are dropped, if its state is not in from_states (separated by commas), or if another
+// attempt or another run has claimed it; a run of zeros matches any. An unused attempt is returned,
+// and leaves updated_at unchanged. gone_ids are devices of gone_user_ids that the provider no
+// longer knows. An event is appended if the row that it refers to (event_refs) was settled or
+// removed. Returns the settled deliveries.
 func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliverySettle,
 		arg.Ids,
@@ -997,9 +1003,9 @@ type DeliveryStrandedRow struct {
 	LastJob   string
 }
 
-// Of the queued deliveries behind one and up to another, those that no live job carries and that nothing has touched for a
-// while. last_job is the state in which the last one ended, where River still has it. Each look-up of a job is one probe
-// of an index, whatever the planner thinks how many jobs there are.
+// Returns the queued deliveries between two positions that have no live job and were not changed
+// recently. last_job is the final state of the last job, if River still has it. Each lookup of a
+// job is one probe of an index, regardless of the planner's estimate of jobs.
 func (q *Queries) DeliveryStranded(ctx context.Context, arg DeliveryStrandedParams) ([]DeliveryStrandedRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryStranded,
 		arg.AfterTime,
@@ -1073,8 +1079,8 @@ type DeliveryTakeForRedriveRow struct {
 	Reachable      bool
 }
 
-// reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
-// used all the same.
+// reachable reports whether the person now has a verified address for the channel, or an unverified
+// one that the rule allows.
 func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
 	var i DeliveryTakeForRedriveRow
@@ -1147,7 +1153,8 @@ type DeliveryTakeStrandedRow struct {
 	Traceparent       *string
 }
 
-// Takes those that are still stranded. What is taken is not found again for that while.
+// Takes the deliveries that are still without a job. A delivery that was taken is not found again
+// for the same period.
 func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStrandedParams) ([]DeliveryTakeStrandedRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryTakeStranded, arg.Ids, arg.GraceSeconds)
 	if err != nil {
@@ -1212,7 +1219,7 @@ type SweepCursorRow struct {
 	AfterID   uuid.UUID
 }
 
-// Behind which row a sweep goes on; none at the beginning of a round.
+// Returns the position from which a sweep continues; no row at the beginning of a round.
 func (q *Queries) SweepCursor(ctx context.Context, name string) (SweepCursorRow, error) {
 	row := q.db.QueryRow(ctx, SweepCursor, name)
 	var i SweepCursorRow
@@ -1226,8 +1233,8 @@ SELECT
     set_config('enable_bitmapscan', 'off', true)
 `
 
-// For this transaction: what is looked at comes from its index in order, so that a limit ends the reading, whatever the planner
-// thinks how many there are.
+// For this transaction: rows are read from their index in order, so that a limit ends the scan
+// regardless of the planner's row estimates.
 func (q *Queries) SweepInOrder(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, SweepInOrder)
 	return err

@@ -56,7 +56,7 @@ type DeviceEvictParams struct {
 	Keep   int32
 }
 
-// Those that were seen last are kept, beside the one that was just registered.
+// Keeps the most recently seen devices, in addition to the one just registered.
 func (q *Queries) DeviceEvict(ctx context.Context, arg DeviceEvictParams) ([]Device, error) {
 	rows, err := q.db.Query(ctx, DeviceEvict, arg.UserID, arg.ID, arg.Keep)
 	if err != nil {
@@ -169,7 +169,7 @@ type DeviceReleaseRow struct {
 	Platform string
 }
 
-// Whoever else registered the token has it no more.
+// Removes the token from its previous owner.
 func (q *Queries) DeviceRelease(ctx context.Context, arg DeviceReleaseParams) ([]DeviceReleaseRow, error) {
 	rows, err := q.db.Query(ctx, DeviceRelease, arg.Token, arg.UserID)
 	if err != nil {
@@ -226,7 +226,7 @@ SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))
 `
 
 // The devices that receive a person's push messages.
-// Registrations of one token take turns, also while no row of it exists yet.
+// Serializes registrations of one token, also while it has no row.
 func (q *Queries) DeviceTokenLock(ctx context.Context, token string) error {
 	_, err := q.db.Exec(ctx, DeviceTokenLock, token)
 	return err

@@ -34,7 +34,8 @@ type AppointmentBusyRow struct {
 	EndsAt   time.Time
 }
 
-// When the doctor or the patient is taken, also at clinics that the actor does not see; the appointment itself does not count.
+// Returns the busy times of the doctor or the patient, also at clinics outside of the actor's
+// scope, without the appointment itself.
 func (q *Queries) AppointmentBusy(ctx context.Context, arg AppointmentBusyParams) ([]AppointmentBusyRow, error) {
 	rows, err := q.db.Query(ctx, AppointmentBusy,
 		arg.DoctorID,
@@ -105,7 +106,7 @@ type DoctorHoursInsertParams struct {
 	UpdatedBy string
 }
 
-// Of two who set the first hours at once one meets doctor_hours_doctor_key.
+// Of two concurrent first writes one violates doctor_hours_doctor_key.
 func (q *Queries) DoctorHoursInsert(ctx context.Context, arg DoctorHoursInsertParams) (DoctorHour, error) {
 	row := q.db.QueryRow(ctx, DoctorHoursInsert,
 		arg.ID,
@@ -139,7 +140,7 @@ type DoctorHoursLockParams struct {
 	DoctorID uuid.UUID
 }
 
-// When doctors see patients, and what is left of it.
+// Doctors' hours, and the time left in them.
 func (q *Queries) DoctorHoursLock(ctx context.Context, arg DoctorHoursLockParams) (DoctorHour, error) {
 	row := q.db.QueryRow(ctx, DoctorHoursLock, arg.ClinicID, arg.DoctorID)
 	var i DoctorHour
@@ -296,9 +297,9 @@ type DoctorScheduleGetRow struct {
 	EndsAt     []time.Time
 }
 
-// All that says when the doctor can be booked at the clinic in a time, but for what is booked: the week of hours, in parallel
-// arrays, the version of which is 0 where none are set, and the absences and openings that meet the time. 480 is the default of
-// clinic_settings.
+// Returns everything that determines when the doctor can be booked at the clinic, except
+// appointments: the weekly hours in parallel arrays, with version 0 if none are set, and the
+// absences and openings that overlap the time. 480 is the default of clinic_settings.
 func (q *Queries) DoctorScheduleGet(ctx context.Context, arg DoctorScheduleGetParams) (DoctorScheduleGetRow, error) {
 	row := q.db.QueryRow(ctx, DoctorScheduleGet,
 		arg.DoctorID,

@@ -41,8 +41,8 @@ type EventCountAddParams struct {
 	Times     []time.Time
 }
 
-// How many events happened, by clinic, type and hour.
-// Counts a batch of events, one element each. The zero clinic id stands for none.
+// Numbers of events by clinic, type and hour.
+// Counts a batch of events, one element each. The zero clinic id means none.
 func (q *Queries) EventCountAdd(ctx context.Context, arg EventCountAddParams) error {
 	_, err := q.db.Exec(ctx, EventCountAdd, arg.ClinicIds, arg.Types, arg.Times)
 	return err
@@ -73,7 +73,7 @@ type EventCountListParams struct {
 	MaxRows     int32
 }
 
-// The hours that begin in [from, until). Without clinic ids: of every clinic, and of none.
+// Returns the hours that begin in [from, until). Without clinic ids: of every clinic, and of none.
 func (q *Queries) EventCountList(ctx context.Context, arg EventCountListParams) ([]EventCount, error) {
 	rows, err := q.db.Query(ctx, EventCountList,
 		arg.FromHour,

@@ -50,7 +50,7 @@ type EpochBeginsAtParams struct {
 	Epoch    int32
 }
 
-// Whether an epoch begins at the position: only there may positions be missing before it.
+// Reports whether an epoch begins at the position: only then may positions before it be missing.
 func (q *Queries) EpochBeginsAt(ctx context.Context, arg EpochBeginsAtParams) (bool, error) {
 	row := q.db.QueryRow(ctx, EpochBeginsAt, arg.Position, arg.Epoch)
 	var exists bool
@@ -68,7 +68,7 @@ FROM ledger_epochs
 RETURNING epoch
 `
 
-// Under the sequencer's lock, so that the first position is right.
+// Requires the sequencer's lock, so that the first position is correct.
 func (q *Queries) EpochInsert(ctx context.Context, reason string) (int32, error) {
 	row := q.db.QueryRow(ctx, EpochInsert, reason)
 	var epoch int32
@@ -82,7 +82,7 @@ FROM events
 WHERE event_id = ANY($1::uuid[])
 `
 
-// Which of the ids stand in the ledger.
+// Returns those of the ids that are in the ledger.
 func (q *Queries) EventKnown(ctx context.Context, eventIds []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, EventKnown, eventIds)
 	if err != nil {
@@ -183,8 +183,8 @@ type EventTracesRow struct {
 	Traceparent *string
 }
 
-// What a trace says of the events of one batch: those whose request was sampled, or may have been. A time that cannot be
-// read comes as the nearest that can.
+// Returns the trace data of a batch's events with a request that was or may have been sampled. An
+// unreadable time is returned as the nearest readable one.
 func (q *Queries) EventTraces(ctx context.Context, arg EventTracesParams) ([]EventTracesRow, error) {
 	rows, err := q.db.Query(ctx, EventTraces, arg.FirstPosition, arg.LastPosition)
 	if err != nil {
@@ -222,7 +222,7 @@ type LedgerHashAtRow struct {
 	LeafHash []byte
 }
 
-// The newest epoch, and the hash that stands at a position now: none when the ledger ends before it.
+// Returns the newest epoch, and the current hash at a position: none if the ledger ends before it.
 func (q *Queries) LedgerHashAt(ctx context.Context, position int64) (LedgerHashAtRow, error) {
 	row := q.db.QueryRow(ctx, LedgerHashAt, position)
 	var i LedgerHashAtRow
@@ -252,7 +252,7 @@ type LedgerHeadRow struct {
 	LeafHash []byte
 }
 
-// The newest epoch, and the ledger's last event: position 0 and no hash while it is empty.
+// Returns the newest epoch, and the ledger's last event: position 0 and no hash if it is empty.
 func (q *Queries) LedgerHead(ctx context.Context) (LedgerHeadRow, error) {
 	row := q.db.QueryRow(ctx, LedgerHead)
 	var i LedgerHeadRow
@@ -350,10 +350,11 @@ type LedgerMoveRow struct {
 	LastPosition int64
 }
 
-// The move, in one statement under the sequencer's lock: takes the oldest rows of the outbox, drops those whose event is
-// in the ledger already or stands twice among them, and gives the rest the next positions in the order of the outbox.
-// The ids are an array and the look-up is LATERAL, so that each is an index scan for any batch size; recorded_at is the
-// time of this statement, so that it never goes back along the ledger.
+// Moves events in one statement under the sequencer's lock: takes the oldest rows of the outbox,
+// drops duplicates of events in the ledger and among the rows, and assigns the next positions in
+// the order of the outbox. The ids are an array and the lookup is LATERAL, so that each is an index
+// scan for any batch size; recorded_at is the time of this statement, so that it never decreases
+// along the ledger.
 func (q *Queries) LedgerMove(ctx context.Context, arg LedgerMoveParams) (LedgerMoveRow, error) {
 	row := q.db.QueryRow(ctx, LedgerMove, arg.FirstID, arg.BatchSize)
 	var i LedgerMoveRow
@@ -385,7 +386,7 @@ const SequencerLock = `-- name: SequencerLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended('carewire sequencer', 0))
 `
 
-// Waits for the sequencer at work to commit, and keeps others from beginning until this transaction ends.
+// Waits until the active sequencer commits, and blocks others until this transaction ends.
 func (q *Queries) SequencerLock(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, SequencerLock)
 	return err
@@ -401,9 +402,9 @@ SELECT (
 `
 
 // The ledger: moving the outbox into it, reading it, its epochs.
-// The first statement of a sequencer's transaction, so that the snapshot of the next one is taken under the lock. The
-// settings end with the transaction. They keep the move on its indexes whatever the planner was told, or not yet told, of
-// tables that grow and empty within seconds.
+// The first statement of a sequencer's transaction, so that the snapshot of the next one is taken
+// under the lock. The settings end with the transaction. They keep the move on its indexes even if
+// the planner's statistics of these fast-changing tables are stale or missing.
 func (q *Queries) SequencerTryLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, SequencerTryLock)
 	var locked bool

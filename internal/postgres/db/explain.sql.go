@@ -60,7 +60,8 @@ type ExplainDecisionsRow struct {
 	At             time.Time
 }
 
-// What each rule decided for each person and channel: deliveries as they stand now, and decisions against one.
+// Returns each rule's result for each person and channel: deliveries in their current state, and
+// decisions not to send.
 func (q *Queries) ExplainDecisions(ctx context.Context, position int64) ([]ExplainDecisionsRow, error) {
 	rows, err := q.db.Query(ctx, ExplainDecisions, position)
 	if err != nil {
@@ -138,9 +139,10 @@ type ExplainEventRow struct {
 	RuleVersion int32
 }
 
-// Why was somebody told of an event, or not?
-// How far the planner got with it: rule_version is the set in force at the event, 0 for none; follower is the planner's.
-// A time that cannot be read comes as the nearest that can.
+// Explains the notifications of an event.
+// Returns the planner's progress for the event: rule_version is the set in force at the event, 0
+// for none; follower is the planner's position. An unreadable time is returned as the nearest
+// readable one.
 func (q *Queries) ExplainEvent(ctx context.Context, arg ExplainEventParams) (ExplainEventRow, error) {
 	row := q.db.QueryRow(ctx, ExplainEvent, arg.Follower, arg.EventID)
 	var i ExplainEventRow

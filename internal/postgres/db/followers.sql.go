@@ -48,7 +48,7 @@ type FailureInsertParams struct {
 	Error    string
 }
 
-// An event fails a second time only when somebody set the follower back.
+// An event can fail a second time only if the follower was set back.
 func (q *Queries) FailureInsert(ctx context.Context, arg FailureInsertParams) error {
 	_, err := q.db.Exec(ctx, FailureInsert,
 		arg.Follower,
@@ -75,7 +75,8 @@ type FailureListParams struct {
 	MaxFailures   int32
 }
 
-// Of every follower when none is named. The page goes on after a position; a follower has one failure at each.
+// Lists the failures of one follower, or of all if none is named. A page continues after a
+// position; a follower has at most one failure at each.
 func (q *Queries) FailureList(ctx context.Context, arg FailureListParams) ([]FollowerFailure, error) {
 	rows, err := q.db.Query(ctx, FailureList, arg.Follower, arg.AfterPosition, arg.MaxFailures)
 	if err != nil {
@@ -158,7 +159,8 @@ type FollowerAdvanceParams struct {
 	Name     string
 }
 
-// To the position where it is already, when part of the next event is done.
+// Advances the cursor; the position may be the current one if only a part of the next event is
+// done.
 func (q *Queries) FollowerAdvance(ctx context.Context, arg FollowerAdvanceParams) error {
 	_, err := q.db.Exec(ctx, FollowerAdvance, arg.Position, arg.Name)
 	return err
@@ -168,7 +170,7 @@ const FollowerCheckConstraints = `-- name: FollowerCheckConstraints :exec
 SET CONSTRAINTS ALL IMMEDIATE
 `
 
-// Makes a deferred constraint speak while it is known which event broke it.
+// Checks deferred constraints now, while the event that violates one is known.
 func (q *Queries) FollowerCheckConstraints(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, FollowerCheckConstraints)
 	return err
@@ -181,7 +183,7 @@ FROM followers
 WHERE name = $1
 `
 
-// Where each durable reader of the ledger stands, and what it could not handle.
+// The position of each durable reader of the ledger, and its failures.
 func (q *Queries) FollowerGet(ctx context.Context, name string) (int64, error) {
 	row := q.db.QueryRow(ctx, FollowerGet, name)
 	var position int64
@@ -248,9 +250,9 @@ type FollowerListRow struct {
 	Failures       int64
 }
 
-// Each follower with its distance from the ledger's end, how long the first event that it has not handled has been in the
-// ledger, how long it has not advanced while there was that event, and how many events it passed over that wait for a
-// redrive.
+// Returns each follower with its distance from the ledger's end, the time that its first unhandled
+// event has been in the ledger, the time for which it has not advanced despite that event, and the
+// number of skipped events without a redrive.
 func (q *Queries) FollowerList(ctx context.Context) ([]FollowerListRow, error) {
 	rows, err := q.db.Query(ctx, FollowerList)
 	if err != nil {
@@ -286,7 +288,7 @@ WHERE name = $1
 FOR UPDATE SKIP LOCKED
 `
 
-// No row when another instance is at work with it.
+// Returns no row if another instance is working on it.
 func (q *Queries) FollowerTake(ctx context.Context, name string) (int64, error) {
 	row := q.db.QueryRow(ctx, FollowerTake, name)
 	var position int64

@@ -30,7 +30,7 @@ type NotificationHeldDueRow struct {
 	Subject       string
 }
 
-// What has waited long enough, the longest first. What another transaction is at is left to it.
+// Returns expired holds, longest expired first, except rows locked by another transaction.
 func (q *Queries) NotificationHeldDue(ctx context.Context, maxRows int32) ([]NotificationHeldDueRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHeldDue, maxRows)
 	if err != nil {
@@ -79,8 +79,8 @@ type NotificationHeldOfRow struct {
 	Subject       string
 }
 
-// Notifications that wait for a clinician to see a critical finding.
-// What waits for a review of one record, the row locked.
+// Notifications that wait for a clinician to review a critical finding.
+// Returns the notifications that wait for the review of one record, locked.
 func (q *Queries) NotificationHeldOf(ctx context.Context, arg NotificationHeldOfParams) ([]NotificationHeldOfRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHeldOf, arg.RecipientID, arg.Subject, arg.MaxRows)
 	if err != nil {
@@ -168,7 +168,8 @@ type NotificationHoldEndRow struct {
 	RuleVersion    int32
 }
 
-// Ends the waiting: the messages are queued, or, of a record that was retracted, suppressed. Gives each message.
+// Ends the wait: the messages are queued, or suppressed if the record was retracted. Returns each
+// message.
 func (q *Queries) NotificationHoldEnd(ctx context.Context, arg NotificationHoldEndParams) ([]NotificationHoldEndRow, error) {
 	rows, err := q.db.Query(ctx, NotificationHoldEnd,
 		arg.Retracted,
@@ -227,7 +228,7 @@ type NotificationHoldOnParams struct {
 	HeldUntils     []time.Time
 }
 
-// Waits longer, as a later version of the record is held.
+// Extends the wait because a later version of the record is held.
 func (q *Queries) NotificationHoldOn(ctx context.Context, arg NotificationHoldOnParams) error {
 	_, err := q.db.Exec(ctx, NotificationHoldOn, arg.Ids, arg.EventPositions, arg.HeldUntils)
 	return err

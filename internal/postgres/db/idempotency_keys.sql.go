@@ -61,9 +61,9 @@ type IdempotencyKeyLockParams struct {
 	Key     string
 }
 
-// Which request a client's key was used for, and what that wrote.
-// Two requests with one key: the second gets false at once and need not wait. It is a statement of its own, so that
-// IdempotencyKeyGet sees what the first committed.
+// The request of each client's key, and the resource that it created.
+// Of two concurrent requests with one key the second gets false at once instead of waiting. It is a
+// separate statement, so that IdempotencyKeyGet sees the data committed by the first.
 func (q *Queries) IdempotencyKeyLock(ctx context.Context, arg IdempotencyKeyLockParams) (bool, error) {
 	row := q.db.QueryRow(ctx, IdempotencyKeyLock, arg.ActorID, arg.Key)
 	var pg_try_advisory_xact_lock bool
@@ -90,7 +90,7 @@ type IdempotencyKeyPutParams struct {
 	Version     *int64
 }
 
-// An expired row of the same key gives way.
+// Replaces an expired row of the same key.
 func (q *Queries) IdempotencyKeyPut(ctx context.Context, arg IdempotencyKeyPutParams) error {
 	_, err := q.db.Exec(ctx, IdempotencyKeyPut,
 		arg.ActorID,

@@ -76,7 +76,7 @@ type AppointmentInsertManyParams struct {
 	Historics  []bool
 }
 
-// As RecordInsertMany.
+// Like RecordInsertMany.
 func (q *Queries) AppointmentInsertMany(ctx context.Context, arg AppointmentInsertManyParams) ([]Appointment, error) {
 	rows, err := q.db.Query(ctx, AppointmentInsertMany,
 		arg.CreatedBy,
@@ -251,8 +251,8 @@ type ImportIdentifierListParams struct {
 	Source string
 }
 
-// What was taken in from other systems, and the writes of many things at once that taking in needs. An array of these
-// types holds no NULL, so the zero value stands for one.
+// Data imported from other systems, and the bulk writes of imports. Arrays of these types cannot
+// contain NULL, so the zero value represents it.
 func (q *Queries) ImportIdentifierList(ctx context.Context, arg ImportIdentifierListParams) ([]ImportIdentifier, error) {
 	rows, err := q.db.Query(ctx, ImportIdentifierList, arg.Types, arg.Ids, arg.Source)
 	if err != nil {
@@ -322,7 +322,7 @@ type ImportIdentifierUpsertManyParams struct {
 	DoctorIds []uuid.UUID
 }
 
-// A resource that another import has just taken in under another id is not returned.
+// Omits a resource that a concurrent import has just stored under another id.
 func (q *Queries) ImportIdentifierUpsertMany(ctx context.Context, arg ImportIdentifierUpsertManyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, ImportIdentifierUpsertMany,
 		arg.Source,
@@ -485,7 +485,8 @@ type ImportPatientSeenParams struct {
 	DoctorIds []uuid.UUID
 }
 
-// Where a patient was first seen, and by whom, stands for where and by whom what names neither was written.
+// Returns where and by whom a patient was first seen, the default for resources without a clinic or
+// doctor.
 func (q *Queries) ImportPatientSeen(ctx context.Context, arg ImportPatientSeenParams) error {
 	_, err := q.db.Exec(ctx, ImportPatientSeen,
 		arg.Source,
@@ -599,8 +600,8 @@ type InvoiceInsertManyParams struct {
 	IssuedAts   []time.Time
 }
 
-// As RecordInsertMany, of invoices as they were elsewhere: what was owed and past its day is overdue from the start, so that
-// nobody is told of it as if it had just become so.
+// Like RecordInsertMany, for invoices with their original status: an invoice past its due date is
+// overdue from the start, so that nobody is notified of it as if it were new.
 func (q *Queries) InvoiceInsertMany(ctx context.Context, arg InvoiceInsertManyParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceInsertMany,
 		arg.CreatedBy,
@@ -669,7 +670,7 @@ type MembershipGrantManyParams struct {
 	Roles     []string
 }
 
-// Roles that are held already are left as they are and not returned.
+// Roles that are already held are left unchanged and not returned.
 func (q *Queries) MembershipGrantMany(ctx context.Context, arg MembershipGrantManyParams) ([]Membership, error) {
 	rows, err := q.db.Query(ctx, MembershipGrantMany,
 		arg.Ids,
@@ -783,8 +784,8 @@ type RecordInsertManyParams struct {
 	Releases     []bool
 }
 
-// First versions of one kind's records. A record whose patient or doctor is not what they should be is left out, and its
-// id not returned.
+// Inserts first versions of one kind's records. A record is omitted, and its id not returned, if
+// its patient or doctor does not have the required role.
 func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, RecordInsertMany,
 		arg.Kind,

@@ -116,7 +116,8 @@ type IdentityInsertParams struct {
 	ProvesAddress bool
 }
 
-// One subject of an issuer is one person's, and a person has one of each issuer. A program that proved itself is no person.
+// One subject of an issuer belongs to one person, and a person has one subject per issuer. An
+// activated service account is not a person.
 func (q *Queries) IdentityInsert(ctx context.Context, arg IdentityInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityInsert,
 		arg.Issuer,
@@ -164,7 +165,8 @@ type InvitationByTokenRow struct {
 	Expired    bool
 }
 
-// The invitation that a token stands for, with its person's row locked: acceptances of one person take turns.
+// Returns the invitation of a token, with its person's row locked: acceptances of one person are
+// serialized.
 func (q *Queries) InvitationByToken(ctx context.Context, digest []byte) (InvitationByTokenRow, error) {
 	row := q.db.QueryRow(ctx, InvitationByToken, digest)
 	var i InvitationByTokenRow
@@ -220,7 +222,7 @@ type InvitationInsertParams struct {
 	TtlSeconds float64
 }
 
-// Invitations, and codes that prove an address.
+// Invitations, and codes that verify an address.
 func (q *Queries) InvitationInsert(ctx context.Context, arg InvitationInsertParams) (Invitation, error) {
 	row := q.db.QueryRow(ctx, InvitationInsert,
 		arg.ID,
@@ -251,7 +253,8 @@ WHERE i.id = t.invitation_id
     AND i.expires_at < now() - interval '30 days'
 `
 
-// Tokens of invitations that are long over. Until then whoever follows one is told that it has expired.
+// Deletes tokens of invitations that ended long ago. Until then a visitor of the link learns that
+// it has expired.
 func (q *Queries) InvitationTokenDeleteOld(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, InvitationTokenDeleteOld)
 	if err != nil {
@@ -280,8 +283,8 @@ type InvitationTokenIssueParams struct {
 	ID     uuid.UUID
 }
 
-// The invitation that a message is about: by its own id, or the newest of the person who was registered. Nothing comes back
-// when it is over.
+// Returns the invitation of a message: by its own id, or the newest of the person who was
+// registered. No row if it has ended.
 func (q *Queries) InvitationTokenIssue(ctx context.Context, arg InvitationTokenIssueParams) (int64, error) {
 	result, err := q.db.Exec(ctx, InvitationTokenIssue, arg.Digest, arg.UserID, arg.ID)
 	if err != nil {
@@ -305,7 +308,8 @@ SELECT coalesce(
 )::uuid AS user_id
 `
 
-// Whom an address belongs to: of the people whom the actor sees, or by an address that is verified. Nil for nobody.
+// Returns the owner of an address: among the people in the actor's scope, or by a verified address.
+// NULL if there is none.
 func (q *Queries) Invitee(ctx context.Context, emails []string) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, Invitee, emails)
 	var user_id uuid.UUID
@@ -338,7 +342,8 @@ type VerificationAskParams struct {
 	Address string
 }
 
-// Asks for a code. The sixth within an hour, and one less than a minute after the last, come back with no row.
+// Requests a code. Returns no row for the sixth request within an hour, or less than a minute after
+// the previous one.
 func (q *Queries) VerificationAsk(ctx context.Context, arg VerificationAskParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, VerificationAsk,
 		arg.ID,
@@ -367,7 +372,7 @@ type VerificationAttemptParams struct {
 	Channel string
 }
 
-// Counts an attempt at a code that is still good.
+// Counts an attempt at a valid code.
 func (q *Queries) VerificationAttempt(ctx context.Context, arg VerificationAttemptParams) (ContactVerification, error) {
 	row := q.db.QueryRow(ctx, VerificationAttempt, arg.UserID, arg.Channel)
 	var i ContactVerification
@@ -401,7 +406,7 @@ DELETE FROM contact_verifications
 WHERE requested_at < now() - interval '1 day'
 `
 
-// Questions that nobody answered; how often one asked counts for an hour.
+// Deletes unanswered requests; the number of requests counts for an hour.
 func (q *Queries) VerificationDeleteOld(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, VerificationDeleteOld)
 	if err != nil {
@@ -428,8 +433,8 @@ type VerificationIssueParams struct {
 	Channel    string
 }
 
-// Keeps the digest of the code that is about to be sent; nothing when the question is another by now, or the message goes
-// elsewhere than to the address that the code proves.
+// Stores the digest of the code that is about to be sent. Returns no row if a newer request exists,
+// or if the message goes to an address other than the one to verify.
 func (q *Queries) VerificationIssue(ctx context.Context, arg VerificationIssueParams) (int64, error) {
 	result, err := q.db.Exec(ctx, VerificationIssue,
 		arg.Digest,

@@ -40,8 +40,8 @@ type CreditLockParams struct {
 	Currency  string
 }
 
-// Takes the lock under which the patient's credit is drawn on; CreditBalance is a statement of its own, which then sees
-// what others have drawn.
+// Takes the lock for drawing on the patient's credit. CreditBalance is a separate statement, so
+// that it sees what others have drawn.
 func (q *Queries) CreditLock(ctx context.Context, arg CreditLockParams) error {
 	_, err := q.db.Exec(ctx, CreditLock, arg.ClinicID, arg.PatientID, arg.Currency)
 	return err
@@ -233,7 +233,7 @@ const CreditNoteNumberLock = `-- name: CreditNoteNumberLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(concat('carewire credit notes ', $1::uuid), 0))
 `
 
-// Takes the lock under which the clinic's credit notes are numbered, before CreditNoteInsert.
+// Takes the lock for numbering the clinic's credit notes, before CreditNoteInsert.
 func (q *Queries) CreditNoteNumberLock(ctx context.Context, clinicID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, CreditNoteNumberLock, clinicID)
 	return err
@@ -300,9 +300,9 @@ type InvoiceInsertParams struct {
 	CreatedBy  string
 }
 
-// Invoices, credit notes, payments and refunds. What writes locks the invoice's row first.
-// Issues an invoice where the person is or was a patient of the clinic; no row comes back where not. A person who proved to
-// be another is none any more.
+// Invoices, credit notes, payments and refunds. Writers lock the invoice's row first.
+// Issues an invoice if the person is or was a patient of the clinic; no row otherwise. A person who
+// was merged into another is not a patient any more.
 func (q *Queries) InvoiceInsert(ctx context.Context, arg InvoiceInsertParams) (Invoice, error) {
 	row := q.db.QueryRow(ctx, InvoiceInsert,
 		arg.ID,
@@ -516,9 +516,9 @@ type InvoiceListOfPatientParams struct {
 	RowLimit    int32
 }
 
-// Lists show what the actor may see and nothing else: their own, and those of the clinics where they hold a role that
-// handles invoices. Three queries, so that each has the index that it needs. A page begins behind (before_time,
-// before_id); an empty status is any.
+// Lists return only what the actor may see: their own, and those of the clinics where they hold a
+// role that handles invoices. There are three queries, so that each can use its index. A page
+// begins after (before_time, before_id); an empty status matches any.
 func (q *Queries) InvoiceListOfPatient(ctx context.Context, arg InvoiceListOfPatientParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceListOfPatient,
 		arg.PatientID,
@@ -655,8 +655,8 @@ type InvoiceListableParams struct {
 	Clinics   []uuid.UUID
 }
 
-// Whether a list of the patient's invoices that shows nothing was one that the actor may ask for: of somebody who is or was a
-// patient there.
+// Reports whether the actor may list the patient's invoices if the list is empty: the person is or
+// was a patient there.
 func (q *Queries) InvoiceListable(ctx context.Context, arg InvoiceListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, InvoiceListable, arg.PatientID, arg.Clinics)
 	var exists bool
@@ -730,9 +730,9 @@ type InvoiceMarkOverdueParams struct {
 	RowLimit  int32
 }
 
-// Marks the invoices of one time zone's clinics that were due before today there, behind the first row_skip. Issued and partly
-// paid are the statuses of what has a balance (invoices_status_tells_paid). Those that somebody is just writing are left for
-// the next time.
+// Marks the invoices of the clinics in one time zone that were due before the current day there,
+// after skipping row_skip rows. Issued and partly paid are the statuses with a balance
+// (invoices_status_tells_paid). Locked invoices are left for the next run.
 func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdueParams) ([]Invoice, error) {
 	rows, err := q.db.Query(ctx, InvoiceMarkOverdue,
 		arg.UpdatedBy,
@@ -803,8 +803,8 @@ type InvoiceSettleParams struct {
 	ID            uuid.UUID
 }
 
-// What is owed no longer, or not for now, is not overdue: whether it is again is for InvoiceMarkOverdue to say. A version is
-// made for each event that tells of the change.
+// An invoice without a due balance is not overdue; InvoiceMarkOverdue decides whether it becomes
+// overdue again. Each event of the change gets a version.
 func (q *Queries) InvoiceSettle(ctx context.Context, arg InvoiceSettleParams) (Invoice, error) {
 	row := q.db.QueryRow(ctx, InvoiceSettle,
 		arg.Versions,
@@ -1168,7 +1168,7 @@ type StatementBalancesRow struct {
 	ClosingMinor int64
 }
 
-// What the account comes to before from_time and before until_time.
+// Returns the balance of the account before from_time and before until_time.
 func (q *Queries) StatementBalances(ctx context.Context, arg StatementBalancesParams) (StatementBalancesRow, error) {
 	row := q.db.QueryRow(ctx, StatementBalances,
 		arg.FromTime,
@@ -1261,8 +1261,8 @@ type StatementEntryListRow struct {
 	BalanceMinor int64
 }
 
-// The entries from from_time on and before until_time, each with what the account comes to after it; a page begins behind
-// (after_time, after_id).
+// Returns the entries from from_time until before until_time, each with the balance after it. A
+// page begins after (after_time, after_id).
 func (q *Queries) StatementEntryList(ctx context.Context, arg StatementEntryListParams) ([]StatementEntryListRow, error) {
 	rows, err := q.db.Query(ctx, StatementEntryList,
 		arg.PatientID,

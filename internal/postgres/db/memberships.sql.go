@@ -36,7 +36,8 @@ type CareTeamClinicsParams struct {
 	Roles     []string
 }
 
-// The clinics where the member is on the patient's care team and still holds a role that lets them be.
+// Returns the clinics where the member is on the patient's care team and still holds a role that
+// permits it.
 func (q *Queries) CareTeamClinics(ctx context.Context, arg CareTeamClinicsParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, CareTeamClinics, arg.MemberID, arg.PatientID, arg.Roles)
 	if err != nil {
@@ -123,7 +124,7 @@ type CareTeamInsertRow struct {
 	Joined bool
 }
 
-// Tells whether both are what they must be, and whether the member is new to the team.
+// Reports whether both people have the required roles, and whether the member is new to the team.
 func (q *Queries) CareTeamInsert(ctx context.Context, arg CareTeamInsertParams) (CareTeamInsertRow, error) {
 	row := q.db.QueryRow(ctx, CareTeamInsert, arg.PatientID, arg.ClinicID, arg.MemberID)
 	var i CareTeamInsertRow
@@ -151,8 +152,8 @@ type CareTeamLeaveParams struct {
 	ClinicID uuid.UUID
 }
 
-// Who holds no caring role at the clinic any more leaves its care teams: a role granted again later must not bring the
-// old patients back.
+// Removes a person without a caring role at the clinic from its care teams: a role granted again
+// later must not restore access to the former patients.
 func (q *Queries) CareTeamLeave(ctx context.Context, arg CareTeamLeaveParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, CareTeamLeave, arg.MemberID, arg.ClinicID)
 	if err != nil {
@@ -206,7 +207,7 @@ type CareTeamListRow struct {
 	Roles      []string
 }
 
-// Who cares for the patient at the clinics, with the roles that they hold there now.
+// Returns the patient's care teams at the clinics, with the members' current roles there.
 func (q *Queries) CareTeamList(ctx context.Context, arg CareTeamListParams) ([]CareTeamListRow, error) {
 	rows, err := q.db.Query(ctx, CareTeamList, arg.PatientID, arg.ClinicIds)
 	if err != nil {
@@ -246,7 +247,7 @@ type ClinicInsertParams struct {
 	TimeZone string
 }
 
-// Clinics, who holds which role there, and who cares for whom.
+// Clinics, roles at clinics, and care teams.
 func (q *Queries) ClinicInsert(ctx context.Context, arg ClinicInsertParams) error {
 	_, err := q.db.Exec(ctx, ClinicInsert, arg.ID, arg.Name, arg.TimeZone)
 	return err
@@ -335,7 +336,7 @@ type MembershipActiveParams struct {
 	Role     string
 }
 
-// Whether an active person, who has not died, holds the role at the clinic.
+// Reports whether an active, living person holds the role at the clinic.
 func (q *Queries) MembershipActive(ctx context.Context, arg MembershipActiveParams) (bool, error) {
 	row := q.db.QueryRow(ctx, MembershipActive, arg.UserID, arg.ClinicID, arg.Role)
 	var exists bool
@@ -361,7 +362,7 @@ type MembershipInsertManyParams struct {
 	Roles    []string
 }
 
-// A role that is held already is left as it is and not returned.
+// A role that is already held is left unchanged and not returned.
 func (q *Queries) MembershipInsertMany(ctx context.Context, arg MembershipInsertManyParams) ([]Membership, error) {
 	rows, err := q.db.Query(ctx, MembershipInsertMany,
 		arg.Ids,
@@ -414,7 +415,7 @@ type MembershipListAtRow struct {
 	Role   string
 }
 
-// The roles that the people hold at the clinic.
+// Returns the roles of the people at the clinic.
 func (q *Queries) MembershipListAt(ctx context.Context, arg MembershipListAtParams) ([]MembershipListAtRow, error) {
 	rows, err := q.db.Query(ctx, MembershipListAt, arg.ClinicID, arg.UserIds)
 	if err != nil {

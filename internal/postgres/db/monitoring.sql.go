@@ -66,7 +66,7 @@ type JobsOpenRow struct {
 	OldestAvailableSeconds float64
 }
 
-// River's jobs that are not over, and how long the oldest has been ready without being worked.
+// Unfinished River jobs, and the time for which the oldest has been available.
 func (q *Queries) JobsOpen(ctx context.Context) ([]JobsOpenRow, error) {
 	rows, err := q.db.Query(ctx, JobsOpen)
 	if err != nil {
@@ -120,7 +120,8 @@ type RuleSetNewestRow struct {
 	Digest  string
 }
 
-// The newest rule set, and what tells whether its source is still the one that was looked at.
+// Returns the newest rule set, with the data to detect whether its source has changed since the
+// last check.
 func (q *Queries) RuleSetNewest(ctx context.Context) (RuleSetNewestRow, error) {
 	row := q.db.QueryRow(ctx, RuleSetNewest)
 	var i RuleSetNewestRow
@@ -152,7 +153,7 @@ type SpineStateRow struct {
 	DatabaseTime             time.Time
 }
 
-// What operators watch. Read at each scrape, so each is an index look-up.
+// Metrics for operators. Read at each scrape, so each is an index lookup.
 func (q *Queries) SpineState(ctx context.Context) (SpineStateRow, error) {
 	row := q.db.QueryRow(ctx, SpineState)
 	var i SpineStateRow

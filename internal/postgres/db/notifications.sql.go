@@ -142,7 +142,8 @@ type NotificationListRow struct {
 	ReadAt        *time.Time
 }
 
-// Everybody's, newest first, in the same order as an inbox; with a state or a channel only those that have such a delivery.
+// Returns everyone's notifications, newest first, in the order of an inbox; with a state or a
+// channel only those with such a delivery.
 func (q *Queries) NotificationList(ctx context.Context, arg NotificationListParams) ([]NotificationListRow, error) {
 	rows, err := q.db.Query(ctx, NotificationList,
 		arg.BeforeTime,
@@ -255,8 +256,9 @@ type NotificationListInStateRow struct {
 	MarkID        uuid.UUID
 }
 
-// Those with a delivery in the state, which is any but sent, on the channel where one is named: the last such delivery
-// planned first. The mark is that delivery's; the page goes on below (@before_time, @before_id).
+// Returns notifications with a delivery in the state, any but sent, and on the channel if one is
+// named, by planning time of the last such delivery, newest first. The cursor is that delivery's; a
+// page continues below (@before_time, @before_id).
 func (q *Queries) NotificationListInState(ctx context.Context, arg NotificationListInStateParams) ([]NotificationListInStateRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListInState,
 		arg.State,
@@ -348,7 +350,8 @@ type NotificationListOfRecipientRow struct {
 	ReadAt        *time.Time
 }
 
-// A person's inbox, newest first, without what is held. The page goes on below (@before_time, @before_id).
+// Returns a person's inbox, newest first, without held notifications. A page continues below
+// (@before_time, @before_id).
 func (q *Queries) NotificationListOfRecipient(ctx context.Context, arg NotificationListOfRecipientParams) ([]NotificationListOfRecipientRow, error) {
 	rows, err := q.db.Query(ctx, NotificationListOfRecipient,
 		arg.RecipientID,
@@ -402,7 +405,8 @@ type NotificationMarkReadParams struct {
 	RecipientID uuid.UUID
 }
 
-// The first mark stands. No row when the notification is somebody else's, or there is none.
+// The first mark is kept. Returns no row if the notification belongs to another person or does not
+// exist.
 func (q *Queries) NotificationMarkRead(ctx context.Context, arg NotificationMarkReadParams) (*time.Time, error) {
 	row := q.db.QueryRow(ctx, NotificationMarkRead, arg.ID, arg.RecipientID)
 	var read_at *time.Time
@@ -456,7 +460,7 @@ type NotificationUnreadParams struct {
 	Most        int32
 }
 
-// How many a person has not read, counted up to a limit.
+// Counts a person's unread notifications, up to a limit.
 func (q *Queries) NotificationUnread(ctx context.Context, arg NotificationUnreadParams) (int64, error) {
 	row := q.db.QueryRow(ctx, NotificationUnread, arg.RecipientID, arg.Most)
 	var count int64

@@ -31,7 +31,7 @@ type EventTypeUpsertManyParams struct {
 	Required   []string
 }
 
-// A type that this binary does not know stays: a newer one may have brought it.
+// An unknown type is kept, because a newer binary may have added it.
 func (q *Queries) EventTypeUpsertMany(ctx context.Context, arg EventTypeUpsertManyParams) error {
 	_, err := q.db.Exec(ctx, EventTypeUpsertMany, arg.Types, arg.Categories, arg.Required)
 	return err
@@ -92,7 +92,7 @@ type OutboxInsertParams struct {
 	Imported       bool
 }
 
-// Appending to the outbox, the catalog beside it, and the bell that says there is something in it.
+// Appending to the outbox, the event types, and the notification that wakes the sequencer.
 func (q *Queries) OutboxInsert(ctx context.Context, arg OutboxInsertParams) error {
 	_, err := q.db.Exec(ctx, OutboxInsert,
 		arg.EventID,
@@ -153,7 +153,8 @@ type OutboxInsertManyParams struct {
 	Imported        []bool
 }
 
-// Many events in the order of the arrays. An array of these types holds no NULL, so its zero value stands for one.
+// Inserts events in the order of the arrays. Arrays of these types cannot contain NULL, so the zero
+// value represents it.
 func (q *Queries) OutboxInsertMany(ctx context.Context, arg OutboxInsertManyParams) error {
 	_, err := q.db.Exec(ctx, OutboxInsertMany,
 		arg.EventIds,
@@ -213,7 +214,7 @@ type OutboxRejectRow struct {
 	Type    string
 }
 
-// Takes a row that cannot be moved out of the way, whole.
+// Moves a row that cannot be sequenced aside, in full.
 func (q *Queries) OutboxReject(ctx context.Context, arg OutboxRejectParams) (OutboxRejectRow, error) {
 	row := q.db.QueryRow(ctx, OutboxReject, arg.ID, arg.Error)
 	var i OutboxRejectRow
@@ -227,8 +228,8 @@ SELECT
     pg_notify('carewire_outbox', '')
 `
 
-// Nobody waits for the flush of a transaction that only rings: a notification that a crash swallows is made up for by
-// the sequencer's poll.
+// A transaction that only notifies need not wait for its flush: the sequencer's poll compensates
+// for a notification lost in a crash.
 func (q *Queries) OutboxRing(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, OutboxRing)
 	return err
@@ -263,8 +264,8 @@ type RejectedListRow struct {
 	RejectedAt time.Time
 }
 
-// What waits to be mended. The envelope is shown only as far as it has the form that an envelope has: a row that was put
-// past the checks can hold anything.
+// Lists rejected rows. The envelope is returned only where it has the form of an envelope, because
+// a row inserted around the checks can contain anything.
 func (q *Queries) RejectedList(ctx context.Context, arg RejectedListParams) ([]RejectedListRow, error) {
 	rows, err := q.db.Query(ctx, RejectedList, arg.AfterID, arg.MaxRows)
 	if err != nil {
@@ -327,7 +328,7 @@ WHERE r.id = $1
 RETURNING event_id
 `
 
-// Puts a rejected row back, as the newest. Every constraint of the outbox looks at it again.
+// Returns a rejected row to the outbox as its newest. All constraints of the outbox apply again.
 func (q *Queries) RejectedRequeue(ctx context.Context, id int64) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, RejectedRequeue, id)
 	var event_id uuid.UUID
@@ -372,7 +373,8 @@ type SubjectOwnerRow struct {
 	ClinicID uuid.UUID
 }
 
-// Whom a refused thing is about, and whose clinic keeps it, whatever the actor may see; the zero id for what is not there.
+// Returns the person and the clinic of a refused resource, regardless of the actor's scope; the
+// zero id if it does not exist.
 func (q *Queries) SubjectOwner(ctx context.Context, arg SubjectOwnerParams) (SubjectOwnerRow, error) {
 	row := q.db.QueryRow(ctx, SubjectOwner, arg.Kind, arg.ID)
 	var i SubjectOwnerRow

@@ -90,7 +90,7 @@ type DeliveryPlanParams struct {
 	Traceparents    []string
 }
 
-// Gives the ids of those that are new. A row's fallback channels come joined by commas.
+// Returns the ids of the new rows. A row's fallback channels are joined by commas.
 func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliveryPlan,
 		arg.Ids,
@@ -164,8 +164,8 @@ type NotificationPlanParams struct {
 	HeldUntils     []time.Time
 }
 
-// Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1
-// for what is not held.
+// Returns the ids of the new rows: the plan of an earlier run for an event and recipient is kept.
+// held_untils has year 1 for rows that are not held.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -221,7 +221,8 @@ type PlannedDecisionsRow struct {
 	Channel     string
 }
 
-// What is decided of an event already; the zero id and ” stand for every recipient and channel.
+// Returns the existing decisions about an event; the zero id and ” represent every recipient and
+// channel.
 func (q *Queries) PlannedDecisions(ctx context.Context, arg PlannedDecisionsParams) ([]PlannedDecisionsRow, error) {
 	rows, err := q.db.Query(ctx, PlannedDecisions, arg.EventPosition, arg.EventID)
 	if err != nil {
@@ -254,7 +255,7 @@ type PlannedRecipientsParams struct {
 	EventID       uuid.UUID
 }
 
-// Who is told of an event already.
+// Returns the recipients that already have a notification of the event.
 func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, PlannedRecipients, arg.EventPosition, arg.EventID)
 	if err != nil {
@@ -364,12 +365,14 @@ type PlanningDirectoryRow struct {
 	Conversations []string
 }
 
-// Everybody whom a batch may tell: the persons named by id, who holds one of the roles at one of the clinics, and, where
-// told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
-// posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
-// for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
-// rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each channel there is
-// contact_state. No address is read: it is looked up at sending.
+// Returns all possible recipients of a batch: the people named by id, those who hold one of the
+// roles at one of the clinics, and, if told is true, the members of the care teams; a care team
+// without told is only read to determine which of the others are on it. posts are the clinic/role
+// pairs that the person holds now at the clinics of the events; teams are the requested care teams
+// that the person is on, and conversations those in which they participate, as staff or as the
+// patient, in the format of rule.TeamOf and rule.ConversationOf; off are the category/channel pairs
+// that the person disabled. For each channel there is contact_state. No address is read: it is
+// looked up when the message is sent.
 func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryParams) ([]PlanningDirectoryRow, error) {
 	rows, err := q.db.Query(ctx, PlanningDirectory,
 		arg.EventClinicIds,
@@ -425,8 +428,8 @@ type RecordHoldsRow struct {
 	HeldUntil time.Time
 }
 
-// Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
-// out.
+// Returns the records that were retracted, or that are held from their patients, and until when
+// (year 1: not held); others are omitted.
 func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHoldsRow, error) {
 	rows, err := q.db.Query(ctx, RecordHolds, ids)
 	if err != nil {

@@ -119,11 +119,13 @@ type RecordInsertRow struct {
 }
 
 // Clinical records of every kind.
-// Checks and writes in one statement, the first of a batch: unless the patient and the doctor are what they should be and
-// the actor may, refuse() ends it with the names of the checks that failed, and nothing of the batch is written.
-// any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
-// the doctor, of which the actor's memberships told. limits_version is the version of the clinic's critical limits that the body
-// was judged by, negative for a kind that has none. holds is true for what its patient may not read before a clinician has.
+// Checks and writes in one statement, the first of a batch: unless the patient and the doctor have
+// the required roles and the actor has access, refuse() aborts it with the names of the failed
+// checks, and nothing of the batch is written. any_patient is true for an actor who may write for
+// patients outside of their care teams, own_doctor for one who is the doctor, as known from the
+// actor's memberships. limits_version is the version of the clinic's critical limits used to
+// evaluate the body, negative for a kind without limits. holds is true for a record that its
+// patient may not read before a clinician's review.
 func (q *Queries) RecordInsert(ctx context.Context, arg RecordInsertParams) (RecordInsertRow, error) {
 	row := q.db.QueryRow(ctx, RecordInsert,
 		arg.ID,
@@ -535,14 +537,14 @@ type RecordListOfPatientParams struct {
 	RowLimit      int32
 }
 
-// Lists show what the actor may see and nothing else: their own from the first released version on and while no hold lasts, where
-// one entered in error
-// is found by none of what it said; those of patients whose care team they are on, at the
-// clinics where they hold a role that lets care teams read (team_clinics); those that name them as the doctor, at the
-// clinics where they still are one (doctor_clinics); those whose first version they wrote, where their role lets an author
-// read (author_clinics; actor_text is the actor's id as records hold it). One query for each way in rather than one whose filters are all
-// optional, so that each has the index that it needs, in order. They take the same parameters. A page begins behind
-// (before_time, before_id).
+// Lists return only what the actor may see: their own from the first released version on and while
+// they are not held, where filters on content do not match records entered in error; those of
+// patients whose care team they are on, at the clinics where they hold a role that lets care teams
+// read (team_clinics); those with them as the doctor, at the clinics where they still are one
+// (doctor_clinics); those with a first version by them, where their role lets an author read
+// (author_clinics; actor_text is the actor's id as stored in records). There is one query for each
+// of these rather than one with optional filters, so that each can use its index, in order. They
+// take the same parameters. A page begins after (before_time, before_id).
 func (q *Queries) RecordListOfPatient(ctx context.Context, arg RecordListOfPatientParams) ([]Record, error) {
 	rows, err := q.db.Query(ctx, RecordListOfPatient,
 		arg.Kind,
@@ -605,8 +607,9 @@ const RecordListPlanForValues = `-- name: RecordListPlanForValues :exec
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
 `
 
-// For the rest of the transaction. A plan for any values takes the range of a page for a few rows and sorts them, which may
-// be all that a clinic has; with the values known, an index is read in order until the page is full.
+// Applies to the rest of the transaction. A generic plan assumes that a page's range has few rows
+// and sorts them, which may be all of a clinic's; with known values an index is read in order until
+// the page is full.
 func (q *Queries) RecordListPlanForValues(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, RecordListPlanForValues)
 	return err
@@ -674,7 +677,7 @@ type RecordListVisibleParams struct {
 	RowLimit      int32
 }
 
-// The array of patients is computed once, so that an index serves each of the four ways in.
+// The array of patients is computed once, so that each of the four sources uses an index.
 func (q *Queries) RecordListVisible(ctx context.Context, arg RecordListVisibleParams) ([]Record, error) {
 	rows, err := q.db.Query(ctx, RecordListVisible,
 		arg.Kind,
@@ -766,8 +769,8 @@ type RecordListableParams struct {
 	AuthorClinics []uuid.UUID
 }
 
-// Whether a list of the patient's records that shows nothing was one that the actor may ask for: the doctor whom a record
-// names or who wrote it may, also where a filter leaves it out.
+// Reports whether the actor may list the patient's records if the list is empty: the doctor or
+// author of a record may, also if a filter excludes it.
 func (q *Queries) RecordListable(ctx context.Context, arg RecordListableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, RecordListable,
 		arg.PatientID,
@@ -826,8 +829,8 @@ type RecordLockRow struct {
 	LimitsVersion int64
 }
 
-// released_by is who wrote the version that released the record, where one did; limits_version, for a kind that measures, that of
-// the clinic's critical limits.
+// released_by is the author of the version that released the record, if one did; limits_version,
+// for a kind with measurements, is that of the clinic's critical limits.
 func (q *Queries) RecordLock(ctx context.Context, arg RecordLockParams) (RecordLockRow, error) {
 	row := q.db.QueryRow(ctx, RecordLock,
 		arg.ActorID,
@@ -874,7 +877,7 @@ type RecordPartiesHoldParams struct {
 	ActorID    uuid.UUID
 }
 
-// The checks of RecordInsert alone, for who may not write the record anyway.
+// Runs only the checks of RecordInsert, for an actor who may not write the record anyway.
 func (q *Queries) RecordPartiesHold(ctx context.Context, arg RecordPartiesHoldParams) (bool, error) {
 	row := q.db.QueryRow(ctx, RecordPartiesHold,
 		arg.PatientID,
@@ -954,9 +957,10 @@ type RecordReplaceRow struct {
 	HeldUntil       *time.Time
 }
 
-// The version that stands moves to record_versions and the new one takes its place. The row is locked by RecordLock. holds is
-// true for a version that its patient may not read before a clinician has: the clinic's period begins. It begins again with the
-// version that releases what was held and nobody has reviewed.
+// Moves the current version to record_versions and replaces it with the new one. The row is locked
+// by RecordLock. holds is true for a version that its patient may not read before a clinician's
+// review: the clinic's period begins. It begins again with the version that releases a held record
+// that nobody has reviewed.
 func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (RecordReplaceRow, error) {
 	row := q.db.QueryRow(ctx, RecordReplace,
 		arg.Status,
@@ -995,7 +999,7 @@ type RecordReviewParams struct {
 	Version int64
 }
 
-// Ends the hold of the version that was read, once: no row where there is none.
+// Ends the hold of the version that was read, once: no row if there is none.
 func (q *Queries) RecordReview(ctx context.Context, arg RecordReviewParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, RecordReview, arg.ID, arg.Version)
 	var id uuid.UUID

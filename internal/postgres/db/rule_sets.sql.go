@@ -18,7 +18,8 @@ ORDER BY position DESC
 LIMIT 1
 `
 
-// The version in force for the event at the position: an announcement counts from the next event on.
+// Returns the version in force for the event at the position: an announcement takes effect with the
+// next event.
 func (q *Queries) RulePublicationBefore(ctx context.Context, position int64) (int32, error) {
 	row := q.db.QueryRow(ctx, RulePublicationBefore, position)
 	var version int32
@@ -152,7 +153,7 @@ type RuleSetListRow struct {
 	Position    int64
 }
 
-// Newest first; position is 0 while the planner has not yet passed the version's event.
+// Newest first; position is 0 while the planner has not passed the version's event.
 func (q *Queries) RuleSetList(ctx context.Context, arg RuleSetListParams) ([]RuleSetListRow, error) {
 	rows, err := q.db.Query(ctx, RuleSetList, arg.BeforeVersion, arg.MaxRows)
 	if err != nil {
@@ -183,7 +184,8 @@ const RuleSetLock = `-- name: RuleSetLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended('carewire.rule_sets', 0))
 `
 
-// One publisher at a time, until its transaction ends: versions and the events that announce them are in one order.
+// Serializes publishers until the transaction ends: versions and the events that announce them have
+// the same order.
 func (q *Queries) RuleSetLock(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, RuleSetLock)
 	return err

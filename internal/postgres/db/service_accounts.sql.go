@@ -33,8 +33,8 @@ type AcceptedEventInsertManyParams struct {
 	Digests          [][]byte
 }
 
-// In the order of the ids, so that two batches with the same events do not wait for each other. What was accepted before
-// is left as it is and not returned.
+// Inserts in the order of the ids, so that two batches with the same events cannot deadlock. Events
+// accepted before are left unchanged and not returned.
 func (q *Queries) AcceptedEventInsertMany(ctx context.Context, arg AcceptedEventInsertManyParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, AcceptedEventInsertMany, arg.ServiceAccountID, arg.EventIds, arg.Digests)
 	if err != nil {
@@ -96,7 +96,7 @@ type AddressLinkableParams struct {
 	Emails  []string
 }
 
-// Whether a sign-in with this verified address would be linked to a person.
+// Reports whether a sign-in with this verified address would be linked to a person.
 func (q *Queries) AddressLinkable(ctx context.Context, arg AddressLinkableParams) (bool, error) {
 	row := q.db.QueryRow(ctx, AddressLinkable, arg.Issuer, arg.Subject, arg.Emails)
 	var linkable bool
@@ -149,7 +149,7 @@ type ServiceAccountByCodeRow struct {
 	Expired        bool
 }
 
-// The account whose code it is, locked.
+// Returns the account of a code, locked.
 func (q *Queries) ServiceAccountByCode(ctx context.Context, digest []byte) (ServiceAccountByCodeRow, error) {
 	row := q.db.QueryRow(ctx, ServiceAccountByCode, digest)
 	var i ServiceAccountByCodeRow
@@ -266,9 +266,9 @@ type ServiceAccountInsertParams struct {
 	ActivationDigest []byte
 }
 
-// The accounts of other systems, and which events were accepted from them.
-// It waits for its client; without a code it is active at once. No row comes back when the clinic has an account of the client
-// already; of others nothing is said.
+// The accounts of other systems, and the events accepted from them.
+// The account waits for its client; without a code it is active at once. Returns no row if the
+// clinic already has an account of the client; accounts of other clinics are not disclosed.
 func (q *Queries) ServiceAccountInsert(ctx context.Context, arg ServiceAccountInsertParams) (ServiceAccount, error) {
 	row := q.db.QueryRow(ctx, ServiceAccountInsert,
 		arg.ID,
@@ -314,7 +314,8 @@ type ServiceAccountListParams struct {
 	RowLimit  int32
 }
 
-// The accounts of the clinics in the order of their ids, after the last one of the page before.
+// Returns the accounts of the clinics in the order of their ids, after the last one of the previous
+// page.
 func (q *Queries) ServiceAccountList(ctx context.Context, arg ServiceAccountListParams) ([]ServiceAccount, error) {
 	rows, err := q.db.Query(ctx, ServiceAccountList, arg.ClinicIds, arg.After, arg.RowLimit)
 	if err != nil {

@@ -13,7 +13,8 @@ const AnybodyRegistered = `-- name: AnybodyRegistered :one
 SELECT EXISTS (SELECT 1 FROM users)
 `
 
-// Whether anybody is registered: demo mode refuses a database that holds people it did not seed.
+// Reports whether anybody is registered: demo mode refuses a database with people that it did not
+// seed.
 func (q *Queries) AnybodyRegistered(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, AnybodyRegistered)
 	var exists bool
@@ -40,8 +41,8 @@ type ServiceSettingEnsureParams struct {
 	Value []byte
 }
 
-// What every instance on this database shares, and marks that outlive a process.
-// The value that stands there afterwards: the one given, or the one of whoever was first.
+// Values shared by all instances on this database, and markers that outlive a process.
+// Returns the value stored afterwards: the given one, or that of the first writer.
 func (q *Queries) ServiceSettingEnsure(ctx context.Context, arg ServiceSettingEnsureParams) ([]byte, error) {
 	row := q.db.QueryRow(ctx, ServiceSettingEnsure, arg.Name, arg.Value)
 	var value []byte

@@ -66,8 +66,8 @@ type SessionDeleteRow struct {
 	Memberships []byte
 }
 
-// Whoever deletes a session appends session.closed in the same transaction; its tickets go with it. So these return what they
-// deleted.
+// A caller that deletes sessions appends session.closed in the same transaction; their tickets are
+// deleted with them. Therefore these queries return the deleted rows.
 func (q *Queries) SessionDelete(ctx context.Context, digest []byte) (SessionDeleteRow, error) {
 	row := q.db.QueryRow(ctx, SessionDelete, digest)
 	var i SessionDeleteRow
@@ -92,7 +92,7 @@ type SessionDeleteExpiredRow struct {
 	UserID uuid.UUID
 }
 
-// The oldest first, so that a sweep is bounded whatever has piled up.
+// Oldest first, so that a sweep is bounded for any backlog.
 func (q *Queries) SessionDeleteExpired(ctx context.Context, maxSessions int32) ([]SessionDeleteExpiredRow, error) {
 	rows, err := q.db.Query(ctx, SessionDeleteExpired, maxSessions)
 	if err != nil {
@@ -210,7 +210,8 @@ type TicketInsertParams struct {
 	SessionID        *uuid.UUID
 }
 
-// A session is issued a ticket only while it is open: the foreign key refuses the ticket of one that has ended meanwhile.
+// A session gets tickets only while it is open: the foreign key refuses the ticket of one that has
+// ended meanwhile.
 func (q *Queries) TicketInsert(ctx context.Context, arg TicketInsertParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, TicketInsert,
 		arg.Digest,
@@ -250,7 +251,8 @@ type TicketTakeRow struct {
 	Memberships      []byte
 }
 
-// A ticket is good once: whoever deletes its row has it. An expired one is deleted too, and answered as such.
+// A ticket is valid once: the caller that deletes its row has it. An expired one is deleted too,
+// and reported as expired.
 func (q *Queries) TicketTake(ctx context.Context, digest []byte) (TicketTakeRow, error) {
 	row := q.db.QueryRow(ctx, TicketTake, digest)
 	var i TicketTakeRow

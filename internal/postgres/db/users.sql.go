@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const GetActorByIdentity = `-- name: GetActorByIdentity :many
+const ActorByIdentity = `-- name: ActorByIdentity :many
 
 SELECT
     id,
@@ -41,12 +41,12 @@ type ActorByIdentityRow struct {
 	ActorVersion int64
 }
 
-// People, their identities at providers, and what they prefer.
-// The hot path of every request that carries a token: who the person is, whether they may sign in, and what they are
-// where; a row for each membership, or one without. What the view actors says costs twice as much to make, and has to be
-// read again.
-func (q *Queries) GetActorByIdentity(ctx context.Context, arg ActorByIdentityParams) ([]ActorByIdentityRow, error) {
-	rows, err := q.db.Query(ctx, GetActorByIdentity, arg.Issuer, arg.Subject)
+// People, their identities at providers, and their preferences.
+// The hot path of every request with a token: the person, whether they may sign in, and their
+// roles; one row for each membership, or one without. The view actors costs twice as much to
+// compute, and its JSON has to be parsed.
+func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams) ([]ActorByIdentityRow, error) {
+	rows, err := q.db.Query(ctx, ActorByIdentity, arg.Issuer, arg.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ type EmailAtClinicLockParams struct {
 	Email    string
 }
 
-// Registrations of one address at one clinic take turns.
+// Serializes registrations of one address at one clinic.
 func (q *Queries) EmailAtClinicLock(ctx context.Context, arg EmailAtClinicLockParams) error {
 	_, err := q.db.Exec(ctx, EmailAtClinicLock, arg.ClinicID, arg.Email)
 	return err
@@ -149,7 +149,7 @@ type EmailHolderParams struct {
 	ID     uuid.UUID
 }
 
-// The person who proved the address, if that is somebody else.
+// Returns the person who verified the address, if it is another one.
 func (q *Queries) EmailHolder(ctx context.Context, arg EmailHolderParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, EmailHolder, arg.Emails, arg.ID)
 	var id uuid.UUID
@@ -175,8 +175,8 @@ type EmailKnownAtParams struct {
 	ClinicIds []uuid.UUID
 }
 
-// Whether somebody else with a role at one of the clinics has the address. Who is known elsewhere does not count: the clinic
-// must not learn it.
+// Reports whether another person with a role at one of the clinics has the address. People known
+// only elsewhere do not count: the clinic must not learn of them.
 func (q *Queries) EmailKnownAt(ctx context.Context, arg EmailKnownAtParams) (bool, error) {
 	row := q.db.QueryRow(ctx, EmailKnownAt, arg.Emails, arg.ID, arg.ClinicIds)
 	var exists bool
@@ -202,9 +202,10 @@ type IdentityLinkParams struct {
 	Emails  []string
 }
 
-// An issuer's subject is linked to the person with its verified email once. A second subject of the same issuer is not:
-// an address that was given to somebody else must not open the first owner's account. Of several people who were registered
-// with it, it is whoever proved it, else the first (linkable).
+// Links an issuer's subject to the person with its verified email, once. A second subject of the
+// same issuer is not linked: a reassigned address must not open the first owner's account. Of
+// several people registered with the address, it is the one who verified it, else the first
+// (linkable).
 func (q *Queries) IdentityLink(ctx context.Context, arg IdentityLinkParams) (int64, error) {
 	result, err := q.db.Exec(ctx, IdentityLink, arg.Issuer, arg.Subject, arg.Emails)
 	if err != nil {
@@ -283,7 +284,8 @@ type MedicalRecordNumberMergeParams struct {
 	FromID uuid.UUID
 }
 
-// Numbers of somebody who proved to be another. Where that one has a number at the clinic, it stays and the other goes.
+// Moves the numbers of a merged person. If the other person has a number at the clinic, it is kept
+// and the merged one's deleted.
 func (q *Queries) MedicalRecordNumberMerge(ctx context.Context, arg MedicalRecordNumberMergeParams) error {
 	_, err := q.db.Exec(ctx, MedicalRecordNumberMerge, arg.IntoID, arg.FromID)
 	return err
@@ -311,7 +313,7 @@ const MembershipsHeld = `-- name: MembershipsHeld :one
 SELECT memberships_held($1::uuid)::bigint AS held
 `
 
-// How many roles the person holds, also where the actor does not see them.
+// Counts the person's roles, also outside of the actor's scope.
 func (q *Queries) MembershipsHeld(ctx context.Context, userID uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, MembershipsHeld, userID)
 	var held int64
@@ -370,7 +372,7 @@ type PatientEverAtParams struct {
 	ClinicIds []uuid.UUID
 }
 
-// The clinics, of those given, where the person is a patient or was one.
+// Returns those of the clinics where the person is or was a patient.
 func (q *Queries) PatientEverAt(ctx context.Context, arg PatientEverAtParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, PatientEverAt, arg.UserID, arg.ClinicIds)
 	if err != nil {
@@ -410,7 +412,7 @@ type PersonMergeRow struct {
 	MemberID  uuid.UUID
 }
 
-// The lines of care teams that changed hands, as they were.
+// Returns the reassigned rows of care teams, as they were.
 func (q *Queries) PersonMerge(ctx context.Context, arg PersonMergeParams) ([]PersonMergeRow, error) {
 	rows, err := q.db.Query(ctx, PersonMerge, arg.FromID, arg.IntoID)
 	if err != nil {
@@ -496,7 +498,7 @@ const RegistrationLock = `-- name: RegistrationLock :exec
 SELECT pg_advisory_xact_lock(hashtextextended(concat($1::uuid), 2))
 `
 
-// Registrations of patients at one clinic take turns, so that the second of two sees the first.
+// Serializes registrations of patients at one clinic, so that the second of two sees the first.
 func (q *Queries) RegistrationLock(ctx context.Context, clinicID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, RegistrationLock, clinicID)
 	return err
@@ -524,8 +526,9 @@ type ServiceByIdentityRow struct {
 	Persons  bool
 }
 
-// Who is no person may be another system with a service account; unless no token ever proved the account, and the sign-in's
-// verified address is that of a person to whom it can be linked: nobody is shut out by an account that names their subject.
+// A subject that is not a person may be another system with a service account; unless the account
+// was never activated with a token and the sign-in's verified address can be linked to a person: an
+// account cannot lock out a person by naming their subject.
 func (q *Queries) ServiceByIdentity(ctx context.Context, arg ServiceByIdentityParams) (ServiceByIdentityRow, error) {
 	row := q.db.QueryRow(ctx, ServiceByIdentity, arg.Issuer, arg.Subject, arg.Emails)
 	var i ServiceByIdentityRow
@@ -563,7 +566,8 @@ type SignInDeleteParams struct {
 	UserID uuid.UUID
 }
 
-// The sign-in is noted as taken from the person, so that its email address does not link it again.
+// Records that the sign-in was removed from the person, so that its email address does not link it
+// again.
 func (q *Queries) SignInDelete(ctx context.Context, arg SignInDeleteParams) (int64, error) {
 	result, err := q.db.Exec(ctx, SignInDelete, arg.ID, arg.UserID)
 	if err != nil {
@@ -640,7 +644,7 @@ const StaffRolesHeld = `-- name: StaffRolesHeld :one
 SELECT staff_roles_held($1::uuid)::bigint AS held
 `
 
-// How many roles of staff the person holds, also where the actor does not see them.
+// Counts the person's staff roles, also outside of the actor's scope.
 func (q *Queries) StaffRolesHeld(ctx context.Context, userID uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, StaffRolesHeld, userID)
 	var held int64
@@ -681,7 +685,7 @@ type UserCompleteParams struct {
 	FromID uuid.UUID
 }
 
-// What the clinic knew of somebody who proved to be another, where that one's row does not say it.
+// Completes a person's row with the details of the person merged into it.
 func (q *Queries) UserComplete(ctx context.Context, arg UserCompleteParams) (User, error) {
 	row := q.db.QueryRow(ctx, UserComplete, arg.IntoID, arg.FromID)
 	var i User
@@ -757,7 +761,7 @@ const UserExists = `-- name: UserExists :one
 SELECT (subject_person('user', $1::uuid) IS NOT NULL)::boolean AS known
 `
 
-// Whether there is such a person, also one whom the actor does not see.
+// Reports whether the person exists, also outside of the actor's scope.
 func (q *Queries) UserExists(ctx context.Context, id uuid.UUID) (bool, error) {
 	row := q.db.QueryRow(ctx, UserExists, id)
 	var known bool
@@ -819,7 +823,8 @@ type UserInsertParams struct {
 	Sex           *string
 }
 
-// The row is read once the person has a role: before, those who registered them do not see them.
+// The row is read only after the person has a role: before that, it is outside of the registering
+// actor's scope.
 func (q *Queries) UserInsert(ctx context.Context, arg UserInsertParams) error {
 	_, err := q.db.Exec(ctx, UserInsert,
 		arg.ID,
@@ -872,8 +877,8 @@ type UserListRow struct {
 	Memberships []byte
 }
 
-// The people with a role at the clinics, in the order of their ids, after the last one of the page before. Ids are
-// UUIDv7: a person registered while one pages comes at the end.
+// Returns the people with a role at the clinics, in the order of their ids, after the last one of
+// the previous page. Ids are UUIDv7: a person registered meanwhile comes last.
 func (q *Queries) UserList(ctx context.Context, arg UserListParams) ([]UserListRow, error) {
 	rows, err := q.db.Query(ctx, UserList,
 		arg.ClinicIds,
@@ -1025,7 +1030,8 @@ type UserSearchRow struct {
 	Memberships []byte
 }
 
-// As UserList, of those at one clinic who match the filters (people_find), with what tells them apart.
+// Like UserList, for people at one clinic who match the filters (people_find), with the data to
+// distinguish them.
 func (q *Queries) UserSearch(ctx context.Context, arg UserSearchParams) ([]UserSearchRow, error) {
 	rows, err := q.db.Query(ctx, UserSearch,
 		arg.ClinicID,
@@ -1099,7 +1105,7 @@ type UserUpdateParams struct {
 	ID         uuid.UUID
 }
 
-// A changed address or number is not verified any more.
+// A changed address or number becomes unverified.
 func (q *Queries) UserUpdate(ctx context.Context, arg UserUpdateParams) (User, error) {
 	row := q.db.QueryRow(ctx, UserUpdate,
 		arg.Email,

@@ -17,7 +17,8 @@ FROM clinic_settings
 WHERE clinic_id = $1
 `
 
-// How long an appointment may be at the clinic, in minutes. 480 is the default of clinic_settings.
+// Returns the maximum duration of an appointment at the clinic, in minutes. 480 is the default of
+// clinic_settings.
 func (q *Queries) ClinicAppointmentMaximum(ctx context.Context, clinicID uuid.UUID) (int32, error) {
 	row := q.db.QueryRow(ctx, ClinicAppointmentMaximum, clinicID)
 	var column_1 int32
@@ -81,7 +82,7 @@ type VisitTypeInsertParams struct {
 	UpdatedBy       string
 }
 
-// What a clinic offers appointments for.
+// The types of appointments that a clinic offers.
 func (q *Queries) VisitTypeInsert(ctx context.Context, arg VisitTypeInsertParams) (VisitType, error) {
 	row := q.db.QueryRow(ctx, VisitTypeInsert,
 		arg.ID,
