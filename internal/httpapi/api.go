@@ -109,8 +109,12 @@ func register[I, O any](s *Server, op operation, action care.Action, handler fun
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
-		if err != nil && s.keeper.again(ctx, &err) {
-			out, err = handler(ctx, in)
+		if err != nil {
+			var retry bool
+			i := infoOf(ctx)
+			if i.actor, retry, err = s.actors.ShouldRetry(ctx, i.identity, i.actor, err); retry {
+				out, err = handler(ctx, in)
+			}
 		}
 		if err != nil {
 			return nil, problemOf(ctx, s.logger, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
@@ -114,7 +115,7 @@ func (s *Server) counted(r *http.Request, g gate, signIn func() error) error {
 // knownToken reports whether the request has a bearer token that was verified before.
 func (s *Server) knownToken(r *http.Request) bool {
 	token, ok := bearer(r)
-	return ok && s.cfg.Verifier.known(token)
+	return ok && s.cfg.Verifier.Known(token)
 }
 
 // bearer returns the request's bearer token (RFC 6750, section 2.1).
@@ -127,10 +128,14 @@ func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
 	if err := s.proveIdentity(r, i); err != nil {
 		return err
 	}
-	if kept && s.keeper.recall(i) {
-		return nil
+	if kept {
+		if actor, ok := s.actors.Get(i.identity); ok {
+			i.actor = actor
+			return nil
+		}
 	}
-	_, err := s.keeper.lookUp(r.Context(), i)
+	var err error
+	i.actor, _, err = s.actors.Load(r.Context(), i.identity)
 	return err
 }
 
@@ -206,7 +211,7 @@ func onlyBy(action care.Action, relation care.Relation) bool {
 }
 
 // Sessions gives the function that tells whose a bearer token is and when it ends; sockets refresh by it.
-func Sessions(v *Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
+func Sessions(v *auth.Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
 	return func(ctx context.Context, token string) (realtime.Session, error) {
 		claims, err := v.Verify(ctx, token)
 		if err != nil {

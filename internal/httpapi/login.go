@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/labstack/echo/v5"
 	"golang.org/x/oauth2"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 )
@@ -61,7 +63,7 @@ func (s *Server) addLogin() {
 
 // login shows the demo's people, or sends the browser to the identity provider.
 func (s *Server) login(c *echo.Context) error {
-	a := attempt{State: nonce(), Nonce: nonce(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
+	a := attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
 	if token := c.QueryParam("invitation"); len(token) <= 200 {
 		a.Invitation = token
 	}
@@ -82,7 +84,7 @@ func (s *Server) oauth(ctx context.Context) (*oauth2.Config, error) {
 	if s.cfg.Login.ClientID == "" {
 		return nil, care.Errorf(care.NotFound, "browsers cannot sign in here: the operator has not set CAREWIRE_OIDC_CLIENT_ID; bearer tokens work")
 	}
-	endpoint, err := s.cfg.Verifier.endpoint(ctx)
+	endpoint, err := s.cfg.Verifier.Endpoint(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func (s *Server) demoLogin(c *echo.Context) error {
 	if !slices.ContainsFunc(s.cfg.DemoPeople, func(p DemoPerson) bool { return p.Email == email }) {
 		return care.InvalidField("email", "must be one of the demo's people")
 	}
-	return s.signIn(c, directory.Identity{Issuer: LocalIssuerURL, Subject: LocalSubject(email), Email: email, EmailVerified: true}, a)
+	return s.signIn(c, directory.Identity{Issuer: auth.DemoIssuerURL, Subject: auth.DemoSubject(email), Email: email, EmailVerified: true}, a)
 }
 
 // loginCallback takes a browser back from the identity provider, with a code for its tokens.
@@ -125,7 +127,7 @@ func (s *Server) loginCallback(c *echo.Context) error {
 	if c.QueryParam("error") != "" {
 		return care.Errorf(care.Unauthenticated, "the identity provider did not let you in; open /login to try again")
 	}
-	var claims Claims
+	var claims auth.Claims
 	err := s.counted(r, s.exchanges, func() (err error) {
 		claims, err = s.exchange(r.Context(), c.QueryParam("code"), a)
 		return err
@@ -137,25 +139,25 @@ func (s *Server) loginCallback(c *echo.Context) error {
 }
 
 // exchange gets the tokens for a code and tells what the ID token says (OpenID Connect Core, section 3.1.3).
-func (s *Server) exchange(ctx context.Context, code string, a attempt) (Claims, error) {
+func (s *Server) exchange(ctx context.Context, code string, a attempt) (auth.Claims, error) {
 	client, err := s.oauth(ctx)
 	if err != nil {
-		return Claims{}, err
+		return auth.Claims{}, err
 	}
-	tokens, err := client.Exchange(oidc.ClientContext(ctx, s.cfg.Verifier.cfg.Client), code, oauth2.VerifierOption(a.Verifier))
+	tokens, err := client.Exchange(oidc.ClientContext(ctx, s.cfg.Verifier.Client()), code, oauth2.VerifierOption(a.Verifier))
 	if _, refused := errors.AsType[*oauth2.RetrieveError](err); refused {
-		return Claims{}, care.Errorf(care.Unauthenticated, "the identity provider does not know this sign-in any more; open /login again")
+		return auth.Claims{}, care.Errorf(care.Unauthenticated, "the identity provider does not know this sign-in any more; open /login again")
 	}
 	if err != nil {
-		return Claims{}, issuerAway()
+		return auth.Claims{}, auth.IssuerUnavailable()
 	}
 	idToken, _ := tokens.Extra("id_token").(string)
-	claims, err := s.cfg.Verifier.verify(ctx, idToken, s.cfg.Login.ClientID)
+	claims, err := s.cfg.Verifier.VerifyFor(ctx, idToken, s.cfg.Login.ClientID)
 	if err != nil {
-		return Claims{}, err
+		return auth.Claims{}, err
 	}
 	if !same(claims.Nonce, a.Nonce) {
-		return Claims{}, badToken(codeTokenInvalid, "the identity provider's answer belongs to another sign-in")
+		return auth.Claims{}, auth.BadToken(auth.ReasonTokenInvalid, "the identity provider's answer belongs to another sign-in")
 	}
 	return claims, nil
 }
@@ -206,7 +208,7 @@ func (s *Server) logout(c *echo.Context) error {
 }
 
 func (s *Server) remember(c *echo.Context, a attempt) {
-	c.SetCookie(s.cookie(loginCookie, seal(s.seal, loginCookie, a, loginLife), "/login", loginLife))
+	c.SetCookie(s.cookie(loginCookie, auth.Seal(s.sealer, loginCookie, a, loginLife), "/login", loginLife))
 }
 
 func (s *Server) remembered(r *http.Request) (attempt, bool) {
@@ -214,7 +216,7 @@ func (s *Server) remembered(r *http.Request) (attempt, bool) {
 	if err != nil {
 		return attempt{}, false
 	}
-	return unseal[attempt](s.seal, loginCookie, cookie.Value)
+	return auth.Unseal[attempt](s.sealer, loginCookie, cookie.Value)
 }
 
 // cookie makes a cookie that scripts cannot read and other sites' requests do not carry; a negative life removes it.

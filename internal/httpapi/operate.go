@@ -48,7 +48,7 @@ type DeliveryPage struct {
 // RejectionPage is one page of outbox rows that the ledger refused.
 type RejectionPage struct {
 	Items []ledger.DeadLetter `json:"items"`
-	Next  string             `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string              `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
 // addFollowers adds the routes of what follows the ledger.

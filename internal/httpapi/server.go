@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carewire/internal/audit"
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
@@ -41,7 +42,7 @@ type Config struct {
 	Audit        *audit.Reader
 	// Writer writes records and appends denials; its pool is where the inbox is read.
 	Writer   *outbox.Writer
-	Verifier *Verifier
+	Verifier *auth.Verifier
 	// NoAPI leaves the API and its pages to other instances: their routes answer 503, with a code that says so. Health,
 	// metrics, the sandbox and sockets are served all the same.
 	NoAPI bool
@@ -110,8 +111,8 @@ type Server struct {
 	echo       *echo.Echo
 	api        huma.API
 	metrics    *metrics
-	keeper     *keeper
-	seal       *sealer
+	actors     *auth.ActorCache
+	sealer     *auth.Sealer
 	perSubject *limiters[string]
 	proxies    proxies
 	// failures counts failed sign-ins by the network that they come from. doubtful bounds how many sign-ins from networks with too
@@ -144,7 +145,6 @@ func New(cfg Config) (*Server, error) {
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https", host: strings.ToLower(base.Hostname()),
-		keeper:     newKeeper(cfg.Directory),
 		perSubject: newLimiters[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
 		proxies:    cfg.TrustedProxies,
 		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
@@ -153,7 +153,10 @@ func New(cfg Config) (*Server, error) {
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]access{}, known: map[string]bool{}, collections: map[string]string{"user": "/api/users"},
 	}
-	if s.seal, err = newSealer(cfg.CookieKey); err != nil {
+	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
+		return nil, err
+	}
+	if s.sealer, err = auth.NewSealer(cfg.CookieKey); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {
