@@ -21,6 +21,10 @@ const (
 	dirPrefix = "carewire-test-"
 	// settled is longer than a cluster takes from its directory to its lock.
 	settled = 10 * time.Minute
+
+	sharedMemory = "/dev/shm"
+	// memoryNeeded is about 12 MB for each of 100 databases, and the write-ahead log.
+	memoryNeeded = 4 << 30
 )
 
 // Cluster is a PostgreSQL in a temporary directory.
@@ -32,7 +36,7 @@ type Cluster struct {
 // StartCluster starts a cluster that keeps nothing. The caller stops it.
 func StartCluster(ctx context.Context) (*Cluster, error) {
 	sweep()
-	dir, err := os.MkdirTemp("", dirPrefix)
+	dir, err := os.MkdirTemp(parentDir(), dirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the tests' PostgreSQL: %w", err)
 	}
@@ -58,11 +62,22 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	return errors.Join(c.server.Stop(ctx), os.RemoveAll(c.server.Dir()), os.RemoveAll(c.dir))
 }
 
+// parentDir returns the directory that clusters are made in: the shared memory file system when it has room, because creating
+// and dropping a database there takes a fifth of the CPU time that it takes on disk. Containers often have 64 MB.
+func parentDir() string {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(sharedMemory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) >= memoryNeeded { //nolint:gosec,unconvert // types differ by system
+		return sharedMemory
+	}
+	return os.TempDir()
+}
+
 // sweep removes the directories of test binaries that panicked or were killed. Their servers ended with them, and with
 // their service's lock.
 func sweep() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
-	for _, dir := range dirs {
+	onDisk, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	inMemory, _ := filepath.Glob(filepath.Join(sharedMemory, dirPrefix+"*"))
+	for _, dir := range append(onDisk, inMemory...) {
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > settled && unheld(dir) {
 			_ = os.RemoveAll(dir)
 		}
