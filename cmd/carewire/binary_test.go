@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/postgrestest"
 )
 
 // binary is the program under test, built once.
@@ -164,20 +166,9 @@ func (s *service) writeReport() (id string, ok bool) {
 	return record.ID, err == nil
 }
 
-// dataDir is a directory for a service, which removes it. PostgreSQL does not run as root: the user it drops to must be
-// able to enter.
-func dataDir(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for d := dir; d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
-		require.NoError(t, os.Chmod(d, 0o711))
-	}
-	return dir
-}
-
 func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(dataDir(t), "a path with spaces")
+	dir := filepath.Join(postgrestest.DataDir(t), "a path with spaces")
 	first := serve(t, dir)
 	require.Contains(t, first.out.String(), first.url+"/sandbox")
 	require.Contains(t, first.out.String(), "DOCTOR=ey")
@@ -197,7 +188,7 @@ func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 
 func TestServe_LosesNoAcknowledgedWriteWhenItIsKilled(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := postgrestest.DataDir(t)
 	first := serve(t, dir)
 	var mu sync.Mutex
 	acknowledged := map[string]bool{}
@@ -244,7 +235,7 @@ func TestServe_LosesNoAcknowledgedWriteWhenItIsKilled(t *testing.T) {
 
 func TestServe_RunsTwoServicesSideBySide(t *testing.T) {
 	t.Parallel()
-	a, b := serve(t, dataDir(t)), serve(t, dataDir(t))
+	a, b := serve(t, postgrestest.DataDir(t)), serve(t, postgrestest.DataDir(t))
 	for _, s := range []*service{a, b} {
 		status, body := s.me("doctor@demo.example")
 		require.Equal(t, http.StatusOK, status, body)
@@ -327,7 +318,7 @@ func TestServe_EndsAtOnceOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
 
 func TestServe_ASecondSignalEndsTheDrainDelay(t *testing.T) {
 	t.Parallel()
-	s := serve(t, dataDir(t), "CAREWIRE_DRAIN_DELAY=10h")
+	s := serve(t, postgrestest.DataDir(t), "CAREWIRE_DRAIN_DELAY=10h")
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
 	until(t, s.log, "draining")
 	status, body := s.me("doctor@demo.example")

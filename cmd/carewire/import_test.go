@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/postgrestest"
 )
 
 const clinicFile = "../../internal/fhirimport/testdata/clinic.json"
 
 func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	t.Parallel()
-	s := serve(t, dataDir(t))
+	s := serve(t, postgrestest.DataDir(t))
 	out := s.ok("import", "fhir", "--source", "harbour", clinicFile)
 	require.Contains(t, out, "source harbour: 19 imported, 0 updated, 0 unchanged, 3 skipped, 0 refused")
 	require.Regexp(t, `CarePlan +skipped +1 +carewire keeps no care plans`, out)
@@ -37,7 +39,7 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 
 func TestImport_ExitsWithOneForWhatItRefusedOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
-	s := serve(t, dataDir(t))
+	s := serve(t, postgrestest.DataDir(t))
 	cmd := exec.Command(binary, "import", "fhir", "--source", "line", "--strict", "-")
 	cmd.Env, cmd.Stdin = s.env, strings.NewReader(`{"resourceType": "Patient", "id": "p", "name": "x"}`)
 	out, err := cmd.CombinedOutput()

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/postgres/postgrestest"
 )
 
 // ok runs a command that must succeed, and gives what it printed.
@@ -36,7 +38,7 @@ func (s *service) refused(args ...string) string {
 
 func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	t.Parallel()
-	s := serve(t, dataDir(t))
+	s := serve(t, postgrestest.DataDir(t))
 	status, body, err := s.do("operator@demo.example", http.MethodPost, "/sandbox/faults", `{"channel": "email", "to": "patient@demo.example", "status": 400, "probability": 1}`)
 	require.NoError(t, err)
 	require.Less(t, status, 300, body)
@@ -91,7 +93,7 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 
 func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 	t.Parallel()
-	s := serve(t, dataDir(t))
+	s := serve(t, postgrestest.DataDir(t))
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("rules: []\n"), 0o600))
 	require.Equal(t, "version 2 is in force\n", s.ok("rules", "publish", file, "--note", "too many\nmessages"))

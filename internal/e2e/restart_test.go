@@ -28,16 +28,11 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "carewire-restart-") //nolint:usetesting // t.TempDir's path is too long for a socket, and root's server could not enter it.
-	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o711))
-	s := &server{t: t, cfg: embedded.Config{DataDir: dir}}
+	s := &server{t: t, cfg: embedded.Config{DataDir: postgrestest.DataDir(t)}}
+	var err error
 	s.Server, err = embedded.Start(t.Context(), s.cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, s.Stop(context.Background()))
-		require.NoError(t, os.RemoveAll(dir))
-	})
+	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
 	return s
 }
 

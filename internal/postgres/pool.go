@@ -65,6 +65,19 @@ type Config struct {
 // Open makes a pool whose connections run as cfg.Role, and proves with one connection that the database answers. The
 // error names cfg.Setting and never holds the password.
 func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
+	pool, err := NewPool(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, cfg.connectError(pool.Config().ConnConfig, err)
+	}
+	return pool, nil
+}
+
+// NewPool returns a pool as Open does, but leaves connecting to the pool's first use.
+func NewPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, cfg.urlError(err)
@@ -77,10 +90,6 @@ func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pc.AfterConnect = cfg.session
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
-		return nil, cfg.connectError(pc.ConnConfig, err)
-	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
 		return nil, cfg.connectError(pc.ConnConfig, err)
 	}
 	return pool, nil

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -94,10 +95,10 @@ func (s *Sandbox) authorized(r *http.Request) bool {
 	return ok && time.Now().Before(s.tokens[token])
 }
 
-// ServiceAccount gives credentials in the form of a Google service account's key file, good at this sandbox only.
+// ServiceAccount returns credentials in the form of a Google service account's key file, good at the sandboxes of this process only.
 // providersURL is where Providers is served, without a slash at the end.
 func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
-	key, err := s.signingKey()
+	key, err := signingKey()
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +113,14 @@ func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
 	})
 }
 
-func (s *Sandbox) signingKey() (*rsa.PrivateKey, error) {
-	s.keyOnce.Do(func() { s.key, s.keyErr = rsa.GenerateKey(rand.Reader, 2048) })
-	if s.keyErr != nil {
-		return nil, fmt.Errorf("make the sandbox's key: %w", s.keyErr)
+// signingKey returns the key of all sandboxes in this process. It is made once, because that takes 100 ms of CPU time.
+var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("make the sandbox's key: %w", err)
 	}
-	return s.key, nil
-}
+	return key, nil
+})
 
 // oauthToken is the OAuth 2.0 token endpoint for the JWT bearer grant (RFC 7523).
 func (s *Sandbox) oauthToken(w http.ResponseWriter, r *http.Request) {
@@ -143,9 +145,9 @@ func (s *Sandbox) oauthToken(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(tokenTTL.Seconds())})
 }
 
-// verify checks an RS256 assertion against the sandbox's own key.
+// verify checks an RS256 assertion against the sandboxes' key.
 func (s *Sandbox) verify(assertion string) error {
-	key, err := s.signingKey()
+	key, err := signingKey()
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rsa"
 	"net/http"
 	"slices"
 	"sync"
@@ -49,10 +48,7 @@ type Sandbox struct {
 	lastFlt  int64
 	peers    func(ctx context.Context) []string
 
-	keyOnce sync.Once
-	key     *rsa.PrivateKey
-	keyErr  error
-	tokens  map[string]time.Time // issued access tokens and when they expire
+	tokens map[string]time.Time // issued access tokens and when they expire
 }
 
 // New makes an empty sandbox without faults.

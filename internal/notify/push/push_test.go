@@ -1,6 +1,11 @@
 package push_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -150,13 +155,29 @@ func TestSender_SaysThatItWasThrottledForOneOfTwoDevices(t *testing.T) {
 func TestSender_IsTransientWithoutAnAccessToken(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
-	credentials, err := sandbox.New().ServiceAccount(project, serve(t, s)) // Signed with another sandbox's key.
-	require.NoError(t, err)
+	credentials := withOtherKey(t, s, serve(t, s))
 	sender, err := push.New(t.Context(), push.Config{ProjectID: project, Endpoint: serve(t, s), CredentialsJSON: credentials})
 	require.NoError(t, err)
 	t.Cleanup(sender.Close)
 	_, err = sender.Notify(t.Context(), notifytest.TestMessage(notify.Push))
 	require.EqualError(t, err, "transient: credentials")
+}
+
+// withOtherKey returns credentials of the sandbox with a key that it does not accept.
+func withOtherKey(t *testing.T, s *sandbox.Sandbox, url string) []byte {
+	t.Helper()
+	credentials, err := s.ServiceAccount(project, url)
+	require.NoError(t, err)
+	account := map[string]string{}
+	require.NoError(t, json.Unmarshal(credentials, &account))
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	account["private_key"] = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	credentials, err = json.Marshal(account)
+	require.NoError(t, err)
+	return credentials
 }
 
 func TestNew_NeedsAProject(t *testing.T) {

@@ -9,11 +9,12 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/embedded"
+	"carewire/internal/postgres/postgrestest"
 )
 
 func TestStart_MakesTheLoginsThatAnEarlierReleaseDidNot(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	before := start(t, embedded.Config{DataDir: dir})
 	require.NoError(t, postgres.Migrate(t.Context(), before.URL(), slog.New(slog.DiscardHandler)))
 	_, err := connect(t, before.URL()).Exec(t.Context(), "DROP ROLE carewire_app_login, carewire_worker_login; REVOKE pg_read_all_stats FROM carewire_worker")
@@ -34,7 +35,7 @@ func TestStart_MakesTheLoginsThatAnEarlierReleaseDidNot(t *testing.T) {
 
 func TestMigrate_RefusesAStandby(t *testing.T) {
 	t.Parallel()
-	server := start(t, embedded.Config{DataDir: openDir(t)})
+	server := start(t, embedded.Config{DataDir: postgrestest.DataDir(t)})
 	require.NoError(t, server.Stop(t.Context()))
 	stop, err := server.RunAsStandby(t.Context())
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/postgres/embedded"
+	"carewire/internal/postgres/postgrestest"
 )
 
 // archiveServer is a Maven repository that has for any platform an archive whose programs run those of binDir.
@@ -97,17 +98,17 @@ func xz(data []byte) []byte {
 
 func TestStart_DownloadsPostgreSQLOnceWhenTheMachineHasNone(t *testing.T) {
 	t.Parallel()
-	installed := start(t, embedded.Config{DataDir: openDir(t)})
+	installed := start(t, embedded.Config{DataDir: postgrestest.DataDir(t)})
 	url, archives := archiveServer(t, installed.BinDir())
 	cache := filepath.Join(openDir(t), "cache")
 
-	cfg := embedded.Config{DataDir: openDir(t), BinaryRepositoryURL: url}.WithoutInstalled(cache)
+	cfg := embedded.Config{DataDir: postgrestest.DataDir(t), BinaryRepositoryURL: url}.WithoutInstalled(cache)
 	server := start(t, cfg)
 	require.NoError(t, connect(t, server.URL()).Ping(t.Context()))
 	require.Contains(t, server.BinDir(), cache)
 	require.NoError(t, server.Stop(t.Context()))
 
-	cfg.DataDir = openDir(t)
+	cfg.DataDir = postgrestest.DataDir(t)
 	start(t, cfg)
 	require.EqualValues(t, 1, archives.Load())
 	left, err := filepath.Glob(filepath.Join(cache, "*"))
@@ -119,7 +120,7 @@ func TestStart_SaysWhatToDoWhenItCanNeitherFindNorDownloadPostgreSQL(t *testing.
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	cfg := embedded.Config{DataDir: openDir(t), BinaryRepositoryURL: server.URL}.WithoutInstalled(filepath.Join(openDir(t), "cache"))
+	cfg := embedded.Config{DataDir: postgrestest.DataDir(t), BinaryRepositoryURL: server.URL}.WithoutInstalled(filepath.Join(openDir(t), "cache"))
 	_, err := embedded.Start(t.Context(), cfg)
 	require.ErrorContains(t, err, "no PostgreSQL 15 or newer on this machine, and downloading it from "+server.URL)
 	require.ErrorContains(t, err, "install PostgreSQL, or set DATABASE_URL")

@@ -42,7 +42,8 @@ func serveUntilKilled(dir string) {
 	select {}
 }
 
-// openDir is a directory that the server's user can reach when root runs the tests, unlike t.TempDir.
+// openDir is a directory for programs that the server's user can reach when root runs the tests, unlike t.TempDir. Memory, where
+// data directories are, may refuse to run them.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "carewire-embedded-") //nolint:usetesting // see above
@@ -89,7 +90,7 @@ func one[T any](t *testing.T, conn *pgx.Conn, sql string) T {
 
 func TestStart_KeepsItsDataAndStartsAgainQuickly(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(openDir(t), "a directory with spaces")
+	dir := filepath.Join(postgrestest.DataDir(t), "a directory with spaces")
 	first := start(t, embedded.Config{DataDir: dir})
 	conn := connect(t, first.URL())
 	_, err := conn.Exec(t.Context(), "CREATE TABLE kept AS SELECT 42 AS n")
@@ -114,7 +115,7 @@ func TestStart_KeepsItsDataAndStartsAgainQuickly(t *testing.T) {
 
 func TestStart_IsFoundByItsDataDirectoryWhileItRuns(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(openDir(t), "data")
+	dir := filepath.Join(postgrestest.DataDir(t), "data")
 	_, err := embedded.RunningURL(dir)
 	require.ErrorContains(t, err, "no embedded database is running in "+dir)
 
@@ -130,7 +131,7 @@ func TestStart_IsFoundByItsDataDirectoryWhileItRuns(t *testing.T) {
 
 func TestStart_RunsTwoSideBySide(t *testing.T) {
 	t.Parallel()
-	root := openDir(t)
+	root := postgrestest.DataDir(t)
 	one := start(t, embedded.Config{DataDir: filepath.Join(root, "one")})
 	two := start(t, embedded.Config{DataDir: filepath.Join(root, "two")})
 	require.NotEqual(t, one.Port(), two.Port())
@@ -140,7 +141,7 @@ func TestStart_RunsTwoSideBySide(t *testing.T) {
 
 func TestStart_RefusesADirectoryThatAnotherServiceHas(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
 	_, err := embedded.Start(t.Context(), embedded.Config{DataDir: dir})
 	require.ErrorContains(t, err, "another carewire is running on "+dir+" (process "+strconv.Itoa(os.Getpid())+"); stop it or set CAREWIRE_DATA_DIR")
@@ -149,7 +150,7 @@ func TestStart_RefusesADirectoryThatAnotherServiceHas(t *testing.T) {
 
 func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	killed := start(t, embedded.Config{DataDir: dir})
 	conn := connect(t, killed.URL())
 	_, err := conn.Exec(t.Context(), "SET synchronous_commit = on; CREATE TABLE kept AS SELECT 7 AS n")
@@ -170,7 +171,7 @@ func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
 
 func TestStart_IgnoresAPidFileWhosePidIsAnotherProgramsNow(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
 	text, err := os.ReadFile(server.PIDFile())
 	require.NoError(t, err)
@@ -189,7 +190,7 @@ func TestStart_IgnoresAPidFileWhosePidIsAnotherProgramsNow(t *testing.T) {
 
 func TestStart_StopsAServerThatNobodyHoldsAnyMore(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
 	require.NoError(t, server.Stop(t.Context()))
 	ended, err := server.Abandon(t.Context())
@@ -202,7 +203,7 @@ func TestStart_StopsAServerThatNobodyHoldsAnyMore(t *testing.T) {
 
 func TestStart_TakesOverFromAServiceThatWasKilled(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	service := exec.Command(os.Args[0])
 	service.Env = append(os.Environ(), serviceDir+"="+dir)
 	out, err := service.StdoutPipe()
@@ -225,7 +226,7 @@ func TestStart_RunsElsewhereWhenItsUserCannotReachTheDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root's server runs as another user")
 	}
-	parent := filepath.Join(openDir(t), "root's own")
+	parent := filepath.Join(postgrestest.DataDir(t), "root's own")
 	require.NoError(t, os.Mkdir(parent, 0o700))
 	dir := filepath.Join(parent, "data")
 	server := start(t, embedded.Config{DataDir: dir})
@@ -249,7 +250,7 @@ func TestStart_NeverPassesOverAClusterThatItCannotReach(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root's server runs as another user")
 	}
-	parent := openDir(t)
+	parent := postgrestest.DataDir(t)
 	dir := filepath.Join(parent, "data")
 	server := start(t, embedded.Config{DataDir: dir})
 	require.NoError(t, server.Stop(t.Context()))
@@ -262,7 +263,7 @@ func TestStart_NeverPassesOverAClusterThatItCannotReach(t *testing.T) {
 
 func TestStart_WorksBelowAPathThatIsTooLongForASocket(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(openDir(t), strings.Repeat("long", 20), strings.Repeat("longer", 15))
+	dir := filepath.Join(postgrestest.DataDir(t), strings.Repeat("long", 20), strings.Repeat("longer", 15))
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	server := start(t, embedded.Config{DataDir: dir})
 	socket := one[string](t, connect(t, server.URL()), "SHOW unix_socket_directories")
@@ -272,7 +273,7 @@ func TestStart_WorksBelowAPathThatIsTooLongForASocket(t *testing.T) {
 
 func TestStart_IsInAProcessGroupOfItsOwn(t *testing.T) {
 	t.Parallel()
-	server := start(t, embedded.Config{DataDir: openDir(t)})
+	server := start(t, embedded.Config{DataDir: postgrestest.DataDir(t)})
 	group, err := syscall.Getpgid(server.Pid())
 	require.NoError(t, err)
 	require.Equal(t, server.Pid(), group)
@@ -283,7 +284,7 @@ func TestStart_SaysThatThePortAskedForIsTaken(t *testing.T) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	taken := listener.Addr().(*net.TCPAddr).Port
 	_, err = embedded.Start(t.Context(), embedded.Config{DataDir: dir, Fast: true, Port: taken})
 	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+" is taken")
@@ -292,7 +293,7 @@ func TestStart_SaysThatThePortAskedForIsTaken(t *testing.T) {
 
 func TestStart_TakesTCPConnectionsOnlyWithThePassword(t *testing.T) {
 	t.Parallel()
-	server := start(t, embedded.Config{DataDir: openDir(t)})
+	server := start(t, embedded.Config{DataDir: postgrestest.DataDir(t)})
 	password, err := os.ReadFile(server.PasswordFile())
 	require.NoError(t, err)
 	at := "@127.0.0.1:" + strconv.Itoa(server.Port()) + "/carewire?sslmode=disable"
@@ -306,7 +307,7 @@ func TestStart_TakesTCPConnectionsOnlyWithThePassword(t *testing.T) {
 
 func TestPSQL_OpensASessionThatIsTheRoleAndNothingMore(t *testing.T) {
 	t.Parallel()
-	server := start(t, embedded.Config{DataDir: filepath.Join(openDir(t), "with spaces")})
+	server := start(t, embedded.Config{DataDir: filepath.Join(postgrestest.DataDir(t), "with spaces")})
 	cmd := exec.Command("sh", "-c", server.PSQL(postgres.Auditor)+` -Atc "SELECT current_user, session_user"`)
 	cmd.Env = append(os.Environ(), "PATH="+server.BinDir()+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
@@ -316,7 +317,7 @@ func TestPSQL_OpensASessionThatIsTheRoleAndNothingMore(t *testing.T) {
 
 func TestStart_GivesUpWithItsContextAndLeavesTheDirectoryFree(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
+	dir := postgrestest.DataDir(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Fast: true})
