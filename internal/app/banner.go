@@ -59,13 +59,13 @@ func (s *Service) printBanner(out io.Writer) error {
 		if p.clinic == otherClinic && p.role != "doctor" {
 			continue
 		}
-		token, err := s.spine.issuer.Mint(p.email, httpapi.LocalSubject(p.email), bannerTokenTTL)
+		token, err := s.pipeline.issuer.Mint(p.email, httpapi.LocalSubject(p.email), bannerTokenTTL)
 		if err != nil {
 			return fmt.Errorf("mint a token: %w", err)
 		}
 		tokens = append(tokens, bannerToken{p.variable(), token})
 	}
-	gateway, err := s.spine.issuer.MintService(demoService, bannerTokenTTL)
+	gateway, err := s.pipeline.issuer.MintService(demoService, bannerTokenTTL)
 	if err != nil {
 		return fmt.Errorf("mint a token: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// buildHTTP wires the API to the domain and the spine.
+// buildHTTP wires the API to the domain and the pipeline.
 func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	var key []byte
 	err := s.waiter.do(ctx, "read the cookies' key", func(ctx context.Context) (err error) {
@@ -27,11 +27,11 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	dashboard, err := httpapi.NewDashboard(s.spine.river, s.logger)
+	dashboard, err := httpapi.NewDashboard(s.pipeline.river, s.logger)
 	if err != nil {
 		return nil, err
 	}
-	s.group.run("dashboard", func(ctx context.Context) error {
+	s.lifecycle.run("dashboard", func(ctx context.Context) error {
 		if err := dashboard.Start(ctx); err != nil {
 			return err
 		}
@@ -43,18 +43,18 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
 	}
 	cfg := httpapi.Config{
-		Directory:      s.spine.directory,
-		Appointments:   appointment.New(s.spine.writer),
-		Billing:        billing.New(s.spine.writer),
-		Chat:           chat.New(s.spine.writer),
-		Intake:         intake.New(s.spine.writer),
+		Directory:      s.pipeline.directory,
+		Appointments:   appointment.New(s.pipeline.writer),
+		Billing:        billing.New(s.pipeline.writer),
+		Chat:           chat.New(s.pipeline.writer),
+		Intake:         intake.New(s.pipeline.writer),
 		Audit:          audit.New(s.db.app),
-		Writer:         s.spine.writer,
-		Verifier:       s.spine.verifier,
+		Writer:         s.pipeline.writer,
+		Verifier:       s.pipeline.verifier,
 		NoAPI:          !s.cfg.Does("api"),
-		Rules:          s.spine.known,
-		Operations:     s.spine.operations,
-		Hub:            s.spine.hub,
+		Rules:          s.pipeline.known,
+		Operations:     s.pipeline.operator,
+		Hub:            s.pipeline.hub,
 		Dashboard:      dashboard,
 		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
 		Demo:           s.cfg.Demo,
@@ -70,8 +70,8 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Logger:         s.logger,
 		Tracer:         s.tracer,
 	}
-	if s.spine.providers.sandbox != nil {
-		cfg.Sandbox = s.spine.providers.sandbox.Handler()
+	if s.pipeline.providers.sandbox != nil {
+		cfg.Sandbox = s.pipeline.providers.sandbox.Handler()
 	}
 	if s.cfg.Demo {
 		for _, p := range demoPeople {

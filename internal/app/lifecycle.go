@@ -39,7 +39,7 @@ const (
 const stopMargin = 3*stageTimeout + 4*stopGrace
 
 // group runs the service's parts and stops them stage by stage.
-type group struct {
+type lifecycle struct {
 	logger *slog.Logger
 	parts  []part
 	failed chan error
@@ -52,23 +52,23 @@ type part struct {
 	stop func(ctx context.Context) error
 }
 
-func newGroup(logger *slog.Logger) *group {
-	return &group{logger: logger, failed: make(chan error, 1)}
+func newLifecycle(logger *slog.Logger) *lifecycle {
+	return &lifecycle{logger: logger, failed: make(chan error, 1)}
 }
 
 // run starts a part of the stage back, which works until its context ends. One that ends before it was asked to fails the
 // service.
-func (g *group) run(name string, fn func(ctx context.Context) error) {
+func (l *lifecycle) run(name string, fn func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		err := fn(ctx)
 		if ctx.Err() == nil {
-			g.fail(fmt.Errorf("%s ended by itself: %w", name, err))
+			l.fail(fmt.Errorf("%s ended by itself: %w", name, err))
 		}
 	}()
-	g.onStop(back, name, func(stopCtx context.Context) error {
+	l.onStop(back, name, func(stopCtx context.Context) error {
 		cancel()
 		select {
 		case <-done:
@@ -80,14 +80,14 @@ func (g *group) run(name string, fn func(ctx context.Context) error) {
 }
 
 // onStop adds a part that runs on its own and is stopped by the function.
-func (g *group) onStop(s stage, name string, stop func(ctx context.Context) error) {
-	g.parts = append(g.parts, part{name, s, stop})
+func (l *lifecycle) onStop(s stage, name string, stop func(ctx context.Context) error) {
+	l.parts = append(l.parts, part{name, s, stop})
 }
 
 // fail ends the service with err; the first failure counts.
-func (g *group) fail(err error) {
+func (l *lifecycle) fail(err error) {
 	select {
-	case g.failed <- err:
+	case l.failed <- err:
 	default:
 	}
 }
@@ -95,40 +95,40 @@ func (g *group) fail(err error) {
 // stopAll stops every part, stage by stage. timeout is how long requests, sockets and jobs may take; what comes after them
 // has times of its own, so that a front that used up its time takes nothing from the data. It always returns: a part that
 // does not end is named in the log and left behind.
-func (g *group) stopAll(timeout time.Duration) {
-	g.stopTogether(front, timeout)
-	g.stopInTurn(back, stageTimeout)
-	g.stopTogether(pools, stageTimeout)
-	g.stopInTurn(base, databaseTimeout)
-	g.parts = nil
+func (l *lifecycle) stopAll(timeout time.Duration) {
+	l.stopTogether(front, timeout)
+	l.stopInTurn(back, stageTimeout)
+	l.stopTogether(pools, stageTimeout)
+	l.stopInTurn(base, databaseTimeout)
+	l.parts = nil
 }
 
 // stopTogether stops the parts of a stage side by side.
-func (g *group) stopTogether(s stage, timeout time.Duration) {
+func (l *lifecycle) stopTogether(s stage, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, p := range g.parts {
+	for _, p := range l.parts {
 		if p.stage == s {
-			all.Go(func() { g.stop(ctx, p) })
+			all.Go(func() { l.stop(ctx, p) })
 		}
 	}
 	all.Wait()
 }
 
 // stopInTurn stops the parts of a stage in the reverse order of their start. They share the time.
-func (g *group) stopInTurn(s stage, timeout time.Duration) {
+func (l *lifecycle) stopInTurn(s stage, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	for _, p := range slices.Backward(g.parts) {
+	for _, p := range slices.Backward(l.parts) {
 		if p.stage == s {
-			g.stop(ctx, p)
+			l.stop(ctx, p)
 		}
 	}
 }
 
 // stop stops one part, and gives it up when it takes longer than its time and the grace.
-func (g *group) stop(ctx context.Context, p part) {
+func (l *lifecycle) stop(ctx context.Context, p part) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.stop(ctx) }()
 	var err error
@@ -144,6 +144,6 @@ func (g *group) stop(ctx context.Context, p part) {
 		}
 	}
 	if err != nil {
-		g.logger.Warn("part did not stop cleanly", "part", p.name, "error", err.Error())
+		l.logger.Warn("part did not stop cleanly", "part", p.name, "error", err.Error())
 	}
 }

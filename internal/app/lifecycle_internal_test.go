@@ -35,7 +35,7 @@ func (s *stops) note(name string) {
 func TestGroup_StopsTheFrontSideBySideAndGivesEachTheWholeTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, began := newGroup(silent), time.Now()
+		g, began := newLifecycle(silent), time.Now()
 		var ended sync.Map
 		for name, takes := range map[string]time.Duration{"http": 18 * time.Second, "sockets": 19 * time.Second, "river": time.Minute} {
 			g.onStop(front, name, func(ctx context.Context) error {
@@ -58,7 +58,7 @@ func TestGroup_StopsTheFrontSideBySideAndGivesEachTheWholeTimeout(t *testing.T) 
 func TestGroup_StopsWhatIsBehindAfterWhatFeedsItAndTheDataLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(silent)
+		g := newLifecycle(silent)
 		var s stops
 		add := func(at stage, name string, takes time.Duration) {
 			g.onStop(at, name, func(context.Context) error {
@@ -83,7 +83,7 @@ func TestGroup_StopsWhatIsBehindAfterWhatFeedsItAndTheDataLast(t *testing.T) {
 func TestGroup_LeavesBehindWhatDoesNotEndAndStopsTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, never, began := newGroup(silent), make(chan struct{}), time.Now()
+		g, never, began := newLifecycle(silent), make(chan struct{}), time.Now()
 		defer close(never)
 		var s stops
 		for _, at := range []stage{base, pools, back, front} {

@@ -31,23 +31,27 @@ func terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// quiet lets only warnings and errors through, for a library whose every step is no news to an operator.
-type quiet struct{ slog.Handler }
+// minLevelHandler lets only warnings and errors through, for a library whose every step is no news to an operator.
+type minLevelHandler struct{ slog.Handler }
 
 // Enabled reports whether the level is a warning's or higher, and enabled below.
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+func (q minLevelHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
 }
 
 // WithAttrs stays quiet.
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+func (q minLevelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return minLevelHandler{q.Handler.WithAttrs(attrs)}
+}
 
 // WithGroup stays quiet.
-func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }
+func (q minLevelHandler) WithGroup(name string) slog.Handler {
+	return minLevelHandler{q.Handler.WithGroup(name)}
+}
 
 // libraryLogger returns the logger for a library that reports every step, and every failure each time it happens.
 func libraryLogger(logger *slog.Logger) *slog.Logger {
-	return slog.New(quiet{sparse{logger.Handler(), &repeats{lines: map[repeat]*seen{}}}})
+	return slog.New(minLevelHandler{sparse{logger.Handler(), &repeats{lines: map[repeat]*seen{}}}})
 }
 
 const (

@@ -100,8 +100,8 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 	}, func() float64 { return float64(stats().Pages) }))
 }
 
-// spineCollector reads at each scrape what only the database knows.
-type spineCollector struct {
+// pipelineCollector reads at each scrape what only the database knows.
+type pipelineCollector struct {
 	queries *db.Queries
 	known   rule.Known
 	logger  *slog.Logger
@@ -126,7 +126,7 @@ var (
 )
 
 // Describe names the metrics.
-func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
+func (c *pipelineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, stalledDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc,
 	} {
@@ -135,7 +135,7 @@ func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect reads them. A database that does not answer leaves them out, which is an alert of its own.
-func (c *spineCollector) Collect(ch chan<- prometheus.Metric) {
+func (c *pipelineCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	if err := c.collect(ctx, ch); err != nil {
@@ -143,7 +143,7 @@ func (c *spineCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
+func (c *pipelineCollector) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
@@ -191,7 +191,7 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 }
 
 // ruleSetBroken is 1 when the newest rule set does not pass this binary's checks. It is checked once for each source.
-func (c *spineCollector) ruleSetBroken(ctx context.Context) (float64, error) {
+func (c *pipelineCollector) ruleSetBroken(ctx context.Context) (float64, error) {
 	newest, err := c.queries.RuleSetNewest(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil

@@ -21,6 +21,7 @@ import (
 	"carewire/internal/httpapi"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
+	"carewire/internal/operator"
 	"carewire/internal/outbox"
 	"carewire/internal/periodic"
 	"carewire/internal/postgres"
@@ -29,8 +30,8 @@ import (
 	"carewire/internal/rule"
 )
 
-// spine is what carries an event from the outbox to those it concerns.
-type spine struct {
+// pipeline is what carries an event from the outbox to those it concerns.
+type pipeline struct {
 	writer    *outbox.Writer
 	directory *directory.Service
 	verifier  *httpapi.Verifier
@@ -40,54 +41,60 @@ type spine struct {
 	followers map[string]*ledger.Follower // Those of this instance, by name.
 	hub       *realtime.Hub
 	known     rule.Known // What a rule set may name.
-	// operations are there on every instance: they are asked for by request.
-	operations *operations
+	// operator is on every instance: the API uses it.
+	operator *operator.Operator
 }
 
-// startSpine starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
-func (s *Service) startSpine(ctx context.Context) (*spine, error) {
+// startPipeline starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
+func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	providers, err := s.openProviders(ctx)
 	if err != nil {
 		return nil, err
 	}
 	bell := outbox.NewBell(s.db.app, s.logger)
-	listener := ledger.NewListener(postgres.Config{URL: s.db.work.url, Setting: s.db.work.setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
-	s.group.run("bell", bell.Run)
-	s.group.run("listener", listener.Run)
-	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers, followers: map[string]*ledger.Follower{}}
-	sp.directory = directory.New(sp.writer, slices.Collect(maps.Keys(providers.channels))...)
-	known, err := knownToRules()
+	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
+	s.lifecycle.run("bell", bell.Run)
+	s.lifecycle.run("listener", listener.Run)
+	pl := &pipeline{writer: outbox.NewWriter(s.db.app, bell), providers: providers, followers: map[string]*ledger.Follower{}}
+	pl.directory = directory.New(pl.writer, slices.Collect(maps.Keys(providers.channels))...)
+	known, err := operator.KnownToRules()
 	if err != nil {
 		return nil, err
 	}
-	sp.known = known
-	s.metrics.registry.MustRegister(&spineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
-	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.prepare(ctx, sp, known) }); err != nil {
+	pl.known = known
+	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
+	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err
 	}
-	if err := s.signIn(sp); err != nil {
+	if err := s.signIn(pl); err != nil {
 		return nil, err
 	}
-	if err := s.startWork(ctx, sp, bell); err != nil {
+	if err := s.startWork(ctx, pl, bell); err != nil {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
-		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger, Tracer: s.tracer,
+		River: pl.river, Known: known, Channels: slices.Collect(maps.Keys(pl.providers.channels)), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc,
 	})
-	sp.operations = &operations{writer: outbox.NewWriter(s.db.worker, bell), river: sp.river, handlers: followerHandlers(planner)}
+	pl.operator, err = operator.New(operator.Config{
+		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, bell), River: pl.river, Planner: planner, Listeners: listeners(),
+		Known: known, Logger: s.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
 	if s.cfg.Does("dispatch") {
-		s.startDispatch(sp, bell, listener)
+		s.startDispatch(pl, operator.FollowerHandlers(listeners(), planner), bell, listener)
 	}
 	if s.cfg.Does("realtime") {
-		return sp, s.startRealtime(ctx, sp, listener)
+		return pl, s.startRealtime(ctx, pl, listener)
 	}
-	return sp, nil
+	return pl, nil
 }
 
-// prepare makes sure that the database holds what every instance counts on: the catalog, a rule set, and in demo mode
+// bootstrap makes sure that the database holds what every instance counts on: the catalog, a rule set, and in demo mode
 // the demo's people.
-func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) error {
+func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known) error {
 	if err := outbox.SyncCatalog(ctx, s.db.worker); err != nil {
 		return fmt.Errorf("write the event catalog: %w", err)
 	}
@@ -95,36 +102,36 @@ func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) erro
 		if err := claimDemo(ctx, s.db.app, s.db.worker); err != nil {
 			return err
 		}
-		if err := seedDemo(ctx, sp.directory); err != nil {
+		if err := seedDemo(ctx, pl.directory); err != nil {
 			return err
 		}
 	}
-	return publishDefaults(ctx, sp, known)
+	return publishDefaults(ctx, pl, known)
 }
 
 // signIn builds the verifier of tokens: the demo's own key, or the identity provider's.
-func (s *Service) signIn(sp *spine) error {
+func (s *Service) signIn(pl *pipeline) error {
 	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, KeysMaxAge: s.cfg.OIDCKeysMaxAge, Logger: s.logger}
 	if s.cfg.Demo {
 		issuer, err := httpapi.NewLocalIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
 		if err != nil {
 			return err
 		}
-		sp.issuer, cfg.Local = issuer, issuer
+		pl.issuer, cfg.Local = issuer, issuer
 	}
 	var err error
-	sp.verifier, err = httpapi.NewVerifier(cfg)
+	pl.verifier, err = httpapi.NewVerifier(cfg)
 	return err
 }
 
 // publishDefaults puts the default rules in force where no rule set was ever published.
-func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
-	_, err := dispatch.Current(ctx, sp.writer.Pool())
+func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error {
+	_, err := dispatch.Current(ctx, pl.writer.Pool())
 	if care.CodeOf(err) != care.NotFound {
 		return err
 	}
 	cmd := care.Command{Actor: care.SystemActor("setup")}
-	_, err = dispatch.Publish(ctx, sp.writer, cmd, rule.Default(), "the defaults", known)
+	_, err = dispatch.Publish(ctx, pl.writer, cmd, rule.Default(), "the defaults", known)
 	if err != nil {
 		return fmt.Errorf("publish the default rules: %w", err)
 	}
@@ -133,9 +140,9 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 
 // startWork makes the River client. Every instance has one, as the planner and the dashboard need it too; only those with
 // the role work its queues.
-func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Waker) error {
+func (s *Service) startWork(ctx context.Context, pl *pipeline, bell *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
+		Pool: s.db.worker, Channels: pl.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
@@ -145,29 +152,29 @@ func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Waker) 
 	if s.cfg.Does("work") {
 		s.metrics.watchProviders(worker.Stats)
 		cfg = worker.RiverConfig(s.logger, 0)
-		periodic.Add(cfg, sp.directory)
-		periodic.AddOverdue(cfg, billing.New(sp.writer))
-		periodic.AddChat(cfg, chat.New(sp.writer))
-		periodic.AddAttention(cfg, appointment.New(sp.writer))
+		periodic.Add(cfg, pl.directory)
+		periodic.AddOverdue(cfg, billing.New(pl.writer))
+		periodic.AddChat(cfg, chat.New(pl.writer))
+		periodic.AddAttention(cfg, appointment.New(pl.writer))
 	}
 	cfg.Logger = libraryLogger(s.logger)
-	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, sp, worker, cfg) })
+	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, pl, worker, cfg) })
 }
 
 // startRiver makes the client and, where this instance works jobs, starts it.
-func (s *Service) startRiver(ctx context.Context, sp *spine, worker *notify.Worker, cfg *river.Config) (err error) {
-	sp.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
+func (s *Service) startRiver(ctx context.Context, pl *pipeline, worker *notify.Worker, cfg *river.Config) (err error) {
+	pl.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
 		return fmt.Errorf("build the River client: %w", err)
 	}
 	if !s.cfg.Does("work") {
 		return nil
 	}
-	if err := sp.river.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := pl.river.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start River: %w", err)
 	}
-	client := sp.river
-	s.group.onStop(front, "river", func(ctx context.Context) error {
+	client := pl.river
+	s.lifecycle.onStop(front, "river", func(ctx context.Context) error {
 		worker.Drain() // River's Stop would wait for the jobs that it holds.
 		return stopRiver(ctx, client)
 	})
@@ -200,14 +207,14 @@ func stopRiver(ctx context.Context, client jobClient) error {
 }
 
 // startDispatch moves the outbox into the ledger, and plans.
-func (s *Service) startDispatch(sp *spine, bell *outbox.Waker, listener *ledger.Listener) {
+func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler, bell *outbox.Waker, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
 		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
 	})
 	s.metrics.watchSequencer(sequencer.Stats)
-	s.group.run("sequencer", sequencer.Run)
+	s.lifecycle.run("sequencer", sequencer.Run)
 	for _, name := range Followers() {
-		sp.followers[name] = s.follow(name, sp.operations.handlers[name], listener)
+		pl.followers[name] = s.follow(name, handlers[name], listener)
 	}
 }
 
@@ -216,7 +223,7 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 	wake, stop := listener.Ledger()
 	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
 	s.metrics.watchFollower(name, follower.Stats)
-	s.group.run(name, func(ctx context.Context) error {
+	s.lifecycle.run(name, func(ctx context.Context) error {
 		defer stop()
 		return follower.Run(ctx)
 	})
@@ -224,7 +231,7 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 }
 
 // startRealtime serves sockets.
-func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger.Listener) error {
+func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *ledger.Listener) error {
 	var key []byte
 	err := s.waiter.do(ctx, "read the cursors' key", func(ctx context.Context) (err error) {
 		key, err = ledger.CursorKey(ctx, s.db.worker)
@@ -234,35 +241,35 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 		return err
 	}
 	wake, stop := listener.Ledger()
-	sp.hub, err = realtime.New(realtime.Config{
-		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: httpapi.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
-		Verify: httpapi.Sessions(sp.verifier, sp.directory), Denied: httpapi.Denials(sp.writer),
+	pl.hub, err = realtime.New(realtime.Config{
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: httpapi.Rights(pl.directory, chat.New(pl.writer)), Origins: s.cfg.Origins, Logger: s.logger,
+		Verify: httpapi.Sessions(pl.verifier, pl.directory), Denied: httpapi.Denials(pl.writer),
 	})
 	if err != nil {
 		stop()
 		return err
 	}
-	s.metrics.watchSockets(sp.hub.Stats)
-	s.group.run("realtime", func(ctx context.Context) error {
+	s.metrics.watchSockets(pl.hub.Stats)
+	s.lifecycle.run("realtime", func(ctx context.Context) error {
 		defer stop()
-		return sp.hub.Run(ctx)
+		return pl.hub.Run(ctx)
 	})
-	s.group.onStop(front, "sockets", sp.hub.Shutdown)
+	s.lifecycle.onStop(front, "sockets", pl.hub.Shutdown)
 	return nil
 }
 
 // ready says what is still missing, or nil.
-func (sp *spine) ready(ctx context.Context) error {
-	if sp.providers.sandbox != nil && !slices.Contains(sp.providers.sandboxes(ctx), sp.providers.address) {
+func (pl *pipeline) ready(ctx context.Context) error {
+	if pl.providers.sandbox != nil && !slices.Contains(pl.providers.sandboxes(ctx), pl.providers.address) {
 		return errors.New("sandbox: other instances do not see it yet")
 	}
-	if sp.hub != nil && !sp.hub.Ready() {
+	if pl.hub != nil && !pl.hub.Ready() {
 		return errors.New("realtime: has not read the last events yet")
 	}
-	if planner := sp.followers[dispatch.Follower]; planner != nil && !planner.Stats().CaughtUp {
+	if planner := pl.followers[dispatch.Follower]; planner != nil && !planner.Stats().CaughtUp {
 		return errors.New("dispatch: has not looked at the ledger yet")
 	}
-	for name, follower := range sp.followers {
+	for name, follower := range pl.followers {
 		if err := follower.Stalled(ctx); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -108,7 +108,7 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
 		}
-		s.group.onStop(back, c.name, closing(client.Close))
+		s.lifecycle.onStop(back, c.name, closing(client.Close))
 		provider, err := s.newProvider(c, client)
 		if err != nil {
 			return nil, err

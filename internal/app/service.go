@@ -1,5 +1,5 @@
 // Package app builds the service from its settings, by hand and in one place: it starts the parts in the order in which
-// they depend on each other and stops them in stages, so that each still has what it depends on (group.go). The tools beside the service (tokens, rules, migrations) are
+// they depend on each other and stops them in stages, so that each still has what it depends on (lifecycle.go). The tools beside the service (tokens, rules, migrations) are
 // here too, so that the commands are thin.
 package app
 
@@ -30,17 +30,17 @@ type Service struct {
 	// URL is where it serves, without a slash at the end.
 	URL string
 
-	cfg      config.Config
-	logger   *slog.Logger
-	group    *group
-	waiter   *waiter
-	gate     *gate
-	probe    *probe
-	db       *database
-	spine    *spine
-	metrics  *metrics
-	tracer   *tracing.Tracer
-	draining atomic.Bool
+	cfg       config.Config
+	logger    *slog.Logger
+	lifecycle *lifecycle
+	waiter    *waiter
+	gate      *gate
+	probe     *probe
+	db        *database
+	pipeline  *pipeline
+	metrics   *metrics
+	tracer    *tracing.Tracer
+	draining  atomic.Bool
 	// hurry is closed when the wait of a stop shall end.
 	hurry    chan struct{}
 	hurrying sync.Once
@@ -83,10 +83,10 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 
 // Start builds and starts the service. What was started is stopped again when something after it fails.
 func Start(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Service, error) {
-	s := &Service{cfg: cfg, logger: logger, group: newGroup(logger), metrics: newMetrics(), hurry: make(chan struct{})}
-	s.waiter, s.probe = newWaiter(cfg.StartTimeout, s.group.failed, logger), newProbe(s.ready)
+	s := &Service{cfg: cfg, logger: logger, lifecycle: newLifecycle(logger), metrics: newMetrics(), hurry: make(chan struct{})}
+	s.waiter, s.probe = newWaiter(cfg.StartTimeout, s.lifecycle.failed, logger), newProbe(s.ready)
 	if err := s.start(ctx); err != nil {
-		s.group.stopAll(cfg.ShutdownTimeout)
+		s.lifecycle.stopAll(cfg.ShutdownTimeout)
 		return nil, err
 	}
 	return s, nil
@@ -100,8 +100,8 @@ func (s *Service) start(ctx context.Context) error {
 	if s.tracer, err = tracing.Open(ctx, Version().Number, s.logger); err != nil {
 		return err
 	}
-	s.group.onStop(base, "tracing", s.tracer.Close)
-	s.db, err = openDatabase(ctx, s.cfg, s.group, s.waiter, s.tracer, s.logger)
+	s.lifecycle.onStop(base, "tracing", s.tracer.Close)
+	s.db, err = openDatabase(ctx, s.cfg, s.lifecycle, s.waiter, s.tracer, s.logger)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	s.metrics.registry.MustRegister(&loadCollector{pool: s.db.worker, logger: s.logger}, poolCollector{"requests": s.db.app, "work": s.db.worker})
-	s.spine, err = s.startSpine(ctx)
+	s.pipeline, err = s.startPipeline(ctx)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *Service) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-s.group.failed:
+	case err := <-s.lifecycle.failed:
 		return err
 	}
 }
@@ -164,7 +164,7 @@ func (s *Service) Stop() {
 		s.draining.Store(true)
 		s.drain()
 		s.logger.Info("stopping")
-		s.group.stopAll(s.cfg.ShutdownTimeout)
+		s.lifecycle.stopAll(s.cfg.ShutdownTimeout)
 		s.logger.Info("stopped")
 	})
 }
@@ -202,10 +202,10 @@ func StopTime(cfg config.Config) time.Duration {
 func (s *Service) serve(at stage, name string, server *http.Server, listener net.Listener) {
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.group.fail(fmt.Errorf("serve %s: %w", name, err))
+			s.lifecycle.fail(fmt.Errorf("serve %s: %w", name, err))
 		}
 	}()
-	s.group.onStop(at, name, func(ctx context.Context) error {
+	s.lifecycle.onStop(at, name, func(ctx context.Context) error {
 		if err := server.Shutdown(ctx); err != nil {
 			_ = server.Close()
 			return fmt.Errorf("requests still under way: %w", err)
@@ -241,5 +241,5 @@ func (s *Service) ready(ctx context.Context) error {
 	if pending {
 		return errPending
 	}
-	return s.spine.ready(ctx)
+	return s.pipeline.ready(ctx)
 }

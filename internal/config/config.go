@@ -243,8 +243,8 @@ func (c Config) Validate() error {
 
 func (c Config) validateDatabase(wrong func(name, format string, args ...any)) {
 	for _, d := range c.databases() {
-		if d.url != "" && !strings.HasPrefix(d.url, "postgres://") && !strings.HasPrefix(d.url, "postgresql://") {
-			wrong(d.setting, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
+		if d.URL != "" && !strings.HasPrefix(d.URL, "postgres://") && !strings.HasPrefix(d.URL, "postgresql://") {
+			wrong(d.Setting, "must begin with postgres:// or postgresql://; leave all three URLs out for the embedded database")
 		}
 	}
 	switch {

@@ -51,19 +51,33 @@ func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
 		unsafe("CAREWIRE_METRICS_ADDR", insecureMetrics, fmt.Sprintf("%q may be reached from outside, and profiles are shown to anybody who asks: use a loopback or private address of this host", c.MetricsAddr))
 	}
 	for _, d := range c.databases() {
-		if host := clearTextHost(d.url); host != "" {
-			unsafe(d.setting, insecureDatabase, clearTextProblem(host))
+		if host := clearTextHost(d.URL); host != "" {
+			unsafe(d.Setting, insecureDatabase, clearTextProblem(host))
 		}
 	}
 }
 
-// database is a URL of the database and the setting that holds it.
-type database struct{ setting, url string }
+// Database is a URL of the database and the setting that holds it. Setting is empty for the embedded server.
+type Database struct{ Setting, URL string }
 
-func (c Config) databases() []database {
-	return []database{
+func (c Config) databases() []Database {
+	return []Database{
 		{"DATABASE_URL", c.DatabaseURL}, {"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURL}, {"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURL},
 	}
+}
+
+// DatabaseFor returns the database for connections in a PostgreSQL role: the role's own setting, else DATABASE_URL, else
+// the zero Database. Roles other than carewire_app and carewire_worker have no setting of their own.
+func (c Config) DatabaseFor(role string) Database {
+	switch {
+	case role == "carewire_app" && c.AppDatabaseURL != "":
+		return Database{"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURL}
+	case role == "carewire_worker" && c.WorkerDatabaseURL != "":
+		return Database{"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURL}
+	case c.DatabaseURL != "":
+		return Database{"DATABASE_URL", c.DatabaseURL}
+	}
+	return Database{}
 }
 
 // CheckDatabase refuses a URL of the database by which patients' data may travel in clear text: one that does not insist on
@@ -73,8 +87,8 @@ func (c Config) CheckDatabase() error {
 		return nil
 	}
 	for _, d := range c.databases() {
-		if host := clearTextHost(d.url); host != "" {
-			return fmt.Errorf("%s: %s", d.setting, accepting(clearTextProblem(host), insecureDatabase))
+		if host := clearTextHost(d.URL); host != "" {
+			return fmt.Errorf("%s: %s", d.Setting, accepting(clearTextProblem(host), insecureDatabase))
 		}
 	}
 	return nil
