@@ -2,57 +2,50 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"carewire/internal/app"
-	"carewire/internal/config"
+	"carewire/internal/operator"
 )
 
 func rulesListCommand() *cobra.Command {
-	var list listing
+	var list listFlags
 	var before int32
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the versions of the rules, the newest first",
-		Long: `List the versions of the rules that were published, the newest first. A version is in force after its position in the
-ledger; one without has not reached the planner yet. For the next page, name the last version with --before.`,
+		Short: "List published versions of the rules, newest first",
+		Long: `List published versions of the rules, newest first. A version applies to events after its position in the ledger; one
+without a position has not reached the planner yet. Use --before with the last version of a page to list the next page.`,
 		Example: `  carewire rules list
   carewire rules list --limit 10 --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, _ []string) error {
 			limit, err := list.max()
 			if err != nil {
 				return err
 			}
-			cfg, err := config.FromEnvironment()
+			all, err := op.ListRuleSets(cmd.Context(), before, limit)
 			if err != nil {
 				return err
 			}
-			all, err := app.Rules(cmd.Context(), cfg, before, limit)
-			if err != nil {
-				return err
-			}
-			if list.json {
-				return printJSON(cmd.OutOrStdout(), all)
-			}
-			t := newTable(cmd.OutOrStdout(), "VERSION", "POSITION", "PUBLISHED AT", "PUBLISHED BY", "NOTE")
-			for _, v := range all {
-				position := ""
-				if v.Position > 0 {
-					position = strconv.FormatInt(v.Position, 10)
-				}
-				t.row(strconv.Itoa(int(v.Version)), position, v.PublishedAt.Format(time.RFC3339), v.PublishedBy, strings.Join(strings.Fields(v.Note), " "))
-			}
-			return t.flush()
-		},
+			return printList(cmd, list.json, all, []string{"VERSION", "POSITION", "PUBLISHED AT", "PUBLISHED BY", "NOTE"}, ruleSetRow)
+		}),
 	}
-	list.flags(cmd)
-	cmd.Flags().Int32Var(&before, "before", 0, "the last version of the page before")
+	list.register(cmd)
+	cmd.Flags().Int32Var(&before, "before", 0, "last version of the previous page")
 	return cmd
+}
+
+func ruleSetRow(s operator.RuleSet) []string {
+	position := ""
+	if s.Position > 0 {
+		position = strconv.FormatInt(s.Position, 10)
+	}
+	return []string{strconv.Itoa(int(s.Version)), position, s.PublishedAt.Format(time.RFC3339), s.PublishedBy, strings.Join(strings.Fields(s.Note), " ")}
 }
 
 func rulesShowCommand() *cobra.Command {
@@ -62,17 +55,13 @@ func rulesShowCommand() *cobra.Command {
 		Short: "Print a version of the rules, by default the newest",
 		Example: `  carewire rules show > rules.yaml
   carewire rules show 3 --json | jq -r .note`,
-		Args: versions(0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			version, err := versionAt(args, 0)
+		Args: versionArgs(0, 1),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			version, err := parseVersion(args, 0)
 			if err != nil {
 				return err
 			}
-			cfg, err := config.FromEnvironment()
-			if err != nil {
-				return err
-			}
-			set, err := app.RulesAt(cmd.Context(), cfg, version)
+			set, err := op.GetRuleSet(cmd.Context(), version)
 			if err != nil {
 				return err
 			}
@@ -81,9 +70,9 @@ func rulesShowCommand() *cobra.Command {
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), set.Source)
 			return err
-		},
+		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON with the source in it instead of the source")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the source")
 	return cmd
 }
 
@@ -91,96 +80,91 @@ func rulesDiffCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "diff A [B]",
-		Short: "Show how version B of the rules, by default the newest, differs from A",
+		Short: "Compare version A of the rules with B, by default the newest",
 		Example: `  carewire rules diff 3
   carewire rules diff 3 5 --json | jq .changed`,
-		Args: versions(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			from, err := versionAt(args, 0)
+		Args: versionArgs(1, 2),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			from, err := parseVersion(args, 0)
 			if err != nil {
 				return err
 			}
-			to, err := versionAt(args, 1)
+			to, err := parseVersion(args, 1)
 			if err != nil {
 				return err
 			}
-			cfg, err := config.FromEnvironment()
+			d, err := op.CompareRuleSets(cmd.Context(), from, to)
 			if err != nil {
 				return err
 			}
-			d, err := app.RulesDiff(cmd.Context(), cfg, from, to)
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
 			if asJSON {
-				return printJSON(out, d)
+				return printJSON(cmd.OutOrStdout(), d)
 			}
-			var b strings.Builder
-			for _, group := range []struct {
-				what  string
-				names []string
-			}{{"added", d.Added}, {"removed", d.Removed}, {"changed", d.Changed}} {
-				if len(group.names) > 0 {
-					fmt.Fprintf(&b, "# %s: %s\n", group.what, strings.Join(group.names, ", "))
-				}
-			}
-			if d.Unreadable != "" {
-				fmt.Fprintf(&b, "# %s\n", d.Unreadable)
-			}
-			_, err = fmt.Fprint(out, b.String(), d.Text)
-			return err
-		},
+			return printDifference(cmd.OutOrStdout(), d)
+		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON with the diff in it instead of the diff")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the diff")
 	return cmd
+}
+
+func printDifference(out io.Writer, d operator.Difference) error {
+	var b strings.Builder
+	for _, change := range []struct {
+		kind  string
+		rules []string
+	}{{"added", d.Added}, {"removed", d.Removed}, {"changed", d.Changed}} {
+		if len(change.rules) > 0 {
+			fmt.Fprintf(&b, "# %s: %s\n", change.kind, strings.Join(change.rules, ", "))
+		}
+	}
+	if d.Unreadable != "" {
+		fmt.Fprintf(&b, "# %s\n", d.Unreadable)
+	}
+	_, err := fmt.Fprint(out, b.String(), d.Text)
+	return err
 }
 
 func rulesRollbackCommand() *cobra.Command {
 	var note string
 	cmd := &cobra.Command{
 		Use:   "rollback VERSION",
-		Short: "Go back to an earlier version of the rules",
-		Long: `Go back to an earlier version of the rules: its source is checked, and published again as a new version. Where it is what
-the newest version says, nothing changes.`,
+		Short: "Roll back to an earlier version of the rules",
+		Long: `Roll back to an earlier version of the rules. Its source is checked and published again as a new version. If it equals the
+newest version, nothing changes.`,
 		Example: `  carewire rules list
   carewire rules rollback 3 --note "too many messages"`,
-		Args: versions(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			version, err := versionAt(args, 0)
+		Args: versionArgs(1, 1),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			version, err := parseVersion(args, 0)
 			if err != nil {
 				return err
 			}
-			cfg, err := config.FromEnvironment()
-			if err != nil {
-				return err
-			}
-			published, err := app.RulesRollback(cmd.Context(), cfg, version, note)
+			published, err := op.RollBackRules(cmd.Context(), operator.CommandLine(), version, note)
 			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force, with the rules of version %d\n", published, version)
 			return err
-		},
+		}),
 	}
-	cmd.Flags().StringVar(&note, "note", "", "why, for those who read the history")
+	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
 	return cmd
 }
 
-// versions refuses any other number of arguments.
-func versions(least, most int) cobra.PositionalArgs {
+// versionArgs accepts between least and most arguments. The error of any other number has the command's usage.
+func versionArgs(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return fmt.Errorf("give %s; %s --help has examples", strings.TrimPrefix(cmd.Use, cmd.Name()+" "), cmd.CommandPath())
+			return fmt.Errorf("want arguments %s, got %d; see %s --help", strings.TrimPrefix(cmd.Use, cmd.Name()+" "), len(args), cmd.CommandPath())
 		}
 		return nil
 	}
 }
 
-// versionAt reads a version; 0, which is the newest, where there is none.
-func versionAt(args []string, i int) (int32, error) {
+// parseVersion returns the version in the argument with an index, or 0, which is the newest, if there is no such argument.
+func parseVersion(args []string, i int) (int32, error) {
 	if i >= len(args) {
 		return 0, nil
 	}
-	return number[int32](args[i], "a version of the rules", "carewire rules list")
+	return parseNumber[int32](args[i], "version", "carewire rules list")
 }

@@ -37,6 +37,7 @@ type clinic struct {
 	mint      func(email string) (string, error)
 	tokens    map[string]string
 	mu        sync.Mutex
+	cli       *commandLine
 	log       logBuffer // What it logged as a warning or worse.
 }
 
@@ -87,7 +88,7 @@ func openClinic(t *testing.T) *clinic {
 // newClinic is a demo clinic that nobody serves yet.
 func newClinic(t *testing.T, cfg config.Config) *clinic {
 	t.Helper()
-	return &clinic{t: t, cfg: cfg, tokens: map[string]string{}, mint: func(email string) (string, error) { return app.Token(cfg, email, time.Hour) }}
+	return &clinic{t: t, cfg: cfg, tokens: map[string]string{}, mint: func(email string) (string, error) { return app.MintToken(cfg, email, time.Hour) }}
 }
 
 // start serves the clinic in this process.

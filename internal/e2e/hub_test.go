@@ -17,7 +17,7 @@ const gateway = "device-gateway"
 // asGateway lets do speak as the gateway, and gives its service account's id.
 func (c *clinic) asGateway() string {
 	c.t.Helper()
-	token, err := app.ServiceToken(c.cfg, gateway, time.Hour)
+	token, err := app.MintServiceToken(c.cfg, gateway, time.Hour)
 	require.NoError(c.t, err)
 	c.tokens[gateway] = token
 	a := c.do(admin, http.MethodGet, "/api/service-accounts", nil)
@@ -55,7 +55,7 @@ func TestHub_AnotherSystemsEventIsToldShownAndAudited(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	account := c.asGateway()
-	_, err := app.RulesPublish(t.Context(), c.cfg, "urgent.yaml", []byte(urgentReadings), "readings")
+	_, err := c.commands().PublishRules(t.Context(), byCLI, "urgent.yaml", []byte(urgentReadings), "readings")
 	require.NoError(t, err)
 	sees := map[string]*socket{patient: c.dial(patient, ""), nurse: c.dial(nurse, "")}
 	blind := map[string]*socket{receptionist: c.dial(receptionist, ""), otherDoctor: c.dial(otherDoctor, "")}
@@ -121,6 +121,6 @@ func TestHub_AnotherSystemIsNoPersonAndCanBeShutOut(t *testing.T) {
 		return len(ofType(c.story("service_account/"+account), "service_account.disabled")) == 1
 	})
 
-	_, err := app.ServiceToken(c.cfg, "pharmacy", time.Hour)
+	_, err := app.MintServiceToken(c.cfg, "pharmacy", time.Hour)
 	require.ErrorContains(t, err, "--service")
 }

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"carewire/internal/app"
 )
 
 // breakFor adds a fault to the providers' stand-ins.
@@ -73,7 +71,7 @@ func TestFaults_AnOutageOpensTheBreakerBurnsNoAttemptAndEverythingIsDeliveredAft
 func TestFaults_TheFallbackIsTakenWhenThereIsNoAddressAndWhenTheProviderRefuses(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	version, err := app.RulesPublish(t.Context(), c.cfg, filepath.Join("testdata", "fallback.yaml"), []byte(`
+	version, err := c.commands().PublishRules(t.Context(), byCLI, filepath.Join("testdata", "fallback.yaml"), []byte(`
 rules:
   - name: push-or-email
     on: ehr.lab_report.created

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/app"
 	"carewire/internal/rule"
 )
 
@@ -258,39 +257,39 @@ func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheMend
 func TestOperators_SeeOverTheCommandWhatTheServiceShows(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	_, err := app.RulesPublish(t.Context(), c.cfg, "rules.yaml", []byte("rules: []\n"), "quiet")
+	_, err := c.commands().PublishRules(t.Context(), byCLI, "rules.yaml", []byte("rules: []\n"), "quiet")
 	require.NoError(t, err)
-	all, err := app.Rules(t.Context(), c.cfg, 0, 10)
+	all, err := c.commands().ListRuleSets(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, "quiet", all[0].Note)
 	require.Len(t, c.items("/api/rules"), 2)
-	d, err := app.RulesDiff(t.Context(), c.cfg, 1, 0)
+	d, err := c.commands().CompareRuleSets(t.Context(), 1, 0)
 	require.NoError(t, err)
 	require.NotEmpty(t, d.Removed)
-	version, err := app.RulesRollback(t.Context(), c.cfg, 1, "")
+	version, err := c.commands().RollBackRules(t.Context(), byCLI, 1, "")
 	require.NoError(t, err)
 	require.Equal(t, int32(3), version)
-	set, err := app.RulesAt(t.Context(), c.cfg, 0)
+	set, err := c.commands().GetRuleSet(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, string(rule.Default()), set.Source)
 	c.psql(`INSERT INTO rule_sets (version, source, checksum, published_by) VALUES (4, 'rules: [{escalate: now}]', '\x00', 'psql')`)
-	_, err = app.RulesRollback(t.Context(), c.cfg, 4, "")
+	_, err = c.commands().RollBackRules(t.Context(), byCLI, 4, "")
 	require.ErrorContains(t, err, "version 4 no longer passes the checks of this binary")
 	require.ErrorContains(t, err, "version 4:1: ")
 
 	c.psql(`INSERT INTO outbox_rejected (id, event, error) VALUES (900, '{"event_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "type": "device.removed",
 		"source": "/x", "subject": "device/1", "time": "2026-03-14T09:30:00Z", "data": {}, "actor_id": "x", "actor_role": "service"}', 'SQLSTATE 54000')`)
-	rejected, err := app.Rejections(t.Context(), c.cfg, 0, 10)
+	rejected, err := c.commands().ListDeadLetters(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
-	require.NoError(t, app.RejectionRedrive(t.Context(), c.cfg, 900))
-	require.ErrorContains(t, app.RejectionRedrive(t.Context(), c.cfg, 900), "redriven already")
+	require.NoError(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900))
+	require.ErrorContains(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900), "redriven already")
 	c.eventually("it is in the ledger, and who did it", func() bool {
 		s := c.story("device/1")
 		return len(s) == 2 && s[0]["type"] == "device.removed" && s[1]["actorid"] == "system:cli"
 	})
-	followers, err := app.FollowerStatus(t.Context(), c.cfg)
+	followers, err := c.commands().ListFollowers(t.Context())
 	require.NoError(t, err)
 	require.Len(t, followers, 2)
 }

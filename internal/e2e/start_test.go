@@ -312,22 +312,22 @@ func TestCommands_SayInOneLineWhatToDoAboutADatabaseThatIsNotOurs(t *testing.T) 
 		says []string
 	}{
 		"no tables, a list": {func(cfg config.Config) error {
-			_, err := app.FollowerStatus(t.Context(), cfg)
+			_, err := openCommandLine(t, cfg).ListFollowers(t.Context())
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"no tables, rules": {func(cfg config.Config) error {
-			_, err := app.RulesPublish(t.Context(), cfg, "rules.yaml", []byte("rules: []"), "x")
+			_, err := openCommandLine(t, cfg).PublishRules(t.Context(), byCLI, "rules.yaml", []byte("rules: []"), "x")
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"no tables, an epoch": {func(cfg config.Config) error {
-			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			_, err := openCommandLine(t, cfg).StartEpoch(t.Context(), "a restore")
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"read-only": {func(cfg config.Config) error {
-			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			_, err := openCommandLine(t, cfg).StartEpoch(t.Context(), "a restore")
 			return err
 		}, readOnly, []string{"SQLSTATE 25006", "primary"}},
-		"read-only, a retry": {func(cfg config.Config) error { return app.RejectionRedrive(t.Context(), cfg, 1) }, readOnly, []string{"SQLSTATE 25006", "primary"}},
+		"read-only, a retry": {func(cfg config.Config) error { return openCommandLine(t, cfg).RedriveDeadLetter(t.Context(), byCLI, 1) }, readOnly, []string{"SQLSTATE 25006", "primary"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,12 @@ import (
 	"carewire/internal/postgres"
 )
 
+// FollowerStatus is the position and lag of a follower.
+type FollowerStatus = ledger.FollowerStatus
+
+// Failure is an event that a follower failed to handle and skipped.
+type Failure = ledger.Failure
+
 // FollowerNames returns the names of all followers of the ledger: the planner, then the listeners in alphabetical order.
 func FollowerNames(listeners map[string]ledger.Handler) []string {
 	return append([]string{dispatch.Follower}, slices.Sorted(maps.Keys(listeners))...)
@@ -40,7 +46,7 @@ func (o *Operator) checkFollower(name string) error {
 }
 
 // ListFollowers returns the position, lag and number of open failures of each follower.
-func (o *Operator) ListFollowers(ctx context.Context) (all []ledger.FollowerStatus, err error) {
+func (o *Operator) ListFollowers(ctx context.Context) (all []FollowerStatus, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		all, err = ledger.Followers(ctx, pool)
 		return err
@@ -50,7 +56,7 @@ func (o *Operator) ListFollowers(ctx context.Context) (all []ledger.FollowerStat
 
 // ListFailures returns at most limit events after a position that a follower skipped. An empty name returns those of
 // every follower.
-func (o *Operator) ListFailures(ctx context.Context, name string, after int64, limit int32) (failures []ledger.Failure, err error) {
+func (o *Operator) ListFailures(ctx context.Context, name string, after int64, limit int32) (failures []Failure, err error) {
 	if name != "" {
 		if err := o.checkFollower(name); err != nil {
 			return nil, err

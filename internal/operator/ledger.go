@@ -12,9 +12,12 @@ import (
 	"carewire/internal/outbox"
 )
 
+// DeadLetter is an outbox row that could not be moved to the ledger.
+type DeadLetter = ledger.DeadLetter
+
 // ListDeadLetters returns at most limit outbox rows with an id above after that the sequencer dead-lettered, the oldest
 // first.
-func (o *Operator) ListDeadLetters(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error) {
+func (o *Operator) ListDeadLetters(ctx context.Context, after int64, limit int32) ([]DeadLetter, error) {
 	pool, err := o.worker.get(ctx)
 	if err != nil {
 		return nil, err

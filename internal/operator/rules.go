@@ -13,6 +13,12 @@ import (
 	"carewire/internal/rule"
 )
 
+// RuleSet is a published version of the rules.
+type RuleSet = dispatch.RuleSet
+
+// Difference is the difference between two rule sets.
+type Difference = dispatch.Difference
+
 // CheckRules returns the number of rules in a rule file, or every error in it with its line. It needs no database.
 func CheckRules(file string, src []byte) (int, error) {
 	known, err := KnownToRules()
@@ -39,7 +45,7 @@ func (o *Operator) PublishRules(ctx context.Context, cmd care.Command, file stri
 }
 
 // ListRuleSets returns at most limit published rule sets below a version (0 for all), the newest first.
-func (o *Operator) ListRuleSets(ctx context.Context, before, limit int32) (all []dispatch.RuleSet, err error) {
+func (o *Operator) ListRuleSets(ctx context.Context, before, limit int32) (all []RuleSet, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		all, err = dispatch.Versions(ctx, pool, before, limit)
 		return err
@@ -48,7 +54,7 @@ func (o *Operator) ListRuleSets(ctx context.Context, before, limit int32) (all [
 }
 
 // GetRuleSet returns a published rule set with its source; version 0 is the newest.
-func (o *Operator) GetRuleSet(ctx context.Context, version int32) (set dispatch.RuleSet, err error) {
+func (o *Operator) GetRuleSet(ctx context.Context, version int32) (set RuleSet, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		if version == 0 {
 			set, err = dispatch.Current(ctx, pool)
@@ -61,7 +67,7 @@ func (o *Operator) GetRuleSet(ctx context.Context, version int32) (set dispatch.
 }
 
 // CompareRuleSets returns the difference between two versions; version 0 is the newest.
-func (o *Operator) CompareRuleSets(ctx context.Context, from, to int32) (d dispatch.Difference, err error) {
+func (o *Operator) CompareRuleSets(ctx context.Context, from, to int32) (d Difference, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		d, err = dispatch.Compare(ctx, pool, from, to)
 		return err
