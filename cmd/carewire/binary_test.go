@@ -151,7 +151,8 @@ func (s *service) do(as, method, path, body string) (int, string, error) {
 	return res.StatusCode, string(answer), err
 }
 
-// writeReport writes the report that the service printed, as the doctor, and tells its id when it was acknowledged.
+// writeReport writes the report that the service printed, as the doctor, and tells its id when it
+// was acknowledged.
 func (s *service) writeReport() (id string, ok bool) {
 	_, report, _ := strings.Cut(s.out.String(), "-d '")
 	report, _, _ = strings.Cut(report, "'")
@@ -164,8 +165,8 @@ func (s *service) writeReport() (id string, ok bool) {
 	return record.ID, err == nil
 }
 
-// dataDir is a directory for a service, which removes it. PostgreSQL does not run as root: the user it drops to must be
-// able to enter.
+// dataDir is a directory for a service, which removes it. PostgreSQL does not run as root: the user
+// it drops to must be able to enter.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -322,7 +323,7 @@ func TestServe_EndsAtOnceOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
 	until(t, log, "waiting for the database")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait(), "%s", log)
-	require.Contains(t, log.String(), "stopped before it had started")
+	require.Contains(t, log.String(), "stopped before the start was complete")
 }
 
 func TestServe_ASecondSignalEndsTheDrainDelay(t *testing.T) {

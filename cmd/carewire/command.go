@@ -10,8 +10,8 @@ import (
 	"carewire/internal/operator"
 )
 
-// group returns a command with subcommands. Without arguments it prints its help; an unknown subcommand is an error, as
-// it is for the root command.
+// group returns a command with subcommands. Without arguments it prints its help; an unknown
+// subcommand is an error, as it is for the root command.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name,
@@ -40,8 +40,9 @@ func withSettings(fn func(cmd *cobra.Command, cfg config.Config, args []string) 
 	}
 }
 
-// withOperator returns a RunE that opens an Operator for the settings in the environment and calls fn. The Operator
-// connects to the database on first use, so fn checks its flags and arguments first.
+// withOperator returns a RunE that opens an Operator for the settings in the environment and calls
+// fn. The Operator connects to the database on first use, so fn checks its flags and arguments
+// first.
 func withOperator(fn func(cmd *cobra.Command, op *operator.Operator, args []string) error) runE {
 	return withSettings(func(cmd *cobra.Command, cfg config.Config, args []string) error {
 		op, err := app.OpenOperator(cfg)

@@ -23,7 +23,8 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(s.ok("import", "fhir", "--source", "harbour", "--json", clinicFile)), &sum))
 	require.Equal(t, 19, sum.Unchanged)
 
-	// A write of now is told of after all that was taken in before it: who heard of that heard of nothing else.
+	// A write of now is told of after all that was taken in before it: who heard of that heard of
+	// nothing else.
 	_, wrote := s.writeReport()
 	require.True(t, wrote)
 	require.Eventually(t, func() bool {

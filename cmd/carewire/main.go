@@ -1,4 +1,5 @@
-// Command carewire is the event backbone of a clinic's software: the service and its command-line tools, in one binary.
+// Command carewire is the event backbone of a clinic's software: the service and its command-line
+// tools, in one binary.
 package main
 
 import (
@@ -15,8 +16,8 @@ import (
 )
 
 func main() {
-	// stop restores the default handling after the first signal, so that a second Ctrl-C ends the process unless the command
-	// handles it.
+	// stop restores the default handling after the first signal, so that a second Ctrl-C ends the
+	// process unless the command handles it.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := &cobra.Command{

@@ -151,7 +151,8 @@ newest version, nothing changes.`,
 	return cmd
 }
 
-// versionArgs accepts between least and most arguments. The error of any other number has the command's usage.
+// versionArgs accepts between least and most arguments. The error of any other number has the
+// command's usage.
 func versionArgs(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
@@ -161,7 +162,8 @@ func versionArgs(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// parseVersion returns the version in the argument with an index, or 0, which is the newest, if there is no such argument.
+// parseVersion returns the version in the argument with an index, or 0, which is the newest, if
+// there is no such argument.
 func parseVersion(args []string, i int) (int32, error) {
 	if i >= len(args) {
 		return 0, nil

@@ -49,7 +49,8 @@ down gracefully. A second signal skips the wait, a third one ends the process im
 	return cmd
 }
 
-// notifySecondSignal returns a context that is cancelled by the second Ctrl-C or SIGTERM. The third one ends the process.
+// notifySecondSignal returns a context that is cancelled by the second Ctrl-C or SIGTERM. The third
+// one ends the process.
 func notifySecondSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -35,7 +35,8 @@ func (l *listFlags) max() (int32, error) {
 	return int32(l.limit), nil
 }
 
-// parseNumber parses a positive integer argument. The error names the kind of number, and the command that lists them.
+// parseNumber parses a positive integer argument. The error names the kind of number, and the
+// command that lists them.
 func parseNumber[T int32 | int64](arg, kind, command string) (T, error) {
 	n, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil || n < 1 || int64(T(n)) != n {

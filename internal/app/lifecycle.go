@@ -9,36 +9,39 @@ import (
 	"time"
 )
 
-// stage says when a part is stopped: the stages follow one another, so that each part still has what it depends on while
-// it finishes.
+// stage is the phase in which a part is stopped. The stages follow one another, so that a part
+// still has its dependencies while it finishes.
 type stage int
 
 const (
-	// front takes in work: requests, sockets, jobs. Its parts stop side by side, each within the whole of the timeout.
+	// front accepts work: requests, sockets, jobs. Its parts stop concurrently, each within the whole
+	// of the timeout.
 	front stage = iota
-	// back is what the front feeds and calls: the sequencer, the followers, the hub, the providers. Its parts stop in the
-	// reverse order of their start.
+	// back serves the front: the sequencer, the followers, the hub, the providers. Its parts stop in
+	// the reverse order of their start.
 	back
-	// pools are the connections to the database. They close side by side.
+	// pools are the connections to the database. They close concurrently.
 	pools
-	// base is what everything else uses: the embedded database and the traces. Its parts stop in the reverse order of their
-	// start.
+	// base is used by everything else: the embedded database and tracing. Its parts stop in the
+	// reverse order of their start.
 	base
 )
 
 const (
-	// stageTimeout bounds the stop of the parts of back, and of pools: none of them has work of its own to finish.
+	// stageTimeout bounds the stop of the back stage, and of the pools: neither has work of its own to
+	// finish.
 	stageTimeout = 5 * time.Second
 	// databaseTimeout is longer than the embedded server takes from the first signal to the last.
 	databaseTimeout = 25 * time.Second
-	// stopGrace is how long a part may take after its time is up, before it is left behind.
+	// stopGrace is how long a part may exceed its timeout before it is abandoned.
 	stopGrace = time.Second
 )
 
-// stopMargin is how long a stop may take beyond the drain delay and the shutdown timeout, without an embedded database.
+// stopMargin is the longest time a stop takes beyond the drain delay and the shutdown timeout,
+// without an embedded database.
 const stopMargin = 3*stageTimeout + 4*stopGrace
 
-// group runs the service's parts and stops them stage by stage.
+// lifecycle runs the service's parts and stops them stage by stage.
 type lifecycle struct {
 	logger *slog.Logger
 	parts  []part
@@ -56,8 +59,8 @@ func newLifecycle(logger *slog.Logger) *lifecycle {
 	return &lifecycle{logger: logger, failed: make(chan error, 1)}
 }
 
-// run starts a part of the stage back, which works until its context ends. One that ends before it was asked to fails the
-// service.
+// run starts a part of the back stage, which works until its context is cancelled. A part that ends
+// before that fails the service.
 func (l *lifecycle) run(name string, fn func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -65,7 +68,7 @@ func (l *lifecycle) run(name string, fn func(ctx context.Context) error) {
 		defer close(done)
 		err := fn(ctx)
 		if ctx.Err() == nil {
-			l.fail(fmt.Errorf("%s ended by itself: %w", name, err))
+			l.fail(fmt.Errorf("%s ended unexpectedly: %w", name, err))
 		}
 	}()
 	l.onStop(back, name, func(stopCtx context.Context) error {
@@ -79,12 +82,12 @@ func (l *lifecycle) run(name string, fn func(ctx context.Context) error) {
 	})
 }
 
-// onStop adds a part that runs on its own and is stopped by the function.
+// onStop adds a part that is already running, with the function that stops it.
 func (l *lifecycle) onStop(s stage, name string, stop func(ctx context.Context) error) {
 	l.parts = append(l.parts, part{name, s, stop})
 }
 
-// fail ends the service with err; the first failure counts.
+// fail ends the service with err. Only the first failure counts.
 func (l *lifecycle) fail(err error) {
 	select {
 	case l.failed <- err:
@@ -92,19 +95,19 @@ func (l *lifecycle) fail(err error) {
 	}
 }
 
-// stopAll stops every part, stage by stage. timeout is how long requests, sockets and jobs may take; what comes after them
-// has times of its own, so that a front that used up its time takes nothing from the data. It always returns: a part that
-// does not end is named in the log and left behind.
+// stopAll stops every part, stage by stage. timeout bounds requests, sockets and jobs; the later
+// stages have their own timeouts, so that a slow front stage does not shorten theirs and risk data.
+// It always returns: a part that does not end is logged and abandoned.
 func (l *lifecycle) stopAll(timeout time.Duration) {
-	l.stopTogether(front, timeout)
-	l.stopInTurn(back, stageTimeout)
-	l.stopTogether(pools, stageTimeout)
-	l.stopInTurn(base, databaseTimeout)
+	l.stopConcurrently(front, timeout)
+	l.stopInReverse(back, stageTimeout)
+	l.stopConcurrently(pools, stageTimeout)
+	l.stopInReverse(base, databaseTimeout)
 	l.parts = nil
 }
 
-// stopTogether stops the parts of a stage side by side.
-func (l *lifecycle) stopTogether(s stage, timeout time.Duration) {
+// stopConcurrently stops the parts of a stage at the same time.
+func (l *lifecycle) stopConcurrently(s stage, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var all sync.WaitGroup
@@ -116,8 +119,9 @@ func (l *lifecycle) stopTogether(s stage, timeout time.Duration) {
 	all.Wait()
 }
 
-// stopInTurn stops the parts of a stage in the reverse order of their start. They share the time.
-func (l *lifecycle) stopInTurn(s stage, timeout time.Duration) {
+// stopInReverse stops the parts of a stage in the reverse order of their start. They share the
+// timeout.
+func (l *lifecycle) stopInReverse(s stage, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for _, p := range slices.Backward(l.parts) {
@@ -127,7 +131,7 @@ func (l *lifecycle) stopInTurn(s stage, timeout time.Duration) {
 	}
 }
 
-// stop stops one part, and gives it up when it takes longer than its time and the grace.
+// stop stops one part. It abandons a part that exceeds its timeout and the grace period.
 func (l *lifecycle) stop(ctx context.Context, p part) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.stop(ctx) }()
@@ -140,7 +144,7 @@ func (l *lifecycle) stop(ctx context.Context, p part) {
 		select {
 		case err = <-ended:
 		case <-grace.C:
-			err = fmt.Errorf("it did not end: %w", ctx.Err())
+			err = fmt.Errorf("timed out: %w", ctx.Err())
 		}
 	}
 	if err != nil {

@@ -191,7 +191,7 @@ func TestProbe_LooksAgainOnceItsAnswerIsOldAndAfterAPanic(t *testing.T) {
 		require.Equal(t, 1, looks)
 		<-time.After(1)
 		require.Panics(t, func() { _ = p.ask(t.Context()) })
-		require.ErrorIs(t, p.ask(t.Context()), errNoAnswer)
+		require.ErrorIs(t, p.ask(t.Context()), errCheckPanicked)
 		<-time.After(notReadyFor + 1)
 		require.NoError(t, p.ask(t.Context()))
 	})

@@ -18,7 +18,8 @@ import (
 // Followers returns the names of the ledger's followers in this binary.
 func Followers() []string { return operator.FollowerNames(listeners()) }
 
-// OpenOperator returns an Operator for a command, with this binary's channels and listeners. It logs to standard error.
+// OpenOperator returns an Operator for a command, with this binary's channels and listeners. It
+// logs to standard error.
 func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 	logger := newLogger(cfg, os.Stderr)
 	return operator.Open(operator.OpenConfig{
@@ -32,8 +33,8 @@ func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 	})
 }
 
-// configuredChannels returns the names of the channels that the service has a provider for: those of the sandbox if a demo
-// seeded the database, else those that the settings configure.
+// configuredChannels returns the names of the channels that the service has a provider for: those
+// of the sandbox if a demo seeded the database, else those that the settings configure.
 func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]string, error) {
 	_, err := db.New(pool).ServiceSettingGet(ctx, demoMark)
 	if err == nil {
@@ -45,7 +46,8 @@ func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Po
 	return channelNames(func(c channel) bool { return c.configured(cfg) }), nil
 }
 
-// Migrate brings the database's schema up to date. It waits for a database that is unavailable, as a start does.
+// Migrate brings the database's schema up to date. It waits for a database that is unavailable, as
+// a start does.
 func Migrate(ctx context.Context, cfg config.Config) error {
 	owner, err := operator.Database(cfg, postgres.Owner)
 	if err != nil {

@@ -30,7 +30,7 @@ import (
 	"carewire/internal/rule"
 )
 
-// pipeline is what carries an event from the outbox to those it concerns.
+// pipeline moves events from the outbox to followers, deliveries and sockets.
 type pipeline struct {
 	writer    *outbox.Writer
 	directory *directory.Service
@@ -41,11 +41,11 @@ type pipeline struct {
 	followers map[string]*ledger.Follower // Those of this instance, by name.
 	hub       *realtime.Hub
 	known     rule.Known // What a rule set may name.
-	// operator is on every instance: the API uses it.
+	// operator exists on every instance, for the API.
 	operator *operator.Operator
 }
 
-// startPipeline starts the parts behind the API: those that every instance has (bell, listener), then those of its roles.
+// startPipeline starts the parts of every instance (waker, listener), then those of its roles.
 func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	providers, err := s.openProviders(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err
 	}
-	if err := s.signIn(pl); err != nil {
+	if err := s.newVerifier(pl); err != nil {
 		return nil, err
 	}
 	if err := s.startWork(ctx, pl, bell); err != nil {
@@ -92,8 +92,8 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	return pl, nil
 }
 
-// bootstrap makes sure that the database holds what every instance counts on: the catalog, a rule set, and in demo mode
-// the demo's people.
+// bootstrap writes the rows that every instance depends on: the event catalog, a rule set, and in
+// demo mode the demo's people.
 func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known) error {
 	if err := outbox.SyncCatalog(ctx, s.db.worker); err != nil {
 		return fmt.Errorf("write the event catalog: %w", err)
@@ -109,8 +109,9 @@ func (s *Service) bootstrap(ctx context.Context, pl *pipeline, known rule.Known)
 	return publishDefaults(ctx, pl, known)
 }
 
-// signIn builds the verifier of tokens: the demo's own key, or the identity provider's.
-func (s *Service) signIn(pl *pipeline) error {
+// newVerifier creates the verifier of tokens, with the demo's own key or the keys of the identity
+// provider.
+func (s *Service) newVerifier(pl *pipeline) error {
 	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, KeysMaxAge: s.cfg.OIDCKeysMaxAge, Logger: s.logger}
 	if s.cfg.Demo {
 		issuer, err := httpapi.NewLocalIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
@@ -124,7 +125,7 @@ func (s *Service) signIn(pl *pipeline) error {
 	return err
 }
 
-// publishDefaults puts the default rules in force where no rule set was ever published.
+// publishDefaults publishes the default rules if no rule set was ever published.
 func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error {
 	_, err := dispatch.Current(ctx, pl.writer.Pool())
 	if care.CodeOf(err) != care.NotFound {
@@ -138,8 +139,8 @@ func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error 
 	return nil
 }
 
-// startWork makes the River client. Every instance has one, as the planner and the dashboard need it too; only those with
-// the role work its queues.
+// startWork creates the River client. Every instance has one, because the planner and the dashboard
+// need it; only instances with the role work run its queues.
 func (s *Service) startWork(ctx context.Context, pl *pipeline, bell *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
 		Pool: s.db.worker, Channels: pl.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
@@ -161,11 +162,11 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, bell *outbox.Wake
 	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, pl, worker, cfg) })
 }
 
-// startRiver makes the client and, where this instance works jobs, starts it.
+// startRiver creates the client and starts it if this instance works jobs.
 func (s *Service) startRiver(ctx context.Context, pl *pipeline, worker *notify.Worker, cfg *river.Config) (err error) {
 	pl.river, err = river.NewClient(riverpgxv5.New(s.db.worker), cfg)
 	if err != nil {
-		return fmt.Errorf("build the River client: %w", err)
+		return fmt.Errorf("create the River client: %w", err)
 	}
 	if !s.cfg.Does("work") {
 		return nil
@@ -175,25 +176,26 @@ func (s *Service) startRiver(ctx context.Context, pl *pipeline, worker *notify.W
 	}
 	client := pl.river
 	s.lifecycle.onStop(front, "river", func(ctx context.Context) error {
-		worker.Drain() // River's Stop would wait for the jobs that it holds.
+		worker.Drain() // River's Stop would wait for the jobs that Drain releases.
 		return stopRiver(ctx, client)
 	})
 	return nil
 }
 
-// softShare is how much of the time that a stop has, in per cent, jobs under way may finish in. In what is left those that
-// did not are ended, and write down how.
+// softShare is the share of a stop's time, in percent, in which running jobs may finish. In the
+// rest, jobs that did not finish are cancelled and record their outcome.
 const softShare = 70
 
-// jobClient is what stopRiver needs of a River client.
+// jobClient is the part of a River client that stopRiver uses.
 type jobClient interface {
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
 }
 
-// stopRiver takes no more jobs and lets those under way finish, at most for their share of the time. Then it ends their
-// contexts: an attempt in the middle of a call becomes uncertain and is written down as that, instead of being cut off with
-// the process. What is to happen before River stops, such as letting go of jobs that only wait, belongs in front of Stop.
+// stopRiver takes no more jobs and lets running ones finish, at most for softShare of the time.
+// Then it cancels their contexts: an attempt in the middle of a call is recorded as uncertain,
+// instead of being cut off with the process. Anything that must happen before River stops, such as
+// releasing jobs that only wait, must run before the call of Stop.
 func stopRiver(ctx context.Context, client jobClient) error {
 	soft, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
@@ -206,7 +208,7 @@ func stopRiver(ctx context.Context, client jobClient) error {
 	return client.StopAndCancel(ctx)
 }
 
-// startDispatch moves the outbox into the ledger, and plans.
+// startDispatch starts the sequencer, which moves the outbox into the ledger, and the followers.
 func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler, bell *outbox.Waker, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
 		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
@@ -218,7 +220,7 @@ func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler
 	}
 }
 
-// follow runs a follower of the ledger.
+// follow starts a follower of the ledger.
 func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
 	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
@@ -230,10 +232,10 @@ func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listene
 	return follower
 }
 
-// startRealtime serves sockets.
+// startRealtime starts the hub that serves sockets.
 func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *ledger.Listener) error {
 	var key []byte
-	err := s.waiter.do(ctx, "read the cursors' key", func(ctx context.Context) (err error) {
+	err := s.waiter.do(ctx, "read the cursor key", func(ctx context.Context) (err error) {
 		key, err = ledger.CursorKey(ctx, s.db.worker)
 		return err
 	})
@@ -258,16 +260,16 @@ func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *led
 	return nil
 }
 
-// ready says what is still missing, or nil.
+// ready returns the reason the pipeline is not ready, or nil.
 func (pl *pipeline) ready(ctx context.Context) error {
 	if pl.providers.sandbox != nil && !slices.Contains(pl.providers.sandboxes(ctx), pl.providers.address) {
-		return errors.New("sandbox: other instances do not see it yet")
+		return errors.New("sandbox: not visible to other instances yet")
 	}
 	if pl.hub != nil && !pl.hub.Ready() {
-		return errors.New("realtime: has not read the last events yet")
+		return errors.New("realtime: has not read the latest events yet")
 	}
 	if planner := pl.followers[dispatch.Follower]; planner != nil && !planner.Stats().CaughtUp {
-		return errors.New("dispatch: has not looked at the ledger yet")
+		return errors.New("dispatch: has not read the ledger yet")
 	}
 	for name, follower := range pl.followers {
 		if err := follower.Stalled(ctx); err != nil {

@@ -14,7 +14,8 @@ import (
 // keyFile returns the path of the key that signs demo tokens, in the data directory.
 func keyFile(cfg config.Config) string { return filepath.Join(cfg.DataDir, "demo-key.pem") }
 
-// MintToken returns a bearer token for a demo person, signed with the key of the service in CAREWIRE_DATA_DIR.
+// MintToken returns a bearer token for a demo person, signed with the key of the service in
+// CAREWIRE_DATA_DIR.
 func MintToken(cfg config.Config, email string, ttl time.Duration) (string, error) {
 	issuer, err := demoIssuer(cfg)
 	if err != nil {
@@ -42,7 +43,8 @@ func MintServiceToken(cfg config.Config, clientID string, ttl time.Duration) (st
 	return issuer.MintService(clientID, ttl)
 }
 
-// demoIssuer returns the issuer with the existing key. It creates none: without a key, no service in demo mode has run.
+// demoIssuer returns the issuer with the existing key. It creates none: without a key, no service
+// in demo mode has run.
 func demoIssuer(cfg config.Config) (*httpapi.LocalIssuer, error) {
 	if _, err := os.Stat(keyFile(cfg)); err != nil {
 		return nil, fmt.Errorf("CAREWIRE_DATA_DIR: no demo key in %s; start a service with --demo first", cfg.DataDir)

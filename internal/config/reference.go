@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Reference lists every setting with its default and its meaning, for --help.
+// Reference returns a list of all settings with description and default, for --help.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString("Settings are environment variables:\n")
@@ -21,6 +21,6 @@ func Reference() string {
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT      where to send traces, by OTLP over HTTP; none: there are none. All of OpenTelemetry's variables hold\n")
+	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT      endpoint for traces, by OTLP over HTTP; default: tracing is disabled. All of OpenTelemetry's variables apply\n")
 	return b.String()
 }

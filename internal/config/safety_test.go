@@ -95,7 +95,7 @@ func TestValidate_RefusesAnExceptionThatThereIsNot(t *testing.T) {
 	t.Parallel()
 	cfg := safe()
 	cfg.AllowInsecure = []string{"everything"}
-	require.ErrorContains(t, cfg.Validate(), `CAREWIRE_ALLOW_INSECURE: "everything" is not one of base-url, database, metrics, origins`)
+	require.ErrorContains(t, cfg.Validate(), `CAREWIRE_ALLOW_INSECURE: unknown value "everything"; want one of base-url, database, metrics, origins`)
 }
 
 func TestFromEnvironment_ReadsSecretsFromFiles(t *testing.T) {
@@ -113,7 +113,7 @@ func TestFromEnvironment_ReadsSecretsFromFiles(t *testing.T) {
 	require.Equal(t, "hunter2", c.OIDCClientSecret)
 
 	for name, file := range map[string]string{
-		"cannot be read": filepath.Join(dir, "none"), "is empty": write("empty", "\n"), "is a directory": dir,
+		"cannot read": filepath.Join(dir, "none"), "is empty": write("empty", "\n"), "is a directory": dir,
 		"more than one line": write("lines", "hunter2\nhunter3\n"), "is larger": write("large", strings.Repeat("s", 1<<20)),
 	} {
 		t.Setenv("CAREWIRE_OIDC_CLIENT_SECRET_FILE", file)
@@ -141,7 +141,7 @@ func TestDrain_GivesLoadBalancersTimeOutsideDemoMode(t *testing.T) {
 	}
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "a while")
 	_, err = FromEnvironment()
-	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: cannot be read as a time.Duration")
+	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: invalid time.Duration")
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "-1s")
 	t.Setenv("CAREWIRE_START_TIMEOUT", "-1s")
 	c, err = FromEnvironment()

@@ -56,7 +56,7 @@ func TestLogins_ALoginThatCanDoMoreThanItsRoleIsRefused(t *testing.T) {
 	cfg := testConfig(t, db)
 	cfg.AppDatabaseURL = db.URL
 	_, err := app.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	require.ErrorContains(t, err, "CAREWIRE_APP_DATABASE_URL: its login can do more than carewire_app needs: carewire is a superuser")
+	require.ErrorContains(t, err, "CAREWIRE_APP_DATABASE_URL: the login has more privileges than carewire_app needs: carewire is a superuser")
 	cfg = testConfig(t, db)
 	cfg.WorkerDatabaseURL = db.AppURL
 	_, err = app.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))

@@ -20,8 +20,8 @@ type Explanation = dispatch.Explanation
 // DeliveryFilter selects deliveries; an empty field selects all.
 type DeliveryFilter = notify.DeliveryFilter
 
-// ListDeliveries returns deliveries, the last planned first, from the one after the delivery with the id after. The zero
-// id starts with the first.
+// ListDeliveries returns deliveries, the last planned first, from the one after the delivery with
+// the id after. The zero id starts with the first.
 func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after uuid.UUID) (all []DeliveryStatus, err error) {
 	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
 		if after != uuid.Nil {
@@ -42,7 +42,8 @@ func (o *Operator) RedriveDelivery(ctx context.Context, cmd care.Command, id uui
 	})
 }
 
-// ExplainEvent returns the rules that matched an event and their decision for each recipient and channel.
+// ExplainEvent returns the rules that matched an event and their decision for each recipient and
+// channel.
 func (o *Operator) ExplainEvent(ctx context.Context, eventID uuid.UUID) (x Explanation, err error) {
 	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
 		x, err = dispatch.Explain(ctx, tx, eventID)

@@ -15,7 +15,8 @@ func (o *Operator) safe(err error) error {
 	return postgres.Explain(userError(err))
 }
 
-// oneLine returns err in one line and with a remedy if the operator serves a terminal, else unchanged.
+// oneLine returns err in one line and with a remedy if the operator serves a terminal, else
+// unchanged.
 func (o *Operator) oneLine(err error) error {
 	if !o.terminal {
 		return err
@@ -23,8 +24,9 @@ func (o *Operator) oneLine(err error) error {
 	return postgres.Explain(err)
 }
 
-// userError returns an error for a terminal: the message of a domain error, which says how to proceed; otherwise the
-// SQLSTATE or type, with a remedy if there is one. PostgreSQL's own messages can quote protected health information.
+// userError returns an error for a terminal: the message of a domain error, which says how to
+// proceed; otherwise the SQLSTATE or type, with a remedy if there is one. PostgreSQL's own messages
+// can quote protected health information.
 func userError(err error) error {
 	if err == nil {
 		return nil

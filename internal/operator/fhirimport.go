@@ -25,8 +25,9 @@ type ImportSummary = fhirimport.Summary
 // ImportItem is a resource that was skipped or refused, and the reason.
 type ImportItem = fhirimport.Item
 
-// ImportFHIR imports files of FHIR resources. The name "-" reads from in, through a temporary file that only this user can
-// read and that is removed when the import ends. It calls begin with the total size in bytes before it starts.
+// ImportFHIR imports files of FHIR resources. The name "-" reads from in, through a temporary file
+// that only this user can read and that is removed when the import ends. It calls begin with the
+// total size in bytes before it starts.
 func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader, opts ImportOptions, begin func(total int64)) (sum ImportSummary, err error) {
 	for _, name := range names {
 		file, remove, err := importFile(name, in)
@@ -52,8 +53,8 @@ func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader,
 	return sum, importError(err)
 }
 
-// importError names the flag of an invalid option, and drops the text of a database error, which can quote protected
-// health information.
+// importError names the flag of an invalid option, and drops the text of a database error, which
+// can quote protected health information.
 func importError(err error) error {
 	if invalid, ok := errors.AsType[*care.Error](err); ok {
 		if len(invalid.Fields) > 0 {
@@ -70,7 +71,8 @@ func importError(err error) error {
 	return err
 }
 
-// importSource returns the name of the first file's directory: an export of a system is one directory.
+// importSource returns the name of the first file's directory: an export of a system is one
+// directory.
 func importSource(names []string) (string, error) {
 	if names[0] == "-" {
 		return "stdin", nil

@@ -25,7 +25,8 @@ type FollowerStatus = ledger.FollowerStatus
 // Failure is an event that a follower failed to handle and skipped.
 type Failure = ledger.Failure
 
-// FollowerNames returns the names of all followers of the ledger: the planner, then the listeners in alphabetical order.
+// FollowerNames returns the names of all followers of the ledger: the planner, then the listeners
+// in alphabetical order.
 func FollowerNames(listeners map[string]ledger.Handler) []string {
 	return append([]string{dispatch.Follower}, slices.Sorted(maps.Keys(listeners))...)
 }
@@ -54,8 +55,8 @@ func (o *Operator) ListFollowers(ctx context.Context) (all []FollowerStatus, err
 	return all, err
 }
 
-// ListFailures returns at most limit events after a position that a follower skipped. An empty name returns those of
-// every follower.
+// ListFailures returns at most limit events after a position that a follower skipped. An empty name
+// returns those of every follower.
 func (o *Operator) ListFailures(ctx context.Context, name string, after int64, limit int32) (failures []Failure, err error) {
 	if name != "" {
 		if err := o.checkFollower(name); err != nil {
@@ -69,8 +70,9 @@ func (o *Operator) ListFailures(ctx context.Context, name string, after int64, l
 	return failures, err
 }
 
-// RedriveFailure runs a follower's handler on an event that it skipped. The event that records who redrove it commits
-// with the handler's work. An event that still cannot be handled returns care.Conflict.
+// RedriveFailure runs a follower's handler on an event that it skipped. The event that records who
+// redrove it commits with the handler's work. An event that still cannot be handled returns
+// care.Conflict.
 func (o *Operator) RedriveFailure(ctx context.Context, cmd care.Command, name string, position int64) error {
 	if err := o.checkFollower(name); err != nil {
 		return err
@@ -97,7 +99,8 @@ type audited struct {
 	follower string
 }
 
-// HandlePart handles the one event that is redriven. The last part appends the event that records the redrive.
+// HandlePart handles the one event that is redriven. The last part appends the event that records
+// the redrive.
 func (a audited) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event) (ledger.Progress, error) {
 	progress, err := ledger.HandlePart(ctx, a.Handler, tx, batch)
 	if err != nil {
@@ -112,8 +115,8 @@ func (a audited) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event)
 	return progress, nil
 }
 
-// redriven returns the event that records a redrive. Its cause is the event that was dead-lettered, so that it is part of
-// the audit trail of that event's subject.
+// redriven returns the event that records a redrive. Its cause is the event that was dead-lettered,
+// so that it is part of the audit trail of that event's subject.
 func redriven(cmd care.Command, subject string, data event.Redriven) event.Event {
 	e := event.New(cmd, "ledger.redriven", care.Ref{}, data).About(cmd, uuid.Nil, nil)
 	e.Subject, e.PersonID, e.CauseID = subject, nil, &data.EventID

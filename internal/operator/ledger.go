@@ -15,8 +15,8 @@ import (
 // DeadLetter is an outbox row that could not be moved to the ledger.
 type DeadLetter = ledger.DeadLetter
 
-// ListDeadLetters returns at most limit outbox rows with an id above after that the sequencer dead-lettered, the oldest
-// first.
+// ListDeadLetters returns at most limit outbox rows with an id above after that the sequencer
+// dead-lettered, the oldest first.
 func (o *Operator) ListDeadLetters(ctx context.Context, after int64, limit int32) ([]DeadLetter, error) {
 	pool, err := o.worker.get(ctx)
 	if err != nil {
@@ -26,7 +26,8 @@ func (o *Operator) ListDeadLetters(ctx context.Context, after int64, limit int32
 	return all, o.safe(err)
 }
 
-// RedriveDeadLetter returns a dead-lettered row to the outbox, with an event that records who did so.
+// RedriveDeadLetter returns a dead-lettered row to the outbox, with an event that records who did
+// so.
 func (o *Operator) RedriveDeadLetter(ctx context.Context, cmd care.Command, id int64) error {
 	return o.withJobs(ctx, func(j *jobs) error {
 		return j.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -39,8 +40,8 @@ func (o *Operator) RedriveDeadLetter(ctx context.Context, cmd care.Command, id i
 	})
 }
 
-// StartEpoch starts a new epoch of the ledger and returns its number. Clients with a cursor of an older epoch have to
-// resync.
+// StartEpoch starts a new epoch of the ledger and returns its number. Clients with a cursor of an
+// older epoch have to resync.
 func (o *Operator) StartEpoch(ctx context.Context, reason string) (int32, error) {
 	pool, err := o.worker.get(ctx)
 	if err != nil {

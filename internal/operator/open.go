@@ -23,11 +23,9 @@ import (
 )
 
 const (
-	// maxConns is the size of a command's pool: a command runs one statement at a time, and River's client and an
-	// import's batches need a few connections more.
+	// maxConns is the size of a command's pool, small because the service shares the database.
 	maxConns = 4
-	// statementTimeout bounds each statement of a command, so that a command does not hold locks when its terminal is
-	// left alone.
+	// statementTimeout bounds each statement of a command, so that it cannot hold locks indefinitely.
 	statementTimeout = time.Minute
 )
 
@@ -59,9 +57,10 @@ func (c OpenConfig) Validate() error {
 	return nil
 }
 
-// Open returns an Operator for a command. It connects to a database on the first call that needs it, and each role's
-// pool only if a method needs that role, so that a command works with the login of its own role alone. Its methods
-// return errors that fit one line of a terminal and hold no data. Close it after use.
+// Open returns an Operator for a command. It connects to a database on the first call that needs
+// it, and each role's pool only if a method needs that role, so that a command works with the login
+// of its own role alone. Its methods return errors that fit one line of a terminal and hold no
+// data. Close it after use.
 func Open(cfg OpenConfig) (*Operator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -114,8 +113,9 @@ func insertOnlyClient(pool *pgxpool.Pool, logger *slog.Logger) (*river.Client[pg
 	return client, nil
 }
 
-// Database returns the database that a command uses in the role: the URL of the role's own setting, DATABASE_URL, or
-// that of the embedded server that a running service keeps in CAREWIRE_DATA_DIR. It never starts a server.
+// Database returns the database that a command uses in the role: the URL of the role's own setting,
+// DATABASE_URL, or that of the embedded server that a running service keeps in CAREWIRE_DATA_DIR.
+// It never starts a server.
 func Database(cfg config.Config, role postgres.Role) (config.Database, error) {
 	if d := cfg.DatabaseFor(string(role)); d.URL != "" {
 		return d, cfg.CheckDatabase()
@@ -137,8 +137,8 @@ func openPool(ctx context.Context, cfg config.Config, role postgres.Role) (*pgxp
 	})
 }
 
-// KnownToRules returns the channels and templates that a rule may name: all channels, configured or not, and the
-// templates in this binary.
+// KnownToRules returns the channels and templates that a rule may name: all channels, configured or
+// not, and the templates in this binary.
 func KnownToRules() (rule.Known, error) {
 	templates, err := notify.DefaultTemplates()
 	if err != nil {

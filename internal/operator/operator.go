@@ -1,10 +1,11 @@
-// Package operator implements the tasks of people who run carewire: inspecting followers and redriving failures,
-// listing and retrying deliveries, requeueing dead letters, publishing rules, and importing data. The command line and
-// the REST API share one type, Operator.
+// Package operator implements the tasks of people who run carewire: inspecting followers and
+// redriving failures, listing and retrying deliveries, requeueing dead letters, publishing rules,
+// and importing data. The command line and the REST API share one type, Operator.
 //
-// An Operator is safe for concurrent use. The service builds one from its own pools with New; a command opens one with
-// Open, which connects on first use, and closes it with Close. A mutating method takes the care.Command it acts for and
-// commits an event with that actor in the transaction of the change.
+// An Operator is safe for concurrent use. The service builds one from its own pools with New; a
+// command opens one with Open, which connects on first use, and closes it with Close. A mutating
+// method takes the care.Command it acts for and commits an event with that actor in the transaction
+// of the change.
 package operator
 
 import (
@@ -86,8 +87,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// New returns an Operator on the service's own pools, which it does not close. Its methods return errors as they are, for
-// the API to translate.
+// New returns an Operator on the service's own pools, which it does not close. Its methods return
+// errors as they are, for the API to translate.
 func New(cfg Config) (*Operator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -127,7 +128,8 @@ func (o *Operator) withJobs(ctx context.Context, fn func(j *jobs) error) error {
 	return o.safe(fn(j))
 }
 
-// withWriter runs fn with a writer on the pool of carewire_worker. The service learns of these writes from its own poll.
+// withWriter runs fn with a writer on the pool of carewire_worker. The service learns of these
+// writes from its own poll.
 func (o *Operator) withWriter(ctx context.Context, fn func(writer *outbox.Writer) error) error {
 	pool, err := o.worker.get(ctx)
 	if err != nil {

@@ -19,7 +19,8 @@ type RuleSet = dispatch.RuleSet
 // Difference is the difference between two rule sets.
 type Difference = dispatch.Difference
 
-// CheckRules returns the number of rules in a rule file, or every error in it with its line. It needs no database.
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. It
+// needs no database.
 func CheckRules(file string, src []byte) (int, error) {
 	known, err := KnownToRules()
 	if err != nil {
@@ -44,7 +45,8 @@ func (o *Operator) PublishRules(ctx context.Context, cmd care.Command, file stri
 	return version, err
 }
 
-// ListRuleSets returns at most limit published rule sets below a version (0 for all), the newest first.
+// ListRuleSets returns at most limit published rule sets below a version (0 for all), the newest
+// first.
 func (o *Operator) ListRuleSets(ctx context.Context, before, limit int32) (all []RuleSet, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		all, err = dispatch.Versions(ctx, pool, before, limit)
