@@ -230,7 +230,7 @@ func TestWaiter_GivesUpAfterItsTimeAndAtOnceWhereWaitingIsOfNoUse(t *testing.T) 
 		w, began := newWaiter(time.Minute, failed, silent), time.Now()
 		err := w.do(t.Context(), "migrate", func(context.Context) error { return errAway })
 		require.ErrorIs(t, err, errAway)
-		require.ErrorContains(t, err, "migrate: the database is away; waited 1m0s (CAREWIRE_START_TIMEOUT)")
+		require.ErrorContains(t, err, "migrate: database unavailable after 1m0s (CAREWIRE_START_TIMEOUT)")
 		require.ErrorContains(t, err, "SQLSTATE 57P03")
 		require.Equal(t, time.Minute, time.Since(began))
 
