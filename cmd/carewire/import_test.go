@@ -12,7 +12,7 @@ import (
 
 const clinicFile = "../../internal/fhirimport/testdata/clinic.json"
 
-func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
+func TestImport_RunsNextToAServiceAndNotifiesNobody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, dataDir(t))
 	out := s.ok("import", "fhir", "--source", "harbour", clinicFile)
@@ -23,8 +23,8 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(s.ok("import", "fhir", "--source", "harbour", "--json", clinicFile)), &sum))
 	require.Equal(t, 19, sum.Unchanged)
 
-	// A write of now is told of after all that was taken in before it: who heard of that heard of
-	// nothing else.
+	// A new write is planned after everything imported before it, so notifications of the imported
+	// data would have been planned by now.
 	_, wrote := s.writeReport()
 	require.True(t, wrote)
 	require.Eventually(t, func() bool {
@@ -36,7 +36,7 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	require.NotContains(t, body, "harbour.example")
 }
 
-func TestImport_ExitsWithOneForWhatItRefusedOnlyWhenAsked(t *testing.T) {
+func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {
 	t.Parallel()
 	s := serve(t, dataDir(t))
 	cmd := exec.Command(binary, "import", "fhir", "--source", "line", "--strict", "-")

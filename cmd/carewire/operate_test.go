@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ok runs a command that must succeed, and gives what it printed.
+// ok runs a command that must succeed, and returns its output.
 func (s *service) ok(args ...string) string {
 	s.t.Helper()
 	out, stderr, err := s.run(args...)
@@ -22,7 +22,7 @@ func (s *service) ok(args ...string) string {
 	return out
 }
 
-// refused runs a command that must exit with 1, and gives the one line that it says.
+// refused runs a command that must exit with status 1, and returns its one line of error output.
 func (s *service) refused(args ...string) string {
 	s.t.Helper()
 	out, stderr, err := s.run(args...)
@@ -121,7 +121,7 @@ func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 	require.Contains(t, s.refused("rules", "diff", "1", "9"), "there is no rule set version 9")
 }
 
-func TestOperatorsCommands_SayWhatToDoAndShowExamples(t *testing.T) {
+func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 	t.Parallel()
 	s := &service{t: t, env: append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(t.TempDir(), "data"))}
 	for says, args := range map[string][]string{

@@ -1,4 +1,5 @@
-// Package archtest holds the direction of imports, as a test: who may import whom, and where each vendor is allowed.
+// Package archtest tests the direction of imports: which packages may import which, and where each
+// vendor's modules may be used.
 package archtest
 
 import (
@@ -12,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// allowed has a row for each package: which of ours it may import. A package below another (a sub-package, a test
-// helper) counts as its parent's row unless it has its own. "/*" stands for every direct child.
+// allowed lists the packages of this module that each package may import. A package below another
+// (a sub-package, a test helper) uses its parent's row unless it has its own. "/*" matches every
+// direct child, "**" matches all.
 var allowed = map[string][]string{
 	"care":                  {},
 	"config":                {},
@@ -58,11 +60,11 @@ var allowed = map[string][]string{
 	"postgres/postgrestest": {"postgres", "postgres/embedded", "migrations"},
 }
 
-// fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
-// what was appended.
+// fromTests lists packages that any package's tests may import: the real database, fakes of the
+// outside world, and helpers that read appended events.
 var fromTests = []string{"postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
-// vendors says in which packages a vendor's modules may be imported.
+// vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
 	"github.com/labstack/echo":          {"httpapi", "sandbox"},
 	"github.com/danielgtaylor/huma":     {"httpapi", "sandbox"},
@@ -105,13 +107,13 @@ func packages(t *testing.T) []pkg {
 	return all
 }
 
-// short names a package of ours as the table does.
+// short returns the name of a package in the table.
 func short(importPath string) string {
 	s := strings.TrimPrefix(importPath, "carewire/")
 	return strings.TrimPrefix(s, "internal/")
 }
 
-// row finds the table's row of a package: its own, or its nearest parent's.
+// row returns the table's row of a package: its own, or that of its nearest parent.
 func row(name string) (string, bool) {
 	for ; name != "."; name = path.Dir(name) {
 		if _, ok := allowed[name]; ok {
@@ -131,7 +133,7 @@ func mayImport(from, to string) bool {
 	})
 }
 
-func TestImports_GoInTheDirectionOfTheTable(t *testing.T) {
+func TestImports_FollowTheTable(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		name := short(p.ImportPath)
@@ -145,7 +147,7 @@ func TestImports_GoInTheDirectionOfTheTable(t *testing.T) {
 				if !strings.HasPrefix(imp, "carewire/") {
 					continue
 				}
-				// A package's own tests may put its children together.
+				// A package's own tests may import its children.
 				if test && (slices.Contains(fromTests, short(imp)) || strings.HasPrefix(short(imp), name+"/")) {
 					continue
 				}
@@ -177,7 +179,7 @@ func TestVendors_StayInTheirPackages(t *testing.T) {
 	}
 }
 
-func TestTable_HasNoRowForAPackageThatIsGone(t *testing.T) {
+func TestTable_HasNoRowWithoutAPackage(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for _, p := range packages(t) {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inbox is what GET /api/notifications gives the patient.
+// inbox returns the patient's notifications.
 func (c *clinic) inbox() []any {
 	c.t.Helper()
 	a := c.do(patient, http.MethodGet, "/api/notifications", nil)
@@ -19,7 +19,8 @@ func (c *clinic) inbox() []any {
 	return a.decode(c.t)["items"].([]any)
 }
 
-// failedEmail makes the provider refuse the patient's email about a new report, and gives the report and the delivery.
+// failedEmail makes the provider reject the patient's email about a new report, and returns the
+// report and the delivery.
 func (c *clinic) failedEmail() (subject string, delivery uuid.UUID) {
 	c.t.Helper()
 	fault := c.do(operator, http.MethodPost, "/sandbox/faults", map[string]any{"channel": "email", "to": patient, "status": 400, "probability": 1})
@@ -54,7 +55,7 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, uuid.New()), "there is no delivery")
 }
 
-func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
+func TestOperators_GetTheSameExplanationFromTheAPIAndTheCommand(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	subject := "lab_report/" + c.writeReport()
@@ -85,10 +86,10 @@ func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
 	}
 }
 
-func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
+func TestOperators_RedriveEventsThatFollowersSkipped(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	// The planner cannot keep a decision about the report, nor can the counter count it.
+	// Constraints that fail the planner's decision about the report, and its count.
 	for _, sql := range []string{
 		`ALTER TABLE notifications ADD CONSTRAINT none CHECK (event_type <> 'ehr.lab_report.created')`,
 		`ALTER TABLE event_counts ADD CONSTRAINT none CHECK (type <> 'ehr.lab_report.created')`,
@@ -124,7 +125,7 @@ func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
 	require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, "sequencer", 1), "want one of dispatch, analytics")
 }
 
-func TestInbox_APersonMarksTheirOwnAsRead(t *testing.T) {
+func TestInbox_APersonMarksTheirOwnNotificationsAsRead(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.writeReport()
@@ -147,7 +148,7 @@ func TestInbox_APersonMarksTheirOwnAsRead(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, c.do("", http.MethodPut, path, nil).status)
 }
 
-// eventCount adds up what GET /api/stats/events says of the type in the last day.
+// eventCount returns the total of GET /api/stats/events for the type in the last day.
 func (c *clinic) eventCount(as, typ, query string) (total int) {
 	c.t.Helper()
 	a := c.do(as, http.MethodGet, "/api/stats/events?type="+url.QueryEscape(typ)+query, nil)
@@ -158,7 +159,7 @@ func (c *clinic) eventCount(as, typ, query string) (total int) {
 	return total
 }
 
-func TestStats_CountWhatHappenedForTheClinicsAdministratorAndForOperators(t *testing.T) {
+func TestStats_CountEventsForAdministratorsOfTheClinicAndOperators(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	for range 3 {

@@ -12,7 +12,7 @@ import (
 	"carewire/internal/rule"
 )
 
-// psql runs a statement as the owner of the database, past all that the service checks.
+// psql runs a statement as the owner of the database, bypassing the service's checks.
 func (c *clinic) psql(sql string, args ...any) {
 	c.t.Helper()
 	_, err := c.db.Owner.Exec(c.t.Context(), sql, args...)
@@ -27,7 +27,7 @@ func (c *clinic) metric(line string) bool {
 	return strings.Contains(string(a.body), "\n"+line+"\n")
 }
 
-// items is what a list of the operators' shows.
+// items returns the items of a list for operators.
 func (c *clinic) items(path string) []map[string]any {
 	c.t.Helper()
 	a := c.do(operator, http.MethodGet, path, nil)
@@ -39,7 +39,7 @@ func (c *clinic) items(path string) []map[string]any {
 	return all
 }
 
-// redrive asks for a redrive as the operator and gives the status, and what a refusal said.
+// redrive requests a redrive as the operator and returns the status and the error's detail.
 func (c *clinic) redrive(path string, args ...any) (status int, detail string) {
 	c.t.Helper()
 	a := c.do(operator, http.MethodPost, fmt.Sprintf(path, args...)+"/redrive", nil)
@@ -49,7 +49,7 @@ func (c *clinic) redrive(path string, args ...any) (status int, detail string) {
 	return a.status, detail
 }
 
-// redrivenBy asserts that the story of the subject has who redrove what, once.
+// redrivenBy asserts that the audit trail of the subject has exactly one redrive, by the person.
 func (c *clinic) redrivenBy(who, subject string) map[string]any {
 	c.t.Helper()
 	c.eventually("the redrive is in the story", func() bool { return len(ofType(c.story(subject), "ledger.redriven")) == 1 })
@@ -65,7 +65,7 @@ func (c *clinic) sentAbout(subject string) bool {
 	return len(ofType(c.story(subject), "notification.sent")) == 6
 }
 
-func TestPoison_AnEventThatAFollowerCannotHandleIsSetAsideToldOfAndRedriven(t *testing.T) {
+func TestPoison_AnEventThatAFollowerCannotHandleIsSkippedReportedAndRedriven(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.psql(`ALTER TABLE notifications ADD CONSTRAINT none CHECK (event_type <> 'ehr.lab_report.created')`)
@@ -112,10 +112,10 @@ func TestPoison_AnEventThatAFollowerCannotHandleIsSetAsideToldOfAndRedriven(t *t
 	require.True(t, c.metric(`carewire_follower_failures_open{follower="dispatch"} 0`))
 }
 
-func TestPoison_AnOutboxRowThatTheLedgerRefusesIsSetAsideToldOfAndRedriven(t *testing.T) {
+func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	// A subject too long for the ledger's index, with somebody's name in it.
+	// A subject too long for the ledger's index, which has a person's name.
 	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_subject_form`)
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		SELECT gen_random_uuid(), 'device.removed', '/psql', 'Mrs Smith' || string_agg(md5(random()::text), ''), now(),
@@ -174,7 +174,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRefusesIsSetAsideToldOfAndRedriven(t *te
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestPoison_ARuleSetThatNoLongerParsesHoldsWhatItIsForUntilOneGoesBack(t *testing.T) {
+func TestPoison_ARuleSetThatNoLongerParsesHoldsItsEventsUntilARollback(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	before := "lab_report/" + c.writeReport()
@@ -217,7 +217,7 @@ func TestPoison_ARuleSetThatNoLongerParsesHoldsWhatItIsForUntilOneGoesBack(t *te
 	c.redrivenBy(operator, held)
 }
 
-func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheMend(t *testing.T) {
+func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheFix(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	id, _ := c.me(patient)
@@ -254,7 +254,7 @@ func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheMend
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestOperators_SeeOverTheCommandWhatTheServiceShows(t *testing.T) {
+func TestOperators_GetTheSameListsFromTheCommandAndTheAPI(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	_, err := c.commands().PublishRules(t.Context(), byCLI, "rules.yaml", []byte("rules: []\n"), "quiet")
@@ -321,7 +321,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 	c.eventually("it goes on", func() bool { return c.sentAbout(subject) })
 }
 
-func TestPoison_AnEventThatCannotBeReadStopsNothing(t *testing.T) {
+func TestPoison_AnUnreadableEventStopsNothing(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable`)
