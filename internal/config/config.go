@@ -80,7 +80,7 @@ type Config struct {
 	// FCM accepts.
 	PushMaxRate float64 `env:"CAREWIRE_PUSH_MAX_RATE" envDefault:"0" about:"maximum push messages a second of this instance; 0: as many as FCM accepts"`
 
-	// LogLevel is debug, info, warn or error. LogFormat is json, text, or auto (text on a terminal).
+	// LogLevel is debug, info, warn or error; LogFormat is json, text, or auto (text on a terminal).
 	LogLevel  string `env:"CAREWIRE_LOG_LEVEL" envDefault:"info" about:"debug, info, warn or error"`
 	LogFormat string `env:"CAREWIRE_LOG_FORMAT" envDefault:"auto" about:"json, text, or auto: text on a terminal"`
 	// ShutdownTimeout bounds how long a stop waits for requests, sockets and jobs.
