@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -35,9 +34,6 @@ down gracefully. A second signal skips the wait, a third one ends the process im
 		Args: cobra.NoArgs,
 		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, _ []string) error {
 			cfg.Demo, cfg.DemoAnyAddr, cfg.Roles = demo, anyAddr, roles
-			if err := cfg.Validate(); err != nil {
-				return fmt.Errorf("invalid settings:\n%w", err)
-			}
 			secondSignal, stop := notifySecondSignal()
 			defer stop()
 			return app.Serve(cmd.Context(), secondSignal, cfg, cmd.OutOrStdout())

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,6 +109,10 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 
 // Start builds and starts the service. If a step fails, it stops the parts that were started.
 func Start(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Service, error) {
+	cfg.BaseURL = cmp.Or(cfg.BaseURL, "http://"+cfg.Addr)
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("invalid settings:\n%w", err)
+	}
 	s := &Service{cfg: cfg, logger: logger, lifecycle: newLifecycle(logger), metrics: newMetrics(), hurry: make(chan struct{})}
 	s.waiter, s.probe = newWaiter(cfg.StartTimeout, s.lifecycle.failed, logger), newProbe(s.ready)
 	if err := s.start(ctx); err != nil {
@@ -155,7 +160,7 @@ func (s *Service) open(ctx context.Context) error {
 		return fmt.Errorf("CAREWIRE_ADDR: %w", err)
 	}
 	s.URL = "http://" + listener.Addr().String()
-	if s.cfg.BaseURL == "" || s.cfg.BaseURL == "http://"+s.cfg.Addr {
+	if s.cfg.BaseURL == "http://"+s.cfg.Addr {
 		s.cfg.BaseURL = s.URL
 	}
 	s.gate = &gate{starting: httpapi.Starting(s.waiter.status), draining: &s.draining}

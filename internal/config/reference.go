@@ -15,12 +15,12 @@ func Reference() string {
 		if name == "-" {
 			continue
 		}
-		fmt.Fprintf(&b, "  %-32s %s", name, f.Tag.Get("about"))
+		fmt.Fprintf(&b, "  %-33s %s", name, f.Tag.Get("about"))
 		if def := f.Tag.Get("envDefault"); def != "" {
-			fmt.Fprintf(&b, " (%s)", def)
+			fmt.Fprintf(&b, "; default: %s", def)
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT      endpoint for traces, by OTLP over HTTP; default: tracing is disabled. All of OpenTelemetry's variables apply\n")
+	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT       endpoint for traces, by OTLP over HTTP; default: tracing is disabled. All of OpenTelemetry's variables apply\n")
 	return b.String()
 }
