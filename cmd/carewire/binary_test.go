@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// buffer is what a process printed so far.
+// buffer is the output of a process so far.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -56,7 +56,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// service is `carewire serve --demo` as a process of its own.
+// service is a `carewire serve --demo` process.
 type service struct {
 	t        *testing.T
 	cmd      *exec.Cmd
@@ -84,7 +84,7 @@ func serve(t *testing.T, dataDir string, env ...string) *service {
 	return s
 }
 
-// stop is Ctrl-C; a service that does not end by itself within a while fails the test.
+// stop sends an interrupt. A service that does not end in time fails the test.
 func (s *service) stop() {
 	if s.cmd.ProcessState != nil {
 		return
@@ -101,7 +101,7 @@ func (s *service) stop() {
 	}
 }
 
-// run is a command beside the service, with the same settings.
+// run runs a command with the settings of the service.
 func (s *service) run(args ...string) (stdout, stderr string, err error) {
 	cmd := exec.Command(binary, args...)
 	var out, errs bytes.Buffer
@@ -110,7 +110,7 @@ func (s *service) run(args ...string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
-// token is the demo person's, from `carewire token`, which prints it and nothing else.
+// token returns the demo person's token from `carewire token`, which prints nothing else.
 func (s *service) token(as string) string {
 	s.t.Helper()
 	s.mu.Lock()
@@ -124,7 +124,7 @@ func (s *service) token(as string) string {
 	return s.tokens[as]
 }
 
-// get asks as the demo person.
+// get sends a GET request as the demo person.
 func (s *service) get(as, path string) (int, string) {
 	s.t.Helper()
 	status, body, err := s.do(as, http.MethodGet, path, "")
@@ -153,7 +153,7 @@ func (s *service) do(as, method, path, body string) (int, string, error) {
 	return res.StatusCode, string(answer), err
 }
 
-// writeReport writes the report that the service printed, as the doctor, and tells its id when it was acknowledged.
+// writeReport posts the banner's report as the doctor, and returns its ID if it was acknowledged.
 func (s *service) writeReport() (id string, ok bool) {
 	_, report, _ := strings.Cut(s.out.String(), "-d '")
 	report, _, _ = strings.Cut(report, "'")
@@ -186,7 +186,7 @@ func TestServe_StartsStopsAndFindsItsDataAgain(t *testing.T) {
 	require.JSONEq(t, before, after, "the next start finds its data")
 }
 
-func TestServe_LosesNoAcknowledgedWriteWhenItIsKilled(t *testing.T) {
+func TestServe_LosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	first := serve(t, dir)
@@ -242,7 +242,7 @@ func TestServe_RunsTwoServicesSideBySide(t *testing.T) {
 	}
 }
 
-// postgresOf lists the processes whose command line names the directory.
+// postgresOf returns the processes with the directory in their command line.
 func postgresOf(dir string) []string {
 	var found []string
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -255,7 +255,7 @@ func postgresOf(dir string) []string {
 	return found
 }
 
-func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
+func TestCommands_ReportErrorsInOneLineAndExitWithStatus1(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	rules := filepath.Join(dir, "rules.yaml")
@@ -297,13 +297,13 @@ func TestCommands_SayWhatIsWrongInOneLineAndExitOne(t *testing.T) {
 	}
 }
 
-// until waits for a line of a process's log.
+// until waits for a line in a process's log.
 func until(t *testing.T, log *buffer, text string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), text) }, 60*time.Second, 10*time.Millisecond, "%s", log)
 }
 
-func TestServe_EndsAtOnceOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
+func TestServe_ExitsImmediatelyOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
 	log := &buffer{}
 	cmd := exec.Command(binary, "serve", "--demo")
@@ -313,7 +313,7 @@ func TestServe_EndsAtOnceOnASignalWhileItWaitsForItsDatabase(t *testing.T) {
 	until(t, log, "waiting for the database")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait(), "%s", log)
-	require.Contains(t, log.String(), "stopped before it had started")
+	require.Contains(t, log.String(), "stopped before the start was complete")
 }
 
 func TestServe_ASecondSignalEndsTheDrainDelay(t *testing.T) {
@@ -330,7 +330,7 @@ func TestServe_ASecondSignalEndsTheDrainDelay(t *testing.T) {
 	require.Contains(t, s.log.String(), "stopped")
 }
 
-func TestHelp_IsEverywhere(t *testing.T) {
+func TestHelp_IsAvailableForEveryCommand(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"migrate", "--help"}, {"token", "--help"}, {"rules", "check", "--help"}, {"ledger", "new-epoch", "--help"}} {
 		out, err := exec.Command(binary, args...).CombinedOutput()

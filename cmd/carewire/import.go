@@ -12,15 +12,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"carewire/internal/app"
-	"carewire/internal/config"
+	"carewire/internal/operator"
 )
 
 func importCommand() *cobra.Command {
-	return group("import", "Take in what other systems keep", importFHIRCommand())
+	return group("import", "Import data from other systems", importFHIRCommand())
 }
 
-// importFlags are those of import fhir.
+// importFlags are the flags of import fhir.
 type importFlags struct {
 	source, clinic, timeZone   string
 	dryRun, strict, json, list bool
@@ -30,61 +29,58 @@ func importFHIRCommand() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "fhir FILE...",
-		Short: "Take in FHIR R4 bundles, resources and NDJSON",
-		Long: `Take in FHIR R4 bundles (transaction, batch, collection, searchset), single resources and NDJSON (.ndjson, one resource a
-line), also compressed (.gz). "-" reads the standard input. docs/fhir.md has the table of what becomes of which type.
+		Short: "Import FHIR R4 bundles, resources and NDJSON",
+		Long: `Import FHIR R4 bundles (transaction, batch, collection, searchset), single resources and NDJSON (.ndjson, one resource a
+line). Files can be compressed (.gz). "-" reads standard input. docs/fhir.md has a table of the resource types.
 
-What is taken in is history: it tells nobody. Taking in the same again changes nothing; a resource that changed becomes a new
-version; a run that was cut short is completed by the next. Resources are told apart by --source and their ids, so give each
-system a name of its own; left out, it is the name of the directory that the first file lies in.
+Imported data is history: by default, no rule notifies anyone of it. Importing the same resource again changes nothing; a
+changed resource becomes a new version; an interrupted import is completed by the next one. Resources are identified by
+--source and their ID, so use a different source for each system. It defaults to the name of the first file's directory.
 
-The summary counts what was imported, updated, unchanged, skipped (it has no home here) and refused (something is wrong with
-it). Each refused resource is listed on the standard error, with where it stood and the path of the fault; with --list each
-skipped one too. The exit status is 0 also when resources were refused, unless --strict; it is 1 when the run could not finish.`,
+The summary counts resources that were imported, updated, unchanged, skipped (the type or content is not supported) and
+refused (the resource is invalid). Each refused resource is listed on standard error with its place and the path of the
+invalid element; --list also lists skipped ones. The exit status is 0 even if resources were refused, unless --strict is
+given; it is 1 if the import could not finish.`,
 		Example: `  carewire import fhir --source hospital-a export/*.json
   carewire import fhir --dry-run --list bundle.json.gz
   carewire import fhir --source lab --clinic 0190a1b2-3c4d-7e5f-8a9b-0c1d2e3f4a5b --time-zone Europe/Berlin results.ndjson
   zcat export.ndjson.gz | carewire import fhir --source hospital-a --json -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("name the files to take in, or - for the standard input; %s --help has examples", cmd.CommandPath())
+				return fmt.Errorf("want files to import, or - for standard input; see %s --help", cmd.CommandPath())
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		RunE: withOperator(f.run),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.source, "source", "", "the system that the resources are of; the default is the name of the first file's directory")
-	flags.StringVar(&f.clinic, "clinic", "", "the id of the clinic for what names none")
-	flags.StringVar(&f.timeZone, "time-zone", "UTC", "the time zone of new clinics and people")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	flags.BoolVar(&f.strict, "strict", false, "exit with 1 when a resource was refused")
+	flags.StringVar(&f.source, "source", "", "name of the system that exported the resources (default: name of the first file's directory)")
+	flags.StringVar(&f.clinic, "clinic", "", "ID of the clinic for resources that name none")
+	flags.StringVar(&f.timeZone, "time-zone", "UTC", "time zone of new clinics and people")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "report the outcome without importing")
+	flags.BoolVar(&f.strict, "strict", false, "exit with status 1 if a resource was refused")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON")
-	flags.BoolVar(&f.list, "list", false, "list skipped resources too, each with its reason")
+	flags.BoolVar(&f.list, "list", false, "also list skipped resources with the reason")
 	return cmd
 }
 
-func (f *importFlags) run(cmd *cobra.Command, args []string) error {
-	o := app.ImportOptions{Source: f.source, TimeZone: f.timeZone, DryRun: f.dryRun}
+func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
+	o := operator.ImportOptions{Source: f.source, TimeZone: f.timeZone, DryRun: f.dryRun}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {
-			return errors.New("--clinic: give the clinic's id, as GET /api/me shows it to those who work there")
+			return errors.New("--clinic: invalid ID; GET /api/me returns the IDs of your clinics")
 		}
 		o.ClinicID = id
 	}
-	cfg, err := config.FromEnvironment()
-	if err != nil {
-		return err
-	}
 	bar := newBar(cmd.ErrOrStderr())
-	o.List = func(i app.ImportItem) {
+	o.List = func(i operator.ImportItem) {
 		if f.list || i.Outcome != "skipped" {
 			bar.line(i.String())
 		}
 	}
 	o.Progress = bar.show
-	sum, err := app.ImportFHIR(cmd.Context(), cfg, args, cmd.InOrStdin(), o, func(total int64) { bar.total = total })
+	sum, err := op.ImportFHIR(cmd.Context(), args, cmd.InOrStdin(), o, func(total int64) { bar.total = total })
 	bar.clear()
 	if err != nil {
 		return err
@@ -100,7 +96,7 @@ func (f *importFlags) run(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-func printSummary(out io.Writer, sum app.ImportSummary) error {
+func printSummary(out io.Writer, sum operator.ImportSummary) error {
 	t := newTable(out, "TYPE", "OUTCOME", "COUNT", "REASON")
 	for _, c := range sum.Counts {
 		t.row(c.Type, string(c.Outcome), fmt.Sprint(c.Count), c.Reason)
@@ -117,7 +113,7 @@ func printSummary(out io.Writer, sum app.ImportSummary) error {
 	return err
 }
 
-// bar shows how far a run is, on a terminal; elsewhere only lines are written.
+// bar is a progress bar. Without a terminal it writes only lines.
 type bar struct {
 	out      io.Writer
 	terminal bool
@@ -132,9 +128,9 @@ func newBar(out io.Writer) *bar {
 
 const (
 	barWidth = 40
-	// barPause keeps the terminal from being what the import waits for.
+	// barPause limits redraws, so that a slow terminal does not delay the import.
 	barPause = 100 * time.Millisecond
-	// lineStart goes back to the start of the line and clears it (ECMA-48, EL).
+	// lineStart returns to the start of the line and clears it (ECMA-48, EL).
 	lineStart = "\r\x1b[K"
 )
 

@@ -14,7 +14,7 @@ import (
 
 const clinicFile = "../../internal/fhirimport/testdata/clinic.json"
 
-func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
+func TestImport_RunsNextToAServiceAndNotifiesNobody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, postgrestest.DataDir(t))
 	out := s.ok("import", "fhir", "--source", "harbour", clinicFile)
@@ -25,7 +25,8 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(s.ok("import", "fhir", "--source", "harbour", "--json", clinicFile)), &sum))
 	require.Equal(t, 19, sum.Unchanged)
 
-	// A write of now is told of after all that was taken in before it: who heard of that heard of nothing else.
+	// A new write is planned after everything imported before it, so notifications of the imported
+	// data would have been planned by now.
 	_, wrote := s.writeReport()
 	require.True(t, wrote)
 	require.Eventually(t, func() bool {
@@ -37,7 +38,7 @@ func TestImport_TakesHistoryInBesideAServiceAndTellsNobody(t *testing.T) {
 	require.NotContains(t, body, "harbour.example")
 }
 
-func TestImport_ExitsWithOneForWhatItRefusedOnlyWhenAsked(t *testing.T) {
+func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {
 	t.Parallel()
 	s := serve(t, postgrestest.DataDir(t))
 	cmd := exec.Command(binary, "import", "fhir", "--source", "line", "--strict", "-")
@@ -52,7 +53,7 @@ func TestImport_ExitsWithOneForWhatItRefusedOnlyWhenAsked(t *testing.T) {
 	require.Contains(t, stderr, "faulty.ndjson[4] resource: is not JSON")
 	require.NotContains(t, stdout+stderr, "secret")
 
-	require.Contains(t, s.refused("import", "fhir"), "name the files")
+	require.Contains(t, s.refused("import", "fhir"), "want files to import")
 	require.Contains(t, s.refused("import", "fhir", "no-such.json"), "no-such.json")
 	require.Contains(t, s.refused("import", "fhir", "--clinic", "x", clinicFile), "--clinic: ")
 	require.Contains(t, s.refused("import", "fhir", "--time-zone", "Mars", clinicFile), "--time-zone: ")

@@ -1,4 +1,5 @@
-// Command carewire is the event backbone of a clinic's software: the service and the tools beside it, in one binary.
+// Command carewire is the event backbone of a clinic's software: the service and its command-line
+// tools, in one binary.
 package main
 
 import (
@@ -7,17 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // Time zones are known wherever the binary runs, also in an empty container.
+	_ "time/tzdata" // Time zones work in an empty container too.
 
 	"github.com/spf13/cobra"
 
 	"carewire/internal/app"
-	"carewire/internal/config"
 )
 
 func main() {
-	// The second Ctrl-C ends the process at once, unless the command has a use for it: stop() gives the signal back after the
-	// first.
+	// stop restores the default handling after the first signal, so that a second Ctrl-C ends the
+	// process unless the command handles it.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := &cobra.Command{
@@ -33,33 +33,4 @@ func main() {
 		fmt.Fprintln(os.Stderr, "carewire:", err)
 		os.Exit(1)
 	}
-}
-
-// group is a command of commands. Alone it shows its help; what it does not know it refuses, as the root does.
-func group(name, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   name,
-		Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return fmt.Errorf("unknown command %q for %q: carewire %s --help lists those it has", args[0], cmd.CommandPath(), name)
-		},
-	}
-	cmd.AddCommand(commands...)
-	return cmd
-}
-
-// settings reads and validates the settings. adjust sets what flags say before they are validated.
-func settings(adjust func(*config.Config)) (config.Config, error) {
-	cfg, err := config.FromEnvironment()
-	if err != nil {
-		return cfg, fmt.Errorf("the settings are not usable:\n%w", err)
-	}
-	adjust(&cfg)
-	if err := cfg.Validate(); err != nil {
-		return cfg, fmt.Errorf("the settings are not usable:\n%w", err)
-	}
-	return cfg, nil
 }

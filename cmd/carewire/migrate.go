@@ -12,23 +12,19 @@ import (
 func migrateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the database's schema up to date",
-		Long: `Bring the schema of DATABASE_URL, or of the running embedded database, up to date.
+		Short: "Migrate the database schema",
+		Long: `Migrate the schema of the database in DATABASE_URL, or of the embedded database of a running service.
 
-The roles carewire_owner, carewire_app, carewire_worker and carewire_auditor are made where they are missing, for which
-the user of DATABASE_URL needs CREATEROLE the first time. Several may migrate at once: one does, the others wait. A database that is away is waited for,
-for CAREWIRE_START_TIMEOUT.`,
+The roles carewire_owner, carewire_app, carewire_worker and carewire_auditor are created if they do not exist; for that, the
+user in DATABASE_URL needs CREATEROLE on the first run. Concurrent runs are safe: one migrates, the others wait. If the
+database is unavailable, the command retries for CAREWIRE_START_TIMEOUT.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.FromEnvironment()
-			if err != nil {
-				return err
-			}
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, _ []string) error {
 			if err := app.Migrate(cmd.Context(), cfg); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
 			return err
-		},
+		}),
 	}
 }

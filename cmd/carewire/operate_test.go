@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// ok runs a command that must succeed, and gives what it printed.
+// ok runs a command that must succeed, and returns its output.
 func (s *service) ok(args ...string) string {
 	s.t.Helper()
 	out, stderr, err := s.run(args...)
@@ -24,7 +24,7 @@ func (s *service) ok(args ...string) string {
 	return out
 }
 
-// refused runs a command that must exit with 1, and gives the one line that it says.
+// refused runs a command that must exit with status 1, and returns its one line of error output.
 func (s *service) refused(args ...string) string {
 	s.t.Helper()
 	out, stderr, err := s.run(args...)
@@ -123,31 +123,31 @@ func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 	require.Contains(t, s.refused("rules", "diff", "1", "9"), "there is no rule set version 9")
 }
 
-func TestOperatorsCommands_SayWhatToDoAndShowExamples(t *testing.T) {
+func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 	t.Parallel()
 	s := &service{t: t, env: append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(t.TempDir(), "data"))}
 	for says, args := range map[string][]string{
-		"CAREWIRE_DATA_DIR":                   {"deliveries", "list"},
-		"name one of dispatch, analytics":     {"follower", "failures", "--name", "x"},
-		`"name" not set`:                      {"follower", "redrive", "7"},
-		"give one POSITION":                   {"follower", "redrive", "--name", "dispatch"},
-		`"zero" is not a position`:            {"follower", "redrive", "--name", "dispatch", "zero"},
-		"give one ID":                         {"deliveries", "redrive"},
-		`"x" is not a delivery's id`:          {"deliveries", "redrive", "x"},
-		"give one EVENT-ID":                   {"rules", "explain"},
-		`"x" is not an event's id`:            {"rules", "explain", "x"},
-		"--limit: 0 is not possible":          {"deliveries", "list", "--limit", "0"},
-		"--recipient: \"x\" is not an id":     {"deliveries", "list", "--recipient", "x"},
-		"--after: \"x\" is not an id":         {"deliveries", "list", "--after", "x"},
-		"write it as RFC 3339":                {"deliveries", "list", "--from", "yesterday"},
-		"goes with --name":                    {"follower", "failures", "--after", "7"},
-		"give A [B]":                          {"rules", "diff"},
-		"give VERSION":                        {"rules", "rollback"},
-		"give [VERSION]":                      {"rules", "show", "1", "2"},
-		`"0" is not a version of the rules`:   {"rules", "show", "0"},
-		`"4294967297" is not a version`:       {"rules", "rollback", "4294967297"},
-		`"x" is not a rejected row's id`:      {"ledger", "redrive", "x"},
-		"--limit: -1 is not possible; give a": {"follower", "failures", "--limit", "-1"},
+		"CAREWIRE_DATA_DIR":                  {"deliveries", "list"},
+		"want one of dispatch, analytics":    {"follower", "failures", "--name", "x"},
+		`"name" not set`:                     {"follower", "redrive", "7"},
+		"want one argument POSITION":         {"follower", "redrive", "--name", "dispatch"},
+		`invalid position "zero"`:            {"follower", "redrive", "--name", "dispatch", "zero"},
+		"want one argument ID":               {"deliveries", "redrive"},
+		`invalid delivery ID "x"`:            {"deliveries", "redrive", "x"},
+		"want one argument EVENT-ID":         {"rules", "explain"},
+		`invalid event ID "x"`:               {"rules", "explain", "x"},
+		"--limit must be at least 1, not 0":  {"deliveries", "list", "--limit", "0"},
+		`--recipient: invalid ID "x"`:        {"deliveries", "list", "--recipient", "x"},
+		`--after: invalid ID "x"`:            {"deliveries", "list", "--after", "x"},
+		"invalid time format":                {"deliveries", "list", "--from", "yesterday"},
+		"--after requires --name":            {"follower", "failures", "--after", "7"},
+		"want arguments A [B]":               {"rules", "diff"},
+		"want arguments VERSION":             {"rules", "rollback"},
+		"want arguments [VERSION]":           {"rules", "show", "1", "2"},
+		`invalid version "0"`:                {"rules", "show", "0"},
+		`invalid version "4294967297"`:       {"rules", "rollback", "4294967297"},
+		`invalid ID "x"`:                     {"ledger", "redrive", "x"},
+		"--limit must be at least 1, not -1": {"follower", "failures", "--limit", "-1"},
 	} {
 		require.Contains(t, s.refused(args...), says, args)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,35 +18,36 @@ func serveCommand() *cobra.Command {
 	var roles []string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API, the sockets and the work behind them",
-		Long: `Serve the API, the sockets and the work behind them, until Ctrl-C or SIGTERM.
+		Short: "Run the service",
+		Long: `Run the service until Ctrl-C or SIGTERM.
 
-The database is the settings', or an embedded PostgreSQL in CAREWIRE_DATA_DIR. It is migrated first; without the owner's
-DATABASE_URL the service waits until somebody has. A database that is away is waited for.
+It uses the PostgreSQL database in DATABASE_URL, or an embedded one in CAREWIRE_DATA_DIR, and migrates its schema first. Without
+DATABASE_URL but with the URLs of the other roles, it waits until the schema has been migrated. If the database is
+unavailable, it retries for CAREWIRE_START_TIMEOUT.
 
-A first signal makes /readyz answer 503, waits CAREWIRE_DRAIN_DELAY for load balancers, and then stops; a second one ends
-that wait; a third one ends the process at once.
+On the first signal /readyz returns 503; the service waits CAREWIRE_DRAIN_DELAY for load balancers to notice, and then shuts
+down gracefully. A second signal skips the wait, a third one ends the process immediately.
 
 ` + config.Reference(),
+		Example: `  carewire serve --demo
+  carewire serve --roles api,realtime`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings(func(c *config.Config) { c.Demo, c.DemoAnyAddr, c.Roles = demo, anyAddr, roles })
-			if err != nil {
-				return err
-			}
-			hurry, stop := secondSignal()
+		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, _ []string) error {
+			cfg.Demo, cfg.DemoAnyAddr, cfg.Roles = demo, anyAddr, roles
+			secondSignal, stop := notifySecondSignal()
 			defer stop()
-			return app.Serve(cmd.Context(), hurry, cfg, cmd.OutOrStdout())
-		},
+			return app.Serve(cmd.Context(), secondSignal, cfg, cmd.OutOrStdout())
+		}),
 	}
-	cmd.Flags().BoolVar(&demo, "demo", false, "seed a demo clinic, sign tokens with a key of its own, send to the sandbox")
-	cmd.Flags().BoolVar(&anyAddr, "demo-any-address", false, "let demo mode listen on addresses that are not loopback")
-	cmd.Flags().StringSliceVar(&roles, "roles", config.AllRoles, "what this instance does; every role needs an instance")
+	cmd.Flags().BoolVar(&demo, "demo", false, "seed a demo clinic, sign tokens with a local key and send messages to the sandbox")
+	cmd.Flags().BoolVar(&anyAddr, "demo-any-address", false, "allow demo mode on addresses other than loopback")
+	cmd.Flags().StringSliceVar(&roles, "roles", config.AllRoles, "roles of this instance; each of "+strings.Join(config.AllRoles, ", ")+" needs at least one instance")
 	return cmd
 }
 
-// secondSignal returns a context that ends with the second Ctrl-C or SIGTERM. The third one ends the process.
-func secondSignal() (context.Context, context.CancelFunc) {
+// notifySecondSignal returns a context that is cancelled by the second Ctrl-C or SIGTERM. The third
+// one ends the process.
+func notifySecondSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -2,102 +2,97 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 )
 
-// listing are the flags that commands which list have in common.
-type listing struct {
+// listFlags are the flags of commands that list items.
+type listFlags struct {
 	json  bool
 	limit int
 }
 
-func (l *listing) flags(cmd *cobra.Command) {
+func (l *listFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&l.json, "json", false, "print JSON instead of a table")
-	cmd.Flags().IntVar(&l.limit, "limit", 50, "how many at most")
+	cmd.Flags().IntVar(&l.limit, "limit", 50, "maximum number of items")
 }
 
-// max gives the limit, or refuses it.
-func (l *listing) max() (int32, error) {
-	if l.limit < 1 || l.limit > math.MaxInt32 {
-		return 0, fmt.Errorf("--limit: %d is not possible; give a number from 1 on", l.limit)
+// max returns the limit, or an error if it is out of range.
+func (l *listFlags) max() (int32, error) {
+	if l.limit < 1 {
+		return 0, fmt.Errorf("--limit must be at least 1, not %d", l.limit)
+	}
+	if l.limit > math.MaxInt32 {
+		return 0, fmt.Errorf("--limit must be at most %d, not %d", math.MaxInt32, l.limit)
 	}
 	return int32(l.limit), nil
 }
 
-// number reads an argument that counts from 1; where says what shows such numbers.
-func number[T int32 | int64](arg, what, where string) (T, error) {
+// parseNumber parses a positive integer argument. The error names the kind of number, and the
+// command that lists them.
+func parseNumber[T int32 | int64](arg, kind, command string) (T, error) {
 	n, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil || n < 1 || int64(T(n)) != n {
-		return 0, fmt.Errorf("%q is not %s: give a number that %s lists", arg, what, where)
+		return 0, fmt.Errorf("invalid %s %q; want a number from %s", kind, arg, command)
 	}
 	return T(n), nil
 }
 
-// moment is a flag that takes a time.
-type moment struct{ time.Time }
-
-// String gives the time as it is written.
-func (m *moment) String() string {
-	if m.IsZero() {
-		return ""
+// parseOptionalID parses the value of a flag that takes an ID. An empty value returns the zero ID.
+func parseOptionalID(flag, value string) (uuid.UUID, error) {
+	if value == "" {
+		return uuid.Nil, nil
 	}
-	return m.Format(time.RFC3339Nano)
+	id, err := uuid.Parse(value)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("%s: invalid ID %q", flag, value)
+	}
+	return id, nil
 }
 
-// Set reads a time.
-func (m *moment) Set(text string) (err error) {
-	if m.Time, err = time.Parse(time.RFC3339, text); err != nil {
-		return errors.New("write it as RFC 3339 has it, such as 2026-03-14T09:30:00Z")
+// printList prints items as a table with a header, or as JSON.
+func printList[T any](cmd *cobra.Command, asJSON bool, items []T, header []string, row func(T) []string) error {
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), items)
 	}
-	return nil
+	t := newTable(cmd.OutOrStdout(), header...)
+	for _, item := range items {
+		t.row(row(item)...)
+	}
+	return t.flush()
 }
 
-// Type names what the flag takes.
-func (m *moment) Type() string { return "TIME" }
-
-// printJSON writes the value for programs.
+// printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
 
-// table writes rows in columns under their heads.
+// table writes aligned columns.
 type table struct{ w *tabwriter.Writer }
 
-func newTable(out io.Writer, heads ...string) *table {
+func newTable(out io.Writer, header ...string) *table {
 	t := &table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.row(heads...)
+	t.row(header...)
 	return t
 }
 
-// row adds a row; an empty cell shows as "-".
+// row adds a row. An empty cell prints as "-".
 func (t *table) row(cells ...string) {
 	for i := range cells {
 		if cells[i] == "" {
 			cells[i] = "-"
 		}
 	}
-	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // Flush gives the error.
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // flush returns the error.
 }
 
 func (t *table) flush() error { return t.w.Flush() }
-
-// exactly refuses any other number of arguments than one, and says which is missing.
-func exactly(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("give one %s; %s --help has examples", what, cmd.CommandPath())
-		}
-		return nil
-	}
-}

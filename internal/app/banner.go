@@ -10,62 +10,63 @@ import (
 	"carewire/internal/clinic/intake"
 )
 
-// bannerTokenTTL is how long the printed tokens are good: a working day.
+// bannerTokenTTL is the lifetime of the printed tokens: a working day.
 const bannerTokenTTL = 12 * time.Hour
 
 var banner = template.Must(template.New("banner").Parse(`
-carewire is serving a demo clinic. Ctrl-C stops it, the database included.
+carewire is serving a demo clinic. Ctrl-C stops the service and its database.
 
-  API        {{.URL}}/api        reference: {{.URL}}/docs, to generate clients from: {{.URL}}/openapi.yaml
-  sandbox    {{.URL}}/sandbox    what the stand-ins for SES and FCM received
+API        {{.URL}}/api        reference: {{.URL}}/docs, OpenAPI: {{.URL}}/openapi.yaml
+sandbox    {{.URL}}/sandbox    emails and push messages that were sent
   dashboard  {{.URL}}/admin/river    sign in at {{.URL}}/login as operator@demo.example
 {{- if .PSQL}}
   auditor    {{.PSQL}}
 {{- end}}
 
-Tokens, good for {{.TTL}} (bin/carewire token --as EMAIL prints another):
+Tokens, valid for {{.TTL}} (bin/carewire token --as EMAIL prints a new one):
 {{range .Tokens}}
 {{.Name}}={{.Token}}
 {{- end}}
 
 The first scenario, for a second terminal (paste the tokens above first):
 
-# a lab report, written by the doctor
+# the doctor creates a lab report
 curl -si {{.URL}}/api/ehr/lab-reports -H "Authorization: Bearer $DOCTOR" -H 'Content-Type: application/json' -d '{{.Report}}'
-# its id
+# get its ID
 ID=$(curl -s "{{.URL}}/api/ehr/lab-reports?limit=1" -H "Authorization: Bearer $DOCTOR" | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
-# read by the patient: 200; by the receptionist and another clinic's doctor: 404, and audited
+# the patient reads it: 200; the receptionist and a doctor of another clinic: 404, audited
 curl -si {{.URL}}/api/ehr/lab-reports/$ID -H "Authorization: Bearer $PATIENT"
 curl -si {{.URL}}/api/ehr/lab-reports/$ID -H "Authorization: Bearer $RECEPTIONIST"
 curl -si {{.URL}}/api/ehr/lab-reports/$ID -H "Authorization: Bearer $OTHER_DOCTOR"
-# what was sent
+# list the emails that were sent
 curl -s "{{.URL}}/sandbox/messages?channel=email"
-# the whole story, for the auditor: over REST, and with SQL
+# get the audit trail as the auditor: over REST, and with SQL
 curl -s "{{.URL}}/api/audit?subject=lab_report/$ID" -H "Authorization: Bearer $AUDITOR"
 {{- if .PSQL}}
 {{.PSQL}} -v subject=lab_report/$ID -f sql/audit/record_story.sql
 {{- end}}
-# a reading, told by another system (docs/events.md; bin/carewire token --service device-gateway prints its token)
+# another system posts a reading (docs/events.md; bin/carewire token --service device-gateway prints its token)
 curl -si {{.URL}}/api/events -H "Authorization: Bearer $GATEWAY" -H 'Content-Type: application/cloudevents+json' -d '{{.Reading}}'
 
 `))
 
 type bannerToken struct{ Name, Token string }
 
-// printBanner prints how to use the demo: addresses, a token for each role, and the scenario's lines.
+// printBanner prints the demo's addresses, a token for each role, and the commands of the first
+// scenario.
 func (s *Service) printBanner(out io.Writer) error {
 	var tokens []bannerToken
 	for _, p := range demoPeople {
 		if p.clinic == otherClinic && p.role != "doctor" {
 			continue
 		}
-		token, err := s.spine.issuer.Mint(p.email, auth.DemoSubject(p.email), bannerTokenTTL)
+		token, err := s.pipeline.issuer.Mint(p.email, auth.DemoSubject(p.email), bannerTokenTTL)
 		if err != nil {
 			return fmt.Errorf("mint a token: %w", err)
 		}
 		tokens = append(tokens, bannerToken{p.variable(), token})
 	}
-	gateway, err := s.spine.issuer.MintService(demoService, bannerTokenTTL)
+	gateway, err := s.pipeline.issuer.MintService(demoService, bannerTokenTTL)
 	if err != nil {
 		return fmt.Errorf("mint a token: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,61 +14,45 @@ import (
 	"carewire/internal/tracing"
 )
 
-// database is the PostgreSQL the service works on: its own embedded server, or the one that the settings name.
+// database is the service's PostgreSQL: an embedded server, or the one in the settings.
 type database struct {
-	// work is where connections of the worker role go, for listeners.
-	work address
-	// migrated says that this instance has brought the schema up to date: it knows the owner's URL.
+	// work is the database for connections of the worker role, for listeners.
+	work config.Database
+	// migrated is true if this instance migrated the schema, because it has the owner's URL.
 	migrated bool
-	// notes say what is weaker than it could be, for /readyz.
+	// notes list weaknesses of the set-up, for /readyz.
 	notes []string
-	// psql is a command line that opens the database as the auditor; empty where it is not ours to say.
+	// psql is a command line that opens the database as the auditor; empty without an embedded server.
 	psql   string
 	app    *pgxpool.Pool
 	worker *pgxpool.Pool
-	// probe is the one connection of /readyz, so that it waits for nobody and nobody for it.
+	// probe is a pool of one connection for /readyz, so that checks and requests never wait for each
+	// other.
 	probe *pgxpool.Pool
 }
 
 // The settings that name a database.
 const (
-	ownerSetting  = "DATABASE_URL"
 	appSetting    = "CAREWIRE_APP_DATABASE_URL"
 	workerSetting = "CAREWIRE_WORKER_DATABASE_URL"
 )
 
-// address is a URL of the database and the setting it comes from; setting is empty for the embedded server's.
-type address struct{ url, setting string }
-
-// addressOf returns the address for a role: its own setting's, else DATABASE_URL's, else none.
-func addressOf(cfg config.Config, role postgres.Role) address {
-	switch {
-	case role == postgres.App && cfg.AppDatabaseURL != "":
-		return address{cfg.AppDatabaseURL, appSetting}
-	case role == postgres.Worker && cfg.WorkerDatabaseURL != "":
-		return address{cfg.WorkerDatabaseURL, workerSetting}
-	case cfg.DatabaseURL != "":
-		return address{cfg.DatabaseURL, ownerSetting}
-	}
-	return address{}
-}
-
-// openDatabase starts the embedded server unless the settings name one, migrates where it knows the owner's URL, and opens
-// a pool for each of the service's roles, over the role's own login where there is one. It waits for a database that is away.
-// What it started is stopped with the group.
-func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
+// openDatabase starts the embedded server unless the settings name a database, migrates if it has
+// the owner's URL, and opens a pool for each role, with the role's own login if there is one. It
+// waits for a database that is unavailable. The lifecycle stops everything it started.
+func openDatabase(ctx context.Context, cfg config.Config, g *lifecycle, w *waiter, tracer *tracing.Tracer, logger *slog.Logger) (*database, error) {
 	db := &database{}
-	find := func(role postgres.Role) address { return addressOf(cfg, role) }
+	find := func(role postgres.Role) config.Database { return cfg.DatabaseFor(string(role)) }
 	if cfg.Embedded() {
 		server, err := startEmbedded(ctx, cfg, g, logger)
 		if err != nil {
 			return nil, err
 		}
-		find = func(role postgres.Role) address { return address{url: server.LoginURL(role)} }
+		find = func(role postgres.Role) config.Database { return config.Database{URL: server.LoginURL(role)} }
 		db.psql = server.PSQL(postgres.Auditor)
 	}
-	if owner := find(postgres.Owner); owner.url != "" {
-		if err := w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.url, logger) }); err != nil {
+	if owner := find(postgres.Owner); owner.URL != "" {
+		if err := w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.URL, logger) }); err != nil {
 			return nil, err
 		}
 		db.migrated = true
@@ -83,7 +66,7 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, t
 		from := find(p.role)
 		err := w.do(ctx, "connect to the database", func(ctx context.Context) (err error) {
 			*p.pool, err = postgres.Open(ctx, postgres.Config{
-				URL: from.url, Setting: from.setting, Role: p.role, MaxConns: p.max, AppName: "carewire", Tracer: tracer.PGX(),
+				URL: from.URL, Setting: from.Setting, Role: p.role, MaxConns: p.max, AppName: "carewire", Tracer: tracer.PGX(),
 			})
 			return err
 		})
@@ -95,7 +78,7 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, t
 		if p.pool == &db.probe {
 			continue
 		}
-		err = w.do(ctx, "look at the database's logins", func(ctx context.Context) error { return db.checkLogin(ctx, p.role, from, pool, logger) })
+		err = w.do(ctx, "check the database logins", func(ctx context.Context) error { return db.checkLogin(ctx, p.role, from, pool, logger) })
 		if err != nil {
 			return nil, err
 		}
@@ -103,43 +86,44 @@ func openDatabase(ctx context.Context, cfg config.Config, g *group, w *waiter, t
 	return db, nil
 }
 
-func startEmbedded(ctx context.Context, cfg config.Config, g *group, logger *slog.Logger) (*embedded.Server, error) {
+func startEmbedded(ctx context.Context, cfg config.Config, g *lifecycle, logger *slog.Logger) (*embedded.Server, error) {
 	server, err := embedded.Start(ctx, embedded.Config{DataDir: cfg.DataDir, Logger: logger})
 	if err != nil {
-		return nil, fmt.Errorf("start the embedded database, since there is no DATABASE_URL: %w", err)
+		return nil, fmt.Errorf("start the embedded database, since DATABASE_URL is not set: %w", err)
 	}
 	if !cfg.Demo {
-		logger.WarnContext(ctx, "no DATABASE_URL: the embedded database is for trials; it has no backups, and whoever may enter its directory is its superuser", "dir", server.Dir())
+		logger.WarnContext(ctx, "DATABASE_URL is not set: the embedded database is for trials; it has no backups, and any user with access to its directory is its superuser", "dir", server.Dir())
 	}
 	g.onStop(base, "database", server.Stop)
 	go func() {
 		if err, ok := <-server.Wait(); ok {
-			g.fail(fmt.Errorf("the embedded database ended: %w", err))
+			g.fail(fmt.Errorf("the embedded database exited: %w", err))
 		}
 	}()
 	return server, nil
 }
 
-// checkLogin looks at what the pool's login can do beyond its role. SQL that is injected into a request could do that too,
-// so that row-level security would stop nobody. A login that was named for the role alone is refused; of DATABASE_URL's,
-// which has to migrate, the log and /readyz tell.
-func (db *database) checkLogin(ctx context.Context, role postgres.Role, from address, pool *pgxpool.Pool, logger *slog.Logger) error {
+// checkLogin checks the privileges of the pool's login beyond its role. SQL injected into a request
+// would have them too, so that row-level security would not protect anything. A login set for the
+// role alone returns an error; that of DATABASE_URL, which has to migrate, is reported in the log
+// and in /readyz.
+func (db *database) checkLogin(ctx context.Context, role postgres.Role, from config.Database, pool *pgxpool.Pool, logger *slog.Logger) error {
 	excess, err := postgres.LoginExcess(ctx, pool, role)
 	if err != nil || len(excess) == 0 {
 		return err
 	}
 	can := strings.Join(excess, "; ")
 	setting := map[postgres.Role]string{postgres.App: appSetting, postgres.Worker: workerSetting}[role]
-	if from.setting == setting {
-		return fmt.Errorf("%s: its login can do more than %s needs: %s; give it a login made by `CREATE ROLE … LOGIN NOINHERIT` and `GRANT %s TO …` alone (docs/operating.md, \"The database\")", setting, role, can, role)
+	if from.Setting == setting {
+		return fmt.Errorf("%s: the login has more privileges than %s needs: %s; create it with `CREATE ROLE … LOGIN NOINHERIT` and `GRANT %s TO …` only (docs/operating.md, \"The database\")", setting, role, can, role)
 	}
-	logger.WarnContext(ctx, `row-level security does not hold against SQL that leaves its role: name a login of that role alone (docs/operating.md, "The database")`,
+	logger.WarnContext(ctx, `row-level security does not protect against injected SQL that changes its role: set a login with that role alone (docs/operating.md, "The database")`,
 		"setting", setting, "role", string(role), "login", can)
-	db.notes = append(db.notes, fmt.Sprintf("%s is not set: the login in use can do more than %s", setting, role))
+	db.notes = append(db.notes, fmt.Sprintf("%s is not set: the login in use has more privileges than %s", setting, role))
 	return nil
 }
 
-// closePool closes the pool, but does not wait for a connection that never comes back.
+// closePool closes the pool. It returns an error if a connection is still in use when ctx is done.
 func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	done := make(chan struct{})
 	go func() {
@@ -152,33 +136,4 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	case <-ctx.Done():
 		return fmt.Errorf("connections still in use: %w", ctx.Err())
 	}
-}
-
-// commandAddress is where a command beside the service finds the database for a role: the role's own setting, DATABASE_URL,
-// or the embedded server that a running service keeps in CAREWIRE_DATA_DIR. It never starts one.
-func commandAddress(cfg config.Config, role postgres.Role) (address, error) {
-	if a := addressOf(cfg, role); a.url != "" {
-		return a, cfg.CheckDatabase()
-	}
-	if !cfg.Embedded() {
-		return address{}, fmt.Errorf("DATABASE_URL is not set: this command runs as %s and needs the login of the database's owner", role)
-	}
-	url, err := embedded.RunningURL(cfg.DataDir)
-	return address{url: url}, err
-}
-
-// withPool runs fn with a small pool in the given role.
-func withPool(ctx context.Context, cfg config.Config, role postgres.Role, fn func(pool *pgxpool.Pool) error) error {
-	from, err := commandAddress(cfg, role)
-	if err != nil {
-		return err
-	}
-	pool, err := postgres.Open(ctx, postgres.Config{
-		URL: from.url, Setting: from.setting, Role: role, MaxConns: 4, AppName: "carewire-cli", StatementTimeout: time.Minute,
-	})
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	return postgres.Explain(fn(pool))
 }

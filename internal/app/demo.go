@@ -12,12 +12,13 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-// demoNamespace makes the demo's ids from names, the same on every machine, so that what is printed can be pasted.
+// demoNamespace derives the demo's IDs from names. They are the same on every machine, so that
+// printed commands can be pasted.
 var demoNamespace = uuid.MustParse("7d1b6a52-2c5e-5f0b-9a64-0d6f3c1e8b90")
 
 func demoID(name string) uuid.UUID { return uuid.NewSHA1(demoNamespace, []byte(name)) }
 
-// demoPerson is one of the demo's people. They are invented.
+// demoPerson is one of the demo's fictional people.
 type demoPerson struct {
 	email, givenName, familyName string
 	clinic                       string
@@ -27,7 +28,7 @@ type demoPerson struct {
 
 func (p demoPerson) id() uuid.UUID { return demoID(p.email) }
 
-// label says what the person is, for the page where one signs in.
+// label returns a description of the person for the login page.
 func (p demoPerson) label() string {
 	switch p.clinic {
 	case demoClinic:
@@ -38,7 +39,7 @@ func (p demoPerson) label() string {
 	return string(p.role) + " of the platform"
 }
 
-// variable is the shell variable that holds the person's token in what is printed.
+// variable returns the name of the shell variable for the person's token in the banner.
 func (p demoPerson) variable() string {
 	name := strings.ToUpper(string(p.role))
 	if p.clinic == otherClinic {
@@ -52,8 +53,8 @@ const (
 	otherClinic = "other.example"
 )
 
-// demoPeople are those whom design §8 names: a clinic's roles and the platform's at demo.example, and the clinic's once
-// more at other.example.
+// demoPeople has the roles of a clinic and of the platform at demo.example, and the roles of a
+// second clinic at other.example (design, section 8).
 var demoPeople = []demoPerson{
 	{"patient@demo.example", "Paula", "Winter", demoClinic, care.Patient, true},
 	{"doctor@demo.example", "Daniel", "Okafor", demoClinic, care.Doctor, true},
@@ -69,11 +70,12 @@ var demoPeople = []demoPerson{
 	{"admin@other.example", "Aldo", "Ferri", otherClinic, care.Admin, false},
 }
 
-// demoService is the demo's other system: a gateway of medical devices, at the demo clinic.
+// demoService is the client ID of the demo's other system: a gateway of medical devices at the demo
+// clinic.
 const demoService = "device-gateway"
 
-// seedDemo fills an empty database with the demo's clinics and people, once. Its events are marked as imported, so that
-// no rule fires: seeding notifies nobody. A seed that was cut short is completed at the next start.
+// seedDemo fills an empty database with the demo's clinics and people, once. Its events are marked
+// as imported, so that no rule fires on them. The next start completes an interrupted seed.
 func seedDemo(ctx context.Context, dir *directory.Service) error {
 	cmd := care.Command{Actor: care.SystemActor("seed"), CorrelationID: "seed", Imported: true}
 	for _, c := range []directory.Clinic{
@@ -131,9 +133,10 @@ func seedPerson(ctx context.Context, dir *directory.Service, cmd care.Command, p
 	return seeded(dir.RegisterDevice(ctx, own, "android", "demo-device-"+string(p.role)))
 }
 
-// seeded drops what a seeding step made and takes «it is there already» for done.
+// seeded ignores the result of a seeding step and treats a conflict as success: it exists already.
 func seeded[T any](_ T, err error) error { return ifNew(err) }
 
+// ifNew treats a conflict as success.
 func ifNew(err error) error {
 	if care.CodeOf(err) == care.Conflict {
 		return nil

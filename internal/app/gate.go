@@ -5,19 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// gate is what the service's address answers with: the state of the start until the API is built, then the API.
+// gate is the handler of the service's address. It serves the state of the start until the API is
+// built, then the API.
 type gate struct {
 	starting http.Handler
 	api      atomic.Pointer[http.Handler]
 	draining *atomic.Bool
 }
 
-// open lets requests through to the API.
+// open starts passing requests to the API.
 func (g *gate) open(api http.Handler) { g.api.Store(&api) }
 
-// ServeHTTP answers a request. While the service drains, each answer is its connection's last, so that a client that keeps
-// connections opens its next one elsewhere. Connections that are idle stay open until the server shuts down: one closed
-// under a client that is just using it would cost a request.
+// ServeHTTP implements http.Handler. While the service drains, each response closes its connection,
+// so that a client with keep-alive connections opens the next one elsewhere. Idle connections stay
+// open until the server shuts down: closing one that a client is about to use would cost a request.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.draining.Load() {
 		w.Header().Set("Connection", "close")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -17,50 +16,67 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// buildHTTP wires the API to the domain and the spine.
+// buildHTTP builds the API from the domain services and the pipeline.
 func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	var key []byte
-	err := s.waiter.do(ctx, "read the cookies' key", func(ctx context.Context) (err error) {
+	err := s.waiter.do(ctx, "read the cookie key", func(ctx context.Context) (err error) {
 		key, err = sharedSecret(ctx, s.db.worker, "cookie_key")
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	dashboard, err := httpapi.NewDashboard(s.spine.river, s.logger)
+	dashboard, err := s.startDashboard()
 	if err != nil {
 		return nil, err
 	}
-	s.group.run("dashboard", func(ctx context.Context) error {
+	cfg, err := s.apiConfig()
+	if err != nil {
+		return nil, err
+	}
+	cfg.CookieKey, cfg.Dashboard = key, dashboard
+	return httpapi.New(cfg)
+}
+
+// startDashboard starts the dashboard of River's jobs.
+func (s *Service) startDashboard() (*httpapi.Dashboard, error) {
+	dashboard, err := httpapi.NewDashboard(s.pipeline.river, s.logger)
+	if err != nil {
+		return nil, err
+	}
+	s.lifecycle.run("dashboard", func(ctx context.Context) error {
 		if err := dashboard.Start(ctx); err != nil {
 			return err
 		}
 		<-ctx.Done()
 		return nil
 	})
+	return dashboard, nil
+}
+
+// apiConfig returns the API's configuration, except for CookieKey and Dashboard.
+func (s *Service) apiConfig() (httpapi.Config, error) {
 	proxies, err := s.cfg.Proxies()
 	if err != nil {
-		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
+		return httpapi.Config{}, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
 	}
 	cfg := httpapi.Config{
-		Directory:      s.spine.directory,
-		Appointments:   appointment.New(s.spine.writer),
-		Billing:        billing.New(s.spine.writer),
-		Chat:           chat.New(s.spine.writer),
-		Intake:         intake.New(s.spine.writer),
+		Directory:      s.pipeline.directory,
+		Appointments:   appointment.New(s.pipeline.writer),
+		Billing:        billing.New(s.pipeline.writer),
+		Chat:           chat.New(s.pipeline.writer),
+		Intake:         intake.New(s.pipeline.writer),
 		Audit:          audit.New(s.db.app),
-		Writer:         s.spine.writer,
-		Verifier:       s.spine.verifier,
+		Writer:         s.pipeline.writer,
+		Verifier:       s.pipeline.verifier,
 		NoAPI:          !s.cfg.Does("api"),
-		Rules:          s.spine.known,
-		Operations:     s.spine.operations,
-		Hub:            s.spine.hub,
-		Dashboard:      dashboard,
+		Rules:          s.pipeline.known,
+		Operations:     s.pipeline.operator,
+		Hub:            s.pipeline.hub,
 		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
 		Demo:           s.cfg.Demo,
 		BaseURL:        s.cfg.BaseURL,
 		Origins:        s.cfg.Origins,
-		CookieKey:      key,
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
 		Ready:          s.readiness,
@@ -70,19 +86,19 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Logger:         s.logger,
 		Tracer:         s.tracer,
 	}
-	if s.spine.providers.sandbox != nil {
-		cfg.Sandbox = s.spine.providers.sandbox.Handler()
+	if s.pipeline.providers.sandbox != nil {
+		cfg.Sandbox = s.pipeline.providers.sandbox.Handler()
 	}
 	if s.cfg.Demo {
 		for _, p := range demoPeople {
 			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
 		}
 	}
-	return httpapi.New(cfg)
+	return cfg, nil
 }
 
-// serveMetrics serves /metrics, and profiles at /debug/pprof/, on an address of its own, where one is set. It asks nobody
-// who they are: the address is for the operator's network only.
+// serveMetrics serves /metrics, and profiles at /debug/pprof/, on the address in the settings, if
+// there is one. It does not authenticate: the address must be reachable for operators only.
 func (s *Service) serveMetrics(ctx context.Context) error {
 	if s.cfg.MetricsAddr == "" {
 		return nil
@@ -100,14 +116,14 @@ func (s *Service) serveMetrics(ctx context.Context) error {
 	return nil
 }
 
-// metricsServer bounds what a client can hold. It has no ReadTimeout: that would cut a profile, which takes as long as it is asked
-// for and moves the deadline for writing itself.
+// metricsServer returns a server with limits on clients. It has no ReadTimeout, which would cut off
+// a profile: a profile takes as long as requested and extends the write deadline itself.
 func metricsServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           httpapi.WithBodies(h, 0, 0), // Nothing there takes a body.
-		ReadHeaderTimeout: 5 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
+		Handler:           httpapi.WithBodies(h, 0, 0), // No endpoint reads a body.
+		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 var silent = slog.New(slog.DiscardHandler)
 
-// stops notes in which order parts were stopped.
+// stops records the order in which parts were stopped.
 type stops struct {
 	mu    sync.Mutex
 	names []string
@@ -32,10 +32,10 @@ func (s *stops) note(name string) {
 	s.names = append(s.names, name)
 }
 
-func TestGroup_StopsTheFrontSideBySideAndGivesEachTheWholeTimeout(t *testing.T) {
+func TestLifecycle_StopsTheFrontConcurrentlyWithTheFullTimeoutEach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, began := newGroup(silent), time.Now()
+		g, began := newLifecycle(silent), time.Now()
 		var ended sync.Map
 		for name, takes := range map[string]time.Duration{"http": 18 * time.Second, "sockets": 19 * time.Second, "river": time.Minute} {
 			g.onStop(front, name, func(ctx context.Context) error {
@@ -55,14 +55,14 @@ func TestGroup_StopsTheFrontSideBySideAndGivesEachTheWholeTimeout(t *testing.T) 
 	})
 }
 
-func TestGroup_StopsWhatIsBehindAfterWhatFeedsItAndTheDataLast(t *testing.T) {
+func TestLifecycle_StopsTheBackAfterTheFrontAndTheDatabaseLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := newGroup(silent)
+		g := newLifecycle(silent)
 		var s stops
 		add := func(at stage, name string, takes time.Duration) {
 			g.onStop(at, name, func(context.Context) error {
-				<-time.After(takes) // On the bubble's clock.
+				<-time.After(takes) // The bubble's clock.
 				s.note(name)
 				return nil
 			})
@@ -80,10 +80,10 @@ func TestGroup_StopsWhatIsBehindAfterWhatFeedsItAndTheDataLast(t *testing.T) {
 	})
 }
 
-func TestGroup_LeavesBehindWhatDoesNotEndAndStopsTheRest(t *testing.T) {
+func TestLifecycle_AbandonsAPartThatDoesNotEndAndStopsTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, never, began := newGroup(silent), make(chan struct{}), time.Now()
+		g, never, began := newLifecycle(silent), make(chan struct{}), time.Now()
 		defer close(never)
 		var s stops
 		for _, at := range []stage{base, pools, back, front} {
@@ -102,7 +102,7 @@ func TestGroup_LeavesBehindWhatDoesNotEndAndStopsTheRest(t *testing.T) {
 	})
 }
 
-// jobs is a River client whose jobs end only when they are told to.
+// jobs is a River client whose jobs end only when they are cancelled.
 type jobs struct {
 	began       time.Time
 	asked, told time.Duration
@@ -123,7 +123,7 @@ func (j *jobs) StopAndCancel(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func TestStopRiver_EndsJobsUnderWayWhileThereIsTimeToWriteDownHow(t *testing.T) {
+func TestStopRiver_CancelsRunningJobsInTimeToRecordTheirOutcome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -137,14 +137,14 @@ func TestStopRiver_EndsJobsUnderWayWhileThereIsTimeToWriteDownHow(t *testing.T) 
 	})
 }
 
-func TestProbe_LooksOnceForAllWhoAsk(t *testing.T) {
+func TestProbe_ChecksOnceForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int32
 		broken := errors.New("broken")
 		p := newProbe(func(ctx context.Context) error {
 			looks.Add(1)
-			<-time.After(time.Second) // On the bubble's clock.
+			<-time.After(time.Second) // The bubble's clock.
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -161,7 +161,7 @@ func TestProbe_LooksOnceForAllWhoAsk(t *testing.T) {
 			all.Go(func() { require.ErrorIs(t, p.ask(ctx), broken) })
 			if i == 0 {
 				synctest.Wait()
-				cancel() // Who looked first is gone; the others get their answer all the same.
+				cancel() // The first caller is gone; the others still get a result.
 			}
 		}
 		all.Wait()
@@ -174,7 +174,7 @@ func TestProbe_LooksOnceForAllWhoAsk(t *testing.T) {
 	})
 }
 
-func TestProbe_LooksAgainOnceItsAnswerIsOldAndAfterAPanic(t *testing.T) {
+func TestProbe_ChecksAgainAfterExpiryAndAfterAPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0
@@ -191,7 +191,7 @@ func TestProbe_LooksAgainOnceItsAnswerIsOldAndAfterAPanic(t *testing.T) {
 		require.Equal(t, 1, looks)
 		<-time.After(1)
 		require.Panics(t, func() { _ = p.ask(t.Context()) })
-		require.ErrorIs(t, p.ask(t.Context()), errNoAnswer)
+		require.ErrorIs(t, p.ask(t.Context()), errCheckPanicked)
 		<-time.After(notReadyFor + 1)
 		require.NoError(t, p.ask(t.Context()))
 	})
@@ -202,7 +202,7 @@ var (
 	errFinal = &pgconn.PgError{Code: "28P01", Severity: "FATAL", Message: "password authentication failed"}
 )
 
-func TestWaiter_TriesAStepAgainWhileTheDatabaseIsAwayAndSaysWhatItWaitsFor(t *testing.T) {
+func TestWaiter_RetriesWhileTheDatabaseIsUnavailableAndReportsTheReason(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w, began := newWaiter(time.Minute, nil, silent), time.Now()
@@ -223,14 +223,14 @@ func TestWaiter_TriesAStepAgainWhileTheDatabaseIsAwayAndSaysWhatItWaitsFor(t *te
 	})
 }
 
-func TestWaiter_GivesUpAfterItsTimeAndAtOnceWhereWaitingIsOfNoUse(t *testing.T) {
+func TestWaiter_FailsAfterItsTimeoutAndImmediatelyOnOtherErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		failed := make(chan error, 1)
 		w, began := newWaiter(time.Minute, failed, silent), time.Now()
 		err := w.do(t.Context(), "migrate", func(context.Context) error { return errAway })
 		require.ErrorIs(t, err, errAway)
-		require.ErrorContains(t, err, "migrate: the database is away; waited 1m0s (CAREWIRE_START_TIMEOUT)")
+		require.ErrorContains(t, err, "migrate: database unavailable after 1m0s (CAREWIRE_START_TIMEOUT)")
 		require.ErrorContains(t, err, "SQLSTATE 57P03")
 		require.Equal(t, time.Minute, time.Since(began))
 
@@ -247,7 +247,7 @@ func TestWaiter_GivesUpAfterItsTimeAndAtOnceWhereWaitingIsOfNoUse(t *testing.T) 
 	})
 }
 
-func TestReady_NeedsNoneOfTheConnectionsThatWorkIsDoneOn(t *testing.T) {
+func TestReady_NeedsNoConnectionOfTheWorkPools(t *testing.T) {
 	t.Parallel()
 	s, err := Start(t.Context(), config.Config{
 		DatabaseURL: postgrestest.New(t).URL, DataDir: t.TempDir(), Addr: "127.0.0.1:0", RateLimit: 500, MaxConns: 4, OIDCAudience: "carewire",

@@ -5,8 +5,8 @@ import (
 	"carewire/internal/ledger"
 )
 
-// listeners follow the ledger besides the planner, by the names they do it under: a listener is one line here. The
-// service runs each, and the commands for followers know it.
+// listeners returns the followers of the ledger other than the planner, by name. To add a listener,
+// add a line here: the service runs it, and the follower commands know it.
 func listeners() map[string]ledger.Handler {
 	return map[string]ledger.Handler{
 		analytics.Follower: analytics.New(),

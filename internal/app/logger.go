@@ -11,7 +11,8 @@ import (
 	"carewire/internal/config"
 )
 
-// newLogger writes text to a terminal and JSON elsewhere, unless the settings say which.
+// newLogger returns a logger that writes text to a terminal and JSON elsewhere, unless the settings
+// choose a format.
 func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // The settings were validated.
@@ -31,34 +32,39 @@ func terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// quiet lets only warnings and errors through, for a library whose every step is no news to an operator.
-type quiet struct{ slog.Handler }
+// minLevelHandler drops records below warning, for a library that logs every step.
+type minLevelHandler struct{ slog.Handler }
 
-// Enabled reports whether the level is a warning's or higher, and enabled below.
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+// Enabled implements slog.Handler.
+func (h minLevelHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
 }
 
-// WithAttrs stays quiet.
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+// WithAttrs implements slog.Handler.
+func (h minLevelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return minLevelHandler{h.Handler.WithAttrs(attrs)}
+}
 
-// WithGroup stays quiet.
-func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }
+// WithGroup implements slog.Handler.
+func (h minLevelHandler) WithGroup(name string) slog.Handler {
+	return minLevelHandler{h.Handler.WithGroup(name)}
+}
 
-// libraryLogger returns the logger for a library that reports every step, and every failure each time it happens.
+// libraryLogger returns a logger for a library that logs every step, and each failure every time it
+// occurs.
 func libraryLogger(logger *slog.Logger) *slog.Logger {
-	return slog.New(quiet{sparse{logger.Handler(), &repeats{lines: map[repeat]*seen{}}}})
+	return slog.New(minLevelHandler{sparse{logger.Handler(), &repeats{lines: map[repeat]*seen{}}}})
 }
 
 const (
-	// repeatInterval is how often a line of the same level and message is written at most.
+	// repeatInterval is the minimum time between two records with the same level and message.
 	repeatInterval = time.Minute
-	// maxRepeats bounds how many lines are remembered.
+	// maxRepeats bounds the number of remembered records.
 	maxRepeats = 1000
 )
 
-// sparse lets a line through at most once in repeatInterval; lines are the same when level and message are. The next one
-// that passes says in the attribute left_out how many were left out before it.
+// sparse passes records with the same level and message at most once in repeatInterval. The next
+// one that passes has the number of dropped records in the attribute left_out.
 type sparse struct {
 	slog.Handler
 	repeats *repeats
@@ -79,7 +85,7 @@ type seen struct {
 	leftOut int
 }
 
-// Handle passes the record on, or counts it.
+// Handle implements slog.Handler.
 func (s sparse) Handle(ctx context.Context, r slog.Record) error {
 	pass, leftOut := s.repeats.count(repeat{r.Level, r.Message}, time.Now())
 	if !pass {
@@ -92,17 +98,17 @@ func (s sparse) Handle(ctx context.Context, r slog.Record) error {
 	return s.Handler.Handle(ctx, r)
 }
 
-// WithAttrs stays sparse.
+// WithAttrs implements slog.Handler.
 func (s sparse) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return sparse{s.Handler.WithAttrs(attrs), s.repeats}
 }
 
-// WithGroup stays sparse.
+// WithGroup implements slog.Handler.
 func (s sparse) WithGroup(name string) slog.Handler {
 	return sparse{s.Handler.WithGroup(name), s.repeats}
 }
 
-// count reports whether the line may pass, and how many of it were left out since the last one that did.
+// count reports whether a record may pass, and how many were dropped since the last one that did.
 func (c *repeats) count(line repeat, now time.Time) (pass bool, leftOut int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

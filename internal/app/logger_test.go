@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLibraryLogger_WritesARepeatedLineOnceAMinuteWithHowManyWereLeftOut(t *testing.T) {
+func TestLibraryLogger_WritesARepeatedLineOnceAMinuteWithTheNumberDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -48,7 +48,7 @@ func TestLibraryLogger_RemembersABoundedNumberOfLines(t *testing.T) {
 	}
 }
 
-// elapse lets virtual time pass: it is for synctest's bubbles alone.
+// elapse advances virtual time. Use it only inside a synctest bubble.
 func elapse(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // no real time passes
 }

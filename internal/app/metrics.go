@@ -19,15 +19,16 @@ import (
 	"carewire/internal/rule"
 )
 
-// scrapeTimeout bounds what a scrape asks the database. A scrape that gets no answer still has the process's own metrics.
+// scrapeTimeout bounds the database queries of a scrape. A scrape that times out still returns the
+// process's own metrics.
 const scrapeTimeout = 2 * time.Second
 
-// metrics are what operators watch, beside the API's own.
+// metrics are the service's Prometheus metrics, except those of the API.
 type metrics struct {
 	registry   *prometheus.Registry
 	deliveries *prometheus.CounterVec
 	attempts   *prometheus.HistogramVec
-	// unreached counts what dispatch.Config.Unreached is called for.
+	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
 }
 
@@ -35,17 +36,17 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "carewire_delivery_attempts_total", Help: "Attempts at deliveries, by channel and by what became of them.",
+			Name: "carewire_delivery_attempts_total", Help: "Delivery attempts by channel and outcome.",
 		}, []string{"channel", "outcome"}),
 		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "carewire_delivery_attempt_seconds", Help: "How long attempts took, from claim to settlement.",
+			Name: "carewire_delivery_attempt_seconds", Help: "Duration of delivery attempts, from claim to settlement.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"channel"}),
 		unreached: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carewire_critical_unreached_total", Help: "Critical events that this instance planned and with which nobody at the clinic can be reached.",
+			Name: "carewire_critical_unreached_total", Help: "Critical events planned by this instance for which nobody at the clinic can be reached.",
 		}),
 	}
-	// The alert needs a 0 to see the first one rise from.
+	// Initialize the series to 0, so that the alert sees the first increase.
 	for _, channel := range notify.Channels {
 		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
 	}
@@ -54,7 +55,7 @@ func newMetrics() *metrics {
 	return m
 }
 
-// observeDelivery is notify.Config.Observe.
+// observeDelivery implements notify.Config.Observe.
 func (m *metrics) observeDelivery(channel string, outcome notify.Outcome, took time.Duration) {
 	m.deliveries.WithLabelValues(channel, string(outcome)).Inc()
 	if took > 0 {
@@ -66,19 +67,19 @@ func (m *metrics) watchSequencer(stats func() ledger.SequencerStats) {
 	counter := func(name, help string, value func() int64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
 	}
-	counter("carewire_sequencer_moved_total", "Events that this instance gave a position.", func() int64 { return stats().Moved })
-	counter("carewire_sequencer_duplicates_total", "Outbox rows dropped because their event was in the ledger.", func() int64 { return stats().Duplicates })
-	counter("carewire_sequencer_rejected_total", "Outbox rows that the ledger refused; each waits in outbox_rejected.", func() int64 { return stats().Rejected })
+	counter("carewire_sequencer_moved_total", "Events that this instance moved to the ledger.", func() int64 { return stats().Moved })
+	counter("carewire_sequencer_duplicates_total", "Outbox rows dropped because their event was in the ledger already.", func() int64 { return stats().Duplicates })
+	counter("carewire_sequencer_rejected_total", "Outbox rows that this instance dead-lettered to outbox_rejected.", func() int64 { return stats().Rejected })
 }
 
 func (m *metrics) watchFollower(name string, stats func() ledger.FollowerStats) {
 	labels := prometheus.Labels{"follower": name}
 	m.registry.MustRegister(
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "carewire_follower_handled_total", Help: "Events that this instance handled.", ConstLabels: labels,
+			Name: "carewire_follower_handled_total", Help: "Events handled by this instance.", ConstLabels: labels,
 		}, func() float64 { return float64(stats().Handled) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "carewire_follower_failed_total", Help: "Events passed over; each waits in follower_failures.", ConstLabels: labels,
+			Name: "carewire_follower_failed_total", Help: "Events that this instance failed to handle and skipped; each is in follower_failures.", ConstLabels: labels,
 		}, func() float64 { return float64(stats().Failed) }),
 	)
 }
@@ -88,62 +89,63 @@ func (m *metrics) watchSockets(stats func() realtime.Stats) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("carewire_sockets", "Open sockets of this instance.", func() float64 { return float64(stats().Sessions) })
-	gauge("carewire_socket_rooms", "Rooms with somebody in them.", func() float64 { return float64(stats().Rooms) })
-	gauge("carewire_socket_position", "The last position that this instance's sockets were brought.", func() float64 { return float64(stats().Position) })
+	gauge("carewire_socket_rooms", "Rooms with at least one socket of this instance.", func() float64 { return float64(stats().Rooms) })
+	gauge("carewire_socket_position", "Last position sent to sockets of this instance.", func() float64 { return float64(stats().Position) })
 	gauge("carewire_socket_ring_events", "Events in the ring that sockets read from.", func() float64 { return float64(stats().RingEvents) })
-	gauge("carewire_socket_ring_oldest_position", "The oldest position in the ring; sockets behind it read from PostgreSQL.", func() float64 { return float64(stats().RingOldest) })
-	gauge("carewire_socket_ring_bytes", "About how much memory the events in the ring take at most.", func() float64 { return float64(stats().RingBytes) })
-	gauge("carewire_socket_window_events", "Events that are held for sockets behind the ring.", func() float64 { return float64(stats().WindowEvents) })
-	gauge("carewire_socket_window_bytes", "About how much memory the events held for sockets behind the ring take at most.", func() float64 { return float64(stats().WindowBytes) })
+	gauge("carewire_socket_ring_oldest_position", "Oldest position in the ring; sockets behind it read from PostgreSQL.", func() float64 { return float64(stats().RingOldest) })
+	gauge("carewire_socket_ring_bytes", "Approximate upper bound of the memory of the events in the ring.", func() float64 { return float64(stats().RingBytes) })
+	gauge("carewire_socket_window_events", "Events buffered for sockets behind the ring.", func() float64 { return float64(stats().WindowEvents) })
+	gauge("carewire_socket_window_bytes", "Approximate upper bound of the memory of the events buffered for sockets behind the ring.", func() float64 { return float64(stats().WindowBytes) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "carewire_socket_pages_total", Help: "Reads from PostgreSQL for sockets behind the ring, each for all that need the same events.",
+		Name: "carewire_socket_pages_total", Help: "Reads from PostgreSQL for sockets behind the ring; sockets that need the same events share a read.",
 	}, func() float64 { return float64(stats().Pages) }))
 }
 
-// spineCollector reads at each scrape what only the database knows.
-type spineCollector struct {
+// pipelineCollector queries the state of the pipeline in the database at each scrape.
+type pipelineCollector struct {
 	queries *db.Queries
 	known   rule.Known
 	logger  *slog.Logger
 
 	mu sync.Mutex
-	// seen is the newest rule set as it was checked last; broken says that it is not understood.
+	// seen is the newest rule set that was checked; broken is true if this binary cannot parse it.
 	seen   db.RuleSetNewestRow
 	broken bool
 }
 
 var (
-	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "How long ago the oldest event without a position was appended; 0 when there is none.", nil, nil)
-	headDesc        = prometheus.NewDesc("carewire_ledger_position", "The ledger's last position.", nil, nil)
-	setAsideDesc    = prometheus.NewDesc("carewire_follower_failures_open", "Events that the follower passed over and that wait for a redrive.", []string{"follower"}, nil)
-	rejectedDesc    = prometheus.NewDesc("carewire_outbox_rejected_open", "Outbox rows that the ledger refused and that wait for a redrive.", nil, nil)
-	brokenDesc      = prometheus.NewDesc("carewire_rule_set_broken", "1 while this binary does not understand the newest rule set: what it is for waits.", nil, nil)
+	unsequencedDesc = prometheus.NewDesc("carewire_outbox_oldest_seconds", "Age of the oldest event in the outbox; 0 if it is empty.", nil, nil)
+	headDesc        = prometheus.NewDesc("carewire_ledger_position", "Last position of the ledger.", nil, nil)
+	failuresDesc    = prometheus.NewDesc("carewire_follower_failures_open", "Events that the follower failed to handle and that wait for a redrive.", []string{"follower"}, nil)
+	deadLettersDesc = prometheus.NewDesc("carewire_outbox_rejected_open", "Dead-lettered outbox rows that wait for a redrive.", nil, nil)
+	brokenDesc      = prometheus.NewDesc("carewire_rule_set_broken", "1 if this binary cannot parse the newest rule set; events it applies to wait. Otherwise 0.", nil, nil)
 	lagDesc         = prometheus.NewDesc("carewire_follower_lag_events", "Events that the follower has not handled yet.", []string{"follower"}, nil)
-	stalledDesc     = prometheus.NewDesc("carewire_follower_stalled_seconds", "How long the follower has not advanced although there was something to do; 0 while there is nothing.", []string{"follower"}, nil)
-	lagSecondsDesc  = prometheus.NewDesc("carewire_follower_lag_seconds", "How long the first event that the follower has not handled has been in the ledger; 0 when there is none.", []string{"follower"}, nil)
+	stalledDesc     = prometheus.NewDesc("carewire_follower_stalled_seconds", "Time since the follower last advanced while it has events to handle; 0 if it has none.", []string{"follower"}, nil)
+	lagSecondsDesc  = prometheus.NewDesc("carewire_follower_lag_seconds", "Age in the ledger of the first event that the follower has not handled; 0 if there is none.", []string{"follower"}, nil)
 	openDesc        = prometheus.NewDesc("carewire_deliveries_open", "Deliveries without a final state.", []string{"channel", "state"}, nil)
-	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "The database's clock less this process's.", nil, nil)
+	skewDesc        = prometheus.NewDesc("carewire_database_clock_skew_seconds", "Clock of the database minus the clock of this process.", nil, nil)
 )
 
-// Describe names the metrics.
-func (c *spineCollector) Describe(ch chan<- *prometheus.Desc) {
+// Describe implements prometheus.Collector.
+func (c *pipelineCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, stalledDesc, setAsideDesc, rejectedDesc, brokenDesc, openDesc, skewDesc,
+		unsequencedDesc, headDesc, lagDesc, lagSecondsDesc, stalledDesc, failuresDesc, deadLettersDesc, brokenDesc, openDesc, skewDesc,
 	} {
 		ch <- d
 	}
 }
 
-// Collect reads them. A database that does not answer leaves them out, which is an alert of its own.
-func (c *spineCollector) Collect(ch chan<- prometheus.Metric) {
+// Collect implements prometheus.Collector. Without a response of the database the metrics are
+// missing, which has an alert of its own.
+func (c *pipelineCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	if err := c.collect(ctx, ch); err != nil {
-		c.logger.WarnContext(ctx, "metrics of the database left out", "error", postgres.SafeError(err))
+		c.logger.WarnContext(ctx, "cannot collect the metrics of the database", "error", postgres.SafeError(err))
 	}
 }
 
-func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
+func (c *pipelineCollector) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
@@ -152,7 +154,7 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	if err != nil {
 		return err
 	}
-	// The database looked at its clock about half-way between question and answer.
+	// The database read its clock about half-way between request and response.
 	gauge(skewDesc, state.DatabaseTime.Sub(asked.Add(time.Since(asked)/2)).Seconds())
 	gauge(unsequencedDesc, max(0, state.OldestUnsequencedSeconds))
 	gauge(headDesc, float64(state.Head))
@@ -164,13 +166,13 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 		gauge(lagDesc, float64(f.Lag), f.Name)
 		gauge(lagSecondsDesc, f.LagSeconds, f.Name)
 		gauge(stalledDesc, f.StalledSeconds, f.Name)
-		gauge(setAsideDesc, float64(f.Failures), f.Name)
+		gauge(failuresDesc, float64(f.Failures), f.Name)
 	}
 	rejected, err := c.queries.RejectedOpen(ctx)
 	if err != nil {
 		return err
 	}
-	gauge(rejectedDesc, float64(rejected))
+	gauge(deadLettersDesc, float64(rejected))
 	broken, err := c.ruleSetBroken(ctx)
 	if err != nil {
 		return err
@@ -190,8 +192,9 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	return nil
 }
 
-// ruleSetBroken is 1 when the newest rule set does not pass this binary's checks. It is checked once for each source.
-func (c *spineCollector) ruleSetBroken(ctx context.Context) (float64, error) {
+// ruleSetBroken returns 1 if this binary cannot parse the newest rule set, else 0. Each rule set is
+// checked once.
+func (c *pipelineCollector) ruleSetBroken(ctx context.Context) (float64, error) {
 	newest, err := c.queries.RuleSetNewest(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMetricsServer_TakesNoBody(t *testing.T) {
+func TestMetricsServer_RejectsBodies(t *testing.T) {
 	t.Parallel()
 	asked := false
 	server := metricsServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))

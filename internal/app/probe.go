@@ -8,73 +8,73 @@ import (
 )
 
 const (
-	// readyFor and notReadyFor are how long an answer to "is it ready?" is given again without looking. A load balancer asks
-	// every few seconds; the shorter one lets it find an instance soon after it has become ready.
+	// readyFor and notReadyFor are how long a result of the readiness check is cached. A load balancer
+	// asks every few seconds; the shorter one lets it find an instance soon after it has become ready.
 	readyFor    = time.Second
 	notReadyFor = 100 * time.Millisecond
 )
 
-// probe looks whether the service is ready, however many ask: one look at a time, whose answer all share that ask meanwhile
-// or soon after.
+// probe checks readiness for any number of callers: one check at a time, with a result that
+// concurrent and soon following callers share.
 type probe struct {
-	// look bounds its own time.
-	look func(ctx context.Context) error
+	// fn has its own timeout.
+	fn func(ctx context.Context) error
 
 	mu   sync.Mutex
-	last *look
+	last *check
 }
 
-var errNoAnswer = errors.New("the check ended without an answer")
+var errCheckPanicked = errors.New("the readiness check panicked")
 
-// look is one of a probe's looks.
-type look struct {
+// check is one readiness check.
+type check struct {
 	// done is closed when the fields below are set.
 	done  chan struct{}
 	err   error
 	until time.Time
 }
 
-func newProbe(fn func(ctx context.Context) error) *probe { return &probe{look: fn} }
+func newProbe(fn func(ctx context.Context) error) *probe { return &probe{fn: fn} }
 
-// ask returns what is missing, or nil. The first one to ask does the looking; it does not end with that one's ctx, since
-// others wait for it.
+// ask returns the reason the service is not ready, or nil. The first caller runs the check, with a
+// context that is not cancelled with its own, since other callers wait for the result.
 func (p *probe) ask(ctx context.Context) error {
 	p.mu.Lock()
-	l := p.last
-	mine := l == nil || l.over()
+	c := p.last
+	mine := c == nil || c.over()
 	if mine {
-		l = &look{done: make(chan struct{})}
-		p.last = l
+		c = &check{done: make(chan struct{})}
+		p.last = c
 	}
 	p.mu.Unlock()
 	if mine {
-		l.err = errNoAnswer // Should the look panic, those who wait learn that much.
-		defer l.end()
-		l.err = p.look(context.WithoutCancel(ctx))
-		return l.err
+		c.err = errCheckPanicked // Callers that wait get this error if the check panics.
+		defer c.end()
+		c.err = p.fn(context.WithoutCancel(ctx))
+		return c.err
 	}
 	select {
-	case <-l.done:
-		return l.err
+	case <-c.done:
+		return c.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// end gives the answer to those who wait.
-func (l *look) end() {
-	l.until = time.Now().Add(readyFor)
-	if l.err != nil {
-		l.until = time.Now().Add(notReadyFor)
+// end publishes the result.
+func (c *check) end() {
+	c.until = time.Now().Add(readyFor)
+	if c.err != nil {
+		c.until = time.Now().Add(notReadyFor)
 	}
-	close(l.done)
+	close(c.done)
 }
 
-// over reports whether the answer is too old to be given again.
-func (l *look) over() bool {
+// over reports whether the result has expired.
+func (c *check) over() bool {
 	select {
-	case <-l.done:
-		return time.Now().After(l.until)
+	case <-c.done:
+		return time.Now().After(c.until)
 	default:
 		return false
 	}

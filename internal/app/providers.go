@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -21,28 +20,29 @@ import (
 	"carewire/internal/sandbox"
 )
 
-// providers are the channels that are configured, each with its providers.
+// providers are the configured channels with their providers.
 type providers struct {
 	channels map[string][]*notify.Provider
-	// sandbox stands in for the providers in demo mode; nil otherwise. address is where its stand-ins listen.
+	// sandbox replaces the providers in demo mode; nil otherwise. address is where it listens.
 	sandbox *sandbox.Sandbox
 	address string
 	pool    *pgxpool.Pool
 }
 
-// channel is a way to reach a person that this binary can serve.
+// channel is a way to reach people that this binary supports.
 type channel struct {
 	name string
-	// provider names the provider in metrics and logs; empty means as the channel.
+	// provider is the provider's name in metrics and logs; it defaults to the name of the channel.
 	provider string
-	// maxRate is how many messages a second the settings allow this instance; nil means as many as the provider takes.
+	// maxRate returns the messages a second that the settings allow this instance; nil means as many
+	// as the provider accepts.
 	maxRate func(cfg config.Config) float64
-	// sandboxed says that the sandbox stands in for the provider in demo mode. One that it does not is not served there: a
-	// demo calls no provider.
+	// sandboxed is true if the sandbox replaces the provider in demo mode. Other channels are disabled
+	// there: a demo calls no provider.
 	sandboxed bool
 	// configured reports whether the settings name a provider.
 	configured func(cfg config.Config) bool
-	// open makes the provider's client; in demo mode for the stand-in.
+	// open returns a client of the provider, or of the sandbox in demo mode.
 	open func(ctx context.Context, cfg config.Config, demo *standIn) (sender, error)
 }
 
@@ -52,13 +52,14 @@ type sender interface {
 	Close()
 }
 
-// standIn is where the sandbox speaks the providers' protocols; nil outside of demo mode.
+// standIn is the sandbox and the URL at which it speaks the providers' protocols; nil outside demo
+// mode.
 type standIn struct {
 	sandbox *sandbox.Sandbox
 	url     string
 }
 
-// channels are all that this binary can serve: a channel is one entry here.
+// channels are all channels that this binary supports. To add a channel, add an entry here.
 var channels = []channel{
 	{
 		name: notify.Email, provider: "ses", sandboxed: true, open: openEmail,
@@ -72,24 +73,27 @@ var channels = []channel{
 	},
 }
 
-// channelNames gives the names of those channels that are meant.
-func channelNames(meant func(c channel) bool) []string {
+// channelNames returns the names of the channels for which match returns true.
+func channelNames(match func(c channel) bool) []string {
 	var names []string
 	for _, c := range channels {
-		if meant(c) {
+		if match(c) {
 			names = append(names, c.name)
 		}
 	}
 	return names
 }
 
-// listenerName is the application name of the connection that every instance holds as long as it lives. In demo mode the
-// sandbox's address follows: PostgreSQL's list of connections tells the instances of each other's sandboxes, and forgets
-// one that died.
+// maxSandboxEmail is the size in bytes of the largest request that the sandbox's SES accepts.
+const maxSandboxEmail = 10 << 20
+
+// listenerName is the application name of the connection that every instance holds for as long as
+// it runs. In demo mode it is followed by the sandbox's address: instances find each other's
+// sandboxes in PostgreSQL's list of connections, from which an instance that died disappears.
 const listenerName = "carewire-listen "
 
-// openProviders makes the clients. In demo mode they are the same, but for endpoint and credentials: those of the
-// sandbox, which listens on a loopback port of its own.
+// openProviders creates the clients. In demo mode only endpoint and credentials differ: those of
+// the sandbox, which listens on a loopback port.
 func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 	p := &providers{channels: map[string][]*notify.Provider{}, pool: s.db.probe}
 	var demo *standIn
@@ -108,7 +112,7 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
 		}
-		s.group.onStop(back, c.name, closing(client.Close))
+		s.lifecycle.onStop(back, c.name, closing(client.Close))
 		provider, err := s.newProvider(c, client)
 		if err != nil {
 			return nil, err
@@ -118,7 +122,7 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 	return p, nil
 }
 
-// newProvider puts the channel's circuit breaker and rate limiter before the client.
+// newProvider wraps the client with the channel's circuit breaker and rate limiter.
 func (s *Service) newProvider(c channel, client notify.Notifier) (*notify.Provider, error) {
 	cfg := notify.ProviderConfig{Name: cmp.Or(c.provider, c.name), Notifier: client, Logger: s.logger}
 	if c.maxRate != nil {
@@ -140,13 +144,13 @@ func openPush(ctx context.Context, cfg config.Config, demo *standIn) (sender, er
 	}
 	credentials, err := demo.sandbox.ServiceAccount("carewire-demo", demo.url)
 	if err != nil {
-		return nil, fmt.Errorf("make the sandbox's credentials: %w", err)
+		return nil, fmt.Errorf("create the sandbox's credentials: %w", err)
 	}
 	return push.New(ctx, push.Config{ProjectID: "carewire-demo", Endpoint: demo.url, CredentialsJSON: credentials})
 }
 
-// openSandbox serves the stand-ins on a loopback port of their own, so that nobody reaches them through the API's
-// address.
+// openSandbox serves the sandbox's provider endpoints on a separate loopback port, so that they are
+// not reachable at the API's address.
 func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, err error) {
 	listener, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
@@ -157,14 +161,14 @@ func (s *Service) openSandbox(ctx context.Context, p *providers) (url string, er
 		return slices.DeleteFunc(p.sandboxes(ctx), func(address string) bool { return address == p.address })
 	})
 	s.serve(back, "sandbox", &http.Server{
-		Handler:           httpapi.WithBodies(p.sandbox.Providers(), 10<<20, 0), // The largest email that its SES takes.
-		ReadHeaderTimeout: 5 * time.Second,
+		Handler:           httpapi.WithBodies(p.sandbox.Providers(), maxSandboxEmail, 0),
+		ReadHeaderTimeout: readHeaderTimeout,
 	}, listener)
 	return "http://" + p.address, nil
 }
 
-// sandboxes are the addresses of the sandboxes of all instances on this database and this machine. While the database
-// does not answer there are none.
+// sandboxes returns the addresses of the sandboxes of all instances that use this database on this
+// machine. It returns none if the database does not respond.
 func (p *providers) sandboxes(ctx context.Context) []string {
 	names, err := postgres.ConnectionNames(ctx, p.pool, listenerName)
 	if err != nil {
@@ -172,7 +176,7 @@ func (p *providers) sandboxes(ctx context.Context) []string {
 	}
 	var found []string
 	for _, name := range names {
-		// Whoever may connect may choose such a name, so it must not lead elsewhere.
+		// Any client of the database can choose such a name, so only loopback addresses are accepted.
 		if at, err := netip.ParseAddrPort(strings.TrimPrefix(name, listenerName)); err == nil && at.Addr().IsLoopback() {
 			found = append(found, at.String())
 		}

@@ -8,22 +8,23 @@ import (
 	"sync"
 )
 
-// Build says which carewire this is.
+// Build describes the binary.
 type Build struct {
-	// Number is the module's version, or "devel" for one built from a working tree.
+	// Number is the module's version, or "devel" for a build from a working tree.
 	Number string
-	// Revision is the commit it was built from, with "-dirty" behind it when the tree had changes; empty when not known.
+	// Revision is the commit it was built from, with the suffix "-dirty" if the tree had changes;
+	// empty if unknown.
 	Revision string
 	// Go is the toolchain's version.
 	Go string
 }
 
-// String is what `carewire version` prints.
+// String returns the output of `carewire version`.
 func (b Build) String() string {
-	return fmt.Sprintf("carewire %s (%s, %s, %s/%s)", b.Number, cmp.Or(b.Revision, "revision not known"), b.Go, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("carewire %s (%s, %s, %s/%s)", b.Number, cmp.Or(b.Revision, "unknown revision"), b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
-// Version reads what the toolchain wrote into the binary.
+// Version returns the build information that the toolchain wrote into the binary.
 var Version = sync.OnceValue(func() Build {
 	b := Build{Number: "devel", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()

@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// leastWait and mostWait bound the pause before a step of the start is tried again; it doubles from one to the other.
-	leastWait = 100 * time.Millisecond
-	mostWait  = 5 * time.Second
+	// minRetryDelay and maxRetryDelay bound the delay before a step is retried. It doubles from one to
+	// the other.
+	minRetryDelay = 100 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
 )
 
-// waiter runs the steps of a start and waits where the database is away.
+// waiter runs the steps of a start and retries while the database is unavailable.
 type waiter struct {
 	timeout time.Duration
-	// failed gets the error of a part that ended: nobody needs to wait any longer.
+	// failed receives the error of a part that ended, which ends the wait.
 	failed <-chan error
 	logger *slog.Logger
 	at     atomic.Pointer[string]
@@ -29,7 +30,7 @@ func newWaiter(timeout time.Duration, failed <-chan error, logger *slog.Logger) 
 	return &waiter{timeout: timeout, failed: failed, logger: logger}
 }
 
-// status says what the start is doing, in words that anybody may read.
+// status returns the current step of the start. It is safe to show to anyone.
 func (w *waiter) status() string {
 	if at := w.at.Load(); at != nil {
 		return *at
@@ -39,11 +40,11 @@ func (w *waiter) status() string {
 
 func (w *waiter) note(status string) { w.at.Store(&status) }
 
-// do runs a step, which must bear being run again. While it ends because the database is away (postgres.Away) it is tried
-// again, until the timeout has passed since it first did. Any other error ends the start.
+// do runs an idempotent step. While the database is unavailable (postgres.Away) it retries, until
+// the timeout has passed since the first failure. Any other error ends the start.
 func (w *waiter) do(ctx context.Context, step string, fn func(ctx context.Context) error) error {
 	var since time.Time
-	for pause := leastWait; ; pause = min(2*pause, mostWait) {
+	for pause := minRetryDelay; ; pause = min(2*pause, maxRetryDelay) {
 		w.note(step)
 		err := fn(ctx)
 		switch {
@@ -59,7 +60,7 @@ func (w *waiter) do(ctx context.Context, step string, fn func(ctx context.Contex
 		}
 		left := w.timeout - time.Since(since)
 		if left <= 0 {
-			return fmt.Errorf("%s: the database is away; waited %s (CAREWIRE_START_TIMEOUT): %w", step, w.timeout, postgres.Explain(err))
+			return fmt.Errorf("%s: database unavailable after %s (CAREWIRE_START_TIMEOUT): %w", step, w.timeout, postgres.Explain(err))
 		}
 		pause = min(pause, left)
 		w.note(step + ": waiting for the database (" + postgres.SafeError(err) + ")")
@@ -71,7 +72,8 @@ func (w *waiter) do(ctx context.Context, step string, fn func(ctx context.Contex
 	}
 }
 
-// pause waits, and returns early with an error when ctx ends or a part of the service fails.
+// pause waits for d. It returns early with an error when ctx is done or a part of the service
+// fails.
 func (w *waiter) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,4 +1,5 @@
-// Package archtest holds the direction of imports, as a test: who may import whom, and where each vendor is allowed.
+// Package archtest tests the direction of imports: which packages may import which, and where each
+// vendor's modules may be used.
 package archtest
 
 import (
@@ -12,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// allowed has a row for each package: which of ours it may import. A package below another (a sub-package, a test
-// helper) counts as its parent's row unless it has its own. "/*" stands for every direct child.
+// allowed lists the packages of this module that each package may import. A package below another
+// (a sub-package, a test helper) uses its parent's row unless it has its own. "/*" matches every
+// direct child, "**" matches all.
 var allowed = map[string][]string{
 	"care":                  {},
 	"config":                {},
@@ -44,9 +46,10 @@ var allowed = map[string][]string{
 	"auth":                  {"care", "clinic/directory", "strictjson"},
 	"apidoc":                {"care", "event"},
 	"httpapi":               {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "sandbox", "postgres", "config", "tracing", "docs", "apidoc", "auth", "strictjson"},
-	"e2e":                   {"app", "config", "postgres", "postgres/embedded", "rule", "docs"},
+	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
+	"operator":              {"care", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "outbox", "postgres", "postgres/embedded", "rule"},
 	"app":                   {"**"},
 	"bench":                 {"ledger", "postgres", "postgres/embedded"},
 	"migrations":            {},
@@ -54,23 +57,23 @@ var allowed = map[string][]string{
 	"recipetest":            {},
 	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "ledger", "outbox"},
 	"postgres/db":           {},
-	"cmd/carewire":          {"app", "care", "config"},
+	"cmd/carewire":          {"app", "config", "operator"},
 	"postgres/embedded":     {"postgres"},
 	"postgres/postgrestest": {"postgres", "postgres/embedded", "migrations"},
 }
 
-// fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
-// what was appended.
+// fromTests lists packages that any package's tests may import: the real database, fakes of the
+// outside world, and helpers that read appended events.
 var fromTests = []string{"auth/authtest", "postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
-// vendors says in which packages a vendor's modules may be imported.
+// vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
 	"github.com/labstack/echo":          {"httpapi", "sandbox"},
 	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/email"},
 	"firebase.google.com/go":            {"notify/push"},
-	"github.com/riverqueue/river":       {"app", "bench", "dispatch", "notify", "periodic", "httpapi", "postgres"},
+	"github.com/riverqueue/river":       {"app", "bench", "dispatch", "notify", "operator", "periodic", "httpapi", "postgres"},
 	"riverqueue.com/riverui":            {"app", "httpapi"},
 	"github.com/fergusstrange/embedded": {"postgres/embedded"},
 	"github.com/pressly/goose":          {"postgres"},
@@ -107,13 +110,13 @@ func packages(t *testing.T) []pkg {
 	return all
 }
 
-// short names a package of ours as the table does.
+// short returns the name of a package in the table.
 func short(importPath string) string {
 	s := strings.TrimPrefix(importPath, "carewire/")
 	return strings.TrimPrefix(s, "internal/")
 }
 
-// row finds the table's row of a package: its own, or its nearest parent's.
+// row returns the table's row of a package: its own, or that of its nearest parent.
 func row(name string) (string, bool) {
 	for ; name != "."; name = path.Dir(name) {
 		if _, ok := allowed[name]; ok {
@@ -133,7 +136,7 @@ func mayImport(from, to string) bool {
 	})
 }
 
-func TestImports_GoInTheDirectionOfTheTable(t *testing.T) {
+func TestImports_FollowTheTable(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		name := short(p.ImportPath)
@@ -147,7 +150,7 @@ func TestImports_GoInTheDirectionOfTheTable(t *testing.T) {
 				if !strings.HasPrefix(imp, "carewire/") {
 					continue
 				}
-				// A package's own tests may put its children together.
+				// A package's own tests may import its children.
 				if test && (slices.Contains(fromTests, short(imp)) || strings.HasPrefix(short(imp), name+"/")) {
 					continue
 				}
@@ -179,7 +182,7 @@ func TestVendors_StayInTheirPackages(t *testing.T) {
 	}
 }
 
-func TestTable_HasNoRowForAPackageThatIsGone(t *testing.T) {
+func TestTable_HasNoRowWithoutAPackage(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for _, p := range packages(t) {

@@ -19,10 +19,10 @@ const (
 	reportsPath  = "/api/ehr/lab-reports"
 )
 
-// cast are the demo's people of whom records tell.
+// cast has the demo people whom the records are about.
 type cast struct {
 	patient, clinic, doctor uuid.UUID
-	// token is the doctor's.
+	// token is the doctor's bearer token.
 	token string
 }
 
@@ -41,7 +41,7 @@ func (s *service) cast(ctx context.Context) (c cast, err error) {
 	return c, err
 }
 
-// me is a demo person's id and first clinic.
+// me returns a demo person's ID and first clinic.
 func (s *service) me(ctx context.Context, token string) (id, clinicID uuid.UUID, err error) {
 	var me struct {
 		ID          uuid.UUID
@@ -51,7 +51,7 @@ func (s *service) me(ctx context.Context, token string) (id, clinicID uuid.UUID,
 		return id, clinicID, err
 	}
 	if len(me.Memberships) == 0 {
-		return id, clinicID, errors.New("unexpected answer of /api/me")
+		return id, clinicID, errors.New("unexpected response of /api/me")
 	}
 	return me.ID, me.Memberships[0].ClinicID, nil
 }
@@ -75,14 +75,14 @@ func (s *service) get(ctx context.Context, path, token string, into any) error {
 	return json.NewDecoder(res.Body).Decode(into)
 }
 
-// report is a lab report as the doctor would post it.
+// report returns a lab report as the doctor would post it.
 func (c cast) report() []byte {
 	return fmt.Appendf(nil, `{"patientId":%q,"clinicId":%q,"status":"final","code":{"system":"http://loinc.org","code":"24323-8",`+
 		`"display":"Comprehensive metabolic panel"},"effectiveAt":"2026-03-14T09:30:00Z","results":[{"code":{"system":"http://loinc.org",`+
 		`"code":"2823-3","display":"Potassium"},"value":4.1,"unit":"mmol/L","interpretation":"N"}]}`, c.patient, c.clinic)
 }
 
-// post writes one lab report and gives its id.
+// post creates one lab report and returns its ID.
 func (s *service) post(ctx context.Context, token string, body []byte) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+reportsPath, bytes.NewReader(body))
 	if err != nil {

@@ -11,19 +11,20 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// meter tells what an operation costs in processor time, of which a busy machine gives less in a second but not less for
-// an operation: beside a rate, it says whether the service or the machine was slow. It knows Linux's /proc only, and is
-// silent elsewhere.
+// meter measures the processor time of an operation. On a busy machine an operation takes longer,
+// but hardly more processor time. Next to a rate, the processor time shows whether the service or
+// the machine was slow. It reads Linux's /proc, and reports nothing on other systems.
 type meter struct {
 	postmaster int
 	services   []*service
 	before     spent
 }
 
-// spent is processor time in seconds: of the services, of all of the database's processes, and of this one.
+// spent is processor time in seconds: of the services, of all database processes, and of this
+// process.
 type spent struct{ service, database, bench float64 }
 
-// newMeter watches the services and the database that the pool connects to.
+// newMeter returns a meter of the services and of the database that the pool connects to.
 func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *meter {
 	m := &meter{services: services}
 	var backend int
@@ -38,7 +39,7 @@ func newMeter(ctx context.Context, owner *pgxpool.Pool, services ...*service) *m
 
 func (m *meter) reset() { m.before = m.read() }
 
-// per says what each of n operations since the last reset cost.
+// per returns the processor time of each of n operations since the last reset.
 func (m *meter) per(n float64) string {
 	now := m.read()
 	if now.bench == 0 || n == 0 {
@@ -60,7 +61,7 @@ func (m *meter) read() spent {
 		case pid == os.Getpid():
 			s.bench += p.own
 		case pid == m.postmaster:
-			s.database += p.own + p.children // Those that have ended.
+			s.database += p.own + p.children // Including exited children.
 		case p.parent == m.postmaster:
 			s.database += p.own
 		}
@@ -73,13 +74,15 @@ func (m *meter) read() spent {
 	return s
 }
 
-// process is what /proc/<pid>/stat says (proc(5)): times in seconds, of itself and of children that it waited for.
+// process has fields of /proc/<pid>/stat (proc(5)). Times are in seconds, of the process and of the
+// children it waited for.
 type process struct {
 	parent        int
 	own, children float64
 }
 
-// ticks is USER_HZ, in which the kernel tells times on every architecture that Go knows.
+// ticks is USER_HZ, the unit of times in /proc, which is the same on every architecture that Go
+// supports.
 const ticks = 100
 
 func readProcess(pid int) (process, bool) {
@@ -87,7 +90,7 @@ func readProcess(pid int) (process, bool) {
 	if err != nil {
 		return process{}, false
 	}
-	// The name, in parentheses, may hold anything.
+	// The name, in parentheses, can contain any character.
 	fields := strings.Fields(string(line[strings.LastIndexByte(string(line), ')')+1:]))
 	if len(fields) < 15 {
 		return process{}, false

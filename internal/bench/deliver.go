@@ -22,12 +22,13 @@ const (
 	deliveries     = 10_000
 	deliverRounds  = 2
 	deliverTimeout = time.Minute
-	// floorWorkers are as many as the service has for a channel.
+	// floorWorkers is the number of workers that the service has for a channel.
 	floorWorkers = 32
 )
 
-// deliver measures how many messages a second the work role takes from the queue, sends through the real SES client to
-// a provider that answers at once, and settles with their events; beside it, River's jobs that do nothing.
+// deliver measures how many messages a second the work role takes from the queue, sends through the
+// real SES client to a provider that responds immediately, and settles with their events. The floor
+// is the rate of River's jobs that do nothing.
 func deliver(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -52,7 +53,8 @@ func deliver(ctx context.Context, dir string) ([]Measure, error) {
 	if err := seedPatients(ctx, owner, who); err != nil {
 		return nil, err
 	}
-	// No demo: its stand-in keeps what it receives. Nobody signs in, so the identity provider need not be there.
+	// Not in demo mode, where the sandbox stores every message. There are no logins, so the identity
+	// provider need not exist.
 	worker, err := s.beside(ctx, []string{"--roles", "work"}, "CAREWIRE_OIDC_ISSUER=http://127.0.0.1:1", "CAREWIRE_EMAIL_FROM=bench@bench.example",
 		"AWS_ENDPOINT_URL_SESV2="+provider, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench")
 	if err != nil {
@@ -74,7 +76,7 @@ func deliver(ctx context.Context, dir string) ([]Measure, error) {
 	return []Measure{beside("messages sent, beside empty jobs", deliverRate, "1/s", floorRate)}, nil
 }
 
-// stubProvider answers SES's SendEmail, and counts the calls.
+// stubProvider serves SES's SendEmail and counts the calls.
 func stubProvider(ctx context.Context, calls *atomic.Int64) (url string, stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -102,7 +104,7 @@ func deliveryRate(ctx context.Context, owner *pgxpool.Pool, worker *service, cal
 		if time.Since(began) > deliverTimeout {
 			return 0, fmt.Errorf("%d of %d messages were sent in a minute", calls.Load(), deliveries)
 		}
-		// The database is asked only once all were sent: it has enough to do.
+		// Query the database only after all were sent, to avoid more load on it.
 		if calls.Load() < deliveries && ctx.Err() == nil {
 			continue
 		}
@@ -127,10 +129,11 @@ type nothing struct {
 	DeliveryID string `json:"deliveryId"`
 }
 
-// Kind is River's name of it.
+// Kind returns River's name of the job.
 func (nothing) Kind() string { return "nothing" }
 
-// nothingRate works as many jobs that do nothing, with River set up as the service sets it up.
+// nothingRate works the same number of jobs that do nothing, with River configured as in the
+// service.
 func nothingRate(ctx context.Context, s *service, owner *pgxpool.Pool) (float64, error) {
 	pool, err := s.pool(ctx, postgres.Worker)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"carewire/internal/postgres"
 )
 
-// planEvents is how many events wait in the ledger when the planner begins.
+// planEvents is the number of events in the ledger when the planner starts.
 const planEvents = 20_000
 
-// plan measures how fast the dispatch role plans what waits in the ledger: rules, directory, notifications, deliveries,
-// jobs and the events that tell of it, four messages an event. The role's sequencer moves the new events meanwhile, and
-// its other followers read them, as they always do.
+// plan measures how fast the dispatch role plans events in the ledger: rules, directory,
+// notifications, deliveries, jobs and their events, four messages an event. As in production, the
+// role's sequencer moves the new events at the same time, and its other followers read them.
 func plan(ctx context.Context, dir string) ([]Measure, error) {
 	return besideDispatcher(ctx, dir, fillLedger, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
 		perSecond, err := planningRate(ctx, owner, dispatcher)
@@ -23,7 +23,8 @@ func plan(ctx context.Context, dir string) ([]Measure, error) {
 	})
 }
 
-// besideDispatcher fills the ledger of a service that does not dispatch, starts one beside it that does, and measures.
+// besideDispatcher fills the ledger of a service without the role dispatch, starts a second service
+// with it, and measures.
 func besideDispatcher(ctx context.Context, dir string, fill func(context.Context, *service, *pgxpool.Pool) error,
 	measure func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error),
 ) ([]Measure, error) {
@@ -52,7 +53,7 @@ func besideDispatcher(ctx context.Context, dir string, fill func(context.Context
 	return []Measure{m}, nil
 }
 
-// fillLedger publishes the rules and puts the events after them into the ledger.
+// fillLedger publishes the rules and then adds the events to the ledger.
 func fillLedger(ctx context.Context, s *service, owner *pgxpool.Pool) error {
 	who, err := s.cast(ctx)
 	if err != nil {
@@ -76,7 +77,7 @@ func fillLedger(ctx context.Context, s *service, owner *pgxpool.Pool) error {
 	return err
 }
 
-// planningRate follows the planner from its first batch on to its last.
+// planningRate measures the planner from its first batch to its last.
 func planningRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (float64, error) {
 	var first, at, last int64
 	if err := owner.QueryRow(ctx, "SELECT max(position) FROM events").Scan(&last); err != nil {
@@ -103,7 +104,7 @@ func planningRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service)
 		return 0, err
 	}
 	if messages != 4*planEvents {
-		return 0, fmt.Errorf("%d events gave %d messages, not four each", planEvents, messages)
+		return 0, fmt.Errorf("%d events led to %d messages, not four each", planEvents, messages)
 	}
 	return float64(at-first) / took.Seconds(), nil
 }

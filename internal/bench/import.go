@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// importPatients in a bundle each of importVisits visits: 15 resources a visit, besides the people.
+	// importPatients have importVisits visits each, in one bundle: 15 resources a visit, in addition
+	// to the people.
 	importPatients = 130
 	importVisits   = 10
 )
 
-// importing measures carewire import fhir on a bundle as an export of a clinic is: once when all is new, once when nothing
-// changed.
+// importing measures carewire import fhir on a bundle like a clinic's export: once when everything
+// is new, once when nothing changed.
 func importing(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -35,19 +36,19 @@ func importing(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	var all []Measure
-	for _, what := range []string{"import, resources/s", "import of the same, resources/s"} {
+	for _, name := range []string{"import, resources/s", "import of the same, resources/s"} {
 		m, before, began := newMeter(ctx, owner, s), childrenTime(), time.Now()
 		if _, err := s.tool(ctx, "import", "fhir", "--source", "bench", "--strict", path); err != nil {
 			return nil, err
 		}
 		perSecond := float64(n) / time.Since(began).Seconds()
-		progress("%s: %.0f/s; µs of CPU each: import %.0f%s", what, perSecond, (childrenTime()-before)/float64(n)*1e6, m.per(float64(n)))
-		all = append(all, alone(what, perSecond, "1/s"))
+		progress("%s: %.0f/s; µs of CPU each: import %.0f%s", name, perSecond, (childrenTime()-before)/float64(n)*1e6, m.per(float64(n)))
+		all = append(all, alone(name, perSecond, "1/s"))
 	}
 	return all, nil
 }
 
-// childrenTime is the processor time in seconds of the commands that this process ran.
+// childrenTime returns the processor time in seconds of the commands that this process ran.
 func childrenTime() float64 {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used); err != nil {
@@ -56,7 +57,7 @@ func childrenTime() float64 {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds()
 }
 
-// writeBundle writes a bundle of invented patients and tells how many resources it holds.
+// writeBundle writes a bundle of fictional patients and returns its number of resources.
 func writeBundle(path string) (n int, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
@@ -70,7 +71,7 @@ func writeBundle(path string) (n int, err error) {
 			before = `{"resourceType":"Bundle","type":"collection","entry":[`
 		}
 		n++
-		_, _ = fmt.Fprintf(w, before+"\n{\"resource\":{"+format+"}}", args...) // Flush gives the error.
+		_, _ = fmt.Fprintf(w, before+"\n{\"resource\":{"+format+"}}", args...) // Flush returns the error.
 	}
 	add(`"resourceType":"Organization","id":"org","name":"Bench Clinic"`)
 	add(`"resourceType":"Practitioner","id":"doc","name":[{"family":"Bench","given":["Doctor"]}]`)

@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	// clinicStaff is how many nurses work at the clinic, largeEvents how many events wait that each is told of.
+	// clinicStaff is the number of nurses at the clinic. largeEvents is the number of events that
+	// wait, of which each nurse is notified.
 	clinicStaff = 3000
 	largeEvents = 5
 )
 
-// everybody makes the events of records two messages for each doctor and nurse of the clinic who may read the record.
+// everybody makes each event of a record two messages for each doctor and nurse of the clinic who
+// may read the record.
 const everybody = `rules:
   - name: record-created
     on: ehr.*.created
@@ -25,8 +27,9 @@ const everybody = `rules:
     channels: [push, email]
 `
 
-// planLarge measures how fast the dispatch role plans what is told to a clinic of 3,000 staff, all of them on the patient's care
-// team: two messages for each of them from each event, in transactions that are bounded by what they write.
+// planLarge measures how fast the dispatch role plans notifications for a clinic with a staff of
+// 3,000, all of them on the patient's care team: each event leads to two messages for each of them,
+// in transactions with a bounded number of writes.
 func planLarge(ctx context.Context, dir string) ([]Measure, error) {
 	return besideDispatcher(ctx, dir, fillLargeClinic, func(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (Measure, error) {
 		perSecond, err := messageRate(ctx, owner, dispatcher)
@@ -34,7 +37,7 @@ func planLarge(ctx context.Context, dir string) ([]Measure, error) {
 	})
 }
 
-// fillLargeClinic hires the staff, and puts the events behind the rules into the ledger.
+// fillLargeClinic adds the staff, then the rules, then the events to the ledger.
 func fillLargeClinic(ctx context.Context, s *service, owner *pgxpool.Pool) error {
 	who, err := s.cast(ctx)
 	if err != nil {
@@ -69,7 +72,8 @@ func fillLargeClinic(ctx context.Context, s *service, owner *pgxpool.Pool) error
 	return err
 }
 
-// messageRate counts messages from the first that are planned on until the planner has passed what waits.
+// messageRate measures messages from the first planned one until the planner has handled all
+// events.
 func messageRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) (float64, error) {
 	var first, now, at, last int64
 	if err := owner.QueryRow(ctx, "SELECT max(position) FROM events").Scan(&last); err != nil {
@@ -94,7 +98,7 @@ func messageRate(ctx context.Context, owner *pgxpool.Pool, dispatcher *service) 
 	took := time.Since(began)
 	progress("dispatch at a large clinic: %.0f messages/s%s", float64(now-first)/took.Seconds(), m.per(float64(now-first)))
 	if now < largeEvents*2*clinicStaff {
-		return 0, fmt.Errorf("%d events gave %d messages, not two for each of the staff", largeEvents, now)
+		return 0, fmt.Errorf("%d events led to %d messages, not two for each member of the staff", largeEvents, now)
 	}
 	return float64(now-first) / took.Seconds(), nil
 }

@@ -20,13 +20,13 @@ import (
 const (
 	latencyWrites = 500
 	latencyPause  = 20 * time.Millisecond // 50 writes a second.
-	// settleDown is how long the last messages may take.
+	// settleDown is the maximum time for the last messages.
 	settleDown = 30 * time.Second
 )
 
-// latency measures how long after a write was acknowledged its event is on a socket, and how long after it the
-// providers are called, at 50 writes a second with everything running and the default rules. The floor of both is one
-// NOTIFY and a read of a row by whoever it woke.
+// latency measures the time from the response to a write until its event is on a socket, and until
+// the providers are called, at 50 writes a second with all roles and the default rules. The floor
+// of both is one NOTIFY, and the read of a row by the connection that it wakes.
 func latency(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api,realtime,dispatch,work")
 	if err != nil {
@@ -59,8 +59,8 @@ func latency(ctx context.Context, dir string) ([]Measure, error) {
 	}, nil
 }
 
-// writeAndListen writes with the doctor's socket open, and tells when each subject's write was acknowledged and when its
-// event was on the socket.
+// writeAndListen writes while the doctor's socket is open. It returns the times at which each
+// subject's write was acknowledged and its event arrived on the socket.
 func writeAndListen(ctx context.Context, s *service, who cast) (onSocket, acknowledged map[string]time.Time, err error) {
 	dialer := websocket.Dialer{Subprotocols: []string{"carewire.v1"}}
 	conn, res, err := dialer.DialContext(ctx, strings.Replace(s.url, "http", "ws", 1)+"/api/socket", http.Header{"Authorization": {"Bearer " + who.token}})
@@ -86,7 +86,7 @@ func writeAndListen(ctx context.Context, s *service, who cast) (onSocket, acknow
 	return onSocket, acknowledged, <-heard
 }
 
-// readEvents notes when each record's event came, until all have.
+// readEvents records the time of each record's event, until all have arrived.
 func readEvents(conn *websocket.Conn, seen map[string]time.Time) error {
 	for len(seen) < latencyWrites {
 		if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -108,8 +108,8 @@ func readEvents(conn *websocket.Conn, seen map[string]time.Time) error {
 	return nil
 }
 
-// since gives how long after its write each was. The commit is taken to be when the answer arrived; what was faster
-// counts as zero.
+// since returns the time between each write and its event. The response marks the commit; a
+// negative time counts as zero.
 func since(acknowledged, seen map[string]time.Time) []time.Duration {
 	var took []time.Duration
 	for subject, at := range seen {
@@ -120,7 +120,8 @@ func since(acknowledged, seen map[string]time.Time) []time.Duration {
 	return took
 }
 
-// providerCalls waits until every message was sent, and asks the providers' stand-in when it got each.
+// providerCalls waits until every message was sent, and reads the times of receipt from the
+// sandbox.
 func providerCalls(ctx context.Context, s *service, acknowledged map[string]time.Time) ([]time.Duration, error) {
 	owner, err := s.pool(ctx, "")
 	if err != nil {
@@ -145,23 +146,23 @@ func providerCalls(ctx context.Context, s *service, acknowledged map[string]time
 		}
 	}
 	if len(took) < 4*latencyWrites {
-		return nil, fmt.Errorf("the providers got only %d messages for %d writes", len(took), latencyWrites)
+		return nil, fmt.Errorf("the providers received only %d messages for %d writes", len(took), latencyWrites)
 	}
 	return took, nil
 }
 
-// sentMessages gives the subject of each delivery, once none is on its way any more.
+// sentMessages waits until no delivery is in progress, and returns the subject of each.
 func sentMessages(ctx context.Context, owner *pgxpool.Pool) (map[string]string, error) {
 	deadline := time.Now().Add(settleDown)
 	for open := true; open; wait(ctx, 50*time.Millisecond) {
-		// All are planned once the planner has passed the last event.
+		// All are planned once the planner has handled the last event.
 		err := owner.QueryRow(ctx, `SELECT EXISTS (SELECT FROM deliveries WHERE state = 'queued')
 			OR (SELECT position FROM followers WHERE name = 'dispatch') < (SELECT max(position) FROM events)`).Scan(&open)
 		if err != nil {
 			return nil, err
 		}
 		if open && time.Now().After(deadline) {
-			return nil, errors.New("messages are still on their way")
+			return nil, errors.New("messages are still in progress")
 		}
 	}
 	rows, err := owner.Query(ctx, "SELECT d.id::text, n.subject FROM deliveries AS d JOIN notifications AS n ON n.id = d.notification_id")
@@ -177,7 +178,7 @@ func sentMessages(ctx context.Context, owner *pgxpool.Pool) (map[string]string, 
 	return subjects, err
 }
 
-// notifyAndRead is the floor: one connection notifies, another wakes and reads a row.
+// notifyAndRead measures the floor: one connection notifies, another one wakes and reads a row.
 func notifyAndRead(ctx context.Context, s *service) ([]time.Duration, error) {
 	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {

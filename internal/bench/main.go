@@ -1,7 +1,7 @@
-// Command bench measures the service's hot paths on this machine, each beside a floor measured in the same run: what
-// the same work costs with nothing of carewire's around it. Absolute figures drift with the machine; the ratios are what
-// counts. It runs bin/carewire as its users do, on embedded databases of its own with durable commits, prints a table
-// and writes bench/latest.json. docs/performance.md says what each line means.
+// Command bench measures the service's hot paths on this machine. Each measure has a floor from the
+// same run: the cost of the same work without carewire. Absolute figures vary with the machine; the
+// ratios are comparable. It runs bin/carewire as users do, on new embedded databases with durable
+// commits, prints a table and writes bench/latest.json. docs/performance.md describes each row.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Measure is one line of the result. Floor is zero where there is none; Ratio is Value/Floor.
+// Measure is one row of the result. Floor is zero if there is none; Ratio is Value/Floor.
 type Measure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
@@ -37,23 +37,23 @@ func alone(name string, value float64, unit string) Measure {
 	return Measure{Name: name, Value: value, Unit: unit}
 }
 
-// part is what is measured together, in a directory and with services of its own.
+// part is a group of measures that share a directory and services.
 type part struct {
-	name, what string
-	measure    func(ctx context.Context, dir string) ([]Measure, error)
+	name, about string
+	measure     func(ctx context.Context, dir string) ([]Measure, error)
 }
 
 func parts() []part {
 	return []part{
-		{"writes", "REST writes beside the same inserts through pgx", writes},
-		{"sequence", "the outbox into the ledger", sequence},
-		{"dispatch", "events planned, four messages each", plan},
-		{"large", "events planned at a clinic of 3,000 staff", planLarge},
-		{"deliver", "messages to a provider beside River's empty jobs", deliver},
-		{"latency", "from a write to a socket and to a provider, at 50 writes a second", latency},
-		{"pipeline", "writes a second with all that follows from them", pipeline},
-		{"import", "FHIR resources taken in, and taken in again", importing},
-		{"memory", "what the service holds when nothing happens", memory},
+		{"writes", "REST writes, compared to the same inserts through pgx", writes},
+		{"sequence", "moving the outbox to the ledger", sequence},
+		{"dispatch", "planning events with four messages each", plan},
+		{"large", "planning events at a clinic with a staff of 3,000", planLarge},
+		{"deliver", "messages to a provider, compared to River's empty jobs", deliver},
+		{"latency", "latency from a write to a socket and to a provider, at 50 writes a second", latency},
+		{"pipeline", "writes a second, including their notifications", pipeline},
+		{"import", "importing FHIR resources, new and unchanged", importing},
+		{"memory", "memory of an idle service", memory},
 	}
 }
 
@@ -64,7 +64,7 @@ func main() {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "bench: stopped; nothing was written")
+		fmt.Fprintln(os.Stderr, "bench: interrupted; no result was written")
 		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -79,8 +79,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	var all []Measure
 	for _, p := range chosen {
-		progress("%s: %s", p.name, p.what)
-		measures, err := onItsOwn(ctx, p)
+		progress("%s: %s", p.name, p.about)
+		measures, err := runPart(ctx, p)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -92,15 +92,15 @@ func run(ctx context.Context, args []string) error {
 	return save(all, out)
 }
 
-// choose reads the command line.
+// choose parses the command line.
 func choose(args []string) (chosen []part, out string, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "measure only these parts, separated by commas")
-	flags.StringVar(&out, "out", filepath.Join("bench", "latest.json"), "where the result is written")
+	only := flags.String("only", "", "comma-separated parts to measure (default all)")
+	flags.StringVar(&out, "out", filepath.Join("bench", "latest.json"), "file for the result")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(flags.Output(), "bench measures bin/carewire, which must have been built. Its parts:")
+		_, _ = fmt.Fprintln(flags.Output(), "bench measures bin/carewire. Run make build first. Parts:")
 		for _, p := range parts() {
-			_, _ = fmt.Fprintf(flags.Output(), "  %-10s %s\n", p.name, p.what)
+			_, _ = fmt.Fprintf(flags.Output(), "  %-10s %s\n", p.name, p.about)
 		}
 		_, _ = fmt.Fprintln(flags.Output(), "Flags:")
 		flags.PrintDefaults()
@@ -109,7 +109,7 @@ func choose(args []string) (chosen []part, out string, err error) {
 		return nil, "", err
 	}
 	if flags.NArg() > 0 {
-		return nil, "", fmt.Errorf("what is %q? name parts with --only; --help lists them", flags.Arg(0))
+		return nil, "", fmt.Errorf("unexpected argument %q; select parts with --only", flags.Arg(0))
 	}
 	if *only == "" {
 		return parts(), out, nil
@@ -117,26 +117,26 @@ func choose(args []string) (chosen []part, out string, err error) {
 	for name := range strings.SplitSeq(*only, ",") {
 		i := slices.IndexFunc(parts(), func(p part) bool { return p.name == strings.TrimSpace(name) })
 		if i < 0 {
-			return nil, "", fmt.Errorf("--only: there is no part %q; --help lists them", name)
+			return nil, "", fmt.Errorf("--only: unknown part %q; see --help", name)
 		}
 		chosen = append(chosen, parts()[i])
 	}
 	return chosen, out, nil
 }
 
-// progress tells whoever waits what is going on; the result alone goes to the standard output.
+// progress logs to standard error. Standard output has only the result.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }
 
-// onItsOwn gives a part a new directory, so that none works on what another left.
-func onItsOwn(ctx context.Context, p part) ([]Measure, error) {
+// runPart runs a part in a new directory, so that parts do not share data.
+func runPart(ctx context.Context, p part) ([]Measure, error) {
 	dir, err := os.MkdirTemp("", "carewire-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	// Started as root, PostgreSQL runs as another user, who must be able to enter.
+	// If started as root, PostgreSQL runs as another user, which needs access to the directory.
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}

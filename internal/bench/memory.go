@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// idleTime is how long nothing happens before the memory is looked at.
+// idleTime is how long the service is idle before its memory is measured.
 const idleTime = time.Minute
 
-// memory measures what a service of every role holds (its resident set) when nothing has happened for a while. The
-// database's processes are not in it.
+// memory measures the resident set of a service with every role that has been idle for a while,
+// without the database's processes.
 func memory(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api,realtime,dispatch,work")
 	if err != nil {
@@ -23,11 +23,11 @@ func memory(ctx context.Context, dir string) ([]Measure, error) {
 	wait(ctx, idleTime)
 	out, err := exec.CommandContext(ctx, "ps", "-o", "rss=", "-p", strconv.Itoa(s.cmd.Process.Pid)).Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask ps for the service's memory: %w", err)
+		return nil, fmt.Errorf("get the service's memory from ps: %w", err)
 	}
 	kilobytes, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	if err != nil {
-		return nil, fmt.Errorf("ps answered %q: %w", out, err)
+		return nil, fmt.Errorf("parse the output of ps %q: %w", out, err)
 	}
 	return []Measure{alone("idle memory of the service", kilobytes/1024, "MiB")}, nil
 }

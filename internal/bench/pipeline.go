@@ -14,13 +14,14 @@ import (
 const (
 	pipelineStep  = 5 * time.Second
 	pipelineFirst = 200.0
-	// maxLag is how long after its event a message may be sent and settled.
+	// maxLag is the maximum time from an event until its messages are sent and settled.
 	maxLag = time.Second
 )
 
-// pipeline finds how many writes a second one service with every role carries, with four messages each sent to the
-// providers' stand-ins and settled within a second. It raises the rate until the service falls behind, and then halves
-// the gap between what went and what did not.
+// pipeline finds the maximum number of writes a second that one service with every role sustains,
+// with four messages each sent to the sandbox and settled within a second. It increases the rate
+// until the service falls behind, and then bisects between the last rate that passed and the first
+// that failed.
 func pipeline(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api,realtime,dispatch,work")
 	if err != nil {
@@ -61,8 +62,8 @@ func pipeline(ctx context.Context, dir string) ([]Measure, error) {
 	return []Measure{alone("pipeline, 4 messages a write, lag under 1 s", carried, "writes/s")}, nil
 }
 
-// keepsUp writes at a rate for a while, and tells whether the service took the writes at that rate and 99 of 100
-// messages were settled within the lag.
+// keepsUp writes at a rate for a while. It reports whether the service accepted the writes at that
+// rate and settled 99 of 100 messages within maxLag.
 func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, perSecond float64) (bool, error) {
 	var after time.Time
 	if err := owner.QueryRow(ctx, "SELECT now()").Scan(&after); err != nil {
@@ -74,7 +75,7 @@ func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, per
 		return false, err
 	}
 	wait(ctx, maxLag)
-	// What is not settled by now lags more than that.
+	// Messages that are not settled by now exceed maxLag.
 	var messages, late int
 	var lag float64
 	err = owner.QueryRow(ctx, `
@@ -86,14 +87,14 @@ func keepsUp(ctx context.Context, s *service, owner *pgxpool.Pool, who cast, per
 	if err != nil {
 		return false, err
 	}
-	progress("pipeline: %.0f writes/s offered, %.0f taken, %d of %d messages settled, 99 of 100 within %.0f ms%s",
+	progress("pipeline: %.0f writes/s offered, %.0f accepted, %d of %d messages settled, 99 of 100 within %.0f ms%s",
 		perSecond, float64(written)/pipelineStep.Seconds(), messages-late, 4*written, lag*1000, m.per(float64(written)))
 	kept := float64(written) >= 0.97*perSecond*pipelineStep.Seconds() && float64(messages-late) >= 0.99*4*float64(written)
 	return kept, drained(ctx, owner)
 }
 
-// writeAtRate writes at the times that the rate sets, whether or not the writes before are answered, as far as the
-// connections reach. It tells how many were acknowledged in time.
+// writeAtRate starts writes at the times that the rate sets, without waiting for earlier responses,
+// as far as the number of connections allows. It returns the number acknowledged in time.
 func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64) (int, error) {
 	body := who.report()
 	begin := time.Now()
@@ -122,7 +123,7 @@ func writeAtRate(ctx context.Context, s *service, who cast, perSecond float64) (
 	return int(written.Load()), errors.Join(<-errs, ctx.Err())
 }
 
-// drained waits until everything written so far is planned and settled.
+// drained waits until every write so far is planned and settled.
 func drained(ctx context.Context, owner *pgxpool.Pool) error {
 	deadline := time.Now().Add(time.Minute)
 	for {

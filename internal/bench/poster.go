@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// poster sends one and the same request again and again over connections that it keeps. It takes a third of the processor
-// time of net/http's client, which would be counted as the service's where both share the machine.
+// poster sends the same request repeatedly over persistent connections. It takes a third of the
+// processor time of net/http's client, which would count against the service when both share the
+// machine.
 type poster struct {
 	request []byte
 	idle    chan *posterConn
@@ -44,7 +45,7 @@ func newPoster(ctx context.Context, s *service, path, token string, body []byte)
 	return p, nil
 }
 
-// post sends the request on a free connection and reads the whole answer, which must be 201.
+// post sends the request on a free connection and reads the response, which must be 201.
 func (p *poster) post(ctx context.Context) error {
 	select {
 	case conn := <-p.idle:
@@ -83,7 +84,7 @@ func (c *posterConn) answer() error {
 		}
 	}
 	if length < 0 {
-		return errors.New("the answer does not say its length")
+		return errors.New("the response has no Content-Length")
 	}
 	if !created {
 		body := make([]byte, length)

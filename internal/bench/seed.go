@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// patients is how many people the seeded events are about.
+// patients is the number of people in the seeded events.
 const patients = 1000
 
-// seedPatients registers people at the clinic who can be reached by email and push.
+// seedPatients registers people at the clinic with an email address and a push device.
 func seedPatients(ctx context.Context, owner *pgxpool.Pool, who cast) error {
 	return execAll(ctx, owner, []statement{
 		{`INSERT INTO users (id, email, email_verified, given_name, family_name)
@@ -23,7 +23,8 @@ func seedPatients(ctx context.Context, owner *pgxpool.Pool, who cast) error {
 	})
 }
 
-// appendRecords puts the events of n new lab reports into the outbox: about the seeded patients, or else the demo's.
+// appendRecords appends events of n new lab reports to the outbox: about the seeded patients if
+// there are any, else the demo's patient.
 func appendRecords(ctx context.Context, owner *pgxpool.Pool, who cast, n int) error {
 	return execAll(ctx, owner, []statement{{`
 		WITH people AS (
@@ -40,8 +41,8 @@ func appendRecords(ctx context.Context, owner *pgxpool.Pool, who cast, n int) er
 		ORDER BY i`, []any{n, who.patient, who.clinic, who.doctor}}})
 }
 
-// queueEmails plans n emails to the seeded patients, with their jobs, in one transaction: all are there at once. Their events
-// have positions that the ledger does not come to.
+// queueEmails plans n emails to the seeded patients, with their jobs, in one transaction, so that
+// all become visible at once. Their events have positions that the ledger does not reach.
 func queueEmails(ctx context.Context, owner *pgxpool.Pool, n int) error {
 	return execAll(ctx, owner, []statement{{`
 		WITH people AS (
@@ -71,7 +72,7 @@ func queueNothing(ctx context.Context, owner *pgxpool.Pool, n int) error {
 		FROM generate_series(1, $1::integer)`, []any{n}}})
 }
 
-// statement is SQL with its arguments.
+// statement is an SQL statement with its arguments.
 type statement struct {
 	sql  string
 	args []any

@@ -13,11 +13,12 @@ import (
 	"carewire/internal/postgres"
 )
 
-// backlog is how many events wait in the outbox when the sequencer begins.
+// backlog is the number of events in the outbox when the sequencer starts.
 const backlog = 100_000
 
-// sequence measures how fast the sequencer moves a backlog into the ledger; then the same while somebody holds a long
-// snapshot, so that none of the rows it deleted can be vacuumed and it steps over all of them.
+// sequence measures how fast the sequencer moves a backlog into the ledger, and then again with a
+// long-lived snapshot open, so that deleted rows cannot be vacuumed and the sequencer has to skip
+// all of them.
 func sequence(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -47,7 +48,8 @@ func sequence(ctx context.Context, dir string) ([]Measure, error) {
 		return nil, err
 	}
 	defer func() { _ = snapshot.Rollback(context.WithoutCancel(ctx)) }()
-	// The transaction has a snapshot from its first statement on, and the session must not be ended for idling in it.
+	// The transaction has a snapshot from its first statement on. Disable the timeout that would end
+	// the idle session.
 	if _, err := snapshot.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 		return nil, err
 	}
@@ -67,7 +69,7 @@ func sequence(ctx context.Context, dir string) ([]Measure, error) {
 	}, nil
 }
 
-// moveBacklog fills the outbox and tells how many events a second leave it.
+// moveBacklog fills the outbox and returns how many events a second leave it.
 func moveBacklog(ctx context.Context, owner, worker *pgxpool.Pool, who cast) (float64, error) {
 	if err := appendRecords(ctx, owner, who, backlog); err != nil {
 		return 0, err

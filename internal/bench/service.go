@@ -27,20 +27,21 @@ const (
 // service is a running bin/carewire serve.
 type service struct {
 	url string
-	// dataDir is where its embedded database is, or that of the service it was started beside.
+	// dataDir has the embedded database of this service, or of the service it was started beside.
 	dataDir string
 	cmd     *exec.Cmd
 	output  *os.File
 	client  *http.Client
 }
 
-// serveDemo starts a demo service with the given roles on an embedded database of its own, and waits until it is ready.
+// serveDemo starts a demo service with the roles on a new embedded database, and waits until it is
+// ready.
 func serveDemo(ctx context.Context, dir, roles string) (*service, error) {
 	dataDir := filepath.Join(dir, "data")
 	return start(ctx, dataDir, []string{"--demo", "--roles", roles}, []string{"DATABASE_URL=", "CAREWIRE_DATA_DIR=" + dataDir})
 }
 
-// beside starts a second service with the given roles on the database of this one.
+// beside starts a second service with the roles on the database of s.
 func (s *service) beside(ctx context.Context, args []string, env ...string) (*service, error) {
 	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {
@@ -65,12 +66,13 @@ func start(ctx context.Context, dataDir string, args, env []string) (*service, e
 	s.cmd.Env = append(os.Environ(), "CAREWIRE_ADDR="+addr, "CAREWIRE_RATE_LIMIT=1000000", "CAREWIRE_LOG_LEVEL=warn")
 	s.cmd.Env = append(s.cmd.Env, env...)
 	s.cmd.Stdout, s.cmd.Stderr = output, output
-	// Ctrl-C on a terminal reaches the whole group: this process alone takes it, and stops its services in their order.
+	// Ctrl-C on a terminal signals the whole process group. Only this process handles it, and stops
+	// its services in order.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = stopTimeout
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start bin/carewire (make build makes it): %w", err)
+		return nil, fmt.Errorf("start bin/carewire (build it with make build): %w", err)
 	}
 	return s, s.awaitReady(ctx)
 }
@@ -106,7 +108,7 @@ func (s *service) stop() {
 	_ = s.output.Close()
 }
 
-// pool opens connections to the service's database, in the given role; an empty one is the database's owner.
+// pool opens connections to the service's database in the role; an empty role is the owner.
 func (s *service) pool(ctx context.Context, role postgres.Role) (*pgxpool.Pool, error) {
 	url, err := embedded.RunningURL(s.dataDir)
 	if err != nil {
@@ -115,7 +117,7 @@ func (s *service) pool(ctx context.Context, role postgres.Role) (*pgxpool.Pool, 
 	return postgres.Open(ctx, postgres.Config{URL: url, Role: role, MaxConns: writers, AppName: "bench", StatementTimeout: time.Minute})
 }
 
-// tool runs another command of the binary on the service's database, and gives what it prints.
+// tool runs another command of the binary on the service's database, and returns its output.
 func (s *service) tool(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bin/carewire", args...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+s.dataDir)
@@ -126,7 +128,7 @@ func (s *service) tool(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// fourMessages makes the events of records four messages each, and nothing else.
+// fourMessages makes each event of a record four messages, and no other event any.
 const fourMessages = `rules:
   - name: bench
     on: ehr.*.created
@@ -134,7 +136,7 @@ const fourMessages = `rules:
     channels: [push, email]
 `
 
-// publish puts a rule set in force.
+// publish publishes a rule set.
 func (s *service) publish(ctx context.Context, rules string) error {
 	file := filepath.Join(filepath.Dir(s.dataDir), "rules.yaml")
 	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
@@ -153,7 +155,7 @@ func freeAddr(ctx context.Context) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// wait pauses, but not longer than ctx lasts.
+// wait waits for d, or until ctx is done.
 func wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

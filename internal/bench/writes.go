@@ -21,9 +21,9 @@ const (
 	writeTime   = 3 * time.Second
 )
 
-// writes measures POST /api/ehr/lab-reports with everything on, beside the same two inserts through pgx.BeginFunc; and
-// once more without row-level security, to tell what that costs. The sequencer and the followers are off: this is the cost
-// of the write alone.
+// writes measures POST /api/ehr/lab-reports with all checks, compared to the same two inserts
+// through pgx.BeginFunc, and again without row-level security, to show its cost. The sequencer and
+// the followers are off: this is the cost of the write alone.
 func writes(ctx context.Context, dir string) ([]Measure, error) {
 	s, err := serveDemo(ctx, dir, "api")
 	if err != nil {
@@ -34,7 +34,8 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The owner is not under row-level security: what that costs is the service's, not the floor's.
+	// The owner is exempt from row-level security, so that its cost counts for the service, not for
+	// the floor.
 	pool, err := s.pool(ctx, postgres.Owner)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In turn, so that all see the machine in the same mood and the tables at the same size.
+	// Alternate, so that all measures see the same machine load and table sizes.
 	m := newMeter(ctx, pool, s)
 	var floorRate, openRate, restRate float64
 	for range writeRounds {
@@ -79,7 +80,7 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 	}, nil
 }
 
-// securedTables names the tables that have policies.
+// securedTables returns the names of the tables with policies.
 func securedTables(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	rows, err := pool.Query(ctx, "SELECT oid::regclass::text FROM pg_class WHERE relrowsecurity ORDER BY 1")
 	if err != nil {
@@ -98,7 +99,8 @@ func setSecurity(ctx context.Context, pool *pgxpool.Pool, tables []string, to st
 	return nil
 }
 
-// rate runs work on every writer at once for some seconds, after a warm-up, and tells how often a second it was done.
+// rate runs work concurrently on every writer for some seconds, after a warm-up, and returns the
+// number of completions a second.
 func (m *meter) rate(ctx context.Context, what string, work func(context.Context) error) (float64, error) {
 	var done, all atomic.Int64
 	var wg sync.WaitGroup
@@ -127,7 +129,8 @@ func (m *meter) rate(ctx context.Context, what string, work func(context.Context
 	return perSecond, errors.Join(<-errs, ctx.Err())
 }
 
-// insertTwo is the floor: a record and its outbox row, as the service writes them, in one transaction.
+// insertTwo is the floor: it inserts a record and its outbox row, as the service does, in one
+// transaction.
 func insertTwo(ctx context.Context, pool *pgxpool.Pool, who cast) error {
 	record, now := uuid.Must(uuid.NewV7()), time.Now()
 	data := fmt.Sprintf(`{"recordId":%q,"userId":%q,"clinicId":%q,"doctorId":%q,"status":"final","version":1}`, record, who.patient, who.clinic, who.doctor)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFromEnvironment_NamesEverySettingThatCannotBeRead(t *testing.T) {
+func TestFromEnvironment_NamesEverySettingThatItCannotParse(t *testing.T) {
 	t.Setenv("CAREWIRE_RATE_LIMIT", "many")
 	t.Setenv("CAREWIRE_SHUTDOWN_TIMEOUT", "soon")
 	_, err := FromEnvironment()
@@ -15,7 +15,7 @@ func TestFromEnvironment_NamesEverySettingThatCannotBeRead(t *testing.T) {
 	require.ErrorContains(t, err, "CAREWIRE_SHUTDOWN_TIMEOUT: ")
 }
 
-func TestValidate_SaysAllThatIsWrongAtOnce(t *testing.T) {
+func TestValidate_ReportsAllErrorsAtOnce(t *testing.T) {
 	t.Setenv("CAREWIRE_ADDR", "8080")
 	t.Setenv("DATABASE_URL", "mysql://db")
 	t.Setenv("CAREWIRE_ORIGINS", "app.example.org,https://ok.example.org")
@@ -49,14 +49,14 @@ func TestValidate_AcceptsTheDefaultsOfDemoMode(t *testing.T) {
 	require.Equal(t, "http://127.0.0.1:8080", c.BaseURL)
 }
 
-func TestReference_SaysWhatEverySettingIs(t *testing.T) {
+func TestReference_DescribesEverySetting(t *testing.T) {
 	t.Parallel()
 	for line := range strings.Lines(Reference()) {
 		require.Regexp(t, `^(Settings are .*|  [A-Z_]+ +[^ (].*)`, line, "a setting without a meaning")
 	}
 }
 
-func TestValidate_AsksForTheOtherLoginWhereOneStandsAlone(t *testing.T) {
+func TestValidate_RequiresBothLoginsWithoutTheOwner(t *testing.T) {
 	t.Parallel()
 	base, err := FromEnvironment()
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestProxies_AreAddressesAndNetworks(t *testing.T) {
 	}
 }
 
-func TestValidate_BoundsTheAgeOfTheProvidersKeys(t *testing.T) {
+func TestValidate_BoundsTheMaximumAgeOfKeys(t *testing.T) {
 	for value, ok := range map[string]bool{"5m": true, "10s": true, "24h": true, "1s": false, "-5m": false, "25h": false} {
 		t.Setenv("CAREWIRE_OIDC_KEYS_MAX_AGE", value)
 		c, err := FromEnvironment()

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// maxSecret bounds what is read of a file that holds a secret.
+// maxSecret is the maximum size in bytes of a file with a secret.
 const maxSecret = 64 << 10
 
-// readFiles takes those settings from files that may be given by one.
+// readFiles reads the settings that can be set by a file.
 func (c *Config) readFiles() error {
 	var errs []error
 	for _, s := range []struct {
@@ -27,7 +27,7 @@ func (c *Config) readFiles() error {
 			continue
 		}
 		if *s.value != "" {
-			errs = append(errs, fmt.Errorf("%s_FILE: %s is set too; set one of them", s.name, s.name))
+			errs = append(errs, fmt.Errorf("%s_FILE: %s is set too; set only one of them", s.name, s.name))
 			continue
 		}
 		value, err := readSecret(s.file)
@@ -40,30 +40,30 @@ func (c *Config) readFiles() error {
 	return errors.Join(errs...)
 }
 
-// readSecret reads the one line of a file.
+// readSecret returns the single line of a file.
 func readSecret(name string) (string, error) {
 	info, err := os.Stat(name)
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return "", fmt.Errorf("%q cannot be read: %w", name, path.Err)
+		return "", fmt.Errorf("cannot read %q: %w", name, path.Err)
 	}
 	switch {
 	case err != nil:
 		return "", err
 	case info.IsDir():
-		return "", fmt.Errorf("%q is a directory; name the file in it", name)
+		return "", fmt.Errorf("%q is a directory; want a file", name)
 	case info.Size() > maxSecret:
 		return "", fmt.Errorf("%q is larger than %d bytes", name, maxSecret)
 	}
-	text, err := os.ReadFile(name) //nolint:gosec // The operator names it.
+	text, err := os.ReadFile(name) //nolint:gosec // The operator chooses the file.
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return "", fmt.Errorf("%q cannot be read: %w", name, path.Err)
+		return "", fmt.Errorf("cannot read %q: %w", name, path.Err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	switch {
 	case secret == "":
 		return "", fmt.Errorf("%q is empty", name)
 	case strings.ContainsAny(secret, "\r\n\x00"):
-		return "", fmt.Errorf("%q holds more than one line", name)
+		return "", fmt.Errorf("%q has more than one line", name)
 	}
 	return secret, err
 }

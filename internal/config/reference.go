@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Reference lists every setting with its default and its meaning, for --help.
+// Reference returns a list of all settings with description and default, for --help.
 func Reference() string {
 	var b strings.Builder
 	b.WriteString("Settings are environment variables:\n")
@@ -15,12 +15,12 @@ func Reference() string {
 		if name == "-" {
 			continue
 		}
-		fmt.Fprintf(&b, "  %-32s %s", name, f.Tag.Get("about"))
+		fmt.Fprintf(&b, "  %-33s %s", name, f.Tag.Get("about"))
 		if def := f.Tag.Get("envDefault"); def != "" {
-			fmt.Fprintf(&b, " (%s)", def)
+			fmt.Fprintf(&b, "; default: %s", def)
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT      where to send traces, by OTLP over HTTP; none: there are none. All of OpenTelemetry's variables hold\n")
+	b.WriteString("  OTEL_EXPORTER_OTLP_ENDPOINT       endpoint for traces, by OTLP over HTTP; default: tracing is disabled. All of OpenTelemetry's variables apply\n")
 	return b.String()
 }

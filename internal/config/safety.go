@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Unsafe settings that CAREWIRE_ALLOW_INSECURE may name.
+// Values of CAREWIRE_ALLOW_INSECURE.
 const (
 	insecureBaseURL  = "base-url"
 	insecureDatabase = "database"
@@ -18,17 +18,18 @@ const (
 	insecureOrigins  = "origins"
 )
 
-// Insecure returns the names that CAREWIRE_ALLOW_INSECURE knows.
+// Insecure returns the valid values of CAREWIRE_ALLOW_INSECURE.
 func Insecure() []string {
 	return []string{insecureBaseURL, insecureDatabase, insecureMetrics, insecureOrigins}
 }
 
-// validateSafety refuses what would send sign-ins, patients' data or profiles where others can read them, unless
-// CAREWIRE_ALLOW_INSECURE names it. Demo mode, which holds no real data and stays on loopback, is not asked.
-func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
+// validateSafety reports settings that would expose credentials, patients' data or profiles, unless
+// CAREWIRE_ALLOW_INSECURE has the exception. Demo mode, which has no real data and stays on
+// loopback, is exempt.
+func (c Config) validateSafety(add addError) {
 	for _, name := range c.AllowInsecure {
 		if name = strings.TrimSpace(name); !slices.Contains(Insecure(), name) {
-			wrong("CAREWIRE_ALLOW_INSECURE", "%q is not one of %s", name, strings.Join(Insecure(), ", "))
+			add("CAREWIRE_ALLOW_INSECURE", "unknown value %q; want one of %s", name, strings.Join(Insecure(), ", "))
 		}
 	}
 	if c.Demo {
@@ -36,66 +37,83 @@ func (c Config) validateSafety(wrong func(name, format string, args ...any)) {
 	}
 	unsafe := func(name, as, problem string) {
 		if !c.allows(as) {
-			wrong(name, "%s", accepting(problem, as))
+			add(name, "%s", accepting(problem, as))
 		}
 	}
 	if u, err := url.Parse(c.BaseURL); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		unsafe("CAREWIRE_BASE_URL", insecureBaseURL, fmt.Sprintf("%q is not https, so sign-ins and records would travel in clear text: set it to the https address of the proxy that ends TLS", c.BaseURL))
+		unsafe("CAREWIRE_BASE_URL", insecureBaseURL, fmt.Sprintf("%q is not https, so credentials and records would be sent in clear text: set it to the https URL of the proxy that terminates TLS", c.BaseURL))
 	}
 	for _, o := range c.Origins {
 		if u, err := url.Parse(o); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-			unsafe("CAREWIRE_ORIGINS", insecureOrigins, fmt.Sprintf("%q is not https, so whoever is on its way can act as its users: use https", o))
+			unsafe("CAREWIRE_ORIGINS", insecureOrigins, fmt.Sprintf("%q is not https, so an attacker on the network can act as its users: use https", o))
 		}
 	}
 	if c.MetricsAddr != "" && !internal(c.MetricsAddr) {
-		unsafe("CAREWIRE_METRICS_ADDR", insecureMetrics, fmt.Sprintf("%q may be reached from outside, and profiles are shown to anybody who asks: use a loopback or private address of this host", c.MetricsAddr))
+		unsafe("CAREWIRE_METRICS_ADDR", insecureMetrics, fmt.Sprintf("%q can be reachable from outside, and metrics and profiles need no authentication: use a loopback or private address of this host", c.MetricsAddr))
 	}
 	for _, d := range c.databases() {
-		if host := clearTextHost(d.url); host != "" {
-			unsafe(d.setting, insecureDatabase, clearTextProblem(host))
+		if host := clearTextHost(d.URL); host != "" {
+			unsafe(d.Setting, insecureDatabase, clearTextProblem(host))
 		}
 	}
 }
 
-// database is a URL of the database and the setting that holds it.
-type database struct{ setting, url string }
+// Database is a URL of the database and the setting that holds it. Setting is empty for the
+// embedded server.
+type Database struct{ Setting, URL string }
 
-func (c Config) databases() []database {
-	return []database{
+func (c Config) databases() []Database {
+	return []Database{
 		{"DATABASE_URL", c.DatabaseURL}, {"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURL}, {"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURL},
 	}
 }
 
-// CheckDatabase refuses a URL of the database by which patients' data may travel in clear text: one that does not insist on
-// TLS to a host that is not this one, unless CAREWIRE_ALLOW_INSECURE names it. Demo mode is not asked.
+// DatabaseFor returns the database for connections in a PostgreSQL role: the role's own setting,
+// else DATABASE_URL, else the zero Database. Roles other than carewire_app and carewire_worker have
+// no setting of their own.
+func (c Config) DatabaseFor(role string) Database {
+	switch {
+	case role == "carewire_app" && c.AppDatabaseURL != "":
+		return Database{"CAREWIRE_APP_DATABASE_URL", c.AppDatabaseURL}
+	case role == "carewire_worker" && c.WorkerDatabaseURL != "":
+		return Database{"CAREWIRE_WORKER_DATABASE_URL", c.WorkerDatabaseURL}
+	case c.DatabaseURL != "":
+		return Database{"DATABASE_URL", c.DatabaseURL}
+	}
+	return Database{}
+}
+
+// CheckDatabase returns an error for a database URL that can send patients' data in clear text: one
+// that does not require TLS to a host other than this one, unless CAREWIRE_ALLOW_INSECURE has the
+// exception. Demo mode is exempt.
 func (c Config) CheckDatabase() error {
 	if c.Demo || c.allows(insecureDatabase) {
 		return nil
 	}
 	for _, d := range c.databases() {
-		if host := clearTextHost(d.url); host != "" {
-			return fmt.Errorf("%s: %s", d.setting, accepting(clearTextProblem(host), insecureDatabase))
+		if host := clearTextHost(d.URL); host != "" {
+			return fmt.Errorf("%s: %s", d.Setting, accepting(clearTextProblem(host), insecureDatabase))
 		}
 	}
 	return nil
 }
 
 func clearTextProblem(host string) string {
-	return fmt.Sprintf("the connection to %q may be in clear text, as its sslmode does not insist on TLS: add sslmode=verify-full and sslrootcert", host)
+	return fmt.Sprintf("the connection to %q can be in clear text, because its sslmode does not require TLS: add sslmode=verify-full and sslrootcert", host)
 }
 
-// accepting returns the problem with how to accept it.
+// accepting returns the problem with the value of CAREWIRE_ALLOW_INSECURE that accepts it.
 func accepting(problem, as string) string {
 	return problem + "; to accept the risk, add " + as + " to CAREWIRE_ALLOW_INSECURE"
 }
 
-// allows reports whether CAREWIRE_ALLOW_INSECURE holds the name.
+// allows reports whether CAREWIRE_ALLOW_INSECURE has the value.
 func (c Config) allows(name string) bool {
 	return slices.ContainsFunc(c.AllowInsecure, func(s string) bool { return strings.TrimSpace(s) == name })
 }
 
-// clearTextHost returns a host that the URL lets be reached without TLS and that is not this one, or "". What cannot be
-// parsed is refused elsewhere.
+// clearTextHost returns a host other than this one that the URL allows to reach without TLS, or "".
+// An invalid URL is reported elsewhere.
 func clearTextHost(databaseURL string) string {
 	if databaseURL == "" {
 		return "" // pgconn would take the host from libpq's variables.
@@ -116,8 +134,9 @@ func clearTextHost(databaseURL string) string {
 // socket reports whether the host is the directory of a Unix socket.
 func socket(host string) bool { return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") }
 
-// internal reports whether an address to listen on can be reached from this host or a private network only (RFC 1918, RFC
-// 4193, link-local). All addresses at once, and a name, may be anything.
+// internal reports whether an address to listen on is reachable only from this host or a private
+// network (RFC 1918, RFC 4193, link-local). It returns false for all addresses at once and for a
+// host name other than localhost, which can be anything.
 func internal(addr string) bool {
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil {

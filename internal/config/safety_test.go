@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// safe is a configuration outside demo mode with nothing to refuse.
+// safe is a valid configuration outside demo mode.
 func safe() Config {
 	return Config{
 		DatabaseURL: "postgres://carewire@db.clinic.example/carewire?sslmode=verify-full", DataDir: "data", Addr: "0.0.0.0:8080",
@@ -19,7 +19,7 @@ func safe() Config {
 	}
 }
 
-func TestValidate_RefusesWhatIsUnsafeUnlessItIsAllowedByName(t *testing.T) {
+func TestValidate_RejectsUnsafeSettingsUnlessAllowed(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, safe().Validate())
 	for name, c := range map[string]struct {
@@ -65,7 +65,7 @@ func TestValidate_RefusesWhatIsUnsafeUnlessItIsAllowedByName(t *testing.T) {
 	}
 }
 
-func TestValidate_TakesWhatStaysOnThisHostOrInItsNetwork(t *testing.T) {
+func TestValidate_AcceptsAddressesOfThisHostAndItsNetwork(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(c *Config){
 		"http on loopback":            func(c *Config) { c.BaseURL = "http://127.0.0.1:8080" },
@@ -91,11 +91,11 @@ func TestValidate_TakesWhatStaysOnThisHostOrInItsNetwork(t *testing.T) {
 	}
 }
 
-func TestValidate_RefusesAnExceptionThatThereIsNot(t *testing.T) {
+func TestValidate_RejectsAnUnknownException(t *testing.T) {
 	t.Parallel()
 	cfg := safe()
 	cfg.AllowInsecure = []string{"everything"}
-	require.ErrorContains(t, cfg.Validate(), `CAREWIRE_ALLOW_INSECURE: "everything" is not one of base-url, database, metrics, origins`)
+	require.ErrorContains(t, cfg.Validate(), `CAREWIRE_ALLOW_INSECURE: unknown value "everything"; want one of base-url, database, metrics, origins`)
 }
 
 func TestFromEnvironment_ReadsSecretsFromFiles(t *testing.T) {
@@ -113,7 +113,7 @@ func TestFromEnvironment_ReadsSecretsFromFiles(t *testing.T) {
 	require.Equal(t, "hunter2", c.OIDCClientSecret)
 
 	for name, file := range map[string]string{
-		"cannot be read": filepath.Join(dir, "none"), "is empty": write("empty", "\n"), "is a directory": dir,
+		"cannot read": filepath.Join(dir, "none"), "is empty": write("empty", "\n"), "is a directory": dir,
 		"more than one line": write("lines", "hunter2\nhunter3\n"), "is larger": write("large", strings.Repeat("s", 1<<20)),
 	} {
 		t.Setenv("CAREWIRE_OIDC_CLIENT_SECRET_FILE", file)
@@ -127,7 +127,7 @@ func TestFromEnvironment_ReadsSecretsFromFiles(t *testing.T) {
 	require.ErrorContains(t, err, "DATABASE_URL_FILE: DATABASE_URL is set too")
 }
 
-func TestDrain_GivesLoadBalancersTimeOutsideDemoMode(t *testing.T) {
+func TestDrain_HasADelayOutsideDemoMode(t *testing.T) {
 	c, err := FromEnvironment()
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Second, c.Drain())
@@ -141,7 +141,7 @@ func TestDrain_GivesLoadBalancersTimeOutsideDemoMode(t *testing.T) {
 	}
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "a while")
 	_, err = FromEnvironment()
-	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: cannot be read as a time.Duration")
+	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: invalid time.Duration")
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "-1s")
 	t.Setenv("CAREWIRE_START_TIMEOUT", "-1s")
 	c, err = FromEnvironment()

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/e2e/apiclient"
 )
 
-// client is the generated client, signed in as the demo person.
+// client returns the generated client with the demo person's token.
 func (c *clinic) client(as string) *apiclient.ClientWithResponses {
 	c.t.Helper()
 	token := c.token(as)
@@ -25,7 +25,7 @@ func (c *clinic) client(as string) *apiclient.ClientWithResponses {
 	return client
 }
 
-// potassium is a report with one result of that value, as the generated client has it.
+// potassium returns a report with one result of that value, in the generated client's types.
 func potassium(t *testing.T, patientID, clinicID uuid.UUID, value json.Number) apiclient.LabReport {
 	t.Helper()
 	result := apiclient.Result{Code: apiclient.Coding{System: "http://loinc.org", Code: "2823-3"}, Unit: new("mmol/L"), Interpretation: new("N")}
@@ -56,7 +56,7 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	require.Equal(t, apiclient.MembershipRolePatient, me.JSON200.Memberships[0].Role)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 
-	// A draft can be replaced; once it is released, it would be amended.
+	// A draft can be replaced; a released report would be amended.
 	draft, changed := potassium(t, patientID, clinicID, "4.10"), potassium(t, patientID, clinicID, "4.20")
 	draft.Status = "preliminary"
 	made, err := asDoctor.CreateLabReportWithResponse(ctx, &apiclient.CreateLabReportParams{}, draft)
@@ -138,7 +138,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	require.Contains(t, *refused.Headers401.WWWAuthenticate, "Bearer")
 }
 
-func TestGeneratedClient_TellsTheStoryOfARecord(t *testing.T) {
+func TestGeneratedClient_ReadsTheAuditTrailOfARecord(t *testing.T) {
 	t.Parallel()
 	c, ctx := openClinic(t), t.Context()
 	id := c.writeReport()

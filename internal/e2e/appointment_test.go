@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// appointment is a valid appointment of the demo patient with the demo doctor, on a working day in two days or more, within the
-// hours that count where nobody set them.
+// appointment returns a valid appointment of the demo patient with the demo doctor, on a working
+// day at least two days from now, within the default hours.
 func (c *clinic) appointment() map[string]any {
 	c.t.Helper()
 	patientID, clinicID := c.me(patient)
@@ -26,7 +26,7 @@ func (c *clinic) appointment() map[string]any {
 	}
 }
 
-func TestAppointment_BookedAndConfirmedIsToldToPatientAndDoctorByEmailAndPush(t *testing.T) {
+func TestAppointment_BookingAndConfirmationNotifyPatientAndDoctorByEmailAndPush(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	a := c.do(receptionist, http.MethodPost, "/api/appointments", c.appointment())
@@ -72,7 +72,7 @@ func TestAppointment_BookedAndConfirmedIsToldToPatientAndDoctorByEmailAndPush(t 
 	require.Equal(t, 2, versions)
 }
 
-func TestAppointment_ShowsOnTheSocketsOfPatientAndClinicOnly(t *testing.T) {
+func TestAppointment_AppearsOnTheSocketsOfPatientAndClinicOnly(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	mine, desk, other := c.dial(patient, ""), c.dial(receptionist, ""), c.dial("patient@other.example", "")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// with gives the report with one field set, or removed when value is nil.
+// with returns the report with one field set, or removed if value is nil.
 func with(report map[string]any, field string, value any) map[string]any {
 	changed := maps.Clone(report)
 	if value == nil {
@@ -83,7 +83,7 @@ func TestBadInput_GetsAProblemThatNamesTheFieldAndWritesNothing(t *testing.T) {
 	require.Zero(t, records, "nothing half-written")
 }
 
-func TestBadInput_StaleAndMissingVersionsAreRefused(t *testing.T) {
+func TestBadInput_StaleAndMissingVersionsAreRejected(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	path := "/api/ehr/lab-reports/" + c.writeReport()
@@ -110,7 +110,7 @@ func TestBadInput_StaleAndMissingVersionsAreRefused(t *testing.T) {
 	require.Equal(t, "final", first.decode(t)["status"])
 }
 
-func TestBadInput_TokensThatAreNotGoodAreSaidToBeSo(t *testing.T) {
+func TestBadInput_InvalidTokensReturnTheReason(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	good := c.token(doctor)
@@ -127,7 +127,7 @@ func TestBadInput_TokensThatAreNotGoodAreSaidToBeSo(t *testing.T) {
 	}
 }
 
-func TestBadInput_UnknownRoutesAndMethodsAreProblemsToo(t *testing.T) {
+func TestBadInput_UnknownRoutesAndMethodsReturnProblems(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	a := c.do(doctor, http.MethodGet, "/api/nothing", nil)

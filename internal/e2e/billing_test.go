@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBilling_AnInvoiceReachesThePatientByEmailAndPushAndNobodyElse(t *testing.T) {
+func TestBilling_AnInvoiceIsSentToThePatientOnlyByEmailAndPush(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	patientID, clinicID := c.me(patient)
@@ -64,7 +64,8 @@ func TestBilling_ARefundWithItsCreditNoteIsOneMessage(t *testing.T) {
 	paid := create("/api/billing/invoices/"+refunded+"/payments", map[string]any{"amountMinor": 5000, "provider": "stripe", "reference": "pi_1"})
 	create("/api/billing/payments/"+paid["id"].(string)+"/refunds", map[string]any{"amountMinor": 5000, "reference": "re_1"})
 	create("/api/billing/invoices/"+credited+"/credit-notes", map[string]any{"reason": "Goodwill", "lines": lines})
-	// Planning follows the ledger: what is planned for the last event comes after what is for those before it.
+	// Planning follows the ledger: messages of the last event are planned after those of earlier
+	// events.
 	c.eventually("the patient is told of the credit note", func() bool { return planned(credited) == 2 })
 	require.Len(t, ofType(c.story("invoice/"+refunded), "billing.credit_note_issued"), 1)
 	require.Equal(t, 3, planned(refunded), "of the invoice, the payment and the refund")

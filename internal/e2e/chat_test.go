@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// confided is what a patient writes, which no event, job, message or log may hold.
+// confided is a patient's text that no event, job, message or log may contain.
 const confided = "Haemochromatosis runs in my family"
 
-// converse begins a conversation of the demo patient with their care team, and gives its id.
+// converse starts a conversation of the demo patient with their care team, and returns its ID.
 func (c *clinic) converse() string {
 	c.t.Helper()
 	patientID, clinicID := c.me(patient)
@@ -20,7 +20,7 @@ func (c *clinic) converse() string {
 	return a.decode(c.t)["id"].(string)
 }
 
-// say writes a message and gives its id.
+// say writes a message and returns its ID.
 func (c *clinic) say(as, conversation string) string {
 	c.t.Helper()
 	a := c.do(as, http.MethodPost, "/api/conversations/"+conversation+"/messages", map[string]any{"text": confided})
@@ -28,14 +28,14 @@ func (c *clinic) say(as, conversation string) string {
 	return a.decode(c.t)["id"].(string)
 }
 
-// join asks for the conversation's room, and gives the answer's type.
+// join requests the conversation's room, and returns the type of the response.
 func (s *socket) join(conversation string) any {
 	s.t.Helper()
 	s.send(map[string]string{"type": "subscribe", "id": "1", "room": "conversation:" + conversation})
 	return s.reply()["type"]
 }
 
-func TestChat_AMessageIsSeenLiveByThoseInItsRoomAndToldToWhoHasNotReadIt(t *testing.T) {
+func TestChat_AMessageIsLiveInItsRoomAndNotifiesThoseWhoHaveNotReadIt(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	id := c.converse()
@@ -67,7 +67,7 @@ func TestChat_AMessageIsSeenLiveByThoseInItsRoomAndToldToWhoHasNotReadIt(t *test
 	require.Contains(t, fmt.Sprint(c.sandboxMessages("email", doctor)), "You have a new message. Sign in to read")
 	c.requireUnsaid(confided)
 
-	// What the outsiders may see tells when their sockets have passed the message.
+	// An event that the outsiders may see shows that their sockets have passed the message.
 	a := c.do(admin, http.MethodPost, "/api/users", c.newUser("marker@demo.example"))
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	outside[receptionist].await("user.created", "user/"+a.decode(t)["id"].(string))
@@ -82,7 +82,8 @@ func TestChat_AMessageIsSeenLiveByThoseInItsRoomAndToldToWhoHasNotReadIt(t *test
 	require.Len(t, inside[doctor].about("chat.message_created", subject), 1, "once")
 }
 
-// requireUnsaid asserts that a text stands in no event, job or notification, in nothing that a provider received, and in no log.
+// requireUnsaid asserts that a text is in no event, job or notification, in no message that a
+// provider received, and in no log.
 func (c *clinic) requireUnsaid(text string) {
 	c.t.Helper()
 	for _, table := range []string{"outbox", "events", "river.river_job", "notifications", "deliveries", "decisions", "idempotency_keys"} {
@@ -96,7 +97,7 @@ func (c *clinic) requireUnsaid(text string) {
 	require.NotContains(c.t, c.log.String(), text)
 }
 
-func TestChat_WhoIsTakenOffTheCareTeamLosesTheRoom(t *testing.T) {
+func TestChat_RemovalFromTheCareTeamClosesTheRoom(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	id := c.converse()

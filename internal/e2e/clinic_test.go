@@ -22,22 +22,23 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// clinic is a running service and what a user of it has: its addresses, tokens and the SQL of its database.
+// clinic is a running service with its addresses, tokens and database.
 type clinic struct {
 	t *testing.T
-	// url is how people reach the service: links begin with it.
+	// url is the public URL of the service, used for links.
 	url string
-	// api and sockets are the instances that serve requests and sockets; each request goes to the next.
+	// api and sockets are the instances that serve requests and sockets, in round-robin order.
 	api, sockets turns
 	cfg          config.Config
 	db           *postgrestest.DB
-	// service is the one that runs in this process, and instances those that are processes of their own.
+	// service runs in this process; instances run in their own processes.
 	service   *app.Service
 	instances []*instance
 	mint      func(email string) (string, error)
 	tokens    map[string]string
 	mu        sync.Mutex
-	log       logBuffer // What it logged as a warning or worse.
+	cli       *commandLine
+	log       logBuffer // Warnings and errors of the service.
 }
 
 type logBuffer struct {
@@ -57,7 +58,7 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// turns gives addresses in turn.
+// turns returns addresses in round-robin order.
 type turns struct {
 	urls []func() string
 	next atomic.Uint64
@@ -65,7 +66,7 @@ type turns struct {
 
 func (r *turns) url() string { return r.urls[r.next.Add(1)%uint64(len(r.urls))]() }
 
-// testConfig is a demo service's configuration on a database of the test's own.
+// testConfig returns the settings of a demo service on the test's database.
 func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
 	t.Helper()
 	return config.Config{
@@ -74,7 +75,8 @@ func testConfig(t *testing.T, db *postgrestest.DB) config.Config {
 	}
 }
 
-// openClinic starts a service in demo mode, as `carewire serve --demo` does, and stops it with the test.
+// openClinic starts a service in demo mode, as `carewire serve --demo` does, and stops it with the
+// test.
 func openClinic(t *testing.T) *clinic {
 	t.Helper()
 	db := postgrestest.New(t)
@@ -84,13 +86,13 @@ func openClinic(t *testing.T) *clinic {
 	return c
 }
 
-// newClinic is a demo clinic that nobody serves yet.
+// newClinic returns a demo clinic without a running service.
 func newClinic(t *testing.T, cfg config.Config) *clinic {
 	t.Helper()
-	return &clinic{t: t, cfg: cfg, tokens: map[string]string{}, mint: func(email string) (string, error) { return app.Token(cfg, email, time.Hour) }}
+	return &clinic{t: t, cfg: cfg, tokens: map[string]string{}, mint: func(email string) (string, error) { return app.MintToken(cfg, email, time.Hour) }}
 }
 
-// start serves the clinic in this process.
+// start runs the service in this process.
 func (c *clinic) start() {
 	c.t.Helper()
 	s, err := app.Start(c.t.Context(), c.cfg, slog.New(slog.NewTextHandler(io.MultiWriter(c.t.Output(), &c.log), &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -102,7 +104,7 @@ func (c *clinic) start() {
 	c.eventually("ready", func() bool { return c.do("", http.MethodGet, "/readyz", nil).status == http.StatusOK })
 }
 
-// token is a bearer token of the demo person.
+// token returns a bearer token of the demo person.
 func (c *clinic) token(email string) string {
 	c.t.Helper()
 	c.mu.Lock()
@@ -115,7 +117,7 @@ func (c *clinic) token(email string) string {
 	return c.tokens[email]
 }
 
-// answer is what the service said.
+// answer is a response of the service.
 type answer struct {
 	status int
 	header http.Header
@@ -129,7 +131,8 @@ func (a answer) decode(t *testing.T) map[string]any {
 	return v
 }
 
-// do makes a request as the demo person with that email, or as nobody. body is JSON text, or a value to encode.
+// do sends a request as the demo person with that email, or without a token for "". body is JSON
+// text, or a value to encode.
 func (c *clinic) do(as, method, path string, body any, headers ...string) answer {
 	c.t.Helper()
 	a, err := c.try(c.api.url(), as, method, path, body, headers...)
@@ -137,7 +140,7 @@ func (c *clinic) do(as, method, path string, body any, headers ...string) answer
 	return a
 }
 
-// try makes a request to one instance, which may be dying.
+// try sends a request to one instance, which may be stopping.
 func (c *clinic) try(url, as, method, path string, body any, headers ...string) (answer, error) {
 	c.t.Helper()
 	var r io.Reader
@@ -174,7 +177,7 @@ func (c *clinic) try(url, as, method, path string, body any, headers ...string) 
 	return answer{res.StatusCode, res.Header, data}, err
 }
 
-// me is the person's id and clinic, from GET /api/me.
+// me returns the person's ID and clinic, from GET /api/me.
 func (c *clinic) me(email string) (id, clinicID string) {
 	c.t.Helper()
 	a := c.do(email, http.MethodGet, "/api/me", nil)
@@ -190,7 +193,7 @@ func (c *clinic) me(email string) (id, clinicID string) {
 	return v.ID, clinicID
 }
 
-// report is a valid lab report about the demo patient.
+// report returns a valid lab report of the demo patient.
 func (c *clinic) report() map[string]any {
 	c.t.Helper()
 	patient, clinicID := c.me(patient)
@@ -204,7 +207,7 @@ func (c *clinic) report() map[string]any {
 	}
 }
 
-// writeReport writes a lab report as the doctor and gives its id.
+// writeReport creates a lab report as the doctor and returns its ID.
 func (c *clinic) writeReport() string {
 	c.t.Helper()
 	a := c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", c.report())
@@ -212,7 +215,7 @@ func (c *clinic) writeReport() string {
 	return a.decode(c.t)["id"].(string)
 }
 
-// sandboxMessages are what the stand-ins received on the channel for the addressee, newest first.
+// sandboxMessages returns the messages to the address on the channel, newest first.
 func (c *clinic) sandboxMessages(channel, to string) []map[string]any {
 	c.t.Helper()
 	a := c.do("", http.MethodGet, "/sandbox/messages?channel="+channel, nil)
@@ -227,7 +230,7 @@ func (c *clinic) sandboxMessages(channel, to string) []map[string]any {
 	return theirs
 }
 
-// story is what the audit trail says of a subject, oldest first.
+// story returns the audit trail of a subject, oldest first.
 func (c *clinic) story(subject string) []map[string]any {
 	c.t.Helper()
 	var all []map[string]any
@@ -248,7 +251,7 @@ func (c *clinic) story(subject string) []map[string]any {
 	}
 }
 
-// ofType keeps the events of one type.
+// ofType returns the events of one type.
 func ofType(events []map[string]any, typ string) []map[string]any {
 	var some []map[string]any
 	for _, e := range events {
@@ -259,7 +262,8 @@ func ofType(events []map[string]any, typ string) []map[string]any {
 	return some
 }
 
-// patience is how long something may take that takes moments, on a machine that has much else to do.
+// patience is how long to wait for a condition that is usually true within moments, on a busy
+// machine.
 const patience = 30 * time.Second
 
 func (c *clinic) eventually(what string, cond func() bool) {
@@ -267,7 +271,7 @@ func (c *clinic) eventually(what string, cond func() bool) {
 	c.within(patience, what, cond)
 }
 
-// within waits for what needs its time.
+// within waits for a condition with a timeout.
 func (c *clinic) within(d time.Duration, what string, cond func() bool) {
 	c.t.Helper()
 	require.Eventually(c.t, cond, d, 20*time.Millisecond, "%s", what)
@@ -281,7 +285,8 @@ type socket struct {
 	events []map[string]any
 }
 
-// dial opens a socket as the person, resuming from the cursor unless it is empty, and reads the hello.
+// dial opens a socket as the person, resumes from the cursor unless it is empty, and reads the
+// hello.
 func (c *clinic) dial(as, cursor string) *socket {
 	c.t.Helper()
 	conn, err := c.tryDial(as, cursor)
@@ -328,7 +333,7 @@ func (s *socket) send(frame any) {
 	require.NoError(s.t, s.conn.WriteJSON(frame))
 }
 
-// reply reads until a frame that answers a message of ours.
+// reply reads until a frame that answers a message of this client.
 func (s *socket) reply() map[string]any {
 	s.t.Helper()
 	for {
@@ -338,7 +343,8 @@ func (s *socket) reply() map[string]any {
 	}
 }
 
-// await reads until the socket has had an event of the type about the subject, and gives all there were.
+// await reads until the socket has received an event of the type about the subject, and returns all
+// events so far.
 func (s *socket) await(typ, subject string) []map[string]any {
 	s.t.Helper()
 	for len(s.about(typ, subject)) == 0 {
@@ -347,7 +353,7 @@ func (s *socket) await(typ, subject string) []map[string]any {
 	return s.about(typ, subject)
 }
 
-// awaitClose reads until the socket is closed and gives the code.
+// awaitClose reads until the socket is closed and returns the code.
 func (s *socket) awaitClose() int {
 	s.t.Helper()
 	require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(patience)))

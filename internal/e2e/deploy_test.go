@@ -51,7 +51,7 @@ func readText(t *testing.T, name string) string {
 	return string(text)
 }
 
-// dashboardQueries are the queries of every panel, by the panel's title.
+// dashboardQueries returns the queries of every panel, by the panel's title.
 func dashboardQueries(t *testing.T) map[string][]string {
 	t.Helper()
 	var dashboard struct {
@@ -75,7 +75,8 @@ func dashboardQueries(t *testing.T) map[string][]string {
 	return queries
 }
 
-// exposed are the labels of each metric that a service shows after it has done its work, by the metric's name.
+// exposed returns the labels of each metric of a service that has been in use, by the metric's
+// name.
 func exposed(t *testing.T) map[string]string {
 	t.Helper()
 	c := openClinic(t)
@@ -96,7 +97,7 @@ var (
 	matcher    = regexp.MustCompile(`([a-z_]+)\s*(=~|!=|=)\s*"([^"]*)"`)
 )
 
-func TestDeploy_AlertsAndDashboardNameOnlyMetricsThatTheServiceExposes(t *testing.T) {
+func TestDeploy_AlertsAndDashboardUseOnlyMetricsThatTheServiceExposes(t *testing.T) {
 	t.Parallel()
 	series := exposed(t)
 	queries := dashboardQueries(t)
@@ -119,7 +120,8 @@ func TestDeploy_AlertsAndDashboardNameOnlyMetricsThatTheServiceExposes(t *testin
 	}
 }
 
-// checkSelector looks whether the labels of a selector are the metric's, and a value that is spelled out one that occurs.
+// checkSelector checks that the labels of a selector are labels of the metric, and that a literal
+// value occurs.
 func checkSelector(t *testing.T, where, name, labels string, series map[string]string) {
 	t.Helper()
 	for _, m := range matcher.FindAllStringSubmatch(labels, -1) {
@@ -130,14 +132,14 @@ func checkSelector(t *testing.T, where, name, labels string, series map[string]s
 		if !strings.Contains(series[name], label+`="`) {
 			t.Errorf("%s: %s has no label %s", where, name, label)
 		}
-		// An outcome that never came has no series.
+		// An outcome that has not occurred has no series.
 		if op == "=" && label != "outcome" && !strings.Contains(series[name], label+`="`+value+`"`) {
 			t.Errorf("%s: %s is never %q in %s", where, label, value, name)
 		}
 	}
 }
 
-func TestDeploy_EveryMetricOfOursStandsInTheGuide(t *testing.T) {
+func TestDeploy_TheGuideExplainsEveryMetric(t *testing.T) {
 	t.Parallel()
 	guide := readText(t, guideFile)
 	for name := range exposed(t) {
@@ -151,7 +153,7 @@ func TestDeploy_EveryMetricOfOursStandsInTheGuide(t *testing.T) {
 	}
 }
 
-func TestDeploy_EveryAlertHasItsSeverityItsSummaryAndItsRunbook(t *testing.T) {
+func TestDeploy_EveryAlertHasASeverityASummaryAndARunbook(t *testing.T) {
 	t.Parallel()
 	sections := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^### (Carewire\w+)$`).FindAllStringSubmatch(readText(t, guideFile), -1) {
@@ -186,7 +188,7 @@ func TestDeploy_TheGuideListsEverySettingWithItsDefault(t *testing.T) {
 	require.Empty(t, rows, "settings that there are none of")
 }
 
-func TestDeploy_WhatKillsTheServiceWaitsLongerThanAStopTakes(t *testing.T) {
+func TestDeploy_SupervisorsWaitLongerThanAStopTakes(t *testing.T) {
 	t.Parallel()
 	c, err := config.FromEnvironment()
 	require.NoError(t, err)
@@ -208,7 +210,7 @@ func TestDeploy_WhatKillsTheServiceWaitsLongerThanAStopTakes(t *testing.T) {
 	}
 }
 
-func TestDeploy_TheImagesOwnSettingsAreAccepted(t *testing.T) {
+func TestDeploy_TheSettingsOfTheImageAreValid(t *testing.T) {
 	t.Parallel()
 	c := config.Config{
 		DatabaseURL: "postgres://carewire@db.example/carewire?sslmode=verify-full", DataDir: ".carewire", BaseURL: "https://clinic.example", RateLimit: 500, MaxConns: 32,

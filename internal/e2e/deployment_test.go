@@ -25,10 +25,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binaryDir holds the binary once a test has asked for it.
+// binaryDir has the binary after the first test that needs it.
 var binaryDir string
 
-// binary is the service's program, built once for all tests that need it.
+// binary returns the path of the binary, built once for all tests that need it.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "carewire-app-")
 	if err != nil {
@@ -42,7 +42,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// everyDeployment runs a scenario on each way to run the service. What a user sees must not depend on it.
+// everyDeployment runs a scenario on each way to run the service. Its behaviour must be the same
+// for users.
 func everyDeployment(t *testing.T, scenario func(c *clinic)) {
 	t.Helper()
 	for name, open := range map[string]func(t *testing.T) *clinic{
@@ -57,7 +58,7 @@ func everyDeployment(t *testing.T, scenario func(c *clinic)) {
 	}
 }
 
-// openThree starts three processes on one database, all at the same moment. The clients go to each in turn.
+// openThree starts three processes on one database at the same time. Requests go to each in turn.
 func openThree(t *testing.T) *clinic {
 	t.Helper()
 	db := postgrestest.New(t)
@@ -78,7 +79,7 @@ func openRoles(t *testing.T) *clinic {
 	return c
 }
 
-// launch serves the demo clinic by a process for each list of roles.
+// launch starts a process for each list of roles.
 func (c *clinic) launch(roles ...string) {
 	c.t.Helper()
 	c.url = "http://clinic.example"
@@ -110,7 +111,7 @@ func (c *clinic) ready() {
 	}
 }
 
-// instance is a process of the binary. It listens on a port of its own choice.
+// instance is a process of the binary. It listens on a free port.
 type instance struct {
 	t    *testing.T
 	env  []string
@@ -122,7 +123,7 @@ type instance struct {
 	url string
 }
 
-// output is what a process said.
+// output is the output of a process.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -151,7 +152,7 @@ func newInstance(t *testing.T, env []string, args ...string) *instance {
 	return i
 }
 
-// start runs the process and does not wait for it.
+// start starts the process without waiting until it is ready.
 func (i *instance) start() {
 	i.t.Helper()
 	i.mu.Lock()
@@ -164,7 +165,7 @@ func (i *instance) start() {
 
 var servingAt = regexp.MustCompile(`"msg":"serving","url":"([^"]+)"`)
 
-// address is where the instance serves, or one where nobody answers while it does not.
+// address returns the address of the instance, or a closed one while it is not running.
 func (i *instance) address() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -178,7 +179,7 @@ func (i *instance) address() string {
 	return i.url
 }
 
-// ready waits until the instance takes requests.
+// ready waits until the instance accepts requests.
 func (i *instance) ready() {
 	i.t.Helper()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -192,14 +193,14 @@ func (i *instance) ready() {
 	}, 60*time.Second, 20*time.Millisecond, "ready: %s", i.log)
 }
 
-// kill is kill -9.
+// kill sends SIGKILL.
 func (i *instance) kill() {
 	i.t.Helper()
 	require.NoError(i.t, i.cmd.Process.Kill())
 	_ = i.cmd.Wait()
 }
 
-// stop is Ctrl-C; one that has ended already is left alone.
+// stop sends an interrupt. It ignores a process that has exited.
 func (i *instance) stop() {
 	i.t.Helper()
 	if i.cmd.ProcessState != nil {

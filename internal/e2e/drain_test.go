@@ -18,8 +18,8 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// balancer is a proxy as clinics have it: it keeps connections to its backends, asks each for /readyz, and sends a request to
-// one that was ready when last asked.
+// balancer is a load balancer as clinics use it: it keeps connections to its backends, polls
+// /readyz of each, and sends a request to one that was ready at the last poll.
 type balancer struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -42,7 +42,7 @@ func newBalancer(t *testing.T) *balancer {
 	return b
 }
 
-// add adds an instance, which gets requests once it is ready. It is asked until the test ends.
+// add adds an instance, which gets requests when it is ready. It is polled until the test ends.
 func (b *balancer) add(t *testing.T, address string) *backend {
 	t.Helper()
 	target, err := url.Parse(address)
@@ -91,7 +91,7 @@ func (b *balancer) watch(ctx context.Context, one *backend) {
 	}
 }
 
-// ServeHTTP sends a request on.
+// ServeHTTP forwards a request.
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	one := b.pick()
 	if one == nil {
@@ -126,7 +126,7 @@ func (b *balancer) sends(one *backend) bool {
 	return one.ready
 }
 
-// leftAlone reports whether the instance gets no more requests, and has none.
+// leftAlone reports whether the instance gets no more requests, and has none in progress.
 func (b *balancer) leftAlone(one *backend) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,11 +145,12 @@ func (c *clinic) startInstance() *app.Service {
 	return s
 }
 
-func TestStop_RollingRestartsBehindABalancerFailNoWrite(t *testing.T) {
+func TestStop_RollingRestartsBehindALoadBalancerFailNoWrite(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	cfg := testConfig(t, db)
-	// The test ends each delay itself, once the balancer has looked: how fast this machine is does not matter.
+	// The test ends each delay after the balancer's poll, so that the speed of the machine does not
+	// matter.
 	long := time.Hour
 	cfg.DrainDelay, cfg.RateLimit = &long, 100000
 	c := newClinic(t, cfg)
@@ -205,7 +206,7 @@ func TestStop_RollingRestartsBehindABalancerFailNoWrite(t *testing.T) {
 	c.requireWritten(w.acknowledged)
 }
 
-// lastOfItsConnection reports whether an answer says that its connection ends with it.
+// lastOfItsConnection reports whether a response closes its connection.
 func lastOfItsConnection(t *testing.T, url string) bool {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
@@ -217,7 +218,7 @@ func lastOfItsConnection(t *testing.T, url string) bool {
 	return res.Close
 }
 
-func TestStop_KeepsServingWhileItDrainsAndLetsConnectionsEnd(t *testing.T) {
+func TestStop_KeepsServingWhileItDrainsAndClosesConnections(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	cfg := testConfig(t, db)

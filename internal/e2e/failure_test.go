@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFaults_AProviderThatIsDownLosesNothing(t *testing.T) {
+func TestFaults_AProviderOutageLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	fault := c.do(operator, http.MethodPost, "/sandbox/faults", map[string]any{"channel": "email", "status": 503, "probability": 1})
@@ -20,7 +20,7 @@ func TestFaults_AProviderThatIsDownLosesNothing(t *testing.T) {
 	c.eventually("and are in the story", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 6 })
 }
 
-func TestFaults_AnAddressThatTheProviderRefusesFailsAloneAndIsToldOf(t *testing.T) {
+func TestFaults_ARejectedAddressFailsAloneAndIsReported(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	fault := c.do(operator, http.MethodPost, "/sandbox/faults", map[string]any{"channel": "email", "to": patient, "status": 400, "probability": 1})

@@ -14,10 +14,10 @@ import (
 // gateway is the demo's other system, from `carewire token --service`.
 const gateway = "device-gateway"
 
-// asGateway lets do speak as the gateway, and gives its service account's id.
+// asGateway makes do act as the gateway, and returns the ID of its service account.
 func (c *clinic) asGateway() string {
 	c.t.Helper()
-	token, err := app.ServiceToken(c.cfg, gateway, time.Hour)
+	token, err := app.MintServiceToken(c.cfg, gateway, time.Hour)
 	require.NoError(c.t, err)
 	c.tokens[gateway] = token
 	a := c.do(admin, http.MethodGet, "/api/service-accounts", nil)
@@ -27,7 +27,7 @@ func (c *clinic) asGateway() string {
 	return items[0].(map[string]any)["id"].(string)
 }
 
-// reading is an event of the gateway's about the demo patient.
+// reading returns an event of the gateway about the demo patient.
 func (c *clinic) reading(account, urgency string) map[string]any {
 	c.t.Helper()
 	patientID, clinicID := c.me(patient)
@@ -51,18 +51,18 @@ rules:
     priority: high
 `
 
-func TestHub_AnotherSystemsEventIsToldShownAndAudited(t *testing.T) {
+func TestHub_AnEventOfAnotherSystemIsNotifiedShownAndAudited(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	account := c.asGateway()
-	_, err := app.RulesPublish(t.Context(), c.cfg, "urgent.yaml", []byte(urgentReadings), "readings")
+	_, err := c.commands().PublishRules(t.Context(), byCLI, "urgent.yaml", []byte(urgentReadings), "readings")
 	require.NoError(t, err)
 	sees := map[string]*socket{patient: c.dial(patient, ""), nurse: c.dial(nurse, "")}
 	blind := map[string]*socket{receptionist: c.dial(receptionist, ""), otherDoctor: c.dial(otherDoctor, "")}
 
 	e := c.reading(account, "urgent")
 	subject := e["subject"].(string)
-	for range 2 { // Whoever got no answer sends it again.
+	for range 2 { // A client without a response sends the event again.
 		a := c.do(gateway, http.MethodPost, "/api/events", e, "Content-Type", "application/cloudevents+json")
 		require.Equal(t, http.StatusAccepted, a.status, "%s", a.body)
 		require.Equal(t, []any{map[string]any{"id": e["id"]}}, a.decode(t)["accepted"])
@@ -93,7 +93,7 @@ func TestHub_AnotherSystemsEventIsToldShownAndAudited(t *testing.T) {
 	require.Equal(t, "urgent-reading", planned[0]["data"].(map[string]any)["rule"])
 	require.Empty(t, ofType(c.story(calm["subject"].(string)), "notification.planned"), "the rule's condition")
 
-	// An event that the blind may see tells when their sockets have passed the reading.
+	// An event that the outsiders may see shows that their sockets have passed the reading.
 	a := c.do(admin, http.MethodPost, "/api/users", c.newUser("marker@demo.example"))
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	blind[receptionist].await("user.created", "user/"+a.decode(t)["id"].(string))
@@ -101,7 +101,7 @@ func TestHub_AnotherSystemsEventIsToldShownAndAudited(t *testing.T) {
 	require.Empty(t, blind[otherDoctor].about("device.reading_received", subject))
 }
 
-func TestHub_AnotherSystemIsNoPersonAndCanBeShutOut(t *testing.T) {
+func TestHub_AServiceAccountIsNoPersonAndCanBeDisabled(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	account := c.asGateway()
@@ -121,6 +121,6 @@ func TestHub_AnotherSystemIsNoPersonAndCanBeShutOut(t *testing.T) {
 		return len(ofType(c.story("service_account/"+account), "service_account.disabled")) == 1
 	})
 
-	_, err := app.ServiceToken(c.cfg, "pharmacy", time.Hour)
+	_, err := app.MintServiceToken(c.cfg, "pharmacy", time.Hour)
 	require.ErrorContains(t, err, "--service")
 }

@@ -14,13 +14,13 @@ import (
 
 const oneOfEach = "api,realtime,dispatch,work"
 
-func TestInstances_ThatStartAtOnceOnAnEmptyDatabaseSeedItOnce(t *testing.T) {
+func TestInstances_StartedConcurrentlyOnAnEmptyDatabaseSeedItOnce(t *testing.T) {
 	t.Parallel()
 	db := &postgrestest.DB{URL: postgrestest.NewEmpty(t)}
 	c := newClinic(t, testConfig(t, db))
 	c.launch(slices.Repeat([]string{oneOfEach}, 3)...)
 	for range c.instances {
-		c.me(patient) // Each of them knows the tokens of the one key.
+		c.me(patient) // Each of them accepts the tokens of the shared key.
 	}
 	owner := db.Pool(t, postgres.Owner, 2)
 	count := func(sql string) (n int) {
@@ -38,7 +38,7 @@ func TestInstances_ThatStartAtOnceOnAnEmptyDatabaseSeedItOnce(t *testing.T) {
 	require.Empty(t, c.sandboxMessages("email", ""), "and nobody is notified of it")
 }
 
-func TestInstances_ShowAllMessagesAndBreakTogetherWhicheverIsAsked(t *testing.T) {
+func TestInstances_ShareSandboxMessagesAndFaults(t *testing.T) {
 	t.Parallel()
 	c := openThree(t)
 	require.Equal(t, http.StatusCreated, c.do("", http.MethodPost, "/sandbox/faults", map[string]any{"channel": "push", "status": 400}).status)
@@ -63,7 +63,7 @@ func TestInstances_ShowAllMessagesAndBreakTogetherWhicheverIsAsked(t *testing.T)
 		require.Equal(t, 1, strings.Count(string(faults.body), `"channel":"push"`), "%s", faults.body)
 	}
 
-	// One that dies takes only what it received itself.
+	// A killed instance loses only the messages that it received itself.
 	c.instances[0].kill()
 	c.api.urls = c.api.urls[1:]
 	require.Less(t, c.do("", http.MethodDelete, "/sandbox/faults", nil).status, 300)
@@ -76,7 +76,7 @@ func TestInstances_ShowAllMessagesAndBreakTogetherWhicheverIsAsked(t *testing.T)
 	require.Len(t, c.sandboxMessages("", ""), 6)
 }
 
-func TestInstances_SayWhichRoleTheyLack(t *testing.T) {
+func TestInstances_ReportTheRoleTheyLack(t *testing.T) {
 	t.Parallel()
 	c := openRoles(t)
 	ask := func(i int, path string) answer {

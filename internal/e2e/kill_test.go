@@ -11,18 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// writers write reports at whatever instance is next, and note those that were acknowledged.
+// writers create reports on the next instance in turn, and record the acknowledged ones.
 type writers struct {
 	c      *clinic
 	report map[string]any
 
 	mu           sync.Mutex
 	acknowledged map[string]bool
-	// refused are the answers that were none of 201, by status; lost counts those without an answer.
+	// refused counts responses other than 201, by status; lost counts requests without a response.
 	refused map[int]int
 	lost    int
 	bad     []string
-	// then is called when at writes were acknowledged, while others are under way.
+	// then is called when at writes were acknowledged, while others are in progress.
 	at   int
 	then func()
 }
@@ -43,7 +43,7 @@ func (w *writers) write() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case err != nil: // Nobody knows what became of it.
+	case err != nil: // The outcome is unknown.
 		w.lost++
 	case a.status == http.StatusCreated:
 		w.acknowledged["lab_report/"+a.decode(w.c.t)["id"].(string)] = true
@@ -59,7 +59,7 @@ func (w *writers) write() {
 	}
 }
 
-// until lets four writers write until enough.
+// until writes with four writers until enough are acknowledged.
 func (w *writers) until(enough func() bool) {
 	var all sync.WaitGroup
 	for range 4 {
@@ -72,13 +72,13 @@ func (w *writers) until(enough func() bool) {
 	all.Wait()
 }
 
-func TestInstances_KillingAnyOfThemLosesAndDoublesNothing(t *testing.T) {
+func TestInstances_KillingAnyOfThemLosesAndDuplicatesNothing(t *testing.T) {
 	t.Parallel()
 	c, providers, received := openProduction(t)
 	w := newWriters(c)
 	for _, victim := range rand.Perm(len(c.instances)) {
 		i, before := c.instances[victim], w.count()
-		// Among writes, and while a provider has taken its message and not yet said so.
+		// During writes, and when a provider has accepted a message but not responded.
 		var killed atomic.Bool
 		kill := func() {
 			_ = i.cmd.Process.Kill()
@@ -119,15 +119,15 @@ func TestInstances_KillingAnyOfThemLosesAndDoublesNothing(t *testing.T) {
 	t.Logf("%d writes were acknowledged; %d emails sent, %d nobody knows", w.count(), sent, unsure)
 }
 
-// query is a number from the database.
+// query returns a number from the database.
 func (c *clinic) query(sql string, args ...any) (n int) {
 	c.t.Helper()
 	require.NoError(c.t, c.db.Owner.QueryRow(c.t.Context(), sql, args...).Scan(&n))
 	return n
 }
 
-// finish waits until every delivery is in a final state. What waits for hours is given hours: all instances are stopped,
-// the database is made an hour older, and they start again.
+// finish waits until every delivery is in a final state. To skip waits of hours, it stops all
+// instances, moves all times in the database an hour back, and starts them again.
 func (c *clinic) finish() {
 	c.t.Helper()
 	open := func() int {
@@ -155,7 +155,7 @@ func (c *clinic) finish() {
 	}
 }
 
-// soon reports whether cond came true within a few seconds.
+// soon reports whether cond becomes true within a few seconds.
 func (c *clinic) soon(cond func() bool) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -168,7 +168,7 @@ func (c *clinic) soon(cond func() bool) bool {
 	return false
 }
 
-// requireLedgerIsSound checks what must hold of any ledger.
+// requireLedgerIsSound checks the invariants of any ledger.
 func (c *clinic) requireLedgerIsSound() {
 	c.t.Helper()
 	require.Equal(c.t, c.query(`SELECT max(position) FROM events`), c.query(`SELECT count(*) FROM events`), "positions are contiguous")
@@ -180,7 +180,7 @@ func (c *clinic) requireLedgerIsSound() {
 	require.Equal(c.t, 0, c.query(`SELECT count(*) FROM follower_failures`))
 }
 
-// requireWritten checks that each acknowledged write has its event, once, as an auditor sees it.
+// requireWritten checks that each acknowledged write has exactly one event in the audit trail.
 func (c *clinic) requireWritten(acknowledged map[string]bool) {
 	c.t.Helper()
 	for subject := range acknowledged {

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestLogins_RequestsAndWorkRunOverTheirOwn(t *testing.T) {
+func TestLogins_RequestsAndWorkUseTheirOwn(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	require.Equal(t, "ready\n", string(c.do("", http.MethodGet, "/readyz", nil).body))
@@ -32,7 +32,7 @@ func TestLogins_RequestsAndWorkRunOverTheirOwn(t *testing.T) {
 	require.NotContains(t, c.log.String(), "row-level security")
 }
 
-func TestLogins_ASingleURLWorksAndIsSaidToBeWeaker(t *testing.T) {
+func TestLogins_ASingleURLWorksAndIsReportedAsWeaker(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	cfg := testConfig(t, db)
@@ -50,20 +50,20 @@ func TestLogins_ASingleURLWorksAndIsSaidToBeWeaker(t *testing.T) {
 	require.Equal(t, http.StatusOK, c.do(doctor, http.MethodGet, "/api/me", nil).status)
 }
 
-func TestLogins_ALoginThatCanDoMoreThanItsRoleIsRefused(t *testing.T) {
+func TestLogins_ALoginWithExcessPrivilegesIsRejected(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	cfg := testConfig(t, db)
 	cfg.AppDatabaseURL = db.URL
 	_, err := app.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	require.ErrorContains(t, err, "CAREWIRE_APP_DATABASE_URL: its login can do more than carewire_app needs: carewire is a superuser")
+	require.ErrorContains(t, err, "CAREWIRE_APP_DATABASE_URL: the login has more privileges than carewire_app needs: carewire is a superuser")
 	cfg = testConfig(t, db)
 	cfg.WorkerDatabaseURL = db.AppURL
 	_, err = app.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "connect to CAREWIRE_WORKER_DATABASE_URL")
 }
 
-func TestLogins_WithoutTheOwnersURLTheServiceWaitsForTheMigrations(t *testing.T) {
+func TestLogins_WithoutTheOwnersURLTheServiceWaitsForMigrations(t *testing.T) {
 	t.Parallel()
 	owner := postgrestest.NewEmpty(t)
 	db := &postgrestest.DB{
@@ -101,7 +101,7 @@ func TestLogins_WithoutTheOwnersURLTheServiceWaitsForTheMigrations(t *testing.T)
 	require.ErrorContains(t, app.Migrate(t.Context(), cfg), "DATABASE_URL is not set")
 }
 
-func TestLogins_AServiceThatWaitsForMigrationsStopsWhenAsked(t *testing.T) {
+func TestLogins_AServiceWaitingForMigrationsStopsOnRequest(t *testing.T) {
 	t.Parallel()
 	owner := postgrestest.NewEmpty(t)
 	cfg := testConfig(t, &postgrestest.DB{
@@ -120,7 +120,7 @@ func TestLogins_AServiceThatWaitsForMigrationsStopsWhenAsked(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// freeAddr is an address on loopback that was free a moment ago.
+// freeAddr returns a loopback address with a port that was free a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

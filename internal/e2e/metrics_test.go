@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMetrics_ShowWhatAnOperatorWatches(t *testing.T) {
+func TestMetrics_AreExposed(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.dial(patient, "")

@@ -9,11 +9,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-
-	"carewire/internal/app"
 )
 
-// inbox is what GET /api/notifications gives the patient.
+// inbox returns the patient's notifications.
 func (c *clinic) inbox() []any {
 	c.t.Helper()
 	a := c.do(patient, http.MethodGet, "/api/notifications", nil)
@@ -21,14 +19,15 @@ func (c *clinic) inbox() []any {
 	return a.decode(c.t)["items"].([]any)
 }
 
-// failedEmail makes the provider refuse the patient's email about a new report, and gives the report and the delivery.
+// failedEmail makes the provider reject the patient's email about a new report, and returns the
+// report and the delivery.
 func (c *clinic) failedEmail() (subject string, delivery uuid.UUID) {
 	c.t.Helper()
 	fault := c.do(operator, http.MethodPost, "/sandbox/faults", map[string]any{"channel": "email", "to": patient, "status": 400, "probability": 1})
 	require.Less(c.t, fault.status, 300, "%s", fault.body)
 	subject = "lab_report/" + c.writeReport()
 	c.eventually("the email fails", func() bool { return len(ofType(c.story(subject), "notification.failed")) == 1 })
-	failed, err := app.Deliveries(c.t.Context(), c.cfg, app.DeliveryFilter{State: "failed", Channel: "email", Limit: 10}, uuid.Nil)
+	failed, err := c.commands().ListDeliveries(c.t.Context(), deliveryFilter{State: "failed", Channel: "email", Limit: 10}, uuid.Nil)
 	require.NoError(c.t, err)
 	require.Len(c.t, failed, 1)
 	require.Equal(c.t, subject, failed[0].Subject)
@@ -42,7 +41,7 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 	require.Empty(t, c.sandboxMessages("email", patient))
 	require.Less(t, c.do(operator, http.MethodDelete, "/sandbox/faults", nil).status, 300)
 
-	require.NoError(t, app.DeliveryRedrive(t.Context(), c.cfg, id))
+	require.NoError(t, c.commands().RedriveDelivery(t.Context(), byCLI, id))
 	c.eventually("it arrives", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
 	c.eventually("and is told of", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	var byHand []map[string]any
@@ -52,11 +51,11 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 		}
 	}
 	require.Len(t, byHand, 1, "the story has who sent it again")
-	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, id), "is sent")
-	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, uuid.New()), "there is no delivery")
+	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, id), "is sent")
+	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, uuid.New()), "there is no delivery")
 }
 
-func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
+func TestOperators_GetTheSameExplanationFromTheAPIAndTheCommand(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	subject := "lab_report/" + c.writeReport()
@@ -76,7 +75,7 @@ func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
 		require.Equal(t, "sent", d.(map[string]any)["state"])
 		require.Equal(t, "rule record-created", d.(map[string]any)["reason"])
 	}
-	x, err := app.RulesExplain(t.Context(), c.cfg, uuid.MustParse(eventID))
+	x, err := c.commands().ExplainEvent(t.Context(), uuid.MustParse(eventID))
 	require.NoError(t, err)
 	require.Len(t, x.Rules[0].Decisions, 6)
 
@@ -87,10 +86,10 @@ func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {
 	}
 }
 
-func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
+func TestOperators_RedriveEventsThatFollowersSkipped(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	// The planner cannot keep a decision about the report, nor can the counter count it.
+	// Constraints that fail the planner's decision about the report, and its count.
 	for _, sql := range []string{
 		`ALTER TABLE notifications ADD CONSTRAINT none CHECK (event_type <> 'ehr.lab_report.created')`,
 		`ALTER TABLE event_counts ADD CONSTRAINT none CHECK (type <> 'ehr.lab_report.created')`,
@@ -100,33 +99,33 @@ func TestOperators_RedriveWhatAFollowerPassedOver(t *testing.T) {
 	}
 	subject := "lab_report/" + c.writeReport()
 	c.eventually("both pass it over", func() bool {
-		failures, err := app.FollowerFailures(t.Context(), c.cfg, "", 0, 10)
+		failures, err := c.commands().ListFailures(t.Context(), "", 0, 10)
 		require.NoError(t, err)
 		return len(failures) == 2
 	})
 	position := int64(c.story(subject)[0]["position"].(float64))
 	for _, name := range []string{"dispatch", "analytics"} {
-		failures, err := app.FollowerFailures(t.Context(), c.cfg, name, 0, 10)
+		failures, err := c.commands().ListFailures(t.Context(), name, 0, 10)
 		require.NoError(t, err)
 		require.Len(t, failures, 1)
 		require.Equal(t, position, failures[0].Position)
-		require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, name, position), "still cannot handle", name)
+		require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position), "still cannot handle", name)
 	}
 	for _, table := range []string{"notifications", "event_counts"} {
 		_, err := c.db.Owner.Exec(t.Context(), `ALTER TABLE `+table+` DROP CONSTRAINT none`)
 		require.NoError(t, err)
 	}
 	for _, name := range []string{"dispatch", "analytics"} {
-		require.NoError(t, app.FollowerRedrive(t.Context(), c.cfg, name, position))
-		require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, name, position), "redriven already")
+		require.NoError(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position))
+		require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position), "redriven already")
 	}
 	c.eventually("everybody is told after all", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	require.Equal(t, 1, c.eventCount(operator, "ehr.lab_report.created", ""))
-	require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, "dispatch", 1), "no failure at position 1")
-	require.ErrorContains(t, app.FollowerRedrive(t.Context(), c.cfg, "sequencer", 1), "name one of dispatch, analytics")
+	require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, "dispatch", 1), "no failure at position 1")
+	require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, "sequencer", 1), "want one of dispatch, analytics")
 }
 
-func TestInbox_APersonMarksTheirOwnAsRead(t *testing.T) {
+func TestInbox_APersonMarksTheirOwnNotificationsAsRead(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.writeReport()
@@ -149,7 +148,7 @@ func TestInbox_APersonMarksTheirOwnAsRead(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, c.do("", http.MethodPut, path, nil).status)
 }
 
-// eventCount adds up what GET /api/stats/events says of the type in the last day.
+// eventCount returns the total of GET /api/stats/events for the type in the last day.
 func (c *clinic) eventCount(as, typ, query string) (total int) {
 	c.t.Helper()
 	a := c.do(as, http.MethodGet, "/api/stats/events?type="+url.QueryEscape(typ)+query, nil)
@@ -160,7 +159,7 @@ func (c *clinic) eventCount(as, typ, query string) (total int) {
 	return total
 }
 
-func TestStats_CountWhatHappenedForTheClinicsAdministratorAndForOperators(t *testing.T) {
+func TestStats_CountEventsForAdministratorsOfTheClinicAndOperators(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	for range 3 {

@@ -10,11 +10,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"carewire/internal/app"
 )
 
-// breakFor adds a fault to the providers' stand-ins.
+// breakFor adds a fault to the sandbox.
 func (c *clinic) breakFor(fault map[string]any) {
 	c.t.Helper()
 	a := c.do(operator, http.MethodPost, "/sandbox/faults", fault)
@@ -26,7 +24,7 @@ func (c *clinic) mend() {
 	require.Equal(c.t, http.StatusNoContent, c.do(operator, http.MethodDelete, "/sandbox/faults", nil).status)
 }
 
-// attempts reads from /metrics how many attempts on the channel ended so.
+// attempts returns the number of attempts on the channel with an outcome, from /metrics.
 func (c *clinic) attempts(channel, outcome string) int {
 	c.t.Helper()
 	line := regexp.MustCompile(`carewire_delivery_attempts_total{channel="` + channel + `",outcome="` + outcome + `"} (\d+)`)
@@ -39,7 +37,7 @@ func (c *clinic) attempts(channel, outcome string) int {
 	return n
 }
 
-func TestFaults_AnOutageOpensTheBreakerBurnsNoAttemptAndEverythingIsDeliveredAfterwards(t *testing.T) {
+func TestFaults_AnOutageOpensTheBreakerUsesNoAttemptAndAllIsDeliveredAfterwards(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	const enough = 1000
@@ -48,7 +46,7 @@ func TestFaults_AnOutageOpensTheBreakerBurnsNoAttemptAndEverythingIsDeliveredAft
 	for range 8 {
 		subjects = append(subjects, "lab_report/"+c.writeReport())
 	}
-	const emails = 24 // Patient, doctor and nurse, of each report.
+	const emails = 24 // Patient, doctor and nurse, for each report.
 	c.eventually("push messages go out all the same", func() bool { return len(c.sandboxMessages("push", "")) == emails })
 	c.within(2*patience, "deliveries are held back", func() bool { return c.attempts("email", "held") >= emails })
 	var faults []struct{ Left int }
@@ -70,10 +68,10 @@ func TestFaults_AnOutageOpensTheBreakerBurnsNoAttemptAndEverythingIsDeliveredAft
 	require.Equal(t, 0, c.query(`SELECT count(*) FROM deliveries WHERE state <> 'sent' OR possible_duplicate`))
 }
 
-func TestFaults_TheFallbackIsTakenWhenThereIsNoAddressAndWhenTheProviderRefuses(t *testing.T) {
+func TestFaults_TheFallbackIsUsedWithoutAnAddressAndAfterARejection(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	version, err := app.RulesPublish(t.Context(), c.cfg, filepath.Join("testdata", "fallback.yaml"), []byte(`
+	version, err := c.commands().PublishRules(t.Context(), byCLI, filepath.Join("testdata", "fallback.yaml"), []byte(`
 rules:
   - name: push-or-email
     on: ehr.lab_report.created
@@ -103,10 +101,10 @@ rules:
 	require.Contains(t, why, "fallback for push", "and the operator is told why")
 }
 
-func TestFaults_EveryDeliveryEndsWhateverBecomesOfItsJob(t *testing.T) {
+func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	// The doctor's email is taken without an answer, the other two are refused for now.
+	// The doctor's email is accepted without a response, the other two are rejected temporarily.
 	c.breakFor(map[string]any{"channel": "email", "to": doctor, "acceptThenHang": true})
 	c.breakFor(map[string]any{"channel": "email", "status": 503})
 	subject := "lab_report/" + c.writeReport()
@@ -127,7 +125,7 @@ func TestFaults_EveryDeliveryEndsWhateverBecomesOfItsJob(t *testing.T) {
 	require.Len(t, c.sandboxMessages("email", doctor), 1)
 	c.mend()
 
-	// An hour passes. The sweep comes by within moments.
+	// An hour passes. The sweep runs within moments.
 	_, err = c.db.Owner.Exec(t.Context(), `UPDATE deliveries SET updated_at = updated_at - interval '1 hour', deadline_at = deadline_at - interval '1 hour',
 		attempt_started_at = attempt_started_at - interval '1 hour' WHERE state IN ('queued', 'uncertain')`)
 	require.NoError(t, err)

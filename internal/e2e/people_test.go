@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPeople_ANewPersonIsWelcomedAndAChangeIsTold(t *testing.T) {
+func TestPeople_ANewPersonIsWelcomedAndNotifiedOfAChange(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	a := c.do(admin, http.MethodPost, "/api/users", c.newUser("mara@demo.example"))
@@ -41,7 +41,7 @@ func TestPeople_ANewPersonIsWelcomedAndAChangeIsTold(t *testing.T) {
 	require.Len(t, ofType(c.story("user/"+patientID), "user.updated"), 1)
 }
 
-func TestPeople_ADisabledPersonIsRefusedAndTheirSocketCloses(t *testing.T) {
+func TestPeople_ADisabledPersonIsDeniedAndTheirSocketCloses(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	nurseID, _ := c.me(nurse)
@@ -59,7 +59,7 @@ func TestPeople_ADisabledPersonIsRefusedAndTheirSocketCloses(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, refused.status, "%s", refused.body)
 }
 
-func TestPeople_APreferenceIsRespectedAndTheReasonKept(t *testing.T) {
+func TestPeople_APreferenceIsRespectedAndTheReasonRecorded(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	off := c.do(patient, http.MethodPut, "/api/me/preferences", map[string]any{"category": "clinical", "channel": "email", "enabled": false})
@@ -85,7 +85,7 @@ func (c *clinic) deviceOf(who string) string {
 	return a.decode(c.t)["items"].([]any)[0].(map[string]any)["id"].(string)
 }
 
-func TestRules_APrescriptionReachesThePatientOnceByTheUrgentRule(t *testing.T) {
+func TestRules_APrescriptionNotifiesThePatientOnceByTheUrgentRule(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	report := c.report()
@@ -107,7 +107,7 @@ func TestRules_APrescriptionReachesThePatientOnceByTheUrgentRule(t *testing.T) {
 	}
 }
 
-// sentLink gives what stands behind a mark in the newest email to the address.
+// sentLink returns the text after a mark in the newest email to the address.
 func (c *clinic) sentLink(to, mark string, length int) string {
 	c.t.Helper()
 	c.eventually("an email to "+to, func() bool { return len(c.sandboxMessages("email", to)) > 0 })
@@ -117,18 +117,19 @@ func (c *clinic) sentLink(to, mark string, length int) string {
 	return after[:length]
 }
 
-func TestPeople_AWelcomeCarriesTheInvitation(t *testing.T) {
+func TestPeople_AWelcomeHasTheInvitation(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	require.Equal(t, http.StatusCreated, c.do(admin, http.MethodPost, "/api/users", c.newUser("mara@demo.example")).status)
 	token := c.sentLink("mara@demo.example", "/login?invitation=", 43)
-	// The demo has sign-ins for its own people only: one who is somebody else already is refused.
+	// The demo has logins for its own people only: someone who is logged in as another person is
+	// denied.
 	_, _ = c.me(doctor)
 	refused := c.do(doctor, http.MethodPost, "/api/invitations/accept", map[string]any{"token": token})
 	require.Equal(t, http.StatusConflict, refused.status, "%s", refused.body)
 }
 
-func TestPeople_ACodeProvesAnAddress(t *testing.T) {
+func TestPeople_ACodeVerifiesAnAddress(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	nurseID, _ := c.me(nurse)

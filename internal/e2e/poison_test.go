@@ -9,11 +9,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"carewire/internal/app"
 	"carewire/internal/rule"
 )
 
-// psql runs a statement as the owner of the database, past all that the service checks.
+// psql runs a statement as the owner of the database, bypassing the service's checks.
 func (c *clinic) psql(sql string, args ...any) {
 	c.t.Helper()
 	_, err := c.db.Owner.Exec(c.t.Context(), sql, args...)
@@ -28,7 +27,7 @@ func (c *clinic) metric(line string) bool {
 	return strings.Contains(string(a.body), "\n"+line+"\n")
 }
 
-// items is what a list of the operators' shows.
+// items returns the items of a list for operators.
 func (c *clinic) items(path string) []map[string]any {
 	c.t.Helper()
 	a := c.do(operator, http.MethodGet, path, nil)
@@ -40,7 +39,7 @@ func (c *clinic) items(path string) []map[string]any {
 	return all
 }
 
-// redrive asks for a redrive as the operator and gives the status, and what a refusal said.
+// redrive requests a redrive as the operator and returns the status and the error's detail.
 func (c *clinic) redrive(path string, args ...any) (status int, detail string) {
 	c.t.Helper()
 	a := c.do(operator, http.MethodPost, fmt.Sprintf(path, args...)+"/redrive", nil)
@@ -50,7 +49,7 @@ func (c *clinic) redrive(path string, args ...any) (status int, detail string) {
 	return a.status, detail
 }
 
-// redrivenBy asserts that the story of the subject has who redrove what, once.
+// redrivenBy asserts that the audit trail of the subject has exactly one redrive, by the person.
 func (c *clinic) redrivenBy(who, subject string) map[string]any {
 	c.t.Helper()
 	c.eventually("the redrive is in the story", func() bool { return len(ofType(c.story(subject), "ledger.redriven")) == 1 })
@@ -66,7 +65,7 @@ func (c *clinic) sentAbout(subject string) bool {
 	return len(ofType(c.story(subject), "notification.sent")) == 6
 }
 
-func TestPoison_AnEventThatAFollowerCannotHandleIsSetAsideToldOfAndRedriven(t *testing.T) {
+func TestPoison_AnEventThatAFollowerCannotHandleIsSkippedReportedAndRedriven(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.psql(`ALTER TABLE notifications ADD CONSTRAINT none CHECK (event_type <> 'ehr.lab_report.created')`)
@@ -113,10 +112,10 @@ func TestPoison_AnEventThatAFollowerCannotHandleIsSetAsideToldOfAndRedriven(t *t
 	require.True(t, c.metric(`carewire_follower_failures_open{follower="dispatch"} 0`))
 }
 
-func TestPoison_AnOutboxRowThatTheLedgerRefusesIsSetAsideToldOfAndRedriven(t *testing.T) {
+func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	// A subject too long for the ledger's index, with somebody's name in it.
+	// A subject too long for the ledger's index, which has a person's name.
 	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_subject_form`)
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		SELECT gen_random_uuid(), 'device.removed', '/psql', 'Mrs Smith' || string_agg(md5(random()::text), ''), now(),
@@ -175,7 +174,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRefusesIsSetAsideToldOfAndRedriven(t *te
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestPoison_ARuleSetThatNoLongerParsesHoldsWhatItIsForUntilOneGoesBack(t *testing.T) {
+func TestPoison_ARuleSetThatNoLongerParsesHoldsItsEventsUntilARollback(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	before := "lab_report/" + c.writeReport()
@@ -218,7 +217,7 @@ func TestPoison_ARuleSetThatNoLongerParsesHoldsWhatItIsForUntilOneGoesBack(t *te
 	c.redrivenBy(operator, held)
 }
 
-func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheMend(t *testing.T) {
+func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheFix(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	id, _ := c.me(patient)
@@ -255,42 +254,42 @@ func TestPoison_ATemplateThatCannotBeRenderedFailsAloneAndIsRedrivenAfterTheMend
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestOperators_SeeOverTheCommandWhatTheServiceShows(t *testing.T) {
+func TestOperators_GetTheSameListsFromTheCommandAndTheAPI(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	_, err := app.RulesPublish(t.Context(), c.cfg, "rules.yaml", []byte("rules: []\n"), "quiet")
+	_, err := c.commands().PublishRules(t.Context(), byCLI, "rules.yaml", []byte("rules: []\n"), "quiet")
 	require.NoError(t, err)
-	all, err := app.Rules(t.Context(), c.cfg, 0, 10)
+	all, err := c.commands().ListRuleSets(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, "quiet", all[0].Note)
 	require.Len(t, c.items("/api/rules"), 2)
-	d, err := app.RulesDiff(t.Context(), c.cfg, 1, 0)
+	d, err := c.commands().CompareRuleSets(t.Context(), 1, 0)
 	require.NoError(t, err)
 	require.NotEmpty(t, d.Removed)
-	version, err := app.RulesRollback(t.Context(), c.cfg, 1, "")
+	version, err := c.commands().RollBackRules(t.Context(), byCLI, 1, "")
 	require.NoError(t, err)
 	require.Equal(t, int32(3), version)
-	set, err := app.RulesAt(t.Context(), c.cfg, 0)
+	set, err := c.commands().GetRuleSet(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, string(rule.Default()), set.Source)
 	c.psql(`INSERT INTO rule_sets (version, source, checksum, published_by) VALUES (4, 'rules: [{escalate: now}]', '\x00', 'psql')`)
-	_, err = app.RulesRollback(t.Context(), c.cfg, 4, "")
+	_, err = c.commands().RollBackRules(t.Context(), byCLI, 4, "")
 	require.ErrorContains(t, err, "version 4 no longer passes the checks of this binary")
 	require.ErrorContains(t, err, "version 4:1: ")
 
 	c.psql(`INSERT INTO outbox_rejected (id, event, error) VALUES (900, '{"event_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "type": "device.removed",
 		"source": "/x", "subject": "device/1", "time": "2026-03-14T09:30:00Z", "data": {}, "actor_id": "x", "actor_role": "service"}', 'SQLSTATE 54000')`)
-	rejected, err := app.Rejections(t.Context(), c.cfg, 0, 10)
+	rejected, err := c.commands().ListDeadLetters(t.Context(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
-	require.NoError(t, app.RejectionRedrive(t.Context(), c.cfg, 900))
-	require.ErrorContains(t, app.RejectionRedrive(t.Context(), c.cfg, 900), "redriven already")
+	require.NoError(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900))
+	require.ErrorContains(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900), "redriven already")
 	c.eventually("it is in the ledger, and who did it", func() bool {
 		s := c.story("device/1")
 		return len(s) == 2 && s[0]["type"] == "device.removed" && s[1]["actorid"] == "system:cli"
 	})
-	followers, err := app.FollowerStatus(t.Context(), c.cfg)
+	followers, err := c.commands().ListFollowers(t.Context())
 	require.NoError(t, err)
 	require.Len(t, followers, 2)
 }
@@ -322,7 +321,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 	c.eventually("it goes on", func() bool { return c.sentAbout(subject) })
 }
 
-func TestPoison_AnEventThatCannotBeReadStopsNothing(t *testing.T) {
+func TestPoison_AnUnreadableEventStopsNothing(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.psql(`ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable`)

@@ -20,8 +20,9 @@ import (
 	"carewire/internal/sandbox"
 )
 
-// openProduction starts three processes without demo mode, on the demo's people: they sign in at an identity provider, and
-// the emails of each go to a stand-in in this process, which outlives it. All of them keep what they take in one sandbox.
+// openProduction starts three processes outside demo mode with the demo's people. They log in at an
+// identity provider. The emails of each instance go to a fake provider in this process, which
+// outlives the instance. All fake providers store messages in one sandbox.
 func openProduction(t *testing.T, env ...string) (*clinic, []*provider, *sandbox.Sandbox) {
 	t.Helper()
 	db := postgrestest.New(t)
@@ -49,14 +50,14 @@ func openProduction(t *testing.T, env ...string) (*clinic, []*provider, *sandbox
 	return c, providers, s
 }
 
-// provider is what one instance sends to.
+// provider is the fake provider of one instance.
 type provider struct {
 	takes http.Handler
-	// kill is called once, between taking a message and the answer, which is then never given.
+	// kill is called once, between accepting a message and the response, which is then never sent.
 	kill atomic.Pointer[func()]
 }
 
-// ServeHTTP takes a message.
+// ServeHTTP accepts a message.
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	p.takes.ServeHTTP(answer, r)
@@ -70,7 +71,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-// identityProvider is an OpenID provider that vouches for whom it is asked to.
+// identityProvider is an OpenID provider that issues tokens for anyone.
 type identityProvider struct {
 	*httptest.Server
 	key *ecdsa.PrivateKey

@@ -19,7 +19,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// server is a PostgreSQL of the test's own. It keeps what it acknowledged when it crashes.
+// server is a PostgreSQL server of the test, with durable commits.
 type server struct {
 	t   *testing.T
 	cfg embedded.Config
@@ -36,7 +36,7 @@ func startServer(t *testing.T) *server {
 	return s
 }
 
-// crash ends the server as `pg_ctl stop -m immediate` does: at once, without a checkpoint.
+// crash ends the server as `pg_ctl stop -m immediate` does: immediately, without a checkpoint.
 func (s *server) crash() {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.Dir(), "data", "postmaster.pid"))
@@ -48,7 +48,7 @@ func (s *server) crash() {
 	require.NoError(s.t, s.Stop(context.Background()))
 }
 
-// restart starts it again where it was.
+// restart starts it again on the same data.
 func (s *server) restart() {
 	s.t.Helper()
 	url := s.URL()
@@ -58,7 +58,7 @@ func (s *server) restart() {
 	require.Equal(s.t, url, s.URL())
 }
 
-// watcher is a client on a socket that comes back with its cursor whenever the socket closes.
+// watcher is a socket client that reconnects with its cursor when the socket closes.
 type watcher struct {
 	c    *clinic
 	mu   sync.Mutex
@@ -76,7 +76,7 @@ func (c *clinic) watch(as string) *watcher {
 	go func() {
 		defer close(done)
 		for s != nil {
-			// Closing it ends the reading.
+			// Closing the socket ends the read.
 			stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 			w.follow(s)
 			stop()
@@ -91,7 +91,7 @@ func (c *clinic) watch(as string) *watcher {
 	return w
 }
 
-// follow notes what comes until the socket closes.
+// follow records events until the socket closes.
 func (w *watcher) follow(s *socket) {
 	for {
 		var frame struct {
@@ -132,7 +132,7 @@ func (w *watcher) redial(ctx context.Context, as, cursor string) *socket {
 	return nil
 }
 
-// sawOnce reports whether each subject came, and none twice.
+// sawOnce reports whether each subject arrived exactly once.
 func (w *watcher) sawOnce(subjects map[string]bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -144,11 +144,11 @@ func (w *watcher) sawOnce(subjects map[string]bool) bool {
 	return true
 }
 
-func TestFaults_ADatabaseThatCrashesUnderLoadIsSaidToBeAwayAndNothingIsLost(t *testing.T) {
+func TestFaults_ADatabaseCrashUnderLoadIsReportedAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	pg := startServer(t)
 	cfg := testConfig(t, &postgrestest.DB{URL: pg.URL()})
-	cfg.RateLimit = 1_000_000 // Refusals of a database that is away come fast.
+	cfg.RateLimit = 1_000_000 // Errors during the outage return quickly.
 	c := newClinic(t, cfg)
 	c.start()
 	w, socket := newWriters(c), c.watch(doctor)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestScenario_AReportIsWrittenReadAndKeptFromOthers(t *testing.T) {
+func TestScenario_AReportIsWrittenReadAndHiddenFromOthers(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -32,7 +32,7 @@ func TestScenario_AReportIsWrittenReadAndKeptFromOthers(t *testing.T) {
 	})
 }
 
-func TestScenario_TheEventCommitsWithTheRecordAndSaysWhomItConcerns(t *testing.T) {
+func TestScenario_TheEventCommitsWithTheRecordAndHasItsPerson(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -48,7 +48,7 @@ func TestScenario_TheEventCommitsWithTheRecordAndSaysWhomItConcerns(t *testing.T
 		require.Equal(t, clinicID, data["clinicId"])
 		require.Equal(t, doctorID, data["doctorId"])
 
-		// One transaction: where the event cannot be appended there is no record either.
+		// One transaction: if the event cannot be appended, there is no record either.
 		_, err := c.db.Owner.Exec(t.Context(), `REVOKE INSERT ON outbox FROM carewire_app`)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", c.report()).status, 500)
@@ -58,7 +58,7 @@ func TestScenario_TheEventCommitsWithTheRecordAndSaysWhomItConcerns(t *testing.T
 	})
 }
 
-func TestScenario_PatientDoctorAndNurseAreToldByPushAndEmailAndNobodyElse(t *testing.T) {
+func TestScenario_OnlyPatientDoctorAndNurseAreNotifiedByPushAndEmail(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -74,7 +74,7 @@ func TestScenario_PatientDoctorAndNurseAreToldByPushAndEmailAndNobodyElse(t *tes
 		for _, channel := range []string{"email", "push"} {
 			for _, m := range c.sandboxMessages(channel, "") {
 				require.NotEmpty(t, m["deliveryId"])
-				delete(m, "receivedAt") // Its digits may be anything.
+				delete(m, "receivedAt") // The digits of the time vary.
 				text := fmt.Sprint(m)
 				for _, phi := range []string{"Potassium", "2823-3", "4.1", "Winter", "Paula", "metabolic"} {
 					require.NotContains(t, text, phi, "a message says no more than that there is something to read")
@@ -85,7 +85,7 @@ func TestScenario_PatientDoctorAndNurseAreToldByPushAndEmailAndNobodyElse(t *tes
 	})
 }
 
-func TestScenario_SocketsShowTheEventOnceToThoseItConcerns(t *testing.T) {
+func TestScenario_SocketsShowTheEventOnceToAuthorizedPeople(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -102,7 +102,7 @@ func TestScenario_SocketsShowTheEventOnceToThoseItConcerns(t *testing.T) {
 		}
 		require.Len(t, c.dial(nurse, cursor).await("ehr.lab_report.created", subject), 1, "one that was away has it too")
 
-		// An event that the blind may see tells when their sockets have passed the report.
+		// An event that the outsiders may see shows that their sockets have passed the report.
 		a := c.do(admin, http.MethodPost, "/api/users", c.newUser("marker@demo.example"))
 		require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 		marker := "user/" + a.decode(t)["id"].(string)
@@ -110,7 +110,7 @@ func TestScenario_SocketsShowTheEventOnceToThoseItConcerns(t *testing.T) {
 		require.Empty(t, blind[receptionist].about("ehr.lab_report.created", subject), "the role filter")
 		require.Len(t, sees[nurse].about("ehr.lab_report.created", subject), 1, "once, however many rooms match")
 
-		// Somebody of another clinic sees only their own clinic's.
+		// A member of another clinic sees only events of that clinic.
 		_, otherClinicID := c.me(otherDoctor)
 		other := c.report()
 		other["clinicId"] = otherClinicID
@@ -131,7 +131,7 @@ func (c *clinic) newUser(email string) map[string]any {
 	}
 }
 
-func TestScenario_TheAuditTrailTellsTheWholeStory(t *testing.T) {
+func TestScenario_TheAuditTrailIsComplete(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -185,7 +185,7 @@ func TestScenario_TheDashboardIsForTheOperatorOnly(t *testing.T) {
 	})
 }
 
-func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
+func TestScenario_TheLinkInAMessageOpensTheRecord(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -203,7 +203,7 @@ func TestScenario_TheLinkInAMessageLeadsItsRecipientToTheRecord(t *testing.T) {
 	})
 }
 
-func TestScenario_ARoomThatIsRefusedIsAudited(t *testing.T) {
+func TestScenario_ADeniedRoomIsAudited(t *testing.T) {
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
@@ -223,7 +223,7 @@ func TestScenario_ARoomThatIsRefusedIsAudited(t *testing.T) {
 	})
 }
 
-func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *testing.T) {
+func TestScenario_ACriticalResultNotifiesThoseWhoMustActRegardlessOfPreferences(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	for _, who := range []string{doctor, nurse} {
@@ -244,7 +244,7 @@ func TestScenario_ACriticalResultReachesThoseWhoMustActWhateverTheyPrefer(t *tes
 	c.eventually("a push message each", func() bool {
 		return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 && len(c.sandboxMessages("push", "demo-device-nurse")) == 1
 	})
-	// The patient hears of it once the doctor has looked at it, and not that it is critical.
+	// The patient is notified after the doctor's review, and not that the result is critical.
 	path := "/api/ehr/lab-reports/" + strings.TrimPrefix(subject, "lab_report/")
 	c.eventually("the patient's messages wait", func() bool { return len(ofType(c.story(subject), "notification.held")) == 1 })
 	require.Equal(t, http.StatusNotFound, c.do(patient, http.MethodGet, path, nil).status)

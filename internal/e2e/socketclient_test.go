@@ -15,7 +15,7 @@ import (
 	"carewire/docs"
 )
 
-// documentedClient is the block of JavaScript in docs/socket.md, as a file.
+// documentedClient returns a file with the block of JavaScript in docs/socket.md.
 func documentedClient(t *testing.T) string {
 	t.Helper()
 	_, code, ok := strings.Cut(string(docs.Socket), "```js\n")
@@ -27,7 +27,7 @@ func documentedClient(t *testing.T) string {
 	return path
 }
 
-// node is the command line of Node, with what its version needs to know WebSocket.
+// node returns the command line of Node, with the flag that its version needs for WebSocket.
 func node(t *testing.T) []string {
 	t.Helper()
 	path, err := exec.LookPath("node")
@@ -63,12 +63,12 @@ func TestDocumentedSocketClient_PrintsAnEventAsItHappens(t *testing.T) {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		for range lines { // The scanner ends with the process, and Wait must come after it.
+		for range lines { // The scanner ends with the process, and Wait must follow it.
 		}
 		_ = cmd.Wait()
 	})
 
-	// A socket without a cursor begins when it opens: what is written before that, it does not see.
+	// A socket without a cursor starts when it opens and does not see earlier writes.
 	subjects, seen := map[string]bool{}, false
 	c.eventually("the client prints an event", func() bool {
 		subjects["lab_report/"+c.writeReport()] = true

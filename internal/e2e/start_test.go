@@ -19,7 +19,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// forwarder is a TCP address in front of the tests' PostgreSQL, which can go away and come back.
+// forwarder is a TCP proxy in front of the tests' PostgreSQL that can be switched off and on.
 type forwarder struct {
 	t       *testing.T
 	addr    string
@@ -30,13 +30,14 @@ type forwarder struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[net.Conn]bool
-	// fuse cuts everything when so many more messages came from clients; below 0 it does not.
+	// fuse is the number of messages from clients after which all connections are cut; negative
+	// disables it.
 	fuse int
 	blew chan struct{}
 	all  sync.WaitGroup
 }
 
-// newForwarder makes one that is away.
+// newForwarder returns a forwarder that is off.
 func newForwarder(t *testing.T, base string) (f *forwarder, databaseURL string) {
 	t.Helper()
 	u, err := url.Parse(base)
@@ -50,7 +51,7 @@ func newForwarder(t *testing.T, base string) (f *forwarder, databaseURL string) 
 	return f, "postgres://" + u.User.String() + "@" + f.addr + u.Path + "?sslmode=disable"
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freeAddress returns a loopback address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -59,7 +60,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// back lets clients connect.
+// back accepts clients.
 func (f *forwarder) back() {
 	f.t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", f.addr)
@@ -78,7 +79,7 @@ func (f *forwarder) back() {
 	})
 }
 
-// away refuses connections and cuts those that there are.
+// away refuses connections and cuts the existing ones.
 func (f *forwarder) away() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -92,7 +93,7 @@ func (f *forwarder) away() {
 	f.fuse = -1
 }
 
-// awayAfter goes away at the n-th message from now on, and says so on blew.
+// awayAfter switches off at the n-th message from now on, and then sends on blew.
 func (f *forwarder) awayAfter(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,7 +129,7 @@ func (f *forwarder) forward(client net.Conn) {
 	_, _ = client.Close(), server.Close()
 }
 
-// blown burns the fuse.
+// blown switches off when the fuse is used up.
 func (f *forwarder) blown() bool {
 	f.mu.Lock()
 	blows := f.fuse == 0
@@ -143,7 +144,7 @@ func (f *forwarder) blown() bool {
 	return blows
 }
 
-// starting starts a service and does not wait for it.
+// starting starts a service without waiting until it is ready.
 func (c *clinic) starting(ctx context.Context) (done <-chan *app.Service, failed <-chan error) {
 	c.t.Helper()
 	s, f := make(chan *app.Service, 1), make(chan error, 1)
@@ -170,7 +171,7 @@ func (c *clinic) started(done <-chan *app.Service, failed <-chan error) *app.Ser
 	return nil
 }
 
-func TestStart_AnswersFromTheFirstMomentAndWaitsForADatabaseThatIsAway(t *testing.T) {
+func TestStart_RespondsFromTheFirstMomentAndWaitsForAnUnavailableDatabase(t *testing.T) {
 	t.Parallel()
 	f, databaseURL := newForwarder(t, postgrestest.NewEmpty(t))
 	c := newClinic(t, testConfig(t, &postgrestest.DB{URL: databaseURL}))
@@ -200,7 +201,7 @@ func TestStart_AnswersFromTheFirstMomentAndWaitsForADatabaseThatIsAway(t *testin
 	require.NotEmpty(t, c.writeReport())
 }
 
-func TestStart_AnswersAClientWhoseBodyNeverComes(t *testing.T) {
+func TestStart_RespondsToAClientThatNeverSendsItsBody(t *testing.T) {
 	t.Parallel()
 	_, databaseURL := newForwarder(t, postgrestest.NewEmpty(t))
 	c := newClinic(t, testConfig(t, &postgrestest.DB{URL: databaseURL}))
@@ -226,8 +227,9 @@ func TestStart_AnswersAClientWhoseBodyNeverComes(t *testing.T) {
 	require.Error(t, err, "nobody listens any more")
 }
 
-// The database goes away at one moment of the start after the other, and comes back once that was noticed.
-func TestStart_OutlivesADatabaseThatGoesAwayAtAnyMoment(t *testing.T) {
+// The database becomes unavailable at each moment of the start in turn, and returns when the
+// service has noticed.
+func TestStart_SurvivesAnUnavailableDatabaseAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	f, databaseURL := newForwarder(t, postgrestest.NewEmpty(t))
 	c := newClinic(t, testConfig(t, &postgrestest.DB{URL: databaseURL}))
@@ -239,7 +241,7 @@ func TestStart_OutlivesADatabaseThatGoesAwayAtAnyMoment(t *testing.T) {
 		select {
 		case <-f.blew:
 			f.back()
-		case s := <-done: // It took fewer messages.
+		case s := <-done: // The start needed fewer messages.
 			f.awayAfter(-1)
 			s.Stop()
 			continue
@@ -253,12 +255,12 @@ func TestStart_OutlivesADatabaseThatGoesAwayAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestStart_FailsAtOnceWhereWaitingIsOfNoUseInOneLineThatSaysWhatToDo(t *testing.T) {
+func TestStart_FailsImmediatelyWithARemedyIfWaitingDoesNotHelp(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	base, err := url.Parse(db.URL)
 	require.NoError(t, err)
-	// Over TCP the tests' server asks for a password.
+	// Over TCP the tests' server requires a password.
 	tcp := "127.0.0.1:" + base.Query().Get("port")
 	for name, test := range map[string]struct {
 		url  string
@@ -284,8 +286,9 @@ func TestStart_FailsAtOnceWhereWaitingIsOfNoUseInOneLineThatSaysWhatToDo(t *test
 	}
 }
 
-// A provider takes a message and does not answer; its instance is stopped in less time than the attempt may take.
-func TestStop_WritesDownHowAnAttemptUnderWayEnded(t *testing.T) {
+// A provider accepts a message and does not respond; its instance is stopped in less time than the
+// attempt may take.
+func TestStop_RecordsTheOutcomeOfARunningAttempt(t *testing.T) {
 	t.Parallel()
 	c, providers, _ := openProduction(t, "CAREWIRE_SHUTDOWN_TIMEOUT=8s")
 	asked := make(chan struct{}, len(providers))
@@ -303,7 +306,7 @@ func TestStop_WritesDownHowAnAttemptUnderWayEnded(t *testing.T) {
 	require.Equal(t, len(asked), c.query(`SELECT count(*) FROM deliveries WHERE state = 'uncertain'`))
 }
 
-func TestCommands_SayInOneLineWhatToDoAboutADatabaseThatIsNotOurs(t *testing.T) {
+func TestCommands_ReportAnUnsuitableDatabaseInOneLineWithARemedy(t *testing.T) {
 	t.Parallel()
 	empty, readOnly := postgrestest.NewEmpty(t), postgrestest.New(t).URL+"&default_transaction_read_only=on"
 	for name, c := range map[string]struct {
@@ -312,22 +315,22 @@ func TestCommands_SayInOneLineWhatToDoAboutADatabaseThatIsNotOurs(t *testing.T) 
 		says []string
 	}{
 		"no tables, a list": {func(cfg config.Config) error {
-			_, err := app.FollowerStatus(t.Context(), cfg)
+			_, err := openCommandLine(t, cfg).ListFollowers(t.Context())
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"no tables, rules": {func(cfg config.Config) error {
-			_, err := app.RulesPublish(t.Context(), cfg, "rules.yaml", []byte("rules: []"), "x")
+			_, err := openCommandLine(t, cfg).PublishRules(t.Context(), byCLI, "rules.yaml", []byte("rules: []"), "x")
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"no tables, an epoch": {func(cfg config.Config) error {
-			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			_, err := openCommandLine(t, cfg).StartEpoch(t.Context(), "a restore")
 			return err
 		}, empty, []string{"SQLSTATE 42P01", "carewire migrate"}},
 		"read-only": {func(cfg config.Config) error {
-			_, err := app.NewEpoch(t.Context(), cfg, "a restore")
+			_, err := openCommandLine(t, cfg).StartEpoch(t.Context(), "a restore")
 			return err
 		}, readOnly, []string{"SQLSTATE 25006", "primary"}},
-		"read-only, a retry": {func(cfg config.Config) error { return app.RejectionRedrive(t.Context(), cfg, 1) }, readOnly, []string{"SQLSTATE 25006", "primary"}},
+		"read-only, a retry": {func(cfg config.Config) error { return openCommandLine(t, cfg).RedriveDeadLetter(t.Context(), byCLI, 1) }, readOnly, []string{"SQLSTATE 25006", "primary"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestStop_ClosesSocketsAndTheNextStartFinishesWhatWasBegun(t *testing.T) {
+func TestStop_ClosesSocketsAndTheNextStartCompletesTheWork(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	s := c.dial(patient, "")

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protorange"
 )
 
-// otlpReceiver is a collector of traces that keeps what it gets.
+// otlpReceiver is a collector that stores the traces it receives.
 type otlpReceiver struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -59,7 +59,7 @@ func newOTLPReceiver(t *testing.T) *otlpReceiver {
 	return o
 }
 
-// ofTrace gives the spans of one trace, by name.
+// ofTrace returns the spans of one trace, by name.
 func (o *otlpReceiver) ofTrace(id string) map[string][]*spans.Span {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -72,7 +72,7 @@ func (o *otlpReceiver) ofTrace(id string) map[string][]*spans.Span {
 	return named
 }
 
-// said gives every text that was received: names, attributes, errors.
+// said returns every text that was received: names, attributes, errors.
 func (o *otlpReceiver) said() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -92,9 +92,9 @@ func attribute(s *spans.Span, key string) any {
 	return nil
 }
 
-// These run alone, since they set the process's environment.
+// These tests do not run in parallel, because they set environment variables.
 
-func TestTrace_IsOneFromTheRequestToTheProviders(t *testing.T) {
+func TestTrace_SpansFromTheRequestToTheProviders(t *testing.T) {
 	const traceID, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	o := newOTLPReceiver(t)
 	c := openClinic(t)
@@ -150,7 +150,8 @@ func names(trace map[string][]*spans.Span) string {
 	return strings.Join(all, ", ")
 }
 
-// requireNoPHI looks for whatever this clinic holds of a person: who they are, where they are reached, what was found.
+// requireNoPHI checks that no data of this clinic's people is in the traces: identity, addresses,
+// findings.
 func (c *clinic) requireNoPHI(texts []string) {
 	c.t.Helper()
 	secret := []string{"@", "24323-8", "2823-3", "loinc", "Potassium", "metabolic", "mmol", "eyJ", c.token(doctor)}
@@ -166,7 +167,7 @@ func (c *clinic) requireNoPHI(texts []string) {
 	}
 }
 
-func TestTrace_OfARefusedRequestHoldsNothingOfWhatWasRefused(t *testing.T) {
+func TestTrace_OfARejectedRequestHasNoneOfItsData(t *testing.T) {
 	o := newOTLPReceiver(t)
 	c := openClinic(t)
 	body := c.report()
@@ -175,7 +176,7 @@ func TestTrace_OfARefusedRequestHoldsNothingOfWhatWasRefused(t *testing.T) {
 	a := c.do(doctor, http.MethodGet, "/api/ehr/lab-reports?q=jane.roe@example.org", nil)
 	require.GreaterOrEqual(t, a.status, 400)
 	c.do(doctor, http.MethodGet, "/jane.roe@example.org", nil)
-	// An error of PostgreSQL may quote the row.
+	// An error of PostgreSQL can quote the row.
 	_, err := c.db.Owner.Exec(t.Context(), `
 		CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			RAISE EXCEPTION 'no: %', NEW USING ERRCODE = 'check_violation';
@@ -190,7 +191,7 @@ func TestTrace_OfARefusedRequestHoldsNothingOfWhatWasRefused(t *testing.T) {
 	c.requireNoPHI(o.said())
 }
 
-func TestTrace_OfARequestThatIsNotSampledIsNotTold(t *testing.T) {
+func TestTrace_OfAnUnsampledRequestIsNotExported(t *testing.T) {
 	o := newOTLPReceiver(t)
 	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
 	c := openClinic(t)
@@ -200,7 +201,7 @@ func TestTrace_OfARequestThatIsNotSampledIsNotTold(t *testing.T) {
 	require.Empty(t, o.said())
 }
 
-func TestTrace_ACollectorThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
+func TestTrace_AnUnresponsiveCollectorBlocksNothing(t *testing.T) {
 	o := newOTLPReceiver(t)
 	o.Close()
 	c := openClinic(t)

@@ -17,15 +17,15 @@ import (
 // Operations is what operators do beside what the API's own database role may. Whoever calls it has seen to it that the
 // actor may; each redrive leaves an event with the command's actor.
 type Operations interface {
-	// FollowerRedrive lets a follower's handler work on an event that it passed over. What it still cannot handle is
+	// RedriveFailure lets a follower's handler work on an event that it passed over. What it still cannot handle is
 	// care.Conflict.
-	FollowerRedrive(ctx context.Context, cmd care.Command, follower string, position int64) error
-	// DeliveryRedrive is notify.Redrive.
-	DeliveryRedrive(ctx context.Context, cmd care.Command, id uuid.UUID) error
-	// Rejections is ledger.Rejections.
-	Rejections(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error)
-	// RejectionRedrive is ledger.Requeue.
-	RejectionRedrive(ctx context.Context, cmd care.Command, id int64) error
+	RedriveFailure(ctx context.Context, cmd care.Command, follower string, position int64) error
+	// RedriveDelivery is notify.Redrive.
+	RedriveDelivery(ctx context.Context, cmd care.Command, id uuid.UUID) error
+	// ListDeadLetters is ledger.ListDeadLetters.
+	ListDeadLetters(ctx context.Context, after int64, limit int32) ([]ledger.DeadLetter, error)
+	// RedriveDeadLetter is ledger.Requeue.
+	RedriveDeadLetter(ctx context.Context, cmd care.Command, id int64) error
 }
 
 // FollowerList is where each follower stands.
@@ -87,7 +87,7 @@ func (s *Server) addFollowers() {
 		description: "Alone and out of order; once mended, it is redriven once. One that still cannot be handled is refused with 409 and keeps the new error. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
-		return nil, s.cfg.Operations.FollowerRedrive(ctx, commandOf(ctx), in.Name, in.Position)
+		return nil, s.cfg.Operations.RedriveFailure(ctx, commandOf(ctx), in.Name, in.Position)
 	})
 }
 
@@ -139,7 +139,7 @@ func (s *Server) addDeliveries() {
 		description: "One that failed, was cancelled, whose outcome is unknown, or that was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
-		return nil, s.cfg.Operations.DeliveryRedrive(ctx, commandOf(ctx), in.ID)
+		return nil, s.cfg.Operations.RedriveDelivery(ctx, commandOf(ctx), in.ID)
 	})
 }
 
@@ -176,7 +176,7 @@ func (s *Server) addRejections() {
 		if err != nil {
 			return nil, err
 		}
-		all, err := s.cfg.Operations.Rejections(ctx, after, int32(in.Limit)+1)
+		all, err := s.cfg.Operations.ListDeadLetters(ctx, after, int32(in.Limit)+1)
 		var page RejectionPage
 		page.Items, page.Next = cut(all, in.Limit, func(r ledger.DeadLetter) string { return numberMark(r.ID) })
 		return &listOutput{page}, err
@@ -191,6 +191,6 @@ func (s *Server) addRejections() {
 		description: "Once the row or what refused it is mended. One that the outbox itself still refuses, and one that was redriven already, are refused with 409; one that the ledger refuses again is rejected anew, under a new id. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
 		refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, care.OperationsRedrive, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
-		return nil, s.cfg.Operations.RejectionRedrive(ctx, commandOf(ctx), in.ID)
+		return nil, s.cfg.Operations.RedriveDeadLetter(ctx, commandOf(ctx), in.ID)
 	})
 }

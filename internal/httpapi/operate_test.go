@@ -27,15 +27,15 @@ func (o *operations) ask(cmd care.Command, what string, args ...any) error {
 	return o.err
 }
 
-func (o *operations) FollowerRedrive(_ context.Context, cmd care.Command, follower string, position int64) error {
+func (o *operations) RedriveFailure(_ context.Context, cmd care.Command, follower string, position int64) error {
 	return o.ask(cmd, "follower", follower, position)
 }
 
-func (o *operations) DeliveryRedrive(_ context.Context, cmd care.Command, id uuid.UUID) error {
+func (o *operations) RedriveDelivery(_ context.Context, cmd care.Command, id uuid.UUID) error {
 	return o.ask(cmd, "delivery", id)
 }
 
-func (o *operations) Rejections(_ context.Context, after int64, limit int32) ([]ledger.DeadLetter, error) {
+func (o *operations) ListDeadLetters(_ context.Context, after int64, limit int32) ([]ledger.DeadLetter, error) {
 	all := []ledger.DeadLetter{}
 	for _, r := range o.rejected {
 		if r.ID > after && len(all) < int(limit) {
@@ -45,7 +45,7 @@ func (o *operations) Rejections(_ context.Context, after int64, limit int32) ([]
 	return all, o.err
 }
 
-func (o *operations) RejectionRedrive(_ context.Context, cmd care.Command, id int64) error {
+func (o *operations) RedriveDeadLetter(_ context.Context, cmd care.Command, id int64) error {
 	return o.ask(cmd, "rejection", id)
 }
 

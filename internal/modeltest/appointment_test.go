@@ -29,10 +29,10 @@ func (v *visit) GoString() string {
 	return fmt.Sprintf("%s in version %d, %s in slot %d", v.subject(), v.version, v.status, v.slot)
 }
 
-// holding are the statuses in which an appointment keeps others out of its slot.
+// holding are the statuses in which an appointment occupies its slot.
 var holding = []string{"booked", "confirmed", "checked_in"}
 
-// transition is what can be done with an appointment, and where it leads.
+// transition is an action on an appointment and its resulting status.
 type transition struct {
 	path, event string
 	action      care.Action
@@ -51,7 +51,7 @@ var transitions = []transition{
 	{"reverse", "reversed", care.AppointmentReverse, map[string]string{"completed": "checked_in", "cancelled": "before", "no_show": "before"}},
 }
 
-// begun are the transitions that are done when the appointment has begun; all slots are days ahead.
+// begun are the transitions that require that the appointment has begun; all slots are days ahead.
 var begun = []string{"check-in", "complete", "no-show"}
 
 var (
@@ -59,10 +59,10 @@ var (
 	reassigning  = transition{"reassign", "reassigned", care.AppointmentReassign, map[string]string{"requested": "requested", "booked": "booked", "confirmed": "booked"}}
 )
 
-// maxRequests is how many a patient may have open.
+// maxRequests is how many open requests a patient may have.
 const maxRequests = 10
 
-// slot draws one of few, so that some are taken.
+// slot draws one of a few slots, so that some are occupied.
 func slot(t *rapid.T) int { return rapid.IntRange(0, 5).Draw(t, "slot") }
 
 func (w *world) times(n int) map[string]any {
@@ -77,7 +77,8 @@ func (w *world) taken(v *visit, n int) bool {
 	})
 }
 
-// asked counts the patient's other open requests, and reports whether one asks the same doctor for the slot.
+// asked counts the patient's other open requests, and reports whether one is for the same doctor
+// and slot.
 func (w *world) asked(v *visit, n int) (open int, same bool) {
 	for _, other := range w.appointments {
 		if other != v && other.patient == v.patient && other.status == "requested" {
@@ -87,7 +88,7 @@ func (w *world) asked(v *visit, n int) (open int, same bool) {
 	return open, same
 }
 
-// hours sets the doctor's hours to whole days, so that a patient may ask for each slot.
+// hours sets the doctor's hours to whole days, so that a patient may request each slot.
 func (w *world) hours(t *rapid.T, doctor *person) {
 	t.Helper()
 	for _, sql := range []string{
@@ -100,7 +101,7 @@ func (w *world) hours(t *rapid.T, doctor *person) {
 	}
 }
 
-// leftBehind are the events of the open appointments of somebody who loses a role.
+// leftBehind returns the events of the open appointments of a person who loses a role.
 func (w *world) leftBehind(p *person, role care.Role) (events []told) {
 	var behind []*visit
 	for _, v := range w.appointments {
@@ -160,7 +161,7 @@ func (w *world) expectVisit(t *rapid.T, a answer, status int, v *visit, event st
 	require.True(t, starts.Equal(w.monday.Add(time.Duration(v.slot)*30*time.Minute)))
 }
 
-// moved does what is the same for all transitions; n is the slot that the appointment is in afterwards.
+// moved compares the response to any transition; n is the slot of the appointment afterwards.
 func (w *world) moved(t *rapid.T, v *visit, who *person, move transition, named int64, a answer, n int) {
 	t.Helper()
 	to, possible := move.to[v.status]

@@ -12,7 +12,7 @@ import (
 
 const invoicesPath = "/api/billing/invoices"
 
-// invoice is what somebody owes, in minor units.
+// invoice is a debt, in minor units.
 type invoice struct {
 	id                            string
 	patient                       *person
@@ -46,13 +46,13 @@ func (i *invoice) status() string {
 	}
 }
 
-// told makes the invoice's next version, which the event tells of.
+// told makes the invoice's next version and returns its event.
 func (i *invoice) told(what string) told {
 	i.version++
 	return told{typ: "billing." + what, subject: i.subject(), version: i.version}
 }
 
-// payment is money received, of which some may have been given back.
+// payment is received money, part of which may have been refunded.
 type payment struct {
 	id, provider, reference string
 	invoice                 *invoice
@@ -67,7 +67,7 @@ func (p *payment) GoString() string {
 	return fmt.Sprintf("a payment of %d by %s, of which %d was given back", p.amount, p.provider, p.refund)
 }
 
-// credit is what the patient has paid beyond what was owed, and not used.
+// credit is the amount that the patient has paid beyond their debt and that is unused.
 func (w *world) credit(patient *person) (minor int64) {
 	for _, i := range w.invoices {
 		if i.patient == patient {
@@ -96,7 +96,7 @@ func (w *world) reference() string {
 	return fmt.Sprintf("run%d-%d", w.runs, w.made)
 }
 
-// rounded is so many basis points of an amount, half away from zero.
+// rounded returns a number of basis points of an amount, rounded half away from zero.
 func rounded(minor, bps int64) int64 { return (minor*bps + 5000) / 10000 }
 
 func (w *world) issueInvoice(t *rapid.T) {
@@ -133,7 +133,8 @@ func (w *world) sameInvoice(t *rapid.T, a answer, i *invoice) {
 	require.Len(t, a.fields["creditNotes"], i.notes)
 }
 
-// mayChange compares the refusal of who may not change an invoice, and reports whether the actor may.
+// mayChange compares the denial if the actor may not change an invoice, and reports whether the
+// actor may.
 func (w *world) mayChange(t *rapid.T, who *person, action care.Action, i *invoice, a answer, subject string) bool {
 	t.Helper()
 	switch {
@@ -259,7 +260,8 @@ func (w *world) readInvoice(t *rapid.T) {
 	require.Len(t, a.fields["payments"], i.payments)
 }
 
-// readStatement holds the account against the invoices: what it comes to is what is owed on them less the credit.
+// readStatement compares the account with the invoices: its balance is the open amount of the
+// invoices minus the credit.
 func (w *world) readStatement(t *rapid.T) {
 	patient, who := w.named(t, care.Patient), w.somebody(t, care.Receptionist, care.Patient)
 	a := w.as(t, who, "GET", "/api/billing/statements?limit=200&patientId="+patient.id.String()+"&clinicId="+w.clinic.String(), 0, nil)

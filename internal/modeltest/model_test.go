@@ -19,9 +19,9 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-// TestModel_AgreesWithTheServiceWhateverIsDone runs for some seconds, or for as many rapid.checks as CAREWIRE_MODEL_CHECKS
-// names. What fails is shortened, and printed with the seed that brings it back (-rapid.seed).
-func TestModel_AgreesWithTheServiceWhateverIsDone(t *testing.T) {
+// TestModel_AgreesWithTheServiceOnRandomActions runs for some seconds, or CAREWIRE_MODEL_CHECKS
+// rapid.checks. A failure is shrunk and printed with the seed that reproduces it (-rapid.seed).
+func TestModel_AgreesWithTheServiceOnRandomActions(t *testing.T) {
 	require.NoError(t, flag.Set("rapid.checks", checks()))
 	require.NoError(t, flag.Set("rapid.steps", "150"))
 	require.NoError(t, flag.Set("rapid.nofailfile", "true"))
@@ -42,30 +42,31 @@ func TestModel_AgreesWithTheServiceWhateverIsDone(t *testing.T) {
 	})
 }
 
-// person is somebody, with the roles that they hold at the clinic.
+// person is a user with their roles at the clinic.
 type person struct {
 	name, email, token string
 	id                 uuid.UUID
 	at                 uuid.UUID
 	version            int64
 	roles              map[care.Role]string // To the membership's subject.
-	patient            bool                 // Is a patient, or was one.
+	patient            bool                 // Is or was a patient.
 }
 
-// GoString keeps what was drawn short where it is printed; so do those of the other things.
+// GoString shortens the value where rapid prints draws; so do the GoString methods of other types.
 func (p *person) GoString() string { return p.name }
 
 func (p *person) holds(roles ...care.Role) bool {
 	return slices.ContainsFunc(roles, func(r care.Role) bool { _, ok := p.roles[r]; return ok })
 }
 
-// told is an event as the model expects it. A subject that ends with a slash is one whose id the service chooses.
+// told is an event that the model expects. A subject that ends with a slash has an ID that the
+// service chooses.
 type told struct {
 	typ, subject string
 	version      int64 // 0: it makes no version.
 }
 
-// world is the model of one run, and the service that it is held against.
+// world is the model of one run, with the service under test.
 type world struct {
 	*service
 	clinic, elsewhere uuid.UUID
@@ -76,14 +77,15 @@ type world struct {
 	invoices          []*invoice
 	payments          []*payment
 	devices           []*device
-	// doubled are addresses of people whom the clinic did not know, and registered besides.
+	// doubled are the addresses of people unknown to the clinic who were registered a second time.
 	doubled map[string]bool
 
-	monday time.Time // Where the slots begin.
-	made   int       // Counts what must have a name of its own.
-	// history is what was told of each subject, in its order.
+	monday time.Time // Start of the slots.
+	made   int       // A counter for unique names.
+	// history has the events of each subject in order.
 	history map[string][]told
-	// appended is the outbox's last row that was looked at; begin the ledger's last position before the run.
+	// appended is the outbox's last row that was compared; begin is the ledger's last position before
+	// the run.
 	appended, begin int64
 }
 
@@ -96,14 +98,14 @@ func (s *service) newWorld(t *rapid.T) *world {
 	w.clinic, w.elsewhere = s.newClinic(t), s.newClinic(t)
 	w.seed(t, "doctor 1", w.clinic, care.Doctor)
 	w.seed(t, "doctor 2", w.clinic, care.Doctor, care.Receptionist)
-	w.seed(t, "nurse", w.clinic, care.Nurse, care.Receptionist) // Who loses one role stays.
+	w.seed(t, "nurse", w.clinic, care.Nurse, care.Receptionist) // A person who loses one role stays.
 	w.seed(t, "receptionist", w.clinic, care.Receptionist)
 	w.seed(t, "admin", w.clinic, care.Admin)
 	w.seed(t, "patient 1", w.clinic, care.Patient)
 	w.seed(t, "patient 2", w.clinic, care.Patient)
 	w.seed(t, "stranger", w.elsewhere, care.Doctor, care.Receptionist, care.Admin)
 	w.sequence(t)
-	w.history = map[string][]told{} // The run begins here.
+	w.history = map[string][]told{} // The run starts here.
 	return w
 }
 
@@ -125,7 +127,8 @@ func (w *world) seed(t *rapid.T, name string, clinic uuid.UUID, roles ...care.Ro
 	w.people = append(w.people, p)
 }
 
-// may reads the access table for a thing of the clinic's, to which the person stands in the relations.
+// may looks up the access table for a resource of the clinic, to which the person has the
+// relations.
 func (w *world) may(p *person, action care.Action, relations ...care.Relation) bool {
 	if p.at != w.clinic {
 		return false
@@ -138,8 +141,8 @@ func (w *world) may(p *person, action care.Action, relations ...care.Relation) b
 	return false
 }
 
-// draw gives a person, mostly one who fits. What is rare stands at the end of its range: the generator likes the small,
-// and shortens to it.
+// draw returns a person, mostly one who is suitable. Rare choices are at the end of the range: the
+// generator prefers small values, and shrinks to them.
 func (w *world) draw(t *rapid.T, label string, fits func(p *person) bool) *person {
 	fit := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return !fits(p) })
 	if len(fit) == 0 || rarely(t, 4, "anybody as "+label) {
@@ -148,25 +151,25 @@ func (w *world) draw(t *rapid.T, label string, fits func(p *person) bool) *perso
 	return rapid.SampledFrom(fit).Draw(t, label)
 }
 
-// rarely is true once in so many times, or less.
+// rarely returns true at most once in that many times.
 func rarely(t *rapid.T, times int, label string) bool {
 	return rapid.IntRange(1, times).Draw(t, label) == times
 }
 
-// somebody draws who acts: mostly one who holds one of the roles.
+// somebody draws the actor, mostly one with one of the roles.
 func (w *world) somebody(t *rapid.T, roles ...care.Role) *person {
 	return w.draw(t, "actor", func(p *person) bool { return p.at == w.clinic && p.holds(roles...) })
 }
 
-// named draws whom a request names: mostly one with the role.
+// named draws the person that a request names, mostly one with the role.
 func (w *world) named(t *rapid.T, role care.Role) *person {
 	return w.draw(t, string(role), func(p *person) bool { return w.is(p, role) })
 }
 
-// is reports whether the person holds the role at the clinic.
+// is reports whether the person has the role at the clinic.
 func (w *world) is(p *person, role care.Role) bool { return p.at == w.clinic && p.holds(role) }
 
-// one draws one of what there is, or skips the step.
+// one draws an element, or skips the step if there is none.
 func one[T any](t *rapid.T, all []T, label string) T {
 	if len(all) == 0 {
 		t.Skip("there is none yet")
@@ -174,7 +177,7 @@ func one[T any](t *rapid.T, all []T, label string) T {
 	return rapid.SampledFrom(all).Draw(t, label)
 }
 
-// ifMatch draws the version that a request names: mostly the current one.
+// ifMatch draws the version of a request, mostly the current one.
 func ifMatch(t *rapid.T, version int64) int64 {
 	switch rapid.IntRange(1, 10).Draw(t, "version: future at 9, old at 10") {
 	case 9:
@@ -186,21 +189,21 @@ func ifMatch(t *rapid.T, version int64) int64 {
 	}
 }
 
-// expect compares an answer's status and what was appended since. It gives the subjects.
+// expect compares a response's status and the events appended since. It returns their subjects.
 func (w *world) expect(t *rapid.T, a answer, status int, events ...told) []string {
 	t.Helper()
 	require.Equal(t, status, a.status, "%s", a.raw)
 	return w.expectEvents(t, events...)
 }
 
-// expectVersion compares the version of an answer too, where there is one.
+// expectVersion also compares the version of a response, if it has one.
 func (w *world) expectVersion(t *rapid.T, a answer, status int, version int64, events ...told) {
 	t.Helper()
 	require.Equal(t, version, a.version, "the ETag: %s", a.raw)
 	w.expect(t, a, status, events...)
 }
 
-// refused compares a refusal. Only where somebody asked for what is not theirs is anything appended.
+// refused compares an error response. Only a denied access appends an event.
 func (w *world) refused(t *rapid.T, a answer, status int, subject string) {
 	t.Helper()
 	switch status {
@@ -212,14 +215,14 @@ func (w *world) refused(t *rapid.T, a answer, status int, subject string) {
 	require.NotEmpty(t, a.text("detail"))
 }
 
-// expectEvents compares the outbox's new rows with the model, and takes them into its history.
+// expectEvents compares the outbox's new rows with the model, and adds them to its history.
 func (w *world) expectEvents(t *rapid.T, events ...told) []string {
 	t.Helper()
 	got, last := w.newRows(t)
 	w.appended = last
 	require.Len(t, got, len(events), "%v was appended", got)
 	for _, all := range [][]told{got, events} {
-		// Care teams are left last, in any order.
+		// Removals from care teams come last, in any order.
 		if left := slices.IndexFunc(all, func(e told) bool { return e.typ == "care_team.left" }); left >= 0 {
 			slices.SortFunc(all[left:], func(a, b told) int { return strings.Compare(a.subject, b.subject) })
 		}
@@ -237,7 +240,7 @@ func (w *world) expectEvents(t *rapid.T, events ...told) []string {
 	return subjects
 }
 
-// newRows reads the outbox from the last row that was looked at. Nobody sequences meanwhile.
+// newRows reads the outbox after the last row that was compared. No sequencer runs at the time.
 func (w *world) newRows(t *rapid.T) (rows []told, last int64) {
 	t.Helper()
 	last = w.appended
@@ -253,7 +256,7 @@ func (w *world) newRows(t *rapid.T) (rows []told, last int64) {
 	return rows, last
 }
 
-// sequence moves all that was appended into the ledger, and notes where it ends.
+// sequence moves all appended events into the ledger, and records the last position.
 func (w *world) sequence(t *rapid.T) {
 	t.Helper()
 	for {
@@ -266,7 +269,8 @@ func (w *world) sequence(t *rapid.T) {
 	require.NoError(t, w.db.Owner.QueryRow(context.Background(), `SELECT coalesce(max(position), 0) FROM events`).Scan(&w.begin))
 }
 
-// compareLedger compares what the ledger tells of each subject with the model: every event in its order, and no other.
+// compareLedger compares the ledger's events of each subject with the model: every event, in order,
+// and no other.
 func (w *world) compareLedger(t *rapid.T) {
 	t.Helper()
 	begin, events := w.begin, 0
@@ -291,13 +295,14 @@ func (w *world) compareLedger(t *rapid.T) {
 	w.compareVersions(t, ledgers)
 }
 
-// compareVersions looks at the versions alone: without a gap from 1, or from what the run began with.
+// compareVersions compares the versions: without a gap from 1, or from the version at the start of
+// the run.
 func (w *world) compareVersions(t *rapid.T, ledgers map[string][]told) {
 	t.Helper()
 	for subject, events := range ledgers {
 		next := int64(1)
 		if strings.HasPrefix(subject, "user/") || strings.HasPrefix(subject, "membership/") {
-			next = 0 // Some were there before the run.
+			next = 0 // Some versions existed before the run.
 		}
 		for _, e := range events {
 			if e.version == 0 {
@@ -311,7 +316,7 @@ func (w *world) compareVersions(t *rapid.T, ledgers map[string][]told) {
 	}
 }
 
-// checks is how many runs a test makes.
+// checks returns the number of runs of a test.
 func checks() string {
 	if n := os.Getenv("CAREWIRE_MODEL_CHECKS"); n != "" {
 		return n

@@ -43,7 +43,7 @@ func (w *world) registerPerson(t *rapid.T) {
 		subjects := w.expect(t, a, 201, told{"user.created", "user/" + id, 1}, told{"membership.granted", "membership/", 1})
 		if known {
 			w.doubled[email] = true
-			return // Whom the clinic does not know is registered as anybody; with the address they sign in as who they are.
+			return // A person unknown to the clinic is registered as a new one; a login with the address resolves to the existing one.
 		}
 		w.people = append(w.people, &person{
 			name: name, email: email, token: w.token(t, email), id: uuid.MustParse(id), at: w.clinic, version: 1, roles: map[care.Role]string{care.Patient: subjects[1]}, patient: true,
@@ -74,7 +74,8 @@ func (w *world) renamePerson(t *rapid.T) {
 	}
 }
 
-// command is what the person does without REST: no route gives or takes roles.
+// command returns a command of the person for actions without a REST route: none grants or revokes
+// roles.
 func (w *world) command(p *person) care.Command {
 	actor := care.Actor{ID: p.id.String(), UserID: p.id}
 	for _, role := range care.ClinicRoles {
@@ -85,15 +86,16 @@ func (w *world) command(p *person) care.Command {
 	return care.Command{Actor: actor}
 }
 
-// member draws whose roles change. The admin keeps theirs: a run without one comes to nothing.
+// member draws the person for a change of roles. The admin keeps theirs: a run without one achieves
+// little.
 func (w *world) member(t *rapid.T) *person {
 	return rapid.SampledFrom(slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return p.holds(care.Admin) })).Draw(t, "person")
 }
 
-// roles that are given and taken.
+// roles that are granted and revoked.
 var roles = []care.Role{care.Patient, care.Doctor, care.Nurse, care.Receptionist}
 
-// managed compares a refusal to give or take a role, and reports whether there was none.
+// managed compares the denial to grant or revoke a role, and reports whether there was none.
 func (w *world) managed(t *rapid.T, p *person, may bool, code care.Code) bool {
 	t.Helper()
 	denied := told{typ: "access.denied", subject: "user/" + p.id.String()}
@@ -172,8 +174,8 @@ func (w *world) take(t *rapid.T, who, p *person, role care.Role) {
 	}
 }
 
-// comeBack has a member of a care team lose the roles by which they are on it, and get one again: that does not bring the
-// patients back.
+// comeBack revokes the roles that make a person a member of a care team, and grants one again: that
+// does not restore their patients.
 func (w *world) comeBack(t *rapid.T) {
 	members := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool {
 		return p.holds(care.Admin) || !p.holds(care.Receptionist) || !slices.ContainsFunc(w.people, func(of *person) bool { return w.team[[2]uuid.UUID{of.id, p.id}] })

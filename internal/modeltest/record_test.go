@@ -18,18 +18,20 @@ var kinds = []ehr.Spec{(&ehr.LabReport{}).Kind(), (&ehr.Prescription{}).Kind()}
 
 const retracted = "entered-in-error"
 
-// record is a record and the statuses of its versions.
+// record is a record with the statuses of its versions.
 type record struct {
 	kind            ehr.Spec
 	id              string
 	patient, doctor *person
-	// wrote is who wrote the first version, signed who wrote the one that released the record.
+	// wrote is the author of the first version, signed the author of the version that released the
+	// record.
 	wrote, signed *person
 	statuses      []string
 	critical      bool
-	// released is the first version that its patient may read; 0 for none.
+	// released is the first version that its patient may read; 0 if there is none.
 	released int64
-	// held says that a critical finding waits for a doctor: the record does not exist for its patient. No time passes here.
+	// held is true while a critical finding waits for a doctor: the record is hidden from its patient.
+	// No time passes here.
 	held bool
 }
 
@@ -46,12 +48,12 @@ func (r *record) told(what string) told {
 	return told{typ: "ehr." + r.kind.Name + "." + what, subject: r.subject(), version: r.version()}
 }
 
-// alarming reports whether a version holds what must be told at once.
+// alarming reports whether a version has a critical finding.
 func alarming(kind ehr.Spec, status string, critical bool) bool {
 	return kind.Name == "lab_report" && critical && status != retracted && status != "cancelled"
 }
 
-// recordBody is the kind's example with people.
+// recordBody returns the kind's example with people of the run.
 func (w *world) recordBody(t *rapid.T, kind ehr.Spec, patient, doctor *person, status string, critical bool) map[string]any {
 	body := map[string]any{}
 	require.NoError(t, json.Unmarshal([]byte(kind.Example), &body))
@@ -62,8 +64,8 @@ func (w *world) recordBody(t *rapid.T, kind ehr.Spec, patient, doctor *person, s
 	return body
 }
 
-// mayOn reports whether the person may do the action on the record, which does not exist for its patient before its release,
-// nor while it is held.
+// mayOn reports whether the person may do the action on the record, which is hidden from its
+// patient before its release, and while it is held.
 func (w *world) mayOn(p *person, action care.Action, r *record) bool {
 	if p == r.patient && r.released > 0 && !r.held && care.Allowed(action, care.Patient, care.Own) {
 		return true
@@ -143,7 +145,7 @@ func (w *world) writeRecord(t *rapid.T) {
 	}
 }
 
-// expectRecord compares the answer to a write that made the record's last version.
+// expectRecord compares the response to a write that made the record's last version.
 func (w *world) expectRecord(t *rapid.T, a answer, status int, r *record, what string, alarm bool) {
 	t.Helper()
 	events := []told{r.told(what)}
@@ -156,8 +158,8 @@ func (w *world) expectRecord(t *rapid.T, a answer, status int, r *record, what s
 	require.Equal(t, r.patient.id.String(), a.text("patientId"))
 }
 
-// revision does what is the same for all changes of a record: change says how the service must answer when the actor may
-// and knows the version, and what it then tells.
+// revision compares a change of a record: change returns the expected response if the actor is
+// allowed and names the right version, and the expected events.
 func (w *world) revision(t *rapid.T, r *record, who *person, action care.Action, named int64, a answer, to string, critical bool, change func() (status int, what string)) {
 	t.Helper()
 	if !w.mayOn(who, action, r) {
@@ -195,7 +197,8 @@ func (w *world) revision(t *rapid.T, r *record, who *person, action care.Action,
 	w.expectRecord(t, a, 200, r, what, alarm)
 }
 
-// mayMove reports whether the person may bring the record into the status by a replacement, where the life cycle lets it.
+// mayMove reports whether the person may bring the record into the status by a replacement, if its
+// life cycle allows it.
 func (w *world) mayMove(p *person, r *record, to string) bool {
 	switch {
 	case r.released > 0:
@@ -207,7 +210,7 @@ func (w *world) mayMove(p *person, r *record, to string) bool {
 	}
 }
 
-// release notes the version that releases the record, and who wrote it.
+// release records the version that releases the record, and its author.
 func (r *record) release(who *person) {
 	if r.released == 0 && r.kind.Releases(r.status()) {
 		r.released, r.signed = r.version(), who
@@ -223,7 +226,7 @@ func (r *record) follows(to string) bool {
 	return to == from || to == retracted || slices.ContainsFunc(r.kind.Transitions, func(m ehr.Transition) bool { return m.From == from && slices.Contains(m.To, to) })
 }
 
-// next draws a status for the record: mostly one that can follow.
+// next draws a status for the record, mostly a valid next one.
 func (r *record) next(t *rapid.T) string {
 	all := r.kind.Statuses()
 	good := slices.DeleteFunc(slices.Clone(all), func(to string) bool { return !r.follows(to) || to == retracted })

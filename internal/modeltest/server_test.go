@@ -1,5 +1,6 @@
-// Package modeltest holds the service against a model of it: random people do random things over REST, and after each of
-// them the answer and what was appended are what a model without a database says. At the end the ledger is.
+// Package modeltest compares the service with a model of it. Random people do random things over
+// REST, and after each step the response and the appended events must match a model without a
+// database. At the end the ledger must match too.
 package modeltest
 
 import (
@@ -35,7 +36,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// service is the one server that all runs are against. Each run has clinics and people of its own.
+// service is the server of all runs. Each run has its own clinics and people.
 type service struct {
 	db        *postgrestest.DB
 	directory *directory.Service
@@ -43,7 +44,7 @@ type service struct {
 	issuer    *auth.DemoIssuer
 	sequencer *ledger.Sequencer
 	runs      int
-	// clock is what appointments take the time from; nil is the machine's.
+	// clock is the time source of appointments; nil uses the machine's.
 	clock atomic.Pointer[time.Time]
 }
 
@@ -75,17 +76,17 @@ func (s *service) now() time.Time {
 	return time.Now()
 }
 
-// token signs the person in.
+// token returns a token of the person.
 func (s *service) token(t require.TestingT, email string) string {
 	token, err := s.issuer.Mint(email, auth.DemoSubject(email), time.Hour)
 	require.NoError(t, err)
 	return token
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status  int
-	version int64 // Of its ETag, or 0.
+	version int64 // From the ETag, or 0.
 	fields  map[string]any
 	raw     string
 }
@@ -95,7 +96,7 @@ func (a answer) text(field string) string {
 	return value
 }
 
-// as is a request of a person's; ifMatch 0 names no version.
+// as sends a request of a person; ifMatch 0 sends no version.
 func (w *world) as(t *rapid.T, who *person, method, path string, ifMatch int64, body any) answer {
 	t.Helper()
 	var r io.Reader
@@ -123,7 +124,7 @@ func (w *world) as(t *rapid.T, who *person, method, path string, ifMatch int64, 
 	return a
 }
 
-// seeder is who sets a run up.
+// seeder is the actor of a run's set-up.
 var seeder = care.Command{Actor: care.SystemActor("seed"), Imported: true}
 
 // newClinic registers a clinic.

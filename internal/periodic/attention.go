@@ -11,11 +11,12 @@ import (
 	"carewire/internal/postgres"
 )
 
-// attentionInterval is how long the appointments of a departure are untold beyond those that it told of itself.
+// attentionInterval is the longest time until appointments of a person who left are reported, other
+// than those that the departure itself reported.
 const attentionInterval = 15 * time.Second
 
-// AddAttention makes cfg, to which Add has been applied, tell of the appointments that people left behind who left a clinic or
-// were disabled.
+// AddAttention adds the job that reports appointments of people who left a clinic or were disabled.
+// Call it after Add.
 func AddAttention(cfg *river.Config, appointments *appointment.Service) {
 	river.AddWorker(cfg.Workers, &attentionWorker{appointments: appointments})
 	cfg.PeriodicJobs = append(cfg.PeriodicJobs, river.NewPeriodicJob(
@@ -25,15 +26,15 @@ func AddAttention(cfg *river.Config, appointments *appointment.Service) {
 	))
 }
 
-// AttentionArgs are the arguments of a job that tells of appointments left behind: none.
+// AttentionArgs are the arguments of the job that reports appointments left behind.
 type AttentionArgs struct{}
 
-// Kind is River's name for the job.
+// Kind returns River's name of the job.
 func (AttentionArgs) Kind() string { return "appointment_attention" }
 
-// InsertOpts keeps a second job from waiting beside one that is not done.
+// InsertOpts implements river.JobArgsWithInsertOpts.
 func (AttentionArgs) InsertOpts() river.InsertOpts {
-	return once()
+	return insertOpts()
 }
 
 type attentionWorker struct {
@@ -43,7 +44,7 @@ type attentionWorker struct {
 
 func (w *attentionWorker) Work(ctx context.Context, _ *river.Job[AttentionArgs]) error {
 	if _, err := w.appointments.SweepAttention(ctx); err != nil {
-		return fmt.Errorf("tell of appointments left behind: %s", postgres.SafeError(err))
+		return fmt.Errorf("report appointments left behind: %s", postgres.SafeError(err))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestAttention_IsToldOfAppointmentsThatSomebodyLeftBehind(t *testing.T) {
+func TestAttention_ReportsAppointmentsLeftBehind(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)

@@ -12,10 +12,11 @@ import (
 	"carewire/internal/postgres"
 )
 
-// chatInterval is how late a reminder of an unread message, or the word that somebody left a conversation, may be.
+// chatInterval is the longest delay of a reminder of an unread message, and of the notice that a
+// person left a conversation.
 const chatInterval = 15 * time.Second
 
-// AddChat gives the River client's configuration, after Add, the job that reminds people of messages that they have not read.
+// AddChat adds the job that reminds people of unread messages. Call it after Add.
 func AddChat(cfg *river.Config, conversations *chat.Service) {
 	river.AddWorker(cfg.Workers, &chatWorker{chat: conversations})
 	cfg.PeriodicJobs = append(cfg.PeriodicJobs, river.NewPeriodicJob(
@@ -25,15 +26,15 @@ func AddChat(cfg *river.Config, conversations *chat.Service) {
 	))
 }
 
-// ChatArgs are the arguments of the job that reminds of unread messages.
+// ChatArgs are the arguments of the job that reminds people of unread messages.
 type ChatArgs struct{}
 
-// Kind names the job in River's tables.
+// Kind returns River's name of the job.
 func (ChatArgs) Kind() string { return "chat_unread" }
 
-// InsertOpts does not repeat a failed run: the next comes anyway.
+// InsertOpts implements river.JobArgsWithInsertOpts.
 func (ChatArgs) InsertOpts() river.InsertOpts {
-	return once()
+	return insertOpts()
 }
 
 type chatWorker struct {
@@ -41,7 +42,7 @@ type chatWorker struct {
 	chat *chat.Service
 }
 
-// Work tells of who left, then reminds. One does not wait for the other to succeed.
+// Work reports departures, then reminds. A failure of one does not stop the other.
 func (w *chatWorker) Work(ctx context.Context, _ *river.Job[ChatArgs]) error {
 	_, left := w.chat.SweepDepartures(ctx)
 	_, reminded := w.chat.SweepUnread(ctx)

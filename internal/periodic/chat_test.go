@@ -16,7 +16,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestChat_TellsWhoHasNotReadAndWhoLeft(t *testing.T) {
+func TestChat_RemindsOfUnreadMessagesAndReportsDepartures(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)

@@ -11,10 +11,11 @@ import (
 	"carewire/internal/postgres"
 )
 
-// overdueInterval is how late after midnight at a clinic an invoice may be marked.
+// overdueInterval is the longest time after midnight at a clinic until an invoice is marked
+// overdue.
 const overdueInterval = 15 * time.Minute
 
-// AddOverdue gives the River client's configuration, after Add, the job that marks overdue invoices.
+// AddOverdue adds the job that marks overdue invoices. Call it after Add.
 func AddOverdue(cfg *river.Config, bills *billing.Service) {
 	river.AddWorker(cfg.Workers, &overdueWorker{billing: bills})
 	cfg.PeriodicJobs = append(cfg.PeriodicJobs, river.NewPeriodicJob(
@@ -27,12 +28,12 @@ func AddOverdue(cfg *river.Config, bills *billing.Service) {
 // OverdueArgs are the arguments of the job that marks overdue invoices.
 type OverdueArgs struct{}
 
-// Kind names the job in River's tables.
+// Kind returns River's name of the job.
 func (OverdueArgs) Kind() string { return "invoice_overdue" }
 
-// InsertOpts does not repeat a failed run: the next comes anyway.
+// InsertOpts implements river.JobArgsWithInsertOpts.
 func (OverdueArgs) InsertOpts() river.InsertOpts {
-	return once()
+	return insertOpts()
 }
 
 type overdueWorker struct {
@@ -40,7 +41,7 @@ type overdueWorker struct {
 	billing *billing.Service
 }
 
-// Work marks what is overdue now.
+// Work implements river.Worker.
 func (w *overdueWorker) Work(ctx context.Context, _ *river.Job[OverdueArgs]) error {
 	if _, err := w.billing.SweepOverdue(ctx); err != nil {
 		return fmt.Errorf("mark overdue invoices: %s", postgres.SafeError(err))

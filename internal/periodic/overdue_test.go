@@ -17,7 +17,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestInvoices_AreMarkedOnceTheyAreOverdue(t *testing.T) {
+func TestInvoices_AreMarkedOverdue(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)

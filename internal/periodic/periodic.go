@@ -1,5 +1,5 @@
-// Package periodic holds the River jobs that call the domain by the clock, one file a subject. River's leader inserts
-// each once per interval, however many instances there are.
+// Package periodic has the River jobs that call the domain at intervals, one file a subject.
+// River's leader inserts each job once per interval, regardless of the number of instances.
 package periodic
 
 import (
@@ -14,27 +14,33 @@ import (
 	"carewire/internal/postgres"
 )
 
-// queue keeps these jobs from waiting behind messages.
+// queue separates these jobs from messages, so that they do not wait behind them.
 const queue = "periodic"
 
-// unfinished are the states of a job in which another of its kind is not queued.
+// unfinished are the states of a job that prevent another one of its kind from being queued.
 var unfinished = []rivertype.JobState{
 	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
-// once returns the options of every job here: it is not repeated when it fails, as the next comes anyway, and not queued
-// while one of its kind waits or runs, so that a slow one does not pile up. One that a killed process left running is
-// followed by the next after River's rescue (RescueStuckJobsAfter).
-func once() river.InsertOpts {
+// insertOpts returns the options of every job in this package. A failed job is not retried, because
+// the next one follows anyway. A job is not queued while one of its kind waits or runs, so that
+// slow jobs do not pile up. If a killed process left a job running, the next one is queued after
+// River's rescue (RescueStuckJobsAfter).
+func insertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: queue, UniqueOpts: river.UniqueOpts{ByState: unfinished}}
 }
 
-const sessionInterval = 10 * time.Minute
+const (
+	sessionInterval = 10 * time.Minute
+	// pollInterval is how long a job may wait after River inserted it. It adds little to the shortest
+	// interval.
+	pollInterval = time.Second
+)
 
-// Add gives the River client's configuration this package's jobs and their queue.
+// Add adds the queue of this package and the session job to a River client's configuration.
 func Add(cfg *river.Config, dir *directory.Service) {
 	river.AddWorker(cfg.Workers, &sessionWorker{directory: dir})
-	cfg.Queues[queue] = river.QueueConfig{MaxWorkers: 1, FetchPollInterval: time.Second}
+	cfg.Queues[queue] = river.QueueConfig{MaxWorkers: 1, FetchPollInterval: pollInterval}
 	cfg.PeriodicJobs = append(cfg.PeriodicJobs, river.NewPeriodicJob(
 		river.PeriodicInterval(sessionInterval),
 		func() (river.JobArgs, *river.InsertOpts) { return SessionArgs{}, nil },
@@ -42,15 +48,16 @@ func Add(cfg *river.Config, dir *directory.Service) {
 	))
 }
 
-// SessionArgs are the arguments of the job that deletes sessions, tickets, keys, codes and invitations' tokens that have expired.
+// SessionArgs are the arguments of the job that deletes expired sessions, tickets, keys, codes and
+// invitation tokens.
 type SessionArgs struct{}
 
-// Kind names the job in River's tables.
+// Kind returns River's name of the job.
 func (SessionArgs) Kind() string { return "session_sweep" }
 
-// InsertOpts does not repeat a failed sweep: the next comes anyway.
+// InsertOpts implements river.JobArgsWithInsertOpts.
 func (SessionArgs) InsertOpts() river.InsertOpts {
-	return once()
+	return insertOpts()
 }
 
 type sessionWorker struct {
@@ -58,7 +65,7 @@ type sessionWorker struct {
 	directory *directory.Service
 }
 
-// Work sweeps once.
+// Work implements river.Worker.
 func (w *sessionWorker) Work(ctx context.Context, _ *river.Job[SessionArgs]) error {
 	if _, err := w.directory.Sweep(ctx); err != nil {
 		return fmt.Errorf("sweep: %s", postgres.SafeError(err))

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-func TestSessions_AreDeletedOnceTheyHaveExpired(t *testing.T) {
+func TestSessions_AreDeletedAfterExpiry(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)

@@ -1,5 +1,5 @@
-// Package recipetest keeps docs/extending.md true: it does what the page says in a copy of the repository, builds that and
-// runs the page's tests.
+// Package recipetest tests docs/extending.md: it applies the recipes of the page to a copy of the
+// repository, builds it and runs the tests of the page.
 package recipetest
 
 import (
@@ -24,29 +24,31 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 const (
 	root = "../.."
 	page = "docs/extending.md"
-	// maxEdits is what the page promises of each recipe, its test not counted.
+	// maxEdits is the maximum number of edits of a recipe that the page promises, without its test.
 	maxEdits = 3
 )
 
-// recipe is a section of the page that has blocks with file names.
+// recipe is a section of the page with code blocks that name files.
 type recipe struct {
 	title string
 	edits []edit
 	tests []edit
 }
 
-// edit is a block: a new file, or a diff of one that is there.
+// edit is a code block: a new file, or a diff of an existing one.
 type edit struct {
 	file string
-	line int // Where the block begins on the page.
+	line int // Line of the block on the page.
 	new  bool
 	text string
 }
 
-// heading is the line above a block: **1.** or **Test.**, then "New file `x`" or "In `x`", and what for.
+// heading matches the line above a block: **1.** or **Test.**, then "New file `x`" or "In `x`", and
+// its purpose.
 var heading = regexp.MustCompile("^\\*\\*(\\d|Test)\\.\\*\\* (New file|In) `([^`]+)`.*:$")
 
-// readPage gives the recipes. It refuses a block of the page that has no heading: it would not be tested.
+// readPage returns the recipes. A block without a heading is an error, because it would not be
+// tested.
 func readPage(text string) ([]recipe, error) {
 	var all []recipe
 	var next *edit
@@ -88,7 +90,7 @@ func readPage(text string) ([]recipe, error) {
 	return slices.DeleteFunc(all, func(r recipe) bool { return len(r.edits)+len(r.tests) == 0 }), nil
 }
 
-// apply makes the edit below dir.
+// apply applies the edit below dir.
 func (e edit) apply(dir string) error {
 	name := filepath.Join(dir, e.file)
 	there, err := os.ReadFile(name)
@@ -115,7 +117,7 @@ func (e edit) apply(dir string) error {
 	return os.WriteFile(name, []byte(text), 0o600)
 }
 
-// sides gives what a hunk finds, and what it leaves there.
+// sides returns the text that a hunk replaces, and its replacement.
 func sides(hunk string) (before, after string) {
 	for line := range strings.Lines(hunk) {
 		switch {
@@ -179,7 +181,8 @@ func TestRecipes_BuildAndPassTheirTestsInACopyOfTheRepository(t *testing.T) {
 	for name := range names {
 		require.Contains(t, said, "--- PASS: "+name)
 	}
-	// What the recipes could have broken: the direction of imports, and what is checked of every event and rule.
+	// Tests of rules that the recipes could break: the direction of imports, and the checks of every
+	// event and rule.
 	run(t, dir, "go", "test", "./internal/archtest", "./internal/event", "./internal/rule/...", "./internal/config")
 	require.Contains(t, run(t, dir, "go", "test", "-v", "./internal/httpapi", "-run", "^TestKinds_/^referral$"), "/referral", "what every kind does")
 	spec, err := os.ReadFile(filepath.Join(dir, "internal/httpapi/testdata/openapi.yaml"))
@@ -201,8 +204,9 @@ func keys(set map[string]bool) []string {
 	return all
 }
 
-// scratch gives an empty directory for the copy, to this test alone until it ends. It has the same name each time: the
-// build cache goes by it, so that only what changed since the last run is compiled.
+// scratch returns an empty directory for the copy, used by this test alone until it ends. It has
+// the same name each time because the build cache depends on the path, so that only changes since
+// the last run are compiled.
 func scratch(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -218,11 +222,11 @@ func scratch(t *testing.T) string {
 		require.NoError(t, lock.Close())
 	})
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-	require.NoError(t, os.RemoveAll(dir)) // Of a run that was killed.
+	require.NoError(t, os.RemoveAll(dir)) // Left by a run that was killed.
 	return dir
 }
 
-// copyRepository copies what the module is built and tested from.
+// copyRepository copies the files that the module is built and tested from.
 func copyRepository(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -251,7 +255,7 @@ func copyRepository(t *testing.T, dir string) {
 	}))
 }
 
-// run runs a command in the copy, and gives what it said.
+// run runs a command in the copy and returns its output.
 func run(t *testing.T, dir string, command ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)

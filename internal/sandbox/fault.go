@@ -10,45 +10,47 @@ import (
 	"time"
 )
 
-// Fault makes the sandbox answer badly. The first fault that matches a request is applied; one with nothing but DelayMs
-// answers late but well.
+// Fault makes the sandbox fail. The first fault that matches a request is applied. A fault with
+// only DelayMs delays a successful response.
 type Fault struct {
 	ID int64 `json:"id"`
-	// Channel ("email", "push") or Provider ("ses", "fcm") say where; neither means everywhere.
+	// Channel ("email", "push") or Provider ("ses", "fcm") restricts the fault; without them it
+	// applies to all.
 	Channel  string `json:"channel,omitempty"`
 	Provider string `json:"provider,omitempty"`
-	// To is the address or device token; empty means any.
+	// To is the address or device token; empty matches any.
 	To string `json:"to,omitempty"`
-	// Status and ErrorCode are the answer; either follows from the other.
+	// Status and ErrorCode are the response; each has a default derived from the other.
 	Status    int    `json:"status,omitempty"`
 	ErrorCode string `json:"errorCode,omitempty"`
-	// RetryAfterSeconds is sent as the Retry-After header.
+	// RetryAfterSeconds is the value of the Retry-After header.
 	RetryAfterSeconds int `json:"retryAfterSeconds,omitempty"`
-	// DelayMs passes before anything else, in milliseconds.
+	// DelayMs is the delay before the response, in milliseconds.
 	DelayMs int `json:"delayMs,omitempty"`
-	// Hang reads the request and never answers. AcceptThenHang delivers the message, and never answers.
+	// Hang reads the request and never responds. AcceptThenHang stores the message and never responds.
 	Hang           bool `json:"hang,omitempty"`
 	AcceptThenHang bool `json:"acceptThenHang,omitempty"`
-	// Probability of being applied, 0 to 1; left out it is 1.
+	// Probability is the probability that the fault is applied, 0 to 1; it defaults to 1.
 	Probability *float64 `json:"probability,omitempty"`
-	// Count is how many times it is applied; 0 means until it is cleared. Left tells how many are left of it.
+	// Count is how often the fault is applied; 0 means until it is cleared. Left is how often it will
+	// still be applied.
 	Count int `json:"count,omitempty"`
 	Left  int `json:"left,omitempty"`
 }
 
-// providerOf names the provider behind a channel.
+// providerOf maps a channel to its provider.
 var providerOf = map[string]string{"email": "ses", "push": "fcm"}
 
-// answer is the form of a provider's error.
-type answer struct {
+// providerError describes an error response of a provider.
+type providerError struct {
 	status int
 	// grpc is FCM's canonical status.
 	grpc string
 }
 
-// The errors the stand-ins know, as the providers document them.
+// The documented errors of the providers.
 var (
-	sesErrors = map[string]answer{
+	sesErrors = map[string]providerError{
 		"MessageRejected":                    {status: http.StatusBadRequest},
 		"MailFromDomainNotVerifiedException": {status: http.StatusBadRequest},
 		"AccountSuspendedException":          {status: http.StatusBadRequest},
@@ -60,7 +62,7 @@ var (
 		"InternalServiceErrorException":      {status: http.StatusInternalServerError},
 		"ServiceUnavailable":                 {status: http.StatusServiceUnavailable},
 	}
-	fcmErrors = map[string]answer{
+	fcmErrors = map[string]providerError{
 		"INVALID_ARGUMENT":       {http.StatusBadRequest, "INVALID_ARGUMENT"},
 		"UNREGISTERED":           {http.StatusNotFound, "NOT_FOUND"},
 		"SENDER_ID_MISMATCH":     {http.StatusForbidden, "PERMISSION_DENIED"},
@@ -82,7 +84,8 @@ var (
 	}
 )
 
-// AddFault checks the fault and puts it in force, behind those that are. The error names the field at fault.
+// AddFault validates the fault and adds it after the existing ones. The error names the invalid
+// field.
 func (s *Sandbox) AddFault(f Fault) (Fault, error) {
 	if err := f.validate(); err != nil {
 		return Fault{}, err
@@ -95,14 +98,14 @@ func (s *Sandbox) AddFault(f Fault) (Fault, error) {
 	return f, nil
 }
 
-// ClearFaults makes all well again.
+// ClearFaults removes all faults.
 func (s *Sandbox) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Faults gives those in force, in their order.
+// Faults returns the active faults in order.
 func (s *Sandbox) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +116,7 @@ func (s *Sandbox) Faults() []Fault {
 	return all
 }
 
-// fieldError is what is wrong with one field.
+// fieldError is the error of one field.
 type fieldError struct{ field, message string }
 
 func (e *fieldError) Error() string { return e.field + ": " + e.message }
@@ -132,7 +135,7 @@ func (f Fault) validate() error {
 	case f.Status != 0 && (f.Status < 400 || f.Status > 599):
 		return &fieldError{"status", "must be 400 to 599"}
 	case f.ErrorCode != "" && f.Status == 0 && !code():
-		return &fieldError{"errorCode", "is not one that the stand-ins know; give a status besides"}
+		return &fieldError{"errorCode", "is unknown; add a status"}
 	case f.RetryAfterSeconds < 0:
 		return &fieldError{"retryAfterSeconds", "must not be negative"}
 	case f.DelayMs < 0:
@@ -142,21 +145,21 @@ func (f Fault) validate() error {
 	case f.Probability != nil && (*f.Probability < 0 || *f.Probability > 1):
 		return &fieldError{"probability", "must be 0 to 1"}
 	case f.Status == 0 && f.ErrorCode == "" && f.DelayMs == 0 && !f.Hang && !f.AcceptThenHang:
-		return &fieldError{"status", "say what goes wrong: status, errorCode, delayMs, hang or acceptThenHang"}
+		return &fieldError{"status", "one of status, errorCode, delayMs, hang and acceptThenHang is required"}
 	}
 	return nil
 }
 
-// fault takes the one to apply to a request, if any.
+// fault returns the fault to apply to a request, or nil, and counts its use.
 func (s *Sandbox) fault(channel, to string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		elsewhere := (f.Channel != "" && f.Channel != channel) || (f.Provider != "" && f.Provider != providerOf[channel])
-		if elsewhere || (f.To != "" && !strings.EqualFold(f.To, to)) {
+		other := (f.Channel != "" && f.Channel != channel) || (f.Provider != "" && f.Provider != providerOf[channel])
+		if other || (f.To != "" && !strings.EqualFold(f.To, to)) {
 			continue
 		}
-		if f.Probability != nil && rand.Float64() >= *f.Probability { //nolint:gosec // a stand-in's bad luck
+		if f.Probability != nil && rand.Float64() >= *f.Probability { //nolint:gosec // not security-relevant
 			continue
 		}
 		taken := *f
@@ -170,32 +173,32 @@ func (s *Sandbox) fault(channel, to string) *Fault {
 	return nil
 }
 
-// receive applies faults to a request with a valid message, and keeps the message unless a fault forbids. It reports
-// whether an answer of success is due; fail writes a provider's error.
+// receive applies faults to a request with a valid message, and stores the message unless a fault
+// prevents that. It reports whether to respond with success; fail writes a provider's error.
 func (s *Sandbox) receive(r *http.Request, m Message, fail func(status int, code string, f *Fault)) (id int64, ok bool) {
 	f := s.fault(m.Channel, m.To)
 	if f == nil {
-		return s.keep(m), true
+		return s.store(m), true
 	}
 	if f.DelayMs > 0 && !pause(r.Context(), time.Duration(f.DelayMs)*time.Millisecond) {
 		return 0, false
 	}
 	switch {
 	case f.AcceptThenHang:
-		s.keep(m)
+		s.store(m)
 		<-r.Context().Done()
 		return 0, false
 	case f.Hang:
 		<-r.Context().Done()
 		return 0, false
 	case f.Status == 0 && f.ErrorCode == "":
-		return s.keep(m), true
+		return s.store(m), true
 	}
 	fail(f.Status, f.ErrorCode, f)
 	return 0, false
 }
 
-// pause waits, and reports false when the client went away meanwhile.
+// pause waits for d. It returns false if the client disconnected in the meantime.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -207,7 +210,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// retryAfter sets the header that the fault asks for.
+// retryAfter sets the Retry-After header of the fault.
 func retryAfter(w http.ResponseWriter, f *Fault) {
 	if f != nil && f.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(f.RetryAfterSeconds))

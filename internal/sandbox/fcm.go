@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// fcmPayloadLimit is FCM's, in bytes, of what the app receives.
+	// fcmPayloadLimit is FCM's limit of the payload, in bytes.
 	fcmPayloadLimit = 4096
 	tokenTTL        = time.Hour
 	accountEmail    = "sandbox@carewire.example"
 )
 
-// fcmRequest is the part of messages:send that is looked at.
+// fcmRequest is the supported part of messages:send.
 type fcmRequest struct {
 	Message struct {
 		Token        string
@@ -34,7 +34,7 @@ type fcmRequest struct {
 	}
 }
 
-// fcmSend is POST /v1/projects/{project}/messages:send.
+// fcmSend implements POST /v1/projects/{project}/messages:send.
 // https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send
 func (s *Sandbox) fcmSend(w http.ResponseWriter, r *http.Request) {
 	fail := func(status int, code string, f *Fault) {
@@ -80,14 +80,14 @@ func fcmError(w http.ResponseWriter, status int, code string) {
 	if grpc == "" {
 		grpc = fcmErrors[fcmByStatus[status]].grpc
 	}
-	body := map[string]any{"code": status, "message": "The sandbox was told to refuse this request.", "status": grpc}
+	body := map[string]any{"code": status, "message": "A fault of the sandbox rejected this request.", "status": grpc}
 	if code != "" {
 		body["details"] = []any{map[string]string{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}}
 	}
 	writeJSON(w, status, map[string]any{"error": body})
 }
 
-// authorized reports whether the request bears a token that the token endpoint issued.
+// authorized reports whether the request has a token that the token endpoint issued.
 func (s *Sandbox) authorized(r *http.Request) bool {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.mu.Lock()
@@ -95,8 +95,8 @@ func (s *Sandbox) authorized(r *http.Request) bool {
 	return ok && time.Now().Before(s.tokens[token])
 }
 
-// ServiceAccount returns credentials in the form of a Google service account's key file, good at the sandboxes of this process only.
-// providersURL is where Providers is served, without a slash at the end.
+// ServiceAccount returns credentials in the form of a Google service account's key file, valid for
+// the sandboxes of this process only. providersURL is the URL of Providers, without a trailing slash.
 func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
 	key, err := signingKey()
 	if err != nil {
@@ -113,16 +113,17 @@ func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
 	})
 }
 
-// signingKey returns the key of all sandboxes in this process. It is made once, because that takes 100 ms of CPU time.
+// signingKey returns the key of all sandboxes in this process. It is generated once, because that
+// takes 100 ms of CPU time.
 var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return nil, fmt.Errorf("make the sandbox's key: %w", err)
+		return nil, fmt.Errorf("generate the sandbox's key: %w", err)
 	}
 	return key, nil
 })
 
-// oauthToken is the OAuth 2.0 token endpoint for the JWT bearer grant (RFC 7523).
+// oauthToken implements the OAuth 2.0 token endpoint for the JWT bearer grant (RFC 7523).
 func (s *Sandbox) oauthToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if r.FormValue("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
@@ -172,7 +173,7 @@ func (s *Sandbox) verify(assertion string) error {
 		Exp int64
 	}
 	if json.Unmarshal(claims, &c) != nil || c.Iss != accountEmail || time.Now().After(time.Unix(c.Exp, 0)) {
-		return errors.New("the assertion is another account's, or has expired")
+		return errors.New("the assertion is expired or of another account")
 	}
 	return nil
 }

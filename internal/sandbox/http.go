@@ -15,12 +15,13 @@ import (
 //go:embed page
 var page embed.FS
 
-// pagePolicy lets the page load its own two files, ask its own JSON and frame its own emails; nothing else, from
-// nowhere else.
+// pagePolicy lets the page load its two files, call its JSON API and frame its emails, and nothing
+// else.
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// emailPolicy is for one email's HTML in its frame: no scripts, no requests, only its inline styles.
+// emailPolicy is the policy of an email's HTML in its frame: no scripts, no requests, only inline
+// styles.
 const emailPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 func (s *Sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
@@ -34,14 +35,14 @@ func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request) {
 	case "style.css":
 		serveEmbedded(w, "style.css", "text/css; charset=utf-8")
 	default:
-		problem(w, http.StatusNotFound, "there is no such page in the sandbox", "", "")
+		problem(w, http.StatusNotFound, "page not found", "", "")
 	}
 }
 
 func serveEmbedded(w http.ResponseWriter, name, contentType string) {
 	body, err := page.ReadFile("page/" + name)
 	if err != nil {
-		problem(w, http.StatusInternalServerError, "the page is not in this binary", "", "")
+		problem(w, http.StatusInternalServerError, "page missing in this binary", "", "")
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
@@ -51,14 +52,14 @@ func serveEmbedded(w http.ResponseWriter, name, contentType string) {
 	_, _ = w.Write(body)
 }
 
-// serveHTML shows one email as its recipient would see it.
+// serveHTML serves the HTML of one email.
 func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
 	var all []Message
 	if id, err := strconv.ParseInt(r.PathValue("id"), 10, 64); err == nil && id != 0 {
-		all = s.allMessages(r.Context(), wanted{channel: "email", id: id, limit: 1})
+		all = s.allMessages(r.Context(), filter{channel: "email", id: id, limit: 1})
 	}
 	if len(all) == 0 {
-		problem(w, http.StatusNotFound, "there is no such email in the sandbox", "", "")
+		problem(w, http.StatusNotFound, "email not found", "", "")
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -68,10 +69,10 @@ func (s *Sandbox) serveHTML(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, all[0].HTML)
 }
 
-// listMessages is GET /sandbox/messages?channel=&limit=&before=. The page after one is asked for with the receivedAt of its last
-// message as before.
+// listMessages implements GET /sandbox/messages?channel=&limit=&before=. The next page is requested
+// with the receivedAt of the last message as before.
 func (s *Sandbox) listMessages(w http.ResponseWriter, r *http.Request) {
-	want, field, fault := wantedOf(r.URL.Query())
+	want, field, fault := parseFilter(r.URL.Query())
 	if fault != "" {
 		problem(w, http.StatusBadRequest, "the request has an invalid value", field, fault)
 		return
@@ -95,22 +96,22 @@ func (s *Sandbox) clearFaults(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// addFault is POST /sandbox/faults.
+// addFault implements POST /sandbox/faults.
 func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 	var f Fault
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFault))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(&f)
 	if err == nil && dec.More() {
-		err = errors.New("one JSON object is expected")
+		err = errors.New("want one JSON object")
 	}
 	if err != nil {
 		field, message := decodeFault(err)
-		problem(w, http.StatusBadRequest, "the request cannot be read as a fault", field, message)
+		problem(w, http.StatusBadRequest, "invalid fault", field, message)
 		return
 	}
 	if f.ID != 0 || f.Left != 0 {
-		problem(w, http.StatusBadRequest, "the request has an invalid value", "id", "id and left are the sandbox's to set")
+		problem(w, http.StatusBadRequest, "the request has an invalid value", "id", "id and left are read-only")
 		return
 	}
 	f, err = s.AddFault(f)
@@ -121,7 +122,7 @@ func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, f)
 }
 
-// decodeFault says which field could not be read, and why.
+// decodeFault returns the field that could not be decoded, and the reason.
 func decodeFault(err error) (field, message string) {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return wrong.Field, fmt.Sprintf("must be a %s, not a %s", wrong.Type, wrong.Value)
@@ -130,12 +131,12 @@ func decodeFault(err error) (field, message string) {
 		if unquoted, err := strconv.Unquote(name); err == nil {
 			name = unquoted
 		}
-		return name, "is not known; there are " + strings.Join(faultFields(), ", ")
+		return name, "is unknown; want one of " + strings.Join(faultFields(), ", ")
 	}
 	return "", "the body must be one JSON object"
 }
 
-// faultFields are the fields a fault may be given with.
+// faultFields returns the writable fields of a fault.
 func faultFields() []string {
 	var names []string
 	for f := range reflect.TypeFor[Fault]().Fields() {
@@ -147,7 +148,7 @@ func faultFields() []string {
 	return names
 }
 
-// problem answers as RFC 9457 says.
+// problem writes a problem document (RFC 9457).
 func problem(w http.ResponseWriter, status int, detail, field, message string) {
 	body := map[string]any{"title": http.StatusText(status), "status": status, "detail": detail}
 	if message != "" {

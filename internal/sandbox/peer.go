@@ -15,25 +15,26 @@ import (
 	"time"
 )
 
-// peerTimeout bounds one question to a peer: it is on the same machine, or gone.
+// peerTimeout bounds a request to a peer, which is on the same machine, or gone.
 const peerTimeout = 2 * time.Second
 
-// maxFault is the longest description of a fault, in bytes.
+// maxFault is the maximum size of a fault's JSON, in bytes.
 const maxFault = 64 << 10
 
-// peerMessage is a message as peers tell of it: with its HTML.
+// peerMessage is a message in the API for peers, with its HTML.
 type peerMessage struct {
 	Message
 	HTML string `json:"html"`
 }
 
-// Join lets the sandbox work together with its peers: the host:port where each other's Providers is served, asked for
-// whenever it matters. Call it before the sandbox is served.
+// Join makes the sandbox cooperate with its peers. peers returns the host:port of the other
+// sandboxes' Providers and is called for each request. Call Join before serving the sandbox.
 func (s *Sandbox) Join(peers func(ctx context.Context) []string) { s.peers = peers }
 
-// servePeer gives this sandbox's own messages to a peer. HTML comes with the one message that is asked for by its id.
+// servePeer serves this sandbox's own messages to a peer. HTML is included only when a message is
+// requested by its ID.
 func (s *Sandbox) servePeer(w http.ResponseWriter, r *http.Request) {
-	want, field, fault := wantedOf(r.URL.Query())
+	want, field, fault := parseFilter(r.URL.Query())
 	if fault != "" {
 		problem(w, http.StatusBadRequest, "the request has an invalid value", field, fault)
 		return
@@ -48,9 +49,9 @@ func (s *Sandbox) servePeer(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, all)
 }
 
-// wantedOf reads what is asked for, or names the parameter at fault and says what is wrong with it.
-func wantedOf(query url.Values) (w wanted, field, fault string) {
-	w = wanted{channel: query.Get("channel"), limit: capacity * 2}
+// parseFilter parses a query, or returns the invalid parameter and the reason.
+func parseFilter(query url.Values) (w filter, field, fault string) {
+	w = filter{channel: query.Get("channel"), limit: capacity * 2}
 	if w.channel != "" && !slices.Contains(channels, w.channel) {
 		return w, "channel", "must be one of " + strings.Join(channels, ", ")
 	}
@@ -63,7 +64,7 @@ func wantedOf(query url.Values) (w wanted, field, fault string) {
 	}
 	if text := query.Get("before"); text != "" {
 		if w.before, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return w, "before", "must be the receivedAt of a message: a date and time as RFC 3339 has it"
+			return w, "before", "must be the receivedAt of a message: an RFC 3339 date and time"
 		}
 	}
 	if text := query.Get("id"); text != "" {
@@ -74,8 +75,8 @@ func wantedOf(query url.Values) (w wanted, field, fault string) {
 	return w, "", ""
 }
 
-// query is what wantedOf reads.
-func (w wanted) query() string {
+// query is the inverse of parseFilter.
+func (w filter) query() string {
 	query := url.Values{"limit": {strconv.Itoa(w.limit)}}
 	if w.channel != "" {
 		query.Set("channel", w.channel)
@@ -89,9 +90,9 @@ func (w wanted) query() string {
 	return query.Encode()
 }
 
-// allMessages gives what is wanted of what was received here and by the peers that answer, newest first. No more than that is
-// asked of any peer.
-func (s *Sandbox) allMessages(ctx context.Context, want wanted) []Message {
+// allMessages returns the selected messages of this sandbox and of the peers that respond, newest
+// first. It requests no more than the limit from each peer.
+func (s *Sandbox) allMessages(ctx context.Context, want filter) []Message {
 	var mu sync.Mutex
 	all := s.find(want)
 	if want.limit == 0 || (want.id != 0 && len(all) > 0) {
@@ -113,30 +114,31 @@ func (s *Sandbox) allMessages(ctx context.Context, want wanted) []Message {
 	return all[:min(want.limit, len(all))]
 }
 
-// everywhere does at the peers, too, what is asked of this sandbox. What is wrong with the request is wrong there as well.
+// everywhere returns a handler that sends the request to all peers before it handles it here. An
+// invalid request is invalid for the peers too.
 func (s *Sandbox) everywhere(here http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFault))
 		if err != nil {
-			problem(w, http.StatusBadRequest, "the request cannot be read as a fault", "", fmt.Sprintf("the body must be one JSON object of at most %d bytes", maxFault))
+			problem(w, http.StatusBadRequest, "invalid fault", "", fmt.Sprintf("the body must be one JSON object of at most %d bytes", maxFault))
 			return
 		}
-		// The peers first: when the answer is there, it is done.
+		// Peers first, so that the change is complete when the response arrives.
 		s.askPeers(r.Context(), r.Method, r.URL.Path, body, func(io.Reader) {})
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		here(w, r)
 	}
 }
 
-// askPeers makes the request to all peers at once and gives each answer of success to read. A peer that does not answer
-// is left out: it is ending.
+// askPeers sends the request to all peers concurrently and passes the body of each successful
+// response to read. It ignores a peer that does not respond: it is stopping.
 func (s *Sandbox) askPeers(ctx context.Context, method, path string, body []byte, read func(body io.Reader)) {
 	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
 	defer cancel()
 	var asked sync.WaitGroup
 	for _, peer := range s.peers(ctx) {
 		asked.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, method, "http://"+peer+path, bytes.NewReader(body)) //nolint:gosec // A peer is an address that Join was given.
+			req, err := http.NewRequestWithContext(ctx, method, "http://"+peer+path, bytes.NewReader(body)) //nolint:gosec // Peers come from Join.
 			if err != nil {
 				return
 			}

@@ -1,12 +1,14 @@
-// Package sandbox stands in for the outside world: it speaks the wire protocols of SES v2 and FCM HTTP v1, so that the
-// real SDK clients talk to it, keeps what it received in memory, and shows it as a person would read it. Faults make it
-// answer as a provider does on a bad day.
+// Package sandbox is a fake of the message providers. It implements the wire protocols of SES v2
+// and FCM HTTP v1 for the real SDK clients, stores received messages in memory, and shows them on a
+// web page. Faults make it fail as a real provider can.
 //
-// Providers is what the SDKs talk to, on a listener of its own; Handler is what people and scripts look at. The newest
-// 10,000 messages are kept. It starts no goroutines.
+// Providers returns the handler for the SDKs, to be served on a separate listener; Handler returns
+// the handler for people and scripts. The newest 10,000 messages are kept. The package starts no
+// goroutines.
 //
-// Several instances of one service have a sandbox each, which takes its own instance's messages. They ask each other, so
-// that every one of them shows what all received and a fault holds everywhere. One that ends takes its messages with it.
+// Each instance of a service has a sandbox that receives the messages of that instance. The
+// sandboxes query each other, so that each one shows the messages of all, and a fault applies to
+// all. When an instance stops, its messages are lost.
 package sandbox
 
 import (
@@ -17,10 +19,10 @@ import (
 	"time"
 )
 
-// capacity is how many messages are kept.
+// capacity is the number of messages that are kept.
 const capacity = 10_000
 
-// Message is one message that a provider would have delivered.
+// Message is a message that a provider would have delivered.
 type Message struct {
 	ID         int64     `json:"id"`
 	DeliveryID string    `json:"deliveryId"`
@@ -32,14 +34,14 @@ type Message struct {
 	Link       string    `json:"link,omitempty"`
 	Priority   string    `json:"priority,omitempty"`
 	ReceivedAt time.Time `json:"receivedAt"`
-	// HTML is an email's, shown at /sandbox/messages/{id}/html.
+	// HTML is the body of an email, shown at /sandbox/messages/{id}/html.
 	HTML string `json:"-"`
 }
 
-// channels are those a message can come in on.
+// channels are the channels of messages.
 var channels = []string{"email", "push", "sms", "whatsapp"}
 
-// Sandbox is the stand-in for all providers. It is safe for concurrent use.
+// Sandbox is a fake of all providers. It is safe for concurrent use.
 type Sandbox struct {
 	mu       sync.Mutex
 	lastID   int64
@@ -51,12 +53,13 @@ type Sandbox struct {
 	tokens map[string]time.Time // issued access tokens and when they expire
 }
 
-// New makes an empty sandbox without faults.
+// New returns an empty sandbox without faults.
 func New() *Sandbox {
 	return &Sandbox{tokens: map[string]time.Time{}, peers: func(context.Context) []string { return nil }}
 }
 
-// Handler serves the page at /sandbox and the JSON below it, for this sandbox and its peers together.
+// Handler returns a handler for the page at /sandbox and the JSON API below it, which cover this
+// sandbox and its peers.
 func (s *Sandbox) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox", s.servePage)
@@ -70,8 +73,9 @@ func (s *Sandbox) Handler() http.Handler {
 	return mux
 }
 
-// Providers serves the providers' wire protocols: SES v2 at /v2, FCM at /v1, Google's OAuth token endpoint at /token; and
-// at /sandbox what peers ask of this sandbox alone.
+// Providers returns a handler for the providers' wire protocols: SES v2 at /v2, FCM at /v1,
+// Google's OAuth token endpoint at /token; and at /sandbox the API for peers, which covers this
+// sandbox only.
 func (s *Sandbox) Providers() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox/messages", s.servePeer)
@@ -84,23 +88,23 @@ func (s *Sandbox) Providers() http.Handler {
 	return mux
 }
 
-// Messages gives what was received on the channel, or on all for "", newest first.
+// Messages returns the messages received on the channel, or on all channels for "", newest first.
 func (s *Sandbox) Messages(channel string) []Message {
-	return s.find(wanted{channel: channel, limit: capacity * 2})
+	return s.find(filter{channel: channel, limit: capacity * 2})
 }
 
-// wanted narrows messages.
-type wanted struct {
-	// channel is empty for all, id 0.
+// filter selects messages.
+type filter struct {
+	// An empty channel and a zero id select all.
 	channel string
 	id      int64
-	// before leaves out what was received then or later; its zero value nothing.
+	// before selects messages received before this time; the zero value selects all.
 	before time.Time
 	limit  int
 }
 
-// find gives the messages that are wanted, newest first.
-func (s *Sandbox) find(w wanted) []Message {
+// find returns the selected messages of this sandbox, newest first.
+func (s *Sandbox) find(w filter) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := make([]Message, 0, min(w.limit, len(s.messages)))
@@ -115,15 +119,15 @@ func (s *Sandbox) find(w wanted) []Message {
 	return found
 }
 
-// keep stores a received message and gives its number.
-func (s *Sandbox) keep(m Message) int64 {
+// store stores a received message and returns its ID.
+func (s *Sandbox) store(m Message) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.ReceivedAt = time.Now().UTC()
-	// Numbers by the clock: those of peers are others.
+	// IDs derive from the clock, so that they differ from those of peers.
 	s.lastID = max(s.lastID+1, m.ReceivedAt.UnixMicro())
 	m.ID = s.lastID
-	// Trimmed in steps, so that a full sandbox does not copy itself for each message.
+	// Trim in steps, so that a full sandbox does not copy all messages for each new one.
 	if len(s.messages) >= capacity+capacity/10 {
 		s.messages = append(make([]Message, 0, capacity+capacity/10), s.messages[len(s.messages)-capacity+1:]...)
 	}

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a sandbox with both its doors open.
+// bench is a sandbox with both of its handlers served.
 type bench struct {
 	t               *testing.T
 	s               *sandbox.Sandbox
@@ -59,13 +59,13 @@ func email(to, html string) string {
 		"EmailTags": [{"Name": "delivery_id", "Value": "d1"}]}`, to, html)
 }
 
-// send posts an email as the SDK would.
+// send posts an email as the SDK does.
 func (b *bench) send(to string) (int, http.Header, string) {
 	b.t.Helper()
 	return b.do(http.MethodPost, b.providers+"/v2/email/outbound-emails", email(to, "<p>Hello</p>"), "Authorization", "AWS4-HMAC-SHA256 Credential=x")
 }
 
-func TestSandbox_ListsWhatWasReceivedNewestFirst(t *testing.T) {
+func TestSandbox_ListsMessagesNewestFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	status, _, body := b.do(http.MethodGet, b.page+"/sandbox/messages", "")
@@ -103,7 +103,7 @@ func TestSandbox_ListsWhatWasReceivedNewestFirst(t *testing.T) {
 	require.Empty(t, b.s.Messages(""))
 }
 
-func TestSandbox_RefusesWhatTheProvidersWould(t *testing.T) {
+func TestSandbox_RejectsRequestsThatProvidersReject(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	status, header, _ := b.do(http.MethodPost, b.providers+"/v2/email/outbound-emails", email("a@x.example", ""))
@@ -118,7 +118,7 @@ func TestSandbox_RefusesWhatTheProvidersWould(t *testing.T) {
 	require.Empty(t, b.s.Messages(""))
 }
 
-func TestSandbox_HasTheFaultsItIsTold(t *testing.T) {
+func TestSandbox_AppliesFaults(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	add := func(fault string) {
@@ -170,7 +170,7 @@ func TestSandbox_HangsBeforeOrAfterAccepting(t *testing.T) {
 	}
 }
 
-func TestSandbox_SaysWhichFieldOfAFaultIsWrong(t *testing.T) {
+func TestSandbox_NamesTheInvalidFieldOfAFault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for fault, field := range map[string]string{
@@ -197,7 +197,7 @@ func TestSandbox_SaysWhichFieldOfAFaultIsWrong(t *testing.T) {
 	require.Empty(t, b.s.Faults())
 }
 
-func TestSandbox_ShowsAPageThatLoadsNothingFromElsewhere(t *testing.T) {
+func TestSandbox_ServesAPageThatLoadsNothingExternal(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, _, _ = b.send("a@x.example")
@@ -222,7 +222,7 @@ func TestSandbox_ShowsAPageThatLoadsNothingFromElsewhere(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestSandbox_ForgetsTheOldest(t *testing.T) {
+func TestSandbox_DropsTheOldestMessages(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
 	h := s.Providers()
@@ -237,7 +237,7 @@ func TestSandbox_ForgetsTheOldest(t *testing.T) {
 	require.Equal(t, "p11049@x.example", all[0].To)
 }
 
-func TestSandbox_ShowsWhatItsPeersReceivedAndBreaksWithThem(t *testing.T) {
+func TestSandbox_SharesMessagesAndFaultsWithPeers(t *testing.T) {
 	t.Parallel()
 	a, b := setup(t), setup(t)
 	gone := httptest.NewServer(nil)
@@ -289,7 +289,7 @@ func TestSandbox_ShowsWhatItsPeersReceivedAndBreaksWithThem(t *testing.T) {
 	require.Empty(t, b.s.Messages(""))
 }
 
-func TestSandbox_AsksOfItsPeersNoMoreThanIsWanted(t *testing.T) {
+func TestSandbox_RequestsNoMoreThanTheLimitFromPeers(t *testing.T) {
 	t.Parallel()
 	a, b := setup(t), setup(t)
 	var mu sync.Mutex

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// sesRequest is the part of SendEmail's body that is looked at, its names matched without regard to case. Unknown
-// members are let pass, as SES does.
+// sesRequest is the supported part of SendEmail's body. Names match case-insensitively; unknown
+// members are ignored, as in SES.
 type sesRequest struct {
 	FromEmailAddress string
 	Destination      struct {
@@ -28,7 +28,7 @@ type sesRequest struct {
 
 type sesContent struct{ Data string }
 
-// sesSendEmail is POST /v2/email/outbound-emails.
+// sesSendEmail implements POST /v2/email/outbound-emails.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 func (s *Sandbox) sesSendEmail(w http.ResponseWriter, r *http.Request) {
 	fail := func(status int, code string, f *Fault) {
@@ -75,7 +75,7 @@ func sesError(w http.ResponseWriter, status int, code string) {
 	if code != "" {
 		w.Header().Set("x-amzn-ErrorType", code)
 	}
-	writeJSON(w, status, map[string]string{"message": "The sandbox was told to refuse this request."})
+	writeJSON(w, status, map[string]string{"message": "A fault of the sandbox rejected this request."})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -1,7 +1,7 @@
 "use strict";
 
-// Shows the newest messages and asks for more every two seconds. Text is only ever set as text, never as markup; an
-// email's HTML is shown in a frame without scripts.
+// Shows the newest messages and polls for more every two seconds. Text is only set as text, never as markup; an email's
+// HTML is shown in a frame without scripts.
 (() => {
   const limit = 200;
   const $ = (id) => document.getElementById(id);
@@ -92,7 +92,7 @@
       showFaults(faults);
       $("status").textContent = messages.length >= limit ? "The newest " + limit + " messages." : messages.length + " messages.";
     } catch {
-      $("status").textContent = "The service does not answer; trying again …";
+      $("status").textContent = "The service does not respond; retrying …";
     }
   };
 

@@ -12,16 +12,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// buildInfo is 1, and says in its labels which carewire this is.
+// buildInfo returns a gauge that is always 1, with the version in its labels.
 func buildInfo() prometheus.Collector {
 	b := Version()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carewire_build_info", Help: "Always 1; the labels say which carewire this is.",
+		Name: "carewire_build_info", Help: "Always 1; the labels have the version of the binary.",
 		ConstLabels: prometheus.Labels{"version": b.Number, "revision": b.Revision, "go": b.Go},
 	}, func() float64 { return 1 })
 }
 
-// watchProviders shows the providers of each channel: circuit breaker, rate, and what waits for them.
+// watchProviders registers the metrics of each channel's providers: circuit breaker, rate, and
+// waiting messages.
 func (m *metrics) watchProviders(stats func() map[string][]notify.ProviderStats) {
 	for channel, providers := range stats() {
 		for i, p := range providers {
@@ -34,35 +35,35 @@ func (m *metrics) watchProvider(labels prometheus.Labels, stats func() notify.Pr
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	gauge("carewire_breaker_state", "The provider's circuit breaker, as this instance has it: 0 closed, 1 half-open, 2 open.",
+	gauge("carewire_breaker_state", "Circuit breaker of the provider in this instance: 0 closed, 1 half-open, 2 open.",
 		func() float64 { return float64(stats().Breaker) })
-	gauge("carewire_provider_rate", "How many messages a second this instance may send by the provider now.",
+	gauge("carewire_provider_rate", "Current rate limit of the provider in this instance, in messages a second.",
 		func() float64 { return stats().Rate })
-	gauge("carewire_provider_waiting", "Messages of this instance that wait for the provider's circuit breaker or rate.",
+	gauge("carewire_provider_waiting", "Messages of this instance that wait for the circuit breaker or rate limit of the provider.",
 		func() float64 { return float64(stats().Waiting) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "carewire_provider_throttled_total", Help: "How often the provider said that this instance calls it too often.", ConstLabels: labels,
+		Name: "carewire_provider_throttled_total", Help: "Responses of the provider that throttled this instance.", ConstLabels: labels,
 	}, func() float64 { return float64(stats().Throttled) }))
 }
 
 var (
 	poolConnsDesc    = prometheus.NewDesc("carewire_db_pool_connections", "Connections of this instance's pool, by state.", []string{"pool", "state"}, nil)
-	poolMaxDesc      = prometheus.NewDesc("carewire_db_pool_max_connections", "How many connections the pool may open.", []string{"pool"}, nil)
-	poolWaitsDesc    = prometheus.NewDesc("carewire_db_pool_waits_total", "How often somebody had to wait for a connection.", []string{"pool"}, nil)
-	poolWaitTimeDesc = prometheus.NewDesc("carewire_db_pool_wait_seconds_total", "How long they waited, together.", []string{"pool"}, nil)
+	poolMaxDesc      = prometheus.NewDesc("carewire_db_pool_max_connections", "Maximum connections of the pool.", []string{"pool"}, nil)
+	poolWaitsDesc    = prometheus.NewDesc("carewire_db_pool_waits_total", "Acquisitions that waited for a connection.", []string{"pool"}, nil)
+	poolWaitTimeDesc = prometheus.NewDesc("carewire_db_pool_wait_seconds_total", "Total time that acquisitions waited for a connection.", []string{"pool"}, nil)
 )
 
-// poolCollector shows the pools of connections. It asks the database nothing.
+// poolCollector collects the statistics of the connection pools. It does not query the database.
 type poolCollector map[string]*pgxpool.Pool
 
-// Describe names the metrics.
+// Describe implements prometheus.Collector.
 func (c poolCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{poolConnsDesc, poolMaxDesc, poolWaitsDesc, poolWaitTimeDesc} {
 		ch <- d
 	}
 }
 
-// Collect reads them.
+// Collect implements prometheus.Collector.
 func (c poolCollector) Collect(ch chan<- prometheus.Metric) {
 	for name, pool := range c {
 		s := pool.Stat()
@@ -79,30 +80,31 @@ func (c poolCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 var (
-	jobsDesc              = prometheus.NewDesc("carewire_jobs", "Jobs that are not over, by queue and state.", []string{"queue", "state"}, nil)
-	jobOldestDesc         = prometheus.NewDesc("carewire_job_oldest_available_seconds", "How long the oldest job has been ready without being worked; 0 when there is none.", []string{"queue"}, nil)
-	oldestTransactionDesc = prometheus.NewDesc("carewire_database_oldest_transaction_seconds", "Age of the oldest transaction in the database that the service's user may see; 0 when there is none.", nil, nil)
+	jobsDesc              = prometheus.NewDesc("carewire_jobs", "Unfinished jobs by queue and state.", []string{"queue", "state"}, nil)
+	jobOldestDesc         = prometheus.NewDesc("carewire_job_oldest_available_seconds", "Time that the oldest available job has been waiting for a worker; 0 if there is none.", []string{"queue"}, nil)
+	oldestTransactionDesc = prometheus.NewDesc("carewire_database_oldest_transaction_seconds", "Age of the oldest transaction in the database that is visible to the service's user; 0 if there is none.", nil, nil)
 )
 
-// loadCollector reads at each scrape how much work waits in the database, and who holds it up.
+// loadCollector queries the jobs and the oldest transaction in the database at each scrape.
 type loadCollector struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
 }
 
-// Describe names the metrics.
+// Describe implements prometheus.Collector.
 func (c *loadCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{jobsDesc, jobOldestDesc, oldestTransactionDesc} {
 		ch <- d
 	}
 }
 
-// Collect reads them, and leaves out what the database does not answer.
+// Collect implements prometheus.Collector. Without a response of the database the metrics are
+// missing.
 func (c *loadCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	if err := c.collect(ctx, ch); err != nil {
-		c.logger.WarnContext(ctx, "metrics of the database's load left out", "error", postgres.SafeError(err))
+		c.logger.WarnContext(ctx, "cannot collect the metrics of the database's load", "error", postgres.SafeError(err))
 	}
 }
 
@@ -137,8 +139,8 @@ func (c *loadCollector) collect(ctx context.Context, ch chan<- prometheus.Metric
 	return nil
 }
 
-// zeroes begins a count by two labels, so that a series is there before the first of its kind, and does not end with the
-// last.
+// zeroes returns zero counts for every combination of two labels, so that a series exists before
+// its first item and after its last.
 func zeroes(first []string, second ...string) map[[2]string]float64 {
 	counts := map[[2]string]float64{}
 	for _, a := range first {

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"carewire/internal/operator"
+)
+
+func rulesListCommand() *cobra.Command {
+	var list listFlags
+	var before int32
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List published versions of the rules, newest first",
+		Long: `List published versions of the rules, newest first. A version applies to events after its position in the ledger; one
+without a position has not reached the planner yet. Use --before with the last version of a page to list the next page.`,
+		Example: `  carewire rules list
+  carewire rules list --limit 10 --json`,
+		Args: cobra.NoArgs,
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, _ []string) error {
+			limit, err := list.max()
+			if err != nil {
+				return err
+			}
+			all, err := op.ListRuleSets(cmd.Context(), before, limit)
+			if err != nil {
+				return err
+			}
+			return printList(cmd, list.json, all, []string{"VERSION", "POSITION", "PUBLISHED AT", "PUBLISHED BY", "NOTE"}, ruleSetRow)
+		}),
+	}
+	list.register(cmd)
+	cmd.Flags().Int32Var(&before, "before", 0, "last version of the previous page")
+	return cmd
+}
+
+func ruleSetRow(s operator.RuleSet) []string {
+	position := ""
+	if s.Position > 0 {
+		position = strconv.FormatInt(s.Position, 10)
+	}
+	return []string{strconv.Itoa(int(s.Version)), position, s.PublishedAt.Format(time.RFC3339), s.PublishedBy, strings.Join(strings.Fields(s.Note), " ")}
+}
+
+func rulesShowCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show [VERSION]",
+		Short: "Print a version of the rules, by default the newest",
+		Example: `  carewire rules show > rules.yaml
+  carewire rules show 3 --json | jq -r .note`,
+		Args: versionArgs(0, 1),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			version, err := parseVersion(args, 0)
+			if err != nil {
+				return err
+			}
+			set, err := op.GetRuleSet(cmd.Context(), version)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), set)
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), set.Source)
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the source")
+	return cmd
+}
+
+func rulesDiffCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "diff A [B]",
+		Short: "Compare version A of the rules with B, by default the newest",
+		Example: `  carewire rules diff 3
+  carewire rules diff 3 5 --json | jq .changed`,
+		Args: versionArgs(1, 2),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			from, err := parseVersion(args, 0)
+			if err != nil {
+				return err
+			}
+			to, err := parseVersion(args, 1)
+			if err != nil {
+				return err
+			}
+			d, err := op.CompareRuleSets(cmd.Context(), from, to)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), d)
+			}
+			return printDifference(cmd.OutOrStdout(), d)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the diff")
+	return cmd
+}
+
+func printDifference(out io.Writer, d operator.Difference) error {
+	var b strings.Builder
+	for _, change := range []struct {
+		kind  string
+		rules []string
+	}{{"added", d.Added}, {"removed", d.Removed}, {"changed", d.Changed}} {
+		if len(change.rules) > 0 {
+			fmt.Fprintf(&b, "# %s: %s\n", change.kind, strings.Join(change.rules, ", "))
+		}
+	}
+	if d.Unreadable != "" {
+		fmt.Fprintf(&b, "# %s\n", d.Unreadable)
+	}
+	_, err := fmt.Fprint(out, b.String(), d.Text)
+	return err
+}
+
+func rulesRollbackCommand() *cobra.Command {
+	var note string
+	cmd := &cobra.Command{
+		Use:   "rollback VERSION",
+		Short: "Roll back to an earlier version of the rules",
+		Long: `Roll back to an earlier version of the rules. Its source is checked and published again as a new version. If it equals the
+newest version, nothing changes.`,
+		Example: `  carewire rules list
+  carewire rules rollback 3 --note "too many messages"`,
+		Args: versionArgs(1, 1),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			version, err := parseVersion(args, 0)
+			if err != nil {
+				return err
+			}
+			published, err := op.RollBackRules(cmd.Context(), operator.CommandLine(), version, note)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force, with the rules of version %d\n", published, version)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&note, "note", "", "reason for the change, shown in the version history")
+	return cmd
+}
+
+// versionArgs accepts between least and most arguments. The error of any other number has the
+// command's usage.
+func versionArgs(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return fmt.Errorf("want arguments %s, got %d; see %s --help", strings.TrimPrefix(cmd.Use, cmd.Name()+" "), len(args), cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// parseVersion returns the version in the argument with an index, or 0, which is the newest, if
+// there is no such argument.
+func parseVersion(args []string, i int) (int32, error) {
+	if i >= len(args) {
+		return 0, nil
+	}
+	return parseNumber[int32](args[i], "version", "carewire rules list")
+}

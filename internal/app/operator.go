@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/config"
+	"carewire/internal/operator"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+)
+
+// Followers returns the names of the ledger's followers in this binary.
+func Followers() []string { return operator.FollowerNames(listeners()) }
+
+// OpenOperator returns an Operator for a command, with this binary's channels and listeners. It
+// logs to standard error.
+func OpenOperator(cfg config.Config) (*operator.Operator, error) {
+	logger := newLogger(cfg, os.Stderr)
+	return operator.Open(operator.OpenConfig{
+		Settings:  cfg,
+		Listeners: listeners(),
+		Channels: func(ctx context.Context, worker *pgxpool.Pool) ([]string, error) {
+			return configuredChannels(ctx, cfg, worker)
+		},
+		LibraryLogger: libraryLogger(logger),
+		Logger:        logger,
+	})
+}
+
+// configuredChannels returns the names of the channels that the service has a provider for: those
+// of the sandbox if a demo seeded the database, else those that the settings configure.
+func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]string, error) {
+	_, err := db.New(pool).ServiceSettingGet(ctx, demoMark)
+	if err == nil {
+		return channelNames(func(c channel) bool { return c.sandboxed }), nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("read the settings: %w", postgres.Translate(err))
+	}
+	return channelNames(func(c channel) bool { return c.configured(cfg) }), nil
+}
+
+// Migrate brings the database's schema up to date. It waits for a database that is unavailable, as
+// a start does.
+func Migrate(ctx context.Context, cfg config.Config) error {
+	owner, err := operator.Database(cfg, postgres.Owner)
+	if err != nil {
+		return err
+	}
+	logger := newLogger(cfg, os.Stderr)
+	w := newWaiter(cfg.StartTimeout, nil, logger)
+	return w.do(ctx, "migrate", func(ctx context.Context) error { return postgres.Migrate(ctx, owner.URL, logger) })
+}

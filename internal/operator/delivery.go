@@ -1,0 +1,53 @@
+package operator
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/dispatch"
+	"carewire/internal/notify"
+)
+
+// DeliveryStatus is a delivery with its state.
+type DeliveryStatus = notify.DeliveryStatus
+
+// Explanation is the list of rules that matched an event, with their decisions.
+type Explanation = dispatch.Explanation
+
+// DeliveryFilter selects deliveries; an empty field selects all.
+type DeliveryFilter = notify.DeliveryFilter
+
+// ListDeliveries returns deliveries, the last planned first, from the one after the delivery with
+// the id after. The zero id starts with the first.
+func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after uuid.UUID) (all []DeliveryStatus, err error) {
+	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
+		if after != uuid.Nil {
+			if f.Before, err = notify.DeliveryMark(ctx, tx, after); err != nil {
+				return err
+			}
+		}
+		all, err = notify.Deliveries(ctx, tx, f)
+		return err
+	})
+	return all, err
+}
+
+// RedriveDelivery queues a delivery again. See notify.Redrive for the states that it accepts.
+func (o *Operator) RedriveDelivery(ctx context.Context, cmd care.Command, id uuid.UUID) error {
+	return o.withJobs(ctx, func(j *jobs) error {
+		return notify.Redrive(ctx, j.writer.Pool(), j.river, cmd, id)
+	})
+}
+
+// ExplainEvent returns the rules that matched an event and their decision for each recipient and
+// channel.
+func (o *Operator) ExplainEvent(ctx context.Context, eventID uuid.UUID) (x Explanation, err error) {
+	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
+		x, err = dispatch.Explain(ctx, tx, eventID)
+		return err
+	})
+	return x, err
+}

@@ -1,0 +1,98 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/care"
+	"carewire/internal/dispatch"
+	"carewire/internal/outbox"
+	"carewire/internal/rule"
+)
+
+// RuleSet is a published version of the rules.
+type RuleSet = dispatch.RuleSet
+
+// Difference is the difference between two rule sets.
+type Difference = dispatch.Difference
+
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. It
+// needs no database.
+func CheckRules(file string, src []byte) (int, error) {
+	known, err := KnownToRules()
+	if err != nil {
+		return 0, err
+	}
+	set, err := rule.Parse(src, known)
+	if err != nil {
+		return 0, inFile(file, err)
+	}
+	return len(set.Rules), nil
+}
+
+// DefaultRules returns the rule file of a new database.
+func DefaultRules() []byte { return rule.Default() }
+
+// PublishRules checks a rule file, publishes it and returns its version.
+func (o *Operator) PublishRules(ctx context.Context, cmd care.Command, file string, src []byte, note string) (version int32, err error) {
+	err = o.withWriter(ctx, func(writer *outbox.Writer) error {
+		version, err = dispatch.Publish(ctx, writer, cmd, src, note, o.known)
+		return inFile(file, err)
+	})
+	return version, err
+}
+
+// ListRuleSets returns at most limit published rule sets below a version (0 for all), the newest
+// first.
+func (o *Operator) ListRuleSets(ctx context.Context, before, limit int32) (all []RuleSet, err error) {
+	err = o.read(ctx, func(pool *pgxpool.Pool) error {
+		all, err = dispatch.Versions(ctx, pool, before, limit)
+		return err
+	})
+	return all, err
+}
+
+// GetRuleSet returns a published rule set with its source; version 0 is the newest.
+func (o *Operator) GetRuleSet(ctx context.Context, version int32) (set RuleSet, err error) {
+	err = o.read(ctx, func(pool *pgxpool.Pool) error {
+		if version == 0 {
+			set, err = dispatch.Current(ctx, pool)
+		} else {
+			set, err = dispatch.AtVersion(ctx, pool, version)
+		}
+		return err
+	})
+	return set, err
+}
+
+// CompareRuleSets returns the difference between two versions; version 0 is the newest.
+func (o *Operator) CompareRuleSets(ctx context.Context, from, to int32) (d Difference, err error) {
+	err = o.read(ctx, func(pool *pgxpool.Pool) error {
+		d, err = dispatch.Compare(ctx, pool, from, to)
+		return err
+	})
+	return d, err
+}
+
+// RollBackRules publishes the source of an earlier version again and returns the new version.
+func (o *Operator) RollBackRules(ctx context.Context, cmd care.Command, version int32, note string) (published int32, err error) {
+	err = o.withWriter(ctx, func(writer *outbox.Writer) error {
+		published, err = dispatch.Rollback(ctx, writer, cmd, version, note, o.known)
+		if mistakes, ok := errors.AsType[rule.Errors](err); ok {
+			return fmt.Errorf("%w:\n%w", userError(err), mistakes.In(fmt.Sprintf("version %d", version)))
+		}
+		return o.safe(err)
+	})
+	return published, err
+}
+
+// inFile adds the file's name to each error of a rule set.
+func inFile(file string, err error) error {
+	if errs, ok := errors.AsType[rule.Errors](err); ok {
+		return errs.In(file)
+	}
+	return err
+}
