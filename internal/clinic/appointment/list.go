@@ -16,11 +16,6 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
 // Filter narrows a list. The zero value is the first page of all that the caller may see.
 type Filter struct {
 	// PatientID, DoctorID and ClinicID are zero for any.
@@ -45,16 +40,8 @@ type Filter struct {
 
 func (f *Filter) check() (care.PageCursor, error) {
 	var p care.FieldErrors
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
-	after, ok := care.ParsePageCursor(f.Cursor, care.BeforeAll)
-	if !ok {
-		p.Add("cursor", "must be the next of the page before")
-	}
+	f.Limit = p.PageLimit(f.Limit)
+	after := p.Cursor(f.Cursor, care.BeforeAll)
 	for _, status := range f.Statuses {
 		if !slices.Contains(statuses, status) {
 			p.Add("status", "must be one of %v", statuses)
@@ -119,17 +106,15 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if err != nil {
 			return fmt.Errorf("list appointments: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			last := rows[f.Limit-1]
-			page.Next = care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Appointment) string {
+			return care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
+		})
 		if page.Items, err = from(ctx, q, rows...); err != nil {
 			return err
 		}
 		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
-			if events, err = nothing(ctx, q, cmd, f); err != nil {
+			if events, err = emptyList(ctx, q, cmd, f); err != nil {
 				return err
 			}
 		}
@@ -184,38 +169,16 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 	}
 }
 
-// nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
-func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
-	actor := cmd.Actor
-	clinics := actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
-	if f.PatientID == uuid.Nil {
-		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.AppointmentRead, care.Own))
-		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
-			answer := care.Errorf(care.Forbidden, "you hold no role that sees appointments there")
-			return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
-		}
-		return nil, nil
-	}
-	listable := f.PatientID == actor.UserID && actor.MayOwn(care.AppointmentRead)
-	if !listable {
-		var err error
-		listable, err = q.AppointmentListable(ctx, db.AppointmentListableParams{
-			PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("look up patient: %w", err)
-		}
-	}
-	if !listable {
-		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their appointments")
-		return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
-	}
-	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
-}
-
-func clinicOf(f Filter) *uuid.UUID {
-	if f.ClinicID == uuid.Nil {
-		return nil
-	}
-	return &f.ClinicID
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any appointments.
+func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+	clinics := cmd.Actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
+	return outbox.EmptyList{
+		Action: care.AppointmentRead, Items: "appointments", PatientID: f.PatientID, ClinicID: f.ClinicID,
+		ReadsAt: slices.Concat(clinics, cmd.Actor.ClinicsFor(care.AppointmentRead, care.Own)),
+		PatientListable: func() (bool, error) {
+			return q.AppointmentListable(ctx, db.AppointmentListableParams{
+				PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+			})
+		},
+	}.Events(cmd)
 }

@@ -15,22 +15,6 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// limited gives the limit to go by; 0 means 50.
-func limited(limit int) (int, error) {
-	if limit == 0 {
-		return defaultLimit, nil
-	}
-	if limit < 1 || limit > maxLimit {
-		return 0, care.InvalidField("limit", "must be 1 to %d", maxLimit)
-	}
-	return limit, nil
-}
-
 // Get gives the conversation. Where there is none, or the actor may not see it, the error is care.NotFound.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conversation, error) {
 	var c Conversation
@@ -56,16 +40,14 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conv
 // List gives the conversations in which the actor takes part, the newest activity first; cursor is the Next of the page
 // before, limit 1 to 200 or 0 for 50. Who holds no role that takes part in any is refused with care.Forbidden.
 func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, limit int) (Page, error) {
-	limit, err := limited(limit)
-	if err != nil {
+	var errs care.FieldErrors
+	limit = errs.PageLimit(limit)
+	before := errs.Cursor(cursor, care.AfterAll)
+	if err := errs.Err(); err != nil {
 		return Page{}, err
 	}
-	before, ok := care.ParsePageCursor(cursor, care.AfterAll)
-	if !ok {
-		return Page{}, care.InvalidField("cursor", "must be the next of the page before")
-	}
 	page := Page{Items: []Conversation{}}
-	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		clinics := cmd.Actor.ClinicsFor(care.ConversationRead, care.Participant)
 		rows, err := q.ConversationList(ctx, db.ConversationListParams{
@@ -80,11 +62,9 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 			refused.Event.Subject = "route/" + string(care.ConversationRead)
 			return refused
 		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			last := rows[limit-1].Conversation
-			page.Next = care.PageCursor{Time: last.LastActivityAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, limit, func(last db.ConversationListRow) string {
+			return care.PageCursor{Time: last.Conversation.LastActivityAt, ID: last.Conversation.ID}.String()
+		})
 		if page.Items, err = conversations(ctx, q, rows); err != nil {
 			return err
 		}
@@ -158,8 +138,9 @@ func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID
 // record.read about the patient, which names each. Who was added without the history is shown what was written since. Errors as
 // for Get.
 func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
-	limit, err = limited(limit)
-	if err != nil {
+	var errs care.FieldErrors
+	limit = errs.PageLimit(limit)
+	if err := errs.Err(); err != nil {
 		return nil, 0, err
 	}
 	if before == 0 {
@@ -175,10 +156,7 @@ func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UU
 		if err != nil {
 			return fmt.Errorf("list messages: %w", err)
 		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			next = rows[limit-1].Number
-		}
+		rows, next = care.Paginate(rows, limit, func(last db.ConversationMessage) int64 { return last.Number })
 		list = make([]Message, len(rows))
 		ids := make([]uuid.UUID, len(rows))
 		for i, m := range rows {

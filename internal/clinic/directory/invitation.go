@@ -54,7 +54,7 @@ func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinic
 		if err := notSelf(cmd, care.MembershipManage, person, &clinicID); err != nil {
 			return err
 		}
-		row, err := insertInvitation(ctx, q, cmd, clinicID, clinicOf(person), in.Roles)
+		row, err := insertInvitation(ctx, q, cmd, clinicID, care.NonZero(person), in.Roles)
 		if err != nil {
 			return err
 		}

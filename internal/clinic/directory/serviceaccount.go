@@ -50,10 +50,7 @@ type ServiceAccountInput struct {
 }
 
 // ServiceAccountPage is one page of a list; Next is the cursor of the page after it, or empty.
-type ServiceAccountPage struct {
-	Items []ServiceAccount `json:"items"`
-	Next  string           `json:"next,omitempty"`
-}
+type ServiceAccountPage care.Page[ServiceAccount]
 
 // Validate says all that is wrong with a service account to register, or nil.
 func (n NewServiceAccount) Validate() error {
@@ -84,7 +81,7 @@ func (s *Service) CreateServiceAccount(ctx context.Context, cmd care.Command, in
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ServiceAccountManage) && !cmd.Actor.MayAt(in.ClinicID, care.ServiceAccountManage, care.SameClinic) {
 			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic lets other systems in there")
-			return outbox.Deny(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+			return outbox.Deny(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, care.NonZero(in.ClinicID))
 		}
 		if err := in.Validate(); err != nil {
 			return err
@@ -134,7 +131,7 @@ func (s *Service) ListServiceAccounts(ctx context.Context, cmd care.Command, cli
 	if len(clinics) == 0 || (clinicID != uuid.Nil && !slices.Contains(clinics, clinicID)) {
 		answer := care.Errorf(care.Forbidden, "service accounts are listed for the clinic's administrators")
 		subject := care.Ref{Kind: "clinic", ID: clinicID}
-		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ServiceAccountManage, subject, nil, clinicOf(clinicID)))
+		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ServiceAccountManage, subject, nil, care.NonZero(clinicID)))
 	}
 	f := UserFilter{Cursor: cursor, Limit: limit}
 	after, err := f.check()
@@ -153,10 +150,7 @@ func (s *Service) ListServiceAccounts(ctx context.Context, cmd care.Command, cli
 		return ServiceAccountPage{}, reading("service accounts", err)
 	}
 	page := ServiceAccountPage{Items: []ServiceAccount{}}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.Next = rows[f.Limit-1].ID.String()
-	}
+	rows, page.Next = care.Paginate(rows, f.Limit, func(last db.ServiceAccount) string { return last.ID.String() })
 	for _, row := range rows {
 		page.Items = append(page.Items, serviceAccountFrom(row))
 	}
@@ -230,7 +224,7 @@ func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, fou
 		return nil
 	}
 	answer := care.Errorf(care.NotFound, "there is no such service account, or not at a clinic that you administer")
-	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
+	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, care.NonZero(row.ClinicID))
 }
 
 // fits refuses a status that only the client's own token gives, and one that it has taken for good.

@@ -90,10 +90,7 @@ type UserSummary struct {
 }
 
 // UserPage is one page of a list; Next is the cursor of the page after it, or empty.
-type UserPage struct {
-	Items []UserSummary `json:"items"`
-	Next  string        `json:"next,omitempty"`
-}
+type UserPage care.Page[UserSummary]
 
 // UserFilter narrows a list of people. The zero value is the first page of everybody whom the caller may see.
 type UserFilter struct {

@@ -45,7 +45,7 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
 		}
-		clinicID := clinicOf(in.ClinicID)
+		clinicID := care.NonZero(in.ClinicID)
 		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
 	if !platform && !mayGive(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
 		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there, and a receptionist patients")
-		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, care.NonZero(in.ClinicID))
 	}
 	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
 		return care.InvalidField("roles", "must name at least one role")
@@ -395,11 +395,4 @@ func clinicsOf(held []care.Membership) []uuid.UUID {
 		clinics[i] = *m.ClinicID
 	}
 	return clinics
-}
-
-func clinicOf(id uuid.UUID) *uuid.UUID {
-	if id == uuid.Nil {
-		return nil
-	}
-	return &id
 }

@@ -16,11 +16,6 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
 // ListUsers gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
 // shows no contacts. A clinic that is not the actor's is care.Forbidden, audited. With a name, birth date or number it is a
 // search of one clinic's people, which is audited as user.searched.
@@ -29,7 +24,7 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
 		answer := care.Errorf(care.Forbidden, "people are listed for those who work at the clinic")
 		subject := care.Ref{Kind: "clinic", ID: f.ClinicID}
-		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
+		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, care.NonZero(f.ClinicID)))
 	}
 	after, err := f.check()
 	if err != nil {
@@ -56,10 +51,7 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 		return UserPage{}, reading("users", err)
 	}
 	page := UserPage{Items: []UserSummary{}}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.Next = rows[f.Limit-1].ID.String()
-	}
+	rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserListRow) string { return last.ID.String() })
 	for _, row := range rows {
 		held, err := memberships(row.Memberships)
 		if err != nil {
@@ -88,10 +80,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 		if err != nil {
 			return fmt.Errorf("search users: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			page.Next = rows[f.Limit-1].ID.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserSearchRow) string { return last.ID.String() })
 		shown := make([]uuid.UUID, len(rows))
 		for i, row := range rows {
 			held, err := memberships(row.Memberships)
@@ -126,12 +115,7 @@ func (f *UserFilter) names() []string {
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
 	var p care.FieldErrors
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
+	f.Limit = p.PageLimit(f.Limit)
 	if f.Role != "" && !slices.Contains(care.ClinicRoles, f.Role) {
 		p.Add("role", "must be one of %s", join(care.ClinicRoles))
 	}
@@ -149,7 +133,7 @@ func (f *UserFilter) check() (after uuid.UUID, err error) {
 	}
 	if f.Cursor != "" {
 		if after, err = uuid.Parse(f.Cursor); err != nil {
-			p.Add("cursor", "must be the next of the page before")
+			p.InvalidCursor()
 		}
 	}
 	return after, p.Err()

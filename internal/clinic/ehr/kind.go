@@ -52,11 +52,8 @@ type Record[B any] struct {
 	Body   B      `json:"body"`
 }
 
-// Page is one page of a list, newest EffectiveAt first; Next is the cursor of the page after it, or empty.
-type Page[B any] struct {
-	Items []Record[B] `json:"items"`
-	Next  string      `json:"next,omitempty"`
-}
+// Page is one page of a list, in descending order of EffectiveAt.
+type Page[B any] = care.Page[Record[B]]
 
 // Kind serves the records of one kind. It is safe for concurrent use.
 type Kind[B any] struct {

@@ -49,10 +49,10 @@ type HistoryPage struct {
 // check gives the version before which the page begins. The cursor is the last version of the page before.
 func (h *HistoryPage) check() (int64, error) {
 	var p care.FieldErrors
-	checkLimit(&p, &h.Limit)
+	h.Limit = p.PageLimit(h.Limit)
 	before, err := strconv.ParseInt(cmp.Or(h.Cursor, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
 	if err != nil || before < 1 {
-		p.Add("cursor", "must be the next of the page before")
+		p.InvalidCursor()
 	}
 	return before, p.Err()
 }
@@ -83,10 +83,9 @@ func (k *Kind[B]) ListVersions(ctx context.Context, cmd care.Command, id uuid.UU
 			}
 			page.Items = append(page.Items, r)
 		}
-		if len(page.Items) > h.Limit {
-			page.Items = page.Items[:h.Limit]
-			page.Next = strconv.FormatInt(page.Items[h.Limit-1].Version, 10)
-		}
+		page.Items, page.Next = care.Paginate(page.Items, h.Limit, func(last Record[B]) string {
+			return strconv.FormatInt(last.Version, 10)
+		})
 		return readHistory, row.Version, nil
 	})
 	return page, err
