@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"strictjson":            {},
 	"postgres":              {"care", "migrations"},
 	"tracing":               {},
+	"logtest":               {},
 	"outbox":                {"event", "care", "postgres", "tracing"},
 	"ledger":                {"event", "care", "postgres", "tracing"},
 	"clinic/ehr":            {"care", "event", "outbox", "postgres"},
@@ -28,6 +29,7 @@ var allowed = map[string][]string{
 	"clinic/appointment":    {"care", "event", "outbox", "postgres"},
 	"clinic/billing":        {"care", "event", "outbox", "postgres"},
 	"clinic/chat":           {"care", "event", "outbox", "postgres"},
+	"clinic/clinictest":     {"care", "outbox", "postgres/postgrestest"},
 	"clinic/intake":         {"care", "event", "outbox", "postgres"},
 	"fhirimport":            {"care", "clinic/*", "event", "outbox", "postgres", "strictjson"},
 	"rule":                  {"care", "event"},
@@ -59,7 +61,7 @@ var allowed = map[string][]string{
 
 // fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
 // what was appended.
-var fromTests = []string{"postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors says in which packages a vendor's modules may be imported.
 var vendors = map[string][]string{

@@ -19,6 +19,7 @@ import (
 
 	"carewire/internal/app"
 	"carewire/internal/config"
+	"carewire/internal/logtest"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -37,24 +38,7 @@ type clinic struct {
 	mint      func(email string) (string, error)
 	tokens    map[string]string
 	mu        sync.Mutex
-	log       logBuffer // What it logged as a warning or worse.
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	log       logtest.Buffer // What it logged as a warning or worse.
 }
 
 // turns gives addresses in turn.

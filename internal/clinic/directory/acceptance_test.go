@@ -45,7 +45,7 @@ func signIn(email string, verified bool) directory.Identity {
 // proved makes the person's address proved.
 func (b *testBundle) proved(t *testing.T, who care.Actor) string {
 	t.Helper()
-	b.exec(t, "UPDATE users SET email_verified = true WHERE id = $1", who.UserID)
+	b.Exec(t, "UPDATE users SET email_verified = true WHERE id = $1", who.UserID)
 	return b.email(t, who)
 }
 
@@ -59,10 +59,10 @@ func TestInvitationAccept_RolesOfStaffNeedTheVerifiedAddress(t *testing.T) {
 			if role == care.Patient {
 				break
 			}
-			n := b.mark(t)
+			n := b.Mark(t)
 			_, err := b.accept(t, stranger, token)
 			requireCode(t, err, care.Forbidden)
-			require.Empty(t, b.since(t, n))
+			require.Empty(t, b.EventsSince(t, n))
 			_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: stranger.Subject})
 			requireCode(t, err, care.Unauthenticated)
 		}
@@ -104,22 +104,22 @@ func TestRoles_AreGivenByAnotherPerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	own := directory.MembershipInput{UserID: b.admin.UserID, ClinicID: &b.here, Role: care.Doctor}
-	n := b.mark(t)
+	n := b.Mark(t)
 	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), own), care.Forbidden)
 	own.Role = care.Patient
 	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), own), care.Forbidden)
 	_, err := b.dir.CreateInvitation(t.Context(), by(b.admin), b.here, directory.NewInvitation{Email: b.email(t, b.admin), Roles: []care.Role{care.Doctor}})
 	requireCode(t, err, care.Forbidden)
-	require.Equal(t, []string{"access.denied", "access.denied", "access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied", "access.denied", "access.denied"}, types(b.EventsSince(t, n)))
 
 	second := b.person(t, b.here, care.Admin)
 	own.Role = care.Doctor
 	require.NoError(t, b.dir.GrantMembership(t.Context(), by(second), own))
 	b.admin = b.actor(t, b.admin.UserID)
-	n = b.mark(t)
+	n = b.Mark(t)
 	_, err = b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(b.admin, b.patient, b.here))
 	requireCode(t, err, care.Forbidden)
-	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)))
 	_, err = b.dir.AddCareTeamMember(t.Context(), by(second), b.team(b.admin, b.patient, b.here))
 	require.NoError(t, err)
 }
@@ -132,10 +132,10 @@ func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
 	var answers []directory.User
 	var told [][]string
 	for _, in := range []directory.NewUser{known, fresh} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		u, err := b.dir.CreateUser(t.Context(), by(b.other), in)
 		require.NoError(t, err)
-		told = append(told, types(b.since(t, n)))
+		told = append(told, types(b.EventsSince(t, n)))
 		same, err := b.dir.GetUser(t.Context(), by(b.other), u.ID)
 		require.NoError(t, err)
 		require.Equal(t, u, same, "it can be read")
@@ -179,14 +179,14 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 	_, err = b.accept(t, second, token)
 	requireCode(t, err, care.Conflict)
 
-	n := b.mark(t)
+	n := b.Mark(t)
 	for range 2 {
 		got, err := b.accept(t, own, token)
 		require.NoError(t, err, "again changes nothing")
 		require.Equal(t, b.patient.UserID, got)
 	}
-	require.Equal(t, []string{"invitation.accepted", "membership.revoked", "membership.granted", "care_team.left", "care_team.joined", "user.merged"}, types(b.since(t, n)))
-	merged := b.since(t, n)[5]
+	require.Equal(t, []string{"invitation.accepted", "membership.revoked", "membership.granted", "care_team.left", "care_team.joined", "user.merged"}, types(b.EventsSince(t, n)))
+	merged := b.EventsSince(t, n)[5]
 	require.Equal(t, map[string]any{"userId": b.patient.UserID.String(), "mergedId": u.ID.String()}, merged.Data)
 	require.Equal(t, []any{"user/" + u.ID.String(), new(int64(2)), &b.patient.UserID, &b.there}, []any{merged.Subject, merged.Version, merged.Person, merged.Clinic})
 	require.ElementsMatch(t, []care.Membership{{ClinicID: &b.here, Role: care.Patient}, {ClinicID: &b.there, Role: care.Patient}}, b.actor(t, b.patient.UserID).Memberships)
@@ -215,25 +215,25 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 	from, into := b.person(t, b.there, care.Patient, care.Doctor), b.patient
 	other := b.person(t, b.there, care.Patient, care.Doctor)
 	for _, p := range [][2]care.Actor{{from, other}, {other, from}} { // Once as the patient, once as the doctor.
-		b.exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
+		b.Exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
 			VALUES (gen_random_uuid(), 'condition', 1, 'active', $1::uuid, $3, $2::uuid, 's', 'c', now(), json_build_object('patientId', $1::uuid, 'doctorId', $2::uuid, 'n', 1.10), now(), 'x', now(), 'x')`, p[0].UserID, p[1].UserID, b.there)
-		b.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+		b.Exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 			VALUES (gen_random_uuid(), 1, $3, $1, $2, 'completed', now(), now() + interval '1 hour', false, now(), 'x', now(), 'x')`, p[0].UserID, p[1].UserID, b.there)
-		b.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $3, $2)`, p[0].UserID, p[1].UserID, b.there)
+		b.Exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $3, $2)`, p[0].UserID, p[1].UserID, b.there)
 	}
-	b.exec(t, `WITH i AS (
+	b.Exec(t, `WITH i AS (
 			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at, created_at, created_by, updated_at, updated_by)
 			VALUES (gen_random_uuid(), 1, $1, $2, 'EUR', 'issued', 1, 0, now(), now(), now(), 'x', now(), 'x') RETURNING id
 		) INSERT INTO invoice_lines (invoice_id, line, description, quantity, unit_minor, amount_minor) SELECT i.id, 1, 'x', 1, 1, 1 FROM i`, b.there, from.UserID)
-	b.exec(t, `WITH c AS (
+	b.Exec(t, `WITH c AS (
 			INSERT INTO conversations (id, clinic_id, patient_id, subject, last_number, last_activity_at, created_at, created_by) VALUES (gen_random_uuid(), $1, $2, '', 1, now(), now(), 'x') RETURNING id
 		), m AS (
 			INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at) SELECT gen_random_uuid(), c.id, 1, $2, 'x', now() FROM c
 		) INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at) SELECT c.id, $2, now(), now() FROM c`, b.there, from.UserID)
-	b.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES (gen_random_uuid(), 1, $1, $2, now(), 'x')`, b.there, from.UserID)
-	b.exec(t, `INSERT INTO absences (id, clinic_id, doctor_id, kind, starts_at, ends_at, note, created_at, created_by)
+	b.Exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by) VALUES (gen_random_uuid(), 1, $1, $2, now(), 'x')`, b.there, from.UserID)
+	b.Exec(t, `INSERT INTO absences (id, clinic_id, doctor_id, kind, starts_at, ends_at, note, created_at, created_by)
 		VALUES (gen_random_uuid(), $1, $2, 'leave', now(), now() + interval '1 day', '', now(), 'x')`, b.there, from.UserID)
-	b.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '12:00')`, b.there, from.UserID)
+	b.Exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at) VALUES ($1, $2, 1, '09:00', '12:00')`, b.there, from.UserID)
 
 	var columns []string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT array_agg(c.conrelid::regclass || '.' || a.attname ORDER BY 1)
@@ -251,7 +251,7 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 			require.Positive(t, before[column], "%s names people: say in person_merge what becomes of it, or here why it stays, and fill it in this test", column)
 		}
 	}
-	b.exec(t, "SELECT person_merge($1, $2)", from.UserID, into.UserID)
+	b.Exec(t, "SELECT person_merge($1, $2)", from.UserID, into.UserID)
 	for column, n := range before {
 		require.Zero(t, count(column, from), column)
 		require.Equal(t, n, count(column, into), column)
@@ -346,7 +346,7 @@ func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
 	in.Email = uuid.NewString() + "@x.example"
 	self, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
-	b.exec(t, "UPDATE users SET email = $2 WHERE id = $1", self.ID, b.email(t, boss))
+	b.Exec(t, "UPDATE users SET email = $2 WHERE id = $1", self.ID, b.email(t, boss))
 	_, err = b.accept(t, own, b.sent(t, "user/"+self.ID.String(), self.ID))
 	requireCode(t, err, care.Forbidden)
 }
@@ -368,21 +368,21 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 		stranger care.Actor
 		code     care.Code
 	}{{b.other, care.NotFound}, {b.doctor, care.Forbidden}, {b.nurse, care.Forbidden}} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		_, err := b.dir.ListSignIns(t.Context(), by(c.stranger), b.nurse.UserID)
 		requireCode(t, err, c.code)
 		requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(c.stranger), b.nurse.UserID, list[0].ID), c.code)
-		require.Equal(t, []string{"access.denied", "access.denied"}, types(b.since(t, n)))
+		require.Equal(t, []string{"access.denied", "access.denied"}, types(b.EventsSince(t, n)))
 	}
 	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(operator), uuid.New(), list[0].ID), care.NotFound)
 	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(operator), b.doctor.UserID, list[0].ID), care.NotFound)
 	requireCode(t, b.dir.UnlinkSignIn(t.Context(), by(b.admin), b.admin.UserID, list[0].ID), care.Conflict)
 
-	n := b.mark(t)
+	n := b.Mark(t)
 	for range 2 {
 		require.NoError(t, b.dir.UnlinkSignIn(t.Context(), by(b.admin), b.nurse.UserID, list[0].ID), "again changes nothing")
 	}
-	e := b.since(t, n)
+	e := b.EventsSince(t, n)
 	require.Equal(t, []string{"user.sign_in_unlinked", "session.closed"}, types(e))
 	require.Equal(t, map[string]any{"signInId": list[0].ID.String(), "userId": b.nurse.UserID.String()}, e[0].Data)
 	_, err = b.dir.GetSessionActor(t.Context(), secret)

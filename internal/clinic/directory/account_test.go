@@ -16,7 +16,7 @@ import (
 func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	first, err := b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, first.Created)
@@ -25,12 +25,12 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	require.False(t, again.Created)
 	require.Equal(t, first.ID, again.ID)
 	require.True(t, again.LastSeenAt.After(first.LastSeenAt))
-	require.Equal(t, []string{"device.registered"}, types(b.since(t, n)))
+	require.Equal(t, []string{"device.registered"}, types(b.EventsSince(t, n)))
 
 	moved, err := b.dir.RegisterDevice(t.Context(), by(b.nurse), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, moved.Created)
-	events := b.since(t, n+1)
+	events := b.EventsSince(t, n+1)
 	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
 	require.Equal(t, &b.patient.UserID, events[0].Person)
 	require.Equal(t, "taken_over", events[0].Data["reason"])
@@ -39,11 +39,11 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 
-	n = b.mark(t)
+	n = b.Mark(t)
 	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.patient), moved.ID), care.NotFound)
-	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)))
 	require.NoError(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID))
-	require.Equal(t, "device.removed", b.since(t, n)[1].Type)
+	require.Equal(t, "device.removed", b.EventsSince(t, n)[1].Type)
 	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID), care.NotFound)
 
 	_, err = b.dir.RegisterDevice(t.Context(), by(b.nurse), "fax", "a b")
@@ -65,9 +65,9 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 		register(i)
 	}
 	require.False(t, register(0).Created, "it was seen again")
-	n := b.mark(t)
+	n := b.Mark(t)
 	newest := register(directory.MaxDevices)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
 	require.Equal(t, []any{second.ID.String(), "too_many"}, []any{events[0].Data["deviceId"], events[0].Data["reason"]})
 	list, err := b.dir.ListDevices(t.Context(), b.patient)
@@ -79,7 +79,7 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	var group sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
@@ -91,7 +91,7 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	balance := 0
-	for _, e := range b.since(t, n) {
+	for _, e := range b.EventsSince(t, n) {
 		if e.Type == "device.registered" {
 			balance++
 		} else {
@@ -139,7 +139,7 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	var stored string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT s::text FROM web_sessions AS s").Scan(&stored))
 	require.NotContains(t, stored, secret)
-	n := b.mark(t)
+	n := b.Mark(t)
 	id, err := b.dir.DeleteSession(t.Context(), care.Command{CorrelationID: "c"}, secret)
 	require.NoError(t, err)
 	require.Equal(t, session.ID, id)
@@ -156,7 +156,7 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	requireCode(t, err, care.Unauthenticated)
 	var gone uuid.UUID
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT id FROM web_sessions").Scan(&gone))
-	n = b.mark(t)
+	n = b.Mark(t)
 	swept, err := b.dir.Sweep(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, int64(1), swept)
@@ -166,7 +166,7 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 // requireClosed checks that the only event since the mark says that the session was closed.
 func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Session, reason, role string) {
 	t.Helper()
-	events := b.since(t, mark)
+	events := b.EventsSince(t, mark)
 	require.Equal(t, []string{"session.closed"}, types(events))
 	e := events[0]
 	require.Equal(t, "session/"+session.ID.String(), e.Subject)
@@ -273,7 +273,7 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 
 	late, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
-	b.exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
+	b.Exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
 	_, err = b.dir.RedeemTicket(t.Context(), late)
 	requireCode(t, err, care.Unauthenticated)
 	ended, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(-time.Second)})
@@ -286,12 +286,12 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Doctor}
-	n := b.mark(t)
+	n := b.Mark(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), by(b.admin), in))
 	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), in), care.Conflict)
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in))
 	requireCode(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in), care.NotFound)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(events))
 	require.Equal(t, events[0].Subject, events[1].Subject)
 	require.Equal(t, []*int64{new(int64(1)), new(int64(2))}, []*int64{events[0].Version, events[1].Version})
@@ -309,10 +309,10 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 		"a role that is not one":  {b.admin, directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: "king"}, care.Invalid},
 		"a platform role, placed": {b.admin, directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Auditor}, care.Invalid},
 	} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		requireCode(t, b.dir.GrantMembership(t.Context(), by(c.actor), c.in), c.code)
 		if c.code != care.Invalid {
-			require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), name)
+			require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)), name)
 		}
 	}
 	requireCode(t, b.dir.CreateClinic(t.Context(), by(b.admin), directory.Clinic{ID: uuid.New(), Name: "Mine", TimeZone: "UTC"}), care.Forbidden)

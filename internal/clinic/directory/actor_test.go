@@ -96,7 +96,7 @@ func TestActor_IsReadAfreshAndRefusesTheDisabled(t *testing.T) {
 	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, b.actor(t, b.nurse.UserID).Memberships)
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	_, err := b.dir.GetActor(t.Context(), b.doctor.UserID)
 	requireCode(t, err, care.Forbidden)
 	_, err = b.dir.GetActor(t.Context(), uuid.New())
@@ -124,7 +124,7 @@ func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	require.Empty(t, on(b.nurse))
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, m))
 	require.Empty(t, on(b.nurse), "a role given back does not bring the old patients back")
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	require.Empty(t, on(b.doctor))
 }
 

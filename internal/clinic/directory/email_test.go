@@ -61,7 +61,7 @@ func TestUsersOfOlderRules_KeepTheirAddresses(t *testing.T) {
 	b := setup(t)
 	for stored, spelled := range map[string]string{"j\u00fcrgen@x.example": "j\u00fcrgen@x.example", "ada@m\u00fcller.example": "ada@xn--mller-kva.example"} {
 		old := b.person(t, b.here, care.Patient)
-		b.exec(t, "UPDATE users SET email = $2, given_name = ' Ada ' WHERE id = $1", old.UserID, stored)
+		b.Exec(t, "UPDATE users SET email = $2, given_name = ' Ada ' WHERE id = $1", old.UserID, stored)
 		a, err := b.signsIn(t, spelled)
 		require.NoError(t, err)
 		require.Equal(t, old.UserID, a.UserID)

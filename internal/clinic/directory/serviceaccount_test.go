@@ -41,7 +41,7 @@ func (b *testBundle) claim(t *testing.T, admin care.Actor, clinic uuid.UUID, cli
 func TestServiceAccount_TellsWhatWasDoneAndNoNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	a := b.account(t)
 	require.Equal(t, directory.Active, a.Status)
 	require.Equal(t, b.admin.ID, a.CreatedBy)
@@ -55,7 +55,7 @@ func TestServiceAccount_TellsWhatWasDoneAndNoNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, on.DisabledAt)
 
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"service_account.created", "service_account.activated", "service_account.disabled", "service_account.updated"}, types(events))
 	for i, e := range events {
 		require.Equal(t, "service_account/"+a.ID.String(), e.Subject)
@@ -110,11 +110,11 @@ func TestServiceAccount_IsForTheClinicsAdministratorsOnly(t *testing.T) {
 				return err
 			}},
 		} {
-			n := b.mark(t)
+			n := b.Mark(t)
 			err := do.do()
 			require.Equal(t, do.code, care.CodeOf(err), "%s: %s: %v", name, what, err)
 			if do.code == care.Forbidden || do.code == care.NotFound {
-				require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), "%s: %s", name, what)
+				require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)), "%s: %s", name, what)
 			}
 		}
 	}
@@ -293,7 +293,7 @@ func TestServiceAccount_ACodeIsRenewedUntilTheAccountIsActive(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.claim(t, b.admin, b.here, gateway.Subject)
-	b.exec(t, "UPDATE service_accounts SET activation_expires_at = now() - interval '1 second' WHERE id = $1", a.ID)
+	b.Exec(t, "UPDATE service_accounts SET activation_expires_at = now() - interval '1 second' WHERE id = $1", a.ID)
 	_, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, a.ActivationCode)
 	requireCode(t, err, care.Conflict, "code")
 	_, err = b.dir.RenewActivationCode(t.Context(), by(b.other), a.ID)

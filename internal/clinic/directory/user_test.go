@@ -22,14 +22,14 @@ func input(u directory.User) directory.UserInput {
 func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	in := newUser(b.here, care.Patient, care.Nurse)
 	u, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
 	require.Equal(t, strings.ToLower(in.Email), u.Email)
 	require.Equal(t, int64(1), u.Version)
 	require.Len(t, u.Memberships, 2)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"user.created", "membership.granted", "membership.granted"}, types(events))
 	require.Equal(t, "user/"+u.ID.String(), events[0].Subject)
 	require.Equal(t, "admin", events[0].ActorRole)
@@ -37,27 +37,27 @@ func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	require.Equal(t, &u.ID, events[1].Person)
 	require.Equal(t, map[string]any{"userId": u.ID.String(), "clinicId": b.here.String(), "role": "patient"}, events[1].Data)
 	require.False(t, events[0].Imported)
-	require.True(t, b.since(t, 0)[0].Imported, "what the seed makes is marked")
+	require.True(t, b.EventsSince(t, 0)[0].Imported, "what the seed makes is marked")
 
 	again := newUser(b.here, care.Patient)
 	again.Email = strings.ToUpper(in.Email)
-	n = b.mark(t)
+	n = b.Mark(t)
 	_, err = b.dir.CreateUser(t.Context(), by(b.admin), again)
 	requireCode(t, err, care.Conflict, "email")
 	require.NotContains(t, err.Error(), u.ID.String())
-	require.Empty(t, b.since(t, n))
+	require.Empty(t, b.EventsSince(t, n))
 }
 
 func TestUserCreate_LeavesNothingWhenItsEventsCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// Broken on purpose: the outbox refuses the last of the events.
-	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
-	n := b.mark(t)
+	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
+	n := b.Mark(t)
 	in := newUser(b.here, care.Patient)
 	_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.Error(t, err)
-	require.Empty(t, b.since(t, n))
+	require.Empty(t, b.EventsSince(t, n))
 	var people int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE email = $1", strings.ToLower(in.Email)).Scan(&people))
 	require.Zero(t, people)
@@ -92,10 +92,10 @@ func TestUserCreate_NamesEachValueAtFault(t *testing.T) {
 	} {
 		in := newUser(b.here, care.Patient)
 		c.break_(&in)
-		n := b.mark(t)
+		n := b.Mark(t)
 		_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 		requireCode(t, err, care.Invalid, c.fields...)
-		require.Empty(t, b.since(t, n), name)
+		require.Empty(t, b.EventsSince(t, n), name)
 	}
 }
 
@@ -149,9 +149,9 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 				return err
 			}, ""},
 		} {
-			n := b.mark(t)
+			n := b.Mark(t)
 			err := do.do()
-			events := b.since(t, n)
+			events := b.EventsSince(t, n)
 			switch {
 			case do.code != "":
 				requireCode(t, err, do.code)
@@ -173,17 +173,17 @@ func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
 	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 	require.NoError(t, err)
 	in := input(u)
-	n := b.mark(t)
+	n := b.Mark(t)
 	same, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, u, same)
-	require.Empty(t, b.since(t, n), "nothing changed: no version, no event")
+	require.Empty(t, b.EventsSince(t, n), "nothing changed: no version, no event")
 
 	in.FamilyName, in.Phone = "Featherstone", nil
 	next, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, int64(2), next.Version)
-	e := b.since(t, n)[0]
+	e := b.EventsSince(t, n)[0]
 	require.Equal(t, "user.updated", e.Type)
 	require.Equal(t, new(int64(2)), e.Version)
 	require.Equal(t, map[string]any{"userId": u.ID.String(), "changed": []any{"familyName", "phone"}}, e.Data)
@@ -211,11 +211,11 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	in := input(u)
 	in.Status = directory.Disabled
-	n := b.mark(t)
+	n := b.Mark(t)
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
-	require.Equal(t, []string{"user.disabled", "session.closed"}, types(b.since(t, n)))
-	require.Equal(t, "disabled", b.since(t, n)[1].Data["reason"])
+	require.Equal(t, []string{"user.disabled", "session.closed"}, types(b.EventsSince(t, n)))
+	require.Equal(t, "disabled", b.EventsSince(t, n)[1].Data["reason"])
 	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
 	_, err = b.dir.RedeemTicket(t.Context(), ticket)
@@ -226,7 +226,7 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	in.Status = directory.Active
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 2, in)
 	require.NoError(t, err)
-	require.Equal(t, []any{"status"}, b.since(t, n)[2].Data["changed"])
+	require.Equal(t, []any{"status"}, b.EventsSince(t, n)[2].Data["changed"])
 
 	own, err := b.dir.GetUser(t.Context(), by(b.admin), b.admin.UserID)
 	require.NoError(t, err)
@@ -245,10 +245,10 @@ func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
 	require.Len(t, u.Memberships, 1, "what they are elsewhere is not shown")
 	in := input(u)
 	in.Email = "mine@attacker.example"
-	n := b.mark(t)
+	n := b.Mark(t)
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	requireCode(t, err, care.Forbidden, "email")
-	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)))
 	in = input(u)
 	in.GivenName = "Ada"
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)

@@ -82,15 +82,15 @@ func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
 		in.Results[0] = ehr.Result{Code: in.Results[0].Code, Value: ehr.Value{Number: new(ehr.Decimal(c.value))}, Unit: c.unit}
 		_, err := b.reports.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		require.Equal(t, c.critical, b.last(t).Type == "ehr.lab_report.critical", "%s %s", c.value, c.unit)
-		require.Equal(t, c.critical, b.last(t).Data["critical"])
+		require.Equal(t, c.critical, b.Last(t).Type == "ehr.lab_report.critical", "%s %s", c.value, c.unit)
+		require.Equal(t, c.critical, b.Last(t).Data["critical"])
 	}
 }
 
 // limit sets what the clinic says of potassium.
 func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	t.Helper()
-	admin := b.person(t, &clinic, care.Admin)
+	admin := b.Person(t, care.Admin, &clinic)
 	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
 	_, err := limits.Update(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 	foreign.ClinicID, foreign.PatientID, foreign.DoctorID = b.there, b.otherPatient.UserID, &b.stranger.UserID
 	next := plain()
 	next.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("5.20"))}
-	before := len(b.outbox(t))
+	before := len(b.Events(t))
 	system := care.Command{Actor: care.SystemActor("import"), Imported: true}
 	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, system.Actor, func(tx pgx.Tx) error {
 		refused, err := b.reports.ImportTx(t.Context(), tx, system, []ehr.Imported[ehr.LabReport]{
@@ -117,7 +117,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 		return err
 	}))
 	critical := map[string]int{}
-	for _, e := range b.outbox(t)[before:] {
+	for _, e := range b.Events(t)[before:] {
 		if e.Type == "ehr.lab_report.critical" {
 			critical[e.Clinic.String()]++
 		}
@@ -134,7 +134,7 @@ func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
 		b.limit(t, b.here, high)
 		_, err := b.reports.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		require.Equal(t, high <= 5.1, b.last(t).Type == "ehr.lab_report.critical", "change %d", i+1)
+		require.Equal(t, high <= 5.1, b.Last(t).Type == "ehr.lab_report.critical", "change %d", i+1)
 		require.Equal(t, 1, b.outboxCount(t, "ehr.lab_report.created")-i, "written once")
 	}
 }
@@ -152,7 +152,7 @@ func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 		in.Code = ehr.Coding{System: "http://loinc.org", Code: "85354-9"}
 		_, err := vitals.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		return b.last(t).Type
+		return b.Last(t).Type
 	}
 	require.Equal(t, "ehr.vital_signs.created", measure("128", ""))
 	require.Equal(t, "ehr.vital_signs.critical", measure("85", ""))
@@ -162,7 +162,7 @@ func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 // outboxCount counts the appended events of a type.
 func (b *testBundle) outboxCount(t *testing.T, typ string) (n int) {
 	t.Helper()
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		if e.Type == typ {
 			n++
 		}

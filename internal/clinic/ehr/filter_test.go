@@ -219,12 +219,12 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 		requireCode(t, err, care.PreconditionFailed)
 	}
 	for _, actor := range []care.Actor{b.patient, b.stranger, b.colleague, b.admin} {
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		_, err = b.reports.Amend(t.Context(), by(actor), r.ID, 2, "A slip.", in)
 		require.Contains(t, []care.Code{care.Forbidden, care.NotFound}, care.CodeOf(err))
 		_, err = b.reports.Retract(t.Context(), by(actor), r.ID, 2, "A slip.")
 		require.Contains(t, []care.Code{care.Forbidden, care.NotFound}, care.CodeOf(err))
-		denied := b.outbox(t)[before:]
+		denied := b.Events(t)[before:]
 		require.Equal(t, []string{"access.denied", "access.denied"}, types(denied))
 		require.Equal(t, "record.amend", denied[0].Data["action"])
 		require.Equal(t, "record.retract", denied[1].Data["action"])
@@ -232,14 +232,14 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 	in.Results[0].Interpretation = "HH"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "A slip.", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.critical", b.last(t).Type, "what an amendment finds is told of too")
+	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type, "what an amendment finds is told of too")
 }
 
 func TestRetract_KeepsTheRecordWhateverTheRulesOfItsKindBecame(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
-	b.exec(t, `UPDATE records SET body = (replace(body::text, '2823-3', 'old code'))::json`)
+	b.Exec(t, `UPDATE records SET body = (replace(body::text, '2823-3', 'old code'))::json`)
 	got, err := b.reports.Retract(t.Context(), by(b.doctor), r.ID, 1, "Another patient's.")
 	require.NoError(t, err)
 	require.Equal(t, "entered-in-error", got.Body.Status)

@@ -53,8 +53,8 @@ func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
 	stopped.DoctorID = nil
 	_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, 1, stopped)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.prescription.updated", b.last(t).Type)
-	require.Equal(t, true, b.last(t).Data["released"])
+	require.Equal(t, "ehr.prescription.updated", b.Last(t).Type)
+	require.Equal(t, true, b.Last(t).Data["released"])
 }
 
 // A status that can be left for one that releases nothing opens no way around the reason.
@@ -83,7 +83,7 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
-	require.Equal(t, false, b.last(t).Data["released"])
+	require.Equal(t, false, b.Last(t).Data["released"])
 	requireHidden := func(step string) {
 		t.Helper()
 		_, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
@@ -101,14 +101,14 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	in.Status = "partial"
 	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.updated", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.updated", b.Last(t).Type)
 	requireHidden("partial")
 
 	in.Status = "final"
 	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 2, in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.released", b.last(t).Type)
-	require.Equal(t, true, b.last(t).Data["released"])
+	require.Equal(t, "ehr.lab_report.released", b.Last(t).Type)
+	require.Equal(t, true, b.Last(t).Data["released"])
 	got, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, "final", got.Body.Status)
@@ -127,9 +127,9 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	in.Status = "corrected"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 3, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.amended", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type)
 	released := 0
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		if strings.HasSuffix(e.Type, ".released") {
 			released++
 		}
@@ -188,7 +188,7 @@ func TestRecord_RetractedBeforeItsReleaseNeverExistsForItsPatient(t *testing.T) 
 	r := b.draft(t)
 	_, err := b.reports.Retract(t.Context(), by(b.doctor), r.ID, 1, "wrong patient")
 	require.NoError(t, err)
-	require.Equal(t, false, b.last(t).Data["released"])
+	require.Equal(t, false, b.Last(t).Data["released"])
 	_, err = b.reports.Get(t.Context(), by(b.patient), r.ID)
 	requireCode(t, err, care.NotFound)
 }

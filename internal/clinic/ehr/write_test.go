@@ -20,9 +20,9 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	b := setup(t)
 	r := b.write(t)
 	require.Equal(t, int64(1), r.Version)
-	require.Equal(t, 1, b.count(t, "records"))
-	require.Equal(t, []string{"ehr.lab_report.created"}, types(b.outbox(t)))
-	e := b.last(t)
+	require.Equal(t, 1, b.Count(t, "records"))
+	require.Equal(t, []string{"ehr.lab_report.created"}, types(b.Events(t)))
+	e := b.Last(t)
 	require.Equal(t, "lab_report/"+r.ID.String(), e.Subject)
 	require.Equal(t, new(int64(1)), e.Version)
 	require.Equal(t, "doctor", e.ActorRole)
@@ -39,16 +39,16 @@ func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
 	b := setup(t)
 	r := b.write(t)
 	// Broken on purpose: the outbox refuses every row.
-	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
+	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
 	amended := b.report()
 	amended.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", amended)
 	require.Error(t, err)
-	require.Equal(t, 1, b.count(t, "records"))
-	require.Zero(t, b.count(t, "record_versions"))
-	require.Len(t, b.outbox(t), 1)
+	require.Equal(t, 1, b.Count(t, "records"))
+	require.Zero(t, b.Count(t, "record_versions"))
+	require.Len(t, b.Events(t), 1)
 	var version int64
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT version FROM records").Scan(&version))
 	require.Equal(t, int64(1), version)
@@ -64,10 +64,10 @@ func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
 func TestCreate_AppendsNoEventWhenTheRecordCannotBeInserted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "ALTER TABLE records ADD CONSTRAINT records_broken CHECK (false) NOT VALID")
+	b.Exec(t, "ALTER TABLE records ADD CONSTRAINT records_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
-	require.Empty(t, b.outbox(t))
+	require.Empty(t, b.Events(t))
 }
 
 func TestCreate_FollowsTheAccessTable(t *testing.T) {
@@ -96,11 +96,11 @@ func TestCreate_FollowsTheAccessTable(t *testing.T) {
 		"a doctor, for nobody who exists":        {b.doctor, care.Actor{UserID: uuid.New()}, care.Invalid},
 		"the import, for a patient of elsewhere": {care.SystemActor("import"), b.otherPatient, care.Invalid},
 	} {
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		in := b.report()
 		in.PatientID = c.patient.UserID
 		_, err := b.reports.Create(t.Context(), by(c.actor), in)
-		after := b.outbox(t)[before:]
+		after := b.Events(t)[before:]
 		switch c.code {
 		case "":
 			require.NoError(t, err, name)
@@ -135,7 +135,7 @@ func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
 		_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 		requireCode(t, err, care.Invalid, "doctorId")
 	}
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
 	in.DoctorID = &b.colleague.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "doctorId") // A patient may have gone: what comes late is written about them too.
@@ -151,22 +151,22 @@ func TestCreate_TellsOfCriticalResultsOnce(t *testing.T) {
 	in.Results[0].Interpretation = "HH"
 	r, err := b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err)
-	list := b.outbox(t)
+	list := b.Events(t)
 	require.Equal(t, []string{"ehr.lab_report.created", "ehr.lab_report.critical"}, types(list))
-	require.Equal(t, list[0].Event, list[1].Cause)
+	require.Equal(t, list[0].ID, list[1].Cause)
 	require.Nil(t, list[1].Version, "it makes no version of its own")
 
 	in.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.amended", b.last(t).Type, "the same result is told of once")
+	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type, "the same result is told of once")
 	in.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("7.9"))}
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.critical", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type)
 	_, err = b.reports.Retract(t.Context(), by(b.doctor), r.ID, 3, "another patient's sample")
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.retracted", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.retracted", b.Last(t).Type)
 }
 
 func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
@@ -195,8 +195,8 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 		require.Equal(t, b.doctor.UserID, *next.Body.DoctorID, "left out, the doctor stays")
 		require.Equal(t, r.CreatedBy, next.CreatedBy)
 		require.Equal(t, b.nurse.ID, next.UpdatedBy)
-		require.Equal(t, "ehr.lab_report."+step.event, b.last(t).Type)
-		require.Equal(t, new(int64(i+2)), b.last(t).Version)
+		require.Equal(t, "ehr.lab_report."+step.event, b.Last(t).Type)
+		require.Equal(t, new(int64(i+2)), b.Last(t).Version)
 	}
 	page, err := b.reports.ListVersions(t.Context(), by(b.doctor), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
@@ -255,11 +255,11 @@ func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
 		require.Equal(t, 1, won)
 	}
 	var versions []int64
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		versions = append(versions, *e.Version)
 	}
 	require.Equal(t, []int64{1, 2, 3, 4}, versions, "the outbox has the versions in their order, without a gap")
-	require.Equal(t, rounds, b.count(t, "record_versions"))
+	require.Equal(t, rounds, b.Count(t, "record_versions"))
 }
 
 func TestReplace_CannotMoveARecord(t *testing.T) {
@@ -276,7 +276,7 @@ func TestReplace_CannotMoveARecord(t *testing.T) {
 	_, err = b.reports.Update(t.Context(), by(b.doctor), draft.ID, 1, in)
 	requireCode(t, err, care.Invalid, "doctorId")
 	// The doctor who was named may have left: the record can still be put right.
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
 	_, err = b.reports.Update(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
 	require.NoError(t, err)
 }
@@ -327,8 +327,8 @@ func TestPrescription_IsServedLikeAReport(t *testing.T) {
 	in.Status, in.Code = "active", ehr.Coding{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "314076", Display: "lisinopril 10 MG"}
 	r, err := b.prescriptions.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.prescription.created", b.last(t).Type)
-	require.Equal(t, "prescription/"+r.ID.String(), b.last(t).Subject)
+	require.Equal(t, "ehr.prescription.created", b.Last(t).Type)
+	require.Equal(t, "prescription/"+r.ID.String(), b.Last(t).Subject)
 	got, err := b.prescriptions.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, r, got)
