@@ -73,13 +73,13 @@ func FoldEmail(text string) string {
 }
 
 // Email notes a problem unless the value is the one spelling of an email address (ParseEmail).
-func (p *FieldErrors) Email(field, value string) {
+func (errs *FieldErrors) Email(field, value string) {
 	email, err := ParseEmail(value)
 	switch {
 	case err != nil:
-		p.Add(field, "%s", err.Error())
+		errs.Add(field, "%s", err.Error())
 	case email != value:
-		p.Add(field, "must be in lower case, and its domain in ASCII")
+		errs.Add(field, "must be in lower case, and its domain in ASCII")
 	}
 }
 

@@ -9,20 +9,20 @@ import (
 // Line notes a problem unless the value is one line of valid UTF-8 of minLength to maxLength characters, as a name or a
 // number is: something to see, no space at either end, no line breaks, no control or invisible characters, none that turn the
 // direction of writing.
-func (p *FieldErrors) Line(field, value string, minLength, maxLength int) {
+func (errs *FieldErrors) Line(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
-		p.Add(field, "must be valid UTF-8")
+		errs.Add(field, "must be valid UTF-8")
 		return
 	case n == 0 && minLength > 0:
-		p.Add(field, "must not be empty")
+		errs.Add(field, "must not be empty")
 		return
 	case n < minLength || n > maxLength:
-		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+		errs.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
 		return
 	}
 	if fault := lineFault(value); fault != "" {
-		p.Add(field, "%s", fault)
+		errs.Add(field, "%s", fault)
 	}
 }
 

@@ -39,12 +39,12 @@ type Filter struct {
 }
 
 func (f *Filter) check() (care.PageCursor, error) {
-	var p care.FieldErrors
-	f.Limit = p.PageLimit(f.Limit)
-	after := p.Cursor(f.Cursor, care.BeforeAll)
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
+	after := errs.Cursor(f.Cursor, care.BeforeAll)
 	for _, status := range f.Statuses {
 		if !slices.Contains(statuses, status) {
-			p.Add("status", "must be one of %v", statuses)
+			errs.Add("status", "must be one of %v", statuses)
 			break
 		}
 	}
@@ -55,12 +55,12 @@ func (f *Filter) check() (care.PageCursor, error) {
 		f.To = care.AfterAll.Time
 	}
 	if f.From.Before(care.BeforeAll.Time) || f.From.After(care.AfterAll.Time) {
-		p.Add("from", "must be a time of this calendar")
+		errs.Add("from", "must be a time of this calendar")
 	}
 	if !f.To.After(f.From) || f.To.After(care.AfterAll.Time) {
-		p.Add("to", "must be after from")
+		errs.Add("to", "must be after from")
 	}
-	return after, p.Err()
+	return after, errs.Err()
 }
 
 // Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.

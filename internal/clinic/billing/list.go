@@ -34,13 +34,13 @@ type Filter struct {
 type Page care.Page[Invoice]
 
 func (f *Filter) check() (care.PageCursor, error) {
-	var p care.FieldErrors
-	f.Limit = p.PageLimit(f.Limit)
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
 	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusCredited, StatusVoid, overdue}, f.Status) {
-		p.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
+		errs.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
 	}
-	from := p.Cursor(f.Cursor, care.AfterAll)
-	return from, p.Err()
+	from := errs.Cursor(f.Cursor, care.AfterAll)
+	return from, errs.Err()
 }
 
 // List gives the invoices that the actor may see, the newest first. A patient or clinic of whose invoices the actor may

@@ -63,12 +63,12 @@ func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 }
 
 func (d Death) validate(row db.User) error {
-	var p care.FieldErrors
-	day(&p, "date", d.Date)
-	if born := dateText(row.BirthDate); len(p) == 0 && d.Date < born {
-		p.Add("date", "must not be before the birth date")
+	var errs care.FieldErrors
+	day(&errs, "date", d.Date)
+	if born := dateText(row.BirthDate); len(errs) == 0 && d.Date < born {
+		errs.Add("date", "must not be before the birth date")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // WithdrawDeath takes back a death that was recorded by mistake, with the reason: the person may sign in and is sent messages
@@ -76,9 +76,9 @@ func (d Death) validate(row db.User) error {
 // care.Conflict.
 func (s *Service) WithdrawDeath(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
-		var p care.FieldErrors
-		p.Text("reason", in.Reason, 1, 1000)
-		if err := p.Err(); err != nil {
+		var errs care.FieldErrors
+		errs.Text("reason", in.Reason, 1, 1000)
+		if err := errs.Err(); err != nil {
 			return row, nil, err
 		}
 		if !row.DeceasedOn.Valid {

@@ -78,16 +78,16 @@ func sameNumbers(a, b []MedicalRecordNumber) bool {
 }
 
 // checkNumbers notes what is wrong with a patient's numbers; clinics are those where the actor may change the patient.
-func checkNumbers(p *care.FieldErrors, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
+func checkNumbers(errs *care.FieldErrors, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
 	for i, n := range numbers {
 		field := fmt.Sprintf("%s[%d]", numbersField, i)
-		p.Line(field+".number", n.Number, 1, 64)
+		errs.Line(field+".number", n.Number, 1, 64)
 		again := slices.ContainsFunc(numbers[:i], func(o MedicalRecordNumber) bool { return o.ClinicID == n.ClinicID })
 		switch {
 		case !slices.Contains(clinics, n.ClinicID):
-			p.Add(field+".clinicId", "must be a clinic of yours where the person is a patient")
+			errs.Add(field+".clinicId", "must be a clinic of yours where the person is a patient")
 		case again:
-			p.Add(field+".clinicId", "is named twice: a patient has one number at a clinic")
+			errs.Add(field+".clinicId", "is named twice: a patient has one number at a clinic")
 		}
 	}
 }

@@ -108,13 +108,13 @@ func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.
 
 // Validate says all that is wrong with an invitation, or nil.
 func (n NewInvitation) Validate() error {
-	var p care.FieldErrors
-	p.Email("email", care.FoldEmail(n.Email))
-	rolesOf(&p, n.Roles)
+	var errs care.FieldErrors
+	errs.Email("email", care.FoldEmail(n.Email))
+	rolesOf(&errs, n.Roles)
 	if len(n.Roles) == 0 {
-		p.Add("roles", "must name at least one role")
+		errs.Add("roles", "must name at least one role")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 func insertInvitation(ctx context.Context, q *db.Queries, cmd care.Command, clinicID uuid.UUID, person *uuid.UUID, roles []care.Role) (db.Invitation, error) {

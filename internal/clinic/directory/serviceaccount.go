@@ -54,23 +54,23 @@ type ServiceAccountPage care.Page[ServiceAccount]
 
 // Validate says all that is wrong with a service account to register, or nil.
 func (n NewServiceAccount) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", n.Name, 1, 200)
-	p.Line("issuer", n.Issuer, 1, 500)
+	var errs care.FieldErrors
+	errs.Line("name", n.Name, 1, 200)
+	errs.Line("issuer", n.Issuer, 1, 500)
 	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
-		p.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
+		errs.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // Validate says all that is wrong with the details of a service account, or nil.
 func (u ServiceAccountInput) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", u.Name, 1, 200)
+	var errs care.FieldErrors
+	errs.Line("name", u.Name, 1, 200)
 	if u.Status != Active && u.Status != Disabled && u.Status != Pending {
-		p.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)
+		errs.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // CreateServiceAccount registers another system at a clinic that the actor administers. Until its client has activated it with

@@ -114,27 +114,27 @@ func (f *UserFilter) names() []string {
 }
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
-	var p care.FieldErrors
-	f.Limit = p.PageLimit(f.Limit)
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
 	if f.Role != "" && !slices.Contains(care.ClinicRoles, f.Role) {
-		p.Add("role", "must be one of %s", join(care.ClinicRoles))
+		errs.Add("role", "must be one of %s", join(care.ClinicRoles))
 	}
 	if f.Name != "" {
-		p.Line("name", f.Name, 1, 200)
+		errs.Line("name", f.Name, 1, 200)
 		if !strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-			p.Add("name", "must hold a letter or a digit")
+			errs.Add("name", "must hold a letter or a digit")
 		}
 	}
 	if f.BirthDate != "" {
-		day(&p, "birthDate", f.BirthDate)
+		day(&errs, "birthDate", f.BirthDate)
 	}
 	if f.Number != "" {
-		p.Line("number", f.Number, 1, 64)
+		errs.Line("number", f.Number, 1, 64)
 	}
 	if f.Cursor != "" {
 		if after, err = uuid.Parse(f.Cursor); err != nil {
-			p.InvalidCursor()
+			errs.InvalidCursor()
 		}
 	}
-	return after, p.Err()
+	return after, errs.Err()
 }

@@ -26,34 +26,34 @@ var (
 
 // Validate says all that is wrong with a person to register, or nil.
 func (n NewUser) Validate() error {
-	var p care.FieldErrors
-	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
-	demographics(&p, n.BirthDate, n.Sex)
-	rolesOf(&p, n.Roles)
+	var errs care.FieldErrors
+	person(&errs, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
+	demographics(&errs, n.BirthDate, n.Sex)
+	rolesOf(&errs, n.Roles)
 	if n.Email == "" && (len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, isStaff)) {
-		p.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
+		errs.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
 	}
 	if n.MedicalRecordNumber != "" {
-		p.Line("medicalRecordNumber", n.MedicalRecordNumber, 1, 64)
+		errs.Line("medicalRecordNumber", n.MedicalRecordNumber, 1, 64)
 		if !slices.Contains(n.Roles, care.Patient) {
-			p.Add("medicalRecordNumber", "must be left out for a person who is not registered as a patient")
+			errs.Add("medicalRecordNumber", "must be left out for a person who is not registered as a patient")
 		}
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-func rolesOf(p *care.FieldErrors, roles []care.Role) {
+func rolesOf(errs *care.FieldErrors, roles []care.Role) {
 	if len(roles) > len(care.ClinicRoles) {
-		p.Add("roles", "must be at most %d", len(care.ClinicRoles))
+		errs.Add("roles", "must be at most %d", len(care.ClinicRoles))
 		return
 	}
 	for i, role := range roles {
 		field := fmt.Sprintf("roles[%d]", i)
 		if !slices.Contains(care.ClinicRoles, role) {
-			p.Add(field, "must be one of %s", join(care.ClinicRoles))
+			errs.Add(field, "must be one of %s", join(care.ClinicRoles))
 		}
 		if slices.Contains(roles[:i], role) {
-			p.Add(field, "is named twice")
+			errs.Add(field, "is named twice")
 		}
 	}
 }
@@ -75,25 +75,25 @@ func (u UserInput) validateChanged(changed []string, held []care.Membership) err
 }
 
 func (u UserInput) problems() care.FieldErrors {
-	var p care.FieldErrors
-	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
-	demographics(&p, u.BirthDate, u.Sex)
+	var errs care.FieldErrors
+	person(&errs, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
+	demographics(&errs, u.BirthDate, u.Sex)
 	if u.Status != Active && u.Status != Disabled {
-		p.Add("status", "must be %s or %s", Active, Disabled)
+		errs.Add("status", "must be %s or %s", Active, Disabled)
 	}
-	return p
+	return errs
 }
 
 // Validate says all that is wrong with a device to register, or nil.
 func (d NewDevice) Validate() error {
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if !slices.Contains(platforms, d.Platform) {
-		p.Add("platform", "must be one of %s", join(platforms))
+		errs.Add("platform", "must be one of %s", join(platforms))
 	}
 	if len(d.Token) > 4096 || !tokenForm.MatchString(d.Token) {
-		p.Add("token", "must be 1 to 4096 printable ASCII characters without spaces")
+		errs.Add("token", "must be 1 to 4096 printable ASCII characters without spaces")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // Validate says all that is wrong with a preference, or nil.
@@ -110,10 +110,10 @@ func (p Preference) Validate() error {
 
 // Validate says all that is wrong with a clinic, or nil.
 func (c Clinic) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", c.Name, 1, 200)
-	timeZone(&p, c.TimeZone)
-	return p.Err()
+	var errs care.FieldErrors
+	errs.Line("name", c.Name, 1, 200)
+	timeZone(&errs, c.TimeZone)
+	return errs.Err()
 }
 
 // normalPhone gives a valid number in E.164 form, and anything else as it is, for Validate to refuse.
@@ -128,28 +128,28 @@ func normalPhone(text *string) *string {
 	return new(phonenumbers.Format(n, phonenumbers.E164))
 }
 
-func phone(p *care.FieldErrors, field string, text *string) {
+func phone(errs *care.FieldErrors, field string, text *string) {
 	if text == nil {
 		return
 	}
 	n, err := phonenumbers.Parse(*text, "")
 	if err != nil || !phonenumbers.IsValidNumber(n) || !phoneForm.MatchString(*text) {
-		p.Add(field, "must be a phone number that exists, with + and the country code, such as +4930123456")
+		errs.Add(field, "must be a phone number that exists, with + and the country code, such as +4930123456")
 	}
 }
 
-func person(p *care.FieldErrors, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
+func person(errs *care.FieldErrors, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
 	if email != "" {
-		p.Email("email", email)
+		errs.Email("email", email)
 	}
-	p.Line("givenName", given, 1, 200)
-	p.Line("familyName", family, 1, 200)
-	phone(p, "phone", phoneNumber)
-	phone(p, "whatsApp", whatsApp)
+	errs.Line("givenName", given, 1, 200)
+	errs.Line("familyName", family, 1, 200)
+	phone(errs, "phone", phoneNumber)
+	phone(errs, "whatsApp", whatsApp)
 	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {
-		p.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
+		errs.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
 	}
-	timeZone(p, zone)
+	timeZone(errs, zone)
 }
 
 // earliestBirth is before the birth of anybody whose file a clinic keeps.
@@ -160,37 +160,37 @@ type Demographics struct{ BirthDate, Sex string }
 
 // Validate returns an error that names every field at fault, or nil.
 func (d Demographics) Validate() error {
-	var p care.FieldErrors
-	demographics(&p, d.BirthDate, d.Sex)
-	return p.Err()
+	var errs care.FieldErrors
+	demographics(&errs, d.BirthDate, d.Sex)
+	return errs.Err()
 }
 
-func demographics(p *care.FieldErrors, birthDate, sex string) {
+func demographics(errs *care.FieldErrors, birthDate, sex string) {
 	if birthDate != "" {
-		day(p, "birthDate", birthDate)
+		day(errs, "birthDate", birthDate)
 	}
 	if sex != "" && !slices.Contains(sexes, sex) {
-		p.Add("sex", "must be one of %s", join(sexes))
+		errs.Add("sex", "must be one of %s", join(sexes))
 	}
 }
 
 // day notes a problem unless the text is a day from 1850 on that has begun somewhere on Earth.
-func day(p *care.FieldErrors, field, text string) {
+func day(errs *care.FieldErrors, field, text string) {
 	d, err := time.Parse(time.DateOnly, text)
 	switch {
 	case err != nil:
-		p.Add(field, "must be a day such as 1984-03-14")
+		errs.Add(field, "must be a day such as 1984-03-14")
 	case d.Before(earliestBirth):
-		p.Add(field, "must be a day from 1850 on")
+		errs.Add(field, "must be a day from 1850 on")
 	case d.After(time.Now().UTC().Add(14 * time.Hour)): // The first time zone is 14 hours ahead of UTC.
-		p.Add(field, "must not be in the future")
+		errs.Add(field, "must not be in the future")
 	}
 }
 
-func timeZone(p *care.FieldErrors, zone string) {
+func timeZone(errs *care.FieldErrors, zone string) {
 	// "" and "Local" load too, but mean the server's zone.
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > 64 {
-		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
+		errs.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
 	}
 }
 

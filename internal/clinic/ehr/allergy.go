@@ -50,35 +50,35 @@ func (*Allergy) Kind() Spec {
 
 // Validate says all that is wrong with the allergy, each by its path, or nil.
 func (r *Allergy) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
-	oneOf(&p, "type", r.Type, "allergy", "intolerance")
-	eachOf(&p, "categories", r.Categories, "food", "medication", "environment", "biologic")
-	oneOf(&p, "criticality", r.Criticality, "low", "high", "unable-to-assess")
-	checkTime(&p, "onsetAt", r.OnsetAt)
-	checkTime(&p, "lastOccurrenceAt", r.LastOccurrenceAt)
-	each(&p, "reactions", r.Reactions, maxList, func(p *care.FieldErrors, path string, reaction Reaction) { reaction.check(p, path) })
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
+	oneOf(&errs, "type", r.Type, "allergy", "intolerance")
+	eachOf(&errs, "categories", r.Categories, "food", "medication", "environment", "biologic")
+	oneOf(&errs, "criticality", r.Criticality, "low", "high", "unable-to-assess")
+	checkTime(&errs, "onsetAt", r.OnsetAt)
+	checkTime(&errs, "lastOccurrenceAt", r.LastOccurrenceAt)
+	each(&errs, "reactions", r.Reactions, maxList, func(errs *care.FieldErrors, path string, reaction Reaction) { reaction.check(errs, path) })
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r Reaction) check(p *care.FieldErrors, path string) {
-	checkCode(p, path+".substance", r.Substance)
+func (r Reaction) check(errs *care.FieldErrors, path string) {
+	checkCode(errs, path+".substance", r.Substance)
 	if len(r.Manifestations) == 0 {
-		p.Add(path+".manifestations", "must hold at least one")
+		errs.Add(path+".manifestations", "must hold at least one")
 	}
-	eachCode(p, path+".manifestations", r.Manifestations)
-	oneOf(p, path+".severity", r.Severity, "mild", "moderate", "severe")
-	checkTime(p, path+".onsetAt", r.OnsetAt)
-	checkCode(p, path+".exposureRoute", r.ExposureRoute)
-	p.Text(path+".description", r.Description, 0, 2000)
+	eachCode(errs, path+".manifestations", r.Manifestations)
+	oneOf(errs, path+".severity", r.Severity, "mild", "moderate", "severe")
+	checkTime(errs, path+".onsetAt", r.OnsetAt)
+	checkCode(errs, path+".exposureRoute", r.ExposureRoute)
+	errs.Text(path+".description", r.Description, 0, 2000)
 }
 
-func (r *Allergy) checkMeaning(p *care.FieldErrors) {
-	checkHappened(p, "onsetAt", r.OnsetAt)
-	checkHappened(p, "lastOccurrenceAt", r.LastOccurrenceAt)
+func (r *Allergy) checkMeaning(errs *care.FieldErrors) {
+	checkHappened(errs, "onsetAt", r.OnsetAt)
+	checkHappened(errs, "lastOccurrenceAt", r.LastOccurrenceAt)
 	for i, reaction := range r.Reactions {
-		checkHappened(p, fmt.Sprintf("reactions[%d].onsetAt", i), reaction.OnsetAt)
+		checkHappened(errs, fmt.Sprintf("reactions[%d].onsetAt", i), reaction.OnsetAt)
 	}
 }

@@ -42,16 +42,16 @@ func (*ClinicalNote) Kind() Spec {
 
 // Validate says all that is wrong with the note, each by its path, or nil.
 func (r *ClinicalNote) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	p.Line("title", r.Title, 0, 200)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	errs.Line("title", r.Title, 0, 200)
 	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
-		p.Add("sections", "must hold at least one section in this status")
+		errs.Add("sections", "must hold at least one section in this status")
 	}
-	each(&p, "sections", r.Sections, maxList, func(p *care.FieldErrors, path string, s Section) {
-		p.Line(path+".title", s.Title, 0, 200)
-		checkCode(p, path+".code", s.Code)
-		p.Text(path+".text", s.Text, 1, 100_000)
+	each(&errs, "sections", r.Sections, maxList, func(errs *care.FieldErrors, path string, s Section) {
+		errs.Line(path+".title", s.Title, 0, 200)
+		checkCode(errs, path+".code", s.Code)
+		errs.Text(path+".text", s.Text, 1, 100_000)
 	})
-	return p.Err()
+	return errs.Err()
 }

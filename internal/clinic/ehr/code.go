@@ -44,20 +44,20 @@ var (
 )
 
 // check says what is wrong with a code that is there.
-func (c Coding) check(p *care.FieldErrors, path string) {
-	p.Line(path+".system", c.System, 1, 200)
-	said := len(*p)
-	p.Line(path+".code", c.Code, 1, 100)
-	if form, ok := codeForms[c.System]; ok && len(*p) == said && !form.valid(c.Code) {
-		p.Add(path+".code", "must be %s", form.form)
+func (c Coding) check(errs *care.FieldErrors, path string) {
+	errs.Line(path+".system", c.System, 1, 200)
+	said := len(*errs)
+	errs.Line(path+".code", c.Code, 1, 100)
+	if form, ok := codeForms[c.System]; ok && len(*errs) == said && !form.valid(c.Code) {
+		errs.Add(path+".code", "must be %s", form.form)
 	}
-	p.Line(path+".display", c.Display, 0, 500)
+	errs.Line(path+".display", c.Display, 0, 500)
 }
 
 // checkCode accepts nil, which is no code at all.
-func checkCode(p *care.FieldErrors, path string, c *Coding) {
+func checkCode(errs *care.FieldErrors, path string, c *Coding) {
 	if c != nil {
-		c.check(p, path)
+		c.check(errs, path)
 	}
 }
 
@@ -135,8 +135,8 @@ func validUCUM(unit string) bool {
 }
 
 // checkUnit accepts an empty text, which is no unit at all.
-func checkUnit(p *care.FieldErrors, path, unit string) {
+func checkUnit(errs *care.FieldErrors, path, unit string) {
 	if unit != "" && !validUCUM(unit) {
-		p.Add(path, "must be a unit in UCUM, such as mg/dL, mm[Hg] or {score}")
+		errs.Add(path, "must be a unit in UCUM, such as mg/dL, mm[Hg] or {score}")
 	}
 }

@@ -31,16 +31,16 @@ func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
 		"http://clinic.example/codes": {[]string{"anything goes", "42"}, nil},
 	} {
 		for _, code := range c.good {
-			var p care.FieldErrors
-			Coding{System: system, Code: code}.check(&p, "code")
-			require.Empty(t, p, "%s %q", system, code)
+			var errs care.FieldErrors
+			Coding{System: system, Code: code}.check(&errs, "code")
+			require.Empty(t, errs, "%s %q", system, code)
 		}
 		for _, code := range c.bad {
-			var p care.FieldErrors
-			Coding{System: system, Code: code}.check(&p, "code")
-			require.Len(t, p, 1, "%s %q", system, code)
-			require.Equal(t, "code.code", p[0].Field)
-			require.NotContains(t, p[0].Message, " "+code+" ", "what was sent is not repeated")
+			var errs care.FieldErrors
+			Coding{System: system, Code: code}.check(&errs, "code")
+			require.Len(t, errs, 1, "%s %q", system, code)
+			require.Equal(t, "code.code", errs[0].Field)
+			require.NotContains(t, errs[0].Message, " "+code+" ", "what was sent is not repeated")
 		}
 	}
 }

@@ -45,29 +45,29 @@ func (*Condition) Kind() Spec {
 
 // Validate says all that is wrong with the condition, each by its path, or nil.
 func (r *Condition) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
-	oneOf(&p, "category", r.Category, "problem-list-item", "encounter-diagnosis")
-	checkCode(&p, "severity", r.Severity)
-	eachCode(&p, "bodySites", r.BodySites)
-	checkTime(&p, "onsetAt", r.OnsetAt)
-	p.Line("onsetText", r.OnsetText, 0, 200)
-	p.Line("abatementText", r.AbatementText, 0, 200)
-	checkTime(&p, "abatementAt", r.AbatementAt)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
+	oneOf(&errs, "category", r.Category, "problem-list-item", "encounter-diagnosis")
+	checkCode(&errs, "severity", r.Severity)
+	eachCode(&errs, "bodySites", r.BodySites)
+	checkTime(&errs, "onsetAt", r.OnsetAt)
+	errs.Line("onsetText", r.OnsetText, 0, 200)
+	errs.Line("abatementText", r.AbatementText, 0, 200)
+	checkTime(&errs, "abatementAt", r.AbatementAt)
 	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.Before(*r.OnsetAt) {
-		p.Add("abatementAt", "must not be before onsetAt")
+		errs.Add("abatementAt", "must not be before onsetAt")
 	}
 	// FHIR R4, con-4.
 	ended := r.AbatementAt != nil || r.AbatementText != ""
 	if ended && slices.Contains([]string{"active", "recurrence", "relapse"}, r.Status) {
-		p.Add("status", "must be inactive, remission or resolved once the condition has ended")
+		errs.Add("status", "must be inactive, remission or resolved once the condition has ended")
 	}
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *Condition) checkMeaning(p *care.FieldErrors) {
-	checkHappened(p, "onsetAt", r.OnsetAt)
-	checkHappened(p, "abatementAt", r.AbatementAt)
+func (r *Condition) checkMeaning(errs *care.FieldErrors) {
+	checkHappened(errs, "onsetAt", r.OnsetAt)
+	checkHappened(errs, "abatementAt", r.AbatementAt)
 }

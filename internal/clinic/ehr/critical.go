@@ -115,7 +115,7 @@ var (
 
 // checkInterpretation refuses an interpretation that value and reference range contradict. A value at a bound may be called
 // either.
-func (f finding) checkInterpretation(p *care.FieldErrors, path string, r *ReferenceRange) {
+func (f finding) checkInterpretation(errs *care.FieldErrors, path string, r *ReferenceRange) {
 	n, ok := f.number()
 	if !ok || r == nil {
 		return
@@ -131,7 +131,7 @@ func (f finding) checkInterpretation(p *care.FieldErrors, path string, r *Refere
 		wrong = n > high || (r.Low != nil && n > low)
 	}
 	if wrong {
-		p.Add(path+".interpretation", "contradicts the value and the reference range: correct one of the three")
+		errs.Add(path+".interpretation", "contradicts the value and the reference range: correct one of the three")
 	}
 }
 

@@ -55,33 +55,33 @@ const (
 )
 
 // check says what is wrong with what a limit is for, by the names of the parameters.
-func (of LimitOf) check(p *care.FieldErrors) {
+func (of LimitOf) check(errs *care.FieldErrors) {
 	fields := map[string]string{".system": "codeSystem", ".code": "code"}
 	var found care.FieldErrors
 	(Coding{System: of.CodeSystem, Code: of.Code}).check(&found, "")
 	for _, f := range found {
-		p.Add(fields[f.Field], "%s", f.Message)
+		errs.Add(fields[f.Field], "%s", f.Message)
 	}
 	if of.Unit == "" {
-		p.Add("unit", "must name a unit in UCUM, such as mmol/L; for results without one, 1")
+		errs.Add("unit", "must name a unit in UCUM, such as mmol/L; for results without one, 1")
 	}
-	checkUnit(p, "unit", of.Unit)
+	checkUnit(errs, "unit", of.Unit)
 }
 
-func (in LimitInput) check(p *care.FieldErrors) {
+func (in LimitInput) check(errs *care.FieldErrors) {
 	if in.Low == nil && in.High == nil {
-		p.Add("low", "is required where high is left out")
+		errs.Add("low", "is required where high is left out")
 	}
 	for _, side := range []struct {
 		field string
 		value *float64
 	}{{"low", in.Low}, {"high", in.High}} {
 		if side.value != nil && (math.IsNaN(*side.value) || math.Abs(*side.value) > maxLimitValue) {
-			p.Add(side.field, "must be from %g to %g", -maxLimitValue, maxLimitValue)
+			errs.Add(side.field, "must be from %g to %g", -maxLimitValue, maxLimitValue)
 		}
 	}
 	if in.Low != nil && in.High != nil && *in.Low >= *in.High {
-		p.Add("low", "must be below high")
+		errs.Add("low", "must be below high")
 	}
 }
 
@@ -203,12 +203,12 @@ func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID 
 	if err := s.may(ctx, cmd, care.CriticalLimitsWrite, clinicID); err != nil {
 		return err
 	}
-	var p care.FieldErrors
-	of.check(&p)
+	var errs care.FieldErrors
+	of.check(&errs)
 	if check != nil {
-		check(&p)
+		check(&errs)
 	}
-	if err := p.Err(); err != nil {
+	if err := errs.Err(); err != nil {
 		return err
 	}
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

@@ -40,26 +40,26 @@ const clockAllowance = 24 * time.Hour
 func (h *Head) head() *Head { return h }
 
 // checkHappened accepts nil.
-func checkHappened(p *care.FieldErrors, path string, t *time.Time) {
+func checkHappened(errs *care.FieldErrors, path string, t *time.Time) {
 	if t != nil && t.After(time.Now().Add(clockAllowance)) {
-		p.Add(path, "must be at most a day ahead: a record in this status says what has happened")
+		errs.Add(path, "must be at most a day ahead: a record in this status says what has happened")
 	}
 }
 
 // check checks the common part against what the kind says of itself.
-func (h *Head) check(p *care.FieldErrors, s Spec) {
+func (h *Head) check(errs *care.FieldErrors, s Spec) {
 	statuses := s.Statuses()
 	if h.PatientID == uuid.Nil {
-		p.Add("patientId", "must name the patient")
+		errs.Add("patientId", "must name the patient")
 	}
 	if h.ClinicID == uuid.Nil {
-		p.Add("clinicId", "must name the clinic")
+		errs.Add("clinicId", "must name the clinic")
 	}
 	if !slices.Contains(statuses, h.Status) {
-		p.Add("status", "must be one of %s", strings.Join(statuses, ", "))
+		errs.Add("status", "must be one of %s", strings.Join(statuses, ", "))
 	}
-	h.Code.check(p, "code")
+	h.Code.check(errs, "code")
 	if h.EffectiveAt.Before(earliest) || h.EffectiveAt.After(latest()) {
-		p.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
+		errs.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
 	}
 }

@@ -37,22 +37,22 @@ var dicomUID = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$`)
 
 // Validate says all that is wrong with the report, each by its path, or nil.
 func (r *ImagingReport) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	eachCode(&p, "modalities", r.Modalities)
-	eachCode(&p, "bodySites", r.BodySites)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	eachCode(&errs, "modalities", r.Modalities)
+	eachCode(&errs, "bodySites", r.BodySites)
 	if r.StudyUID != "" && (len(r.StudyUID) > 64 || !dicomUID.MatchString(r.StudyUID)) {
-		p.Add("studyUid", "must be a DICOM UID: numbers with points between, at most 64 characters, without urn:oid: before them")
+		errs.Add("studyUid", "must be a DICOM UID: numbers with points between, at most 64 characters, without urn:oid: before them")
 	}
 	if r.SeriesCount != nil && (*r.SeriesCount < 0 || *r.SeriesCount > 100_000) {
-		p.Add("seriesCount", "must be 0 to 100000")
+		errs.Add("seriesCount", "must be 0 to 100000")
 	}
 	if r.InstanceCount != nil && (*r.InstanceCount < 0 || *r.InstanceCount > 1_000_000) {
-		p.Add("instanceCount", "must be 0 to 1000000")
+		errs.Add("instanceCount", "must be 0 to 1000000")
 	}
-	eachCode(&p, "reasons", r.Reasons)
-	p.Text("findings", r.Findings, 0, 50_000)
-	p.Text("conclusion", r.Conclusion, 0, noteLength)
-	eachCode(&p, "conclusionCodes", r.ConclusionCodes)
-	return p.Err()
+	eachCode(&errs, "reasons", r.Reasons)
+	errs.Text("findings", r.Findings, 0, 50_000)
+	errs.Text("conclusion", r.Conclusion, 0, noteLength)
+	eachCode(&errs, "conclusionCodes", r.ConclusionCodes)
+	return errs.Err()
 }

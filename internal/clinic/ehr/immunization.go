@@ -38,24 +38,24 @@ func (*Immunization) Kind() Spec {
 
 // Validate says all that is wrong with the immunization, each by its path, or nil.
 func (r *Immunization) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	checkCode(&p, "statusReason", r.StatusReason)
-	p.Line("manufacturer", r.Manufacturer, 0, 200)
-	p.Line("lotNumber", r.LotNumber, 0, 100)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	checkCode(&errs, "statusReason", r.StatusReason)
+	errs.Line("manufacturer", r.Manufacturer, 0, 200)
+	errs.Line("lotNumber", r.LotNumber, 0, 100)
 	if r.ExpirationDate != "" {
 		if _, err := time.Parse(time.DateOnly, r.ExpirationDate); err != nil {
-			p.Add("expirationDate", "must be a date, such as 2026-12-31")
+			errs.Add("expirationDate", "must be a date, such as 2026-12-31")
 		}
 	}
-	checkCode(&p, "site", r.Site)
-	checkCode(&p, "route", r.Route)
-	checkQuantity(&p, "doseQuantity", r.DoseQuantity)
+	checkCode(&errs, "site", r.Site)
+	checkCode(&errs, "route", r.Route)
+	checkQuantity(&errs, "doseQuantity", r.DoseQuantity)
 	for field, n := range map[string]*int{"doseNumber": r.DoseNumber, "seriesDoses": r.SeriesDoses} {
 		if n != nil && (*n < 1 || *n > 100) {
-			p.Add(field, "must be 1 to 100")
+			errs.Add(field, "must be 1 to 100")
 		}
 	}
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }

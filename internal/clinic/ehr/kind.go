@@ -30,7 +30,7 @@ type BodyOf[B any] interface {
 
 // meaningful is a body whose parts can contradict each other or the calendar.
 type meaningful interface {
-	checkMeaning(p *care.FieldErrors)
+	checkMeaning(errs *care.FieldErrors)
 }
 
 // alarming is a body that can hold what somebody must be told of at once.
@@ -97,14 +97,14 @@ func (k *Kind[B]) prepare(b *B) (*Head, error) {
 	if err != nil {
 		return h, err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if k.spec.reliedOn(h.Status) {
-		checkHappened(&p, "effectiveAt", &h.EffectiveAt)
+		checkHappened(&errs, "effectiveAt", &h.EffectiveAt)
 		if body, ok := k.body(b).(meaningful); ok {
-			body.checkMeaning(&p)
+			body.checkMeaning(&errs)
 		}
 	}
-	return h, p.Err()
+	return h, errs.Err()
 }
 
 // prepareImported is prepare for what another system keeps: it is taken in as it is there, if its form is right.

@@ -70,26 +70,26 @@ var (
 
 // Validate says all that is wrong with the report, each by its path, or nil.
 func (r *LabReport) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
 	if len(r.Results) == 0 && !slices.Contains(withoutResults, r.Status) {
-		p.Add("results", "must hold at least one result in this status")
+		errs.Add("results", "must hold at least one result in this status")
 	}
-	each(&p, "results", r.Results, maxResults, func(p *care.FieldErrors, path string, result Result) { result.check(p, path) })
-	return p.Err()
+	each(&errs, "results", r.Results, maxResults, func(errs *care.FieldErrors, path string, result Result) { result.check(errs, path) })
+	return errs.Err()
 }
 
-func (r Result) check(p *care.FieldErrors, path string) {
-	r.Code.check(p, path+".code")
-	r.Value.check(p, path+".value")
-	checkUnit(p, path+".unit", r.Unit)
+func (r Result) check(errs *care.FieldErrors, path string) {
+	r.Code.check(errs, path+".code")
+	r.Value.check(errs, path+".value")
+	checkUnit(errs, path+".unit", r.Unit)
 	if r.Interpretation != "" && !slices.Contains(interpretations, r.Interpretation) {
-		p.Add(path+".interpretation", "must be a code of v3 ObservationInterpretation, such as N, H, L, HH, LL or AA")
+		errs.Add(path+".interpretation", "must be a code of v3 ObservationInterpretation, such as N, H, L, HH, LL or AA")
 	}
 	if rng := r.ReferenceRange; rng != nil {
-		rng.Low.check(p, path+".referenceRange.low")
-		rng.High.check(p, path+".referenceRange.high")
-		p.Text(path+".referenceRange.text", rng.Text, 0, 500)
+		rng.Low.check(errs, path+".referenceRange.low")
+		rng.High.check(errs, path+".referenceRange.high")
+		errs.Text(path+".referenceRange.text", rng.Text, 0, 500)
 	}
 }
 
@@ -104,8 +104,8 @@ func (r *LabReport) alarms(clinic *clinicLimits) []string {
 	return criticalFindings(r.Status, findings, clinic)
 }
 
-func (r *LabReport) checkMeaning(p *care.FieldErrors) {
+func (r *LabReport) checkMeaning(errs *care.FieldErrors) {
 	for i, result := range r.Results {
-		result.finding().checkInterpretation(p, fmt.Sprintf("results[%d]", i), result.ReferenceRange)
+		result.finding().checkInterpretation(errs, fmt.Sprintf("results[%d]", i), result.ReferenceRange)
 	}
 }

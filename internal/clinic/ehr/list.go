@@ -35,24 +35,24 @@ type Filter struct {
 
 // check gives where the page begins.
 func (f *Filter) check(s Spec) (care.PageCursor, error) {
-	var p care.FieldErrors
-	f.Limit = p.PageLimit(f.Limit)
-	from := p.Cursor(f.Cursor, care.AfterAll)
-	oneOf(&p, "status", f.Status, s.Statuses()...)
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
+	from := errs.Cursor(f.Cursor, care.AfterAll)
+	oneOf(&errs, "status", f.Status, s.Statuses()...)
 	if system, code := f.code(); f.Code != "" && (code == "" || (system == "" && strings.Contains(f.Code, "|"))) {
-		p.Add("code", "must be a code, or system|code")
+		errs.Add("code", "must be a code, or system|code")
 	}
-	p.Text("code", f.Code, 0, 301)
+	errs.Text("code", f.Code, 0, 301)
 	if !f.To.IsZero() {
 		if !f.To.After(f.From) {
-			p.Add("to", "must be after from")
+			errs.Add("to", "must be after from")
 		}
 		// What is at To itself comes before every mark of that time.
 		if f.To.Before(from.Time) || f.To.Equal(from.Time) {
 			from = care.PageCursor{Time: f.To}
 		}
 	}
-	return from, p.Err()
+	return from, errs.Err()
 }
 
 // code splits the filter's code; the system is empty for any. A code system's URI can hold a bar, a code does not.

@@ -33,21 +33,21 @@ func (*MedicalHistory) Kind() Spec {
 
 // Validate says all that is wrong with the entry, each by its path, or nil.
 func (r *MedicalHistory) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
 	if r.Category == "" {
-		p.Add("category", "is required")
+		errs.Add("category", "is required")
 	}
-	oneOf(&p, "category", r.Category, "medical", "surgical", "family", "social", "obstetric", "medication", "travel")
-	checkCode(&p, "relationship", r.Relationship)
+	oneOf(&errs, "category", r.Category, "medical", "surgical", "family", "social", "obstetric", "medication", "travel")
+	checkCode(&errs, "relationship", r.Relationship)
 	if r.Category == "family" && r.Relationship == nil {
-		p.Add("relationship", "is required in the category family")
+		errs.Add("relationship", "is required in the category family")
 	}
-	checkPeriod(&p, "period", r.Period)
-	p.Line("periodText", r.PeriodText, 0, 200)
-	checkCode(&p, "outcome", r.Outcome)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	checkPeriod(&errs, "period", r.Period)
+	errs.Line("periodText", r.PeriodText, 0, 200)
+	checkCode(&errs, "outcome", r.Outcome)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *MedicalHistory) checkMeaning(p *care.FieldErrors) { checkPast(p, "period", r.Period) }
+func (r *MedicalHistory) checkMeaning(errs *care.FieldErrors) { checkPast(errs, "period", r.Period) }

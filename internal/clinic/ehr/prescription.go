@@ -59,38 +59,38 @@ func (*Prescription) Kind() Spec {
 
 // Validate says all that is wrong with the prescription, each by its path, or nil.
 func (r *Prescription) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
-	oneOf(&p, "priority", r.Priority, "routine", "urgent", "asap", "stat")
-	checkCode(&p, "statusReason", r.StatusReason)
-	eachCode(&p, "reasons", r.Reasons)
-	p.Text("dosage", r.Dosage, 0, 2000)
-	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.FieldErrors, path string, d Dosage) { d.check(p, path) })
-	r.Quantity.check(&p, "quantity")
-	p.Line("quantityUnit", r.QuantityUnit, 0, 50)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
+	oneOf(&errs, "priority", r.Priority, "routine", "urgent", "asap", "stat")
+	checkCode(&errs, "statusReason", r.StatusReason)
+	eachCode(&errs, "reasons", r.Reasons)
+	errs.Text("dosage", r.Dosage, 0, 2000)
+	each(&errs, "dosageInstructions", r.DosageInstructions, maxList, func(errs *care.FieldErrors, path string, d Dosage) { d.check(errs, path) })
+	r.Quantity.check(&errs, "quantity")
+	errs.Line("quantityUnit", r.QuantityUnit, 0, 50)
 	if r.Refills != nil && (*r.Refills < 0 || *r.Refills > 99) {
-		p.Add("refills", "must be 0 to 99")
+		errs.Add("refills", "must be 0 to 99")
 	}
-	checkPeriod(&p, "validityPeriod", r.ValidityPeriod)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	checkPeriod(&errs, "validityPeriod", r.ValidityPeriod)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (d Dosage) check(p *care.FieldErrors, path string) {
-	p.Text(path+".text", d.Text, 0, 2000)
-	checkCode(p, path+".route", d.Route)
-	checkQuantity(p, path+".dose", d.Dose)
+func (d Dosage) check(errs *care.FieldErrors, path string) {
+	errs.Text(path+".text", d.Text, 0, 2000)
+	checkCode(errs, path+".route", d.Route)
+	checkQuantity(errs, path+".dose", d.Dose)
 	if d.Frequency != nil && (*d.Frequency < 1 || *d.Frequency > 1000) {
-		p.Add(path+".frequency", "must be 1 to 1000")
+		errs.Add(path+".frequency", "must be 1 to 1000")
 	}
-	d.Period.check(p, path+".period")
-	oneOf(p, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
+	d.Period.check(errs, path+".period")
+	oneOf(errs, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
 	// FHIR R4, tim-2 and tim-5: a period says its unit, and is not negative.
 	if d.Period != nil && (d.PeriodUnit == "" || (*d.Period)[0] == '-') {
-		p.Add(path+".period", "must not be negative, and comes with its periodUnit")
+		errs.Add(path+".period", "must not be negative, and comes with its periodUnit")
 	}
 	if d.Period == nil && d.PeriodUnit != "" {
-		p.Add(path+".period", "is required beside periodUnit")
+		errs.Add(path+".period", "is required beside periodUnit")
 	}
 }

@@ -41,20 +41,20 @@ func (*Procedure) Kind() Spec {
 
 // Validate says all that is wrong with the procedure, each by its path, or nil.
 func (r *Procedure) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	checkCode(&p, "statusReason", r.StatusReason)
-	checkCode(&p, "category", r.Category)
-	checkPeriod(&p, "performedPeriod", r.PerformedPeriod)
-	eachCode(&p, "reasons", r.Reasons)
-	eachCode(&p, "bodySites", r.BodySites)
-	checkCode(&p, "outcome", r.Outcome)
-	eachCode(&p, "complications", r.Complications)
-	p.Text("followUp", r.FollowUp, 0, 2000)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	checkCode(&errs, "statusReason", r.StatusReason)
+	checkCode(&errs, "category", r.Category)
+	checkPeriod(&errs, "performedPeriod", r.PerformedPeriod)
+	eachCode(&errs, "reasons", r.Reasons)
+	eachCode(&errs, "bodySites", r.BodySites)
+	checkCode(&errs, "outcome", r.Outcome)
+	eachCode(&errs, "complications", r.Complications)
+	errs.Text("followUp", r.FollowUp, 0, 2000)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *Procedure) checkMeaning(p *care.FieldErrors) {
-	checkPast(p, "performedPeriod", r.PerformedPeriod)
+func (r *Procedure) checkMeaning(errs *care.FieldErrors) {
+	checkPast(errs, "performedPeriod", r.PerformedPeriod)
 }

@@ -48,13 +48,13 @@ type HistoryPage struct {
 
 // check gives the version before which the page begins. The cursor is the last version of the page before.
 func (h *HistoryPage) check() (int64, error) {
-	var p care.FieldErrors
-	h.Limit = p.PageLimit(h.Limit)
+	var errs care.FieldErrors
+	h.Limit = errs.PageLimit(h.Limit)
 	before, err := strconv.ParseInt(cmp.Or(h.Cursor, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
 	if err != nil || before < 1 {
-		p.InvalidCursor()
+		errs.InvalidCursor()
 	}
-	return before, p.Err()
+	return before, errs.Err()
 }
 
 // ListVersions gives a page of the record's versions, the newest first. Errors as for Get.

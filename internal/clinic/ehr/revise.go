@@ -104,9 +104,9 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 }
 
 func checkReason(reason string) error {
-	var p care.FieldErrors
-	p.Text("reason", reason, 1, maxReason)
-	return p.Err()
+	var errs care.FieldErrors
+	errs.Text("reason", reason, 1, maxReason)
+	return errs.Err()
 }
 
 func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, rev revision[B]) (Record[B], error) {
@@ -199,14 +199,14 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 
 // checkUnmoved refuses a version about somebody else, or of another clinic.
 func checkUnmoved(h *Head, old db.Record) error {
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if h.PatientID != old.PatientID {
-		p.Add("patientId", "cannot change: retract this record and write another")
+		errs.Add("patientId", "cannot change: retract this record and write another")
 	}
 	if h.ClinicID != old.ClinicID {
-		p.Add("clinicId", "cannot change: retract this record and write another")
+		errs.Add("clinicId", "cannot change: retract this record and write another")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
@@ -214,7 +214,7 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 	if err := checkUnmoved(h, old); err != nil {
 		return err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if h.DoctorID == nil {
 		h.DoctorID = &old.DoctorID
 	}
@@ -224,8 +224,8 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 			return fmt.Errorf("look up doctor: %w", err)
 		}
 		if !active {
-			p.Add("doctorId", "must be an active doctor of this clinic")
+			errs.Add("doctorId", "must be an active doctor of this clinic")
 		}
 	}
-	return p.Err()
+	return errs.Err()
 }

@@ -40,9 +40,9 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 }
 
 // check accepts nil, which is no number at all.
-func (d *Decimal) check(p *care.FieldErrors, path string) {
+func (d *Decimal) check(errs *care.FieldErrors, path string) {
 	if d != nil && !d.valid() {
-		p.Add(path, "must be a number of at most %d characters", decimalLength)
+		errs.Add(path, "must be a number of at most %d characters", decimalLength)
 	}
 }
 
@@ -99,15 +99,15 @@ func (v Value) String() string {
 	return string(data)
 }
 
-func (v Value) check(p *care.FieldErrors, path string) {
+func (v Value) check(errs *care.FieldErrors, path string) {
 	switch {
 	case v.Number != nil:
-		v.Number.check(p, path)
+		v.Number.check(errs, path)
 	case v.Text != nil:
-		p.Text(path, *v.Text, 1, 2000)
+		errs.Text(path, *v.Text, 1, 2000)
 	case v.Coding != nil:
-		v.Coding.check(p, path)
+		v.Coding.check(errs, path)
 	default:
-		p.Add(path, "must be a number, a string or a code")
+		errs.Add(path, "must be a number, a string or a code")
 	}
 }

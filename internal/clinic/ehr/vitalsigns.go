@@ -93,18 +93,18 @@ var absences = []string{
 
 // Validate says all that is wrong with the vital signs, each by its path, or nil.
 func (r *VitalSigns) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
 	// FHIR R4, vs-2 and vs-3: a value or why there is none, in the whole or in each of its parts.
-	r.checkValue(&p, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
-	checkCode(&p, "bodySite", r.BodySite)
-	checkCode(&p, "method", r.Method)
-	each(&p, "components", r.Components, maxList, func(p *care.FieldErrors, path string, c Component) {
-		c.Code.check(p, path+".code")
-		c.checkValue(p, path+".", c.Code, false)
+	r.checkValue(&errs, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
+	checkCode(&errs, "bodySite", r.BodySite)
+	checkCode(&errs, "method", r.Method)
+	each(&errs, "components", r.Components, maxList, func(errs *care.FieldErrors, path string, c Component) {
+		c.Code.check(errs, path+".code")
+		c.checkValue(errs, path+".", c.Code, false)
 	})
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
 // alarms identifies each critical measurement.
@@ -121,37 +121,37 @@ func (m Measured) finding(code Coding) finding {
 }
 
 // checkValue checks what was measured by the code.
-func (m Measured) checkValue(p *care.FieldErrors, prefix string, code Coding, mayLack bool) {
+func (m Measured) checkValue(errs *care.FieldErrors, prefix string, code Coding, mayLack bool) {
 	switch {
 	case m.Value != nil && m.DataAbsentReason != "":
-		p.Add(prefix+"dataAbsentReason", "cannot stand beside a value")
+		errs.Add(prefix+"dataAbsentReason", "cannot stand beside a value")
 	case m.Value != nil:
-		m.Value.check(p, prefix+"value")
+		m.Value.check(errs, prefix+"value")
 	case m.DataAbsentReason == "" && !mayLack:
-		p.Add(prefix+"value", "is required; or say in dataAbsentReason why there is none")
+		errs.Add(prefix+"value", "is required; or say in dataAbsentReason why there is none")
 	}
-	oneOf(p, prefix+"dataAbsentReason", m.DataAbsentReason, absences...)
-	oneOf(p, prefix+"interpretation", m.Interpretation, interpretations...)
-	checkUnit(p, prefix+"unit", m.Unit)
+	oneOf(errs, prefix+"dataAbsentReason", m.DataAbsentReason, absences...)
+	oneOf(errs, prefix+"interpretation", m.Interpretation, interpretations...)
+	checkUnit(errs, prefix+"unit", m.Unit)
 	if m.Value != nil && m.Value.Number != nil && code.System == loinc {
-		m.checkBound(p, prefix, bounds[code.Code])
+		m.checkBound(errs, prefix, bounds[code.Code])
 	}
 }
 
 // checkBound accepts every number where there is no bound for what was measured.
-func (m Measured) checkBound(p *care.FieldErrors, prefix string, all []bound) {
+func (m Measured) checkBound(errs *care.FieldErrors, prefix string, all []bound) {
 	var units []string
 	for _, b := range all {
 		if b.unit == m.Unit {
 			n, err := strconv.ParseFloat(string(*m.Value.Number), 64)
 			if err == nil && (n < b.low || n > b.high) {
-				p.Add(prefix+"value", "must be %v to %v %s for this code", b.low, b.high, b.unit)
+				errs.Add(prefix+"value", "must be %v to %v %s for this code", b.low, b.high, b.unit)
 			}
 			return
 		}
 		units = append(units, b.unit)
 	}
 	if len(units) > 0 {
-		p.Add(prefix+"unit", "must be %s for this code", strings.Join(units, " or "))
+		errs.Add(prefix+"unit", "must be %s for this code", strings.Join(units, " or "))
 	}
 }

@@ -85,17 +85,17 @@ func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	if failed == nil {
 		return err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if slices.Contains(failed, "patient") {
-		p.Add("patientId", "must be a patient of this clinic, or have been one")
+		errs.Add("patientId", "must be a patient of this clinic, or have been one")
 	}
 	if slices.Contains(failed, "doctor") {
-		p.Add("doctorId", "must be an active doctor of this clinic")
+		errs.Add("doctorId", "must be an active doctor of this clinic")
 	}
-	if len(p) == 0 {
+	if len(errs) == 0 {
 		return right.notOnTeam(cmd, h)
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 // version is what the events of one version say of it.
