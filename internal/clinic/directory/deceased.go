@@ -111,7 +111,7 @@ func (s *Service) changeDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.DeathRecord, id, nil)
+			return denyUser(cmd, care.DeathRecord, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
@@ -152,16 +152,16 @@ func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db
 	}
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := row.ID == cmd.Actor.UserID
-	refuse := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
+	deny := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
 		return uuid.Nil, outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.DeathRecord, userRef(row.ID), &row.ID, clinicID)
 	}
 	switch {
 	case row.MergedInto != nil, len(at) == 0 && len(known) == 0 && !own:
-		return uuid.Nil, refuseUser(cmd, care.DeathRecord, row.ID, &row.ID)
+		return uuid.Nil, denyUser(cmd, care.DeathRecord, row.ID, &row.ID)
 	case own:
-		return refuse("nobody records their own death", nil)
+		return deny("nobody records their own death", nil)
 	case len(at) == 0:
-		return refuse("the receptionists, doctors and administrators of a clinic record the death of its patients", known[0].ClinicID)
+		return deny("the receptionists, doctors and administrators of a clinic record the death of its patients", known[0].ClinicID)
 	}
 	staff, err := q.StaffRolesHeld(ctx, row.ID)
 	if err != nil {
@@ -172,7 +172,7 @@ func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db
 		return uuid.Nil, fmt.Errorf("count memberships: %w", err)
 	}
 	if staff > 0 && len(visible(cmd.Actor, care.UserUpdate, held)) < int(everywhere) {
-		return refuse("this person works at a clinic: the administrator of every clinic where they hold a role records it, or else have their roles taken away first", &at[0])
+		return deny("this person works at a clinic: the administrator of every clinic where they hold a role records it, or else have their roles taken away first", &at[0])
 	}
 	return at[0], nil
 }

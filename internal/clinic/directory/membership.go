@@ -117,7 +117,7 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 	}
 	row, err := q.UserLock(ctx, in.UserID)
 	if notFound(err) {
-		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, nil)
+		return db.User{}, denyUser(cmd, care.MembershipManage, in.UserID, nil)
 	}
 	if err != nil {
 		return db.User{}, fmt.Errorf("lock user: %w", err)
@@ -127,7 +127,7 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 		return db.User{}, err
 	}
 	if !cmd.Actor.MayOnPlatform(care.MembershipManage) && len(visible(cmd.Actor, care.UserRead, held)) == 0 {
-		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
+		return db.User{}, denyUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
 	}
 	return row, nil
 }

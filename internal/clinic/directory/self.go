@@ -24,7 +24,7 @@ func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int6
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
 		}
-		if err := replaceable("your account", row.Version, ifMatch); err != nil {
+		if err := checkVersion("your account", row.Version, ifMatch); err != nil {
 			return err
 		}
 		whole := inputOf(row)

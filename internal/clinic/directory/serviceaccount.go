@@ -186,7 +186,7 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id
 		if err := mayManageAccount(cmd, id, row, err); err != nil {
 			return err
 		}
-		if err := replaceable("the service account", row.Version, ifMatch); err != nil {
+		if err := checkVersion("the service account", row.Version, ifMatch); err != nil {
 			return err
 		}
 		if err := in.Validate(); err != nil {

@@ -80,7 +80,7 @@ func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) er
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := userID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
 	if len(known) == 0 && !own {
-		return refuseUser(cmd, care.SignInManage, userID, nil)
+		return denyUser(cmd, care.SignInManage, userID, nil)
 	}
 	answer := care.Errorf(care.Forbidden, "an administrator of the clinic handles people's sign-ins")
 	var clinicID *uuid.UUID
@@ -111,7 +111,7 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 			return nil, fmt.Errorf("look for user: %w", err)
 		}
 		if !known {
-			return nil, refuseUser(cmd, care.SignInManage, userID, nil)
+			return nil, denyUser(cmd, care.SignInManage, userID, nil)
 		}
 		return nil, nil //nolint:nilnil // An operator does at no clinic.
 	}

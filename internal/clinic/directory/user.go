@@ -109,7 +109,7 @@ func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (
 		q := db.New(tx)
 		row, err := q.UserGet(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.UserRead, id, nil)
+			return denyUser(cmd, care.UserRead, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read user: %w", err)
@@ -129,7 +129,7 @@ func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (
 		}
 		seen := visible(cmd.Actor, care.UserRead, held)
 		if len(seen) == 0 {
-			return refuseUser(cmd, care.UserRead, id, &id)
+			return denyUser(cmd, care.UserRead, id, &id)
 		}
 		user = userFrom(row, seen)
 		user.MedicalRecordNumbers = numbersAt(numbers, clinicsOf(seen))
@@ -156,7 +156,7 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.UserUpdate, id, nil)
+			return denyUser(cmd, care.UserUpdate, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
@@ -169,7 +169,7 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 		if err != nil {
 			return err
 		}
-		if err := replaceable("the person", row.Version, ifMatch); err != nil {
+		if err := checkVersion("the person", row.Version, ifMatch); err != nil {
 			return err
 		}
 		had, err := numbersOf(ctx, q, id)
@@ -238,7 +238,7 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := id == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
 	if len(known) == 0 && !own {
-		return nil, false, refuseUser(cmd, care.UserUpdate, id, &id)
+		return nil, false, denyUser(cmd, care.UserUpdate, id, &id)
 	}
 	words := "an administrator of the clinic changes people's details, and a receptionist those of patients who do not work there"
 	if own {
@@ -304,7 +304,7 @@ func withdraw(ctx context.Context, q *db.Queries, id uuid.UUID, changed []string
 	return nil
 }
 
-func replaceable(what string, version, ifMatch int64) error {
+func checkVersion(what string, version, ifMatch int64) error {
 	return care.MatchVersion(what, "replace", ifMatch, version)
 }
 
@@ -364,7 +364,7 @@ func equal(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || 
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 
-func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.DeniedError {
+func denyUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.DeniedError {
 	return outbox.Deny(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
 }
 

@@ -93,9 +93,9 @@ func (f finding) critical(clinic *clinicLimits) bool {
 	})
 }
 
-// criticalFindings identifies each critical finding, so that a new version raises the alarm only for what the version before
+// selectCritical identifies each critical finding, so that a new version raises the alarm only for what the version before
 // did not hold.
-func criticalFindings(status string, findings []finding, clinic *clinicLimits) []string {
+func selectCritical(status string, findings []finding, clinic *clinicLimits) []string {
 	if status == retracted || status == "cancelled" {
 		return nil
 	}

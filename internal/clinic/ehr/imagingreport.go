@@ -23,7 +23,7 @@ type ImagingReport struct {
 // Kind says what an imaging report is.
 func (*ImagingReport) Kind() Spec {
 	return Spec{
-		Name: "imaging_report", Path: "imaging-reports", Transitions: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
+		Name: "imaging_report", Path: "imaging-reports", Transitions: reportTransitions, Released: reportReleased, Corrected: reportReleased[1:],
 		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "36643-5", "display": "XR Chest 2 Views"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "studyUid": "1.2.840.99999999.1.59354388.1582528879516", "seriesCount": 1, "instanceCount": 2,
 			"modalities": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "DX", "display": "Digital Radiography"}],

@@ -25,13 +25,13 @@ type Imported[B any] struct {
 }
 
 // ImportTx takes records in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each record nil or why it is refused, a care.Error: nothing of that one is written. Bodies are checked as in Create and
+// each record nil or why it is itemErrs, a care.Error: nothing of that one is written. Bodies are checked as in Create and
 // Replace, but a status may follow any other: what happened elsewhere did.
-func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (refused []error, err error) {
+func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.RecordCreate) || !cmd.Actor.MayOnPlatform(care.RecordReplace) {
 		return nil, care.Errorf(care.Forbidden, "records are taken in by the platform")
 	}
-	refused = make([]error, len(records))
+	itemErrs = make([]error, len(records))
 	p := db.RecordInsertManyParams{Kind: k.name, CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
@@ -42,10 +42,10 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 		}
 		switch {
 		case err != nil:
-			refused[i] = err
+			itemErrs[i] = err
 		case r.Known:
 			written, err := k.importVersion(ctx, tx, cmd, r)
-			if refused[i] = asRefusal(&err); err != nil {
+			if itemErrs[i] = asItemError(&err); err != nil {
 				return nil, err
 			}
 			events = append(events, written...)
@@ -71,13 +71,13 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 		delete(first, id)
 		h := k.body(body).head()
 		events = append(events, k.written(cmd, version{
-			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body, limits[h.ClinicID])) > 0,
+			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(body, limits[h.ClinicID])) > 0,
 		})...)
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+		itemErrs[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
 // importVersion writes the next version of a record that was taken in before, and gives its events.
@@ -93,16 +93,16 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
 			if old.Status == retracted {
-				return *r.Body, "", k.spec.move(old.Status, retracted)
+				return *r.Body, "", k.spec.checkTransition(old.Status, retracted)
 			}
-			return *r.Body, k.spec.change(old.ReleasedVersion != nil, k.body(r.Body).head().Status), nil
+			return *r.Body, k.spec.changeName(old.ReleasedVersion != nil, k.body(r.Body).head().Status), nil
 		},
 	})
 	return events, err
 }
 
-// asRefusal takes a refusal that concerns one record alone out of err.
-func asRefusal(err *error) error {
+// asItemError takes a refusal that concerns one record alone out of err.
+func asItemError(err *error) error {
 	refusal := *err
 	if !slices.Contains([]care.Code{care.Invalid, care.Conflict, care.NotFound}, care.CodeOf(refusal)) {
 		return nil

@@ -33,9 +33,9 @@ type meaningful interface {
 	checkMeaning(errs *care.FieldErrors)
 }
 
-// alarming is a body that can hold what somebody must be told of at once.
-type alarming interface {
-	alarms(clinic *clinicLimits) []string
+// criticalReporter is a body that can hold what somebody must be told of at once.
+type criticalReporter interface {
+	criticalFindings(clinic *clinicLimits) []string
 }
 
 // Record is one version of a record.
@@ -72,7 +72,7 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	spec := body(new(B)).Kind()
 	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
 	types := []string{"created", "released", "updated", "amended", "retracted"}
-	if _, ok := k.body(new(B)).(alarming); ok {
+	if _, ok := k.body(new(B)).(criticalReporter); ok {
 		types = append(types, "critical", "reviewed")
 		k.limits = &limitCache{}
 	}
@@ -133,10 +133,10 @@ func (k *Kind[B]) record(row db.Record) (Record[B], error) {
 	}, err
 }
 
-// alarms tells what in the body somebody must be told of at once, by the clinic's limits.
-func (k *Kind[B]) alarms(b *B, clinic *clinicLimits) []string {
-	if a, ok := k.body(b).(alarming); ok {
-		return a.alarms(clinic)
+// criticalFindings tells what in the body somebody must be told of at once, by the clinic's limits.
+func (k *Kind[B]) criticalFindings(b *B, clinic *clinicLimits) []string {
+	if a, ok := k.body(b).(criticalReporter); ok {
+		return a.criticalFindings(clinic)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type ReferenceRange struct {
 // Kind says what a lab report is.
 func (*LabReport) Kind() Spec {
 	return Spec{
-		Name: "lab_report", Path: "lab-reports", Transitions: reportMoves, Released: reportReleased, Corrected: reportReleased[1:],
+		Name: "lab_report", Path: "lab-reports", Transitions: reportTransitions, Released: reportReleased, Corrected: reportReleased[1:],
 		Example: `{"status": "final", "code": {"system": "http://loinc.org", "code": "24323-8", "display": "Comprehensive metabolic panel"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "results": [{
 				"code": {"system": "http://loinc.org", "code": "2823-3", "display": "Potassium"},
@@ -44,8 +44,8 @@ func (*LabReport) Kind() Spec {
 const maxResults = 500
 
 var (
-	// reportMoves has FHIR R4's value set diagnostic-report-status.
-	reportMoves = Transitions{
+	// reportTransitions has FHIR R4's value set diagnostic-report-status.
+	reportTransitions = Transitions{
 		{"registered", []string{"partial", "preliminary", "final", "cancelled", "unknown"}},
 		{"partial", []string{"preliminary", "final", "cancelled", "unknown"}},
 		{"preliminary", []string{"partial", "final", "cancelled", "unknown"}},
@@ -95,13 +95,13 @@ func (r Result) check(errs *care.FieldErrors, path string) {
 
 func (r Result) finding() finding { return finding{r.Code, &r.Value, r.Unit, r.Interpretation} }
 
-// alarms identifies each critical result.
-func (r *LabReport) alarms(clinic *clinicLimits) []string {
+// criticalFindings identifies each critical result.
+func (r *LabReport) criticalFindings(clinic *clinicLimits) []string {
 	var findings []finding
 	for _, result := range r.Results {
 		findings = append(findings, result.finding())
 	}
-	return criticalFindings(r.Status, findings, clinic)
+	return selectCritical(r.Status, findings, clinic)
 }
 
 func (r *LabReport) checkMeaning(errs *care.FieldErrors) {

@@ -128,14 +128,14 @@ func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, revi
 		q := db.New(tx)
 		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, care.RecordRead, id, nil)
+			return k.notFoundOrHidden(cmd, care.RecordRead, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read record: %w", err)
 		}
 		v, ok := viewOf(cmd.Actor, row.Record, standing{onCareTeam: row.OnCareTeam})
 		if !ok {
-			return k.stranger(cmd, care.RecordRead, id, &row.Record)
+			return k.notFoundOrHidden(cmd, care.RecordRead, id, &row.Record)
 		}
 		action, version, err := take(row.Record, v, q)
 		if err != nil {

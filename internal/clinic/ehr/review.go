@@ -20,7 +20,7 @@ func held(until *time.Time) bool { return until != nil && until.After(time.Now()
 
 // CanBeCritical reports whether records of the kind can hold a critical finding, which a doctor reviews.
 func (k *Kind[B]) CanBeCritical() bool {
-	_, ok := k.body(new(B)).(alarming)
+	_, ok := k.body(new(B)).(criticalReporter)
 	return ok
 }
 
@@ -38,7 +38,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, care.RecordAcknowledge, id, nil)
+			return k.notFoundOrHidden(cmd, care.RecordAcknowledge, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
@@ -47,7 +47,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 			return err
 		}
 		if ifMatch != 0 {
-			if err := current(ifMatch, row.Record.Version); err != nil {
+			if err := checkVersion(ifMatch, row.Record.Version); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,7 @@ func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, if
 		right: func(row db.RecordLockRow) error { return k.mayReplace(cmd, row, h) },
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
-			if err := checkUnmoved(h, old); err != nil {
+			if err := checkSameSubject(h, old); err != nil {
 				return b, "", err
 			}
 			if h.DoctorID == nil {
@@ -56,10 +56,10 @@ func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, if
 				return b, "", err
 			}
 			released := old.ReleasedVersion != nil
-			if err := k.spec.replace(released, old.Status, h.Status, changed); err != nil {
+			if err := k.spec.checkUpdate(released, old.Status, h.Status, changed); err != nil {
 				return b, "", err
 			}
-			return b, k.spec.change(released, h.Status), k.mayDiscard(cmd, row, h)
+			return b, k.spec.changeName(released, h.Status), k.mayDiscard(cmd, row, h)
 		},
 	})
 }
@@ -79,10 +79,10 @@ func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifM
 		right: func(row db.RecordLockRow) error { return k.mayRename(cmd, row, h) },
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
-			if err := k.spec.amend(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
+			if err := k.spec.checkAmendment(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
 				return b, "", err
 			}
-			return b, "amended", k.spec.move(old.Status, h.Status)
+			return b, "amended", k.spec.checkTransition(old.Status, h.Status)
 		},
 	})
 }
@@ -98,7 +98,7 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 		next: func(before B, row db.RecordLockRow) (B, string, error) {
 			// The body is not checked again: what was written under older rules can be retracted too.
 			k.body(&before).head().Status = retracted
-			return before, "retracted", k.spec.move(row.Record.Status, retracted)
+			return before, "retracted", k.spec.checkTransition(row.Record.Status, retracted)
 		},
 	})
 }
@@ -115,7 +115,7 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name, Measures: k.limits != nil})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, rev.action, id, nil)
+			return k.notFoundOrHidden(cmd, rev.action, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
@@ -128,7 +128,7 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 				return err
 			}
 		}
-		if err := current(rev.ifMatch, row.Record.Version); err != nil {
+		if err := checkVersion(rev.ifMatch, row.Record.Version); err != nil {
 			return err
 		}
 		r, err = k.write(ctx, tx, cmd, row, rev)
@@ -140,8 +140,8 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 	return r, nil
 }
 
-// current refuses a change by somebody who has not read the version that stands.
-func current(ifMatch, version int64) error {
+// checkVersion refuses a change by somebody who has not read the version that stands.
+func checkVersion(ifMatch, version int64) error {
 	return care.MatchVersion("the record", "change", ifMatch, version)
 }
 
@@ -165,20 +165,20 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
-	told := k.alarms(&before, limits)
+	told := k.criticalFindings(&before, limits)
 	b, what, err := rev.next(before, locked)
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
 	h, q := k.body(&b).head(), db.New(tx)
-	if err := replaceable(ctx, q, h, old); err != nil {
+	if err := checkReplacement(ctx, q, h, old); err != nil {
 		return Record[B]{}, nil, err
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
-	critical := slices.ContainsFunc(k.alarms(&b, limits), func(a string) bool { return !slices.Contains(told, a) })
+	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(told, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
@@ -197,8 +197,8 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	}, events, nil
 }
 
-// checkUnmoved refuses a version about somebody else, or of another clinic.
-func checkUnmoved(h *Head, old db.Record) error {
+// checkSameSubject refuses a version about somebody else, or of another clinic.
+func checkSameSubject(h *Head, old db.Record) error {
 	var errs care.FieldErrors
 	if h.PatientID != old.PatientID {
 		errs.Add("patientId", "cannot change: retract this record and write another")
@@ -209,9 +209,9 @@ func checkUnmoved(h *Head, old db.Record) error {
 	return errs.Err()
 }
 
-// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
-func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
-	if err := checkUnmoved(h, old); err != nil {
+// checkReplacement checks what a new version may say. The doctor who was named stays good, also after they left.
+func checkReplacement(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+	if err := checkSameSubject(h, old); err != nil {
 		return err
 	}
 	var errs care.FieldErrors

@@ -100,9 +100,9 @@ func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	}, nil
 }
 
-// refuseRelease refuses a first version that would be released by who may not. It says first what is wrong with the people
+// denyRelease refuses a first version that would be released by who may not. It says first what is wrong with the people
 // whom the record names, and nothing of them to who may not write for the patient at all.
-func (k *Kind[B]) refuseRelease(ctx context.Context, cmd care.Command, h *Head, right creation) error {
+func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, right creation) error {
 	return k.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		_, err := db.New(tx).RecordPartiesHold(ctx, db.RecordPartiesHoldParams{
 			PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID, AnyPatient: right.anyPatient, ActorID: cmd.Actor.UserID,
@@ -142,9 +142,9 @@ func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordL
 	case mayAsStaff(cmd.Actor, action, old, stands):
 		return nil
 	case reads:
-		return k.refuse(cmd, whoMay(action), action, old)
+		return k.deny(cmd, whoMay(action), action, old)
 	default:
-		return k.stranger(cmd, action, old.ID, &old)
+		return k.notFoundOrHidden(cmd, action, old.ID, &old)
 	}
 }
 
@@ -197,18 +197,18 @@ func (k *Kind[B]) may(cmd care.Command, answer *care.Error, action care.Action, 
 	if mayAsStaff(cmd.Actor, action, row, stands) {
 		return nil
 	}
-	return k.refuse(cmd, answer, action, row)
+	return k.deny(cmd, answer, action, row)
 }
 
-func (k *Kind[B]) refuse(cmd care.Command, answer *care.Error, action care.Action, row db.Record) error {
+func (k *Kind[B]) deny(cmd care.Command, answer *care.Error, action care.Action, row db.Record) error {
 	return outbox.Deny(cmd, answer, action, k.ref(row.ID), &row.PatientID, &row.ClinicID)
 }
 
-// stranger refuses a record in the same words whether there is none or it is not theirs to know of.
-func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
+// notFoundOrHidden refuses a record in the same words whether there is none or it is not theirs to know of.
+func (k *Kind[B]) notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
 	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, k.ref(id), nil, nil)
 	}
-	return k.refuse(cmd, answer, action, *row)
+	return k.deny(cmd, answer, action, *row)
 }

@@ -44,8 +44,8 @@ const retracted = "entered-in-error"
 // Statuses lists the statuses that a record of the kind can have.
 func (s Spec) Statuses() []string {
 	var all []string
-	for _, m := range s.Transitions {
-		all = append(all, m.From)
+	for _, t := range s.Transitions {
+		all = append(all, t.From)
 	}
 	return append(all, retracted)
 }
@@ -55,7 +55,7 @@ func (s Spec) from(status string) []string {
 	if status == retracted {
 		return nil
 	}
-	i := slices.IndexFunc(s.Transitions, func(m Transition) bool { return m.From == status })
+	i := slices.IndexFunc(s.Transitions, func(t Transition) bool { return t.From == status })
 	if i < 0 {
 		return []string{retracted}
 	}
@@ -75,8 +75,8 @@ func (s Spec) reliedOn(status string) bool {
 	return status != retracted && (len(s.Released) == 0 || slices.Contains(s.Released, status))
 }
 
-// move refuses a status that cannot follow the one that is, and says which can.
-func (s Spec) move(from, to string) error {
+// checkTransition refuses a status that cannot follow the one that is, and says which can.
+func (s Spec) checkTransition(from, to string) error {
 	if from == retracted {
 		return care.Errorf(care.Conflict, "the record was entered in error and can only be read: write another in its place")
 	}
@@ -86,8 +86,8 @@ func (s Spec) move(from, to string) error {
 	return nil
 }
 
-// change names what a replacement did to a record.
-func (s Spec) change(released bool, to string) string {
+// changeName names what a replacement did to a record.
+func (s Spec) changeName(released bool, to string) string {
 	switch {
 	case to == retracted:
 		return "retracted"
@@ -100,11 +100,11 @@ func (s Spec) change(released bool, to string) string {
 	}
 }
 
-// replace refuses a replacement that changes more of a released record than how far it is. changed says whether anything
+// checkUpdate refuses a replacement that changes more of a released record than how far it is. changed says whether anything
 // but the status and its fields differs.
-func (s Spec) replace(released bool, from, to string, changed bool) error {
+func (s Spec) checkUpdate(released bool, from, to string, changed bool) error {
 	if !released || from == retracted {
-		return s.move(from, to)
+		return s.checkTransition(from, to)
 	}
 	switch {
 	case to == retracted:
@@ -112,14 +112,14 @@ func (s Spec) replace(released bool, from, to string, changed bool) error {
 	case slices.Contains(s.Corrected, to) || changed || from == to:
 		return care.Errorf(care.Conflict, "the record is released: PUT only moves its status on, with the content as it is; correct it with POST to its path with /amend behind it, and a reason, or /retract it")
 	}
-	return s.move(from, to)
+	return s.checkTransition(from, to)
 }
 
-// amend refuses an amendment of a record that nobody relies on yet, and one whose status does not say that it is one.
-func (s Spec) amend(released bool, from, to string) error {
+// checkAmendment refuses an amendment of a record that nobody relies on yet, and one whose status does not say that it is one.
+func (s Spec) checkAmendment(released bool, from, to string) error {
 	switch {
 	case from == retracted:
-		return s.move(from, to)
+		return s.checkTransition(from, to)
 	case !released:
 		return care.Errorf(care.Conflict, "the record is %s and was never released: replace it with PUT", from)
 	case len(s.Corrected) > 0 && !slices.Contains(s.Corrected, to):

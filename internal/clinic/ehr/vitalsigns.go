@@ -107,13 +107,13 @@ func (r *VitalSigns) Validate() error {
 	return errs.Err()
 }
 
-// alarms identifies each critical measurement.
-func (r *VitalSigns) alarms(clinic *clinicLimits) []string {
+// criticalFindings identifies each critical measurement.
+func (r *VitalSigns) criticalFindings(clinic *clinicLimits) []string {
 	findings := []finding{r.finding(r.Code)}
 	for _, c := range r.Components {
 		findings = append(findings, c.finding(c.Code))
 	}
-	return criticalFindings(r.Status, findings, clinic)
+	return selectCritical(r.Status, findings, clinic)
 }
 
 func (m Measured) finding(code Coding) finding {

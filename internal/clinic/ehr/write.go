@@ -29,7 +29,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, k.writer.Audited(ctx, err)
 	}
 	if right.notReleased {
-		return Record[B]{}, k.refuseRelease(ctx, cmd, h, right)
+		return Record[B]{}, k.denyRelease(ctx, cmd, h, right)
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
@@ -50,7 +50,7 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 // holds it, which only the database knows: they wait for its answer.
 func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], data []byte, anyPatient bool, limits *clinicLimits) error {
 	h := k.body(&r.Body).head()
-	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(&r.Body, limits)) > 0}
+	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(&r.Body, limits)) > 0}
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	args := []any{
 		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID,
