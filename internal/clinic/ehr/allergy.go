@@ -7,8 +7,8 @@ import (
 	"carewire/internal/care"
 )
 
-// Allergy is an allergy or intolerance of the patient's: FHIR R4's AllergyIntolerance. Code is the substance or product,
-// EffectiveAt is recordedDate, and Status is clinicalStatus.
+// Allergy is an allergy or intolerance of a patient: FHIR R4's AllergyIntolerance. Code is the
+// substance or product, EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Allergy struct {
 	Head
 	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
@@ -21,7 +21,7 @@ type Allergy struct {
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Reaction is what a contact did to the patient.
+// Reaction is the effect of one exposure on the patient.
 type Reaction struct {
 	Substance      *Coding    `json:"substance,omitempty" doc:"What they were in contact with, where the record's code is wider."`
 	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"The signs and symptoms: SNOMED CT."`
@@ -31,11 +31,11 @@ type Reaction struct {
 	Description    string     `json:"description,omitempty" maxLength:"2000"`
 }
 
-// Kind says what an allergy is.
+// Kind implements Body.
 func (*Allergy) Kind() Spec {
 	return Spec{
 		Name: "allergy", Path: "allergies",
-		// FHIR R4's value set allergyintolerance-clinical, and unknown where FHIR has none.
+		// FHIR R4's value set allergyintolerance-clinical, and unknown, for which FHIR has no code.
 		Transitions: Transitions{
 			{"active", []string{"inactive", "resolved", "unknown"}},
 			{"inactive", []string{"active", "resolved", "unknown"}},
@@ -48,7 +48,7 @@ func (*Allergy) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the allergy, each by its path, or nil.
+// Validate implements Body.
 func (r *Allergy) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

@@ -6,8 +6,8 @@ import (
 	"carewire/internal/care"
 )
 
-// ClinicalNote is what a clinician wrote of the patient: FHIR R4's Composition, or a DocumentReference with its text. Code
-// is the type of note in LOINC.
+// ClinicalNote is a note of a clinician about the patient: FHIR R4's Composition, or a
+// DocumentReference with its text. Code is the type of note in LOINC.
 type ClinicalNote struct {
 	Head
 	Title    string    `json:"title,omitempty" text:"line" maxLength:"200"`
@@ -21,7 +21,7 @@ type Section struct {
 	Text  string  `json:"text" minLength:"1" maxLength:"100000"`
 }
 
-// Kind says what a clinical note is.
+// Kind implements Body.
 func (*ClinicalNote) Kind() Spec {
 	return Spec{
 		Name: "clinical_note", Path: "clinical-notes",
@@ -40,7 +40,7 @@ func (*ClinicalNote) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the note, each by its path, or nil.
+// Validate implements Body.
 func (r *ClinicalNote) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

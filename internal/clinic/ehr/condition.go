@@ -7,8 +7,8 @@ import (
 	"carewire/internal/care"
 )
 
-// Condition is a diagnosis or problem of the patient's: FHIR R4's Condition. Code is the diagnosis, EffectiveAt is
-// recordedDate, and Status is clinicalStatus.
+// Condition is a diagnosis or problem of a patient: FHIR R4's Condition. Code is the diagnosis,
+// EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Condition struct {
 	Head
 	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
@@ -22,11 +22,11 @@ type Condition struct {
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what a condition is.
+// Kind implements Body.
 func (*Condition) Kind() Spec {
 	return Spec{
 		Name: "condition", Path: "conditions",
-		// FHIR R4's value set condition-clinical, and unknown where FHIR has none.
+		// FHIR R4's value set condition-clinical, and unknown, for which FHIR has no code.
 		Transitions: Transitions{
 			{"active", []string{"inactive", "remission", "resolved", "unknown"}},
 			{"recurrence", []string{"inactive", "remission", "resolved", "unknown"}},
@@ -43,7 +43,7 @@ func (*Condition) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the condition, each by its path, or nil.
+// Validate implements Body.
 func (r *Condition) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

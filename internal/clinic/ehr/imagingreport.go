@@ -6,7 +6,7 @@ import (
 	"carewire/internal/care"
 )
 
-// ImagingReport is what a radiologist found: FHIR R4's DiagnosticReport with the ImagingStudy that it is about.
+// ImagingReport is the report of a radiologist: FHIR R4's DiagnosticReport with its ImagingStudy.
 type ImagingReport struct {
 	Head
 	Modalities      []Coding `json:"modalities,omitempty" maxItems:"100" doc:"How the images were made: DICOM's codes, such as CT or MR."`
@@ -20,7 +20,7 @@ type ImagingReport struct {
 	ConclusionCodes []Coding `json:"conclusionCodes,omitempty" maxItems:"100" doc:"The conclusion for programs: SNOMED CT."`
 }
 
-// Kind says what an imaging report is.
+// Kind implements Body.
 func (*ImagingReport) Kind() Spec {
 	return Spec{
 		Name: "imaging_report", Path: "imaging-reports", Transitions: reportTransitions, Released: reportReleased, Corrected: reportReleased[1:],
@@ -32,10 +32,10 @@ func (*ImagingReport) Kind() Spec {
 	}
 }
 
-// dicomUID is the form of a DICOM unique identifier (PS3.5, section 9.1), which is at most 64 characters.
+// dicomUID matches a DICOM unique identifier (PS3.5, section 9.1), which has at most 64 characters.
 var dicomUID = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$`)
 
-// Validate says all that is wrong with the report, each by its path, or nil.
+// Validate implements Body.
 func (r *ImagingReport) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

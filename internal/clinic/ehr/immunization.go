@@ -6,8 +6,8 @@ import (
 	"carewire/internal/care"
 )
 
-// Immunization is a vaccination, or that one was not given: FHIR R4's Immunization. Code is the vaccine, EffectiveAt is
-// the occurrence.
+// Immunization is a vaccination, or the fact that one was not given: FHIR R4's Immunization. Code
+// is the vaccine, EffectiveAt is the occurrence.
 type Immunization struct {
 	Head
 	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"Why it was not given."`
@@ -23,11 +23,12 @@ type Immunization struct {
 	Note           string    `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what an immunization is.
+// Kind implements Body.
 func (*Immunization) Kind() Spec {
 	return Spec{
 		Name: "immunization", Path: "immunizations",
-		// FHIR R4's value set immunization-status. Whoever was not vaccinated and then is has another record.
+		// FHIR R4's value set immunization-status. A vaccination that follows a not-done one is
+		// another record.
 		Transitions: Transitions{{"completed", nil}, {"not-done", nil}},
 		Example: `{"status": "completed", "code": {"system": "http://hl7.org/fhir/sid/cvx", "code": "140", "display": "Influenza, seasonal, injectable, preservative free"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "lotNumber": "AAJN11K", "expirationDate": "2026-12-31", "doseQuantity": {"value": 0.5, "unit": "mL"},
@@ -36,7 +37,7 @@ func (*Immunization) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the immunization, each by its path, or nil.
+// Validate implements Body.
 func (r *Immunization) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

@@ -16,17 +16,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is a record that another system keeps, as it is there now.
+// Imported is the current state of a record in another system.
 type Imported[B any] struct {
 	ID uuid.UUID
-	// Known says that a version of it was taken in before; then Body is the next.
+	// Known reports whether a version of the record was imported before; Body is then the next
+	// version.
 	Known bool
 	Body  *B
 }
 
-// ImportTx takes records in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each record nil or why it is itemErrs, a care.Error: nothing of that one is written. Bodies are checked as in Create and
-// Replace, but a status may follow any other: what happened elsewhere did.
+// ImportTx imports records in bulk and appends their events. Only carewire's own import may call
+// it. itemErrs has for each record nil or a care.Error; a record with an error is not written.
+// Bodies are checked as in Create and Update, except that any status may follow any other, as it
+// already did in the other system.
 func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.RecordCreate) || !cmd.Actor.MayOnPlatform(care.RecordReplace) {
 		return nil, care.Errorf(care.Forbidden, "records are taken in by the platform")
@@ -80,7 +82,8 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
-// importVersion writes the next version of a record that was taken in before, and gives its events.
+// importVersion writes the next version of a record that was imported before, and returns its
+// events.
 func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, r Imported[B]) ([]event.Event, error) {
 	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name, Measures: k.limits != nil})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -101,7 +104,8 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return events, err
 }
 
-// asItemError takes a refusal that concerns one record alone out of err.
+// asItemError returns *err and sets it to nil if the error concerns one record only. Otherwise it
+// returns nil.
 func asItemError(err *error) error {
 	refusal := *err
 	if !slices.Contains([]care.Code{care.Invalid, care.Conflict, care.NotFound}, care.CodeOf(refusal)) {

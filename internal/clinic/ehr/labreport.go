@@ -7,7 +7,7 @@ import (
 	"carewire/internal/care"
 )
 
-// LabReport is a laboratory's report: FHIR R4's DiagnosticReport with its Observations inside.
+// LabReport is a laboratory report: FHIR R4's DiagnosticReport with its Observations inside.
 type LabReport struct {
 	Head
 	Results []Result `json:"results" maxItems:"500" doc:"What was found; at least one once there is anything to report."`
@@ -22,14 +22,14 @@ type Result struct {
 	ReferenceRange *ReferenceRange `json:"referenceRange,omitempty"`
 }
 
-// ReferenceRange is what is usual: from Low to High in the result's unit, or in words.
+// ReferenceRange is the normal range: from Low to High in the result's unit, or a text.
 type ReferenceRange struct {
 	Low  *Decimal `json:"low,omitempty"`
 	High *Decimal `json:"high,omitempty"`
 	Text string   `json:"text,omitempty" maxLength:"500"`
 }
 
-// Kind says what a lab report is.
+// Kind implements Body.
 func (*LabReport) Kind() Spec {
 	return Spec{
 		Name: "lab_report", Path: "lab-reports", Transitions: reportTransitions, Released: reportReleased, Corrected: reportReleased[1:],
@@ -57,9 +57,9 @@ var (
 		{"unknown", []string{"registered", "partial", "preliminary", "final", "cancelled"}},
 	}
 	reportReleased = []string{"final", "amended", "corrected", "appended"}
-	// withoutResults are those in which a report need not hold any.
+	// withoutResults are the statuses in which a report may have no results.
 	withoutResults = []string{"registered", "cancelled", retracted, "unknown"}
-	// interpretations is HL7's v3 code system ObservationInterpretation, without what it deprecates.
+	// interpretations is HL7's v3 code system ObservationInterpretation, without deprecated codes.
 	interpretations = []string{
 		"<", ">", "A", "AA", "AC", "B", "CAR", "D", "DET", "E", "EX", "EXP", "H", "H>", "HH", "HM", "HU", "HX", "I", "IE", "IND",
 		"L", "L<", "LL", "LU", "LX", "MS", "N", "NCL", "ND", "NEG", "NR", "NS", "OBX", "POS", "QCF", "R", "RR", "S", "SDD",
@@ -68,7 +68,7 @@ var (
 	criticals = []string{"HH", "LL", "AA"}
 )
 
-// Validate says all that is wrong with the report, each by its path, or nil.
+// Validate implements Body.
 func (r *LabReport) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())
@@ -95,7 +95,7 @@ func (r Result) check(errs *care.FieldErrors, path string) {
 
 func (r Result) finding() finding { return finding{r.Code, &r.Value, r.Unit, r.Interpretation} }
 
-// criticalFindings identifies each critical result.
+// criticalFindings implements criticalReporter.
 func (r *LabReport) criticalFindings(clinic *clinicLimits) []string {
 	var findings []finding
 	for _, result := range r.Results {

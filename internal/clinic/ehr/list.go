@@ -15,25 +15,26 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Filter narrows a list; what is zero does not. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. A zero field does not filter. The zero value is the first page of all
+// records that the caller may see.
 type Filter struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// DoctorID is who answers for the record, AuthorID who wrote its first version.
+	// DoctorID is the responsible doctor, AuthorID the author of the first version.
 	DoctorID uuid.UUID
 	AuthorID uuid.UUID
 	Status   string
 	// Code is "system|code", or a code of any system.
 	Code string
-	// From is the earliest EffectiveAt, To the first that is too late.
+	// From is the earliest EffectiveAt, inclusive; To is the latest, exclusive.
 	From, To time.Time
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-// check gives where the page begins.
+// check returns the position at which the page begins.
 func (f *Filter) check(s Spec) (care.PageCursor, error) {
 	var errs care.FieldErrors
 	f.Limit = errs.PageLimit(f.Limit)
@@ -47,7 +48,7 @@ func (f *Filter) check(s Spec) (care.PageCursor, error) {
 		if !f.To.After(f.From) {
 			errs.Add("to", "must be after from")
 		}
-		// What is at To itself comes before every mark of that time.
+		// Items at To itself sort before every cursor with that time.
 		if f.To.Before(from.Time) || f.To.Equal(from.Time) {
 			from = care.PageCursor{Time: f.To}
 		}
@@ -55,7 +56,8 @@ func (f *Filter) check(s Spec) (care.PageCursor, error) {
 	return from, errs.Err()
 }
 
-// code splits the filter's code; the system is empty for any. A code system's URI can hold a bar, a code does not.
+// code splits the filter's code; the system is empty for any. The URI of a code system can contain
+// a bar, a code cannot.
 func (f *Filter) code() (system, code string) {
 	if i := strings.LastIndexByte(f.Code, '|'); i >= 0 {
 		return f.Code[:i], f.Code[i+1:]
@@ -63,8 +65,9 @@ func (f *Filter) code() (system, code string) {
 	return "", f.Code
 }
 
-// List gives the records that the actor may see, newest EffectiveAt first. A patient or clinic of whose records the actor
-// may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the records that the actor may see, in descending order of EffectiveAt. If the actor
+// may not see any records of the patient or at the clinic, the error is care.NotFound for the
+// patient, and care.Forbidden for the clinic.
 func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B], error) {
 	from, err := f.check(k.spec)
 	if err != nil {
@@ -84,7 +87,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 			return care.PageCursor{Time: last.EffectiveAt, ID: last.ID}.String()
 		})
 		for _, row := range rows {
-			// Who is on their own care team sees in a list what a patient sees.
+			// Members of their own care team see in a list what patients see.
 			v, _ := viewOf(cmd.Actor, row, standing{onCareTeam: row.PatientID != cmd.Actor.UserID})
 			r, err := k.seen(row, v)
 			if err != nil {
@@ -106,7 +109,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 	return page, nil
 }
 
-// rows asks for one row more than the page holds, to know whether there is a next one.
+// rows reads one row more than the page holds, to detect whether there is a next page.
 func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Record, error) {
 	system, code := f.code()
 	p := db.RecordListVisibleParams{
@@ -121,7 +124,7 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 	if f.AuthorID != uuid.Nil {
 		p.AuthorID = new(f.AuthorID.String())
 	}
-	// The narrowest way in comes first.
+	// The most selective filter comes first.
 	switch {
 	case p.PatientID != nil:
 		return q.RecordListOfPatient(ctx, db.RecordListOfPatientParams(p))
@@ -136,7 +139,8 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 	}
 }
 
-// emptyList returns the events that audit an empty list, or a denial if the actor may not see any records.
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// records.
 func (k *Kind[B]) emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	actor := cmd.Actor
 	var readsAt []uuid.UUID

@@ -2,8 +2,9 @@ package ehr
 
 import "carewire/internal/care"
 
-// MedicalHistory is one entry of the patient's history: what was before, in them or in their family. For the category
-// family it is FHIR R4's FamilyMemberHistory. Code is the condition, operation or habit; EffectiveAt is when it was told.
+// MedicalHistory is one entry of the patient's history: a previous condition of the patient or
+// their family. For the category family it is FHIR R4's FamilyMemberHistory. Code is the condition,
+// operation or habit; EffectiveAt is the time at which it was reported.
 type MedicalHistory struct {
 	Head
 	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"What part of the history it belongs to."`
@@ -15,7 +16,7 @@ type MedicalHistory struct {
 	Note         string  `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what an entry of the medical history is.
+// Kind implements Body.
 func (*MedicalHistory) Kind() Spec {
 	return Spec{
 		Name: "medical_history", Path: "medical-history",
@@ -31,7 +32,7 @@ func (*MedicalHistory) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the entry, each by its path, or nil.
+// Validate implements Body.
 func (r *MedicalHistory) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

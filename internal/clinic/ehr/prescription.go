@@ -2,7 +2,8 @@ package ehr
 
 import "carewire/internal/care"
 
-// Prescription is an order for a medicine: FHIR R4's MedicationRequest. Code is the medicine, EffectiveAt is authoredOn.
+// Prescription is an order for a medicine: FHIR R4's MedicationRequest. Code is the medicine,
+// EffectiveAt is authoredOn.
 type Prescription struct {
 	Head
 	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"How binding it is."`
@@ -19,7 +20,7 @@ type Prescription struct {
 	Note               string   `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Dosage is one step of how to take a medicine.
+// Dosage is one step of the dosage instructions.
 type Dosage struct {
 	Text     string    `json:"text,omitempty" maxLength:"2000" example:"One tablet in the morning"`
 	AsNeeded *bool     `json:"asNeeded,omitempty" doc:"Take it only when needed."`
@@ -31,7 +32,7 @@ type Dosage struct {
 	PeriodUnit string   `json:"periodUnit,omitempty" enum:"s,min,h,d,wk,mo,a"`
 }
 
-// Kind says what a prescription is.
+// Kind implements Body.
 func (*Prescription) Kind() Spec {
 	return Spec{
 		Name: "prescription", Path: "prescriptions",
@@ -57,7 +58,7 @@ func (*Prescription) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the prescription, each by its path, or nil.
+// Validate implements Body.
 func (r *Prescription) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())
@@ -86,7 +87,7 @@ func (d Dosage) check(errs *care.FieldErrors, path string) {
 	}
 	d.Period.check(errs, path+".period")
 	oneOf(errs, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
-	// FHIR R4, tim-2 and tim-5: a period says its unit, and is not negative.
+	// FHIR R4, tim-2 and tim-5: a period requires a unit, and is not negative.
 	if d.Period != nil && (d.PeriodUnit == "" || (*d.Period)[0] == '-') {
 		errs.Add(path+".period", "must not be negative, and comes with its periodUnit")
 	}

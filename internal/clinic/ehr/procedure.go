@@ -2,8 +2,8 @@ package ehr
 
 import "carewire/internal/care"
 
-// Procedure is something done to the patient, or to be done: FHIR R4's Procedure. EffectiveAt is when it began, or was
-// written down; PerformedPeriod is how long it took.
+// Procedure is a procedure that was, or will be, performed on the patient: FHIR R4's Procedure.
+// EffectiveAt is its start, or the time at which it was recorded; PerformedPeriod is its duration.
 type Procedure struct {
 	Head
 	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"Why it was stopped, or not done."`
@@ -17,7 +17,7 @@ type Procedure struct {
 	Note            string   `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what a procedure is.
+// Kind implements Body.
 func (*Procedure) Kind() Spec {
 	return Spec{
 		Name: "procedure", Path: "procedures",
@@ -39,7 +39,7 @@ func (*Procedure) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the procedure, each by its path, or nil.
+// Validate implements Body.
 func (r *Procedure) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())

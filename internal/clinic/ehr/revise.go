@@ -16,25 +16,27 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxReason is how long a reason may be, in characters; a constraint of the table says the same.
+// maxReason is the maximum length of a reason in characters. A table constraint has the same limit.
 const maxReason = 1000
 
-// revision is how a record gets its next version.
+// revision describes how the next version of a record is made.
 type revision[B any] struct {
 	action  care.Action
 	ifMatch int64
-	// reason is kept with the version; no event carries it.
+	// reason is stored with the version; no event contains it.
 	reason string
-	// right refuses what takes more than the action, before the version is looked at; nil refuses nothing.
+	// right checks rights beyond the action, before the version check; nil checks nothing.
 	right func(row db.RecordLockRow) error
-	// next makes the body out of the one before and names the event, or refuses. The row is the version before.
+	// next returns the next body and the name of the event, or an error. row is the previous
+	// version.
 	next func(before B, row db.RecordLockRow) (b B, what string, err error)
 }
 
-// Update writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
-// version. The version before is kept. Whom the record is about and where it was made cannot change. A status that cannot
-// follow the one before is a care.Conflict, and so is any change of a released record but that of its status: Amend and
-// Retract keep the reason for those.
+// Update writes the next version if ifMatch is the current version, and otherwise returns
+// care.PreconditionFailed with the current version. The previous version is kept. The patient and
+// the clinic cannot change. A status that cannot follow the current one is care.Conflict. So is any
+// change of a released record except to its status: Amend and Retract make such changes, and record
+// the reason.
 func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
@@ -64,8 +66,8 @@ func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, if
 	})
 }
 
-// Amend corrects a record that others rely on, and keeps why. Errors as for Replace; a record that nobody relies on yet
-// is a care.Conflict.
+// Amend corrects a released record and records the reason. Errors as for Update; a record that was
+// never released is care.Conflict.
 func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string, b B) (Record[B], error) {
 	if err := checkReason(reason); err != nil {
 		return Record[B]{}, err
@@ -87,8 +89,8 @@ func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifM
 	})
 }
 
-// Retract says that the record should never have been made, and why. It is kept and can be read, and nothing can be done
-// with it any more. Errors as for Replace.
+// Retract marks the record as entered in error and records the reason. The record is kept and
+// remains readable, but is final. Errors as for Update.
 func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string) (Record[B], error) {
 	if err := checkReason(reason); err != nil {
 		return Record[B]{}, err
@@ -96,7 +98,8 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
 		next: func(before B, row db.RecordLockRow) (B, string, error) {
-			// The body is not checked again: what was written under older rules can be retracted too.
+			// The body is not validated again: a record that was valid under older rules can be
+			// retracted too.
 			k.body(&before).head().Status = retracted
 			return before, "retracted", k.spec.checkTransition(row.Record.Status, retracted)
 		},
@@ -140,12 +143,12 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 	return r, nil
 }
 
-// checkVersion refuses a change by somebody who has not read the version that stands.
+// checkVersion returns an error unless ifMatch is the current version.
 func checkVersion(ifMatch, version int64) error {
 	return care.MatchVersion("the record", "change", ifMatch, version)
 }
 
-// write makes the next version of the row, which is locked, and appends its events last.
+// write writes the next version of the locked row, and appends its events last.
 func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.RecordLockRow, rev revision[B]) (Record[B], error) {
 	r, events, err := k.writeVersion(ctx, tx, cmd, row, rev)
 	if err != nil {
@@ -154,7 +157,7 @@ func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, row db
 	return r, outbox.Append(ctx, tx, events...)
 }
 
-// writeVersion makes the next version of the row, which is locked, and gives the events to append.
+// writeVersion writes the next version of the locked row, and returns the events to append.
 func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, locked db.RecordLockRow, rev revision[B]) (Record[B], []event.Event, error) {
 	old := locked.Record
 	before, err := k.decode(old.Body)
@@ -197,7 +200,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	}, events, nil
 }
 
-// checkSameSubject refuses a version about somebody else, or of another clinic.
+// checkSameSubject returns an error if the version is about another patient or clinic.
 func checkSameSubject(h *Head, old db.Record) error {
 	var errs care.FieldErrors
 	if h.PatientID != old.PatientID {
@@ -209,7 +212,8 @@ func checkSameSubject(h *Head, old db.Record) error {
 	return errs.Err()
 }
 
-// checkReplacement checks what a new version may say. The doctor who was named stays good, also after they left.
+// checkReplacement checks the people named in a new version. The doctor named in the previous
+// version remains valid, even if they have left.
 func checkReplacement(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
 	if err := checkSameSubject(h, old); err != nil {
 		return err

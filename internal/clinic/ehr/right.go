@@ -12,19 +12,20 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// standing is what the database knows of how the actor stands to a record.
+// standing holds the stored facts that relate the actor to a record.
 type standing struct {
 	onCareTeam bool
-	// releasedBy is the id of who wrote the version that released the record; of no meaning before its release.
+	// releasedBy is the id of the author of the version that released the record. It is undefined
+	// before the release.
 	releasedBy string
 }
 
-// standingIn returns how the actor stands to a record that is locked for its next version.
+// standingIn returns the actor's standing for a record that is locked for its next version.
 func standingIn(row db.RecordLockRow) standing {
 	return standing{onCareTeam: row.OnCareTeam, releasedBy: row.ReleasedBy}
 }
 
-// relations lists how the actor stands to the record by a role at its clinic.
+// relations returns the relations of the actor to the record through roles at its clinic.
 func (s standing) relations(actor care.Actor, row db.Record) []care.Relation {
 	relations := []care.Relation{care.SameClinic}
 	if s.onCareTeam {
@@ -39,8 +40,9 @@ func (s standing) relations(actor care.Actor, row db.Record) []care.Relation {
 	return relations
 }
 
-// author reports whether the actor stands in care.Author to the record. Whose name is under a released record is who released
-// it: that a nurse began it leaves them no right to change what a doctor signed.
+// author reports whether care.Author relates the actor to the record. The author of a released
+// record is the actor who released it: a nurse who began it has no right to change a record that a
+// doctor signed.
 func (s standing) author(actor care.Actor, row db.Record) bool {
 	began := row.CreatedBy == actor.ID
 	switch {
@@ -58,18 +60,20 @@ func mayAsStaff(actor care.Actor, action care.Action, row db.Record, s standing)
 	return actor.MayOn(row.Kind, row.ClinicID, action, s.relations(actor, row)...)
 }
 
-// creation says how far the actor may create a record.
+// creation is the extent to which the actor may create a record.
 type creation struct {
-	// anyPatient says that they may for any patient of the clinic; otherwise they must be on the patient's care team.
+	// anyPatient reports whether they may do so for any patient of the clinic. Otherwise they must
+	// be on the patient's care team.
 	anyPatient bool
-	// inTheirName says that they could for any patient, were they the doctor whom the record names.
+	// inTheirName reports whether they could do so for any patient if the record named them as the
+	// doctor.
 	inTheirName bool
-	// notReleased says that they may not release a record of this kind, for whichever patient.
+	// notReleased reports whether they may not release a record of this kind, for any patient.
 	notReleased bool
 }
 
-// mayCreate settles who the doctor is, and how far the actor may create the record: a record that is released with its first
-// version takes the right to release it, too.
+// mayCreate determines the doctor, and the extent to which the actor may create the record. A
+// record that is released with its first version also requires the right to release it.
 func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	actor := cmd.Actor
 	onPlatform := actor.MayOnPlatform(care.RecordCreate)
@@ -100,8 +104,9 @@ func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	}, nil
 }
 
-// denyRelease refuses a first version that would be released by who may not. It says first what is wrong with the people
-// whom the record names, and nothing of them to who may not write for the patient at all.
+// denyRelease returns the error for a first version that the actor may not release. Errors about
+// the people named in the record come first. Actors who may not write for the patient at all get no
+// information about those people.
 func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, right creation) error {
 	return k.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		_, err := db.New(tx).RecordPartiesHold(ctx, db.RecordPartiesHoldParams{
@@ -114,7 +119,7 @@ func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, ri
 	})
 }
 
-// notOnTeam refuses who would have to be on the patient's care team.
+// notOnTeam returns the error for an actor who would have to be on the patient's care team.
 func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 	words := "you are not on this patient's care team"
 	if c.inTheirName {
@@ -123,7 +128,7 @@ func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 	return outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 }
 
-// releasedByOthers says who releases records of the kind.
+// releasedByOthers returns an error that explains who releases records of the kind.
 func (k *Kind[B]) releasedByOthers() *care.Error {
 	one := event.WithArticle(k.name)
 	if care.AllowedOn(k.name, care.RecordRelease, care.Doctor, care.CareTeam) {
@@ -134,7 +139,8 @@ func (k *Kind[B]) releasedByOthers() *care.Error {
 	return err
 }
 
-// mayRevise refuses who may not do the action on the record, and who may not know of it.
+// mayRevise returns an error if the actor may not do the action on the record, or may not know of
+// it.
 func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordLockRow) error {
 	old, stands := row.Record, standingIn(row)
 	_, reads := viewOf(cmd.Actor, old, stands)
@@ -148,7 +154,7 @@ func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordL
 	}
 }
 
-// whoMay answers who may read a record but not do the action on it.
+// whoMay returns the error for an actor who may read the record but not do the action.
 func whoMay(action care.Action) *care.Error {
 	if action == care.RecordAmend || action == care.RecordRetract {
 		return care.Errorf(care.Forbidden, "you may read this record but not change it: that is for who released it, for the doctor whom it names, and for doctors of the care team")
@@ -156,7 +162,8 @@ func whoMay(action care.Action) *care.Error {
 	return care.Errorf(care.Forbidden, "you may read this record but not change it")
 }
 
-// mayReplace refuses a replacement that takes a right of its own: one that releases the record, or moves a released one on.
+// mayReplace checks the additional right for an update that releases the record, or changes the
+// status of a released one.
 func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	old := row.Record
 	switch {
@@ -172,7 +179,7 @@ func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) e
 	return nil
 }
 
-// mayDiscard refuses a replacement that marks a draft as entered in error by who could not retract it.
+// mayDiscard checks the right to retract for an update that marks a draft as entered in error.
 func (k *Kind[B]) mayDiscard(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	if to.Status != retracted {
 		return nil
@@ -180,7 +187,8 @@ func (k *Kind[B]) mayDiscard(cmd care.Command, row db.RecordLockRow, to *Head) e
 	return k.may(cmd, whoMay(care.RecordRetract), care.RecordRetract, row.Record, standingIn(row))
 }
 
-// mayRename refuses an amendment that puts the record under the name of another doctor by who could not release it there.
+// mayRename checks, for an amendment that names another doctor, the right to release the record
+// under that name.
 func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	if to.DoctorID == nil || *to.DoctorID == row.Record.DoctorID {
 		return nil
@@ -192,7 +200,8 @@ func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) er
 	return k.may(cmd, answer, care.RecordRelease, named, standingIn(row))
 }
 
-// may gives the answer to who may not do the action on the record, which they may know of.
+// may returns the denial with the answer unless the actor may do the action on the record. The
+// actor may know of the record.
 func (k *Kind[B]) may(cmd care.Command, answer *care.Error, action care.Action, row db.Record, stands standing) error {
 	if mayAsStaff(cmd.Actor, action, row, stands) {
 		return nil
@@ -204,7 +213,8 @@ func (k *Kind[B]) deny(cmd care.Command, answer *care.Error, action care.Action,
 	return outbox.Deny(cmd, answer, action, k.ref(row.ID), &row.PatientID, &row.ClinicID)
 }
 
-// notFoundOrHidden refuses a record in the same words whether there is none or it is not theirs to know of.
+// notFoundOrHidden returns the same error for a missing record and for one that the actor may not
+// know of.
 func (k *Kind[B]) notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
 	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
 	if row == nil {

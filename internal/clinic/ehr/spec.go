@@ -7,41 +7,45 @@ import (
 	"carewire/internal/care"
 )
 
-// Spec is what a kind says of itself: how it is called, and how its records live.
+// Spec is the specification of a kind: its names, and the life cycle of its records.
 type Spec struct {
-	// Name is the kind's name in subjects and event types: "lab_report".
+	// Name is the name of the kind in subjects and event types: "lab_report".
 	Name string
-	// Path is the collection's name in the API: "lab-reports".
+	// Path is the name of the collection in the API: "lab-reports".
 	Path string
-	// Transitions are the kind's statuses, each with those that can follow it. A record may always stay what it is or be
-	// entered in error, which is not listed; nothing follows that.
+	// Transitions are the statuses of the kind, each with its successors. Implicitly, every status
+	// may also be kept, or be followed by entered-in-error, which is final.
 	Transitions Transitions
-	// Released are the statuses in which others rely on the record. None means all. The first version in one of them
-	// releases the record: from that version on the patient may read it, and its content changes by amendment only.
+	// Released are the statuses in which others rely on the record. None means all. The first
+	// version in one of them releases the record: from that version on the patient may read it, and
+	// its content changes only by amendment.
 	Released []string
-	// Void are those of Released that release nothing by themselves, such as a draft that is cancelled.
+	// Void are the statuses among Released that do not release a record, such as that of a
+	// cancelled draft.
 	Void []string
-	// StatusFields are the body's fields, by their JSON names, that say more of the status. They may change with it.
+	// StatusFields are the JSON names of fields that qualify the status. They may change with it.
 	StatusFields []string
-	// Corrected are the statuses that say a released record was corrected. A kind without any keeps its status.
+	// Corrected are the statuses of a corrected record. A record of a kind without any keeps its
+	// status.
 	Corrected []string
-	// Example is a body in JSON without the ids of people and clinic, for the reference and the tests.
+	// Example is a body in JSON without the ids of people and clinic, for the reference and the
+	// tests.
 	Example string
 }
 
-// Transition is a status and those that can follow it.
+// Transition is a status and its possible successors.
 type Transition struct {
 	From string
 	To   []string
 }
 
-// Transitions are a kind's statuses, in the reference's order.
+// Transitions are the statuses of a kind, in the order of the reference.
 type Transitions []Transition
 
-// retracted is the status of a record of any kind that should never have been made (FHIR R4 has it for each).
+// retracted is the status of an erroneous record of any kind (FHIR R4 has it for each).
 const retracted = "entered-in-error"
 
-// Statuses lists the statuses that a record of the kind can have.
+// Statuses returns all statuses of the kind.
 func (s Spec) Statuses() []string {
 	var all []string
 	for _, t := range s.Transitions {
@@ -50,7 +54,7 @@ func (s Spec) Statuses() []string {
 	return append(all, retracted)
 }
 
-// from lists the statuses that can follow one, itself not counted.
+// from returns the possible successors of a status, without the status itself.
 func (s Spec) from(status string) []string {
 	if status == retracted {
 		return nil
@@ -62,7 +66,8 @@ func (s Spec) from(status string) []string {
 	return slices.Concat(s.Transitions[i].To, []string{retracted})
 }
 
-// Releases reports whether a version of the status releases a record that was not released before.
+// Releases reports whether a version with the status releases a record that was not released
+// before.
 func (s Spec) Releases(status string) bool {
 	if status == retracted || slices.Contains(s.Void, status) {
 		return false
@@ -70,12 +75,13 @@ func (s Spec) Releases(status string) bool {
 	return len(s.Released) == 0 || slices.Contains(s.Released, status)
 }
 
-// reliedOn reports whether others rely on a record in the status: it says what has happened.
+// reliedOn reports whether others rely on a record in the status, because it describes past events.
 func (s Spec) reliedOn(status string) bool {
 	return status != retracted && (len(s.Released) == 0 || slices.Contains(s.Released, status))
 }
 
-// checkTransition refuses a status that cannot follow the one that is, and says which can.
+// checkTransition returns an error that lists the possible successors if the status cannot follow
+// the current one.
 func (s Spec) checkTransition(from, to string) error {
 	if from == retracted {
 		return care.Errorf(care.Conflict, "the record was entered in error and can only be read: write another in its place")
@@ -86,7 +92,7 @@ func (s Spec) checkTransition(from, to string) error {
 	return nil
 }
 
-// changeName names what a replacement did to a record.
+// changeName returns the last part of the event type for an update of a record.
 func (s Spec) changeName(released bool, to string) string {
 	switch {
 	case to == retracted:
@@ -100,8 +106,8 @@ func (s Spec) changeName(released bool, to string) string {
 	}
 }
 
-// checkUpdate refuses a replacement that changes more of a released record than how far it is. changed says whether anything
-// but the status and its fields differs.
+// checkUpdate returns an error if the update changes more of a released record than its status.
+// changed reports whether any other field differs, except StatusFields.
 func (s Spec) checkUpdate(released bool, from, to string, changed bool) error {
 	if !released || from == retracted {
 		return s.checkTransition(from, to)
@@ -115,7 +121,8 @@ func (s Spec) checkUpdate(released bool, from, to string, changed bool) error {
 	return s.checkTransition(from, to)
 }
 
-// checkAmendment refuses an amendment of a record that nobody relies on yet, and one whose status does not say that it is one.
+// checkAmendment returns an error for an amendment of a record that was never released, and for one
+// without a status of Corrected.
 func (s Spec) checkAmendment(released bool, from, to string) error {
 	switch {
 	case from == retracted:

@@ -8,8 +8,8 @@ import (
 	"carewire/internal/care"
 )
 
-// VitalSigns is one measurement of vital signs, or a panel of several: FHIR R4's Observation of the category vital-signs.
-// A pulse has a value; a blood pressure has two components.
+// VitalSigns is one measurement of vital signs, or a panel of several: FHIR R4's Observation of the
+// category vital-signs. A pulse has a value; a blood pressure has two components.
 type VitalSigns struct {
 	Head
 	Measured
@@ -19,7 +19,7 @@ type VitalSigns struct {
 	Note       string      `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Measured is what a measurement found, or why it found nothing.
+// Measured is the value of a measurement, or the reason for its absence.
 type Measured struct {
 	Value            *Value `json:"value,omitempty" doc:"A number, a text, or a code."`
 	Unit             string `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM: that which FHIR's profile of vital signs names for the code." example:"/min"`
@@ -33,7 +33,7 @@ type Component struct {
 	Measured
 }
 
-// Kind says what vital signs are.
+// Kind implements Body.
 func (*VitalSigns) Kind() Spec {
 	return Spec{
 		Name: "vital_signs", Path: "vital-signs",
@@ -56,7 +56,8 @@ func (*VitalSigns) Kind() Spec {
 	}
 }
 
-// bound is what a living patient can have, in a unit: far beyond what is healthy, short of a slip of the hand.
+// bound is the range of possible values of a living patient in a unit. It is far beyond the healthy
+// range, but detects typing errors.
 type bound struct {
 	unit      string
 	low, high float64
@@ -71,7 +72,8 @@ var (
 	weight      = []bound{{"kg", 0.1, 800}, {"g", 100, 800_000}, {"[lb_av]", 0.2, 1760}}
 )
 
-// bounds are those of FHIR R4's profile of vital signs by their LOINC codes, with the units that it allows for each.
+// bounds are the ranges for the codes of FHIR R4's vital signs profile by LOINC code, with the
+// allowed units of each.
 var bounds = map[string][]bound{
 	"8480-6": pressure, "8462-4": pressure, "8478-0": pressure,
 	"8310-5": temperature, "8331-1": temperature, "8332-3": temperature, "8333-1": temperature, "8328-7": temperature,
@@ -82,7 +84,7 @@ var bounds = map[string][]bound{
 	"39156-5": {{"kg/m2", 2, 300}},
 }
 
-// withoutValue are the statuses in which nothing need have been measured.
+// withoutValue are the statuses in which a measurement may have no value.
 var withoutValue = []string{"registered", "cancelled", "unknown", retracted}
 
 // absences is FHIR R4's value set data-absent-reason.
@@ -91,11 +93,12 @@ var absences = []string{
 	"not-a-number", "negative-infinity", "positive-infinity", "not-performed", "not-permitted",
 }
 
-// Validate says all that is wrong with the vital signs, each by its path, or nil.
+// Validate implements Body.
 func (r *VitalSigns) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())
-	// FHIR R4, vs-2 and vs-3: a value or why there is none, in the whole or in each of its parts.
+	// FHIR R4, vs-2 and vs-3: a value or the reason for its absence, in the whole or in each of its
+	// parts.
 	r.checkValue(&errs, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
 	checkCode(&errs, "bodySite", r.BodySite)
 	checkCode(&errs, "method", r.Method)
@@ -107,7 +110,7 @@ func (r *VitalSigns) Validate() error {
 	return errs.Err()
 }
 
-// criticalFindings identifies each critical measurement.
+// criticalFindings implements criticalReporter.
 func (r *VitalSigns) criticalFindings(clinic *clinicLimits) []string {
 	findings := []finding{r.finding(r.Code)}
 	for _, c := range r.Components {
@@ -120,7 +123,7 @@ func (m Measured) finding(code Coding) finding {
 	return finding{code, m.Value, m.Unit, m.Interpretation}
 }
 
-// checkValue checks what was measured by the code.
+// checkValue checks the value against the code.
 func (m Measured) checkValue(errs *care.FieldErrors, prefix string, code Coding, mayLack bool) {
 	switch {
 	case m.Value != nil && m.DataAbsentReason != "":
@@ -138,7 +141,7 @@ func (m Measured) checkValue(errs *care.FieldErrors, prefix string, code Coding,
 	}
 }
 
-// checkBound accepts every number where there is no bound for what was measured.
+// checkBound accepts every number if the code has no bounds.
 func (m Measured) checkBound(errs *care.FieldErrors, prefix string, all []bound) {
 	var units []string
 	for _, b := range all {

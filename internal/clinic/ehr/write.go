@@ -17,8 +17,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Create writes a first version with its ehr.<kind>.created, and .critical where the body holds what must be told at
-// once. Errors: care.Invalid by field, care.Forbidden where the actor may not write for this patient at this clinic.
+// Create writes the first version and appends ehr.<kind>.created, and .critical if the body
+// contains a critical finding. Errors: care.Invalid by field, care.Forbidden if the actor may not
+// write for this patient at this clinic.
 func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
@@ -46,8 +47,8 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 	return r, nil
 }
 
-// insert writes the first version, judged by the limits, in one round trip. The events of a critical one say whether the clinic
-// holds it, which only the database knows: they wait for its answer.
+// insert writes the first version, judged by the limits, in one round trip. Only the database knows
+// whether the clinic holds a critical version, so its events are built from the response.
 func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], data []byte, anyPatient bool, limits *clinicLimits) error {
 	h := k.body(&r.Body).head()
 	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(&r.Body, limits)) > 0}
@@ -78,8 +79,8 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	})
 }
 
-// notInserted makes an answer of the names of the checks that failed; any other error it leaves as it is. It does not tell
-// whether an id exists elsewhere.
+// notInserted returns an error that describes the failed checks; it returns any other error
+// unchanged. It does not reveal whether an id exists elsewhere.
 func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	failed := postgres.FailedChecks(err)
 	if failed == nil {
@@ -98,23 +99,24 @@ func notInserted(cmd care.Command, h *Head, right creation, err error) error {
 	return errs.Err()
 }
 
-// version is what the events of one version say of it.
+// version is the data about one version that its events contain.
 type version struct {
 	id     uuid.UUID
 	number int64
 	// what is the last part of the type of the version's event.
 	what string
 	head *Head
-	// released says that the record was released with this version or before.
+	// released reports whether the record was released with this version or before.
 	released bool
-	// critical says that the version holds a critical finding that no version before it held.
+	// critical reports whether the version contains a critical finding that no previous version
+	// contained.
 	critical bool
-	// held says that the patient may not read the record yet.
+	// held reports whether the record is withheld from the patient.
 	held bool
 }
 
-// written returns the version's event, and the critical event that it causes where there is one. The latter makes no
-// version of its own.
+// written returns the version's event, followed by the critical event that it causes, if any. The
+// critical event is not a version.
 func (k *Kind[B]) written(cmd care.Command, v version) []event.Event {
 	events := []event.Event{k.event(cmd, v.what, v).AtVersion(v.number)}
 	if v.critical {
