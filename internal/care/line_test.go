@@ -11,13 +11,13 @@ import (
 
 // notLines are texts that are no name, with what is wrong and what is made of them where nobody can be asked.
 var notLines = map[string]struct{ fault, clean string }{
-	" ":               {"blanks", ""},
-	"\u00a0\u3000":    {"blanks", ""},
-	"\u200b\u2060":    {"blanks", ""},
-	"\u3164":          {"blanks", ""},
-	"\u2800":          {"blanks", ""},
-	"\u200d":          {"blanks", ""},
-	"\n":              {"blanks", ""},
+	" ":               {"blank", ""},
+	"\u00a0\u3000":    {"blank", ""},
+	"\u200b\u2060":    {"blank", ""},
+	"\u3164":          {"blank", ""},
+	"\u2800":          {"blank", ""},
+	"\u200d":          {"blank", ""},
+	"\n":              {"blank", ""},
 	"Ada\nByron":      {"line breaks", "Ada Byron"},
 	"Ada\r\nByron":    {"line breaks", "Ada  Byron"},
 	"Ada\u2028Byron":  {"line breaks", "Ada Byron"},
@@ -103,5 +103,5 @@ func TestProblemsText_TakesManyLinesButNotBlanksAlone(t *testing.T) {
 	require.Empty(t, errs)
 	errs.Text("reason", "\n\u200b ", 1, 200)
 	require.Len(t, errs, 1)
-	require.Contains(t, errs[0].Message, "blanks")
+	require.Contains(t, errs[0].Message, "blank")
 }

@@ -11,11 +11,11 @@ import (
 // substance or product, EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Allergy struct {
 	Head
-	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
 	Type               string     `json:"type,omitempty" enum:"allergy,intolerance"`
 	Categories         []string   `json:"categories,omitempty" maxItems:"100" enum:"food,medication,environment,biologic"`
-	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"What harm the next contact could do."`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
+	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"The potential harm of the next exposure."`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
 	LastOccurrenceAt   *time.Time `json:"lastOccurrenceAt,omitempty" format:"date-time"`
 	Reactions          []Reaction `json:"reactions,omitempty" maxItems:"100"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
@@ -23,8 +23,8 @@ type Allergy struct {
 
 // Reaction is the effect of one exposure on the patient.
 type Reaction struct {
-	Substance      *Coding    `json:"substance,omitempty" doc:"What they were in contact with, where the record's code is wider."`
-	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"The signs and symptoms: SNOMED CT."`
+	Substance      *Coding    `json:"substance,omitempty" doc:"The exact substance, if the record's code is a group."`
+	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"Signs and symptoms: SNOMED CT."`
 	Severity       string     `json:"severity,omitempty" enum:"mild,moderate,severe"`
 	OnsetAt        *time.Time `json:"onsetAt,omitempty" format:"date-time"`
 	ExposureRoute  *Coding    `json:"exposureRoute,omitempty"`
@@ -66,7 +66,7 @@ func (r *Allergy) Validate() error {
 func (r Reaction) check(errs *care.FieldErrors, path string) {
 	checkCode(errs, path+".substance", r.Substance)
 	if len(r.Manifestations) == 0 {
-		errs.Add(path+".manifestations", "must hold at least one")
+		errs.Add(path+".manifestations", "must have at least one item")
 	}
 	eachCode(errs, path+".manifestations", r.Manifestations)
 	oneOf(errs, path+".severity", r.Severity, "mild", "moderate", "severe")

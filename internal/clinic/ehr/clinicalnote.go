@@ -11,13 +11,13 @@ import (
 type ClinicalNote struct {
 	Head
 	Title    string    `json:"title,omitempty" text:"line" maxLength:"200"`
-	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; at least one section once the note is final."`
+	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; a final note has at least one section."`
 }
 
 // Section is a part of a note.
 type Section struct {
 	Title string  `json:"title,omitempty" text:"line" maxLength:"200" example:"Assessment and plan"`
-	Code  *Coding `json:"code,omitempty" doc:"What the section is: LOINC."`
+	Code  *Coding `json:"code,omitempty" doc:"The type of the section: LOINC."`
 	Text  string  `json:"text" minLength:"1" maxLength:"100000"`
 }
 
@@ -46,7 +46,7 @@ func (r *ClinicalNote) Validate() error {
 	r.check(&errs, r.Kind())
 	errs.Line("title", r.Title, 0, 200)
 	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
-		errs.Add("sections", "must hold at least one section in this status")
+		errs.Add("sections", "must have at least one section in this status")
 	}
 	each(&errs, "sections", r.Sections, maxList, func(errs *care.FieldErrors, path string, s Section) {
 		errs.Line(path+".title", s.Title, 0, 200)

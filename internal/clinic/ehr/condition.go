@@ -11,13 +11,13 @@ import (
 // EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Condition struct {
 	Head
-	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
 	Category           string     `json:"category,omitempty" enum:"problem-list-item,encounter-diagnosis"`
 	Severity           *Coding    `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
 	BodySites          []Coding   `json:"bodySites,omitempty" maxItems:"100"`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
-	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"When it began, where that is not known to the day." example:"in childhood"`
-	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"When it ended; with the status inactive, remission or resolved."`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
+	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"The start, if the day is not known." example:"in childhood"`
+	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"The end; requires the status inactive, remission or resolved."`
 	AbatementText      string     `json:"abatementText,omitempty" text:"line" maxLength:"200"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }

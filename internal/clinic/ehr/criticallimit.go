@@ -30,23 +30,23 @@ const (
 type CriticalLimit struct {
 	LimitOf
 	LimitInput
-	Source    string     `json:"source" enum:"built-in,clinic" doc:"Who says so: the clinic, or carewire where the clinic says nothing for the code and unit."`
-	Reference string     `json:"reference,omitempty" doc:"The publication that a built-in limit is from." example:"Kost, JAMA 1990;263:704"`
-	UpdatedAt *time.Time `json:"updatedAt,omitempty" format:"date-time" doc:"When the clinic set it."`
-	UpdatedBy string     `json:"updatedBy,omitempty" doc:"The id of who set it."`
+	Source    string     `json:"source" enum:"built-in,clinic" doc:"The clinic, or built-in if the clinic has no limit for the code and unit."`
+	Reference string     `json:"reference,omitempty" doc:"The source of a built-in limit." example:"Kost, JAMA 1990;263:704"`
+	UpdatedAt *time.Time `json:"updatedAt,omitempty" format:"date-time" doc:"The time at which the clinic set it."`
+	UpdatedBy string     `json:"updatedBy,omitempty" doc:"The id of the person who set it."`
 }
 
 // LimitOf identifies a limit: one code in one unit.
 type LimitOf struct {
 	CodeSystem string `json:"codeSystem" doc:"The URI of the code system." example:"http://loinc.org"`
-	Code       string `json:"code" doc:"What is measured." example:"2823-3"`
+	Code       string `json:"code" doc:"The measurement." example:"2823-3"`
 	Unit       string `json:"unit" doc:"The unit, in UCUM; 1 for results without one." example:"mmol/L"`
 }
 
 // LimitInput is the two sides of a limit, of which one may be open.
 type LimitInput struct {
-	Low  *float64 `json:"low,omitempty" doc:"Values at it and below are critical." example:"2.8"`
-	High *float64 `json:"high,omitempty" doc:"Values at it and above are critical." example:"6.2"`
+	Low  *float64 `json:"low,omitempty" doc:"Values at or below it are critical." example:"2.8"`
+	High *float64 `json:"high,omitempty" doc:"Values at or above it are critical." example:"6.2"`
 }
 
 // maxLimits is the maximum number of limits of one clinic; maxLimitValue bounds their absolute
@@ -65,14 +65,14 @@ func (of LimitOf) check(errs *care.FieldErrors) {
 		errs.Add(fields[f.Field], "%s", f.Message)
 	}
 	if of.Unit == "" {
-		errs.Add("unit", "must name a unit in UCUM, such as mmol/L; for results without one, 1")
+		errs.Add("unit", "must be a UCUM unit, such as mmol/L; use 1 for results without a unit")
 	}
 	checkUnit(errs, "unit", of.Unit)
 }
 
 func (in LimitInput) check(errs *care.FieldErrors) {
 	if in.Low == nil && in.High == nil {
-		errs.Add("low", "is required where high is left out")
+		errs.Add("low", "is required without high")
 	}
 	for _, side := range []struct {
 		field string
@@ -172,7 +172,7 @@ func (s *CriticalLimits) Update(ctx context.Context, cmd care.Command, clinicID 
 			return false, fmt.Errorf("count critical limits: %w", err)
 		}
 		if others >= maxLimits {
-			return false, care.Errorf(care.Conflict, "the clinic has %d critical limits of its own: delete one that is not needed", others)
+			return false, care.Errorf(care.Conflict, "the clinic already has the maximum of %d critical limits: delete one that is no longer needed", others)
 		}
 		row, err := q.CriticalLimitPut(ctx, db.CriticalLimitPutParams{
 			ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit, Low: in.Low, High: in.High, UpdatedBy: cmd.Actor.ID,
@@ -242,9 +242,9 @@ func (s *CriticalLimits) may(ctx context.Context, cmd care.Command, action care.
 	if actor.MayAt(clinicID, action, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.NotFound, "there is no such clinic, or you do not belong to it")
+	answer := care.Errorf(care.NotFound, "clinic not found, or you do not belong to it")
 	if actor.MayOnPlatform(care.ClinicRead) || actor.MayAt(clinicID, care.ClinicRead, care.SameClinic) {
-		answer = care.Errorf(care.Forbidden, "critical limits are read by who works at the clinic, and set by its doctors and administrators")
+		answer = care.Errorf(care.Forbidden, "only staff of the clinic may read its critical limits, and only its doctors and administrators may change them")
 	}
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, nil))
 }

@@ -12,12 +12,12 @@ import (
 
 // Head is the common part of all kinds of records.
 type Head struct {
-	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"Whom the record is about: an active patient of the clinic."`
+	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"The patient: an active patient of the clinic."`
 	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid" doc:"The clinic that keeps the record."`
-	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was."`
-	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"How far the record is: one of the kind's statuses, as FHIR R4 codes them." example:"final"`
-	Code        Coding     `json:"code" doc:"What the record is: a report's LOINC code, a medicine's RxNorm code."`
-	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"When it was true of the patient; for a prescription, when it was written." example:"2026-03-14T09:30:00Z"`
+	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged."`
+	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"The status: one of the codes of FHIR R4 for this kind." example:"final"`
+	Code        Coding     `json:"code" doc:"The subject matter: the LOINC code of a report, the RxNorm code of a medicine."`
+	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"The time at which it applied to the patient; for a prescription, the time at which it was written." example:"2026-03-14T09:30:00Z"`
 }
 
 // Coding is a code in a code system, with its display text.
@@ -43,7 +43,7 @@ func (h *Head) head() *Head { return h }
 // checkHappened ignores nil.
 func checkHappened(errs *care.FieldErrors, path string, t *time.Time) {
 	if t != nil && t.After(time.Now().Add(clockAllowance)) {
-		errs.Add(path, "must be at most a day ahead: a record in this status says what has happened")
+		errs.Add(path, "must be at most one day in the future: a record in this status describes the past")
 	}
 }
 

@@ -9,15 +9,15 @@ import (
 // ImagingReport is the report of a radiologist: FHIR R4's DiagnosticReport with its ImagingStudy.
 type ImagingReport struct {
 	Head
-	Modalities      []Coding `json:"modalities,omitempty" maxItems:"100" doc:"How the images were made: DICOM's codes, such as CT or MR."`
+	Modalities      []Coding `json:"modalities,omitempty" maxItems:"100" doc:"The modality: a DICOM code, such as CT or MR."`
 	BodySites       []Coding `json:"bodySites,omitempty" maxItems:"100"`
-	StudyUID        string   `json:"studyUid,omitempty" maxLength:"64" pattern:"^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*))*$" doc:"DICOM's Study Instance UID, by which the images are found." example:"1.2.840.99999999.1.59354388.1582528879516"`
+	StudyUID        string   `json:"studyUid,omitempty" maxLength:"64" pattern:"^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*))*$" doc:"DICOM's Study Instance UID, which identifies the images." example:"1.2.840.99999999.1.59354388.1582528879516"`
 	SeriesCount     *int     `json:"seriesCount,omitempty" minimum:"0" maximum:"100000"`
-	InstanceCount   *int     `json:"instanceCount,omitempty" minimum:"0" maximum:"1000000" doc:"How many images there are."`
-	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What was asked."`
+	InstanceCount   *int     `json:"instanceCount,omitempty" minimum:"0" maximum:"1000000" doc:"The number of images."`
+	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"The clinical question."`
 	Findings        string   `json:"findings,omitempty" maxLength:"50000"`
 	Conclusion      string   `json:"conclusion,omitempty" maxLength:"10000"`
-	ConclusionCodes []Coding `json:"conclusionCodes,omitempty" maxItems:"100" doc:"The conclusion for programs: SNOMED CT."`
+	ConclusionCodes []Coding `json:"conclusionCodes,omitempty" maxItems:"100" doc:"The coded conclusion: SNOMED CT."`
 }
 
 // Kind implements Body.
@@ -42,7 +42,7 @@ func (r *ImagingReport) Validate() error {
 	eachCode(&errs, "modalities", r.Modalities)
 	eachCode(&errs, "bodySites", r.BodySites)
 	if r.StudyUID != "" && (len(r.StudyUID) > 64 || !dicomUID.MatchString(r.StudyUID)) {
-		errs.Add("studyUid", "must be a DICOM UID: numbers with points between, at most 64 characters, without urn:oid: before them")
+		errs.Add("studyUid", "must be a DICOM UID: numbers separated by points, at most 64 characters, without the prefix urn:oid:")
 	}
 	if r.SeriesCount != nil && (*r.SeriesCount < 0 || *r.SeriesCount > 100_000) {
 		errs.Add("seriesCount", "must be 0 to 100000")

@@ -10,16 +10,16 @@ import (
 // is the vaccine, EffectiveAt is the occurrence.
 type Immunization struct {
 	Head
-	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"Why it was not given."`
+	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"The reason that it was not given."`
 	Manufacturer   string    `json:"manufacturer,omitempty" text:"line" maxLength:"200"`
 	LotNumber      string    `json:"lotNumber,omitempty" text:"line" maxLength:"100"`
-	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The vaccine's."`
-	Site           *Coding   `json:"site,omitempty" doc:"Where on the body: v3 ActSite, or SNOMED CT."`
-	Route          *Coding   `json:"route,omitempty" doc:"The way into the body: v3 RouteOfAdministration, or SNOMED CT."`
+	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The expiration date of the vaccine."`
+	Site           *Coding   `json:"site,omitempty" doc:"The body site: v3 ActSite, or SNOMED CT."`
+	Route          *Coding   `json:"route,omitempty" doc:"The route of administration: v3 RouteOfAdministration, or SNOMED CT."`
 	DoseQuantity   *Quantity `json:"doseQuantity,omitempty"`
-	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"Which dose of the series it is."`
-	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"How many doses the series has."`
-	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether whoever recorded it gave it; false for what the patient or an old record says."`
+	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"The number of the dose in the series."`
+	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"The number of doses in the series."`
+	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether the author administered it; false if the source is the patient or an old record."`
 	Note           string    `json:"note,omitempty" maxLength:"10000"`
 }
 

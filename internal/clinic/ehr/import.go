@@ -31,7 +31,7 @@ type Imported[B any] struct {
 // already did in the other system.
 func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.RecordCreate) || !cmd.Actor.MayOnPlatform(care.RecordReplace) {
-		return nil, care.Errorf(care.Forbidden, "records are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports records")
 	}
 	itemErrs = make([]error, len(records))
 	p := db.RecordInsertManyParams{Kind: k.name, CreatedBy: cmd.Actor.ID}
@@ -40,7 +40,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	for i, r := range records {
 		h, err := k.prepareImported(r.Body)
 		if err == nil && h.DoctorID == nil {
-			err = care.InvalidField("doctorId", "must name the doctor who answers for the record")
+			err = care.InvalidField("doctorId", "must name the responsible doctor")
 		}
 		switch {
 		case err != nil:
@@ -87,7 +87,7 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, r Imported[B]) ([]event.Event, error) {
 	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name, Measures: k.limits != nil})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the record that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the record that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock record: %w", err)

@@ -10,15 +10,15 @@ import (
 // LabReport is a laboratory report: FHIR R4's DiagnosticReport with its Observations inside.
 type LabReport struct {
 	Head
-	Results []Result `json:"results" maxItems:"500" doc:"What was found; at least one once there is anything to report."`
+	Results []Result `json:"results" maxItems:"500" doc:"The findings; a report in a reporting status has at least one."`
 }
 
 // Result is one finding of a report.
 type Result struct {
-	Code           Coding          `json:"code" doc:"What was measured."`
+	Code           Coding          `json:"code" doc:"The measurement."`
 	Value          Value           `json:"value" doc:"A number, a text, or a code."`
 	Unit           string          `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM." example:"mmol/L"`
-	Interpretation string          `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. One that value and reference range contradict is refused." example:"H"`
+	Interpretation string          `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. A code that contradicts the value and the reference range is invalid." example:"H"`
 	ReferenceRange *ReferenceRange `json:"referenceRange,omitempty"`
 }
 
@@ -73,7 +73,7 @@ func (r *LabReport) Validate() error {
 	var errs care.FieldErrors
 	r.check(&errs, r.Kind())
 	if len(r.Results) == 0 && !slices.Contains(withoutResults, r.Status) {
-		errs.Add("results", "must hold at least one result in this status")
+		errs.Add("results", "must have at least one result in this status")
 	}
 	each(&errs, "results", r.Results, maxResults, func(errs *care.FieldErrors, path string, result Result) { result.check(errs, path) })
 	return errs.Err()

@@ -107,7 +107,7 @@ func (c *limitCache) judging(ctx context.Context, writer *outbox.Writer, cmd car
 			return err
 		}
 	}
-	return care.Errorf(care.Conflict, "the clinic's critical limits are being changed at this moment: send the request again")
+	return care.Errorf(care.Conflict, "the clinic's critical limits changed during the request: retry it")
 }
 
 // inTx returns the clinic's limits for a locked record; version is the version in force.

@@ -7,10 +7,10 @@ import "carewire/internal/care"
 // operation or habit; EffectiveAt is the time at which it was reported.
 type MedicalHistory struct {
 	Head
-	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"What part of the history it belongs to."`
-	Relationship *Coding `json:"relationship,omitempty" doc:"Whose it was, in the category family: v3 RoleCode, such as MTH for the mother."`
-	Period       *Period `json:"period,omitempty" doc:"When it was."`
-	PeriodText   string  `json:"periodText,omitempty" text:"line" maxLength:"200" doc:"When it was, where that is not known to the day." example:"at the age of 52"`
+	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"The part of the history."`
+	Relationship *Coding `json:"relationship,omitempty" doc:"The relative, in the category family: v3 RoleCode, such as MTH for the mother."`
+	Period       *Period `json:"period,omitempty" doc:"The time at which it occurred."`
+	PeriodText   string  `json:"periodText,omitempty" text:"line" maxLength:"200" doc:"The time at which it occurred, if the day is not known." example:"at the age of 52"`
 	Outcome      *Coding `json:"outcome,omitempty"`
 	Deceased     *bool   `json:"deceased,omitempty" doc:"Whether the relative has died."`
 	Note         string  `json:"note,omitempty" maxLength:"10000"`

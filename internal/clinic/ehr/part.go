@@ -18,7 +18,7 @@ const noteLength = 10_000
 // Quantity is an amount with its unit.
 type Quantity struct {
 	Value Decimal `json:"value"`
-	Unit  string  `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM; what is counted in braces or as it is: {tablet}." example:"mg"`
+	Unit  string  `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM; a counted unit in braces or plain: {tablet}." example:"mg"`
 }
 
 // checkQuantity ignores nil.
@@ -73,7 +73,7 @@ func oneOf(errs *care.FieldErrors, path, value string, set ...string) {
 // one error instead of up to a million.
 func each[T any](errs *care.FieldErrors, path string, list []T, limit int, check func(errs *care.FieldErrors, path string, item T)) {
 	if len(list) > limit {
-		errs.Add(path, "must be at most %d", limit)
+		errs.Add(path, "must have at most %d items", limit)
 		return
 	}
 	for i, item := range list {

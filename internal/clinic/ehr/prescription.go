@@ -6,17 +6,17 @@ import "carewire/internal/care"
 // EffectiveAt is authoredOn.
 type Prescription struct {
 	Head
-	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"How binding it is."`
+	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"The intent."`
 	Priority           string   `json:"priority,omitempty" enum:"routine,urgent,asap,stat"`
-	StatusReason       *Coding  `json:"statusReason,omitempty" doc:"Why it is on hold, stopped or cancelled."`
-	Reasons            []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it is for: SNOMED CT or ICD-10."`
-	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"How to take it, in words for the patient." example:"One tablet in the morning"`
-	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The same for programs, step after step."`
-	Quantity           *Decimal `json:"quantity,omitempty" doc:"How much one filling is."`
+	StatusReason       *Coding  `json:"statusReason,omitempty" doc:"The reason that it is on hold, stopped or cancelled."`
+	Reasons            []Coding `json:"reasons,omitempty" maxItems:"100" doc:"The indications: SNOMED CT or ICD-10."`
+	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"The dosage instructions for the patient." example:"One tablet in the morning"`
+	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The structured dosage instructions, in order."`
+	Quantity           *Decimal `json:"quantity,omitempty" doc:"The quantity of one fill."`
 	QuantityUnit       string   `json:"quantityUnit,omitempty" text:"line" maxLength:"50" example:"tablet"`
-	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"How often it may be filled again."`
-	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"When it may be filled."`
-	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be given for it."`
+	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"The number of refills."`
+	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"The period in which it may be filled."`
+	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be substituted."`
 	Note               string   `json:"note,omitempty" maxLength:"10000"`
 }
 
@@ -24,11 +24,11 @@ type Prescription struct {
 type Dosage struct {
 	Text     string    `json:"text,omitempty" maxLength:"2000" example:"One tablet in the morning"`
 	AsNeeded *bool     `json:"asNeeded,omitempty" doc:"Take it only when needed."`
-	Route    *Coding   `json:"route,omitempty" doc:"The way into the body: SNOMED CT."`
-	Dose     *Quantity `json:"dose,omitempty" doc:"How much at once."`
+	Route    *Coding   `json:"route,omitempty" doc:"The route of administration: SNOMED CT."`
+	Dose     *Quantity `json:"dose,omitempty" doc:"The amount of one dose."`
 	// Frequency in Period of PeriodUnit is FHIR's timing.repeat: 2 in 1 d is twice a day.
-	Frequency  *int     `json:"frequency,omitempty" minimum:"1" maximum:"1000" doc:"How often in the period."`
-	Period     *Decimal `json:"period,omitempty" doc:"How long the period is, in its unit."`
+	Frequency  *int     `json:"frequency,omitempty" minimum:"1" maximum:"1000" doc:"The number of doses in one period."`
+	Period     *Decimal `json:"period,omitempty" doc:"The length of the period, in periodUnit."`
 	PeriodUnit string   `json:"periodUnit,omitempty" enum:"s,min,h,d,wk,mo,a"`
 }
 
@@ -89,9 +89,9 @@ func (d Dosage) check(errs *care.FieldErrors, path string) {
 	oneOf(errs, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
 	// FHIR R4, tim-2 and tim-5: a period requires a unit, and is not negative.
 	if d.Period != nil && (d.PeriodUnit == "" || (*d.Period)[0] == '-') {
-		errs.Add(path+".period", "must not be negative, and comes with its periodUnit")
+		errs.Add(path+".period", "must not be negative, and requires periodUnit")
 	}
 	if d.Period == nil && d.PeriodUnit != "" {
-		errs.Add(path+".period", "is required beside periodUnit")
+		errs.Add(path+".period", "is required with periodUnit")
 	}
 }

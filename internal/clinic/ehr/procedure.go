@@ -6,14 +6,14 @@ import "carewire/internal/care"
 // EffectiveAt is its start, or the time at which it was recorded; PerformedPeriod is its duration.
 type Procedure struct {
 	Head
-	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"Why it was stopped, or not done."`
+	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"The reason that it was stopped or not done."`
 	Category        *Coding  `json:"category,omitempty" doc:"SNOMED CT, such as surgical procedure."`
 	PerformedPeriod *Period  `json:"performedPeriod,omitempty"`
-	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it was for: SNOMED CT or ICD-10."`
+	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"The indications: SNOMED CT or ICD-10."`
 	BodySites       []Coding `json:"bodySites,omitempty" maxItems:"100"`
 	Outcome         *Coding  `json:"outcome,omitempty" doc:"SNOMED CT: successful, unsuccessful, partially successful."`
 	Complications   []Coding `json:"complications,omitempty" maxItems:"100"`
-	FollowUp        string   `json:"followUp,omitempty" maxLength:"2000" doc:"What is to be done after it."`
+	FollowUp        string   `json:"followUp,omitempty" maxLength:"2000" doc:"The follow-up."`
 	Note            string   `json:"note,omitempty" maxLength:"10000"`
 }
 

@@ -59,7 +59,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 			return err
 		}
 		if len(events) == 0 {
-			return care.Errorf(care.Conflict, "no critical finding of this record waits for a review: there is nothing to acknowledge")
+			return care.Errorf(care.Conflict, "the record has no critical finding to acknowledge")
 		}
 		if r, err = k.record(row.Record); err != nil {
 			return err

@@ -204,10 +204,10 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 func checkSameSubject(h *Head, old db.Record) error {
 	var errs care.FieldErrors
 	if h.PatientID != old.PatientID {
-		errs.Add("patientId", "cannot change: retract this record and write another")
+		errs.Add("patientId", "cannot change: retract this record and create a new one")
 	}
 	if h.ClinicID != old.ClinicID {
-		errs.Add("clinicId", "cannot change: retract this record and write another")
+		errs.Add("clinicId", "cannot change: retract this record and create a new one")
 	}
 	return errs.Err()
 }

@@ -79,11 +79,11 @@ func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	onPlatform := actor.MayOnPlatform(care.RecordCreate)
 	anyPatient := onPlatform || actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.SameClinic)
 	if !anyPatient && !actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.CareTeam) {
-		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles may write records at this clinic")
 		return creation{}, outbox.Deny(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
 	}
 	if h.DoctorID == nil && !actor.Holds(h.ClinicID, care.Doctor) {
-		return creation{}, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
+		return creation{}, care.InvalidField("doctorId", "must name the responsible doctor, because you are not a doctor at this clinic")
 	}
 	if h.DoctorID == nil {
 		h.DoctorID = &actor.UserID
@@ -123,7 +123,7 @@ func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, ri
 func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 	words := "you are not on this patient's care team"
 	if c.inTheirName {
-		words += ": name yourself in doctorId, or leave the record a draft"
+		words += ": name yourself in doctorId, or create the record as a draft"
 	}
 	return outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 }
@@ -132,10 +132,10 @@ func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 func (k *Kind[B]) releasedByOthers() *care.Error {
 	one := event.WithArticle(k.name)
 	if care.AllowedOn(k.name, care.RecordRelease, care.Doctor, care.CareTeam) {
-		return care.Errorf(care.Forbidden, "%s is released by the doctor whom it names in doctorId, or by their care team", one)
+		return care.Errorf(care.Forbidden, "only the doctor in doctorId or the care team may release %s", one)
 	}
-	err := care.Errorf(care.Forbidden, "%s is released by the doctor whom it names in doctorId and by nobody else: leave it a draft for them", one)
-	err.Fields = []care.FieldError{{Field: "status", Message: "is for the doctor whom doctorId names to give: write a draft, which they release"}}
+	err := care.Errorf(care.Forbidden, "only the doctor in doctorId may release %s: create it as a draft", one)
+	err.Fields = []care.FieldError{{Field: "status", Message: "may only be set by the doctor in doctorId: create a draft for them to release"}}
 	return err
 }
 
@@ -157,7 +157,7 @@ func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordL
 // whoMay returns the error for an actor who may read the record but not do the action.
 func whoMay(action care.Action) *care.Error {
 	if action == care.RecordAmend || action == care.RecordRetract {
-		return care.Errorf(care.Forbidden, "you may read this record but not change it: that is for who released it, for the doctor whom it names, and for doctors of the care team")
+		return care.Errorf(care.Forbidden, "you may read this record but not change it: only its author, the doctor named in it, and doctors of the care team may")
 	}
 	return care.Errorf(care.Forbidden, "you may read this record but not change it")
 }
@@ -168,7 +168,7 @@ func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) e
 	old := row.Record
 	switch {
 	case old.ReleasedVersion != nil:
-		answer := care.Errorf(care.Forbidden, "%s that is released is moved on by a doctor: the one whom it names, or one of the care team", event.WithArticle(k.name))
+		answer := care.Errorf(care.Forbidden, "only the doctor named in %s, or a doctor of the care team, may change its status after the release", event.WithArticle(k.name))
 		return k.may(cmd, answer, care.RecordMove, old, standingIn(row))
 	case k.spec.Releases(to.Status):
 		if to.DoctorID != nil {
@@ -195,8 +195,8 @@ func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) er
 	}
 	named := row.Record
 	named.DoctorID = *to.DoctorID
-	answer := care.Errorf(care.Forbidden, "%s is put under a doctor's name by that doctor", event.WithArticle(k.name))
-	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must stay, or name yourself"}}
+	answer := care.Errorf(care.Forbidden, "only the doctor in doctorId may put %s under their name", event.WithArticle(k.name))
+	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must be unchanged, or name yourself"}}
 	return k.may(cmd, answer, care.RecordRelease, named, standingIn(row))
 }
 
@@ -216,7 +216,7 @@ func (k *Kind[B]) deny(cmd care.Command, answer *care.Error, action care.Action,
 // notFoundOrHidden returns the same error for a missing record and for one that the actor may not
 // know of.
 func (k *Kind[B]) notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
-	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
+	answer := care.Errorf(care.NotFound, "record not found, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, k.ref(id), nil, nil)
 	}

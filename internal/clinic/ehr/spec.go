@@ -84,10 +84,10 @@ func (s Spec) reliedOn(status string) bool {
 // the current one.
 func (s Spec) checkTransition(from, to string) error {
 	if from == retracted {
-		return care.Errorf(care.Conflict, "the record was entered in error and can only be read: write another in its place")
+		return care.Errorf(care.Conflict, "the record was entered in error and is read-only: create a new one")
 	}
 	if allowed := s.from(from); from != to && !slices.Contains(allowed, to) {
-		return care.Errorf(care.Conflict, "the status cannot go from %s to %s: from %s it can go to %s", from, to, from, strings.Join(allowed, ", "))
+		return care.Errorf(care.Conflict, "the status cannot change from %s to %s; from %s it can change to %s", from, to, from, strings.Join(allowed, ", "))
 	}
 	return nil
 }
@@ -114,9 +114,9 @@ func (s Spec) checkUpdate(released bool, from, to string, changed bool) error {
 	}
 	switch {
 	case to == retracted:
-		return care.Errorf(care.Conflict, "the record is released: mark it as entered in error with POST to its path with /retract behind it, and a reason")
+		return care.Errorf(care.Conflict, "the record is released: use POST {path}/retract with a reason to mark it as entered in error")
 	case slices.Contains(s.Corrected, to) || changed || from == to:
-		return care.Errorf(care.Conflict, "the record is released: PUT only moves its status on, with the content as it is; correct it with POST to its path with /amend behind it, and a reason, or /retract it")
+		return care.Errorf(care.Conflict, "the record is released: PUT may only change its status; use POST {path}/amend with a reason to correct it, or {path}/retract")
 	}
 	return s.checkTransition(from, to)
 }
@@ -128,11 +128,11 @@ func (s Spec) checkAmendment(released bool, from, to string) error {
 	case from == retracted:
 		return s.checkTransition(from, to)
 	case !released:
-		return care.Errorf(care.Conflict, "the record is %s and was never released: replace it with PUT", from)
+		return care.Errorf(care.Conflict, "the record is %s and was never released: update it with PUT", from)
 	case len(s.Corrected) > 0 && !slices.Contains(s.Corrected, to):
 		return care.InvalidField("status", "must be one of %s in an amendment", strings.Join(s.Corrected, ", "))
 	case len(s.Corrected) == 0 && from != to:
-		return care.InvalidField("status", "must stay %s in an amendment: to move the record on, replace it with PUT", from)
+		return care.InvalidField("status", "must stay %s in an amendment: use PUT to change the status", from)
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 type VitalSigns struct {
 	Head
 	Measured
-	BodySite   *Coding     `json:"bodySite,omitempty" doc:"Where it was measured: SNOMED CT."`
-	Method     *Coding     `json:"method,omitempty" doc:"How it was measured: SNOMED CT."`
+	BodySite   *Coding     `json:"bodySite,omitempty" doc:"The body site: SNOMED CT."`
+	Method     *Coding     `json:"method,omitempty" doc:"The method: SNOMED CT."`
 	Components []Component `json:"components,omitempty" maxItems:"100" doc:"The parts of a panel, such as systolic and diastolic blood pressure."`
 	Note       string      `json:"note,omitempty" maxLength:"10000"`
 }
@@ -22,14 +22,14 @@ type VitalSigns struct {
 // Measured is the value of a measurement, or the reason for its absence.
 type Measured struct {
 	Value            *Value `json:"value,omitempty" doc:"A number, a text, or a code."`
-	Unit             string `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM: that which FHIR's profile of vital signs names for the code." example:"/min"`
+	Unit             string `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM: the unit of FHIR's vital signs profile for the code." example:"/min"`
 	Interpretation   string `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation." example:"H"`
-	DataAbsentReason string `json:"dataAbsentReason,omitempty" enum:"unknown,asked-unknown,temp-unknown,not-asked,asked-declined,masked,not-applicable,unsupported,as-text,error,not-a-number,negative-infinity,positive-infinity,not-performed,not-permitted" doc:"Why there is no value."`
+	DataAbsentReason string `json:"dataAbsentReason,omitempty" enum:"unknown,asked-unknown,temp-unknown,not-asked,asked-declined,masked,not-applicable,unsupported,as-text,error,not-a-number,negative-infinity,positive-infinity,not-performed,not-permitted" doc:"The reason that there is no value."`
 }
 
 // Component is one part of a panel.
 type Component struct {
-	Code Coding `json:"code" doc:"What was measured: LOINC."`
+	Code Coding `json:"code" doc:"The measurement: LOINC."`
 	Measured
 }
 
@@ -127,11 +127,11 @@ func (m Measured) finding(code Coding) finding {
 func (m Measured) checkValue(errs *care.FieldErrors, prefix string, code Coding, mayLack bool) {
 	switch {
 	case m.Value != nil && m.DataAbsentReason != "":
-		errs.Add(prefix+"dataAbsentReason", "cannot stand beside a value")
+		errs.Add(prefix+"dataAbsentReason", "must not be set together with a value")
 	case m.Value != nil:
 		m.Value.check(errs, prefix+"value")
 	case m.DataAbsentReason == "" && !mayLack:
-		errs.Add(prefix+"value", "is required; or say in dataAbsentReason why there is none")
+		errs.Add(prefix+"value", "is required, unless dataAbsentReason is set")
 	}
 	oneOf(errs, prefix+"dataAbsentReason", m.DataAbsentReason, absences...)
 	oneOf(errs, prefix+"interpretation", m.Interpretation, interpretations...)
