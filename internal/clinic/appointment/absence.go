@@ -169,8 +169,8 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 	})
 }
 
-// AbsenceAgain returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
-func (s *Service) AbsenceAgain(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
+// ReplayAbsence returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
+func (s *Service) ReplayAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
 	if err := s.mayReadAbsences(ctx, cmd, clinicID); err != nil {
 		return Absence{}, err
 	}

@@ -11,8 +11,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// newAtClinic refuses an address that somebody at the clinic has, and a patient who may be registered there already. It returns
-// who may be the same person where the caller insists. Registrations of one address and of one clinic's patients take turns.
+// newAtClinic returns an error if the address is in use at the clinic, or the patient may already
+// be registered there. If the caller overrides the latter, it returns the ids of the possible
+// duplicates. Registrations of one address, and of patients of one clinic, are serialized.
 func newAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in NewUser) ([]uuid.UUID, error) {
 	if in.Email != "" {
 		if err := q.EmailAtClinicLock(ctx, db.EmailAtClinicLockParams{ClinicID: in.ClinicID, Email: in.Email}); err != nil {

@@ -16,20 +16,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ImportedUser is a person whom another system knows, as they are there now.
+// ImportedUser is the current state of a person in another system.
 type ImportedUser struct {
 	ID uuid.UUID
-	// Known says that the person was taken in before.
+	// Known reports whether the person was imported before.
 	Known bool
-	// UserInput's empty Email stands for none, which a person whose address is somebody else's already gets as well.
+	// UserInput has an empty Email for a person without an address. A person with an address that
+	// is in use gets none as well.
 	UserInput
 }
 
-// ImportClinicsTx takes clinics in, new ones and those taken in before; only carewire's own import may. It gives for each
-// nil or why it is refused.
+// ImportClinicsTx imports clinics, new ones and those imported before. Only carewire's own import
+// may call it. The result has nil or an error for each clinic.
 func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Command, clinics []Clinic) ([]error, error) {
 	if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
-		return nil, care.Errorf(care.Forbidden, "clinics are registered by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform registers clinics")
 	}
 	refused := make([]error, len(clinics))
 	var p db.ClinicUpsertManyParams
@@ -45,7 +46,7 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	return refused, nil
 }
 
-// HasClinic reports whether there is such a clinic.
+// HasClinic reports whether the clinic exists.
 func (s *Service) HasClinic(ctx context.Context, id uuid.UUID) (bool, error) {
 	_, err := s.reads.ClinicGet(ctx, id)
 	if notFound(err) {
@@ -57,11 +58,11 @@ func (s *Service) HasClinic(ctx context.Context, id uuid.UUID) (bool, error) {
 	return true, nil
 }
 
-// ImportUsersTx takes people in, with their user.created and user.updated; only carewire's own import may. It gives for each
-// nil or why it is refused.
+// ImportUsersTx imports people, and appends their user.created and user.updated. Only carewire's
+// own import may call it. The result has nil or an error for each person.
 func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command, people []ImportedUser) ([]error, error) {
 	if !cmd.Actor.MayOnPlatform(care.UserCreate) || !cmd.Actor.MayOnPlatform(care.UserUpdate) {
-		return nil, care.Errorf(care.Forbidden, "people are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports people")
 	}
 	q := db.New(tx)
 	if err := giveAddresses(ctx, q, people); err != nil {
@@ -98,7 +99,7 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return refused, outbox.Append(ctx, tx, events...)
 }
 
-// giveAddresses takes away what is no address, or somebody else's.
+// giveAddresses removes invalid addresses, and addresses that are in use.
 func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
 	var emails []string
 	for i := range people {
@@ -137,13 +138,13 @@ func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) er
 	return nil
 }
 
-// importUser changes a person who was taken in before. What the person has become here besides (their status, a WhatsApp
-// number, an address, birth date or sex that was given to them since) stays.
+// importUser updates a person who was imported before. It keeps data that was changed here since:
+// the status, a WhatsApp number, an address, birth date or sex.
 func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u ImportedUser) ([]event.Event, error) {
 	q := db.New(tx)
 	row, err := q.UserLock(ctx, u.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the person who was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the person who was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock user: %w", err)
@@ -167,16 +168,16 @@ func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u
 	return []event.Event{userEvent(cmd, "user.updated", row, nil, changed)}, nil
 }
 
-// ImportRolesTx gives people roles at clinics, with their membership.granted; only carewire's own import may. A role that is
-// held already is left as it is.
+// ImportRolesTx grants people roles at clinics, and appends their membership.granted. Only
+// carewire's own import may call it. Existing roles are unchanged.
 func (s *Service) ImportRolesTx(ctx context.Context, tx pgx.Tx, cmd care.Command, roles []MembershipInput) error {
 	if !cmd.Actor.MayOnPlatform(care.MembershipManage) {
-		return care.Errorf(care.Forbidden, "roles are given by the platform")
+		return care.Errorf(care.Forbidden, "only the platform imports roles")
 	}
 	var p db.MembershipGrantManyParams
 	for _, r := range roles {
 		if r.ClinicID == nil || !slices.Contains(care.ClinicRoles, r.Role) {
-			return care.Errorf(care.Invalid, "what is taken in is a role at a clinic")
+			return care.Errorf(care.Invalid, "an imported role must have a clinic")
 		}
 		p.Ids, p.UserIds = append(p.Ids, uuid.Must(uuid.NewV7())), append(p.UserIds, r.UserID)
 		p.ClinicIds, p.Roles = append(p.ClinicIds, *r.ClinicID), append(p.Roles, string(r.Role))

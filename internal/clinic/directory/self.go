@@ -10,9 +10,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// UpdateSelf replaces what people change about themselves, where ifMatch is the current version of their account, else
-// care.PreconditionFailed. A changed number has to be proved again. When nothing would change there is no new version and no
-// event.
+// UpdateSelf replaces the details that people change themselves if ifMatch is the current version
+// of the account, and otherwise returns care.PreconditionFailed. A changed number must be verified
+// again. If nothing changes, there is no new version and no event.
 func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int64, in SelfInput) (Me, error) {
 	if err := own(cmd); err != nil {
 		return Me{}, err
@@ -47,7 +47,7 @@ func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int6
 	return me, nil
 }
 
-// inputOf is the input that changes nothing.
+// inputOf returns the input that changes nothing.
 func inputOf(u db.User) UserInput {
 	return UserInput{
 		Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,

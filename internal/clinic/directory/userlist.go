@@ -16,13 +16,14 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ListUsers gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
-// shows no contacts. A clinic that is not the actor's is care.Forbidden, audited. With a name, birth date or number it is a
-// search of one clinic's people, which is audited as user.searched.
+// ListUsers returns the people with a role at the clinics where the actor may see people, in the
+// order of their ids, without contacts. A clinic that is not the actor's is care.Forbidden, which
+// is audited. With a name, birth date or number it is a search in one clinic, which is audited as
+// user.searched.
 func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.UserRead, care.SameClinic)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
-		answer := care.Errorf(care.Forbidden, "people are listed for those who work at the clinic")
+		answer := care.Errorf(care.Forbidden, "only staff of the clinic may list its people")
 		subject := care.Ref{Kind: "clinic", ID: f.ClinicID}
 		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, care.NonZero(f.ClinicID)))
 	}
@@ -35,7 +36,7 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 	}
 	if f.searches() {
 		if len(clinics) > 1 {
-			return UserPage{}, care.InvalidField("clinicId", "must name the clinic whose people are searched, as you work at several")
+			return UserPage{}, care.InvalidField("clinicId", "is required, because you work at several clinics")
 		}
 		f.ClinicID = clinics[0]
 		return s.search(ctx, cmd, f, after)
@@ -67,8 +68,8 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 
 func (f *UserFilter) searches() bool { return f.Name != "" || f.BirthDate != "" || f.Number != "" }
 
-// search finds people of the one clinic. The page is shown once its audit has committed; the event does not hold what was
-// searched for.
+// search finds people of one clinic. The page is returned after its audit event has committed; the
+// event does not contain the search terms.
 func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, after uuid.UUID) (UserPage, error) {
 	var page UserPage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -102,7 +103,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 	return page, nil
 }
 
-// names are the filters that are given, without what they ask for.
+// names returns the names of the filters in use, without their values.
 func (f *UserFilter) names() []string {
 	var names []string
 	for _, filter := range []struct{ name, value string }{{"name", f.Name}, {"birthDate", f.BirthDate}, {"number", f.Number}, {"role", string(f.Role)}} {
@@ -122,7 +123,7 @@ func (f *UserFilter) check() (after uuid.UUID, err error) {
 	if f.Name != "" {
 		errs.Line("name", f.Name, 1, 200)
 		if !strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-			errs.Add("name", "must hold a letter or a digit")
+			errs.Add("name", "must contain a letter or a digit")
 		}
 	}
 	if f.BirthDate != "" {
