@@ -10,8 +10,8 @@ import (
 	"carewire/internal/event"
 )
 
-// EmptyList describes a request for a list of data about patients that found no items. Either there are none, or the actor may
-// not see them: the two are audited differently.
+// EmptyList describes a request for a list of data about patients that found no items. Either there
+// are none, or the actor may not see them: the two are audited differently.
 type EmptyList struct {
 	Action care.Action
 	// Items is the plural of an item, such as "invoices".
@@ -20,12 +20,13 @@ type EmptyList struct {
 	PatientID, ClinicID uuid.UUID
 	// ReadsAt are the clinics where the actor has a role that the action is granted to.
 	ReadsAt []uuid.UUID
-	// PatientListable reports whether the actor may list the items of the patient. It is not called for the actor's own items.
+	// PatientListable reports whether the actor may list the items of the patient. It is not called
+	// for the actor's own items.
 	PatientListable func() (bool, error)
 }
 
-// Events returns the events that audit the empty list. The error is a DeniedError if the actor may not see any items: of code
-// care.NotFound with a PatientID, of code care.Forbidden without.
+// Events returns the events that audit the empty list. The error is a DeniedError if the actor may
+// not see any items: of code care.NotFound with a PatientID, of code care.Forbidden without.
 func (l EmptyList) Events(cmd care.Command) ([]event.Event, error) {
 	clinicID := care.NonZero(l.ClinicID)
 	if l.PatientID == uuid.Nil {

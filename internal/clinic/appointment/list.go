@@ -16,23 +16,25 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Filter narrows a list. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. The zero value is the first page of all appointments that the caller may
+// see.
 type Filter struct {
 	// PatientID, DoctorID and ClinicID are zero for any.
 	PatientID uuid.UUID
 	DoctorID  uuid.UUID
 	ClinicID  uuid.UUID
-	// From and To bound when an appointment starts: at From or later, before To. Zero means no bound.
+	// From and To bound the start of an appointment: From is inclusive, To exclusive. Zero is
+	// unbounded.
 	From time.Time
 	To   time.Time
-	// Statuses are the ones that are shown; none means any.
+	// Statuses are the statuses to list; none means any.
 	Statuses []Status
 	// VisitType is zero for any.
 	VisitType uuid.UUID
-	// NeedsAttention shows open appointments to come only the doctor or patient of which has left or is disabled, or the doctor of
-	// which is absent then.
+	// NeedsAttention selects open future appointments only if the doctor or patient has left or is
+	// disabled, or the doctor is absent at that time.
 	NeedsAttention bool
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
@@ -63,7 +65,8 @@ func (f *Filter) check() (care.PageCursor, error) {
 	return after, errs.Err()
 }
 
-// Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.
+// Get returns the appointment. The error is care.NotFound if there is no such appointment, or the
+// actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appointment, error) {
 	var list []Appointment
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -89,15 +92,16 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appo
 	return list[0], nil
 }
 
-// List gives the appointments that the actor may see, in the order in which they start. A patient or clinic of whose
-// appointments the actor may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the appointments that the actor may see, in the order in which they start. If the
+// actor may not see any appointments of the patient or at the clinic, the error is care.NotFound
+// for the patient, and care.Forbidden for the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
 	after, err := f.check()
 	if err != nil {
 		return Page{}, err
 	}
 	if open := s.now().Add(-longest); f.NeedsAttention && f.From.Before(open) {
-		f.From = open // What began before is over.
+		f.From = open // Appointments that began before are over.
 	}
 	var page Page
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -126,7 +130,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	return page, nil
 }
 
-// appointments asks for one row more than the page holds, to know whether there is a next one.
+// appointments reads one row more than the page holds, to detect whether there is a next page.
 func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageCursor) ([]db.Appointment, error) {
 	p := db.AppointmentListOfPatientParams{
 		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
@@ -138,7 +142,7 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 		p.Statuses = append(p.Statuses, string(status))
 	}
 	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {
-		p.PatientID = actor.UserID // They can be shown nothing but their own.
+		p.PatientID = actor.UserID // They may see only their own.
 	}
 	switch {
 	case p.PatientID != uuid.Nil:
@@ -169,7 +173,8 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 	}
 }
 
-// emptyList returns the events that audit an empty list, or a denial if the actor may not see any appointments.
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// appointments.
 func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	clinics := cmd.Actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
 	return outbox.EmptyList{

@@ -14,23 +14,23 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// overdue is the flag, as a filter names it beside the statuses.
+// overdue is the flag in the form of a status filter.
 const overdue = "overdue"
 
-// Filter narrows a list. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. The zero value is the first page of all invoices that the caller may see.
 type Filter struct {
 	// PatientID and ClinicID are zero for any.
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// Status is empty for any; "overdue" is those that are, in whichever status.
+	// Status is empty for any; "overdue" selects overdue invoices of any status.
 	Status string
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-// Page is one page of a list, the newest first; Next is the cursor of the page after it, or empty.
+// Page is one page of a list, newest first.
 type Page care.Page[Invoice]
 
 func (f *Filter) check() (care.PageCursor, error) {
@@ -43,8 +43,9 @@ func (f *Filter) check() (care.PageCursor, error) {
 	return from, errs.Err()
 }
 
-// List gives the invoices that the actor may see, the newest first. A patient or clinic of whose invoices the actor may
-// see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the invoices that the actor may see, newest first. If the actor may not see any
+// invoices of the patient or at the clinic, the error is care.NotFound for the patient, and
+// care.Forbidden for the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
 	from, err := f.check()
 	if err != nil {
@@ -77,7 +78,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	return page, nil
 }
 
-// invoices asks for one row more than the page holds, to know whether there is a next one.
+// invoices reads one row more than the page holds, to detect whether there is a next page.
 func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
@@ -103,7 +104,8 @@ func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, fr
 	}
 }
 
-// emptyList returns the events that audit an empty list, or a denial if the actor may not see any invoices.
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// invoices.
 func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	clinics := cmd.Actor.ClinicsFor(care.InvoiceRead, care.SameClinic)
 	return outbox.EmptyList{

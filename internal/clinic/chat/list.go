@@ -15,7 +15,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Get gives the conversation. Where there is none, or the actor may not see it, the error is care.NotFound.
+// Get returns the conversation. The error is care.NotFound if there is no such conversation, or the
+// actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -37,8 +38,9 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conv
 	return c, nil
 }
 
-// List gives the conversations in which the actor takes part, the newest activity first; cursor is the Next of the page
-// before, limit 1 to 200 or 0 for 50. Who holds no role that takes part in any is refused with care.Forbidden.
+// List returns the conversations in which the actor takes part, in descending order of their last
+// activity. cursor is the Next of the previous page; limit is 1 to 200, or 0 for 50. The error is
+// care.Forbidden for an actor without a role that takes part in conversations.
 func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, limit int) (Page, error) {
 	var errs care.FieldErrors
 	limit = errs.PageLimit(limit)
@@ -57,10 +59,10 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 			return fmt.Errorf("list conversations: %w", err)
 		}
 		if len(rows) == 0 && len(clinics) == 0 && len(cmd.Actor.ClinicsFor(care.ConversationRead, care.Own)) == 0 {
-			answer := care.Errorf(care.Forbidden, "you hold no role that takes part in conversations")
-			refused := outbox.Deny(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
-			refused.Event.Subject = "route/" + string(care.ConversationRead)
-			return refused
+			answer := care.Errorf(care.Forbidden, "none of your roles takes part in conversations")
+			denied := outbox.Deny(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
+			denied.Event.Subject = "route/" + string(care.ConversationRead)
+			return denied
 		}
 		rows, page.Next = care.Paginate(rows, limit, func(last db.ConversationListRow) string {
 			return care.PageCursor{Time: last.Conversation.LastActivityAt, ID: last.Conversation.ID}.String()
@@ -92,13 +94,14 @@ func conversations(ctx context.Context, q *db.Queries, rows []db.ConversationLis
 	return list, nil
 }
 
-// shown says what a list showed of a row.
+// shown returns the part of a listed row that record.read names.
 func shown(row db.ConversationListRow) event.Shown {
 	c := row.Conversation
 	return event.Shown{PatientID: c.PatientID, ClinicID: c.ClinicID, ID: c.ID}
 }
 
-// GetMessage gives one message of the conversation. Errors as for Get, also where there is no such message in it.
+// GetMessage returns one message of the conversation. Errors as for Get; the error is also
+// care.NotFound if the conversation has no such message.
 func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -121,11 +124,11 @@ func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageI
 	return message(m), nil
 }
 
-// one is a message that the person is shown.
+// one returns a message that is visible to the person.
 func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID uuid.UUID) (db.ConversationMessage, error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: row.Conversation.ID, ID: messageID})
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && m.Number <= row.SeesAfter) {
-		return m, care.Errorf(care.NotFound, "there is no such message in this conversation")
+		return m, care.Errorf(care.NotFound, "message not found in this conversation")
 	}
 	if err != nil {
 		return m, fmt.Errorf("read message: %w", err)
@@ -133,10 +136,11 @@ func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID
 	return m, nil
 }
 
-// ListMessages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
-// to 200 or 0 for 50. next is what before must be for those after them, 0 where there are none. Being shown them is one
-// record.read about the patient, which names each. Who was added without the history is shown what was written since. Errors as
-// for Get.
+// ListMessages returns messages of the conversation, newest first: those with a number below
+// before, or all if before is 0. limit is 1 to 200, or 0 for 50. next is the value of before for
+// the next page, or 0 on the last page. The read is audited as one record.read about the patient
+// with the ids of all messages. A participant who was added without the history sees only later
+// messages. Errors as for Get.
 func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
 	var errs care.FieldErrors
 	limit = errs.PageLimit(limit)

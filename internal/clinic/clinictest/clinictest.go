@@ -1,5 +1,5 @@
-// Package clinictest is the test bundle of the clinic's services: a database with two clinics, people in them, and access to
-// the events that a service appended.
+// Package clinictest is the test bundle of the clinic's services: a database with two clinics,
+// people in them, and access to the events that a service appended.
 package clinictest
 
 import (
@@ -144,7 +144,8 @@ func (b *Bundle) Mark(t *testing.T) int {
 	return b.Count(t, "outbox")
 }
 
-// RequireContiguous asserts that the events about the subject made the versions 1, 2, 3 and so on, up to the current one.
+// RequireContiguous asserts that the events about the subject made the versions 1, 2, 3 and so on,
+// up to the current one.
 func (b *Bundle) RequireContiguous(t *testing.T, subject string, current int64) {
 	t.Helper()
 	var versions []int64
@@ -173,7 +174,8 @@ func By(actor care.Actor) care.Command {
 	return care.Command{Actor: actor, CorrelationID: "req-1"}
 }
 
-// RequireCode asserts that err is a care.Error of the code. If fields are given, they must be exactly the fields of the error.
+// RequireCode asserts that err is a care.Error of the code. If fields are given, they must be
+// exactly the fields of the error.
 func RequireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
 	_ = RequireError(t, err, code, fields...)
