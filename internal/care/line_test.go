@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-// notLines are texts that are no name, with what is wrong and what is made of them where nobody can be asked.
+// notLines are invalid lines, each with its error and its cleaned form.
 var notLines = map[string]struct{ fault, clean string }{
 	" ":               {"blank", ""},
 	"\u00a0\u3000":    {"blank", ""},
@@ -39,7 +39,7 @@ var notLines = map[string]struct{ fault, clean string }{
 	"Ada \u200b":      {"invisible", "Ada"},
 }
 
-func TestProblemsLine_RefusesWhatIsNoLine(t *testing.T) {
+func TestFieldErrorsLine_RejectsInvalidLines(t *testing.T) {
 	t.Parallel()
 	for text, want := range notLines {
 		var errs care.FieldErrors
@@ -54,7 +54,7 @@ func TestProblemsLine_RefusesWhatIsNoLine(t *testing.T) {
 	}
 }
 
-func TestProblemsLine_TakesNamesOfAllScripts(t *testing.T) {
+func TestFieldErrorsLine_AcceptsNamesOfAllScripts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"Ada Byron", "Ødegård", "Müller-Lüdenscheidt", "O'Neill", "José María", "محمد", "יצחק", "山田 太郎", "葛\U000e0100城", "भारत", "क्\u200dष", "می\u200cخواهم",
@@ -95,7 +95,7 @@ func FuzzCleanLine_IsALineAndStaysOne(f *testing.F) {
 	})
 }
 
-func TestProblemsText_TakesManyLinesButNotBlanksAlone(t *testing.T) {
+func TestFieldErrorsText_AcceptsManyLinesButNotBlankText(t *testing.T) {
 	t.Parallel()
 	var errs care.FieldErrors
 	errs.Text("note", "one\n\ttwo ", 1, 200)

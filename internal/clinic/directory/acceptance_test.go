@@ -15,7 +15,7 @@ import (
 
 const issuer = "https://idp.example"
 
-// sent gives the token that a message about the subject to the person carries.
+// sent returns the token in a message about the subject to the person.
 func (b *testBundle) sent(t *testing.T, subject string, person uuid.UUID) string {
 	t.Helper()
 	token, _, err := directory.NewSecrets(b.db.Worker).Issue(t.Context(), "email", subject, person)
@@ -24,7 +24,8 @@ func (b *testBundle) sent(t *testing.T, subject string, person uuid.UUID) string
 	return token
 }
 
-// welcome registers a person at the clinic and gives them with the token of their welcome.
+// welcome registers a person at the clinic and returns them with the token of their welcome
+// message.
 func (b *testBundle) welcome(t *testing.T, admin care.Actor, in directory.NewUser) (directory.User, string) {
 	t.Helper()
 	u, err := b.dir.CreateUser(t.Context(), by(admin), in)
@@ -37,19 +38,19 @@ func (b *testBundle) accept(t *testing.T, id directory.Identity, token string) (
 	return b.dir.AcceptInvitation(t.Context(), care.Command{}, id, token)
 }
 
-// signIn is a sign-in with a new subject.
+// signIn returns an identity with a new subject.
 func signIn(email string, verified bool) directory.Identity {
 	return directory.Identity{Issuer: issuer, Subject: uuid.NewString(), Email: email, EmailVerified: verified}
 }
 
-// proved makes the person's address proved.
+// proved verifies the person's address and returns it.
 func (b *testBundle) proved(t *testing.T, who care.Actor) string {
 	t.Helper()
 	b.Exec(t, "UPDATE users SET email_verified = true WHERE id = $1", who.UserID)
 	return b.email(t, who)
 }
 
-func TestInvitationAccept_RolesOfStaffNeedTheVerifiedAddress(t *testing.T) {
+func TestAcceptInvitation_StaffRolesRequireTheVerifiedAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, role := range care.ClinicRoles {
@@ -76,7 +77,7 @@ func TestInvitationAccept_RolesOfStaffNeedTheVerifiedAddress(t *testing.T) {
 	}
 }
 
-func TestInvitationAccept_AnInvitationToWorkAtAClinicNeedsTheVerifiedAddressAlsoOfAPatient(t *testing.T) {
+func TestAcceptInvitation_StaffRolesRequireTheVerifiedAddressOfAPatientToo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := newUser(b.there, care.Patient)
@@ -100,7 +101,7 @@ func TestInvitationAccept_AnInvitationToWorkAtAClinicNeedsTheVerifiedAddressAlso
 	require.ElementsMatch(t, []care.Membership{{ClinicID: &b.there, Role: care.Patient}, {ClinicID: &b.here, Role: care.Patient}, {ClinicID: &b.here, Role: care.Doctor}}, b.actor(t, u.ID).Memberships)
 }
 
-func TestRoles_AreGivenByAnotherPerson(t *testing.T) {
+func TestRoles_AreGrantedByAnotherPerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	own := directory.MembershipInput{UserID: b.admin.UserID, ClinicID: &b.here, Role: care.Doctor}
@@ -124,7 +125,7 @@ func TestRoles_AreGivenByAnotherPerson(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
+func TestCreateUser_DoesNotRevealWhoIsKnownElsewhere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	known, fresh := newUser(b.there, care.Patient), newUser(b.there, care.Patient)
@@ -160,7 +161,7 @@ func TestUserCreate_DoesNotTellWhoIsKnownElsewhere(t *testing.T) {
 	require.NoError(t, err, "an address of elsewhere is taken when a person's is changed, too")
 }
 
-func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *testing.T) {
+func TestAcceptInvitation_MergesTheRegisteredPersonIntoOneKnownElsewhere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := newUser(b.there, care.Patient)
@@ -202,7 +203,8 @@ func TestInvitationAccept_WhoIsKnownElsewhereBecomesOneWithWhoWasRegistered(t *t
 	require.Len(t, team, 1)
 }
 
-// stays are the columns that go on naming somebody who proved to be another: they tell what was, or are the service's to move.
+// stays are the columns that keep the id of a merged person: they are historical, or the service
+// updates them.
 var stays = []string{
 	"appointment_departures.person_id", "contact_verifications.user_id", "deaths.user_id", "deliveries.recipient_id", "devices.user_id", "identities.user_id", "invitations.user_id",
 	"medical_record_numbers.user_id", "memberships.user_id", "notifications.recipient_id", "person_words.user_id", "preferences.user_id", "socket_tickets.user_id", "unlinked_sign_ins.user_id",
@@ -265,7 +267,7 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 	require.Equal(t, 1, spans)
 }
 
-func TestInvitationAccept_OfTwoWhoNobodyProvedTheFirstToAcceptKeepsTheAddress(t *testing.T) {
+func TestAcceptInvitation_TheFirstOfTwoUnverifiedPeopleKeepsTheAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := newUser(b.here, care.Patient)
@@ -285,7 +287,7 @@ func TestInvitationAccept_OfTwoWhoNobodyProvedTheFirstToAcceptKeepsTheAddress(t 
 	require.Equal(t, &second.ID, into)
 }
 
-func TestActorByIdentity_OfSeveralWithOneAddressItIsWhoProvedIt(t *testing.T) {
+func TestGetActorByIdentity_PrefersThePersonWhoVerifiedTheAddress(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	squatter := newUser(b.there, care.Patient)
@@ -326,10 +328,11 @@ func TestActorByIdentity_OfSeveralWithOneAddressItIsWhoProvedIt(t *testing.T) {
 	require.Equal(t, b.nurse.UserID, got)
 }
 
-func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
+func TestAcceptInvitation_GrantsNoRolesToTheInviter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// An administrator of two clinics registers a second self as a doctor at one of them, by their address at the other.
+	// An administrator of two clinics registers a second account as a doctor at one of them, with
+	// their address at the other.
 	in := newUser(b.there, care.Admin)
 	boss := b.person(t, b.there, care.Admin)
 	in.Email = b.proved(t, boss)
@@ -342,7 +345,7 @@ func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
 	_, err = b.dir.CreateUser(t.Context(), by(boss), in)
 	requireCode(t, err, care.Conflict, "email")
 
-	// Another address first, then the own one: the administrator holds a role there.
+	// Another address first, then their own: the administrator has a role there.
 	in.Email = uuid.NewString() + "@x.example"
 	self, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
@@ -351,7 +354,7 @@ func TestInvitationAccept_WhoRegisteredThemselvesGetsNoRolesByIt(t *testing.T) {
 	requireCode(t, err, care.Forbidden)
 }
 
-func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
+func TestSignIns_AreUnlinkedByThePersonsAdministrators(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	wrong := signIn(b.email(t, b.nurse), true)
@@ -394,7 +397,7 @@ func TestSignIns_AreUnlinkedByWhoeverAnswersForThePerson(t *testing.T) {
 	require.NoError(t, err, "the right one takes its place")
 }
 
-func TestSignIns_OfAPersonOfTwoClinicsAreTheOperators(t *testing.T) {
+func TestSignIns_OfAPersonOfTwoClinicsAreUnlinkedByTheOperator(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))

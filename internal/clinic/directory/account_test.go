@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
+func TestDevice_BelongsToTheLastPersonWhoRegisteredItsToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.Mark(t)
@@ -52,7 +52,7 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	requireCode(t, err, care.Forbidden)
 }
 
-func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *testing.T) {
+func TestDevice_BeyondTheLimitReplacesTheLeastRecentlySeen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	register := func(i int) directory.Device {
@@ -76,7 +76,7 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 	require.Equal(t, []uuid.UUID{first.ID, newest.ID}, []uuid.UUID{list[0].ID, list[len(list)-1].ID})
 }
 
-func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
+func TestDevice_ConcurrentRegistrationsCreateOneDevice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.Mark(t)
@@ -102,7 +102,7 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 	require.Equal(t, 1, balance)
 }
 
-func TestPreferences_AreWantedUnlessSwitchedOff(t *testing.T) {
+func TestPreferences_AreEnabledByDefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	list, err := b.dir.ListPreferences(t.Context(), b.patient)
@@ -126,7 +126,7 @@ func TestPreferences_AreWantedUnlessSwitchedOff(t *testing.T) {
 	requireCode(t, err, care.Invalid, "category", "channel")
 }
 
-func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
+func TestSession_StoresOnlyADigestAndEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret, expiresAt, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, time.Hour)
@@ -163,7 +163,7 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	b.requireClosed(t, n, directory.Session{ID: gone, Actor: b.doctor}, "expired", "system")
 }
 
-// requireClosed checks that the only event since the mark says that the session was closed.
+// requireClosed asserts that the only event since the mark is the session's session.closed.
 func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Session, reason, role string) {
 	t.Helper()
 	events := b.EventsSince(t, mark)
@@ -175,7 +175,7 @@ func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Ses
 	require.Equal(t, map[string]any{"sessionId": session.ID.String(), "userId": session.Actor.UserID.String(), "reason": reason}, e.Data)
 }
 
-func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
+func TestTicket_EndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var secrets []string
@@ -218,7 +218,7 @@ func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
 	require.Equal(t, uuid.Nil, taken.ID)
 }
 
-func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
+func TestSweep_DeletesOldCodesAndInvitations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, sql := range map[string]string{
@@ -240,7 +240,7 @@ func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
 	require.Equal(t, "sms 1 2", left, "an invitation itself stays, for those who look who was invited")
 }
 
-func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
+func TestTicket_IsValidOnceAndBriefly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)

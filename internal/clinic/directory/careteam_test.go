@@ -14,7 +14,7 @@ func (b *testBundle) team(member, patient care.Actor, clinic uuid.UUID) director
 	return directory.CareTeamMember{PatientID: patient.UserID, ClinicID: clinic, MemberID: member.UserID}
 }
 
-func TestCareTeam_NeedsRolesAtTheClinicAndItsAdmin(t *testing.T) {
+func TestCareTeam_RequiresRolesAtTheClinicAndItsAdmin(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, c := range map[string]struct {
@@ -38,7 +38,7 @@ func TestCareTeam_NeedsRolesAtTheClinicAndItsAdmin(t *testing.T) {
 	}
 }
 
-func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
+func TestCareTeam_JoiningAndLeavingAppendOneEventEach(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in, n := b.team(b.doctor, b.patient, b.here), b.Mark(t)
@@ -62,7 +62,7 @@ func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
 	}
 }
 
-func TestCareTeam_IsLeftWithTheLastCaringRole(t *testing.T) {
+func TestCareTeam_LosesAMemberWithTheirLastCaringRole(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(b.doctor, b.patient, b.here))
@@ -79,7 +79,7 @@ func TestCareTeam_IsLeftWithTheLastCaringRole(t *testing.T) {
 	require.Equal(t, b.doctor.ID, events[1].Data["memberId"])
 }
 
-func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
+func TestListCareTeam_IsForThePatientAndTheClinicAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, m := range []care.Actor{b.doctor, b.nurse} {

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-func TestNameWords_AreWithoutCaseAccentsAndApostrophes(t *testing.T) {
+func TestNameWords_IgnoreCaseAccentsAndApostrophes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, want := range map[string][]string{
@@ -49,7 +49,7 @@ func (b *testBundle) patientOf(t *testing.T, as care.Actor, in directory.NewUser
 	return u
 }
 
-func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) {
+func TestCreateUser_APatientWithoutAnAddressReceivesNoInvitation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Walk", FamilyName: "In", BirthDate: "1984-03-14", Sex: "female", MedicalRecordNumber: "A-1"})
@@ -67,7 +67,7 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	requireCode(t, err, care.Conflict, "channel")
 	err = b.dir.GrantMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: u.ID, ClinicID: &b.here, Role: care.Nurse})
 	requireCode(t, err, care.Invalid, "role")
-	// Without an address nobody is found by an empty one.
+	// An empty address does not match a person without an address.
 	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: uuid.NewString(), EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
 
@@ -77,7 +77,7 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	require.Equal(t, "A-1", elsewhere.MedicalRecordNumbers[0].Number, "another clinic has numbers of its own")
 }
 
-func TestUserReplace_ChangesDemographicsAndNumbersAsOneVersion(t *testing.T) {
+func TestUpdateUser_ChangesDemographicsAndNumbersInOneVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "A", FamilyName: "B", MedicalRecordNumber: "1"})
@@ -106,7 +106,7 @@ func TestUserReplace_ChangesDemographicsAndNumbersAsOneVersion(t *testing.T) {
 	require.Empty(t, got.MedicalRecordNumbers)
 }
 
-func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
+func TestUpdateUser_ReceptionistsCorrectPatientsButNotTheirSignIn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
@@ -136,7 +136,7 @@ func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
 	}
 }
 
-func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
+func TestUpdateSelf_ChangesOnesOwnDetailsAndUnverifiesThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, "UPDATE users SET phone_verified = true WHERE id = $1", b.patient.UserID)
@@ -161,7 +161,7 @@ func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
 	requireCode(t, err, care.Forbidden)
 }
 
-func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
+func TestCreateUser_WarnsOfAPossibleDuplicate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	known := b.patientOf(t, b.admin, directory.NewUser{GivenName: "José", FamilyName: "García Núñez", BirthDate: "1970-05-06", Phone: new("+12015550111")})
@@ -194,7 +194,7 @@ func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
 	require.Equal(t, []any{known.ID.String()}, b.EventsSince(t, n)[0].Data["duplicateIds"], "that the caller insisted is audited")
 }
 
-func TestUserCreate_OfTwoRegistrationsAtOnceOneIsWarned(t *testing.T) {
+func TestCreateUser_WarnsOneOfTwoConcurrentRegistrations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := make(chan care.Code, 4)
@@ -211,7 +211,7 @@ func TestUserCreate_OfTwoRegistrationsAtOnceOneIsWarned(t *testing.T) {
 	require.Equal(t, map[care.Code]int{"": 1, care.PossibleDuplicate: 3}, count)
 }
 
-func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
+func TestListUsers_SearchesOneClinicAndAuditsTheFilters(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	silva := b.patientOf(t, b.admin, directory.NewUser{GivenName: "María", FamilyName: "da Silva", BirthDate: "1984-03-14", MedicalRecordNumber: "A 7"})
@@ -274,7 +274,7 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 	requireCode(t, err, care.Invalid, "clinicId")
 }
 
-func TestUserList_FindsWhoWasRenamedByTheNewName(t *testing.T) {
+func TestListUsers_FindsARenamedPersonByTheNewName(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Anna", FamilyName: "Oldname"})
@@ -289,7 +289,7 @@ func TestUserList_FindsWhoWasRenamedByTheNewName(t *testing.T) {
 	}
 }
 
-func TestPeopleFind_UsesIndexesAmongManyPeople(t *testing.T) {
+func TestListUsers_UsesIndexesAmongManyPeople(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, `INSERT INTO users (id, given_name, family_name, birth_date, phone)
@@ -318,7 +318,7 @@ func TestPeopleFind_UsesIndexesAmongManyPeople(t *testing.T) {
 	require.Zero(t, n, "without a scope")
 }
 
-func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
+func TestRecordDeath_EndsSignInAndSessionsUntilWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
@@ -362,7 +362,7 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	require.Equal(t, "Another patient's.", reason)
 }
 
-func TestDeath_IsRecordedByTheClinicOfThePatientAlsoOfAFormerOne(t *testing.T) {
+func TestRecordDeath_IsForTheClinicsOfPresentAndFormerPatients(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	former := b.person(t, b.here, care.Patient)

@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// testBundle is a directory with two clinics and their administrators, made as the demo's seed makes them.
+// testBundle is a directory with two clinics and their administrators, created as the demo's seed
+// creates them.
 type testBundle struct {
 	*clinictest.Bundle
 	db            *postgrestest.DB

@@ -19,7 +19,7 @@ func input(u directory.User) directory.UserInput {
 	}
 }
 
-func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
+func TestCreateUser_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.Mark(t)
@@ -48,10 +48,10 @@ func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	require.Empty(t, b.EventsSince(t, n))
 }
 
-func TestUserCreate_LeavesNothingWhenItsEventsCannotBeAppended(t *testing.T) {
+func TestCreateUser_RollsBackWhenItsEventsCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Broken on purpose: the outbox refuses the last of the events.
+	// The constraint makes the outbox reject the last event.
 	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
 	n := b.Mark(t)
 	in := newUser(b.here, care.Patient)
@@ -63,7 +63,7 @@ func TestUserCreate_LeavesNothingWhenItsEventsCannotBeAppended(t *testing.T) {
 	require.Zero(t, people)
 }
 
-func TestUserCreate_NamesEachValueAtFault(t *testing.T) {
+func TestCreateUser_ReportsEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, c := range map[string]struct {
@@ -112,11 +112,12 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 		create, read, update care.Code
 		list                 care.Code
 	}{
-		"the admin":        {b.admin, "", "", "", ""},
-		"another's admin":  {b.other, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
-		"a doctor":         {b.doctor, care.Forbidden, "", care.Forbidden, ""},
-		"a nurse":          {b.nurse, care.Forbidden, "", care.Forbidden, ""},
-		"a receptionist":   {receptionist, "", "", "", ""}, // They register patients and correct their details.
+		"the admin":       {b.admin, "", "", "", ""},
+		"another's admin": {b.other, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
+		"a doctor":        {b.doctor, care.Forbidden, "", care.Forbidden, ""},
+		"a nurse":         {b.nurse, care.Forbidden, "", care.Forbidden, ""},
+		// They register patients and correct their details.
+		"a receptionist":   {receptionist, "", "", "", ""},
 		"the person":       {b.patient, care.Forbidden, "", care.Forbidden, care.Forbidden},
 		"another patient":  {neighbour, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
 		"an auditor":       {b.actor(t, auditor.ID), care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
@@ -167,7 +168,7 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 	}
 }
 
-func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
+func TestUpdateUser_EventListsChangedFieldsWithoutValues(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
@@ -200,7 +201,7 @@ func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
 	requireCode(t, err, care.Conflict, "email")
 }
 
-func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
+func TestUpdateUser_DisablingEndsSessions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
@@ -236,7 +237,7 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	requireCode(t, err, care.Invalid, "status")
 }
 
-func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
+func TestUpdateUser_OneClinicCannotTakeOverAPersonOfTwo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
@@ -255,7 +256,7 @@ func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestUserList_PagesThroughTheClinic(t *testing.T) {
+func TestListUsers_PagesThroughTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.person(t, b.there, care.Patient)
@@ -281,7 +282,7 @@ func TestUserList_PagesThroughTheClinic(t *testing.T) {
 	requireCode(t, err, care.Invalid, "limit", "role", "cursor")
 }
 
-func TestOutbox_HoldsNoNamesOrAddresses(t *testing.T) {
+func TestOutbox_ContainsNoNamesOrAddresses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u, err := b.dir.CreateUser(t.Context(), by(b.admin), newUser(b.here, care.Patient))

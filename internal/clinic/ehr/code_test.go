@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
+func TestCodes_AreCheckedByTheFormatOfTheirSystem(t *testing.T) {
 	t.Parallel()
 	for system, c := range map[string]struct{ good, bad []string }{
 		loinc: {
@@ -45,7 +45,7 @@ func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
 	}
 }
 
-func TestCodes_OneWrongOrSwappedDigitIsFound(t *testing.T) {
+func TestCodes_OneWrongOrSwappedDigitIsDetected(t *testing.T) {
 	t.Parallel()
 	for system, code := range map[string]string{loinc: "24323-8", snomed: "38341003"} {
 		valid := codeForms[system].valid
@@ -66,7 +66,7 @@ func TestCodes_OneWrongOrSwappedDigitIsFound(t *testing.T) {
 	}
 }
 
-// FuzzUnit looks for a unit that takes the check for ever, or out of bounds.
+// FuzzUnit searches for a unit for which the check does not terminate or panics.
 func FuzzUnit(f *testing.F) {
 	for _, seed := range []string{"mg/dL", "((m))", "{a}{b}", "[[a]]", "(((((", "10*3/uL", "\x00", "m-2.s+3", "{(}", "[)]"} {
 		f.Add(seed)

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres"
 )
 
-func TestCreate_RefusesReleasedFactsOfTheFuture(t *testing.T) {
+func TestCreate_RejectsReleasedFactsInTheFuture(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -36,7 +36,7 @@ func TestCreate_RefusesReleasedFactsOfTheFuture(t *testing.T) {
 	requireCode(t, err, care.Invalid, "onsetAt")
 }
 
-func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T) {
+func TestCreate_RejectsAnInterpretationThatContradictsValueAndRange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, c := range []struct {
@@ -49,10 +49,10 @@ func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T)
 		{"4.1", "H", false},
 		{"3.0", "H", false},
 		{"5.1", "H", true},
-		{"5.0", "H", true}, // A laboratory may call the bound either.
+		{"5.0", "H", true}, // A value at the bound may have either interpretation.
 		{"4.1", "LL", false},
 		{"3.4", "L", true},
-		{"4.1", "A", true}, // Abnormal for a reason that the range does not know.
+		{"4.1", "A", true}, // The range does not explain every abnormal value.
 		{"4.1", "", true},
 	} {
 		in := b.report()
@@ -66,7 +66,7 @@ func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T)
 	}
 }
 
-func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
+func TestCreate_IsCriticalWithoutTheLaboratorysFlag(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, c := range []struct {
@@ -76,7 +76,7 @@ func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
 		{"7.1", "mmol/L", true},
 		{"2.8", "mmol/L", true},
 		{"5.9", "mmol/L", false},
-		{"7.1", "mg/dL", false}, // A limit counts in its unit alone.
+		{"7.1", "mg/dL", false}, // A limit applies to its unit only.
 	} {
 		in := b.report()
 		in.Results[0] = ehr.Result{Code: in.Results[0].Code, Value: ehr.Value{Number: new(ehr.Decimal(c.value))}, Unit: c.unit}
@@ -87,7 +87,7 @@ func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
 	}
 }
 
-// limit sets what the clinic says of potassium.
+// limit sets the clinic's limit for potassium.
 func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	t.Helper()
 	admin := b.Person(t, care.Admin, &clinic)
@@ -96,7 +96,7 @@ func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	require.NoError(t, err)
 }
 
-func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
+func TestImport_UsesTheLimitsOfEachRecordsClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.limit(t, b.here, 5)
@@ -125,7 +125,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 	require.Equal(t, map[string]int{b.here.String(): 2}, critical)
 }
 
-func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
+func TestCreate_UsesTheLimitsInForceDespiteAStaleCache(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -139,7 +139,7 @@ func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
 	}
 }
 
-func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
+func TestCreate_IsCriticalForVitalSigns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	vitals := ehr.NewKind[ehr.VitalSigns](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -159,7 +159,7 @@ func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 	require.Equal(t, "ehr.vital_signs.critical", measure("180", "HH"))
 }
 
-// outboxCount counts the appended events of a type.
+// outboxCount returns the number of appended events of the type.
 func (b *testBundle) outboxCount(t *testing.T, typ string) (n int) {
 	t.Helper()
 	for _, e := range b.Events(t) {

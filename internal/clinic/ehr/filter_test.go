@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-func TestList_FiltersByEachOfItsFields(t *testing.T) {
+func TestList_FiltersByEachField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	day := func(d int) time.Time { return time.Date(2026, 2, d, 12, 0, 0, 0, time.UTC) }
@@ -72,7 +72,7 @@ func TestList_FiltersByEachOfItsFields(t *testing.T) {
 	}
 }
 
-func TestList_PagesWithAFilterToo(t *testing.T) {
+func TestList_PagesWithAFilter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i := range 9 {
@@ -110,7 +110,7 @@ func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
 	for i := range 20 {
 		earlier[create(1+i)] = true
 	}
-	// Writers insert before, among and behind the pages, until the last page is read.
+	// Writers insert before, among and after the pages until the last page is read.
 	done := make(chan struct{})
 	var writers sync.WaitGroup
 	for w := range 3 {
@@ -147,7 +147,7 @@ func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
 	}
 }
 
-func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
+func TestListVersions_IsPagedWithAuthorTimeAndReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -189,7 +189,7 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 	requireCode(t, err, care.Invalid, "limit")
 }
 
-func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
+func TestAmend_RequiresAReleasedRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -235,7 +235,7 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type, "what an amendment finds is told of too")
 }
 
-func TestRetract_KeepsTheRecordWhateverTheRulesOfItsKindBecame(t *testing.T) {
+func TestRetract_AcceptsARecordThatIsInvalidUnderNewerRules(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)

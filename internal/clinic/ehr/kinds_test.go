@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// faults gives the fields that the kind finds at fault in its example with the fields changed; nil takes one away.
+// faults returns the invalid fields of the kind's example after the changes; nil removes a field.
 func faults[B any, P ehr.BodyOf[B]](t *testing.T, change map[string]any) []string {
 	t.Helper()
 	body := P(new(B))
@@ -40,7 +40,7 @@ func faults[B any, P ehr.BodyOf[B]](t *testing.T, change map[string]any) []strin
 
 type object = map[string]any
 
-func TestKinds_NameEachValueAtFault(t *testing.T) {
+func TestKinds_ReportEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	code := func(system, code string) object { return object{"system": system, "code": code} }
 	loinc := func(c string) object { return code("http://loinc.org", c) }

@@ -12,7 +12,8 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// dirty fills every text and adds to none that is fixed by a set of words: what is not one line is said of the others.
+// dirty is set in every text field. Fields with a fixed set of values are excluded; every other
+// field that must be one line has an error.
 const dirty = "a\u202eb\nc"
 
 func fill(v reflect.Value) {
@@ -29,7 +30,8 @@ func fill(v reflect.Value) {
 		fill(v.Index(0))
 	case reflect.Struct:
 		if value, ok := reflect.TypeAssert[*ehr.Value](v.Addr()); ok {
-			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}} // It is one of several things.
+			// Exactly one of several fields is set.
+			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}}
 			return
 		}
 		for field, value := range v.Fields() {
@@ -45,7 +47,7 @@ func fill(v reflect.Value) {
 	}
 }
 
-// lineFaults gives the fields of which it is said that they are not one line.
+// lineFaults returns the fields with the error that they are not one line.
 func lineFaults(err error) []string {
 	var fields []string
 	if refusal, ok := err.(*care.Error); ok { //nolint:errorlint // Validate gives nothing else.
@@ -71,7 +73,7 @@ func checkCleaned[B any, P ehr.BodyOf[B]](t *testing.T) {
 	require.Subset(t, cleaned, refused, "%T: each is told", body)
 }
 
-func TestKinds_AreCleanedWhereTheyAreCheckedAsOneLine(t *testing.T) {
+func TestKinds_EveryLineFieldIsCleaned(t *testing.T) {
 	t.Parallel()
 	checkCleaned[ehr.LabReport](t)
 	checkCleaned[ehr.Prescription](t)

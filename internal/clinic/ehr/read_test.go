@@ -11,15 +11,16 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-func TestRead_FollowsTheAccessTable(t *testing.T) {
+func TestGet_FollowsTheAccessTable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
 	former := b.Person(t, care.Doctor, &b.here)
 	b.CareTeam(t, b.patient, b.here, former)
-	former.Memberships = nil // On the team still, but no doctor any more.
+	former.Memberships = nil // Still on the team, but no longer a doctor.
 	elsewhere := b.Person(t, care.Doctor, &b.there)
-	b.CareTeam(t, b.patient, b.there, elsewhere) // The same patient, another clinic's team.
+	// The same patient, but the team of another clinic.
+	b.CareTeam(t, b.patient, b.there, elsewhere)
 	gone := b.patient
 	gone.Memberships = nil
 	for name, c := range map[string]struct {
@@ -80,7 +81,7 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 	}
 }
 
-func TestRead_AnswersAStrangerAsIfThereWereNone(t *testing.T) {
+func TestGet_HidesARecordAsIfItWereMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -94,7 +95,7 @@ func TestRead_AnswersAStrangerAsIfThereWereNone(t *testing.T) {
 	require.Nil(t, e.Person)
 }
 
-func TestList_ShowsOnlyWhatTheActorMaySee(t *testing.T) {
+func TestList_ReturnsOnlyRecordsThatTheActorMaySee(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	mine := b.write(t)
@@ -164,7 +165,7 @@ func TestList_ShowsOnlyWhatTheActorMaySee(t *testing.T) {
 	}
 }
 
-func TestList_AuditsAPatientsEmptyListToo(t *testing.T) {
+func TestList_AuditsAnEmptyListOfAPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	page, err := b.reports.List(t.Context(), by(b.nurse), ehr.Filter{PatientID: b.patient.UserID})
@@ -175,7 +176,7 @@ func TestList_AuditsAPatientsEmptyListToo(t *testing.T) {
 	require.NotContains(t, b.Last(t).Data, "recordIds")
 }
 
-func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T) {
+func TestList_PagesThroughEachRecordOnceDespiteConcurrentWrites(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	want := map[uuid.UUID]bool{}
@@ -187,7 +188,7 @@ func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T)
 		return r.ID
 	}
 	for i := range 11 {
-		want[create(1+i/3)] = true // Three share a time: the id decides.
+		want[create(1+i/3)] = true // Three records have the same time: the id determines the order.
 	}
 	seen := map[uuid.UUID]bool{}
 	f := ehr.Filter{PatientID: b.patient.UserID, Limit: 3}
@@ -207,12 +208,12 @@ func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T)
 		}
 		require.Len(t, page.Items, 3)
 		f.Cursor = page.Next
-		create(28) // Newer than all: before the pages still to come.
+		create(28) // Newer than all others: before the pages still to be read.
 	}
 	require.Equal(t, want, seen)
 }
 
-func TestList_RefusesBadPaging(t *testing.T) {
+func TestList_RejectsInvalidPaging(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, f := range []ehr.Filter{{Limit: -1}, {Limit: 201}} {
@@ -228,7 +229,8 @@ func TestList_RefusesBadPaging(t *testing.T) {
 func TestList_ReadsAnIndexInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Of each filter there is enough that sorting it would be dear, and not so much that a scan of all is cheap.
+	// Each filter matches enough rows to make sorting expensive, and few enough to make a full scan
+	// expensive.
 	b.Exec(t, `INSERT INTO users (id, email, given_name, family_name)
 		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
 	b.Exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT md5(n::text)::uuid, $1, $2 FROM generate_series(1, 50) AS n`, b.here, b.doctor.UserID)

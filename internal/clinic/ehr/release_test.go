@@ -14,7 +14,7 @@ import (
 	"carewire/internal/outbox"
 )
 
-func TestReplace_OnlyMovesTheStatusOfAReleasedRecord(t *testing.T) {
+func TestUpdate_ChangesOnlyTheStatusOfAReleasedRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -34,7 +34,7 @@ func TestReplace_OnlyMovesTheStatusOfAReleasedRecord(t *testing.T) {
 	require.Equal(t, r, got)
 }
 
-func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
+func TestUpdate_StopsAReleasedPrescriptionButDoesNotReplaceIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -57,8 +57,8 @@ func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
 	require.Equal(t, true, b.Last(t).Data["released"])
 }
 
-// A status that can be left for one that releases nothing opens no way around the reason.
-func TestReplace_StaysBoundOnceReleasedWhateverTheStatusIsNow(t *testing.T) {
+// A released status that allows a change to an unreleased one does not bypass the reason.
+func TestUpdate_OfAReleasedRecordIsRestrictedInEveryLaterStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -79,7 +79,7 @@ func TestReplace_StaysBoundOnceReleasedWhateverTheStatusIsNow(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
+func TestRecord_IsVisibleToItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -137,7 +137,7 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	require.Equal(t, 1, released, "a record is released once")
 }
 
-func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
+func TestRecord_EnteredInErrorHidesItsContentFromItsPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -182,7 +182,7 @@ func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
 	require.Equal(t, r.Body.Results, got.Body.Results)
 }
 
-func TestRecord_RetractedBeforeItsReleaseNeverExistsForItsPatient(t *testing.T) {
+func TestRecord_RetractedBeforeItsReleaseIsNeverVisibleToItsPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -193,7 +193,7 @@ func TestRecord_RetractedBeforeItsReleaseNeverExistsForItsPatient(t *testing.T) 
 	requireCode(t, err, care.NotFound)
 }
 
-func TestEvent_OfADraftIsNotItsPatients(t *testing.T) {
+func TestEvent_OfADraftIsHiddenFromItsPatient(t *testing.T) {
 	t.Parallel()
 	person := uuid.New()
 	for data, sees := range map[string]bool{
@@ -201,8 +201,9 @@ func TestEvent_OfADraftIsNotItsPatients(t *testing.T) {
 		`{"released":false,"critical":false}`: false,
 		`{"released":true,"critical":true}`:   true,
 		`{"released":true,"held":true}`:       false,
-		`{}`:                                  true, // From before releases were told of.
-		`[`:                                   false,
+		// An event from before the field existed.
+		`{}`: true,
+		`[`:  false,
 	} {
 		e := event.Event{Type: "ehr.lab_report.created", PersonID: &person, Data: []byte(data)}
 		require.Equal(t, sees, e.PersonMaySee(), data)

@@ -19,8 +19,9 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// testBundle is a database with two clinics. At here, the patient's care team has the doctor and the nurse; colleague
-// and otherNurse work there without being on it. The stranger is a doctor elsewhere.
+// testBundle is a database with two clinics. At here, the patient's care team has the doctor and
+// the nurse; colleague and otherNurse work there without being on it. stranger is a doctor at
+// there.
 type testBundle struct {
 	*clinictest.Bundle
 	db            *postgrestest.DB
@@ -50,7 +51,7 @@ func setup(t *testing.T) *testBundle {
 
 func by(actor care.Actor) care.Command { return clinictest.By(actor) }
 
-// report is a final report of the patient's, by the doctor, with one result that is not critical.
+// report returns a final report of the patient by the doctor, with one result that is not critical.
 func (b *testBundle) report() ehr.LabReport {
 	return ehr.LabReport{
 		Head: ehr.Head{
@@ -89,8 +90,8 @@ func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	clinictest.RequireCode(t, err, code, fields...)
 }
 
-// plan explains the query that a list of the doctor's with the filter runs, after it has run often on its connection: the
-// first five times, PostgreSQL plans for the values whatever it is told.
+// plan returns the query plan of a list of the doctor with the filter, after several executions on
+// its connection: PostgreSQL plans the first five executions for the specific values.
 func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	t.Helper()
 	patient, clinic, doctor, author, sql := "NULL", "NULL", "NULL", "NULL", db.RecordListVisible

@@ -34,11 +34,11 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	}, e.Data)
 }
 
-func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
+func TestCreate_RollsBackWhenItsEventCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
-	// Broken on purpose: the outbox refuses every row.
+	// The constraint makes the outbox reject every row.
 	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
@@ -116,7 +116,7 @@ func TestCreate_FollowsTheAccessTable(t *testing.T) {
 	}
 }
 
-func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
+func TestCreate_DeterminesTheDoctor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -138,13 +138,14 @@ func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
 	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
 	in.DoctorID = &b.colleague.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
-	requireCode(t, err, care.Invalid, "doctorId") // A patient may have gone: what comes late is written about them too.
+	// A former patient is accepted: late records are written about them too.
+	requireCode(t, err, care.Invalid, "doctorId")
 	in.PatientID = b.nurse.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "patientId", "doctorId")
 }
 
-func TestCreate_TellsOfCriticalResultsOnce(t *testing.T) {
+func TestCreate_ReportsCriticalResultsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -169,7 +170,7 @@ func TestCreate_TellsOfCriticalResultsOnce(t *testing.T) {
 	require.Equal(t, "ehr.lab_report.retracted", b.Last(t).Type)
 }
 
-func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
+func TestUpdate_KeepsEveryVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -215,7 +216,7 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 	requireCode(t, err, care.NotFound)
 }
 
-func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
+func TestUpdate_RequiresTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -230,7 +231,7 @@ func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
 	require.Equal(t, int64(2), e.Version)
 }
 
-func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
+func TestUpdate_OneOfManyConcurrentUpdatesWins(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -262,7 +263,7 @@ func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
 	require.Equal(t, rounds, b.Count(t, "record_versions"))
 }
 
-func TestReplace_CannotMoveARecord(t *testing.T) {
+func TestUpdate_CannotChangePatientOrClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -275,13 +276,13 @@ func TestReplace_CannotMoveARecord(t *testing.T) {
 	in.DoctorID = &b.nurse.UserID
 	_, err = b.reports.Update(t.Context(), by(b.doctor), draft.ID, 1, in)
 	requireCode(t, err, care.Invalid, "doctorId")
-	// The doctor who was named may have left: the record can still be put right.
+	// The named doctor may have left: the record can still be corrected.
 	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
 	_, err = b.reports.Update(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
 	require.NoError(t, err)
 }
 
-func TestValidate_NamesEachValueAtFault(t *testing.T) {
+func TestValidate_ReportsEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	b := &testBundle{here: uuid.New(), patient: care.Actor{UserID: uuid.New()}, doctor: care.Actor{UserID: uuid.New()}}
 	long := strings.Repeat("x", 3000)
@@ -317,7 +318,7 @@ func TestValidate_NamesEachValueAtFault(t *testing.T) {
 	require.NoError(t, registered.Validate(), "a report that is expected has no results yet")
 }
 
-func TestPrescription_IsServedLikeAReport(t *testing.T) {
+func TestPrescription_BehavesLikeAReport(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := ehr.Prescription{
@@ -339,7 +340,7 @@ func TestPrescription_IsServedLikeAReport(t *testing.T) {
 	requireCode(t, err, care.Invalid, "status", "intent", "dosage", "refills")
 }
 
-func TestValue_KeepsWhatWasWritten(t *testing.T) {
+func TestValue_KeepsItsDigits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	body := `{"code":{"system":"s","code":"c"},"value":%s,"referenceRange":{"low":0.50,"high":1e2}}`
@@ -366,7 +367,7 @@ func TestValue_KeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
-func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
+func TestOutbox_ContainsNoHealthInformation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -389,7 +390,8 @@ func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
 	var all string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT string_agg(o::text, E'\\n') FROM outbox AS o").Scan(&all))
 	require.Contains(t, all, "ehr.lab_report.critical")
-	all = regexp.MustCompile(`:\d\d\.\d+\+`).ReplaceAllString(all, "") // The fraction of a second may hold any number.
+	// The fraction of a second may contain any number.
+	all = regexp.MustCompile(`:\d\d\.\d+\+`).ReplaceAllString(all, "")
 	for _, secret := range []string{
 		"loinc", "24323-8", "2823-3", "Comprehensive", "Potassium", "5.10", "mmol", "HH", "3.5", "adults",
 		"Wilhelmina", "Murgatroyd", "+15550100", "2026-03-14",
