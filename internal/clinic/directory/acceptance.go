@@ -40,7 +40,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, cmd care.Command, identi
 			return fmt.Errorf("read invitation: %w", err)
 		}
 		a := acceptance{q: q, cmd: cmd, identity: identity, invitation: row}
-		if err := a.whose(ctx); err != nil {
+		if err := a.lockPeople(ctx); err != nil {
 			return err
 		}
 		person = a.person.ID
@@ -74,8 +74,8 @@ type acceptance struct {
 
 func (a *acceptance) merges() bool { return a.person.ID != a.invited.ID }
 
-// whose finds and locks the invited and the accepting person.
-func (a *acceptance) whose(ctx context.Context) (err error) {
+// lockPeople finds and locks the invited and the accepting person.
+func (a *acceptance) lockPeople(ctx context.Context) (err error) {
 	if a.invited, err = a.lock(ctx, *a.invitation.UserID); err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 // proves reports whether the sign-in has the address that the invitation was sent to, verified by
 // the provider.
 func (a *acceptance) proves() bool {
-	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, text(a.invited.Email))
+	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, care.OrZero(a.invited.Email))
 }
 
 // sameAddress reports whether both people have the same address.
@@ -243,7 +243,7 @@ func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	proved, err := verified(ctx, a.q, as, a.person.ID, "email")
+	proved, err := markVerified(ctx, a.q, as, a.person.ID, "email")
 	return slices.Concat(events, granted, proved), err
 }
 
@@ -264,11 +264,11 @@ func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event,
 	}
 	teams, err := a.q.PersonMerge(ctx, db.PersonMergeParams{FromID: a.invited.ID, IntoID: a.person.ID})
 	if err != nil {
-		return nil, joining(err)
+		return nil, explainOverlap(err)
 	}
 	for _, t := range teams {
 		was := CareTeamMember{PatientID: t.PatientID, ClinicID: t.ClinicID, MemberID: t.MemberID}
-		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.become(was)))
+		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.withPerson(was)))
 	}
 	completed, err := a.complete(ctx, as)
 	if err != nil {
@@ -306,8 +306,8 @@ func (a *acceptance) complete(ctx context.Context, as care.Command) ([]event.Eve
 	return []event.Event{userEvent(as, "user.updated", row, &a.invitation.ClinicID, changed)}, nil
 }
 
-// joining explains the conflict of two appointments at the same time.
-func joining(err error) error {
+// explainOverlap explains the conflict of two appointments at the same time.
+func explainOverlap(err error) error {
 	refused := postgres.Translate(err)
 	if care.CodeOf(refused) != care.Conflict {
 		return fmt.Errorf("join with the known person: %w", err)
@@ -315,8 +315,8 @@ func joining(err error) error {
 	return care.Errorf(care.Conflict, "you have an appointment at the same time at another clinic: cancel one of the two, then accept")
 }
 
-// become returns the care team entry with person in place of invited.
-func (a *acceptance) become(m CareTeamMember) CareTeamMember {
+// withPerson returns the care team entry with person in place of invited.
+func (a *acceptance) withPerson(m CareTeamMember) CareTeamMember {
 	if m.PatientID == a.invited.ID {
 		m.PatientID = a.person.ID
 	}

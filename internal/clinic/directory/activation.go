@@ -39,7 +39,7 @@ func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, 
 			account = serviceAccountFrom(row)
 			return nil
 		}
-		if err := activatable(ctx, q, identity, row, found.Expired); err != nil {
+		if err := checkActivation(ctx, q, identity, row, found.Expired); err != nil {
 			return err
 		}
 		if row, err = q.ServiceAccountActivate(ctx, row.ID); err != nil {
@@ -56,9 +56,9 @@ func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, 
 	return account, nil
 }
 
-// activatable returns an error for an expired code, and for the token of a person, because a person
-// is not a program.
-func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.ServiceAccount, expired bool) error {
+// checkActivation returns an error for an expired code, and for the token of a person, because a
+// person is not a program.
+func checkActivation(ctx context.Context, q *db.Queries, identity Identity, row db.ServiceAccount, expired bool) error {
 	if row.Status == Disabled {
 		return care.Errorf(care.Forbidden, "this service account is disabled: ask the clinic's administrator")
 	}

@@ -44,11 +44,11 @@ var proved = []string{"email", "sms", "whatsapp"}
 func addressOf(u db.User, channel string) (address string, verified bool) {
 	switch channel {
 	case "sms":
-		return text(u.Phone), u.PhoneVerified
+		return care.OrZero(u.Phone), u.PhoneVerified
 	case "whatsapp":
-		return text(u.Whatsapp), u.WhatsappVerified
+		return care.OrZero(u.Whatsapp), u.WhatsappVerified
 	}
-	return text(u.Email), u.EmailVerified
+	return care.OrZero(u.Email), u.EmailVerified
 }
 
 // ListContacts returns the addresses of the actor.
@@ -74,7 +74,7 @@ func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact
 // configured, or the address is missing or already verified. The limit is one request a minute and
 // five an hour; beyond that the error is care.RateLimited.
 func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
 	}
 	var contact Contact
@@ -113,7 +113,7 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 // care.Invalid for a wrong code. It is care.Conflict after five wrong codes or after CodeLife,
 // because there is no code to confirm, and for an address that another person has verified.
 func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
 	}
 	var contact Contact
@@ -143,7 +143,7 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 			return fmt.Errorf("delete question: %w", err)
 		}
 		contact = Contact{Channel: channel, Address: address, Verified: true}
-		events, err := verified(ctx, q, cmd, u.ID, channel)
+		events, err := markVerified(ctx, q, cmd, u.ID, channel)
 		if err != nil {
 			return err
 		}

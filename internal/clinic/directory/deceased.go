@@ -59,7 +59,7 @@ func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 			return row, nil, err
 		}
 		// The periodic sweep reports the appointments at other clinics and in other roles.
-		behind, err := leftBehind(ctx, q, cmd, id, care.Membership{ClinicID: &clinicID, Role: care.Patient})
+		behind, err := departureEvents(ctx, q, cmd, id, care.Membership{ClinicID: &clinicID, Role: care.Patient})
 		return row, slices.Concat([]event.Event{deathEvent(cmd, "user.deceased", row, clinicID)}, ended, behind), err
 	})
 }

@@ -16,22 +16,6 @@ import (
 // numbersField is the name of the medical record numbers in user.updated.
 const numbersField = "medicalRecordNumbers"
 
-// text returns *p, or "" for nil.
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-// filled returns a pointer to the text, or nil for "".
-func filled(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 // dateOf returns the day of a validated text; "" is NULL.
 func dateOf(s string) pgtype.Date {
 	d, err := time.Parse(time.DateOnly, s)

@@ -12,21 +12,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// toldAtOnce is the maximum number of appointments reported in the transaction of a departure. The
+// maxReported is the maximum number of appointments reported in the transaction of a departure. The
 // periodic sweep reports the others.
-const toldAtOnce = 200
+const maxReported = 200
 
-// leftBehind returns the events for the first open appointments in each of these roles of a person
-// who has just lost them, was disabled or died. The table appointment_departures stores the
+// departureEvents returns the events for the first open appointments in each of these roles of a
+// person who has just lost them, was disabled or died. The table appointment_departures stores the
 // progress of each departure.
-func leftBehind(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, lost ...care.Membership) ([]event.Event, error) {
+func departureEvents(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, lost ...care.Membership) ([]event.Event, error) {
 	var events []event.Event
 	for _, m := range lost {
 		if m.ClinicID == nil || (m.Role != care.Doctor && m.Role != care.Patient) {
 			continue
 		}
 		rows, err := q.AppointmentDepartureTake(ctx, db.AppointmentDepartureTakeParams{
-			ClinicID: *m.ClinicID, PersonID: userID, Role: string(m.Role), RowLimit: toldAtOnce,
+			ClinicID: *m.ClinicID, PersonID: userID, Role: string(m.Role), RowLimit: maxReported,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("look up appointments left behind: %w", err)

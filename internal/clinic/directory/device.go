@@ -13,8 +13,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// own returns an error for programs, and for roles that may not manage their own account.
-func own(cmd care.Command) error {
+// requirePerson returns an error for programs, and for roles that may not manage their own account.
+func requirePerson(cmd care.Command) error {
 	if !cmd.Actor.MayOwn(care.SelfManage) {
 		return care.Errorf(care.Forbidden, "only people have an account")
 	}
@@ -31,7 +31,7 @@ const MaxDevices = 20
 // other person. Registering the actor's own token again only updates its last use. The actor's
 // oldest devices beyond MaxDevices are removed.
 func (s *Service) RegisterDevice(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Device{}, err
 	}
 	if err := (NewDevice{Platform: platform, Token: token}).Validate(); err != nil {

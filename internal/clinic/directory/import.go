@@ -65,7 +65,7 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 		return nil, care.Errorf(care.Forbidden, "only the platform imports people")
 	}
 	q := db.New(tx)
-	if err := giveAddresses(ctx, q, people); err != nil {
+	if err := clearTakenAddresses(ctx, q, people); err != nil {
 		return nil, err
 	}
 	refused := make([]error, len(people))
@@ -99,8 +99,8 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return refused, outbox.Append(ctx, tx, events...)
 }
 
-// giveAddresses removes invalid addresses, and addresses that are in use.
-func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
+// clearTakenAddresses removes invalid addresses, and addresses that are in use.
+func clearTakenAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
 	var emails []string
 	for i := range people {
 		u := &people[i]
@@ -151,16 +151,16 @@ func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u
 	}
 	u.Status, u.WhatsApp = row.Status, row.Whatsapp
 	if u.Email == "" || row.EmailVerified {
-		u.Email = text(row.Email)
+		u.Email = care.OrZero(row.Email)
 	}
-	u.BirthDate, u.Sex = cmp.Or(u.BirthDate, dateText(row.BirthDate)), cmp.Or(u.Sex, text(row.Sex))
+	u.BirthDate, u.Sex = cmp.Or(u.BirthDate, dateText(row.BirthDate)), cmp.Or(u.Sex, care.OrZero(row.Sex))
 	changed := u.changes(row)
 	if len(changed) == 0 {
 		return nil, nil
 	}
 	row, err = q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: u.ID, Email: filled(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, Whatsapp: u.WhatsApp,
-		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, BirthDate: dateOf(u.BirthDate), Sex: filled(u.Sex),
+		ID: u.ID, Email: care.NonZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, Whatsapp: u.WhatsApp,
+		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, BirthDate: dateOf(u.BirthDate), Sex: care.NonZero(u.Sex),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update user: %w", err)

@@ -41,7 +41,7 @@ type Invitation struct {
 func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewInvitation) (Invitation, error) {
 	var invitation Invitation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		if !mayGive(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
+		if !mayGrant(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
 			answer := care.Errorf(care.Forbidden, "only administrators of the clinic may invite people, and receptionists patients")
 			return outbox.Deny(cmd, answer, care.MembershipManage, clinicRef(clinicID), nil, &clinicID)
 		}
@@ -83,7 +83,7 @@ func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID,
 			return reading("invitation", err)
 		}
 		invitation = invitationFrom(row)
-		if err != nil || row.ClinicID != clinicID || !mayGive(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
+		if err != nil || row.ClinicID != clinicID || !mayGrant(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
 			answer := care.Errorf(care.NotFound, "invitation not found, or not at your clinic")
 			return outbox.Deny(cmd, answer, care.PatientRegister, invitationRef(id), nil, &clinicID)
 		}
@@ -92,9 +92,9 @@ func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID,
 	return invitation, err
 }
 
-// verified records that an address of the person was verified, and returns the resulting event, or
-// none if it already was.
-func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
+// markVerified records that an address of the person was verified, and returns the resulting event,
+// or none if it already was.
+func markVerified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
 	u, err := q.UserLock(ctx, person)
 	if err != nil {
 		return nil, fmt.Errorf("lock user: %w", err)

@@ -21,7 +21,7 @@ import (
 func (s *Service) GrantMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
+		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGrant(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
 		row, err := mayManage(ctx, q, cmd, in, may)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in Mem
 			for _, patient := range patients {
 				events = append(events, careTeamEvent(cmd, "care_team.left", CareTeamMember{PatientID: patient, ClinicID: *in.ClinicID, MemberID: in.UserID}))
 			}
-			behind, err := leftBehind(ctx, q, cmd, in.UserID, care.Membership{ClinicID: in.ClinicID, Role: in.Role})
+			behind, err := departureEvents(ctx, q, cmd, in.UserID, care.Membership{ClinicID: in.ClinicID, Role: in.Role})
 			if err != nil {
 				return err
 			}
@@ -85,9 +85,9 @@ func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in Mem
 	})
 }
 
-// mayGive reports whether the actor may do the action at the clinic, or may register patients there
-// if patient is the only role.
-func mayGive(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...care.Role) bool {
+// mayGrant reports whether the actor may do the action at the clinic, or may register patients
+// there if patient is the only role.
+func mayGrant(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...care.Role) bool {
 	others := slices.ContainsFunc(roles, func(r care.Role) bool { return r != care.Patient })
 	return actor.MayAt(clinicID, action, care.SameClinic) ||
 		(len(roles) > 0 && !others && actor.MayAt(clinicID, care.PatientRegister, care.SameClinic))

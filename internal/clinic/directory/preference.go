@@ -40,7 +40,7 @@ func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Pref
 
 // UpdatePreference stores the actor's preference for one category on one channel.
 func (s *Service) UpdatePreference(ctx context.Context, cmd care.Command, p Preference) error {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return err
 	}
 	if err := p.Validate(); err != nil {

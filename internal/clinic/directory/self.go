@@ -14,7 +14,7 @@ import (
 // of the account, and otherwise returns care.PreconditionFailed. A changed number must be verified
 // again. If nothing changes, there is no new version and no event.
 func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int64, in SelfInput) (Me, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Me{}, err
 	}
 	in.Phone, in.WhatsApp = normalPhone(in.Phone), normalPhone(in.WhatsApp)
@@ -50,8 +50,8 @@ func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int6
 // inputOf returns the input that changes nothing.
 func inputOf(u db.User) UserInput {
 	return UserInput{
-		Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Status: u.Status,
+		Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Status: u.Status,
 	}
 }
 
@@ -61,7 +61,7 @@ func meFrom(u db.User, actor care.Actor) Me {
 		held = []care.Membership{}
 	}
 	return Me{
-		ID: u.ID, Version: u.Version, Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Memberships: held,
+		ID: u.ID, Version: u.Version, Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Memberships: held,
 	}
 }

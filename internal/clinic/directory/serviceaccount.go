@@ -198,7 +198,7 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id
 		if err := in.Validate(); err != nil {
 			return err
 		}
-		if err := in.fits(row); err != nil {
+		if err := in.checkStatus(row); err != nil {
 			return err
 		}
 		changed := in.changes(row)
@@ -234,9 +234,9 @@ func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, fou
 	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, care.NonZero(row.ClinicID))
 }
 
-// fits returns an error for a status that only the client's activation sets, and for pending after
-// it.
-func (u ServiceAccountInput) fits(row db.ServiceAccount) error {
+// checkStatus returns an error for a status that only the client's activation sets, and for pending
+// after it.
+func (u ServiceAccountInput) checkStatus(row db.ServiceAccount) error {
 	switch {
 	case u.Status == Active && row.ActivatedAt == nil:
 		return care.InvalidField("status", "must be %s until the system activates the account with its code", Pending)

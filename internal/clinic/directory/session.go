@@ -185,8 +185,8 @@ const sweepSessions = 1000
 // session appends a session.closed; sessions beyond 1,000 are deleted by the next sweep.
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 	for _, deletion := range []func(context.Context, care.Command, pgx.Tx) (int64, error){
-		deletes((*db.Queries).TicketDeleteExpired), deletes((*db.Queries).IdempotencyKeyDeleteExpired),
-		deletes((*db.Queries).VerificationDeleteOld), deletes((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
+		deletion((*db.Queries).TicketDeleteExpired), deletion((*db.Queries).IdempotencyKeyDeleteExpired),
+		deletion((*db.Queries).VerificationDeleteOld), deletion((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
 	} {
 		cmd := care.Command{Actor: care.SystemActor("sweep")}
 		var deleted int64
@@ -203,8 +203,8 @@ func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// deletes returns a deletion that appends no event.
-func deletes(query func(*db.Queries, context.Context) (int64, error)) func(context.Context, care.Command, pgx.Tx) (int64, error) {
+// deletion returns a deletion that appends no event.
+func deletion(query func(*db.Queries, context.Context) (int64, error)) func(context.Context, care.Command, pgx.Tx) (int64, error) {
 	return func(ctx context.Context, _ care.Command, tx pgx.Tx) (int64, error) { return query(db.New(tx), ctx) }
 }
 

@@ -65,7 +65,7 @@ func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id
 			return fmt.Errorf("unlink sign-in: %w", err)
 		}
 		if n == 0 {
-			return goneBefore(ctx, q, userID, id)
+			return checkUnlinked(ctx, q, userID, id)
 		}
 		ended, err := endSessions(ctx, q, cmd, userID, signInUnlinked)
 		if err != nil {
@@ -76,10 +76,10 @@ func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id
 	})
 }
 
-// mayNotHandle returns the error for an actor who may not manage sign-ins where the person holds a
+// denySignIns returns the error for an actor who may not manage sign-ins where the person holds a
 // role: care.Forbidden if they may read the person, and otherwise the same error as for a missing
 // person.
-func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) error {
+func denySignIns(cmd care.Command, userID uuid.UUID, held []care.Membership) error {
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := userID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
 	if len(known) == 0 && !own {
@@ -93,8 +93,8 @@ func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) er
 	return outbox.Deny(cmd, answer, care.SignInManage, userRef(userID), &userID, clinicID)
 }
 
-// goneBefore returns nil if the sign-in was unlinked from the person before.
-func goneBefore(ctx context.Context, q *db.Queries, userID, id uuid.UUID) error {
+// checkUnlinked returns nil if the sign-in was unlinked from the person before.
+func checkUnlinked(ctx context.Context, q *db.Queries, userID, id uuid.UUID) error {
 	gone, err := q.SignInUnlinked(ctx, db.SignInUnlinkedParams{UserID: userID, ID: id})
 	if err != nil {
 		return fmt.Errorf("look for sign-in: %w", err)
@@ -124,7 +124,7 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 	}
 	seen := visible(cmd.Actor, care.SignInManage, held)
 	if len(seen) == 0 {
-		return nil, mayNotHandle(cmd, userID, held)
+		return nil, denySignIns(cmd, userID, held)
 	}
 	everywhere, err := q.MembershipsHeld(ctx, userID)
 	if err != nil {

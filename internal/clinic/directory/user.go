@@ -34,14 +34,14 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
-		duplicates, err := newAtClinic(ctx, q, cmd, in)
+		duplicates, err := checkNewAtClinic(ctx, q, cmd, in)
 		if err != nil {
 			return err
 		}
 		err = q.UserInsert(ctx, db.UserInsertParams{
-			ID: in.ID, Email: filled(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
+			ID: in.ID, Email: care.NonZero(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
 			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
-			BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
+			BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
@@ -78,7 +78,7 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 // from the validation.
 func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
-	if !platform && !mayGive(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
+	if !platform && !mayGrant(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
 		answer := care.Errorf(care.Forbidden, "only administrators of the clinic may register people, and receptionists patients")
 		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, care.NonZero(in.ClinicID))
 	}
@@ -91,9 +91,9 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	return in.Validate()
 }
 
-// emailFree returns an error if another person at one of the clinics has the address. It does not
-// check other clinics.
-func emailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, clinics []uuid.UUID) error {
+// checkEmailFree returns an error if another person at one of the clinics has the address. It does
+// not check other clinics.
+func checkEmailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, clinics []uuid.UUID) error {
 	known, err := q.EmailKnownAt(ctx, db.EmailKnownAtParams{Emails: care.EmailSpellings(email), ID: id, ClinicIds: clinics})
 	if err != nil {
 		return fmt.Errorf("look up address: %w", err)
@@ -208,8 +208,8 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 // error for changes that are invalid, or that the actor may not make. had are the person's numbers
 // at the clinics where the actor may change them.
 func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, in *UserInput, had []MedicalRecordNumber, seen []care.Membership, administers bool) ([]string, error) {
-	if care.SameEmail(in.Email, text(row.Email)) {
-		in.Email = text(row.Email) // Older rows may have another spelling.
+	if care.SameEmail(in.Email, care.OrZero(row.Email)) {
+		in.Email = care.OrZero(row.Email) // Older rows may have another spelling.
 	}
 	changed := in.changes(row)
 	if !sameNumbers(in.MedicalRecordNumbers, had) {
@@ -222,7 +222,7 @@ func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.Us
 		return nil, err
 	}
 	if slices.Contains(changed, "email") && in.Email != "" {
-		if err := emailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
+		if err := checkEmailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
 			return nil, err
 		}
 	}
@@ -262,8 +262,8 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, seen []care.Membership) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: old.ID, Email: filled(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
-		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status, BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
+		ID: old.ID, Email: care.NonZero(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
+		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status, BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
 	})
 	if err != nil {
 		return old, fmt.Errorf("update user: %w", err)
@@ -279,7 +279,7 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 		if ended, err = endSessions(ctx, q, cmd, row.ID, accountDisabled); err != nil {
 			return old, err
 		}
-		behind, err := leftBehind(ctx, q, cmd, row.ID, seen...)
+		behind, err := departureEvents(ctx, q, cmd, row.ID, seen...)
 		if err != nil {
 			return old, err
 		}
@@ -349,7 +349,7 @@ func (u UserInput) changes(row db.User) []string {
 		name string
 		same bool
 	}{
-		{"email", u.Email == text(row.Email)},
+		{"email", u.Email == care.OrZero(row.Email)},
 		{"givenName", u.GivenName == row.GivenName},
 		{"familyName", u.FamilyName == row.FamilyName},
 		{"phone", equal(u.Phone, row.Phone)},
@@ -357,7 +357,7 @@ func (u UserInput) changes(row db.User) []string {
 		{"locale", u.Locale == row.Locale},
 		{"timeZone", u.TimeZone == row.TimeZone},
 		{"birthDate", u.BirthDate == dateText(row.BirthDate)},
-		{"sex", u.Sex == text(row.Sex)},
+		{"sex", u.Sex == care.OrZero(row.Sex)},
 		{"status", u.Status == row.Status},
 	} {
 		if !f.same {
@@ -381,8 +381,8 @@ func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, c
 
 func userFrom(u db.User, held []care.Membership) User {
 	return User{
-		ID: u.ID, Version: u.Version, Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Status: u.Status, DeceasedOn: dateText(u.DeceasedOn),
+		ID: u.ID, Version: u.Version, Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Status: u.Status, DeceasedOn: dateText(u.DeceasedOn),
 		Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 }

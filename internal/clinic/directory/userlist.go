@@ -91,7 +91,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 			shown[i] = row.ID
 			page.Items = append(page.Items, UserSummary{
 				ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
-				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: text(row.Number), Memberships: held,
+				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: care.OrZero(row.Number), Memberships: held,
 			})
 		}
 		e := event.New(cmd, "user.searched", clinicRef(f.ClinicID), event.UserSearch{ClinicID: f.ClinicID, Filters: f.names(), UserIDs: shown})

@@ -41,17 +41,17 @@ func (c *clinicLimits) of(code Coding, unit string) (criticalLimit, bool) {
 	return l, ok
 }
 
-// asked returns the version that must be in force when the record is written, or a negative number
-// if the statement must not check.
-func (c *clinicLimits) asked() int64 {
+// expectedVersion returns the version that must be in force when the record is written, or a
+// negative number if the statement must not check.
+func (c *clinicLimits) expectedVersion() int64 {
 	if c == nil {
 		return -1
 	}
 	return c.version
 }
 
-// maxKeptClinics bounds the cache. When it is full, the whole cache is cleared.
-const maxKeptClinics = 10_000
+// maxCachedClinics bounds the cache. When it is full, the whole cache is cleared.
+const maxCachedClinics = 10_000
 
 // limitCache caches the critical limits of clinics, which saves the hot path a round trip. It may
 // be stale: the statement that writes a record checks that the version used is still in force,
@@ -78,23 +78,23 @@ func (c *limitCache) get(clinicID uuid.UUID) *clinicLimits {
 func (c *limitCache) put(clinicID uuid.UUID, l *clinicLimits) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept == nil || len(c.kept) >= maxKeptClinics {
+	if c.kept == nil || len(c.kept) >= maxCachedClinics {
 		c.kept = map[uuid.UUID]*clinicLimits{}
 	}
 	c.kept[clinicID] = l
 }
 
-// judgings is the maximum number of attempts if the limits change concurrently.
-const judgings = 5
+// maxAttempts is the maximum number of attempts if the limits change concurrently.
+const maxAttempts = 5
 
-// judging runs write with the clinic's limits. If write finds that they have changed, it has
+// withLimits runs write with the clinic's limits. If write finds that they have changed, it has
 // written nothing, and judging runs it again with the limits in force.
-func (c *limitCache) judging(ctx context.Context, writer *outbox.Writer, cmd care.Command, clinicID uuid.UUID, write func(*clinicLimits) error) error {
+func (c *limitCache) withLimits(ctx context.Context, writer *outbox.Writer, cmd care.Command, clinicID uuid.UUID, write func(*clinicLimits) error) error {
 	if c == nil {
 		return write(nil)
 	}
 	limits := c.get(clinicID)
-	for range judgings {
+	for range maxAttempts {
 		err := write(limits)
 		if !slices.Contains(postgres.FailedChecks(err), "limits") {
 			return err

@@ -12,8 +12,8 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// dirty is set in every text field. Fields with a fixed set of values are excluded; every other
-// field that must be one line has an error.
+// dirty is set in every text field. A field that must be one line reports it as such; a field with
+// a fixed set of values reports another error.
 const dirty = "a\u202eb\nc"
 
 func fill(v reflect.Value) {

@@ -20,8 +20,8 @@ type standing struct {
 	releasedBy string
 }
 
-// standingIn returns the actor's standing for a record that is locked for its next version.
-func standingIn(row db.RecordLockRow) standing {
+// standingOf returns the actor's standing for a record that is locked for its next version.
+func standingOf(row db.RecordLockRow) standing {
 	return standing{onCareTeam: row.OnCareTeam, releasedBy: row.ReleasedBy}
 }
 
@@ -113,7 +113,7 @@ func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, ri
 			PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID, AnyPatient: right.anyPatient, ActorID: cmd.Actor.UserID,
 		})
 		if err != nil {
-			return notInserted(cmd, h, right, err)
+			return insertError(cmd, h, right, err)
 		}
 		return outbox.Deny(cmd, k.releasedByOthers(), care.RecordRelease, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	})
@@ -142,20 +142,20 @@ func (k *Kind[B]) releasedByOthers() *care.Error {
 // mayRevise returns an error if the actor may not do the action on the record, or may not know of
 // it.
 func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordLockRow) error {
-	old, stands := row.Record, standingIn(row)
+	old, stands := row.Record, standingOf(row)
 	_, reads := viewOf(cmd.Actor, old, stands)
 	switch {
 	case mayAsStaff(cmd.Actor, action, old, stands):
 		return nil
 	case reads:
-		return k.deny(cmd, whoMay(action), action, old)
+		return k.deny(cmd, explainDenial(action), action, old)
 	default:
 		return k.notFoundOrHidden(cmd, action, old.ID, &old)
 	}
 }
 
-// whoMay returns the error for an actor who may read the record but not do the action.
-func whoMay(action care.Action) *care.Error {
+// explainDenial returns the error for an actor who may read the record but not do the action.
+func explainDenial(action care.Action) *care.Error {
 	if action == care.RecordAmend || action == care.RecordRetract {
 		return care.Errorf(care.Forbidden, "you may read this record but not change it: only its author, the doctor named in it, and doctors of the care team may")
 	}
@@ -169,12 +169,12 @@ func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) e
 	switch {
 	case old.ReleasedVersion != nil:
 		answer := care.Errorf(care.Forbidden, "only the doctor named in %s, or a doctor of the care team, may change its status after the release", event.WithArticle(k.name))
-		return k.may(cmd, answer, care.RecordMove, old, standingIn(row))
+		return k.may(cmd, answer, care.RecordMove, old, standingOf(row))
 	case k.spec.Releases(to.Status):
 		if to.DoctorID != nil {
 			old.DoctorID = *to.DoctorID
 		}
-		return k.may(cmd, k.releasedByOthers(), care.RecordRelease, old, standingIn(row))
+		return k.may(cmd, k.releasedByOthers(), care.RecordRelease, old, standingOf(row))
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (k *Kind[B]) mayDiscard(cmd care.Command, row db.RecordLockRow, to *Head) e
 	if to.Status != retracted {
 		return nil
 	}
-	return k.may(cmd, whoMay(care.RecordRetract), care.RecordRetract, row.Record, standingIn(row))
+	return k.may(cmd, explainDenial(care.RecordRetract), care.RecordRetract, row.Record, standingOf(row))
 }
 
 // mayRename checks, for an amendment that names another doctor, the right to release the record
@@ -197,7 +197,7 @@ func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) er
 	named.DoctorID = *to.DoctorID
 	answer := care.Errorf(care.Forbidden, "only the doctor in doctorId may put %s under their name", event.WithArticle(k.name))
 	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must be unchanged, or name yourself"}}
-	return k.may(cmd, answer, care.RecordRelease, named, standingIn(row))
+	return k.may(cmd, answer, care.RecordRelease, named, standingOf(row))
 }
 
 // may returns the denial with the answer unless the actor may do the action on the record. The

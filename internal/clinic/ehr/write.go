@@ -37,11 +37,11 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	err = k.limits.judging(ctx, k.writer, cmd, h.ClinicID, func(limits *clinicLimits) error {
+	err = k.limits.withLimits(ctx, k.writer, cmd, h.ClinicID, func(limits *clinicLimits) error {
 		return k.insert(ctx, cmd, &r, data, right.anyPatient, limits)
 	})
 	if err != nil {
-		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, right, err))
+		return Record[B]{}, k.writer.Audited(ctx, insertError(cmd, h, right, err))
 	}
 	r.UpdatedAt = r.CreatedAt
 	return r, nil
@@ -55,7 +55,7 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	args := []any{
 		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID,
-		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.asked(),
+		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.expectedVersion(),
 	}
 	var heldUntil *time.Time
 	read := func(row pgx.Row) error {
@@ -79,9 +79,9 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	})
 }
 
-// notInserted returns an error that describes the failed checks; it returns any other error
+// insertError returns an error that describes the failed checks; it returns any other error
 // unchanged. It does not reveal whether an id exists elsewhere.
-func notInserted(cmd care.Command, h *Head, right creation, err error) error {
+func insertError(cmd care.Command, h *Head, right creation, err error) error {
 	failed := postgres.FailedChecks(err)
 	if failed == nil {
 		return err

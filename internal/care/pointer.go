@@ -7,3 +7,11 @@ func NonZero[T comparable](v T) *T {
 	}
 	return &v
 }
+
+// OrZero returns *p, or the zero value for nil.
+func OrZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
