@@ -308,8 +308,8 @@ func (a *acceptance) complete(ctx context.Context, as care.Command) ([]event.Eve
 
 // explainOverlap explains the conflict of two appointments at the same time.
 func explainOverlap(err error) error {
-	refused := postgres.Translate(err)
-	if care.CodeOf(refused) != care.Conflict {
+	translated := postgres.Translate(err)
+	if care.CodeOf(translated) != care.Conflict {
 		return fmt.Errorf("join with the known person: %w", err)
 	}
 	return care.Errorf(care.Conflict, "you have an appointment at the same time at another clinic: cancel one of the two, then accept")

@@ -144,7 +144,7 @@ func TestCreateUser_DoesNotRevealWhoIsKnownElsewhere(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, u.ID, page.Items[len(page.Items)-1].ID, "and is listed")
 		require.Equal(t, uuid.Version(7), u.ID.Version())
-		require.WithinDuration(t, u.CreatedAt, time.Unix(u.ID.Time().UnixTime()), time.Second, "its id is as new as it is")
+		require.WithinDuration(t, u.CreatedAt, time.Unix(u.ID.Time().UnixTime()), time.Second, "the id has the time of the row")
 		u.ID, u.Email, u.Phone, u.CreatedAt, u.UpdatedAt = uuid.Nil, "", nil, time.Time{}, time.Time{}
 		answers = append(answers, u)
 	}
@@ -250,7 +250,7 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 	for _, column := range columns {
 		if !slices.Contains(stays, column) {
 			before[column] = count(column, from)
-			require.Positive(t, before[column], "%s names people: say in person_merge what becomes of it, or here why it stays, and fill it in this test", column)
+			require.Positive(t, before[column], "%s has ids of people: update it in person_merge or list it in stays with the reason, and set it in this test", column)
 		}
 	}
 	b.Exec(t, "SELECT person_merge($1, $2)", from.UserID, into.UserID)
@@ -261,7 +261,7 @@ func TestPersonMerge_MovesEveryColumnThatNamesAPerson(t *testing.T) {
 	var bodies int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM records
 		WHERE body->>'patientId' = patient_id::text AND body->>'doctorId' = doctor_id::text AND body->>'n' = '1.10'`).Scan(&bodies))
-	require.Equal(t, 2, bodies, "a body says the same as its row, with all digits")
+	require.Equal(t, 2, bodies, "a body has the same data as its row, with all digits")
 	var spans int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM doctor_hours_spans WHERE doctor_id = $1", into.UserID).Scan(&spans))
 	require.Equal(t, 1, spans)
@@ -306,7 +306,7 @@ func TestGetActorByIdentity_PrefersThePersonWhoVerifiedTheAddress(t *testing.T) 
 	rightful, _ := b.welcome(t, b.admin, in)
 	own := signIn(in.Email, true)
 	a, err := b.dir.GetActorByIdentity(t.Context(), own)
-	require.NoError(t, err, "an address that somebody else was given afterwards shuts nobody out")
+	require.NoError(t, err, "an address that another person received afterwards locks nobody out")
 	require.Equal(t, rightful.ID, a.UserID)
 	a, err = b.dir.GetActorByIdentity(t.Context(), theirs)
 	require.NoError(t, err)

@@ -39,7 +39,7 @@ func TestGetActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
 	requireCode(t, err, care.Unauthenticated)
 	second.Issuer = "https://other.example"
 	_, err = b.dir.GetActorByIdentity(t.Context(), second)
-	require.NoError(t, err, "another provider may be linked besides")
+	require.NoError(t, err, "another provider may be linked too")
 
 	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: "i", Subject: "s", Email: "nobody@x.example", EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
@@ -123,7 +123,7 @@ func TestOnCareTeam_RequiresTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, on(b.nurse))
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, m))
-	require.Empty(t, on(b.nurse), "a role given back does not bring the old patients back")
+	require.Empty(t, on(b.nurse), "a role granted again does not restore the old patients")
 	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	require.Empty(t, on(b.doctor))
 }

@@ -33,7 +33,7 @@ func TestGetActorByIdentity_FoldsOnlyASCII(t *testing.T) {
 	for _, email := range []string{"m\u0130ke@b.example", "\u212aate@b.example", "ka\u017fte@b.example", "\uff4dike@b.example", "mi\u200bke@b.example", `"mike"@b.example`} {
 		_, err := b.signsIn(t, email)
 		requireCode(t, err, care.Unauthenticated)
-		require.Contains(t, err.Error(), "which must", "%q: the reason is told", email)
+		require.Contains(t, err.Error(), "which must", "%q: the error has the reason", email)
 	}
 	for email, want := range map[string]care.Actor{"MIKE@B.example": mike, "Kate@b.EXAMPLE": kate} {
 		a, err := b.signsIn(t, email)
@@ -79,7 +79,7 @@ func TestUpdateUser_KeepsAddressesOfOlderRules(t *testing.T) {
 	}
 	a, err := b.signsIn(t, "J\u00fcrgen@x.example")
 	requireCode(t, err, care.Unauthenticated)
-	require.Zero(t, a.UserID, "an address of older rules is compared as it is")
+	require.Zero(t, a.UserID, "an address of older rules is compared exactly")
 }
 
 func TestCreateUser_RejectsIllegibleAddressesAndNames(t *testing.T) {

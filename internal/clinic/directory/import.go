@@ -32,10 +32,10 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
 		return nil, care.Errorf(care.Forbidden, "only the platform registers clinics")
 	}
-	refused := make([]error, len(clinics))
+	itemErrs := make([]error, len(clinics))
 	var p db.ClinicUpsertManyParams
 	for i, c := range clinics {
-		if refused[i] = c.Validate(); refused[i] != nil {
+		if itemErrs[i] = c.Validate(); itemErrs[i] != nil {
 			continue
 		}
 		p.Ids, p.Names, p.TimeZones = append(p.Ids, c.ID), append(p.Names, c.Name), append(p.TimeZones, c.TimeZone)
@@ -43,7 +43,7 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	if err := db.New(tx).ClinicUpsertMany(ctx, p); err != nil {
 		return nil, fmt.Errorf("insert clinics: %w", err)
 	}
-	return refused, nil
+	return itemErrs, nil
 }
 
 // HasClinic reports whether the clinic exists.
@@ -68,19 +68,19 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	if err := clearTakenAddresses(ctx, q, people); err != nil {
 		return nil, err
 	}
-	refused := make([]error, len(people))
+	itemErrs := make([]error, len(people))
 	var p db.UserInsertManyParams
 	var events []event.Event
 	for i, u := range people {
-		if refused[i] = u.Validate(); refused[i] != nil {
+		if itemErrs[i] = u.Validate(); itemErrs[i] != nil {
 			continue
 		}
 		if u.Known {
-			told, err := s.importUser(ctx, tx, cmd, u)
+			written, err := s.importUser(ctx, tx, cmd, u)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, written...)
 			continue
 		}
 		phone := ""
@@ -96,7 +96,7 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	if err := q.UserInsertMany(ctx, p); err != nil {
 		return nil, fmt.Errorf("insert users: %w", err)
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
 // clearTakenAddresses removes invalid addresses, and addresses that are in use.

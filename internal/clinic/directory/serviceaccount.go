@@ -123,9 +123,9 @@ func clientTaken(ctx context.Context, q *db.Queries, in NewServiceAccount) error
 	if err != nil {
 		return fmt.Errorf("look for service account: %w", err)
 	}
-	refused := care.Errorf(care.Conflict, "this client of the identity provider is already registered at the clinic")
-	refused.Fields = []care.FieldError{{Field: "clientId", Message: fmt.Sprintf("already has the service account %s (%s): update that one", row.ID, row.Status)}}
-	return refused
+	conflict := care.Errorf(care.Conflict, "this client of the identity provider is already registered at the clinic")
+	conflict.Fields = []care.FieldError{{Field: "clientId", Message: fmt.Sprintf("already has the service account %s (%s): update that one", row.ID, row.Status)}}
+	return conflict
 }
 
 // ListServiceAccounts returns the service accounts of the clinics that the actor administers, in

@@ -273,7 +273,7 @@ func TestListUsers_PagesThroughTheClinic(t *testing.T) {
 			break
 		}
 	}
-	require.Len(t, seen, 4, "admin, doctor, nurse and patient of the clinic, nobody of the other")
+	require.Len(t, seen, 4, "admin, doctor, nurse and patient of the clinic, none of the other clinic")
 	page, err := b.dir.ListUsers(t.Context(), by(b.nurse), directory.UserFilter{ClinicID: b.here, Role: care.Doctor})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)

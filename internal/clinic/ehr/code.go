@@ -47,9 +47,9 @@ var (
 // check adds an error for each invalid part of the code.
 func (c Coding) check(errs *care.FieldErrors, path string) {
 	errs.Line(path+".system", c.System, 1, 200)
-	said := len(*errs)
+	count := len(*errs)
 	errs.Line(path+".code", c.Code, 1, 100)
-	if form, ok := codeForms[c.System]; ok && len(*errs) == said && !form.valid(c.Code) {
+	if form, ok := codeForms[c.System]; ok && len(*errs) == count && !form.valid(c.Code) {
 		errs.Add(path+".code", "must be %s", form.form)
 	}
 	errs.Line(path+".display", c.Display, 0, 500)

@@ -58,7 +58,7 @@ func TestList_FiltersByEachField(t *testing.T) {
 	}
 
 	page, err := b.reports.List(t.Context(), by(b.colleague), ehr.Filter{PatientID: b.patient.UserID, Status: "cancelled"})
-	require.NoError(t, err, "the doctor whom one record names may ask, also where the filter leaves it out")
+	require.NoError(t, err, "the doctor named in one record may list, even if the filter excludes it")
 	require.Empty(t, page.Items)
 	for name, f := range map[string]ehr.Filter{
 		"status": {Status: "active"}, "code": {Code: "http://loinc.org|"}, "to": {From: day(2), To: day(1)},
@@ -232,7 +232,7 @@ func TestAmend_RequiresAReleasedRecord(t *testing.T) {
 	in.Results[0].Interpretation = "HH"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "A slip.", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type, "what an amendment finds is told of too")
+	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type, "a finding of an amendment is reported too")
 }
 
 func TestRetract_AcceptsARecordThatIsInvalidUnderNewerRules(t *testing.T) {

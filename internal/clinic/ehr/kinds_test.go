@@ -67,7 +67,7 @@ func TestKinds_ReportEachInvalidValue(t *testing.T) {
 		"a value and a reason for none":         {vitals, object{"components": nil, "value": 5, "dataAbsentReason": "unknown"}, []string{"dataAbsentReason"}},
 		"a reason that is none":                 {vitals, object{"components": nil, "dataAbsentReason": "forgot"}, []string{"dataAbsentReason"}},
 		"a component without a value":           {vitals, bp(object{"code": loinc("8480-6")}), []string{"components[0].value"}},
-		"a pressure that nobody has":            {vitals, bp(systolic(1280, "mm[Hg]")), []string{"components[0].value"}},
+		"an impossible pressure":                {vitals, bp(systolic(1280, "mm[Hg]")), []string{"components[0].value"}},
 		"a pressure below nothing":              {vitals, bp(systolic(-5, "mm[Hg]")), []string{"components[0].value"}},
 		"a pressure in another unit":            {vitals, bp(systolic(17, "kPa")), []string{"components[0].unit"}},
 		"a pressure without a unit":             {vitals, bp(object{"code": loinc("8480-6"), "value": 120}), []string{"components[0].unit"}},

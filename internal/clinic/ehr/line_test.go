@@ -50,8 +50,8 @@ func fill(v reflect.Value) {
 // lineFaults returns the fields with the error that they are not one line.
 func lineFaults(err error) []string {
 	var fields []string
-	if refusal, ok := err.(*care.Error); ok { //nolint:errorlint // Validate gives nothing else.
-		for _, f := range refusal.Fields {
+	if e, ok := err.(*care.Error); ok { //nolint:errorlint // Validate returns no other type.
+		for _, f := range e.Fields {
 			if strings.Contains(f.Message, "line breaks") || strings.Contains(f.Message, "invisible") {
 				fields = append(fields, f.Field)
 			}
@@ -65,12 +65,12 @@ func checkCleaned[B any, P ehr.BodyOf[B]](t *testing.T) {
 	body := P(new(B))
 	require.NoError(t, json.Unmarshal([]byte(body.Kind().Example), body))
 	fill(reflect.ValueOf(body).Elem())
-	refused := lineFaults(body.Validate())
-	require.NotEmpty(t, refused, "%T", body)
+	invalid := lineFaults(body.Validate())
+	require.NotEmpty(t, invalid, "%T", body)
 	var cleaned []string
 	care.CleanLines(body, func(path string) { cleaned = append(cleaned, path) })
-	require.Empty(t, lineFaults(body.Validate()), "%T: what is checked as one line has the tag", body)
-	require.Subset(t, cleaned, refused, "%T: each is told", body)
+	require.Empty(t, lineFaults(body.Validate()), "%T: every field that is checked as one line has the tag", body)
+	require.Subset(t, cleaned, invalid, "%T: changed is called for each", body)
 }
 
 func TestKinds_EveryLineFieldIsCleaned(t *testing.T) {

@@ -168,7 +168,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
-	told := k.criticalFindings(&before, limits)
+	known := k.criticalFindings(&before, limits)
 	b, what, err := rev.next(before, locked)
 	if err != nil {
 		return Record[B]{}, nil, err
@@ -181,7 +181,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
-	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(told, a) })
+	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(known, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),

@@ -93,7 +93,7 @@ func TestCreate_FollowsTheAccessTable(t *testing.T) {
 		"the import":                             {care.SystemActor("import"), b.patient, ""},
 		"a doctor, for a patient of elsewhere":   {b.doctor, b.otherPatient, care.Invalid},
 		"a doctor, for one who is no patient":    {b.doctor, b.admin, care.Invalid},
-		"a doctor, for nobody who exists":        {b.doctor, care.Actor{UserID: uuid.New()}, care.Invalid},
+		"a doctor, for an unknown person":        {b.doctor, care.Actor{UserID: uuid.New()}, care.Invalid},
 		"the import, for a patient of elsewhere": {care.SystemActor("import"), b.otherPatient, care.Invalid},
 	} {
 		before := len(b.Events(t))
@@ -125,7 +125,7 @@ func TestCreate_DeterminesTheDoctor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, b.colleague.UserID, *r.Body.DoctorID)
 	got, err := b.reports.Get(t.Context(), by(b.colleague), r.ID)
-	require.NoError(t, err, "the doctor whom a record names reads it")
+	require.NoError(t, err, "the doctor named in a record reads it")
 	require.Equal(t, b.colleague.UserID, *got.Body.DoctorID)
 
 	_, err = b.reports.Create(t.Context(), by(b.nurse), in)
@@ -160,7 +160,7 @@ func TestCreate_ReportsCriticalResultsOnce(t *testing.T) {
 	in.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type, "the same result is told of once")
+	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type, "the same result is reported once")
 	in.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("7.9"))}
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "typing error", in)
 	require.NoError(t, err)
