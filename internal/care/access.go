@@ -11,6 +11,7 @@ import (
 // start with a route whose action is not in the table.
 type Action string
 
+// The actions, grouped by resource.
 const (
 	RecordCreate  Action = "record.create"
 	RecordRead    Action = "record.read"

@@ -10,6 +10,7 @@ import (
 // Code is the class of an Error. Only httpapi maps it to an HTTP status.
 type Code string
 
+// The codes, which are part of the API.
 const (
 	Malformed       Code = "malformed"       // The request cannot be parsed.
 	Invalid         Code = "invalid"         // A value in the request is invalid.
