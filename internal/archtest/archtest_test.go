@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"strictjson":            {},
 	"postgres":              {"care", "migrations"},
 	"tracing":               {},
+	"logtest":               {},
 	"outbox":                {"event", "care", "postgres", "tracing"},
 	"ledger":                {"event", "care", "postgres", "tracing"},
 	"clinic/ehr":            {"care", "event", "outbox", "postgres"},
@@ -30,6 +31,7 @@ var allowed = map[string][]string{
 	"clinic/appointment":    {"care", "event", "outbox", "postgres"},
 	"clinic/billing":        {"care", "event", "outbox", "postgres"},
 	"clinic/chat":           {"care", "event", "outbox", "postgres"},
+	"clinic/clinictest":     {"care", "outbox", "postgres/postgrestest"},
 	"clinic/intake":         {"care", "event", "outbox", "postgres"},
 	"fhirimport":            {"care", "clinic/*", "event", "outbox", "postgres", "strictjson"},
 	"rule":                  {"care", "event"},
@@ -64,7 +66,7 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"auth/authtest", "postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"auth/authtest", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{

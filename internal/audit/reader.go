@@ -61,10 +61,7 @@ func (r *Reader) GetStory(ctx context.Context, actor care.Actor, subject, after 
 	if items == nil {
 		items = []event.Event{}
 	}
-	if len(items) > limit {
-		items = items[:limit]
-		next = strconv.FormatInt(items[limit-1].Position, 10)
-	}
+	items, next = care.Paginate(items, limit, func(last event.Event) string { return strconv.FormatInt(last.Position, 10) })
 	return items, next, nil
 }
 
@@ -75,16 +72,10 @@ func check(subject, after string, limit int) (from int64, bounded int, err error
 	}
 	if after != "" {
 		if from, err = strconv.ParseInt(after, 10, 64); err != nil || from < 0 {
-			p.Add("cursor", "must be the next of the page before")
+			p.InvalidCursor()
 		}
 	}
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	if limit < 1 || limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
-	return from, limit, p.Err()
+	return from, p.Limit(limit, defaultLimit, maxLimit), p.Err()
 }
 
 // refuse commits access.denied before the answer is given. The subject stands on the event only where it is an id, as

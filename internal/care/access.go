@@ -7,23 +7,27 @@ import (
 	"github.com/google/uuid"
 )
 
-// Action is what an actor wants to do. Every route names one; a route whose action is not in the table does not start.
+// Action is an operation that an actor requests. Every route declares one; the server does not
+// start with a route whose action is not in the table.
 type Action string
 
-// The actions.
+// The actions, grouped by resource.
 const (
 	RecordCreate  Action = "record.create"
 	RecordRead    Action = "record.read"
-	RecordReplace Action = "record.replace" // Writing a draft's next version.
-	RecordRelease Action = "record.release" // Bringing a record into a status in which others rely on it, by whichever write.
-	RecordMove    Action = "record.move"    // Moving a released record on to another status, with its content as it is.
-	RecordAmend   Action = "record.amend"   // Correcting what others rely on, with a reason.
-	RecordRetract Action = "record.retract" // Saying that it was entered in error, with a reason.
-	// RecordAcknowledge is saying that one has seen a critical finding, so that its patient may read it.
+	RecordReplace Action = "record.replace" // Writes the next version of a draft.
+	// Sets a status in which others rely on the record, by any write.
+	RecordRelease Action = "record.release"
+	// Changes the status of a released record and leaves its content unchanged.
+	RecordMove    Action = "record.move"
+	RecordAmend   Action = "record.amend"   // Corrects a released record, with a reason.
+	RecordRetract Action = "record.retract" // Marks a record as entered in error, with a reason.
+	// RecordAcknowledge confirms that a clinician has seen a critical finding, so that its patient
+	// may read it.
 	RecordAcknowledge Action = "record.acknowledge"
 
-	AppointmentRequest    Action = "appointment.request" // A patient asks for a time.
-	AppointmentBook       Action = "appointment.book"    // The clinic gives one.
+	AppointmentRequest    Action = "appointment.request" // A patient requests a time.
+	AppointmentBook       Action = "appointment.book"    // The clinic books a time.
 	AppointmentRead       Action = "appointment.read"
 	AppointmentConfirm    Action = "appointment.confirm"
 	AppointmentReschedule Action = "appointment.reschedule"
@@ -31,66 +35,90 @@ const (
 	AppointmentComplete   Action = "appointment.complete"
 	AppointmentCancel     Action = "appointment.cancel"
 	AppointmentNoShow     Action = "appointment.no_show"
-	AppointmentReassign   Action = "appointment.reassign" // Giving it to another doctor.
-	AppointmentReverse    Action = "appointment.reverse"  // Taking back, on the same day, that it was completed, cancelled or missed.
-	VisitTypeRead         Action = "visit_type.read"      // What a clinic offers appointments for.
-	VisitTypeWrite        Action = "visit_type.write"
-	AbsenceRead           Action = "absence.read"      // Leave, closing days and one-off hours, with their notes.
-	AvailabilityRead      Action = "availability.read" // When a doctor is free at a clinic.
-	HoursWrite            Action = "hours.write"       // Saying when a doctor sees patients.
-	InvoiceRead           Action = "invoice.read"      // Invoices with their payments.
-	InvoiceWrite          Action = "invoice.write"     // Issuing and voiding, and credit notes.
-	PaymentWrite          Action = "payment.write"     // Recording payments and refunds.
+	AppointmentReassign   Action = "appointment.reassign" // Assigns it to another doctor.
+	// Reverts a completion, cancellation or no-show on the same day.
+	AppointmentReverse Action = "appointment.reverse"
+	VisitTypeRead      Action = "visit_type.read" // The kinds of visits that a clinic offers.
+	VisitTypeWrite     Action = "visit_type.write"
+	// Leave, closing days and one-off hours, with their notes.
+	AbsenceRead      Action = "absence.read"
+	AvailabilityRead Action = "availability.read" // The free times of a doctor at a clinic.
+	HoursWrite       Action = "hours.write"       // Sets the consulting hours of a doctor.
+	InvoiceRead      Action = "invoice.read"      // Invoices with their payments.
+	// Issues and voids invoices, and issues credit notes.
+	InvoiceWrite Action = "invoice.write"
+	PaymentWrite Action = "payment.write" // Records payments and refunds.
 
 	ConversationCreate Action = "conversation.create"
-	ConversationRead   Action = "conversation.read"   // With its messages, and marking them as read.
-	ConversationManage Action = "conversation.manage" // Saying who takes part.
-	MessageWrite       Action = "message.write"       // And withdrawing one's own.
+	ConversationRead   Action = "conversation.read"   // Reads messages and marks them as read.
+	ConversationManage Action = "conversation.manage" // Adds and removes participants.
+	MessageWrite       Action = "message.write"       // Also withdraws one's own messages.
 
-	UserCreate           Action = "user.create"
-	UserRead             Action = "user.read"
-	UserUpdate           Action = "user.update"
-	PatientUpdate        Action = "patient.update"    // Correcting what a patient's file says of them, but for how they sign in.
-	DeathRecord          Action = "death.record"      // Recording that a patient has died, and withdrawing it.
-	SignInManage         Action = "sign_in.manage"    // Seeing how a person signs in, and taking a sign-in away.
-	MembershipManage     Action = "membership.manage" // Granting and revoking roles.
-	PatientRegister      Action = "patient.register"  // Registering and inviting patients, in that role only.
-	CareTeamManage       Action = "care_team.manage"  // Saying who cares for a patient.
-	CareTeamRead         Action = "care_team.read"
-	ClinicCreate         Action = "clinic.create"
-	ClinicRead           Action = "clinic.read"
-	CriticalLimitsRead   Action = "critical_limits.read"
-	CriticalLimitsWrite  Action = "critical_limits.write"  // Saying from which values on a result at the clinic is critical.
-	ClinicConfigure      Action = "clinic.configure"       // Saying how the clinic works, such as how long critical results wait.
-	EventAppend          Action = "event.append"           // Telling of something that happened in another system.
-	ServiceAccountManage Action = "service_account.manage" // Saying which other systems may.
+	UserCreate Action = "user.create"
+	UserRead   Action = "user.read"
+	UserUpdate Action = "user.update"
+	// Corrects the details of a patient, except how they sign in.
+	PatientUpdate Action = "patient.update"
+	// Records the death of a patient, and withdraws that record.
+	DeathRecord      Action = "death.record"
+	SignInManage     Action = "sign_in.manage"    // Lists and unlinks the sign-ins of a person.
+	MembershipManage Action = "membership.manage" // Grants and revokes roles.
+	// Registers and invites people in the role patient only.
+	PatientRegister    Action = "patient.register"
+	CareTeamManage     Action = "care_team.manage" // Sets who cares for a patient.
+	CareTeamRead       Action = "care_team.read"
+	ClinicCreate       Action = "clinic.create"
+	ClinicRead         Action = "clinic.read"
+	CriticalLimitsRead Action = "critical_limits.read"
+	// Sets from which values on a result at the clinic is critical.
+	CriticalLimitsWrite Action = "critical_limits.write"
+	// Changes the settings of a clinic, such as how long critical results are held.
+	ClinicConfigure Action = "clinic.configure"
+	// Reports something that happened in another system.
+	EventAppend Action = "event.append"
+	// Manages the other systems that may append events.
+	ServiceAccountManage Action = "service_account.manage"
 
-	SelfManage         Action = "self.manage"         // One's own account: /api/me, devices, preferences, inbox, socket tickets.
+	// One's own account: /api/me, devices, preferences, inbox, socket tickets.
+	SelfManage         Action = "self.manage"
 	AuditRead          Action = "audit.read"          // The audit trail.
-	NotificationReview Action = "notification.review" // Everybody's notifications, by state.
-	StatsRead          Action = "stats.read"          // How many events happened.
-	RulesRead          Action = "rules.read"          // Every version of the notification rules, and how they differ.
-	RulesPublish       Action = "rules.publish"       // Checking rules, putting them in force, and going back.
-	OperationsRead     Action = "operations.read"     // Where the followers stand, and what was set aside.
-	OperationsRedrive  Action = "operations.redrive"  // Putting to work again what was set aside, and messages.
-	OperatorConsole    Action = "operator.console"    // The River dashboard, and the sandbox outside demo mode.
+	NotificationReview Action = "notification.review" // The notifications of all people, by state.
+	StatsRead          Action = "stats.read"          // Counts of events.
+	// Every version of the notification rules, and their differences.
+	RulesRead    Action = "rules.read"
+	RulesPublish Action = "rules.publish" // Checks, publishes and rolls back rules.
+	// The positions of the followers, and dead letters.
+	OperationsRead    Action = "operations.read"
+	OperationsRedrive Action = "operations.redrive" // Retries dead letters and messages.
+	// The River dashboard, and the sandbox outside demo mode.
+	OperatorConsole Action = "operator.console"
 )
 
-// Relation is how the actor stands to what the action is on.
+// Relation is the relation of the actor to the subject of an action.
 type Relation string
 
-// The relations. A person may stand in several at once; one that is allowed is enough.
+// The relations. Several may hold for a person at once; one that the table grants is enough.
 const (
-	Own         Relation = "own"         // It is about the actor.
-	CareTeam    Relation = "care_team"   // The actor is on the care team, at the clinic of the record, of the person it is about.
-	Responsible Relation = "responsible" // The actor is the doctor whom the record or the hours name, at a clinic where they still hold the role.
-	Author      Relation = "author"      // The actor is a doctor who wrote the record's first version, or a nurse on the care team who released it, or who began one that nobody released yet.
-	Participant Relation = "participant" // The actor takes part in the conversation, and is on the care team of the patient it is about.
-	SameClinic  Relation = "same_clinic" // It belongs to a clinic where the actor holds the role.
-	Platform    Relation = "platform"    // The role is held on the platform, not at a clinic; carewire's own parts have it as system.
+	Own Relation = "own" // The subject is about the actor.
+	// The actor is on the care team of the person that the record is about, at the clinic of the
+	// record.
+	CareTeam Relation = "care_team"
+	// The actor is the doctor named by the record or the hours, and still holds the role at the
+	// clinic.
+	Responsible Relation = "responsible"
+	// The actor is a doctor who wrote the first version of the record, or a nurse on the care team
+	// who released it or began one that is not released yet.
+	Author Relation = "author"
+	// The actor takes part in the conversation, and is on the care team of its patient.
+	Participant Relation = "participant"
+	// The subject belongs to a clinic where the actor holds the role.
+	SameClinic Relation = "same_clinic"
+	// The role is held on the platform, not at a clinic; carewire's own parts have it as system.
+	Platform Relation = "platform"
 )
 
-// Grant is one line of the access table: this role may do this when it stands in this relation, to records of these kinds.
+// Grant is one line of the access table: it grants the action to the role in the relation, on
+// records of these kinds.
 type Grant struct {
 	Action   Action
 	Role     Role
@@ -98,23 +126,24 @@ type Grant struct {
 	Kinds    Kinds
 }
 
-// Kinds says which kinds of records a line is about. The zero value is all, as it is for what is no record.
+// Kinds is a set of record kinds. The zero value is all kinds; it is also used for actions that are
+// not about records.
 type Kinds struct {
 	only, but []string
 }
 
-// OnlyKinds returns these kinds of records and no others.
+// OnlyKinds returns the set of these kinds.
 func OnlyKinds(kinds ...string) Kinds { return Kinds{only: kinds} }
 
-// AllKindsBut returns every kind of records but these.
+// AllKindsBut returns the set of all kinds except these.
 func AllKindsBut(kinds ...string) Kinds { return Kinds{but: kinds} }
 
-// Has reports whether the kind of records is one of them.
+// Has reports whether the set contains the kind.
 func (k Kinds) Has(kind string) bool {
 	return (len(k.only) == 0 || slices.Contains(k.only, kind)) && !slices.Contains(k.but, kind)
 }
 
-// String returns the kinds in words.
+// String returns a description of the set.
 func (k Kinds) String() string {
 	switch {
 	case len(k.only) > 0:
@@ -126,7 +155,7 @@ func (k Kinds) String() string {
 	}
 }
 
-// line is a Grant of the table that is about every kind of records, or about none.
+// line is a Grant for all kinds of records, or for an action that is not about records.
 type line struct {
 	Action   Action
 	Role     Role
@@ -141,32 +170,41 @@ func ofAllKinds(lines []line) []Grant {
 	return grants
 }
 
-// Access is the whole of who may do what. There is no other place that decides.
+// Access is the access table: the complete list of grants. Nothing else decides access.
 //
-// A patient reads what is about them, also after their membership ended: the right of access outlasts it (45 CFR
-// 164.524), so whoever a thing is about counts as its patient. A doctor or nurse reads and writes records at their clinic
-// for patients whose care team they are on; a doctor may besides create a record for any patient of the clinic, as the
-// first contact happens before a care team exists, and reads, replaces, amends and retracts the records that name them as
-// the doctor or that they wrote.
+// A patient reads data about themselves, also after their membership ended: the right of access
+// outlasts it (45 CFR 164.524). Therefore the person that data is about counts as its patient. A
+// doctor or nurse reads and writes records at their clinic for patients whose care team they are
+// on. In addition, a doctor may create a record for any patient of the clinic, because the first
+// contact precedes a care team, and may read, replace, amend and retract the records that name them
+// as the doctor or that they wrote.
 //
-// A record is released by the doctor whom it names, or by a doctor or nurse of the care team; a report of the laboratory or of
-// imaging by any doctor of the clinic, as who reports is seldom on the team. A prescription is an order that its doctor signs:
-// a nurse drafts it, and the doctor whom it names, nobody else, releases it. Once it is released, doctors alone move it on. A
-// nurse amends and retracts what they released themselves, and retracts what they began and nobody released yet; a doctor of the
-// care team amends and retracts what others wrote, too.
-// Receptionists and admins handle people and appointments, not records; a receptionist registers patients and corrects their
-// details, an admin says who holds which role and who is on a care team. Receptionists, doctors and admins record that a patient
-// has died. Appointments are the whole clinic's to arrange; a patient asks for one,
-// confirms it and cancels it.
-// Everybody of a clinic sees when its doctors are free and what it offers appointments for; the desk and the doctor themselves
-// say when they see patients and when they are absent, the desk when the clinic is closed and what it offers. Why somebody is
-// absent is for those who work there.
+// A record is released by the doctor named in it, or by a doctor or nurse of the care team. A
+// laboratory or imaging report is released by any doctor of the clinic, because its author is
+// seldom on the team. A prescription is an order signed by its doctor: a nurse drafts it, and only
+// the doctor named in it releases it. Once it is released, only doctors change its status. A nurse
+// amends and retracts records that they released, and retracts records that they began and that are
+// not released yet. A doctor of the care team also amends and retracts records that others wrote.
+//
+// Receptionists and admins manage people and appointments, not records. A receptionist registers
+// patients and corrects their details; an admin grants roles and manages care teams. Receptionists,
+// doctors and admins record that a patient has died.
+//
+// Appointments are managed by the whole clinic; a patient requests, confirms and cancels their own.
+// All members of a clinic see when its doctors are free and which visit types it offers.
+// Receptionists, admins and the doctor set when a doctor sees patients and is absent; receptionists
+// and admins set when the clinic is closed and which visit types it offers. The reason for an
+// absence is visible to the staff of the clinic.
+//
 // Invoices and payments are for receptionists and admins; a patient reads their own.
-// A conversation is a patient's with those of their care team who take part in it, and nobody else's; who works at the
-// clinic and takes part says who else does. A patient reads theirs for ever, and writes while they are the clinic's patient.
-// Platform roles see no records. The service role is held by other systems: they append events at their clinic, and
-// nothing else. The system role is carewire's own seed and import: they write, also what replaces what they wrote before, and
-// read nothing back.
+//
+// A conversation is between a patient and the members of their care team who take part in it, and
+// nobody else. Participants who work at the clinic add and remove others. A patient reads their
+// conversations forever, and writes while they are a patient of the clinic.
+//
+// Platform roles see no records. The service role is held by other systems: they append events at
+// their clinic, and nothing else. The system role is held by carewire's own seed and import: they
+// write, including replacements of their earlier writes, and read nothing.
 var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{AppointmentRequest, Patient, Own},
 	{AppointmentBook, Receptionist, SameClinic},
@@ -318,7 +356,7 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{OperatorConsole, Operator, Platform},
 }))
 
-// recordAccess is the part of the table that is about records.
+// recordAccess is the part of the table for records.
 var recordAccess = []Grant{
 	{RecordCreate, Doctor, SameClinic, Kinds{}},
 	{RecordCreate, Nurse, CareTeam, Kinds{}},
@@ -355,7 +393,8 @@ var recordAccess = []Grant{
 	{RecordAcknowledge, Doctor, Responsible, Kinds{}},
 }
 
-// granted has the kinds of each line of the table: whoever is told of an event, and each request, asks several times.
+// granted indexes the table by its lines and holds the kinds of each. Each request and each
+// recipient of an event looks up several lines.
 var granted = func() map[line][]Kinds {
 	index := make(map[line][]Kinds, len(Access))
 	for _, g := range Access {
@@ -365,13 +404,15 @@ var granted = func() map[line][]Kinds {
 	return index
 }()
 
-// Allowed reports whether the table grants the action to the role in the relation. Of records, it grants it for one kind at
-// least; AllowedOn says for which.
+// Allowed reports whether the table grants the action to the role in the relation. For records, it
+// reports whether the table grants the action for at least one kind; use AllowedOn for a specific
+// kind.
 func Allowed(action Action, role Role, relation Relation) bool {
 	return len(granted[line{action, role, relation}]) > 0
 }
 
-// AllowedOn reports whether the table grants the action to the role in the relation, on a record of the kind.
+// AllowedOn reports whether the table grants the action to the role in the relation, on a record of
+// the kind.
 func AllowedOn(kind string, action Action, role Role, relation Relation) bool {
 	return slices.ContainsFunc(granted[line{action, role, relation}], func(k Kinds) bool { return k.Has(kind) })
 }
@@ -381,16 +422,16 @@ func Declared(action Action) bool {
 	return slices.ContainsFunc(Access, func(g Grant) bool { return g.Action == action })
 }
 
-// Clinical reports whether the table lets the role read records or conversations of others at its clinic. Row-level security
-// shows those of a clinic to nobody else who works there.
+// Clinical reports whether the table lets the role read records or conversations of others at its
+// clinic. Row-level security hides the records and conversations of a clinic from all other staff.
 func (r Role) Clinical() bool {
 	return slices.ContainsFunc(Access, func(g Grant) bool {
 		return g.Role == r && (g.Action == RecordRead || g.Action == ConversationRead) && g.Relation != Own && g.Relation != Platform
 	})
 }
 
-// MayAt reports whether a role that the actor holds at the clinic is granted the action in one of the relations, in which
-// the caller has found the actor to stand.
+// MayAt reports whether a role that the actor holds at the clinic is granted the action in one of
+// the relations. The caller has established that the relations hold for the actor.
 func (a Actor) MayAt(clinicID uuid.UUID, action Action, relations ...Relation) bool {
 	return slices.ContainsFunc(a.Memberships, func(m Membership) bool {
 		return m.ClinicID != nil && *m.ClinicID == clinicID &&
@@ -406,14 +447,15 @@ func (a Actor) MayOn(kind string, clinicID uuid.UUID, action Action, relations .
 	})
 }
 
-// MayOwn reports whether the actor may do the action on what is about themselves. Whatever else they are, a person is
-// the patient of what is about them.
+// MayOwn reports whether the actor may do the action on data about themselves. In addition to their
+// roles, every person is the patient of data about them.
 func (a Actor) MayOwn(action Action) bool {
 	return a.UserID != uuid.Nil && (Allowed(action, Patient, Own) ||
 		slices.ContainsFunc(a.Memberships, func(m Membership) bool { return Allowed(action, m.Role, Own) }))
 }
 
-// MayOnPlatform reports whether the actor may do the action by a platform role, or as a part of carewire itself.
+// MayOnPlatform reports whether the actor may do the action by a platform role, or as a part of
+// carewire itself.
 func (a Actor) MayOnPlatform(action Action) bool {
 	if a.UserID == uuid.Nil {
 		return a.IsSystem() && Allowed(action, System, Platform)
@@ -423,7 +465,8 @@ func (a Actor) MayOnPlatform(action Action) bool {
 	})
 }
 
-// ClinicsFor lists the clinics where a role that the actor holds is granted the action in the relation; never nil.
+// ClinicsFor returns the clinics where a role that the actor holds is granted the action in the
+// relation. The result is never nil.
 func (a Actor) ClinicsFor(action Action, relation Relation) []uuid.UUID {
 	clinics := []uuid.UUID{}
 	for _, m := range a.Memberships {
@@ -434,7 +477,8 @@ func (a Actor) ClinicsFor(action Action, relation Relation) []uuid.UUID {
 	return clinics
 }
 
-// RolesFor lists the roles that the table grants the action in the relation, each once; never nil.
+// RolesFor returns the roles that the table grants the action in the relation, without duplicates.
+// The result is never nil.
 func RolesFor(action Action, relation Relation) []Role {
 	roles := []Role{}
 	for _, g := range Access {

@@ -56,7 +56,7 @@ func TestAccess_LetsAnotherSystemAppendEventsAtItsClinicAndNothingElse(t *testin
 	}
 }
 
-func TestAccess_GivesPlatformRolesNoRecords(t *testing.T) {
+func TestAccess_GrantsPlatformRolesNoRecords(t *testing.T) {
 	t.Parallel()
 	for _, g := range care.Access {
 		if g.Role == care.Auditor || g.Role == care.Operator {
@@ -65,9 +65,9 @@ func TestAccess_GivesPlatformRolesNoRecords(t *testing.T) {
 	}
 }
 
-// Row-level security shows what is clinical to clinical roles only: another role that were granted such an action could not
-// do it.
-func TestAccess_LetsOnlyClinicalRolesAtWhatIsClinicalOfOthers(t *testing.T) {
+// Row-level security shows clinical data to clinical roles only: a grant to any other role would
+// have no effect.
+func TestAccess_GrantsClinicalDataOfOthersToClinicalRolesOnly(t *testing.T) {
 	t.Parallel()
 	for _, g := range care.Access {
 		subject, _, _ := strings.Cut(string(g.Action), ".")
@@ -80,7 +80,7 @@ func TestAccess_LetsOnlyClinicalRolesAtWhatIsClinicalOfOthers(t *testing.T) {
 	}
 }
 
-func TestAccess_LetsTheDoctorWhomItNamesAloneReleaseAPrescription(t *testing.T) {
+func TestAccess_OnlyTheNamedDoctorReleasesAPrescription(t *testing.T) {
 	t.Parallel()
 	require.True(t, care.AllowedOn("prescription", care.RecordRelease, care.Doctor, care.Responsible))
 	for _, g := range care.Access {
@@ -97,7 +97,7 @@ func TestAccess_LetsTheDoctorWhomItNamesAloneReleaseAPrescription(t *testing.T) 
 	require.True(t, care.AllowedOn("lab_report", care.RecordRelease, care.Doctor, care.SameClinic))
 }
 
-func TestAccess_LetsNursesCorrectWhatTheyWroteAndNothingElse(t *testing.T) {
+func TestAccess_NursesCorrectOnlyTheirOwnRecords(t *testing.T) {
 	t.Parallel()
 	for _, g := range care.Access {
 		if g.Role == care.Nurse && (g.Action == care.RecordAmend || g.Action == care.RecordRetract) {
@@ -106,7 +106,7 @@ func TestAccess_LetsNursesCorrectWhatTheyWroteAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestKinds_SayForWhichARightIs(t *testing.T) {
+func TestKinds_LimitAGrant(t *testing.T) {
 	t.Parallel()
 	for kinds, has := range map[string][2]bool{
 		care.Kinds{}.String():          {care.Kinds{}.Has("a"), care.Kinds{}.Has("")},

@@ -1,5 +1,6 @@
-// Package care holds the words that every part of the clinic's software shares: who acts (Actor), in what role (Role), on
-// whose behalf and by which right (access.go), and how a refusal is said (Error). It depends on nothing.
+// Package care is the kernel that all parts of the clinic's software share: actors and roles, the
+// access table (access.go), commands, errors, field errors and paging. It depends on no other
+// package of carewire.
 package care
 
 import (
@@ -11,11 +12,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Role is what a person is at a clinic, or on the platform as a whole.
+// Role is a role of a person at a clinic, or on the platform.
 type Role string
 
-// The roles. Patient, doctor, nurse, receptionist and admin are held at one clinic; auditor and operator on the
-// platform; service and system are programs: other systems, and carewire itself.
+// The roles. Patient, doctor, nurse, receptionist and admin are held at one clinic; auditor and
+// operator on the platform; service and system are programs: other systems, and carewire itself.
 const (
 	Patient      Role = "patient"
 	Doctor       Role = "doctor"
@@ -40,37 +41,40 @@ type Membership struct {
 	Role     Role       `json:"role" enum:"patient,doctor,nurse,receptionist,admin,auditor,operator" doc:"What the person is there."`
 }
 
-// Actor is who asks: a person with their memberships as they stood when the request came in, or a program.
+// Actor is the initiator of a request: a person with their memberships at the time of the request,
+// or a program.
 type Actor struct {
-	// ID is the person's id, "service:<id>" for a service account, or "system:<part>" for carewire itself. It stands on
-	// every event the actor causes.
+	// ID is the person's id, "service:<id>" for a service account, or "system:<part>" for carewire
+	// itself. Every event that the actor causes contains it.
 	ID string
 	// UserID is the person's id; zero for a program.
 	UserID      uuid.UUID
 	Memberships []Membership
-	// CachedVersion is 0 for an actor who was looked up for this request. For a person who was kept from an earlier one it is the
-	// version of their status, roles and sign-ins then: each transaction in their name first asks whether it is that still,
-	// and otherwise ends with ErrActorChanged.
+	// CachedVersion is 0 for an actor who was loaded for this request. For a cached person, it is
+	// the version of their status, roles and sign-ins at load time: each transaction on their
+	// behalf first checks that it is still current, and otherwise ends with ErrActorChanged.
 	CachedVersion int64
 }
 
-// ErrActorChanged is why nothing was done in the name of an actor who was kept from an earlier request: they are not what they
-// were. Whoever kept them looks them up and tries once more.
-var ErrActorChanged = errors.New("the actor is not what they were when they were looked up")
+// ErrActorChanged is returned if a cached actor has changed since it was loaded. Nothing was
+// written. The cache's owner loads the actor again and retries once.
+var ErrActorChanged = errors.New("actor changed since it was loaded")
 
-// systemPrefix begins the id of an actor that is a part of carewire, servicePrefix that of a program with a service account. A
-// person's id is a UUID and cannot begin so.
+// systemPrefix is the prefix of the id of an actor that is a part of carewire, servicePrefix that
+// of a program with a service account. A person's id is a UUID and cannot have either prefix.
 const (
 	systemPrefix  = "system:"
 	servicePrefix = "service:"
 )
 
-// SystemActor is the part of carewire that acts on nobody's behalf, such as "system:seed".
+// SystemActor returns the actor for a part of carewire that acts on its own initiative, such as
+// "system:seed".
 func SystemActor(part string) Actor {
 	return Actor{ID: systemPrefix + part}
 }
 
-// ServiceActor is the program that the service account names, with the role service at the account's clinic.
+// ServiceActor returns the actor of the service account, with the role service at the account's
+// clinic.
 func ServiceActor(accountID uuid.UUID, memberships []Membership) Actor {
 	return Actor{ID: servicePrefix + accountID.String(), Memberships: memberships}
 }
@@ -80,7 +84,7 @@ func (a Actor) IsSystem() bool {
 	return a.UserID == uuid.Nil && strings.HasPrefix(a.ID, systemPrefix)
 }
 
-// ServiceAccount tells which service account the actor is; false for everybody else.
+// ServiceAccount returns the id of the actor's service account. ok is false for all other actors.
 func (a Actor) ServiceAccount() (uuid.UUID, bool) {
 	text, ok := strings.CutPrefix(a.ID, servicePrefix)
 	if !ok || a.UserID != uuid.Nil {
@@ -90,8 +94,8 @@ func (a Actor) ServiceAccount() (uuid.UUID, bool) {
 	return id, err == nil
 }
 
-// RoleAt tells the strongest role the actor holds at the clinic, in the order doctor, nurse, admin, receptionist,
-// patient, service, or "" for none.
+// RoleAt returns the strongest role of the actor at the clinic, in the order doctor, nurse, admin,
+// receptionist, patient, service. It returns "" if there is none.
 func (a Actor) RoleAt(clinicID uuid.UUID) Role {
 	for _, role := range []Role{Doctor, Nurse, Admin, Receptionist, Patient, Service} {
 		if a.Holds(clinicID, role) {
@@ -115,7 +119,7 @@ func (a Actor) OnPlatform(roles ...Role) bool {
 	})
 }
 
-// PlatformRole tells the actor's platform role, or "" for none.
+// PlatformRole returns the actor's platform role, or "" if there is none.
 func (a Actor) PlatformRole() Role {
 	for _, m := range a.Memberships {
 		if m.ClinicID == nil {
@@ -125,39 +129,40 @@ func (a Actor) PlatformRole() Role {
 	return ""
 }
 
-// Ref names one thing the domain keeps: "lab_report/<id>". It is what an event's subject says.
+// Ref identifies one entity of the domain: "lab_report/<id>". It is the subject of its events.
 type Ref struct {
 	Kind string
 	ID   uuid.UUID
 }
 
-// String gives the reference as an event's subject.
+// String returns the reference in the form of an event's subject.
 func (r Ref) String() string {
 	return r.Kind + "/" + r.ID.String()
 }
 
-// Span is a time from its start up to, and without, its end. Both are in the zone in which they are to be shown.
+// Span is the time from Start up to, and excluding, End. Both are in the time zone for display.
 type Span struct {
 	StartsAt time.Time `json:"startsAt" format:"date-time" example:"2027-03-15T09:00:00+01:00"`
 	EndsAt   time.Time `json:"endsAt" format:"date-time" example:"2027-03-15T09:30:00+01:00"`
 }
 
-// Overlaps reports whether the two share any time; spans that only touch do not.
+// Overlaps reports whether the two spans share any time. Adjacent spans do not overlap.
 func (s Span) Overlaps(other Span) bool {
 	return s.StartsAt.Before(other.EndsAt) && other.StartsAt.Before(s.EndsAt)
 }
 
-// Command is what every write carries besides its input: who asks, and the trace it belongs to.
+// Command is the context of a write: the actor, and the trace that it belongs to.
 type Command struct {
 	Actor Actor
-	// CorrelationID ties everything one request led to; the request's id, at most 200 characters.
+	// CorrelationID is the same for all effects of one request: the request's id, at most 200
+	// characters.
 	CorrelationID string
 	// Traceparent is the W3C trace context of the request, or empty.
 	Traceparent string
-	// Key is the client's Idempotency-Key, or empty: a command with a key is carried out once. RequestHash (SHA-256) tells its
-	// request from others.
+	// Key is the client's Idempotency-Key, or empty. A command with a key is executed once.
+	// RequestHash (SHA-256) distinguishes its request from other requests.
 	Key         string
 	RequestHash []byte
-	// Imported marks history brought in from elsewhere: no rule fires on it unless it says so.
+	// Imported marks history from another system. Rules ignore it unless they opt in.
 	Imported bool
 }

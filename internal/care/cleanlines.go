@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// CleanLines makes one line (CleanLine) of every text in what v points to whose field is tagged text:"line", and calls changed
-// with the field's path ("sections[0].title") for each that lost more than spaces at its ends. A test sees to it that the tag
-// is on every field that Problems.Line checks.
+// CleanLines applies CleanLine to every text that v points to in a field tagged text:"line". It
+// calls changed with the path of each field ("sections[0].title") that lost more than leading and
+// trailing spaces. A test checks that every field that FieldErrors.Line checks has the tag.
 func CleanLines(v any, changed func(path string)) {
 	value := reflect.ValueOf(v)
 	if value.Kind() != reflect.Pointer || value.IsNil() || !holdsLines(value.Type()) {
@@ -18,10 +18,10 @@ func CleanLines(v any, changed func(path string)) {
 	cleanLines(value.Elem(), nil, changed)
 }
 
-// place is where in a body a value is. Paths are rare, so that they are made from it only where one is asked for.
+// place is the position of a value in a body. Paths are rare, so they are built only on demand.
 type place struct {
 	in *place
-	// name is the field's; empty for an element of a list, which has an index.
+	// name is the name of the field; it is empty for an element of a list, which has an index.
 	name  string
 	index int
 }
@@ -63,18 +63,18 @@ func cleanLines(v reflect.Value, at *place, changed func(path string)) {
 	}
 }
 
-// lineField is a field of a struct that is a line of text, or holds some.
+// lineField is a field of a struct that is a line of text, or contains some.
 type lineField struct {
 	index int
-	// name is the field's in JSON; empty where it adds nothing to a path.
+	// name is the JSON name of the field; it is empty if the field adds nothing to a path.
 	name string
 	line bool
 }
 
-// lineFields caches linesOf: looking at every field of every value took 7 % of an import.
+// lineFields caches linesOf: examining every field of every value took 7 % of an import.
 var lineFields sync.Map
 
-// linesOf lists the fields of the struct type that CleanLines must look at.
+// linesOf returns the fields of the struct type that CleanLines must examine.
 func linesOf(t reflect.Type) []lineField {
 	if known, ok := lineFields.Load(t); ok {
 		return known.([]lineField)
@@ -91,7 +91,8 @@ func linesOf(t reflect.Type) []lineField {
 	return fields
 }
 
-// holdsLines reports whether there may be lines of text in values of the type. No body's type holds itself.
+// holdsLines reports whether values of the type may contain lines of text. The type of a body is
+// never recursive.
 func holdsLines(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice:
@@ -103,7 +104,8 @@ func holdsLines(t reflect.Type) bool {
 	}
 }
 
-// fieldName returns the field's name in JSON; what is embedded, or tagged text:"inline", adds nothing to a path.
+// fieldName returns the JSON name of the field. An embedded field, or one tagged text:"inline",
+// adds nothing to a path.
 func fieldName(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 	if (field.Anonymous && name == "") || field.Tag.Get("text") == "inline" {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// The limits of RFC 5321, section 4.5.3.1, in bytes: a path holds an address of at most 254 (RFC 3696, erratum 1690).
+// The limits of RFC 5321, section 4.5.3.1, in bytes. A path holds an address of at most 254 (RFC
+// 3696, erratum 1690).
 const (
 	maxEmail     = 254
 	maxEmailName = 64
@@ -20,9 +21,10 @@ const (
 // emailAtoms are the punctuation marks of RFC 5322's atext.
 const emailAtoms = "!#$%&'*+-/=?^_`{|}~"
 
-// ParseEmail returns the one spelling of an email address by which people are looked up: ASCII letters in lower case and an
-// internationalized domain as Punycode (UTS 46, the Lookup profile). Nothing else is folded: "mİke" is not "mike". An address
-// that cannot be used is an error in words for the person who typed it, which do not repeat the address.
+// ParseEmail returns the normal form of an email address, by which people are looked up: ASCII
+// letters in lower case and an internationalized domain as Punycode (UTS 46, the Lookup profile).
+// Nothing else is folded: "mİke" is not "mike". The error for an unusable address is written for
+// the person who typed it, and does not repeat the address.
 func ParseEmail(text string) (string, error) {
 	if err := plainText(text); err != nil {
 		return "", err
@@ -46,8 +48,9 @@ func ParseEmail(text string) (string, error) {
 	return email, nil
 }
 
-// EmailSpellings returns every text by which a person with the address may have been stored: the one of ParseEmail, and the one
-// with the domain in Unicode, by which older rows go. An address that cannot be used any more is looked for exactly as it is.
+// EmailSpellings returns all spellings under which a person with the address may be stored: the
+// result of ParseEmail, and the form with a Unicode domain that older rows have. An unusable
+// address is returned unchanged.
 func EmailSpellings(text string) []string {
 	email, err := ParseEmail(text)
 	if err != nil {
@@ -64,7 +67,7 @@ func EmailSpellings(text string) []string {
 // SameEmail reports whether two texts are spellings of one address.
 func SameEmail(a, b string) bool { return FoldEmail(a) == FoldEmail(b) }
 
-// FoldEmail returns what ParseEmail does, or the text as it is where it is not an address that can be used.
+// FoldEmail returns the result of ParseEmail, or the unchanged text if it is not a usable address.
 func FoldEmail(text string) string {
 	if email, err := ParseEmail(text); err == nil {
 		return email
@@ -72,18 +75,18 @@ func FoldEmail(text string) string {
 	return text
 }
 
-// Email notes a problem unless the value is the one spelling of an email address (ParseEmail).
-func (p *FieldErrors) Email(field, value string) {
+// Email adds an error unless the value is the normal form of an email address (ParseEmail).
+func (errs *FieldErrors) Email(field, value string) {
 	email, err := ParseEmail(value)
 	switch {
 	case err != nil:
-		p.Add(field, "%s", err.Error())
+		errs.Add(field, "%s", err.Error())
 	case email != value:
-		p.Add(field, "must be in lower case, and its domain in ASCII")
+		errs.Add(field, "must be in lower case, and its domain in ASCII")
 	}
 }
 
-// plainText refuses what nobody sees or types in an address.
+// plainText returns an error for characters in an address that cannot be seen or typed.
 func plainText(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("must be valid UTF-8")
@@ -93,13 +96,13 @@ func plainText(text string) error {
 		case r <= ' ' || r == 0x7f || isSpace(r):
 			return errors.New("must be an email address without spaces or control characters")
 		case isControl(r) || isInvisible(r) || isJoiner(r):
-			return errors.New("must not hold invisible or bidirectional control characters")
+			return errors.New("must not contain invisible or bidirectional control characters")
 		}
 	}
 	return nil
 }
 
-// checkEmailName takes RFC 5321's Dot-string: the part before the @ without quotes.
+// checkEmailName checks for RFC 5321's Dot-string: the part before the @ without quotes.
 func checkEmailName(name string) error {
 	for _, r := range name {
 		letter := (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || (r >= '0' && r <= '9')
@@ -116,12 +119,12 @@ func checkEmailName(name string) error {
 	case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
 		return errors.New("must not have a dot at the beginning, before the @, or two in a row")
 	case strings.Contains(name, "=?") || strings.Contains(name, "?="):
-		return errors.New("must not hold an encoded word (RFC 2047)")
+		return errors.New("must not contain an encoded word (RFC 2047)")
 	}
 	return nil
 }
 
-// foldDomain returns a domain as it is asked for in the DNS.
+// foldDomain returns the domain in the form that is looked up in the DNS.
 func foldDomain(domain string) (string, error) {
 	if strings.HasPrefix(domain, "[") {
 		return "", errors.New("must have a domain after the @, not an IP address")
@@ -133,13 +136,13 @@ func foldDomain(domain string) (string, error) {
 	labels := strings.Split(folded, ".")
 	for _, label := range labels {
 		if label == "" || len(label) > maxLabel || !isHostLabel(label) {
-			return "", errors.New("must have a domain after the @, such as clinic.example, without a dot at its end or two in a row")
+			return "", errors.New("must have a domain after the @, such as clinic.example, without a trailing dot or consecutive dots")
 		}
 	}
-	// Two spellings in Punycode must not stand for one name.
+	// Two spellings in Punycode must not denote one name.
 	shown, err := idna.Lookup.ToUnicode(folded)
 	if again, errAgain := idna.Lookup.ToASCII(shown); err != nil || errAgain != nil || again != folded {
-		return "", errors.New("must have a domain after the @ in its usual spelling")
+		return "", errors.New("must have a domain after the @ in its normal spelling")
 	}
 	if _, err := netip.ParseAddr(folded); err == nil || isNumber(labels[len(labels)-1]) {
 		return "", errors.New("must have a domain after the @, not an IP address")
@@ -157,7 +160,8 @@ func isNumber(label string) bool {
 	return !strings.ContainsFunc(label, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// foldASCII returns the text with A to Z in lower case. (strings.ToLower makes "k" of the Kelvin sign.)
+// foldASCII returns the text with A to Z in lower case. (strings.ToLower maps the Kelvin sign to
+// "k".)
 func foldASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-func TestParseEmail_GivesEveryAddressOneSpelling(t *testing.T) {
+func TestParseEmail_NormalizesEveryAddress(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"Mike@Clinic.Example":                  "mike@clinic.example",
@@ -31,7 +31,7 @@ func TestParseEmail_GivesEveryAddressOneSpelling(t *testing.T) {
 	}
 }
 
-func TestParseEmail_RefusesWhatIsNobodysPlainAddress(t *testing.T) {
+func TestParseEmail_RejectsUnusableAddresses(t *testing.T) {
 	t.Parallel()
 	for text, reason := range map[string]string{
 		"m\u0130ke@clinic.example":                  "ASCII characters only",

@@ -7,52 +7,56 @@ import (
 	"github.com/google/uuid"
 )
 
-// Code is the class of a refusal. Only httpapi knows which HTTP status each is.
+// Code is the class of an Error. Only httpapi maps it to an HTTP status.
 type Code string
 
-// The codes.
+// The codes, which are part of the API.
 const (
-	Malformed            Code = "malformed"             // The request cannot be read at all.
-	Invalid              Code = "invalid"               // It can be read, but a value is not acceptable.
-	Unauthenticated      Code = "unauthenticated"       // Nobody is signed in, or the proof of it is not good.
-	Forbidden            Code = "forbidden"             // The caller is known and may not.
-	NotFound             Code = "not_found"             // There is no such thing, or the caller may not know.
-	Conflict             Code = "conflict"              // It contradicts what is stored.
-	PossibleDuplicate    Code = "possible_duplicate"    // What is to be registered may be there already; the caller can insist.
-	PreconditionFailed   Code = "precondition_failed"   // The version named is not the current one.
-	PreconditionRequired Code = "precondition_required" // A version must be named.
-	TooLarge             Code = "too_large"             // The request is larger than is accepted.
-	RateLimited          Code = "rate_limited"          // Too many requests; try again later.
-	Unavailable          Code = "unavailable"           // A part that is needed does not answer; try again later.
+	Malformed       Code = "malformed"       // The request cannot be parsed.
+	Invalid         Code = "invalid"         // A value in the request is invalid.
+	Unauthenticated Code = "unauthenticated" // The credentials are missing or invalid.
+	Forbidden       Code = "forbidden"       // The caller is known but not allowed.
+	// The resource does not exist, or the caller may not see it.
+	NotFound Code = "not_found"
+	Conflict Code = "conflict" // The request conflicts with stored data.
+	// The person may be registered already; the caller can override.
+	PossibleDuplicate    Code = "possible_duplicate"
+	PreconditionFailed   Code = "precondition_failed"   // The given version is not the current one.
+	PreconditionRequired Code = "precondition_required" // A version is required.
+	TooLarge             Code = "too_large"             // The request is too large.
+	RateLimited          Code = "rate_limited"          // Too many requests; retry later.
+	Unavailable          Code = "unavailable"           // A dependency does not respond; retry later.
 )
 
-// Error is a refusal in words for the person who reads it: what was wrong, with what, and what to do. It never carries
+// Error is an error for the caller: its message names the fault and the remedy. It never contains
 // protected health information.
 type Error struct {
 	Code Code
 	// Reason is a finer code for programs, such as "token_expired", or empty. Problems have it in place of Code.
 	Reason  string
 	Message string
-	// Fields name each input at fault, as a path into the body ("results[0].value"), a parameter or a header.
+	// Fields are the invalid inputs. Each is a path into the body ("results[0].value"), a parameter
+	// or a header.
 	Fields []FieldError
-	// Version is the current version, where Code is PreconditionFailed.
+	// Version is the current version if Code is PreconditionFailed.
 	Version int64
-	// NextFree are times that can be had instead, the first ones first, where Code is Conflict and a time was taken.
+	// NextFree are alternative times in ascending order if Code is Conflict and a time was taken.
 	NextFree []Span
-	// Duplicates are the ids of what may be the same, where Code is PossibleDuplicate. The caller may read them.
+	// Duplicates are the ids of possible duplicates if Code is PossibleDuplicate. The caller may
+	// read them.
 	Duplicates []uuid.UUID
 	cause      error
 }
 
-// FieldError is what is wrong with one input, and how to mend it.
+// FieldError is the fault of one input, and how to fix it.
 type FieldError struct {
 	Field   string
 	Message string
-	// Line is where it stands, counted from 1, for an input that is a text of many lines; else 0.
+	// Line is the line number of the fault, from 1, in a multi-line input; otherwise 0.
 	Line int
 }
 
-// Error gives the message, and the first field at fault.
+// Error returns the message, and the first invalid field.
 func (e *Error) Error() string {
 	if len(e.Fields) == 0 {
 		return e.Message
@@ -60,31 +64,33 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%s: %s)", e.Message, e.Fields[0].Field, e.Fields[0].Message)
 }
 
-// Unwrap gives the cause, for logs.
+// Unwrap returns the cause, for logs.
 func (e *Error) Unwrap() error { return e.cause }
 
-// ReplayError says that a command was carried out before under its key: Subject ("lab_report/<id>") and Version are what it
-// wrote then; Version is 0 where that has none. It is not a refusal: whoever gave the key gets the first answer again.
+// ReplayError reports that a command with the same key was executed before. Subject
+// ("lab_report/<id>") and Version identify the result of that execution; Version is 0 for a subject
+// without versions. It is not a failure: the client receives the first response again.
 type ReplayError struct {
 	Subject string
 	Version int64
 }
 
-// Error says so.
-func (e *ReplayError) Error() string { return "this was done before, as " + e.Subject }
+// Error implements error.
+func (e *ReplayError) Error() string { return "command already executed as " + e.Subject }
 
-// Errorf makes an Error; a %w in the format becomes its cause.
+// Errorf returns an Error. The operand of a %w verb becomes its cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// InvalidField is an Error of code Invalid about one input.
+// InvalidField returns an Error of code Invalid about one input.
 func InvalidField(field, format string, args ...any) *Error {
 	return &Error{Code: Invalid, Message: "the request has an invalid value", Fields: []FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}}
 }
 
-// CodeOf tells the code of the first Error in err's chain, or "" for an error that is none: a fault of ours.
+// CodeOf returns the code of the first Error in err's chain. It returns "" if there is none: the
+// error is an internal fault.
 func CodeOf(err error) Code {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code

@@ -6,40 +6,40 @@ import (
 	"unicode/utf8"
 )
 
-// FieldErrors gathers what is wrong with an input, field by field, so that all of it is said at once.
+// FieldErrors collects the faults of an input by field, so that they are reported together.
 type FieldErrors []FieldError
 
-// Add notes what is wrong with one field, and how to mend it.
-func (p *FieldErrors) Add(field, format string, args ...any) {
-	*p = append(*p, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+// Add adds a fault of one field, and how to fix it.
+func (errs *FieldErrors) Add(field, format string, args ...any) {
+	*errs = append(*errs, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// Text notes a problem unless the value is valid UTF-8 of minLength to maxLength characters, none of them a control
-// character but tab and line breaks, and holds something to see where minLength is not 0. It may have many lines; Line is for
-// names and numbers.
-func (p *FieldErrors) Text(field, value string, minLength, maxLength int) {
+// Text adds an error unless the value is valid UTF-8 of minLength to maxLength characters, without
+// control characters other than tab and line breaks. If minLength is not 0, the value must contain
+// a visible character. It may have many lines; use Line for names and numbers.
+func (errs *FieldErrors) Text(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
-		p.Add(field, "must be valid UTF-8")
+		errs.Add(field, "must be valid UTF-8")
 	case n == 0 && minLength > 0:
-		p.Add(field, "must not be empty")
+		errs.Add(field, "must not be empty")
 	case n < minLength || n > maxLength:
-		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+		errs.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
 	case minLength > 0 && isBlank(value):
-		p.Add(field, "must hold more than blanks")
+		errs.Add(field, "must not be blank")
 	}
 	for _, r := range value {
 		if unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' {
-			p.Add(field, "must not hold control characters")
+			errs.Add(field, "must not contain control characters")
 			return
 		}
 	}
 }
 
-// Err is an Error of code Invalid that names every field at fault, or nil.
-func (p FieldErrors) Err() error {
-	if len(p) == 0 {
+// Err returns an Error of code Invalid with every invalid field, or nil if there are none.
+func (errs FieldErrors) Err() error {
+	if len(errs) == 0 {
 		return nil
 	}
-	return &Error{Code: Invalid, Message: "the request has an invalid value", Fields: p}
+	return &Error{Code: Invalid, Message: "the request has an invalid value", Fields: errs}
 }

@@ -6,33 +6,34 @@ import (
 	"unicode/utf8"
 )
 
-// Line notes a problem unless the value is one line of valid UTF-8 of minLength to maxLength characters, as a name or a
-// number is: something to see, no space at either end, no line breaks, no control or invisible characters, none that turn the
-// direction of writing.
-func (p *FieldErrors) Line(field, value string, minLength, maxLength int) {
+// Line adds an error unless the value is one line of valid UTF-8 of minLength to maxLength
+// characters, such as a name or a number. It must contain a visible character, and must not contain
+// a space at either end, line breaks, control or invisible characters, or characters that change
+// the writing direction.
+func (errs *FieldErrors) Line(field, value string, minLength, maxLength int) {
 	switch n := utf8.RuneCountInString(value); {
 	case !utf8.ValidString(value):
-		p.Add(field, "must be valid UTF-8")
+		errs.Add(field, "must be valid UTF-8")
 		return
 	case n == 0 && minLength > 0:
-		p.Add(field, "must not be empty")
+		errs.Add(field, "must not be empty")
 		return
 	case n < minLength || n > maxLength:
-		p.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
+		errs.Add(field, "must have %d to %d characters, not %d", minLength, maxLength, n)
 		return
 	}
 	if fault := lineFault(value); fault != "" {
-		p.Add(field, "%s", fault)
+		errs.Add(field, "%s", fault)
 	}
 }
 
-// lineFault says what keeps a text from being one line, or is empty.
+// lineFault returns the reason that a text is not a valid line, or "".
 func lineFault(text string) string {
 	if text == "" || isPlainLine(text) {
 		return ""
 	}
 	if isBlank(text) {
-		return "must hold more than blanks"
+		return "must not be blank"
 	}
 	first, _ := utf8.DecodeRuneInString(text)
 	last, _ := utf8.DecodeLastRuneInString(text)
@@ -42,9 +43,9 @@ func lineFault(text string) string {
 		case isLineBreak(r):
 			return "must be one line, without line breaks"
 		case isControl(r):
-			return "must not hold control characters"
+			return "must not contain control characters"
 		case isInvisible(r) || (isJoiner(r) && !joins(before, text[i+utf8.RuneLen(r):])):
-			return "must not hold invisible or bidirectional control characters"
+			return "must not contain invisible or bidirectional control characters"
 		}
 		before = r
 	}
@@ -54,9 +55,10 @@ func lineFault(text string) string {
 	return ""
 }
 
-// CleanLine returns the text as Line takes it, but for its length: line breaks and control characters become spaces, what
-// cannot be seen is left out, and so are spaces at the ends. It is for what is taken in from elsewhere, where there is nobody
-// to ask. Where nothing is left to be seen the result is empty.
+// CleanLine returns the text as a valid line, except for its length. Line breaks and control
+// characters become spaces; invisible characters and spaces at the ends are removed. It is for
+// imported text, where no user can correct the input. The result is empty if no visible character
+// is left.
 func CleanLine(text string) string {
 	text = strings.ToValidUTF8(text, "")
 	if lineFault(text) == "" {
@@ -80,7 +82,8 @@ func CleanLine(text string) string {
 	return strings.TrimFunc(clean.String(), isSpace)
 }
 
-// isPlainLine reports whether the text is of printable ASCII without a space at its ends: nearly all are.
+// isPlainLine reports whether the text is printable ASCII without a space at its ends, which nearly
+// all texts are.
 func isPlainLine(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -90,14 +93,14 @@ func isPlainLine(text string) bool {
 	return text[0] != ' ' && text[len(text)-1] != ' '
 }
 
-// isBlank reports whether nothing of the text can be seen.
+// isBlank reports whether the text has no visible character.
 func isBlank(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {
 		return !isSpace(r) && !isControl(r) && !isInvisible(r) && !isJoiner(r) && !unicode.Is(unicode.Variation_Selector, r)
 	})
 }
 
-// isSpace also knows the blank of Braille, which Unicode counts among the symbols.
+// isSpace also includes the blank Braille pattern, which Unicode classifies as a symbol.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u2800' }
 
 func isLineBreak(r rune) bool {
@@ -106,17 +109,18 @@ func isLineBreak(r rune) bool {
 
 func isControl(r rune) bool { return unicode.IsControl(r) }
 
-// isJoiner reports whether the character only says whether its neighbours join: some languages cannot be written without.
+// isJoiner reports whether the character only controls whether its neighbours join. Some languages
+// require it.
 func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
-// joins reports whether a joiner has something to join on both sides. ASCII joins nothing.
+// joins reports whether a joiner has a character to join on both sides. ASCII joins nothing.
 func joins(before rune, rest string) bool {
 	after, _ := utf8.DecodeRuneInString(rest)
 	return before >= utf8.RuneSelf && !isSpace(before) && rest != "" && after >= utf8.RuneSelf && !isSpace(after) && !isJoiner(after)
 }
 
-// isInvisible reports whether the character has no shape of its own, or turns the direction of writing. Arabic's number signs
-// are of the same category and are seen.
+// isInvisible reports whether the character has no glyph, or changes the writing direction.
+// Arabic's number signs are in the same category and are visible.
 func isInvisible(r rune) bool {
 	if r < 0xad || isJoiner(r) || unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
 		return false

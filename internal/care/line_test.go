@@ -9,15 +9,15 @@ import (
 	"carewire/internal/care"
 )
 
-// notLines are texts that are no name, with what is wrong and what is made of them where nobody can be asked.
+// notLines are invalid lines, each with its error and its cleaned form.
 var notLines = map[string]struct{ fault, clean string }{
-	" ":               {"blanks", ""},
-	"\u00a0\u3000":    {"blanks", ""},
-	"\u200b\u2060":    {"blanks", ""},
-	"\u3164":          {"blanks", ""},
-	"\u2800":          {"blanks", ""},
-	"\u200d":          {"blanks", ""},
-	"\n":              {"blanks", ""},
+	" ":               {"blank", ""},
+	"\u00a0\u3000":    {"blank", ""},
+	"\u200b\u2060":    {"blank", ""},
+	"\u3164":          {"blank", ""},
+	"\u2800":          {"blank", ""},
+	"\u200d":          {"blank", ""},
+	"\n":              {"blank", ""},
 	"Ada\nByron":      {"line breaks", "Ada Byron"},
 	"Ada\r\nByron":    {"line breaks", "Ada  Byron"},
 	"Ada\u2028Byron":  {"line breaks", "Ada Byron"},
@@ -39,35 +39,35 @@ var notLines = map[string]struct{ fault, clean string }{
 	"Ada \u200b":      {"invisible", "Ada"},
 }
 
-func TestProblemsLine_RefusesWhatIsNoLine(t *testing.T) {
+func TestFieldErrorsLine_RejectsInvalidLines(t *testing.T) {
 	t.Parallel()
 	for text, want := range notLines {
-		var p care.FieldErrors
-		p.Line("name", text, 1, 200)
-		require.Len(t, p, 1, "%q", text)
-		require.Contains(t, p[0].Message, want.fault, "%q", text)
+		var errs care.FieldErrors
+		errs.Line("name", text, 1, 200)
+		require.Len(t, errs, 1, "%q", text)
+		require.Contains(t, errs[0].Message, want.fault, "%q", text)
 	}
 	for _, text := range []string{"", "Ada\xff", strings.Repeat("a", 201)} {
-		var p care.FieldErrors
-		p.Line("name", text, 1, 200)
-		require.Len(t, p, 1, "%q", text)
+		var errs care.FieldErrors
+		errs.Line("name", text, 1, 200)
+		require.Len(t, errs, 1, "%q", text)
 	}
 }
 
-func TestProblemsLine_TakesNamesOfAllScripts(t *testing.T) {
+func TestFieldErrorsLine_AcceptsNamesOfAllScripts(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"Ada Byron", "Ødegård", "Müller-Lüdenscheidt", "O'Neill", "José María", "محمد", "יצחק", "山田 太郎", "葛\U000e0100城", "भारत", "क्\u200dष", "می\u200cخواهم",
 		"Nguyễn", "Ad\u0065\u0301", "👩\u200d⚕️", "1", "\u0600 12",
 	} {
-		var p care.FieldErrors
-		p.Line("name", text, 1, 200)
-		require.Empty(t, p, "%q", text)
+		var errs care.FieldErrors
+		errs.Line("name", text, 1, 200)
+		require.Empty(t, errs, "%q", text)
 		require.Equal(t, text, care.CleanLine(text))
 	}
-	var p care.FieldErrors
-	p.Line("subject", "", 0, 200)
-	require.Empty(t, p)
+	var errs care.FieldErrors
+	errs.Line("subject", "", 0, 200)
+	require.Empty(t, errs)
 }
 
 func TestCleanLine_MakesALineOfAnything(t *testing.T) {
@@ -75,9 +75,9 @@ func TestCleanLine_MakesALineOfAnything(t *testing.T) {
 	for text, want := range notLines {
 		clean := care.CleanLine(text)
 		require.Equal(t, want.clean, clean, "%q", text)
-		var p care.FieldErrors
-		p.Line("name", clean, 0, 200)
-		require.Empty(t, p, "%q", text)
+		var errs care.FieldErrors
+		errs.Line("name", clean, 0, 200)
+		require.Empty(t, errs, "%q", text)
 	}
 	require.Equal(t, "Ada", care.CleanLine("Ada\xff"))
 }
@@ -88,20 +88,20 @@ func FuzzCleanLine_IsALineAndStaysOne(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		clean := care.CleanLine(text)
-		var p care.FieldErrors
-		p.Line("name", clean, 0, len(text))
-		require.Empty(t, p, "%q became %q", text, clean)
+		var errs care.FieldErrors
+		errs.Line("name", clean, 0, len(text))
+		require.Empty(t, errs, "%q became %q", text, clean)
 		require.Equal(t, clean, care.CleanLine(clean))
 	})
 }
 
-func TestProblemsText_TakesManyLinesButNotBlanksAlone(t *testing.T) {
+func TestFieldErrorsText_AcceptsManyLinesButNotBlankText(t *testing.T) {
 	t.Parallel()
-	var p care.FieldErrors
-	p.Text("note", "one\n\ttwo ", 1, 200)
-	p.Text("note", " ", 0, 200)
-	require.Empty(t, p)
-	p.Text("reason", "\n\u200b ", 1, 200)
-	require.Len(t, p, 1)
-	require.Contains(t, p[0].Message, "blanks")
+	var errs care.FieldErrors
+	errs.Text("note", "one\n\ttwo ", 1, 200)
+	errs.Text("note", " ", 0, 200)
+	require.Empty(t, errs)
+	errs.Text("reason", "\n\u200b ", 1, 200)
+	require.Len(t, errs, 1)
+	require.Contains(t, errs[0].Message, "blank")
 }

@@ -112,8 +112,7 @@ func (q *question) add(m *matched) {
 
 // record asks whether the event's record is held still.
 func (q *question) record(e *event.Event) {
-	_, text, _ := strings.Cut(e.Subject, "/")
-	if id, err := uuid.Parse(text); err == nil && !slices.Contains(q.records, id) {
+	if id, ok := event.SubjectID(e.Subject); ok && !slices.Contains(q.records, id) {
 		q.records = append(q.records, id)
 	}
 }

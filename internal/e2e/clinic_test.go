@@ -19,6 +19,7 @@ import (
 
 	"carewire/internal/app"
 	"carewire/internal/config"
+	"carewire/internal/logtest"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -38,24 +39,7 @@ type clinic struct {
 	tokens    map[string]string
 	mu        sync.Mutex
 	cli       *commandLine
-	log       logBuffer // Warnings and errors of the service.
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
+	log       logtest.Buffer // Warnings and errors of the service.
 }
 
 // turns returns addresses in round-robin order.

@@ -2,7 +2,6 @@ package event
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -21,9 +20,7 @@ func (e Event) Conversation() (uuid.UUID, bool) {
 	if !slices.ContainsFunc(conversation, func(d Declaration) bool { return d.Type == e.Type }) {
 		return uuid.Nil, false
 	}
-	_, text, _ := strings.Cut(e.Subject, "/")
-	id, err := uuid.Parse(text)
-	return id, err == nil
+	return SubjectID(e.Subject)
 }
 
 // ChatMessage is the data of chat.message_created and chat.message_withdrawn. UserID is the patient whom the conversation is

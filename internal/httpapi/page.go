@@ -10,10 +10,7 @@ import (
 // cut makes a page of rows that were read with one more than its limit, and gives the mark that the next begins after;
 // empty on the last.
 func cut[T any](rows []T, limit int, mark func(last T) string) (page []T, next string) {
-	if len(rows) <= limit {
-		return rows, ""
-	}
-	return rows[:limit], mark(rows[limit-1])
+	return care.Paginate(rows, limit, mark)
 }
 
 // parseMark reads the cursor of a list in the order of time and id; an empty one is start.

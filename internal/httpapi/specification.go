@@ -43,13 +43,13 @@ var problemAnswers = map[int]problemAnswer{
 		{codeCrossOrigin, "the request comes from another site's page; this service takes changes by cookie only from its own"},
 	}},
 	http.StatusNotFound: {"There is no such thing, or the caller may not know of it.", nil, [][2]string{
-		{string(care.NotFound), "there is no such record, or you may not see it"},
+		{string(care.NotFound), "record not found, or you may not see it"},
 	}},
 	http.StatusConflict: {"It contradicts what is there.", nil, [][2]string{
 		{string(care.Conflict), "the email address is in use"},
 	}},
 	http.StatusPreconditionFailed: {"Somebody changed it since it was read: read it again.", []string{"ETag"}, [][2]string{
-		{string(care.PreconditionFailed), "the record was replaced since you read version 2: read again, then replace version 3"},
+		{string(care.PreconditionFailed), "the record was replaced since you read version 2: read it again, then replace version 3"},
 	}},
 	http.StatusRequestEntityTooLarge: {"The body is larger than a mebibyte.", nil, [][2]string{
 		{string(care.TooLarge), "the body is larger than 1048576 bytes"},

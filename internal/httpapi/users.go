@@ -96,7 +96,7 @@ func (s *Server) addDeaths() {
 	const path = "/api/users/{id}/deceased"
 	dir := s.cfg.Directory
 	again := func(ctx context.Context, id uuid.UUID) (*userOutput, error) {
-		u, err := dir.DeathSubject(ctx, commandOf(ctx), id)
+		u, err := dir.ReplayDeath(ctx, commandOf(ctx), id)
 		return &userOutput{ETag: etag(u.Version), Status: http.StatusOK, Body: u}, err
 	}
 	type recordInput struct {

@@ -1,12 +1,10 @@
 package ledger_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
+	"carewire/internal/logtest"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/postgrestest"
@@ -31,31 +30,14 @@ const soon = 30 * time.Second
 // bundle is what most tests need: a database, and a log to look into.
 type bundle struct {
 	*postgrestest.DB
-	log    *logBuffer
+	log    *logtest.Buffer
 	logger *slog.Logger
 }
 
 func setup(tb testing.TB) *bundle {
 	tb.Helper()
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	return &bundle{DB: postgrestest.New(tb), log: log, logger: slog.New(slog.NewTextHandler(log, nil))}
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // anEvent is of some type that the catalog has.

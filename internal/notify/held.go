@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -131,11 +130,7 @@ func holds(ctx context.Context, tx pgx.Tx, all []db.NotificationHeldOfRow) (map[
 
 // recordOf returns the id in a subject; zero where there is none.
 func recordOf(subject string) uuid.UUID {
-	_, text, _ := strings.Cut(subject, "/")
-	id, err := uuid.Parse(text)
-	if err != nil {
-		return uuid.Nil
-	}
+	id, _ := event.SubjectID(subject)
 	return id
 }
 

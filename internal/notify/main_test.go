@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/logtest"
 	"carewire/internal/notify"
 	"carewire/internal/notify/notifytest"
 	"carewire/internal/postgres/postgrestest"
@@ -33,7 +33,7 @@ type bundle struct {
 	clinic uuid.UUID
 	worker *notify.Worker
 	client *river.Client[pgx.Tx]
-	logs   *logBuffer
+	logs   *logtest.Buffer
 
 	// position is that of the last event that was planned for.
 	position atomic.Int64
@@ -65,7 +65,7 @@ func providers(tb testing.TB, channels map[string]notify.Notifier, logger *slog.
 func setup(t *testing.T, channels map[string]notify.Notifier) *bundle {
 	t.Helper()
 	b := &bundle{
-		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logBuffer{}, outcomes: map[notify.Outcome]int{},
+		t: t, db: postgrestest.New(t), user: newID(), clinic: newID(), logs: &logtest.Buffer{}, outcomes: map[notify.Outcome]int{},
 	}
 	b.exec(`INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')`, b.clinic)
 	b.exec(`INSERT INTO users (id, email, email_verified, given_name, family_name) VALUES ($1, $2, true, $3, $4)`, b.user, phi[0], phi[1], phi[2])
@@ -221,21 +221,4 @@ func (b *bundle) observed(o notify.Outcome) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.outcomes[o]
-}
-
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

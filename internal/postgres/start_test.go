@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/logtest"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/migrations"
@@ -284,22 +283,7 @@ func TestExplain_SaysInOneLineWhatToDo(t *testing.T) {
 	oneLine(t, postgres.Explain(fmt.Errorf("a: %w", fmt.Errorf("b:\n\tc\n\td"))), "a: b: c; d")
 }
 
-// logs is what was logged.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+// logs collects log lines.
+type logs struct{ logtest.Buffer }
 
 func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -54,9 +54,7 @@ func ConversationIn(e *event.Event) (uuid.UUID, bool) {
 	if !ok || d.ReadAction() != care.ConversationRead {
 		return uuid.Nil, false
 	}
-	_, text, _ := strings.Cut(e.Subject, "/")
-	id, err := uuid.Parse(text)
-	return id, err == nil
+	return event.SubjectID(e.Subject)
 }
 
 // mayNotRead returns why the person may not be told of the event, or nothing where they may.

@@ -51,10 +51,7 @@ type NewAbsence struct {
 }
 
 // AbsencePage is one page of a list, in the order in which they start; Next is the cursor of the page after it, or empty.
-type AbsencePage struct {
-	Items []Absence `json:"items"`
-	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
-}
+type AbsencePage care.Page[Absence]
 
 // AbsenceFilter narrows a list of absences. Limit, Cursor and what is zero are as in Filter; with a doctor, the list shows theirs
 // and those of the whole clinic.
@@ -172,8 +169,8 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 	})
 }
 
-// AbsenceAgain returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
-func (s *Service) AbsenceAgain(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
+// ReplayAbsence returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
+func (s *Service) ReplayAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
 	if err := s.mayReadAbsences(ctx, cmd, clinicID); err != nil {
 		return Absence{}, err
 	}
@@ -217,11 +214,9 @@ func (s *Service) ListAbsences(ctx context.Context, cmd care.Command, f AbsenceF
 		if err != nil {
 			return fmt.Errorf("list absences: %w", err)
 		}
-		if len(rows) > bounds.Limit {
-			rows = rows[:bounds.Limit]
-			last := rows[bounds.Limit-1]
-			page.Next = care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, bounds.Limit, func(last db.Absence) string {
+			return care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
+		})
 		for _, row := range rows {
 			page.Items = append(page.Items, absence(row))
 		}

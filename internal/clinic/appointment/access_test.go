@@ -24,13 +24,13 @@ func TestCreate_IsForTheClinicAndForPatientsThemselves(t *testing.T) {
 	}
 	require.Equal(t, appointment.Requested, b.create(t, b.patient, b.input(n+1)).Status)
 	for name, actor := range map[string]care.Actor{"neighbour": b.neighbour, "stranger": b.stranger, "elsewhere": b.elsewhere, "auditor": b.auditor, "operator": b.operator} {
-		before := b.count(t, "outbox")
+		before := b.Count(t, "outbox")
 		_, err := b.service.Create(t.Context(), by(actor), b.input(n+2))
 		requireCode(t, err, care.Forbidden)
-		require.Equal(t, before+1, b.count(t, "outbox"), name)
-		require.Equal(t, "access.denied", b.last(t).Type)
-		require.Equal(t, "clinic/"+b.here.String(), b.last(t).Subject)
-		require.Equal(t, "appointment.book", b.last(t).Data["action"])
+		require.Equal(t, before+1, b.Count(t, "outbox"), name)
+		require.Equal(t, "access.denied", b.Last(t).Type)
+		require.Equal(t, "clinic/"+b.here.String(), b.Last(t).Subject)
+		require.Equal(t, "appointment.book", b.Last(t).Data["action"])
 	}
 	// A patient asks where they are a patient, not anywhere.
 	in := b.input(n + 2)
@@ -47,7 +47,7 @@ func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
 		got, err := b.service.Get(t.Context(), by(actor), a.ID)
 		require.NoError(t, err)
 		require.Equal(t, a, got)
-		e := b.last(t)
+		e := b.Last(t)
 		require.Equal(t, "record.read", e.Type)
 		require.Equal(t, "appointment/"+a.ID.String(), e.Subject)
 		require.Equal(t, actor.ID, e.ActorID)
@@ -55,12 +55,12 @@ func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
 		require.InDelta(t, 1, e.Data["version"], 0)
 	}
 	_, missing := b.service.Get(t.Context(), by(b.receptionist), uuid.New())
-	require.Equal(t, "access.denied", b.last(t).Type)
-	require.Nil(t, b.last(t).Person)
+	require.Equal(t, "access.denied", b.Last(t).Type)
+	require.Nil(t, b.Last(t).Person)
 	for _, actor := range []care.Actor{b.neighbour, b.stranger, b.elsewhere, b.auditor, b.operator} {
 		_, err := b.service.Get(t.Context(), by(actor), a.ID)
 		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "what is hidden looks like what is not there")
-		e := b.last(t)
+		e := b.Last(t)
 		require.Equal(t, "access.denied", e.Type)
 		require.Equal(t, actor.ID, e.ActorID)
 		require.Equal(t, b.patient.UserID, *e.Person)
@@ -97,7 +97,7 @@ func TestMove_IsForThoseWhomTheAccessTableNames(t *testing.T) {
 			default:
 				requireCode(t, err, care.NotFound)
 			}
-			e := b.last(t)
+			e := b.Last(t)
 			require.Equal(t, "access.denied", e.Type)
 			require.Equal(t, string(transition.Action()), e.Data["action"], "%s by %s", transition, name)
 		}
@@ -188,20 +188,20 @@ func TestList_IsAuditedForEachPatientAndClinicInIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ids := b.fill(t)
-	before := b.count(t, "outbox")
+	before := b.Count(t, "outbox")
 	_, err := b.service.List(t.Context(), by(b.receptionist), appointment.Filter{})
 	require.NoError(t, err)
-	events := b.outbox(t)[before:]
+	events := b.Events(t)[before:]
 	require.Len(t, events, 2)
 	require.Equal(t, "patient/"+b.patient.ID, events[0].Subject)
 	require.Equal(t, []any{ids[0].String(), ids[4].String()}, events[0].Data["recordIds"])
 	require.Equal(t, "list", events[0].Data["action"])
 	require.Equal(t, b.neighbour.UserID, *events[1].Person)
 
-	before = b.count(t, "outbox")
+	before = b.Count(t, "outbox")
 	_, err = b.service.List(t.Context(), by(b.receptionist), appointment.Filter{PatientID: b.patient.UserID, From: b.slot(10).StartsAt})
 	require.NoError(t, err)
-	require.Len(t, b.outbox(t)[before:], 1, "that a patient has none is told too")
+	require.Len(t, b.Events(t)[before:], 1, "that a patient has none is told too")
 }
 
 func TestList_OfWhatTheActorMayNotSeeIsRefusedAndAudited(t *testing.T) {
@@ -222,8 +222,8 @@ func TestList_OfWhatTheActorMayNotSeeIsRefusedAndAudited(t *testing.T) {
 	} {
 		_, err := b.service.List(t.Context(), by(c.actor), c.filter)
 		require.Equal(t, c.code, care.CodeOf(err), "%s: %v", name, err)
-		require.Equal(t, "access.denied", b.last(t).Type, name)
-		require.Equal(t, c.actor.ID, b.last(t).ActorID)
+		require.Equal(t, "access.denied", b.Last(t).Type, name)
+		require.Equal(t, c.actor.ID, b.Last(t).ActorID)
 	}
 	for _, f := range []appointment.Filter{{Limit: 201}, {Limit: -1}, {Cursor: "?"}, {From: b.start, To: b.start}} {
 		_, err := b.service.List(t.Context(), by(b.receptionist), f)

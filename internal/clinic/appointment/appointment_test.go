@@ -65,7 +65,7 @@ func TestMove_FollowsTheTableAndSaysWhatIsAllowedInstead(t *testing.T) {
 		for _, status := range statuses {
 			n += 2
 			a := b.at(t, status, n)
-			before := b.count(t, "outbox")
+			before := b.Count(t, "outbox")
 			got, err := b.move(t, b.receptionist, a, transition, n+1)
 			want, ok := to[status]
 			if !ok {
@@ -75,13 +75,13 @@ func TestMove_FollowsTheTableAndSaysWhatIsAllowedInstead(t *testing.T) {
 					_, said, _ := strings.Cut(e.Message, ";")
 					require.Equal(t, can(other, status, begins(transition)), strings.Contains(said+",", " "+string(other)+","), "%s from %s: %s", transition, status, e.Message)
 				}
-				require.Equal(t, before, b.count(t, "outbox"), "a refused transition tells nothing")
+				require.Equal(t, before, b.Count(t, "outbox"), "a refused transition tells nothing")
 				continue
 			}
 			require.NoError(t, err, "%s from %s", transition, status)
 			require.Equal(t, want, got.Status)
 			require.Equal(t, a.Version+1, got.Version)
-			e := b.last(t)
+			e := b.Last(t)
 			require.Equal(t, eventOf[transition], e.Type)
 			require.Equal(t, string(want), e.Data["status"])
 			require.Equal(t, got.Version, *e.Version)
@@ -128,7 +128,7 @@ func TestEvents_TellEachVersionOnceAndNoMoreThanIDsStatusAndStart(t *testing.T) 
 		require.NoError(t, err)
 	}
 	var types []string
-	for i, e := range b.outbox(t) {
+	for i, e := range b.Events(t) {
 		types = append(types, e.Type)
 		require.Equal(t, "appointment/"+a.ID.String(), e.Subject)
 		require.Equal(t, int64(i+1), *e.Version)
@@ -139,7 +139,7 @@ func TestEvents_TellEachVersionOnceAndNoMoreThanIDsStatusAndStart(t *testing.T) 
 	require.Equal(t, []string{
 		"appointment.requested", "appointment.booked", "appointment.confirmed", "appointment.rescheduled", "appointment.checked_in", "appointment.completed",
 	}, types)
-	last := b.last(t)
+	last := b.Last(t)
 	require.Equal(t, b.nurse.ID, last.ActorID)
 	require.Equal(t, "nurse", last.ActorRole)
 	require.Equal(t, map[string]any{
@@ -152,15 +152,15 @@ func TestEvents_CommitWithTheAppointmentOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
-	b.exec(t, "REVOKE INSERT ON outbox FROM carewire_app")
+	b.Exec(t, "REVOKE INSERT ON outbox FROM carewire_app")
 	_, err := b.service.Create(t.Context(), by(b.receptionist), b.input(1))
 	require.Error(t, err)
 	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
 	require.Error(t, err)
 	_, err = b.service.Get(t.Context(), by(b.receptionist), a.ID)
 	require.Error(t, err, "a read that cannot be audited is refused")
-	require.Equal(t, 1, b.count(t, "appointments WHERE status = 'booked' AND version = 1"))
-	require.Equal(t, 1, b.count(t, "appointments"))
+	require.Equal(t, 1, b.Count(t, "appointments WHERE status = 'booked' AND version = 1"))
+	require.Equal(t, 1, b.Count(t, "appointments"))
 }
 
 func TestCreate_ChecksEveryField(t *testing.T) {
@@ -188,7 +188,7 @@ func TestCreate_ChecksEveryField(t *testing.T) {
 		c.change(&in)
 		_, err := b.service.Create(t.Context(), by(c.actor), in)
 		requireCode(t, err, care.Invalid, c.fields...)
-		require.Zero(t, b.count(t, "appointments"), name)
+		require.Zero(t, b.Count(t, "appointments"), name)
 	}
 	in := b.input(0)
 	in.Slot = ago(time.Hour)
@@ -261,7 +261,7 @@ func TestReschedule_FreesTheOldSlotAndNeedsTheNewOneFree(t *testing.T) {
 	require.Equal(t, b.slot(5).StartsAt, a.StartsAt)
 	b.create(t, b.receptionist, b.input(0))
 
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
 	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.NewTime{Slot: b.slot(7)})
 	require.Contains(t, refused(t, err, care.Conflict).Message, "no longer active")
 	_, err = b.service.Transition(t.Context(), by(b.receptionist), a.ID, a.Version, appointment.Cancel)
@@ -277,9 +277,9 @@ func TestImports_TakeWhateverWasAtThatTimeAndFireNothing(t *testing.T) {
 	for range 2 {
 		_, err := b.service.Create(t.Context(), seed, in)
 		require.NoError(t, err)
-		require.True(t, b.last(t).Imported)
+		require.True(t, b.Last(t).Imported)
 	}
-	require.Equal(t, 2, b.count(t, "appointments WHERE historic"))
+	require.Equal(t, 2, b.Count(t, "appointments WHERE historic"))
 }
 
 func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
@@ -366,15 +366,15 @@ func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
 		require.Contains(t, refused(t, err, care.Conflict, "startsAt").Fields[0].Message, "is taken from")
 	}
 	require.Equal(t, 1, won)
-	require.Equal(t, 1, b.count(t, "appointments"))
-	require.Equal(t, 1, b.count(t, "outbox WHERE type = 'appointment.booked'"))
+	require.Equal(t, 1, b.Count(t, "appointments"))
+	require.Equal(t, 1, b.Count(t, "outbox WHERE type = 'appointment.booked'"))
 }
 
 func TestBooking_LocksThePersonOfTheLowerIDFirstWhicheverTheyAre(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	lowest := b.personWith(t, uuid.UUID{15: 1}, care.Patient, &b.here)
-	highest := b.personWith(t, uuid.UUID{0: 255}, care.Patient, &b.here)
+	lowest := b.PersonWithID(t, uuid.UUID{15: 1}, care.Patient, &b.here)
+	highest := b.PersonWithID(t, uuid.UUID{0: 255}, care.Patient, &b.here)
 	b.requireLockOrder(t, lowest, lowest, b.doctor)
 	b.requireLockOrder(t, highest, b.doctor, highest)
 }
@@ -397,7 +397,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 		done <- err
 	}()
 	require.Eventually(t, func() bool { // Who waits for a row holds its tuple lock meanwhile.
-		return b.count(t, "pg_locks WHERE locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1
+		return b.Count(t, "pg_locks WHERE locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1
 	}, 10*time.Second, 5*time.Millisecond, "the booking waits")
 	_, err = holder.Exec(ctx, "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE NOWAIT", second.UserID)
 	require.NoError(t, err, "while it waits for the first it holds nobody else")

@@ -63,7 +63,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	cancelled := b.create(t, b.receptionist, b.input(6))
 	_, err := b.service.Transition(t.Context(), by(b.patient), cancelled.ID, 1, appointment.Cancel)
 	require.NoError(t, err)
-	before := b.count(t, "outbox")
+	before := b.Count(t, "outbox")
 	for _, actor := range []care.Actor{b.patient, b.neighbour, b.receptionist, b.doctor, b.colleague, b.nurse, b.admin} {
 		got := b.free(t, actor, b.day())
 		require.Equal(t, []string{"08:00", "09:30", "10:00", "10:30", "11:00", "11:30"}, starts(got.Free))
@@ -73,12 +73,12 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 		require.False(t, got.DefaultHours)
 		require.Equal(t, "UTC", got.TimeZone)
 	}
-	require.Equal(t, before, b.count(t, "outbox"), "nobody's data was shown")
+	require.Equal(t, before, b.Count(t, "outbox"), "nobody's data was shown")
 	for _, actor := range []care.Actor{b.stranger, b.elsewhere, b.auditor, b.operator} {
 		_, err := b.service.GetAvailability(t.Context(), by(actor), b.day())
 		requireCode(t, err, care.Forbidden)
-		require.Equal(t, "access.denied", b.last(t).Type)
-		require.Equal(t, "availability.read", b.last(t).Data["action"])
+		require.Equal(t, "access.denied", b.Last(t).Type)
+		require.Equal(t, "availability.read", b.Last(t).Data["action"])
 	}
 	none := b.day()
 	for _, id := range []uuid.UUID{uuid.New(), b.stranger.UserID, b.nurse.UserID} {
@@ -91,7 +91,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1", b.here)
+	b.Exec(t, "UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1", b.here)
 	_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("00:00", "24:00"))
 	require.NoError(t, err)
 	zone, err := time.LoadLocation("Pacific/Auckland")
@@ -146,7 +146,7 @@ func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	set, err := b.service.UpdateHours(t.Context(), by(b.doctor), b.here, b.doctor.UserID, 0, split)
 	require.NoError(t, err)
 	require.Equal(t, []appointment.Opening{split[2], split[1], split[0]}, set.Openings, "in the order of the week")
-	e := b.last(t)
+	e := b.Last(t)
 	require.Equal(t, "doctor.hours_changed", e.Type)
 	require.Equal(t, map[string]any{"userId": b.doctor.ID, "doctorId": b.doctor.ID, "clinicId": b.here.String()}, e.Data)
 	require.EqualValues(t, 1, *e.Version)
@@ -162,8 +162,8 @@ func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, set.Version)
 	require.Empty(t, b.free(t, b.patient, b.day()).Open, "no openings are not the default")
-	require.Equal(t, 0, b.count(t, "doctor_hours_spans"))
-	require.EqualValues(t, 2, *b.last(t).Version)
+	require.Equal(t, 0, b.Count(t, "doctor_hours_spans"))
+	require.EqualValues(t, 2, *b.Last(t).Version)
 }
 
 func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
@@ -173,11 +173,11 @@ func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
 	for _, actor := range []care.Actor{b.patient, b.colleague, b.nurse, b.stranger, b.elsewhere, b.operator} {
 		_, err := b.service.UpdateHours(t.Context(), by(actor), b.here, b.doctor.UserID, 0, week)
 		requireCode(t, err, care.Forbidden)
-		require.Equal(t, "hours.write", b.last(t).Data["action"])
+		require.Equal(t, "hours.write", b.Last(t).Data["action"])
 	}
 	_, err := b.service.UpdateHours(t.Context(), by(b.receptionist), b.here, b.nurse.UserID, 0, week)
 	requireCode(t, err, care.NotFound)
-	require.Zero(t, b.count(t, "doctor_hours"))
+	require.Zero(t, b.Count(t, "doctor_hours"))
 	for i, actor := range []care.Actor{b.receptionist, b.admin, b.doctor} {
 		_, err := b.service.UpdateHours(t.Context(), by(actor), b.here, b.doctor.UserID, int64(i), week)
 		require.NoError(t, err)
@@ -218,7 +218,7 @@ func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
 		require.Contains(t, []care.Code{care.Conflict, care.PreconditionRequired}, care.CodeOf(err), "%v", err)
 	}
 	require.Equal(t, 1, won)
-	require.Equal(t, 1, b.count(t, "outbox"))
+	require.Equal(t, 1, b.Count(t, "outbox"))
 }
 
 func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {

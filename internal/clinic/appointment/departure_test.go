@@ -14,16 +14,16 @@ import (
 func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+	b.Exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 		SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', at, at + interval '30 minutes', false, now(), '', now(), ''
 		FROM generate_series($4::timestamptz, $4::timestamptz + interval '224 hours', interval '30 minutes') AS at`, b.here, b.patient.UserID, b.doctor.UserID, b.start)
 	const left = 449 // More than two batches.
-	require.Equal(t, left, b.count(t, "appointments"))
+	require.Equal(t, left, b.Count(t, "appointments"))
 	_, err := b.service.SweepAttention(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, b.count(t, "outbox"), "nobody left")
+	require.Zero(t, b.Count(t, "outbox"), "nobody left")
 
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1 AND clinic_id = $2", b.doctor.UserID, b.here)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1 AND clinic_id = $2", b.doctor.UserID, b.here)
 	totals := make([]int, 2)
 	errs := make([]error, 2)
 	var wg sync.WaitGroup
@@ -39,22 +39,22 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	var told, subjects int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT subject) FROM outbox WHERE type = 'appointment.needs_attention' AND data->>'reason' = 'doctor_left'`).Scan(&told, &subjects))
 	require.Equal(t, []int{left, left}, []int{told, subjects})
-	require.Zero(t, b.count(t, "appointment_departures"))
+	require.Zero(t, b.Count(t, "appointment_departures"))
 }
 
 func TestTellAttention_TellsNothingOfWhoCameBackMeanwhile(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.create(t, b.receptionist, b.input(0))
-	before := b.count(t, "outbox")
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
-	require.Equal(t, 2, b.count(t, "appointment_departures"), "from both clinics")
-	b.exec(t, "UPDATE users SET status = 'active' WHERE id = $1", b.patient.UserID)
+	before := b.Count(t, "outbox")
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
+	require.Equal(t, 2, b.Count(t, "appointment_departures"), "from both clinics")
+	b.Exec(t, "UPDATE users SET status = 'active' WHERE id = $1", b.patient.UserID)
 	n, err := b.service.SweepAttention(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, n)
-	require.Equal(t, before, b.count(t, "outbox"))
-	require.Zero(t, b.count(t, "appointment_departures"))
+	require.Equal(t, before, b.Count(t, "outbox"))
+	require.Zero(t, b.Count(t, "appointment_departures"))
 }
 
 func TestSchedule_KeepsToTheClinicsClocksWhereTheyChange(t *testing.T) {
@@ -62,7 +62,7 @@ func TestSchedule_KeepsToTheClinicsClocksWhereTheyChange(t *testing.T) {
 	b := setup(t)
 	zone, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
-	b.exec(t, "UPDATE clinics SET time_zone = 'Europe/Berlin'")
+	b.Exec(t, "UPDATE clinics SET time_zone = 'Europe/Berlin'")
 	_, err = b.service.UpdateHours(t.Context(), by(b.admin), b.here, b.doctor.UserID, 0, everyDay("08:00", "12:00"))
 	require.NoError(t, err)
 	// The last Sunday of next March: clocks go from 02:00 to 03:00.

@@ -16,48 +16,37 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// Filter narrows a list. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. The zero value is the first page of all appointments that the caller may
+// see.
 type Filter struct {
 	// PatientID, DoctorID and ClinicID are zero for any.
 	PatientID uuid.UUID
 	DoctorID  uuid.UUID
 	ClinicID  uuid.UUID
-	// From and To bound when an appointment starts: at From or later, before To. Zero means no bound.
+	// From and To bound the start of an appointment: From is inclusive, To exclusive. Zero is
+	// unbounded.
 	From time.Time
 	To   time.Time
-	// Statuses are the ones that are shown; none means any.
+	// Statuses are the statuses to list; none means any.
 	Statuses []Status
 	// VisitType is zero for any.
 	VisitType uuid.UUID
-	// NeedsAttention shows open appointments to come only the doctor or patient of which has left or is disabled, or the doctor of
-	// which is absent then.
+	// NeedsAttention selects open future appointments only if the doctor or patient has left or is
+	// disabled, or the doctor is absent at that time.
 	NeedsAttention bool
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
 func (f *Filter) check() (care.PageCursor, error) {
-	var p care.FieldErrors
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
-	after, ok := care.ParsePageCursor(f.Cursor, care.BeforeAll)
-	if !ok {
-		p.Add("cursor", "must be the next of the page before")
-	}
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
+	after := errs.Cursor(f.Cursor, care.BeforeAll)
 	for _, status := range f.Statuses {
 		if !slices.Contains(statuses, status) {
-			p.Add("status", "must be one of %v", statuses)
+			errs.Add("status", "must be one of %v", statuses)
 			break
 		}
 	}
@@ -68,15 +57,16 @@ func (f *Filter) check() (care.PageCursor, error) {
 		f.To = care.AfterAll.Time
 	}
 	if f.From.Before(care.BeforeAll.Time) || f.From.After(care.AfterAll.Time) {
-		p.Add("from", "must be a time of this calendar")
+		errs.Add("from", "must be a time of this calendar")
 	}
 	if !f.To.After(f.From) || f.To.After(care.AfterAll.Time) {
-		p.Add("to", "must be after from")
+		errs.Add("to", "must be after from")
 	}
-	return after, p.Err()
+	return after, errs.Err()
 }
 
-// Get gives the appointment. Where there is none, or the actor may not see it, the error is care.NotFound.
+// Get returns the appointment. The error is care.NotFound if there is no such appointment, or the
+// actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appointment, error) {
 	var list []Appointment
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -102,15 +92,16 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appo
 	return list[0], nil
 }
 
-// List gives the appointments that the actor may see, in the order in which they start. A patient or clinic of whose
-// appointments the actor may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the appointments that the actor may see, in the order in which they start. If the
+// actor may not see any appointments of the patient or at the clinic, the error is care.NotFound
+// for the patient, and care.Forbidden for the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
 	after, err := f.check()
 	if err != nil {
 		return Page{}, err
 	}
 	if open := s.now().Add(-longest); f.NeedsAttention && f.From.Before(open) {
-		f.From = open // What began before is over.
+		f.From = open // Appointments that began before are over.
 	}
 	var page Page
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -119,17 +110,15 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if err != nil {
 			return fmt.Errorf("list appointments: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			last := rows[f.Limit-1]
-			page.Next = care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Appointment) string {
+			return care.PageCursor{Time: last.StartsAt, ID: last.ID}.String()
+		})
 		if page.Items, err = from(ctx, q, rows...); err != nil {
 			return err
 		}
 		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
-			if events, err = nothing(ctx, q, cmd, f); err != nil {
+			if events, err = emptyList(ctx, q, cmd, f); err != nil {
 				return err
 			}
 		}
@@ -141,7 +130,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	return page, nil
 }
 
-// appointments asks for one row more than the page holds, to know whether there is a next one.
+// appointments reads one row more than the page holds, to detect whether there is a next page.
 func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, after care.PageCursor) ([]db.Appointment, error) {
 	p := db.AppointmentListOfPatientParams{
 		PatientID: f.PatientID, AnyDoctor: f.DoctorID == uuid.Nil, DoctorID: f.DoctorID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
@@ -153,7 +142,7 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 		p.Statuses = append(p.Statuses, string(status))
 	}
 	if len(p.Clinics) == 0 && p.PatientID == uuid.Nil {
-		p.PatientID = actor.UserID // They can be shown nothing but their own.
+		p.PatientID = actor.UserID // They may see only their own.
 	}
 	switch {
 	case p.PatientID != uuid.Nil:
@@ -184,38 +173,17 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 	}
 }
 
-// nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
-func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
-	actor := cmd.Actor
-	clinics := actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
-	if f.PatientID == uuid.Nil {
-		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.AppointmentRead, care.Own))
-		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
-			answer := care.Errorf(care.Forbidden, "you hold no role that sees appointments there")
-			return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
-		}
-		return nil, nil
-	}
-	listable := f.PatientID == actor.UserID && actor.MayOwn(care.AppointmentRead)
-	if !listable {
-		var err error
-		listable, err = q.AppointmentListable(ctx, db.AppointmentListableParams{
-			PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("look up patient: %w", err)
-		}
-	}
-	if !listable {
-		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their appointments")
-		return nil, outbox.Deny(cmd, answer, care.AppointmentRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
-	}
-	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
-}
-
-func clinicOf(f Filter) *uuid.UUID {
-	if f.ClinicID == uuid.Nil {
-		return nil
-	}
-	return &f.ClinicID
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// appointments.
+func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+	clinics := cmd.Actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
+	return outbox.EmptyList{
+		Action: care.AppointmentRead, Items: "appointments", PatientID: f.PatientID, ClinicID: f.ClinicID,
+		ReadsAt: slices.Concat(clinics, cmd.Actor.ClinicsFor(care.AppointmentRead, care.Own)),
+		PatientListable: func() (bool, error) {
+			return q.AppointmentListable(ctx, db.AppointmentListableParams{
+				PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+			})
+		},
+	}.Events(cmd)
 }

@@ -187,7 +187,7 @@ func TestAppointments_DoWhatASmallModelOfADayDoes(t *testing.T) {
 	b.opened(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		// Other people each time: their day is empty.
-		m := &model{b: b, doctor: b.person(t, care.Doctor, &b.here), patients: [2]care.Actor{b.person(t, care.Patient, &b.here), b.person(t, care.Patient, &b.here)}}
+		m := &model{b: b, doctor: b.Person(t, care.Doctor, &b.here), patients: [2]care.Actor{b.Person(t, care.Patient, &b.here), b.Person(t, care.Patient, &b.here)}}
 		_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, m.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		require.NoError(rt, err)
 		for range rapid.IntRange(1, modelSteps).Draw(rt, "steps") {

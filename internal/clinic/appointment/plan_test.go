@@ -19,11 +19,11 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	b := setup(t)
 	// Two full diaries of 4,000 half hours each, far from the others' time.
 	for _, pair := range [][2]uuid.UUID{{b.patient.UserID, b.doctor.UserID}, {b.neighbour.UserID, b.colleague.UserID}} {
-		b.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
+		b.Exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', at, at + interval '30 minutes', false, now(), '', now(), ''
 			FROM generate_series($4::timestamptz, $4::timestamptz + interval '1999 hours', interval '30 minutes') AS at`, b.here, pair[0], pair[1], b.start)
 	}
-	b.exec(t, "ANALYZE appointments")
+	b.Exec(t, "ANALYZE appointments")
 	clinics := []uuid.UUID{b.here}
 	dawn, dusk := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 	slot, none := b.slot(7), []string{}

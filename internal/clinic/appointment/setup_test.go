@@ -1,9 +1,6 @@
 package appointment_test
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,7 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
-	"carewire/internal/outbox"
+	"carewire/internal/clinic/clinictest"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -22,6 +19,7 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 // testBundle is a database with two clinics. The doctor and the patient are at both, the others at here, but for
 // stranger and elsewhere (a receptionist) at there.
 type testBundle struct {
+	*clinictest.Bundle
 	db          *postgrestest.DB
 	service     *appointment.Service
 	here, there uuid.UUID
@@ -35,51 +33,26 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	db := postgrestest.New(t)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
-	b := &testBundle{db: db, here: uuid.New(), there: uuid.New(), start: time.Now().UTC().Truncate(time.Hour).Add(72 * time.Hour)}
-	b.service = appointment.New(writer, appointment.WithClock(func() time.Time {
+	clinics := clinictest.New(t, "UTC", "UTC")
+	b := &testBundle{
+		Bundle: clinics, db: clinics.DB, here: clinics.Here, there: clinics.There,
+		start: time.Now().UTC().Truncate(time.Hour).Add(72 * time.Hour),
+	}
+	b.service = appointment.New(b.Writer, appointment.WithClock(func() time.Time {
 		if now := b.clock.Load(); now != nil {
 			return *now
 		}
 		return time.Now()
 	}))
-	for _, id := range []uuid.UUID{b.here, b.there} {
-		b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')", id)
-	}
-	b.patient, b.neighbour = b.person(t, care.Patient, &b.here, &b.there), b.person(t, care.Patient, &b.here)
-	b.doctor, b.colleague = b.person(t, care.Doctor, &b.here, &b.there), b.person(t, care.Doctor, &b.here)
-	b.nurse, b.receptionist, b.admin = b.person(t, care.Nurse, &b.here), b.person(t, care.Receptionist, &b.here), b.person(t, care.Admin, &b.here)
-	b.auditor, b.operator = b.person(t, care.Auditor, nil), b.person(t, care.Operator, nil)
-	b.stranger, b.elsewhere = b.person(t, care.Doctor, &b.there), b.person(t, care.Receptionist, &b.there)
+	b.patient, b.neighbour = b.Person(t, care.Patient, &b.here, &b.there), b.Person(t, care.Patient, &b.here)
+	b.doctor, b.colleague = b.Person(t, care.Doctor, &b.here, &b.there), b.Person(t, care.Doctor, &b.here)
+	b.nurse, b.receptionist, b.admin = b.Person(t, care.Nurse, &b.here), b.Person(t, care.Receptionist, &b.here), b.Person(t, care.Admin, &b.here)
+	b.auditor, b.operator = b.Person(t, care.Auditor, nil), b.Person(t, care.Operator, nil)
+	b.stranger, b.elsewhere = b.Person(t, care.Doctor, &b.there), b.Person(t, care.Receptionist, &b.there)
 	return b
 }
 
-func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
-	t.Helper()
-	_, err := b.db.Owner.Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
-}
-
-func (b *testBundle) person(t *testing.T, role care.Role, clinics ...*uuid.UUID) care.Actor {
-	t.Helper()
-	return b.personWith(t, uuid.New(), role, clinics...)
-}
-
-func (b *testBundle) personWith(t *testing.T, id uuid.UUID, role care.Role, clinics ...*uuid.UUID) care.Actor {
-	t.Helper()
-	b.exec(t, "INSERT INTO users (id, email, given_name, family_name) VALUES ($1, $2, 'Wilhelmina', 'Murgatroyd')", id, id.String()+"@murgatroyd.example")
-	a := care.Actor{ID: id.String(), UserID: id}
-	for _, clinic := range clinics {
-		b.exec(t, "INSERT INTO memberships (id, user_id, clinic_id, role) VALUES ($1, $2, $3, $4)", uuid.New(), id, clinic, role)
-		a.Memberships = append(a.Memberships, care.Membership{ClinicID: clinic, Role: role})
-	}
-	return a
-}
-
-func by(actor care.Actor) care.Command {
-	return care.Command{Actor: actor, CorrelationID: "req-1"}
-}
+func by(actor care.Actor) care.Command { return clinictest.By(actor) }
 
 // slot is half an hour, the n-th from b.start.
 func (b *testBundle) slot(n int) appointment.Slot {
@@ -130,71 +103,19 @@ func (b *testBundle) atTime(now time.Time, do func()) {
 // always sets the doctors' hours at both clinics to whole days, so that patients may ask for any time.
 func (b *testBundle) always(t *testing.T) {
 	t.Helper()
-	b.exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
+	b.Exec(t, `INSERT INTO doctor_hours (id, version, clinic_id, doctor_id, updated_at, updated_by)
 		SELECT gen_random_uuid(), 1, clinic_id, user_id, now(), '' FROM memberships WHERE role = 'doctor'`)
-	b.exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at)
+	b.Exec(t, `INSERT INTO doctor_hours_spans (clinic_id, doctor_id, weekday, opens_at, closes_at)
 		SELECT clinic_id, doctor_id, weekday, '00:00', '24:00' FROM doctor_hours CROSS JOIN generate_series(1, 7) AS weekday`)
-}
-
-// appended is one row of the outbox.
-type appended struct {
-	Type, Subject, ActorID, ActorRole string
-	Version                           *int64
-	Person, Clinic                    *uuid.UUID
-	Imported                          bool
-	Data                              map[string]any
-}
-
-// outbox gives all that was appended, in order.
-func (b *testBundle) outbox(t *testing.T) []appended {
-	t.Helper()
-	rows, err := b.db.Owner.Query(context.Background(), "SELECT type, subject, actor_id, actor_role, subject_version, person_id, clinic_id, imported, data FROM outbox ORDER BY id")
-	require.NoError(t, err)
-	defer rows.Close()
-	list := []appended{}
-	for rows.Next() {
-		var a appended
-		var data []byte
-		require.NoError(t, rows.Scan(&a.Type, &a.Subject, &a.ActorID, &a.ActorRole, &a.Version, &a.Person, &a.Clinic, &a.Imported, &data))
-		require.NoError(t, json.Unmarshal(data, &a.Data))
-		list = append(list, a)
-	}
-	require.NoError(t, rows.Err())
-	return list
-}
-
-func (b *testBundle) last(t *testing.T) appended {
-	t.Helper()
-	list := b.outbox(t)
-	require.NotEmpty(t, list)
-	return list[len(list)-1]
-}
-
-func (b *testBundle) count(t *testing.T, table string) int {
-	t.Helper()
-	var n int
-	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
-	return n
 }
 
 func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
-	_ = refused(t, err, code, fields...)
+	clinictest.RequireCode(t, err, code, fields...)
 }
 
-// refused gives the refusal, which must have the code, and name these fields if any are given.
+// refused returns the error, which must have the code, and these fields if any are given.
 func refused(t *testing.T, err error, code care.Code, fields ...string) *care.Error {
 	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, code, care.CodeOf(err), "%v", err)
-	var e *care.Error
-	require.ErrorAs(t, err, &e)
-	var named []string
-	for _, f := range e.Fields {
-		named = append(named, f.Field)
-	}
-	if len(fields) > 0 {
-		require.Equal(t, fields, named)
-	}
-	return e
+	return clinictest.RequireError(t, err, code, fields...)
 }

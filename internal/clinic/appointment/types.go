@@ -30,10 +30,7 @@ type Appointment struct {
 }
 
 // Page is one page of a list, in the order in which they start; Next is the cursor of the page after it, or empty.
-type Page struct {
-	Items []Appointment `json:"items"`
-	Next  string        `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
-}
+type Page care.Page[Appointment]
 
 // Slot is a time: from its start up to, and without, its end.
 type Slot struct {

@@ -78,5 +78,5 @@ func TestAccount_AddsUpAfterAnythingAtOnce(t *testing.T) {
 	if st.Next == "" {
 		require.Equal(t, st.ClosingMinor, sum)
 	}
-	require.Greater(t, len(b.outbox(t)), 40, "much was done")
+	require.Greater(t, len(b.Writes(t)), 40, "much was done")
 }

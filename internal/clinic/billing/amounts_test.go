@@ -70,11 +70,11 @@ func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
 		units, nets, vats = append(units, c.UnitMinor), append(nets, c.NetMinor), append(vats, c.TaxMinor)
 	}
 	// Without its keys and triggers the table has its checks alone.
-	b.exec(t, "CREATE TABLE checked (LIKE invoice_lines INCLUDING CONSTRAINTS)")
+	b.Exec(t, "CREATE TABLE checked (LIKE invoice_lines INCLUDING CONSTRAINTS)")
 	insert := `INSERT INTO checked (invoice_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
 		SELECT gen_random_uuid(), 1, 'x', unnest($1::integer[]), unnest($2::bigint[]), unnest($3::integer[]), unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])`
-	b.exec(t, insert, quantities, units, discounts, taxes, nets, vats)
-	require.Equal(t, len(charged), b.count(t, "checked"))
+	b.Exec(t, insert, quantities, units, discounts, taxes, nets, vats)
+	require.Equal(t, len(charged), b.Count(t, "checked"))
 	for _, wrong := range []*[]int64{&nets, &vats} {
 		(*wrong)[0]++
 		_, err := b.db.Owner.Exec(t.Context(), insert, quantities, units, discounts, taxes, nets, vats)

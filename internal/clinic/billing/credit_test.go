@@ -49,7 +49,7 @@ func TestRefund_LeavesNothingOwedUnlessItReopens(t *testing.T) {
 	require.ErrorContains(t, err, "credited in full")
 	b.requireContiguous(t, i.ID)
 
-	events := b.outbox(t)
+	events := b.Writes(t)
 	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received", "billing.refund_made", "billing.credit_note_issued", "billing.refund_made", "billing.credit_note_issued"}, types(events))
 	require.Equal(t, part.ID.String(), events[3].Data["refundId"], "the rules tell of the refund alone")
 	require.Equal(t, part.CreditNoteID.String(), events[2].Data["creditNoteId"])
@@ -77,7 +77,7 @@ func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
 	p := b.pay(t, b.issue(t).ID, 10000, "pi_1")
 	n := billing.NewRefund{AmountMinor: 1000, Reference: "re_1"}
 	r := b.refund(t, p.ID, n)
-	before := b.outbox(t)
+	before := b.Writes(t)
 	again, first, err := b.bills.Refund(t.Context(), by(b.receptionist), p.ID, n)
 	require.NoError(t, err)
 	require.False(t, first)
@@ -85,11 +85,11 @@ func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
 	n.Reopen = true
 	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, n)
 	requireCode(t, err, care.Conflict, "reference")
-	b.exec(t, "UPDATE refunds SET reopened = NULL")
+	b.Exec(t, "UPDATE refunds SET reopened = NULL")
 	again, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, n)
 	require.NoError(t, err, "of one from before it is not known")
 	require.True(t, again.Reopened)
-	require.Equal(t, before, b.outbox(t))
+	require.Equal(t, before, b.Writes(t))
 }
 
 func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
@@ -100,10 +100,10 @@ func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "CN-1", first.Number)
 	require.Equal(t, int64(2), first.InvoiceVersion)
-	require.Equal(t, "billing.credit_note_issued", b.last(t).Type)
+	require.Equal(t, "billing.credit_note_issued", b.Last(t).Type)
 	require.Equal(t, map[string]any{
 		"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued", "creditNoteId": first.ID.String(),
-	}, b.last(t).Data, "and no amounts, numbers or reasons")
+	}, b.Last(t).Data, "and no amounts, numbers or reasons")
 	p := b.pay(t, i.ID, 5000, "pi_1")
 	got := b.get(t, i.ID)
 	require.Equal(t, billing.StatusPartlyPaid, got.Status)
@@ -318,7 +318,7 @@ func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.pay(t, b.issue(t).ID, 10500, "pi_1")
-	b.exec(t, "SELECT person_merge($1, $2)", b.patient.UserID, b.neighbour.UserID)
+	b.Exec(t, "SELECT person_merge($1, $2)", b.patient.UserID, b.neighbour.UserID)
 	n := b.draft()
 	n.PatientID = b.neighbour.UserID
 	i, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
@@ -370,21 +370,21 @@ func TestPay_TakesCashWithoutAReferenceEachTime(t *testing.T) {
 func TestIssue_IsForFormerAndDisabledPatientsToo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
 	b.issue(t)
 	left := b.patient
 	left.Memberships = nil
 	own, err := b.bills.List(t.Context(), by(left), billing.Filter{})
 	require.NoError(t, err)
 	require.Len(t, own.Items, 1, "they read it, too")
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.patient.UserID)
 	i := b.issue(t)
 	b.pay(t, i.ID, 10000, "pi_1")
 	n := b.draft()
 	n.PatientID = b.otherPatient.UserID
 	_, err = b.bills.Issue(t.Context(), by(b.receptionist), n)
 	requireCode(t, err, care.Invalid, "patientId")
-	b.exec(t, "UPDATE users SET merged_into = $1 WHERE id = $2", b.neighbour.UserID, b.patient.UserID)
+	b.Exec(t, "UPDATE users SET merged_into = $1 WHERE id = $2", b.neighbour.UserID, b.patient.UserID)
 	_, err = b.bills.Issue(t.Context(), by(b.receptionist), b.draft())
 	requireCode(t, err, care.Invalid, "patientId")
 }

@@ -21,7 +21,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, int64(10000), i.TotalMinor)
 	require.Equal(t, "2026-04-30", i.DueOn)
 	require.NotNil(t, i.IssuedAt)
-	e := b.last(t)
+	e := b.Last(t)
 	require.Equal(t, "billing.invoice_issued", e.Type)
 	require.Equal(t, "invoice/"+i.ID.String(), e.Subject)
 	require.Equal(t, new(int64(1)), e.Version)
@@ -32,15 +32,15 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, i, b.get(t, i.ID))
 
 	// Broken on purpose: the outbox refuses every row.
-	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
+	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.bills.Issue(t.Context(), by(b.receptionist), b.draft())
 	require.Error(t, err)
 	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), i.ID, payment(1, "a"))
 	require.Error(t, err)
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), i.ID, 1)
 	require.Error(t, err)
-	require.Equal(t, 1, b.count(t, "invoices"))
-	require.Zero(t, b.count(t, "payments"))
+	require.Equal(t, 1, b.Count(t, "invoices"))
+	require.Zero(t, b.Count(t, "payments"))
 	_, err = b.bills.Get(t.Context(), by(b.patient), i.ID)
 	require.Error(t, err, "a read that cannot be audited is not answered")
 }
@@ -74,7 +74,7 @@ func TestIssue_NamesEveryFieldThatIsWrong(t *testing.T) {
 		_, err := b.bills.Issue(t.Context(), by(b.receptionist), n)
 		requireCode(t, err, care.Invalid, "currency")
 	}
-	require.Zero(t, b.count(t, "invoices"))
+	require.Zero(t, b.Count(t, "invoices"))
 }
 
 func TestIssue_RefusesTotalsThatCannotBeKept(t *testing.T) {
@@ -133,16 +133,16 @@ func TestAccess_IsTheTablesAndEachRefusalIsAudited(t *testing.T) {
 				return
 			}
 			requireCode(t, err, code)
-			require.Equal(t, "access.denied", b.last(t).Type, name)
-			require.Equal(t, string(action), b.last(t).Data["action"], name)
+			require.Equal(t, "access.denied", b.Last(t).Type, name)
+			require.Equal(t, string(action), b.Last(t).Data["action"], name)
 		}
 		_, err := b.bills.Issue(t.Context(), by(c.actor), b.draft())
 		check(err, c.issue, care.InvoiceWrite)
 		_, err = b.bills.Get(t.Context(), by(c.actor), i.ID)
 		check(err, c.read, care.InvoiceRead)
 		if c.read == "" {
-			require.Equal(t, "record.read", b.last(t).Type)
-			require.Equal(t, "invoice/"+i.ID.String(), b.last(t).Subject)
+			require.Equal(t, "record.read", b.Last(t).Type)
+			require.Equal(t, "invoice/"+i.ID.String(), b.Last(t).Subject)
 		}
 		_, _, err = b.bills.Pay(t.Context(), by(c.actor), i.ID, payment(1, name))
 		check(err, c.write, care.PaymentWrite)
@@ -157,7 +157,7 @@ func TestAccess_IsTheTablesAndEachRefusalIsAudited(t *testing.T) {
 	_, there := hidden.Get(t.Context(), by(b.doctor), i.ID)
 	_, missing := hidden.Get(t.Context(), by(b.doctor), uuid.New())
 	require.Equal(t, missing.Error(), there.Error(), "what is hidden looks like what is not there")
-	require.Nil(t, b.last(t).Person)
+	require.Nil(t, b.Last(t).Person)
 	_, _, err := hidden.Refund(t.Context(), by(b.receptionist), uuid.New(), billing.NewRefund{AmountMinor: 1, Reference: "x"})
 	requireCode(t, err, care.NotFound)
 }
@@ -175,7 +175,7 @@ func TestVoid_WantsTheCurrentVersionAndNoPayment(t *testing.T) {
 	require.Equal(t, billing.StatusVoid, voided.Status)
 	require.Equal(t, int64(2), voided.Version)
 	require.Equal(t, i.Lines, voided.Lines)
-	require.Equal(t, "billing.invoice_voided", b.last(t).Type)
+	require.Equal(t, "billing.invoice_voided", b.Last(t).Type)
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), i.ID, 2)
 	requireCode(t, err, care.Conflict)
 	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), i.ID, payment(100, "pi_1"))
@@ -205,7 +205,7 @@ func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
 	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), p.ID, billing.NewRefund{AmountMinor: 77177, Reference: "SECRETREFUND", Reason: "SECRETREASON"})
 	require.NoError(t, err)
 	b.get(t, i.ID)
-	all, err := json.Marshal(b.everything(t))
+	all, err := json.Marshal(b.Events(t))
 	require.NoError(t, err)
 	for _, word := range []string{"SECRET", "EUR", `"amount`, "Minor", ":77177"} {
 		require.NotContains(t, string(all), word)
@@ -248,8 +248,8 @@ func TestList_ShowsWhatTheActorMaySeePageByPage(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, paid.Items, 1)
 	require.Len(t, paid.Items[0].Payments, 1)
-	require.Equal(t, "record.read", b.last(t).Type)
-	require.Equal(t, []any{want[0].String()}, b.last(t).Data["recordIds"])
+	require.Equal(t, "record.read", b.Last(t).Type)
+	require.Equal(t, []any{want[0].String()}, b.Last(t).Data["recordIds"])
 	for _, f := range []billing.Filter{{Status: "lost"}, {Limit: 201}, {Cursor: "x"}} {
 		_, err := b.bills.List(t.Context(), by(b.patient), f)
 		requireCode(t, err, care.Invalid)
@@ -263,7 +263,7 @@ func TestList_RefusesThoseWhoMayNotAsk(t *testing.T) {
 	for _, actor := range []care.Actor{b.doctor, b.nurse, b.auditor, b.operator} {
 		_, err := b.bills.List(t.Context(), by(actor), billing.Filter{})
 		requireCode(t, err, care.Forbidden)
-		require.Equal(t, "access.denied", b.last(t).Type)
+		require.Equal(t, "access.denied", b.Last(t).Type)
 	}
 	for _, actor := range []care.Actor{b.neighbour, b.doctor, b.otherDesk, b.otherPatient} {
 		_, err := b.bills.List(t.Context(), by(actor), billing.Filter{PatientID: b.patient.UserID})
@@ -274,5 +274,5 @@ func TestList_RefusesThoseWhoMayNotAsk(t *testing.T) {
 	none, err := b.bills.List(t.Context(), by(b.receptionist), billing.Filter{PatientID: b.neighbour.UserID})
 	require.NoError(t, err)
 	require.Equal(t, []billing.Invoice{}, none.Items)
-	require.Equal(t, "record.read", b.last(t).Type, "that there is nothing was told, too")
+	require.Equal(t, "record.read", b.Last(t).Type, "that there is nothing was told, too")
 }

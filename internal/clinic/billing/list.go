@@ -14,53 +14,38 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// overdue is the flag, as a filter names it beside the statuses.
+// overdue is the flag in the form of a status filter.
 const overdue = "overdue"
 
-// Filter narrows a list. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. The zero value is the first page of all invoices that the caller may see.
 type Filter struct {
 	// PatientID and ClinicID are zero for any.
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// Status is empty for any; "overdue" is those that are, in whichever status.
+	// Status is empty for any; "overdue" selects overdue invoices of any status.
 	Status string
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-// Page is one page of a list, the newest first; Next is the cursor of the page after it, or empty.
-type Page struct {
-	Items []Invoice `json:"items"`
-	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
-}
+// Page is one page of a list, newest first.
+type Page care.Page[Invoice]
 
 func (f *Filter) check() (care.PageCursor, error) {
-	var p care.FieldErrors
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
 	if !slices.Contains([]string{"", StatusDraft, StatusIssued, StatusPartlyPaid, StatusPaid, StatusCredited, StatusVoid, overdue}, f.Status) {
-		p.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
+		errs.Add("status", "must be draft, issued, partly_paid, paid, credited, void or overdue")
 	}
-	from, ok := care.ParsePageCursor(f.Cursor, care.AfterAll)
-	if !ok {
-		p.Add("cursor", "must be the next of the page before")
-	}
-	return from, p.Err()
+	from := errs.Cursor(f.Cursor, care.AfterAll)
+	return from, errs.Err()
 }
 
-// List gives the invoices that the actor may see, the newest first. A patient or clinic of whose invoices the actor may
-// see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the invoices that the actor may see, newest first. If the actor may not see any
+// invoices of the patient or at the clinic, the error is care.NotFound for the patient, and
+// care.Forbidden for the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
 	from, err := f.check()
 	if err != nil {
@@ -73,17 +58,15 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if err != nil {
 			return fmt.Errorf("list invoices: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			last := rows[f.Limit-1]
-			page.Next = care.PageCursor{Time: last.CreatedAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Invoice) string {
+			return care.PageCursor{Time: last.CreatedAt, ID: last.ID}.String()
+		})
 		if page.Items, err = details(ctx, q, rows); err != nil {
 			return err
 		}
 		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
-			if events, err = nothing(ctx, q, cmd, f); err != nil {
+			if events, err = emptyList(ctx, q, cmd, f); err != nil {
 				return err
 			}
 		}
@@ -95,7 +78,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 	return page, nil
 }
 
-// invoices asks for one row more than the page holds, to know whether there is a next one.
+// invoices reads one row more than the page holds, to detect whether there is a next page.
 func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Invoice, error) {
 	p := db.InvoiceListOfPatientParams{
 		PatientID: f.PatientID, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID, Status: f.Status,
@@ -121,39 +104,18 @@ func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, fr
 	}
 }
 
-// nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
-func nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
-	actor := cmd.Actor
-	clinics := actor.ClinicsFor(care.InvoiceRead, care.SameClinic)
-	if f.PatientID == uuid.Nil {
-		readsAt := slices.Concat(clinics, actor.ClinicsFor(care.InvoiceRead, care.Own))
-		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
-			answer := care.Errorf(care.Forbidden, "you hold no role that reads invoices there")
-			return nil, outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
-		}
-		return nil, nil
-	}
-	if f.ClinicID != uuid.Nil {
-		clinics = slices.DeleteFunc(clinics, func(id uuid.UUID) bool { return id != f.ClinicID })
-	}
-	listable := f.PatientID == actor.UserID && actor.MayOwn(care.InvoiceRead)
-	if !listable {
-		var err error
-		listable, err = q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: clinics})
-		if err != nil {
-			return nil, fmt.Errorf("look up patient: %w", err)
-		}
-	}
-	if !listable {
-		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their invoices")
-		return nil, outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
-	}
-	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
-}
-
-func clinicOf(f Filter) *uuid.UUID {
-	if f.ClinicID == uuid.Nil {
-		return nil
-	}
-	return &f.ClinicID
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// invoices.
+func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+	clinics := cmd.Actor.ClinicsFor(care.InvoiceRead, care.SameClinic)
+	return outbox.EmptyList{
+		Action: care.InvoiceRead, Items: "invoices", PatientID: f.PatientID, ClinicID: f.ClinicID,
+		ReadsAt: slices.Concat(clinics, cmd.Actor.ClinicsFor(care.InvoiceRead, care.Own)),
+		PatientListable: func() (bool, error) {
+			if f.ClinicID != uuid.Nil {
+				clinics = slices.DeleteFunc(clinics, func(id uuid.UUID) bool { return id != f.ClinicID })
+			}
+			return q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: clinics})
+		},
+	}.Events(cmd)
 }

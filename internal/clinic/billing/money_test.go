@@ -68,6 +68,6 @@ func TestMoney_IsNowhereAFraction(t *testing.T) {
 	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search finds one")
 	// Neither does the database keep one.
 	b := setup(t)
-	require.Zero(t, b.count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')
+	require.Zero(t, b.Count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')
 		AND data_type IN ('real', 'double precision', 'numeric', 'money')`))
 }

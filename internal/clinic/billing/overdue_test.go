@@ -38,7 +38,7 @@ func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
 	// Due 30 April. Berlin is two hours ahead of UTC then, Honolulu ten behind.
 	require.Zero(t, b.overdueAt(t, "2026-04-30T21:59:59Z"))
 	require.Equal(t, 1, b.overdueAt(t, "2026-04-30T22:00:00Z"))
-	e := b.last(t)
+	e := b.Last(t)
 	require.Equal(t, "billing.invoice_overdue", e.Type)
 	require.Equal(t, "invoice/"+berlin.ID.String(), e.Subject)
 	require.Equal(t, new(int64(2)), e.Version)
@@ -48,7 +48,7 @@ func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
 	require.True(t, b.get(t, berlin.ID).Overdue)
 	require.Zero(t, b.overdueAt(t, "2026-05-01T09:59:59Z"), "it is told once")
 	require.Equal(t, 1, b.overdueAt(t, "2026-05-01T10:00:00Z"))
-	require.Equal(t, "invoice/"+honolulu.ID.String(), b.last(t).Subject)
+	require.Equal(t, "invoice/"+honolulu.ID.String(), b.Last(t).Subject)
 	b.requireContiguous(t, berlin.ID)
 }
 
@@ -82,7 +82,7 @@ func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
 func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "UPDATE clinics SET time_zone = 'UTC'")
+	b.Exec(t, "UPDATE clinics SET time_zone = 'UTC'")
 	i := b.issue(t)
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	b.bills.SetClock(func() time.Time { return now })
@@ -108,7 +108,7 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
-	b.exec(t, "UPDATE clinics SET time_zone = 'Mars/Olympus' WHERE id = $1", b.there)
+	b.Exec(t, "UPDATE clinics SET time_zone = 'Mars/Olympus' WHERE id = $1", b.there)
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	b.bills.SetClock(func() time.Time { return now })
 	n, err := b.bills.SweepOverdue(t.Context())
@@ -120,10 +120,10 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 func TestOverdue_GoesOnBehindAnInvoiceThatCannotBeMarked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "UPDATE clinics SET time_zone = 'UTC'")
+	b.Exec(t, "UPDATE clinics SET time_zone = 'UTC'")
 	first, second, third := b.issue(t), b.issue(t), b.issue(t)
-	b.exec(t, `CREATE FUNCTION refuse_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
-	b.exec(t, `CREATE TRIGGER refuse_it BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.id = '`+first.ID.String()+`') EXECUTE FUNCTION refuse_it()`)
+	b.Exec(t, `CREATE FUNCTION refuse_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
+	b.Exec(t, `CREATE TRIGGER refuse_it BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.id = '`+first.ID.String()+`') EXECUTE FUNCTION refuse_it()`)
 	b.bills.SetClock(func() time.Time { return time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC) })
 	n, err := b.bills.SweepOverdue(t.Context())
 	require.ErrorContains(t, err, "P0001")

@@ -28,7 +28,7 @@ func TestPay_SettlesTheInvoiceStepByStep(t *testing.T) {
 	require.Equal(t, p, got.Payments[0])
 	require.Zero(t, got.BalanceMinor)
 
-	events := b.outbox(t)
+	events := b.Writes(t)
 	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received", "billing.payment_received"}, types(events))
 	require.Equal(t, map[string]any{
 		"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "partly_paid", "paymentId": p.ID.String(),
@@ -48,7 +48,7 @@ func TestPay_RefusesWhatIsNoPayment(t *testing.T) {
 		_, _, err := b.bills.Pay(t.Context(), by(b.receptionist), i.ID, n)
 		requireCode(t, err, care.Invalid, field)
 	}
-	require.Zero(t, b.count(t, "payments"))
+	require.Zero(t, b.Count(t, "payments"))
 }
 
 func TestPay_TakesOneReferenceOnce(t *testing.T) {
@@ -56,7 +56,7 @@ func TestPay_TakesOneReferenceOnce(t *testing.T) {
 	b := setup(t)
 	i, other := b.issue(t), b.issue(t)
 	p := b.pay(t, i.ID, 10000, "pi_1")
-	before := b.outbox(t)
+	before := b.Writes(t)
 	again, first, err := b.bills.Pay(t.Context(), by(b.admin), i.ID, payment(10000, "pi_1"))
 	require.NoError(t, err)
 	require.False(t, first)
@@ -65,7 +65,7 @@ func TestPay_TakesOneReferenceOnce(t *testing.T) {
 	requireCode(t, err, care.Conflict, "reference")
 	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), other.ID, payment(10000, "pi_1"))
 	requireCode(t, err, care.Conflict, "reference")
-	require.Equal(t, before, b.outbox(t), "what is told again is no news")
+	require.Equal(t, before, b.Writes(t), "what is told again is no news")
 	_, first, err = b.bills.Pay(t.Context(), by(b.receptionist), other.ID, billing.NewPayment{AmountMinor: 10000, Provider: "paypal", Reference: "pi_1"})
 	require.NoError(t, err)
 	require.True(t, first, "another provider's references are its own")
@@ -129,7 +129,7 @@ func TestPay_MakesOnePaymentOfOneReferenceToldManyTimesAtOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, count)
 	require.Equal(t, int64(2500), b.get(t, i.ID).PaidMinor)
-	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received"}, types(b.outbox(t)))
+	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received"}, types(b.Writes(t)))
 }
 
 func TestPay_LetsOneOfTwoInvoicesHaveAReferenceToldForBothAtOnce(t *testing.T) {
@@ -147,7 +147,7 @@ func TestPay_LetsOneOfTwoInvoicesHaveAReferenceToldForBothAtOnce(t *testing.T) {
 		}
 	}
 	require.Equal(t, 4, failed)
-	require.Equal(t, 1, b.count(t, "payments"))
+	require.Equal(t, 1, b.Count(t, "payments"))
 }
 
 func TestRefund_GivesBackAtMostThePaymentAndReopensTheInvoiceWhereItSaysSo(t *testing.T) {
@@ -162,9 +162,9 @@ func TestRefund_GivesBackAtMostThePaymentAndReopensTheInvoiceWhereItSaysSo(t *te
 	require.NoError(t, err)
 	require.True(t, first)
 	require.Equal(t, i.ID, r.InvoiceID)
-	require.Equal(t, "billing.refund_made", b.last(t).Type)
-	require.Equal(t, "partly_paid", b.last(t).Data["status"])
-	require.Equal(t, p.ID.String(), b.last(t).Data["paymentId"])
+	require.Equal(t, "billing.refund_made", b.Last(t).Type)
+	require.Equal(t, "partly_paid", b.Last(t).Data["status"])
+	require.Equal(t, p.ID.String(), b.Last(t).Data["paymentId"])
 	again, first, err := give(4000, "re_1")
 	require.NoError(t, err)
 	require.False(t, first)

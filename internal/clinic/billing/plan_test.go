@@ -16,9 +16,9 @@ func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// Enough invoices elsewhere that a scan of all is dearer than the index; a single statement keeps the sums right.
-	b.exec(t, `INSERT INTO users (id, email, given_name, family_name)
+	b.Exec(t, `INSERT INTO users (id, email, given_name, family_name)
 		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
-	b.exec(t, `WITH written AS (
+	b.Exec(t, `WITH written AS (
 			INSERT INTO invoices (id, version, clinic_id, patient_id, currency, status, total_minor, paid_minor, due_on, issued_at,
 				created_at, created_by, updated_at, updated_by)
 			SELECT gen_random_uuid(), 1, $1, md5((n % 300 + 1)::text)::uuid, 'EUR', 'issued', 1, 0, '2099-01-01', now(),
@@ -28,7 +28,7 @@ func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
 		)
 		INSERT INTO invoice_lines SELECT id, 1, 'x', 1, 1, 1 FROM written`, b.there)
 	b.issue(t)
-	b.exec(t, "ANALYZE invoices, clinics")
+	b.Exec(t, "ANALYZE invoices, clinics")
 	far, clinics := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), []uuid.UUID{b.here}
 	busy := uuid.MustParse("c4ca4238-a0b9-2382-0dcc-509a6f75849b") // md5('1')
 	for _, c := range []struct {

@@ -1,9 +1,6 @@
 package billing_test
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -12,7 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/billing"
-	"carewire/internal/outbox"
+	"carewire/internal/clinic/clinictest"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -20,6 +17,7 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // testBundle is a database with two clinics: here in Berlin, there in Honolulu.
 type testBundle struct {
+	*clinictest.Bundle
 	db          *postgrestest.DB
 	bills       *billing.Service
 	here, there uuid.UUID
@@ -29,38 +27,18 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	db := postgrestest.New(t)
-	b := &testBundle{
-		db: db, bills: billing.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))),
-		here: uuid.New(), there: uuid.New(),
-	}
+	clinics := clinictest.New(t, "Europe/Berlin", "Pacific/Honolulu")
+	b := &testBundle{Bundle: clinics, db: clinics.DB, bills: billing.New(clinics.Writer), here: clinics.Here, there: clinics.There}
 	b.bills.SetClock(func() time.Time { return time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC) })
-	b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'Europe/Berlin'), ($2, 'Clinic', 'Pacific/Honolulu')", b.here, b.there)
-	b.patient, b.neighbour = b.person(t, &b.here, care.Patient), b.person(t, &b.here, care.Patient)
-	b.receptionist, b.admin = b.person(t, &b.here, care.Receptionist), b.person(t, &b.here, care.Admin)
-	b.doctor, b.nurse = b.person(t, &b.here, care.Doctor), b.person(t, &b.here, care.Nurse)
-	b.auditor, b.operator = b.person(t, nil, care.Auditor), b.person(t, nil, care.Operator)
-	b.otherDesk, b.otherPatient = b.person(t, &b.there, care.Receptionist), b.person(t, &b.there, care.Patient)
+	b.patient, b.neighbour = b.Person(t, care.Patient, &b.here), b.Person(t, care.Patient, &b.here)
+	b.receptionist, b.admin = b.Person(t, care.Receptionist, &b.here), b.Person(t, care.Admin, &b.here)
+	b.doctor, b.nurse = b.Person(t, care.Doctor, &b.here), b.Person(t, care.Nurse, &b.here)
+	b.auditor, b.operator = b.Person(t, care.Auditor, nil), b.Person(t, care.Operator, nil)
+	b.otherDesk, b.otherPatient = b.Person(t, care.Receptionist, &b.there), b.Person(t, care.Patient, &b.there)
 	return b
 }
 
-func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
-	t.Helper()
-	_, err := b.db.Owner.Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
-}
-
-func (b *testBundle) person(t *testing.T, clinic *uuid.UUID, role care.Role) care.Actor {
-	t.Helper()
-	id := uuid.New()
-	b.exec(t, "INSERT INTO users (id, email, given_name, family_name) VALUES ($1, $2, 'Wilhelmina', 'Murgatroyd')", id, id.String()+"@murgatroyd.example")
-	b.exec(t, "INSERT INTO memberships (id, user_id, clinic_id, role) VALUES ($1, $2, $3, $4)", uuid.New(), id, clinic, role)
-	return care.Actor{ID: id.String(), UserID: id, Memberships: []care.Membership{{ClinicID: clinic, Role: role}}}
-}
-
-func by(actor care.Actor) care.Command {
-	return care.Command{Actor: actor, CorrelationID: "req-1"}
-}
+func by(actor care.Actor) care.Command { return clinictest.By(actor) }
 
 // draft is an invoice of 100.00 to the patient.
 func (b *testBundle) draft() billing.NewInvoice {
@@ -104,94 +82,17 @@ func (b *testBundle) get(t *testing.T, id uuid.UUID) billing.Invoice {
 	return i
 }
 
-// appended is one row of the outbox.
-type appended struct {
-	Type, Subject, ActorID, ActorRole string
-	Version                           *int64
-	Person, Clinic                    *uuid.UUID
-	Data                              map[string]any
-}
-
-// outbox gives all that was appended, in order, but what tells of reads.
-func (b *testBundle) outbox(t *testing.T) []appended {
-	t.Helper()
-	list := []appended{}
-	for _, a := range b.everything(t) {
-		if a.Type != "record.read" {
-			list = append(list, a)
-		}
-	}
-	return list
-}
-
-func (b *testBundle) everything(t *testing.T) []appended {
-	t.Helper()
-	rows, err := b.db.Owner.Query(context.Background(), "SELECT type, subject, actor_id, actor_role, subject_version, person_id, clinic_id, data FROM outbox ORDER BY id")
-	require.NoError(t, err)
-	defer rows.Close()
-	list := []appended{}
-	for rows.Next() {
-		var a appended
-		var data []byte
-		require.NoError(t, rows.Scan(&a.Type, &a.Subject, &a.ActorID, &a.ActorRole, &a.Version, &a.Person, &a.Clinic, &data))
-		require.NoError(t, json.Unmarshal(data, &a.Data))
-		list = append(list, a)
-	}
-	require.NoError(t, rows.Err())
-	return list
-}
-
-func (b *testBundle) last(t *testing.T) appended {
-	t.Helper()
-	list := b.everything(t)
-	require.NotEmpty(t, list)
-	return list[len(list)-1]
-}
-
 // requireContiguous asserts that the events about the invoice made versions 1, 2, 3 and so on up to the row's.
 func (b *testBundle) requireContiguous(t *testing.T, id uuid.UUID) {
 	t.Helper()
-	var versions []int64
-	for _, a := range b.outbox(t) {
-		if a.Subject == "invoice/"+id.String() && a.Version != nil {
-			versions = append(versions, *a.Version)
-		}
-	}
-	for i, v := range versions {
-		require.Equal(t, int64(i)+1, v, "%v", versions)
-	}
 	var version int64
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT version FROM invoices WHERE id = $1", id).Scan(&version))
-	require.Len(t, versions, int(version))
+	b.RequireContiguous(t, "invoice/"+id.String(), version)
 }
 
-func types(list []appended) []string {
-	names := []string{}
-	for _, a := range list {
-		names = append(names, a.Type)
-	}
-	return names
-}
-
-func (b *testBundle) count(t *testing.T, table string) int {
-	t.Helper()
-	var n int
-	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
-	return n
-}
+func types(list []clinictest.Event) []string { return clinictest.Types(list) }
 
 func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, code, care.CodeOf(err), "%v", err)
-	if len(fields) == 0 {
-		return
-	}
-	var e *care.Error
-	require.ErrorAs(t, err, &e)
-	var named []string
-	for _, f := range e.Fields {
-		named = append(named, f.Field)
-	}
-	require.Equal(t, fields, named)
+	clinictest.RequireCode(t, err, code, fields...)
 }

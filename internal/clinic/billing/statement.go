@@ -75,16 +75,8 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	if !days.from.IsZero() && !days.to.IsZero() && days.to.Before(days.from) {
 		p.Add("to", "must not be before from")
 	}
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
-	mark, ok := care.ParsePageCursor(f.Cursor, care.BeforeAll)
-	if !ok {
-		p.Add("cursor", "must be the next of the page before")
-	}
+	f.Limit = p.PageLimit(f.Limit)
+	mark := p.Cursor(f.Cursor, care.BeforeAll)
 	return days, mark, p.Err()
 }
 
@@ -209,10 +201,9 @@ func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, day
 	if err != nil {
 		return nil, fmt.Errorf("list entries: %w", err)
 	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		st.Next = care.PageCursor{Time: rows[limit-1].At, ID: rows[limit-1].ID}.String()
-	}
+	rows, st.Next = care.Paginate(rows, limit, func(last db.StatementEntryListRow) string {
+		return care.PageCursor{Time: last.At, ID: last.ID}.String()
+	})
 	return addEntries(st, rows), nil
 }
 

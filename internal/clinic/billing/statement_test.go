@@ -63,7 +63,7 @@ func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
 		}, numbers)
 		require.Equal(t, []int64{0, 8000, 0}, []int64{st.OpeningMinor, st.ClosingMinor, st.CreditMinor})
 		require.Equal(t, 2, st.MinorDigits)
-		e := b.last(t)
+		e := b.Last(t)
 		require.Equal(t, "record.read", e.Type)
 		require.Equal(t, "patient/"+b.patient.ID, e.Subject)
 		require.Equal(t, []any{i.ID.String(), voided.ID.String(), second.ID.String()}, e.Data["recordIds"])
@@ -109,8 +109,8 @@ func TestStatement_OpensAndClosesWithTheDaysOfTheClinic(t *testing.T) {
 	b.pay(t, i.ID, 3000, "pi_1")
 	b.pay(t, i.ID, 2000, "pi_2")
 	// In Berlin the last minute of 30 April, the first of 1 May and the first of 2 May.
-	b.exec(t, "UPDATE invoices SET issued_at = '2026-04-30T21:59:00Z'")
-	b.exec(t, "UPDATE payments SET received_at = CASE provider_reference WHEN 'pi_1' THEN timestamptz '2026-04-30T22:00:00Z' ELSE '2026-05-01T22:00:00Z' END")
+	b.Exec(t, "UPDATE invoices SET issued_at = '2026-04-30T21:59:00Z'")
+	b.Exec(t, "UPDATE payments SET received_at = CASE provider_reference WHEN 'pi_1' THEN timestamptz '2026-04-30T22:00:00Z' ELSE '2026-05-01T22:00:00Z' END")
 	days := func(from, to string) (opening, closing int64, entries int) {
 		st := b.statement(t, b.receptionist, func(f *billing.StatementFilter) { f.From, f.To = from, to })
 		require.Equal(t, []string{from, to}, []string{st.From, st.To})
@@ -142,7 +142,7 @@ func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
 	for _, actor := range []care.Actor{b.neighbour, b.doctor, b.nurse, b.auditor, b.operator, b.otherDesk, b.otherPatient, care.SystemActor("seed")} {
 		_, err := b.bills.GetStatement(t.Context(), by(actor), mine)
 		requireCode(t, err, care.NotFound)
-		require.Equal(t, "access.denied", b.last(t).Type)
+		require.Equal(t, "access.denied", b.Last(t).Type)
 	}
 	for _, f := range []billing.StatementFilter{
 		{PatientID: b.doctor.UserID, ClinicID: b.here}, {PatientID: uuid.New(), ClinicID: b.here}, {PatientID: b.otherPatient.UserID, ClinicID: b.here},
@@ -154,7 +154,7 @@ func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
 	requireCode(t, err, care.NotFound)
 	none := b.statement(t, b.receptionist, func(f *billing.StatementFilter) { f.PatientID = b.neighbour.UserID })
 	require.Equal(t, []billing.StatementEntry{}, none.Items)
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
 	b.patient.Memberships = nil
 	for _, actor := range []care.Actor{b.receptionist, b.patient} {
 		require.Len(t, b.statement(t, actor, nil).Items, 1, "also once they have left")

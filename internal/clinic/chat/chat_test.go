@@ -48,7 +48,7 @@ func TestCreate_IsForPatientsThemselvesAndForTheirCareTeam(t *testing.T) {
 	in.ClinicID = uuid.Nil
 	_, err = b.chat.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "clinicId")
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient.UserID)
 	_, err = b.chat.Create(t.Context(), by(b.doctor), b.input())
 	requireCode(t, err, care.Invalid, "patientId")
 }
@@ -163,7 +163,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.nurse.UserID), outboxtest.Actor("system:chat"), outboxtest.Clinic(b.here))
 	// Being on the team again does not bring the old conversations back.
-	b.exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, b.nurse.UserID)
+	b.Exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, b.nurse.UserID)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 }
 
@@ -179,13 +179,13 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	clinic, in := where(b.doctor)
 	require.True(t, in)
 	require.Equal(t, b.here, clinic)
-	b.exec(t, "UPDATE memberships SET revoked_at = now()")
+	b.Exec(t, "UPDATE memberships SET revoked_at = now()")
 	_, in = where(b.doctor)
 	require.False(t, in)
 	clinic, in = where(b.patient)
 	require.True(t, in)
 	require.Zero(t, clinic)
-	b.exec(t, "UPDATE users SET status = 'disabled'")
+	b.Exec(t, "UPDATE users SET status = 'disabled'")
 	_, in = where(b.patient)
 	require.False(t, in)
 }

@@ -95,11 +95,11 @@ func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T)
 	require.NoError(t, remove(b.doctor, b.colleague), "whom another added")
 
 	// Once who began it may not sign in any more, they are as anybody else from the beginning.
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden) // The nurse was added.
-	b.exec(t, "UPDATE conversation_participants SET added_by = NULL")
+	b.Exec(t, "UPDATE conversation_participants SET added_by = NULL")
 	b.add(t, b.nurse, b.colleague, c.ID, false)
-	b.exec(t, "UPDATE conversation_participants SET added_by = NULL")
+	b.Exec(t, "UPDATE conversation_participants SET added_by = NULL")
 	require.NoError(t, remove(b.colleague, b.doctor))
 
 	// A patient's conversation has the whole team in it from the beginning.
@@ -113,12 +113,12 @@ func TestRemind_LetsTheDeadRest(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.doctor)
 	b.write(t, b.doctor, c.ID)
-	b.exec(t, "UPDATE users SET deceased_on = '2026-01-31' WHERE id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE users SET deceased_on = '2026-01-31' WHERE id = $1", b.patient.UserID)
 	b.later(3 * time.Minute)
 	require.Zero(t, b.remind(t))
 	_, err := b.chat.Create(t.Context(), by(b.doctor), b.input())
 	requireCode(t, err, care.Invalid, "patientId")
-	b.exec(t, "UPDATE users SET deceased_on = NULL WHERE id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE users SET deceased_on = NULL WHERE id = $1", b.patient.UserID)
 	require.Equal(t, 1, b.remind(t))
 }
 

@@ -15,23 +15,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// limited gives the limit to go by; 0 means 50.
-func limited(limit int) (int, error) {
-	if limit == 0 {
-		return defaultLimit, nil
-	}
-	if limit < 1 || limit > maxLimit {
-		return 0, care.InvalidField("limit", "must be 1 to %d", maxLimit)
-	}
-	return limit, nil
-}
-
-// Get gives the conversation. Where there is none, or the actor may not see it, the error is care.NotFound.
+// Get returns the conversation. The error is care.NotFound if there is no such conversation, or the
+// actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -53,19 +38,18 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Conv
 	return c, nil
 }
 
-// List gives the conversations in which the actor takes part, the newest activity first; cursor is the Next of the page
-// before, limit 1 to 200 or 0 for 50. Who holds no role that takes part in any is refused with care.Forbidden.
+// List returns the conversations in which the actor takes part, in descending order of their last
+// activity. cursor is the Next of the previous page; limit is 1 to 200, or 0 for 50. The error is
+// care.Forbidden for an actor without a role that takes part in conversations.
 func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, limit int) (Page, error) {
-	limit, err := limited(limit)
-	if err != nil {
+	var errs care.FieldErrors
+	limit = errs.PageLimit(limit)
+	before := errs.Cursor(cursor, care.AfterAll)
+	if err := errs.Err(); err != nil {
 		return Page{}, err
 	}
-	before, ok := care.ParsePageCursor(cursor, care.AfterAll)
-	if !ok {
-		return Page{}, care.InvalidField("cursor", "must be the next of the page before")
-	}
 	page := Page{Items: []Conversation{}}
-	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		clinics := cmd.Actor.ClinicsFor(care.ConversationRead, care.Participant)
 		rows, err := q.ConversationList(ctx, db.ConversationListParams{
@@ -75,16 +59,14 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 			return fmt.Errorf("list conversations: %w", err)
 		}
 		if len(rows) == 0 && len(clinics) == 0 && len(cmd.Actor.ClinicsFor(care.ConversationRead, care.Own)) == 0 {
-			answer := care.Errorf(care.Forbidden, "you hold no role that takes part in conversations")
-			refused := outbox.Deny(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
-			refused.Event.Subject = "route/" + string(care.ConversationRead)
-			return refused
+			answer := care.Errorf(care.Forbidden, "none of your roles takes part in conversations")
+			denied := outbox.Deny(cmd, answer, care.ConversationRead, care.Ref{}, nil, nil)
+			denied.Event.Subject = "route/" + string(care.ConversationRead)
+			return denied
 		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			last := rows[limit-1].Conversation
-			page.Next = care.PageCursor{Time: last.LastActivityAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, limit, func(last db.ConversationListRow) string {
+			return care.PageCursor{Time: last.Conversation.LastActivityAt, ID: last.Conversation.ID}.String()
+		})
 		if page.Items, err = conversations(ctx, q, rows); err != nil {
 			return err
 		}
@@ -112,13 +94,14 @@ func conversations(ctx context.Context, q *db.Queries, rows []db.ConversationLis
 	return list, nil
 }
 
-// shown says what a list showed of a row.
+// shown returns the part of a listed row that record.read names.
 func shown(row db.ConversationListRow) event.Shown {
 	c := row.Conversation
 	return event.Shown{PatientID: c.PatientID, ClinicID: c.ClinicID, ID: c.ID}
 }
 
-// GetMessage gives one message of the conversation. Errors as for Get, also where there is no such message in it.
+// GetMessage returns one message of the conversation. Errors as for Get; the error is also
+// care.NotFound if the conversation has no such message.
 func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -141,11 +124,11 @@ func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageI
 	return message(m), nil
 }
 
-// one is a message that the person is shown.
+// one returns a message that is visible to the person.
 func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID uuid.UUID) (db.ConversationMessage, error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: row.Conversation.ID, ID: messageID})
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && m.Number <= row.SeesAfter) {
-		return m, care.Errorf(care.NotFound, "there is no such message in this conversation")
+		return m, care.Errorf(care.NotFound, "message not found in this conversation")
 	}
 	if err != nil {
 		return m, fmt.Errorf("read message: %w", err)
@@ -153,13 +136,15 @@ func one(ctx context.Context, q *db.Queries, row db.ConversationOfRow, messageID
 	return m, nil
 }
 
-// ListMessages gives messages of the conversation, the newest first: those with a number below before, or all for 0; limit is 1
-// to 200 or 0 for 50. next is what before must be for those after them, 0 where there are none. Being shown them is one
-// record.read about the patient, which names each. Who was added without the history is shown what was written since. Errors as
-// for Get.
+// ListMessages returns messages of the conversation, newest first: those with a number below
+// before, or all if before is 0. limit is 1 to 200, or 0 for 50. next is the value of before for
+// the next page, or 0 on the last page. The read is audited as one record.read about the patient
+// with the ids of all messages. A participant who was added without the history sees only later
+// messages. Errors as for Get.
 func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UUID, before int64, limit int) (list []Message, next int64, err error) {
-	limit, err = limited(limit)
-	if err != nil {
+	var errs care.FieldErrors
+	limit = errs.PageLimit(limit)
+	if err := errs.Err(); err != nil {
 		return nil, 0, err
 	}
 	if before == 0 {
@@ -175,10 +160,7 @@ func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UU
 		if err != nil {
 			return fmt.Errorf("list messages: %w", err)
 		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			next = rows[limit-1].Number
-		}
+		rows, next = care.Paginate(rows, limit, func(last db.ConversationMessage) int64 { return last.Number })
 		list = make([]Message, len(rows))
 		ids := make([]uuid.UUID, len(rows))
 		for i, m := range rows {

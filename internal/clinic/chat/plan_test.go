@@ -16,11 +16,11 @@ import (
 func TestQueries_FindWhatTheyNeedByAnIndexAmongManyConversations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 2, now() - n * interval '1 minute', now(), '' FROM generate_series(1, 5000) AS n`, b.here, b.patient.UserID)
-	b.exec(t, `INSERT INTO conversation_messages SELECT gen_random_uuid(), c.id, n, $1, 'x', now() FROM conversations AS c, generate_series(1, 2) AS n`, b.patient.UserID)
-	b.exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at)
+	b.Exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 2, now() - n * interval '1 minute', now(), '' FROM generate_series(1, 5000) AS n`, b.here, b.patient.UserID)
+	b.Exec(t, `INSERT INTO conversation_messages SELECT gen_random_uuid(), c.id, n, $1, 'x', now() FROM conversations AS c, generate_series(1, 2) AS n`, b.patient.UserID)
+	b.Exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at)
 		SELECT c.id, u, now(), c.last_activity_at FROM conversations AS c, unnest($1::uuid[]) AS u`, ids(b.patient, b.doctor, b.nurse))
-	b.exec(t, "ANALYZE conversations, conversation_messages, conversation_participants")
+	b.Exec(t, "ANALYZE conversations, conversation_messages, conversation_participants")
 	var one uuid.UUID
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT id FROM conversations LIMIT 1").Scan(&one))
 	for name, c := range map[string]struct {

@@ -91,9 +91,9 @@ func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
 func TestRemind_GoesOnUntilAllAreReminded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 1, now(), now(), '' FROM generate_series(1, 450)`, b.here, b.patient.UserID)
-	b.exec(t, `INSERT INTO conversation_messages SELECT gen_random_uuid(), id, 1, $1, 'x', now() FROM conversations`, b.doctor.UserID)
-	b.exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at, unread_since) SELECT id, patient_id, now(), now(), now() FROM conversations`)
+	b.Exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 1, now(), now(), '' FROM generate_series(1, 450)`, b.here, b.patient.UserID)
+	b.Exec(t, `INSERT INTO conversation_messages SELECT gen_random_uuid(), id, 1, $1, 'x', now() FROM conversations`, b.doctor.UserID)
+	b.Exec(t, `INSERT INTO conversation_participants (conversation_id, user_id, joined_at, last_activity_at, unread_since) SELECT id, patient_id, now(), now(), now() FROM conversations`)
 	b.later(3 * time.Minute)
 	require.Equal(t, 450, b.remind(t))
 	require.Equal(t, 450, b.reminded(t, b.patient))

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
-	"carewire/internal/outbox"
+	"carewire/internal/clinic/clinictest"
 	"carewire/internal/postgres/postgrestest"
 )
 
@@ -20,6 +19,7 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 // testBundle is a database with two clinics. The doctor, the nurse and the colleague are on the patient's care team at here;
 // the other doctor works there, and the stranger at the other clinic.
 type testBundle struct {
+	*clinictest.Bundle
 	db          *postgrestest.DB
 	chat        *chat.Service
 	here, there uuid.UUID
@@ -29,37 +29,17 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	db := postgrestest.New(t)
-	b := &testBundle{db: db, here: uuid.New(), there: uuid.New()}
-	b.chat = chat.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))))
-	b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC'), ($2, 'Clinic', 'UTC')", b.here, b.there)
-	b.patient, b.neighbour = b.person(t, care.Patient, &b.here), b.person(t, care.Patient, &b.here)
-	b.doctor, b.colleague, b.otherDoctor = b.person(t, care.Doctor, &b.here), b.person(t, care.Doctor, &b.here), b.person(t, care.Doctor, &b.here)
-	b.nurse, b.receptionist, b.admin = b.person(t, care.Nurse, &b.here), b.person(t, care.Receptionist, &b.here), b.person(t, care.Admin, &b.here)
-	b.auditor, b.operator, b.stranger = b.person(t, care.Auditor, nil), b.person(t, care.Operator, nil), b.person(t, care.Doctor, &b.there)
-	for _, member := range []care.Actor{b.doctor, b.nurse, b.colleague} {
-		b.exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, member.UserID)
-	}
+	clinics := clinictest.New(t, "UTC", "UTC")
+	b := &testBundle{Bundle: clinics, db: clinics.DB, chat: chat.New(clinics.Writer), here: clinics.Here, there: clinics.There}
+	b.patient, b.neighbour = b.Person(t, care.Patient, &b.here), b.Person(t, care.Patient, &b.here)
+	b.doctor, b.colleague, b.otherDoctor = b.Person(t, care.Doctor, &b.here), b.Person(t, care.Doctor, &b.here), b.Person(t, care.Doctor, &b.here)
+	b.nurse, b.receptionist, b.admin = b.Person(t, care.Nurse, &b.here), b.Person(t, care.Receptionist, &b.here), b.Person(t, care.Admin, &b.here)
+	b.auditor, b.operator, b.stranger = b.Person(t, care.Auditor, nil), b.Person(t, care.Operator, nil), b.Person(t, care.Doctor, &b.there)
+	b.CareTeam(t, b.patient, b.here, b.doctor, b.nurse, b.colleague)
 	return b
 }
 
-func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
-	t.Helper()
-	_, err := b.db.Owner.Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
-}
-
-func (b *testBundle) person(t *testing.T, role care.Role, clinic *uuid.UUID) care.Actor {
-	t.Helper()
-	id := uuid.New()
-	b.exec(t, "INSERT INTO users (id, email, given_name, family_name) VALUES ($1, $2, 'Wilhelmina', 'Murgatroyd')", id, id.String()+"@murgatroyd.example")
-	b.exec(t, "INSERT INTO memberships (id, user_id, clinic_id, role) VALUES ($1, $2, $3, $4)", uuid.New(), id, clinic, role)
-	return care.Actor{ID: id.String(), UserID: id, Memberships: []care.Membership{{ClinicID: clinic, Role: role}}}
-}
-
-func by(actor care.Actor) care.Command {
-	return care.Command{Actor: actor, CorrelationID: "req-1"}
-}
+func by(actor care.Actor) care.Command { return clinictest.By(actor) }
 
 // input is a conversation about the patient, here.
 func (b *testBundle) input() chat.NewConversation {
@@ -91,7 +71,7 @@ func (b *testBundle) read(t *testing.T, actor care.Actor, m chat.Message) {
 // leave takes the member off the patient's care team.
 func (b *testBundle) leave(t *testing.T, member care.Actor) {
 	t.Helper()
-	b.exec(t, "DELETE FROM care_team WHERE member_id = $1", member.UserID)
+	b.Exec(t, "DELETE FROM care_team WHERE member_id = $1", member.UserID)
 }
 
 // later makes the service believe that so much time has passed.
@@ -136,16 +116,6 @@ func at(n int, fn func(i int) error) []error {
 
 func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, code, care.CodeOf(err), "%v", err)
+	clinictest.RequireCode(t, err, code, fields...)
 	require.NotContains(t, err.Error(), secret[:6])
-	var e *care.Error
-	require.ErrorAs(t, err, &e)
-	var named []string
-	for _, f := range e.Fields {
-		named = append(named, f.Field)
-	}
-	if len(fields) > 0 {
-		require.Equal(t, fields, named)
-	}
 }

@@ -44,10 +44,7 @@ type Message struct {
 }
 
 // Page is one page of a list of conversations, the newest activity first; Next is the cursor of the page after it, or empty.
-type Page struct {
-	Items []Conversation `json:"items"`
-	Next  string         `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
-}
+type Page care.Page[Conversation]
 
 // NewConversation is a conversation to be.
 type NewConversation struct {

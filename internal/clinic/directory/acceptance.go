@@ -15,31 +15,32 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// AcceptInvitation links whoever signs in to the person whom the token was sent to, proves that person's own address, and gives
-// them the roles they were invited to. A patient may sign in with whatever address; for the roles of those who work at a clinic
-// the sign-in must have the verified address that the invitation was sent to.
+// AcceptInvitation links the sign-in to the invited person, verifies that person's address, and
+// grants the roles of the invitation. A patient may sign in with any address. For staff roles, the
+// sign-in must have the verified address that the invitation was sent to.
 //
-// Where the address is that of somebody known elsewhere, who has proved it or signs in as themselves, the person who was
-// registered becomes one with them: their roles, and what was written about them, are the known one's, whose id is given back.
+// If the address belongs to a person known elsewhere, who has verified it or signs in themselves,
+// the invited person is merged into the known one: the roles and records of the invited person move
+// to the known person. The result is the id of the known person.
 //
-// Accepting again changes nothing. A token that is not known is care.NotFound; one that is over, and a sign-in that is another
-// person's, care.Conflict; a sign-in without the address that the roles need, and roles that one would give oneself,
-// care.Forbidden.
+// Accepting again changes nothing. The error is care.NotFound for an unknown token, care.Conflict
+// for an expired one and for a sign-in of another person, and care.Forbidden for a sign-in without
+// the required address and for roles that the person would grant to themselves.
 func (s *Service) AcceptInvitation(ctx context.Context, cmd care.Command, identity Identity, token string) (uuid.UUID, error) {
 	var person uuid.UUID
-	// Nobody is signed in yet.
+	// The caller is not signed in yet.
 	cmd.Actor = care.SystemActor("sign-in")
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.InvitationByToken(ctx, digestOf(token))
 		if notFound(err) {
-			return care.Errorf(care.NotFound, "there is no such invitation, or the address that it was sent to has changed: ask the clinic for another")
+			return care.Errorf(care.NotFound, "invitation not found, or the address that it was sent to has changed: ask the clinic for a new one")
 		}
 		if err != nil {
 			return fmt.Errorf("read invitation: %w", err)
 		}
 		a := acceptance{q: q, cmd: cmd, identity: identity, invitation: row}
-		if err := a.whose(ctx); err != nil {
+		if err := a.lockPeople(ctx); err != nil {
 			return err
 		}
 		person = a.person.ID
@@ -62,22 +63,23 @@ type acceptance struct {
 	cmd        care.Command
 	identity   Identity
 	invitation db.InvitationByTokenRow
-	// invited is whom the invitation was sent to, person who accepts it: another row of the same person, or the same.
+	// invited is the person that the invitation was sent to, person the one who accepts it. They
+	// are the same row or two rows of the same person.
 	invited, person db.User
-	// known says that the sign-in is linked to person already.
+	// known reports whether the sign-in is already linked to person.
 	known bool
-	// held are invited's roles.
+	// held are the roles of invited.
 	held []care.Membership
 }
 
 func (a *acceptance) merges() bool { return a.person.ID != a.invited.ID }
 
-// whose finds who was invited and who accepts, and locks both.
-func (a *acceptance) whose(ctx context.Context) (err error) {
+// lockPeople finds and locks the invited and the accepting person.
+func (a *acceptance) lockPeople(ctx context.Context) (err error) {
 	if a.invited, err = a.lock(ctx, *a.invitation.UserID); err != nil {
 		return err
 	}
-	if a.invited.MergedInto != nil { // They have proved to be another by an earlier invitation.
+	if a.invited.MergedInto != nil { // An earlier invitation has merged them into another person.
 		if a.invited, err = a.lock(ctx, *a.invited.MergedInto); err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (a *acceptance) whose(ctx context.Context) (err error) {
 	}
 	a.known = err == nil
 	if !a.known {
-		if a.invited.Email == nil { // It was taken away since.
+		if a.invited.Email == nil { // The address was removed since.
 			return nil
 		}
 		linked, err = a.q.EmailHolder(ctx, db.EmailHolderParams{Emails: care.EmailSpellings(*a.invited.Email), ID: a.invited.ID})
@@ -117,12 +119,13 @@ func (a *acceptance) lock(ctx context.Context, id uuid.UUID) (db.User, error) {
 	return u, nil
 }
 
-// check refuses what cannot be accepted by this sign-in, and reports whether there is anything to accept still.
+// check returns an error if this sign-in cannot accept the invitation. open reports whether it is
+// still unaccepted.
 func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 	over := a.invitation.AcceptedAt != nil
 	switch {
 	case a.known && a.merges() && !sameAddress(a.person, a.invited):
-		return false, care.Errorf(care.Conflict, "you are signed in as somebody else than the person who was invited: sign in as yourself, or as whom the invitation was sent to")
+		return false, care.Errorf(care.Conflict, "you are signed in as another person than the invited one: sign in as the invited person")
 	case a.person.DeceasedOn.Valid || a.invited.DeceasedOn.Valid:
 		return false, care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
 	case a.person.Status != Active || a.invited.Status != Active:
@@ -130,11 +133,11 @@ func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 	case over && a.known && !a.merges():
 		return false, nil
 	case over:
-		return false, care.Errorf(care.Conflict, "the invitation was accepted already: sign in as you did then")
+		return false, care.Errorf(care.Conflict, "the invitation has already been accepted: sign in with the account that accepted it")
 	case a.invitation.Expired:
-		return false, care.Errorf(care.Conflict, "the invitation has expired: ask the clinic for another")
+		return false, care.Errorf(care.Conflict, "the invitation has expired: ask the clinic for a new one")
 	case a.merges() && !a.known && !a.proves():
-		return false, care.Errorf(care.Conflict, "the address that the invitation was sent to is that of an account: sign in with that one")
+		return false, care.Errorf(care.Conflict, "the address that the invitation was sent to belongs to an account: sign in with that account")
 	}
 	if err := a.checkRoles(); err != nil {
 		return false, err
@@ -142,18 +145,19 @@ func (a *acceptance) check(ctx context.Context) (open bool, err error) {
 	return true, a.checkMerge(ctx)
 }
 
-// proves reports whether the provider has verified that the sign-in has the address that the invitation was sent to.
+// proves reports whether the sign-in has the address that the invitation was sent to, verified by
+// the provider.
 func (a *acceptance) proves() bool {
-	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, text(a.invited.Email))
+	return a.identity.EmailVerified && a.identity.Email != "" && care.SameEmail(a.identity.Email, care.OrZero(a.invited.Email))
 }
 
-// sameAddress reports whether both have an address, and the same one.
+// sameAddress reports whether both people have the same address.
 func sameAddress(a, b db.User) bool {
 	return a.Email != nil && b.Email != nil && care.SameEmail(*a.Email, *b.Email)
 }
 
-// checkRoles refuses roles that one would give oneself, and those of staff to a sign-in that does not prove the address: a link
-// can be forwarded.
+// checkRoles returns an error for roles that the person would grant to themselves. It also rejects
+// staff roles for a sign-in without the verified address, because a link can be forwarded.
 func (a *acceptance) checkRoles() error {
 	gained := roles(a.invitation.Roles)
 	if a.merges() || !a.known {
@@ -162,16 +166,17 @@ func (a *acceptance) checkRoles() error {
 		}
 	}
 	if len(gained) > 0 && (len(a.invitation.Roles) > 0 || a.merges()) && a.invitation.CreatedBy == a.person.ID.String() {
-		return care.Errorf(care.Forbidden, "nobody gives roles to themselves: another administrator of the clinic must invite you")
+		return care.Errorf(care.Forbidden, "you cannot grant roles to yourself: another administrator of the clinic must invite you")
 	}
 	if slices.ContainsFunc(gained, isStaff) && !a.proves() {
-		return care.Errorf(care.Forbidden, "the roles of those who work at a clinic need a sign-in with the verified email address that the invitation was sent to: sign in with that address, or ask the clinic to invite the address you sign in with")
+		return care.Errorf(care.Forbidden, "staff roles require a sign-in with the verified email address that the invitation was sent to: sign in with that address, or ask the clinic to invite the address that you sign in with")
 	}
 	return nil
 }
 
-// checkMerge refuses to make one of two people who each sign in, and to bring roles of staff to somebody who holds some at the
-// clinic: they could have given them.
+// checkMerge returns an error if both people sign in themselves. It also rejects bringing staff
+// roles to a person who has a staff role at the clinic, because that person could have granted
+// them.
 func (a *acceptance) checkMerge(ctx context.Context) error {
 	if !a.merges() {
 		return nil
@@ -181,7 +186,7 @@ func (a *acceptance) checkMerge(ctx context.Context) error {
 		return fmt.Errorf("read sign-ins: %w", err)
 	}
 	if len(signIns) > 0 {
-		return care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
+		return care.Errorf(care.Conflict, "another sign-in is linked to the invited person: use that one")
 	}
 	has, err := heldBy(ctx, a.q, a.person.ID)
 	if err != nil {
@@ -189,18 +194,19 @@ func (a *acceptance) checkMerge(ctx context.Context) error {
 	}
 	for _, m := range a.held {
 		if m.ClinicID == nil {
-			return care.Errorf(care.Forbidden, "an account with a role on the platform is not joined with another: ask the platform's operator")
+			return care.Errorf(care.Forbidden, "an account with a platform role cannot be merged: ask the platform's operator")
 		}
 		if isStaff(m.Role) && slices.ContainsFunc(has, func(h care.Membership) bool {
 			return h.ClinicID != nil && *h.ClinicID == *m.ClinicID && isStaff(h.Role)
 		}) {
-			return care.Errorf(care.Forbidden, "you work at this clinic already: an administrator of it gives you the role %s", m.Role)
+			return care.Errorf(care.Forbidden, "you already work at this clinic: ask its administrator for the role %s", m.Role)
 		}
 	}
 	return nil
 }
 
-// accept links, joins and grants, and gives the events of it.
+// accept links the sign-in, merges the people and grants the roles, and returns the resulting
+// events.
 func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 	if !a.known {
 		n, err := a.q.IdentityInsert(ctx, db.IdentityInsertParams{
@@ -210,7 +216,7 @@ func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 			return nil, fmt.Errorf("link identity: %w", err)
 		}
 		if n == 0 {
-			return nil, care.Errorf(care.Conflict, "another sign-in is linked to the person who was invited: sign in with that one")
+			return nil, care.Errorf(care.Conflict, "another sign-in is linked to the invited person: use that one")
 		}
 	}
 	if err := a.q.InvitationAccept(ctx, a.invitation.ID); err != nil {
@@ -221,7 +227,7 @@ func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 	clinic := a.invitation.ClinicID
 	version := int64(3) // After invitation.created and user.invited.
 	if len(a.invitation.Roles) == 0 {
-		version = 1 // The welcome's, which user.created tells of.
+		version = 1 // The invitation of the welcome, which is part of user.created.
 	}
 	events := []event.Event{
 		event.New(as, "invitation.accepted", invitationRef(a.invitation.ID), invitationOf(a.invitation.ID, a.person.ID, clinic)).About(as, a.person.ID, &clinic).AtVersion(version),
@@ -237,11 +243,11 @@ func (a *acceptance) accept(ctx context.Context) ([]event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	proved, err := verified(ctx, a.q, as, a.person.ID, "email")
+	proved, err := markVerified(ctx, a.q, as, a.person.ID, "email")
 	return slices.Concat(events, granted, proved), err
 }
 
-// merge makes what is invited's person's, and gives the events of it.
+// merge moves the data of invited to person, and returns the resulting events.
 func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event, error) {
 	var events []event.Event
 	for _, m := range a.held {
@@ -258,11 +264,11 @@ func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event,
 	}
 	teams, err := a.q.PersonMerge(ctx, db.PersonMergeParams{FromID: a.invited.ID, IntoID: a.person.ID})
 	if err != nil {
-		return nil, joining(err)
+		return nil, explainOverlap(err)
 	}
 	for _, t := range teams {
 		was := CareTeamMember{PatientID: t.PatientID, ClinicID: t.ClinicID, MemberID: t.MemberID}
-		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.become(was)))
+		events = append(events, careTeamEvent(as, "care_team.left", was), careTeamEvent(as, "care_team.joined", a.withPerson(was)))
 	}
 	completed, err := a.complete(ctx, as)
 	if err != nil {
@@ -277,8 +283,8 @@ func (a *acceptance) merge(ctx context.Context, as care.Command) ([]event.Event,
 	return append(events, merged.About(as, a.person.ID, &a.invitation.ClinicID).AtVersion(row.Version)), nil
 }
 
-// complete gives person the numbers of invited at clinics where they have none, and the birth date and sex that were not known,
-// with the event of that.
+// complete copies to person the numbers of invited at clinics where person has none, and an unknown
+// birth date and sex. It returns the resulting event.
 func (a *acceptance) complete(ctx context.Context, as care.Command) ([]event.Event, error) {
 	if err := a.q.MedicalRecordNumberMerge(ctx, db.MedicalRecordNumberMergeParams{FromID: a.invited.ID, IntoID: a.person.ID}); err != nil {
 		return nil, fmt.Errorf("move medical record numbers: %w", err)
@@ -300,17 +306,17 @@ func (a *acceptance) complete(ctx context.Context, as care.Command) ([]event.Eve
 	return []event.Event{userEvent(as, "user.updated", row, &a.invitation.ClinicID, changed)}, nil
 }
 
-// joining says what two appointments at one time mean here.
-func joining(err error) error {
-	refused := postgres.Translate(err)
-	if care.CodeOf(refused) != care.Conflict {
+// explainOverlap explains the conflict of two appointments at the same time.
+func explainOverlap(err error) error {
+	translated := postgres.Translate(err)
+	if care.CodeOf(translated) != care.Conflict {
 		return fmt.Errorf("join with the known person: %w", err)
 	}
 	return care.Errorf(care.Conflict, "you have an appointment at the same time at another clinic: cancel one of the two, then accept")
 }
 
-// become is the line of a care team with person in invited's place.
-func (a *acceptance) become(m CareTeamMember) CareTeamMember {
+// withPerson returns the care team entry with person in place of invited.
+func (a *acceptance) withPerson(m CareTeamMember) CareTeamMember {
 	if m.PatientID == a.invited.ID {
 		m.PatientID = a.person.ID
 	}
@@ -320,7 +326,7 @@ func (a *acceptance) become(m CareTeamMember) CareTeamMember {
 	return m
 }
 
-// isStaff reports whether who holds the role works at a clinic, or on the platform.
+// isStaff reports whether holders of the role work at a clinic or on the platform.
 func isStaff(r care.Role) bool { return r != care.Patient }
 
 func roles(names []string) []care.Role {

@@ -13,10 +13,10 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
+func TestDevice_BelongsToTheLastPersonWhoRegisteredItsToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	first, err := b.dir.RegisterDevice(t.Context(), by(b.patient), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, first.Created)
@@ -25,12 +25,12 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	require.False(t, again.Created)
 	require.Equal(t, first.ID, again.ID)
 	require.True(t, again.LastSeenAt.After(first.LastSeenAt))
-	require.Equal(t, []string{"device.registered"}, types(b.since(t, n)))
+	require.Equal(t, []string{"device.registered"}, types(b.EventsSince(t, n)))
 
 	moved, err := b.dir.RegisterDevice(t.Context(), by(b.nurse), "ios", "token-1")
 	require.NoError(t, err)
 	require.True(t, moved.Created)
-	events := b.since(t, n+1)
+	events := b.EventsSince(t, n+1)
 	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
 	require.Equal(t, &b.patient.UserID, events[0].Person)
 	require.Equal(t, "taken_over", events[0].Data["reason"])
@@ -39,11 +39,11 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 
-	n = b.mark(t)
+	n = b.Mark(t)
 	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.patient), moved.ID), care.NotFound)
-	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)))
 	require.NoError(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID))
-	require.Equal(t, "device.removed", b.since(t, n)[1].Type)
+	require.Equal(t, "device.removed", b.EventsSince(t, n)[1].Type)
 	requireCode(t, b.dir.DeleteDevice(t.Context(), by(b.nurse), moved.ID), care.NotFound)
 
 	_, err = b.dir.RegisterDevice(t.Context(), by(b.nurse), "fax", "a b")
@@ -52,7 +52,7 @@ func TestDevice_BelongsToWhoRegisteredItsTokenLast(t *testing.T) {
 	requireCode(t, err, care.Forbidden)
 }
 
-func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *testing.T) {
+func TestDevice_BeyondTheLimitReplacesTheLeastRecentlySeen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	register := func(i int) directory.Device {
@@ -65,9 +65,9 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 		register(i)
 	}
 	require.False(t, register(0).Created, "it was seen again")
-	n := b.mark(t)
+	n := b.Mark(t)
 	newest := register(directory.MaxDevices)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"device.removed", "device.registered"}, types(events))
 	require.Equal(t, []any{second.ID.String(), "too_many"}, []any{events[0].Data["deviceId"], events[0].Data["reason"]})
 	list, err := b.dir.ListDevices(t.Context(), b.patient)
@@ -76,10 +76,10 @@ func TestDevice_OneMoreThanTheMostTakesThePlaceOfTheOneNotSeenForLongest(t *test
 	require.Equal(t, []uuid.UUID{first.ID, newest.ID}, []uuid.UUID{list[0].ID, list[len(list)-1].ID})
 }
 
-func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
+func TestDevice_ConcurrentRegistrationsCreateOneDevice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	var group sync.WaitGroup
 	errs := make([]error, 6)
 	for i := range errs {
@@ -91,7 +91,7 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	balance := 0
-	for _, e := range b.since(t, n) {
+	for _, e := range b.EventsSince(t, n) {
 		if e.Type == "device.registered" {
 			balance++
 		} else {
@@ -102,7 +102,7 @@ func TestDevice_IsRegisteredOnceWhenManyComeAtOnce(t *testing.T) {
 	require.Equal(t, 1, balance)
 }
 
-func TestPreferences_AreWantedUnlessSwitchedOff(t *testing.T) {
+func TestPreferences_AreEnabledByDefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	list, err := b.dir.ListPreferences(t.Context(), b.patient)
@@ -126,7 +126,7 @@ func TestPreferences_AreWantedUnlessSwitchedOff(t *testing.T) {
 	requireCode(t, err, care.Invalid, "category", "channel")
 }
 
-func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
+func TestSession_StoresOnlyADigestAndEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret, expiresAt, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, time.Hour)
@@ -139,7 +139,7 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	var stored string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT s::text FROM web_sessions AS s").Scan(&stored))
 	require.NotContains(t, stored, secret)
-	n := b.mark(t)
+	n := b.Mark(t)
 	id, err := b.dir.DeleteSession(t.Context(), care.Command{CorrelationID: "c"}, secret)
 	require.NoError(t, err)
 	require.Equal(t, session.ID, id)
@@ -156,17 +156,17 @@ func TestSession_KeepsOnlyADigestAndEnds(t *testing.T) {
 	requireCode(t, err, care.Unauthenticated)
 	var gone uuid.UUID
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT id FROM web_sessions").Scan(&gone))
-	n = b.mark(t)
+	n = b.Mark(t)
 	swept, err := b.dir.Sweep(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, int64(1), swept)
 	b.requireClosed(t, n, directory.Session{ID: gone, Actor: b.doctor}, "expired", "system")
 }
 
-// requireClosed checks that the only event since the mark says that the session was closed.
+// requireClosed asserts that the only event since the mark is the session's session.closed.
 func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Session, reason, role string) {
 	t.Helper()
-	events := b.since(t, mark)
+	events := b.EventsSince(t, mark)
 	require.Equal(t, []string{"session.closed"}, types(events))
 	e := events[0]
 	require.Equal(t, "session/"+session.ID.String(), e.Subject)
@@ -175,7 +175,7 @@ func (b *testBundle) requireClosed(t *testing.T, mark int, session directory.Ses
 	require.Equal(t, map[string]any{"sessionId": session.ID.String(), "userId": session.Actor.UserID.String(), "reason": reason}, e.Data)
 }
 
-func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
+func TestTicket_EndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var secrets []string
@@ -218,7 +218,7 @@ func TestTicket_EndsWithTheSessionThatAskedForIt(t *testing.T) {
 	require.Equal(t, uuid.Nil, taken.ID)
 }
 
-func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
+func TestSweep_DeletesOldCodesAndInvitations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, sql := range map[string]string{
@@ -240,7 +240,7 @@ func TestSweep_DropsCodesAndInvitationsThatAreLongOver(t *testing.T) {
 	require.Equal(t, "sms 1 2", left, "an invitation itself stays, for those who look who was invited")
 }
 
-func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
+func TestTicket_IsValidOnceAndBriefly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
@@ -273,7 +273,7 @@ func TestTicket_IsGoodOnceAndBriefly(t *testing.T) {
 
 	late, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: until})
 	require.NoError(t, err)
-	b.exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
+	b.Exec(t, "UPDATE socket_tickets SET expires_at = now() - interval '1 second'")
 	_, err = b.dir.RedeemTicket(t.Context(), late)
 	requireCode(t, err, care.Unauthenticated)
 	ended, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(-time.Second)})
@@ -286,12 +286,12 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Doctor}
-	n := b.mark(t)
+	n := b.Mark(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), by(b.admin), in))
 	requireCode(t, b.dir.GrantMembership(t.Context(), by(b.admin), in), care.Conflict)
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in))
 	requireCode(t, b.dir.RevokeMembership(t.Context(), by(b.admin), in), care.NotFound)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(events))
 	require.Equal(t, events[0].Subject, events[1].Subject)
 	require.Equal(t, []*int64{new(int64(1)), new(int64(2))}, []*int64{events[0].Version, events[1].Version})
@@ -309,10 +309,10 @@ func TestMembership_IsManagedByTheClinicsAdmin(t *testing.T) {
 		"a role that is not one":  {b.admin, directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: "king"}, care.Invalid},
 		"a platform role, placed": {b.admin, directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Auditor}, care.Invalid},
 	} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		requireCode(t, b.dir.GrantMembership(t.Context(), by(c.actor), c.in), c.code)
 		if c.code != care.Invalid {
-			require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), name)
+			require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)), name)
 		}
 	}
 	requireCode(t, b.dir.CreateClinic(t.Context(), by(b.admin), directory.Clinic{ID: uuid.New(), Name: "Mine", TimeZone: "UTC"}), care.Forbidden)

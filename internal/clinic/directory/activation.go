@@ -13,16 +13,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ActivationLife is how long the code that activates a service account is good.
+// ActivationLife is the validity of a service account's activation code.
 const ActivationLife = 7 * 24 * time.Hour
 
-// ActivateServiceAccount binds the service account whose code it is to the client that has the token, which must be the one
-// that was registered. Of several clinics that registered one client it becomes that of the one whose code the client sends.
-// Doing it again changes nothing. A code that is not of such an account is care.NotFound; one that has expired, a client that
-// acts elsewhere, and a token that is a person's are care.Conflict.
+// ActivateServiceAccount binds the service account with the code to the client of the token, which
+// must be the registered one. If several clinics registered the client, it is bound to the account
+// with the code. Repeating it changes nothing. The error is care.NotFound for an unknown code, and
+// care.Conflict for an expired code, for a client that is bound elsewhere, and for the token of a
+// person.
 func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, identity Identity, code string) (ServiceAccount, error) {
 	var account ServiceAccount
-	// Nobody is signed in yet.
+	// The caller is not signed in yet.
 	cmd.Actor = care.SystemActor("sign-in")
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -32,13 +33,13 @@ func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, 
 		}
 		row := found.ServiceAccount
 		if err != nil || row.Issuer != identity.Issuer || row.Subject != identity.Subject {
-			return care.Errorf(care.NotFound, "no service account of this client waits for this code: compare clientId with the sub of the token, or ask the clinic's administrator for another code")
+			return care.Errorf(care.NotFound, "no service account of this client is pending with this code: compare clientId with the sub of the token, or ask the clinic's administrator for a new code")
 		}
 		if row.Status == Active {
 			account = serviceAccountFrom(row)
 			return nil
 		}
-		if err := activatable(ctx, q, identity, row, found.Expired); err != nil {
+		if err := checkActivation(ctx, q, identity, row, found.Expired); err != nil {
 			return err
 		}
 		if row, err = q.ServiceAccountActivate(ctx, row.ID); err != nil {
@@ -55,13 +56,14 @@ func (s *Service) ActivateServiceAccount(ctx context.Context, cmd care.Command, 
 	return account, nil
 }
 
-// activatable refuses a code that is over, and the token of a person: who signs in with it is not a program.
-func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.ServiceAccount, expired bool) error {
+// checkActivation returns an error for an expired code, and for the token of a person, because a
+// person is not a program.
+func checkActivation(ctx context.Context, q *db.Queries, identity Identity, row db.ServiceAccount, expired bool) error {
 	if row.Status == Disabled {
 		return care.Errorf(care.Forbidden, "this service account is disabled: ask the clinic's administrator")
 	}
 	if expired {
-		return conflict("code", "the code has expired: ask the clinic's administrator for another")
+		return conflict("code", "the code has expired: ask the clinic's administrator for a new one")
 	}
 	_, err := q.IdentityGet(ctx, db.IdentityGetParams{Issuer: identity.Issuer, Subject: identity.Subject})
 	if err != nil && !notFound(err) {
@@ -74,12 +76,12 @@ func activatable(ctx context.Context, q *db.Queries, identity Identity, row db.S
 		}
 	}
 	if persons {
-		return care.Errorf(care.Conflict, "this token is a person's: a service account needs a client of its own (client credentials grant)")
+		return care.Errorf(care.Conflict, "this token belongs to a person: a service account requires a separate client (client credentials grant)")
 	}
 	return nil
 }
 
-// RenewActivationCode makes a new code for a service account that waits for its client, in place of the one before.
+// RenewActivationCode replaces the activation code of a service account that is not activated yet.
 func (s *Service) RenewActivationCode(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -92,7 +94,7 @@ func (s *Service) RenewActivationCode(ctx context.Context, cmd care.Command, id 
 			return err
 		}
 		if row.Status != Pending {
-			return care.Errorf(care.Conflict, "the service account is %s: only one that is pending needs a code", row.Status)
+			return care.Errorf(care.Conflict, "the service account is %s: only a pending one needs a code", row.Status)
 		}
 		code, digest := secret()
 		row, err = q.ServiceAccountCode(ctx, db.ServiceAccountCodeParams{ID: id, ActivationDigest: digest, TtlSeconds: ActivationLife.Seconds()})

@@ -14,17 +14,18 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// GetActorByIdentity tells who signs in, a person or else another system with a service account: one query for a person who is
-// known. One who is not is linked to the person with its verified email, once. Nobody to link to is care.Unauthenticated,
-// a disabled person or service account care.Forbidden.
+// GetActorByIdentity returns the actor who signs in: a person, or another system with a service
+// account. It takes one query for a known person. An unknown identity is linked once to the person
+// with its verified email address. The error is care.Unauthenticated if there is no such person,
+// and care.Forbidden for a disabled person or service account.
 func (s *Service) GetActorByIdentity(ctx context.Context, identity Identity) (care.Actor, error) {
 	a, err := s.GetCachedActor(ctx, identity)
 	a.CachedVersion = 0
 	return a, err
 }
 
-// GetCachedActor is GetActorByIdentity for whoever keeps a person for their next request (care.Actor.CachedVersion). Others have nothing that
-// tells whether they changed: they are not for keeping.
+// GetCachedActor is GetActorByIdentity for callers that cache people between requests
+// (care.Actor.CachedVersion). Other actors have no version and must not be cached.
 func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.Actor, error) {
 	key := db.ActorByIdentityParams{Issuer: identity.Issuer, Subject: identity.Subject}
 	person, found, err := s.person(ctx, key)
@@ -40,7 +41,7 @@ func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.A
 	}
 	person, found, err = s.person(ctx, key)
 	if !found && err == nil {
-		err = care.Errorf(care.Unauthenticated, "nobody is registered with this sign-in's email address, or another sign-in is linked to that person: ask the clinic to register you or to check your address")
+		err = care.Errorf(care.Unauthenticated, "no person is registered with the email address of this sign-in, or another sign-in is linked to them: ask the clinic to register you or to check your address")
 	}
 	return person, err
 }
@@ -60,11 +61,11 @@ func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a c
 	return a, true, err
 }
 
-// held are the memberships in the rows of one person, the first granted first.
+// held returns the memberships in the rows of one person in the order in which they were granted.
 func held(rows []db.ActorByIdentityRow) []care.Membership {
 	list := []care.Membership{}
 	if rows[0].MembershipID == nil {
-		return list // They hold none.
+		return list // The person has none.
 	}
 	slices.SortFunc(rows, func(a, b db.ActorByIdentityRow) int {
 		return cmp.Or(a.GrantedAt.Compare(*b.GrantedAt), bytes.Compare(a.MembershipID[:], b.MembershipID[:]))
@@ -87,9 +88,9 @@ func serviceActor(row db.ServiceByIdentityRow, err error) (care.Actor, error) {
 
 func (s *Service) link(ctx context.Context, identity Identity) error {
 	if !identity.EmailVerified || identity.Email == "" {
-		return care.Errorf(care.Unauthenticated, "this sign-in is not known here, and without a verified email address it cannot be linked: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
+		return care.Errorf(care.Unauthenticated, "unknown sign-in without a verified email address: verify the address with your identity provider, then sign in again; a program needs a service account, which the clinic's administrator registers")
 	}
-	// Nobody is signed in yet.
+	// The caller is not signed in yet.
 	return s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
 		n, err := db.New(tx).IdentityLink(ctx, db.IdentityLinkParams{
 			Issuer: identity.Issuer, Subject: identity.Subject, Emails: identity.addresses(),
@@ -104,12 +105,12 @@ func (s *Service) link(ctx context.Context, identity Identity) error {
 	})
 }
 
-// GetActor reads a person as an actor, as they stand now. An unknown one is care.Unauthenticated, a disabled one
-// care.Forbidden.
+// GetActor returns the person as an actor with their current memberships. The error is
+// care.Unauthenticated for an unknown person, and care.Forbidden for a disabled one.
 func (s *Service) GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
 	row, err := s.reads.UserActor(ctx, userID)
 	if notFound(err) {
-		return care.Actor{}, care.Errorf(care.Unauthenticated, "there is no such person any more: sign in again")
+		return care.Actor{}, care.Errorf(care.Unauthenticated, "the person no longer exists: sign in again")
 	}
 	if err != nil {
 		return care.Actor{}, reading("actor", err)
@@ -117,7 +118,7 @@ func (s *Service) GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, e
 	return actorOfView(row.ID, row.Status, row.Memberships)
 }
 
-// actorOfView reads a row of the view actors.
+// actorOfView returns the actor of a row of the view actors.
 func actorOfView(id uuid.UUID, status string, list []byte) (care.Actor, error) {
 	held, err := memberships(list)
 	if err != nil {
@@ -136,10 +137,10 @@ func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, err
 	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
 }
 
-// GetSelf gives the actor's own details, with the memberships that the actor carries.
+// GetSelf returns the actor's own details, with the memberships of the actor.
 func (s *Service) GetSelf(ctx context.Context, actor care.Actor) (Me, error) {
 	if actor.UserID == uuid.Nil {
-		return Me{}, care.Errorf(care.Forbidden, "a program has no account of its own")
+		return Me{}, care.Errorf(care.Forbidden, "programs have no personal account")
 	}
 	var u db.User
 	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
@@ -152,15 +153,16 @@ func (s *Service) GetSelf(ctx context.Context, actor care.Actor) (Me, error) {
 	return meFrom(u, actor), nil
 }
 
-// OnCareTeam lists the clinics where the member is on the patient's care team and still holds a role that lets care
-// teams read records; empty means that the member may not.
+// OnCareTeam returns the clinics where the member is on the patient's care team and still holds a
+// role with which care teams read records. The member may not read the patient's records if the
+// result is empty.
 func (s *Service) OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error) {
 	var roles []string
 	for _, r := range care.RolesFor(care.RecordRead, care.CareTeam) {
 		roles = append(roles, string(r))
 	}
 	var clinics []uuid.UUID
-	// The one who asks is the service itself, of somebody whom it serves.
+	// The service itself asks, on behalf of its caller.
 	err := s.writer.Read(ctx, care.SystemActor("directory"), func(tx pgx.Tx) (err error) {
 		clinics, err = db.New(tx).CareTeamClinics(ctx, db.CareTeamClinicsParams{MemberID: memberID, PatientID: patientID, Roles: roles})
 		return err

@@ -17,7 +17,7 @@ import (
 	"carewire/internal/outbox"
 )
 
-func TestActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
+func TestGetActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	email := b.email(t, b.doctor)
@@ -39,13 +39,13 @@ func TestActorByIdentity_LinksAVerifiedEmailOnce(t *testing.T) {
 	requireCode(t, err, care.Unauthenticated)
 	second.Issuer = "https://other.example"
 	_, err = b.dir.GetActorByIdentity(t.Context(), second)
-	require.NoError(t, err, "another provider may be linked besides")
+	require.NoError(t, err, "another provider may be linked too")
 
 	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: "i", Subject: "s", Email: "nobody@x.example", EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
 }
 
-func TestActorByIdentity_LinksOnceWhenManyComeAtOnce(t *testing.T) {
+func TestGetActorByIdentity_LinksOnceForConcurrentSignIns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
@@ -60,7 +60,7 @@ func TestActorByIdentity_LinksOnceWhenManyComeAtOnce(t *testing.T) {
 	}
 }
 
-// queries counts what is sent to the database.
+// queries counts the queries sent to the database.
 type queries struct{ n int }
 
 func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -70,7 +70,7 @@ func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 
 func (q *queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-func TestActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
+func TestGetActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := directory.Identity{Issuer: "i", Subject: "s", Email: b.email(t, b.nurse), EmailVerified: true}
@@ -90,20 +90,20 @@ func TestActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	require.Equal(t, 1, counted.n)
 }
 
-func TestActor_IsReadAfreshAndRefusesTheDisabled(t *testing.T) {
+func TestGetActor_ReadsCurrentRolesAndRejectsDisabledPeople(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	m := directory.MembershipInput{UserID: b.nurse.UserID, ClinicID: &b.here, Role: care.Nurse}
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, b.actor(t, b.nurse.UserID).Memberships)
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	_, err := b.dir.GetActor(t.Context(), b.doctor.UserID)
 	requireCode(t, err, care.Forbidden)
 	_, err = b.dir.GetActor(t.Context(), uuid.New())
 	requireCode(t, err, care.Unauthenticated)
 }
 
-func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
+func TestOnCareTeam_RequiresTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	on := func(member care.Actor) []uuid.UUID {
@@ -123,12 +123,12 @@ func TestOnCareTeam_NeedsTheTeamTheRoleAndAnActivePerson(t *testing.T) {
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), m))
 	require.Empty(t, on(b.nurse))
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, m))
-	require.Empty(t, on(b.nurse), "a role given back does not bring the old patients back")
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
+	require.Empty(t, on(b.nurse), "a role granted again does not restore the old patients")
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	require.Empty(t, on(b.doctor))
 }
 
-func TestMe_ShowsOneselfWithMemberships(t *testing.T) {
+func TestGetSelf_ReturnsOneselfWithMemberships(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, Role: care.Auditor}))

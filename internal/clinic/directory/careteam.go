@@ -15,33 +15,33 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// CareTeamMember says that a doctor or nurse cares for a patient at a clinic.
+// CareTeamMember is a doctor or nurse who cares for a patient at a clinic.
 type CareTeamMember struct {
 	PatientID uuid.UUID `json:"patientId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d"`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 	MemberID  uuid.UUID `json:"memberId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
-// Carer is a member of a patient's care team as those who may see the team do.
+// Carer is a member of a patient's care team, as shown to those who may see the team.
 type Carer struct {
 	ClinicID   uuid.UUID   `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 	MemberID   uuid.UUID   `json:"memberId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 	GivenName  string      `json:"givenName" example:"Ada"`
 	FamilyName string      `json:"familyName" example:"Byron"`
-	Roles      []care.Role `json:"roles" enum:"doctor,nurse" example:"[\"doctor\"]" doc:"What the member is at the clinic."`
+	Roles      []care.Role `json:"roles" enum:"doctor,nurse" example:"[\"doctor\"]" doc:"The roles of the member at the clinic."`
 	Since      time.Time   `json:"since" format:"date-time" example:"2026-03-14T09:30:00Z"`
 }
 
-// AddCareTeamMember puts a doctor or nurse on a patient's care team at a clinic, which lets them read the patient's records there,
-// and reports whether they are new to it; being on it already changes nothing. Both must hold their roles there. Nobody puts
-// themselves on a care team: that is care.Forbidden.
+// AddCareTeamMember adds a doctor or nurse to a patient's care team at a clinic, which lets them
+// read the patient's records there. joined is false if they already were on it. Both people must
+// hold their roles at the clinic. Adding oneself is care.Forbidden.
 func (s *Service) AddCareTeamMember(ctx context.Context, cmd care.Command, in CareTeamMember) (joined bool, err error) {
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayManageTeam(cmd, in); err != nil {
 			return err
 		}
 		q := db.New(tx)
-		// A role that is being revoked is seen only then.
+		// Without the lock, a concurrent revocation of the role could go unnoticed.
 		if _, err := q.UserLock(ctx, in.MemberID); err != nil && !notFound(err) {
 			return fmt.Errorf("lock user: %w", err)
 		}
@@ -63,7 +63,8 @@ func (s *Service) AddCareTeamMember(ctx context.Context, cmd care.Command, in Ca
 	return joined, err
 }
 
-// RemoveCareTeamMember takes a member off a patient's care team at a clinic. One who is not on it is care.NotFound.
+// RemoveCareTeamMember removes a member from a patient's care team at a clinic. The error is
+// care.NotFound if they are not on it.
 func (s *Service) RemoveCareTeamMember(ctx context.Context, cmd care.Command, in CareTeamMember) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if err := mayManageTeam(cmd, in); err != nil {
@@ -84,13 +85,13 @@ func mayManageTeam(cmd care.Command, in CareTeamMember) error {
 	if cmd.Actor.MayOnPlatform(care.CareTeamManage) || cmd.Actor.MayAt(in.ClinicID, care.CareTeamManage, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "only an administrator of the clinic says who is on a care team there")
+	answer := care.Errorf(care.Forbidden, "only an administrator of the clinic may manage its care teams")
 	return outbox.Deny(cmd, answer, care.CareTeamManage, patientRef(in.PatientID), nil, &in.ClinicID)
 }
 
-// ListCareTeam lists who cares for the patient: to the patient everywhere, to others at the clinics where they may see care
-// teams and the person is a patient. Showing it to another is audited, for each clinic. A person whom the actor may not know
-// of is care.NotFound.
+// ListCareTeam returns the patient's care team: to the patient at all clinics, to others at the
+// clinics where they may see care teams and the person is a patient. Reads by others are audited,
+// once for each clinic. The error is care.NotFound for a person that the actor may not know of.
 func (s *Service) ListCareTeam(ctx context.Context, cmd care.Command, patientID uuid.UUID) ([]Carer, error) {
 	var team []Carer
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -103,7 +104,7 @@ func (s *Service) ListCareTeam(ctx context.Context, cmd care.Command, patientID 
 				return err
 			}
 			if clinics = patientAt(visible(cmd.Actor, care.CareTeamRead, held)); len(clinics) == 0 {
-				answer := care.Errorf(care.NotFound, "there is no such patient, or not at your clinic")
+				answer := care.Errorf(care.NotFound, "patient not found, or not at your clinic")
 				return outbox.Deny(cmd, answer, care.CareTeamRead, patientRef(patientID), nil, nil)
 			}
 		}
@@ -126,7 +127,7 @@ func (s *Service) ListCareTeam(ctx context.Context, cmd care.Command, patientID 
 	return team, err
 }
 
-// patientAt lists the clinics where the memberships make somebody a patient, each once.
+// patientAt returns the clinics where the memberships include the role patient, without duplicates.
 func patientAt(held []care.Membership) []uuid.UUID {
 	var clinics []uuid.UUID
 	for _, m := range held {

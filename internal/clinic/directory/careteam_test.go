@@ -14,7 +14,7 @@ func (b *testBundle) team(member, patient care.Actor, clinic uuid.UUID) director
 	return directory.CareTeamMember{PatientID: patient.UserID, ClinicID: clinic, MemberID: member.UserID}
 }
 
-func TestCareTeam_NeedsRolesAtTheClinicAndItsAdmin(t *testing.T) {
+func TestCareTeam_RequiresRolesAtTheClinicAndItsAdmin(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, c := range map[string]struct {
@@ -28,20 +28,20 @@ func TestCareTeam_NeedsRolesAtTheClinicAndItsAdmin(t *testing.T) {
 		"at another clinic":          {b.admin, b.team(b.doctor, b.patient, b.there), care.Forbidden},
 		"of another clinic's people": {b.other, b.team(b.doctor, b.patient, b.there), care.Invalid},
 	} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		_, err := b.dir.AddCareTeamMember(t.Context(), by(c.actor), c.in)
 		requireCode(t, err, c.code)
 		if c.code == care.Forbidden {
 			requireCode(t, b.dir.RemoveCareTeamMember(t.Context(), by(c.actor), c.in), care.Forbidden)
-			require.Equal(t, []string{"access.denied", "access.denied"}, types(b.since(t, n)), name)
+			require.Equal(t, []string{"access.denied", "access.denied"}, types(b.EventsSince(t, n)), name)
 		}
 	}
 }
 
-func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
+func TestCareTeam_JoiningAndLeavingAppendOneEventEach(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	in, n := b.team(b.doctor, b.patient, b.here), b.mark(t)
+	in, n := b.team(b.doctor, b.patient, b.here), b.Mark(t)
 	for _, joined := range []bool{true, false} {
 		got, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), in)
 		require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
 	clinics, err := b.dir.OnCareTeam(t.Context(), b.doctor.UserID, b.patient.UserID)
 	require.NoError(t, err)
 	require.Empty(t, clinics)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"care_team.joined", "care_team.left"}, types(events))
 	for _, e := range events {
 		require.Equal(t, "patient/"+b.patient.ID, e.Subject)
@@ -62,24 +62,24 @@ func TestCareTeam_JoiningAndLeavingAreToldOnce(t *testing.T) {
 	}
 }
 
-func TestCareTeam_IsLeftWithTheLastCaringRole(t *testing.T) {
+func TestCareTeam_LosesAMemberWithTheirLastCaringRole(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.dir.AddCareTeamMember(t.Context(), by(b.admin), b.team(b.doctor, b.patient, b.here))
 	require.NoError(t, err)
 	role := directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.here, Role: care.Nurse}
-	n := b.mark(t)
+	n := b.Mark(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), by(b.admin), role))
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), role))
-	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(b.since(t, n)), "a caring role is left")
-	role.Role, n = care.Doctor, b.mark(t)
+	require.Equal(t, []string{"membership.granted", "membership.revoked"}, types(b.EventsSince(t, n)), "a caring role is left")
+	role.Role, n = care.Doctor, b.Mark(t)
 	require.NoError(t, b.dir.RevokeMembership(t.Context(), by(b.admin), role))
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"membership.revoked", "care_team.left"}, types(events))
 	require.Equal(t, b.doctor.ID, events[1].Data["memberId"])
 }
 
-func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
+func TestListCareTeam_IsForThePatientAndTheClinicAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, m := range []care.Actor{b.doctor, b.nurse} {
@@ -97,10 +97,10 @@ func TestCareTeam_IsShownToThePatientAndTheClinicAndAudited(t *testing.T) {
 		"another patient": {b.person(t, b.here, care.Patient), []string{"access.denied"}, care.NotFound},
 		"another's admin": {b.other, []string{"access.denied"}, care.NotFound},
 	} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		team, err := b.dir.ListCareTeam(t.Context(), by(c.actor), b.patient.UserID)
 		require.Equal(t, c.code, care.CodeOf(err), "%s: %v", name, err)
-		require.Equal(t, c.event, types(b.since(t, n)), name)
+		require.Equal(t, c.event, types(b.EventsSince(t, n)), name)
 		if c.code == "" {
 			require.Len(t, team, 2, name)
 			require.Equal(t, []care.Role{care.Doctor}, team[0].Roles)

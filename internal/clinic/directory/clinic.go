@@ -13,18 +13,18 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Clinic is where care is given.
+// Clinic is a place where care is provided.
 type Clinic struct {
 	ID       uuid.UUID `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 	Name     string    `json:"name" text:"line" minLength:"1" maxLength:"200" example:"Harbour Clinic"`
-	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64" doc:"An IANA time zone: the clinic's days begin and end by it." example:"Europe/Berlin"`
+	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64" doc:"The IANA time zone of the clinic's days." example:"Europe/Berlin"`
 }
 
-// CreateClinic registers a clinic; carewire's own seed and import may.
+// CreateClinic registers a clinic. Only carewire's own seed and import may call it.
 func (s *Service) CreateClinic(ctx context.Context, cmd care.Command, c Clinic) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
-			answer := care.Errorf(care.Forbidden, "clinics are registered by the platform")
+			answer := care.Errorf(care.Forbidden, "only the platform registers clinics")
 			return outbox.Deny(cmd, answer, care.ClinicCreate, clinicRef(c.ID), nil, nil)
 		}
 		if err := c.Validate(); err != nil {
@@ -37,7 +37,8 @@ func (s *Service) CreateClinic(ctx context.Context, cmd care.Command, c Clinic) 
 	})
 }
 
-// ListClinics lists the clinics that the actor belongs to, in the order of their ids; all of them to an operator.
+// ListClinics returns the clinics of the actor in the order of their ids. Operators get all
+// clinics.
 func (s *Service) ListClinics(ctx context.Context, actor care.Actor) ([]Clinic, error) {
 	var rows []db.Clinic
 	var err error
@@ -56,7 +57,8 @@ func (s *Service) ListClinics(ctx context.Context, actor care.Actor) ([]Clinic, 
 	return clinics, nil
 }
 
-// GetClinic gives one of the clinics that the actor belongs to; any to an operator. Another is care.NotFound, audited.
+// GetClinic returns one of the actor's clinics, or any clinic for an operator. Other clinics are
+// care.NotFound, which is audited.
 func (s *Service) GetClinic(ctx context.Context, cmd care.Command, id uuid.UUID) (Clinic, error) {
 	if cmd.Actor.MayOnPlatform(care.ClinicRead) || slices.Contains(cmd.Actor.ClinicsFor(care.ClinicRead, care.SameClinic), id) {
 		rows, err := s.reads.ClinicListOf(ctx, []uuid.UUID{id})
@@ -67,7 +69,7 @@ func (s *Service) GetClinic(ctx context.Context, cmd care.Command, id uuid.UUID)
 			return Clinic{ID: row.ID, Name: row.Name, TimeZone: row.TimeZone}, nil
 		}
 	}
-	answer := care.Errorf(care.NotFound, "there is no such clinic, or you do not belong to it")
+	answer := care.Errorf(care.NotFound, "clinic not found, or you do not belong to it")
 	return Clinic{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ClinicRead, clinicRef(id), nil, nil))
 }
 

@@ -22,34 +22,36 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// CodeLife is how long a code that proves an address is good, from when its message is sent.
+// CodeLife is the validity of a verification code, from the time its message is sent.
 const CodeLife = 10 * time.Minute
 
-// codeIterations make guessing a stored digest (of a million codes) take longer than a code lives.
+// codeIterations make guessing a stored digest (of a million codes) take longer than a code is
+// valid.
 const codeIterations = 200_000
 
-// Contact is where a person can be reached, and whether it proved to be theirs.
+// Contact is an address of a person on a channel, and whether it is verified.
 type Contact struct {
 	Channel  string `json:"channel" enum:"email,sms,whatsapp" example:"email"`
 	Address  string `json:"address" doc:"An email address, or a phone number in E.164 form." example:"ada@clinic.example"`
-	Verified bool   `json:"verified" doc:"A changed address has to be proved again."`
+	Verified bool   `json:"verified" doc:"Whether the address is verified; a changed address must be verified again."`
 }
 
-// proved are the channels whose addresses can be proved by a code, in the order in which contacts are listed.
+// proved are the channels with addresses that a code can verify, in the order in which contacts are
+// listed.
 var proved = []string{"email", "sms", "whatsapp"}
 
-// addressOf gives where a person is reached on the channel, empty for nowhere, and whether it is verified.
+// addressOf returns the person's address on the channel, or "", and whether it is verified.
 func addressOf(u db.User, channel string) (address string, verified bool) {
 	switch channel {
 	case "sms":
-		return text(u.Phone), u.PhoneVerified
+		return care.OrZero(u.Phone), u.PhoneVerified
 	case "whatsapp":
-		return text(u.Whatsapp), u.WhatsappVerified
+		return care.OrZero(u.Whatsapp), u.WhatsappVerified
 	}
-	return text(u.Email), u.EmailVerified
+	return care.OrZero(u.Email), u.EmailVerified
 }
 
-// ListContacts gives where the actor can be reached.
+// ListContacts returns the addresses of the actor.
 func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact, error) {
 	var contacts []Contact
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
@@ -67,11 +69,12 @@ func (s *Service) ListContacts(ctx context.Context, cmd care.Command) ([]Contact
 	return contacts, err
 }
 
-// RequestVerification has a code sent to the actor's address on the channel: six digits, made when the message is sent, good
-// for CodeLife. A channel that is not configured, no address or one that is verified is care.Conflict; one request a
-// minute and five an hour are answered, more are care.RateLimited.
+// RequestVerification requests a code for the actor's address on the channel: six digits, generated
+// when the message is sent, valid for CodeLife. The error is care.Conflict if the channel is not
+// configured, or the address is missing or already verified. The limit is one request a minute and
+// five an hour; beyond that the error is care.RateLimited.
 func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, channel string) (Contact, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
 	}
 	var contact Contact
@@ -86,14 +89,14 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 		case !slices.Contains(s.channels, channel):
 			return conflict("channel", "the channel %s is not configured here: no code can be sent", channel)
 		case address == "":
-			return conflict("channel", "you have no address for %s: ask your clinic to enter one", channel)
+			return conflict("channel", "you have no address for %s: ask your clinic to add one", channel)
 		case already:
-			return conflict("channel", "your address for %s is verified already", channel)
+			return conflict("channel", "your address for %s is already verified", channel)
 		}
 		contact = Contact{Channel: channel, Address: address}
 		id, err := q.VerificationAsk(ctx, db.VerificationAskParams{ID: uuid.Must(uuid.NewV7()), UserID: u.ID, Channel: channel, Address: address})
 		if notFound(err) {
-			return care.Errorf(care.RateLimited, "a code was asked for less than a minute ago, or five times within an hour: wait, then ask again")
+			return care.Errorf(care.RateLimited, "at most one code a minute and five an hour can be requested: retry later")
 		}
 		if err != nil {
 			return fmt.Errorf("ask for a code: %w", err)
@@ -106,10 +109,11 @@ func (s *Service) RequestVerification(ctx context.Context, cmd care.Command, cha
 	return contact, err
 }
 
-// ConfirmVerification proves the actor's address on the channel by the code that was sent to it. A wrong code is care.Invalid;
-// after five, or CodeLife, there is none to confirm: care.Conflict, as for an address that somebody else has proved.
+// ConfirmVerification verifies the actor's address on the channel by its code. The error is
+// care.Invalid for a wrong code. It is care.Conflict after five wrong codes or after CodeLife,
+// because there is no code to confirm, and for an address that another person has verified.
 func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, channel, code string) (Contact, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Contact{}, err
 	}
 	var contact Contact
@@ -123,7 +127,7 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 		row, err := q.VerificationAttempt(ctx, db.VerificationAttemptParams{UserID: u.ID, Channel: channel})
 		address, _ := addressOf(u, channel)
 		if notFound(err) || (err == nil && row.Address != address) {
-			return conflict("code", "there is no code to confirm: it has expired, was tried five times, or none was sent yet; ask for another")
+			return conflict("code", "no valid code: it has expired, was tried five times, or was not sent yet; request a new one")
 		}
 		if err != nil {
 			return fmt.Errorf("count attempt: %w", err)
@@ -139,14 +143,14 @@ func (s *Service) ConfirmVerification(ctx context.Context, cmd care.Command, cha
 			return fmt.Errorf("delete question: %w", err)
 		}
 		contact = Contact{Channel: channel, Address: address, Verified: true}
-		events, err := verified(ctx, q, cmd, u.ID, channel)
+		events, err := markVerified(ctx, q, cmd, u.ID, channel)
 		if err != nil {
 			return err
 		}
 		return outbox.Append(ctx, tx, events...)
 	})
 	if err == nil && wrong {
-		return Contact{}, care.InvalidField("code", "is not the code that was sent: five can be tried")
+		return Contact{}, care.InvalidField("code", "is not the code that was sent; after five attempts it becomes invalid")
 	}
 	return contact, err
 }
@@ -165,14 +169,16 @@ func conflict(field, format string, args ...any) *care.Error {
 	return err
 }
 
-// Secrets makes what must be in a message and nowhere else: it keeps a digest, at the moment of sending.
+// Secrets generates the secrets of messages at the time of sending. It stores only a digest of
+// each.
 type Secrets struct{ queries *db.Queries }
 
-// NewSecrets makes Secrets on the pool of the role that sends.
+// NewSecrets returns Secrets on the pool of the sender's role.
 func NewSecrets(pool *pgxpool.Pool) *Secrets { return &Secrets{db.New(pool)} }
 
-// Issue gives the token of an invitation, or the code, that a message about the subject to the recipient is to carry; both
-// are empty when it is over, the recipient is not whom it is for, or the channel not what a code proves.
+// Issue returns the invitation token or the code for a message about the subject to the recipient.
+// Both are empty if it has expired, is not for the recipient, or the channel is not the one to
+// verify.
 func (s *Secrets) Issue(ctx context.Context, channel, subject string, recipient uuid.UUID) (token, code string, err error) {
 	kind, name, _ := strings.Cut(subject, "/")
 	id, err := uuid.Parse(name)

@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// deceased is what the views of who signs in say of a person who has died, in the place of the status.
+// deceased replaces the status of a deceased person in the views for sign-ins.
 const deceased = "deceased"
 
 // Death is the day on which a patient died.
@@ -22,15 +22,17 @@ type Death struct {
 	Date string `json:"date" format:"date" doc:"The day on which the patient died." example:"2026-02-28"`
 }
 
-// DeathWithdrawal says why a death was recorded by mistake.
+// DeathWithdrawal is the reason why the record of a death was a mistake.
 type DeathWithdrawal struct {
-	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why it was a mistake. It is kept for the audit and sent to nobody." example:"Recorded for another patient of the same name."`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"The reason why it was a mistake. It is kept for the audit and not sent." example:"Recorded for another patient of the same name."`
 }
 
-// RecordDeath records that a patient has died: nobody signs in as them any more, their sessions end, and nothing is sent to
-// them. Their status stays, and what is about them goes on being written. Receptionists, doctors and administrators of a clinic
-// do it for those who are patients there or were; for a person who works at a clinic, the administrator of every clinic where
-// they hold a role. The same day again changes nothing; another one is care.Conflict.
+// RecordDeath records that a patient has died. They can no longer sign in, their sessions end, and
+// they receive no messages. Their status is unchanged, and records about them are still written.
+// For present and former patients of a clinic, its receptionists, doctors and administrators may
+// call it. For a person who works at a clinic, only the administrator of every clinic where the
+// person holds a role may call it. Recording the same day again changes nothing; another day is
+// care.Conflict.
 func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUID, in Death) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
 		if err := in.validate(row); err != nil {
@@ -41,7 +43,7 @@ func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 			return row, nil, nil
 		case "":
 		default:
-			return row, nil, conflict("date", "the death of this person is recorded with another day: withdraw that first")
+			return row, nil, conflict("date", "the death of this person is recorded with another day: withdraw it first")
 		}
 		err := q.DeathInsert(ctx, db.DeathInsertParams{
 			ID: uuid.Must(uuid.NewV7()), UserID: id, ClinicID: clinicID, DeceasedOn: dateOf(in.Date), RecordedBy: cmd.Actor.ID,
@@ -56,29 +58,30 @@ func (s *Service) RecordDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 		if err != nil {
 			return row, nil, err
 		}
-		// Those at other clinics, and in other roles, are reported by the periodic sweep.
-		behind, err := leftBehind(ctx, q, cmd, id, care.Membership{ClinicID: &clinicID, Role: care.Patient})
+		// The periodic sweep reports the appointments at other clinics and in other roles.
+		behind, err := departureEvents(ctx, q, cmd, id, care.Membership{ClinicID: &clinicID, Role: care.Patient})
 		return row, slices.Concat([]event.Event{deathEvent(cmd, "user.deceased", row, clinicID)}, ended, behind), err
 	})
 }
 
 func (d Death) validate(row db.User) error {
-	var p care.FieldErrors
-	day(&p, "date", d.Date)
-	if born := dateText(row.BirthDate); len(p) == 0 && d.Date < born {
-		p.Add("date", "must not be before the birth date")
+	var errs care.FieldErrors
+	day(&errs, "date", d.Date)
+	if born := dateText(row.BirthDate); len(errs) == 0 && d.Date < born {
+		errs.Add("date", "must not be before the birth date")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// WithdrawDeath takes back a death that was recorded by mistake, with the reason: the person may sign in and is sent messages
-// again. What was not sent meanwhile is not sent later. Whoever may record a death may withdraw it. Where none is recorded it is
-// care.Conflict.
+// WithdrawDeath withdraws the record of a death that was a mistake, with the reason. The person may
+// sign in and receives messages again. Messages that were suppressed in the meantime are not sent.
+// Actors who may record a death may withdraw it. The error is care.Conflict if no death is
+// recorded.
 func (s *Service) WithdrawDeath(ctx context.Context, cmd care.Command, id uuid.UUID, in DeathWithdrawal) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
-		var p care.FieldErrors
-		p.Text("reason", in.Reason, 1, 1000)
-		if err := p.Err(); err != nil {
+		var errs care.FieldErrors
+		errs.Text("reason", in.Reason, 1, 1000)
+		if err := errs.Err(); err != nil {
 			return row, nil, err
 		}
 		if !row.DeceasedOn.Valid {
@@ -95,23 +98,24 @@ func (s *Service) WithdrawDeath(ctx context.Context, cmd care.Command, id uuid.U
 	})
 }
 
-// DeathSubject returns the person as whoever may record their death sees them, also one who is no patient of the clinic any more: it
-// answers a repeated command.
-func (s *Service) DeathSubject(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
+// ReplayDeath returns the person for a replayed RecordDeath or WithdrawDeath, as actors who may
+// record the death see them. It includes former patients of the clinic.
+func (s *Service) ReplayDeath(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	return s.changeDeath(ctx, cmd, id, func(_ *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error) {
 		read := event.New(cmd, "record.read", userRef(id), event.RecordRead{UserID: id, ClinicID: &clinicID, Action: "read", Version: row.Version})
 		return row, []event.Event{read.About(cmd, id, &clinicID)}, nil
 	})
 }
 
-// changeDeath locks the person for one who may record deaths, and appends the events of the change.
+// changeDeath locks the person, checks that the actor may record their death, and appends the
+// events of the change.
 func (s *Service) changeDeath(ctx context.Context, cmd care.Command, id uuid.UUID, change func(q *db.Queries, row db.User, clinicID uuid.UUID) (db.User, []event.Event, error)) (User, error) {
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.DeathRecord, id, nil)
+			return denyUser(cmd, care.DeathRecord, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
@@ -143,8 +147,8 @@ func (s *Service) changeDeath(ctx context.Context, cmd care.Command, id uuid.UUI
 	return user, nil
 }
 
-// mayRecordDeath returns the clinic at which the actor records it. One clinic must not end the account of somebody who works at
-// another, or on the platform.
+// mayRecordDeath returns the clinic where the actor may record the death. One clinic must not end
+// the account of a person who works at another one, or on the platform.
 func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, held []care.Membership) (uuid.UUID, error) {
 	at, err := q.PatientEverAt(ctx, db.PatientEverAtParams{UserID: row.ID, ClinicIds: cmd.Actor.ClinicsFor(care.DeathRecord, care.SameClinic)})
 	if err != nil {
@@ -152,16 +156,16 @@ func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db
 	}
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := row.ID == cmd.Actor.UserID
-	refuse := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
+	deny := func(words string, clinicID *uuid.UUID) (uuid.UUID, error) {
 		return uuid.Nil, outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.DeathRecord, userRef(row.ID), &row.ID, clinicID)
 	}
 	switch {
 	case row.MergedInto != nil, len(at) == 0 && len(known) == 0 && !own:
-		return uuid.Nil, refuseUser(cmd, care.DeathRecord, row.ID, &row.ID)
+		return uuid.Nil, denyUser(cmd, care.DeathRecord, row.ID, &row.ID)
 	case own:
-		return refuse("nobody records their own death", nil)
+		return deny("you cannot record your own death", nil)
 	case len(at) == 0:
-		return refuse("the receptionists, doctors and administrators of a clinic record the death of its patients", known[0].ClinicID)
+		return deny("only receptionists, doctors and administrators of a clinic may record the death of its patients", known[0].ClinicID)
 	}
 	staff, err := q.StaffRolesHeld(ctx, row.ID)
 	if err != nil {
@@ -172,7 +176,7 @@ func mayRecordDeath(ctx context.Context, q *db.Queries, cmd care.Command, row db
 		return uuid.Nil, fmt.Errorf("count memberships: %w", err)
 	}
 	if staff > 0 && len(visible(cmd.Actor, care.UserUpdate, held)) < int(everywhere) {
-		return refuse("this person works at a clinic: the administrator of every clinic where they hold a role records it, or else have their roles taken away first", &at[0])
+		return deny("this person works at a clinic: only an administrator of every clinic where they hold a role may record it; otherwise their roles must be revoked first", &at[0])
 	}
 	return at[0], nil
 }

@@ -16,23 +16,7 @@ import (
 // numbersField is the name of the medical record numbers in user.updated.
 const numbersField = "medicalRecordNumbers"
 
-// text returns what p points to, and "" for nil.
-func text(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
-}
-
-// filled returns a pointer to the text, nil for "".
-func filled(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-// dateOf returns the day of a text that was validated; "" is NULL.
+// dateOf returns the day of a validated text; "" is NULL.
 func dateOf(s string) pgtype.Date {
 	d, err := time.Parse(time.DateOnly, s)
 	return pgtype.Date{Time: d, Valid: err == nil}
@@ -45,7 +29,7 @@ func dateText(d pgtype.Date) string {
 	return d.Time.Format(time.DateOnly)
 }
 
-// number stores the new patient's number at the clinic, where there is one.
+// number stores the number of the new patient at the clinic, if any.
 func (n NewUser) number(ctx context.Context, q *db.Queries) ([]MedicalRecordNumber, error) {
 	if n.MedicalRecordNumber == "" {
 		return nil, nil
@@ -54,7 +38,8 @@ func (n NewUser) number(ctx context.Context, q *db.Queries) ([]MedicalRecordNumb
 	return numbers, replaceNumbers(ctx, q, n.ID, nil, numbers)
 }
 
-// numbersOf lists the person's numbers at the clinics that the actor's scope shows, in the order of the clinics' ids.
+// numbersOf returns the person's numbers at the clinics visible in the actor's scope, in the order
+// of the clinics' ids.
 func numbersOf(ctx context.Context, q *db.Queries, id uuid.UUID) ([]MedicalRecordNumber, error) {
 	rows, err := q.MedicalRecordNumberList(ctx, id)
 	if err != nil {
@@ -67,32 +52,33 @@ func numbersOf(ctx context.Context, q *db.Queries, id uuid.UUID) ([]MedicalRecor
 	return numbers, nil
 }
 
-// numbersAt keeps the numbers at the clinics.
+// numbersAt returns the numbers at the clinics.
 func numbersAt(numbers []MedicalRecordNumber, clinics []uuid.UUID) []MedicalRecordNumber {
 	return slices.DeleteFunc(slices.Clone(numbers), func(n MedicalRecordNumber) bool { return !slices.Contains(clinics, n.ClinicID) })
 }
 
-// sameNumbers reports whether the lists hold the same numbers, in whatever order.
+// sameNumbers reports whether the lists contain the same numbers in any order.
 func sameNumbers(a, b []MedicalRecordNumber) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(n MedicalRecordNumber) bool { return !slices.Contains(b, n) })
 }
 
-// checkNumbers notes what is wrong with a patient's numbers; clinics are those where the actor may change the patient.
-func checkNumbers(p *care.FieldErrors, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
+// checkNumbers adds an error for each invalid number of a patient. clinics are those where the
+// actor may change the patient.
+func checkNumbers(errs *care.FieldErrors, numbers []MedicalRecordNumber, clinics []uuid.UUID) {
 	for i, n := range numbers {
 		field := fmt.Sprintf("%s[%d]", numbersField, i)
-		p.Line(field+".number", n.Number, 1, 64)
+		errs.Line(field+".number", n.Number, 1, 64)
 		again := slices.ContainsFunc(numbers[:i], func(o MedicalRecordNumber) bool { return o.ClinicID == n.ClinicID })
 		switch {
 		case !slices.Contains(clinics, n.ClinicID):
-			p.Add(field+".clinicId", "must be a clinic of yours where the person is a patient")
+			errs.Add(field+".clinicId", "must be one of your clinics where the person is a patient")
 		case again:
-			p.Add(field+".clinicId", "is named twice: a patient has one number at a clinic")
+			errs.Add(field+".clinicId", "is a duplicate: a patient has one number at a clinic")
 		}
 	}
 }
 
-// replaceNumbers makes the person's numbers those that are wanted, where they had others.
+// replaceNumbers replaces the person's numbers had by want.
 func replaceNumbers(ctx context.Context, q *db.Queries, id uuid.UUID, had, want []MedicalRecordNumber) error {
 	for _, n := range had {
 		if slices.ContainsFunc(want, func(w MedicalRecordNumber) bool { return w.ClinicID == n.ClinicID }) {

@@ -12,19 +12,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// toldAtOnce is how many appointments are reported in the transaction of a departure. The periodic sweep reports the others.
-const toldAtOnce = 200
+// maxReported is the maximum number of appointments reported in the transaction of a departure. The
+// periodic sweep reports the others.
+const maxReported = 200
 
-// leftBehind returns the events of the open appointments that somebody leaves behind who has just lost these roles, or is disabled
-// or has died in them: the first of each role. appointment_departures says how far a departure was told.
-func leftBehind(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, lost ...care.Membership) ([]event.Event, error) {
+// departureEvents returns the events for the first open appointments in each of these roles of a
+// person who has just lost them, was disabled or died. The table appointment_departures stores the
+// progress of each departure.
+func departureEvents(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, lost ...care.Membership) ([]event.Event, error) {
 	var events []event.Event
 	for _, m := range lost {
 		if m.ClinicID == nil || (m.Role != care.Doctor && m.Role != care.Patient) {
 			continue
 		}
 		rows, err := q.AppointmentDepartureTake(ctx, db.AppointmentDepartureTakeParams{
-			ClinicID: *m.ClinicID, PersonID: userID, Role: string(m.Role), RowLimit: toldAtOnce,
+			ClinicID: *m.ClinicID, PersonID: userID, Role: string(m.Role), RowLimit: maxReported,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("look up appointments left behind: %w", err)

@@ -13,23 +13,25 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// own refuses programs, and roles that the access table does not let manage their own account.
-func own(cmd care.Command) error {
+// requirePerson returns an error for programs, and for roles that may not manage their own account.
+func requirePerson(cmd care.Command) error {
 	if !cmd.Actor.MayOwn(care.SelfManage) {
-		return care.Errorf(care.Forbidden, "only a person has an account to manage")
+		return care.Errorf(care.Forbidden, "only people have an account")
 	}
 	return nil
 }
 
-// MaxDevices is how many devices of a person receive push messages. One more takes the place of the one that was not seen for
-// the longest time: a person who reinstalls an application is not to be refused.
+// MaxDevices is the maximum number of devices of a person that receive push messages. Another
+// registration replaces the device that was not seen for the longest time, so that a person can
+// always register a new installation.
 const MaxDevices = 20
 
-// RegisterDevice lets a device receive the actor's push messages. A token belongs to one person at a time: one that
-// another person registered moves to the actor, and device.removed says so. Registering one's own again only notes that it was
-// seen. The actor's oldest devices beyond MaxDevices are removed.
+// RegisterDevice registers a device for the actor's push messages. A token belongs to one person at
+// a time: a token of another person moves to the actor, and device.removed is appended for the
+// other person. Registering the actor's own token again only updates its last use. The actor's
+// oldest devices beyond MaxDevices are removed.
 func (s *Service) RegisterDevice(ctx context.Context, cmd care.Command, platform, token string) (Device, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Device{}, err
 	}
 	if err := (NewDevice{Platform: platform, Token: token}).Validate(); err != nil {
@@ -49,7 +51,7 @@ func (s *Service) RegisterDevice(ctx context.Context, cmd care.Command, platform
 		if !notFound(err) {
 			return fmt.Errorf("read device by token: %w", err)
 		}
-		// Registrations of one person take turns, so that each counts the other's.
+		// Registrations of one person are serialized, so that each counts the others.
 		if _, err := q.UserLock(ctx, cmd.Actor.UserID); err != nil {
 			return fmt.Errorf("lock user: %w", err)
 		}
@@ -85,7 +87,7 @@ func (s *Service) RegisterDevice(ctx context.Context, cmd care.Command, platform
 	return device, nil
 }
 
-// ListDevices gives the actor's devices, the oldest first.
+// ListDevices returns the actor's devices, oldest first.
 func (s *Service) ListDevices(ctx context.Context, actor care.Actor) ([]Device, error) {
 	var rows []db.Device
 	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
@@ -102,12 +104,13 @@ func (s *Service) ListDevices(ctx context.Context, actor care.Actor) ([]Device, 
 	return devices, nil
 }
 
-// DeleteDevice stops push messages to one of the actor's devices. Another person's is care.NotFound, as none would be.
+// DeleteDevice removes one of the actor's devices. A device of another person is care.NotFound, as
+// a missing one is.
 func (s *Service) DeleteDevice(ctx context.Context, cmd care.Command, id uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		row, err := db.New(tx).DeviceDelete(ctx, db.DeviceDeleteParams{ID: id, UserID: cmd.Actor.UserID})
 		if notFound(err) {
-			answer := care.Errorf(care.NotFound, "you have no such device")
+			answer := care.Errorf(care.NotFound, "device not found")
 			return outbox.Deny(cmd, answer, care.SelfManage, care.Ref{Kind: "device", ID: id}, nil, nil)
 		}
 		if err != nil {

@@ -11,14 +11,15 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// newAtClinic refuses an address that somebody at the clinic has, and a patient who may be registered there already. It returns
-// who may be the same person where the caller insists. Registrations of one address and of one clinic's patients take turns.
-func newAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in NewUser) ([]uuid.UUID, error) {
+// checkNewAtClinic returns an error if the address is in use at the clinic, or the patient may
+// already be registered there. If the caller overrides the latter, it returns the ids of the
+// possible duplicates. Registrations of one address, and of patients of one clinic, are serialized.
+func checkNewAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in NewUser) ([]uuid.UUID, error) {
 	if in.Email != "" {
 		if err := q.EmailAtClinicLock(ctx, db.EmailAtClinicLockParams{ClinicID: in.ClinicID, Email: in.Email}); err != nil {
 			return nil, fmt.Errorf("lock address: %w", err)
 		}
-		if err := emailFree(ctx, q, in.Email, in.ID, []uuid.UUID{in.ClinicID}); err != nil {
+		if err := checkEmailFree(ctx, q, in.Email, in.ID, []uuid.UUID{in.ClinicID}); err != nil {
 			return nil, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-// signsIn tells whose account a sign-in with this verified address opens, by a subject that is new.
+// signsIn returns the account that a new sign-in with this verified address opens.
 func (b *testBundle) signsIn(t *testing.T, email string) (care.Actor, error) {
 	t.Helper()
 	return b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: "https://idp.example", Subject: uuid.NewString(), Email: email, EmailVerified: true})
@@ -26,14 +26,14 @@ func (b *testBundle) registered(t *testing.T, email string) care.Actor {
 	return b.actor(t, u.ID)
 }
 
-func TestActorByIdentity_FoldsNothingButASCII(t *testing.T) {
+func TestGetActorByIdentity_FoldsOnlyASCII(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	mike, kate := b.registered(t, "mike@b.example"), b.registered(t, "kate@b.example")
 	for _, email := range []string{"m\u0130ke@b.example", "\u212aate@b.example", "ka\u017fte@b.example", "\uff4dike@b.example", "mi\u200bke@b.example", `"mike"@b.example`} {
 		_, err := b.signsIn(t, email)
 		requireCode(t, err, care.Unauthenticated)
-		require.Contains(t, err.Error(), "which must", "%q: the reason is told", email)
+		require.Contains(t, err.Error(), "which must", "%q: the error has the reason", email)
 	}
 	for email, want := range map[string]care.Actor{"MIKE@B.example": mike, "Kate@b.EXAMPLE": kate} {
 		a, err := b.signsIn(t, email)
@@ -42,7 +42,7 @@ func TestActorByIdentity_FoldsNothingButASCII(t *testing.T) {
 	}
 }
 
-func TestActorByIdentity_KnowsADomainInBothSpellings(t *testing.T) {
+func TestGetActorByIdentity_FindsADomainInBothSpellings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ada := b.registered(t, "ada@M\u00fcller.example")
@@ -56,12 +56,12 @@ func TestActorByIdentity_KnowsADomainInBothSpellings(t *testing.T) {
 	requireCode(t, err, care.Conflict, "email")
 }
 
-func TestUsersOfOlderRules_KeepTheirAddresses(t *testing.T) {
+func TestUpdateUser_KeepsAddressesOfOlderRules(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for stored, spelled := range map[string]string{"j\u00fcrgen@x.example": "j\u00fcrgen@x.example", "ada@m\u00fcller.example": "ada@xn--mller-kva.example"} {
 		old := b.person(t, b.here, care.Patient)
-		b.exec(t, "UPDATE users SET email = $2, given_name = ' Ada ' WHERE id = $1", old.UserID, stored)
+		b.Exec(t, "UPDATE users SET email = $2, given_name = ' Ada ' WHERE id = $1", old.UserID, stored)
 		a, err := b.signsIn(t, spelled)
 		require.NoError(t, err)
 		require.Equal(t, old.UserID, a.UserID)
@@ -79,10 +79,10 @@ func TestUsersOfOlderRules_KeepTheirAddresses(t *testing.T) {
 	}
 	a, err := b.signsIn(t, "J\u00fcrgen@x.example")
 	requireCode(t, err, care.Unauthenticated)
-	require.Zero(t, a.UserID, "an address of older rules is compared as it is")
+	require.Zero(t, a.UserID, "an address of older rules is compared exactly")
 }
 
-func TestUserCreate_RefusesAddressesAndNamesThatNobodyCanReadOrType(t *testing.T) {
+func TestCreateUser_RejectsIllegibleAddressesAndNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, email := range []string{"m\u0130ke@b.example", "=?utf-8?q?mike?=@b.example", "mike@[127.0.0.1]", ".mike@b.example", "mike\u202e@b.example", strings.Repeat("a", 65) + "@b.example"} {

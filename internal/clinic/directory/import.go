@@ -16,25 +16,26 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// ImportedUser is a person whom another system knows, as they are there now.
+// ImportedUser is the current state of a person in another system.
 type ImportedUser struct {
 	ID uuid.UUID
-	// Known says that the person was taken in before.
+	// Known reports whether the person was imported before.
 	Known bool
-	// UserInput's empty Email stands for none, which a person whose address is somebody else's already gets as well.
+	// UserInput has an empty Email for a person without an address. A person with an address that
+	// is in use gets none as well.
 	UserInput
 }
 
-// ImportClinicsTx takes clinics in, new ones and those taken in before; only carewire's own import may. It gives for each
-// nil or why it is refused.
+// ImportClinicsTx imports clinics, new ones and those imported before. Only carewire's own import
+// may call it. The result has nil or an error for each clinic.
 func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Command, clinics []Clinic) ([]error, error) {
 	if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
-		return nil, care.Errorf(care.Forbidden, "clinics are registered by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform registers clinics")
 	}
-	refused := make([]error, len(clinics))
+	itemErrs := make([]error, len(clinics))
 	var p db.ClinicUpsertManyParams
 	for i, c := range clinics {
-		if refused[i] = c.Validate(); refused[i] != nil {
+		if itemErrs[i] = c.Validate(); itemErrs[i] != nil {
 			continue
 		}
 		p.Ids, p.Names, p.TimeZones = append(p.Ids, c.ID), append(p.Names, c.Name), append(p.TimeZones, c.TimeZone)
@@ -42,10 +43,10 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	if err := db.New(tx).ClinicUpsertMany(ctx, p); err != nil {
 		return nil, fmt.Errorf("insert clinics: %w", err)
 	}
-	return refused, nil
+	return itemErrs, nil
 }
 
-// HasClinic reports whether there is such a clinic.
+// HasClinic reports whether the clinic exists.
 func (s *Service) HasClinic(ctx context.Context, id uuid.UUID) (bool, error) {
 	_, err := s.reads.ClinicGet(ctx, id)
 	if notFound(err) {
@@ -57,29 +58,29 @@ func (s *Service) HasClinic(ctx context.Context, id uuid.UUID) (bool, error) {
 	return true, nil
 }
 
-// ImportUsersTx takes people in, with their user.created and user.updated; only carewire's own import may. It gives for each
-// nil or why it is refused.
+// ImportUsersTx imports people, and appends their user.created and user.updated. Only carewire's
+// own import may call it. The result has nil or an error for each person.
 func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command, people []ImportedUser) ([]error, error) {
 	if !cmd.Actor.MayOnPlatform(care.UserCreate) || !cmd.Actor.MayOnPlatform(care.UserUpdate) {
-		return nil, care.Errorf(care.Forbidden, "people are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports people")
 	}
 	q := db.New(tx)
-	if err := giveAddresses(ctx, q, people); err != nil {
+	if err := clearTakenAddresses(ctx, q, people); err != nil {
 		return nil, err
 	}
-	refused := make([]error, len(people))
+	itemErrs := make([]error, len(people))
 	var p db.UserInsertManyParams
 	var events []event.Event
 	for i, u := range people {
-		if refused[i] = u.Validate(); refused[i] != nil {
+		if itemErrs[i] = u.Validate(); itemErrs[i] != nil {
 			continue
 		}
 		if u.Known {
-			told, err := s.importUser(ctx, tx, cmd, u)
+			written, err := s.importUser(ctx, tx, cmd, u)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, written...)
 			continue
 		}
 		phone := ""
@@ -95,11 +96,11 @@ func (s *Service) ImportUsersTx(ctx context.Context, tx pgx.Tx, cmd care.Command
 	if err := q.UserInsertMany(ctx, p); err != nil {
 		return nil, fmt.Errorf("insert users: %w", err)
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
-// giveAddresses takes away what is no address, or somebody else's.
-func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
+// clearTakenAddresses removes invalid addresses, and addresses that are in use.
+func clearTakenAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) error {
 	var emails []string
 	for i := range people {
 		u := &people[i]
@@ -137,29 +138,29 @@ func giveAddresses(ctx context.Context, q *db.Queries, people []ImportedUser) er
 	return nil
 }
 
-// importUser changes a person who was taken in before. What the person has become here besides (their status, a WhatsApp
-// number, an address, birth date or sex that was given to them since) stays.
+// importUser updates a person who was imported before. It keeps data that was changed here since:
+// the status, a WhatsApp number, an address, birth date or sex.
 func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u ImportedUser) ([]event.Event, error) {
 	q := db.New(tx)
 	row, err := q.UserLock(ctx, u.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the person who was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the person who was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock user: %w", err)
 	}
 	u.Status, u.WhatsApp = row.Status, row.Whatsapp
 	if u.Email == "" || row.EmailVerified {
-		u.Email = text(row.Email)
+		u.Email = care.OrZero(row.Email)
 	}
-	u.BirthDate, u.Sex = cmp.Or(u.BirthDate, dateText(row.BirthDate)), cmp.Or(u.Sex, text(row.Sex))
+	u.BirthDate, u.Sex = cmp.Or(u.BirthDate, dateText(row.BirthDate)), cmp.Or(u.Sex, care.OrZero(row.Sex))
 	changed := u.changes(row)
 	if len(changed) == 0 {
 		return nil, nil
 	}
 	row, err = q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: u.ID, Email: filled(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, Whatsapp: u.WhatsApp,
-		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, BirthDate: dateOf(u.BirthDate), Sex: filled(u.Sex),
+		ID: u.ID, Email: care.NonZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, Whatsapp: u.WhatsApp,
+		Locale: u.Locale, TimeZone: u.TimeZone, Status: u.Status, BirthDate: dateOf(u.BirthDate), Sex: care.NonZero(u.Sex),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update user: %w", err)
@@ -167,16 +168,16 @@ func (s *Service) importUser(ctx context.Context, tx pgx.Tx, cmd care.Command, u
 	return []event.Event{userEvent(cmd, "user.updated", row, nil, changed)}, nil
 }
 
-// ImportRolesTx gives people roles at clinics, with their membership.granted; only carewire's own import may. A role that is
-// held already is left as it is.
+// ImportRolesTx grants people roles at clinics, and appends their membership.granted. Only
+// carewire's own import may call it. Existing roles are unchanged.
 func (s *Service) ImportRolesTx(ctx context.Context, tx pgx.Tx, cmd care.Command, roles []MembershipInput) error {
 	if !cmd.Actor.MayOnPlatform(care.MembershipManage) {
-		return care.Errorf(care.Forbidden, "roles are given by the platform")
+		return care.Errorf(care.Forbidden, "only the platform imports roles")
 	}
 	var p db.MembershipGrantManyParams
 	for _, r := range roles {
 		if r.ClinicID == nil || !slices.Contains(care.ClinicRoles, r.Role) {
-			return care.Errorf(care.Invalid, "what is taken in is a role at a clinic")
+			return care.Errorf(care.Invalid, "an imported role must have a clinic")
 		}
 		p.Ids, p.UserIds = append(p.Ids, uuid.Must(uuid.NewV7())), append(p.UserIds, r.UserID)
 		p.ClinicIds, p.Roles = append(p.ClinicIds, *r.ClinicID), append(p.Roles, string(r.Role))

@@ -14,16 +14,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// InvitationLife is how long an invitation can be accepted.
+// InvitationLife is the validity of an invitation.
 const InvitationLife = 7 * 24 * time.Hour
 
-// NewInvitation asks somebody to join a clinic.
+// NewInvitation invites a person to a clinic.
 type NewInvitation struct {
-	Email string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"The person's exact address. Nobody is searched for." example:"ada@clinic.example"`
-	Roles []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin" doc:"What they are to be at the clinic." example:"[\"patient\"]"`
+	Email string      `json:"email" minLength:"3" maxLength:"254" format:"email" doc:"The person's exact address; there is no search." example:"ada@clinic.example"`
+	Roles []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin" doc:"The roles at the clinic." example:"[\"patient\"]"`
 }
 
-// Invitation is one that a clinic made. It does not say whose it is, nor whether anybody was told.
+// Invitation is an invitation made by a clinic. It reveals neither the person nor whether a message
+// was sent.
 type Invitation struct {
 	ID        uuid.UUID   `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5e"`
 	ClinicID  uuid.UUID   `json:"clinicId" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
@@ -33,14 +34,15 @@ type Invitation struct {
 	ExpiresAt time.Time   `json:"expiresAt" format:"date-time" example:"2026-03-21T09:30:00Z"`
 }
 
-// CreateInvitation asks the person with the address to take roles at the clinic; who may register patients asks them to be one. The
-// answer is the same whether there is such a person or not. They are told where the address is verified, or is of somebody
-// whom the clinic knows, and hold the roles once they have accepted.
+// CreateInvitation invites the person with the address to take roles at the clinic. Actors who may
+// register patients may invite people as patients. The response does not reveal whether such a
+// person exists. The person is notified if the address is verified or belongs to a person known to
+// the clinic. They hold the roles once they have accepted.
 func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewInvitation) (Invitation, error) {
 	var invitation Invitation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		if !mayGive(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
-			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic invites people there, and a receptionist patients")
+		if !mayGrant(cmd.Actor, clinicID, care.MembershipManage, in.Roles...) {
+			answer := care.Errorf(care.Forbidden, "only administrators of the clinic may invite people, and receptionists patients")
 			return outbox.Deny(cmd, answer, care.MembershipManage, clinicRef(clinicID), nil, &clinicID)
 		}
 		if err := in.Validate(); err != nil {
@@ -54,7 +56,7 @@ func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinic
 		if err := notSelf(cmd, care.MembershipManage, person, &clinicID); err != nil {
 			return err
 		}
-		row, err := insertInvitation(ctx, q, cmd, clinicID, clinicOf(person), in.Roles)
+		row, err := insertInvitation(ctx, q, cmd, clinicID, care.NonZero(person), in.Roles)
 		if err != nil {
 			return err
 		}
@@ -71,7 +73,8 @@ func (s *Service) CreateInvitation(ctx context.Context, cmd care.Command, clinic
 	return invitation, err
 }
 
-// GetInvitation gives one that a clinic made to those who may make such ones there; to others it is care.NotFound.
+// GetInvitation returns an invitation of the clinic to actors who may create such invitations
+// there. For others the error is care.NotFound.
 func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Invitation, error) {
 	var invitation Invitation
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
@@ -80,8 +83,8 @@ func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID,
 			return reading("invitation", err)
 		}
 		invitation = invitationFrom(row)
-		if err != nil || row.ClinicID != clinicID || !mayGive(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
-			answer := care.Errorf(care.NotFound, "there is no such invitation, or not at your clinic")
+		if err != nil || row.ClinicID != clinicID || !mayGrant(cmd.Actor, clinicID, care.MembershipManage, invitation.Roles...) {
+			answer := care.Errorf(care.NotFound, "invitation not found, or not at your clinic")
 			return outbox.Deny(cmd, answer, care.PatientRegister, invitationRef(id), nil, &clinicID)
 		}
 		return nil
@@ -89,8 +92,9 @@ func (s *Service) GetInvitation(ctx context.Context, cmd care.Command, clinicID,
 	return invitation, err
 }
 
-// verified notes that an address proved to be the person's, and gives the event of it; none when that was known.
-func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
+// markVerified records that an address of the person was verified, and returns the resulting event,
+// or none if it already was.
+func markVerified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.UUID, channel string) ([]event.Event, error) {
 	u, err := q.UserLock(ctx, person)
 	if err != nil {
 		return nil, fmt.Errorf("lock user: %w", err)
@@ -106,15 +110,15 @@ func verified(ctx context.Context, q *db.Queries, cmd care.Command, person uuid.
 	return []event.Event{e.About(cmd, person, nil).AtVersion(u.Version)}, nil
 }
 
-// Validate says all that is wrong with an invitation, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (n NewInvitation) Validate() error {
-	var p care.FieldErrors
-	p.Email("email", care.FoldEmail(n.Email))
-	rolesOf(&p, n.Roles)
+	var errs care.FieldErrors
+	errs.Email("email", care.FoldEmail(n.Email))
+	rolesOf(&errs, n.Roles)
 	if len(n.Roles) == 0 {
-		p.Add("roles", "must name at least one role")
+		errs.Add("roles", "must name at least one role")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
 func insertInvitation(ctx context.Context, q *db.Queries, cmd care.Command, clinicID uuid.UUID, person *uuid.UUID, roles []care.Role) (db.Invitation, error) {

@@ -14,19 +14,20 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// GrantMembership gives a person a role at a clinic that the actor administers, where they hold one already, or as
-// carewire's own seed any role; who may register patients gives the role patient. One that is held already is care.Conflict.
-// Nobody gives a role to themselves: that is care.Forbidden.
+// GrantMembership grants a person a role at a clinic that the actor administers and where the
+// person already holds one. carewire's own seed grants any role. Actors who may register patients
+// grant the role patient. A role that the person already holds is care.Conflict. Granting a role to
+// oneself is care.Forbidden.
 func (s *Service) GrantMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGive(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
+		may := cmd.Actor.MayOnPlatform(care.MembershipManage) || (in.ClinicID != nil && mayGrant(cmd.Actor, *in.ClinicID, care.MembershipManage, in.Role))
 		row, err := mayManage(ctx, q, cmd, in, may)
 		if err != nil {
 			return err
 		}
 		if row.Email == nil && isStaff(in.Role) {
-			return care.InvalidField("role", "needs a person with an email address, by which they sign in: have it added first")
+			return care.InvalidField("role", "requires a person with an email address to sign in with: add it first")
 		}
 		if err := notSelf(cmd, care.MembershipManage, in.UserID, in.ClinicID); err != nil {
 			return err
@@ -36,16 +37,16 @@ func (s *Service) GrantMembership(ctx context.Context, cmd care.Command, in Memb
 			return err
 		}
 		if len(events) == 0 {
-			held := care.Errorf(care.Conflict, "the person holds this role already")
-			held.Fields = []care.FieldError{{Field: "role", Message: "is held already"}}
+			held := care.Errorf(care.Conflict, "the person already holds this role")
+			held.Fields = []care.FieldError{{Field: "role", Message: "is already held"}}
 			return held
 		}
 		return outbox.Append(ctx, tx, events...)
 	})
 }
 
-// RevokeMembership takes a role at a clinic from a person. One that is not held is care.NotFound. Nobody takes their own
-// role of administrator: a clinic must not be left without one.
+// RevokeMembership revokes a role of a person at a clinic. A role that is not held is
+// care.NotFound. Actors cannot revoke their own role of administrator, so that a clinic keeps one.
 func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -54,7 +55,7 @@ func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in Mem
 			return err
 		}
 		if in.UserID == cmd.Actor.UserID && in.Role == care.Admin {
-			own := care.Errorf(care.Conflict, "your own role of administrator is another administrator's to take")
+			own := care.Errorf(care.Conflict, "you cannot revoke your own role of administrator: another administrator must")
 			own.Fields = []care.FieldError{{Field: "role", Message: "is your own"}}
 			return own
 		}
@@ -74,7 +75,7 @@ func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in Mem
 			for _, patient := range patients {
 				events = append(events, careTeamEvent(cmd, "care_team.left", CareTeamMember{PatientID: patient, ClinicID: *in.ClinicID, MemberID: in.UserID}))
 			}
-			behind, err := leftBehind(ctx, q, cmd, in.UserID, care.Membership{ClinicID: in.ClinicID, Role: in.Role})
+			behind, err := departureEvents(ctx, q, cmd, in.UserID, care.Membership{ClinicID: in.ClinicID, Role: in.Role})
 			if err != nil {
 				return err
 			}
@@ -84,28 +85,29 @@ func (s *Service) RevokeMembership(ctx context.Context, cmd care.Command, in Mem
 	})
 }
 
-// mayGive reports whether the actor may do the action at the clinic, or, where it is about nothing but the role patient,
-// may register patients there.
-func mayGive(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...care.Role) bool {
+// mayGrant reports whether the actor may do the action at the clinic, or may register patients
+// there if patient is the only role.
+func mayGrant(actor care.Actor, clinicID uuid.UUID, action care.Action, roles ...care.Role) bool {
 	others := slices.ContainsFunc(roles, func(r care.Role) bool { return r != care.Patient })
 	return actor.MayAt(clinicID, action, care.SameClinic) ||
 		(len(roles) > 0 && !others && actor.MayAt(clinicID, care.PatientRegister, care.SameClinic))
 }
 
-// notSelf refuses a role or a place on a care team that the actor would give themselves: what opens records is given by two
-// people.
+// notSelf returns an error for a role or a place on a care team that the actor would grant to
+// themselves: access to records requires two people.
 func notSelf(cmd care.Command, action care.Action, person uuid.UUID, clinicID *uuid.UUID) error {
 	if person == uuid.Nil || person != cmd.Actor.UserID {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "nobody gives this to themselves: another administrator of the clinic must")
+	answer := care.Errorf(care.Forbidden, "you cannot grant this to yourself: another administrator of the clinic must")
 	return outbox.Deny(cmd, answer, action, userRef(person), &person, clinicID)
 }
 
-// mayManage refuses who may not, and returns the person's row with its lock taken, so that grants and revocations of one person take turns.
+// mayManage checks the actor's right, and returns the person's row with its lock held, so that
+// grants and revocations of one person are serialized.
 func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in MembershipInput, may bool) (db.User, error) {
 	if !may {
-		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic gives and takes roles there; a receptionist registers patients")
+		answer := care.Errorf(care.Forbidden, "only administrators of the clinic may grant and revoke roles; receptionists may register patients")
 		return db.User{}, outbox.Deny(cmd, answer, care.MembershipManage, userRef(in.UserID), nil, in.ClinicID)
 	}
 	known := care.ClinicRoles
@@ -117,7 +119,7 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 	}
 	row, err := q.UserLock(ctx, in.UserID)
 	if notFound(err) {
-		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, nil)
+		return db.User{}, denyUser(cmd, care.MembershipManage, in.UserID, nil)
 	}
 	if err != nil {
 		return db.User{}, fmt.Errorf("lock user: %w", err)
@@ -127,12 +129,12 @@ func mayManage(ctx context.Context, q *db.Queries, cmd care.Command, in Membersh
 		return db.User{}, err
 	}
 	if !cmd.Actor.MayOnPlatform(care.MembershipManage) && len(visible(cmd.Actor, care.UserRead, held)) == 0 {
-		return db.User{}, refuseUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
+		return db.User{}, denyUser(cmd, care.MembershipManage, in.UserID, &in.UserID)
 	}
 	return row, nil
 }
 
-// grant inserts the memberships that are not held yet and gives their events.
+// grant inserts the memberships that are not held yet, and returns their events.
 func grant(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, clinicID *uuid.UUID, roles []care.Role) ([]event.Event, []care.Membership, error) {
 	in := db.MembershipInsertManyParams{UserID: userID, ClinicID: clinicID}
 	for _, role := range roles {

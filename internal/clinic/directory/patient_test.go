@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-func TestNameWords_AreWithoutCaseAccentsAndApostrophes(t *testing.T) {
+func TestNameWords_IgnoreCaseAccentsAndApostrophes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, want := range map[string][]string{
@@ -49,7 +49,7 @@ func (b *testBundle) patientOf(t *testing.T, as care.Actor, in directory.NewUser
 	return u
 }
 
-func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) {
+func TestCreateUser_APatientWithoutAnAddressReceivesNoInvitation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Walk", FamilyName: "In", BirthDate: "1984-03-14", Sex: "female", MedicalRecordNumber: "A-1"})
@@ -67,7 +67,7 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	requireCode(t, err, care.Conflict, "channel")
 	err = b.dir.GrantMembership(t.Context(), by(b.admin), directory.MembershipInput{UserID: u.ID, ClinicID: &b.here, Role: care.Nurse})
 	requireCode(t, err, care.Invalid, "role")
-	// Without an address nobody is found by an empty one.
+	// An empty address does not match a person without an address.
 	_, err = b.dir.GetActorByIdentity(t.Context(), directory.Identity{Issuer: issuer, Subject: uuid.NewString(), EmailVerified: true})
 	requireCode(t, err, care.Unauthenticated)
 
@@ -77,25 +77,25 @@ func TestUserCreate_APatientMayHaveNoAddressAndIsSentNoInvitation(t *testing.T) 
 	require.Equal(t, "A-1", elsewhere.MedicalRecordNumbers[0].Number, "another clinic has numbers of its own")
 }
 
-func TestUserReplace_ChangesDemographicsAndNumbersAsOneVersion(t *testing.T) {
+func TestUpdateUser_ChangesDemographicsAndNumbersInOneVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "A", FamilyName: "B", MedicalRecordNumber: "1"})
 	in := input(u)
 	in.BirthDate, in.Sex = "1950-01-02", "unknown"
 	in.MedicalRecordNumbers = []directory.MedicalRecordNumber{{ClinicID: b.here, Number: "2"}}
-	n := b.mark(t)
+	n := b.Mark(t)
 	got, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, u.Version, in)
 	require.NoError(t, err)
 	require.Equal(t, u.Version+1, got.Version)
-	require.Equal(t, []any{"birthDate", "sex", "medicalRecordNumbers"}, b.since(t, n)[0].Data["changed"])
+	require.Equal(t, []any{"birthDate", "sex", "medicalRecordNumbers"}, b.EventsSince(t, n)[0].Data["changed"])
 	read, err := b.dir.GetUser(t.Context(), by(b.admin), u.ID)
 	require.NoError(t, err)
 	require.Equal(t, in.MedicalRecordNumbers, read.MedicalRecordNumbers)
-	n = b.mark(t)
+	n = b.Mark(t)
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, got.Version, in)
 	require.NoError(t, err)
-	require.Empty(t, b.since(t, n), "nothing changed")
+	require.Empty(t, b.EventsSince(t, n), "nothing changed")
 
 	in.MedicalRecordNumbers = []directory.MedicalRecordNumber{{ClinicID: b.there, Number: "2"}, {ClinicID: b.here, Number: "3"}, {ClinicID: b.here, Number: "4"}}
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, got.Version, in)
@@ -106,7 +106,7 @@ func TestUserReplace_ChangesDemographicsAndNumbersAsOneVersion(t *testing.T) {
 	require.Empty(t, got.MedicalRecordNumbers)
 }
 
-func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
+func TestUpdateUser_ReceptionistsCorrectPatientsButNotTheirSignIn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
@@ -136,10 +136,10 @@ func TestUserReplace_TheDeskCorrectsPatientsAndNotHowTheySignIn(t *testing.T) {
 	}
 }
 
-func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
+func TestUpdateSelf_ChangesOnesOwnDetailsAndUnverifiesThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "UPDATE users SET phone_verified = true WHERE id = $1", b.patient.UserID)
+	b.Exec(t, "UPDATE users SET phone_verified = true WHERE id = $1", b.patient.UserID)
 	me, err := b.dir.GetSelf(t.Context(), b.patient)
 	require.NoError(t, err)
 	_, err = b.dir.UpdateSelf(t.Context(), by(b.patient), 0, directory.SelfInput{Locale: "en", TimeZone: "UTC"})
@@ -148,12 +148,12 @@ func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
 	requireCode(t, err, care.PreconditionFailed)
 	_, err = b.dir.UpdateSelf(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("123"), Locale: "german!", TimeZone: "Local"})
 	requireCode(t, err, care.Invalid, "phone", "locale", "timeZone")
-	n := b.mark(t)
+	n := b.Mark(t)
 	got, err := b.dir.UpdateSelf(t.Context(), by(b.patient), me.Version, directory.SelfInput{Phone: new("+1 201 555 0142"), Locale: me.Locale, TimeZone: me.TimeZone})
 	require.NoError(t, err)
 	require.Equal(t, "+12015550142", *got.Phone)
 	require.Equal(t, me.Version+1, got.Version)
-	require.Equal(t, []any{"phone"}, b.since(t, n)[0].Data["changed"])
+	require.Equal(t, []any{"phone"}, b.EventsSince(t, n)[0].Data["changed"])
 	contacts, err := b.dir.ListContacts(t.Context(), by(b.patient))
 	require.NoError(t, err)
 	require.Contains(t, contacts, directory.Contact{Channel: "sms", Address: "+12015550142"})
@@ -161,12 +161,12 @@ func TestSelfReplace_ChangesWhatIsOnesOwnAndTakesItsProofAway(t *testing.T) {
 	requireCode(t, err, care.Forbidden)
 }
 
-func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
+func TestCreateUser_WarnsOfAPossibleDuplicate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	known := b.patientOf(t, b.admin, directory.NewUser{GivenName: "José", FamilyName: "García Núñez", BirthDate: "1970-05-06", Phone: new("+12015550111")})
 	b.patientOf(t, b.other, directory.NewUser{GivenName: "Far", FamilyName: "Away", BirthDate: "1970-05-06", Phone: new("+12015550122"), ClinicID: b.there})
-	n := b.mark(t)
+	n := b.Mark(t)
 	for what, in := range map[string]directory.NewUser{
 		"name and birth date":        {GivenName: "garcia", FamilyName: "JOSE Nunez", BirthDate: "1970-05-06"},
 		"phone":                      {GivenName: "Another", FamilyName: "Name", Phone: new("+1 201 555 0111")},
@@ -180,7 +180,7 @@ func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
 		require.ErrorAs(t, err, &e, what)
 		require.Equal(t, []uuid.UUID{known.ID}, e.Duplicates, what)
 	}
-	require.Empty(t, b.since(t, n))
+	require.Empty(t, b.EventsSince(t, n))
 	for what, in := range map[string]directory.NewUser{
 		"another birth date":  {GivenName: "José", FamilyName: "García Núñez", BirthDate: "1970-05-07"},
 		"no birth date":       {GivenName: "José", FamilyName: "García Núñez"},
@@ -189,12 +189,12 @@ func TestUserCreate_WarnsOfAPatientWhoMayBeThereAlready(t *testing.T) {
 	} {
 		require.NotZero(t, b.patientOf(t, b.admin, in).ID, what)
 	}
-	n = b.mark(t)
+	n = b.Mark(t)
 	b.patientOf(t, b.admin, directory.NewUser{GivenName: "Child", FamilyName: "García", Phone: new("+12015550111"), AllowDuplicate: true})
-	require.Equal(t, []any{known.ID.String()}, b.since(t, n)[0].Data["duplicateIds"], "that the caller insisted is audited")
+	require.Equal(t, []any{known.ID.String()}, b.EventsSince(t, n)[0].Data["duplicateIds"], "that the caller insisted is audited")
 }
 
-func TestUserCreate_OfTwoRegistrationsAtOnceOneIsWarned(t *testing.T) {
+func TestCreateUser_WarnsOneOfTwoConcurrentRegistrations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	codes := make(chan care.Code, 4)
@@ -211,7 +211,7 @@ func TestUserCreate_OfTwoRegistrationsAtOnceOneIsWarned(t *testing.T) {
 	require.Equal(t, map[care.Code]int{"": 1, care.PossibleDuplicate: 3}, count)
 }
 
-func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
+func TestListUsers_SearchesOneClinicAndAuditsTheFilters(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	silva := b.patientOf(t, b.admin, directory.NewUser{GivenName: "María", FamilyName: "da Silva", BirthDate: "1984-03-14", MedicalRecordNumber: "A 7"})
@@ -233,7 +233,7 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 		"a wildcard":         {directory.UserFilter{Name: "s%a"}, nil, []any{"name"}},
 	} {
 		for _, actor := range []care.Actor{b.admin, b.doctor, b.nurse} {
-			n := b.mark(t)
+			n := b.Mark(t)
 			page, err := b.dir.ListUsers(t.Context(), by(actor), c.filter)
 			require.NoError(t, err, what)
 			var found []uuid.UUID
@@ -241,7 +241,7 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 				found = append(found, item.ID)
 			}
 			require.Equal(t, c.found, found, what)
-			events := b.since(t, n)
+			events := b.EventsSince(t, n)
 			require.Equal(t, []string{"user.searched"}, types(events), what)
 			require.Equal(t, c.by, events[0].Data["filters"], what)
 			require.Len(t, events[0].Data["userIds"], len(c.found), what)
@@ -274,7 +274,7 @@ func TestUserList_SearchesOneClinicAndAuditsByWhat(t *testing.T) {
 	requireCode(t, err, care.Invalid, "clinicId")
 }
 
-func TestUserList_FindsWhoWasRenamedByTheNewName(t *testing.T) {
+func TestListUsers_FindsARenamedPersonByTheNewName(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u := b.patientOf(t, b.admin, directory.NewUser{GivenName: "Anna", FamilyName: "Oldname"})
@@ -289,13 +289,13 @@ func TestUserList_FindsWhoWasRenamedByTheNewName(t *testing.T) {
 	}
 }
 
-func TestPeopleFind_UsesIndexesAmongManyPeople(t *testing.T) {
+func TestListUsers_UsesIndexesAmongManyPeople(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `INSERT INTO users (id, given_name, family_name, birth_date, phone)
+	b.Exec(t, `INSERT INTO users (id, given_name, family_name, birth_date, phone)
 		SELECT gen_random_uuid(), 'Given' || i, 'Family' || i, DATE '1950-01-01' + i % 20000, '+1201555' || lpad(i::text, 4, '0') FROM generate_series(1, 9000) AS i`)
-	b.exec(t, `INSERT INTO memberships (id, user_id, clinic_id, role) SELECT gen_random_uuid(), id, $1, 'patient' FROM users WHERE email IS NULL`, b.here)
-	b.exec(t, "ANALYZE users; ANALYZE memberships; ANALYZE person_words")
+	b.Exec(t, `INSERT INTO memberships (id, user_id, clinic_id, role) SELECT gen_random_uuid(), id, $1, 'patient' FROM users WHERE email IS NULL`, b.here)
+	b.Exec(t, "ANALYZE users; ANALYZE memberships; ANALYZE person_words")
 	for _, call := range []string{
 		"SELECT * FROM people_find($1, 'Given77 fam', NULL, '', '', $2, 51)", "SELECT * FROM people_find($1, '', '1950-06-06', '', '', $2, 51)",
 		"SELECT * FROM patient_duplicates($1, 'Given77 Family77', '1950-06-06', ARRAY['+12015550077', $2::text])",
@@ -318,7 +318,7 @@ func TestPeopleFind_UsesIndexesAmongManyPeople(t *testing.T) {
 	require.Zero(t, n, "without a scope")
 }
 
-func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
+func TestRecordDeath_EndsSignInAndSessionsUntilWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
@@ -327,11 +327,11 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	own := signIn(b.email(t, b.patient), true)
 	kept, err := b.dir.GetCachedActor(t.Context(), own)
 	require.NoError(t, err)
-	n := b.mark(t)
+	n := b.Mark(t)
 	u, err := b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"2026-02-28", directory.Active}, []string{u.DeceasedOn, u.Status}, "the status stays")
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"user.deceased", "session.closed"}, types(events))
 	require.Equal(t, map[string]any{"userId": b.patient.UserID.String(), "changed": []any{"deceasedOn"}}, events[0].Data)
 	_, err = b.dir.GetSessionActor(t.Context(), secret)
@@ -341,10 +341,10 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	_, err = b.dir.ListContacts(t.Context(), by(kept))
 	require.ErrorIs(t, err, care.ErrActorChanged, "whom an instance keeps is looked up again")
 
-	n = b.mark(t)
+	n = b.Mark(t)
 	_, err = b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-28"})
 	require.NoError(t, err)
-	require.Empty(t, b.since(t, n), "again")
+	require.Empty(t, b.EventsSince(t, n), "again")
 	_, err = b.dir.RecordDeath(t.Context(), by(desk), b.patient.UserID, directory.Death{Date: "2026-02-27"})
 	requireCode(t, err, care.Conflict, "date")
 	_, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: " "})
@@ -352,7 +352,7 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	u, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Another patient's."})
 	require.NoError(t, err)
 	require.Empty(t, u.DeceasedOn)
-	require.Equal(t, []string{"user.deceased_withdrawn"}, types(b.since(t, n)))
+	require.Equal(t, []string{"user.deceased_withdrawn"}, types(b.EventsSince(t, n)))
 	_, err = b.dir.GetActorByIdentity(t.Context(), own)
 	require.NoError(t, err)
 	_, err = b.dir.WithdrawDeath(t.Context(), by(b.doctor), b.patient.UserID, directory.DeathWithdrawal{Reason: "Again."})
@@ -362,7 +362,7 @@ func TestDeath_EndsSignInAndSessionsAndIsWithdrawnWithAReason(t *testing.T) {
 	require.Equal(t, "Another patient's.", reason)
 }
 
-func TestDeath_IsRecordedByTheClinicOfThePatientAlsoOfAFormerOne(t *testing.T) {
+func TestRecordDeath_IsForTheClinicsOfPresentAndFormerPatients(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	former := b.person(t, b.here, care.Patient)
@@ -387,11 +387,11 @@ func TestDeath_IsRecordedByTheClinicOfThePatientAlsoOfAFormerOne(t *testing.T) {
 		"a day to come":               {b.admin, b.patient.UserID, time.Now().AddDate(0, 0, 3).Format(time.DateOnly), care.Invalid},
 		"no day":                      {b.admin, b.patient.UserID, "yesterday", care.Invalid},
 	} {
-		n := b.mark(t)
+		n := b.Mark(t)
 		_, err := b.dir.RecordDeath(t.Context(), by(c.actor), c.id, directory.Death{Date: c.day})
 		requireCode(t, err, c.code)
 		if c.code != care.Invalid {
-			require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), what)
+			require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)), what)
 		}
 	}
 	born := b.patientOf(t, b.admin, directory.NewUser{GivenName: "A", FamilyName: "B", BirthDate: "2026-03-01"})

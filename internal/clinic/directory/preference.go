@@ -12,12 +12,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// categories are what can be preferred, in the order in which preferences are listed.
+// categories are the categories of preferences, in the order in which preferences are listed.
 var categories = []event.Category{
 	event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem,
 }
 
-// ListPreferences gives the actor's wish for each category on each channel; what was never set is wanted.
+// ListPreferences returns the actor's preference for each category on each channel. A preference
+// that was never set is enabled.
 func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Preference, error) {
 	var rows []db.PreferenceListRow
 	err := s.writer.Read(ctx, actor, func(tx pgx.Tx) (err error) {
@@ -37,9 +38,9 @@ func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Pref
 	return list, nil
 }
 
-// UpdatePreference stores the actor's wish for one category on one channel.
+// UpdatePreference stores the actor's preference for one category on one channel.
 func (s *Service) UpdatePreference(ctx context.Context, cmd care.Command, p Preference) error {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return err
 	}
 	if err := p.Validate(); err != nil {

@@ -10,11 +10,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// UpdateSelf replaces what people change about themselves, where ifMatch is the current version of their account, else
-// care.PreconditionFailed. A changed number has to be proved again. When nothing would change there is no new version and no
-// event.
+// UpdateSelf replaces the details that people change themselves if ifMatch is the current version
+// of the account, and otherwise returns care.PreconditionFailed. A changed number must be verified
+// again. If nothing changes, there is no new version and no event.
 func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int64, in SelfInput) (Me, error) {
-	if err := own(cmd); err != nil {
+	if err := requirePerson(cmd); err != nil {
 		return Me{}, err
 	}
 	in.Phone, in.WhatsApp = normalPhone(in.Phone), normalPhone(in.WhatsApp)
@@ -24,7 +24,7 @@ func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int6
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
 		}
-		if err := replaceable("your account", row.Version, ifMatch); err != nil {
+		if err := checkVersion("your account", row.Version, ifMatch); err != nil {
 			return err
 		}
 		whole := inputOf(row)
@@ -47,11 +47,11 @@ func (s *Service) UpdateSelf(ctx context.Context, cmd care.Command, ifMatch int6
 	return me, nil
 }
 
-// inputOf is the input that changes nothing.
+// inputOf returns the input that changes nothing.
 func inputOf(u db.User) UserInput {
 	return UserInput{
-		Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Status: u.Status,
+		Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Status: u.Status,
 	}
 }
 
@@ -61,7 +61,7 @@ func meFrom(u db.User, actor care.Actor) Me {
 		held = []care.Membership{}
 	}
 	return Me{
-		ID: u.ID, Version: u.Version, Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Memberships: held,
+		ID: u.ID, Version: u.Version, Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Memberships: held,
 	}
 }

@@ -17,16 +17,17 @@ import (
 type Service struct {
 	writer *outbox.Writer
 	reads  *db.Queries
-	// channels are those that have a provider.
+	// channels are the channels with a provider.
 	channels []string
 }
 
-// New makes the directory on the writer's database. channels are those that codes can be sent on.
+// New returns a directory on the writer's database. channels are the channels for verification
+// codes.
 func New(writer *outbox.Writer, channels ...string) *Service {
 	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels}
 }
 
-// notFound tells a reading error apart from there being no such row.
+// notFound reports whether the error means that there is no such row.
 func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
 func reading(what string, err error) error {

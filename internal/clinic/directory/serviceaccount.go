@@ -15,10 +15,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Pending is the status of a service account whose client has not proved itself yet.
+// Pending is the status of a service account before its activation.
 const Pending = "pending"
 
-// ServiceAccount lets another system act at a clinic, in the role service, once the system has activated it.
+// ServiceAccount lets another system act at a clinic in the role service, once that system has
+// activated it.
 type ServiceAccount struct {
 	ID         uuid.UUID  `json:"id" format:"uuid" doc:"The system's events have /services/<id> as their source."`
 	Version    int64      `json:"version"`
@@ -26,65 +27,64 @@ type ServiceAccount struct {
 	Name       string     `json:"name"`
 	Issuer     string     `json:"issuer"`
 	ClientID   string     `json:"clientId"`
-	Status     string     `json:"status" enum:"pending,active,disabled" doc:"Pending until the system has activated it."`
+	Status     string     `json:"status" enum:"pending,active,disabled" doc:"Pending until the system activates it."`
 	CreatedAt  time.Time  `json:"createdAt" format:"date-time"`
-	CreatedBy  string     `json:"createdBy" doc:"The id of who registered it."`
+	CreatedBy  string     `json:"createdBy" doc:"The id of the person who registered it."`
 	DisabledAt *time.Time `json:"disabledAt,omitempty" format:"date-time"`
-	// ActivationCode is a secret: it is in the answer that made it, and nowhere else.
-	ActivationCode string `json:"activationCode,omitempty" example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU" doc:"What the system sends with its own token to /api/service-accounts/activate, within 7 days. It is shown once, when it is made."`
+	// ActivationCode is a secret. It is only in the response that created it.
+	ActivationCode string `json:"activationCode,omitempty" example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU" doc:"The code that the system sends with its own token to /api/service-accounts/activate within 7 days. It is shown only once."`
 }
 
-// NewServiceAccount is another system to let in. ID is chosen by the service when it is zero; the seed sets it.
+// NewServiceAccount is a service account to register. The service chooses the ID if it is zero; the
+// seed sets it.
 type NewServiceAccount struct {
 	ID       uuid.UUID `json:"-"`
-	ClinicID uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic at which the system acts; it is never changed."`
-	Name     string    `json:"name" minLength:"1" maxLength:"200" doc:"What people call the system." example:"Device gateway"`
-	Issuer   string    `json:"issuer,omitempty" maxLength:"500" doc:"The iss of the system's tokens. Left out: the identity provider that this service trusts."`
+	ClinicID uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic at which the system acts; it cannot change."`
+	Name     string    `json:"name" minLength:"1" maxLength:"200" doc:"The display name of the system." example:"Device gateway"`
+	Issuer   string    `json:"issuer,omitempty" maxLength:"500" doc:"The iss of the system's tokens. The default is the identity provider that this service trusts."`
 	ClientID string    `json:"clientId" minLength:"1" maxLength:"255" doc:"The sub of the system's own tokens (client credentials grant); with many providers it is the client's id." example:"device-gateway"`
 }
 
-// ServiceAccountInput replaces what can be changed of a service account.
+// ServiceAccountInput replaces the mutable details of a service account.
 type ServiceAccountInput struct {
 	Name   string `json:"name" minLength:"1" maxLength:"200" example:"Device gateway"`
-	Status string `json:"status" enum:"pending,active,disabled" doc:"A disabled system is refused from its next request on. One that was never activated is pending instead of active."`
+	Status string `json:"status" enum:"pending,active,disabled" doc:"Requests of a disabled system fail. An account that was never activated is pending instead of active."`
 }
 
-// ServiceAccountPage is one page of a list; Next is the cursor of the page after it, or empty.
-type ServiceAccountPage struct {
-	Items []ServiceAccount `json:"items"`
-	Next  string           `json:"next,omitempty"`
-}
+// ServiceAccountPage is one page of a list.
+type ServiceAccountPage care.Page[ServiceAccount]
 
-// Validate says all that is wrong with a service account to register, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (n NewServiceAccount) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", n.Name, 1, 200)
-	p.Line("issuer", n.Issuer, 1, 500)
+	var errs care.FieldErrors
+	errs.Line("name", n.Name, 1, 200)
+	errs.Line("issuer", n.Issuer, 1, 500)
 	if len(n.ClientID) > 255 || !tokenForm.MatchString(n.ClientID) {
-		p.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
+		errs.Add("clientId", "must be 1 to 255 printable ASCII characters without spaces")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// Validate says all that is wrong with the details of a service account, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (u ServiceAccountInput) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", u.Name, 1, 200)
+	var errs care.FieldErrors
+	errs.Line("name", u.Name, 1, 200)
 	if u.Status != Active && u.Status != Disabled && u.Status != Pending {
-		p.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)
+		errs.Add("status", "must be %s, %s or %s", Pending, Active, Disabled)
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// CreateServiceAccount registers another system at a clinic that the actor administers. Until its client has activated it with
-// the code in the answer it binds nothing (ServiceAccountActivate); what carewire's own seed registers is active at once. A
-// client of which the clinic has an account is care.Conflict; whether it is known elsewhere is not told.
+// CreateServiceAccount registers another system at a clinic that the actor administers. It has no
+// effect until its client activates it with the code in the response (ActivateServiceAccount).
+// Accounts of carewire's own seed are active at once. A second account of the clinic for the same
+// client is care.Conflict. The response does not reveal whether the client is known elsewhere.
 func (s *Service) CreateServiceAccount(ctx context.Context, cmd care.Command, in NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		if !cmd.Actor.MayOnPlatform(care.ServiceAccountManage) && !cmd.Actor.MayAt(in.ClinicID, care.ServiceAccountManage, care.SameClinic) {
-			answer := care.Errorf(care.Forbidden, "only an administrator of the clinic lets other systems in there")
-			return outbox.Deny(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+			answer := care.Errorf(care.Forbidden, "only administrators of the clinic may register service accounts")
+			return outbox.Deny(cmd, answer, care.ServiceAccountManage, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, care.NonZero(in.ClinicID))
 		}
 		if err := in.Validate(); err != nil {
 			return err
@@ -117,24 +117,25 @@ func (s *Service) CreateServiceAccount(ctx context.Context, cmd care.Command, in
 	return account, nil
 }
 
-// clientTaken names the account that the clinic has of the client already.
+// clientTaken returns the error that identifies the clinic's existing account of the client.
 func clientTaken(ctx context.Context, q *db.Queries, in NewServiceAccount) error {
 	row, err := q.ServiceAccountOfClient(ctx, db.ServiceAccountOfClientParams{ClinicID: in.ClinicID, Issuer: in.Issuer, Subject: in.ClientID})
 	if err != nil {
 		return fmt.Errorf("look for service account: %w", err)
 	}
-	refused := care.Errorf(care.Conflict, "this client of the identity provider is registered at the clinic already")
-	refused.Fields = []care.FieldError{{Field: "clientId", Message: fmt.Sprintf("has the service account %s (%s) already: change that one", row.ID, row.Status)}}
-	return refused
+	conflict := care.Errorf(care.Conflict, "this client of the identity provider is already registered at the clinic")
+	conflict.Fields = []care.FieldError{{Field: "clientId", Message: fmt.Sprintf("already has the service account %s (%s): update that one", row.ID, row.Status)}}
+	return conflict
 }
 
-// ListServiceAccounts gives the service accounts of the clinics that the actor administers, in the order of their ids.
+// ListServiceAccounts returns the service accounts of the clinics that the actor administers, in
+// the order of their ids.
 func (s *Service) ListServiceAccounts(ctx context.Context, cmd care.Command, clinicID uuid.UUID, cursor string, limit int) (ServiceAccountPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.ServiceAccountManage, care.SameClinic)
 	if len(clinics) == 0 || (clinicID != uuid.Nil && !slices.Contains(clinics, clinicID)) {
-		answer := care.Errorf(care.Forbidden, "service accounts are listed for the clinic's administrators")
+		answer := care.Errorf(care.Forbidden, "only administrators of the clinic may list its service accounts")
 		subject := care.Ref{Kind: "clinic", ID: clinicID}
-		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ServiceAccountManage, subject, nil, clinicOf(clinicID)))
+		return ServiceAccountPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ServiceAccountManage, subject, nil, care.NonZero(clinicID)))
 	}
 	f := UserFilter{Cursor: cursor, Limit: limit}
 	after, err := f.check()
@@ -153,17 +154,15 @@ func (s *Service) ListServiceAccounts(ctx context.Context, cmd care.Command, cli
 		return ServiceAccountPage{}, reading("service accounts", err)
 	}
 	page := ServiceAccountPage{Items: []ServiceAccount{}}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.Next = rows[f.Limit-1].ID.String()
-	}
+	rows, page.Next = care.Paginate(rows, f.Limit, func(last db.ServiceAccount) string { return last.ID.String() })
 	for _, row := range rows {
 		page.Items = append(page.Items, serviceAccountFrom(row))
 	}
 	return page, nil
 }
 
-// GetServiceAccount gives one service account to the administrators of its clinic; to others it is care.NotFound.
+// GetServiceAccount returns a service account to the administrators of its clinic. For others the
+// error is care.NotFound.
 func (s *Service) GetServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID) (ServiceAccount, error) {
 	var row db.ServiceAccount
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
@@ -179,8 +178,9 @@ func (s *Service) GetServiceAccount(ctx context.Context, cmd care.Command, id uu
 	return serviceAccountFrom(row), nil
 }
 
-// UpdateServiceAccount renames, disables or enables a service account where ifMatch is its current version, else
-// care.PreconditionFailed. When nothing would change there is no new version and no event.
+// UpdateServiceAccount renames, disables or enables a service account if ifMatch is its current
+// version, and otherwise returns care.PreconditionFailed. If nothing changes, there is no new
+// version and no event.
 func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in ServiceAccountInput) (ServiceAccount, error) {
 	var account ServiceAccount
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -192,13 +192,13 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id
 		if err := mayManageAccount(cmd, id, row, err); err != nil {
 			return err
 		}
-		if err := replaceable("the service account", row.Version, ifMatch); err != nil {
+		if err := checkVersion("the service account", row.Version, ifMatch); err != nil {
 			return err
 		}
 		if err := in.Validate(); err != nil {
 			return err
 		}
-		if err := in.fits(row); err != nil {
+		if err := in.checkStatus(row); err != nil {
 			return err
 		}
 		changed := in.changes(row)
@@ -210,7 +210,7 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id
 		if err != nil {
 			return fmt.Errorf("update service account: %w", err)
 		}
-		// One version is one event, so disabling says what else changed besides.
+		// One version is one event, so the event of a disabling also lists the other changes.
 		typ := "service_account.updated"
 		if account.Status != Disabled && row.Status == Disabled {
 			typ = "service_account.disabled"
@@ -224,22 +224,24 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, cmd care.Command, id
 	return account, nil
 }
 
-// mayManageAccount refuses who may not know of the account, and says so of one that is not there in the same words.
+// mayManageAccount returns the same error for a missing account and for one that the actor may not
+// know of.
 func mayManageAccount(cmd care.Command, id uuid.UUID, row db.ServiceAccount, found error) error {
 	if found == nil && cmd.Actor.MayAt(row.ClinicID, care.ServiceAccountManage, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.NotFound, "there is no such service account, or not at a clinic that you administer")
-	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, clinicOf(row.ClinicID))
+	answer := care.Errorf(care.NotFound, "service account not found, or not at a clinic that you administer")
+	return outbox.Deny(cmd, answer, care.ServiceAccountManage, serviceAccountRef(id), nil, care.NonZero(row.ClinicID))
 }
 
-// fits refuses a status that only the client's own token gives, and one that it has taken for good.
-func (u ServiceAccountInput) fits(row db.ServiceAccount) error {
+// checkStatus returns an error for a status that only the client's activation sets, and for pending
+// after it.
+func (u ServiceAccountInput) checkStatus(row db.ServiceAccount) error {
 	switch {
 	case u.Status == Active && row.ActivatedAt == nil:
-		return care.InvalidField("status", "must be %s until the system has activated the account with its code", Pending)
+		return care.InvalidField("status", "must be %s until the system activates the account with its code", Pending)
 	case u.Status == Pending && row.ActivatedAt != nil:
-		return care.InvalidField("status", "must be %s or %s: the system has activated the account", Active, Disabled)
+		return care.InvalidField("status", "must be %s or %s after the activation", Active, Disabled)
 	}
 	return nil
 }

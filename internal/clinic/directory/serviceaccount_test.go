@@ -17,7 +17,8 @@ import (
 
 var gateway = directory.Identity{Issuer: "https://idp.example", Subject: "gateway"}
 
-// account registers another system at the clinic, as its administrator, and activates it as that system.
+// account registers another system at the clinic as its administrator, and activates it as that
+// system.
 func (b *testBundle) account(t *testing.T) directory.ServiceAccount {
 	t.Helper()
 	a := b.claim(t, b.admin, b.here, gateway.Subject)
@@ -38,10 +39,10 @@ func (b *testBundle) claim(t *testing.T, admin care.Actor, clinic uuid.UUID, cli
 	return a
 }
 
-func TestServiceAccount_TellsWhatWasDoneAndNoNames(t *testing.T) {
+func TestServiceAccount_EventsContainNoNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	a := b.account(t)
 	require.Equal(t, directory.Active, a.Status)
 	require.Equal(t, b.admin.ID, a.CreatedBy)
@@ -55,7 +56,7 @@ func TestServiceAccount_TellsWhatWasDoneAndNoNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, on.DisabledAt)
 
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"service_account.created", "service_account.activated", "service_account.disabled", "service_account.updated"}, types(events))
 	for i, e := range events {
 		require.Equal(t, "service_account/"+a.ID.String(), e.Subject)
@@ -110,11 +111,11 @@ func TestServiceAccount_IsForTheClinicsAdministratorsOnly(t *testing.T) {
 				return err
 			}},
 		} {
-			n := b.mark(t)
+			n := b.Mark(t)
 			err := do.do()
 			require.Equal(t, do.code, care.CodeOf(err), "%s: %s: %v", name, what, err)
 			if do.code == care.Forbidden || do.code == care.NotFound {
-				require.Equal(t, []string{"access.denied"}, types(b.since(t, n)), "%s: %s", name, what)
+				require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)), "%s: %s", name, what)
 			}
 		}
 	}
@@ -122,7 +123,7 @@ func TestServiceAccount_IsForTheClinicsAdministratorsOnly(t *testing.T) {
 	requireCode(t, err, care.NotFound)
 }
 
-func TestServiceAccount_NamesWhatIsWrong(t *testing.T) {
+func TestServiceAccount_ReportsInvalidFields(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.account(t)
@@ -149,7 +150,7 @@ func TestServiceAccount_AClientIsRegisteredOnceAndTheConflictNamesIt(t *testing.
 	require.ErrorContains(t, err, a.ID.String())
 }
 
-func TestServiceAccountList_PagesThroughTheAdministratorsClinics(t *testing.T) {
+func TestListServiceAccounts_PagesThroughTheAdministratorsClinics(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, client := range []string{"a", "b", "c"} {
@@ -168,7 +169,7 @@ func TestServiceAccountList_PagesThroughTheAdministratorsClinics(t *testing.T) {
 	require.Equal(t, "c", rest.Items[0].ClientID)
 }
 
-func TestActorByIdentity_KnowsAServiceAccountByTwoQueries(t *testing.T) {
+func TestGetActorByIdentity_FindsAServiceAccountInTwoQueries(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.dir.GetActorByIdentity(t.Context(), gateway)
@@ -195,7 +196,7 @@ func TestActorByIdentity_KnowsAServiceAccountByTwoQueries(t *testing.T) {
 	_, err = b.dir.GetActorByIdentity(t.Context(), other)
 	requireCode(t, err, care.Unauthenticated)
 
-	// An address in the token does not make a person of it.
+	// An address in the token does not make it a person's token.
 	other = gateway
 	other.Email, other.EmailVerified = b.email(t, b.doctor), true
 	same, err := b.dir.GetActorByIdentity(t.Context(), other)
@@ -212,7 +213,7 @@ func TestActorByIdentity_KnowsAServiceAccountByTwoQueries(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestServiceAccount_NamingAClientDoesNotClaimIt(t *testing.T) {
+func TestServiceAccount_RegistrationDoesNotClaimTheClient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	person := directory.Identity{Issuer: gateway.Issuer, Subject: "person", Email: b.email(t, b.doctor), EmailVerified: true}
@@ -253,7 +254,7 @@ func TestServiceAccount_AClientActsAtOneClinic(t *testing.T) {
 	require.Empty(t, still.ActivationCode, "a code is shown once")
 }
 
-func TestServiceAccount_APersonsVerifiedAddressWinsOverAnAccountThatNoTokenProved(t *testing.T) {
+func TestServiceAccount_AVerifiedPersonTakesPrecedenceOverAPendingAccount(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a, err := b.dir.CreateServiceAccount(t.Context(), seed, directory.NewServiceAccount{ClinicID: b.there, Name: "Old", Issuer: gateway.Issuer, ClientID: gateway.Subject})
@@ -274,7 +275,7 @@ func TestServiceAccount_APersonsVerifiedAddressWinsOverAnAccountThatNoTokenProve
 	}
 }
 
-func TestServiceAccount_RegisteringAPersonWithItsAddressDoesNotTakeAProvedAccountOver(t *testing.T) {
+func TestServiceAccount_RegisteringAPersonWithItsAddressDoesNotTakeOverAnActiveAccount(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.account(t)
@@ -289,11 +290,11 @@ func TestServiceAccount_RegisteringAPersonWithItsAddressDoesNotTakeAProvedAccoun
 	require.Equal(t, "service:"+a.ID.String(), actor.ID)
 }
 
-func TestServiceAccount_ACodeIsRenewedUntilTheAccountIsActive(t *testing.T) {
+func TestServiceAccount_ACodeCanBeRenewedUntilTheActivation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.claim(t, b.admin, b.here, gateway.Subject)
-	b.exec(t, "UPDATE service_accounts SET activation_expires_at = now() - interval '1 second' WHERE id = $1", a.ID)
+	b.Exec(t, "UPDATE service_accounts SET activation_expires_at = now() - interval '1 second' WHERE id = $1", a.ID)
 	_, err := b.dir.ActivateServiceAccount(t.Context(), care.Command{}, gateway, a.ActivationCode)
 	requireCode(t, err, care.Conflict, "code")
 	_, err = b.dir.RenewActivationCode(t.Context(), by(b.other), a.ID)

@@ -18,10 +18,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// TicketLife is how long a socket ticket is good.
+// TicketLife is the validity of a socket ticket.
 const TicketLife = 30 * time.Second
 
-// secret makes 32 random bytes as text (base64url, 43 characters) and the digest that is stored of it.
+// secret returns 32 random bytes as text (base64url, 43 characters), and the digest that is stored
+// of it.
 func secret() (text string, digest []byte) {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // It never fails: crypto/rand ends the program instead.
@@ -34,7 +35,8 @@ func digestOf(text string) []byte {
 	return sum[:]
 }
 
-// CreateSession begins a browser session that ends after ttl, and gives the secret that the browser keeps.
+// CreateSession creates a browser session that ends after ttl, and returns the secret for the
+// browser.
 func (s *Service) CreateSession(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
 	text, digest := secret()
 	expiresAt := time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
@@ -47,7 +49,7 @@ func (s *Service) CreateSession(ctx context.Context, userID uuid.UUID, ttl time.
 	return text, expiresAt, nil
 }
 
-// Session is a browser's session, or whatever else proves who somebody is until it ends.
+// Session is a browser session, or another proof of identity until ExpiresAt.
 type Session struct {
 	// ID is uuid.Nil for a bearer token.
 	ID        uuid.UUID
@@ -64,7 +66,8 @@ const (
 	signInUnlinked  = "sign_in_unlinked"
 )
 
-// GetSessionActor returns the session of the secret. An unknown or ended one is care.Unauthenticated.
+// GetSessionActor returns the session of the secret. The error is care.Unauthenticated for an
+// unknown or ended session.
 func (s *Service) GetSessionActor(ctx context.Context, secret string) (Session, error) {
 	row, err := s.reads.SessionActor(ctx, digestOf(secret))
 	if notFound(err) {
@@ -86,9 +89,10 @@ func (s *Service) HasSession(ctx context.Context, id uuid.UUID) (bool, error) {
 	return open, nil
 }
 
-// DeleteSession ends the session of the secret, its tickets and, by the event session.closed, its sockets on every instance. It
-// returns the session's id; uuid.Nil for one that is unknown, which has ended already. The event's trace is the command's, its
-// actor the person who was signed in.
+// DeleteSession ends the session of the secret and its tickets. The event session.closed ends its
+// sockets on every instance. id is the id of the session, or uuid.Nil if the session is unknown,
+// because it has already ended. The event has the trace of the command, and the signed-in person as
+// actor.
 func (s *Service) DeleteSession(ctx context.Context, cmd care.Command, secret string) (id uuid.UUID, err error) {
 	err = s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-out")}, func(tx pgx.Tx) error {
 		row, err := db.New(tx).SessionDelete(ctx, digestOf(secret))
@@ -112,8 +116,8 @@ func (s *Service) DeleteSession(ctx context.Context, cmd care.Command, secret st
 	return id, nil
 }
 
-// endSessions ends every session and ticket of a person. It returns the sessions' events, for the caller to append behind its
-// own in the same transaction: sockets close by them.
+// endSessions ends all sessions and tickets of a person. It returns the events of the sessions,
+// which the caller appends after its own in the same transaction. They close the sockets.
 func endSessions(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID, reason string) ([]event.Event, error) {
 	ids, err := q.SessionDeleteOfUser(ctx, userID)
 	if err != nil {
@@ -136,8 +140,9 @@ func sessionClosed(cmd care.Command, id, userID uuid.UUID, reason string) event.
 	}).About(cmd, userID, nil)
 }
 
-// CreateTicket makes a socket ticket for who is signed in by the session. It is good once, on any instance, for TicketLife and
-// not beyond the session's end. A session that has ended meanwhile is care.Unauthenticated.
+// CreateTicket creates a socket ticket for the session. It is valid once, on any instance, for
+// TicketLife and not beyond the end of the session. The error is care.Unauthenticated if the
+// session has ended.
 func (s *Service) CreateTicket(ctx context.Context, session Session) (string, time.Time, error) {
 	text, digest := secret()
 	in := db.TicketInsertParams{
@@ -153,12 +158,12 @@ func (s *Service) CreateTicket(ctx context.Context, session Session) (string, ti
 	return text, expiresAt, nil
 }
 
-// RedeemTicket uses the ticket up and returns the session that it was issued for. One that is unknown, used or expired, or whose
-// session has ended, is care.Unauthenticated.
+// RedeemTicket consumes the ticket and returns its session. The error is care.Unauthenticated if
+// the ticket is unknown, used or expired, or its session has ended.
 func (s *Service) RedeemTicket(ctx context.Context, ticket string) (Session, error) {
 	row, err := s.reads.TicketTake(ctx, digestOf(ticket))
 	if notFound(err) || (err == nil && !row.Good) {
-		return Session{}, care.Errorf(care.Unauthenticated, "the ticket is not good any more: a ticket works once and for %d seconds, while its session is open; ask for another", int(TicketLife.Seconds()))
+		return Session{}, care.Errorf(care.Unauthenticated, "the ticket is no longer valid: a ticket can be used once within %d seconds, while its session is open; request a new one", int(TicketLife.Seconds()))
 	}
 	if err != nil {
 		return Session{}, reading("ticket", err)
@@ -171,16 +176,17 @@ func (s *Service) RedeemTicket(ctx context.Context, ticket string) (Session, err
 	return session, err
 }
 
-// sweepSessions is how many sessions one sweep deletes at most: each is an event in the same transaction.
+// sweepSessions is the maximum number of sessions that one sweep deletes. Each is an event in the
+// same transaction.
 const sweepSessions = 1000
 
-// Sweep deletes what has expired, and is refused before that as well: sessions, tickets, idempotency keys, codes that prove
-// an address, and tokens of invitations that are long over. It tells how many there were. Each session is a session.closed; of
-// more than 1,000 the rest is left to the next sweep.
+// Sweep deletes expired sessions, tickets, idempotency keys and verification codes, and tokens of
+// old invitations. All of these are already invalid before. n is the number of deleted rows. Each
+// session appends a session.closed; sessions beyond 1,000 are deleted by the next sweep.
 func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 	for _, deletion := range []func(context.Context, care.Command, pgx.Tx) (int64, error){
-		deletes((*db.Queries).TicketDeleteExpired), deletes((*db.Queries).IdempotencyKeyDeleteExpired),
-		deletes((*db.Queries).VerificationDeleteOld), deletes((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
+		deletion((*db.Queries).TicketDeleteExpired), deletion((*db.Queries).IdempotencyKeyDeleteExpired),
+		deletion((*db.Queries).VerificationDeleteOld), deletion((*db.Queries).InvitationTokenDeleteOld), deleteExpiredSessions,
 	} {
 		cmd := care.Command{Actor: care.SystemActor("sweep")}
 		var deleted int64
@@ -197,8 +203,8 @@ func (s *Service) Sweep(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// deletes makes a deletion of one that no event tells of.
-func deletes(query func(*db.Queries, context.Context) (int64, error)) func(context.Context, care.Command, pgx.Tx) (int64, error) {
+// deletion returns a deletion that appends no event.
+func deletion(query func(*db.Queries, context.Context) (int64, error)) func(context.Context, care.Command, pgx.Tx) (int64, error) {
 	return func(ctx context.Context, _ care.Command, tx pgx.Tx) (int64, error) { return query(db.New(tx), ctx) }
 }
 

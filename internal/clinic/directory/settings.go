@@ -14,23 +14,24 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Settings are how a clinic works, as far as it may choose. A migration has the same defaults and bounds.
+// Settings are the settings that a clinic may change. A migration has the same defaults and bounds.
 type Settings struct {
-	CriticalHoldMinutes   int32 `json:"criticalHoldMinutes" minimum:"0" maximum:"10080" doc:"How long the patient is neither told of nor shown a critical result that no doctor has looked at, at most; the default is a day. 0 holds nothing back, as law demands where a patient has a right to immediate access (21st Century Cures Act, 45 CFR 171)." example:"1440"`
-	AppointmentMaxMinutes int32 `json:"appointmentMaxMinutes" minimum:"5" maximum:"1440" doc:"How long an appointment that a patient asks for may be; the default is 480." example:"480"`
+	CriticalHoldMinutes   int32 `json:"criticalHoldMinutes" minimum:"0" maximum:"10080" doc:"How long a critical result that no doctor has seen is hidden from the patient, at most; the default is a day. 0 disables the hold, as required by law where a patient has a right to immediate access (21st Century Cures Act, 45 CFR 171)." example:"1440"`
+	AppointmentMaxMinutes int32 `json:"appointmentMaxMinutes" minimum:"5" maximum:"1440" doc:"The maximum duration of an appointment that a patient requests; the default is 480." example:"480"`
 }
 
-// ClinicSettings are a clinic's settings as they stand.
+// ClinicSettings are the current settings of a clinic.
 type ClinicSettings struct {
 	ClinicID uuid.UUID `json:"clinicId" format:"uuid"`
-	Version  int64     `json:"version" doc:"1 for the first that were set; the ETag is this number in quotes. 0 where none were, and the defaults count." example:"1"`
+	Version  int64     `json:"version" doc:"1 for the first settings; the ETag is this number in quotes. 0 if none were set and the defaults apply." example:"1"`
 	Settings
 }
 
-// defaultSettings count for a clinic that set none.
+// defaultSettings apply to a clinic that has set none.
 var defaultSettings = Settings{CriticalHoldMinutes: 1440, AppointmentMaxMinutes: 480}
 
-// GetClinicSettings returns how one of the actor's clinics works; any to an operator. Another is care.NotFound, audited.
+// GetClinicSettings returns the settings of one of the actor's clinics, or of any clinic for an
+// operator. Other clinics are care.NotFound, which is audited.
 func (s *Service) GetClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID) (ClinicSettings, error) {
 	if _, err := s.GetClinic(ctx, cmd, id); err != nil {
 		return ClinicSettings{}, err
@@ -45,12 +46,13 @@ func (s *Service) GetClinicSettings(ctx context.Context, cmd care.Command, id uu
 	return settingsFrom(row), nil
 }
 
-// UpdateClinicSettings replaces the clinic's settings, with clinic.settings_changed. ifMatch is the version that is replaced, 0
-// where none were set. What waits already keeps the time it was given. Errors: care.Forbidden; care.PreconditionRequired and
-// care.PreconditionFailed with the current version.
+// UpdateClinicSettings replaces the settings of the clinic, and appends clinic.settings_changed.
+// ifMatch is the current version, or 0 if none were set. Results that are already held keep their
+// time. Errors: care.Forbidden; care.PreconditionRequired and care.PreconditionFailed with the
+// current version.
 func (s *Service) UpdateClinicSettings(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (ClinicSettings, error) {
 	if !cmd.Actor.MayAt(id, care.ClinicConfigure, care.SameClinic) {
-		answer := care.Errorf(care.Forbidden, "a clinic's settings are for its administrators")
+		answer := care.Errorf(care.Forbidden, "only administrators of the clinic may change its settings")
 		return ClinicSettings{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.ClinicConfigure, clinicRef(id), nil, &id))
 	}
 	var set ClinicSettings
@@ -67,7 +69,7 @@ func (s *Service) UpdateClinicSettings(ctx context.Context, cmd care.Command, id
 	return set, err
 }
 
-// settingsVersion writes the next version of the settings; their row is locked from then on.
+// settingsVersion writes the next version of the settings. Their row remains locked.
 func settingsVersion(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, ifMatch int64, in Settings) (row db.ClinicSetting, err error) {
 	old, err := q.ClinicSettingsLock(ctx, id)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

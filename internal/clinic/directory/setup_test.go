@@ -1,10 +1,7 @@
 package directory_test
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"testing"
 
@@ -12,15 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/clinic/clinictest"
 	"carewire/internal/clinic/directory"
-	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// testBundle is a directory with two clinics and their administrators, made as the demo's seed makes them.
+// testBundle is a directory with two clinics and their administrators, created as the demo's seed
+// creates them.
 type testBundle struct {
+	*clinictest.Bundle
 	db            *postgrestest.DB
 	dir           *directory.Service
 	here, there   uuid.UUID
@@ -33,8 +32,8 @@ var seed = care.Command{Actor: care.SystemActor("seed"), Imported: true}
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	db := postgrestest.New(t)
-	b := &testBundle{db: db, dir: directory.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))), here: uuid.New(), there: uuid.New()}
+	clinics := clinictest.NewEmpty(t)
+	b := &testBundle{Bundle: clinics, db: clinics.DB, dir: directory.New(clinics.Writer), here: clinics.Here, there: clinics.There}
 	for _, id := range []uuid.UUID{b.here, b.there} {
 		require.NoError(t, b.dir.CreateClinic(t.Context(), seed, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
 	}
@@ -72,66 +71,11 @@ func (b *testBundle) email(t *testing.T, actor care.Actor) string {
 	return me.Email
 }
 
-func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
-	t.Helper()
-	_, err := b.db.Owner.Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
-}
-
 func by(actor care.Actor) care.Command { return care.Command{Actor: actor} }
 
-// appended is one row of the outbox.
-type appended struct {
-	Type, Subject, ActorRole string
-	Version                  *int64
-	Person, Clinic           *uuid.UUID
-	Imported                 bool
-	Data                     map[string]any
-}
-
-// since gives what was appended after the first n, in order.
-func (b *testBundle) since(t *testing.T, n int) []appended {
-	t.Helper()
-	rows, err := b.db.Owner.Query(context.Background(), "SELECT type, subject, actor_role, subject_version, person_id, clinic_id, imported, data FROM outbox ORDER BY id OFFSET $1", n)
-	require.NoError(t, err)
-	defer rows.Close()
-	list := []appended{}
-	for rows.Next() {
-		var a appended
-		var data []byte
-		require.NoError(t, rows.Scan(&a.Type, &a.Subject, &a.ActorRole, &a.Version, &a.Person, &a.Clinic, &a.Imported, &data))
-		require.NoError(t, json.Unmarshal(data, &a.Data))
-		list = append(list, a)
-	}
-	require.NoError(t, rows.Err())
-	return list
-}
-
-func (b *testBundle) mark(t *testing.T) int {
-	t.Helper()
-	return len(b.since(t, 0))
-}
-
-func types(list []appended) []string {
-	names := []string{}
-	for _, a := range list {
-		names = append(names, a.Type)
-	}
-	return names
-}
+func types(list []clinictest.Event) []string { return clinictest.Types(list) }
 
 func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, code, care.CodeOf(err), "%v", err)
-	if len(fields) == 0 {
-		return
-	}
-	var e *care.Error
-	require.ErrorAs(t, err, &e)
-	var named []string
-	for _, f := range e.Fields {
-		named = append(named, f.Field)
-	}
-	require.Equal(t, fields, named)
+	clinictest.RequireCode(t, err, code, fields...)
 }

@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// SignIn is a link between a person and how an identity provider knows them.
+// SignIn links a person to an identity at an identity provider.
 type SignIn struct {
 	ID       uuid.UUID `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5f"`
 	Issuer   string    `json:"issuer" doc:"The identity provider." example:"https://idp.example"`
@@ -22,7 +22,8 @@ type SignIn struct {
 	LinkedAt time.Time `json:"linkedAt" format:"date-time" example:"2026-03-14T09:30:00Z"`
 }
 
-// ListSignIns lists how a person signs in, the first linked first, to who may take a sign-in away (SignInUnlink).
+// ListSignIns returns the sign-ins of a person in the order in which they were linked, to actors
+// who may unlink them (UnlinkSignIn).
 func (s *Service) ListSignIns(ctx context.Context, cmd care.Command, userID uuid.UUID) ([]SignIn, error) {
 	var list []SignIn
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -45,9 +46,10 @@ func (s *Service) ListSignIns(ctx context.Context, cmd care.Command, userID uuid
 	return list, err
 }
 
-// UnlinkSignIn takes a sign-in from a person, and ends their sessions. It is for the administrator of every clinic where the
-// person holds a role, and for operators; nobody takes their own. Its email address does not link it to that person again:
-// only an invitation does. Doing it again changes nothing; one that never was the person's is care.NotFound.
+// UnlinkSignIn removes a sign-in from a person, and ends their sessions. The administrator of every
+// clinic where the person holds a role may call it, and operators. Actors cannot unlink their own
+// sign-ins. Afterwards, the email address does not link it to the person again; an invitation does.
+// Repeating it changes nothing. The error is care.NotFound if it never was a sign-in of the person.
 func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -56,14 +58,14 @@ func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id
 			return err
 		}
 		if userID == cmd.Actor.UserID {
-			return care.Errorf(care.Conflict, "your own sign-in is another administrator's to take")
+			return care.Errorf(care.Conflict, "you cannot unlink your own sign-in: another administrator must")
 		}
 		n, err := q.SignInDelete(ctx, db.SignInDeleteParams{ID: id, UserID: userID})
 		if err != nil {
 			return fmt.Errorf("unlink sign-in: %w", err)
 		}
 		if n == 0 {
-			return goneBefore(ctx, q, userID, id)
+			return checkUnlinked(ctx, q, userID, id)
 		}
 		ended, err := endSessions(ctx, q, cmd, userID, signInUnlinked)
 		if err != nil {
@@ -74,15 +76,16 @@ func (s *Service) UnlinkSignIn(ctx context.Context, cmd care.Command, userID, id
 	})
 }
 
-// mayNotHandle refuses whoever handles nobody's sign-ins where the person holds a role: with care.Forbidden who may read the
-// person, and everybody else as if there were no such person.
-func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) error {
+// denySignIns returns the error for an actor who may not manage sign-ins where the person holds a
+// role: care.Forbidden if they may read the person, and otherwise the same error as for a missing
+// person.
+func denySignIns(cmd care.Command, userID uuid.UUID, held []care.Membership) error {
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := userID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
 	if len(known) == 0 && !own {
-		return refuseUser(cmd, care.SignInManage, userID, nil)
+		return denyUser(cmd, care.SignInManage, userID, nil)
 	}
-	answer := care.Errorf(care.Forbidden, "an administrator of the clinic handles people's sign-ins")
+	answer := care.Errorf(care.Forbidden, "only administrators of the clinic may manage sign-ins")
 	var clinicID *uuid.UUID
 	if len(known) > 0 {
 		clinicID = known[0].ClinicID
@@ -90,20 +93,20 @@ func mayNotHandle(cmd care.Command, userID uuid.UUID, held []care.Membership) er
 	return outbox.Deny(cmd, answer, care.SignInManage, userRef(userID), &userID, clinicID)
 }
 
-// goneBefore is nil for a sign-in that was taken from the person before.
-func goneBefore(ctx context.Context, q *db.Queries, userID, id uuid.UUID) error {
+// checkUnlinked returns nil if the sign-in was unlinked from the person before.
+func checkUnlinked(ctx context.Context, q *db.Queries, userID, id uuid.UUID) error {
 	gone, err := q.SignInUnlinked(ctx, db.SignInUnlinkedParams{UserID: userID, ID: id})
 	if err != nil {
 		return fmt.Errorf("look for sign-in: %w", err)
 	}
 	if !gone {
-		return care.Errorf(care.NotFound, "the person has no such sign-in")
+		return care.Errorf(care.NotFound, "sign-in not found")
 	}
 	return nil
 }
 
-// mayUnlink refuses who may not handle the person's sign-ins, as who may not change their address, and gives the clinic at
-// which the actor does.
+// mayUnlink checks the right to manage the person's sign-ins, which requires the same rights as a
+// change of their address. It returns the clinic by which the actor has the right.
 func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid.UUID) (*uuid.UUID, error) {
 	if cmd.Actor.MayOnPlatform(care.SignInManage) {
 		known, err := q.UserExists(ctx, userID)
@@ -111,7 +114,7 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 			return nil, fmt.Errorf("look for user: %w", err)
 		}
 		if !known {
-			return nil, refuseUser(cmd, care.SignInManage, userID, nil)
+			return nil, denyUser(cmd, care.SignInManage, userID, nil)
 		}
 		return nil, nil //nolint:nilnil // An operator does at no clinic.
 	}
@@ -121,14 +124,14 @@ func mayUnlink(ctx context.Context, q *db.Queries, cmd care.Command, userID uuid
 	}
 	seen := visible(cmd.Actor, care.SignInManage, held)
 	if len(seen) == 0 {
-		return nil, mayNotHandle(cmd, userID, held)
+		return nil, denySignIns(cmd, userID, held)
 	}
 	everywhere, err := q.MembershipsHeld(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("count memberships: %w", err)
 	}
 	if len(seen) < int(everywhere) {
-		answer := care.Errorf(care.Forbidden, "the sign-ins of this person are not one clinic's to handle, as they have a role elsewhere: ask the platform's operator")
+		answer := care.Errorf(care.Forbidden, "this person has a role elsewhere, so that one clinic cannot manage their sign-ins: ask the platform's operator")
 		return nil, outbox.Deny(cmd, answer, care.SignInManage, userRef(userID), &userID, seen[0].ClinicID)
 	}
 	return seen[0].ClinicID, nil

@@ -15,12 +15,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// CreateUser registers a person with roles at a clinic that the actor administers, or as a patient where the actor may
-// register those. They are sent an invitation with their welcome, by which they sign in first. An address that somebody at the
-// clinic has is care.Conflict on the field email. One that is known at other clinics is answered as one that nobody knows: the
-// person who is registered becomes one with the one who is known once they have accepted (InvitationAccept). A patient who may
-// be registered at the clinic already is care.PossibleDuplicate, unless the input allows it. A patient without an address is
-// sent no invitation.
+// CreateUser registers a person with roles at a clinic that the actor administers, or as a patient
+// if the actor may register patients. The person receives a welcome message with an invitation,
+// which their first sign-in accepts. An address that is in use at the clinic is care.Conflict on
+// the field email. An address that is known at other clinics is treated as an unknown one: once the
+// invitation is accepted, the registered person is merged into the known person (AcceptInvitation).
+// A patient who may already be registered at the clinic is care.PossibleDuplicate, unless the input
+// allows it. A patient without an address receives no invitation.
 func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	in.Locale, in.TimeZone = cmp.Or(in.Locale, "en"), cmp.Or(in.TimeZone, "UTC")
@@ -33,19 +34,19 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 			in.ID = uuid.Must(uuid.NewV7())
 		}
 		q := db.New(tx)
-		duplicates, err := newAtClinic(ctx, q, cmd, in)
+		duplicates, err := checkNewAtClinic(ctx, q, cmd, in)
 		if err != nil {
 			return err
 		}
 		err = q.UserInsert(ctx, db.UserInsertParams{
-			ID: in.ID, Email: filled(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
+			ID: in.ID, Email: care.NonZero(in.Email), EmailVerified: in.EmailVerified, GivenName: in.GivenName, FamilyName: in.FamilyName,
 			Phone: in.Phone, Whatsapp: in.WhatsApp, Locale: in.Locale, TimeZone: in.TimeZone,
-			BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
+			BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
 		})
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
 		}
-		clinicID := clinicOf(in.ClinicID)
+		clinicID := care.NonZero(in.ClinicID)
 		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
 		if err != nil {
 			return err
@@ -59,7 +60,7 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 			return err
 		}
 		if clinicID != nil && !cmd.Imported && in.Email != "" {
-			// What the welcome's link is good for.
+			// The link in the welcome message accepts this invitation.
 			if _, err := insertInvitation(ctx, q, cmd, in.ClinicID, &in.ID, nil); err != nil {
 				return err
 			}
@@ -73,43 +74,45 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 	return created, nil
 }
 
-// mayCreate checks the right before the input: a stranger learns nothing from what is wrong with it.
+// mayCreate checks the right before the input, so that an actor without the right learns nothing
+// from the validation.
 func mayCreate(cmd care.Command, in NewUser) error {
 	platform := cmd.Actor.MayOnPlatform(care.UserCreate)
-	if !platform && !mayGive(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
-		answer := care.Errorf(care.Forbidden, "only an administrator of the clinic registers people there, and a receptionist patients")
-		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, clinicOf(in.ClinicID))
+	if !platform && !mayGrant(cmd.Actor, in.ClinicID, care.UserCreate, in.Roles...) {
+		answer := care.Errorf(care.Forbidden, "only administrators of the clinic may register people, and receptionists patients")
+		return outbox.Deny(cmd, answer, care.UserCreate, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, care.NonZero(in.ClinicID))
 	}
 	if len(in.Roles) == 0 && in.ClinicID != uuid.Nil {
 		return care.InvalidField("roles", "must name at least one role")
 	}
 	if in.ClinicID == uuid.Nil && len(in.Roles) > 0 {
-		return care.InvalidField("clinicId", "must name the clinic at which the roles are held")
+		return care.InvalidField("clinicId", "must name the clinic of the roles")
 	}
 	return in.Validate()
 }
 
-// emailFree refuses an address that somebody else at one of the clinics has. Of other clinics it knows nothing.
-func emailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, clinics []uuid.UUID) error {
+// checkEmailFree returns an error if another person at one of the clinics has the address. It does
+// not check other clinics.
+func checkEmailFree(ctx context.Context, q *db.Queries, email string, id uuid.UUID, clinics []uuid.UUID) error {
 	known, err := q.EmailKnownAt(ctx, db.EmailKnownAtParams{Emails: care.EmailSpellings(email), ID: id, ClinicIds: clinics})
 	if err != nil {
 		return fmt.Errorf("look up address: %w", err)
 	}
 	if known {
-		return conflict("email", "somebody at your clinic is registered with this email address: give that person a role (POST /api/clinics/ID/members)")
+		return conflict("email", "another person at your clinic is registered with this email address: grant that person a role (POST /api/clinics/ID/members)")
 	}
 	return nil
 }
 
-// GetUser gives a person's details to those who may see them at one of their clinics, and to themselves. Showing them to
-// another is audited as record.read of "user/<id>".
+// GetUser returns a person's details to actors who may see them at one of the person's clinics, and
+// to the person themselves. A read by others is audited as record.read of "user/<id>".
 func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (User, error) {
 	var user User
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.UserGet(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.UserRead, id, nil)
+			return denyUser(cmd, care.UserRead, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read user: %w", err)
@@ -129,7 +132,7 @@ func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (
 		}
 		seen := visible(cmd.Actor, care.UserRead, held)
 		if len(seen) == 0 {
-			return refuseUser(cmd, care.UserRead, id, &id)
+			return denyUser(cmd, care.UserRead, id, &id)
 		}
 		user = userFrom(row, seen)
 		user.MedicalRecordNumbers = numbersAt(numbers, clinicsOf(seen))
@@ -144,11 +147,12 @@ func (s *Service) GetUser(ctx context.Context, cmd care.Command, id uuid.UUID) (
 	return user, nil
 }
 
-// UpdateUser replaces a person's details where ifMatch is their current version, else care.PreconditionFailed. When
-// nothing would change there is no new version and no event. An administrator may do so for those with a role at their
-// clinic; to change how somebody signs in, they must administer every clinic where that person holds a role. A receptionist
-// may for those who are patients there and nothing else, but for their address and status. Whoever may read the person and not
-// change them is care.Forbidden.
+// UpdateUser replaces a person's details if ifMatch is the current version, and otherwise returns
+// care.PreconditionFailed. If nothing changes, there is no new version and no event. An
+// administrator may update people with a role at their clinic; a change of how the person signs in
+// requires that they administer every clinic where the person holds a role. A receptionist may
+// update people who are only patients there, except their address and status. An actor who may read
+// the person but not change them gets care.Forbidden.
 func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in UserInput) (User, error) {
 	in.Email, in.Phone, in.WhatsApp = care.FoldEmail(in.Email), normalPhone(in.Phone), normalPhone(in.WhatsApp)
 	var user User
@@ -156,7 +160,7 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 		q := db.New(tx)
 		row, err := q.UserLock(ctx, id)
 		if notFound(err) {
-			return refuseUser(cmd, care.UserUpdate, id, nil)
+			return denyUser(cmd, care.UserUpdate, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock user: %w", err)
@@ -169,7 +173,7 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 		if err != nil {
 			return err
 		}
-		if err := replaceable("the person", row.Version, ifMatch); err != nil {
+		if err := checkVersion("the person", row.Version, ifMatch); err != nil {
 			return err
 		}
 		had, err := numbersOf(ctx, q, id)
@@ -200,11 +204,12 @@ func (s *Service) UpdateUser(ctx context.Context, cmd care.Command, id uuid.UUID
 	return user, nil
 }
 
-// checkChange names what the input changes of the person, who has these numbers where the actor may change them, and refuses what
-// the actor may not or what is not valid.
+// checkChange returns the names of the fields of the person that the input changes. It returns an
+// error for changes that are invalid, or that the actor may not make. had are the person's numbers
+// at the clinics where the actor may change them.
 func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, in *UserInput, had []MedicalRecordNumber, seen []care.Membership, administers bool) ([]string, error) {
-	if care.SameEmail(in.Email, text(row.Email)) {
-		in.Email = text(row.Email) // It may be spelled as older rows are.
+	if care.SameEmail(in.Email, care.OrZero(row.Email)) {
+		in.Email = care.OrZero(row.Email) // Older rows may have another spelling.
 	}
 	changed := in.changes(row)
 	if !sameNumbers(in.MedicalRecordNumbers, had) {
@@ -217,15 +222,15 @@ func checkChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.Us
 		return nil, err
 	}
 	if slices.Contains(changed, "email") && in.Email != "" {
-		if err := emailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
+		if err := checkEmailFree(ctx, q, in.Email, row.ID, clinicsOf(seen)); err != nil {
 			return nil, err
 		}
 	}
 	return changed, nil
 }
 
-// updatable returns the memberships at the clinics where the actor may change the person's details, and whether they do so as
-// an administrator there.
+// updatable returns the memberships at the clinics where the actor may change the person's details,
+// and whether the actor is an administrator there.
 func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []care.Membership, administers bool, err error) {
 	if seen = visible(cmd.Actor, care.UserUpdate, held); len(seen) > 0 {
 		return seen, true, nil
@@ -238,11 +243,11 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 	known := visible(cmd.Actor, care.UserRead, held)
 	own := id == cmd.Actor.UserID && cmd.Actor.MayOwn(care.UserRead)
 	if len(known) == 0 && !own {
-		return nil, false, refuseUser(cmd, care.UserUpdate, id, &id)
+		return nil, false, denyUser(cmd, care.UserUpdate, id, &id)
 	}
-	words := "an administrator of the clinic changes people's details, and a receptionist those of patients who do not work there"
+	words := "only administrators of the clinic may change people's details, and receptionists those of patients who do not work there"
 	if own {
-		words = "your clinic changes these details; your own phone, WhatsApp number, locale and time zone you change with PUT /api/me"
+		words = "only your clinic may change these details; use PUT /api/me to change your phone, WhatsApp number, locale and time zone"
 	}
 	var clinicID *uuid.UUID
 	if len(known) > 0 {
@@ -251,13 +256,14 @@ func updatable(cmd care.Command, id uuid.UUID, held []care.Membership) (seen []c
 	return nil, false, outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.UserUpdate, userRef(id), &id, clinicID)
 }
 
-// replace writes what changed, and ends what it invalidates. seen are the memberships at the clinics where the actor may change
-// the person; none for their own account.
+// replace writes the changes, and ends sessions and messages that they invalidate. seen are the
+// memberships at the clinics where the actor may change the person; it is empty for their own
+// account.
 func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old db.User, in UserInput, changed []string, seen []care.Membership) (db.User, error) {
 	q := db.New(tx)
 	row, err := q.UserUpdate(ctx, db.UserUpdateParams{
-		ID: old.ID, Email: filled(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
-		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status, BirthDate: dateOf(in.BirthDate), Sex: filled(in.Sex),
+		ID: old.ID, Email: care.NonZero(in.Email), GivenName: in.GivenName, FamilyName: in.FamilyName, Phone: in.Phone, Whatsapp: in.WhatsApp,
+		Locale: in.Locale, TimeZone: in.TimeZone, Status: in.Status, BirthDate: dateOf(in.BirthDate), Sex: care.NonZero(in.Sex),
 	})
 	if err != nil {
 		return old, fmt.Errorf("update user: %w", err)
@@ -265,7 +271,7 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	if err := withdraw(ctx, q, row.ID, changed); err != nil {
 		return old, err
 	}
-	// One version is one event, so disabling says what else changed besides.
+	// One version is one event, so the event of a disabling also lists the other changes.
 	typ := "user.updated"
 	var ended []event.Event
 	if old.Status == Active && row.Status == Disabled {
@@ -273,7 +279,7 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 		if ended, err = endSessions(ctx, q, cmd, row.ID, accountDisabled); err != nil {
 			return old, err
 		}
-		behind, err := leftBehind(ctx, q, cmd, row.ID, seen...)
+		behind, err := departureEvents(ctx, q, cmd, row.ID, seen...)
 		if err != nil {
 			return old, err
 		}
@@ -287,7 +293,7 @@ func (s *Service) replace(ctx context.Context, tx pgx.Tx, cmd care.Command, old 
 	return row, outbox.Append(ctx, tx, append(events, ended...)...)
 }
 
-// withdraw ends what was sent to addresses that were changed.
+// withdraw invalidates codes and invitations that were sent to changed addresses.
 func withdraw(ctx context.Context, q *db.Queries, id uuid.UUID, changed []string) error {
 	var channels []string
 	for field, channel := range map[string]string{"email": "email", "phone": "sms", "whatsApp": "whatsapp"} {
@@ -304,15 +310,16 @@ func withdraw(ctx context.Context, q *db.Queries, id uuid.UUID, changed []string
 	return nil
 }
 
-func replaceable(what string, version, ifMatch int64) error {
+func checkVersion(what string, version, ifMatch int64) error {
 	return care.MatchVersion(what, "replace", ifMatch, version)
 }
 
-// mayChange keeps one clinic's administrator from taking over, or locking out of another clinic, a person whom clinics
-// share, and receptionists from changing how anybody signs in.
+// mayChange prevents the administrator of one clinic from taking over a person shared with other
+// clinics, or locking them out there. It also prevents receptionists from changing how people sign
+// in.
 func mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User, changed []string, seen []care.Membership, administers bool) error {
 	if row.ID == cmd.Actor.UserID && slices.Contains(changed, "status") {
-		return care.InvalidField("status", "is your own: another administrator must change it")
+		return care.InvalidField("status", "is your own: only another administrator may change it")
 	}
 	everywhere, err := q.MembershipsHeld(ctx, row.ID)
 	if err != nil {
@@ -322,27 +329,27 @@ func mayChange(ctx context.Context, q *db.Queries, cmd care.Command, row db.User
 		if !slices.Contains(changed, field) || (administers && len(seen) >= int(everywhere)) {
 			continue
 		}
-		answer := care.Errorf(care.Forbidden, "the %s of a person is an administrator's to change: ask one of your clinic", field)
+		answer := care.Errorf(care.Forbidden, "only administrators may change the %s of a person: ask one of your clinic", field)
 		if administers {
-			answer = care.Errorf(care.Forbidden, "the %s of this person is not one clinic's to change, as they have a role elsewhere: ask the platform's operator", field)
+			answer = care.Errorf(care.Forbidden, "one clinic cannot change the %s of this person, because they have a role elsewhere: ask the platform's operator", field)
 		}
 		answer.Fields = []care.FieldError{{Field: field, Message: "cannot be changed by this clinic alone"}}
 		if !administers {
-			answer.Fields[0].Message = "must stay as it is: an administrator changes it"
+			answer.Fields[0].Message = "may only be changed by an administrator"
 		}
 		return outbox.Deny(cmd, answer, care.UserUpdate, userRef(row.ID), &row.ID, seen[0].ClinicID)
 	}
 	return nil
 }
 
-// changes names the fields in which the input differs from what is stored, in JSON's names.
+// changes returns the JSON names of the fields in which the input differs from the stored row.
 func (u UserInput) changes(row db.User) []string {
 	var changed []string
 	for _, f := range []struct {
 		name string
 		same bool
 	}{
-		{"email", u.Email == text(row.Email)},
+		{"email", u.Email == care.OrZero(row.Email)},
 		{"givenName", u.GivenName == row.GivenName},
 		{"familyName", u.FamilyName == row.FamilyName},
 		{"phone", equal(u.Phone, row.Phone)},
@@ -350,7 +357,7 @@ func (u UserInput) changes(row db.User) []string {
 		{"locale", u.Locale == row.Locale},
 		{"timeZone", u.TimeZone == row.TimeZone},
 		{"birthDate", u.BirthDate == dateText(row.BirthDate)},
-		{"sex", u.Sex == text(row.Sex)},
+		{"sex", u.Sex == care.OrZero(row.Sex)},
 		{"status", u.Status == row.Status},
 	} {
 		if !f.same {
@@ -364,8 +371,8 @@ func equal(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || 
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 
-func refuseUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.DeniedError {
-	return outbox.Deny(cmd, care.Errorf(care.NotFound, "there is no such person, or not at your clinic"), action, userRef(id), personID, nil)
+func denyUser(cmd care.Command, action care.Action, id uuid.UUID, personID *uuid.UUID) *outbox.DeniedError {
+	return outbox.Deny(cmd, care.Errorf(care.NotFound, "person not found, or not at your clinic"), action, userRef(id), personID, nil)
 }
 
 func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, changed []string) event.Event {
@@ -374,13 +381,13 @@ func userEvent(cmd care.Command, typ string, row db.User, clinicID *uuid.UUID, c
 
 func userFrom(u db.User, held []care.Membership) User {
 	return User{
-		ID: u.ID, Version: u.Version, Email: text(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
-		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: text(u.Sex), Status: u.Status, DeceasedOn: dateText(u.DeceasedOn),
+		ID: u.ID, Version: u.Version, Email: care.OrZero(u.Email), GivenName: u.GivenName, FamilyName: u.FamilyName, Phone: u.Phone, WhatsApp: u.Whatsapp,
+		Locale: u.Locale, TimeZone: u.TimeZone, BirthDate: dateText(u.BirthDate), Sex: care.OrZero(u.Sex), Status: u.Status, DeceasedOn: dateText(u.DeceasedOn),
 		Memberships: held, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 }
 
-// visible keeps the memberships at clinics where the actor may do the action.
+// visible returns the memberships at clinics where the actor may do the action.
 func visible(actor care.Actor, action care.Action, held []care.Membership) []care.Membership {
 	clinics := actor.ClinicsFor(action, care.SameClinic)
 	return slices.DeleteFunc(slices.Clone(held), func(m care.Membership) bool {
@@ -388,18 +395,11 @@ func visible(actor care.Actor, action care.Action, held []care.Membership) []car
 	})
 }
 
-// clinicsOf lists the clinics of memberships at clinics.
+// clinicsOf returns the clinics of memberships at clinics.
 func clinicsOf(held []care.Membership) []uuid.UUID {
 	clinics := make([]uuid.UUID, len(held))
 	for i, m := range held {
 		clinics[i] = *m.ClinicID
 	}
 	return clinics
-}
-
-func clinicOf(id uuid.UUID) *uuid.UUID {
-	if id == uuid.Nil {
-		return nil
-	}
-	return &id
 }

@@ -19,17 +19,17 @@ func input(u directory.User) directory.UserInput {
 	}
 }
 
-func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
+func TestCreateUser_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	n := b.mark(t)
+	n := b.Mark(t)
 	in := newUser(b.here, care.Patient, care.Nurse)
 	u, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.NoError(t, err)
 	require.Equal(t, strings.ToLower(in.Email), u.Email)
 	require.Equal(t, int64(1), u.Version)
 	require.Len(t, u.Memberships, 2)
-	events := b.since(t, n)
+	events := b.EventsSince(t, n)
 	require.Equal(t, []string{"user.created", "membership.granted", "membership.granted"}, types(events))
 	require.Equal(t, "user/"+u.ID.String(), events[0].Subject)
 	require.Equal(t, "admin", events[0].ActorRole)
@@ -37,33 +37,33 @@ func TestUserCreate_CommitsThePersonTheirRolesAndTheEvents(t *testing.T) {
 	require.Equal(t, &u.ID, events[1].Person)
 	require.Equal(t, map[string]any{"userId": u.ID.String(), "clinicId": b.here.String(), "role": "patient"}, events[1].Data)
 	require.False(t, events[0].Imported)
-	require.True(t, b.since(t, 0)[0].Imported, "what the seed makes is marked")
+	require.True(t, b.EventsSince(t, 0)[0].Imported, "what the seed makes is marked")
 
 	again := newUser(b.here, care.Patient)
 	again.Email = strings.ToUpper(in.Email)
-	n = b.mark(t)
+	n = b.Mark(t)
 	_, err = b.dir.CreateUser(t.Context(), by(b.admin), again)
 	requireCode(t, err, care.Conflict, "email")
 	require.NotContains(t, err.Error(), u.ID.String())
-	require.Empty(t, b.since(t, n))
+	require.Empty(t, b.EventsSince(t, n))
 }
 
-func TestUserCreate_LeavesNothingWhenItsEventsCannotBeAppended(t *testing.T) {
+func TestCreateUser_RollsBackWhenItsEventsCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Broken on purpose: the outbox refuses the last of the events.
-	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
-	n := b.mark(t)
+	// The constraint makes the outbox reject the last event.
+	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (type <> 'membership.granted') NOT VALID")
+	n := b.Mark(t)
 	in := newUser(b.here, care.Patient)
 	_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 	require.Error(t, err)
-	require.Empty(t, b.since(t, n))
+	require.Empty(t, b.EventsSince(t, n))
 	var people int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE email = $1", strings.ToLower(in.Email)).Scan(&people))
 	require.Zero(t, people)
 }
 
-func TestUserCreate_NamesEachValueAtFault(t *testing.T) {
+func TestCreateUser_ReportsEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, c := range map[string]struct {
@@ -92,10 +92,10 @@ func TestUserCreate_NamesEachValueAtFault(t *testing.T) {
 	} {
 		in := newUser(b.here, care.Patient)
 		c.break_(&in)
-		n := b.mark(t)
+		n := b.Mark(t)
 		_, err := b.dir.CreateUser(t.Context(), by(b.admin), in)
 		requireCode(t, err, care.Invalid, c.fields...)
-		require.Empty(t, b.since(t, n), name)
+		require.Empty(t, b.EventsSince(t, n), name)
 	}
 }
 
@@ -112,11 +112,12 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 		create, read, update care.Code
 		list                 care.Code
 	}{
-		"the admin":        {b.admin, "", "", "", ""},
-		"another's admin":  {b.other, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
-		"a doctor":         {b.doctor, care.Forbidden, "", care.Forbidden, ""},
-		"a nurse":          {b.nurse, care.Forbidden, "", care.Forbidden, ""},
-		"a receptionist":   {receptionist, "", "", "", ""}, // They register patients and correct their details.
+		"the admin":       {b.admin, "", "", "", ""},
+		"another's admin": {b.other, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
+		"a doctor":        {b.doctor, care.Forbidden, "", care.Forbidden, ""},
+		"a nurse":         {b.nurse, care.Forbidden, "", care.Forbidden, ""},
+		// They register patients and correct their details.
+		"a receptionist":   {receptionist, "", "", "", ""},
 		"the person":       {b.patient, care.Forbidden, "", care.Forbidden, care.Forbidden},
 		"another patient":  {neighbour, care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
 		"an auditor":       {b.actor(t, auditor.ID), care.Forbidden, care.NotFound, care.NotFound, care.Forbidden},
@@ -149,9 +150,9 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 				return err
 			}, ""},
 		} {
-			n := b.mark(t)
+			n := b.Mark(t)
 			err := do.do()
-			events := b.since(t, n)
+			events := b.EventsSince(t, n)
 			switch {
 			case do.code != "":
 				requireCode(t, err, do.code)
@@ -167,23 +168,23 @@ func TestUserActions_FollowTheAccessTable(t *testing.T) {
 	}
 }
 
-func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
+func TestUpdateUser_EventListsChangedFieldsWithoutValues(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u, err := b.dir.GetUser(t.Context(), by(b.admin), b.patient.UserID)
 	require.NoError(t, err)
 	in := input(u)
-	n := b.mark(t)
+	n := b.Mark(t)
 	same, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, u, same)
-	require.Empty(t, b.since(t, n), "nothing changed: no version, no event")
+	require.Empty(t, b.EventsSince(t, n), "nothing changed: no version, no event")
 
 	in.FamilyName, in.Phone = "Featherstone", nil
 	next, err := b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 	require.Equal(t, int64(2), next.Version)
-	e := b.since(t, n)[0]
+	e := b.EventsSince(t, n)[0]
 	require.Equal(t, "user.updated", e.Type)
 	require.Equal(t, new(int64(2)), e.Version)
 	require.Equal(t, map[string]any{"userId": u.ID.String(), "changed": []any{"familyName", "phone"}}, e.Data)
@@ -200,7 +201,7 @@ func TestUserReplace_SaysWhatChangedAndNotHow(t *testing.T) {
 	requireCode(t, err, care.Conflict, "email")
 }
 
-func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
+func TestUpdateUser_DisablingEndsSessions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
@@ -211,11 +212,11 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	in := input(u)
 	in.Status = directory.Disabled
-	n := b.mark(t)
+	n := b.Mark(t)
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
-	require.Equal(t, []string{"user.disabled", "session.closed"}, types(b.since(t, n)))
-	require.Equal(t, "disabled", b.since(t, n)[1].Data["reason"])
+	require.Equal(t, []string{"user.disabled", "session.closed"}, types(b.EventsSince(t, n)))
+	require.Equal(t, "disabled", b.EventsSince(t, n)[1].Data["reason"])
 	_, err = b.dir.GetSessionActor(t.Context(), secret)
 	requireCode(t, err, care.Unauthenticated)
 	_, err = b.dir.RedeemTicket(t.Context(), ticket)
@@ -226,7 +227,7 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	in.Status = directory.Active
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 2, in)
 	require.NoError(t, err)
-	require.Equal(t, []any{"status"}, b.since(t, n)[2].Data["changed"])
+	require.Equal(t, []any{"status"}, b.EventsSince(t, n)[2].Data["changed"])
 
 	own, err := b.dir.GetUser(t.Context(), by(b.admin), b.admin.UserID)
 	require.NoError(t, err)
@@ -236,7 +237,7 @@ func TestUserReplace_DisablingEndsSessionsAtOnce(t *testing.T) {
 	requireCode(t, err, care.Invalid, "status")
 }
 
-func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
+func TestUpdateUser_OneClinicCannotTakeOverAPersonOfTwo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.NoError(t, b.dir.GrantMembership(t.Context(), seed, directory.MembershipInput{UserID: b.doctor.UserID, ClinicID: &b.there, Role: care.Doctor}))
@@ -245,17 +246,17 @@ func TestUserReplace_KeepsOneClinicFromTakingOverAPersonOfTwo(t *testing.T) {
 	require.Len(t, u.Memberships, 1, "what they are elsewhere is not shown")
 	in := input(u)
 	in.Email = "mine@attacker.example"
-	n := b.mark(t)
+	n := b.Mark(t)
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	requireCode(t, err, care.Forbidden, "email")
-	require.Equal(t, []string{"access.denied"}, types(b.since(t, n)))
+	require.Equal(t, []string{"access.denied"}, types(b.EventsSince(t, n)))
 	in = input(u)
 	in.GivenName = "Ada"
 	_, err = b.dir.UpdateUser(t.Context(), by(b.admin), u.ID, 1, in)
 	require.NoError(t, err)
 }
 
-func TestUserList_PagesThroughTheClinic(t *testing.T) {
+func TestListUsers_PagesThroughTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.person(t, b.there, care.Patient)
@@ -272,7 +273,7 @@ func TestUserList_PagesThroughTheClinic(t *testing.T) {
 			break
 		}
 	}
-	require.Len(t, seen, 4, "admin, doctor, nurse and patient of the clinic, nobody of the other")
+	require.Len(t, seen, 4, "admin, doctor, nurse and patient of the clinic, none of the other clinic")
 	page, err := b.dir.ListUsers(t.Context(), by(b.nurse), directory.UserFilter{ClinicID: b.here, Role: care.Doctor})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
@@ -281,7 +282,7 @@ func TestUserList_PagesThroughTheClinic(t *testing.T) {
 	requireCode(t, err, care.Invalid, "limit", "role", "cursor")
 }
 
-func TestOutbox_HoldsNoNamesOrAddresses(t *testing.T) {
+func TestOutbox_ContainsNoNamesOrAddresses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	u, err := b.dir.CreateUser(t.Context(), by(b.admin), newUser(b.here, care.Patient))

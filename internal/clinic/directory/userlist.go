@@ -16,20 +16,16 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// ListUsers gives the people with a role at the clinics where the actor may see people, in the order of their ids. It
-// shows no contacts. A clinic that is not the actor's is care.Forbidden, audited. With a name, birth date or number it is a
-// search of one clinic's people, which is audited as user.searched.
+// ListUsers returns the people with a role at the clinics where the actor may see people, in the
+// order of their ids, without contacts. A clinic that is not the actor's is care.Forbidden, which
+// is audited. With a name, birth date or number it is a search in one clinic, which is audited as
+// user.searched.
 func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.UserRead, care.SameClinic)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
-		answer := care.Errorf(care.Forbidden, "people are listed for those who work at the clinic")
+		answer := care.Errorf(care.Forbidden, "only staff of the clinic may list its people")
 		subject := care.Ref{Kind: "clinic", ID: f.ClinicID}
-		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, clinicOf(f.ClinicID)))
+		return UserPage{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.UserRead, subject, nil, care.NonZero(f.ClinicID)))
 	}
 	after, err := f.check()
 	if err != nil {
@@ -40,7 +36,7 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 	}
 	if f.searches() {
 		if len(clinics) > 1 {
-			return UserPage{}, care.InvalidField("clinicId", "must name the clinic whose people are searched, as you work at several")
+			return UserPage{}, care.InvalidField("clinicId", "is required, because you work at several clinics")
 		}
 		f.ClinicID = clinics[0]
 		return s.search(ctx, cmd, f, after)
@@ -56,10 +52,7 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 		return UserPage{}, reading("users", err)
 	}
 	page := UserPage{Items: []UserSummary{}}
-	if len(rows) > f.Limit {
-		rows = rows[:f.Limit]
-		page.Next = rows[f.Limit-1].ID.String()
-	}
+	rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserListRow) string { return last.ID.String() })
 	for _, row := range rows {
 		held, err := memberships(row.Memberships)
 		if err != nil {
@@ -75,8 +68,8 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 
 func (f *UserFilter) searches() bool { return f.Name != "" || f.BirthDate != "" || f.Number != "" }
 
-// search finds people of the one clinic. The page is shown once its audit has committed; the event does not hold what was
-// searched for.
+// search finds people of one clinic. The page is returned after its audit event has committed; the
+// event does not contain the search terms.
 func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, after uuid.UUID) (UserPage, error) {
 	var page UserPage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -88,10 +81,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 		if err != nil {
 			return fmt.Errorf("search users: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			page.Next = rows[f.Limit-1].ID.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserSearchRow) string { return last.ID.String() })
 		shown := make([]uuid.UUID, len(rows))
 		for i, row := range rows {
 			held, err := memberships(row.Memberships)
@@ -101,7 +91,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 			shown[i] = row.ID
 			page.Items = append(page.Items, UserSummary{
 				ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
-				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: text(row.Number), Memberships: held,
+				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: care.OrZero(row.Number), Memberships: held,
 			})
 		}
 		e := event.New(cmd, "user.searched", clinicRef(f.ClinicID), event.UserSearch{ClinicID: f.ClinicID, Filters: f.names(), UserIDs: shown})
@@ -113,7 +103,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 	return page, nil
 }
 
-// names are the filters that are given, without what they ask for.
+// names returns the names of the filters in use, without their values.
 func (f *UserFilter) names() []string {
 	var names []string
 	for _, filter := range []struct{ name, value string }{{"name", f.Name}, {"birthDate", f.BirthDate}, {"number", f.Number}, {"role", string(f.Role)}} {
@@ -125,32 +115,27 @@ func (f *UserFilter) names() []string {
 }
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
-	var p care.FieldErrors
-	if f.Limit == 0 {
-		f.Limit = defaultLimit
-	}
-	if f.Limit < 1 || f.Limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
 	if f.Role != "" && !slices.Contains(care.ClinicRoles, f.Role) {
-		p.Add("role", "must be one of %s", join(care.ClinicRoles))
+		errs.Add("role", "must be one of %s", join(care.ClinicRoles))
 	}
 	if f.Name != "" {
-		p.Line("name", f.Name, 1, 200)
+		errs.Line("name", f.Name, 1, 200)
 		if !strings.ContainsFunc(f.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-			p.Add("name", "must hold a letter or a digit")
+			errs.Add("name", "must contain a letter or a digit")
 		}
 	}
 	if f.BirthDate != "" {
-		day(&p, "birthDate", f.BirthDate)
+		day(&errs, "birthDate", f.BirthDate)
 	}
 	if f.Number != "" {
-		p.Line("number", f.Number, 1, 64)
+		errs.Line("number", f.Number, 1, 64)
 	}
 	if f.Cursor != "" {
 		if after, err = uuid.Parse(f.Cursor); err != nil {
-			p.Add("cursor", "must be the next of the page before")
+			errs.InvalidCursor()
 		}
 	}
-	return after, p.Err()
+	return after, errs.Err()
 }

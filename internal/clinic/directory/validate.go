@@ -16,107 +16,109 @@ import (
 
 var (
 	platforms = []string{"android", "ios", "web"}
-	// sexes are the codes of FHIR R4's administrative gender (http://hl7.org/fhir/administrative-gender).
+	// sexes are the codes of FHIR R4's administrative gender
+	// (http://hl7.org/fhir/administrative-gender).
 	sexes = []string{"male", "female", "other", "unknown"}
 	// phoneForm is E.164: a plus sign, at most 15 digits, no leading zero (ITU-T E.164, section 6).
 	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-	// tokenForm is what push providers' tokens are made of: printable ASCII without spaces.
+	// tokenForm matches the tokens of push providers: printable ASCII without spaces.
 	tokenForm = regexp.MustCompile(`^[!-~]+$`)
 )
 
-// Validate says all that is wrong with a person to register, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (n NewUser) Validate() error {
-	var p care.FieldErrors
-	person(&p, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
-	demographics(&p, n.BirthDate, n.Sex)
-	rolesOf(&p, n.Roles)
+	var errs care.FieldErrors
+	person(&errs, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
+	demographics(&errs, n.BirthDate, n.Sex)
+	rolesOf(&errs, n.Roles)
 	if n.Email == "" && (len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, isStaff)) {
-		p.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
+		errs.Add("email", "is required: only patients may have no email address, because staff sign in with it")
 	}
 	if n.MedicalRecordNumber != "" {
-		p.Line("medicalRecordNumber", n.MedicalRecordNumber, 1, 64)
+		errs.Line("medicalRecordNumber", n.MedicalRecordNumber, 1, 64)
 		if !slices.Contains(n.Roles, care.Patient) {
-			p.Add("medicalRecordNumber", "must be left out for a person who is not registered as a patient")
+			errs.Add("medicalRecordNumber", "must be omitted for a person who is not a patient")
 		}
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-func rolesOf(p *care.FieldErrors, roles []care.Role) {
+func rolesOf(errs *care.FieldErrors, roles []care.Role) {
 	if len(roles) > len(care.ClinicRoles) {
-		p.Add("roles", "must be at most %d", len(care.ClinicRoles))
+		errs.Add("roles", "must have at most %d items", len(care.ClinicRoles))
 		return
 	}
 	for i, role := range roles {
 		field := fmt.Sprintf("roles[%d]", i)
 		if !slices.Contains(care.ClinicRoles, role) {
-			p.Add(field, "must be one of %s", join(care.ClinicRoles))
+			errs.Add(field, "must be one of %s", join(care.ClinicRoles))
 		}
 		if slices.Contains(roles[:i], role) {
-			p.Add(field, "is named twice")
+			errs.Add(field, "is a duplicate")
 		}
 	}
 }
 
-// Validate says all that is wrong with a person's details, or nil.
-func (u UserInput) Validate() error { return u.problems().Err() }
+// Validate returns an error with every invalid field, or nil.
+func (u UserInput) Validate() error { return u.fieldErrors().Err() }
 
-// validateChanged says what is wrong with those details that change: what was stored under older rules may stay. held are the
-// person's roles where the actor may change them.
+// validateChanged validates only the changed details: values stored under older rules may be kept.
+// held are the person's roles at the clinics where the actor may change them.
 func (u UserInput) validateChanged(changed []string, held []care.Membership) error {
-	p := slices.DeleteFunc(u.problems(), func(f care.FieldError) bool { return !slices.Contains(changed, f.Field) })
+	errs := slices.DeleteFunc(u.fieldErrors(), func(f care.FieldError) bool { return !slices.Contains(changed, f.Field) })
 	if slices.Contains(changed, "email") && u.Email == "" && slices.ContainsFunc(held, func(m care.Membership) bool { return isStaff(m.Role) }) {
-		p.Add("email", "must be given: only a patient may have none, as those who work at a clinic sign in by it")
+		errs.Add("email", "is required: only patients may have no email address, because staff sign in with it")
 	}
 	if slices.Contains(changed, numbersField) {
-		checkNumbers(&p, u.MedicalRecordNumbers, patientAt(held))
+		checkNumbers(&errs, u.MedicalRecordNumbers, patientAt(held))
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-func (u UserInput) problems() care.FieldErrors {
-	var p care.FieldErrors
-	person(&p, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
-	demographics(&p, u.BirthDate, u.Sex)
+func (u UserInput) fieldErrors() care.FieldErrors {
+	var errs care.FieldErrors
+	person(&errs, u.Email, u.GivenName, u.FamilyName, u.Phone, u.WhatsApp, u.Locale, u.TimeZone)
+	demographics(&errs, u.BirthDate, u.Sex)
 	if u.Status != Active && u.Status != Disabled {
-		p.Add("status", "must be %s or %s", Active, Disabled)
+		errs.Add("status", "must be %s or %s", Active, Disabled)
 	}
-	return p
+	return errs
 }
 
-// Validate says all that is wrong with a device to register, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (d NewDevice) Validate() error {
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if !slices.Contains(platforms, d.Platform) {
-		p.Add("platform", "must be one of %s", join(platforms))
+		errs.Add("platform", "must be one of %s", join(platforms))
 	}
 	if len(d.Token) > 4096 || !tokenForm.MatchString(d.Token) {
-		p.Add("token", "must be 1 to 4096 printable ASCII characters without spaces")
+		errs.Add("token", "must be 1 to 4096 printable ASCII characters without spaces")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// Validate says all that is wrong with a preference, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (p Preference) Validate() error {
-	var problems care.FieldErrors
+	var errs care.FieldErrors
 	if !slices.Contains(categories, event.Category(p.Category)) {
-		problems.Add("category", "must be one of %s", join(categories))
+		errs.Add("category", "must be one of %s", join(categories))
 	}
 	if !slices.Contains(Channels, p.Channel) {
-		problems.Add("channel", "must be one of %s", join(Channels))
+		errs.Add("channel", "must be one of %s", join(Channels))
 	}
-	return problems.Err()
+	return errs.Err()
 }
 
-// Validate says all that is wrong with a clinic, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (c Clinic) Validate() error {
-	var p care.FieldErrors
-	p.Line("name", c.Name, 1, 200)
-	timeZone(&p, c.TimeZone)
-	return p.Err()
+	var errs care.FieldErrors
+	errs.Line("name", c.Name, 1, 200)
+	timeZone(&errs, c.TimeZone)
+	return errs.Err()
 }
 
-// normalPhone gives a valid number in E.164 form, and anything else as it is, for Validate to refuse.
+// normalPhone returns a valid number in E.164 form, and any other text unchanged, for Validate to
+// reject.
 func normalPhone(text *string) *string {
 	if text == nil {
 		return nil
@@ -128,69 +130,69 @@ func normalPhone(text *string) *string {
 	return new(phonenumbers.Format(n, phonenumbers.E164))
 }
 
-func phone(p *care.FieldErrors, field string, text *string) {
+func phone(errs *care.FieldErrors, field string, text *string) {
 	if text == nil {
 		return
 	}
 	n, err := phonenumbers.Parse(*text, "")
 	if err != nil || !phonenumbers.IsValidNumber(n) || !phoneForm.MatchString(*text) {
-		p.Add(field, "must be a phone number that exists, with + and the country code, such as +4930123456")
+		errs.Add(field, "must be an existing phone number with + and the country code, such as +4930123456")
 	}
 }
 
-func person(p *care.FieldErrors, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
+func person(errs *care.FieldErrors, email, given, family string, phoneNumber, whatsApp *string, locale, zone string) {
 	if email != "" {
-		p.Email("email", email)
+		errs.Email("email", email)
 	}
-	p.Line("givenName", given, 1, 200)
-	p.Line("familyName", family, 1, 200)
-	phone(p, "phone", phoneNumber)
-	phone(p, "whatsApp", whatsApp)
+	errs.Line("givenName", given, 1, 200)
+	errs.Line("familyName", family, 1, 200)
+	phone(errs, "phone", phoneNumber)
+	phone(errs, "whatsApp", whatsApp)
 	if _, err := language.Parse(locale); err != nil || len(locale) > 35 {
-		p.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
+		errs.Add("locale", "must be a BCP 47 language tag such as en or de-CH")
 	}
-	timeZone(p, zone)
+	timeZone(errs, zone)
 }
 
-// earliestBirth is before the birth of anybody whose file a clinic keeps.
+// earliestBirth is before the birth of any patient of a clinic.
 var earliestBirth = time.Date(1850, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Demographics are what tells patients of one name apart; each is empty where it is not known.
+// Demographics distinguish patients of the same name; each is empty if unknown.
 type Demographics struct{ BirthDate, Sex string }
 
-// Validate returns an error that names every field at fault, or nil.
+// Validate returns an error with every invalid field, or nil.
 func (d Demographics) Validate() error {
-	var p care.FieldErrors
-	demographics(&p, d.BirthDate, d.Sex)
-	return p.Err()
+	var errs care.FieldErrors
+	demographics(&errs, d.BirthDate, d.Sex)
+	return errs.Err()
 }
 
-func demographics(p *care.FieldErrors, birthDate, sex string) {
+func demographics(errs *care.FieldErrors, birthDate, sex string) {
 	if birthDate != "" {
-		day(p, "birthDate", birthDate)
+		day(errs, "birthDate", birthDate)
 	}
 	if sex != "" && !slices.Contains(sexes, sex) {
-		p.Add("sex", "must be one of %s", join(sexes))
+		errs.Add("sex", "must be one of %s", join(sexes))
 	}
 }
 
-// day notes a problem unless the text is a day from 1850 on that has begun somewhere on Earth.
-func day(p *care.FieldErrors, field, text string) {
+// day adds an error unless the text is a day from 1850 on that has begun somewhere on Earth.
+func day(errs *care.FieldErrors, field, text string) {
 	d, err := time.Parse(time.DateOnly, text)
 	switch {
 	case err != nil:
-		p.Add(field, "must be a day such as 1984-03-14")
+		errs.Add(field, "must be a day such as 1984-03-14")
 	case d.Before(earliestBirth):
-		p.Add(field, "must be a day from 1850 on")
+		errs.Add(field, "must be a day from 1850 on")
 	case d.After(time.Now().UTC().Add(14 * time.Hour)): // The first time zone is 14 hours ahead of UTC.
-		p.Add(field, "must not be in the future")
+		errs.Add(field, "must not be in the future")
 	}
 }
 
-func timeZone(p *care.FieldErrors, zone string) {
-	// "" and "Local" load too, but mean the server's zone.
+func timeZone(errs *care.FieldErrors, zone string) {
+	// "" and "Local" load too, but denote the server's zone.
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" || len(zone) > 64 {
-		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
+		errs.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
 	}
 }
 

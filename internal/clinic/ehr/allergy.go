@@ -7,35 +7,35 @@ import (
 	"carewire/internal/care"
 )
 
-// Allergy is an allergy or intolerance of the patient's: FHIR R4's AllergyIntolerance. Code is the substance or product,
-// EffectiveAt is recordedDate, and Status is clinicalStatus.
+// Allergy is an allergy or intolerance of a patient: FHIR R4's AllergyIntolerance. Code is the
+// substance or product, EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Allergy struct {
 	Head
-	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
 	Type               string     `json:"type,omitempty" enum:"allergy,intolerance"`
 	Categories         []string   `json:"categories,omitempty" maxItems:"100" enum:"food,medication,environment,biologic"`
-	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"What harm the next contact could do."`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
+	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"The potential harm of the next exposure."`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
 	LastOccurrenceAt   *time.Time `json:"lastOccurrenceAt,omitempty" format:"date-time"`
 	Reactions          []Reaction `json:"reactions,omitempty" maxItems:"100"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Reaction is what a contact did to the patient.
+// Reaction is the effect of one exposure on the patient.
 type Reaction struct {
-	Substance      *Coding    `json:"substance,omitempty" doc:"What they were in contact with, where the record's code is wider."`
-	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"The signs and symptoms: SNOMED CT."`
+	Substance      *Coding    `json:"substance,omitempty" doc:"The exact substance, if the record's code is a group."`
+	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"Signs and symptoms: SNOMED CT."`
 	Severity       string     `json:"severity,omitempty" enum:"mild,moderate,severe"`
 	OnsetAt        *time.Time `json:"onsetAt,omitempty" format:"date-time"`
 	ExposureRoute  *Coding    `json:"exposureRoute,omitempty"`
 	Description    string     `json:"description,omitempty" maxLength:"2000"`
 }
 
-// Kind says what an allergy is.
+// Kind implements Body.
 func (*Allergy) Kind() Spec {
 	return Spec{
 		Name: "allergy", Path: "allergies",
-		// FHIR R4's value set allergyintolerance-clinical, and unknown where FHIR has none.
+		// FHIR R4's value set allergyintolerance-clinical, and unknown, for which FHIR has no code.
 		Transitions: Transitions{
 			{"active", []string{"inactive", "resolved", "unknown"}},
 			{"inactive", []string{"active", "resolved", "unknown"}},
@@ -48,37 +48,37 @@ func (*Allergy) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the allergy, each by its path, or nil.
+// Validate implements Body.
 func (r *Allergy) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
-	oneOf(&p, "type", r.Type, "allergy", "intolerance")
-	eachOf(&p, "categories", r.Categories, "food", "medication", "environment", "biologic")
-	oneOf(&p, "criticality", r.Criticality, "low", "high", "unable-to-assess")
-	checkTime(&p, "onsetAt", r.OnsetAt)
-	checkTime(&p, "lastOccurrenceAt", r.LastOccurrenceAt)
-	each(&p, "reactions", r.Reactions, maxList, func(p *care.FieldErrors, path string, reaction Reaction) { reaction.check(p, path) })
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "verificationStatus", r.VerificationStatus, "unconfirmed", "confirmed", "refuted")
+	oneOf(&errs, "type", r.Type, "allergy", "intolerance")
+	eachOf(&errs, "categories", r.Categories, "food", "medication", "environment", "biologic")
+	oneOf(&errs, "criticality", r.Criticality, "low", "high", "unable-to-assess")
+	checkTime(&errs, "onsetAt", r.OnsetAt)
+	checkTime(&errs, "lastOccurrenceAt", r.LastOccurrenceAt)
+	each(&errs, "reactions", r.Reactions, maxList, func(errs *care.FieldErrors, path string, reaction Reaction) { reaction.check(errs, path) })
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r Reaction) check(p *care.FieldErrors, path string) {
-	checkCode(p, path+".substance", r.Substance)
+func (r Reaction) check(errs *care.FieldErrors, path string) {
+	checkCode(errs, path+".substance", r.Substance)
 	if len(r.Manifestations) == 0 {
-		p.Add(path+".manifestations", "must hold at least one")
+		errs.Add(path+".manifestations", "must have at least one item")
 	}
-	eachCode(p, path+".manifestations", r.Manifestations)
-	oneOf(p, path+".severity", r.Severity, "mild", "moderate", "severe")
-	checkTime(p, path+".onsetAt", r.OnsetAt)
-	checkCode(p, path+".exposureRoute", r.ExposureRoute)
-	p.Text(path+".description", r.Description, 0, 2000)
+	eachCode(errs, path+".manifestations", r.Manifestations)
+	oneOf(errs, path+".severity", r.Severity, "mild", "moderate", "severe")
+	checkTime(errs, path+".onsetAt", r.OnsetAt)
+	checkCode(errs, path+".exposureRoute", r.ExposureRoute)
+	errs.Text(path+".description", r.Description, 0, 2000)
 }
 
-func (r *Allergy) checkMeaning(p *care.FieldErrors) {
-	checkHappened(p, "onsetAt", r.OnsetAt)
-	checkHappened(p, "lastOccurrenceAt", r.LastOccurrenceAt)
+func (r *Allergy) checkMeaning(errs *care.FieldErrors) {
+	checkHappened(errs, "onsetAt", r.OnsetAt)
+	checkHappened(errs, "lastOccurrenceAt", r.LastOccurrenceAt)
 	for i, reaction := range r.Reactions {
-		checkHappened(p, fmt.Sprintf("reactions[%d].onsetAt", i), reaction.OnsetAt)
+		checkHappened(errs, fmt.Sprintf("reactions[%d].onsetAt", i), reaction.OnsetAt)
 	}
 }

@@ -6,22 +6,22 @@ import (
 	"carewire/internal/care"
 )
 
-// ClinicalNote is what a clinician wrote of the patient: FHIR R4's Composition, or a DocumentReference with its text. Code
-// is the type of note in LOINC.
+// ClinicalNote is a note of a clinician about the patient: FHIR R4's Composition, or a
+// DocumentReference with its text. Code is the type of note in LOINC.
 type ClinicalNote struct {
 	Head
 	Title    string    `json:"title,omitempty" text:"line" maxLength:"200"`
-	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; at least one section once the note is final."`
+	Sections []Section `json:"sections,omitempty" maxItems:"100" doc:"The text; a final note has at least one section."`
 }
 
 // Section is a part of a note.
 type Section struct {
 	Title string  `json:"title,omitempty" text:"line" maxLength:"200" example:"Assessment and plan"`
-	Code  *Coding `json:"code,omitempty" doc:"What the section is: LOINC."`
+	Code  *Coding `json:"code,omitempty" doc:"The type of the section: LOINC."`
 	Text  string  `json:"text" minLength:"1" maxLength:"100000"`
 }
 
-// Kind says what a clinical note is.
+// Kind implements Body.
 func (*ClinicalNote) Kind() Spec {
 	return Spec{
 		Name: "clinical_note", Path: "clinical-notes",
@@ -40,18 +40,18 @@ func (*ClinicalNote) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the note, each by its path, or nil.
+// Validate implements Body.
 func (r *ClinicalNote) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	p.Line("title", r.Title, 0, 200)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	errs.Line("title", r.Title, 0, 200)
 	if len(r.Sections) == 0 && slices.Contains([]string{"final", "amended"}, r.Status) {
-		p.Add("sections", "must hold at least one section in this status")
+		errs.Add("sections", "must have at least one section in this status")
 	}
-	each(&p, "sections", r.Sections, maxList, func(p *care.FieldErrors, path string, s Section) {
-		p.Line(path+".title", s.Title, 0, 200)
-		checkCode(p, path+".code", s.Code)
-		p.Text(path+".text", s.Text, 1, 100_000)
+	each(&errs, "sections", r.Sections, maxList, func(errs *care.FieldErrors, path string, s Section) {
+		errs.Line(path+".title", s.Title, 0, 200)
+		checkCode(errs, path+".code", s.Code)
+		errs.Text(path+".text", s.Text, 1, 100_000)
 	})
-	return p.Err()
+	return errs.Err()
 }

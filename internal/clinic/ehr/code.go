@@ -7,7 +7,7 @@ import (
 	"carewire/internal/care"
 )
 
-// The code systems whose codes have a form that can be checked, by the URIs that FHIR R4 gives them.
+// The URIs in FHIR R4 of the code systems with a code format that can be checked.
 const (
 	loinc  = "http://loinc.org"
 	snomed = "http://snomed.info/sct"
@@ -18,8 +18,8 @@ const (
 	ucum   = "http://unitsofmeasure.org"
 )
 
-// codeForms say whether a code can be one of its system, and how one looks. Whether it is one, only a terminology server
-// knows: what is checked here are slips of the hand.
+// codeForms are the code formats by code system. The check detects typing errors only: whether a
+// well-formed code exists requires a terminology server.
 var codeForms = map[string]struct {
 	valid func(code string) bool
 	form  string
@@ -34,34 +34,36 @@ var codeForms = map[string]struct {
 }
 
 var (
-	// icd10Form takes a category with up to four characters behind it, with or without the point, and WHO's dagger and
-	// asterisk.
+	// icd10Form accepts a category followed by up to four characters, with or without the point,
+	// and WHO's dagger and asterisk.
 	icd10Form = regexp.MustCompile(`^[A-Z][0-9][0-9A-Z](\.?[0-9A-Z]{1,4})?[+*]?$`)
 	loincForm = regexp.MustCompile(`^[0-9]{1,7}-[0-9]$`)
-	// loincPart are LOINC's answers, parts, groups and lists, whose check digit counts the letters too.
+	// loincPart matches LOINC's answers, parts, groups and lists. The check digit of these codes
+	// also covers the letters.
 	loincPart = regexp.MustCompile(`^L[AGLP][0-9]{1,7}-[0-9]$`)
 	sctidForm = regexp.MustCompile(`^[1-9][0-9]{5,17}$`)
 )
 
-// check says what is wrong with a code that is there.
-func (c Coding) check(p *care.FieldErrors, path string) {
-	p.Line(path+".system", c.System, 1, 200)
-	said := len(*p)
-	p.Line(path+".code", c.Code, 1, 100)
-	if form, ok := codeForms[c.System]; ok && len(*p) == said && !form.valid(c.Code) {
-		p.Add(path+".code", "must be %s", form.form)
+// check adds an error for each invalid part of the code.
+func (c Coding) check(errs *care.FieldErrors, path string) {
+	errs.Line(path+".system", c.System, 1, 200)
+	count := len(*errs)
+	errs.Line(path+".code", c.Code, 1, 100)
+	if form, ok := codeForms[c.System]; ok && len(*errs) == count && !form.valid(c.Code) {
+		errs.Add(path+".code", "must be %s", form.form)
 	}
-	p.Line(path+".display", c.Display, 0, 500)
+	errs.Line(path+".display", c.Display, 0, 500)
 }
 
-// checkCode accepts nil, which is no code at all.
-func checkCode(p *care.FieldErrors, path string, c *Coding) {
+// checkCode ignores nil.
+func checkCode(errs *care.FieldErrors, path string, c *Coding) {
 	if c != nil {
-		c.check(p, path)
+		c.check(errs, path)
 	}
 }
 
-// validLOINC checks the last digit: modulus 10, where every other digit counts twice (LOINC Users' Guide, appendix C).
+// validLOINC checks the last digit: modulus 10, where every other digit counts twice (LOINC Users'
+// Guide, appendix C).
 func validLOINC(code string) bool {
 	if !loincForm.MatchString(code) {
 		return loincPart.MatchString(code)
@@ -78,7 +80,8 @@ func validLOINC(code string) bool {
 	return (10-sum%10)%10 == int(check[0]-'0')
 }
 
-// The tables of Verhoeff's check over the dihedral group D5 (SNOMED CT Technical Implementation Guide, check-digit).
+// The tables of Verhoeff's check over the dihedral group D5 (SNOMED CT Technical Implementation
+// Guide, check-digit).
 var (
 	verhoeffProduct = [10]string{
 		"0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
@@ -89,7 +92,8 @@ var (
 	}
 )
 
-// validSCTID checks an identifier of SNOMED CT: 6 to 18 digits of which the last is Verhoeff's.
+// validSCTID checks an identifier of SNOMED CT: 6 to 18 digits, of which the last is Verhoeff's
+// check digit.
 func validSCTID(code string) bool {
 	if !sctidForm.MatchString(code) {
 		return false
@@ -109,14 +113,15 @@ var (
 	unitAnnotation = regexp.MustCompile(`\{[!-z|~]+\}`)
 	unitGroup      = regexp.MustCompile(`\([^()]*\)`)
 	unitTerm       = func() *regexp.Regexp {
-		// An atom is of any printable ASCII that has no meaning of its own, and of names in brackets; then its exponent.
+		// An atom consists of printable ASCII without special meaning and of names in brackets,
+		// followed by its exponent.
 		const atom = `(?:[^"()+\-./={}\[\]\x00-\x20\x7f-\x{10ffff}]|\[[!-Z^-~]+\])+(?:[+-][0-9]+)?`
 		return regexp.MustCompile(`^/?` + atom + `(?:[./]` + atom + `)*$`)
 	}()
 )
 
-// validUCUM checks the syntax of a unit (The Unified Code for Units of Measure, section 2). Whether there is such a unit,
-// it does not know: TAB is none, but it is in use.
+// validUCUM checks the syntax of a unit (The Unified Code for Units of Measure, section 2). It does
+// not check that the unit exists: TAB is not a UCUM unit, but it is in use.
 func validUCUM(unit string) bool {
 	if len(unit) > maxUnit {
 		return false
@@ -134,9 +139,9 @@ func validUCUM(unit string) bool {
 	}
 }
 
-// checkUnit accepts an empty text, which is no unit at all.
-func checkUnit(p *care.FieldErrors, path, unit string) {
+// checkUnit ignores an empty unit.
+func checkUnit(errs *care.FieldErrors, path, unit string) {
 	if unit != "" && !validUCUM(unit) {
-		p.Add(path, "must be a unit in UCUM, such as mg/dL, mm[Hg] or {score}")
+		errs.Add(path, "must be a unit in UCUM, such as mg/dL, mm[Hg] or {score}")
 	}
 }

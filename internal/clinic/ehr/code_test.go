@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
+func TestCodes_AreCheckedByTheFormatOfTheirSystem(t *testing.T) {
 	t.Parallel()
 	for system, c := range map[string]struct{ good, bad []string }{
 		loinc: {
@@ -31,21 +31,21 @@ func TestCodes_AreCheckedByTheFormOfTheirSystem(t *testing.T) {
 		"http://clinic.example/codes": {[]string{"anything goes", "42"}, nil},
 	} {
 		for _, code := range c.good {
-			var p care.FieldErrors
-			Coding{System: system, Code: code}.check(&p, "code")
-			require.Empty(t, p, "%s %q", system, code)
+			var errs care.FieldErrors
+			Coding{System: system, Code: code}.check(&errs, "code")
+			require.Empty(t, errs, "%s %q", system, code)
 		}
 		for _, code := range c.bad {
-			var p care.FieldErrors
-			Coding{System: system, Code: code}.check(&p, "code")
-			require.Len(t, p, 1, "%s %q", system, code)
-			require.Equal(t, "code.code", p[0].Field)
-			require.NotContains(t, p[0].Message, " "+code+" ", "what was sent is not repeated")
+			var errs care.FieldErrors
+			Coding{System: system, Code: code}.check(&errs, "code")
+			require.Len(t, errs, 1, "%s %q", system, code)
+			require.Equal(t, "code.code", errs[0].Field)
+			require.NotContains(t, errs[0].Message, " "+code+" ", "what was sent is not repeated")
 		}
 	}
 }
 
-func TestCodes_OneWrongOrSwappedDigitIsFound(t *testing.T) {
+func TestCodes_OneWrongOrSwappedDigitIsDetected(t *testing.T) {
 	t.Parallel()
 	for system, code := range map[string]string{loinc: "24323-8", snomed: "38341003"} {
 		valid := codeForms[system].valid
@@ -66,7 +66,7 @@ func TestCodes_OneWrongOrSwappedDigitIsFound(t *testing.T) {
 	}
 }
 
-// FuzzUnit looks for a unit that takes the check for ever, or out of bounds.
+// FuzzUnit searches for a unit for which the check does not terminate or panics.
 func FuzzUnit(f *testing.F) {
 	for _, seed := range []string{"mg/dL", "((m))", "{a}{b}", "[[a]]", "(((((", "10*3/uL", "\x00", "m-2.s+3", "{(}", "[)]"} {
 		f.Add(seed)

@@ -7,26 +7,26 @@ import (
 	"carewire/internal/care"
 )
 
-// Condition is a diagnosis or problem of the patient's: FHIR R4's Condition. Code is the diagnosis, EffectiveAt is
-// recordedDate, and Status is clinicalStatus.
+// Condition is a diagnosis or problem of a patient: FHIR R4's Condition. Code is the diagnosis,
+// EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Condition struct {
 	Head
-	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"How sure it is. What was entered in error is said by the status."`
+	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
 	Category           string     `json:"category,omitempty" enum:"problem-list-item,encounter-diagnosis"`
 	Severity           *Coding    `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
 	BodySites          []Coding   `json:"bodySites,omitempty" maxItems:"100"`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"When it began."`
-	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"When it began, where that is not known to the day." example:"in childhood"`
-	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"When it ended; with the status inactive, remission or resolved."`
+	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
+	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"The start, if the day is not known." example:"in childhood"`
+	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"The end; requires the status inactive, remission or resolved."`
 	AbatementText      string     `json:"abatementText,omitempty" text:"line" maxLength:"200"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what a condition is.
+// Kind implements Body.
 func (*Condition) Kind() Spec {
 	return Spec{
 		Name: "condition", Path: "conditions",
-		// FHIR R4's value set condition-clinical, and unknown where FHIR has none.
+		// FHIR R4's value set condition-clinical, and unknown, for which FHIR has no code.
 		Transitions: Transitions{
 			{"active", []string{"inactive", "remission", "resolved", "unknown"}},
 			{"recurrence", []string{"inactive", "remission", "resolved", "unknown"}},
@@ -43,31 +43,31 @@ func (*Condition) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the condition, each by its path, or nil.
+// Validate implements Body.
 func (r *Condition) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
-	oneOf(&p, "category", r.Category, "problem-list-item", "encounter-diagnosis")
-	checkCode(&p, "severity", r.Severity)
-	eachCode(&p, "bodySites", r.BodySites)
-	checkTime(&p, "onsetAt", r.OnsetAt)
-	p.Line("onsetText", r.OnsetText, 0, 200)
-	p.Line("abatementText", r.AbatementText, 0, 200)
-	checkTime(&p, "abatementAt", r.AbatementAt)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "verificationStatus", r.VerificationStatus, "unconfirmed", "provisional", "differential", "confirmed", "refuted")
+	oneOf(&errs, "category", r.Category, "problem-list-item", "encounter-diagnosis")
+	checkCode(&errs, "severity", r.Severity)
+	eachCode(&errs, "bodySites", r.BodySites)
+	checkTime(&errs, "onsetAt", r.OnsetAt)
+	errs.Line("onsetText", r.OnsetText, 0, 200)
+	errs.Line("abatementText", r.AbatementText, 0, 200)
+	checkTime(&errs, "abatementAt", r.AbatementAt)
 	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.Before(*r.OnsetAt) {
-		p.Add("abatementAt", "must not be before onsetAt")
+		errs.Add("abatementAt", "must not be before onsetAt")
 	}
 	// FHIR R4, con-4.
 	ended := r.AbatementAt != nil || r.AbatementText != ""
 	if ended && slices.Contains([]string{"active", "recurrence", "relapse"}, r.Status) {
-		p.Add("status", "must be inactive, remission or resolved once the condition has ended")
+		errs.Add("status", "must be inactive, remission or resolved once the condition has ended")
 	}
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *Condition) checkMeaning(p *care.FieldErrors) {
-	checkHappened(p, "onsetAt", r.OnsetAt)
-	checkHappened(p, "abatementAt", r.AbatementAt)
+func (r *Condition) checkMeaning(errs *care.FieldErrors) {
+	checkHappened(errs, "onsetAt", r.OnsetAt)
+	checkHappened(errs, "abatementAt", r.AbatementAt)
 }

@@ -9,8 +9,8 @@ import (
 	"carewire/internal/care"
 )
 
-// criticalLimit is from which values on a result needs a clinician at once: at low and below, at high and above, in the unit.
-// The infinities are no limit.
+// criticalLimit is the range of values outside which a result needs a clinician at once: values at
+// or below low and at or above high are critical. An infinity is no limit.
 type criticalLimit struct {
 	unit      string
 	low, high float64
@@ -32,15 +32,16 @@ var (
 	criticalSaturation  = []criticalLimit{{"%", 91, math.Inf(1)}}
 )
 
-// The publications that the built-in limits are from.
+// The sources of the built-in limits.
 const (
 	laboratoryReference = "Kost, JAMA 1990;263:704"
 	vitalReference      = "Royal College of Physicians, NEWS2, 2017"
 )
 
-// criticalLimits are those of adults by LOINC code, built in. Laboratory: the mean limits of 92 medical centers (Kost, "Critical
-// limits for urgent clinician notification at US medical centers", JAMA 1990;263:704). Vital signs, which are the codes of
-// bounds: what scores 3 in NEWS2 (Royal College of Physicians, National Early Warning Score 2, 2017).
+// criticalLimits are the built-in limits for adults by LOINC code. Laboratory: the mean limits of
+// 92 medical centers (Kost, "Critical limits for urgent clinician notification at US medical
+// centers", JAMA 1990;263:704). Vital signs, which are the codes in bounds: values that score 3 in
+// NEWS2 (Royal College of Physicians, National Early Warning Score 2, 2017).
 var criticalLimits = map[string][]criticalLimit{
 	"2823-3": criticalPotassium, "6298-4": criticalPotassium,
 	"2951-2": criticalSodium, "2947-0": criticalSodium,
@@ -58,7 +59,7 @@ var criticalLimits = map[string][]criticalLimit{
 	"8310-5": criticalTemperature, "8331-1": criticalTemperature, "8332-3": criticalTemperature, "8333-1": criticalTemperature,
 }
 
-// finding is one measured value as what judges it needs it.
+// finding is one measured value, from any kind of record.
 type finding struct {
 	code           Coding
 	value          *Value
@@ -66,7 +67,7 @@ type finding struct {
 	interpretation string
 }
 
-// number returns the value where it is a number.
+// number returns the value if it is a number.
 func (f finding) number() (float64, bool) {
 	if f.value == nil || f.value.Number == nil {
 		return 0, false
@@ -75,8 +76,9 @@ func (f finding) number() (float64, bool) {
 	return n, err == nil
 }
 
-// critical reports whether the finding needs a clinician at once: the laboratory says so, or the value is beyond the limits
-// for its code and unit. The clinic's limit for both replaces the one that is built in.
+// critical reports whether the finding needs a clinician at once: the laboratory marked it as
+// critical, or the value is beyond the limits for its code and unit. A limit of the clinic replaces
+// the built-in limit for the same code and unit.
 func (f finding) critical(clinic *clinicLimits) bool {
 	if slices.Contains(criticals, f.interpretation) {
 		return true
@@ -93,9 +95,9 @@ func (f finding) critical(clinic *clinicLimits) bool {
 	})
 }
 
-// criticalFindings identifies each critical finding, so that a new version raises the alarm only for what the version before
-// did not hold.
-func criticalFindings(status string, findings []finding, clinic *clinicLimits) []string {
+// selectCritical returns a key for each critical finding. A new version is critical only if it has
+// a key that the previous version did not have.
+func selectCritical(status string, findings []finding, clinic *clinicLimits) []string {
 	if status == retracted || status == "cancelled" {
 		return nil
 	}
@@ -113,9 +115,9 @@ var (
 	interpretedLow  = []string{"L", "LL", "LU", "L<"}
 )
 
-// checkInterpretation refuses an interpretation that value and reference range contradict. A value at a bound may be called
-// either.
-func (f finding) checkInterpretation(p *care.FieldErrors, path string, r *ReferenceRange) {
+// checkInterpretation adds an error if the interpretation contradicts the value and the reference
+// range. For a value at a bound, both interpretations are valid.
+func (f finding) checkInterpretation(errs *care.FieldErrors, path string, r *ReferenceRange) {
 	n, ok := f.number()
 	if !ok || r == nil {
 		return
@@ -131,11 +133,11 @@ func (f finding) checkInterpretation(p *care.FieldErrors, path string, r *Refere
 		wrong = n > high || (r.Low != nil && n > low)
 	}
 	if wrong {
-		p.Add(path+".interpretation", "contradicts the value and the reference range: correct one of the three")
+		errs.Add(path+".interpretation", "contradicts the value and the reference range: correct one of the three")
 	}
 }
 
-// bounded returns the number, or the other one where there is none.
+// bounded returns the number, or otherwise if d is nil or not a number.
 func bounded(d *Decimal, otherwise float64) float64 {
 	if d == nil {
 		return otherwise

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres"
 )
 
-func TestCreate_RefusesReleasedFactsOfTheFuture(t *testing.T) {
+func TestCreate_RejectsReleasedFactsInTheFuture(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -36,7 +36,7 @@ func TestCreate_RefusesReleasedFactsOfTheFuture(t *testing.T) {
 	requireCode(t, err, care.Invalid, "onsetAt")
 }
 
-func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T) {
+func TestCreate_RejectsAnInterpretationThatContradictsValueAndRange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, c := range []struct {
@@ -49,10 +49,10 @@ func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T)
 		{"4.1", "H", false},
 		{"3.0", "H", false},
 		{"5.1", "H", true},
-		{"5.0", "H", true}, // A laboratory may call the bound either.
+		{"5.0", "H", true}, // A value at the bound may have either interpretation.
 		{"4.1", "LL", false},
 		{"3.4", "L", true},
-		{"4.1", "A", true}, // Abnormal for a reason that the range does not know.
+		{"4.1", "A", true}, // The range does not explain every abnormal value.
 		{"4.1", "", true},
 	} {
 		in := b.report()
@@ -66,7 +66,7 @@ func TestCreate_RefusesAnInterpretationThatValueAndRangeContradict(t *testing.T)
 	}
 }
 
-func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
+func TestCreate_IsCriticalWithoutTheLaboratorysFlag(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, c := range []struct {
@@ -76,27 +76,27 @@ func TestCreate_RaisesTheAlarmWhereTheLaboratoryForgotTheFlag(t *testing.T) {
 		{"7.1", "mmol/L", true},
 		{"2.8", "mmol/L", true},
 		{"5.9", "mmol/L", false},
-		{"7.1", "mg/dL", false}, // A limit counts in its unit alone.
+		{"7.1", "mg/dL", false}, // A limit applies to its unit only.
 	} {
 		in := b.report()
 		in.Results[0] = ehr.Result{Code: in.Results[0].Code, Value: ehr.Value{Number: new(ehr.Decimal(c.value))}, Unit: c.unit}
 		_, err := b.reports.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		require.Equal(t, c.critical, b.last(t).Type == "ehr.lab_report.critical", "%s %s", c.value, c.unit)
-		require.Equal(t, c.critical, b.last(t).Data["critical"])
+		require.Equal(t, c.critical, b.Last(t).Type == "ehr.lab_report.critical", "%s %s", c.value, c.unit)
+		require.Equal(t, c.critical, b.Last(t).Data["critical"])
 	}
 }
 
-// limit sets what the clinic says of potassium.
+// limit sets the clinic's limit for potassium.
 func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	t.Helper()
-	admin := b.person(t, &clinic, care.Admin)
+	admin := b.Person(t, care.Admin, &clinic)
 	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
 	_, err := limits.Update(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
 	require.NoError(t, err)
 }
 
-func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
+func TestImport_UsesTheLimitsOfEachRecordsClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.limit(t, b.here, 5)
@@ -107,7 +107,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 	foreign.ClinicID, foreign.PatientID, foreign.DoctorID = b.there, b.otherPatient.UserID, &b.stranger.UserID
 	next := plain()
 	next.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("5.20"))}
-	before := len(b.outbox(t))
+	before := len(b.Events(t))
 	system := care.Command{Actor: care.SystemActor("import"), Imported: true}
 	require.NoError(t, postgres.InTxAs(t.Context(), b.db.App, system.Actor, func(tx pgx.Tx) error {
 		refused, err := b.reports.ImportTx(t.Context(), tx, system, []ehr.Imported[ehr.LabReport]{
@@ -117,7 +117,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 		return err
 	}))
 	critical := map[string]int{}
-	for _, e := range b.outbox(t)[before:] {
+	for _, e := range b.Events(t)[before:] {
 		if e.Type == "ehr.lab_report.critical" {
 			critical[e.Clinic.String()]++
 		}
@@ -125,7 +125,7 @@ func TestImport_JudgesByTheLimitsOfEachRecordsClinic(t *testing.T) {
 	require.Equal(t, map[string]int{b.here.String(): 2}, critical)
 }
 
-func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
+func TestCreate_UsesTheLimitsInForceDespiteAStaleCache(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -134,12 +134,12 @@ func TestCreate_IsJudgedByTheLimitsInForceWhateverIsKept(t *testing.T) {
 		b.limit(t, b.here, high)
 		_, err := b.reports.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		require.Equal(t, high <= 5.1, b.last(t).Type == "ehr.lab_report.critical", "change %d", i+1)
+		require.Equal(t, high <= 5.1, b.Last(t).Type == "ehr.lab_report.critical", "change %d", i+1)
 		require.Equal(t, 1, b.outboxCount(t, "ehr.lab_report.created")-i, "written once")
 	}
 }
 
-func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
+func TestCreate_IsCriticalForVitalSigns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	vitals := ehr.NewKind[ehr.VitalSigns](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -152,17 +152,17 @@ func TestCreate_RaisesTheAlarmForVitalSigns(t *testing.T) {
 		in.Code = ehr.Coding{System: "http://loinc.org", Code: "85354-9"}
 		_, err := vitals.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
-		return b.last(t).Type
+		return b.Last(t).Type
 	}
 	require.Equal(t, "ehr.vital_signs.created", measure("128", ""))
 	require.Equal(t, "ehr.vital_signs.critical", measure("85", ""))
 	require.Equal(t, "ehr.vital_signs.critical", measure("180", "HH"))
 }
 
-// outboxCount counts the appended events of a type.
+// outboxCount returns the number of appended events of the type.
 func (b *testBundle) outboxCount(t *testing.T, typ string) (n int) {
 	t.Helper()
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		if e.Type == typ {
 			n++
 		}

@@ -19,82 +19,85 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Where a critical limit comes from.
+// The sources of critical limits.
 const (
 	FromClinic  = "clinic"
 	FromBuiltIn = "built-in"
 )
 
-// CriticalLimit says from which values on a result or a measurement is critical: at low and below, at high and above.
+// CriticalLimit is a limit for a result or a measurement: values at or below Low and at or above
+// High are critical.
 type CriticalLimit struct {
 	LimitOf
 	LimitInput
-	Source    string     `json:"source" enum:"built-in,clinic" doc:"Who says so: the clinic, or carewire where the clinic says nothing for the code and unit."`
-	Reference string     `json:"reference,omitempty" doc:"The publication that a built-in limit is from." example:"Kost, JAMA 1990;263:704"`
-	UpdatedAt *time.Time `json:"updatedAt,omitempty" format:"date-time" doc:"When the clinic set it."`
-	UpdatedBy string     `json:"updatedBy,omitempty" doc:"The id of who set it."`
+	Source    string     `json:"source" enum:"built-in,clinic" doc:"The clinic, or built-in if the clinic has no limit for the code and unit."`
+	Reference string     `json:"reference,omitempty" doc:"The source of a built-in limit." example:"Kost, JAMA 1990;263:704"`
+	UpdatedAt *time.Time `json:"updatedAt,omitempty" format:"date-time" doc:"The time at which the clinic set it."`
+	UpdatedBy string     `json:"updatedBy,omitempty" doc:"The id of the person who set it."`
 }
 
-// LimitOf is what a limit is for: one code in one unit.
+// LimitOf identifies a limit: one code in one unit.
 type LimitOf struct {
 	CodeSystem string `json:"codeSystem" doc:"The URI of the code system." example:"http://loinc.org"`
-	Code       string `json:"code" doc:"What is measured." example:"2823-3"`
+	Code       string `json:"code" doc:"The measurement." example:"2823-3"`
 	Unit       string `json:"unit" doc:"The unit, in UCUM; 1 for results without one." example:"mmol/L"`
 }
 
 // LimitInput is the two sides of a limit, of which one may be open.
 type LimitInput struct {
-	Low  *float64 `json:"low,omitempty" doc:"Values at it and below are critical." example:"2.8"`
-	High *float64 `json:"high,omitempty" doc:"Values at it and above are critical." example:"6.2"`
+	Low  *float64 `json:"low,omitempty" doc:"Values at or below it are critical." example:"2.8"`
+	High *float64 `json:"high,omitempty" doc:"Values at or above it are critical." example:"6.2"`
 }
 
-// maxLimits is how many limits a clinic may have of its own; maxLimit bounds their values.
+// maxLimits is the maximum number of limits of one clinic; maxLimitValue bounds their absolute
+// values.
 const (
 	maxLimits     = 500
 	maxLimitValue = 1e12
 )
 
-// check says what is wrong with what a limit is for, by the names of the parameters.
-func (of LimitOf) check(p *care.FieldErrors) {
+// check adds an error for each invalid part, under the name of its parameter.
+func (of LimitOf) check(errs *care.FieldErrors) {
 	fields := map[string]string{".system": "codeSystem", ".code": "code"}
 	var found care.FieldErrors
 	(Coding{System: of.CodeSystem, Code: of.Code}).check(&found, "")
 	for _, f := range found {
-		p.Add(fields[f.Field], "%s", f.Message)
+		errs.Add(fields[f.Field], "%s", f.Message)
 	}
 	if of.Unit == "" {
-		p.Add("unit", "must name a unit in UCUM, such as mmol/L; for results without one, 1")
+		errs.Add("unit", "must be a UCUM unit, such as mmol/L; use 1 for results without a unit")
 	}
-	checkUnit(p, "unit", of.Unit)
+	checkUnit(errs, "unit", of.Unit)
 }
 
-func (in LimitInput) check(p *care.FieldErrors) {
+func (in LimitInput) check(errs *care.FieldErrors) {
 	if in.Low == nil && in.High == nil {
-		p.Add("low", "is required where high is left out")
+		errs.Add("low", "is required without high")
 	}
 	for _, side := range []struct {
 		field string
 		value *float64
 	}{{"low", in.Low}, {"high", in.High}} {
 		if side.value != nil && (math.IsNaN(*side.value) || math.Abs(*side.value) > maxLimitValue) {
-			p.Add(side.field, "must be from %g to %g", -maxLimitValue, maxLimitValue)
+			errs.Add(side.field, "must be from %g to %g", -maxLimitValue, maxLimitValue)
 		}
 	}
 	if in.Low != nil && in.High != nil && *in.Low >= *in.High {
-		p.Add("low", "must be below high")
+		errs.Add("low", "must be below high")
 	}
 }
 
-// CriticalLimits serves the clinics' critical limits. It is safe for concurrent use.
+// CriticalLimits serves the critical limits of clinics. It is safe for concurrent use.
 type CriticalLimits struct {
 	writer *outbox.Writer
 }
 
-// NewCriticalLimits returns the service on the writer's database.
+// NewCriticalLimits returns a service on the writer's database.
 func NewCriticalLimits(writer *outbox.Writer) *CriticalLimits { return &CriticalLimits{writer: writer} }
 
-// List returns the limits that are in force at the clinic, its own and those that are built in, in the order of code system, code
-// and unit. Errors: care.NotFound for who does not belong to the clinic, else care.Forbidden.
+// List returns the limits in force at the clinic, its own and built-in ones, in the order of code
+// system, code and unit. Errors: care.NotFound for actors who do not belong to the clinic,
+// care.Forbidden for other actors without the right.
 func (s *CriticalLimits) List(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]CriticalLimit, error) {
 	if err := s.may(ctx, cmd, care.CriticalLimitsRead, clinicID); err != nil {
 		return nil, err
@@ -157,9 +160,10 @@ func builtInLimits() []CriticalLimit {
 	return all
 }
 
-// Update sets the clinic's own limit for a code and unit, with clinic.critical_limits_changed. Every record that is written after it,
-// on whichever instance, is judged by it. Where the limit says so already, nothing happens. Errors: as for List; care.Invalid
-// by field; care.Conflict where the clinic has as many limits as it may have.
+// Update sets the clinic's limit for a code and unit, and appends clinic.critical_limits_changed.
+// It applies to all records written afterwards, on all instances. An unchanged limit is not
+// written. Errors: as for List; care.Invalid by field; care.Conflict if the clinic has the maximum
+// number of limits.
 func (s *CriticalLimits) Update(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, in LimitInput) (CriticalLimit, error) {
 	var limit CriticalLimit
 	err := s.change(ctx, cmd, clinicID, of, in.check, func(q *db.Queries) (bool, error) {
@@ -168,7 +172,7 @@ func (s *CriticalLimits) Update(ctx context.Context, cmd care.Command, clinicID 
 			return false, fmt.Errorf("count critical limits: %w", err)
 		}
 		if others >= maxLimits {
-			return false, care.Errorf(care.Conflict, "the clinic has %d critical limits of its own: delete one that is not needed", others)
+			return false, care.Errorf(care.Conflict, "the clinic already has the maximum of %d critical limits: delete one that is no longer needed", others)
 		}
 		row, err := q.CriticalLimitPut(ctx, db.CriticalLimitPutParams{
 			ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit, Low: in.Low, High: in.High, UpdatedBy: cmd.Actor.ID,
@@ -186,8 +190,8 @@ func (s *CriticalLimits) Update(ctx context.Context, cmd care.Command, clinicID 
 	return limit, err
 }
 
-// Delete removes the clinic's own limit for a code and unit: what is built in counts again. Where the clinic has none, nothing
-// happens. Errors as for Set.
+// Delete removes the clinic's limit for a code and unit, so that the built-in limit applies again.
+// It does nothing if the clinic has no such limit. Errors as for Update.
 func (s *CriticalLimits) Delete(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf) error {
 	return s.change(ctx, cmd, clinicID, of, nil, func(q *db.Queries) (bool, error) {
 		n, err := q.CriticalLimitDelete(ctx, db.CriticalLimitDeleteParams{ClinicID: clinicID, CodeSystem: of.CodeSystem, Code: of.Code, Unit: of.Unit})
@@ -198,17 +202,18 @@ func (s *CriticalLimits) Delete(ctx context.Context, cmd care.Command, clinicID 
 	})
 }
 
-// change runs write under the lock of the clinic's set, and advances the set where write changed a limit.
+// change runs write while it holds the lock on the clinic's set of limits. If write changed a
+// limit, change increments the version of the set.
 func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID uuid.UUID, of LimitOf, check func(*care.FieldErrors), write func(*db.Queries) (changed bool, err error)) error {
 	if err := s.may(ctx, cmd, care.CriticalLimitsWrite, clinicID); err != nil {
 		return err
 	}
-	var p care.FieldErrors
-	of.check(&p)
+	var errs care.FieldErrors
+	of.check(&errs)
 	if check != nil {
-		check(&p)
+		check(&errs)
 	}
-	if err := p.Err(); err != nil {
+	if err := errs.Err(); err != nil {
 		return err
 	}
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -230,15 +235,16 @@ func (s *CriticalLimits) change(ctx context.Context, cmd care.Command, clinicID 
 	})
 }
 
-// may refuses who may not do the action at the clinic; to who does not belong to it, as if it did not exist.
+// may returns nil if the actor may do the action at the clinic. Actors who do not belong to the
+// clinic get the same error as for a clinic that does not exist.
 func (s *CriticalLimits) may(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 	actor := cmd.Actor
 	if actor.MayAt(clinicID, action, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.NotFound, "there is no such clinic, or you do not belong to it")
+	answer := care.Errorf(care.NotFound, "clinic not found, or you do not belong to it")
 	if actor.MayOnPlatform(care.ClinicRead) || actor.MayAt(clinicID, care.ClinicRead, care.SameClinic) {
-		answer = care.Errorf(care.Forbidden, "critical limits are read by who works at the clinic, and set by its doctors and administrators")
+		answer = care.Errorf(care.Forbidden, "only staff of the clinic may read its critical limits, and only its doctors and administrators may change them")
 	}
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, nil))
 }

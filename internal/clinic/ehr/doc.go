@@ -1,13 +1,19 @@
-// Package ehr keeps clinical records of every kind: one generic service (Kind), and for each kind a struct that says what
-// its body is and a line that registers it.
+// Package ehr stores clinical records of all kinds: one generic service (Kind), and for each kind a
+// struct that defines the body and a line that registers it.
 //
-// Ordering: a write is one transaction. A replacement locks the record's row first; the outbox is appended to last; so the
-// versions of one record rise by one along the ledger. Nothing is written unless its event is, and the other way round.
+// Ordering: a write is one transaction. A replacement locks the row of the record first, and the
+// outbox is appended to last. Therefore the versions of a record increase by one along the ledger.
+// A record and its event are written together or not at all.
 //
-// Audit: each read appends record.read and each refusal access.denied, committed before the answer is given: when that
-// commit fails, so does the read. A record that the caller may not see is answered, and audited, as one that is not there.
-// A list is one record.read for each patient and clinic in it, which names the records shown; so is a list of one patient's
-// records that holds none. A list that shows nothing and names nobody told nothing, and is not audited.
+// Audit: each read appends record.read and each denial access.denied, committed before the
+// response: if that commit fails, the read fails. The response and the audit for a hidden record
+// are the same as for a missing one. A list appends one record.read for each patient and clinic in
+// it, with the ids of the records shown. An empty list of one patient's records is audited the same
+// way. An empty list without a patient reveals nothing, and is not audited.
 //
-// What an event carries of a record are ids, its status code and its version; the rest stays in the tables.
+// An event contains the ids, the status code and the version of a record; the rest is only in the
+// tables.
+//
+// The service and the kinds are one package because the service uses unexported methods of the
+// bodies.
 package ehr

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-func TestList_FiltersByEachOfItsFields(t *testing.T) {
+func TestList_FiltersByEachField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	day := func(d int) time.Time { return time.Date(2026, 2, d, 12, 0, 0, 0, time.UTC) }
@@ -58,7 +58,7 @@ func TestList_FiltersByEachOfItsFields(t *testing.T) {
 	}
 
 	page, err := b.reports.List(t.Context(), by(b.colleague), ehr.Filter{PatientID: b.patient.UserID, Status: "cancelled"})
-	require.NoError(t, err, "the doctor whom one record names may ask, also where the filter leaves it out")
+	require.NoError(t, err, "the doctor named in one record may list, even if the filter excludes it")
 	require.Empty(t, page.Items)
 	for name, f := range map[string]ehr.Filter{
 		"status": {Status: "active"}, "code": {Code: "http://loinc.org|"}, "to": {From: day(2), To: day(1)},
@@ -72,7 +72,7 @@ func TestList_FiltersByEachOfItsFields(t *testing.T) {
 	}
 }
 
-func TestList_PagesWithAFilterToo(t *testing.T) {
+func TestList_PagesWithAFilter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i := range 9 {
@@ -110,7 +110,7 @@ func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
 	for i := range 20 {
 		earlier[create(1+i)] = true
 	}
-	// Writers insert before, among and behind the pages, until the last page is read.
+	// Writers insert before, among and after the pages until the last page is read.
 	done := make(chan struct{})
 	var writers sync.WaitGroup
 	for w := range 3 {
@@ -147,7 +147,7 @@ func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
 	}
 }
 
-func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
+func TestListVersions_IsPagedWithAuthorTimeAndReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -189,7 +189,7 @@ func TestHistory_IsPagedAndSaysWhoWhenAndWhy(t *testing.T) {
 	requireCode(t, err, care.Invalid, "limit")
 }
 
-func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
+func TestAmend_RequiresAReleasedRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -219,12 +219,12 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 		requireCode(t, err, care.PreconditionFailed)
 	}
 	for _, actor := range []care.Actor{b.patient, b.stranger, b.colleague, b.admin} {
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		_, err = b.reports.Amend(t.Context(), by(actor), r.ID, 2, "A slip.", in)
 		require.Contains(t, []care.Code{care.Forbidden, care.NotFound}, care.CodeOf(err))
 		_, err = b.reports.Retract(t.Context(), by(actor), r.ID, 2, "A slip.")
 		require.Contains(t, []care.Code{care.Forbidden, care.NotFound}, care.CodeOf(err))
-		denied := b.outbox(t)[before:]
+		denied := b.Events(t)[before:]
 		require.Equal(t, []string{"access.denied", "access.denied"}, types(denied))
 		require.Equal(t, "record.amend", denied[0].Data["action"])
 		require.Equal(t, "record.retract", denied[1].Data["action"])
@@ -232,14 +232,14 @@ func TestAmend_IsForWhatOthersRelyOn(t *testing.T) {
 	in.Results[0].Interpretation = "HH"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "A slip.", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.critical", b.last(t).Type, "what an amendment finds is told of too")
+	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type, "a finding of an amendment is reported too")
 }
 
-func TestRetract_KeepsTheRecordWhateverTheRulesOfItsKindBecame(t *testing.T) {
+func TestRetract_AcceptsARecordThatIsInvalidUnderNewerRules(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
-	b.exec(t, `UPDATE records SET body = (replace(body::text, '2823-3', 'old code'))::json`)
+	b.Exec(t, `UPDATE records SET body = (replace(body::text, '2823-3', 'old code'))::json`)
 	got, err := b.reports.Retract(t.Context(), by(b.doctor), r.ID, 1, "Another patient's.")
 	require.NoError(t, err)
 	require.Equal(t, "entered-in-error", got.Body.Status)

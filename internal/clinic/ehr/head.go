@@ -10,56 +10,57 @@ import (
 	"carewire/internal/care"
 )
 
-// Head is what every kind of record has: whom it is about, where it was made, who answers for it, how far it is, what it
-// is, and when it was true.
+// Head is the common part of all kinds of records.
 type Head struct {
-	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"Whom the record is about: an active patient of the clinic."`
+	PatientID   uuid.UUID  `json:"patientId" format:"uuid" doc:"The patient: an active patient of the clinic."`
 	ClinicID    uuid.UUID  `json:"clinicId" format:"uuid" doc:"The clinic that keeps the record."`
-	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was."`
-	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"How far the record is: one of the kind's statuses, as FHIR R4 codes them." example:"final"`
-	Code        Coding     `json:"code" doc:"What the record is: a report's LOINC code, a medicine's RxNorm code."`
-	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"When it was true of the patient; for a prescription, when it was written." example:"2026-03-14T09:30:00Z"`
+	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged."`
+	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"The status: one of the codes of FHIR R4 for this kind." example:"final"`
+	Code        Coding     `json:"code" doc:"The subject matter: the LOINC code of a report, the RxNorm code of a medicine."`
+	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"The time at which it applied to the patient; for a prescription, the time at which it was written." example:"2026-03-14T09:30:00Z"`
 }
 
-// Coding is a code in a code system, with the words for it.
+// Coding is a code in a code system, with its display text.
 type Coding struct {
 	System  string `json:"system" text:"line" minLength:"1" maxLength:"200" doc:"The URI of the code system." example:"http://loinc.org"`
 	Code    string `json:"code" text:"line" minLength:"1" maxLength:"100" example:"2823-3"`
 	Display string `json:"display,omitempty" text:"line" maxLength:"500" example:"Potassium [Moles/volume] in Serum or Plasma"`
 }
 
-// earliest is before anybody now living was born; latest allows for what is planned and for clocks that are wrong.
+// earliest is before the birth of any living person. latest allows for planned records and for
+// inaccurate clocks.
 var earliest = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func latest() time.Time { return time.Now().AddDate(1, 0, 0) }
 
-// clockAllowance is how far ahead of this clock what has happened may lie: clocks differ, and a date may be another time zone's.
+// clockAllowance is how far in the future the time of a past event may be: clocks differ, and a
+// date may be in another time zone.
 const clockAllowance = 24 * time.Hour
 
-// head gives the service the common part of a kind's body.
+// head implements Body.
 func (h *Head) head() *Head { return h }
 
-// checkHappened accepts nil.
-func checkHappened(p *care.FieldErrors, path string, t *time.Time) {
+// checkHappened ignores nil.
+func checkHappened(errs *care.FieldErrors, path string, t *time.Time) {
 	if t != nil && t.After(time.Now().Add(clockAllowance)) {
-		p.Add(path, "must be at most a day ahead: a record in this status says what has happened")
+		errs.Add(path, "must be at most one day in the future: a record in this status describes the past")
 	}
 }
 
-// check checks the common part against what the kind says of itself.
-func (h *Head) check(p *care.FieldErrors, s Spec) {
+// check checks the common part against the specification of the kind.
+func (h *Head) check(errs *care.FieldErrors, s Spec) {
 	statuses := s.Statuses()
 	if h.PatientID == uuid.Nil {
-		p.Add("patientId", "must name the patient")
+		errs.Add("patientId", "must name the patient")
 	}
 	if h.ClinicID == uuid.Nil {
-		p.Add("clinicId", "must name the clinic")
+		errs.Add("clinicId", "must name the clinic")
 	}
 	if !slices.Contains(statuses, h.Status) {
-		p.Add("status", "must be one of %s", strings.Join(statuses, ", "))
+		errs.Add("status", "must be one of %s", strings.Join(statuses, ", "))
 	}
-	h.Code.check(p, "code")
+	h.Code.check(errs, "code")
 	if h.EffectiveAt.Before(earliest) || h.EffectiveAt.After(latest()) {
-		p.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
+		errs.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
 	}
 }

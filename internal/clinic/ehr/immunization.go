@@ -6,28 +6,29 @@ import (
 	"carewire/internal/care"
 )
 
-// Immunization is a vaccination, or that one was not given: FHIR R4's Immunization. Code is the vaccine, EffectiveAt is
-// the occurrence.
+// Immunization is a vaccination, or the fact that one was not given: FHIR R4's Immunization. Code
+// is the vaccine, EffectiveAt is the occurrence.
 type Immunization struct {
 	Head
-	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"Why it was not given."`
+	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"The reason that it was not given."`
 	Manufacturer   string    `json:"manufacturer,omitempty" text:"line" maxLength:"200"`
 	LotNumber      string    `json:"lotNumber,omitempty" text:"line" maxLength:"100"`
-	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The vaccine's."`
-	Site           *Coding   `json:"site,omitempty" doc:"Where on the body: v3 ActSite, or SNOMED CT."`
-	Route          *Coding   `json:"route,omitempty" doc:"The way into the body: v3 RouteOfAdministration, or SNOMED CT."`
+	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The expiration date of the vaccine."`
+	Site           *Coding   `json:"site,omitempty" doc:"The body site: v3 ActSite, or SNOMED CT."`
+	Route          *Coding   `json:"route,omitempty" doc:"The route of administration: v3 RouteOfAdministration, or SNOMED CT."`
 	DoseQuantity   *Quantity `json:"doseQuantity,omitempty"`
-	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"Which dose of the series it is."`
-	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"How many doses the series has."`
-	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether whoever recorded it gave it; false for what the patient or an old record says."`
+	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"The number of the dose in the series."`
+	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"The number of doses in the series."`
+	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether the author administered it; false if the source is the patient or an old record."`
 	Note           string    `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what an immunization is.
+// Kind implements Body.
 func (*Immunization) Kind() Spec {
 	return Spec{
 		Name: "immunization", Path: "immunizations",
-		// FHIR R4's value set immunization-status. Whoever was not vaccinated and then is has another record.
+		// FHIR R4's value set immunization-status. A vaccination that follows a not-done one is
+		// another record.
 		Transitions: Transitions{{"completed", nil}, {"not-done", nil}},
 		Example: `{"status": "completed", "code": {"system": "http://hl7.org/fhir/sid/cvx", "code": "140", "display": "Influenza, seasonal, injectable, preservative free"},
 			"effectiveAt": "2026-03-14T09:30:00Z", "lotNumber": "AAJN11K", "expirationDate": "2026-12-31", "doseQuantity": {"value": 0.5, "unit": "mL"},
@@ -36,26 +37,26 @@ func (*Immunization) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the immunization, each by its path, or nil.
+// Validate implements Body.
 func (r *Immunization) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	checkCode(&p, "statusReason", r.StatusReason)
-	p.Line("manufacturer", r.Manufacturer, 0, 200)
-	p.Line("lotNumber", r.LotNumber, 0, 100)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	checkCode(&errs, "statusReason", r.StatusReason)
+	errs.Line("manufacturer", r.Manufacturer, 0, 200)
+	errs.Line("lotNumber", r.LotNumber, 0, 100)
 	if r.ExpirationDate != "" {
 		if _, err := time.Parse(time.DateOnly, r.ExpirationDate); err != nil {
-			p.Add("expirationDate", "must be a date, such as 2026-12-31")
+			errs.Add("expirationDate", "must be a date, such as 2026-12-31")
 		}
 	}
-	checkCode(&p, "site", r.Site)
-	checkCode(&p, "route", r.Route)
-	checkQuantity(&p, "doseQuantity", r.DoseQuantity)
+	checkCode(&errs, "site", r.Site)
+	checkCode(&errs, "route", r.Route)
+	checkQuantity(&errs, "doseQuantity", r.DoseQuantity)
 	for field, n := range map[string]*int{"doseNumber": r.DoseNumber, "seriesDoses": r.SeriesDoses} {
 		if n != nil && (*n < 1 || *n > 100) {
-			p.Add(field, "must be 1 to 100")
+			errs.Add(field, "must be 1 to 100")
 		}
 	}
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }

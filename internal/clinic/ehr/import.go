@@ -16,36 +16,38 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is a record that another system keeps, as it is there now.
+// Imported is the current state of a record in another system.
 type Imported[B any] struct {
 	ID uuid.UUID
-	// Known says that a version of it was taken in before; then Body is the next.
+	// Known reports whether a version of the record was imported before; Body is then the next
+	// version.
 	Known bool
 	Body  *B
 }
 
-// ImportTx takes records in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each record nil or why it is refused, a care.Error: nothing of that one is written. Bodies are checked as in Create and
-// Replace, but a status may follow any other: what happened elsewhere did.
-func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (refused []error, err error) {
+// ImportTx imports records in bulk and appends their events. Only carewire's own import may call
+// it. itemErrs has for each record nil or a care.Error; a record with an error is not written.
+// Bodies are checked as in Create and Update, except that any status may follow any other, as it
+// already did in the other system.
+func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, records []Imported[B]) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.RecordCreate) || !cmd.Actor.MayOnPlatform(care.RecordReplace) {
-		return nil, care.Errorf(care.Forbidden, "records are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports records")
 	}
-	refused = make([]error, len(records))
+	itemErrs = make([]error, len(records))
 	p := db.RecordInsertManyParams{Kind: k.name, CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, r := range records {
 		h, err := k.prepareImported(r.Body)
 		if err == nil && h.DoctorID == nil {
-			err = care.InvalidField("doctorId", "must name the doctor who answers for the record")
+			err = care.InvalidField("doctorId", "must name the responsible doctor")
 		}
 		switch {
 		case err != nil:
-			refused[i] = err
+			itemErrs[i] = err
 		case r.Known:
 			written, err := k.importVersion(ctx, tx, cmd, r)
-			if refused[i] = asRefusal(&err); err != nil {
+			if itemErrs[i] = asItemError(&err); err != nil {
 				return nil, err
 			}
 			events = append(events, written...)
@@ -71,20 +73,21 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 		delete(first, id)
 		h := k.body(body).head()
 		events = append(events, k.written(cmd, version{
-			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(body, limits[h.ClinicID])) > 0,
+			id: id, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(body, limits[h.ClinicID])) > 0,
 		})...)
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+		itemErrs[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
-// importVersion writes the next version of a record that was taken in before, and gives its events.
+// importVersion writes the next version of a record that was imported before, and returns its
+// events.
 func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, r Imported[B]) ([]event.Event, error) {
 	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: r.ID, Kind: k.name, Measures: k.limits != nil})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the record that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the record that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock record: %w", err)
@@ -93,16 +96,17 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
 			if old.Status == retracted {
-				return *r.Body, "", k.spec.move(old.Status, retracted)
+				return *r.Body, "", k.spec.checkTransition(old.Status, retracted)
 			}
-			return *r.Body, k.spec.change(old.ReleasedVersion != nil, k.body(r.Body).head().Status), nil
+			return *r.Body, k.spec.changeName(old.ReleasedVersion != nil, k.body(r.Body).head().Status), nil
 		},
 	})
 	return events, err
 }
 
-// asRefusal takes a refusal that concerns one record alone out of err.
-func asRefusal(err *error) error {
+// asItemError returns *err and sets it to nil if the error concerns one record only. Otherwise it
+// returns nil.
+func asItemError(err *error) error {
 	refusal := *err
 	if !slices.Contains([]care.Code{care.Invalid, care.Conflict, care.NotFound}, care.CodeOf(refusal)) {
 		return nil

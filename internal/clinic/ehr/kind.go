@@ -13,29 +13,28 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Body is what a kind's struct has by pointer: the Head that it embeds, what the kind is, and the rules of its own that
-// Validate checks.
+// Body is implemented by a pointer to the struct of each kind.
 type Body interface {
 	head() *Head
-	// Kind is the same for every body of the kind.
+	// Kind returns the specification of the kind; it is the same for all bodies of the kind.
 	Kind() Spec
 	Validate() error
 }
 
-// BodyOf is a pointer to a kind's struct.
+// BodyOf is a pointer to the struct of a kind.
 type BodyOf[B any] interface {
 	*B
 	Body
 }
 
-// meaningful is a body whose parts can contradict each other or the calendar.
+// meaningful is implemented by bodies with parts that can contradict each other or the calendar.
 type meaningful interface {
-	checkMeaning(p *care.FieldErrors)
+	checkMeaning(errs *care.FieldErrors)
 }
 
-// alarming is a body that can hold what somebody must be told of at once.
-type alarming interface {
-	alarms(clinic *clinicLimits) []string
+// criticalReporter is implemented by bodies that can contain critical findings.
+type criticalReporter interface {
+	criticalFindings(clinic *clinicLimits) []string
 }
 
 // Record is one version of a record.
@@ -44,38 +43,35 @@ type Record[B any] struct {
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"createdAt" format:"date-time"`
 	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
-	// CreatedBy and UpdatedBy are actors' ids: a person's, or "system:<part>".
+	// CreatedBy and UpdatedBy are ids of actors: a person's, or "system:<part>".
 	CreatedBy string `json:"createdBy"`
 	UpdatedBy string `json:"updatedBy"`
-	// Reason is why this version was written, where it amends or retracts.
+	// Reason is the reason for an amendment or a retraction.
 	Reason string `json:"reason,omitempty"`
 	Body   B      `json:"body"`
 }
 
-// Page is one page of a list, newest EffectiveAt first; Next is the cursor of the page after it, or empty.
-type Page[B any] struct {
-	Items []Record[B] `json:"items"`
-	Next  string      `json:"next,omitempty"`
-}
+// Page is one page of a list, in descending order of EffectiveAt.
+type Page[B any] = care.Page[Record[B]]
 
-// Kind serves the records of one kind. It is safe for concurrent use.
+// Kind is the service for the records of one kind. It is safe for concurrent use.
 type Kind[B any] struct {
 	spec   Spec
 	name   string
 	writer *outbox.Writer
 	body   func(*B) Body
-	// limits are the clinics' critical limits; nil for a kind that holds nothing to be measured by them.
+	// limits caches the critical limits of clinics; it is nil for a kind without critical findings.
 	limits *limitCache
 }
 
-// NewKind serves records with body B. It panics when the catalog lacks one of the kind's events: a mistake in the program,
-// which every test shows.
+// NewKind returns the service for records with body B. It panics if the catalog lacks one of the
+// kind's events, which is a programming error that every test detects.
 func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	body := func(b *B) Body { return P(b) }
 	spec := body(new(B)).Kind()
 	k := &Kind[B]{spec: spec, name: spec.Name, writer: writer, body: body}
 	types := []string{"created", "released", "updated", "amended", "retracted"}
-	if _, ok := k.body(new(B)).(alarming); ok {
+	if _, ok := k.body(new(B)).(criticalReporter); ok {
 		types = append(types, "critical", "reviewed")
 		k.limits = &limitCache{}
 	}
@@ -87,34 +83,34 @@ func NewKind[B any, P BodyOf[B]](writer *outbox.Writer) *Kind[B] {
 	return k
 }
 
-// Spec is what the kind says of itself.
+// Spec returns the specification of the kind.
 func (k *Kind[B]) Spec() Spec { return k.spec }
 
 func (k *Kind[B]) eventType(what string) string { return "ehr." + k.name + "." + what }
 
 func (k *Kind[B]) ref(id uuid.UUID) care.Ref { return care.Ref{Kind: k.name, ID: id} }
 
-// prepare brings the body into the form in which it is stored, and checks its form and what it means.
+// prepare normalizes the body for storage, and checks its form and its meaning.
 func (k *Kind[B]) prepare(b *B) (*Head, error) {
 	h, err := k.prepareImported(b)
 	if err != nil {
 		return h, err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if k.spec.reliedOn(h.Status) {
-		checkHappened(&p, "effectiveAt", &h.EffectiveAt)
+		checkHappened(&errs, "effectiveAt", &h.EffectiveAt)
 		if body, ok := k.body(b).(meaningful); ok {
-			body.checkMeaning(&p)
+			body.checkMeaning(&errs)
 		}
 	}
-	return h, p.Err()
+	return h, errs.Err()
 }
 
-// prepareImported is prepare for what another system keeps: it is taken in as it is there, if its form is right.
+// prepareImported is prepare for records of another system: it checks only the form.
 func (k *Kind[B]) prepareImported(b *B) (*Head, error) {
 	body := k.body(b)
 	h := body.head()
-	// PostgreSQL keeps microseconds.
+	// PostgreSQL has a resolution of microseconds.
 	h.EffectiveAt = h.EffectiveAt.UTC().Truncate(time.Microsecond)
 	return h, body.Validate()
 }
@@ -136,10 +132,10 @@ func (k *Kind[B]) record(row db.Record) (Record[B], error) {
 	}, err
 }
 
-// alarms tells what in the body somebody must be told of at once, by the clinic's limits.
-func (k *Kind[B]) alarms(b *B, clinic *clinicLimits) []string {
-	if a, ok := k.body(b).(alarming); ok {
-		return a.alarms(clinic)
+// criticalFindings returns a key for each critical finding in the body, by the clinic's limits.
+func (k *Kind[B]) criticalFindings(b *B, clinic *clinicLimits) []string {
+	if a, ok := k.body(b).(criticalReporter); ok {
+		return a.criticalFindings(clinic)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// faults gives the fields that the kind finds at fault in its example with the fields changed; nil takes one away.
+// faults returns the invalid fields of the kind's example after the changes; nil removes a field.
 func faults[B any, P ehr.BodyOf[B]](t *testing.T, change map[string]any) []string {
 	t.Helper()
 	body := P(new(B))
@@ -40,7 +40,7 @@ func faults[B any, P ehr.BodyOf[B]](t *testing.T, change map[string]any) []strin
 
 type object = map[string]any
 
-func TestKinds_NameEachValueAtFault(t *testing.T) {
+func TestKinds_ReportEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	code := func(system, code string) object { return object{"system": system, "code": code} }
 	loinc := func(c string) object { return code("http://loinc.org", c) }
@@ -67,7 +67,7 @@ func TestKinds_NameEachValueAtFault(t *testing.T) {
 		"a value and a reason for none":         {vitals, object{"components": nil, "value": 5, "dataAbsentReason": "unknown"}, []string{"dataAbsentReason"}},
 		"a reason that is none":                 {vitals, object{"components": nil, "dataAbsentReason": "forgot"}, []string{"dataAbsentReason"}},
 		"a component without a value":           {vitals, bp(object{"code": loinc("8480-6")}), []string{"components[0].value"}},
-		"a pressure that nobody has":            {vitals, bp(systolic(1280, "mm[Hg]")), []string{"components[0].value"}},
+		"an impossible pressure":                {vitals, bp(systolic(1280, "mm[Hg]")), []string{"components[0].value"}},
 		"a pressure below nothing":              {vitals, bp(systolic(-5, "mm[Hg]")), []string{"components[0].value"}},
 		"a pressure in another unit":            {vitals, bp(systolic(17, "kPa")), []string{"components[0].unit"}},
 		"a pressure without a unit":             {vitals, bp(object{"code": loinc("8480-6"), "value": 120}), []string{"components[0].unit"}},

@@ -16,16 +16,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// clinicLimits are a clinic's own critical limits in one version. A nil one is that of a clinic, or of a kind, without any.
+// clinicLimits is one version of a clinic's critical limits. A nil *clinicLimits has no limits.
 type clinicLimits struct {
 	version int64
 	limits  map[limitKey]criticalLimit
 }
 
-// limitKey is what one limit is for.
+// limitKey identifies one limit.
 type limitKey struct{ system, code, unit string }
 
-// noUnit is UCUM's unit of what has none. Results without a unit are measured by a limit in it.
+// noUnit is UCUM's unit of dimensionless values. Limits in this unit apply to results without a
+// unit.
 const noUnit = "1"
 
 // of returns the clinic's limit for the code and unit.
@@ -40,20 +41,22 @@ func (c *clinicLimits) of(code Coding, unit string) (criticalLimit, bool) {
 	return l, ok
 }
 
-// asked returns the version that the statement that writes must find in force, or a negative number where it need not look.
-func (c *clinicLimits) asked() int64 {
+// expectedVersion returns the version that must be in force when the record is written, or a
+// negative number if the statement must not check.
+func (c *clinicLimits) expectedVersion() int64 {
 	if c == nil {
 		return -1
 	}
 	return c.version
 }
 
-// maxKeptClinics bounds what one cache holds; past it, all of it is read again.
-const maxKeptClinics = 10_000
+// maxCachedClinics bounds the cache. When it is full, the whole cache is cleared.
+const maxCachedClinics = 10_000
 
-// limitCache keeps the clinics' critical limits from one write for the next, so that the hot path is spared a round trip. It is
-// never believed: the statement that writes a record asks whether the version that it was judged by is still in force, on
-// whichever instance that changed. A nil cache is that of a kind without findings: it holds nil for every clinic.
+// limitCache caches the critical limits of clinics, which saves the hot path a round trip. It may
+// be stale: the statement that writes a record checks that the version used is still in force,
+// regardless of the instance that changed it. A nil *limitCache is the cache of a kind without
+// findings: it returns nil for every clinic.
 type limitCache struct {
 	mu   sync.RWMutex
 	kept map[uuid.UUID]*clinicLimits
@@ -62,7 +65,7 @@ type limitCache struct {
 // none are the limits of a clinic that never set any.
 var none = &clinicLimits{}
 
-// get returns what is kept of the clinic, or no limits: most clinics have none.
+// get returns the cached limits of the clinic, or no limits, which is correct for most clinics.
 func (c *limitCache) get(clinicID uuid.UUID) *clinicLimits {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -75,23 +78,23 @@ func (c *limitCache) get(clinicID uuid.UUID) *clinicLimits {
 func (c *limitCache) put(clinicID uuid.UUID, l *clinicLimits) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept == nil || len(c.kept) >= maxKeptClinics {
+	if c.kept == nil || len(c.kept) >= maxCachedClinics {
 		c.kept = map[uuid.UUID]*clinicLimits{}
 	}
 	c.kept[clinicID] = l
 }
 
-// judgings is how often a write is judged again because the limits changed meanwhile.
-const judgings = 5
+// maxAttempts is the maximum number of attempts if the limits change concurrently.
+const maxAttempts = 5
 
-// judging runs write with the clinic's limits, and again with those in force where write finds that they have changed. Nothing
-// was written then.
-func (c *limitCache) judging(ctx context.Context, writer *outbox.Writer, cmd care.Command, clinicID uuid.UUID, write func(*clinicLimits) error) error {
+// withLimits runs write with the clinic's limits. If write finds that they have changed, it has
+// written nothing, and judging runs it again with the limits in force.
+func (c *limitCache) withLimits(ctx context.Context, writer *outbox.Writer, cmd care.Command, clinicID uuid.UUID, write func(*clinicLimits) error) error {
 	if c == nil {
 		return write(nil)
 	}
 	limits := c.get(clinicID)
-	for range judgings {
+	for range maxAttempts {
 		err := write(limits)
 		if !slices.Contains(postgres.FailedChecks(err), "limits") {
 			return err
@@ -104,10 +107,10 @@ func (c *limitCache) judging(ctx context.Context, writer *outbox.Writer, cmd car
 			return err
 		}
 	}
-	return care.Errorf(care.Conflict, "the clinic's critical limits are being changed at this moment: send the request again")
+	return care.Errorf(care.Conflict, "the clinic's critical limits changed during the request: retry it")
 }
 
-// inTx returns the clinic's limits for a record that is locked, where the version in force is known.
+// inTx returns the clinic's limits for a locked record; version is the version in force.
 func (c *limitCache) inTx(ctx context.Context, tx pgx.Tx, clinicID uuid.UUID, version int64) (*clinicLimits, error) {
 	if c == nil {
 		return nil, nil //nolint:nilnil // No limits.
@@ -118,7 +121,7 @@ func (c *limitCache) inTx(ctx context.Context, tx pgx.Tx, clinicID uuid.UUID, ve
 	return c.load(ctx, tx, clinicID)
 }
 
-// load reads the clinic's limits and keeps them.
+// load reads the clinic's limits and caches them.
 func (c *limitCache) load(ctx context.Context, tx pgx.Tx, clinicID uuid.UUID) (*clinicLimits, error) {
 	all, err := c.ofClinics(ctx, tx, []uuid.UUID{clinicID})
 	if err != nil {
@@ -132,7 +135,8 @@ func (c *limitCache) load(ctx context.Context, tx pgx.Tx, clinicID uuid.UUID) (*
 	return l, nil
 }
 
-// ofClinics reads the limits of the clinics, all in one statement; clinics without any are left out.
+// ofClinics reads the limits of the clinics in one statement. Clinics without limits are not in the
+// result.
 func (c *limitCache) ofClinics(ctx context.Context, tx pgx.Tx, clinicIDs []uuid.UUID) (map[uuid.UUID]*clinicLimits, error) {
 	all := map[uuid.UUID]*clinicLimits{}
 	if c == nil || len(clinicIDs) == 0 {
@@ -155,7 +159,7 @@ func (c *limitCache) ofClinics(ctx context.Context, tx pgx.Tx, clinicIDs []uuid.
 	return all, nil
 }
 
-// newLimit returns a limit of which one side may be open.
+// newLimit returns a limit; a nil side is open.
 func newLimit(unit string, low, high *float64) criticalLimit {
 	l := criticalLimit{unit: unit, low: math.Inf(-1), high: math.Inf(1)}
 	if low != nil {

@@ -12,7 +12,8 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// dirty fills every text and adds to none that is fixed by a set of words: what is not one line is said of the others.
+// dirty is set in every text field. A field that must be one line reports it as such; a field with
+// a fixed set of values reports another error.
 const dirty = "a\u202eb\nc"
 
 func fill(v reflect.Value) {
@@ -29,7 +30,8 @@ func fill(v reflect.Value) {
 		fill(v.Index(0))
 	case reflect.Struct:
 		if value, ok := reflect.TypeAssert[*ehr.Value](v.Addr()); ok {
-			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}} // It is one of several things.
+			// Exactly one of several fields is set.
+			*value = ehr.Value{Coding: &ehr.Coding{System: dirty, Code: dirty, Display: dirty}}
 			return
 		}
 		for field, value := range v.Fields() {
@@ -45,11 +47,11 @@ func fill(v reflect.Value) {
 	}
 }
 
-// lineFaults gives the fields of which it is said that they are not one line.
+// lineFaults returns the fields with the error that they are not one line.
 func lineFaults(err error) []string {
 	var fields []string
-	if refusal, ok := err.(*care.Error); ok { //nolint:errorlint // Validate gives nothing else.
-		for _, f := range refusal.Fields {
+	if e, ok := err.(*care.Error); ok { //nolint:errorlint // Validate returns no other type.
+		for _, f := range e.Fields {
 			if strings.Contains(f.Message, "line breaks") || strings.Contains(f.Message, "invisible") {
 				fields = append(fields, f.Field)
 			}
@@ -63,15 +65,15 @@ func checkCleaned[B any, P ehr.BodyOf[B]](t *testing.T) {
 	body := P(new(B))
 	require.NoError(t, json.Unmarshal([]byte(body.Kind().Example), body))
 	fill(reflect.ValueOf(body).Elem())
-	refused := lineFaults(body.Validate())
-	require.NotEmpty(t, refused, "%T", body)
+	invalid := lineFaults(body.Validate())
+	require.NotEmpty(t, invalid, "%T", body)
 	var cleaned []string
 	care.CleanLines(body, func(path string) { cleaned = append(cleaned, path) })
-	require.Empty(t, lineFaults(body.Validate()), "%T: what is checked as one line has the tag", body)
-	require.Subset(t, cleaned, refused, "%T: each is told", body)
+	require.Empty(t, lineFaults(body.Validate()), "%T: every field that is checked as one line has the tag", body)
+	require.Subset(t, cleaned, invalid, "%T: changed is called for each", body)
 }
 
-func TestKinds_AreCleanedWhereTheyAreCheckedAsOneLine(t *testing.T) {
+func TestKinds_EveryLineFieldIsCleaned(t *testing.T) {
 	t.Parallel()
 	checkCleaned[ehr.LabReport](t)
 	checkCleaned[ehr.Prescription](t)

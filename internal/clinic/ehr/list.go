@@ -3,7 +3,6 @@ package ehr
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,65 +15,49 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// Filter narrows a list; what is zero does not. The zero value is the first page of all that the caller may see.
+// Filter narrows a list. A zero field does not filter. The zero value is the first page of all
+// records that the caller may see.
 type Filter struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// DoctorID is who answers for the record, AuthorID who wrote its first version.
+	// DoctorID is the responsible doctor, AuthorID the author of the first version.
 	DoctorID uuid.UUID
 	AuthorID uuid.UUID
 	Status   string
 	// Code is "system|code", or a code of any system.
 	Code string
-	// From is the earliest EffectiveAt, To the first that is too late.
+	// From is the earliest EffectiveAt, inclusive; To is the latest, exclusive.
 	From, To time.Time
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-// check gives where the page begins.
+// check returns the position at which the page begins.
 func (f *Filter) check(s Spec) (care.PageCursor, error) {
-	var p care.FieldErrors
-	checkLimit(&p, &f.Limit)
-	from, ok := care.ParsePageCursor(f.Cursor, care.AfterAll)
-	if !ok {
-		p.Add("cursor", "must be the next of the page before")
-	}
-	oneOf(&p, "status", f.Status, s.Statuses()...)
+	var errs care.FieldErrors
+	f.Limit = errs.PageLimit(f.Limit)
+	from := errs.Cursor(f.Cursor, care.AfterAll)
+	oneOf(&errs, "status", f.Status, s.Statuses()...)
 	if system, code := f.code(); f.Code != "" && (code == "" || (system == "" && strings.Contains(f.Code, "|"))) {
-		p.Add("code", "must be a code, or system|code")
+		errs.Add("code", "must be a code, or system|code")
 	}
-	p.Text("code", f.Code, 0, 301)
+	errs.Text("code", f.Code, 0, 301)
 	if !f.To.IsZero() {
 		if !f.To.After(f.From) {
-			p.Add("to", "must be after from")
+			errs.Add("to", "must be after from")
 		}
-		// What is at To itself comes before every mark of that time.
+		// Items at To itself sort before every cursor with that time.
 		if f.To.Before(from.Time) || f.To.Equal(from.Time) {
 			from = care.PageCursor{Time: f.To}
 		}
 	}
-	return from, p.Err()
+	return from, errs.Err()
 }
 
-// checkLimit sets the limit of a page that names none.
-func checkLimit(p *care.FieldErrors, limit *int) {
-	if *limit == 0 {
-		*limit = defaultLimit
-	}
-	if *limit < 1 || *limit > maxLimit {
-		p.Add("limit", "must be 1 to %d", maxLimit)
-	}
-}
-
-// code splits the filter's code; the system is empty for any. A code system's URI can hold a bar, a code does not.
+// code splits the filter's code; the system is empty for any. The URI of a code system can contain
+// a bar, a code cannot.
 func (f *Filter) code() (system, code string) {
 	if i := strings.LastIndexByte(f.Code, '|'); i >= 0 {
 		return f.Code[:i], f.Code[i+1:]
@@ -82,16 +65,9 @@ func (f *Filter) code() (system, code string) {
 	return "", f.Code
 }
 
-// optional gives nil, which is no filter, for a zero value.
-func optional[T comparable](v T) *T {
-	if v == *new(T) {
-		return nil
-	}
-	return &v
-}
-
-// List gives the records that the actor may see, newest EffectiveAt first. A patient or clinic of whose records the actor
-// may see none at all is refused: care.NotFound for the patient, care.Forbidden for the clinic.
+// List returns the records that the actor may see, in descending order of EffectiveAt. If the actor
+// may not see any records of the patient or at the clinic, the error is care.NotFound for the
+// patient, and care.Forbidden for the clinic.
 func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B], error) {
 	from, err := f.check(k.spec)
 	if err != nil {
@@ -107,13 +83,11 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		if err != nil {
 			return fmt.Errorf("list records: %w", err)
 		}
-		if len(rows) > f.Limit {
-			rows = rows[:f.Limit]
-			last := rows[f.Limit-1]
-			page.Next = care.PageCursor{Time: last.EffectiveAt, ID: last.ID}.String()
-		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.Record) string {
+			return care.PageCursor{Time: last.EffectiveAt, ID: last.ID}.String()
+		})
 		for _, row := range rows {
-			// Who is on their own care team sees in a list what a patient sees.
+			// Members of their own care team see in a list what patients see.
 			v, _ := viewOf(cmd.Actor, row, standing{onCareTeam: row.PatientID != cmd.Actor.UserID})
 			r, err := k.seen(row, v)
 			if err != nil {
@@ -123,7 +97,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 		}
 		events := event.ListReads(cmd, rows, shown)
 		if len(rows) == 0 {
-			if events, err = k.nothing(ctx, q, cmd, f); err != nil {
+			if events, err = k.emptyList(ctx, q, cmd, f); err != nil {
 				return err
 			}
 		}
@@ -135,12 +109,12 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 	return page, nil
 }
 
-// rows asks for one row more than the page holds, to know whether there is a next one.
+// rows reads one row more than the page holds, to detect whether there is a next page.
 func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, from care.PageCursor) ([]db.Record, error) {
 	system, code := f.code()
 	p := db.RecordListVisibleParams{
-		Kind: k.name, PatientID: optional(f.PatientID), ClinicID: optional(f.ClinicID), DoctorID: optional(f.DoctorID),
-		Status: optional(f.Status), CodeSystem: optional(system), Code: optional(code),
+		Kind: k.name, PatientID: care.NonZero(f.PatientID), ClinicID: care.NonZero(f.ClinicID), DoctorID: care.NonZero(f.DoctorID),
+		Status: care.NonZero(f.Status), CodeSystem: care.NonZero(system), Code: care.NonZero(code),
 		FromTime: f.From, BeforeTime: from.Time, BeforeID: from.ID, Own: actor.MayOwn(care.RecordRead), ActorID: actor.UserID,
 		DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
 		TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
@@ -150,7 +124,7 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 	if f.AuthorID != uuid.Nil {
 		p.AuthorID = new(f.AuthorID.String())
 	}
-	// The narrowest way in comes first.
+	// The most selective filter comes first.
 	switch {
 	case p.PatientID != nil:
 		return q.RecordListOfPatient(ctx, db.RecordListOfPatientParams(p))
@@ -165,44 +139,24 @@ func (k *Kind[B]) rows(ctx context.Context, q *db.Queries, actor care.Actor, f F
 	}
 }
 
-// nothing settles what an empty list means: that there is nothing, or that the actor may not ask.
-func (k *Kind[B]) nothing(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+// emptyList returns the events that audit an empty list, or a denial if the actor may not see any
+// records.
+func (k *Kind[B]) emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	actor := cmd.Actor
 	var readsAt []uuid.UUID
 	for _, relation := range []care.Relation{care.CareTeam, care.Responsible, care.Author, care.Own} {
 		readsAt = append(readsAt, actor.ClinicsFor(care.RecordRead, relation)...)
 	}
-	if f.PatientID == uuid.Nil {
-		if len(readsAt) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(readsAt, f.ClinicID)) {
-			answer := care.Errorf(care.Forbidden, "you hold no role that reads records there")
-			return nil, outbox.Deny(cmd, answer, care.RecordRead, care.Ref{Kind: "clinic", ID: f.ClinicID}, nil, clinicOf(f))
-		}
-		return nil, nil
-	}
-	listable := f.PatientID == actor.UserID && actor.MayOwn(care.RecordRead)
-	if !listable {
-		var err error
-		listable, err = q.RecordListable(ctx, db.RecordListableParams{
-			PatientID: f.PatientID, ActorID: actor.UserID, Kind: k.name,
-			TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
-			DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
-			AuthorClinics: actor.ClinicsFor(care.RecordRead, care.Author), ActorText: actor.ID,
-			AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("look up care team: %w", err)
-		}
-	}
-	if !listable {
-		answer := care.Errorf(care.NotFound, "there is no such patient, or you may not see their records")
-		return nil, outbox.Deny(cmd, answer, care.RecordRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, clinicOf(f))
-	}
-	return []event.Event{event.ListRead(cmd, f.PatientID, clinicOf(f), nil)}, nil
-}
-
-func clinicOf(f Filter) *uuid.UUID {
-	if f.ClinicID == uuid.Nil {
-		return nil
-	}
-	return &f.ClinicID
+	return outbox.EmptyList{
+		Action: care.RecordRead, Items: "records", PatientID: f.PatientID, ClinicID: f.ClinicID, ReadsAt: readsAt,
+		PatientListable: func() (bool, error) {
+			return q.RecordListable(ctx, db.RecordListableParams{
+				PatientID: f.PatientID, ActorID: actor.UserID, Kind: k.name,
+				TeamClinics:   actor.ClinicsFor(care.RecordRead, care.CareTeam),
+				DoctorClinics: actor.ClinicsFor(care.RecordRead, care.Responsible),
+				AuthorClinics: actor.ClinicsFor(care.RecordRead, care.Author), ActorText: actor.ID,
+				AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
+			})
+		},
+	}.Events(cmd)
 }

@@ -2,20 +2,21 @@ package ehr
 
 import "carewire/internal/care"
 
-// MedicalHistory is one entry of the patient's history: what was before, in them or in their family. For the category
-// family it is FHIR R4's FamilyMemberHistory. Code is the condition, operation or habit; EffectiveAt is when it was told.
+// MedicalHistory is one entry of the patient's history: a previous condition of the patient or
+// their family. For the category family it is FHIR R4's FamilyMemberHistory. Code is the condition,
+// operation or habit; EffectiveAt is the time at which it was reported.
 type MedicalHistory struct {
 	Head
-	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"What part of the history it belongs to."`
-	Relationship *Coding `json:"relationship,omitempty" doc:"Whose it was, in the category family: v3 RoleCode, such as MTH for the mother."`
-	Period       *Period `json:"period,omitempty" doc:"When it was."`
-	PeriodText   string  `json:"periodText,omitempty" text:"line" maxLength:"200" doc:"When it was, where that is not known to the day." example:"at the age of 52"`
+	Category     string  `json:"category" enum:"medical,surgical,family,social,obstetric,medication,travel" doc:"The part of the history."`
+	Relationship *Coding `json:"relationship,omitempty" doc:"The relative, in the category family: v3 RoleCode, such as MTH for the mother."`
+	Period       *Period `json:"period,omitempty" doc:"The time at which it occurred."`
+	PeriodText   string  `json:"periodText,omitempty" text:"line" maxLength:"200" doc:"The time at which it occurred, if the day is not known." example:"at the age of 52"`
 	Outcome      *Coding `json:"outcome,omitempty"`
 	Deceased     *bool   `json:"deceased,omitempty" doc:"Whether the relative has died."`
 	Note         string  `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what an entry of the medical history is.
+// Kind implements Body.
 func (*MedicalHistory) Kind() Spec {
 	return Spec{
 		Name: "medical_history", Path: "medical-history",
@@ -31,23 +32,23 @@ func (*MedicalHistory) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the entry, each by its path, or nil.
+// Validate implements Body.
 func (r *MedicalHistory) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
 	if r.Category == "" {
-		p.Add("category", "is required")
+		errs.Add("category", "is required")
 	}
-	oneOf(&p, "category", r.Category, "medical", "surgical", "family", "social", "obstetric", "medication", "travel")
-	checkCode(&p, "relationship", r.Relationship)
+	oneOf(&errs, "category", r.Category, "medical", "surgical", "family", "social", "obstetric", "medication", "travel")
+	checkCode(&errs, "relationship", r.Relationship)
 	if r.Category == "family" && r.Relationship == nil {
-		p.Add("relationship", "is required in the category family")
+		errs.Add("relationship", "is required in the category family")
 	}
-	checkPeriod(&p, "period", r.Period)
-	p.Line("periodText", r.PeriodText, 0, 200)
-	checkCode(&p, "outcome", r.Outcome)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	checkPeriod(&errs, "period", r.Period)
+	errs.Line("periodText", r.PeriodText, 0, 200)
+	checkCode(&errs, "outcome", r.Outcome)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *MedicalHistory) checkMeaning(p *care.FieldErrors) { checkPast(p, "period", r.Period) }
+func (r *MedicalHistory) checkMeaning(errs *care.FieldErrors) { checkPast(errs, "period", r.Period) }

@@ -2,36 +2,37 @@ package ehr
 
 import "carewire/internal/care"
 
-// Prescription is an order for a medicine: FHIR R4's MedicationRequest. Code is the medicine, EffectiveAt is authoredOn.
+// Prescription is an order for a medicine: FHIR R4's MedicationRequest. Code is the medicine,
+// EffectiveAt is authoredOn.
 type Prescription struct {
 	Head
-	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"How binding it is."`
+	Intent             string   `json:"intent,omitempty" enum:"proposal,plan,order,original-order,reflex-order,filler-order,instance-order,option" default:"order" doc:"The intent."`
 	Priority           string   `json:"priority,omitempty" enum:"routine,urgent,asap,stat"`
-	StatusReason       *Coding  `json:"statusReason,omitempty" doc:"Why it is on hold, stopped or cancelled."`
-	Reasons            []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it is for: SNOMED CT or ICD-10."`
-	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"How to take it, in words for the patient." example:"One tablet in the morning"`
-	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The same for programs, step after step."`
-	Quantity           *Decimal `json:"quantity,omitempty" doc:"How much one filling is."`
+	StatusReason       *Coding  `json:"statusReason,omitempty" doc:"The reason that it is on hold, stopped or cancelled."`
+	Reasons            []Coding `json:"reasons,omitempty" maxItems:"100" doc:"The indications: SNOMED CT or ICD-10."`
+	Dosage             string   `json:"dosage,omitempty" maxLength:"2000" doc:"The dosage instructions for the patient." example:"One tablet in the morning"`
+	DosageInstructions []Dosage `json:"dosageInstructions,omitempty" maxItems:"100" doc:"The structured dosage instructions, in order."`
+	Quantity           *Decimal `json:"quantity,omitempty" doc:"The quantity of one fill."`
 	QuantityUnit       string   `json:"quantityUnit,omitempty" text:"line" maxLength:"50" example:"tablet"`
-	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"How often it may be filled again."`
-	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"When it may be filled."`
-	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be given for it."`
+	Refills            *int     `json:"refills,omitempty" minimum:"0" maximum:"99" doc:"The number of refills."`
+	ValidityPeriod     *Period  `json:"validityPeriod,omitempty" doc:"The period in which it may be filled."`
+	Substitution       *bool    `json:"substitutionAllowed,omitempty" doc:"Whether another product may be substituted."`
 	Note               string   `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Dosage is one step of how to take a medicine.
+// Dosage is one step of the dosage instructions.
 type Dosage struct {
 	Text     string    `json:"text,omitempty" maxLength:"2000" example:"One tablet in the morning"`
 	AsNeeded *bool     `json:"asNeeded,omitempty" doc:"Take it only when needed."`
-	Route    *Coding   `json:"route,omitempty" doc:"The way into the body: SNOMED CT."`
-	Dose     *Quantity `json:"dose,omitempty" doc:"How much at once."`
+	Route    *Coding   `json:"route,omitempty" doc:"The route of administration: SNOMED CT."`
+	Dose     *Quantity `json:"dose,omitempty" doc:"The amount of one dose."`
 	// Frequency in Period of PeriodUnit is FHIR's timing.repeat: 2 in 1 d is twice a day.
-	Frequency  *int     `json:"frequency,omitempty" minimum:"1" maximum:"1000" doc:"How often in the period."`
-	Period     *Decimal `json:"period,omitempty" doc:"How long the period is, in its unit."`
+	Frequency  *int     `json:"frequency,omitempty" minimum:"1" maximum:"1000" doc:"The number of doses in one period."`
+	Period     *Decimal `json:"period,omitempty" doc:"The length of the period, in periodUnit."`
 	PeriodUnit string   `json:"periodUnit,omitempty" enum:"s,min,h,d,wk,mo,a"`
 }
 
-// Kind says what a prescription is.
+// Kind implements Body.
 func (*Prescription) Kind() Spec {
 	return Spec{
 		Name: "prescription", Path: "prescriptions",
@@ -57,40 +58,40 @@ func (*Prescription) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the prescription, each by its path, or nil.
+// Validate implements Body.
 func (r *Prescription) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	oneOf(&p, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
-	oneOf(&p, "priority", r.Priority, "routine", "urgent", "asap", "stat")
-	checkCode(&p, "statusReason", r.StatusReason)
-	eachCode(&p, "reasons", r.Reasons)
-	p.Text("dosage", r.Dosage, 0, 2000)
-	each(&p, "dosageInstructions", r.DosageInstructions, maxList, func(p *care.FieldErrors, path string, d Dosage) { d.check(p, path) })
-	r.Quantity.check(&p, "quantity")
-	p.Line("quantityUnit", r.QuantityUnit, 0, 50)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	oneOf(&errs, "intent", r.Intent, "proposal", "plan", "order", "original-order", "reflex-order", "filler-order", "instance-order", "option")
+	oneOf(&errs, "priority", r.Priority, "routine", "urgent", "asap", "stat")
+	checkCode(&errs, "statusReason", r.StatusReason)
+	eachCode(&errs, "reasons", r.Reasons)
+	errs.Text("dosage", r.Dosage, 0, 2000)
+	each(&errs, "dosageInstructions", r.DosageInstructions, maxList, func(errs *care.FieldErrors, path string, d Dosage) { d.check(errs, path) })
+	r.Quantity.check(&errs, "quantity")
+	errs.Line("quantityUnit", r.QuantityUnit, 0, 50)
 	if r.Refills != nil && (*r.Refills < 0 || *r.Refills > 99) {
-		p.Add("refills", "must be 0 to 99")
+		errs.Add("refills", "must be 0 to 99")
 	}
-	checkPeriod(&p, "validityPeriod", r.ValidityPeriod)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	checkPeriod(&errs, "validityPeriod", r.ValidityPeriod)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (d Dosage) check(p *care.FieldErrors, path string) {
-	p.Text(path+".text", d.Text, 0, 2000)
-	checkCode(p, path+".route", d.Route)
-	checkQuantity(p, path+".dose", d.Dose)
+func (d Dosage) check(errs *care.FieldErrors, path string) {
+	errs.Text(path+".text", d.Text, 0, 2000)
+	checkCode(errs, path+".route", d.Route)
+	checkQuantity(errs, path+".dose", d.Dose)
 	if d.Frequency != nil && (*d.Frequency < 1 || *d.Frequency > 1000) {
-		p.Add(path+".frequency", "must be 1 to 1000")
+		errs.Add(path+".frequency", "must be 1 to 1000")
 	}
-	d.Period.check(p, path+".period")
-	oneOf(p, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
-	// FHIR R4, tim-2 and tim-5: a period says its unit, and is not negative.
+	d.Period.check(errs, path+".period")
+	oneOf(errs, path+".periodUnit", d.PeriodUnit, "s", "min", "h", "d", "wk", "mo", "a")
+	// FHIR R4, tim-2 and tim-5: a period requires a unit, and is not negative.
 	if d.Period != nil && (d.PeriodUnit == "" || (*d.Period)[0] == '-') {
-		p.Add(path+".period", "must not be negative, and comes with its periodUnit")
+		errs.Add(path+".period", "must not be negative, and requires periodUnit")
 	}
 	if d.Period == nil && d.PeriodUnit != "" {
-		p.Add(path+".period", "is required beside periodUnit")
+		errs.Add(path+".period", "is required with periodUnit")
 	}
 }

@@ -2,22 +2,22 @@ package ehr
 
 import "carewire/internal/care"
 
-// Procedure is something done to the patient, or to be done: FHIR R4's Procedure. EffectiveAt is when it began, or was
-// written down; PerformedPeriod is how long it took.
+// Procedure is a procedure that was, or will be, performed on the patient: FHIR R4's Procedure.
+// EffectiveAt is its start, or the time at which it was recorded; PerformedPeriod is its duration.
 type Procedure struct {
 	Head
-	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"Why it was stopped, or not done."`
+	StatusReason    *Coding  `json:"statusReason,omitempty" doc:"The reason that it was stopped or not done."`
 	Category        *Coding  `json:"category,omitempty" doc:"SNOMED CT, such as surgical procedure."`
 	PerformedPeriod *Period  `json:"performedPeriod,omitempty"`
-	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"What it was for: SNOMED CT or ICD-10."`
+	Reasons         []Coding `json:"reasons,omitempty" maxItems:"100" doc:"The indications: SNOMED CT or ICD-10."`
 	BodySites       []Coding `json:"bodySites,omitempty" maxItems:"100"`
 	Outcome         *Coding  `json:"outcome,omitempty" doc:"SNOMED CT: successful, unsuccessful, partially successful."`
 	Complications   []Coding `json:"complications,omitempty" maxItems:"100"`
-	FollowUp        string   `json:"followUp,omitempty" maxLength:"2000" doc:"What is to be done after it."`
+	FollowUp        string   `json:"followUp,omitempty" maxLength:"2000" doc:"The follow-up."`
 	Note            string   `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Kind says what a procedure is.
+// Kind implements Body.
 func (*Procedure) Kind() Spec {
 	return Spec{
 		Name: "procedure", Path: "procedures",
@@ -39,22 +39,22 @@ func (*Procedure) Kind() Spec {
 	}
 }
 
-// Validate says all that is wrong with the procedure, each by its path, or nil.
+// Validate implements Body.
 func (r *Procedure) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	checkCode(&p, "statusReason", r.StatusReason)
-	checkCode(&p, "category", r.Category)
-	checkPeriod(&p, "performedPeriod", r.PerformedPeriod)
-	eachCode(&p, "reasons", r.Reasons)
-	eachCode(&p, "bodySites", r.BodySites)
-	checkCode(&p, "outcome", r.Outcome)
-	eachCode(&p, "complications", r.Complications)
-	p.Text("followUp", r.FollowUp, 0, 2000)
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	checkCode(&errs, "statusReason", r.StatusReason)
+	checkCode(&errs, "category", r.Category)
+	checkPeriod(&errs, "performedPeriod", r.PerformedPeriod)
+	eachCode(&errs, "reasons", r.Reasons)
+	eachCode(&errs, "bodySites", r.BodySites)
+	checkCode(&errs, "outcome", r.Outcome)
+	eachCode(&errs, "complications", r.Complications)
+	errs.Text("followUp", r.FollowUp, 0, 2000)
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-func (r *Procedure) checkMeaning(p *care.FieldErrors) {
-	checkPast(p, "performedPeriod", r.PerformedPeriod)
+func (r *Procedure) checkMeaning(errs *care.FieldErrors) {
+	checkPast(errs, "performedPeriod", r.PerformedPeriod)
 }

@@ -17,8 +17,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Get gives the record's current version. Where there is none, or the actor may not see it, the error is care.NotFound. It is
-// the review of a critical finding where the actor is the doctor whom the record names.
+// Get returns the current version of the record. The error is care.NotFound if there is no such
+// record, or the actor may not see it. A read by the doctor named in the record counts as the
+// review of its critical finding.
 func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
 	var r Record[B]
 	err := k.show(ctx, cmd, id, true, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
@@ -28,7 +29,7 @@ func (k *Kind[B]) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Reco
 	return r, err
 }
 
-// Current is Get for a request that is answered again: it reviews nothing.
+// Current is Get for a replayed request: it does not count as a review.
 func (k *Kind[B]) Current(ctx context.Context, cmd care.Command, id uuid.UUID) (Record[B], error) {
 	var r Record[B]
 	err := k.show(ctx, cmd, id, false, func(row db.Record, v view, _ *db.Queries) (action string, version int64, err error) {
@@ -38,26 +39,27 @@ func (k *Kind[B]) Current(ctx context.Context, cmd care.Command, id uuid.UUID) (
 	return r, err
 }
 
-// HistoryPage says which versions of a record are asked for. The zero value is the newest 50.
+// HistoryPage selects versions of a record. The zero value selects the newest 50.
 type HistoryPage struct {
-	// Cursor is the Next of the page before.
+	// Cursor is the Next of the previous page.
 	Cursor string
 	// Limit is 1 to 200; 0 means 50.
 	Limit int
 }
 
-// check gives the version before which the page begins. The cursor is the last version of the page before.
+// check returns the version before which the page begins. The cursor is the last version of the
+// previous page.
 func (h *HistoryPage) check() (int64, error) {
-	var p care.FieldErrors
-	checkLimit(&p, &h.Limit)
+	var errs care.FieldErrors
+	h.Limit = errs.PageLimit(h.Limit)
 	before, err := strconv.ParseInt(cmp.Or(h.Cursor, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
 	if err != nil || before < 1 {
-		p.Add("cursor", "must be the next of the page before")
+		errs.InvalidCursor()
 	}
-	return before, p.Err()
+	return before, errs.Err()
 }
 
-// ListVersions gives a page of the record's versions, the newest first. Errors as for Get.
+// ListVersions returns a page of the record's versions in descending order. Errors as for Get.
 func (k *Kind[B]) ListVersions(ctx context.Context, cmd care.Command, id uuid.UUID, h HistoryPage) (Page[B], error) {
 	before, err := h.check()
 	if err != nil {
@@ -83,17 +85,16 @@ func (k *Kind[B]) ListVersions(ctx context.Context, cmd care.Command, id uuid.UU
 			}
 			page.Items = append(page.Items, r)
 		}
-		if len(page.Items) > h.Limit {
-			page.Items = page.Items[:h.Limit]
-			page.Next = strconv.FormatInt(page.Items[h.Limit-1].Version, 10)
-		}
+		page.Items, page.Next = care.Paginate(page.Items, h.Limit, func(last Record[B]) string {
+			return strconv.FormatInt(last.Version, 10)
+		})
 		return readHistory, row.Version, nil
 	})
 	return page, err
 }
 
-// GetVersion gives one version of the record, current or not. Errors as for Get; a version that there never was is
-// care.NotFound too.
+// GetVersion returns one version of the record, current or not. Errors as for Get; the error is
+// also care.NotFound for a version that does not exist.
 func (k *Kind[B]) GetVersion(ctx context.Context, cmd care.Command, id uuid.UUID, version int64) (Record[B], error) {
 	var r Record[B]
 	err := k.show(ctx, cmd, id, false, func(row db.Record, v view, q *db.Queries) (string, int64, error) {
@@ -122,21 +123,21 @@ func (k *Kind[B]) version(current Record[B], old db.RecordVersionGetRow) (Record
 	return current, err
 }
 
-// show reads a record that the actor may see, lets take read from it what is asked for, and commits the audit of it
-// before it returns. reviews says that the responsible doctor has then seen the record's critical finding.
+// show reads a record that the actor may see, passes it to take, and commits the audit event before
+// it returns. reviews reports whether the read counts as a review by the responsible doctor.
 func (k *Kind[B]) show(ctx context.Context, cmd care.Command, id uuid.UUID, reviews bool, take func(row db.Record, v view, q *db.Queries) (action string, version int64, err error)) error {
 	return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordGet(ctx, db.RecordGetParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, care.RecordRead, id, nil)
+			return k.notFoundOrHidden(cmd, care.RecordRead, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read record: %w", err)
 		}
 		v, ok := viewOf(cmd.Actor, row.Record, standing{onCareTeam: row.OnCareTeam})
 		if !ok {
-			return k.stranger(cmd, care.RecordRead, id, &row.Record)
+			return k.notFoundOrHidden(cmd, care.RecordRead, id, &row.Record)
 		}
 		action, version, err := take(row.Record, v, q)
 		if err != nil {

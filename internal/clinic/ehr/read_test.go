@@ -11,15 +11,16 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-func TestRead_FollowsTheAccessTable(t *testing.T) {
+func TestGet_FollowsTheAccessTable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
-	former := b.person(t, &b.here, care.Doctor)
-	b.team(t, b.patient, b.here, former)
-	former.Memberships = nil // On the team still, but no doctor any more.
-	elsewhere := b.person(t, &b.there, care.Doctor)
-	b.team(t, b.patient, b.there, elsewhere) // The same patient, another clinic's team.
+	former := b.Person(t, care.Doctor, &b.here)
+	b.CareTeam(t, b.patient, b.here, former)
+	former.Memberships = nil // Still on the team, but no longer a doctor.
+	elsewhere := b.Person(t, care.Doctor, &b.there)
+	// The same patient, but the team of another clinic.
+	b.CareTeam(t, b.patient, b.there, elsewhere)
 	gone := b.patient
 	gone.Memberships = nil
 	for name, c := range map[string]struct {
@@ -52,9 +53,9 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 			"version": func() error { _, err := b.reports.GetVersion(t.Context(), by(c.actor), r.ID, 1); return err },
 		}
 		for action, read := range reads {
-			before := len(b.outbox(t))
+			before := len(b.Events(t))
 			err := read()
-			after := b.outbox(t)[before:]
+			after := b.Events(t)[before:]
 			require.Len(t, after, 1, "%s: %s", name, action)
 			require.Equal(t, "lab_report/"+r.ID.String(), after[0].Subject)
 			require.Equal(t, c.actor.ID, after[0].ActorID)
@@ -69,18 +70,18 @@ func TestRead_FollowsTheAccessTable(t *testing.T) {
 			require.Equal(t, "access.denied", after[0].Type, "%s: %s", name, action)
 			require.Equal(t, "record.read", after[0].Data["action"])
 		}
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		_, err := b.reports.Update(t.Context(), by(c.actor), r.ID, 99, b.report())
 		if c.replace == "" {
 			requireCode(t, err, care.PreconditionFailed)
 			continue
 		}
 		requireCode(t, err, c.replace)
-		require.Equal(t, []string{"access.denied"}, types(b.outbox(t)[before:]), name)
+		require.Equal(t, []string{"access.denied"}, types(b.Events(t)[before:]), name)
 	}
 }
 
-func TestRead_AnswersAStrangerAsIfThereWereNone(t *testing.T) {
+func TestGet_HidesARecordAsIfItWereMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -89,12 +90,12 @@ func TestRead_AnswersAStrangerAsIfThereWereNone(t *testing.T) {
 	_, none := b.reports.Get(t.Context(), by(b.stranger), uuid.New())
 	requireCode(t, none, care.NotFound)
 	require.Equal(t, none.Error(), err.Error())
-	e := b.last(t)
+	e := b.Last(t)
 	require.Equal(t, "access.denied", e.Type, "what is not there is audited too")
 	require.Nil(t, e.Person)
 }
 
-func TestList_ShowsOnlyWhatTheActorMaySee(t *testing.T) {
+func TestList_ReturnsOnlyRecordsThatTheActorMaySee(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	mine := b.write(t)
@@ -115,34 +116,34 @@ func TestList_ShowsOnlyWhatTheActorMaySee(t *testing.T) {
 		want   []uuid.UUID
 		code   care.Code
 	}{
-		"the patient":                       {b.patient, none, []uuid.UUID{mine.ID}, ""},
-		"the patient, their own":            {b.patient, ofPatient, []uuid.UUID{mine.ID}, ""},
-		"the patient, at the clinic":        {b.patient, atHere, []uuid.UUID{mine.ID}, ""},
-		"the patient, another's":            {b.patient, ofNeighbour, nil, care.NotFound},
-		"the patient, at another clinic":    {b.patient, atThere, nil, care.Forbidden},
-		"the care team":                     {b.nurse, none, []uuid.UUID{mine.ID}, ""},
-		"the care team, by patient":         {b.doctor, ofPatient, []uuid.UUID{mine.ID}, ""},
-		"the care team, by both":            {b.doctor, both, []uuid.UUID{mine.ID}, ""},
-		"the care team, by clinic":          {b.doctor, atHere, []uuid.UUID{mine.ID}, ""},
-		"the care team, another patient":    {b.doctor, ofNeighbour, nil, care.NotFound},
-		"the doctor whom it names":          {b.colleague, none, []uuid.UUID{theirs.ID}, ""},
-		"the doctor whom it names, by both": {b.colleague, ofNeighbour, []uuid.UUID{theirs.ID}, ""},
-		"a colleague":                       {b.colleague, ofPatient, nil, care.NotFound},
-		"a colleague, by clinic":            {b.colleague, atHere, []uuid.UUID{theirs.ID}, ""},
-		"a nurse without patients":          {b.otherNurse, none, []uuid.UUID{}, ""},
-		"a nurse without patients, here":    {b.otherNurse, atHere, []uuid.UUID{}, ""},
-		"a stranger":                        {b.stranger, none, []uuid.UUID{}, ""},
-		"a stranger, by patient":            {b.stranger, ofPatient, nil, care.NotFound},
-		"a stranger, by clinic":             {b.stranger, atHere, nil, care.Forbidden},
-		"a receptionist":                    {b.receptionist, none, nil, care.Forbidden},
-		"an admin":                          {b.admin, atHere, nil, care.Forbidden},
-		"an auditor":                        {b.auditor, none, nil, care.Forbidden},
-		"an operator":                       {b.operator, ofPatient, nil, care.NotFound},
-		"the import":                        {care.SystemActor("import"), none, nil, care.Forbidden},
+		"the patient":                     {b.patient, none, []uuid.UUID{mine.ID}, ""},
+		"the patient, their own":          {b.patient, ofPatient, []uuid.UUID{mine.ID}, ""},
+		"the patient, at the clinic":      {b.patient, atHere, []uuid.UUID{mine.ID}, ""},
+		"the patient, another's":          {b.patient, ofNeighbour, nil, care.NotFound},
+		"the patient, at another clinic":  {b.patient, atThere, nil, care.Forbidden},
+		"the care team":                   {b.nurse, none, []uuid.UUID{mine.ID}, ""},
+		"the care team, by patient":       {b.doctor, ofPatient, []uuid.UUID{mine.ID}, ""},
+		"the care team, by both":          {b.doctor, both, []uuid.UUID{mine.ID}, ""},
+		"the care team, by clinic":        {b.doctor, atHere, []uuid.UUID{mine.ID}, ""},
+		"the care team, another patient":  {b.doctor, ofNeighbour, nil, care.NotFound},
+		"the doctor named in it":          {b.colleague, none, []uuid.UUID{theirs.ID}, ""},
+		"the doctor named in it, by both": {b.colleague, ofNeighbour, []uuid.UUID{theirs.ID}, ""},
+		"a colleague":                     {b.colleague, ofPatient, nil, care.NotFound},
+		"a colleague, by clinic":          {b.colleague, atHere, []uuid.UUID{theirs.ID}, ""},
+		"a nurse without patients":        {b.otherNurse, none, []uuid.UUID{}, ""},
+		"a nurse without patients, here":  {b.otherNurse, atHere, []uuid.UUID{}, ""},
+		"a stranger":                      {b.stranger, none, []uuid.UUID{}, ""},
+		"a stranger, by patient":          {b.stranger, ofPatient, nil, care.NotFound},
+		"a stranger, by clinic":           {b.stranger, atHere, nil, care.Forbidden},
+		"a receptionist":                  {b.receptionist, none, nil, care.Forbidden},
+		"an admin":                        {b.admin, atHere, nil, care.Forbidden},
+		"an auditor":                      {b.auditor, none, nil, care.Forbidden},
+		"an operator":                     {b.operator, ofPatient, nil, care.NotFound},
+		"the import":                      {care.SystemActor("import"), none, nil, care.Forbidden},
 	} {
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		page, err := b.reports.List(t.Context(), by(c.actor), c.filter)
-		after := b.outbox(t)[before:]
+		after := b.Events(t)[before:]
 		if c.code != "" {
 			requireCode(t, err, c.code)
 			require.Equal(t, []string{"access.denied"}, types(after), name)
@@ -164,18 +165,18 @@ func TestList_ShowsOnlyWhatTheActorMaySee(t *testing.T) {
 	}
 }
 
-func TestList_AuditsAPatientsEmptyListToo(t *testing.T) {
+func TestList_AuditsAnEmptyListOfAPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	page, err := b.reports.List(t.Context(), by(b.nurse), ehr.Filter{PatientID: b.patient.UserID})
 	require.NoError(t, err)
 	require.Empty(t, page.Items)
 	require.NotNil(t, page.Items)
-	require.Equal(t, "record.read", b.last(t).Type)
-	require.NotContains(t, b.last(t).Data, "recordIds")
+	require.Equal(t, "record.read", b.Last(t).Type)
+	require.NotContains(t, b.Last(t).Data, "recordIds")
 }
 
-func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T) {
+func TestList_PagesThroughEachRecordOnceDespiteConcurrentWrites(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	want := map[uuid.UUID]bool{}
@@ -187,7 +188,7 @@ func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T)
 		return r.ID
 	}
 	for i := range 11 {
-		want[create(1+i/3)] = true // Three share a time: the id decides.
+		want[create(1+i/3)] = true // Three records have the same time: the id determines the order.
 	}
 	seen := map[uuid.UUID]bool{}
 	f := ehr.Filter{PatientID: b.patient.UserID, Limit: 3}
@@ -207,12 +208,12 @@ func TestList_PagesThroughEachRecordOnceWhateverIsWrittenMeanwhile(t *testing.T)
 		}
 		require.Len(t, page.Items, 3)
 		f.Cursor = page.Next
-		create(28) // Newer than all: before the pages still to come.
+		create(28) // Newer than all others: before the pages still to be read.
 	}
 	require.Equal(t, want, seen)
 }
 
-func TestList_RefusesBadPaging(t *testing.T) {
+func TestList_RejectsInvalidPaging(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, f := range []ehr.Filter{{Limit: -1}, {Limit: 201}} {
@@ -228,18 +229,19 @@ func TestList_RefusesBadPaging(t *testing.T) {
 func TestList_ReadsAnIndexInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Of each filter there is enough that sorting it would be dear, and not so much that a scan of all is cheap.
-	b.exec(t, `INSERT INTO users (id, email, given_name, family_name)
+	// Each filter matches enough rows to make sorting expensive, and few enough to make a full scan
+	// expensive.
+	b.Exec(t, `INSERT INTO users (id, email, given_name, family_name)
 		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
-	b.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT md5(n::text)::uuid, $1, $2 FROM generate_series(1, 50) AS n`, b.here, b.doctor.UserID)
-	b.exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
+	b.Exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) SELECT md5(n::text)::uuid, $1, $2 FROM generate_series(1, 50) AS n`, b.here, b.doctor.UserID)
+	b.Exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
 			body, created_at, created_by, updated_at, updated_by)
 		SELECT gen_random_uuid(), (ARRAY['lab_report', 'condition', 'allergy'])[n % 3 + 1], 1, 'final',
 			CASE WHEN n % 20 = 0 THEN $3 ELSE md5((n % 300 + 1)::text)::uuid END, CASE WHEN n % 5 = 0 THEN $4 ELSE $1 END::uuid,
 			CASE WHEN n % 20 = 0 THEN $5 ELSE $2 END::uuid, 's', 'c', now() - n * interval '1 minute',
 			'{}', now(), CASE WHEN n % 20 = 0 THEN $5::text ELSE md5((n % 50)::text) END, now(), 'x'
 		FROM generate_series(1, $6::int) AS n`, b.there, b.stranger.UserID, b.patient.UserID, b.here, b.doctor.UserID, 60_000)
-	b.exec(t, "ANALYZE records, care_team, memberships")
+	b.Exec(t, "ANALYZE records, care_team, memberships")
 	for index, f := range map[string]ehr.Filter{
 		"records_patient_idx": {PatientID: b.patient.UserID},
 		"records_doctor_idx":  {DoctorID: b.doctor.UserID},

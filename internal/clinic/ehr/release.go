@@ -10,8 +10,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// contentChanged reports whether the body differs from the stored one in anything but the status and what the kind lists as
-// StatusFields. Fields that are left out equal those that hold the zero value.
+// contentChanged reports whether the body differs from the stored one in any field other than the
+// status and the kind's StatusFields. A missing field equals the zero value.
 func (k *Kind[B]) contentChanged(stored []byte, b B) (bool, error) {
 	before, err := k.decode(stored)
 	if err != nil {
@@ -26,7 +26,8 @@ func (k *Kind[B]) contentChanged(stored []byte, b B) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("compare %s: %w", k.name, err)
 		}
-		// Whom the record is about and where it was made are refused with the names of their fields, whatever else changed.
+		// A changed patient or clinic has its own error with the name of the field, regardless of
+		// other changes.
 		for _, field := range slices.Concat([]string{"status", "patientId", "clinicId"}, k.spec.StatusFields) {
 			delete(contents[i], field)
 		}
@@ -34,20 +35,21 @@ func (k *Kind[B]) contentChanged(stored []byte, b B) (bool, error) {
 	return !reflect.DeepEqual(contents[0], contents[1]), nil
 }
 
-// maskedCode stands where the patient may not read the code (FHIR R4, data-absent-reason).
+// maskedCode replaces a code that the patient may not read (FHIR R4, data-absent-reason).
 var maskedCode = Coding{System: "http://terminology.hl7.org/CodeSystem/data-absent-reason", Code: "masked", Display: "Masked"}
 
-// view is how much of a record the actor sees.
+// view is the part of a record that the actor may see.
 type view struct {
-	// first is the first version that there is for them.
+	// first is the first visible version.
 	first int64
-	// masked says that they see only that the record was entered in error.
+	// masked reports whether the actor may see only that the record was entered in error.
 	masked bool
 }
 
-// viewOf returns how much of the record the actor sees, or false where it does not exist for them. A clinician sees all of it.
-// Its patient sees it from the first released version on, while it is not held for a clinician to see a critical finding first,
-// and of one that was entered in error no more than that.
+// viewOf returns the part of the record that the actor may see. ok is false if the record is hidden
+// from them. A clinician sees all of it. Its patient sees it from the first released version on,
+// unless it is held until a clinician has seen a critical finding. Of a record that was entered in
+// error, the patient sees only that fact.
 func viewOf(actor care.Actor, row db.Record, s standing) (view, bool) {
 	switch {
 	case mayAsStaff(actor, care.RecordRead, row, s):
@@ -69,8 +71,8 @@ func (k *Kind[B]) seen(row db.Record, v view) (Record[B], error) {
 	return k.record(row)
 }
 
-// masked returns all that a patient may know of a record that was entered in error: that there was one, and since when it is
-// void. What it held may be about somebody else.
+// masked returns the part of an erroneous record that its patient may see: its existence, and the
+// time at which it became void. The rest may be about another person.
 func (k *Kind[B]) masked(row db.Record) Record[B] {
 	r := Record[B]{ID: row.ID, Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt}
 	h := k.body(&r.Body).head()

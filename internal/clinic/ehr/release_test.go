@@ -14,7 +14,7 @@ import (
 	"carewire/internal/outbox"
 )
 
-func TestReplace_OnlyMovesTheStatusOfAReleasedRecord(t *testing.T) {
+func TestUpdate_ChangesOnlyTheStatusOfAReleasedRecord(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -34,7 +34,7 @@ func TestReplace_OnlyMovesTheStatusOfAReleasedRecord(t *testing.T) {
 	require.Equal(t, r, got)
 }
 
-func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
+func TestUpdate_StopsAReleasedPrescriptionButDoesNotReplaceIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -53,12 +53,12 @@ func TestReplace_LetsAReleasedPrescriptionBeStoppedButNotSwapped(t *testing.T) {
 	stopped.DoctorID = nil
 	_, err = prescriptions.Update(t.Context(), by(b.doctor), r.ID, 1, stopped)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.prescription.updated", b.last(t).Type)
-	require.Equal(t, true, b.last(t).Data["released"])
+	require.Equal(t, "ehr.prescription.updated", b.Last(t).Type)
+	require.Equal(t, true, b.Last(t).Data["released"])
 }
 
-// A status that can be left for one that releases nothing opens no way around the reason.
-func TestReplace_StaysBoundOnceReleasedWhateverTheStatusIsNow(t *testing.T) {
+// A released status that allows a change to an unreleased one does not bypass the reason.
+func TestUpdate_OfAReleasedRecordIsRestrictedInEveryLaterStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
@@ -79,11 +79,11 @@ func TestReplace_StaysBoundOnceReleasedWhateverTheStatusIsNow(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
+func TestRecord_IsVisibleToItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
-	require.Equal(t, false, b.last(t).Data["released"])
+	require.Equal(t, false, b.Last(t).Data["released"])
 	requireHidden := func(step string) {
 		t.Helper()
 		_, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
@@ -101,14 +101,14 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	in.Status = "partial"
 	_, err := b.reports.Update(t.Context(), by(b.doctor), r.ID, 1, in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.updated", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.updated", b.Last(t).Type)
 	requireHidden("partial")
 
 	in.Status = "final"
 	_, err = b.reports.Update(t.Context(), by(b.doctor), r.ID, 2, in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.released", b.last(t).Type)
-	require.Equal(t, true, b.last(t).Data["released"])
+	require.Equal(t, "ehr.lab_report.released", b.Last(t).Type)
+	require.Equal(t, true, b.Last(t).Data["released"])
 	got, err := b.reports.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, "final", got.Body.Status)
@@ -127,9 +127,9 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	in.Status = "corrected"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 3, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.amended", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type)
 	released := 0
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		if strings.HasSuffix(e.Type, ".released") {
 			released++
 		}
@@ -137,7 +137,7 @@ func TestRecord_ExistsForItsPatientFromTheFirstReleasedVersionOn(t *testing.T) {
 	require.Equal(t, 1, released, "a record is released once")
 }
 
-func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
+func TestRecord_EnteredInErrorHidesItsContentFromItsPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -182,18 +182,18 @@ func TestRecord_EnteredInErrorShowsItsPatientNothingOfWhatItHeld(t *testing.T) {
 	require.Equal(t, r.Body.Results, got.Body.Results)
 }
 
-func TestRecord_RetractedBeforeItsReleaseNeverExistsForItsPatient(t *testing.T) {
+func TestRecord_RetractedBeforeItsReleaseIsNeverVisibleToItsPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
 	_, err := b.reports.Retract(t.Context(), by(b.doctor), r.ID, 1, "wrong patient")
 	require.NoError(t, err)
-	require.Equal(t, false, b.last(t).Data["released"])
+	require.Equal(t, false, b.Last(t).Data["released"])
 	_, err = b.reports.Get(t.Context(), by(b.patient), r.ID)
 	requireCode(t, err, care.NotFound)
 }
 
-func TestEvent_OfADraftIsNotItsPatients(t *testing.T) {
+func TestEvent_OfADraftIsHiddenFromItsPatient(t *testing.T) {
 	t.Parallel()
 	person := uuid.New()
 	for data, sees := range map[string]bool{
@@ -201,8 +201,9 @@ func TestEvent_OfADraftIsNotItsPatients(t *testing.T) {
 		`{"released":false,"critical":false}`: false,
 		`{"released":true,"critical":true}`:   true,
 		`{"released":true,"held":true}`:       false,
-		`{}`:                                  true, // From before releases were told of.
-		`[`:                                   false,
+		// An event from before the field existed.
+		`{}`: true,
+		`[`:  false,
 	} {
 		e := event.Event{Type: "ehr.lab_report.created", PersonID: &person, Data: []byte(data)}
 		require.Equal(t, sees, e.PersonMaySee(), data)

@@ -15,30 +15,33 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// held reports whether a record's patient may not read it yet.
+// held reports whether the record is still withheld from its patient.
 func held(until *time.Time) bool { return until != nil && until.After(time.Now()) }
 
-// CanBeCritical reports whether records of the kind can hold a critical finding, which a doctor reviews.
+// CanBeCritical reports whether records of the kind can contain a critical finding, which a doctor
+// reviews.
 func (k *Kind[B]) CanBeCritical() bool {
-	_, ok := k.body(new(B)).(alarming)
+	_, ok := k.body(new(B)).(criticalReporter)
 	return ok
 }
 
-// answersFor reports whether the actor is the doctor whom the record names, at a clinic where they are one still.
+// answersFor reports whether the actor is the doctor named in the record, and still a doctor at its
+// clinic.
 func (k *Kind[B]) answersFor(actor care.Actor, row db.Record) bool {
 	return row.DoctorID == actor.UserID && actor.MayAt(row.ClinicID, care.RecordAcknowledge, care.Responsible)
 }
 
-// Acknowledge says that the actor has seen the record's critical finding: its patient may read it, and is told. ifMatch is the
-// version that the actor has read, or 0 for the one that stands. Errors: care.NotFound and care.Forbidden as for Replace,
-// care.PreconditionFailed, and care.Conflict where no finding waits for a review.
+// Acknowledge records that the actor has seen the critical finding of the record: its patient may
+// read it, and is notified. ifMatch is the version that the actor has read, or 0 for the current
+// one. Errors: care.NotFound and care.Forbidden as for Update, care.PreconditionFailed, and
+// care.Conflict if no finding is waiting for a review.
 func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64) (Record[B], error) {
 	var r Record[B]
 	err := k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, care.RecordAcknowledge, id, nil)
+			return k.notFoundOrHidden(cmd, care.RecordAcknowledge, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
@@ -47,7 +50,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 			return err
 		}
 		if ifMatch != 0 {
-			if err := current(ifMatch, row.Record.Version); err != nil {
+			if err := checkVersion(ifMatch, row.Record.Version); err != nil {
 				return err
 			}
 		}
@@ -56,7 +59,7 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 			return err
 		}
 		if len(events) == 0 {
-			return care.Errorf(care.Conflict, "no critical finding of this record waits for a review: there is nothing to acknowledge")
+			return care.Errorf(care.Conflict, "the record has no critical finding to acknowledge")
 		}
 		if r, err = k.record(row.Record); err != nil {
 			return err
@@ -69,15 +72,15 @@ func (k *Kind[B]) Acknowledge(ctx context.Context, cmd care.Command, id uuid.UUI
 	return r, nil
 }
 
-// review ends the hold of the version that was read, and returns the event that tells of it; none where nothing is held. A
-// record that was entered in error has no finding any more.
+// review ends the hold of the version that was read, and returns the resulting event, or none if
+// nothing is held. A record that was entered in error has no finding.
 func (k *Kind[B]) review(ctx context.Context, q *db.Queries, cmd care.Command, row db.Record) ([]event.Event, error) {
 	if row.HeldUntil == nil || row.Status == retracted {
 		return nil, nil
 	}
 	_, err := q.RecordReview(ctx, db.RecordReviewParams{ID: row.ID, Version: row.Version})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil // Somebody else has reviewed it, or written the next version.
+		return nil, nil // Another request has reviewed it, or written the next version.
 	}
 	if err != nil {
 		return nil, fmt.Errorf("review record: %w", err)

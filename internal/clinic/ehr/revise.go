@@ -16,25 +16,27 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxReason is how long a reason may be, in characters; a constraint of the table says the same.
+// maxReason is the maximum length of a reason in characters. A table constraint has the same limit.
 const maxReason = 1000
 
-// revision is how a record gets its next version.
+// revision describes how the next version of a record is made.
 type revision[B any] struct {
 	action  care.Action
 	ifMatch int64
-	// reason is kept with the version; no event carries it.
+	// reason is stored with the version; no event contains it.
 	reason string
-	// right refuses what takes more than the action, before the version is looked at; nil refuses nothing.
+	// right checks rights beyond the action, before the version check; nil checks nothing.
 	right func(row db.RecordLockRow) error
-	// next makes the body out of the one before and names the event, or refuses. The row is the version before.
+	// next returns the next body and the name of the event, or an error. row is the previous
+	// version.
 	next func(before B, row db.RecordLockRow) (b B, what string, err error)
 }
 
-// Update writes the next version where ifMatch is the current one, else care.PreconditionFailed with the current
-// version. The version before is kept. Whom the record is about and where it was made cannot change. A status that cannot
-// follow the one before is a care.Conflict, and so is any change of a released record but that of its status: Amend and
-// Retract keep the reason for those.
+// Update writes the next version if ifMatch is the current version, and otherwise returns
+// care.PreconditionFailed with the current version. The previous version is kept. The patient and
+// the clinic cannot change. A status that cannot follow the current one is care.Conflict. So is any
+// change of a released record except to its status: Amend and Retract make such changes, and record
+// the reason.
 func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
@@ -45,7 +47,7 @@ func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, if
 		right: func(row db.RecordLockRow) error { return k.mayReplace(cmd, row, h) },
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
-			if err := checkUnmoved(h, old); err != nil {
+			if err := checkSameSubject(h, old); err != nil {
 				return b, "", err
 			}
 			if h.DoctorID == nil {
@@ -56,16 +58,16 @@ func (k *Kind[B]) Update(ctx context.Context, cmd care.Command, id uuid.UUID, if
 				return b, "", err
 			}
 			released := old.ReleasedVersion != nil
-			if err := k.spec.replace(released, old.Status, h.Status, changed); err != nil {
+			if err := k.spec.checkUpdate(released, old.Status, h.Status, changed); err != nil {
 				return b, "", err
 			}
-			return b, k.spec.change(released, h.Status), k.mayDiscard(cmd, row, h)
+			return b, k.spec.changeName(released, h.Status), k.mayDiscard(cmd, row, h)
 		},
 	})
 }
 
-// Amend corrects a record that others rely on, and keeps why. Errors as for Replace; a record that nobody relies on yet
-// is a care.Conflict.
+// Amend corrects a released record and records the reason. Errors as for Update; a record that was
+// never released is care.Conflict.
 func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string, b B) (Record[B], error) {
 	if err := checkReason(reason); err != nil {
 		return Record[B]{}, err
@@ -79,16 +81,16 @@ func (k *Kind[B]) Amend(ctx context.Context, cmd care.Command, id uuid.UUID, ifM
 		right: func(row db.RecordLockRow) error { return k.mayRename(cmd, row, h) },
 		next: func(_ B, row db.RecordLockRow) (B, string, error) {
 			old := row.Record
-			if err := k.spec.amend(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
+			if err := k.spec.checkAmendment(old.ReleasedVersion != nil, old.Status, h.Status); err != nil {
 				return b, "", err
 			}
-			return b, "amended", k.spec.move(old.Status, h.Status)
+			return b, "amended", k.spec.checkTransition(old.Status, h.Status)
 		},
 	})
 }
 
-// Retract says that the record should never have been made, and why. It is kept and can be read, and nothing can be done
-// with it any more. Errors as for Replace.
+// Retract marks the record as entered in error and records the reason. The record is kept and
+// remains readable, but is final. Errors as for Update.
 func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, reason string) (Record[B], error) {
 	if err := checkReason(reason); err != nil {
 		return Record[B]{}, err
@@ -96,17 +98,18 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	return k.revise(ctx, cmd, id, revision[B]{
 		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
 		next: func(before B, row db.RecordLockRow) (B, string, error) {
-			// The body is not checked again: what was written under older rules can be retracted too.
+			// The body is not validated again: a record that was valid under older rules can be
+			// retracted too.
 			k.body(&before).head().Status = retracted
-			return before, "retracted", k.spec.move(row.Record.Status, retracted)
+			return before, "retracted", k.spec.checkTransition(row.Record.Status, retracted)
 		},
 	})
 }
 
 func checkReason(reason string) error {
-	var p care.FieldErrors
-	p.Text("reason", reason, 1, maxReason)
-	return p.Err()
+	var errs care.FieldErrors
+	errs.Text("reason", reason, 1, maxReason)
+	return errs.Err()
 }
 
 func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, rev revision[B]) (Record[B], error) {
@@ -115,7 +118,7 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 		q := db.New(tx)
 		row, err := q.RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name, Measures: k.limits != nil})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return k.stranger(cmd, rev.action, id, nil)
+			return k.notFoundOrHidden(cmd, rev.action, id, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("lock record: %w", err)
@@ -128,7 +131,7 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 				return err
 			}
 		}
-		if err := current(rev.ifMatch, row.Record.Version); err != nil {
+		if err := checkVersion(rev.ifMatch, row.Record.Version); err != nil {
 			return err
 		}
 		r, err = k.write(ctx, tx, cmd, row, rev)
@@ -140,12 +143,12 @@ func (k *Kind[B]) revise(ctx context.Context, cmd care.Command, id uuid.UUID, re
 	return r, nil
 }
 
-// current refuses a change by somebody who has not read the version that stands.
-func current(ifMatch, version int64) error {
+// checkVersion returns an error unless ifMatch is the current version.
+func checkVersion(ifMatch, version int64) error {
 	return care.MatchVersion("the record", "change", ifMatch, version)
 }
 
-// write makes the next version of the row, which is locked, and appends its events last.
+// write writes the next version of the locked row, and appends its events last.
 func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.RecordLockRow, rev revision[B]) (Record[B], error) {
 	r, events, err := k.writeVersion(ctx, tx, cmd, row, rev)
 	if err != nil {
@@ -154,7 +157,7 @@ func (k *Kind[B]) write(ctx context.Context, tx pgx.Tx, cmd care.Command, row db
 	return r, outbox.Append(ctx, tx, events...)
 }
 
-// writeVersion makes the next version of the row, which is locked, and gives the events to append.
+// writeVersion writes the next version of the locked row, and returns the events to append.
 func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command, locked db.RecordLockRow, rev revision[B]) (Record[B], []event.Event, error) {
 	old := locked.Record
 	before, err := k.decode(old.Body)
@@ -165,20 +168,20 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
-	told := k.alarms(&before, limits)
+	known := k.criticalFindings(&before, limits)
 	b, what, err := rev.next(before, locked)
 	if err != nil {
 		return Record[B]{}, nil, err
 	}
 	h, q := k.body(&b).head(), db.New(tx)
-	if err := replaceable(ctx, q, h, old); err != nil {
+	if err := checkReplacement(ctx, q, h, old); err != nil {
 		return Record[B]{}, nil, err
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
 		return Record[B]{}, nil, fmt.Errorf("encode %s: %w", k.name, err)
 	}
-	critical := slices.ContainsFunc(k.alarms(&b, limits), func(a string) bool { return !slices.Contains(told, a) })
+	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(known, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
 		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
@@ -197,24 +200,25 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	}, events, nil
 }
 
-// checkUnmoved refuses a version about somebody else, or of another clinic.
-func checkUnmoved(h *Head, old db.Record) error {
-	var p care.FieldErrors
+// checkSameSubject returns an error if the version is about another patient or clinic.
+func checkSameSubject(h *Head, old db.Record) error {
+	var errs care.FieldErrors
 	if h.PatientID != old.PatientID {
-		p.Add("patientId", "cannot change: retract this record and write another")
+		errs.Add("patientId", "cannot change: retract this record and create a new one")
 	}
 	if h.ClinicID != old.ClinicID {
-		p.Add("clinicId", "cannot change: retract this record and write another")
+		errs.Add("clinicId", "cannot change: retract this record and create a new one")
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// replaceable checks what a new version may say. The doctor who was named stays good, also after they left.
-func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
-	if err := checkUnmoved(h, old); err != nil {
+// checkReplacement checks the people named in a new version. The doctor named in the previous
+// version remains valid, even if they have left.
+func checkReplacement(ctx context.Context, q *db.Queries, h *Head, old db.Record) error {
+	if err := checkSameSubject(h, old); err != nil {
 		return err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if h.DoctorID == nil {
 		h.DoctorID = &old.DoctorID
 	}
@@ -224,8 +228,8 @@ func replaceable(ctx context.Context, q *db.Queries, h *Head, old db.Record) err
 			return fmt.Errorf("look up doctor: %w", err)
 		}
 		if !active {
-			p.Add("doctorId", "must be an active doctor of this clinic")
+			errs.Add("doctorId", "must be an active doctor of this clinic")
 		}
 	}
-	return p.Err()
+	return errs.Err()
 }

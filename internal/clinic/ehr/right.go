@@ -12,19 +12,20 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// standing is what the database knows of how the actor stands to a record.
+// standing holds the stored facts that relate the actor to a record.
 type standing struct {
 	onCareTeam bool
-	// releasedBy is the id of who wrote the version that released the record; of no meaning before its release.
+	// releasedBy is the id of the author of the version that released the record. It is undefined
+	// before the release.
 	releasedBy string
 }
 
-// standingIn returns how the actor stands to a record that is locked for its next version.
-func standingIn(row db.RecordLockRow) standing {
+// standingOf returns the actor's standing for a record that is locked for its next version.
+func standingOf(row db.RecordLockRow) standing {
 	return standing{onCareTeam: row.OnCareTeam, releasedBy: row.ReleasedBy}
 }
 
-// relations lists how the actor stands to the record by a role at its clinic.
+// relations returns the relations of the actor to the record through roles at its clinic.
 func (s standing) relations(actor care.Actor, row db.Record) []care.Relation {
 	relations := []care.Relation{care.SameClinic}
 	if s.onCareTeam {
@@ -39,8 +40,9 @@ func (s standing) relations(actor care.Actor, row db.Record) []care.Relation {
 	return relations
 }
 
-// author reports whether the actor stands in care.Author to the record. Whose name is under a released record is who released
-// it: that a nurse began it leaves them no right to change what a doctor signed.
+// author reports whether care.Author relates the actor to the record. The author of a released
+// record is the actor who released it: a nurse who began it has no right to change a record that a
+// doctor signed.
 func (s standing) author(actor care.Actor, row db.Record) bool {
 	began := row.CreatedBy == actor.ID
 	switch {
@@ -58,28 +60,30 @@ func mayAsStaff(actor care.Actor, action care.Action, row db.Record, s standing)
 	return actor.MayOn(row.Kind, row.ClinicID, action, s.relations(actor, row)...)
 }
 
-// creation says how far the actor may create a record.
+// creation is the extent to which the actor may create a record.
 type creation struct {
-	// anyPatient says that they may for any patient of the clinic; otherwise they must be on the patient's care team.
+	// anyPatient reports whether they may do so for any patient of the clinic. Otherwise they must
+	// be on the patient's care team.
 	anyPatient bool
-	// inTheirName says that they could for any patient, were they the doctor whom the record names.
+	// inTheirName reports whether they could do so for any patient if the record named them as the
+	// doctor.
 	inTheirName bool
-	// notReleased says that they may not release a record of this kind, for whichever patient.
+	// notReleased reports whether they may not release a record of this kind, for any patient.
 	notReleased bool
 }
 
-// mayCreate settles who the doctor is, and how far the actor may create the record: a record that is released with its first
-// version takes the right to release it, too.
+// mayCreate determines the doctor, and the extent to which the actor may create the record. A
+// record that is released with its first version also requires the right to release it.
 func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	actor := cmd.Actor
 	onPlatform := actor.MayOnPlatform(care.RecordCreate)
 	anyPatient := onPlatform || actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.SameClinic)
 	if !anyPatient && !actor.MayOn(k.name, h.ClinicID, care.RecordCreate, care.CareTeam) {
-		answer := care.Errorf(care.Forbidden, "you hold no role that writes records at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles may write records at this clinic")
 		return creation{}, outbox.Deny(cmd, answer, care.RecordCreate, care.Ref{Kind: "clinic", ID: h.ClinicID}, nil, &h.ClinicID)
 	}
 	if h.DoctorID == nil && !actor.Holds(h.ClinicID, care.Doctor) {
-		return creation{}, care.InvalidField("doctorId", "must name the doctor who answers for the record, as you are not one")
+		return creation{}, care.InvalidField("doctorId", "must name the responsible doctor, because you are not a doctor at this clinic")
 	}
 	if h.DoctorID == nil {
 		h.DoctorID = &actor.UserID
@@ -100,115 +104,121 @@ func (k *Kind[B]) mayCreate(cmd care.Command, h *Head) (creation, error) {
 	}, nil
 }
 
-// refuseRelease refuses a first version that would be released by who may not. It says first what is wrong with the people
-// whom the record names, and nothing of them to who may not write for the patient at all.
-func (k *Kind[B]) refuseRelease(ctx context.Context, cmd care.Command, h *Head, right creation) error {
+// denyRelease returns the error for a first version that the actor may not release. Errors about
+// the people named in the record come first. Actors who may not write for the patient at all get no
+// information about those people.
+func (k *Kind[B]) denyRelease(ctx context.Context, cmd care.Command, h *Head, right creation) error {
 	return k.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		_, err := db.New(tx).RecordPartiesHold(ctx, db.RecordPartiesHoldParams{
 			PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID, AnyPatient: right.anyPatient, ActorID: cmd.Actor.UserID,
 		})
 		if err != nil {
-			return notInserted(cmd, h, right, err)
+			return insertError(cmd, h, right, err)
 		}
 		return outbox.Deny(cmd, k.releasedByOthers(), care.RecordRelease, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 	})
 }
 
-// notOnTeam refuses who would have to be on the patient's care team.
+// notOnTeam returns the error for an actor who would have to be on the patient's care team.
 func (c creation) notOnTeam(cmd care.Command, h *Head) error {
 	words := "you are not on this patient's care team"
 	if c.inTheirName {
-		words += ": name yourself in doctorId, or leave the record a draft"
+		words += ": name yourself in doctorId, or create the record as a draft"
 	}
 	return outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.RecordCreate, care.Ref{Kind: "patient", ID: h.PatientID}, &h.PatientID, &h.ClinicID)
 }
 
-// releasedByOthers says who releases records of the kind.
+// releasedByOthers returns an error that explains who releases records of the kind.
 func (k *Kind[B]) releasedByOthers() *care.Error {
 	one := event.WithArticle(k.name)
 	if care.AllowedOn(k.name, care.RecordRelease, care.Doctor, care.CareTeam) {
-		return care.Errorf(care.Forbidden, "%s is released by the doctor whom it names in doctorId, or by their care team", one)
+		return care.Errorf(care.Forbidden, "only the doctor in doctorId or the care team may release %s", one)
 	}
-	err := care.Errorf(care.Forbidden, "%s is released by the doctor whom it names in doctorId and by nobody else: leave it a draft for them", one)
-	err.Fields = []care.FieldError{{Field: "status", Message: "is for the doctor whom doctorId names to give: write a draft, which they release"}}
+	err := care.Errorf(care.Forbidden, "only the doctor in doctorId may release %s: create it as a draft", one)
+	err.Fields = []care.FieldError{{Field: "status", Message: "may only be set by the doctor in doctorId: create a draft for them to release"}}
 	return err
 }
 
-// mayRevise refuses who may not do the action on the record, and who may not know of it.
+// mayRevise returns an error if the actor may not do the action on the record, or may not know of
+// it.
 func (k *Kind[B]) mayRevise(cmd care.Command, action care.Action, row db.RecordLockRow) error {
-	old, stands := row.Record, standingIn(row)
+	old, stands := row.Record, standingOf(row)
 	_, reads := viewOf(cmd.Actor, old, stands)
 	switch {
 	case mayAsStaff(cmd.Actor, action, old, stands):
 		return nil
 	case reads:
-		return k.refuse(cmd, whoMay(action), action, old)
+		return k.deny(cmd, explainDenial(action), action, old)
 	default:
-		return k.stranger(cmd, action, old.ID, &old)
+		return k.notFoundOrHidden(cmd, action, old.ID, &old)
 	}
 }
 
-// whoMay answers who may read a record but not do the action on it.
-func whoMay(action care.Action) *care.Error {
+// explainDenial returns the error for an actor who may read the record but not do the action.
+func explainDenial(action care.Action) *care.Error {
 	if action == care.RecordAmend || action == care.RecordRetract {
-		return care.Errorf(care.Forbidden, "you may read this record but not change it: that is for who released it, for the doctor whom it names, and for doctors of the care team")
+		return care.Errorf(care.Forbidden, "you may read this record but not change it: only its author, the doctor named in it, and doctors of the care team may")
 	}
 	return care.Errorf(care.Forbidden, "you may read this record but not change it")
 }
 
-// mayReplace refuses a replacement that takes a right of its own: one that releases the record, or moves a released one on.
+// mayReplace checks the additional right for an update that releases the record, or changes the
+// status of a released one.
 func (k *Kind[B]) mayReplace(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	old := row.Record
 	switch {
 	case old.ReleasedVersion != nil:
-		answer := care.Errorf(care.Forbidden, "%s that is released is moved on by a doctor: the one whom it names, or one of the care team", event.WithArticle(k.name))
-		return k.may(cmd, answer, care.RecordMove, old, standingIn(row))
+		answer := care.Errorf(care.Forbidden, "only the doctor named in %s, or a doctor of the care team, may change its status after the release", event.WithArticle(k.name))
+		return k.may(cmd, answer, care.RecordMove, old, standingOf(row))
 	case k.spec.Releases(to.Status):
 		if to.DoctorID != nil {
 			old.DoctorID = *to.DoctorID
 		}
-		return k.may(cmd, k.releasedByOthers(), care.RecordRelease, old, standingIn(row))
+		return k.may(cmd, k.releasedByOthers(), care.RecordRelease, old, standingOf(row))
 	}
 	return nil
 }
 
-// mayDiscard refuses a replacement that marks a draft as entered in error by who could not retract it.
+// mayDiscard checks the right to retract for an update that marks a draft as entered in error.
 func (k *Kind[B]) mayDiscard(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	if to.Status != retracted {
 		return nil
 	}
-	return k.may(cmd, whoMay(care.RecordRetract), care.RecordRetract, row.Record, standingIn(row))
+	return k.may(cmd, explainDenial(care.RecordRetract), care.RecordRetract, row.Record, standingOf(row))
 }
 
-// mayRename refuses an amendment that puts the record under the name of another doctor by who could not release it there.
+// mayRename checks, for an amendment that names another doctor, the right to release the record
+// under that name.
 func (k *Kind[B]) mayRename(cmd care.Command, row db.RecordLockRow, to *Head) error {
 	if to.DoctorID == nil || *to.DoctorID == row.Record.DoctorID {
 		return nil
 	}
 	named := row.Record
 	named.DoctorID = *to.DoctorID
-	answer := care.Errorf(care.Forbidden, "%s is put under a doctor's name by that doctor", event.WithArticle(k.name))
-	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must stay, or name yourself"}}
-	return k.may(cmd, answer, care.RecordRelease, named, standingIn(row))
+	answer := care.Errorf(care.Forbidden, "only the doctor in doctorId may put %s under their name", event.WithArticle(k.name))
+	answer.Fields = []care.FieldError{{Field: "doctorId", Message: "must be unchanged, or name yourself"}}
+	return k.may(cmd, answer, care.RecordRelease, named, standingOf(row))
 }
 
-// may gives the answer to who may not do the action on the record, which they may know of.
+// may returns the denial with the answer unless the actor may do the action on the record. The
+// actor may know of the record.
 func (k *Kind[B]) may(cmd care.Command, answer *care.Error, action care.Action, row db.Record, stands standing) error {
 	if mayAsStaff(cmd.Actor, action, row, stands) {
 		return nil
 	}
-	return k.refuse(cmd, answer, action, row)
+	return k.deny(cmd, answer, action, row)
 }
 
-func (k *Kind[B]) refuse(cmd care.Command, answer *care.Error, action care.Action, row db.Record) error {
+func (k *Kind[B]) deny(cmd care.Command, answer *care.Error, action care.Action, row db.Record) error {
 	return outbox.Deny(cmd, answer, action, k.ref(row.ID), &row.PatientID, &row.ClinicID)
 }
 
-// stranger refuses a record in the same words whether there is none or it is not theirs to know of.
-func (k *Kind[B]) stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
-	answer := care.Errorf(care.NotFound, "there is no such record, or you may not see it")
+// notFoundOrHidden returns the same error for a missing record and for one that the actor may not
+// know of.
+func (k *Kind[B]) notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Record) error {
+	answer := care.Errorf(care.NotFound, "record not found, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, k.ref(id), nil, nil)
 	}
-	return k.refuse(cmd, answer, action, *row)
+	return k.deny(cmd, answer, action, *row)
 }

@@ -1,9 +1,6 @@
 package ehr_test
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
+	"carewire/internal/clinic/clinictest"
 	"carewire/internal/clinic/ehr"
-	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
@@ -22,9 +19,11 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// testBundle is a database with two clinics. At here, the patient's care team has the doctor and the nurse; colleague
-// and otherNurse work there without being on it. The stranger is a doctor elsewhere.
+// testBundle is a database with two clinics. At here, the patient's care team has the doctor and
+// the nurse; colleague and otherNurse work there without being on it. stranger is a doctor at
+// there.
 type testBundle struct {
+	*clinictest.Bundle
 	db            *postgrestest.DB
 	reports       *ehr.Kind[ehr.LabReport]
 	prescriptions *ehr.Kind[ehr.Prescription]
@@ -35,48 +34,24 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	db := postgrestest.New(t)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
-	b := &testBundle{db: db, reports: ehr.NewKind[ehr.LabReport](writer), prescriptions: ehr.NewKind[ehr.Prescription](writer), here: uuid.New(), there: uuid.New()}
-	for _, id := range []uuid.UUID{b.here, b.there} {
-		b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')", id)
+	clinics := clinictest.New(t, "UTC", "UTC")
+	b := &testBundle{
+		Bundle: clinics, db: clinics.DB, here: clinics.Here, there: clinics.There,
+		reports: ehr.NewKind[ehr.LabReport](clinics.Writer), prescriptions: ehr.NewKind[ehr.Prescription](clinics.Writer),
 	}
-	b.patient, b.neighbour = b.person(t, &b.here, care.Patient), b.person(t, &b.here, care.Patient)
-	b.doctor, b.colleague = b.person(t, &b.here, care.Doctor), b.person(t, &b.here, care.Doctor)
-	b.nurse, b.otherNurse = b.person(t, &b.here, care.Nurse), b.person(t, &b.here, care.Nurse)
-	b.receptionist, b.admin = b.person(t, &b.here, care.Receptionist), b.person(t, &b.here, care.Admin)
-	b.auditor, b.operator = b.person(t, nil, care.Auditor), b.person(t, nil, care.Operator)
-	b.stranger, b.otherPatient = b.person(t, &b.there, care.Doctor), b.person(t, &b.there, care.Patient)
-	b.team(t, b.patient, b.here, b.doctor, b.nurse)
+	b.patient, b.neighbour = b.Person(t, care.Patient, &b.here), b.Person(t, care.Patient, &b.here)
+	b.doctor, b.colleague = b.Person(t, care.Doctor, &b.here), b.Person(t, care.Doctor, &b.here)
+	b.nurse, b.otherNurse = b.Person(t, care.Nurse, &b.here), b.Person(t, care.Nurse, &b.here)
+	b.receptionist, b.admin = b.Person(t, care.Receptionist, &b.here), b.Person(t, care.Admin, &b.here)
+	b.auditor, b.operator = b.Person(t, care.Auditor, nil), b.Person(t, care.Operator, nil)
+	b.stranger, b.otherPatient = b.Person(t, care.Doctor, &b.there), b.Person(t, care.Patient, &b.there)
+	b.CareTeam(t, b.patient, b.here, b.doctor, b.nurse)
 	return b
 }
 
-func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
-	t.Helper()
-	_, err := b.db.Owner.Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
-}
+func by(actor care.Actor) care.Command { return clinictest.By(actor) }
 
-func (b *testBundle) person(t *testing.T, clinic *uuid.UUID, role care.Role) care.Actor {
-	t.Helper()
-	id := uuid.New()
-	b.exec(t, "INSERT INTO users (id, email, given_name, family_name, phone) VALUES ($1, $2, 'Wilhelmina', 'Murgatroyd', '+15550100')", id, id.String()+"@murgatroyd.example")
-	b.exec(t, "INSERT INTO memberships (id, user_id, clinic_id, role) VALUES ($1, $2, $3, $4)", uuid.New(), id, clinic, role)
-	return care.Actor{ID: id.String(), UserID: id, Memberships: []care.Membership{{ClinicID: clinic, Role: role}}}
-}
-
-func (b *testBundle) team(t *testing.T, patient care.Actor, clinic uuid.UUID, members ...care.Actor) {
-	t.Helper()
-	for _, m := range members {
-		b.exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", patient.UserID, clinic, m.UserID)
-	}
-}
-
-func by(actor care.Actor) care.Command {
-	return care.Command{Actor: actor, CorrelationID: "req-1"}
-}
-
-// report is a final report of the patient's, by the doctor, with one result that is not critical.
+// report returns a final report of the patient by the doctor, with one result that is not critical.
 func (b *testBundle) report() ehr.LabReport {
 	return ehr.LabReport{
 		Head: ehr.Head{
@@ -108,72 +83,15 @@ func (b *testBundle) write(t *testing.T) ehr.Record[ehr.LabReport] {
 	return r
 }
 
-// appended is one row of the outbox.
-type appended struct {
-	Type, Subject, ActorID, ActorRole string
-	Version                           *int64
-	Person, Clinic, Event, Cause      *uuid.UUID
-	Data                              map[string]any
-}
-
-// outbox gives all that was appended, in order.
-func (b *testBundle) outbox(t *testing.T) []appended {
-	t.Helper()
-	rows, err := b.db.Owner.Query(context.Background(), "SELECT type, subject, actor_id, actor_role, subject_version, person_id, clinic_id, event_id, cause_id, data FROM outbox ORDER BY id")
-	require.NoError(t, err)
-	defer rows.Close()
-	list := []appended{}
-	for rows.Next() {
-		var a appended
-		var data []byte
-		require.NoError(t, rows.Scan(&a.Type, &a.Subject, &a.ActorID, &a.ActorRole, &a.Version, &a.Person, &a.Clinic, &a.Event, &a.Cause, &data))
-		require.NoError(t, json.Unmarshal(data, &a.Data))
-		list = append(list, a)
-	}
-	require.NoError(t, rows.Err())
-	return list
-}
-
-func (b *testBundle) last(t *testing.T) appended {
-	t.Helper()
-	list := b.outbox(t)
-	require.NotEmpty(t, list)
-	return list[len(list)-1]
-}
-
-func types(list []appended) []string {
-	names := []string{}
-	for _, a := range list {
-		names = append(names, a.Type)
-	}
-	return names
-}
-
-func (b *testBundle) count(t *testing.T, table string) int {
-	t.Helper()
-	var n int
-	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
-	return n
-}
+func types(list []clinictest.Event) []string { return clinictest.Types(list) }
 
 func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	t.Helper()
-	require.Error(t, err)
-	require.Equal(t, code, care.CodeOf(err), "%v", err)
-	if len(fields) == 0 {
-		return
-	}
-	var e *care.Error
-	require.ErrorAs(t, err, &e)
-	var named []string
-	for _, f := range e.Fields {
-		named = append(named, f.Field)
-	}
-	require.Equal(t, fields, named)
+	clinictest.RequireCode(t, err, code, fields...)
 }
 
-// plan explains the query that a list of the doctor's with the filter runs, after it has run often on its connection: the
-// first five times, PostgreSQL plans for the values whatever it is told.
+// plan returns the query plan of a list of the doctor with the filter, after several executions on
+// its connection: PostgreSQL plans the first five executions for the specific values.
 func (b *testBundle) plan(t *testing.T, f ehr.Filter) string {
 	t.Helper()
 	patient, clinic, doctor, author, sql := "NULL", "NULL", "NULL", "NULL", db.RecordListVisible

@@ -9,10 +9,11 @@ import (
 	"carewire/internal/care"
 )
 
-// Decimal is a number that keeps its digits as they were written: 5.10 says more than 5.1. In JSON it is a number.
+// Decimal is a number that keeps its digits: 5.10 is more precise than 5.1. In JSON it is a number.
 type Decimal string
 
-// decimalForm is JSON's number (RFC 8259 section 6); decimalLength bounds it well above FHIR R4's 18 significant digits.
+// decimalForm is JSON's number (RFC 8259 section 6); decimalLength bounds it well above FHIR R4's
+// 18 significant digits.
 var decimalForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
 
 const decimalLength = 40
@@ -22,7 +23,7 @@ var (
 	errValue   = errors.New("a value is a number, a string or a code")
 )
 
-// MarshalJSON writes the number as it was read.
+// MarshalJSON implements json.Marshaler. It keeps the digits.
 func (d Decimal) MarshalJSON() ([]byte, error) {
 	if !d.valid() {
 		return nil, errDecimal
@@ -30,7 +31,7 @@ func (d Decimal) MarshalJSON() ([]byte, error) {
 	return []byte(d), nil
 }
 
-// UnmarshalJSON reads a JSON number.
+// UnmarshalJSON implements json.Unmarshaler.
 func (d *Decimal) UnmarshalJSON(data []byte) error {
 	*d = Decimal(bytes.TrimSpace(data))
 	if !d.valid() {
@@ -39,10 +40,10 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// check accepts nil, which is no number at all.
-func (d *Decimal) check(p *care.FieldErrors, path string) {
+// check ignores nil.
+func (d *Decimal) check(errs *care.FieldErrors, path string) {
 	if d != nil && !d.valid() {
-		p.Add(path, "must be a number of at most %d characters", decimalLength)
+		errs.Add(path, "must be a number of at most %d characters", decimalLength)
 	}
 }
 
@@ -50,15 +51,15 @@ func (d Decimal) valid() bool {
 	return len(d) <= decimalLength && decimalForm.MatchString(string(d))
 }
 
-// Value is a result's value: exactly one of a number, a text and a code. In JSON it is a number, a string or a Coding
-// object; its JSON schema is oneOf the three.
+// Value is the value of a result: exactly one of a number, a text and a code. In JSON it is a
+// number, a string or a Coding object; its JSON schema is oneOf the three.
 type Value struct {
 	Number *Decimal
 	Text   *string
 	Coding *Coding `text:"inline"`
 }
 
-// MarshalJSON writes the one that is set.
+// MarshalJSON implements json.Marshaler.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch {
 	case v.Number != nil:
@@ -72,7 +73,8 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON reads a number, a string or a code; null leaves the value empty, which Validate refuses.
+// UnmarshalJSON implements json.Unmarshaler. After null the value is empty, and Validate returns an
+// error.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	*v = Value{}
 	data = bytes.TrimSpace(data)
@@ -93,21 +95,21 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	}
 }
 
-// String is for comparing values; it is never logged.
+// String returns a text for comparisons; it is never logged.
 func (v Value) String() string {
-	data, _ := json.Marshal(v) // What cannot be written was refused before.
+	data, _ := json.Marshal(v) // Invalid values were rejected before.
 	return string(data)
 }
 
-func (v Value) check(p *care.FieldErrors, path string) {
+func (v Value) check(errs *care.FieldErrors, path string) {
 	switch {
 	case v.Number != nil:
-		v.Number.check(p, path)
+		v.Number.check(errs, path)
 	case v.Text != nil:
-		p.Text(path, *v.Text, 1, 2000)
+		errs.Text(path, *v.Text, 1, 2000)
 	case v.Coding != nil:
-		v.Coding.check(p, path)
+		v.Coding.check(errs, path)
 	default:
-		p.Add(path, "must be a number, a string or a code")
+		errs.Add(path, "must be a number, a string or a code")
 	}
 }

@@ -8,32 +8,32 @@ import (
 	"carewire/internal/care"
 )
 
-// VitalSigns is one measurement of vital signs, or a panel of several: FHIR R4's Observation of the category vital-signs.
-// A pulse has a value; a blood pressure has two components.
+// VitalSigns is one measurement of vital signs, or a panel of several: FHIR R4's Observation of the
+// category vital-signs. A pulse has a value; a blood pressure has two components.
 type VitalSigns struct {
 	Head
 	Measured
-	BodySite   *Coding     `json:"bodySite,omitempty" doc:"Where it was measured: SNOMED CT."`
-	Method     *Coding     `json:"method,omitempty" doc:"How it was measured: SNOMED CT."`
+	BodySite   *Coding     `json:"bodySite,omitempty" doc:"The body site: SNOMED CT."`
+	Method     *Coding     `json:"method,omitempty" doc:"The method: SNOMED CT."`
 	Components []Component `json:"components,omitempty" maxItems:"100" doc:"The parts of a panel, such as systolic and diastolic blood pressure."`
 	Note       string      `json:"note,omitempty" maxLength:"10000"`
 }
 
-// Measured is what a measurement found, or why it found nothing.
+// Measured is the value of a measurement, or the reason for its absence.
 type Measured struct {
 	Value            *Value `json:"value,omitempty" doc:"A number, a text, or a code."`
-	Unit             string `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM: that which FHIR's profile of vital signs names for the code." example:"/min"`
+	Unit             string `json:"unit,omitempty" maxLength:"50" doc:"The unit, in UCUM: the unit of FHIR's vital signs profile for the code." example:"/min"`
 	Interpretation   string `json:"interpretation,omitempty" maxLength:"10" doc:"A code of v3 ObservationInterpretation." example:"H"`
-	DataAbsentReason string `json:"dataAbsentReason,omitempty" enum:"unknown,asked-unknown,temp-unknown,not-asked,asked-declined,masked,not-applicable,unsupported,as-text,error,not-a-number,negative-infinity,positive-infinity,not-performed,not-permitted" doc:"Why there is no value."`
+	DataAbsentReason string `json:"dataAbsentReason,omitempty" enum:"unknown,asked-unknown,temp-unknown,not-asked,asked-declined,masked,not-applicable,unsupported,as-text,error,not-a-number,negative-infinity,positive-infinity,not-performed,not-permitted" doc:"The reason that there is no value."`
 }
 
 // Component is one part of a panel.
 type Component struct {
-	Code Coding `json:"code" doc:"What was measured: LOINC."`
+	Code Coding `json:"code" doc:"The measurement: LOINC."`
 	Measured
 }
 
-// Kind says what vital signs are.
+// Kind implements Body.
 func (*VitalSigns) Kind() Spec {
 	return Spec{
 		Name: "vital_signs", Path: "vital-signs",
@@ -56,7 +56,8 @@ func (*VitalSigns) Kind() Spec {
 	}
 }
 
-// bound is what a living patient can have, in a unit: far beyond what is healthy, short of a slip of the hand.
+// bound is the range of possible values of a living patient in a unit. It is far beyond the healthy
+// range, but detects typing errors.
 type bound struct {
 	unit      string
 	low, high float64
@@ -71,7 +72,8 @@ var (
 	weight      = []bound{{"kg", 0.1, 800}, {"g", 100, 800_000}, {"[lb_av]", 0.2, 1760}}
 )
 
-// bounds are those of FHIR R4's profile of vital signs by their LOINC codes, with the units that it allows for each.
+// bounds are the ranges for the codes of FHIR R4's vital signs profile by LOINC code, with the
+// allowed units of each.
 var bounds = map[string][]bound{
 	"8480-6": pressure, "8462-4": pressure, "8478-0": pressure,
 	"8310-5": temperature, "8331-1": temperature, "8332-3": temperature, "8333-1": temperature, "8328-7": temperature,
@@ -82,7 +84,7 @@ var bounds = map[string][]bound{
 	"39156-5": {{"kg/m2", 2, 300}},
 }
 
-// withoutValue are the statuses in which nothing need have been measured.
+// withoutValue are the statuses in which a measurement may have no value.
 var withoutValue = []string{"registered", "cancelled", "unknown", retracted}
 
 // absences is FHIR R4's value set data-absent-reason.
@@ -91,67 +93,68 @@ var absences = []string{
 	"not-a-number", "negative-infinity", "positive-infinity", "not-performed", "not-permitted",
 }
 
-// Validate says all that is wrong with the vital signs, each by its path, or nil.
+// Validate implements Body.
 func (r *VitalSigns) Validate() error {
-	var p care.FieldErrors
-	r.check(&p, r.Kind())
-	// FHIR R4, vs-2 and vs-3: a value or why there is none, in the whole or in each of its parts.
-	r.checkValue(&p, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
-	checkCode(&p, "bodySite", r.BodySite)
-	checkCode(&p, "method", r.Method)
-	each(&p, "components", r.Components, maxList, func(p *care.FieldErrors, path string, c Component) {
-		c.Code.check(p, path+".code")
-		c.checkValue(p, path+".", c.Code, false)
+	var errs care.FieldErrors
+	r.check(&errs, r.Kind())
+	// FHIR R4, vs-2 and vs-3: a value or the reason for its absence, in the whole or in each of its
+	// parts.
+	r.checkValue(&errs, "", r.Code, len(r.Components) > 0 || slices.Contains(withoutValue, r.Status))
+	checkCode(&errs, "bodySite", r.BodySite)
+	checkCode(&errs, "method", r.Method)
+	each(&errs, "components", r.Components, maxList, func(errs *care.FieldErrors, path string, c Component) {
+		c.Code.check(errs, path+".code")
+		c.checkValue(errs, path+".", c.Code, false)
 	})
-	p.Text("note", r.Note, 0, noteLength)
-	return p.Err()
+	errs.Text("note", r.Note, 0, noteLength)
+	return errs.Err()
 }
 
-// alarms identifies each critical measurement.
-func (r *VitalSigns) alarms(clinic *clinicLimits) []string {
+// criticalFindings implements criticalReporter.
+func (r *VitalSigns) criticalFindings(clinic *clinicLimits) []string {
 	findings := []finding{r.finding(r.Code)}
 	for _, c := range r.Components {
 		findings = append(findings, c.finding(c.Code))
 	}
-	return criticalFindings(r.Status, findings, clinic)
+	return selectCritical(r.Status, findings, clinic)
 }
 
 func (m Measured) finding(code Coding) finding {
 	return finding{code, m.Value, m.Unit, m.Interpretation}
 }
 
-// checkValue checks what was measured by the code.
-func (m Measured) checkValue(p *care.FieldErrors, prefix string, code Coding, mayLack bool) {
+// checkValue checks the value against the code.
+func (m Measured) checkValue(errs *care.FieldErrors, prefix string, code Coding, mayLack bool) {
 	switch {
 	case m.Value != nil && m.DataAbsentReason != "":
-		p.Add(prefix+"dataAbsentReason", "cannot stand beside a value")
+		errs.Add(prefix+"dataAbsentReason", "must not be set together with a value")
 	case m.Value != nil:
-		m.Value.check(p, prefix+"value")
+		m.Value.check(errs, prefix+"value")
 	case m.DataAbsentReason == "" && !mayLack:
-		p.Add(prefix+"value", "is required; or say in dataAbsentReason why there is none")
+		errs.Add(prefix+"value", "is required, unless dataAbsentReason is set")
 	}
-	oneOf(p, prefix+"dataAbsentReason", m.DataAbsentReason, absences...)
-	oneOf(p, prefix+"interpretation", m.Interpretation, interpretations...)
-	checkUnit(p, prefix+"unit", m.Unit)
+	oneOf(errs, prefix+"dataAbsentReason", m.DataAbsentReason, absences...)
+	oneOf(errs, prefix+"interpretation", m.Interpretation, interpretations...)
+	checkUnit(errs, prefix+"unit", m.Unit)
 	if m.Value != nil && m.Value.Number != nil && code.System == loinc {
-		m.checkBound(p, prefix, bounds[code.Code])
+		m.checkBound(errs, prefix, bounds[code.Code])
 	}
 }
 
-// checkBound accepts every number where there is no bound for what was measured.
-func (m Measured) checkBound(p *care.FieldErrors, prefix string, all []bound) {
+// checkBound accepts every number if the code has no bounds.
+func (m Measured) checkBound(errs *care.FieldErrors, prefix string, all []bound) {
 	var units []string
 	for _, b := range all {
 		if b.unit == m.Unit {
 			n, err := strconv.ParseFloat(string(*m.Value.Number), 64)
 			if err == nil && (n < b.low || n > b.high) {
-				p.Add(prefix+"value", "must be %v to %v %s for this code", b.low, b.high, b.unit)
+				errs.Add(prefix+"value", "must be %v to %v %s for this code", b.low, b.high, b.unit)
 			}
 			return
 		}
 		units = append(units, b.unit)
 	}
 	if len(units) > 0 {
-		p.Add(prefix+"unit", "must be %s for this code", strings.Join(units, " or "))
+		errs.Add(prefix+"unit", "must be %s for this code", strings.Join(units, " or "))
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Create writes a first version with its ehr.<kind>.created, and .critical where the body holds what must be told at
-// once. Errors: care.Invalid by field, care.Forbidden where the actor may not write for this patient at this clinic.
+// Create writes the first version and appends ehr.<kind>.created, and .critical if the body
+// contains a critical finding. Errors: care.Invalid by field, care.Forbidden if the actor may not
+// write for this patient at this clinic.
 func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B], error) {
 	h, err := k.prepare(&b)
 	if err != nil {
@@ -29,32 +30,32 @@ func (k *Kind[B]) Create(ctx context.Context, cmd care.Command, b B) (Record[B],
 		return Record[B]{}, k.writer.Audited(ctx, err)
 	}
 	if right.notReleased {
-		return Record[B]{}, k.refuseRelease(ctx, cmd, h, right)
+		return Record[B]{}, k.denyRelease(ctx, cmd, h, right)
 	}
 	data, err := json.Marshal(b)
 	if err != nil {
 		return Record[B]{}, fmt.Errorf("encode %s: %w", k.name, err)
 	}
 	r := Record[B]{ID: uuid.Must(uuid.NewV7()), Version: 1, CreatedBy: cmd.Actor.ID, UpdatedBy: cmd.Actor.ID, Body: b}
-	err = k.limits.judging(ctx, k.writer, cmd, h.ClinicID, func(limits *clinicLimits) error {
+	err = k.limits.withLimits(ctx, k.writer, cmd, h.ClinicID, func(limits *clinicLimits) error {
 		return k.insert(ctx, cmd, &r, data, right.anyPatient, limits)
 	})
 	if err != nil {
-		return Record[B]{}, k.writer.Audited(ctx, notInserted(cmd, h, right, err))
+		return Record[B]{}, k.writer.Audited(ctx, insertError(cmd, h, right, err))
 	}
 	r.UpdatedAt = r.CreatedAt
 	return r, nil
 }
 
-// insert writes the first version, judged by the limits, in one round trip. The events of a critical one say whether the clinic
-// holds it, which only the database knows: they wait for its answer.
+// insert writes the first version, judged by the limits, in one round trip. Only the database knows
+// whether the clinic holds a critical version, so its events are built from the response.
 func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], data []byte, anyPatient bool, limits *clinicLimits) error {
 	h := k.body(&r.Body).head()
-	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.alarms(&r.Body, limits)) > 0}
+	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(&r.Body, limits)) > 0}
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	args := []any{
 		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID,
-		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.asked(),
+		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.expectedVersion(),
 	}
 	var heldUntil *time.Time
 	read := func(row pgx.Row) error {
@@ -78,43 +79,44 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	})
 }
 
-// notInserted makes an answer of the names of the checks that failed; any other error it leaves as it is. It does not tell
-// whether an id exists elsewhere.
-func notInserted(cmd care.Command, h *Head, right creation, err error) error {
+// insertError returns an error that describes the failed checks; it returns any other error
+// unchanged. It does not reveal whether an id exists elsewhere.
+func insertError(cmd care.Command, h *Head, right creation, err error) error {
 	failed := postgres.FailedChecks(err)
 	if failed == nil {
 		return err
 	}
-	var p care.FieldErrors
+	var errs care.FieldErrors
 	if slices.Contains(failed, "patient") {
-		p.Add("patientId", "must be a patient of this clinic, or have been one")
+		errs.Add("patientId", "must be a patient of this clinic, or have been one")
 	}
 	if slices.Contains(failed, "doctor") {
-		p.Add("doctorId", "must be an active doctor of this clinic")
+		errs.Add("doctorId", "must be an active doctor of this clinic")
 	}
-	if len(p) == 0 {
+	if len(errs) == 0 {
 		return right.notOnTeam(cmd, h)
 	}
-	return p.Err()
+	return errs.Err()
 }
 
-// version is what the events of one version say of it.
+// version is the data about one version that its events contain.
 type version struct {
 	id     uuid.UUID
 	number int64
 	// what is the last part of the type of the version's event.
 	what string
 	head *Head
-	// released says that the record was released with this version or before.
+	// released reports whether the record was released with this version or before.
 	released bool
-	// critical says that the version holds a critical finding that no version before it held.
+	// critical reports whether the version contains a critical finding that no previous version
+	// contained.
 	critical bool
-	// held says that the patient may not read the record yet.
+	// held reports whether the record is withheld from the patient.
 	held bool
 }
 
-// written returns the version's event, and the critical event that it causes where there is one. The latter makes no
-// version of its own.
+// written returns the version's event, followed by the critical event that it causes, if any. The
+// critical event is not a version.
 func (k *Kind[B]) written(cmd care.Command, v version) []event.Event {
 	events := []event.Event{k.event(cmd, v.what, v).AtVersion(v.number)}
 	if v.critical {

@@ -20,9 +20,9 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	b := setup(t)
 	r := b.write(t)
 	require.Equal(t, int64(1), r.Version)
-	require.Equal(t, 1, b.count(t, "records"))
-	require.Equal(t, []string{"ehr.lab_report.created"}, types(b.outbox(t)))
-	e := b.last(t)
+	require.Equal(t, 1, b.Count(t, "records"))
+	require.Equal(t, []string{"ehr.lab_report.created"}, types(b.Events(t)))
+	e := b.Last(t)
 	require.Equal(t, "lab_report/"+r.ID.String(), e.Subject)
 	require.Equal(t, new(int64(1)), e.Version)
 	require.Equal(t, "doctor", e.ActorRole)
@@ -34,21 +34,21 @@ func TestCreate_CommitsRecordAndEventTogether(t *testing.T) {
 	}, e.Data)
 }
 
-func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
+func TestCreate_RollsBackWhenItsEventCannotBeAppended(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
-	// Broken on purpose: the outbox refuses every row.
-	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
+	// The constraint makes the outbox reject every row.
+	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
 	amended := b.report()
 	amended.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", amended)
 	require.Error(t, err)
-	require.Equal(t, 1, b.count(t, "records"))
-	require.Zero(t, b.count(t, "record_versions"))
-	require.Len(t, b.outbox(t), 1)
+	require.Equal(t, 1, b.Count(t, "records"))
+	require.Zero(t, b.Count(t, "record_versions"))
+	require.Len(t, b.Events(t), 1)
 	var version int64
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT version FROM records").Scan(&version))
 	require.Equal(t, int64(1), version)
@@ -64,10 +64,10 @@ func TestWrite_LeavesNothingWhenItsEventCannotBeAppended(t *testing.T) {
 func TestCreate_AppendsNoEventWhenTheRecordCannotBeInserted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, "ALTER TABLE records ADD CONSTRAINT records_broken CHECK (false) NOT VALID")
+	b.Exec(t, "ALTER TABLE records ADD CONSTRAINT records_broken CHECK (false) NOT VALID")
 	_, err := b.reports.Create(t.Context(), by(b.doctor), b.report())
 	require.Error(t, err)
-	require.Empty(t, b.outbox(t))
+	require.Empty(t, b.Events(t))
 }
 
 func TestCreate_FollowsTheAccessTable(t *testing.T) {
@@ -93,14 +93,14 @@ func TestCreate_FollowsTheAccessTable(t *testing.T) {
 		"the import":                             {care.SystemActor("import"), b.patient, ""},
 		"a doctor, for a patient of elsewhere":   {b.doctor, b.otherPatient, care.Invalid},
 		"a doctor, for one who is no patient":    {b.doctor, b.admin, care.Invalid},
-		"a doctor, for nobody who exists":        {b.doctor, care.Actor{UserID: uuid.New()}, care.Invalid},
+		"a doctor, for an unknown person":        {b.doctor, care.Actor{UserID: uuid.New()}, care.Invalid},
 		"the import, for a patient of elsewhere": {care.SystemActor("import"), b.otherPatient, care.Invalid},
 	} {
-		before := len(b.outbox(t))
+		before := len(b.Events(t))
 		in := b.report()
 		in.PatientID = c.patient.UserID
 		_, err := b.reports.Create(t.Context(), by(c.actor), in)
-		after := b.outbox(t)[before:]
+		after := b.Events(t)[before:]
 		switch c.code {
 		case "":
 			require.NoError(t, err, name)
@@ -116,7 +116,7 @@ func TestCreate_FollowsTheAccessTable(t *testing.T) {
 	}
 }
 
-func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
+func TestCreate_DeterminesTheDoctor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -125,7 +125,7 @@ func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, b.colleague.UserID, *r.Body.DoctorID)
 	got, err := b.reports.Get(t.Context(), by(b.colleague), r.ID)
-	require.NoError(t, err, "the doctor whom a record names reads it")
+	require.NoError(t, err, "the doctor named in a record reads it")
 	require.Equal(t, b.colleague.UserID, *got.Body.DoctorID)
 
 	_, err = b.reports.Create(t.Context(), by(b.nurse), in)
@@ -135,41 +135,42 @@ func TestCreate_SettlesWhoTheDoctorIs(t *testing.T) {
 		_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 		requireCode(t, err, care.Invalid, "doctorId")
 	}
-	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
+	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id IN ($1, $2)", b.colleague.UserID, b.patient.UserID)
 	in.DoctorID = &b.colleague.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
-	requireCode(t, err, care.Invalid, "doctorId") // A patient may have gone: what comes late is written about them too.
+	// A former patient is accepted: late records are written about them too.
+	requireCode(t, err, care.Invalid, "doctorId")
 	in.PatientID = b.nurse.UserID
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "patientId", "doctorId")
 }
 
-func TestCreate_TellsOfCriticalResultsOnce(t *testing.T) {
+func TestCreate_ReportsCriticalResultsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
 	in.Results[0].Interpretation = "HH"
 	r, err := b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err)
-	list := b.outbox(t)
+	list := b.Events(t)
 	require.Equal(t, []string{"ehr.lab_report.created", "ehr.lab_report.critical"}, types(list))
-	require.Equal(t, list[0].Event, list[1].Cause)
+	require.Equal(t, list[0].ID, list[1].Cause)
 	require.Nil(t, list[1].Version, "it makes no version of its own")
 
 	in.Status = "amended"
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 1, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.amended", b.last(t).Type, "the same result is told of once")
+	require.Equal(t, "ehr.lab_report.amended", b.Last(t).Type, "the same result is reported once")
 	in.Results[0].Value = ehr.Value{Number: new(ehr.Decimal("7.9"))}
 	_, err = b.reports.Amend(t.Context(), by(b.doctor), r.ID, 2, "typing error", in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.critical", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.critical", b.Last(t).Type)
 	_, err = b.reports.Retract(t.Context(), by(b.doctor), r.ID, 3, "another patient's sample")
 	require.NoError(t, err)
-	require.Equal(t, "ehr.lab_report.retracted", b.last(t).Type)
+	require.Equal(t, "ehr.lab_report.retracted", b.Last(t).Type)
 }
 
-func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
+func TestUpdate_KeepsEveryVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -195,8 +196,8 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 		require.Equal(t, b.doctor.UserID, *next.Body.DoctorID, "left out, the doctor stays")
 		require.Equal(t, r.CreatedBy, next.CreatedBy)
 		require.Equal(t, b.nurse.ID, next.UpdatedBy)
-		require.Equal(t, "ehr.lab_report."+step.event, b.last(t).Type)
-		require.Equal(t, new(int64(i+2)), b.last(t).Version)
+		require.Equal(t, "ehr.lab_report."+step.event, b.Last(t).Type)
+		require.Equal(t, new(int64(i+2)), b.Last(t).Version)
 	}
 	page, err := b.reports.ListVersions(t.Context(), by(b.doctor), r.ID, ehr.HistoryPage{})
 	require.NoError(t, err)
@@ -215,7 +216,7 @@ func TestReplace_KeepsEveryVersionAndSaysWhatItWas(t *testing.T) {
 	requireCode(t, err, care.NotFound)
 }
 
-func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
+func TestUpdate_RequiresTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -230,7 +231,7 @@ func TestReplace_NeedsTheCurrentVersion(t *testing.T) {
 	require.Equal(t, int64(2), e.Version)
 }
 
-func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
+func TestUpdate_OneOfManyConcurrentUpdatesWins(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.draft(t)
@@ -255,14 +256,14 @@ func TestReplace_LetsExactlyOneOfManyWin(t *testing.T) {
 		require.Equal(t, 1, won)
 	}
 	var versions []int64
-	for _, e := range b.outbox(t) {
+	for _, e := range b.Events(t) {
 		versions = append(versions, *e.Version)
 	}
 	require.Equal(t, []int64{1, 2, 3, 4}, versions, "the outbox has the versions in their order, without a gap")
-	require.Equal(t, rounds, b.count(t, "record_versions"))
+	require.Equal(t, rounds, b.Count(t, "record_versions"))
 }
 
-func TestReplace_CannotMoveARecord(t *testing.T) {
+func TestUpdate_CannotChangePatientOrClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	r := b.write(t)
@@ -275,13 +276,13 @@ func TestReplace_CannotMoveARecord(t *testing.T) {
 	in.DoctorID = &b.nurse.UserID
 	_, err = b.reports.Update(t.Context(), by(b.doctor), draft.ID, 1, in)
 	requireCode(t, err, care.Invalid, "doctorId")
-	// The doctor who was named may have left: the record can still be put right.
-	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
+	// The named doctor may have left: the record can still be corrected.
+	b.Exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.doctor.UserID)
 	_, err = b.reports.Update(t.Context(), by(b.nurse), draft.ID, 1, draft.Body)
 	require.NoError(t, err)
 }
 
-func TestValidate_NamesEachValueAtFault(t *testing.T) {
+func TestValidate_ReportsEachInvalidValue(t *testing.T) {
 	t.Parallel()
 	b := &testBundle{here: uuid.New(), patient: care.Actor{UserID: uuid.New()}, doctor: care.Actor{UserID: uuid.New()}}
 	long := strings.Repeat("x", 3000)
@@ -317,7 +318,7 @@ func TestValidate_NamesEachValueAtFault(t *testing.T) {
 	require.NoError(t, registered.Validate(), "a report that is expected has no results yet")
 }
 
-func TestPrescription_IsServedLikeAReport(t *testing.T) {
+func TestPrescription_BehavesLikeAReport(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := ehr.Prescription{
@@ -327,8 +328,8 @@ func TestPrescription_IsServedLikeAReport(t *testing.T) {
 	in.Status, in.Code = "active", ehr.Coding{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "314076", Display: "lisinopril 10 MG"}
 	r, err := b.prescriptions.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err)
-	require.Equal(t, "ehr.prescription.created", b.last(t).Type)
-	require.Equal(t, "prescription/"+r.ID.String(), b.last(t).Subject)
+	require.Equal(t, "ehr.prescription.created", b.Last(t).Type)
+	require.Equal(t, "prescription/"+r.ID.String(), b.Last(t).Subject)
 	got, err := b.prescriptions.Get(t.Context(), by(b.patient), r.ID)
 	require.NoError(t, err)
 	require.Equal(t, r, got)
@@ -339,7 +340,7 @@ func TestPrescription_IsServedLikeAReport(t *testing.T) {
 	requireCode(t, err, care.Invalid, "status", "intent", "dosage", "refills")
 }
 
-func TestValue_KeepsWhatWasWritten(t *testing.T) {
+func TestValue_KeepsItsDigits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	body := `{"code":{"system":"s","code":"c"},"value":%s,"referenceRange":{"low":0.50,"high":1e2}}`
@@ -366,7 +367,7 @@ func TestValue_KeepsWhatWasWritten(t *testing.T) {
 	}
 }
 
-func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
+func TestOutbox_ContainsNoHealthInformation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
@@ -389,7 +390,8 @@ func TestOutbox_HoldsNoHealthInformation(t *testing.T) {
 	var all string
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT string_agg(o::text, E'\\n') FROM outbox AS o").Scan(&all))
 	require.Contains(t, all, "ehr.lab_report.critical")
-	all = regexp.MustCompile(`:\d\d\.\d+\+`).ReplaceAllString(all, "") // The fraction of a second may hold any number.
+	// The fraction of a second may contain any number.
+	all = regexp.MustCompile(`:\d\d\.\d+\+`).ReplaceAllString(all, "")
 	for _, secret := range []string{
 		"loinc", "24323-8", "2823-3", "Comprehensive", "Potassium", "5.10", "mmol", "HH", "3.5", "adults",
 		"Wilhelmina", "Murgatroyd", "+15550100", "2026-03-14",

@@ -327,24 +327,24 @@ type LabReport struct {
 	// ClinicId The clinic that keeps the record.
 	ClinicId openapi_types.UUID `json:"clinicId"`
 
-	// Code What the record is: a report's LOINC code, a medicine's RxNorm code.
+	// Code The subject matter: the LOINC code of a report, the RxNorm code of a medicine.
 	Code Coding `json:"code"`
 
-	// DoctorId Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was.
+	// DoctorId The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged.
 	DoctorId *openapi_types.UUID `json:"doctorId,omitempty"`
 
-	// EffectiveAt When it was true of the patient; for a prescription, when it was written.
+	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written.
 	//
 	// Examples: 2026-03-14T09:30:00Z
 	EffectiveAt time.Time `json:"effectiveAt"`
 
-	// PatientId Whom the record is about: an active patient of the clinic.
+	// PatientId The patient: an active patient of the clinic.
 	PatientId openapi_types.UUID `json:"patientId"`
 
-	// Results What was found; at least one once there is anything to report.
+	// Results The findings; a report in a reporting status has at least one.
 	Results []Result `json:"results"`
 
-	// Status How far the record is: one of the kind's statuses, as FHIR R4 codes them.
+	// Status The status: one of the codes of FHIR R4 for this kind.
 	//
 	// Examples: final
 	Status string `json:"status"`
@@ -355,32 +355,32 @@ type LabReportRecord struct {
 	// ClinicId The clinic that keeps the record.
 	ClinicId openapi_types.UUID `json:"clinicId"`
 
-	// Code What the record is: a report's LOINC code, a medicine's RxNorm code.
+	// Code The subject matter: the LOINC code of a report, the RxNorm code of a medicine.
 	Code      Coding    `json:"code"`
 	CreatedAt time.Time `json:"createdAt"`
 
 	// CreatedBy The id of who wrote the first version: a person's, or system:<part>.
 	CreatedBy string `json:"createdBy"`
 
-	// DoctorId Who answers for it: an active doctor of the clinic. Left out, an acting doctor is it; in a replacement, it stays who it was.
+	// DoctorId The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged.
 	DoctorId *openapi_types.UUID `json:"doctorId,omitempty"`
 
-	// EffectiveAt When it was true of the patient; for a prescription, when it was written.
+	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written.
 	//
 	// Examples: 2026-03-14T09:30:00Z
 	EffectiveAt time.Time          `json:"effectiveAt"`
 	Id          openapi_types.UUID `json:"id"`
 
-	// PatientId Whom the record is about: an active patient of the clinic.
+	// PatientId The patient: an active patient of the clinic.
 	PatientId openapi_types.UUID `json:"patientId"`
 
 	// Reason Why this version was written, where it amends or retracts.
 	Reason *string `json:"reason,omitempty"`
 
-	// Results What was found; at least one once there is anything to report.
+	// Results The findings; a report in a reporting status has at least one.
 	Results []Result `json:"results"`
 
-	// Status How far the record is: one of the kind's statuses, as FHIR R4 codes them.
+	// Status The status: one of the codes of FHIR R4 for this kind.
 	//
 	// Examples: final
 	Status    string    `json:"status"`
@@ -398,7 +398,7 @@ type Me struct {
 	// BirthDate Examples: 1984-03-14
 	BirthDate *openapi_types.Date `json:"birthDate,omitempty"`
 
-	// Email Left out where there is none.
+	// Email Omitted if there is none.
 	Email       *string            `json:"email,omitempty"`
 	FamilyName  string             `json:"familyName"`
 	GivenName   string             `json:"givenName"`
@@ -522,10 +522,10 @@ type ReferenceRange struct {
 
 // Result defines model for Result.
 type Result struct {
-	// Code What was measured.
+	// Code The measurement.
 	Code Coding `json:"code"`
 
-	// Interpretation A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. One that value and reference range contradict is refused.
+	// Interpretation A code of v3 ObservationInterpretation. HH, LL and AA are critical, and so is a value beyond the critical limits for its LOINC code and unit. A code that contradicts the value and the reference range is invalid.
 	//
 	// Examples: H
 	Interpretation *string         `json:"interpretation,omitempty"`

@@ -1,0 +1,17 @@
+package care
+
+// NonZero returns a pointer to the value, or nil if it is the zero value.
+func NonZero[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
+
+// OrZero returns *p, or the zero value for nil.
+func OrZero[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
