@@ -11,8 +11,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"carewire/internal/strictjson"
 )
 
 const (
@@ -35,16 +33,6 @@ type File struct {
 	Open func() (io.ReadCloser, error)
 	// Size is in bytes, as it is stored.
 	Size int64
-}
-
-// resource is one that was read, where it stood, and what others call it.
-type resource struct {
-	file string
-	// index counts from 0 in a bundle, and lines from 1 in NDJSON.
-	index   int
-	typ, id string
-	fullURL string
-	raw     []byte
 }
 
 // found is what each does with a resource; err is why it could not be read.
@@ -241,38 +229,6 @@ func readEntries(dec *json.Decoder, limit *bounded, held int, broken func(error)
 		return broken(err)
 	}
 	return nil
-}
-
-// typeForm is how the names of FHIR's resource types look.
-func typeForm(s string) bool {
-	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
-}
-
-// identify reads what a resource is and how it is called. One without an id has that of its fullUrl.
-func identify(r resource) (resource, error) {
-	var typ, id string
-	err := strictjson.Strings(r.raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
-	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Syntax {
-		return r, faulty("", "is not JSON")
-	}
-	if err != nil {
-		return r, faulty("", err.Error())
-	}
-	if !typeForm(typ) {
-		return r, faulty("resourceType", "is missing, or no type of FHIR's")
-	}
-	r.typ, r.id = typ, id
-	if uuid, ok := strings.CutPrefix(r.fullURL, "urn:uuid:"); r.id == "" && ok {
-		r.id = uuid
-	}
-	if !idForm.MatchString(r.id) {
-		r.id = ""
-		return r, faulty(r.typ+".id", "is missing, or no id of FHIR's")
-	}
-	return r, nil
 }
 
 // OnDisk is a file by its path.

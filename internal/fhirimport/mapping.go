@@ -119,3 +119,24 @@ const kindPart = "part"
 type mapper struct {
 	timeZone string
 }
+
+// skip is why a resource that could be read has no home.
+type skip struct{ reason string }
+
+func (s *skip) Error() string { return s.reason }
+
+// path says where a field of the domain's stands in the resource.
+func (d *draft) path(field string) string {
+	end := len(field)
+	for n, c := range field {
+		if c == '.' || c == '[' {
+			end = n
+			break
+		}
+	}
+	name, rest := field[:end], field[end:]
+	if there, ok := d.paths[name]; ok {
+		name = there
+	}
+	return join(d.res.typ, name) + rest
+}

@@ -4,10 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"carewire/internal/clinic/chat"
-	"carewire/internal/postgres/db"
 )
 
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
@@ -67,29 +64,4 @@ func readCommunication(_ *mapper, r *resource) (*draft, error) {
 	}
 	d.message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
 	return d, nil
-}
-
-// conversations is the namespace (RFC 9562, version 5) of the ids of conversations that were taken in.
-var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
-
-// written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
-// clinic.
-func (d *draft) written(source string, rows map[key]db.ImportIdentifier) error {
-	author, ok := anyOf(rows, d.author)
-	switch {
-	case !ok:
-	case author.ResourceType != "Patient":
-		d.message.AuthorID = doctorOf(author)
-	case author.DomainID != d.personID:
-		return faulty(d.res.typ+".sender", "is another patient than the one whom it is about")
-	default:
-		d.message.AuthorID = author.DomainID
-	}
-	if d.message.AuthorID == uuid.Nil {
-		return faulty(d.res.typ+".sender", "refers to nobody that was taken in")
-	}
-	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
-	d.message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
-	d.message.Subject = source
-	return nil
 }

@@ -12,20 +12,6 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-type humanName struct {
-	Use    string   `json:"use"`
-	Text   string   `json:"text"`
-	Family string   `json:"family"`
-	Given  []string `json:"given"`
-}
-
-type contactPoint struct {
-	System string  `json:"system"`
-	Value  string  `json:"value"`
-	Use    string  `json:"use"`
-	Period *period `json:"period"`
-}
-
 func readOrganization(m *mapper, r *resource) (*draft, error) {
 	var o struct {
 		Identifier []identifier `json:"identifier"`

@@ -2,9 +2,12 @@ package fhirimport
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+
+	"carewire/internal/care"
 )
 
 // Outcome is what became of a resource.
@@ -12,7 +15,7 @@ type Outcome string
 
 // The outcomes.
 const (
-	Imported     Outcome = "imported"
+	Imported  Outcome = "imported"
 	Updated   Outcome = "updated"
 	Unchanged Outcome = "unchanged"
 	Skipped   Outcome = "skipped" // It has no home here.
@@ -129,4 +132,30 @@ func (t *tally) summary() Summary {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
 	})
 	return t.Summary
+}
+
+// refuse lists a resource with what is wrong with it.
+func (r *run) refuse(res *resource, err error) {
+	if s, ok := errors.AsType[*skip](err); ok {
+		r.item(res, Skipped, "", s.reason)
+		return
+	}
+	if f, ok := errors.AsType[*fault](err); ok {
+		r.item(res, Refused, f.path, f.reason)
+		return
+	}
+	r.item(res, Refused, res.typ, "cannot be stored")
+}
+
+// refuseDraft says what the domain says of a draft, in the resource's own paths.
+func (r *run) refuseDraft(d *draft, err error) {
+	refusal, ok := errors.AsType[*care.Error](err)
+	switch {
+	case ok && len(refusal.Fields) > 0:
+		r.item(d.res, Refused, d.path(refusal.Fields[0].Field), refusal.Fields[0].Message)
+	case ok:
+		r.item(d.res, Refused, d.res.typ, refusal.Message)
+	default:
+		r.refuse(d.res, err)
+	}
 }

@@ -6,126 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"carewire/internal/care"
-	"carewire/internal/clinic/directory"
-	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
-
-// translated makes a refusal of what the database said.
-func translated(err error) error { return postgres.Translate(err) }
-
-// grant is a role that something which is taken in shows a person to have had.
-type grant struct {
-	user, clinic uuid.UUID
-	role         care.Role
-}
-
-// maxGranted bounds how many roles a run remembers to have given.
-const maxGranted = 100_000
-
-// grantRoles gives the roles that the drafts need, those that this run has not given yet.
-func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*draft) ([]grant, error) {
-	var roles []grant
-	var in []directory.MembershipInput
-	added := map[grant]bool{}
-	add := func(user, clinic uuid.UUID, role care.Role) {
-		g := grant{user, clinic, role}
-		if user == uuid.Nil || clinic == uuid.Nil || r.granted[g] || added[g] {
-			return
-		}
-		added[g] = true
-		roles = append(roles, g)
-		in = append(in, directory.MembershipInput{UserID: user, ClinicID: &clinic, Role: role})
-	}
-	for _, d := range drafts {
-		switch d.kind {
-		case kindPart, "clinic", "user":
-		case "membership":
-			add(d.doctorID, d.clinicID, d.role)
-		case "invoice":
-			add(d.personID, d.clinicID, care.Patient)
-		default:
-			add(d.personID, d.clinicID, care.Patient)
-			add(d.doctorID, d.clinicID, care.Doctor)
-		}
-	}
-	return roles, r.directory.ImportRolesTx(ctx, tx, r.cmd, in)
-}
-
-// remember notes roles as given, once they are committed.
-func (r *run) remember(roles []grant) {
-	if len(r.granted) > maxGranted {
-		clear(r.granted)
-	}
-	for _, g := range roles {
-		r.granted[g] = true
-	}
-}
-
-// identify remembers what the drafts became.
-func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*draft, refused map[*draft]error) error {
-	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
-	seen := db.ImportPatientSeenParams{Source: r.Source}
-	used := db.ImportPartUseParams{Source: r.Source}
-	for _, d := range drafts {
-		if refused[d] != nil {
-			continue
-		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, d.res.typ), append(p.Ids, d.res.id), append(p.Kinds, d.kind)
-		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
-		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
-		if d.res.typ == "Encounter" && d.patientOf != "" {
-			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
-		}
-		use(&used, d)
-	}
-	q := db.New(tx)
-	n, err := q.ImportIdentifierUpsertMany(ctx, p)
-	if err != nil {
-		return fmt.Errorf("remember what was taken in: %w", err)
-	}
-	if int(n) != len(p.Ids) {
-		return care.Errorf(care.Unavailable, "another import of this source is under way: run this one again when that has ended")
-	}
-	if len(seen.Ids) > 0 {
-		if err := q.ImportPatientSeen(ctx, seen); err != nil {
-			return fmt.Errorf("remember where patients were seen: %w", err)
-		}
-	}
-	return r.markUsed(ctx, q, used)
-}
-
-func use(p *db.ImportPartUseParams, d *draft) {
-	for _, k := range d.usedParts {
-		p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
-	}
-}
-
-// markUsed says that parts went into something, each once in a statement.
-func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
-	once := db.ImportPartUseParams{Source: p.Source}
-	had := map[key]bool{}
-	for i := range p.Ids {
-		if k := (key{p.Types[i], p.Ids[i]}); !had[k] {
-			had[k] = true
-			once.Types, once.Ids = append(once.Types, k.typ), append(once.Ids, k.id)
-		}
-	}
-	if len(once.Ids) == 0 {
-		return nil
-	}
-	if err := q.ImportPartUse(ctx, once); err != nil {
-		return fmt.Errorf("mark parts: %w", err)
-	}
-	return nil
-}
 
 // resolve fits in what the drafts are made of and refer to, and gives those that are to be written: new or changed.
 func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err error) {
@@ -166,99 +52,6 @@ func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err 
 	return ready, err
 }
 
-// refersTo has every name that the drafts go by or refer to.
-func refersTo(drafts []*draft) []key {
-	had := map[key]bool{}
-	var all []key
-	add := func(keys ...key) {
-		for _, k := range keys {
-			if !had[k] {
-				had[k] = true
-				all = append(all, k)
-			}
-		}
-	}
-	for _, d := range drafts {
-		add(key{d.res.typ, d.res.id})
-		add(d.patient...)
-		add(d.encounter...)
-		add(d.doctors...)
-		add(d.clinics...)
-		add(d.author...)
-	}
-	return all
-}
-
-// lookUp finds what the names stand for, also where they are not ids.
-func (r *run) lookUp(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportIdentifier, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportIdentifier) error {
-		rows, err := q.ImportIdentifierList(ctx, db.ImportIdentifierListParams{Source: r.Source, Types: types, Ids: ids})
-		if err != nil {
-			return fmt.Errorf("look up references: %w", err)
-		}
-		for _, row := range rows {
-			found[key{row.ResourceType, row.ResourceID}] = row
-		}
-		return nil
-	})
-}
-
-// apart gives the types and the ids of the keys, as queries take them.
-func apart(keys []key) (types, ids []string) {
-	for _, k := range keys {
-		types, ids = append(types, k.typ), append(ids, k.id)
-	}
-	return types, ids
-}
-
-// byAnyName finds rows by their ids, and those that it has not found so by other names. list adds the rows of ids to found.
-func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []key, list func(types, ids []string, found map[key]R) error) (map[key]R, error) {
-	found := map[key]R{}
-	if len(names) == 0 {
-		return found, nil
-	}
-	types, ids := apart(names)
-	if err := list(types, ids, found); err != nil {
-		return nil, err
-	}
-	other, err := r.otherNames(ctx, q, names, func(k key) bool { _, ok := found[k]; return ok })
-	if err != nil || len(other) == 0 {
-		return found, err
-	}
-	types, ids = apart(slices.Collect(maps.Values(other)))
-	if err := list(types, ids, found); err != nil {
-		return nil, err
-	}
-	for alias, k := range other {
-		if row, ok := found[k]; ok {
-			found[alias] = row
-		}
-	}
-	return found, nil
-}
-
-// otherNames finds the ids of those names that are not known as ids.
-func (r *run) otherNames(ctx context.Context, q *db.Queries, names []key, known func(key) bool) (map[key]key, error) {
-	p := db.ImportAliasListParams{Source: r.Source}
-	for _, k := range names {
-		if !known(k) {
-			p.Types, p.Aliases = append(p.Types, k.typ), append(p.Aliases, k.id)
-		}
-	}
-	if len(p.Aliases) == 0 {
-		return nil, nil
-	}
-	rows, err := q.ImportAliasList(ctx, p)
-	if err != nil {
-		return nil, fmt.Errorf("look up other names: %w", err)
-	}
-	other := map[key]key{}
-	for _, row := range rows {
-		other[key{row.ResourceType, row.Alias}] = key{row.ResourceType, row.ResourceID}
-	}
-	return other, nil
-}
-
 // fitParts gives the drafts whose parts are in; others it refuses.
 func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*draft, error) {
 	var names []key
@@ -280,19 +73,6 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*d
 		whole = append(whole, d)
 	}
 	return whole, nil
-}
-
-func (r *run) findParts(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportPartListRow, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportPartListRow) error {
-		rows, err := q.ImportPartList(ctx, db.ImportPartListParams{Source: r.Source, Types: types, Ids: ids})
-		if err != nil {
-			return fmt.Errorf("look up parts: %w", err)
-		}
-		for _, row := range rows {
-			found[key{row.ResourceType, row.ResourceID}] = row
-		}
-		return nil
-	})
 }
 
 // fit puts a draft's parts in.
@@ -317,17 +97,6 @@ func (r *run) fit(d *draft, parts map[key]db.ImportPartListRow) error {
 		return d.finish(d)
 	}
 	return nil
-}
-
-// anyOf finds the first of the names that stands for something.
-func anyOf[V any](found map[key]V, keys []key) (V, bool) {
-	for _, k := range keys {
-		if v, ok := found[k]; ok {
-			return v, true
-		}
-	}
-	var none V
-	return none, false
 }
 
 // place says whom a draft is about, where it was and who answers for it.
@@ -465,4 +234,29 @@ func (d *draft) compare(rows map[key]db.ImportIdentifier) (bool, error) {
 	}
 	d.id, d.known = row.DomainID, true
 	return !bytes.Equal(row.Hash, d.hash), nil
+}
+
+// conversations is the namespace (RFC 9562, version 5) of the ids of conversations that were taken in.
+var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
+
+// written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
+// clinic.
+func (d *draft) written(source string, rows map[key]db.ImportIdentifier) error {
+	author, ok := anyOf(rows, d.author)
+	switch {
+	case !ok:
+	case author.ResourceType != "Patient":
+		d.message.AuthorID = doctorOf(author)
+	case author.DomainID != d.personID:
+		return faulty(d.res.typ+".sender", "is another patient than the one whom it is about")
+	default:
+		d.message.AuthorID = author.DomainID
+	}
+	if d.message.AuthorID == uuid.Nil {
+		return faulty(d.res.typ+".sender", "refers to nobody that was taken in")
+	}
+	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
+	d.message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
+	d.message.Subject = source
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
@@ -13,6 +14,8 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
 // write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
@@ -154,4 +157,113 @@ func kindOf[B any](kind *ehr.Kind[B]) recordKind {
 		}
 		return kind.ImportTx(ctx, tx, cmd, records)
 	}
+}
+
+// translated makes a refusal of what the database said.
+func translated(err error) error { return postgres.Translate(err) }
+
+// grant is a role that something which is taken in shows a person to have had.
+type grant struct {
+	user, clinic uuid.UUID
+	role         care.Role
+}
+
+// maxGranted bounds how many roles a run remembers to have given.
+const maxGranted = 100_000
+
+// grantRoles gives the roles that the drafts need, those that this run has not given yet.
+func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*draft) ([]grant, error) {
+	var roles []grant
+	var in []directory.MembershipInput
+	added := map[grant]bool{}
+	add := func(user, clinic uuid.UUID, role care.Role) {
+		g := grant{user, clinic, role}
+		if user == uuid.Nil || clinic == uuid.Nil || r.granted[g] || added[g] {
+			return
+		}
+		added[g] = true
+		roles = append(roles, g)
+		in = append(in, directory.MembershipInput{UserID: user, ClinicID: &clinic, Role: role})
+	}
+	for _, d := range drafts {
+		switch d.kind {
+		case kindPart, "clinic", "user":
+		case "membership":
+			add(d.doctorID, d.clinicID, d.role)
+		case "invoice":
+			add(d.personID, d.clinicID, care.Patient)
+		default:
+			add(d.personID, d.clinicID, care.Patient)
+			add(d.doctorID, d.clinicID, care.Doctor)
+		}
+	}
+	return roles, r.directory.ImportRolesTx(ctx, tx, r.cmd, in)
+}
+
+// remember notes roles as given, once they are committed.
+func (r *run) remember(roles []grant) {
+	if len(r.granted) > maxGranted {
+		clear(r.granted)
+	}
+	for _, g := range roles {
+		r.granted[g] = true
+	}
+}
+
+// identify remembers what the drafts became.
+func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*draft, refused map[*draft]error) error {
+	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
+	seen := db.ImportPatientSeenParams{Source: r.Source}
+	used := db.ImportPartUseParams{Source: r.Source}
+	for _, d := range drafts {
+		if refused[d] != nil {
+			continue
+		}
+		p.Types, p.Ids, p.Kinds = append(p.Types, d.res.typ), append(p.Ids, d.res.id), append(p.Kinds, d.kind)
+		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
+		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
+		if d.res.typ == "Encounter" && d.patientOf != "" {
+			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
+		}
+		use(&used, d)
+	}
+	q := db.New(tx)
+	n, err := q.ImportIdentifierUpsertMany(ctx, p)
+	if err != nil {
+		return fmt.Errorf("remember what was taken in: %w", err)
+	}
+	if int(n) != len(p.Ids) {
+		return care.Errorf(care.Unavailable, "another import of this source is under way: run this one again when that has ended")
+	}
+	if len(seen.Ids) > 0 {
+		if err := q.ImportPatientSeen(ctx, seen); err != nil {
+			return fmt.Errorf("remember where patients were seen: %w", err)
+		}
+	}
+	return r.markUsed(ctx, q, used)
+}
+
+func use(p *db.ImportPartUseParams, d *draft) {
+	for _, k := range d.usedParts {
+		p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
+	}
+}
+
+// markUsed says that parts went into something, each once in a statement.
+func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
+	once := db.ImportPartUseParams{Source: p.Source}
+	had := map[key]bool{}
+	for i := range p.Ids {
+		if k := (key{p.Types[i], p.Ids[i]}); !had[k] {
+			had[k] = true
+			once.Types, once.Ids = append(once.Types, k.typ), append(once.Ids, k.id)
+		}
+	}
+	if len(once.Ids) == 0 {
+		return nil
+	}
+	if err := q.ImportPartUse(ctx, once); err != nil {
+		return fmt.Errorf("mark parts: %w", err)
+	}
+	return nil
 }

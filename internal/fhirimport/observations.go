@@ -1,0 +1,250 @@
+package fhirimport
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"carewire/internal/clinic/ehr"
+)
+
+// value is what an observation, or a part of one, found.
+type value struct {
+	Quantity         *quantity         `json:"valueQuantity"`
+	Concept          *codeableConcept  `json:"valueCodeableConcept"`
+	String           *string           `json:"valueString"`
+	Boolean          *bool             `json:"valueBoolean"`
+	Integer          *ehr.Decimal      `json:"valueInteger"`
+	DateTime         *string           `json:"valueDateTime"`
+	Time             *string           `json:"valueTime"`
+	Range            *valueRange       `json:"valueRange"`
+	Ratio            *valueRatio       `json:"valueRatio"`
+	DataAbsentReason *codeableConcept  `json:"dataAbsentReason"`
+	Interpretation   []codeableConcept `json:"interpretation"`
+	ReferenceRange   []struct {
+		Low  *quantity `json:"low"`
+		High *quantity `json:"high"`
+		Text string    `json:"text"`
+	} `json:"referenceRange"`
+}
+
+type valueRange struct {
+	Low  *quantity `json:"low"`
+	High *quantity `json:"high"`
+}
+
+type valueRatio struct {
+	Numerator   *quantity `json:"numerator"`
+	Denominator *quantity `json:"denominator"`
+}
+
+// read gives the value and its unit; nil where there is none.
+func (v *value) read() (*ehr.Value, string) {
+	words := func(text string) (*ehr.Value, string) { return &ehr.Value{Text: &text}, "" }
+	switch {
+	case v.Quantity != nil && v.Quantity.Value != nil && v.Quantity.Comparator != "":
+		return words(v.Quantity.words())
+	case v.Quantity != nil && v.Quantity.Value != nil:
+		return &ehr.Value{Number: v.Quantity.Value}, v.Quantity.unit()
+	case v.Concept.code() != nil:
+		return &ehr.Value{Coding: v.Concept.code()}, ""
+	case v.String != nil:
+		return words(*v.String)
+	case v.Integer != nil:
+		return &ehr.Value{Number: v.Integer}, ""
+	case v.Boolean != nil:
+		return words(strconv.FormatBool(*v.Boolean))
+	case v.DateTime != nil:
+		return words(*v.DateTime)
+	case v.Time != nil:
+		return words(*v.Time)
+	case v.Range != nil:
+		return words(v.Range.Low.words() + " - " + v.Range.High.words())
+	case v.Ratio != nil:
+		return words(v.Ratio.Numerator.words() + " : " + v.Ratio.Denominator.words())
+	}
+	return nil, ""
+}
+
+func (v *value) interpretation() string {
+	for i := range v.Interpretation {
+		if word := v.Interpretation[i].word(); word != "" {
+			return word
+		}
+	}
+	return ""
+}
+
+func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
+	found, unit := v.read()
+	if found == nil {
+		if v.DataAbsentReason.code() == nil {
+			return ehr.Result{}, false
+		}
+		found = &ehr.Value{Coding: v.DataAbsentReason.code()}
+	}
+	res := ehr.Result{Code: code, Value: *found, Unit: unit, Interpretation: v.interpretation()}
+	if len(v.ReferenceRange) > 0 {
+		usual := v.ReferenceRange[0]
+		res.ReferenceRange = &ehr.ReferenceRange{Text: usual.Text}
+		if usual.Low != nil {
+			res.ReferenceRange.Low = usual.Low.Value
+		}
+		if usual.High != nil {
+			res.ReferenceRange.High = usual.High.Value
+		}
+	}
+	return res, true
+}
+
+type observation struct {
+	about
+	Category          []codeableConcept `json:"category"`
+	Code              *codeableConcept  `json:"code"`
+	EffectiveDateTime string            `json:"effectiveDateTime"`
+	EffectivePeriod   *period           `json:"effectivePeriod"`
+	EffectiveInstant  string            `json:"effectiveInstant"`
+	Issued            string            `json:"issued"`
+	Performer         []*reference      `json:"performer"`
+	BodySite          *codeableConcept  `json:"bodySite"`
+	Method            *codeableConcept  `json:"method"`
+	value
+	Component []struct {
+		Code *codeableConcept `json:"code"`
+		value
+	} `json:"component"`
+}
+
+// is reports whether the observation is of the category.
+func (o *observation) is(category string) bool {
+	return slices.ContainsFunc(o.Category, func(c codeableConcept) bool { return c.has(category) })
+}
+
+// results are what a report takes of the observation.
+func (o *observation) results() ([]ehr.Result, error) {
+	code, err := coded("Observation.code", o.Code)
+	if err != nil {
+		return nil, err
+	}
+	var all []ehr.Result
+	if res, ok := o.result(code); ok && (o.DataAbsentReason == nil || len(o.Component) == 0) {
+		all = append(all, res)
+	}
+	for i := range o.Component {
+		code, err := coded(fmt.Sprintf("Observation.component[%d].code", i), o.Component[i].Code)
+		if err != nil {
+			return nil, err
+		}
+		if res, ok := o.Component[i].result(code); ok {
+			all = append(all, res)
+		}
+	}
+	if len(all) == 0 {
+		return nil, faulty("Observation.value", "is missing, or of a type that is not kept")
+	}
+	return all, nil
+}
+
+func observed(raw []byte) ([]ehr.Result, error) {
+	var o observation
+	if err := decode("Observation", raw, &o); err != nil {
+		return nil, err
+	}
+	return o.results()
+}
+
+func readObservation(_ *mapper, r *resource) (*draft, error) {
+	var o observation
+	if err := decode(r.typ, r.raw, &o); err != nil {
+		return nil, err
+	}
+	vital := o.is("vital-signs")
+	d := &draft{kind: kindPart}
+	results, err := o.results()
+	if !vital {
+		// Where a report took it, it is part of that; the look-ups tell.
+		d.parts = []part{{keys: []key{{r.typ, r.id}}}}
+		if data, failed := json.Marshal(results); failed == nil && err == nil {
+			d.body = json.RawMessage(data)
+		}
+	}
+	switch {
+	case vital:
+		return o.vitalSigns(r.typ)
+	case o.is("laboratory"):
+		d.finish = func(d *draft) error { return o.alone(d, r.typ, results, err) }
+	case len(o.Category) == 0:
+		d.finish = func(*draft) error { return &skip{"no category says what it is, and no report names it"} }
+	default:
+		d.finish = func(*draft) error {
+			return &skip{"carewire keeps no observations of the category " + known(o.Category)}
+		}
+	}
+	return d, nil
+}
+
+// known names a category that FHIR R4 knows.
+func known(categories []codeableConcept) string {
+	for i := range categories {
+		for _, name := range []string{"survey", "social-history", "imaging", "procedure", "exam", "therapy", "activity"} {
+			if categories[i].has(name) {
+				return name
+			}
+		}
+	}
+	return "that it has"
+}
+
+func (o *observation) effective(typ string) (ehr.Head, error) {
+	if o.EffectivePeriod == nil {
+		o.EffectivePeriod = &period{}
+	}
+	at, err := when(typ, "effectiveDateTime", o.EffectiveDateTime, "effectiveInstant", o.EffectiveInstant, "effectivePeriod.start", o.EffectivePeriod.Start, "issued", o.Issued)
+	if err != nil {
+		return ehr.Head{}, err
+	}
+	code, err := coded(typ+".code", o.Code)
+	return ehr.Head{Status: o.Status, EffectiveAt: at, Code: code}, err
+}
+
+// alone makes a laboratory's result that no report names a report of its own.
+func (o *observation) alone(d *draft, typ string, results []ehr.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	head, err := o.effective(typ)
+	if err != nil {
+		return err
+	}
+	b := &ehr.LabReport{Head: head, Results: results}
+	made := o.record("lab_report", "effectiveDateTime", &b.Head, b, o.Performer, "results", "value")
+	d.kind, d.head, d.body, d.paths = made.kind, made.head, made.body, made.paths
+	d.patient, d.patientPath, d.encounter, d.doctors = made.patient, made.patientPath, made.encounter, made.doctors
+	return nil
+}
+
+func (o *observation) vitalSigns(typ string) (*draft, error) {
+	head, err := o.effective(typ)
+	if err != nil {
+		return nil, err
+	}
+	b := &ehr.VitalSigns{Head: head, Measured: o.measured(), BodySite: o.BodySite.code(), Method: o.Method.code(), Note: notes(o.Note)}
+	for i := range o.Component {
+		code, err := coded(fmt.Sprintf("%s.component[%d].code", typ, i), o.Component[i].Code)
+		if err != nil {
+			return nil, err
+		}
+		b.Components = append(b.Components, ehr.Component{Code: code, Measured: o.Component[i].measured()})
+	}
+	return o.record("vital_signs", "effectiveDateTime", &b.Head, b, o.Performer, "components", "component", "value", "value", "unit", "valueQuantity.unit"), nil
+}
+
+func (v *value) measured() ehr.Measured {
+	found, unit := v.read()
+	m := ehr.Measured{Value: found, Unit: unit, Interpretation: v.interpretation()}
+	if found == nil {
+		m.DataAbsentReason = v.DataAbsentReason.word()
+	}
+	return m
+}

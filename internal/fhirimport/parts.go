@@ -1,0 +1,103 @@
+package fhirimport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/postgres/db"
+)
+
+// staged are parts and other names that wait to be stored together.
+type staged struct {
+	parts   map[key]json.RawMessage
+	aliases map[key]string
+}
+
+func (s *staged) alias(typ, alias, id string) {
+	if s.aliases == nil {
+		s.aliases = map[key]string{}
+	}
+	s.aliases[key{typ, alias}] = id
+}
+
+// keep takes from a resource what others may need of it.
+func (s *staged) keep(res *resource) {
+	if alias := aliasOf(res); alias != "" {
+		s.alias(res.typ, alias, res.id)
+	}
+	var body any
+	switch res.typ {
+	case "Observation":
+		results, err := observed(res.raw)
+		if err != nil {
+			return // Its own stage tells of it.
+		}
+		body = results
+	case "Medication":
+		code, err := medicationCode("Medication", res.raw)
+		if err != nil {
+			return
+		}
+		body = code
+	default:
+		return
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return
+	}
+	if s.parts == nil {
+		s.parts = map[key]json.RawMessage{}
+	}
+	s.parts[key{res.typ, res.id}] = data
+}
+
+// aliasOf is the name that a bundle gives a resource, where it is not the resource's id.
+func aliasOf(res *resource) string {
+	const prefix = "urn:uuid:"
+	if len(res.fullURL) > len(prefix) && res.fullURL[:len(prefix)] == prefix && res.fullURL[len(prefix):] != res.id {
+		return res.fullURL[len(prefix):]
+	}
+	return ""
+}
+
+func (s *staged) full() bool { return len(s.parts)+len(s.aliases) >= batchSize }
+
+// keepParts stores what is staged.
+func (r *run) keepParts(ctx context.Context) error {
+	s := r.parts
+	r.parts = staged{}
+	if len(s.parts)+len(s.aliases) == 0 {
+		return nil
+	}
+	put := db.ImportPartPutParams{Source: r.Source}
+	for k, body := range s.parts {
+		put.Types, put.Ids, put.Bodies = append(put.Types, k.typ), append(put.Ids, k.id), append(put.Bodies, body)
+	}
+	names := db.ImportAliasUpsertManyParams{Source: r.Source}
+	for k, id := range s.aliases {
+		names.Types, names.Aliases, names.Ids = append(names.Types, k.typ), append(names.Aliases, k.id), append(names.Ids, id)
+	}
+	return r.inTx(ctx, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if len(put.Ids) > 0 {
+			if err := q.ImportPartPut(ctx, put); err != nil {
+				return fmt.Errorf("keep parts: %w", err)
+			}
+		}
+		if len(names.Ids) > 0 {
+			if err := q.ImportAliasUpsertMany(ctx, names); err != nil {
+				return fmt.Errorf("keep other names: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// forget drops the parts that this run, or one that was cut short, has kept.
+func (r *run) forget(ctx context.Context) error {
+	return r.inTx(ctx, func(tx pgx.Tx) error { return db.New(tx).ImportPartDelete(ctx, r.Source) })
+}

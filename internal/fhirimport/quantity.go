@@ -1,0 +1,58 @@
+package fhirimport
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"carewire/internal/clinic/ehr"
+)
+
+var ucumForm = regexp.MustCompile(`^[!-~]{1,50}$`)
+
+// unit gives the quantity's unit in UCUM; one that is not in UCUM stands in braces, UCUM's way to say something in words.
+func (q *quantity) unit() string {
+	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
+		return q.Code
+	}
+	text := first(q.Code, q.Unit)
+	if text == "" || ucumForm.MatchString(text) && !strings.ContainsAny(text, " \"") {
+		return text
+	}
+	text = strings.Map(func(r rune) rune {
+		if r == '{' || r == '}' || r <= ' ' || r > '~' || unicode.IsControl(r) {
+			return '_'
+		}
+		return r
+	}, text)
+	return "{" + text + "}"
+}
+
+func (q *quantity) read() *ehr.Quantity {
+	if q == nil || q.Value == nil {
+		return nil
+	}
+	return &ehr.Quantity{Value: *q.Value, Unit: q.unit()}
+}
+
+func (q *quantity) words() string {
+	if q == nil || q.Value == nil {
+		return ""
+	}
+	return strings.TrimSpace(q.Comparator + string(*q.Value) + " " + first(q.Unit, q.Code))
+}
+
+// duration is FHIR's Duration in the units of time that UCUM has.
+func (q *quantity) duration() time.Duration {
+	if q == nil || q.Value == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(string(*q.Value), 64)
+	unit := map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "wk": 7 * 24 * time.Hour}[q.Code]
+	if err != nil || n <= 0 || n*float64(unit) > float64(366*24*time.Hour) {
+		return 0
+	}
+	return time.Duration(n * float64(unit))
+}

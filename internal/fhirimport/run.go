@@ -1,0 +1,138 @@
+package fhirimport
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+)
+
+// run is one run of an importer.
+type run struct {
+	*Importer
+	Options
+	tally
+	cmd    care.Command
+	mapper *mapper
+	byType map[string]*Mapping
+	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
+	// seen has the stages of which there is something in the files.
+	seen    [stages]bool
+	granted map[grant]bool
+	batch   []*draft
+	inBatch map[key]bool
+	parts   staged
+	read    int64
+	failed  error
+}
+
+func (r *run) all(ctx context.Context) error {
+	r.failed = r.passes(ctx)
+	return r.failed
+}
+
+// passes reads the files once for each stage.
+func (r *run) passes(ctx context.Context) error {
+	if err := r.forget(ctx); err != nil {
+		return err
+	}
+	for s := range stages {
+		if s != people && !r.seen[s] {
+			continue
+		}
+		for _, f := range r.Files {
+			err := f.read(ctx, r.progress, func(res resource, err error) error {
+				if s == people {
+					return r.meet(ctx, &res, err)
+				}
+				if err != nil {
+					return nil //nolint:nilerr // The first stage has told of it.
+				}
+				return r.take(ctx, s, &res)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
+	return r.forget(ctx)
+}
+
+func (r *run) progress(n int) {
+	r.read += int64(n)
+	if r.Progress != nil {
+		r.Progress(r.read)
+	}
+}
+
+// meet is the first stage: it tells of what has no home, keeps parts and other names, and takes people and clinics in.
+func (r *run) meet(ctx context.Context, res *resource, err error) error {
+	if err != nil {
+		r.refuse(res, err)
+		return nil
+	}
+	m := r.byType[res.typ]
+	if m == nil || m.read == nil {
+		reason := noHome
+		if m != nil {
+			reason = m.Notes
+		}
+		r.item(res, Skipped, "", reason)
+	} else {
+		r.seen[m.stage] = true
+	}
+	r.parts.keep(res)
+	if r.parts.full() {
+		if err := r.keepParts(ctx); err != nil {
+			return err
+		}
+	}
+	return r.take(ctx, people, res)
+}
+
+// take maps a resource of the stage and puts it into the batch.
+func (r *run) take(ctx context.Context, s stage, res *resource) error {
+	m := r.byType[res.typ]
+	if m == nil || m.read == nil || m.stage != s {
+		return nil
+	}
+	d, err := m.read(r.mapper, res)
+	if err != nil {
+		r.refuse(res, err)
+		return nil
+	}
+	d.res = res
+	for _, alias := range d.aliases {
+		r.parts.alias(res.typ, alias, res.id)
+	}
+	own := key{res.typ, res.id}
+	if r.inBatch[own] || len(r.batch) >= batchSize {
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if r.inBatch == nil {
+		r.inBatch = map[key]bool{}
+	}
+	res.raw = nil // What was read of it is in the draft.
+	r.batch, r.inBatch[own] = append(r.batch, d), true
+	return nil
+}
+
+// flush takes the batch in, in halves where it cannot be as a whole.
+func (r *run) flush(ctx context.Context) error {
+	batch := r.batch
+	r.batch, r.inBatch = nil, nil
+	if err := r.keepParts(ctx); err != nil || len(batch) == 0 {
+		return err
+	}
+	ready, err := r.resolve(ctx, batch)
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, ready)
+}
