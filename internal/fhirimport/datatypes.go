@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -62,9 +63,9 @@ func (c *codeableConcept) code() *ehr.Coding {
 	words := c.Text
 	for _, one := range c.Coding {
 		if one.System != "" && one.Code != "" {
-			return &ehr.Coding{System: one.System, Code: one.Code, Display: first(one.Display, c.Text)}
+			return &ehr.Coding{System: one.System, Code: one.Code, Display: cmp.Or(one.Display, c.Text)}
 		}
-		words = first(words, one.Display, one.Code)
+		words = cmp.Or(words, one.Display, one.Code)
 	}
 	if words == "" {
 		return nil
@@ -107,16 +108,6 @@ func (c *codeableConcept) word() string {
 	return c.Coding[0].Code
 }
 
-// first gives the first text that is not empty.
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
 func notes(list []annotation) string {
 	var all []string
 	for _, n := range list {
@@ -133,7 +124,7 @@ func (c *codeableConcept) words() string {
 	if code == nil {
 		return "Service"
 	}
-	return first(code.Display, code.Code)
+	return cmp.Or(code.Display, code.Code)
 }
 
 type humanName struct {

@@ -71,8 +71,9 @@ func fuzzOne(t *testing.T, m *Mapping, r *resource) {
 	switch {
 	case err == nil:
 		d.res = r
-		d.settle()
-		if _, err := d.compare(nil); err != nil {
+		c := &candidate{draft: d}
+		c.settle()
+		if _, err := c.compare(nil); err != nil {
 			t.Errorf("%s cannot be compared: %v", r.typ, err)
 		}
 	case errors.As(err, &f) && f.path == "":

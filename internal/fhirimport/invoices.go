@@ -77,7 +77,7 @@ func billLines(prices []price, totalPath string, total *money) ([]billing.Line, 
 		if p.amount == nil {
 			continue
 		}
-		minor, err := p.amount.minor(p.path)
+		minor, err := minorUnits(p.amount, p.path)
 		if err != nil {
 			return nil, "", err
 		}
@@ -90,7 +90,7 @@ func billLines(prices []price, totalPath string, total *money) ([]billing.Line, 
 		}
 		return lines, unit, nil
 	}
-	all, err := total.minor(totalPath)
+	all, err := minorUnits(total, totalPath)
 	if err != nil || (sum == all && unit == total.Currency) {
 		return lines, total.Currency, err
 	}
@@ -102,7 +102,7 @@ func billLines(prices []price, totalPath string, total *money) ([]billing.Line, 
 }
 
 // minor gives the amount in minor units of its currency, rounded.
-func (m *money) minor(path string) (int64, error) {
+func minorUnits(m *money, path string) (int64, error) {
 	value, err := strconv.ParseFloat(string(m.Value), 64)
 	digits, known := billing.MinorDigits(m.Currency)
 	if err != nil || value < 0 || value > 1e12 {

@@ -10,7 +10,7 @@ import (
 )
 
 // refersTo has every name that the drafts go by or refer to.
-func refersTo(drafts []*draft) []key {
+func refersTo(drafts []*candidate) []key {
 	had := map[key]bool{}
 	var all []key
 	add := func(keys ...key) {

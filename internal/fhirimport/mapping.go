@@ -1,8 +1,6 @@
 package fhirimport
 
 import (
-	"github.com/google/uuid"
-
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
@@ -93,16 +91,6 @@ type draft struct {
 	without []fault
 	// aliases are other names by which the resource is looked for.
 	aliases []string
-
-	// What the look-ups found.
-	known     bool
-	id        uuid.UUID
-	hash      []byte
-	clinicID  uuid.UUID
-	personID  uuid.UUID
-	doctorID  uuid.UUID
-	patientOf string // The patient's resource id.
-	usedParts []key
 }
 
 // part is a resource that another is made of.

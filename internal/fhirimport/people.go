@@ -179,7 +179,7 @@ func aliases(ids []identifier) []string {
 	var all []string
 	for _, id := range ids {
 		if id.Value != "" && len(id.System)+len(id.Value) < 300 {
-			all = append(all, identifierAlias(id))
+			all = append(all, id.alias())
 		}
 	}
 	return all

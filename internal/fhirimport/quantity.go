@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ func (q *quantity) unit() string {
 	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
 		return q.Code
 	}
-	text := first(q.Code, q.Unit)
+	text := cmp.Or(q.Code, q.Unit)
 	if text == "" || ucumForm.MatchString(text) && !strings.ContainsAny(text, " \"") {
 		return text
 	}
@@ -41,7 +42,7 @@ func (q *quantity) words() string {
 	if q == nil || q.Value == nil {
 		return ""
 	}
-	return strings.TrimSpace(q.Comparator + string(*q.Value) + " " + first(q.Unit, q.Code))
+	return strings.TrimSpace(q.Comparator + string(*q.Value) + " " + cmp.Or(q.Unit, q.Code))
 }
 
 // duration is FHIR's Duration in the units of time that UCUM has.

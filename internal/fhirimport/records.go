@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,7 @@ func clinical(status, verification *codeableConcept) string {
 	if verification.has("entered-in-error") {
 		return "entered-in-error"
 	}
-	return first(status.word(), "unknown")
+	return cmp.Or(status.word(), "unknown")
 }
 
 // verified leaves out what the status says.

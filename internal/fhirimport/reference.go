@@ -37,7 +37,7 @@ func (r *reference) keys(types ...string) []key {
 	case r.Identifier != nil && r.Identifier.Value != "":
 		var all []key
 		for _, typ := range types {
-			all = append(all, key{typ, identifierAlias(*r.Identifier)})
+			all = append(all, key{typ, r.Identifier.alias()})
 		}
 		return all
 	}
@@ -64,8 +64,8 @@ func conditional(ref string) (key, bool) {
 	if !ok {
 		system, value = "", query
 	}
-	return key{typ[strings.LastIndexByte(typ, '/')+1:], identifierAlias(identifier{system, value})}, true
+	return key{typ[strings.LastIndexByte(typ, '/')+1:], identifier{system, value}.alias()}, true
 }
 
 // identifierAlias is the other name that an identifier gives to a resource. No id looks like it.
-func identifierAlias(i identifier) string { return i.System + "|" + i.Value }
+func (i identifier) alias() string { return i.System + "|" + i.Value }

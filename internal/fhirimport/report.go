@@ -148,7 +148,7 @@ func (r *run) refuse(res *resource, err error) {
 }
 
 // refuseDraft says what the domain says of a draft, in the resource's own paths.
-func (r *run) refuseDraft(d *draft, err error) {
+func (r *run) refuseDraft(d *candidate, err error) {
 	refusal, ok := errors.AsType[*care.Error](err)
 	switch {
 	case ok && len(refusal.Fields) > 0:

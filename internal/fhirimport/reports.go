@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -138,7 +139,7 @@ func readImagingStudy(_ *mapper, r *resource) (*draft, error) {
 		b.Modalities = add(b.Modalities, m.code())
 	}
 	for _, series := range s.Series {
-		started = first(started, series.Started)
+		started = cmp.Or(started, series.Started)
 		b.Modalities = add(b.Modalities, series.Modality.code())
 		if series.BodySite != nil {
 			b.BodySites = add(b.BodySites, series.BodySite.code())

@@ -13,8 +13,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
+// candidate is a draft with what its references were resolved to.
+type candidate struct {
+	*draft
+	known     bool
+	id        uuid.UUID
+	hash      []byte
+	clinicID  uuid.UUID
+	personID  uuid.UUID
+	doctorID  uuid.UUID
+	patientOf string // The patient's resource id.
+	usedParts []key
+}
+
 // resolve fits in what the drafts are made of and refer to, and gives those that are to be written: new or changed.
-func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err error) {
+func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		whole, err := r.fitParts(ctx, q, batch)
@@ -53,7 +66,7 @@ func (r *run) resolve(ctx context.Context, batch []*draft) (ready []*draft, err 
 }
 
 // fitParts gives the drafts whose parts are in; others it refuses.
-func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*draft, error) {
+func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
 	var names []key
 	for _, d := range batch {
 		for _, p := range d.parts {
@@ -64,7 +77,7 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*d
 	if err != nil {
 		return nil, err
 	}
-	var whole []*draft
+	var whole []*candidate
 	for _, d := range batch {
 		if err := r.fit(d, parts); err != nil {
 			r.refuse(d.res, err)
@@ -76,7 +89,7 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*draft) ([]*d
 }
 
 // fit puts a draft's parts in.
-func (r *run) fit(d *draft, parts map[key]db.ImportPartListRow) error {
+func (r *run) fit(d *candidate, parts map[key]db.ImportPartListRow) error {
 	for _, p := range d.parts {
 		row, ok := anyOf(parts, p.keys)
 		switch {
@@ -94,13 +107,13 @@ func (r *run) fit(d *draft, parts map[key]db.ImportPartListRow) error {
 		}
 	}
 	if d.finish != nil {
-		return d.finish(d)
+		return d.finish(d.draft)
 	}
 	return nil
 }
 
 // place says whom a draft is about, where it was and who answers for it.
-func (r *run) place(d *draft, rows map[key]db.ImportIdentifier) error {
+func (r *run) place(d *candidate, rows map[key]db.ImportIdentifier) error {
 	if d.kind == kindPart || d.kind == "clinic" {
 		return nil
 	}
@@ -142,7 +155,7 @@ func (r *run) place(d *draft, rows map[key]db.ImportIdentifier) error {
 }
 
 // clinicOf is where a draft was: where it says, where its encounter was, where the run says, or where its patient is seen.
-func (r *run) clinicOf(d *draft, rows map[key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
+func (r *run) clinicOf(d *candidate, rows map[key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
 	for _, k := range d.clinics {
 		switch row, ok := rows[k]; {
 		case ok && row.Kind == "clinic":
@@ -168,7 +181,7 @@ func (r *run) clinicOf(d *draft, rows map[key]db.ImportIdentifier, visit, patien
 
 // seen is where a patient was first seen, or by whom, for all but the encounters that say so: these must not depend on which
 // of them came first.
-func (d *draft) seen(id *uuid.UUID) *uuid.UUID {
+func (d *candidate) seen(id *uuid.UUID) *uuid.UUID {
 	if d.res.typ == "Encounter" {
 		return nil
 	}
@@ -187,7 +200,7 @@ func doctorOf(row db.ImportIdentifier) uuid.UUID {
 }
 
 // settle writes what place found into what the draft becomes.
-func (d *draft) settle() {
+func (d *candidate) settle() {
 	switch {
 	case d.head != nil:
 		doctor := d.doctorID
@@ -202,7 +215,7 @@ func (d *draft) settle() {
 }
 
 // compare gives the draft its id and says whether it is new, or not what it was when it was last taken in.
-func (d *draft) compare(rows map[key]db.ImportIdentifier) (bool, error) {
+func (d *candidate) compare(rows map[key]db.ImportIdentifier) (bool, error) {
 	var what any
 	switch {
 	case d.clinic != nil:
@@ -241,7 +254,7 @@ var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
 
 // written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
 // clinic.
-func (d *draft) written(source string, rows map[key]db.ImportIdentifier) error {
+func (d *candidate) written(source string, rows map[key]db.ImportIdentifier) error {
 	author, ok := anyOf(rows, d.author)
 	switch {
 	case !ok:

@@ -20,7 +20,7 @@ type run struct {
 	// seen has the stages of which there is something in the files.
 	seen    [stages]bool
 	granted map[grant]bool
-	batch   []*draft
+	batch   []*candidate
 	inBatch map[key]bool
 	parts   staged
 	read    int64
@@ -119,7 +119,7 @@ func (r *run) take(ctx context.Context, s stage, res *resource) error {
 		r.inBatch = map[key]bool{}
 	}
 	res.raw = nil // What was read of it is in the draft.
-	r.batch, r.inBatch[own] = append(r.batch, d), true
+	r.batch, r.inBatch[own] = append(r.batch, &candidate{draft: d}), true
 	return nil
 }
 

@@ -19,11 +19,11 @@ import (
 )
 
 // write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
-func (r *run) write(ctx context.Context, drafts []*draft) error {
+func (r *run) write(ctx context.Context, drafts []*candidate) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	var refused map[*draft]error
+	var refused map[*candidate]error
 	var roles []grant
 	err := r.inTx(ctx, func(tx pgx.Tx) (err error) {
 		refused, roles, err = r.store(ctx, tx, drafts)
@@ -58,9 +58,9 @@ func (r *run) write(ctx context.Context, drafts []*draft) error {
 }
 
 // store writes drafts of any kind, with what is remembered of them.
-func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused map[*draft]error, roles []grant, err error) {
-	refused = map[*draft]error{}
-	note := func(list []*draft, errs []error, err error) error {
+func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refused map[*candidate]error, roles []grant, err error) {
+	refused = map[*candidate]error{}
+	note := func(list []*candidate, errs []error, err error) error {
 		for i := range errs {
 			if errs[i] != nil {
 				refused[list[i]] = errs[i]
@@ -68,7 +68,7 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused ma
 		}
 		return err
 	}
-	byKind := map[string][]*draft{}
+	byKind := map[string][]*candidate{}
 	for _, d := range drafts {
 		byKind[d.kind] = append(byKind[d.kind], d)
 	}
@@ -91,36 +91,36 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused ma
 }
 
 // storeKind gives the drafts of a kind to the domain's service of it.
-func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*draft) ([]error, error) {
+func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
 	case kindPart, "membership":
 		return nil, nil
 	case "clinic":
-		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, each(list, func(d *draft) directory.Clinic {
+		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.Clinic {
 			c := *d.clinic
 			c.ID = d.id
 			return c
 		}))
 	case "user":
-		return r.directory.ImportUsersTx(ctx, tx, r.cmd, each(list, func(d *draft) directory.ImportedUser {
+		return r.directory.ImportUsersTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.ImportedUser {
 			u := *d.user
 			u.ID, u.Known = d.id, d.known
 			return u
 		}))
 	case "appointment":
-		return r.appointments.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) appointment.Imported {
+		return r.appointments.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) appointment.Imported {
 			a := *d.appointment
 			a.ID, a.Known = d.id, d.known
 			return a
 		}))
 	case "invoice":
-		return r.billing.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) billing.Imported {
+		return r.billing.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) billing.Imported {
 			i := *d.invoice
 			i.ID, i.Known = d.id, d.known
 			return i
 		}))
 	case "message":
-		return r.chat.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) chat.Imported {
+		return r.chat.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) chat.Imported {
 			m := *d.message
 			m.ID, m.Known = d.id, d.known
 			return m
@@ -134,7 +134,7 @@ func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*dra
 }
 
 // each makes something of every draft.
-func each[T any](list []*draft, of func(*draft) T) []T {
+func each[T any](list []*candidate, of func(*candidate) T) []T {
 	all := make([]T, len(list))
 	for i, d := range list {
 		all[i] = of(d)
@@ -143,10 +143,10 @@ func each[T any](list []*draft, of func(*draft) T) []T {
 }
 
 // recordKind takes in drafts whose bodies are of one kind.
-type recordKind func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error)
+type recordKind func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
 
 func kindOf[B any](kind *ehr.Kind[B]) recordKind {
-	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error) {
+	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
 			body, ok := d.body.(*B)
@@ -172,7 +172,7 @@ type grant struct {
 const maxGranted = 100_000
 
 // grantRoles gives the roles that the drafts need, those that this run has not given yet.
-func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*draft) ([]grant, error) {
+func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([]grant, error) {
 	var roles []grant
 	var in []directory.MembershipInput
 	added := map[grant]bool{}
@@ -211,7 +211,7 @@ func (r *run) remember(roles []grant) {
 }
 
 // identify remembers what the drafts became.
-func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*draft, refused map[*draft]error) error {
+func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refused map[*candidate]error) error {
 	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
 	seen := db.ImportPatientSeenParams{Source: r.Source}
 	used := db.ImportPartUseParams{Source: r.Source}
@@ -243,7 +243,7 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*draft, refused 
 	return r.markUsed(ctx, q, used)
 }
 
-func use(p *db.ImportPartUseParams, d *draft) {
+func use(p *db.ImportPartUseParams, d *candidate) {
 	for _, k := range d.usedParts {
 		p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
 	}
