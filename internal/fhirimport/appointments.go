@@ -5,6 +5,7 @@ import (
 
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // aVisit is how long one lasted of which nobody said.
@@ -12,18 +13,18 @@ const aVisit = 15 * time.Minute
 
 var visitPaths = map[string]string{"startsAt": "period.start", "endsAt": "period.end", "patientId": "subject", "doctorId": "participant.individual", "status": "status", "clinicId": "serviceProvider"}
 
-func readEncounter(_ *mapper, r *resource) (*draft, error) {
+func readEncounter(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var e struct {
-		Status      string     `json:"status"`
-		Subject     *reference `json:"subject"`
+		Status      string          `json:"status"`
+		Subject     *fhir.Reference `json:"subject"`
 		Participant []struct {
-			Individual *reference `json:"individual"`
+			Individual *fhir.Reference `json:"individual"`
 		} `json:"participant"`
-		Period          *period    `json:"period"`
-		Length          *quantity  `json:"length"`
-		ServiceProvider *reference `json:"serviceProvider"`
+		Period          *fhir.Period    `json:"period"`
+		Length          *fhir.Quantity  `json:"length"`
+		ServiceProvider *fhir.Reference `json:"serviceProvider"`
 	}
-	if err := decode(r.typ, r.raw, &e); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &e); err != nil {
 		return nil, err
 	}
 	status, ok := map[string]appointment.Status{
@@ -32,31 +33,31 @@ func readEncounter(_ *mapper, r *resource) (*draft, error) {
 		"entered-in-error": appointment.Cancelled, "unknown": appointment.Completed,
 	}[e.Status]
 	if !ok {
-		return nil, faulty(r.typ+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
 	if e.Period == nil {
-		e.Period = &period{}
+		e.Period = &fhir.Period{}
 	}
-	start, end, err := span(r.typ, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.duration())
+	start, end, err := span(r.Type, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.Duration())
 	if err != nil {
 		return nil, err
 	}
 	d := &draft{
-		kind: "appointment", patient: e.Subject.keys("Patient"), patientPath: "subject", clinics: e.ServiceProvider.keys("Organization"), paths: visitPaths,
+		kind: "appointment", patient: e.Subject.Keys("Patient"), patientPath: "subject", clinics: e.ServiceProvider.Keys("Organization"), paths: visitPaths,
 		appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
 	}
 	for _, p := range e.Participant {
-		d.doctors = append(d.doctors, p.Individual.keys("Practitioner", "PractitionerRole")...)
+		d.doctors = append(d.doctors, p.Individual.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }
 
 // span reads from when to when something was. Without an end, or with one that is the start, it lasted so long, else aVisit.
 func span(typ, startPath, startText, endPath, endText string, lasted time.Duration) (start, end time.Time, err error) {
-	if start, err = when(typ, startPath, startText); err != nil {
+	if start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
 		return start, end, err
 	}
-	told, err := at(typ+"."+endPath, endText)
+	told, err := fhir.OptionalTime(typ+"."+endPath, endText)
 	if err != nil {
 		return start, end, err
 	}
@@ -70,17 +71,17 @@ func span(typ, startPath, startText, endPath, endText string, lasted time.Durati
 	return start, end, nil
 }
 
-func readAppointment(_ *mapper, r *resource) (*draft, error) {
+func readAppointment(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var a struct {
 		Status          string       `json:"status"`
 		Start           string       `json:"start"`
 		End             string       `json:"end"`
 		MinutesDuration *ehr.Decimal `json:"minutesDuration"`
 		Participant     []struct {
-			Actor *reference `json:"actor"`
+			Actor *fhir.Reference `json:"actor"`
 		} `json:"participant"`
 	}
-	if err := decode(r.typ, r.raw, &a); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
 		return nil, err
 	}
 	status, ok := map[string]appointment.Status{
@@ -89,10 +90,10 @@ func readAppointment(_ *mapper, r *resource) (*draft, error) {
 		"cancelled": appointment.Cancelled, "entered-in-error": appointment.Cancelled, "noshow": appointment.NoShow,
 	}[a.Status]
 	if !ok {
-		return nil, faulty(r.typ+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
-	lasted := (&quantity{Value: a.MinutesDuration, Code: "min"}).duration()
-	start, end, err := span(r.typ, "start", a.Start, "end", a.End, lasted)
+	lasted := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
+	start, end, err := span(r.Type, "start", a.Start, "end", a.End, lasted)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +103,8 @@ func readAppointment(_ *mapper, r *resource) (*draft, error) {
 		appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
 	}
 	for _, p := range a.Participant {
-		d.patient = append(d.patient, p.Actor.keys("Patient")...)
-		d.doctors = append(d.doctors, p.Actor.keys("Practitioner", "PractitionerRole")...)
+		d.patient = append(d.patient, p.Actor.Keys("Patient")...)
+		d.doctors = append(d.doctors, p.Actor.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }

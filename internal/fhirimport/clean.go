@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"carewire/internal/care"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // clean makes one line of every name, number and title of the draft, and notes what lost more than spaces at its ends: nobody
@@ -11,7 +12,7 @@ import (
 func (d *draft) clean() {
 	for _, what := range []any{d.body, d.clinic, d.user, d.invoice} {
 		care.CleanLines(what, func(path string) {
-			d.without = append(d.without, fault{d.path(path), "held line breaks, control characters or what cannot be seen; it was made one line"})
+			d.without = append(d.without, fhir.Error{Path: d.path(path), Reason: "held line breaks, control characters or what cannot be seen; it was made one line"})
 		})
 	}
 	if d.user != nil {

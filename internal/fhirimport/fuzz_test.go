@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carewire/internal/fhirimport/fhir"
 )
 
 // FuzzImport reads and maps whatever bytes: nothing may panic, a fault names its path, and what is made of a file is bounded
@@ -39,13 +41,13 @@ func FuzzImport(f *testing.F) {
 		if lines {
 			name = "a.ndjson"
 		}
-		file := File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
+		file := fhir.File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
 		made := 0
-		_ = file.read(context.Background(), func(int) {}, func(r resource, err error) error {
+		_ = file.Read(context.Background(), func(int) {}, func(r fhir.Resource, err error) error {
 			made++
 			if err == nil {
-				fuzzOne(t, byType[r.typ], &r)
-			} else if _, ok := errors.AsType[*fault](err); !ok {
+				fuzzOne(t, byType[r.Type], &r)
+			} else if _, ok := errors.AsType[*fhir.Error](err); !ok {
 				t.Errorf("%v is no fault", err)
 			}
 			return nil
@@ -56,7 +58,7 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-func fuzzOne(t *testing.T, m *Mapping, r *resource) {
+func fuzzOne(t *testing.T, m *Mapping, r *fhir.Resource) {
 	t.Helper()
 	var parts staged
 	parts.keep(r)
@@ -67,16 +69,16 @@ func fuzzOne(t *testing.T, m *Mapping, r *resource) {
 	if err == nil && d.finish != nil {
 		err = d.finish(d)
 	}
-	var f *fault
+	var f *fhir.Error
 	switch {
 	case err == nil:
 		d.res = r
 		c := &candidate{draft: d}
 		c.settle()
 		if _, err := c.compare(nil); err != nil {
-			t.Errorf("%s cannot be compared: %v", r.typ, err)
+			t.Errorf("%s cannot be compared: %v", r.Type, err)
 		}
-	case errors.As(err, &f) && f.path == "":
-		t.Errorf("%s: %v names no path", r.typ, err)
+	case errors.As(err, &f) && f.Path == "":
+		t.Errorf("%s: %v names no path", r.Type, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/outbox"
 )
 
@@ -132,3 +133,9 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	return r.summary(), err
 }
+
+// File is a file to import; it can be opened again for each stage.
+type File = fhir.File
+
+// OnDisk returns the file at the path.
+func OnDisk(path string) (File, error) { return fhir.OnDisk(path) }

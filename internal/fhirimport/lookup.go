@@ -6,14 +6,15 @@ import (
 	"maps"
 	"slices"
 
+	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/postgres/db"
 )
 
 // refersTo has every name that the drafts go by or refer to.
-func refersTo(drafts []*candidate) []key {
-	had := map[key]bool{}
-	var all []key
-	add := func(keys ...key) {
+func refersTo(drafts []*candidate) []fhir.Key {
+	had := map[fhir.Key]bool{}
+	var all []fhir.Key
+	add := func(keys ...fhir.Key) {
 		for _, k := range keys {
 			if !had[k] {
 				had[k] = true
@@ -22,7 +23,7 @@ func refersTo(drafts []*candidate) []key {
 		}
 	}
 	for _, d := range drafts {
-		add(key{d.res.typ, d.res.id})
+		add(fhir.Key{Type: d.res.Type, ID: d.res.ID})
 		add(d.patient...)
 		add(d.encounter...)
 		add(d.doctors...)
@@ -33,30 +34,30 @@ func refersTo(drafts []*candidate) []key {
 }
 
 // lookUp finds what the names stand for, also where they are not ids.
-func (r *run) lookUp(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportIdentifier, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportIdentifier) error {
+func (r *run) lookUp(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportIdentifier, error) {
+	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportIdentifier) error {
 		rows, err := q.ImportIdentifierList(ctx, db.ImportIdentifierListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up references: %w", err)
 		}
 		for _, row := range rows {
-			found[key{row.ResourceType, row.ResourceID}] = row
+			found[fhir.Key{Type: row.ResourceType, ID: row.ResourceID}] = row
 		}
 		return nil
 	})
 }
 
 // apart gives the types and the ids of the keys, as queries take them.
-func apart(keys []key) (types, ids []string) {
+func apart(keys []fhir.Key) (types, ids []string) {
 	for _, k := range keys {
-		types, ids = append(types, k.typ), append(ids, k.id)
+		types, ids = append(types, k.Type), append(ids, k.ID)
 	}
 	return types, ids
 }
 
 // byAnyName finds rows by their ids, and those that it has not found so by other names. list adds the rows of ids to found.
-func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []key, list func(types, ids []string, found map[key]R) error) (map[key]R, error) {
-	found := map[key]R{}
+func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.Key, list func(types, ids []string, found map[fhir.Key]R) error) (map[fhir.Key]R, error) {
+	found := map[fhir.Key]R{}
 	if len(names) == 0 {
 		return found, nil
 	}
@@ -64,7 +65,7 @@ func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []key, l
 	if err := list(types, ids, found); err != nil {
 		return nil, err
 	}
-	other, err := r.otherNames(ctx, q, names, func(k key) bool { _, ok := found[k]; return ok })
+	other, err := r.otherNames(ctx, q, names, func(k fhir.Key) bool { _, ok := found[k]; return ok })
 	if err != nil || len(other) == 0 {
 		return found, err
 	}
@@ -81,11 +82,11 @@ func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []key, l
 }
 
 // otherNames finds the ids of those names that are not known as ids.
-func (r *run) otherNames(ctx context.Context, q *db.Queries, names []key, known func(key) bool) (map[key]key, error) {
+func (r *run) otherNames(ctx context.Context, q *db.Queries, names []fhir.Key, known func(fhir.Key) bool) (map[fhir.Key]fhir.Key, error) {
 	p := db.ImportAliasListParams{Source: r.Source}
 	for _, k := range names {
 		if !known(k) {
-			p.Types, p.Aliases = append(p.Types, k.typ), append(p.Aliases, k.id)
+			p.Types, p.Aliases = append(p.Types, k.Type), append(p.Aliases, k.ID)
 		}
 	}
 	if len(p.Aliases) == 0 {
@@ -95,28 +96,28 @@ func (r *run) otherNames(ctx context.Context, q *db.Queries, names []key, known 
 	if err != nil {
 		return nil, fmt.Errorf("look up other names: %w", err)
 	}
-	other := map[key]key{}
+	other := map[fhir.Key]fhir.Key{}
 	for _, row := range rows {
-		other[key{row.ResourceType, row.Alias}] = key{row.ResourceType, row.ResourceID}
+		other[fhir.Key{Type: row.ResourceType, ID: row.Alias}] = fhir.Key{Type: row.ResourceType, ID: row.ResourceID}
 	}
 	return other, nil
 }
 
-func (r *run) findParts(ctx context.Context, q *db.Queries, names []key) (map[key]db.ImportPartListRow, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[key]db.ImportPartListRow) error {
+func (r *run) findParts(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportPartListRow, error) {
+	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportPartListRow) error {
 		rows, err := q.ImportPartList(ctx, db.ImportPartListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up parts: %w", err)
 		}
 		for _, row := range rows {
-			found[key{row.ResourceType, row.ResourceID}] = row
+			found[fhir.Key{Type: row.ResourceType, ID: row.ResourceID}] = row
 		}
 		return nil
 	})
 }
 
 // anyOf finds the first of the names that stands for something.
-func anyOf[V any](found map[key]V, keys []key) (V, bool) {
+func anyOf[V any](found map[fhir.Key]V, keys []fhir.Key) (V, bool) {
 	for _, k := range keys {
 		if v, ok := found[k]; ok {
 			return v, true

@@ -7,6 +7,7 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // stage is when a type is taken in: after all that it may refer to.
@@ -27,7 +28,7 @@ type Mapping struct {
 	// To is what it becomes here, in the words of docs/fhir.md; empty for one that has no home, and then Notes is why.
 	To, Notes string
 	stage     stage
-	read      func(m *mapper, r *resource) (*draft, error)
+	read      func(m *mapper, r *fhir.Resource) (*draft, error)
 }
 
 // Mappings is every type that is known by name, in the reference's order. A type that it lacks has no home.
@@ -66,10 +67,10 @@ const noHome = "carewire keeps nothing of this type"
 
 // draft is what a resource was mapped to, before its references are looked up.
 type draft struct {
-	res  *resource
+	res  *fhir.Resource
 	kind string
 	// patient, encounter, doctors, clinics and author are what it refers to, the likeliest first.
-	patient, encounter, doctors, clinics, author []key
+	patient, encounter, doctors, clinics, author []fhir.Key
 	// patientPath is where the patient stands, for who lacks one.
 	patientPath string
 	// parts are other resources that it is made of; used fits them in.
@@ -88,7 +89,7 @@ type draft struct {
 	// paths says where a field of the body stands in the resource.
 	paths map[string]string
 	// without is what is left out of it.
-	without []fault
+	without []fhir.Error
 	// aliases are other names by which the resource is looked for.
 	aliases []string
 }
@@ -96,7 +97,7 @@ type draft struct {
 // part is a resource that another is made of.
 type part struct {
 	path string
-	keys []key
+	keys []fhir.Key
 	take func(body []byte) error
 }
 
@@ -126,5 +127,5 @@ func (d *draft) path(field string) string {
 	if there, ok := d.paths[name]; ok {
 		name = there
 	}
-	return join(d.res.typ, name) + rest
+	return fhir.JoinPath(d.res.Type, name) + rest
 }

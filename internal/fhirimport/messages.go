@@ -5,24 +5,25 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/chat"
+	"carewire/internal/fhirimport/fhir"
 )
 
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
 
-func readCommunication(_ *mapper, r *resource) (*draft, error) {
+func readCommunication(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var c struct {
-		Status    string      `json:"status"`
-		Subject   *reference  `json:"subject"`
-		Encounter *reference  `json:"encounter"`
-		Sent      string      `json:"sent"`
-		Received  string      `json:"received"`
-		Recipient []reference `json:"recipient"`
-		Sender    *reference  `json:"sender"`
+		Status    string           `json:"status"`
+		Subject   *fhir.Reference  `json:"subject"`
+		Encounter *fhir.Reference  `json:"encounter"`
+		Sent      string           `json:"sent"`
+		Received  string           `json:"received"`
+		Recipient []fhir.Reference `json:"recipient"`
+		Sender    *fhir.Reference  `json:"sender"`
 		Payload   []struct {
 			ContentString string `json:"contentString"`
 		} `json:"payload"`
 	}
-	if err := decode(r.typ, r.raw, &c); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
 	switch c.Status {
@@ -30,18 +31,18 @@ func readCommunication(_ *mapper, r *resource) (*draft, error) {
 	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
 		return nil, &skip{"was not said, or not meant to be"}
 	default:
-		return nil, faulty(r.typ+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
 	d := &draft{
-		kind: "message", patient: c.Subject.keys("Patient"), patientPath: "subject", encounter: c.Encounter.keys("Encounter"),
-		author: c.Sender.keys("Patient", "Practitioner", "PractitionerRole"), paths: messagePaths,
+		kind: "message", patient: c.Subject.Keys("Patient"), patientPath: "subject", encounter: c.Encounter.Keys("Encounter"),
+		author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), paths: messagePaths,
 	}
 	var texts []string
 	for i, p := range c.Payload {
 		if p.ContentString != "" {
 			texts = append(texts, p.ContentString)
 		} else {
-			d.without = append(d.without, fault{r.typ + ".payload[" + strconv.Itoa(i) + "]", "is no text"})
+			d.without = append(d.without, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is no text"})
 		}
 	}
 	switch {
@@ -52,13 +53,13 @@ func readCommunication(_ *mapper, r *resource) (*draft, error) {
 	}
 	for i := range c.Recipient {
 		if len(d.patient) == 0 {
-			d.patient = c.Recipient[i].keys("Patient")
+			d.patient = c.Recipient[i].Keys("Patient")
 		}
 	}
 	if len(d.patient) == 0 {
-		d.patient = c.Sender.keys("Patient")
+		d.patient = c.Sender.Keys("Patient")
 	}
-	at, err := when(r.typ, "sent", c.Sent, "received", c.Received)
+	at, err := fhir.FirstTime(r.Type, "sent", c.Sent, "received", c.Received)
 	if err != nil {
 		return nil, err
 	}

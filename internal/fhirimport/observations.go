@@ -7,36 +7,37 @@ import (
 	"strconv"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // value is what an observation, or a part of one, found.
 type value struct {
-	Quantity         *quantity         `json:"valueQuantity"`
-	Concept          *codeableConcept  `json:"valueCodeableConcept"`
-	String           *string           `json:"valueString"`
-	Boolean          *bool             `json:"valueBoolean"`
-	Integer          *ehr.Decimal      `json:"valueInteger"`
-	DateTime         *string           `json:"valueDateTime"`
-	Time             *string           `json:"valueTime"`
-	Range            *valueRange       `json:"valueRange"`
-	Ratio            *valueRatio       `json:"valueRatio"`
-	DataAbsentReason *codeableConcept  `json:"dataAbsentReason"`
-	Interpretation   []codeableConcept `json:"interpretation"`
+	Quantity         *fhir.Quantity         `json:"valueQuantity"`
+	Concept          *fhir.CodeableConcept  `json:"valueCodeableConcept"`
+	String           *string                `json:"valueString"`
+	Boolean          *bool                  `json:"valueBoolean"`
+	Integer          *ehr.Decimal           `json:"valueInteger"`
+	DateTime         *string                `json:"valueDateTime"`
+	Time             *string                `json:"valueTime"`
+	Range            *valueRange            `json:"valueRange"`
+	Ratio            *valueRatio            `json:"valueRatio"`
+	DataAbsentReason *fhir.CodeableConcept  `json:"dataAbsentReason"`
+	Interpretation   []fhir.CodeableConcept `json:"interpretation"`
 	ReferenceRange   []struct {
-		Low  *quantity `json:"low"`
-		High *quantity `json:"high"`
-		Text string    `json:"text"`
+		Low  *fhir.Quantity `json:"low"`
+		High *fhir.Quantity `json:"high"`
+		Text string         `json:"text"`
 	} `json:"referenceRange"`
 }
 
 type valueRange struct {
-	Low  *quantity `json:"low"`
-	High *quantity `json:"high"`
+	Low  *fhir.Quantity `json:"low"`
+	High *fhir.Quantity `json:"high"`
 }
 
 type valueRatio struct {
-	Numerator   *quantity `json:"numerator"`
-	Denominator *quantity `json:"denominator"`
+	Numerator   *fhir.Quantity `json:"numerator"`
+	Denominator *fhir.Quantity `json:"denominator"`
 }
 
 // read gives the value and its unit; nil where there is none.
@@ -44,11 +45,11 @@ func (v *value) read() (*ehr.Value, string) {
 	words := func(text string) (*ehr.Value, string) { return &ehr.Value{Text: &text}, "" }
 	switch {
 	case v.Quantity != nil && v.Quantity.Value != nil && v.Quantity.Comparator != "":
-		return words(v.Quantity.words())
+		return words(v.Quantity.Text())
 	case v.Quantity != nil && v.Quantity.Value != nil:
-		return &ehr.Value{Number: v.Quantity.Value}, v.Quantity.unit()
-	case v.Concept.code() != nil:
-		return &ehr.Value{Coding: v.Concept.code()}, ""
+		return &ehr.Value{Number: v.Quantity.Value}, v.Quantity.UCUM()
+	case v.Concept.EHRCoding() != nil:
+		return &ehr.Value{Coding: v.Concept.EHRCoding()}, ""
 	case v.String != nil:
 		return words(*v.String)
 	case v.Integer != nil:
@@ -60,16 +61,16 @@ func (v *value) read() (*ehr.Value, string) {
 	case v.Time != nil:
 		return words(*v.Time)
 	case v.Range != nil:
-		return words(v.Range.Low.words() + " - " + v.Range.High.words())
+		return words(v.Range.Low.Text() + " - " + v.Range.High.Text())
 	case v.Ratio != nil:
-		return words(v.Ratio.Numerator.words() + " : " + v.Ratio.Denominator.words())
+		return words(v.Ratio.Numerator.Text() + " : " + v.Ratio.Denominator.Text())
 	}
 	return nil, ""
 }
 
 func (v *value) interpretation() string {
 	for i := range v.Interpretation {
-		if word := v.Interpretation[i].word(); word != "" {
+		if word := v.Interpretation[i].FirstCode(); word != "" {
 			return word
 		}
 	}
@@ -79,10 +80,10 @@ func (v *value) interpretation() string {
 func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
 	found, unit := v.read()
 	if found == nil {
-		if v.DataAbsentReason.code() == nil {
+		if v.DataAbsentReason.EHRCoding() == nil {
 			return ehr.Result{}, false
 		}
-		found = &ehr.Value{Coding: v.DataAbsentReason.code()}
+		found = &ehr.Value{Coding: v.DataAbsentReason.EHRCoding()}
 	}
 	res := ehr.Result{Code: code, Value: *found, Unit: unit, Interpretation: v.interpretation()}
 	if len(v.ReferenceRange) > 0 {
@@ -100,25 +101,25 @@ func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
 
 type observation struct {
 	about
-	Category          []codeableConcept `json:"category"`
-	Code              *codeableConcept  `json:"code"`
-	EffectiveDateTime string            `json:"effectiveDateTime"`
-	EffectivePeriod   *period           `json:"effectivePeriod"`
-	EffectiveInstant  string            `json:"effectiveInstant"`
-	Issued            string            `json:"issued"`
-	Performer         []*reference      `json:"performer"`
-	BodySite          *codeableConcept  `json:"bodySite"`
-	Method            *codeableConcept  `json:"method"`
+	Category          []fhir.CodeableConcept `json:"category"`
+	Code              *fhir.CodeableConcept  `json:"code"`
+	EffectiveDateTime string                 `json:"effectiveDateTime"`
+	EffectivePeriod   *fhir.Period           `json:"effectivePeriod"`
+	EffectiveInstant  string                 `json:"effectiveInstant"`
+	Issued            string                 `json:"issued"`
+	Performer         []*fhir.Reference      `json:"performer"`
+	BodySite          *fhir.CodeableConcept  `json:"bodySite"`
+	Method            *fhir.CodeableConcept  `json:"method"`
 	value
 	Component []struct {
-		Code *codeableConcept `json:"code"`
+		Code *fhir.CodeableConcept `json:"code"`
 		value
 	} `json:"component"`
 }
 
 // is reports whether the observation is of the category.
 func (o *observation) is(category string) bool {
-	return slices.ContainsFunc(o.Category, func(c codeableConcept) bool { return c.has(category) })
+	return slices.ContainsFunc(o.Category, func(c fhir.CodeableConcept) bool { return c.HasCode(category) })
 }
 
 // results are what a report takes of the observation.
@@ -141,22 +142,22 @@ func (o *observation) results() ([]ehr.Result, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, faulty("Observation.value", "is missing, or of a type that is not kept")
+		return nil, fhir.NewError("Observation.value", "is missing, or of a type that is not kept")
 	}
 	return all, nil
 }
 
 func observed(raw []byte) ([]ehr.Result, error) {
 	var o observation
-	if err := decode("Observation", raw, &o); err != nil {
+	if err := fhir.Decode("Observation", raw, &o); err != nil {
 		return nil, err
 	}
 	return o.results()
 }
 
-func readObservation(_ *mapper, r *resource) (*draft, error) {
+func readObservation(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var o observation
-	if err := decode(r.typ, r.raw, &o); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
 	}
 	vital := o.is("vital-signs")
@@ -164,16 +165,16 @@ func readObservation(_ *mapper, r *resource) (*draft, error) {
 	results, err := o.results()
 	if !vital {
 		// Where a report took it, it is part of that; the look-ups tell.
-		d.parts = []part{{keys: []key{{r.typ, r.id}}}}
+		d.parts = []part{{keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
 		if data, failed := json.Marshal(results); failed == nil && err == nil {
 			d.body = json.RawMessage(data)
 		}
 	}
 	switch {
 	case vital:
-		return o.vitalSigns(r.typ)
+		return o.vitalSigns(r.Type)
 	case o.is("laboratory"):
-		d.finish = func(d *draft) error { return o.alone(d, r.typ, results, err) }
+		d.finish = func(d *draft) error { return o.alone(d, r.Type, results, err) }
 	case len(o.Category) == 0:
 		d.finish = func(*draft) error { return &skip{"no category says what it is, and no report names it"} }
 	default:
@@ -185,10 +186,10 @@ func readObservation(_ *mapper, r *resource) (*draft, error) {
 }
 
 // known names a category that FHIR R4 knows.
-func known(categories []codeableConcept) string {
+func known(categories []fhir.CodeableConcept) string {
 	for i := range categories {
 		for _, name := range []string{"survey", "social-history", "imaging", "procedure", "exam", "therapy", "activity"} {
-			if categories[i].has(name) {
+			if categories[i].HasCode(name) {
 				return name
 			}
 		}
@@ -198,9 +199,9 @@ func known(categories []codeableConcept) string {
 
 func (o *observation) effective(typ string) (ehr.Head, error) {
 	if o.EffectivePeriod == nil {
-		o.EffectivePeriod = &period{}
+		o.EffectivePeriod = &fhir.Period{}
 	}
-	at, err := when(typ, "effectiveDateTime", o.EffectiveDateTime, "effectiveInstant", o.EffectiveInstant, "effectivePeriod.start", o.EffectivePeriod.Start, "issued", o.Issued)
+	at, err := fhir.FirstTime(typ, "effectiveDateTime", o.EffectiveDateTime, "effectiveInstant", o.EffectiveInstant, "effectivePeriod.start", o.EffectivePeriod.Start, "issued", o.Issued)
 	if err != nil {
 		return ehr.Head{}, err
 	}
@@ -229,7 +230,7 @@ func (o *observation) vitalSigns(typ string) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &ehr.VitalSigns{Head: head, Measured: o.measured(), BodySite: o.BodySite.code(), Method: o.Method.code(), Note: notes(o.Note)}
+	b := &ehr.VitalSigns{Head: head, Measured: o.measured(), BodySite: o.BodySite.EHRCoding(), Method: o.Method.EHRCoding(), Note: fhir.JoinNotes(o.Note)}
 	for i := range o.Component {
 		code, err := coded(fmt.Sprintf("%s.component[%d].code", typ, i), o.Component[i].Code)
 		if err != nil {
@@ -244,7 +245,7 @@ func (v *value) measured() ehr.Measured {
 	found, unit := v.read()
 	m := ehr.Measured{Value: found, Unit: unit, Interpretation: v.interpretation()}
 	if found == nil {
-		m.DataAbsentReason = v.DataAbsentReason.word()
+		m.DataAbsentReason = v.DataAbsentReason.FirstCode()
 	}
 	return m
 }

@@ -7,37 +7,38 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/postgres/db"
 )
 
 // staged are parts and other names that wait to be stored together.
 type staged struct {
-	parts   map[key]json.RawMessage
-	aliases map[key]string
+	parts   map[fhir.Key]json.RawMessage
+	aliases map[fhir.Key]string
 }
 
 func (s *staged) alias(typ, alias, id string) {
 	if s.aliases == nil {
-		s.aliases = map[key]string{}
+		s.aliases = map[fhir.Key]string{}
 	}
-	s.aliases[key{typ, alias}] = id
+	s.aliases[fhir.Key{Type: typ, ID: alias}] = id
 }
 
 // keep takes from a resource what others may need of it.
-func (s *staged) keep(res *resource) {
+func (s *staged) keep(res *fhir.Resource) {
 	if alias := aliasOf(res); alias != "" {
-		s.alias(res.typ, alias, res.id)
+		s.alias(res.Type, alias, res.ID)
 	}
 	var body any
-	switch res.typ {
+	switch res.Type {
 	case "Observation":
-		results, err := observed(res.raw)
+		results, err := observed(res.Raw)
 		if err != nil {
 			return // Its own stage tells of it.
 		}
 		body = results
 	case "Medication":
-		code, err := medicationCode("Medication", res.raw)
+		code, err := medicationCode("Medication", res.Raw)
 		if err != nil {
 			return
 		}
@@ -50,16 +51,16 @@ func (s *staged) keep(res *resource) {
 		return
 	}
 	if s.parts == nil {
-		s.parts = map[key]json.RawMessage{}
+		s.parts = map[fhir.Key]json.RawMessage{}
 	}
-	s.parts[key{res.typ, res.id}] = data
+	s.parts[fhir.Key{Type: res.Type, ID: res.ID}] = data
 }
 
 // aliasOf is the name that a bundle gives a resource, where it is not the resource's id.
-func aliasOf(res *resource) string {
+func aliasOf(res *fhir.Resource) string {
 	const prefix = "urn:uuid:"
-	if len(res.fullURL) > len(prefix) && res.fullURL[:len(prefix)] == prefix && res.fullURL[len(prefix):] != res.id {
-		return res.fullURL[len(prefix):]
+	if len(res.FullURL) > len(prefix) && res.FullURL[:len(prefix)] == prefix && res.FullURL[len(prefix):] != res.ID {
+		return res.FullURL[len(prefix):]
 	}
 	return ""
 }
@@ -75,11 +76,11 @@ func (r *run) keepParts(ctx context.Context) error {
 	}
 	put := db.ImportPartPutParams{Source: r.Source}
 	for k, body := range s.parts {
-		put.Types, put.Ids, put.Bodies = append(put.Types, k.typ), append(put.Ids, k.id), append(put.Bodies, body)
+		put.Types, put.Ids, put.Bodies = append(put.Types, k.Type), append(put.Ids, k.ID), append(put.Bodies, body)
 	}
 	names := db.ImportAliasUpsertManyParams{Source: r.Source}
 	for k, id := range s.aliases {
-		names.Types, names.Aliases, names.Ids = append(names.Types, k.typ), append(names.Aliases, k.id), append(names.Ids, id)
+		names.Types, names.Aliases, names.Ids = append(names.Types, k.Type), append(names.Aliases, k.ID), append(names.Ids, id)
 	}
 	return r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)

@@ -10,15 +10,16 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/fhirimport/fhir"
 )
 
-func readOrganization(m *mapper, r *resource) (*draft, error) {
+func readOrganization(m *mapper, r *fhir.Resource) (*draft, error) {
 	var o struct {
-		Identifier []identifier `json:"identifier"`
-		Name       string       `json:"name"`
-		Alias      []string     `json:"alias"`
+		Identifier []fhir.Identifier `json:"identifier"`
+		Name       string            `json:"name"`
+		Alias      []string          `json:"alias"`
 	}
-	if err := decode(r.typ, r.raw, &o); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
 	}
 	name := o.Name
@@ -33,46 +34,46 @@ func readOrganization(m *mapper, r *resource) (*draft, error) {
 	}, nil
 }
 
-func readPractitioner(m *mapper, r *resource) (*draft, error) {
+func readPractitioner(m *mapper, r *fhir.Resource) (*draft, error) {
 	var p struct {
-		Identifier []identifier   `json:"identifier"`
-		Name       []humanName    `json:"name"`
-		Telecom    []contactPoint `json:"telecom"`
+		Identifier []fhir.Identifier   `json:"identifier"`
+		Name       []fhir.HumanName    `json:"name"`
+		Telecom    []fhir.ContactPoint `json:"telecom"`
 	}
-	if err := decode(r.typ, r.raw, &p); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	return person(m, r.typ, p.Identifier, p.Name, p.Telecom, ""), nil
+	return person(m, r.Type, p.Identifier, p.Name, p.Telecom, ""), nil
 }
 
-func readPatient(m *mapper, r *resource) (*draft, error) {
+func readPatient(m *mapper, r *fhir.Resource) (*draft, error) {
 	var p struct {
-		Identifier    []identifier   `json:"identifier"`
-		Name          []humanName    `json:"name"`
-		Telecom       []contactPoint `json:"telecom"`
+		Identifier    []fhir.Identifier   `json:"identifier"`
+		Name          []fhir.HumanName    `json:"name"`
+		Telecom       []fhir.ContactPoint `json:"telecom"`
 		Communication []struct {
-			Language  codeableConcept `json:"language"`
-			Preferred bool            `json:"preferred"`
+			Language  fhir.CodeableConcept `json:"language"`
+			Preferred bool                 `json:"preferred"`
 		} `json:"communication"`
-		ManagingOrganization *reference  `json:"managingOrganization"`
-		GeneralPractitioner  []reference `json:"generalPractitioner"`
-		BirthDate            string      `json:"birthDate"`
-		Gender               string      `json:"gender"`
+		ManagingOrganization *fhir.Reference  `json:"managingOrganization"`
+		GeneralPractitioner  []fhir.Reference `json:"generalPractitioner"`
+		BirthDate            string           `json:"birthDate"`
+		Gender               string           `json:"gender"`
 	}
-	if err := decode(r.typ, r.raw, &p); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
 	spoken := ""
 	for _, c := range p.Communication {
 		if spoken == "" || c.Preferred {
-			spoken = c.Language.word()
+			spoken = c.Language.FirstCode()
 		}
 	}
-	d := person(m, r.typ, p.Identifier, p.Name, p.Telecom, spoken)
+	d := person(m, r.Type, p.Identifier, p.Name, p.Telecom, spoken)
 	d.demographics(p.BirthDate, p.Gender)
-	d.clinics = p.ManagingOrganization.keys("Organization")
+	d.clinics = p.ManagingOrganization.Keys("Organization")
 	for i := range p.GeneralPractitioner {
-		d.doctors = append(d.doctors, p.GeneralPractitioner[i].keys("Practitioner", "PractitionerRole")...)
+		d.doctors = append(d.doctors, p.GeneralPractitioner[i].Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }
@@ -91,7 +92,7 @@ func (d *draft) demographics(birthDate, gender string) {
 			continue
 		}
 		if refused, ok := errors.AsType[*care.Error](f.input.Validate()); ok {
-			d.without = append(d.without, fault{f.path, "is left out, as it " + refused.Fields[0].Message})
+			d.without = append(d.without, fhir.Error{Path: f.path, Reason: "is left out, as it " + refused.Fields[0].Message})
 			continue
 		}
 		*f.field = f.value
@@ -101,7 +102,7 @@ func (d *draft) demographics(birthDate, gender string) {
 // unknownName stands for a part of a name that is not told.
 const unknownName = "Unknown"
 
-func person(m *mapper, typ string, ids []identifier, names []humanName, telecom []contactPoint, spoken string) *draft {
+func person(m *mapper, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, spoken string) *draft {
 	given, family := nameOf(names)
 	if tag, err := language.Parse(spoken); err != nil || spoken == "" {
 		spoken = ""
@@ -117,14 +118,14 @@ func person(m *mapper, typ string, ids []identifier, names []humanName, telecom 
 	}
 	var err error
 	if u.Email, err = email(telecom); err != nil {
-		d.without = append(d.without, fault{typ + ".telecom", "is left out, as an email address " + err.Error()})
+		d.without = append(d.without, fhir.Error{Path: typ + ".telecom", Reason: "is left out, as an email address " + err.Error()})
 	}
 	return d
 }
 
 // nameOf takes the official name, else the first that is not an old one.
-func nameOf(names []humanName) (given, family string) {
-	var chosen humanName
+func nameOf(names []fhir.HumanName) (given, family string) {
+	var chosen fhir.HumanName
 	for i, n := range names {
 		if i == 0 || n.Use == "official" {
 			chosen = n
@@ -150,7 +151,7 @@ func clip(name string) string {
 }
 
 // email takes the first address in use; an error says why it is none.
-func email(telecom []contactPoint) (string, error) {
+func email(telecom []fhir.ContactPoint) (string, error) {
 	for _, t := range telecom {
 		if value := strings.TrimSpace(t.Value); t.System == "email" && t.Use != "old" && value != "" {
 			return care.ParseEmail(value)
@@ -165,7 +166,7 @@ var (
 )
 
 // phone takes the first number that tells its country: which another one is in, nobody knows.
-func phone(telecom []contactPoint) *string {
+func phone(telecom []fhir.ContactPoint) *string {
 	for _, t := range telecom {
 		number := phoneNoise.ReplaceAllString(t.Value, "")
 		if (t.System == "phone" || t.System == "sms") && t.Use != "old" && phoneForm.MatchString(number) {
@@ -175,32 +176,32 @@ func phone(telecom []contactPoint) *string {
 	return nil
 }
 
-func aliases(ids []identifier) []string {
+func aliases(ids []fhir.Identifier) []string {
 	var all []string
 	for _, id := range ids {
 		if id.Value != "" && len(id.System)+len(id.Value) < 300 {
-			all = append(all, id.alias())
+			all = append(all, id.Alias())
 		}
 	}
 	return all
 }
 
-func readPractitionerRole(_ *mapper, r *resource) (*draft, error) {
+func readPractitionerRole(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var p struct {
-		Active       *bool             `json:"active"`
-		Practitioner *reference        `json:"practitioner"`
-		Organization *reference        `json:"organization"`
-		Code         []codeableConcept `json:"code"`
+		Active       *bool                  `json:"active"`
+		Practitioner *fhir.Reference        `json:"practitioner"`
+		Organization *fhir.Reference        `json:"organization"`
+		Code         []fhir.CodeableConcept `json:"code"`
 	}
-	if err := decode(r.typ, r.raw, &p); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
 	if p.Active != nil && !*p.Active {
 		return nil, &skip{"a role that is not active gives no rights"}
 	}
-	d := &draft{kind: "membership", role: care.Doctor, doctors: p.Practitioner.keys("Practitioner"), clinics: p.Organization.keys("Organization")}
+	d := &draft{kind: "membership", role: care.Doctor, doctors: p.Practitioner.Keys("Practitioner"), clinics: p.Organization.Keys("Organization")}
 	for i := range p.Code {
-		if p.Code[i].has("nurse") {
+		if p.Code[i].HasCode("nurse") {
 			d.role = care.Nurse
 		}
 	}

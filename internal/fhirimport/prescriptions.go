@@ -4,40 +4,41 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
-func readMedicationRequest(_ *mapper, r *resource) (*draft, error) {
+func readMedicationRequest(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var q struct {
 		about
-		Contained           contained         `json:"contained"`
-		Intent              string            `json:"intent"`
-		Priority            string            `json:"priority"`
-		StatusReason        *codeableConcept  `json:"statusReason"`
-		Medication          *codeableConcept  `json:"medicationCodeableConcept"`
-		MedicationReference *reference        `json:"medicationReference"`
-		AuthoredOn          string            `json:"authoredOn"`
-		Requester           *reference        `json:"requester"`
-		ReasonCode          []codeableConcept `json:"reasonCode"`
-		DosageInstruction   []dosage          `json:"dosageInstruction"`
+		Contained           fhir.Contained         `json:"contained"`
+		Intent              string                 `json:"intent"`
+		Priority            string                 `json:"priority"`
+		StatusReason        *fhir.CodeableConcept  `json:"statusReason"`
+		Medication          *fhir.CodeableConcept  `json:"medicationCodeableConcept"`
+		MedicationReference *fhir.Reference        `json:"medicationReference"`
+		AuthoredOn          string                 `json:"authoredOn"`
+		Requester           *fhir.Reference        `json:"requester"`
+		ReasonCode          []fhir.CodeableConcept `json:"reasonCode"`
+		DosageInstruction   []dosage               `json:"dosageInstruction"`
 		DispenseRequest     *struct {
-			ValidityPeriod *period   `json:"validityPeriod"`
-			RepeatsAllowed *int      `json:"numberOfRepeatsAllowed"`
-			Quantity       *quantity `json:"quantity"`
+			ValidityPeriod *fhir.Period   `json:"validityPeriod"`
+			RepeatsAllowed *int           `json:"numberOfRepeatsAllowed"`
+			Quantity       *fhir.Quantity `json:"quantity"`
 		} `json:"dispenseRequest"`
 		Substitution *struct {
 			Allowed *bool `json:"allowedBoolean"`
 		} `json:"substitution"`
 	}
-	if err := decode(r.typ, r.raw, &q); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &q); err != nil {
 		return nil, err
 	}
-	at, err := when(r.typ, "authoredOn", q.AuthoredOn)
+	at, err := fhir.FirstTime(r.Type, "authoredOn", q.AuthoredOn)
 	if err != nil {
 		return nil, err
 	}
 	b := &ehr.Prescription{
 		Head: ehr.Head{Status: q.Status, EffectiveAt: at}, Intent: q.Intent, Priority: q.Priority,
-		StatusReason: q.StatusReason.code(), Reasons: codes(q.ReasonCode), Note: notes(q.Note),
+		StatusReason: q.StatusReason.EHRCoding(), Reasons: fhir.EHRCodings(q.ReasonCode), Note: fhir.JoinNotes(q.Note),
 	}
 	var words []string
 	for _, d := range q.DosageInstruction {
@@ -49,43 +50,43 @@ func readMedicationRequest(_ *mapper, r *resource) (*draft, error) {
 	b.Dosage = strings.Join(words, "; ")
 	if disp := q.DispenseRequest; disp != nil {
 		b.Refills = disp.RepeatsAllowed
-		if n := disp.Quantity.read(); n != nil {
+		if n := disp.Quantity.EHRQuantity(); n != nil {
 			b.Quantity, b.QuantityUnit = &n.Value, n.Unit
 		}
-		if b.ValidityPeriod, err = disp.ValidityPeriod.read(r.typ + ".dispenseRequest.validityPeriod"); err != nil {
+		if b.ValidityPeriod, err = disp.ValidityPeriod.EHRPeriod(r.Type + ".dispenseRequest.validityPeriod"); err != nil {
 			return nil, err
 		}
 	}
 	if q.Substitution != nil {
 		b.Substitution = q.Substitution.Allowed
 	}
-	d := q.record("prescription", "authoredOn", &b.Head, b, []*reference{q.Requester}, "code", "medicationCodeableConcept", "dosage", "dosageInstruction.text",
+	d := q.record("prescription", "authoredOn", &b.Head, b, []*fhir.Reference{q.Requester}, "code", "medicationCodeableConcept", "dosage", "dosageInstruction.text",
 		"dosageInstructions", "dosageInstruction", "reasons", "reasonCode", "quantity", "dispenseRequest.quantity.value", "quantityUnit", "dispenseRequest.quantity.unit",
 		"refills", "dispenseRequest.numberOfRepeatsAllowed", "validityPeriod", "dispenseRequest.validityPeriod")
-	return d, medicine(d, r.typ, &b.Head, q.Medication, q.MedicationReference, q.Contained)
+	return d, medicine(d, r.Type, &b.Head, q.Medication, q.MedicationReference, q.Contained)
 }
 
 // medicine finds what is prescribed: in the request, in a Medication inside it, or in one elsewhere.
-func medicine(d *draft, typ string, h *ehr.Head, concept *codeableConcept, ref *reference, inside contained) error {
-	if code := concept.code(); code != nil {
+func medicine(d *draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, ref *fhir.Reference, inside fhir.Contained) error {
+	if code := concept.EHRCoding(); code != nil {
 		h.Code = *code
 		return nil
 	}
 	if ref == nil {
-		return faulty(typ+".medicationCodeableConcept", "is missing")
+		return fhir.NewError(typ+".medicationCodeableConcept", "is missing")
 	}
 	path := typ + ".medicationReference"
-	if raw := inside.get(ref); raw != nil {
+	if raw := inside.Get(ref); raw != nil {
 		var err error
 		h.Code, err = medicationCode(path, raw)
 		return err
 	}
-	d.parts = []part{{path: path, keys: ref.keys("Medication"), take: func(body []byte) error {
-		return decode(path, body, &h.Code)
+	d.parts = []part{{path: path, keys: ref.Keys("Medication"), take: func(body []byte) error {
+		return fhir.Decode(path, body, &h.Code)
 	}}}
 	d.finish = func(*draft) error {
 		if h.Code.Code == "" {
-			return faulty(path, "refers to nothing that was taken in")
+			return fhir.NewError(path, "refers to nothing that was taken in")
 		}
 		return nil
 	}
@@ -94,26 +95,26 @@ func medicine(d *draft, typ string, h *ehr.Head, concept *codeableConcept, ref *
 
 func medicationCode(path string, raw []byte) (ehr.Coding, error) {
 	var m struct {
-		Code       *codeableConcept `json:"code"`
+		Code       *fhir.CodeableConcept `json:"code"`
 		Ingredient []struct {
-			Item codeableConcept `json:"itemCodeableConcept"`
+			Item fhir.CodeableConcept `json:"itemCodeableConcept"`
 		} `json:"ingredient"`
 	}
-	if err := decode("Medication", raw, &m); err != nil {
+	if err := fhir.Decode("Medication", raw, &m); err != nil {
 		return ehr.Coding{}, err
 	}
 	// What is mixed for the patient has no code of its own.
 	var mixed []string
 	for i := range m.Ingredient {
-		mixed = append(mixed, m.Ingredient[i].Item.words())
+		mixed = append(mixed, m.Ingredient[i].Item.Label())
 	}
-	return coded(path+".code", m.Code, &codeableConcept{Text: strings.Join(mixed, " + ")})
+	return coded(path+".code", m.Code, &fhir.CodeableConcept{Text: strings.Join(mixed, " + ")})
 }
 
 type dosage struct {
-	Text     string           `json:"text"`
-	AsNeeded *bool            `json:"asNeededBoolean"`
-	Route    *codeableConcept `json:"route"`
+	Text     string                `json:"text"`
+	AsNeeded *bool                 `json:"asNeededBoolean"`
+	Route    *fhir.CodeableConcept `json:"route"`
 	Timing   *struct {
 		Repeat *struct {
 			Frequency  *int         `json:"frequency"`
@@ -122,14 +123,14 @@ type dosage struct {
 		} `json:"repeat"`
 	} `json:"timing"`
 	DoseAndRate []struct {
-		Dose *quantity `json:"doseQuantity"`
+		Dose *fhir.Quantity `json:"doseQuantity"`
 	} `json:"doseAndRate"`
 }
 
 func (d dosage) read() ehr.Dosage {
-	out := ehr.Dosage{Text: d.Text, AsNeeded: d.AsNeeded, Route: d.Route.code()}
+	out := ehr.Dosage{Text: d.Text, AsNeeded: d.AsNeeded, Route: d.Route.EHRCoding()}
 	if len(d.DoseAndRate) > 0 {
-		out.Dose = d.DoseAndRate[0].Dose.read()
+		out.Dose = d.DoseAndRate[0].Dose.EHRQuantity()
 	}
 	if d.Timing != nil && d.Timing.Repeat != nil {
 		out.Frequency, out.Period, out.PeriodUnit = d.Timing.Repeat.Frequency, d.Timing.Repeat.Period, d.Timing.Repeat.PeriodUnit

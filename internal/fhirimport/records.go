@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // about is what every clinical resource says of whom it is about and where it was made.
 type about struct {
-	Status    string       `json:"status"`
-	Subject   *reference   `json:"subject"`
-	Patient   *reference   `json:"patient"`
-	Encounter *reference   `json:"encounter"`
-	Recorder  *reference   `json:"recorder"`
-	Asserter  *reference   `json:"asserter"`
-	Note      []annotation `json:"note"`
+	Status    string            `json:"status"`
+	Subject   *fhir.Reference   `json:"subject"`
+	Patient   *fhir.Reference   `json:"patient"`
+	Encounter *fhir.Reference   `json:"encounter"`
+	Recorder  *fhir.Reference   `json:"recorder"`
+	Asserter  *fhir.Reference   `json:"asserter"`
+	Note      []fhir.Annotation `json:"note"`
 }
 
 // recordPaths say where a field that every record has stands in the resource.
@@ -29,174 +30,174 @@ func recordPaths(patient, effective string, more ...string) map[string]string {
 }
 
 // record is the draft of a record of the kind.
-func (a *about) record(kind, effective string, head *ehr.Head, body any, doctors []*reference, more ...string) *draft {
+func (a *about) record(kind, effective string, head *ehr.Head, body any, doctors []*fhir.Reference, more ...string) *draft {
 	path, who := "subject", a.Subject
 	if a.Patient != nil {
 		path, who = "patient", a.Patient
 	}
-	d := &draft{kind: kind, head: head, body: body, patient: who.keys("Patient"), patientPath: path, encounter: a.Encounter.keys("Encounter")}
+	d := &draft{kind: kind, head: head, body: body, patient: who.Keys("Patient"), patientPath: path, encounter: a.Encounter.Keys("Encounter")}
 	d.paths = recordPaths(path, effective, more...)
 	for _, doctor := range append(doctors, a.Recorder, a.Asserter) {
-		d.doctors = append(d.doctors, doctor.keys("Practitioner", "PractitionerRole")...)
+		d.doctors = append(d.doctors, doctor.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d
 }
 
 // coded gives the code that a record must have.
-func coded(path string, concepts ...*codeableConcept) (ehr.Coding, error) {
+func coded(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, error) {
 	for _, c := range concepts {
-		if code := c.code(); code != nil {
+		if code := c.EHRCoding(); code != nil {
 			return *code, nil
 		}
 	}
-	return ehr.Coding{}, faulty(path, "is missing")
+	return ehr.Coding{}, fhir.NewError(path, "is missing")
 }
 
 // clinical gives the status of what has two: entered in error is the second's to say.
-func clinical(status, verification *codeableConcept) string {
-	if verification.has("entered-in-error") {
+func clinical(status, verification *fhir.CodeableConcept) string {
+	if verification.HasCode("entered-in-error") {
 		return "entered-in-error"
 	}
-	return cmp.Or(status.word(), "unknown")
+	return cmp.Or(status.FirstCode(), "unknown")
 }
 
 // verified leaves out what the status says.
-func verified(verification *codeableConcept) string {
-	if word := verification.word(); word != "entered-in-error" {
+func verified(verification *fhir.CodeableConcept) string {
+	if word := verification.FirstCode(); word != "entered-in-error" {
 		return word
 	}
 	return ""
 }
 
-func readAllergy(_ *mapper, r *resource) (*draft, error) {
+func readAllergy(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var a struct {
 		about
-		ClinicalStatus     *codeableConcept `json:"clinicalStatus"`
-		VerificationStatus *codeableConcept `json:"verificationStatus"`
-		Type               string           `json:"type"`
-		Category           []string         `json:"category"`
-		Criticality        string           `json:"criticality"`
-		Code               *codeableConcept `json:"code"`
-		Onset              string           `json:"onsetDateTime"`
-		RecordedDate       string           `json:"recordedDate"`
-		LastOccurrence     string           `json:"lastOccurrence"`
+		ClinicalStatus     *fhir.CodeableConcept `json:"clinicalStatus"`
+		VerificationStatus *fhir.CodeableConcept `json:"verificationStatus"`
+		Type               string                `json:"type"`
+		Category           []string              `json:"category"`
+		Criticality        string                `json:"criticality"`
+		Code               *fhir.CodeableConcept `json:"code"`
+		Onset              string                `json:"onsetDateTime"`
+		RecordedDate       string                `json:"recordedDate"`
+		LastOccurrence     string                `json:"lastOccurrence"`
 		Reaction           []struct {
-			Substance     *codeableConcept  `json:"substance"`
-			Manifestation []codeableConcept `json:"manifestation"`
-			Description   string            `json:"description"`
-			Onset         string            `json:"onset"`
-			Severity      string            `json:"severity"`
-			ExposureRoute *codeableConcept  `json:"exposureRoute"`
+			Substance     *fhir.CodeableConcept  `json:"substance"`
+			Manifestation []fhir.CodeableConcept `json:"manifestation"`
+			Description   string                 `json:"description"`
+			Onset         string                 `json:"onset"`
+			Severity      string                 `json:"severity"`
+			ExposureRoute *fhir.CodeableConcept  `json:"exposureRoute"`
 		} `json:"reaction"`
 	}
-	if err := decode(r.typ, r.raw, &a); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
 		return nil, err
 	}
 	b := &ehr.Allergy{
 		Head: ehr.Head{Status: clinical(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verified(a.VerificationStatus),
-		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: notes(a.Note),
+		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: fhir.JoinNotes(a.Note),
 	}
 	var err error
-	if b.EffectiveAt, err = when(r.typ, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "lastOccurrence", a.LastOccurrence); err != nil {
+	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "lastOccurrence", a.LastOccurrence); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.typ+".code", a.Code); err != nil {
+	if b.Code, err = coded(r.Type+".code", a.Code); err != nil {
 		return nil, err
 	}
-	if b.OnsetAt, err = at(r.typ+".onsetDateTime", a.Onset); err != nil {
+	if b.OnsetAt, err = fhir.OptionalTime(r.Type+".onsetDateTime", a.Onset); err != nil {
 		return nil, err
 	}
-	if b.LastOccurrenceAt, err = at(r.typ+".lastOccurrence", a.LastOccurrence); err != nil {
+	if b.LastOccurrenceAt, err = fhir.OptionalTime(r.Type+".lastOccurrence", a.LastOccurrence); err != nil {
 		return nil, err
 	}
 	for i, x := range a.Reaction {
-		onset, err := at(r.typ+".reaction["+strconv.Itoa(i)+"].onset", x.Onset)
+		onset, err := fhir.OptionalTime(r.Type+".reaction["+strconv.Itoa(i)+"].onset", x.Onset)
 		if err != nil {
 			return nil, err
 		}
 		b.Reactions = append(b.Reactions, ehr.Reaction{
-			Substance: x.Substance.code(), Manifestations: codes(x.Manifestation), Severity: x.Severity,
-			OnsetAt: onset, ExposureRoute: x.ExposureRoute.code(), Description: x.Description,
+			Substance: x.Substance.EHRCoding(), Manifestations: fhir.EHRCodings(x.Manifestation), Severity: x.Severity,
+			OnsetAt: onset, ExposureRoute: x.ExposureRoute.EHRCoding(), Description: x.Description,
 		})
 	}
 	return a.record("allergy", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "categories", "category", "reactions", "reaction",
 		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence"), nil
 }
 
-func readCondition(_ *mapper, r *resource) (*draft, error) {
+func readCondition(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var c struct {
 		about
-		ClinicalStatus     *codeableConcept  `json:"clinicalStatus"`
-		VerificationStatus *codeableConcept  `json:"verificationStatus"`
-		Category           []codeableConcept `json:"category"`
-		Severity           *codeableConcept  `json:"severity"`
-		Code               *codeableConcept  `json:"code"`
-		BodySite           []codeableConcept `json:"bodySite"`
-		Onset              string            `json:"onsetDateTime"`
-		OnsetString        string            `json:"onsetString"`
-		Abatement          string            `json:"abatementDateTime"`
-		AbatementString    string            `json:"abatementString"`
-		RecordedDate       string            `json:"recordedDate"`
+		ClinicalStatus     *fhir.CodeableConcept  `json:"clinicalStatus"`
+		VerificationStatus *fhir.CodeableConcept  `json:"verificationStatus"`
+		Category           []fhir.CodeableConcept `json:"category"`
+		Severity           *fhir.CodeableConcept  `json:"severity"`
+		Code               *fhir.CodeableConcept  `json:"code"`
+		BodySite           []fhir.CodeableConcept `json:"bodySite"`
+		Onset              string                 `json:"onsetDateTime"`
+		OnsetString        string                 `json:"onsetString"`
+		Abatement          string                 `json:"abatementDateTime"`
+		AbatementString    string                 `json:"abatementString"`
+		RecordedDate       string                 `json:"recordedDate"`
 	}
-	if err := decode(r.typ, r.raw, &c); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
 	b := &ehr.Condition{
 		Head: ehr.Head{Status: clinical(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verified(c.VerificationStatus),
-		Severity: c.Severity.code(), BodySites: codes(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: notes(c.Note),
+		Severity: c.Severity.EHRCoding(), BodySites: fhir.EHRCodings(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: fhir.JoinNotes(c.Note),
 	}
 	for i := range c.Category {
-		if word := c.Category[i].word(); word == "problem-list-item" || word == "encounter-diagnosis" {
+		if word := c.Category[i].FirstCode(); word == "problem-list-item" || word == "encounter-diagnosis" {
 			b.Category = word
 		}
 	}
 	var err error
-	if b.EffectiveAt, err = when(r.typ, "recordedDate", c.RecordedDate, "onsetDateTime", c.Onset); err != nil {
+	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", c.RecordedDate, "onsetDateTime", c.Onset); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.typ+".code", c.Code); err != nil {
+	if b.Code, err = coded(r.Type+".code", c.Code); err != nil {
 		return nil, err
 	}
-	if b.OnsetAt, err = at(r.typ+".onsetDateTime", c.Onset); err != nil {
+	if b.OnsetAt, err = fhir.OptionalTime(r.Type+".onsetDateTime", c.Onset); err != nil {
 		return nil, err
 	}
-	if b.AbatementAt, err = at(r.typ+".abatementDateTime", c.Abatement); err != nil {
+	if b.AbatementAt, err = fhir.OptionalTime(r.Type+".abatementDateTime", c.Abatement); err != nil {
 		return nil, err
 	}
 	return c.record("condition", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "bodySites", "bodySite", "onsetAt", "onsetDateTime",
 		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString"), nil
 }
 
-func readImmunization(_ *mapper, r *resource) (*draft, error) {
+func readImmunization(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var v struct {
 		about
-		StatusReason *codeableConcept `json:"statusReason"`
-		VaccineCode  *codeableConcept `json:"vaccineCode"`
-		Occurrence   string           `json:"occurrenceDateTime"`
-		Recorded     string           `json:"recorded"`
+		StatusReason *fhir.CodeableConcept `json:"statusReason"`
+		VaccineCode  *fhir.CodeableConcept `json:"vaccineCode"`
+		Occurrence   string                `json:"occurrenceDateTime"`
+		Recorded     string                `json:"recorded"`
 		Manufacturer *struct {
 			Display string `json:"display"`
 		} `json:"manufacturer"`
-		LotNumber      string           `json:"lotNumber"`
-		ExpirationDate string           `json:"expirationDate"`
-		Site           *codeableConcept `json:"site"`
-		Route          *codeableConcept `json:"route"`
-		DoseQuantity   *quantity        `json:"doseQuantity"`
-		PrimarySource  *bool            `json:"primarySource"`
+		LotNumber      string                `json:"lotNumber"`
+		ExpirationDate string                `json:"expirationDate"`
+		Site           *fhir.CodeableConcept `json:"site"`
+		Route          *fhir.CodeableConcept `json:"route"`
+		DoseQuantity   *fhir.Quantity        `json:"doseQuantity"`
+		PrimarySource  *bool                 `json:"primarySource"`
 		Performer      []struct {
-			Actor *reference `json:"actor"`
+			Actor *fhir.Reference `json:"actor"`
 		} `json:"performer"`
 		ProtocolApplied []struct {
 			DoseNumber  *int `json:"doseNumberPositiveInt"`
 			SeriesDoses *int `json:"seriesDosesPositiveInt"`
 		} `json:"protocolApplied"`
 	}
-	if err := decode(r.typ, r.raw, &v); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
 	b := &ehr.Immunization{
-		Head: ehr.Head{Status: v.Status}, StatusReason: v.StatusReason.code(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
-		Site: v.Site.code(), Route: v.Route.code(), DoseQuantity: v.DoseQuantity.read(), PrimarySource: v.PrimarySource, Note: notes(v.Note),
+		Head: ehr.Head{Status: v.Status}, StatusReason: v.StatusReason.EHRCoding(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
+		Site: v.Site.EHRCoding(), Route: v.Route.EHRCoding(), DoseQuantity: v.DoseQuantity.EHRQuantity(), PrimarySource: v.PrimarySource, Note: fhir.JoinNotes(v.Note),
 	}
 	if v.Manufacturer != nil {
 		b.Manufacturer = v.Manufacturer.Display
@@ -205,60 +206,60 @@ func readImmunization(_ *mapper, r *resource) (*draft, error) {
 		b.DoseNumber, b.SeriesDoses = v.ProtocolApplied[0].DoseNumber, v.ProtocolApplied[0].SeriesDoses
 	}
 	var err error
-	if b.EffectiveAt, err = when(r.typ, "occurrenceDateTime", v.Occurrence, "recorded", v.Recorded); err != nil {
+	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "occurrenceDateTime", v.Occurrence, "recorded", v.Recorded); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.typ+".vaccineCode", v.VaccineCode); err != nil {
+	if b.Code, err = coded(r.Type+".vaccineCode", v.VaccineCode); err != nil {
 		return nil, err
 	}
-	var doctors []*reference
+	var doctors []*fhir.Reference
 	for _, p := range v.Performer {
 		doctors = append(doctors, p.Actor)
 	}
 	return v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode"), nil
 }
 
-func readProcedure(_ *mapper, r *resource) (*draft, error) {
+func readProcedure(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var p struct {
 		about
-		StatusReason      *codeableConcept  `json:"statusReason"`
-		Category          *codeableConcept  `json:"category"`
-		Code              *codeableConcept  `json:"code"`
-		PerformedDateTime string            `json:"performedDateTime"`
-		PerformedPeriod   *period           `json:"performedPeriod"`
-		ReasonCode        []codeableConcept `json:"reasonCode"`
-		BodySite          []codeableConcept `json:"bodySite"`
-		Outcome           *codeableConcept  `json:"outcome"`
-		Complication      []codeableConcept `json:"complication"`
-		FollowUp          []codeableConcept `json:"followUp"`
+		StatusReason      *fhir.CodeableConcept  `json:"statusReason"`
+		Category          *fhir.CodeableConcept  `json:"category"`
+		Code              *fhir.CodeableConcept  `json:"code"`
+		PerformedDateTime string                 `json:"performedDateTime"`
+		PerformedPeriod   *fhir.Period           `json:"performedPeriod"`
+		ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
+		BodySite          []fhir.CodeableConcept `json:"bodySite"`
+		Outcome           *fhir.CodeableConcept  `json:"outcome"`
+		Complication      []fhir.CodeableConcept `json:"complication"`
+		FollowUp          []fhir.CodeableConcept `json:"followUp"`
 		Performer         []struct {
-			Actor *reference `json:"actor"`
+			Actor *fhir.Reference `json:"actor"`
 		} `json:"performer"`
 	}
-	if err := decode(r.typ, r.raw, &p); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
 	b := &ehr.Procedure{
-		Head: ehr.Head{Status: p.Status}, StatusReason: p.StatusReason.code(), Category: p.Category.code(), Reasons: codes(p.ReasonCode),
-		BodySites: codes(p.BodySite), Outcome: p.Outcome.code(), Complications: codes(p.Complication), Note: notes(p.Note),
+		Head: ehr.Head{Status: p.Status}, StatusReason: p.StatusReason.EHRCoding(), Category: p.Category.EHRCoding(), Reasons: fhir.EHRCodings(p.ReasonCode),
+		BodySites: fhir.EHRCodings(p.BodySite), Outcome: p.Outcome.EHRCoding(), Complications: fhir.EHRCodings(p.Complication), Note: fhir.JoinNotes(p.Note),
 	}
 	for i := range p.FollowUp {
-		b.FollowUp = strings.TrimPrefix(b.FollowUp+"; "+p.FollowUp[i].words(), "; ")
+		b.FollowUp = strings.TrimPrefix(b.FollowUp+"; "+p.FollowUp[i].Label(), "; ")
 	}
 	var err error
-	if b.PerformedPeriod, err = p.PerformedPeriod.read(r.typ + ".performedPeriod"); err != nil {
+	if b.PerformedPeriod, err = p.PerformedPeriod.EHRPeriod(r.Type + ".performedPeriod"); err != nil {
 		return nil, err
 	}
 	if p.PerformedPeriod == nil {
-		p.PerformedPeriod = &period{}
+		p.PerformedPeriod = &fhir.Period{}
 	}
-	if b.EffectiveAt, err = when(r.typ, "performedPeriod.start", p.PerformedPeriod.Start, "performedDateTime", p.PerformedDateTime, "performedPeriod.end", p.PerformedPeriod.End); err != nil {
+	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "performedPeriod.start", p.PerformedPeriod.Start, "performedDateTime", p.PerformedDateTime, "performedPeriod.end", p.PerformedPeriod.End); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.typ+".code", p.Code); err != nil {
+	if b.Code, err = coded(r.Type+".code", p.Code); err != nil {
 		return nil, err
 	}
-	var doctors []*reference
+	var doctors []*fhir.Reference
 	for _, x := range p.Performer {
 		doctors = append(doctors, x.Actor)
 	}

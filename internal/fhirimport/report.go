@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"carewire/internal/care"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // Outcome is what became of a resource.
@@ -107,13 +108,13 @@ func (t *tally) count(typ string, outcome Outcome, reason string) {
 	t.counts[k]++
 }
 
-func (t *tally) item(r *resource, outcome Outcome, path, reason string) {
-	i := Item{File: r.file, Index: r.index, Type: r.typ, ID: r.id, Outcome: outcome, Path: path, Reason: reason}
+func (t *tally) item(r *fhir.Resource, outcome Outcome, path, reason string) {
+	i := Item{File: r.File, Index: r.Index, Type: r.Type, ID: r.ID, Outcome: outcome, Path: path, Reason: reason}
 	told := reason
 	if path != "" {
 		told = anIndex.ReplaceAllString(path, "") + ": " + reason
 	}
-	t.count(r.typ, outcome, told)
+	t.count(r.Type, outcome, told)
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}
@@ -135,16 +136,16 @@ func (t *tally) summary() Summary {
 }
 
 // refuse lists a resource with what is wrong with it.
-func (r *run) refuse(res *resource, err error) {
+func (r *run) refuse(res *fhir.Resource, err error) {
 	if s, ok := errors.AsType[*skip](err); ok {
 		r.item(res, Skipped, "", s.reason)
 		return
 	}
-	if f, ok := errors.AsType[*fault](err); ok {
-		r.item(res, Refused, f.path, f.reason)
+	if f, ok := errors.AsType[*fhir.Error](err); ok {
+		r.item(res, Refused, f.Path, f.Reason)
 		return
 	}
-	r.item(res, Refused, res.typ, "cannot be stored")
+	r.item(res, Refused, res.Type, "cannot be stored")
 }
 
 // refuseDraft says what the domain says of a draft, in the resource's own paths.
@@ -154,7 +155,7 @@ func (r *run) refuseDraft(d *candidate, err error) {
 	case ok && len(refusal.Fields) > 0:
 		r.item(d.res, Refused, d.path(refusal.Fields[0].Field), refusal.Fields[0].Message)
 	case ok:
-		r.item(d.res, Refused, d.res.typ, refusal.Message)
+		r.item(d.res, Refused, d.res.Type, refusal.Message)
 	default:
 		r.refuse(d.res, err)
 	}

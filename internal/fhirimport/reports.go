@@ -9,72 +9,73 @@ import (
 	"strings"
 
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // imagingSections are the codes of HL7's table 0074 (diagnostic service sections) under which images are made, and SNOMED
 // CT's radiology.
 var imagingSections = []string{"RAD", "RX", "CT", "CUS", "OUS", "RUS", "VUS", "NMR", "NMS", "XRC", "VR", "394914008", "imaging"}
 
-func readDiagnosticReport(_ *mapper, r *resource) (*draft, error) {
+func readDiagnosticReport(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var p struct {
 		about
-		Contained          contained         `json:"contained"`
-		Category           []codeableConcept `json:"category"`
-		Code               *codeableConcept  `json:"code"`
-		EffectiveDateTime  string            `json:"effectiveDateTime"`
-		EffectivePeriod    *period           `json:"effectivePeriod"`
-		Issued             string            `json:"issued"`
-		ResultsInterpreter []*reference      `json:"resultsInterpreter"`
-		Performer          []*reference      `json:"performer"`
-		Result             []reference       `json:"result"`
-		ImagingStudy       []reference       `json:"imagingStudy"`
-		Conclusion         string            `json:"conclusion"`
-		ConclusionCode     []codeableConcept `json:"conclusionCode"`
+		Contained          fhir.Contained         `json:"contained"`
+		Category           []fhir.CodeableConcept `json:"category"`
+		Code               *fhir.CodeableConcept  `json:"code"`
+		EffectiveDateTime  string                 `json:"effectiveDateTime"`
+		EffectivePeriod    *fhir.Period           `json:"effectivePeriod"`
+		Issued             string                 `json:"issued"`
+		ResultsInterpreter []*fhir.Reference      `json:"resultsInterpreter"`
+		Performer          []*fhir.Reference      `json:"performer"`
+		Result             []fhir.Reference       `json:"result"`
+		ImagingStudy       []fhir.Reference       `json:"imagingStudy"`
+		Conclusion         string                 `json:"conclusion"`
+		ConclusionCode     []fhir.CodeableConcept `json:"conclusionCode"`
 		PresentedForm      []struct {
 			Data string `json:"data"`
 		} `json:"presentedForm"`
 	}
-	if err := decode(r.typ, r.raw, &p); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
 	for i, form := range p.PresentedForm {
 		if !isBase64(form.Data) {
-			return nil, faulty(fmt.Sprintf("%s.presentedForm[%d].data", r.typ, i), "is not base64")
+			return nil, fhir.NewError(fmt.Sprintf("%s.presentedForm[%d].data", r.Type, i), "is not base64")
 		}
 	}
 	if p.EffectivePeriod == nil {
-		p.EffectivePeriod = &period{}
+		p.EffectivePeriod = &fhir.Period{}
 	}
 	head := ehr.Head{Status: p.Status}
 	var err error
-	if head.EffectiveAt, err = when(r.typ, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued); err != nil {
+	if head.EffectiveAt, err = fhir.FirstTime(r.Type, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued); err != nil {
 		return nil, err
 	}
-	if head.Code, err = coded(r.typ+".code", p.Code); err != nil {
+	if head.Code, err = coded(r.Type+".code", p.Code); err != nil {
 		return nil, err
 	}
 	doctors := append(p.ResultsInterpreter, p.Performer...)
 	imaging := len(p.ImagingStudy) > 0
 	for i := range p.Category {
-		imaging = imaging || p.Category[i].has(imagingSections...)
+		imaging = imaging || p.Category[i].HasCode(imagingSections...)
 	}
 	if imaging {
-		b := &ehr.ImagingReport{Head: head, Conclusion: p.Conclusion, ConclusionCodes: codes(p.ConclusionCode)}
+		b := &ehr.ImagingReport{Head: head, Conclusion: p.Conclusion, ConclusionCodes: fhir.EHRCodings(p.ConclusionCode)}
 		return p.record("imaging_report", "effectiveDateTime", &b.Head, b, doctors, "conclusionCodes", "conclusionCode"), nil
 	}
 	b := &ehr.LabReport{Head: head, Results: []ehr.Result{}}
 	d := p.record("lab_report", "effectiveDateTime", &b.Head, b, doctors, "results", "result")
 	results := make([][]ehr.Result, len(p.Result))
 	for i := range p.Result {
-		path := r.typ + ".result[" + strconv.Itoa(i) + "]"
-		take := func(body []byte) error { return decode(path, body, &results[i]) }
-		if raw := p.Contained.get(&p.Result[i]); raw != nil {
+		path := r.Type + ".result[" + strconv.Itoa(i) + "]"
+		take := func(body []byte) error { return fhir.Decode(path, body, &results[i]) }
+		if raw := p.Contained.Get(&p.Result[i]); raw != nil {
 			if results[i], err = observed(raw); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		d.parts = append(d.parts, part{path, p.Result[i].keys("Observation"), take})
+		d.parts = append(d.parts, part{path, p.Result[i].Keys("Observation"), take})
 	}
 	d.finish = func(*draft) error {
 		b.Results = slices.Concat(results...)
@@ -96,53 +97,53 @@ func isBase64(text string) bool {
 }
 
 // concluded is what a report says that holds no result.
-func concluded(code ehr.Coding, words string, list []codeableConcept) []ehr.Result {
+func concluded(code ehr.Coding, words string, list []fhir.CodeableConcept) []ehr.Result {
 	var results []ehr.Result
 	if words != "" {
 		results = append(results, ehr.Result{Code: code, Value: ehr.Value{Text: &words}})
 	}
-	for _, c := range codes(list) {
+	for _, c := range fhir.EHRCodings(list) {
 		results = append(results, ehr.Result{Code: code, Value: ehr.Value{Coding: &c}})
 	}
 	return results
 }
 
-func readImagingStudy(_ *mapper, r *resource) (*draft, error) {
+func readImagingStudy(_ *mapper, r *fhir.Resource) (*draft, error) {
 	var s struct {
 		about
-		Identifier        []identifier      `json:"identifier"`
-		Started           string            `json:"started"`
-		Modality          []coding          `json:"modality"`
-		NumberOfSeries    *int              `json:"numberOfSeries"`
-		NumberOfInstances *int              `json:"numberOfInstances"`
-		ProcedureCode     []codeableConcept `json:"procedureCode"`
-		ReasonCode        []codeableConcept `json:"reasonCode"`
-		Interpreter       []*reference      `json:"interpreter"`
-		Referrer          *reference        `json:"referrer"`
-		Description       string            `json:"description"`
+		Identifier        []fhir.Identifier      `json:"identifier"`
+		Started           string                 `json:"started"`
+		Modality          []fhir.Coding          `json:"modality"`
+		NumberOfSeries    *int                   `json:"numberOfSeries"`
+		NumberOfInstances *int                   `json:"numberOfInstances"`
+		ProcedureCode     []fhir.CodeableConcept `json:"procedureCode"`
+		ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
+		Interpreter       []*fhir.Reference      `json:"interpreter"`
+		Referrer          *fhir.Reference        `json:"referrer"`
+		Description       string                 `json:"description"`
 		Series            []struct {
-			Modality coding  `json:"modality"`
-			BodySite *coding `json:"bodySite"`
-			Started  string  `json:"started"`
+			Modality fhir.Coding  `json:"modality"`
+			BodySite *fhir.Coding `json:"bodySite"`
+			Started  string       `json:"started"`
 		} `json:"series"`
 	}
-	if err := decode(r.typ, r.raw, &s); err != nil {
+	if err := fhir.Decode(r.Type, r.Raw, &s); err != nil {
 		return nil, err
 	}
 	status, ok := map[string]string{"registered": "registered", "available": "final", "cancelled": "cancelled", "entered-in-error": "entered-in-error", "unknown": "unknown"}[s.Status]
 	if !ok {
-		return nil, faulty(r.typ+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
-	b := &ehr.ImagingReport{Head: ehr.Head{Status: status}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: codes(s.ReasonCode), Findings: s.Description}
+	b := &ehr.ImagingReport{Head: ehr.Head{Status: status}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
 	started := s.Started
 	for _, m := range s.Modality {
-		b.Modalities = add(b.Modalities, m.code())
+		b.Modalities = add(b.Modalities, m.EHRCoding())
 	}
 	for _, series := range s.Series {
 		started = cmp.Or(started, series.Started)
-		b.Modalities = add(b.Modalities, series.Modality.code())
+		b.Modalities = add(b.Modalities, series.Modality.EHRCoding())
 		if series.BodySite != nil {
-			b.BodySites = add(b.BodySites, series.BodySite.code())
+			b.BodySites = add(b.BodySites, series.BodySite.EHRCoding())
 		}
 	}
 	for _, id := range s.Identifier {
@@ -151,12 +152,12 @@ func readImagingStudy(_ *mapper, r *resource) (*draft, error) {
 		}
 	}
 	var err error
-	if b.EffectiveAt, err = when(r.typ, "started", started); err != nil {
+	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "started", started); err != nil {
 		return nil, err
 	}
 	// A study that does not say what it was is LOINC's Diagnostic imaging study.
 	b.Code = ehr.Coding{System: "http://loinc.org", Code: "18748-4", Display: "Diagnostic imaging study"}
-	if named := codes(s.ProcedureCode); len(named) > 0 {
+	if named := fhir.EHRCodings(s.ProcedureCode); len(named) > 0 {
 		b.Code = named[0]
 	}
 	return s.record("imaging_report", "started", &b.Head, b, append(s.Interpreter, s.Referrer), "code", "procedureCode", "studyUid", "identifier",

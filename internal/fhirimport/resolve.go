@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/postgres/db"
 )
 
@@ -23,7 +24,7 @@ type candidate struct {
 	personID  uuid.UUID
 	doctorID  uuid.UUID
 	patientOf string // The patient's resource id.
-	usedParts []key
+	usedParts []fhir.Key
 }
 
 // resolve fits in what the drafts are made of and refer to, and gives those that are to be written: new or changed.
@@ -47,7 +48,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 			}
 			d.clean()
 			for _, w := range d.without {
-				r.item(d.res, Partly, w.path, w.reason)
+				r.item(d.res, Partly, w.Path, w.Reason)
 			}
 			changed, err := d.compare(rows)
 			if err != nil {
@@ -57,7 +58,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 				ready = append(ready, d)
 				continue
 			}
-			r.count(d.res.typ, Unchanged, "")
+			r.count(d.res.Type, Unchanged, "")
 			use(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
@@ -67,7 +68,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 
 // fitParts gives the drafts whose parts are in; others it refuses.
 func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
-	var names []key
+	var names []fhir.Key
 	for _, d := range batch {
 		for _, p := range d.parts {
 			names = append(names, p.keys...)
@@ -89,7 +90,7 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) (
 }
 
 // fit puts a draft's parts in.
-func (r *run) fit(d *candidate, parts map[key]db.ImportPartListRow) error {
+func (r *run) fit(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
 	for _, p := range d.parts {
 		row, ok := anyOf(parts, p.keys)
 		switch {
@@ -101,9 +102,9 @@ func (r *run) fit(d *candidate, parts map[key]db.ImportPartListRow) error {
 			if err := p.take(row.Body); err != nil {
 				return err
 			}
-			d.usedParts = append(d.usedParts, key{row.ResourceType, row.ResourceID})
+			d.usedParts = append(d.usedParts, fhir.Key{Type: row.ResourceType, ID: row.ResourceID})
 		case d.kind == "lab_report":
-			d.without = append(d.without, fault{p.path, "refers to nothing that was taken in"})
+			d.without = append(d.without, fhir.Error{Path: p.path, Reason: "refers to nothing that was taken in"})
 		}
 	}
 	if d.finish != nil {
@@ -113,7 +114,7 @@ func (r *run) fit(d *candidate, parts map[key]db.ImportPartListRow) error {
 }
 
 // place says whom a draft is about, where it was and who answers for it.
-func (r *run) place(d *candidate, rows map[key]db.ImportIdentifier) error {
+func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 	if d.kind == kindPart || d.kind == "clinic" {
 		return nil
 	}
@@ -135,27 +136,27 @@ func (r *run) place(d *candidate, rows map[key]db.ImportIdentifier) error {
 			d.doctorID = *id
 		}
 	}
-	typ := d.res.typ
+	typ := d.res.Type
 	switch {
 	case d.kind == "membership" && d.doctorID == uuid.Nil:
-		return faulty(typ+".practitioner", "refers to nobody that was taken in")
+		return fhir.NewError(typ+".practitioner", "refers to nobody that was taken in")
 	case d.kind != "membership" && !hasPatient:
-		return faulty(typ+"."+d.patientPath, "refers to nobody that was taken in")
+		return fhir.NewError(typ+"."+d.patientPath, "refers to nobody that was taken in")
 	case d.clinicID == uuid.Nil:
-		return faulty(join(typ, d.paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
+		return fhir.NewError(fhir.JoinPath(typ, d.paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
 	case d.message != nil:
 		if err := d.written(r.Source, rows); err != nil {
 			return err
 		}
 	case d.kind != "invoice" && d.doctorID == uuid.Nil:
-		return faulty(join(typ, d.paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
+		return fhir.NewError(fhir.JoinPath(typ, d.paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
 	}
 	d.settle()
 	return nil
 }
 
 // clinicOf is where a draft was: where it says, where its encounter was, where the run says, or where its patient is seen.
-func (r *run) clinicOf(d *candidate, rows map[key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
+func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
 	for _, k := range d.clinics {
 		switch row, ok := rows[k]; {
 		case ok && row.Kind == "clinic":
@@ -182,7 +183,7 @@ func (r *run) clinicOf(d *candidate, rows map[key]db.ImportIdentifier, visit, pa
 // seen is where a patient was first seen, or by whom, for all but the encounters that say so: these must not depend on which
 // of them came first.
 func (d *candidate) seen(id *uuid.UUID) *uuid.UUID {
-	if d.res.typ == "Encounter" {
+	if d.res.Type == "Encounter" {
 		return nil
 	}
 	return id
@@ -215,7 +216,7 @@ func (d *candidate) settle() {
 }
 
 // compare gives the draft its id and says whether it is new, or not what it was when it was last taken in.
-func (d *candidate) compare(rows map[key]db.ImportIdentifier) (bool, error) {
+func (d *candidate) compare(rows map[fhir.Key]db.ImportIdentifier) (bool, error) {
 	var what any
 	switch {
 	case d.clinic != nil:
@@ -237,7 +238,7 @@ func (d *candidate) compare(rows map[key]db.ImportIdentifier) (bool, error) {
 	}
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
-	row, known := rows[key{d.res.typ, d.res.id}]
+	row, known := rows[fhir.Key{Type: d.res.Type, ID: d.res.ID}]
 	if !known || (row.Kind != d.kind && row.Kind == kindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {
@@ -254,19 +255,19 @@ var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
 
 // written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
 // clinic.
-func (d *candidate) written(source string, rows map[key]db.ImportIdentifier) error {
+func (d *candidate) written(source string, rows map[fhir.Key]db.ImportIdentifier) error {
 	author, ok := anyOf(rows, d.author)
 	switch {
 	case !ok:
 	case author.ResourceType != "Patient":
 		d.message.AuthorID = doctorOf(author)
 	case author.DomainID != d.personID:
-		return faulty(d.res.typ+".sender", "is another patient than the one whom it is about")
+		return fhir.NewError(d.res.Type+".sender", "is another patient than the one whom it is about")
 	default:
 		d.message.AuthorID = author.DomainID
 	}
 	if d.message.AuthorID == uuid.Nil {
-		return faulty(d.res.typ+".sender", "refers to nobody that was taken in")
+		return fhir.NewError(d.res.Type+".sender", "refers to nobody that was taken in")
 	}
 	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
 	d.message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/fhirimport/fhir"
 )
 
 // run is one run of an importer.
@@ -21,7 +22,7 @@ type run struct {
 	seen    [stages]bool
 	granted map[grant]bool
 	batch   []*candidate
-	inBatch map[key]bool
+	inBatch map[fhir.Key]bool
 	parts   staged
 	read    int64
 	failed  error
@@ -42,7 +43,7 @@ func (r *run) passes(ctx context.Context) error {
 			continue
 		}
 		for _, f := range r.Files {
-			err := f.read(ctx, r.progress, func(res resource, err error) error {
+			err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
 				if s == people {
 					return r.meet(ctx, &res, err)
 				}
@@ -70,12 +71,12 @@ func (r *run) progress(n int) {
 }
 
 // meet is the first stage: it tells of what has no home, keeps parts and other names, and takes people and clinics in.
-func (r *run) meet(ctx context.Context, res *resource, err error) error {
+func (r *run) meet(ctx context.Context, res *fhir.Resource, err error) error {
 	if err != nil {
 		r.refuse(res, err)
 		return nil
 	}
-	m := r.byType[res.typ]
+	m := r.byType[res.Type]
 	if m == nil || m.read == nil {
 		reason := noHome
 		if m != nil {
@@ -95,8 +96,8 @@ func (r *run) meet(ctx context.Context, res *resource, err error) error {
 }
 
 // take maps a resource of the stage and puts it into the batch.
-func (r *run) take(ctx context.Context, s stage, res *resource) error {
-	m := r.byType[res.typ]
+func (r *run) take(ctx context.Context, s stage, res *fhir.Resource) error {
+	m := r.byType[res.Type]
 	if m == nil || m.read == nil || m.stage != s {
 		return nil
 	}
@@ -107,18 +108,18 @@ func (r *run) take(ctx context.Context, s stage, res *resource) error {
 	}
 	d.res = res
 	for _, alias := range d.aliases {
-		r.parts.alias(res.typ, alias, res.id)
+		r.parts.alias(res.Type, alias, res.ID)
 	}
-	own := key{res.typ, res.id}
+	own := fhir.Key{Type: res.Type, ID: res.ID}
 	if r.inBatch[own] || len(r.batch) >= batchSize {
 		if err := r.flush(ctx); err != nil {
 			return err
 		}
 	}
 	if r.inBatch == nil {
-		r.inBatch = map[key]bool{}
+		r.inBatch = map[fhir.Key]bool{}
 	}
-	res.raw = nil // What was read of it is in the draft.
+	res.Raw = nil // What was read of it is in the draft.
 	r.batch, r.inBatch[own] = append(r.batch, &candidate{draft: d}), true
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
@@ -49,9 +50,9 @@ func (r *run) write(ctx context.Context, drafts []*candidate) error {
 		case bad:
 			r.refuseDraft(d, err)
 		case d.known:
-			r.count(d.res.typ, Updated, "")
+			r.count(d.res.Type, Updated, "")
 		default:
-			r.count(d.res.typ, Imported, "")
+			r.count(d.res.Type, Imported, "")
 		}
 	}
 	return nil
@@ -219,10 +220,10 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refu
 		if refused[d] != nil {
 			continue
 		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, d.res.typ), append(p.Ids, d.res.id), append(p.Kinds, d.kind)
+		p.Types, p.Ids, p.Kinds = append(p.Types, d.res.Type), append(p.Ids, d.res.ID), append(p.Kinds, d.kind)
 		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
 		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
-		if d.res.typ == "Encounter" && d.patientOf != "" {
+		if d.res.Type == "Encounter" && d.patientOf != "" {
 			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
 		}
 		use(&used, d)
@@ -245,18 +246,18 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refu
 
 func use(p *db.ImportPartUseParams, d *candidate) {
 	for _, k := range d.usedParts {
-		p.Types, p.Ids = append(p.Types, k.typ), append(p.Ids, k.id)
+		p.Types, p.Ids = append(p.Types, k.Type), append(p.Ids, k.ID)
 	}
 }
 
 // markUsed says that parts went into something, each once in a statement.
 func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
 	once := db.ImportPartUseParams{Source: p.Source}
-	had := map[key]bool{}
+	had := map[fhir.Key]bool{}
 	for i := range p.Ids {
-		if k := (key{p.Types[i], p.Ids[i]}); !had[k] {
+		if k := (fhir.Key{Type: p.Types[i], ID: p.Ids[i]}); !had[k] {
 			had[k] = true
-			once.Types, once.Ids = append(once.Types, k.typ), append(once.Ids, k.id)
+			once.Types, once.Ids = append(once.Types, k.Type), append(once.Ids, k.ID)
 		}
 	}
 	if len(once.Ids) == 0 {

@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"compress/gzip"
@@ -29,7 +29,7 @@ func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []stri
 	require.NoError(t, f.Close())
 	file, err := OnDisk(path)
 	require.NoError(t, err)
-	err = file.read(context.Background(), func(int) {}, func(_ resource, err error) error {
+	err = file.Read(context.Background(), func(int) {}, func(_ Resource, err error) error {
 		if err != nil {
 			faults = append(faults, err.Error())
 		}

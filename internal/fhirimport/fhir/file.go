@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"bufio"
@@ -36,16 +36,16 @@ type File struct {
 }
 
 // found is what each does with a resource; err is why it could not be read.
-type found func(r resource, err error) error
+type handler func(r Resource, err error) error
 
 // read gives each resource of the file to fn, one after the other. It fails where the file as a whole cannot be read on.
-func (f File) read(ctx context.Context, progress func(n int), fn found) error {
+func (f File) Read(ctx context.Context, progress func(n int), fn handler) error {
 	rc, err := f.Open()
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err)
 	}
 	defer func() { _ = rc.Close() }()
-	packed := &counted{Reader: rc, progress: progress}
+	packed := &countingReader{Reader: rc, progress: progress}
 	buffered := bufio.NewReaderSize(packed, 1<<16)
 	var content io.Reader = buffered
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -53,13 +53,13 @@ func (f File) read(ctx context.Context, progress func(n int), fn found) error {
 		if err != nil {
 			return fmt.Errorf("%s: is not gzip, though it begins as one: %w", f.Name, err)
 		}
-		content = &unpacked{zipped, packed, 0}
+		content = &ratioReader{zipped, packed, 0}
 	}
-	each := func(r resource, err error) error {
+	each := func(r Resource, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.file = f.Name
+		r.File = f.Name
 		return fn(r, err)
 	}
 	if strings.HasSuffix(strings.TrimSuffix(f.Name, ".gz"), ".ndjson") {
@@ -69,13 +69,13 @@ func (f File) read(ctx context.Context, progress func(n int), fn found) error {
 }
 
 // counted tells how much was read of a file.
-type counted struct {
+type countingReader struct {
 	io.Reader
 	progress func(n int)
 	read     int64
 }
 
-func (c *counted) Read(p []byte) (int, error) {
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.read += int64(n)
 	c.progress(n)
@@ -83,24 +83,24 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 // unpacked fails where a file unpacks to much more than it has.
-type unpacked struct {
+type ratioReader struct {
 	io.Reader
-	packed *counted
-	given  int64
+	packed *countingReader
+	read   int64
 }
 
 var errRatio = fmt.Errorf("unpacks to more than %d times its size: unpack it yourself if that is right", maxRatio)
 
-func (u *unpacked) Read(p []byte) (int, error) {
-	if u.given > freeRatio && u.given > maxRatio*u.packed.read {
+func (u *ratioReader) Read(p []byte) (int, error) {
+	if u.read > freeRatio && u.read > maxRatio*u.packed.read {
 		return 0, errRatio
 	}
 	n, err := u.Reader.Read(p)
-	u.given += int64(n)
+	u.read += int64(n)
 	return n, err
 }
 
-func readLines(name string, content io.Reader, fn found) error {
+func readLines(name string, content io.Reader, fn handler) error {
 	lines := bufio.NewScanner(content)
 	lines.Buffer(make([]byte, 1<<16), maxResource)
 	n := 0
@@ -110,7 +110,7 @@ func readLines(name string, content io.Reader, fn found) error {
 		if len(line) == 0 {
 			continue
 		}
-		if err := fn(identify(resource{index: n, raw: bytes.Clone(line)})); err != nil {
+		if err := fn(parseHeader(Resource{Index: n, Raw: bytes.Clone(line)})); err != nil {
 			return err
 		}
 	}
@@ -123,14 +123,14 @@ func readLines(name string, content io.Reader, fn found) error {
 }
 
 // bounded fails where a single value is larger than a resource may be.
-type bounded struct {
+type boundedReader struct {
 	io.Reader
 	left int
 }
 
 var errTooLarge = fmt.Errorf("a resource, or what a bundle holds beside its entries, is larger than %d MiB", maxResource>>20)
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLarge
 	}
@@ -140,8 +140,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // readDocument reads a JSON object: a bundle's entries one by one, anything else as one resource.
-func readDocument(name string, content io.Reader, fn found) error {
-	limit := &bounded{content, maxResource}
+func readDocument(name string, content io.Reader, fn handler) error {
+	limit := &boundedReader{content, maxResource}
 	dec := json.NewDecoder(limit)
 	broken := func(err error) error {
 		if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
@@ -193,10 +193,10 @@ func readDocument(name string, content io.Reader, fn found) error {
 	if err != nil {
 		return broken(err)
 	}
-	return fn(identify(resource{raw: raw}))
+	return fn(parseHeader(Resource{Raw: raw}))
 }
 
-func readEntries(dec *json.Decoder, limit *bounded, held int, broken func(error) error, fn found) error {
+func readEntries(dec *json.Decoder, limit *boundedReader, held int, broken func(error) error, fn handler) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return broken(err)
 	}
@@ -210,18 +210,18 @@ func readEntries(dec *json.Decoder, limit *bounded, held int, broken func(error)
 			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 				return broken(fmt.Errorf("entry %d: %w", i, err))
 			}
-			if err := fn(resource{index: i}, faulty("Bundle.entry", "is not an entry of a bundle")); err != nil {
+			if err := fn(Resource{Index: i}, NewError("Bundle.entry", "is not an entry of a bundle")); err != nil {
 				return err
 			}
 			continue
 		}
 		if len(entry.Resource) == 0 {
-			if err := fn(resource{index: i}, faulty("Bundle.entry.resource", "is missing")); err != nil {
+			if err := fn(Resource{Index: i}, NewError("Bundle.entry.resource", "is missing")); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := fn(identify(resource{index: i, fullURL: entry.FullURL, raw: entry.Resource})); err != nil {
+		if err := fn(parseHeader(Resource{Index: i, FullURL: entry.FullURL, Raw: entry.Resource})); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"cmp"
@@ -11,15 +11,15 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-var ucumForm = regexp.MustCompile(`^[!-~]{1,50}$`)
+var ucumPattern = regexp.MustCompile(`^[!-~]{1,50}$`)
 
 // unit gives the quantity's unit in UCUM; one that is not in UCUM stands in braces, UCUM's way to say something in words.
-func (q *quantity) unit() string {
+func (q *Quantity) UCUM() string {
 	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
 		return q.Code
 	}
 	text := cmp.Or(q.Code, q.Unit)
-	if text == "" || ucumForm.MatchString(text) && !strings.ContainsAny(text, " \"") {
+	if text == "" || ucumPattern.MatchString(text) && !strings.ContainsAny(text, " \"") {
 		return text
 	}
 	text = strings.Map(func(r rune) rune {
@@ -31,14 +31,14 @@ func (q *quantity) unit() string {
 	return "{" + text + "}"
 }
 
-func (q *quantity) read() *ehr.Quantity {
+func (q *Quantity) EHRQuantity() *ehr.Quantity {
 	if q == nil || q.Value == nil {
 		return nil
 	}
-	return &ehr.Quantity{Value: *q.Value, Unit: q.unit()}
+	return &ehr.Quantity{Value: *q.Value, Unit: q.UCUM()}
 }
 
-func (q *quantity) words() string {
+func (q *Quantity) Text() string {
 	if q == nil || q.Value == nil {
 		return ""
 	}
@@ -46,7 +46,7 @@ func (q *quantity) words() string {
 }
 
 // duration is FHIR's Duration in the units of time that UCUM has.
-func (q *quantity) duration() time.Duration {
+func (q *Quantity) Duration() time.Duration {
 	if q == nil || q.Value == nil {
 		return 0
 	}

@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 )
 
 // contained are the resources inside a resource.
-type contained []rawResource
+type Contained []rawResource
 
 type rawResource []byte
 
@@ -20,7 +20,7 @@ func (r *rawResource) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (c contained) get(ref *reference) []byte {
+func (c Contained) Get(ref *Reference) []byte {
 	id, ok := strings.CutPrefix(ref.Reference, "#")
 	if !ok {
 		return nil
@@ -29,7 +29,7 @@ func (c contained) get(ref *reference) []byte {
 		var head struct {
 			ID string `json:"id"`
 		}
-		if decode("contained", raw, &head) == nil && strings.TrimPrefix(head.ID, "#") == id {
+		if Decode("contained", raw, &head) == nil && strings.TrimPrefix(head.ID, "#") == id {
 			return raw
 		}
 	}
@@ -37,17 +37,17 @@ func (c contained) get(ref *reference) []byte {
 }
 
 // resource is one that was read, where it stood, and what others call it.
-type resource struct {
-	file string
+type Resource struct {
+	File string
 	// index counts from 0 in a bundle, and lines from 1 in NDJSON.
-	index   int
-	typ, id string
-	fullURL string
-	raw     []byte
+	Index    int
+	Type, ID string
+	FullURL  string
+	Raw      []byte
 }
 
 // typeForm is how the names of FHIR's resource types look.
-func typeForm(s string) bool {
+func isTypeName(s string) bool {
 	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
 		return false
 	}
@@ -55,40 +55,40 @@ func typeForm(s string) bool {
 }
 
 // identify reads what a resource is and how it is called. One without an id has that of its fullUrl.
-func identify(r resource) (resource, error) {
+func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
-	err := strictjson.Strings(r.raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
+	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
 	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Syntax {
-		return r, faulty("", "is not JSON")
+		return r, NewError("", "is not JSON")
 	}
 	if err != nil {
-		return r, faulty("", err.Error())
+		return r, NewError("", err.Error())
 	}
-	if !typeForm(typ) {
-		return r, faulty("resourceType", "is missing, or no type of FHIR's")
+	if !isTypeName(typ) {
+		return r, NewError("resourceType", "is missing, or no type of FHIR's")
 	}
-	r.typ, r.id = typ, id
-	if uuid, ok := strings.CutPrefix(r.fullURL, "urn:uuid:"); r.id == "" && ok {
-		r.id = uuid
+	r.Type, r.ID = typ, id
+	if uuid, ok := strings.CutPrefix(r.FullURL, "urn:uuid:"); r.ID == "" && ok {
+		r.ID = uuid
 	}
-	if !idForm.MatchString(r.id) {
-		r.id = ""
-		return r, faulty(r.typ+".id", "is missing, or no id of FHIR's")
+	if !idPattern.MatchString(r.ID) {
+		r.ID = ""
+		return r, NewError(r.Type+".id", "is missing, or no id of FHIR's")
 	}
 	return r, nil
 }
 
 // idForm is FHIR R4's data type id.
-var idForm = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 
 // decode reads a resource's JSON. The decoder's own words can quote values, so they are not told.
-func decode(typ string, raw []byte, into any) error {
+func Decode(typ string, raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return faulty(join(typ, wrong.Field), "is not of the type that FHIR R4 gives it")
+		return NewError(JoinPath(typ, wrong.Field), "is not of the type that FHIR R4 gives it")
 	}
 	if err != nil {
-		return faulty(typ, "holds a value that is not of the type that FHIR R4 gives it")
+		return NewError(typ, "holds a value that is not of the type that FHIR R4 gives it")
 	}
 	return nil
 }

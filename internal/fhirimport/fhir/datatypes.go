@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"cmp"
@@ -11,39 +11,39 @@ import (
 
 // The parts of FHIR R4's data types that are read. What a resource holds besides is not looked at.
 type (
-	coding struct {
+	Coding struct {
 		System  string `json:"system"`
 		Code    string `json:"code"`
 		Display string `json:"display"`
 	}
-	codeableConcept struct {
-		Coding []coding `json:"coding"`
+	CodeableConcept struct {
+		Coding []Coding `json:"coding"`
 		Text   string   `json:"text"`
 	}
-	identifier struct {
+	Identifier struct {
 		System string `json:"system"`
 		Value  string `json:"value"`
 	}
-	reference struct {
+	Reference struct {
 		Reference  string      `json:"reference"`
 		Type       string      `json:"type"`
-		Identifier *identifier `json:"identifier"`
+		Identifier *Identifier `json:"identifier"`
 	}
-	quantity struct {
+	Quantity struct {
 		Value      *ehr.Decimal `json:"value"`
 		Comparator string       `json:"comparator"`
 		Unit       string       `json:"unit"`
 		System     string       `json:"system"`
 		Code       string       `json:"code"`
 	}
-	period struct {
+	Period struct {
 		Start string `json:"start"`
 		End   string `json:"end"`
 	}
-	annotation struct {
+	Annotation struct {
 		Text string `json:"text"`
 	}
-	money struct {
+	Money struct {
 		Value    json.Number `json:"value"`
 		Currency string      `json:"currency"`
 	}
@@ -52,11 +52,11 @@ type (
 // asText is the system and code of what was said in words only (FHIR R4's value set data-absent-reason).
 const (
 	absentSystem = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-	asText       = "as-text"
+	absentAsText = "as-text"
 )
 
 // code takes the first code of a concept that names its system, or else the words.
-func (c *codeableConcept) code() *ehr.Coding {
+func (c *CodeableConcept) EHRCoding() *ehr.Coding {
 	if c == nil {
 		return nil
 	}
@@ -70,17 +70,17 @@ func (c *codeableConcept) code() *ehr.Coding {
 	if words == "" {
 		return nil
 	}
-	return &ehr.Coding{System: absentSystem, Code: asText, Display: words}
+	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: words}
 }
 
-func (c coding) code() *ehr.Coding {
-	return (&codeableConcept{Coding: []coding{c}}).code()
+func (c Coding) EHRCoding() *ehr.Coding {
+	return (&CodeableConcept{Coding: []Coding{c}}).EHRCoding()
 }
 
-func codes(list []codeableConcept) []ehr.Coding {
+func EHRCodings(list []CodeableConcept) []ehr.Coding {
 	var all []ehr.Coding
 	for i := range list {
-		if c := list[i].code(); c != nil {
+		if c := list[i].EHRCoding(); c != nil {
 			all = append(all, *c)
 		}
 	}
@@ -88,7 +88,7 @@ func codes(list []codeableConcept) []ehr.Coding {
 }
 
 // has reports whether a concept holds one of the codes, of whichever system.
-func (c *codeableConcept) has(codes ...string) bool {
+func (c *CodeableConcept) HasCode(codes ...string) bool {
 	if c == nil {
 		return false
 	}
@@ -101,14 +101,14 @@ func (c *codeableConcept) has(codes ...string) bool {
 }
 
 // word is the first code of a concept, such as a clinical status.
-func (c *codeableConcept) word() string {
+func (c *CodeableConcept) FirstCode() string {
 	if c == nil || len(c.Coding) == 0 {
 		return ""
 	}
 	return c.Coding[0].Code
 }
 
-func notes(list []annotation) string {
+func JoinNotes(list []Annotation) string {
 	var all []string
 	for _, n := range list {
 		if n.Text != "" {
@@ -119,24 +119,24 @@ func notes(list []annotation) string {
 }
 
 // words is what a bill says of a thing.
-func (c *codeableConcept) words() string {
-	code := c.code()
+func (c *CodeableConcept) Label() string {
+	code := c.EHRCoding()
 	if code == nil {
 		return "Service"
 	}
 	return cmp.Or(code.Display, code.Code)
 }
 
-type humanName struct {
+type HumanName struct {
 	Use    string   `json:"use"`
 	Text   string   `json:"text"`
 	Family string   `json:"family"`
 	Given  []string `json:"given"`
 }
 
-type contactPoint struct {
+type ContactPoint struct {
 	System string  `json:"system"`
 	Value  string  `json:"value"`
 	Use    string  `json:"use"`
-	Period *period `json:"period"`
+	Period *Period `json:"period"`
 }
