@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 )
 
 // FuzzImport reads and maps whatever bytes: nothing may panic, a fault names its path, and what is made of a file is bounded
@@ -32,8 +33,8 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 	}
-	byType := map[string]*Mapping{}
-	for _, m := range Mappings() {
+	byType := map[string]*mapping.Row{}
+	for _, m := range mapping.Table() {
 		byType[m.Type] = &m
 	}
 	f.Fuzz(func(t *testing.T, content []byte, lines bool) {
@@ -58,22 +59,22 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-func fuzzOne(t *testing.T, m *Mapping, r *fhir.Resource) {
+func fuzzOne(t *testing.T, m *mapping.Row, r *fhir.Resource) {
 	t.Helper()
 	var parts staged
 	parts.keep(r)
-	if m == nil || m.read == nil {
+	if m == nil || m.Read == nil {
 		return
 	}
-	d, err := m.read(&mapper{timeZone: "UTC"}, r)
-	if err == nil && d.finish != nil {
-		err = d.finish(d)
+	d, err := m.Read(&mapping.Options{TimeZone: "UTC"}, r)
+	if err == nil && d.Finish != nil {
+		err = d.Finish(d)
 	}
 	var f *fhir.Error
 	switch {
 	case err == nil:
-		d.res = r
-		c := &candidate{draft: d}
+		d.Resource = r
+		c := &candidate{Draft: d}
 		c.settle()
 		if _, err := c.compare(nil); err != nil {
 			t.Errorf("%s cannot be compared: %v", r.Type, err)

@@ -15,6 +15,7 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 	"carewire/internal/outbox"
 )
 
@@ -46,7 +47,7 @@ func (o Options) Total() int64 {
 	for _, f := range o.Files {
 		sum += f.Size
 	}
-	return sum * int64(stages)
+	return sum * int64(mapping.Stages)
 }
 
 func (o Options) check() error {
@@ -112,11 +113,11 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
 	r := &run{
-		Importer: i, Options: o, cmd: cmd, mapper: &mapper{timeZone: o.TimeZone}, byType: map[string]*Mapping{}, granted: map[grant]bool{},
+		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
 		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, list: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
 	}
-	for _, m := range Mappings() {
+	for _, m := range mapping.Table() {
 		r.byType[m.Type] = &m
 	}
 	var err error

@@ -23,12 +23,12 @@ func refersTo(drafts []*candidate) []fhir.Key {
 		}
 	}
 	for _, d := range drafts {
-		add(fhir.Key{Type: d.res.Type, ID: d.res.ID})
-		add(d.patient...)
-		add(d.encounter...)
-		add(d.doctors...)
-		add(d.clinics...)
-		add(d.author...)
+		add(fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID})
+		add(d.Patient...)
+		add(d.Encounter...)
+		add(d.Doctors...)
+		add(d.Clinics...)
+		add(d.Author...)
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 	"carewire/internal/postgres/db"
 )
 
@@ -32,13 +33,13 @@ func (s *staged) keep(res *fhir.Resource) {
 	var body any
 	switch res.Type {
 	case "Observation":
-		results, err := observed(res.Raw)
+		results, err := mapping.ObservationResults(res.Raw)
 		if err != nil {
 			return // Its own stage tells of it.
 		}
 		body = results
 	case "Medication":
-		code, err := medicationCode("Medication", res.Raw)
+		code, err := mapping.MedicationCode("Medication", res.Raw)
 		if err != nil {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 )
 
 // Outcome is what became of a resource.
@@ -137,8 +138,8 @@ func (t *tally) summary() Summary {
 
 // refuse lists a resource with what is wrong with it.
 func (r *run) refuse(res *fhir.Resource, err error) {
-	if s, ok := errors.AsType[*skip](err); ok {
-		r.item(res, Skipped, "", s.reason)
+	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
+		r.item(res, Skipped, "", s.Reason)
 		return
 	}
 	if f, ok := errors.AsType[*fhir.Error](err); ok {
@@ -153,10 +154,10 @@ func (r *run) refuseDraft(d *candidate, err error) {
 	refusal, ok := errors.AsType[*care.Error](err)
 	switch {
 	case ok && len(refusal.Fields) > 0:
-		r.item(d.res, Refused, d.path(refusal.Fields[0].Field), refusal.Fields[0].Message)
+		r.item(d.Resource, Refused, d.Path(refusal.Fields[0].Field), refusal.Fields[0].Message)
 	case ok:
-		r.item(d.res, Refused, d.res.Type, refusal.Message)
+		r.item(d.Resource, Refused, d.Resource.Type, refusal.Message)
 	default:
-		r.refuse(d.res, err)
+		r.refuse(d.Resource, err)
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 	"carewire/internal/postgres/db"
 )
 
 // candidate is a draft with what its references were resolved to.
 type candidate struct {
-	*draft
+	*mapping.Draft
 	known     bool
 	id        uuid.UUID
 	hash      []byte
@@ -43,12 +44,12 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 		unchanged.Source = r.Source
 		for _, d := range whole {
 			if err := r.place(d, rows); err != nil {
-				r.refuse(d.res, err)
+				r.refuse(d.Resource, err)
 				continue
 			}
-			d.clean()
-			for _, w := range d.without {
-				r.item(d.res, Partly, w.Path, w.Reason)
+			d.Clean()
+			for _, w := range d.LeftOut {
+				r.item(d.Resource, Partly, w.Path, w.Reason)
 			}
 			changed, err := d.compare(rows)
 			if err != nil {
@@ -58,7 +59,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 				ready = append(ready, d)
 				continue
 			}
-			r.count(d.res.Type, Unchanged, "")
+			r.count(d.Resource.Type, Unchanged, "")
 			use(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
@@ -70,8 +71,8 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
 	var names []fhir.Key
 	for _, d := range batch {
-		for _, p := range d.parts {
-			names = append(names, p.keys...)
+		for _, p := range d.Parts {
+			names = append(names, p.Keys...)
 		}
 	}
 	parts, err := r.findParts(ctx, q, names)
@@ -81,7 +82,7 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) (
 	var whole []*candidate
 	for _, d := range batch {
 		if err := r.fit(d, parts); err != nil {
-			r.refuse(d.res, err)
+			r.refuse(d.Resource, err)
 			continue
 		}
 		whole = append(whole, d)
@@ -91,43 +92,43 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) (
 
 // fit puts a draft's parts in.
 func (r *run) fit(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
-	for _, p := range d.parts {
-		row, ok := anyOf(parts, p.keys)
+	for _, p := range d.Parts {
+		row, ok := anyOf(parts, p.Keys)
 		switch {
-		case p.take == nil && ok && row.Used:
+		case p.Apply == nil && ok && row.Used:
 			// What a report holds is part of it.
 			return nil
-		case p.take == nil:
+		case p.Apply == nil:
 		case ok && !bytes.Equal(row.Body, []byte("null")):
-			if err := p.take(row.Body); err != nil {
+			if err := p.Apply(row.Body); err != nil {
 				return err
 			}
 			d.usedParts = append(d.usedParts, fhir.Key{Type: row.ResourceType, ID: row.ResourceID})
-		case d.kind == "lab_report":
-			d.without = append(d.without, fhir.Error{Path: p.path, Reason: "refers to nothing that was taken in"})
+		case d.Kind == "lab_report":
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: p.Path, Reason: "refers to nothing that was taken in"})
 		}
 	}
-	if d.finish != nil {
-		return d.finish(d.draft)
+	if d.Finish != nil {
+		return d.Finish(d.Draft)
 	}
 	return nil
 }
 
 // place says whom a draft is about, where it was and who answers for it.
 func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
-	if d.kind == kindPart || d.kind == "clinic" {
+	if d.Kind == mapping.KindPart || d.Kind == "clinic" {
 		return nil
 	}
-	patient, hasPatient := anyOf(rows, d.patient)
-	visit, _ := anyOf(rows, d.encounter)
+	patient, hasPatient := anyOf(rows, d.Patient)
+	visit, _ := anyOf(rows, d.Encounter)
 	d.patientOf, d.personID = patient.ResourceID, patient.DomainID
 	d.clinicID = r.clinicOf(d, rows, visit, patient)
-	for _, k := range d.doctors {
+	for _, k := range d.Doctors {
 		if row, ok := rows[k]; ok && d.doctorID == uuid.Nil {
 			d.doctorID = doctorOf(row)
 		}
 	}
-	if d.kind == "user" {
+	if d.Kind == "user" {
 		d.personID = uuid.Nil
 		return nil
 	}
@@ -136,20 +137,20 @@ func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 			d.doctorID = *id
 		}
 	}
-	typ := d.res.Type
+	typ := d.Resource.Type
 	switch {
-	case d.kind == "membership" && d.doctorID == uuid.Nil:
+	case d.Kind == "membership" && d.doctorID == uuid.Nil:
 		return fhir.NewError(typ+".practitioner", "refers to nobody that was taken in")
-	case d.kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.patientPath, "refers to nobody that was taken in")
+	case d.Kind != "membership" && !hasPatient:
+		return fhir.NewError(typ+"."+d.PatientPath, "refers to nobody that was taken in")
 	case d.clinicID == uuid.Nil:
-		return fhir.NewError(fhir.JoinPath(typ, d.paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
-	case d.message != nil:
+		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
+	case d.Message != nil:
 		if err := d.written(r.Source, rows); err != nil {
 			return err
 		}
-	case d.kind != "invoice" && d.doctorID == uuid.Nil:
-		return fhir.NewError(fhir.JoinPath(typ, d.paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
+	case d.Kind != "invoice" && d.doctorID == uuid.Nil:
+		return fhir.NewError(fhir.JoinPath(typ, d.Paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
 	}
 	d.settle()
 	return nil
@@ -157,7 +158,7 @@ func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 
 // clinicOf is where a draft was: where it says, where its encounter was, where the run says, or where its patient is seen.
 func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
-	for _, k := range d.clinics {
+	for _, k := range d.Clinics {
 		switch row, ok := rows[k]; {
 		case ok && row.Kind == "clinic":
 			return row.DomainID
@@ -168,7 +169,7 @@ func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visi
 	switch {
 	case visit.ClinicID != nil:
 		return *visit.ClinicID
-	case d.kind == "user":
+	case d.Kind == "user":
 		return uuid.Nil
 	case r.ClinicID != uuid.Nil:
 		return r.ClinicID
@@ -183,7 +184,7 @@ func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visi
 // seen is where a patient was first seen, or by whom, for all but the encounters that say so: these must not depend on which
 // of them came first.
 func (d *candidate) seen(id *uuid.UUID) *uuid.UUID {
-	if d.res.Type == "Encounter" {
+	if d.Resource.Type == "Encounter" {
 		return nil
 	}
 	return id
@@ -203,15 +204,15 @@ func doctorOf(row db.ImportIdentifier) uuid.UUID {
 // settle writes what place found into what the draft becomes.
 func (d *candidate) settle() {
 	switch {
-	case d.head != nil:
+	case d.Head != nil:
 		doctor := d.doctorID
-		d.head.PatientID, d.head.ClinicID, d.head.DoctorID = d.personID, d.clinicID, &doctor
-	case d.appointment != nil:
-		d.appointment.PatientID, d.appointment.ClinicID, d.appointment.DoctorID = d.personID, d.clinicID, d.doctorID
-	case d.invoice != nil:
-		d.invoice.PatientID, d.invoice.ClinicID = d.personID, d.clinicID
-	case d.message != nil:
-		d.message.PatientID, d.message.ClinicID = d.personID, d.clinicID
+		d.Head.PatientID, d.Head.ClinicID, d.Head.DoctorID = d.personID, d.clinicID, &doctor
+	case d.Appointment != nil:
+		d.Appointment.PatientID, d.Appointment.ClinicID, d.Appointment.DoctorID = d.personID, d.clinicID, d.doctorID
+	case d.Invoice != nil:
+		d.Invoice.PatientID, d.Invoice.ClinicID = d.personID, d.clinicID
+	case d.Message != nil:
+		d.Message.PatientID, d.Message.ClinicID = d.personID, d.clinicID
 	}
 }
 
@@ -219,27 +220,27 @@ func (d *candidate) settle() {
 func (d *candidate) compare(rows map[fhir.Key]db.ImportIdentifier) (bool, error) {
 	var what any
 	switch {
-	case d.clinic != nil:
-		what = d.clinic
-	case d.user != nil:
-		what = d.user
-	case d.appointment != nil:
-		what = d.appointment
-	case d.invoice != nil:
-		what = d.invoice
-	case d.message != nil:
-		what = d.message
+	case d.Clinic != nil:
+		what = d.Clinic
+	case d.User != nil:
+		what = d.User
+	case d.Appointment != nil:
+		what = d.Appointment
+	case d.Invoice != nil:
+		what = d.Invoice
+	case d.Message != nil:
+		what = d.Message
 	default:
-		what = d.body
+		what = d.Body
 	}
-	data, err := json.Marshal([]any{d.kind, d.role, d.clinicID, d.doctorID, what})
+	data, err := json.Marshal([]any{d.Kind, d.Role, d.clinicID, d.doctorID, what})
 	if err != nil {
-		return false, fmt.Errorf("encode %s: %w", d.kind, err)
+		return false, fmt.Errorf("encode %s: %w", d.Kind, err)
 	}
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
-	row, known := rows[fhir.Key{Type: d.res.Type, ID: d.res.ID}]
-	if !known || (row.Kind != d.kind && row.Kind == kindPart) {
+	row, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {
 			d.id = row.DomainID // No record has it.
@@ -256,21 +257,21 @@ var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
 // written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
 // clinic.
 func (d *candidate) written(source string, rows map[fhir.Key]db.ImportIdentifier) error {
-	author, ok := anyOf(rows, d.author)
+	author, ok := anyOf(rows, d.Author)
 	switch {
 	case !ok:
 	case author.ResourceType != "Patient":
-		d.message.AuthorID = doctorOf(author)
+		d.Message.AuthorID = doctorOf(author)
 	case author.DomainID != d.personID:
-		return fhir.NewError(d.res.Type+".sender", "is another patient than the one whom it is about")
+		return fhir.NewError(d.Resource.Type+".sender", "is another patient than the one whom it is about")
 	default:
-		d.message.AuthorID = author.DomainID
+		d.Message.AuthorID = author.DomainID
 	}
-	if d.message.AuthorID == uuid.Nil {
-		return fhir.NewError(d.res.Type+".sender", "refers to nobody that was taken in")
+	if d.Message.AuthorID == uuid.Nil {
+		return fhir.NewError(d.Resource.Type+".sender", "refers to nobody that was taken in")
 	}
 	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
-	d.message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
-	d.message.Subject = source
+	d.Message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
+	d.Message.Subject = source
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 )
 
 // run is one run of an importer.
@@ -15,11 +16,11 @@ type run struct {
 	Options
 	tally
 	cmd    care.Command
-	mapper *mapper
-	byType map[string]*Mapping
+	mapper *mapping.Options
+	byType map[string]*mapping.Row
 	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
 	// seen has the stages of which there is something in the files.
-	seen    [stages]bool
+	seen    [mapping.Stages]bool
 	granted map[grant]bool
 	batch   []*candidate
 	inBatch map[fhir.Key]bool
@@ -38,13 +39,13 @@ func (r *run) passes(ctx context.Context) error {
 	if err := r.forget(ctx); err != nil {
 		return err
 	}
-	for s := range stages {
-		if s != people && !r.seen[s] {
+	for s := range mapping.Stages {
+		if s != mapping.StagePeople && !r.seen[s] {
 			continue
 		}
 		for _, f := range r.Files {
 			err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
-				if s == people {
+				if s == mapping.StagePeople {
 					return r.meet(ctx, &res, err)
 				}
 				if err != nil {
@@ -77,14 +78,14 @@ func (r *run) meet(ctx context.Context, res *fhir.Resource, err error) error {
 		return nil
 	}
 	m := r.byType[res.Type]
-	if m == nil || m.read == nil {
-		reason := noHome
+	if m == nil || m.Read == nil {
+		reason := mapping.UnknownType
 		if m != nil {
 			reason = m.Notes
 		}
 		r.item(res, Skipped, "", reason)
 	} else {
-		r.seen[m.stage] = true
+		r.seen[m.Stage] = true
 	}
 	r.parts.keep(res)
 	if r.parts.full() {
@@ -92,22 +93,22 @@ func (r *run) meet(ctx context.Context, res *fhir.Resource, err error) error {
 			return err
 		}
 	}
-	return r.take(ctx, people, res)
+	return r.take(ctx, mapping.StagePeople, res)
 }
 
 // take maps a resource of the stage and puts it into the batch.
-func (r *run) take(ctx context.Context, s stage, res *fhir.Resource) error {
+func (r *run) take(ctx context.Context, s mapping.Stage, res *fhir.Resource) error {
 	m := r.byType[res.Type]
-	if m == nil || m.read == nil || m.stage != s {
+	if m == nil || m.Read == nil || m.Stage != s {
 		return nil
 	}
-	d, err := m.read(r.mapper, res)
+	d, err := m.Read(r.mapper, res)
 	if err != nil {
 		r.refuse(res, err)
 		return nil
 	}
-	d.res = res
-	for _, alias := range d.aliases {
+	d.Resource = res
+	for _, alias := range d.Aliases {
 		r.parts.alias(res.Type, alias, res.ID)
 	}
 	own := fhir.Key{Type: res.Type, ID: res.ID}
@@ -120,7 +121,7 @@ func (r *run) take(ctx context.Context, s stage, res *fhir.Resource) error {
 		r.inBatch = map[fhir.Key]bool{}
 	}
 	res.Raw = nil // What was read of it is in the draft.
-	r.batch, r.inBatch[own] = append(r.batch, &candidate{draft: d}), true
+	r.batch, r.inBatch[own] = append(r.batch, &candidate{Draft: d}), true
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 )
@@ -50,9 +51,9 @@ func (r *run) write(ctx context.Context, drafts []*candidate) error {
 		case bad:
 			r.refuseDraft(d, err)
 		case d.known:
-			r.count(d.res.Type, Updated, "")
+			r.count(d.Resource.Type, Updated, "")
 		default:
-			r.count(d.res.Type, Imported, "")
+			r.count(d.Resource.Type, Imported, "")
 		}
 	}
 	return nil
@@ -71,7 +72,7 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refuse
 	}
 	byKind := map[string][]*candidate{}
 	for _, d := range drafts {
-		byKind[d.kind] = append(byKind[d.kind], d)
+		byKind[d.Kind] = append(byKind[d.Kind], d)
 	}
 	if roles, err = r.grantRoles(ctx, tx, drafts); err != nil {
 		return nil, nil, err
@@ -94,35 +95,35 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refuse
 // storeKind gives the drafts of a kind to the domain's service of it.
 func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
-	case kindPart, "membership":
+	case mapping.KindPart, "membership":
 		return nil, nil
 	case "clinic":
 		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.Clinic {
-			c := *d.clinic
+			c := *d.Clinic
 			c.ID = d.id
 			return c
 		}))
 	case "user":
 		return r.directory.ImportUsersTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.ImportedUser {
-			u := *d.user
+			u := *d.User
 			u.ID, u.Known = d.id, d.known
 			return u
 		}))
 	case "appointment":
 		return r.appointments.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) appointment.Imported {
-			a := *d.appointment
+			a := *d.Appointment
 			a.ID, a.Known = d.id, d.known
 			return a
 		}))
 	case "invoice":
 		return r.billing.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) billing.Imported {
-			i := *d.invoice
+			i := *d.Invoice
 			i.ID, i.Known = d.id, d.known
 			return i
 		}))
 	case "message":
 		return r.chat.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) chat.Imported {
-			m := *d.message
+			m := *d.Message
 			m.ID, m.Known = d.id, d.known
 			return m
 		}))
@@ -150,9 +151,9 @@ func kindOf[B any](kind *ehr.Kind[B]) recordKind {
 	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
-			body, ok := d.body.(*B)
+			body, ok := d.Body.(*B)
 			if !ok {
-				return nil, fmt.Errorf("fhirimport: a %T is no body of this kind", d.body)
+				return nil, fmt.Errorf("fhirimport: a %T is no body of this kind", d.Body)
 			}
 			records[i] = ehr.Imported[B]{ID: d.id, Known: d.known, Body: body}
 		}
@@ -187,10 +188,10 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([
 		in = append(in, directory.MembershipInput{UserID: user, ClinicID: &clinic, Role: role})
 	}
 	for _, d := range drafts {
-		switch d.kind {
-		case kindPart, "clinic", "user":
+		switch d.Kind {
+		case mapping.KindPart, "clinic", "user":
 		case "membership":
-			add(d.doctorID, d.clinicID, d.role)
+			add(d.doctorID, d.clinicID, d.Role)
 		case "invoice":
 			add(d.personID, d.clinicID, care.Patient)
 		default:
@@ -220,10 +221,10 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refu
 		if refused[d] != nil {
 			continue
 		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, d.res.Type), append(p.Ids, d.res.ID), append(p.Kinds, d.kind)
+		p.Types, p.Ids, p.Kinds = append(p.Types, d.Resource.Type), append(p.Ids, d.Resource.ID), append(p.Kinds, d.Kind)
 		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
 		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
-		if d.res.Type == "Encounter" && d.patientOf != "" {
+		if d.Resource.Type == "Encounter" && d.patientOf != "" {
 			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
 		}
 		use(&used, d)

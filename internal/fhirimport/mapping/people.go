@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-func readOrganization(m *mapper, r *fhir.Resource) (*draft, error) {
+func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 	var o struct {
 		Identifier []fhir.Identifier `json:"identifier"`
 		Name       string            `json:"name"`
@@ -28,13 +28,13 @@ func readOrganization(m *mapper, r *fhir.Resource) (*draft, error) {
 			name = alias
 		}
 	}
-	return &draft{
-		kind: "clinic", clinic: &directory.Clinic{Name: name, TimeZone: m.timeZone}, aliases: aliases(o.Identifier),
-		paths: map[string]string{"name": "name"},
+	return &Draft{
+		Kind: "clinic", Clinic: &directory.Clinic{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier),
+		Paths: map[string]string{"name": "name"},
 	}, nil
 }
 
-func readPractitioner(m *mapper, r *fhir.Resource) (*draft, error) {
+func readPractitioner(m *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
 		Identifier []fhir.Identifier   `json:"identifier"`
 		Name       []fhir.HumanName    `json:"name"`
@@ -43,10 +43,10 @@ func readPractitioner(m *mapper, r *fhir.Resource) (*draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	return person(m, r.Type, p.Identifier, p.Name, p.Telecom, ""), nil
+	return personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, ""), nil
 }
 
-func readPatient(m *mapper, r *fhir.Resource) (*draft, error) {
+func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
 		Identifier    []fhir.Identifier   `json:"identifier"`
 		Name          []fhir.HumanName    `json:"name"`
@@ -69,30 +69,30 @@ func readPatient(m *mapper, r *fhir.Resource) (*draft, error) {
 			spoken = c.Language.FirstCode()
 		}
 	}
-	d := person(m, r.Type, p.Identifier, p.Name, p.Telecom, spoken)
+	d := personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, spoken)
 	d.demographics(p.BirthDate, p.Gender)
-	d.clinics = p.ManagingOrganization.Keys("Organization")
+	d.Clinics = p.ManagingOrganization.Keys("Organization")
 	for i := range p.GeneralPractitioner {
-		d.doctors = append(d.doctors, p.GeneralPractitioner[i].Keys("Practitioner", "PractitionerRole")...)
+		d.Doctors = append(d.Doctors, p.GeneralPractitioner[i].Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }
 
 // demographics takes a birth date that is a whole day, and a code of administrative gender; others are left out.
-func (d *draft) demographics(birthDate, gender string) {
+func (d *Draft) demographics(birthDate, gender string) {
 	for _, f := range []struct {
 		path, value string
 		field       *string
 		input       directory.Demographics
 	}{
-		{"Patient.birthDate", birthDate, &d.user.BirthDate, directory.Demographics{BirthDate: birthDate}},
-		{"Patient.gender", gender, &d.user.Sex, directory.Demographics{Sex: gender}},
+		{"Patient.birthDate", birthDate, &d.User.BirthDate, directory.Demographics{BirthDate: birthDate}},
+		{"Patient.gender", gender, &d.User.Sex, directory.Demographics{Sex: gender}},
 	} {
 		if f.value == "" {
 			continue
 		}
 		if refused, ok := errors.AsType[*care.Error](f.input.Validate()); ok {
-			d.without = append(d.without, fhir.Error{Path: f.path, Reason: "is left out, as it " + refused.Fields[0].Message})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: f.path, Reason: "is left out, as it " + refused.Fields[0].Message})
 			continue
 		}
 		*f.field = f.value
@@ -102,29 +102,29 @@ func (d *draft) demographics(birthDate, gender string) {
 // unknownName stands for a part of a name that is not told.
 const unknownName = "Unknown"
 
-func person(m *mapper, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, spoken string) *draft {
-	given, family := nameOf(names)
+func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, spoken string) *Draft {
+	given, family := chooseName(names)
 	if tag, err := language.Parse(spoken); err != nil || spoken == "" {
 		spoken = ""
 	} else {
 		spoken = tag.String()
 	}
 	u := &directory.ImportedUser{UserInput: directory.UserInput{
-		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.timeZone,
+		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.TimeZone,
 	}}
-	d := &draft{
-		kind: "user", user: u, aliases: aliases(ids),
-		paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom"},
+	d := &Draft{
+		Kind: "user", User: u, Aliases: aliases(ids),
+		Paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom"},
 	}
 	var err error
 	if u.Email, err = email(telecom); err != nil {
-		d.without = append(d.without, fhir.Error{Path: typ + ".telecom", Reason: "is left out, as an email address " + err.Error()})
+		d.LeftOut = append(d.LeftOut, fhir.Error{Path: typ + ".telecom", Reason: "is left out, as an email address " + err.Error()})
 	}
 	return d
 }
 
 // nameOf takes the official name, else the first that is not an old one.
-func nameOf(names []fhir.HumanName) (given, family string) {
+func chooseName(names []fhir.HumanName) (given, family string) {
 	var chosen fhir.HumanName
 	for i, n := range names {
 		if i == 0 || n.Use == "official" {
@@ -138,11 +138,11 @@ func nameOf(names []fhir.HumanName) (given, family string) {
 			given, family = strings.Join(words[:n-1], " "), words[n-1]
 		}
 	}
-	return clip(given), clip(family)
+	return truncateName(given), truncateName(family)
 }
 
 // clip keeps what the directory takes of a name.
-func clip(name string) string {
+func truncateName(name string) string {
 	for utf8.RuneCountInString(name) > 200 {
 		_, size := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-size]
@@ -161,15 +161,15 @@ func email(telecom []fhir.ContactPoint) (string, error) {
 }
 
 var (
-	phoneNoise = regexp.MustCompile(`[\s().\-/]`)
-	phoneForm  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	phonePunctuation = regexp.MustCompile(`[\s().\-/]`)
+	phonePattern     = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 )
 
 // phone takes the first number that tells its country: which another one is in, nobody knows.
 func phone(telecom []fhir.ContactPoint) *string {
 	for _, t := range telecom {
-		number := phoneNoise.ReplaceAllString(t.Value, "")
-		if (t.System == "phone" || t.System == "sms") && t.Use != "old" && phoneForm.MatchString(number) {
+		number := phonePunctuation.ReplaceAllString(t.Value, "")
+		if (t.System == "phone" || t.System == "sms") && t.Use != "old" && phonePattern.MatchString(number) {
 			return &number
 		}
 	}
@@ -186,7 +186,7 @@ func aliases(ids []fhir.Identifier) []string {
 	return all
 }
 
-func readPractitionerRole(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readPractitionerRole(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
 		Active       *bool                  `json:"active"`
 		Practitioner *fhir.Reference        `json:"practitioner"`
@@ -197,12 +197,12 @@ func readPractitionerRole(_ *mapper, r *fhir.Resource) (*draft, error) {
 		return nil, err
 	}
 	if p.Active != nil && !*p.Active {
-		return nil, &skip{"a role that is not active gives no rights"}
+		return nil, &SkipError{"a role that is not active gives no rights"}
 	}
-	d := &draft{kind: "membership", role: care.Doctor, doctors: p.Practitioner.Keys("Practitioner"), clinics: p.Organization.Keys("Organization")}
+	d := &Draft{Kind: "membership", Role: care.Doctor, Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization")}
 	for i := range p.Code {
 		if p.Code[i].HasCode("nurse") {
-			d.role = care.Nurse
+			d.Role = care.Nurse
 		}
 	}
 	return d, nil

@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 )
 
 // toPay is how long there is to pay an invoice that names no day.
-const toPay = 30 * 24 * time.Hour
+const paymentTerm = 30 * 24 * time.Hour
 
-func readClaim(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var c struct {
 		Status         string          `json:"status"`
 		Patient        *fhir.Reference `json:"patient"`
@@ -42,15 +42,15 @@ func readClaim(_ *mapper, r *fhir.Resource) (*draft, error) {
 	for i, item := range c.Item {
 		prices[i] = price{r.Type + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
 	}
-	lines, unit, err := billLines(prices, r.Type+".total", c.Total)
+	lines, unit, err := invoiceLines(prices, r.Type+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
-	d := bill(r.Type, "patient", c.Patient, at, status, lines, unit)
-	d.clinics = c.Provider.Keys("Organization", "PractitionerRole")
+	d := invoiceDraft(r.Type, "patient", c.Patient, at, status, lines, unit)
+	d.Clinics = c.Provider.Keys("Organization", "PractitionerRole")
 	for _, item := range c.Item {
 		for i := range item.Encounter {
-			d.encounter = append(d.encounter, item.Encounter[i].Keys("Encounter")...)
+			d.Encounter = append(d.Encounter, item.Encounter[i].Keys("Encounter")...)
 		}
 	}
 	return d, nil
@@ -64,13 +64,13 @@ type claimItem struct {
 
 // price is what one thing on a bill costs, nil where that is not said, and where it stands.
 type price struct {
-	path   string
-	what   fhir.CodeableConcept
-	amount *fhir.Money
+	path    string
+	concept fhir.CodeableConcept
+	amount  *fhir.Money
 }
 
 // billLines has a line for each thing with a price, where these make the total; else one of the total.
-func billLines(prices []price, totalPath string, total *fhir.Money) ([]billing.Line, string, error) {
+func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billing.Line, string, error) {
 	var lines []billing.Line
 	var sum int64
 	unit := ""
@@ -82,7 +82,7 @@ func billLines(prices []price, totalPath string, total *fhir.Money) ([]billing.L
 		if err != nil {
 			return nil, "", err
 		}
-		lines = append(lines, billing.Line{Description: p.what.Label(), Quantity: 1, UnitMinor: minor})
+		lines = append(lines, billing.Line{Description: p.concept.Label(), Quantity: 1, UnitMinor: minor})
 		sum, unit = sum+minor, p.amount.Currency
 	}
 	if total == nil {
@@ -97,7 +97,7 @@ func billLines(prices []price, totalPath string, total *fhir.Money) ([]billing.L
 	}
 	description := "Service"
 	if len(prices) > 0 {
-		description = prices[0].what.Label()
+		description = prices[0].concept.Label()
 	}
 	return []billing.Line{{Description: description, Quantity: 1, UnitMinor: all}}, total.Currency, nil
 }
@@ -115,17 +115,17 @@ func minorUnits(m *fhir.Money, path string) (int64, error) {
 	return int64(math.Round(value * math.Pow10(digits))), nil
 }
 
-func bill(typ, patientPath string, patient *fhir.Reference, at time.Time, status string, lines []billing.Line, unit string) *draft {
-	return &draft{
-		kind: "invoice", patient: patient.Keys("Patient"), patientPath: patientPath,
-		invoice: &billing.Imported{Status: status, IssuedAt: at, NewInvoice: billing.NewInvoice{
-			Currency: unit, DueOn: at.Add(toPay).Format(time.DateOnly), Lines: lines,
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at time.Time, status string, lines []billing.Line, unit string) *Draft {
+	return &Draft{
+		Kind: "invoice", Patient: patient.Keys("Patient"), PatientPath: patientPath,
+		Invoice: &billing.Imported{Status: status, IssuedAt: at, NewInvoice: billing.NewInvoice{
+			Currency: unit, DueOn: at.Add(paymentTerm).Format(time.DateOnly), Lines: lines,
 		}},
-		paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
+		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
 }
 
-func readInvoice(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var v struct {
 		Identifier []fhir.Identifier `json:"identifier"`
 		Status     string            `json:"status"`
@@ -168,16 +168,16 @@ func readInvoice(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if total == nil {
 		total, totalPath = v.TotalNet, "totalNet"
 	}
-	lines, unit, err := billLines(prices, fhir.JoinPath(r.Type, totalPath), total)
+	lines, unit, err := invoiceLines(prices, fhir.JoinPath(r.Type, totalPath), total)
 	if err != nil {
 		return nil, err
 	}
-	d := bill(r.Type, "subject", v.Subject, at, status, lines, unit)
-	d.clinics, d.paths["dueOn"], d.paths["lines"], d.paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
-	d.paths["currency"] = totalPath + ".currency"
+	d := invoiceDraft(r.Type, "subject", v.Subject, at, status, lines, unit)
+	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
+	d.Paths["currency"] = totalPath + ".currency"
 	if len(v.Identifier) > 0 && v.Identifier[0].Value != "" && len(v.Identifier[0].Value) <= 64 {
-		d.invoice.Number = &v.Identifier[0].Value
-		d.paths["number"] = "identifier[0].value"
+		d.Invoice.Number = &v.Identifier[0].Value
+		d.Paths["number"] = "identifier[0].value"
 	}
 	return d, nil
 }

@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"strings"
@@ -7,9 +7,9 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-func readMedicationRequest(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var q struct {
-		about
+		common
 		Contained           fhir.Contained         `json:"contained"`
 		Intent              string                 `json:"intent"`
 		Priority            string                 `json:"priority"`
@@ -63,11 +63,11 @@ func readMedicationRequest(_ *mapper, r *fhir.Resource) (*draft, error) {
 	d := q.record("prescription", "authoredOn", &b.Head, b, []*fhir.Reference{q.Requester}, "code", "medicationCodeableConcept", "dosage", "dosageInstruction.text",
 		"dosageInstructions", "dosageInstruction", "reasons", "reasonCode", "quantity", "dispenseRequest.quantity.value", "quantityUnit", "dispenseRequest.quantity.unit",
 		"refills", "dispenseRequest.numberOfRepeatsAllowed", "validityPeriod", "dispenseRequest.validityPeriod")
-	return d, medicine(d, r.Type, &b.Head, q.Medication, q.MedicationReference, q.Contained)
+	return d, setMedication(d, r.Type, &b.Head, q.Medication, q.MedicationReference, q.Contained)
 }
 
 // medicine finds what is prescribed: in the request, in a Medication inside it, or in one elsewhere.
-func medicine(d *draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, ref *fhir.Reference, inside fhir.Contained) error {
+func setMedication(d *Draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, ref *fhir.Reference, inside fhir.Contained) error {
 	if code := concept.EHRCoding(); code != nil {
 		h.Code = *code
 		return nil
@@ -78,13 +78,13 @@ func medicine(d *draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, 
 	path := typ + ".medicationReference"
 	if raw := inside.Get(ref); raw != nil {
 		var err error
-		h.Code, err = medicationCode(path, raw)
+		h.Code, err = MedicationCode(path, raw)
 		return err
 	}
-	d.parts = []part{{path: path, keys: ref.Keys("Medication"), take: func(body []byte) error {
+	d.Parts = []Part{{Path: path, Keys: ref.Keys("Medication"), Apply: func(body []byte) error {
 		return fhir.Decode(path, body, &h.Code)
 	}}}
-	d.finish = func(*draft) error {
+	d.Finish = func(*Draft) error {
 		if h.Code.Code == "" {
 			return fhir.NewError(path, "refers to nothing that was taken in")
 		}
@@ -93,7 +93,7 @@ func medicine(d *draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, 
 	return nil
 }
 
-func medicationCode(path string, raw []byte) (ehr.Coding, error) {
+func MedicationCode(path string, raw []byte) (ehr.Coding, error) {
 	var m struct {
 		Code       *fhir.CodeableConcept `json:"code"`
 		Ingredient []struct {
@@ -108,7 +108,7 @@ func medicationCode(path string, raw []byte) (ehr.Coding, error) {
 	for i := range m.Ingredient {
 		mixed = append(mixed, m.Ingredient[i].Item.Label())
 	}
-	return coded(path+".code", m.Code, &fhir.CodeableConcept{Text: strings.Join(mixed, " + ")})
+	return requiredCode(path+".code", m.Code, &fhir.CodeableConcept{Text: strings.Join(mixed, " + ")})
 }
 
 type dosage struct {

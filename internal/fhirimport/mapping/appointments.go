@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"time"
@@ -9,11 +9,11 @@ import (
 )
 
 // aVisit is how long one lasted of which nobody said.
-const aVisit = 15 * time.Minute
+const defaultDuration = 15 * time.Minute
 
-var visitPaths = map[string]string{"startsAt": "period.start", "endsAt": "period.end", "patientId": "subject", "doctorId": "participant.individual", "status": "status", "clinicId": "serviceProvider"}
+var encounterPaths = map[string]string{"startsAt": "period.start", "endsAt": "period.end", "patientId": "subject", "doctorId": "participant.individual", "status": "status", "clinicId": "serviceProvider"}
 
-func readEncounter(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var e struct {
 		Status      string          `json:"status"`
 		Subject     *fhir.Reference `json:"subject"`
@@ -38,22 +38,22 @@ func readEncounter(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if e.Period == nil {
 		e.Period = &fhir.Period{}
 	}
-	start, end, err := span(r.Type, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.Duration())
+	start, end, err := readSpan(r.Type, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.Duration())
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{
-		kind: "appointment", patient: e.Subject.Keys("Patient"), patientPath: "subject", clinics: e.ServiceProvider.Keys("Organization"), paths: visitPaths,
-		appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
+	d := &Draft{
+		Kind: "appointment", Patient: e.Subject.Keys("Patient"), PatientPath: "subject", Clinics: e.ServiceProvider.Keys("Organization"), Paths: encounterPaths,
+		Appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
 	}
 	for _, p := range e.Participant {
-		d.doctors = append(d.doctors, p.Individual.Keys("Practitioner", "PractitionerRole")...)
+		d.Doctors = append(d.Doctors, p.Individual.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }
 
 // span reads from when to when something was. Without an end, or with one that is the start, it lasted so long, else aVisit.
-func span(typ, startPath, startText, endPath, endText string, lasted time.Duration) (start, end time.Time, err error) {
+func readSpan(typ, startPath, startText, endPath, endText string, lasted time.Duration) (start, end time.Time, err error) {
 	if start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
 		return start, end, err
 	}
@@ -62,7 +62,7 @@ func span(typ, startPath, startText, endPath, endText string, lasted time.Durati
 		return start, end, err
 	}
 	if lasted <= 0 {
-		lasted = aVisit
+		lasted = defaultDuration
 	}
 	end = start.Add(lasted)
 	if told != nil && !told.Equal(start) {
@@ -71,7 +71,7 @@ func span(typ, startPath, startText, endPath, endText string, lasted time.Durati
 	return start, end, nil
 }
 
-func readAppointment(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var a struct {
 		Status          string       `json:"status"`
 		Start           string       `json:"start"`
@@ -93,18 +93,18 @@ func readAppointment(_ *mapper, r *fhir.Resource) (*draft, error) {
 		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
 	lasted := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
-	start, end, err := span(r.Type, "start", a.Start, "end", a.End, lasted)
+	start, end, err := readSpan(r.Type, "start", a.Start, "end", a.End, lasted)
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{
-		kind: "appointment", patientPath: "participant.actor",
-		paths:       map[string]string{"startsAt": "start", "endsAt": "end", "patientId": "participant.actor", "doctorId": "participant.actor", "status": "status"},
-		appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
+	d := &Draft{
+		Kind: "appointment", PatientPath: "participant.actor",
+		Paths:       map[string]string{"startsAt": "start", "endsAt": "end", "patientId": "participant.actor", "doctorId": "participant.actor", "status": "status"},
+		Appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
 	}
 	for _, p := range a.Participant {
-		d.patient = append(d.patient, p.Actor.Keys("Patient")...)
-		d.doctors = append(d.doctors, p.Actor.Keys("Practitioner", "PractitionerRole")...)
+		d.Patient = append(d.Patient, p.Actor.Keys("Patient")...)
+		d.Doctors = append(d.Doctors, p.Actor.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }

@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 // CT's radiology.
 var imagingSections = []string{"RAD", "RX", "CT", "CUS", "OUS", "RUS", "VUS", "NMR", "NMS", "XRC", "VR", "394914008", "imaging"}
 
-func readDiagnosticReport(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
-		about
+		common
 		Contained          fhir.Contained         `json:"contained"`
 		Category           []fhir.CodeableConcept `json:"category"`
 		Code               *fhir.CodeableConcept  `json:"code"`
@@ -51,7 +51,7 @@ func readDiagnosticReport(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if head.EffectiveAt, err = fhir.FirstTime(r.Type, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued); err != nil {
 		return nil, err
 	}
-	if head.Code, err = coded(r.Type+".code", p.Code); err != nil {
+	if head.Code, err = requiredCode(r.Type+".code", p.Code); err != nil {
 		return nil, err
 	}
 	doctors := append(p.ResultsInterpreter, p.Performer...)
@@ -70,17 +70,17 @@ func readDiagnosticReport(_ *mapper, r *fhir.Resource) (*draft, error) {
 		path := r.Type + ".result[" + strconv.Itoa(i) + "]"
 		take := func(body []byte) error { return fhir.Decode(path, body, &results[i]) }
 		if raw := p.Contained.Get(&p.Result[i]); raw != nil {
-			if results[i], err = observed(raw); err != nil {
+			if results[i], err = ObservationResults(raw); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		d.parts = append(d.parts, part{path, p.Result[i].Keys("Observation"), take})
+		d.Parts = append(d.Parts, Part{path, p.Result[i].Keys("Observation"), take})
 	}
-	d.finish = func(*draft) error {
+	d.Finish = func(*Draft) error {
 		b.Results = slices.Concat(results...)
 		if len(b.Results) == 0 {
-			b.Results = concluded(head.Code, p.Conclusion, p.ConclusionCode)
+			b.Results = conclusionResults(head.Code, p.Conclusion, p.ConclusionCode)
 		}
 		if b.Results == nil {
 			b.Results = []ehr.Result{}
@@ -97,7 +97,7 @@ func isBase64(text string) bool {
 }
 
 // concluded is what a report says that holds no result.
-func concluded(code ehr.Coding, words string, list []fhir.CodeableConcept) []ehr.Result {
+func conclusionResults(code ehr.Coding, words string, list []fhir.CodeableConcept) []ehr.Result {
 	var results []ehr.Result
 	if words != "" {
 		results = append(results, ehr.Result{Code: code, Value: ehr.Value{Text: &words}})
@@ -108,9 +108,9 @@ func concluded(code ehr.Coding, words string, list []fhir.CodeableConcept) []ehr
 	return results
 }
 
-func readImagingStudy(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var s struct {
-		about
+		common
 		Identifier        []fhir.Identifier      `json:"identifier"`
 		Started           string                 `json:"started"`
 		Modality          []fhir.Coding          `json:"modality"`
@@ -137,13 +137,13 @@ func readImagingStudy(_ *mapper, r *fhir.Resource) (*draft, error) {
 	b := &ehr.ImagingReport{Head: ehr.Head{Status: status}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
 	started := s.Started
 	for _, m := range s.Modality {
-		b.Modalities = add(b.Modalities, m.EHRCoding())
+		b.Modalities = appendUnique(b.Modalities, m.EHRCoding())
 	}
 	for _, series := range s.Series {
 		started = cmp.Or(started, series.Started)
-		b.Modalities = add(b.Modalities, series.Modality.EHRCoding())
+		b.Modalities = appendUnique(b.Modalities, series.Modality.EHRCoding())
 		if series.BodySite != nil {
-			b.BodySites = add(b.BodySites, series.BodySite.EHRCoding())
+			b.BodySites = appendUnique(b.BodySites, series.BodySite.EHRCoding())
 		}
 	}
 	for _, id := range s.Identifier {
@@ -165,7 +165,7 @@ func readImagingStudy(_ *mapper, r *fhir.Resource) (*draft, error) {
 }
 
 // add keeps a list of codes without the same twice.
-func add(list []ehr.Coding, c *ehr.Coding) []ehr.Coding {
+func appendUnique(list []ehr.Coding, c *ehr.Coding) []ehr.Coding {
 	if c == nil || slices.Contains(list, *c) {
 		return list
 	}

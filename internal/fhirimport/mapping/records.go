@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 )
 
 // about is what every clinical resource says of whom it is about and where it was made.
-type about struct {
+type common struct {
 	Status    string            `json:"status"`
 	Subject   *fhir.Reference   `json:"subject"`
 	Patient   *fhir.Reference   `json:"patient"`
@@ -30,21 +30,21 @@ func recordPaths(patient, effective string, more ...string) map[string]string {
 }
 
 // record is the draft of a record of the kind.
-func (a *about) record(kind, effective string, head *ehr.Head, body any, doctors []*fhir.Reference, more ...string) *draft {
+func (a *common) record(kind, effective string, head *ehr.Head, body any, doctors []*fhir.Reference, more ...string) *Draft {
 	path, who := "subject", a.Subject
 	if a.Patient != nil {
 		path, who = "patient", a.Patient
 	}
-	d := &draft{kind: kind, head: head, body: body, patient: who.Keys("Patient"), patientPath: path, encounter: a.Encounter.Keys("Encounter")}
-	d.paths = recordPaths(path, effective, more...)
+	d := &Draft{Kind: kind, Head: head, Body: body, Patient: who.Keys("Patient"), PatientPath: path, Encounter: a.Encounter.Keys("Encounter")}
+	d.Paths = recordPaths(path, effective, more...)
 	for _, doctor := range append(doctors, a.Recorder, a.Asserter) {
-		d.doctors = append(d.doctors, doctor.Keys("Practitioner", "PractitionerRole")...)
+		d.Doctors = append(d.Doctors, doctor.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d
 }
 
 // coded gives the code that a record must have.
-func coded(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, error) {
+func requiredCode(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, error) {
 	for _, c := range concepts {
 		if code := c.EHRCoding(); code != nil {
 			return *code, nil
@@ -54,7 +54,7 @@ func coded(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, error) {
 }
 
 // clinical gives the status of what has two: entered in error is the second's to say.
-func clinical(status, verification *fhir.CodeableConcept) string {
+func clinicalStatus(status, verification *fhir.CodeableConcept) string {
 	if verification.HasCode("entered-in-error") {
 		return "entered-in-error"
 	}
@@ -62,16 +62,16 @@ func clinical(status, verification *fhir.CodeableConcept) string {
 }
 
 // verified leaves out what the status says.
-func verified(verification *fhir.CodeableConcept) string {
+func verificationStatus(verification *fhir.CodeableConcept) string {
 	if word := verification.FirstCode(); word != "entered-in-error" {
 		return word
 	}
 	return ""
 }
 
-func readAllergy(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var a struct {
-		about
+		common
 		ClinicalStatus     *fhir.CodeableConcept `json:"clinicalStatus"`
 		VerificationStatus *fhir.CodeableConcept `json:"verificationStatus"`
 		Type               string                `json:"type"`
@@ -94,14 +94,14 @@ func readAllergy(_ *mapper, r *fhir.Resource) (*draft, error) {
 		return nil, err
 	}
 	b := &ehr.Allergy{
-		Head: ehr.Head{Status: clinical(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verified(a.VerificationStatus),
+		Head: ehr.Head{Status: clinicalStatus(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verificationStatus(a.VerificationStatus),
 		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: fhir.JoinNotes(a.Note),
 	}
 	var err error
 	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "lastOccurrence", a.LastOccurrence); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.Type+".code", a.Code); err != nil {
+	if b.Code, err = requiredCode(r.Type+".code", a.Code); err != nil {
 		return nil, err
 	}
 	if b.OnsetAt, err = fhir.OptionalTime(r.Type+".onsetDateTime", a.Onset); err != nil {
@@ -124,9 +124,9 @@ func readAllergy(_ *mapper, r *fhir.Resource) (*draft, error) {
 		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence"), nil
 }
 
-func readCondition(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var c struct {
-		about
+		common
 		ClinicalStatus     *fhir.CodeableConcept  `json:"clinicalStatus"`
 		VerificationStatus *fhir.CodeableConcept  `json:"verificationStatus"`
 		Category           []fhir.CodeableConcept `json:"category"`
@@ -143,7 +143,7 @@ func readCondition(_ *mapper, r *fhir.Resource) (*draft, error) {
 		return nil, err
 	}
 	b := &ehr.Condition{
-		Head: ehr.Head{Status: clinical(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verified(c.VerificationStatus),
+		Head: ehr.Head{Status: clinicalStatus(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verificationStatus(c.VerificationStatus),
 		Severity: c.Severity.EHRCoding(), BodySites: fhir.EHRCodings(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: fhir.JoinNotes(c.Note),
 	}
 	for i := range c.Category {
@@ -155,7 +155,7 @@ func readCondition(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", c.RecordedDate, "onsetDateTime", c.Onset); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.Type+".code", c.Code); err != nil {
+	if b.Code, err = requiredCode(r.Type+".code", c.Code); err != nil {
 		return nil, err
 	}
 	if b.OnsetAt, err = fhir.OptionalTime(r.Type+".onsetDateTime", c.Onset); err != nil {
@@ -168,9 +168,9 @@ func readCondition(_ *mapper, r *fhir.Resource) (*draft, error) {
 		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString"), nil
 }
 
-func readImmunization(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var v struct {
-		about
+		common
 		StatusReason *fhir.CodeableConcept `json:"statusReason"`
 		VaccineCode  *fhir.CodeableConcept `json:"vaccineCode"`
 		Occurrence   string                `json:"occurrenceDateTime"`
@@ -209,7 +209,7 @@ func readImmunization(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "occurrenceDateTime", v.Occurrence, "recorded", v.Recorded); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.Type+".vaccineCode", v.VaccineCode); err != nil {
+	if b.Code, err = requiredCode(r.Type+".vaccineCode", v.VaccineCode); err != nil {
 		return nil, err
 	}
 	var doctors []*fhir.Reference
@@ -219,9 +219,9 @@ func readImmunization(_ *mapper, r *fhir.Resource) (*draft, error) {
 	return v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode"), nil
 }
 
-func readProcedure(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
-		about
+		common
 		StatusReason      *fhir.CodeableConcept  `json:"statusReason"`
 		Category          *fhir.CodeableConcept  `json:"category"`
 		Code              *fhir.CodeableConcept  `json:"code"`
@@ -256,7 +256,7 @@ func readProcedure(_ *mapper, r *fhir.Resource) (*draft, error) {
 	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "performedPeriod.start", p.PerformedPeriod.Start, "performedDateTime", p.PerformedDateTime, "performedPeriod.end", p.PerformedPeriod.End); err != nil {
 		return nil, err
 	}
-	if b.Code, err = coded(r.Type+".code", p.Code); err != nil {
+	if b.Code, err = requiredCode(r.Type+".code", p.Code); err != nil {
 		return nil, err
 	}
 	var doctors []*fhir.Reference

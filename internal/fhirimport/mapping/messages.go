@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"strconv"
@@ -10,7 +10,7 @@ import (
 
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
 
-func readCommunication(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var c struct {
 		Status    string           `json:"status"`
 		Subject   *fhir.Reference  `json:"subject"`
@@ -29,40 +29,40 @@ func readCommunication(_ *mapper, r *fhir.Resource) (*draft, error) {
 	switch c.Status {
 	case "completed", "in-progress", "unknown":
 	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
-		return nil, &skip{"was not said, or not meant to be"}
+		return nil, &SkipError{"was not said, or not meant to be"}
 	default:
 		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
 	}
-	d := &draft{
-		kind: "message", patient: c.Subject.Keys("Patient"), patientPath: "subject", encounter: c.Encounter.Keys("Encounter"),
-		author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), paths: messagePaths,
+	d := &Draft{
+		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
+		Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
 	}
 	var texts []string
 	for i, p := range c.Payload {
 		if p.ContentString != "" {
 			texts = append(texts, p.ContentString)
 		} else {
-			d.without = append(d.without, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is no text"})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is no text"})
 		}
 	}
 	switch {
 	case len(texts) == 0:
-		return nil, &skip{"holds no text, and conversations take no attachments"}
-	case len(d.author) == 0:
-		return nil, &skip{"was not sent by a patient or a practitioner, as messages of a conversation are"}
+		return nil, &SkipError{"holds no text, and conversations take no attachments"}
+	case len(d.Author) == 0:
+		return nil, &SkipError{"was not sent by a patient or a practitioner, as messages of a conversation are"}
 	}
 	for i := range c.Recipient {
-		if len(d.patient) == 0 {
-			d.patient = c.Recipient[i].Keys("Patient")
+		if len(d.Patient) == 0 {
+			d.Patient = c.Recipient[i].Keys("Patient")
 		}
 	}
-	if len(d.patient) == 0 {
-		d.patient = c.Sender.Keys("Patient")
+	if len(d.Patient) == 0 {
+		d.Patient = c.Sender.Keys("Patient")
 	}
 	at, err := fhir.FirstTime(r.Type, "sent", c.Sent, "received", c.Received)
 	if err != nil {
 		return nil, err
 	}
-	d.message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
+	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
 	return d, nil
 }

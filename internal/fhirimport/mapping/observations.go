@@ -1,4 +1,4 @@
-package fhirimport
+package mapping
 
 import (
 	"encoding/json"
@@ -41,7 +41,7 @@ type valueRatio struct {
 }
 
 // read gives the value and its unit; nil where there is none.
-func (v *value) read() (*ehr.Value, string) {
+func (v *value) ehrValue() (*ehr.Value, string) {
 	words := func(text string) (*ehr.Value, string) { return &ehr.Value{Text: &text}, "" }
 	switch {
 	case v.Quantity != nil && v.Quantity.Value != nil && v.Quantity.Comparator != "":
@@ -78,7 +78,7 @@ func (v *value) interpretation() string {
 }
 
 func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
-	found, unit := v.read()
+	found, unit := v.ehrValue()
 	if found == nil {
 		if v.DataAbsentReason.EHRCoding() == nil {
 			return ehr.Result{}, false
@@ -100,7 +100,7 @@ func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
 }
 
 type observation struct {
-	about
+	common
 	Category          []fhir.CodeableConcept `json:"category"`
 	Code              *fhir.CodeableConcept  `json:"code"`
 	EffectiveDateTime string                 `json:"effectiveDateTime"`
@@ -118,13 +118,13 @@ type observation struct {
 }
 
 // is reports whether the observation is of the category.
-func (o *observation) is(category string) bool {
+func (o *observation) hasCategory(category string) bool {
 	return slices.ContainsFunc(o.Category, func(c fhir.CodeableConcept) bool { return c.HasCode(category) })
 }
 
 // results are what a report takes of the observation.
 func (o *observation) results() ([]ehr.Result, error) {
-	code, err := coded("Observation.code", o.Code)
+	code, err := requiredCode("Observation.code", o.Code)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (o *observation) results() ([]ehr.Result, error) {
 		all = append(all, res)
 	}
 	for i := range o.Component {
-		code, err := coded(fmt.Sprintf("Observation.component[%d].code", i), o.Component[i].Code)
+		code, err := requiredCode(fmt.Sprintf("Observation.component[%d].code", i), o.Component[i].Code)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (o *observation) results() ([]ehr.Result, error) {
 	return all, nil
 }
 
-func observed(raw []byte) ([]ehr.Result, error) {
+func ObservationResults(raw []byte) ([]ehr.Result, error) {
 	var o observation
 	if err := fhir.Decode("Observation", raw, &o); err != nil {
 		return nil, err
@@ -155,38 +155,38 @@ func observed(raw []byte) ([]ehr.Result, error) {
 	return o.results()
 }
 
-func readObservation(_ *mapper, r *fhir.Resource) (*draft, error) {
+func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	var o observation
 	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
 	}
-	vital := o.is("vital-signs")
-	d := &draft{kind: kindPart}
+	vital := o.hasCategory("vital-signs")
+	d := &Draft{Kind: KindPart}
 	results, err := o.results()
 	if !vital {
 		// Where a report took it, it is part of that; the look-ups tell.
-		d.parts = []part{{keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
+		d.Parts = []Part{{Keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
 		if data, failed := json.Marshal(results); failed == nil && err == nil {
-			d.body = json.RawMessage(data)
+			d.Body = json.RawMessage(data)
 		}
 	}
 	switch {
 	case vital:
 		return o.vitalSigns(r.Type)
-	case o.is("laboratory"):
-		d.finish = func(d *draft) error { return o.alone(d, r.Type, results, err) }
+	case o.hasCategory("laboratory"):
+		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
 	case len(o.Category) == 0:
-		d.finish = func(*draft) error { return &skip{"no category says what it is, and no report names it"} }
+		d.Finish = func(*Draft) error { return &SkipError{"no category says what it is, and no report names it"} }
 	default:
-		d.finish = func(*draft) error {
-			return &skip{"carewire keeps no observations of the category " + known(o.Category)}
+		d.Finish = func(*Draft) error {
+			return &SkipError{"carewire keeps no observations of the category " + categoryName(o.Category)}
 		}
 	}
 	return d, nil
 }
 
 // known names a category that FHIR R4 knows.
-func known(categories []fhir.CodeableConcept) string {
+func categoryName(categories []fhir.CodeableConcept) string {
 	for i := range categories {
 		for _, name := range []string{"survey", "social-history", "imaging", "procedure", "exam", "therapy", "activity"} {
 			if categories[i].HasCode(name) {
@@ -197,7 +197,7 @@ func known(categories []fhir.CodeableConcept) string {
 	return "that it has"
 }
 
-func (o *observation) effective(typ string) (ehr.Head, error) {
+func (o *observation) head(typ string) (ehr.Head, error) {
 	if o.EffectivePeriod == nil {
 		o.EffectivePeriod = &fhir.Period{}
 	}
@@ -205,34 +205,34 @@ func (o *observation) effective(typ string) (ehr.Head, error) {
 	if err != nil {
 		return ehr.Head{}, err
 	}
-	code, err := coded(typ+".code", o.Code)
+	code, err := requiredCode(typ+".code", o.Code)
 	return ehr.Head{Status: o.Status, EffectiveAt: at, Code: code}, err
 }
 
 // alone makes a laboratory's result that no report names a report of its own.
-func (o *observation) alone(d *draft, typ string, results []ehr.Result, err error) error {
+func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, err error) error {
 	if err != nil {
 		return err
 	}
-	head, err := o.effective(typ)
+	head, err := o.head(typ)
 	if err != nil {
 		return err
 	}
 	b := &ehr.LabReport{Head: head, Results: results}
 	made := o.record("lab_report", "effectiveDateTime", &b.Head, b, o.Performer, "results", "value")
-	d.kind, d.head, d.body, d.paths = made.kind, made.head, made.body, made.paths
-	d.patient, d.patientPath, d.encounter, d.doctors = made.patient, made.patientPath, made.encounter, made.doctors
+	d.Kind, d.Head, d.Body, d.Paths = made.Kind, made.Head, made.Body, made.Paths
+	d.Patient, d.PatientPath, d.Encounter, d.Doctors = made.Patient, made.PatientPath, made.Encounter, made.Doctors
 	return nil
 }
 
-func (o *observation) vitalSigns(typ string) (*draft, error) {
-	head, err := o.effective(typ)
+func (o *observation) vitalSigns(typ string) (*Draft, error) {
+	head, err := o.head(typ)
 	if err != nil {
 		return nil, err
 	}
 	b := &ehr.VitalSigns{Head: head, Measured: o.measured(), BodySite: o.BodySite.EHRCoding(), Method: o.Method.EHRCoding(), Note: fhir.JoinNotes(o.Note)}
 	for i := range o.Component {
-		code, err := coded(fmt.Sprintf("%s.component[%d].code", typ, i), o.Component[i].Code)
+		code, err := requiredCode(fmt.Sprintf("%s.component[%d].code", typ, i), o.Component[i].Code)
 		if err != nil {
 			return nil, err
 		}
@@ -242,7 +242,7 @@ func (o *observation) vitalSigns(typ string) (*draft, error) {
 }
 
 func (v *value) measured() ehr.Measured {
-	found, unit := v.read()
+	found, unit := v.ehrValue()
 	m := ehr.Measured{Value: found, Unit: unit, Interpretation: v.interpretation()}
 	if found == nil {
 		m.DataAbsentReason = v.DataAbsentReason.FirstCode()
