@@ -61,8 +61,8 @@ func FuzzImport(f *testing.F) {
 
 func fuzzOne(t *testing.T, m *mapping.Row, r *fhir.Resource) {
 	t.Helper()
-	var parts staged
-	parts.keep(r)
+	var parts stagedParts
+	parts.add(r)
 	if m == nil || m.Read == nil {
 		return
 	}
@@ -75,8 +75,8 @@ func fuzzOne(t *testing.T, m *mapping.Row, r *fhir.Resource) {
 	case err == nil:
 		d.Resource = r
 		c := &candidate{Draft: d}
-		c.settle()
-		if _, err := c.compare(nil); err != nil {
+		c.finalize()
+		if _, err := c.hashChanged(nil); err != nil {
 			t.Errorf("%s cannot be compared: %v", r.Type, err)
 		}
 	case errors.As(err, &f) && f.Path == "":

@@ -69,7 +69,7 @@ type Importer struct {
 	appointments *appointment.Service
 	billing      *billing.Service
 	chat         *chat.Service
-	kinds        map[string]recordKind
+	recordImporters        map[string]recordImporter
 }
 
 // New makes an importer on a writer of the role carewire_app.
@@ -77,21 +77,21 @@ func New(writer *outbox.Writer) *Importer {
 	return &Importer{
 		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
 		chat: chat.New(writer),
-		kinds: map[string]recordKind{
-			"lab_report":     kindOf(ehr.NewKind[ehr.LabReport](writer)),
-			"prescription":   kindOf(ehr.NewKind[ehr.Prescription](writer)),
-			"vital_signs":    kindOf(ehr.NewKind[ehr.VitalSigns](writer)),
-			"allergy":        kindOf(ehr.NewKind[ehr.Allergy](writer)),
-			"condition":      kindOf(ehr.NewKind[ehr.Condition](writer)),
-			"immunization":   kindOf(ehr.NewKind[ehr.Immunization](writer)),
-			"procedure":      kindOf(ehr.NewKind[ehr.Procedure](writer)),
-			"imaging_report": kindOf(ehr.NewKind[ehr.ImagingReport](writer)),
+		recordImporters: map[string]recordImporter{
+			"lab_report":     newRecordImporter(ehr.NewKind[ehr.LabReport](writer)),
+			"prescription":   newRecordImporter(ehr.NewKind[ehr.Prescription](writer)),
+			"vital_signs":    newRecordImporter(ehr.NewKind[ehr.VitalSigns](writer)),
+			"allergy":        newRecordImporter(ehr.NewKind[ehr.Allergy](writer)),
+			"condition":      newRecordImporter(ehr.NewKind[ehr.Condition](writer)),
+			"immunization":   newRecordImporter(ehr.NewKind[ehr.Immunization](writer)),
+			"procedure":      newRecordImporter(ehr.NewKind[ehr.Procedure](writer)),
+			"imaging_report": newRecordImporter(ehr.NewKind[ehr.ImagingReport](writer)),
 		},
 	}
 }
 
 // errDry takes a dry run back.
-var errDry = errors.New("a dry run is taken back")
+var errDryRun = errors.New("a dry run is taken back")
 
 // Run takes the files in and tells what it did. An error is care.Invalid by field for options that cannot be, or why it
 // could not finish; what was taken in until then stays, and the next run goes on from there.
@@ -114,7 +114,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
 	r := &run{
 		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
-		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, list: o.List},
+		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
 	}
 	for _, m := range mapping.Table() {
@@ -124,13 +124,13 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	if o.DryRun {
 		err = i.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			r.inTx = func(ctx context.Context, fn func(tx pgx.Tx) error) error { return pgx.BeginFunc(ctx, tx, fn) }
-			return errors.Join(r.all(ctx), errDry)
+			return errors.Join(r.runStages(ctx), errDryRun)
 		})
-		if errors.Is(err, errDry) {
-			err = r.failed
+		if errors.Is(err, errDryRun) {
+			err = r.err
 		}
 	} else {
-		err = r.all(ctx)
+		err = r.runStages(ctx)
 	}
 	return r.summary(), err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // refersTo has every name that the drafts go by or refer to.
-func refersTo(drafts []*candidate) []fhir.Key {
+func referencedKeys(drafts []*candidate) []fhir.Key {
 	had := map[fhir.Key]bool{}
 	var all []fhir.Key
 	add := func(keys ...fhir.Key) {
@@ -34,8 +34,8 @@ func refersTo(drafts []*candidate) []fhir.Key {
 }
 
 // lookUp finds what the names stand for, also where they are not ids.
-func (r *run) lookUp(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportIdentifier, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportIdentifier) error {
+func (r *run) findIdentifiers(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportIdentifier, error) {
+	return findByKeyOrAlias(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportIdentifier) error {
 		rows, err := q.ImportIdentifierList(ctx, db.ImportIdentifierListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up references: %w", err)
@@ -48,7 +48,7 @@ func (r *run) lookUp(ctx context.Context, q *db.Queries, names []fhir.Key) (map[
 }
 
 // apart gives the types and the ids of the keys, as queries take them.
-func apart(keys []fhir.Key) (types, ids []string) {
+func splitKeys(keys []fhir.Key) (types, ids []string) {
 	for _, k := range keys {
 		types, ids = append(types, k.Type), append(ids, k.ID)
 	}
@@ -56,20 +56,20 @@ func apart(keys []fhir.Key) (types, ids []string) {
 }
 
 // byAnyName finds rows by their ids, and those that it has not found so by other names. list adds the rows of ids to found.
-func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.Key, list func(types, ids []string, found map[fhir.Key]R) error) (map[fhir.Key]R, error) {
+func findByKeyOrAlias[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.Key, list func(types, ids []string, found map[fhir.Key]R) error) (map[fhir.Key]R, error) {
 	found := map[fhir.Key]R{}
 	if len(names) == 0 {
 		return found, nil
 	}
-	types, ids := apart(names)
+	types, ids := splitKeys(names)
 	if err := list(types, ids, found); err != nil {
 		return nil, err
 	}
-	other, err := r.otherNames(ctx, q, names, func(k fhir.Key) bool { _, ok := found[k]; return ok })
+	other, err := r.findAliases(ctx, q, names, func(k fhir.Key) bool { _, ok := found[k]; return ok })
 	if err != nil || len(other) == 0 {
 		return found, err
 	}
-	types, ids = apart(slices.Collect(maps.Values(other)))
+	types, ids = splitKeys(slices.Collect(maps.Values(other)))
 	if err := list(types, ids, found); err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func byAnyName[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.K
 }
 
 // otherNames finds the ids of those names that are not known as ids.
-func (r *run) otherNames(ctx context.Context, q *db.Queries, names []fhir.Key, known func(fhir.Key) bool) (map[fhir.Key]fhir.Key, error) {
+func (r *run) findAliases(ctx context.Context, q *db.Queries, names []fhir.Key, known func(fhir.Key) bool) (map[fhir.Key]fhir.Key, error) {
 	p := db.ImportAliasListParams{Source: r.Source}
 	for _, k := range names {
 		if !known(k) {
@@ -104,7 +104,7 @@ func (r *run) otherNames(ctx context.Context, q *db.Queries, names []fhir.Key, k
 }
 
 func (r *run) findParts(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportPartListRow, error) {
-	return byAnyName(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportPartListRow) error {
+	return findByKeyOrAlias(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportPartListRow) error {
 		rows, err := q.ImportPartList(ctx, db.ImportPartListParams{Source: r.Source, Types: types, Ids: ids})
 		if err != nil {
 			return fmt.Errorf("look up parts: %w", err)
@@ -117,7 +117,7 @@ func (r *run) findParts(ctx context.Context, q *db.Queries, names []fhir.Key) (m
 }
 
 // anyOf finds the first of the names that stands for something.
-func anyOf[V any](found map[fhir.Key]V, keys []fhir.Key) (V, bool) {
+func firstFound[V any](found map[fhir.Key]V, keys []fhir.Key) (V, bool) {
 	for _, k := range keys {
 		if v, ok := found[k]; ok {
 			return v, true

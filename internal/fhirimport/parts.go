@@ -13,12 +13,12 @@ import (
 )
 
 // staged are parts and other names that wait to be stored together.
-type staged struct {
+type stagedParts struct {
 	parts   map[fhir.Key]json.RawMessage
 	aliases map[fhir.Key]string
 }
 
-func (s *staged) alias(typ, alias, id string) {
+func (s *stagedParts) addAlias(typ, alias, id string) {
 	if s.aliases == nil {
 		s.aliases = map[fhir.Key]string{}
 	}
@@ -26,9 +26,9 @@ func (s *staged) alias(typ, alias, id string) {
 }
 
 // keep takes from a resource what others may need of it.
-func (s *staged) keep(res *fhir.Resource) {
-	if alias := aliasOf(res); alias != "" {
-		s.alias(res.Type, alias, res.ID)
+func (s *stagedParts) add(res *fhir.Resource) {
+	if alias := bundleAlias(res); alias != "" {
+		s.addAlias(res.Type, alias, res.ID)
 	}
 	var body any
 	switch res.Type {
@@ -58,7 +58,7 @@ func (s *staged) keep(res *fhir.Resource) {
 }
 
 // aliasOf is the name that a bundle gives a resource, where it is not the resource's id.
-func aliasOf(res *fhir.Resource) string {
+func bundleAlias(res *fhir.Resource) string {
 	const prefix = "urn:uuid:"
 	if len(res.FullURL) > len(prefix) && res.FullURL[:len(prefix)] == prefix && res.FullURL[len(prefix):] != res.ID {
 		return res.FullURL[len(prefix):]
@@ -66,12 +66,12 @@ func aliasOf(res *fhir.Resource) string {
 	return ""
 }
 
-func (s *staged) full() bool { return len(s.parts)+len(s.aliases) >= batchSize }
+func (s *stagedParts) full() bool { return len(s.parts)+len(s.aliases) >= batchSize }
 
 // keepParts stores what is staged.
-func (r *run) keepParts(ctx context.Context) error {
+func (r *run) storeParts(ctx context.Context) error {
 	s := r.parts
-	r.parts = staged{}
+	r.parts = stagedParts{}
 	if len(s.parts)+len(s.aliases) == 0 {
 		return nil
 	}
@@ -100,6 +100,6 @@ func (r *run) keepParts(ctx context.Context) error {
 }
 
 // forget drops the parts that this run, or one that was cut short, has kept.
-func (r *run) forget(ctx context.Context) error {
+func (r *run) dropParts(ctx context.Context) error {
 	return r.inTx(ctx, func(tx pgx.Tx) error { return db.New(tx).ImportPartDelete(ctx, r.Source) })
 }

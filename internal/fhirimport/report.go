@@ -13,17 +13,17 @@ import (
 )
 
 // Outcome is what became of a resource.
-type Outcome string
+type Result string
 
 // The outcomes.
 const (
-	Imported  Outcome = "imported"
-	Updated   Outcome = "updated"
-	Unchanged Outcome = "unchanged"
-	Skipped   Outcome = "skipped" // It has no home here.
-	Refused   Outcome = "refused" // It has one, but something is wrong with it.
+	Imported  Result = "imported"
+	Updated   Result = "updated"
+	Unchanged Result = "unchanged"
+	Skipped   Result = "skipped" // It has no home here.
+	Refused   Result = "refused" // It has one, but something is wrong with it.
 	// Partly is beside one of the others: a resource that was taken in lacks something that it refers to.
-	Partly Outcome = "partly"
+	Partly Result = "partly"
 )
 
 // Item is one resource that was not taken in whole, and why. It holds no values.
@@ -33,7 +33,7 @@ type Item struct {
 	Index   int     `json:"index"`
 	Type    string  `json:"type,omitempty"`
 	ID      string  `json:"id,omitempty"`
-	Outcome Outcome `json:"outcome"`
+	Outcome Result `json:"outcome"`
 	Path    string  `json:"path,omitempty"`
 	Reason  string  `json:"reason"`
 }
@@ -54,7 +54,7 @@ func (i Item) String() string {
 // Count is how many resources of a type came to an outcome; Reason is set for those that were not taken in.
 type Count struct {
 	Type    string  `json:"type"`
-	Outcome Outcome `json:"outcome"`
+	Outcome Result `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
 	Count   int     `json:"count"`
 }
@@ -80,15 +80,15 @@ const maxListed = 10_000
 const maxReasons = 1000
 
 // anIndex is where in a list something stood, which is not counted apart.
-var anIndex = regexp.MustCompile(`\[[0-9]+\]`)
+var indexPattern = regexp.MustCompile(`\[[0-9]+\]`)
 
 type tally struct {
 	Summary
 	counts map[Count]int
-	list   func(Item)
+	onItem   func(Item)
 }
 
-func (t *tally) count(typ string, outcome Outcome, reason string) {
+func (t *tally) count(typ string, outcome Result, reason string) {
 	switch outcome {
 	case Imported:
 		t.Imported++
@@ -109,18 +109,18 @@ func (t *tally) count(typ string, outcome Outcome, reason string) {
 	t.counts[k]++
 }
 
-func (t *tally) item(r *fhir.Resource, outcome Outcome, path, reason string) {
+func (t *tally) list(r *fhir.Resource, outcome Result, path, reason string) {
 	i := Item{File: r.File, Index: r.Index, Type: r.Type, ID: r.ID, Outcome: outcome, Path: path, Reason: reason}
 	told := reason
 	if path != "" {
-		told = anIndex.ReplaceAllString(path, "") + ": " + reason
+		told = indexPattern.ReplaceAllString(path, "") + ": " + reason
 	}
 	t.count(r.Type, outcome, told)
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}
-	if t.list != nil {
-		t.list(i)
+	if t.onItem != nil {
+		t.onItem(i)
 	}
 }
 
@@ -139,14 +139,14 @@ func (t *tally) summary() Summary {
 // refuse lists a resource with what is wrong with it.
 func (r *run) refuse(res *fhir.Resource, err error) {
 	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
-		r.item(res, Skipped, "", s.Reason)
+		r.list(res, Skipped, "", s.Reason)
 		return
 	}
 	if f, ok := errors.AsType[*fhir.Error](err); ok {
-		r.item(res, Refused, f.Path, f.Reason)
+		r.list(res, Refused, f.Path, f.Reason)
 		return
 	}
-	r.item(res, Refused, res.Type, "cannot be stored")
+	r.list(res, Refused, res.Type, "cannot be stored")
 }
 
 // refuseDraft says what the domain says of a draft, in the resource's own paths.
@@ -154,9 +154,9 @@ func (r *run) refuseDraft(d *candidate, err error) {
 	refusal, ok := errors.AsType[*care.Error](err)
 	switch {
 	case ok && len(refusal.Fields) > 0:
-		r.item(d.Resource, Refused, d.Path(refusal.Fields[0].Field), refusal.Fields[0].Message)
+		r.list(d.Resource, Refused, d.Path(refusal.Fields[0].Field), refusal.Fields[0].Message)
 	case ok:
-		r.item(d.Resource, Refused, d.Resource.Type, refusal.Message)
+		r.list(d.Resource, Refused, d.Resource.Type, refusal.Message)
 	default:
 		r.refuse(d.Resource, err)
 	}

@@ -32,26 +32,26 @@ type candidate struct {
 func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		whole, err := r.fitParts(ctx, q, batch)
+		whole, err := r.assembleAll(ctx, q, batch)
 		if err != nil {
 			return err
 		}
-		rows, err := r.lookUp(ctx, q, refersTo(whole))
+		rows, err := r.findIdentifiers(ctx, q, referencedKeys(whole))
 		if err != nil {
 			return err
 		}
 		var unchanged db.ImportPartUseParams
 		unchanged.Source = r.Source
 		for _, d := range whole {
-			if err := r.place(d, rows); err != nil {
+			if err := r.locate(d, rows); err != nil {
 				r.refuse(d.Resource, err)
 				continue
 			}
 			d.Clean()
 			for _, w := range d.LeftOut {
-				r.item(d.Resource, Partly, w.Path, w.Reason)
+				r.list(d.Resource, Partly, w.Path, w.Reason)
 			}
-			changed, err := d.compare(rows)
+			changed, err := d.hashChanged(rows)
 			if err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 				continue
 			}
 			r.count(d.Resource.Type, Unchanged, "")
-			use(&unchanged, d)
+			appendUsed(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
 	})
@@ -68,7 +68,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 }
 
 // fitParts gives the drafts whose parts are in; others it refuses.
-func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
+func (r *run) assembleAll(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
 	var names []fhir.Key
 	for _, d := range batch {
 		for _, p := range d.Parts {
@@ -81,7 +81,7 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) (
 	}
 	var whole []*candidate
 	for _, d := range batch {
-		if err := r.fit(d, parts); err != nil {
+		if err := r.assemble(d, parts); err != nil {
 			r.refuse(d.Resource, err)
 			continue
 		}
@@ -91,9 +91,9 @@ func (r *run) fitParts(ctx context.Context, q *db.Queries, batch []*candidate) (
 }
 
 // fit puts a draft's parts in.
-func (r *run) fit(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
+func (r *run) assemble(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
 	for _, p := range d.Parts {
-		row, ok := anyOf(parts, p.Keys)
+		row, ok := firstFound(parts, p.Keys)
 		switch {
 		case p.Apply == nil && ok && row.Used:
 			// What a report holds is part of it.
@@ -115,24 +115,24 @@ func (r *run) fit(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
 }
 
 // place says whom a draft is about, where it was and who answers for it.
-func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
+func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 	if d.Kind == mapping.KindPart || d.Kind == "clinic" {
 		return nil
 	}
-	patient, hasPatient := anyOf(rows, d.Patient)
-	visit, _ := anyOf(rows, d.Encounter)
+	patient, hasPatient := firstFound(rows, d.Patient)
+	visit, _ := firstFound(rows, d.Encounter)
 	d.patientOf, d.personID = patient.ResourceID, patient.DomainID
-	d.clinicID = r.clinicOf(d, rows, visit, patient)
+	d.clinicID = r.locateClinic(d, rows, visit, patient)
 	for _, k := range d.Doctors {
 		if row, ok := rows[k]; ok && d.doctorID == uuid.Nil {
-			d.doctorID = doctorOf(row)
+			d.doctorID = practitionerID(row)
 		}
 	}
 	if d.Kind == "user" {
 		d.personID = uuid.Nil
 		return nil
 	}
-	for _, id := range []*uuid.UUID{visit.DoctorID, patient.DoctorID, d.seen(patient.SeenDoctorID)} {
+	for _, id := range []*uuid.UUID{visit.DoctorID, patient.DoctorID, d.unlessEncounter(patient.SeenDoctorID)} {
 		if d.doctorID == uuid.Nil && id != nil {
 			d.doctorID = *id
 		}
@@ -146,18 +146,18 @@ func (r *run) place(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
 	case d.Message != nil:
-		if err := d.written(r.Source, rows); err != nil {
+		if err := d.setAuthor(r.Source, rows); err != nil {
 			return err
 		}
 	case d.Kind != "invoice" && d.doctorID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
 	}
-	d.settle()
+	d.finalize()
 	return nil
 }
 
 // clinicOf is where a draft was: where it says, where its encounter was, where the run says, or where its patient is seen.
-func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
+func (r *run) locateClinic(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
 	for _, k := range d.Clinics {
 		switch row, ok := rows[k]; {
 		case ok && row.Kind == "clinic":
@@ -175,7 +175,7 @@ func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visi
 		return r.ClinicID
 	case patient.ClinicID != nil:
 		return *patient.ClinicID
-	case d.seen(patient.SeenClinicID) != nil:
+	case d.unlessEncounter(patient.SeenClinicID) != nil:
 		return *patient.SeenClinicID
 	}
 	return uuid.Nil
@@ -183,7 +183,7 @@ func (r *run) clinicOf(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visi
 
 // seen is where a patient was first seen, or by whom, for all but the encounters that say so: these must not depend on which
 // of them came first.
-func (d *candidate) seen(id *uuid.UUID) *uuid.UUID {
+func (d *candidate) unlessEncounter(id *uuid.UUID) *uuid.UUID {
 	if d.Resource.Type == "Encounter" {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (d *candidate) seen(id *uuid.UUID) *uuid.UUID {
 }
 
 // doctorOf is the person that a Practitioner or a PractitionerRole is.
-func doctorOf(row db.ImportIdentifier) uuid.UUID {
+func practitionerID(row db.ImportIdentifier) uuid.UUID {
 	if row.Kind == "user" {
 		return row.DomainID
 	}
@@ -202,7 +202,7 @@ func doctorOf(row db.ImportIdentifier) uuid.UUID {
 }
 
 // settle writes what place found into what the draft becomes.
-func (d *candidate) settle() {
+func (d *candidate) finalize() {
 	switch {
 	case d.Head != nil:
 		doctor := d.doctorID
@@ -217,7 +217,7 @@ func (d *candidate) settle() {
 }
 
 // compare gives the draft its id and says whether it is new, or not what it was when it was last taken in.
-func (d *candidate) compare(rows map[fhir.Key]db.ImportIdentifier) (bool, error) {
+func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, error) {
 	var what any
 	switch {
 	case d.Clinic != nil:
@@ -252,16 +252,16 @@ func (d *candidate) compare(rows map[fhir.Key]db.ImportIdentifier) (bool, error)
 }
 
 // conversations is the namespace (RFC 9562, version 5) of the ids of conversations that were taken in.
-var conversations = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
+var conversationNamespace = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
 
 // written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
 // clinic.
-func (d *candidate) written(source string, rows map[fhir.Key]db.ImportIdentifier) error {
-	author, ok := anyOf(rows, d.Author)
+func (d *candidate) setAuthor(source string, rows map[fhir.Key]db.ImportIdentifier) error {
+	author, ok := firstFound(rows, d.Author)
 	switch {
 	case !ok:
 	case author.ResourceType != "Patient":
-		d.Message.AuthorID = doctorOf(author)
+		d.Message.AuthorID = practitionerID(author)
 	case author.DomainID != d.personID:
 		return fhir.NewError(d.Resource.Type+".sender", "is another patient than the one whom it is about")
 	default:
@@ -271,7 +271,7 @@ func (d *candidate) written(source string, rows map[fhir.Key]db.ImportIdentifier
 		return fhir.NewError(d.Resource.Type+".sender", "refers to nobody that was taken in")
 	}
 	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
-	d.Message.ConversationID = uuid.NewSHA1(conversations, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
+	d.Message.ConversationID = uuid.NewSHA1(conversationNamespace, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
 	d.Message.Subject = source
 	return nil
 }

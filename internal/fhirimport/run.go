@@ -20,38 +20,38 @@ type run struct {
 	byType map[string]*mapping.Row
 	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
 	// seen has the stages of which there is something in the files.
-	seen    [mapping.Stages]bool
+	hasStage    [mapping.Stages]bool
 	granted map[grant]bool
 	batch   []*candidate
 	inBatch map[fhir.Key]bool
-	parts   staged
-	read    int64
-	failed  error
+	parts   stagedParts
+	bytesRead    int64
+	err  error
 }
 
-func (r *run) all(ctx context.Context) error {
-	r.failed = r.passes(ctx)
-	return r.failed
+func (r *run) runStages(ctx context.Context) error {
+	r.err = r.readStages(ctx)
+	return r.err
 }
 
 // passes reads the files once for each stage.
-func (r *run) passes(ctx context.Context) error {
-	if err := r.forget(ctx); err != nil {
+func (r *run) readStages(ctx context.Context) error {
+	if err := r.dropParts(ctx); err != nil {
 		return err
 	}
 	for s := range mapping.Stages {
-		if s != mapping.StagePeople && !r.seen[s] {
+		if s != mapping.StagePeople && !r.hasStage[s] {
 			continue
 		}
 		for _, f := range r.Files {
 			err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
 				if s == mapping.StagePeople {
-					return r.meet(ctx, &res, err)
+					return r.scan(ctx, &res, err)
 				}
 				if err != nil {
 					return nil //nolint:nilerr // The first stage has told of it.
 				}
-				return r.take(ctx, s, &res)
+				return r.add(ctx, s, &res)
 			})
 			if err != nil {
 				return err
@@ -61,18 +61,18 @@ func (r *run) passes(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.forget(ctx)
+	return r.dropParts(ctx)
 }
 
 func (r *run) progress(n int) {
-	r.read += int64(n)
+	r.bytesRead += int64(n)
 	if r.Progress != nil {
-		r.Progress(r.read)
+		r.Progress(r.bytesRead)
 	}
 }
 
 // meet is the first stage: it tells of what has no home, keeps parts and other names, and takes people and clinics in.
-func (r *run) meet(ctx context.Context, res *fhir.Resource, err error) error {
+func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	if err != nil {
 		r.refuse(res, err)
 		return nil
@@ -83,21 +83,21 @@ func (r *run) meet(ctx context.Context, res *fhir.Resource, err error) error {
 		if m != nil {
 			reason = m.Notes
 		}
-		r.item(res, Skipped, "", reason)
+		r.list(res, Skipped, "", reason)
 	} else {
-		r.seen[m.Stage] = true
+		r.hasStage[m.Stage] = true
 	}
-	r.parts.keep(res)
+	r.parts.add(res)
 	if r.parts.full() {
-		if err := r.keepParts(ctx); err != nil {
+		if err := r.storeParts(ctx); err != nil {
 			return err
 		}
 	}
-	return r.take(ctx, mapping.StagePeople, res)
+	return r.add(ctx, mapping.StagePeople, res)
 }
 
 // take maps a resource of the stage and puts it into the batch.
-func (r *run) take(ctx context.Context, s mapping.Stage, res *fhir.Resource) error {
+func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource) error {
 	m := r.byType[res.Type]
 	if m == nil || m.Read == nil || m.Stage != s {
 		return nil
@@ -109,7 +109,7 @@ func (r *run) take(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 	}
 	d.Resource = res
 	for _, alias := range d.Aliases {
-		r.parts.alias(res.Type, alias, res.ID)
+		r.parts.addAlias(res.Type, alias, res.ID)
 	}
 	own := fhir.Key{Type: res.Type, ID: res.ID}
 	if r.inBatch[own] || len(r.batch) >= batchSize {
@@ -129,12 +129,12 @@ func (r *run) take(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 func (r *run) flush(ctx context.Context) error {
 	batch := r.batch
 	r.batch, r.inBatch = nil, nil
-	if err := r.keepParts(ctx); err != nil || len(batch) == 0 {
+	if err := r.storeParts(ctx); err != nil || len(batch) == 0 {
 		return err
 	}
 	ready, err := r.resolve(ctx, batch)
 	if err != nil {
 		return err
 	}
-	return r.write(ctx, ready)
+	return r.storeBatch(ctx, ready)
 }

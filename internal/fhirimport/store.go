@@ -21,31 +21,31 @@ import (
 )
 
 // write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
-func (r *run) write(ctx context.Context, drafts []*candidate) error {
+func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 	if len(drafts) == 0 {
 		return nil
 	}
 	var refused map[*candidate]error
 	var roles []grant
 	err := r.inTx(ctx, func(tx pgx.Tx) (err error) {
-		refused, roles, err = r.store(ctx, tx, drafts)
+		refused, roles, err = r.storeTx(ctx, tx, drafts)
 		return err
 	})
-	switch code := care.CodeOf(translated(err)); {
+	switch code := care.CodeOf(translateError(err)); {
 	case err == nil:
 	case code != care.Invalid && code != care.Conflict && code != care.NotFound:
 		return err
 	case len(drafts) == 1:
-		r.refuseDraft(drafts[0], translated(err))
+		r.refuseDraft(drafts[0], translateError(err))
 		return nil
 	default:
 		half := len(drafts) / 2
-		if err := r.write(ctx, drafts[:half]); err != nil {
+		if err := r.storeBatch(ctx, drafts[:half]); err != nil {
 			return err
 		}
-		return r.write(ctx, drafts[half:])
+		return r.storeBatch(ctx, drafts[half:])
 	}
-	r.remember(roles)
+	r.rememberGrants(roles)
 	for _, d := range drafts {
 		switch err, bad := refused[d]; {
 		case bad:
@@ -60,7 +60,7 @@ func (r *run) write(ctx context.Context, drafts []*candidate) error {
 }
 
 // store writes drafts of any kind, with what is remembered of them.
-func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refused map[*candidate]error, roles []grant, err error) {
+func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refused map[*candidate]error, roles []grant, err error) {
 	refused = map[*candidate]error{}
 	note := func(list []*candidate, errs []error, err error) error {
 		for i := range errs {
@@ -84,51 +84,51 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refuse
 	slices.Sort(kinds) // Whoever locks several things does so in one order.
 	for _, kind := range kinds {
 		list := byKind[kind]
-		errs, err := r.storeKind(ctx, tx, kind, list)
+		errs, err := r.storeKindTx(ctx, tx, kind, list)
 		if err := note(list, errs, err); err != nil {
 			return nil, nil, err
 		}
 	}
-	return refused, roles, r.identify(ctx, tx, drafts, refused)
+	return refused, roles, r.storeIdentifiers(ctx, tx, drafts, refused)
 }
 
 // storeKind gives the drafts of a kind to the domain's service of it.
-func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
+func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
 	case mapping.KindPart, "membership":
 		return nil, nil
 	case "clinic":
-		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.Clinic {
+		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.Clinic {
 			c := *d.Clinic
 			c.ID = d.id
 			return c
 		}))
 	case "user":
-		return r.directory.ImportUsersTx(ctx, tx, r.cmd, each(list, func(d *candidate) directory.ImportedUser {
+		return r.directory.ImportUsersTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.ImportedUser {
 			u := *d.User
 			u.ID, u.Known = d.id, d.known
 			return u
 		}))
 	case "appointment":
-		return r.appointments.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) appointment.Imported {
+		return r.appointments.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) appointment.Imported {
 			a := *d.Appointment
 			a.ID, a.Known = d.id, d.known
 			return a
 		}))
 	case "invoice":
-		return r.billing.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) billing.Imported {
+		return r.billing.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) billing.Imported {
 			i := *d.Invoice
 			i.ID, i.Known = d.id, d.known
 			return i
 		}))
 	case "message":
-		return r.chat.ImportTx(ctx, tx, r.cmd, each(list, func(d *candidate) chat.Imported {
+		return r.chat.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) chat.Imported {
 			m := *d.Message
 			m.ID, m.Known = d.id, d.known
 			return m
 		}))
 	}
-	take, ok := r.kinds[kind]
+	take, ok := r.recordImporters[kind]
 	if !ok {
 		return nil, fmt.Errorf("fhirimport: nothing takes in a %s", kind)
 	}
@@ -136,7 +136,7 @@ func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*can
 }
 
 // each makes something of every draft.
-func each[T any](list []*candidate, of func(*candidate) T) []T {
+func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	all := make([]T, len(list))
 	for i, d := range list {
 		all[i] = of(d)
@@ -145,9 +145,9 @@ func each[T any](list []*candidate, of func(*candidate) T) []T {
 }
 
 // recordKind takes in drafts whose bodies are of one kind.
-type recordKind func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
+type recordImporter func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
 
-func kindOf[B any](kind *ehr.Kind[B]) recordKind {
+func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
 	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
@@ -162,7 +162,7 @@ func kindOf[B any](kind *ehr.Kind[B]) recordKind {
 }
 
 // translated makes a refusal of what the database said.
-func translated(err error) error { return postgres.Translate(err) }
+func translateError(err error) error { return postgres.Translate(err) }
 
 // grant is a role that something which is taken in shows a person to have had.
 type grant struct {
@@ -203,7 +203,7 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([
 }
 
 // remember notes roles as given, once they are committed.
-func (r *run) remember(roles []grant) {
+func (r *run) rememberGrants(roles []grant) {
 	if len(r.granted) > maxGranted {
 		clear(r.granted)
 	}
@@ -213,7 +213,7 @@ func (r *run) remember(roles []grant) {
 }
 
 // identify remembers what the drafts became.
-func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refused map[*candidate]error) error {
+func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candidate, refused map[*candidate]error) error {
 	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
 	seen := db.ImportPatientSeenParams{Source: r.Source}
 	used := db.ImportPartUseParams{Source: r.Source}
@@ -227,7 +227,7 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refu
 		if d.Resource.Type == "Encounter" && d.patientOf != "" {
 			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
 		}
-		use(&used, d)
+		appendUsed(&used, d)
 	}
 	q := db.New(tx)
 	n, err := q.ImportIdentifierUpsertMany(ctx, p)
@@ -245,7 +245,7 @@ func (r *run) identify(ctx context.Context, tx pgx.Tx, drafts []*candidate, refu
 	return r.markUsed(ctx, q, used)
 }
 
-func use(p *db.ImportPartUseParams, d *candidate) {
+func appendUsed(p *db.ImportPartUseParams, d *candidate) {
 	for _, k := range d.usedParts {
 		p.Types, p.Ids = append(p.Types, k.Type), append(p.Ids, k.ID)
 	}
