@@ -16,25 +16,27 @@ import (
 // CT's radiology.
 var imagingSections = []string{"RAD", "RX", "CT", "CUS", "OUS", "RUS", "VUS", "NMR", "NMS", "XRC", "VR", "394914008", "imaging"}
 
+type diagnosticReport struct {
+	common
+	Contained          fhir.Contained         `json:"contained"`
+	Category           []fhir.CodeableConcept `json:"category"`
+	Code               *fhir.CodeableConcept  `json:"code"`
+	EffectiveDateTime  string                 `json:"effectiveDateTime"`
+	EffectivePeriod    *fhir.Period           `json:"effectivePeriod"`
+	Issued             string                 `json:"issued"`
+	ResultsInterpreter []*fhir.Reference      `json:"resultsInterpreter"`
+	Performer          []*fhir.Reference      `json:"performer"`
+	Result             []fhir.Reference       `json:"result"`
+	ImagingStudy       []fhir.Reference       `json:"imagingStudy"`
+	Conclusion         string                 `json:"conclusion"`
+	ConclusionCode     []fhir.CodeableConcept `json:"conclusionCode"`
+	PresentedForm      []struct {
+		Data string `json:"data"`
+	} `json:"presentedForm"`
+}
+
 func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var p struct {
-		common
-		Contained          fhir.Contained         `json:"contained"`
-		Category           []fhir.CodeableConcept `json:"category"`
-		Code               *fhir.CodeableConcept  `json:"code"`
-		EffectiveDateTime  string                 `json:"effectiveDateTime"`
-		EffectivePeriod    *fhir.Period           `json:"effectivePeriod"`
-		Issued             string                 `json:"issued"`
-		ResultsInterpreter []*fhir.Reference      `json:"resultsInterpreter"`
-		Performer          []*fhir.Reference      `json:"performer"`
-		Result             []fhir.Reference       `json:"result"`
-		ImagingStudy       []fhir.Reference       `json:"imagingStudy"`
-		Conclusion         string                 `json:"conclusion"`
-		ConclusionCode     []fhir.CodeableConcept `json:"conclusionCode"`
-		PresentedForm      []struct {
-			Data string `json:"data"`
-		} `json:"presentedForm"`
-	}
+	var p diagnosticReport
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
@@ -43,51 +45,64 @@ func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 			return nil, fhir.NewError(fmt.Sprintf("%s.presentedForm[%d].data", r.Type, i), "is not base64")
 		}
 	}
-	if p.EffectivePeriod == nil {
-		p.EffectivePeriod = &fhir.Period{}
-	}
-	head := ehr.Head{Status: p.Status}
-	var err error
-	if head.EffectiveAt, err = fhir.FirstTime(r.Type, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued); err != nil {
-		return nil, err
-	}
-	if head.Code, err = requiredCode(r.Type+".code", p.Code); err != nil {
+	head, err := p.head(r.Type)
+	if err != nil {
 		return nil, err
 	}
 	doctors := append(p.ResultsInterpreter, p.Performer...)
-	imaging := len(p.ImagingStudy) > 0
-	for i := range p.Category {
-		imaging = imaging || p.Category[i].HasCode(imagingSections...)
-	}
-	if imaging {
+	if p.isImaging() {
 		b := &ehr.ImagingReport{Head: head, Conclusion: p.Conclusion, ConclusionCodes: fhir.EHRCodings(p.ConclusionCode)}
 		return p.record("imaging_report", "effectiveDateTime", &b.Head, b, doctors, "conclusionCodes", "conclusionCode"), nil
 	}
 	b := &ehr.LabReport{Head: head, Results: []ehr.Result{}}
 	d := p.record("lab_report", "effectiveDateTime", &b.Head, b, doctors, "results", "result")
+	return d, p.addResults(d, b, r.Type)
+}
+
+func (p *diagnosticReport) head(typ string) (ehr.Head, error) {
+	if p.EffectivePeriod == nil {
+		p.EffectivePeriod = &fhir.Period{}
+	}
+	at, err := fhir.FirstTime(typ, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued)
+	if err != nil {
+		return ehr.Head{}, err
+	}
+	code, err := requiredCode(typ+".code", p.Code)
+	return ehr.Head{Status: p.Status, EffectiveAt: at, Code: code}, err
+}
+
+// isImaging reports whether the report is of images: by its studies or its category.
+func (p *diagnosticReport) isImaging() bool {
+	return len(p.ImagingStudy) > 0 ||
+		slices.ContainsFunc(p.Category, func(c fhir.CodeableConcept) bool { return c.HasCode(imagingSections...) })
+}
+
+// addResults adds the observations of the report's result to the body: those contained in the resource at once, the others as
+// parts of the draft. A report without any has its conclusion as its result.
+func (p *diagnosticReport) addResults(d *Draft, b *ehr.LabReport, typ string) (err error) {
 	results := make([][]ehr.Result, len(p.Result))
 	for i := range p.Result {
-		path := r.Type + ".result[" + strconv.Itoa(i) + "]"
-		take := func(body []byte) error { return fhir.Decode(path, body, &results[i]) }
+		path := typ + ".result[" + strconv.Itoa(i) + "]"
 		if raw := p.Contained.Get(&p.Result[i]); raw != nil {
 			if results[i], err = ObservationResults(raw); err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
-		d.Parts = append(d.Parts, Part{path, p.Result[i].Keys("Observation"), take})
+		apply := func(body []byte) error { return fhir.Decode(path, body, &results[i]) }
+		d.Parts = append(d.Parts, Part{path, p.Result[i].Keys("Observation"), apply})
 	}
 	d.Finish = func(*Draft) error {
 		b.Results = slices.Concat(results...)
 		if len(b.Results) == 0 {
-			b.Results = conclusionResults(head.Code, p.Conclusion, p.ConclusionCode)
+			b.Results = conclusionResults(b.Code, p.Conclusion, p.ConclusionCode)
 		}
 		if b.Results == nil {
 			b.Results = []ehr.Result{}
 		}
 		return nil
 	}
-	return d, nil
+	return nil
 }
 
 // isBase64 takes FHIR R4's base64Binary, which may hold white space.
