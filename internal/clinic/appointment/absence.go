@@ -71,7 +71,7 @@ const longestAbsence = 366 * 24 * time.Hour
 
 func (in *NewAbsence) check(now time.Time) error {
 	var p care.FieldErrors
-	in.StartsAt, in.EndsAt = stored(in.StartsAt), stored(in.EndsAt)
+	in.StartsAt, in.EndsAt = toMicroseconds(in.StartsAt), toMicroseconds(in.EndsAt)
 	switch {
 	case !slices.Contains([]Kind{Leave, Closed, OpeningHours}, in.Kind):
 		p.Add("kind", "must be leave, closed or opening")
@@ -81,7 +81,7 @@ func (in *NewAbsence) check(now time.Time) error {
 	switch {
 	case in.StartsAt.IsZero():
 		p.Add("startsAt", "must be given")
-	case in.StartsAt.After(now.Add(furthest)):
+	case in.StartsAt.After(now.Add(maxAhead)):
 		p.Add("startsAt", "must be at most two years ahead")
 	}
 	switch length := in.EndsAt.Sub(in.StartsAt); {
@@ -104,7 +104,7 @@ func (in *NewAbsence) check(now time.Time) error {
 // many. Errors: care.Invalid by field; care.Forbidden for who may not set the doctor's hours, and for a doctor where the whole
 // clinic would be closed; care.NotFound where the doctor is none there.
 func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewAbsence) (Absence, error) {
-	if err := s.mayWriteHours(ctx, cmd, clinicID, in.DoctorID); err != nil {
+	if err := s.checkHoursWrite(ctx, cmd, clinicID, in.DoctorID); err != nil {
 		return Absence{}, err
 	}
 	if err := in.check(s.now()); err != nil {
@@ -119,7 +119,7 @@ func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID 
 				return fmt.Errorf("look up doctor: %w", err)
 			}
 			if !active {
-				return noDoctor(cmd, care.HoursWrite, clinicID)
+				return doctorNotFound(cmd, care.HoursWrite, clinicID)
 			}
 		}
 		row, err := q.AbsenceInsert(ctx, db.AbsenceInsertParams{
@@ -147,7 +147,7 @@ func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID 
 // care.Forbidden as for AddAbsence.
 func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
 	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, care.SameClinic, care.Responsible) {
-		return s.mayWriteHours(ctx, cmd, clinicID, nil)
+		return s.checkHoursWrite(ctx, cmd, clinicID, nil)
 	}
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -159,7 +159,7 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 			return fmt.Errorf("read absence: %w", err)
 		}
 		if !mayWriteHours(cmd.Actor, clinicID, row.DoctorID) {
-			return noHours(cmd, clinicID)
+			return hoursForbidden(cmd, clinicID)
 		}
 		n, err := q.AbsenceDelete(ctx, db.AbsenceDeleteParams{ID: id, ClinicID: clinicID})
 		if err != nil {
@@ -173,8 +173,8 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 }
 
 // AbsenceAgain returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
-func (s *Service) AbsenceAgain(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
-	if err := s.mayReadAbsences(ctx, cmd, clinicID); err != nil {
+func (s *Service) GetAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
+	if err := s.checkAbsenceRead(ctx, cmd, clinicID); err != nil {
 		return Absence{}, err
 	}
 	var found Absence
@@ -205,7 +205,7 @@ func (s *Service) ListAbsences(ctx context.Context, cmd care.Command, f AbsenceF
 	if err != nil {
 		return AbsencePage{}, err
 	}
-	if err := s.mayReadAbsences(ctx, cmd, f.ClinicID); err != nil {
+	if err := s.checkAbsenceRead(ctx, cmd, f.ClinicID); err != nil {
 		return AbsencePage{}, err
 	}
 	page := AbsencePage{Items: []Absence{}}
@@ -230,7 +230,7 @@ func (s *Service) ListAbsences(ctx context.Context, cmd care.Command, f AbsenceF
 	return page, err
 }
 
-func (s *Service) mayReadAbsences(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
+func (s *Service) checkAbsenceRead(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
 	if cmd.Actor.MayAt(clinicID, care.AbsenceRead, care.SameClinic) {
 		return nil
 	}
@@ -247,16 +247,16 @@ func mayWriteHours(actor care.Actor, clinicID uuid.UUID, doctorID *uuid.UUID) bo
 	return actor.MayAt(clinicID, care.HoursWrite, relations...)
 }
 
-func noHours(cmd care.Command, clinicID uuid.UUID) error {
+func hoursForbidden(cmd care.Command, clinicID uuid.UUID) error {
 	answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
 	return outbox.Deny(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 
-func (s *Service) mayWriteHours(ctx context.Context, cmd care.Command, clinicID uuid.UUID, doctorID *uuid.UUID) error {
+func (s *Service) checkHoursWrite(ctx context.Context, cmd care.Command, clinicID uuid.UUID, doctorID *uuid.UUID) error {
 	if mayWriteHours(cmd.Actor, clinicID, doctorID) {
 		return nil
 	}
-	return s.writer.Audited(ctx, noHours(cmd, clinicID))
+	return s.writer.Audited(ctx, hoursForbidden(cmd, clinicID))
 }
 
 func absence(row db.Absence) Absence {

@@ -42,8 +42,8 @@ const (
 	minMinutes, maxMinutes = 5, 24 * 60
 
 	// offered is how many free times a refusal names, and lookAhead among how many days they are sought.
-	offered   = 3
-	lookAhead = 14
+	maxSuggestions   = 3
+	suggestionDays = 14
 )
 
 // earliestDay is before any day that somebody asks for.
@@ -59,7 +59,7 @@ func (d Day) check(now time.Time) (time.Time, error) {
 		p.Add("clinicId", "must name the clinic")
 	}
 	day, err := time.Parse(time.DateOnly, d.Date)
-	if err != nil || day.Before(earliestDay) || day.After(now.Add(furthest)) {
+	if err != nil || day.Before(earliestDay) || day.After(now.Add(maxAhead)) {
 		p.Add("date", "must be a day such as 2027-03-15, at most two years ahead")
 	}
 	if d.Minutes < minMinutes || d.Minutes > maxMinutes {
@@ -75,13 +75,13 @@ func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) 
 	if err != nil {
 		return Availability{}, err
 	}
-	if err := s.mayAsk(ctx, cmd, d.ClinicID); err != nil {
+	if err := s.checkAvailabilityRead(ctx, cmd, d.ClinicID); err != nil {
 		return Availability{}, err
 	}
 	found := Availability{ClinicID: d.ClinicID, DoctorID: d.DoctorID, Date: d.Date, DurationMinutes: d.Minutes, Open: []care.Span{}, Free: []care.Span{}, Busy: []care.Span{}}
 	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		plan, err := theirs(ctx, q, cmd, care.AvailabilityRead, d.ClinicID, d.DoctorID, day.Add(-farthest), day.Add(24*time.Hour+farthest))
+		plan, err := doctorSchedule(ctx, q, cmd, care.AvailabilityRead, d.ClinicID, d.DoctorID, day.Add(-maxZoneOffset), day.Add(24*time.Hour+maxZoneOffset))
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) 
 		}
 		found.TimeZone, found.DefaultHours = plan.TimeZone, plan.Default
 		zone := plan.zone
-		whole := wall(zone, day, day.AddDate(0, 0, 1))
+		whole := clockSpans(zone, day, day.AddDate(0, 0, 1))
 		if len(whole) == 0 {
 			return nil // A day that the zone left out when it moved across the date line.
 		}
@@ -99,8 +99,8 @@ func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) 
 			return err
 		}
 		found.Busy = append(found.Busy, busy...)
-		found.Open = append(found.Open, plan.day(day)...)
-		found.Free = slots(found.Open, busy, time.Duration(found.DurationMinutes)*time.Minute, s.now())
+		found.Open = append(found.Open, plan.openOn(day)...)
+		found.Free = freeSlots(found.Open, busy, time.Duration(found.DurationMinutes)*time.Minute, s.now())
 		return nil
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func busyIn(ctx context.Context, q *db.Queries, zone *time.Location, p db.Appoin
 
 // offering adds to the refusal of a time that is taken the next ones that are free for the same two people and as long. They
 // are looked up in a transaction of their own: the refused one is gone. Where that fails the refusal stands without them.
-func (s *Service) offering(ctx context.Context, cmd care.Command, err error, row db.Appointment) error {
+func (s *Service) withNextFree(ctx context.Context, cmd care.Command, err error, row db.Appointment) error {
 	refusal, ok := errors.AsType[*care.Error](err)
 	if !ok || refusal.Code != care.Conflict || !slices.ContainsFunc(refusal.Fields, func(f care.FieldError) bool { return f.Field == "startsAt" }) {
 		return err
@@ -151,8 +151,8 @@ func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appoi
 	if start.Before(now) {
 		start = now
 	}
-	last := start.AddDate(0, 0, lookAhead+1)
-	plan, err := theirs(ctx, q, cmd, care.AvailabilityRead, row.ClinicID, row.DoctorID, start, last)
+	last := start.AddDate(0, 0, suggestionDays+1)
+	plan, err := doctorSchedule(ctx, q, cmd, care.AvailabilityRead, row.ClinicID, row.DoctorID, start, last)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +164,9 @@ func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appoi
 	}
 	year, month, first := start.In(plan.zone).Date()
 	var free []care.Span
-	for i := 0; i < lookAhead && len(free) < offered; i++ {
+	for i := 0; i < suggestionDays && len(free) < maxSuggestions; i++ {
 		day := time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC)
-		free = append(free, slots(plan.day(day), busy, row.EndsAt.Sub(row.StartsAt), start)...)
+		free = append(free, freeSlots(plan.openOn(day), busy, row.EndsAt.Sub(row.StartsAt), start)...)
 	}
-	return free[:min(len(free), offered)], nil
+	return free[:min(len(free), maxSuggestions)], nil
 }

@@ -67,7 +67,7 @@ func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
 	} {
 		opens, closes := Opening{OpensAt: c.opens, ClosesAt: c.closes}.minutes()
 		day := dayOf(t, c.day)
-		require.Equal(t, c.want, texts(wall(zoneOf(t, c.zone), day.Add(opens), day.Add(closes))), "%s: %s %s %s-%s", c.name, c.zone, c.day, c.opens, c.closes)
+		require.Equal(t, c.want, texts(clockSpans(zoneOf(t, c.zone), day.Add(opens), day.Add(closes))), "%s: %s %s %s-%s", c.name, c.zone, c.day, c.opens, c.closes)
 	}
 }
 
@@ -79,11 +79,11 @@ func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
 		var days []care.Span
 		lengths := map[time.Duration]int{}
 		for day := dayOf(t, "2027-01-01"); day.Year() < 2029; day = day.AddDate(0, 0, 1) {
-			whole := wall(zone, day, day.AddDate(0, 0, 1))
+			whole := clockSpans(zone, day, day.AddDate(0, 0, 1))
 			require.Len(t, whole, 1, "%s %s", name, day)
 			lengths[whole[0].EndsAt.Sub(whole[0].StartsAt)]++
-			days = join(days, whole[0])
-			noon := wall(zone, day.Add(12*time.Hour), day.Add(13*time.Hour))
+			days = appendSpan(days, whole[0])
+			noon := clockSpans(zone, day.Add(12*time.Hour), day.Add(13*time.Hour))
 			require.Len(t, noon, 1)
 			require.Equal(t, day.Format(time.DateOnly)+" 12:00", noon[0].StartsAt.Format("2006-01-02 15:04"))
 		}
@@ -108,7 +108,7 @@ func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
 		{"Australia/Lord_Howe", "2027-04-04", 49},
 	} {
 		day := dayOf(t, c.day)
-		free := slots(open(zoneOf(t, c.zone), day, always), nil, 30*time.Minute, time.Time{})
+		free := freeSlots(openSpans(zoneOf(t, c.zone), day, always), nil, 30*time.Minute, time.Time{})
 		require.Len(t, free, c.want, "%s %s", c.zone, c.day)
 		seen := map[string]bool{}
 		for i, slot := range free {
@@ -138,9 +138,9 @@ func TestSlots_LeaveOutWhatIsBusyHasBegunOrDoesNotFit(t *testing.T) {
 		return list
 	}
 	hours := []care.Span{span("09:00", "10:45"), span("14:00", "15:00")}
-	require.Equal(t, []string{"09:00", "09:30", "10:00", "14:00", "14:30"}, starts(slots(hours, nil, 30*time.Minute, at("00:00"))))
-	require.Equal(t, []string{"09:00", "10:00", "14:30"}, starts(slots(hours, []care.Span{span("09:30", "10:00"), span("13:00", "14:01")}, 30*time.Minute, at("00:00"))))
-	require.Equal(t, []string{"10:00", "14:00", "14:30"}, starts(slots(hours, nil, 30*time.Minute, at("09:31"))))
-	require.Equal(t, []string{"09:00"}, starts(slots(hours, nil, 105*time.Minute, at("00:00"))))
-	require.Empty(t, slots(hours, nil, 106*time.Minute, at("00:00")))
+	require.Equal(t, []string{"09:00", "09:30", "10:00", "14:00", "14:30"}, starts(freeSlots(hours, nil, 30*time.Minute, at("00:00"))))
+	require.Equal(t, []string{"09:00", "10:00", "14:30"}, starts(freeSlots(hours, []care.Span{span("09:30", "10:00"), span("13:00", "14:01")}, 30*time.Minute, at("00:00"))))
+	require.Equal(t, []string{"10:00", "14:00", "14:30"}, starts(freeSlots(hours, nil, 30*time.Minute, at("09:31"))))
+	require.Equal(t, []string{"09:00"}, starts(freeSlots(hours, nil, 105*time.Minute, at("00:00"))))
+	require.Empty(t, freeSlots(hours, nil, 106*time.Minute, at("00:00")))
 }

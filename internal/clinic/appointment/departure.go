@@ -18,7 +18,7 @@ const (
 	// attentionBatch is of how many appointments one transaction tells.
 	attentionBatch = 200
 	// departures is of how many people who left one sweep tells.
-	departures = 100
+	departureBatch = 100
 )
 
 // SweepAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
@@ -28,7 +28,7 @@ func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("appointment")}
 	var left []db.AppointmentDepartureListRow
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
-		if left, err = db.New(tx).AppointmentDepartureList(ctx, departures); err != nil {
+		if left, err = db.New(tx).AppointmentDepartureList(ctx, departureBatch); err != nil {
 			return fmt.Errorf("look up departures: %w", err)
 		}
 		return nil
@@ -39,13 +39,13 @@ func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 	total := 0
 	var failed error // One departure that cannot be told does not stop the others.
 	for _, d := range left {
-		n, err := s.tellDeparture(ctx, cmd, d)
+		n, err := s.sweepDeparture(ctx, cmd, d)
 		total, failed = total+n, errors.Join(failed, err)
 	}
 	return total, failed
 }
 
-func (s *Service) tellDeparture(ctx context.Context, cmd care.Command, d db.AppointmentDepartureListRow) (total int, err error) {
+func (s *Service) sweepDeparture(ctx context.Context, cmd care.Command, d db.AppointmentDepartureListRow) (total int, err error) {
 	for taken := attentionBatch; taken == attentionBatch; total += taken {
 		taken = 0
 		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

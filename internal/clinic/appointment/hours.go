@@ -52,7 +52,7 @@ var defaultOpenings = func() []Opening {
 	return week
 }()
 
-var clockForm = regexp.MustCompile(`^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`)
+var clockPattern = regexp.MustCompile(`^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`)
 
 // minutes gives how long after midnight the clocks show each time; both have clockForm.
 func (o Opening) minutes() (opens, closes time.Duration) {
@@ -77,12 +77,12 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 		if !slices.Contains(weekdays, o.Weekday) {
 			p.Add(path+".weekday", "must be a day of the week such as monday")
 		}
-		if !clockForm.MatchString(o.OpensAt) || o.OpensAt == "24:00" {
+		if !clockPattern.MatchString(o.OpensAt) || o.OpensAt == "24:00" {
 			p.Add(path+".opensAt", "must be a time of day such as 09:00")
 		}
-		if !clockForm.MatchString(o.ClosesAt) {
+		if !clockPattern.MatchString(o.ClosesAt) {
 			p.Add(path+".closesAt", "must be a time of day such as 17:00, or 24:00")
-		} else if clockForm.MatchString(o.OpensAt) && o.ClosesAt <= o.OpensAt {
+		} else if clockPattern.MatchString(o.OpensAt) && o.ClosesAt <= o.OpensAt {
 			p.Add(path+".closesAt", "must be after opensAt")
 		}
 		for _, other := range openings[:i] {
@@ -105,20 +105,20 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 // GetHours gives when the doctor sees patients at the clinic. Errors: care.Forbidden for who is nobody at the clinic,
 // care.NotFound where the doctor is none there.
 func (s *Service) GetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, error) {
-	if err := s.mayAsk(ctx, cmd, clinicID); err != nil {
+	if err := s.checkAvailabilityRead(ctx, cmd, clinicID); err != nil {
 		return Hours{}, err
 	}
 	var hours Hours
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		var err error
-		hours, err = hoursOf(ctx, db.New(tx), cmd, care.AvailabilityRead, clinicID, doctorID)
+		hours, err = readHours(ctx, db.New(tx), cmd, care.AvailabilityRead, clinicID, doctorID)
 		return err
 	})
 	return hours, err
 }
 
 // mayAsk refuses who is nobody at the clinic.
-func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
+func (s *Service) checkAvailabilityRead(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
 	if cmd.Actor.MayAt(clinicID, care.AvailabilityRead, care.SameClinic) {
 		return nil
 	}
@@ -127,13 +127,13 @@ func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UU
 }
 
 // hoursOf reads the hours that count. Where the doctor is none at the clinic the error is care.NotFound.
-func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
-	plan, err := theirs(ctx, q, cmd, action, clinicID, doctorID, time.Time{}, time.Time{})
+func readHours(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
+	plan, err := doctorSchedule(ctx, q, cmd, action, clinicID, doctorID, time.Time{}, time.Time{})
 	return plan.Hours, err
 }
 
 // noDoctor refuses a doctor who is none at the clinic.
-func noDoctor(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+func doctorNotFound(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 	answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
 	return outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
@@ -143,7 +143,7 @@ func noDoctor(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 // care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
 // care.PreconditionFailed with the current version.
 func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
-	if err := s.mayWriteHours(ctx, cmd, clinicID, &doctorID); err != nil {
+	if err := s.checkHoursWrite(ctx, cmd, clinicID, &doctorID); err != nil {
 		return Hours{}, err
 	}
 	openings, err := checkOpenings(openings)
@@ -153,10 +153,10 @@ func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, d
 	var hours Hours
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if hours, err = hoursOf(ctx, q, cmd, care.HoursWrite, clinicID, doctorID); err != nil {
+		if hours, err = readHours(ctx, q, cmd, care.HoursWrite, clinicID, doctorID); err != nil {
 			return err
 		}
-		row, err := hoursVersion(ctx, q, cmd, clinicID, doctorID, ifMatch)
+		row, err := nextHoursVersion(ctx, q, cmd, clinicID, doctorID, ifMatch)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, d
 }
 
 // hoursVersion makes the next version of the hours; their row is locked from then on.
-func hoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64) (db.DoctorHour, error) {
+func nextHoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64) (db.DoctorHour, error) {
 	old, err := q.DoctorHoursLock(ctx, db.DoctorHoursLockParams{ClinicID: clinicID, DoctorID: doctorID})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return db.DoctorHour{}, fmt.Errorf("lock hours: %w", err)

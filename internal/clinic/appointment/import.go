@@ -51,7 +51,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		p.Ids, p.ClinicIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID)
 		p.PatientIds, p.DoctorIds = append(p.PatientIds, in.PatientID), append(p.DoctorIds, in.DoctorID)
 		p.Statuses, p.Historics = append(p.Statuses, string(in.Status)), append(p.Historics, in.EndsAt.Before(s.now()))
-		p.StartsAts, p.EndsAts = append(p.StartsAts, stored(in.StartsAt)), append(p.EndsAts, stored(in.EndsAt))
+		p.StartsAts, p.EndsAts = append(p.StartsAts, toMicroseconds(in.StartsAt)), append(p.EndsAts, toMicroseconds(in.EndsAt))
 		first[in.ID] = i
 	}
 	rows, err := db.New(tx).AppointmentInsertMany(ctx, p)
@@ -59,7 +59,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		return nil, fmt.Errorf("insert appointments: %w", err)
 	}
 	for _, row := range rows {
-		events = append(events, changed(cmd, "appointment."+row.Status, row, false))
+		events = append(events, appointmentEvent(cmd, "appointment."+row.Status, row, false))
 		delete(first, row.ID)
 	}
 	for _, i := range first {
@@ -69,7 +69,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 }
 
 // stored is the time as PostgreSQL keeps it.
-func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func toMicroseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // statuses are all there are.
 var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
@@ -88,10 +88,10 @@ func (in *Imported) checkImported(now time.Time) error {
 	if !slices.Contains(statuses, in.Status) {
 		p.Add("status", "must be one of %v", statuses)
 	}
-	if in.StartsAt.Year() < 1900 || in.StartsAt.After(now.Add(furthest)) {
+	if in.StartsAt.Year() < 1900 || in.StartsAt.After(now.Add(maxAhead)) {
 		p.Add("startsAt", "must be from 1900 to two years ahead")
 	}
-	if !stored(in.EndsAt).After(stored(in.StartsAt)) {
+	if !toMicroseconds(in.EndsAt).After(toMicroseconds(in.StartsAt)) {
 		p.Add("endsAt", "must be after startsAt")
 	}
 	return p.Err()
@@ -112,12 +112,12 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || in.DoctorID != old.DoctorID {
 		return nil, care.Errorf(care.Conflict, "patient, clinic and doctor of an appointment cannot change")
 	}
-	sameTime := old.StartsAt.Equal(stored(in.StartsAt)) && old.EndsAt.Equal(stored(in.EndsAt))
+	sameTime := old.StartsAt.Equal(toMicroseconds(in.StartsAt)) && old.EndsAt.Equal(toMicroseconds(in.EndsAt))
 	if sameTime && old.Status == string(in.Status) {
 		return nil, nil
 	}
 	row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
-		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: stored(in.StartsAt), EndsAt: stored(in.EndsAt), UpdatedBy: cmd.Actor.ID,
+		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: toMicroseconds(in.StartsAt), EndsAt: toMicroseconds(in.EndsAt), UpdatedBy: cmd.Actor.ID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update appointment: %w", err)
@@ -126,5 +126,5 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	if old.Status == row.Status {
 		typ = "appointment.rescheduled"
 	}
-	return []event.Event{changed(cmd, typ, row, false)}, nil
+	return []event.Event{appointmentEvent(cmd, typ, row, false)}, nil
 }

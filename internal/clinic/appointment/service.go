@@ -45,7 +45,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "appointment", ID: id} }
 // has asked the doctor for that time already, or has too many requests open. One that is imported is taken in whatever else was
 // at that time, and whatever the hours.
 func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appointment, error) {
-	status, err := mayCreate(cmd, in)
+	status, err := initialStatus(cmd, in)
 	if err != nil {
 		return Appointment{}, s.writer.Audited(ctx, err)
 	}
@@ -56,7 +56,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 	var made Appointment
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := visitLength(ctx, q, &in); err != nil {
+		if err := applyVisitType(ctx, q, &in); err != nil {
 			return err
 		}
 		if err := in.check(s.now(), s.earliest(cmd, status), cmd.Imported); err != nil {
@@ -66,7 +66,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 			ID: uuid.Must(uuid.NewV7()), ClinicID: in.ClinicID, PatientID: in.PatientID, DoctorID: in.DoctorID, Status: string(status),
 			StartsAt: in.StartsAt, EndsAt: in.EndsAt, Historic: cmd.Imported, VisitTypeID: in.VisitType,
 		}
-		problems, zone, err := s.take(ctx, q, cmd, row, terms{hours: true, asked: status == Requested, override: in.Override, another: true})
+		problems, zone, err := s.claimSlot(ctx, q, cmd, row, claimOptions{keepHours: true, byPatient: status == Requested, override: in.Override, newRequest: true})
 		if err != nil {
 			return err
 		}
@@ -80,18 +80,18 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		if err != nil {
 			return fmt.Errorf("insert appointment: %w", err)
 		}
-		made, err = wrote(ctx, tx, inserted, zone, changed(cmd, "appointment."+string(status), inserted, in.Override))
+		made, err = appendEvent(ctx, tx, inserted, zone, appointmentEvent(cmd, "appointment."+string(status), inserted, in.Override))
 		return err
 	})
 	if err != nil {
-		return Appointment{}, s.offering(ctx, cmd, err, row)
+		return Appointment{}, s.withNextFree(ctx, cmd, err, row)
 	}
 	return made, nil
 }
 
 // wrote appends the event of what was written, and gives it as it stands. zone is the clinic's, or empty where it was not read
 // yet.
-func wrote(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e event.Event) (Appointment, error) {
+func appendEvent(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e event.Event) (Appointment, error) {
 	if zone != "" {
 		return appointment(row, zone), outbox.Append(ctx, tx, e)
 	}
@@ -104,7 +104,7 @@ func wrote(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e ev
 
 // mayCreate settles whether the actor books or asks. It comes before the look at the rest of the input: a stranger learns
 // nothing from what is wrong with it.
-func mayCreate(cmd care.Command, in Input) (Status, error) {
+func initialStatus(cmd care.Command, in Input) (Status, error) {
 	switch {
 	case in.ClinicID == uuid.Nil:
 		return "", care.InvalidField("clinicId", "must name the clinic")
@@ -126,11 +126,11 @@ func (s *Service) earliest(cmd care.Command, status Status) time.Time {
 	case status == Requested:
 		return s.now()
 	default:
-		return s.now().Add(-late)
+		return s.now().Add(-maxBackdate)
 	}
 }
 
-func changed(cmd care.Command, typ string, row db.Appointment, override bool) event.Event {
+func appointmentEvent(cmd care.Command, typ string, row db.Appointment, override bool) event.Event {
 	return event.New(cmd, typ, ref(row.ID), event.Appointment{
 		AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: row.Status,
 		StartsAt: row.StartsAt.UTC().Format(time.RFC3339), Override: override,

@@ -15,23 +15,23 @@ import (
 const maxRequests = 10
 
 // terms say what a time is taken on.
-type terms struct {
+type claimOptions struct {
 	// hours asks for a time at which the doctor sees patients, and no longer than the clinic allows, unless override is set.
-	hours, override bool
+	keepHours, override bool
 	// asked says that a patient asks: they must keep to the hours also where nobody set them, and cannot override.
-	asked bool
+	byPatient bool
 	// another says that the appointment is a new one, which counts towards maxRequests.
-	another bool
+	newRequest bool
 }
 
 // take looks whether the slot can be had: whether the two are at the clinic (problems by field), the doctor sees patients then
 // and both are free (an error). It locks their rows first, so that what it finds holds until the commit. It returns the clinic's
 // zone where it has read it.
-func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t terms) (p care.FieldErrors, zone string, err error) {
+func (s *Service) claimSlot(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t claimOptions) (p care.FieldErrors, zone string, err error) {
 	if _, err := q.AppointmentPeopleLock(ctx, []uuid.UUID{row.DoctorID, row.PatientID}); err != nil {
 		return nil, "", fmt.Errorf("lock people: %w", err)
 	}
-	found, err := people(ctx, q, row)
+	found, err := findPeople(ctx, q, row)
 	if err != nil {
 		return nil, "", err
 	}
@@ -44,8 +44,8 @@ func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row
 	if len(p) > 0 || row.Historic || cmd.Imported {
 		return p, "", nil
 	}
-	if t.hours {
-		if zone, err = suits(ctx, q, row, t); err != nil {
+	if t.keepHours {
+		if zone, err = checkSchedule(ctx, q, row, t); err != nil {
 			return nil, "", err
 		}
 	}
@@ -59,14 +59,14 @@ func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row
 		return nil, "", notAvailable(cmd.Actor, row.DoctorID, taken)
 	}
 	if Status(row.Status) == Requested {
-		if err := s.mayAskAgain(ctx, q, row, t.another); err != nil {
+		if err := s.checkRequests(ctx, q, row, t.newRequest); err != nil {
 			return nil, "", err
 		}
 	}
 	return nil, zone, nil
 }
 
-func people(ctx context.Context, q *db.Queries, row db.Appointment) (db.AppointmentPeopleCheckRow, error) {
+func findPeople(ctx context.Context, q *db.Queries, row db.Appointment) (db.AppointmentPeopleCheckRow, error) {
 	found, err := q.AppointmentPeopleCheck(ctx, db.AppointmentPeopleCheckParams{
 		PatientID: row.PatientID, DoctorID: row.DoctorID, ClinicID: row.ClinicID,
 	})
@@ -77,21 +77,21 @@ func people(ctx context.Context, q *db.Queries, row db.Appointment) (db.Appointm
 }
 
 // retake is take for an appointment that there is already: who has left the clinic since cannot be seen there.
-func (s *Service) retake(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t terms) error {
-	problems, _, err := s.take(ctx, q, cmd, row, t)
+func (s *Service) reclaimSlot(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t claimOptions) error {
+	problems, _, err := s.claimSlot(ctx, q, cmd, row, t)
 	switch {
 	case err != nil || len(problems) == 0:
 		return err
 	case next.Transition == Reassign && problems[len(problems)-1].Field == "doctorId":
 		return problems[len(problems)-1:].Err()
 	default:
-		return present(ctx, q, row)
+		return checkActive(ctx, q, row)
 	}
 }
 
 // present refuses an appointment the doctor or the patient of which has left the clinic or was disabled.
-func present(ctx context.Context, q *db.Queries, row db.Appointment) error {
-	found, err := people(ctx, q, row)
+func checkActive(ctx context.Context, q *db.Queries, row db.Appointment) error {
+	found, err := findPeople(ctx, q, row)
 	switch {
 	case err != nil:
 		return err
@@ -105,19 +105,19 @@ func present(ctx context.Context, q *db.Queries, row db.Appointment) error {
 }
 
 // suits refuses a time at which the doctor sees nobody, and one that is longer than the clinic allows. It returns the clinic's zone.
-func suits(ctx context.Context, q *db.Queries, row db.Appointment, t terms) (string, error) {
-	plan, err := scheduleOf(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
+func checkSchedule(ctx context.Context, q *db.Queries, row db.Appointment, t claimOptions) (string, error) {
+	plan, err := readSchedule(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
 	if err != nil || t.override {
 		return plan.TimeZone, err
 	}
 	remedy := ", or set override"
-	if t.asked {
+	if t.byPatient {
 		remedy = ""
 	}
-	if length := row.EndsAt.Sub(row.StartsAt); length > plan.longest {
-		return "", care.InvalidField("endsAt", "must be at most %.0f minutes after startsAt at this clinic%s", plan.longest.Minutes(), remedy)
+	if length := row.EndsAt.Sub(row.StartsAt); length > plan.maxDuration {
+		return "", care.InvalidField("endsAt", "must be at most %.0f minutes after startsAt at this clinic%s", plan.maxDuration.Minutes(), remedy)
 	}
-	if !plan.admits(care.Span{StartsAt: row.StartsAt, EndsAt: row.EndsAt}, t.asked) {
+	if !plan.isOpen(care.Span{StartsAt: row.StartsAt, EndsAt: row.EndsAt}, t.byPatient) {
 		err := care.Errorf(care.Conflict, "the doctor sees no patients at this time")
 		err.Fields = []care.FieldError{{Field: "startsAt", Message: "is outside the doctor's hours: choose another time" + remedy}}
 		return "", err
@@ -127,7 +127,7 @@ func suits(ctx context.Context, q *db.Queries, row db.Appointment, t terms) (str
 
 // mayAskAgain refuses a second request of the same patient for the same doctor and time, and another one where there are
 // maxRequests.
-func (s *Service) mayAskAgain(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
+func (s *Service) checkRequests(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
 	open, err := q.AppointmentRequestsOpen(ctx, db.AppointmentRequestsOpenParams{
 		PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, StartsAt: row.StartsAt, EndsAt: row.EndsAt, ID: row.ID, After: s.now(),
 	})

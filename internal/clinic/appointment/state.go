@@ -28,7 +28,7 @@ const (
 )
 
 // words is the status in a sentence.
-func (s Status) words() string {
+func (s Status) text() string {
 	switch s {
 	case CheckedIn:
 		return "checked in"
@@ -92,7 +92,7 @@ func midnight(at time.Time, later int) time.Time {
 }
 
 // words is the moment in a sentence.
-func (m moment) words() string {
+func (m moment) text() string {
 	return [...]string{unbounded: "", dayBegins: "the day of the appointment begins", starts: "it starts", ends: "it ends", dayEnds: "the day of the appointment ends"}[m]
 }
 
@@ -105,19 +105,19 @@ type window struct {
 }
 
 // refuse says why the window is not open, or returns nil.
-func (w window) refuse(t Transition, row db.Appointment, zone *time.Location, now time.Time, patient bool) error {
+func (w window) check(t Transition, row db.Appointment, zone *time.Location, now time.Time, patient bool) error {
 	until := w.until
 	if patient && w.patient != unbounded {
 		until = w.patient
 	}
 	if at := w.from.of(row, zone); w.from != unbounded && now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is not possible before %s, at %s", t, w.from.words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is not possible before %s, at %s", t, w.from.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := until.of(row, zone); until != unbounded && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only before %s, which was at %s", t, until.words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is possible only before %s, which was at %s", t, until.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := midnight(row.UpdatedAt.In(zone), 1); w.sameDay && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is possible only on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).text(), at.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -137,10 +137,10 @@ type step struct {
 }
 
 var (
-	whenever  = window{}
+	always  = window{}
 	beforeEnd = window{until: ends, patient: starts}
-	onItsDay  = window{from: dayBegins, until: dayEnds}
-	begun     = window{from: starts}
+	onTheDay  = window{from: dayBegins, until: dayEnds}
+	afterStart     = window{from: starts}
 	sameDay   = window{sameDay: true}
 )
 
@@ -151,19 +151,19 @@ var steps = []step{
 	{Book, care.AppointmentBook, "appointment.booked", map[Status]edge{Requested: {Booked, window{until: starts}}}},
 	{Confirm, care.AppointmentConfirm, "appointment.confirmed", map[Status]edge{Booked: {Confirmed, beforeEnd}}},
 	{Reschedule, care.AppointmentReschedule, "appointment.rescheduled", map[Status]edge{
-		Requested: {Requested, whenever}, Booked: {Booked, whenever}, Confirmed: {Booked, whenever},
+		Requested: {Requested, always}, Booked: {Booked, always}, Confirmed: {Booked, always},
 	}},
 	{Reassign, care.AppointmentReassign, "appointment.reassigned", map[Status]edge{
 		Requested: {Requested, window{until: ends}}, Booked: {Booked, window{until: ends}}, Confirmed: {Booked, window{until: ends}},
 	}},
 	{CheckIn, care.AppointmentCheckIn, "appointment.checked_in", map[Status]edge{
-		Booked: {CheckedIn, onItsDay}, Confirmed: {CheckedIn, onItsDay}, NoShow: {CheckedIn, onItsDay},
+		Booked: {CheckedIn, onTheDay}, Confirmed: {CheckedIn, onTheDay}, NoShow: {CheckedIn, onTheDay},
 	}},
-	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]edge{CheckedIn: {Completed, begun}}},
+	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]edge{CheckedIn: {Completed, afterStart}}},
 	{Cancel, care.AppointmentCancel, "appointment.cancelled", map[Status]edge{
 		Requested: {Cancelled, window{patient: starts}}, Booked: {Cancelled, beforeEnd}, Confirmed: {Cancelled, beforeEnd},
 	}},
-	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]edge{Booked: {NoShow, begun}, Confirmed: {NoShow, begun}}},
+	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]edge{Booked: {NoShow, afterStart}, Confirmed: {NoShow, afterStart}}},
 	{Reverse, care.AppointmentReverse, "appointment.reversed", map[Status]edge{
 		Completed: {CheckedIn, sameDay}, Cancelled: {previous, window{until: ends, sameDay: true}}, NoShow: {previous, sameDay},
 	}},
@@ -184,18 +184,18 @@ func (t Transition) Action() care.Action {
 }
 
 // at is when and where a step is tried.
-type at struct {
+type clinicTime struct {
 	zone *time.Location
 	now  time.Time
 }
 
 // follow returns the status that the step leads to. What the status or the time does not allow is care.Conflict.
-func (s step) follow(actor care.Actor, row db.Appointment, here at) (Status, error) {
+func (s step) target(actor care.Actor, row db.Appointment, here clinicTime) (Status, error) {
 	e, ok := s.edges[Status(row.Status)]
 	if !ok {
-		return "", notFrom(actor, s.Transition, row, here)
+		return "", notAllowed(actor, s.Transition, row, here)
 	}
-	if err := e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)); err != nil {
+	if err := e.check(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)); err != nil {
 		return "", err
 	}
 	if e.to != previous {
@@ -213,15 +213,15 @@ func asPatient(actor care.Actor, action care.Action, row db.Appointment) bool {
 }
 
 // notFrom refuses a transition in words that say what this actor can do instead.
-func notFrom(actor care.Actor, t Transition, row db.Appointment, here at) error {
+func notAllowed(actor care.Actor, t Transition, row db.Appointment, here clinicTime) error {
 	status, allowed := Status(row.Status), []string{}
 	for _, s := range steps {
 		e, ok := s.edges[status]
-		if ok && may(actor, s.action, row) && e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)) == nil {
+		if ok && may(actor, s.action, row) && e.check(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)) == nil {
 			allowed = append(allowed, string(s.Transition))
 		}
 	}
-	said := fmt.Sprintf("%s is not possible: the appointment is %s", t, status.words())
+	said := fmt.Sprintf("%s is not possible: the appointment is %s", t, status.text())
 	if len(allowed) == 0 {
 		return care.Errorf(care.Conflict, "%s, and you can do nothing more with it", said)
 	}

@@ -24,7 +24,7 @@ type change struct {
 }
 
 // fits reports whether the step takes just what the change holds.
-func (c change) fits(t Transition) bool {
+func (c change) matches(t Transition) bool {
 	return (t == Reschedule) == (c.slot != nil) && (t == Reassign) == (c.doctorID != uuid.Nil) && (t == Reverse) == (c.reason != "")
 }
 
@@ -33,19 +33,19 @@ func (c change) fits(t Transition) bool {
 // what is allowed. One that the actor may not do is care.Forbidden where they may see the appointment, else care.NotFound.
 // Confirming, or checking in, where the doctor or the patient has left the clinic or is disabled is care.Conflict with the reason.
 func (s *Service) Transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, t, change{})
+	return s.transition(ctx, cmd, id, ifMatch, t, change{})
 }
 
 // Book returns a patient the time that they asked for. Errors as for Move, and as for Create where the time is no good: override
 // books it although the doctor's hours have changed since.
 func (s *Service) Book(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, override bool) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, Book, change{override: override})
+	return s.transition(ctx, cmd, id, ifMatch, Book, change{override: override})
 }
 
 // Reschedule moves an appointment to another slot to come; what was confirmed is to be confirmed again. The slot that it has is
 // no change: there is no new version and no event. Errors as for Move, and as for Create where the slot is no good.
 func (s *Service) Reschedule(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, to NewTime) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, Reschedule, change{slot: &to.Slot, override: to.Override})
+	return s.transition(ctx, cmd, id, ifMatch, Reschedule, change{slot: &to.Slot, override: to.Override})
 }
 
 // Reassign returns an appointment to another doctor of the clinic who is free then; what was confirmed is to be confirmed again.
@@ -54,7 +54,7 @@ func (s *Service) Reassign(ctx context.Context, cmd care.Command, id uuid.UUID, 
 	if to.DoctorID == uuid.Nil {
 		return Appointment{}, care.InvalidField("doctorId", "must name the doctor")
 	}
-	return s.move(ctx, cmd, id, ifMatch, Reassign, change{doctorID: to.DoctorID, override: to.Override})
+	return s.transition(ctx, cmd, id, ifMatch, Reassign, change{doctorID: to.DoctorID, override: to.Override})
 }
 
 // Reverse takes back that an appointment was completed, cancelled or missed, on the day on which that was said: it goes back to
@@ -66,12 +66,12 @@ func (s *Service) Reverse(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	if err := p.Err(); err != nil {
 		return Appointment{}, err
 	}
-	return s.move(ctx, cmd, id, ifMatch, Reverse, change{reason: in.Reason})
+	return s.transition(ctx, cmd, id, ifMatch, Reverse, change{reason: in.Reason})
 }
 
-func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition, c change) (Appointment, error) {
+func (s *Service) transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition, c change) (Appointment, error) {
 	next, ok := stepOf(t)
-	if !ok || !c.fits(t) {
+	if !ok || !c.matches(t) {
 		return Appointment{}, fmt.Errorf("appointment: %q is no transition, or not with these arguments", t)
 	}
 	var moved Appointment
@@ -82,17 +82,17 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return err
 		}
-		if err := mayMove(cmd, next, old, ifMatch); err != nil {
+		if err := checkTransition(cmd, next, old, ifMatch); err != nil {
 			return err
 		}
-		if wanted, err = next.apply(cmd, old, c, at{zone, s.now()}); err != nil {
+		if wanted, err = next.apply(cmd, old, c, clinicTime{zone, s.now()}); err != nil {
 			return err
 		}
 		if c.slot != nil && old.StartsAt.Equal(wanted.StartsAt) && old.EndsAt.Equal(wanted.EndsAt) {
 			moved = appointment(old, zone.String())
 			return nil
 		}
-		if err := s.admit(ctx, q, cmd, next, old, wanted, c); err != nil {
+		if err := s.checkResult(ctx, q, cmd, next, old, wanted, c); err != nil {
 			return err
 		}
 		row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
@@ -101,14 +101,14 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return fmt.Errorf("update appointment: %w", err)
 		}
-		if err := keepReason(ctx, q, cmd, old, row, c); err != nil {
+		if err := insertReversal(ctx, q, cmd, old, row, c); err != nil {
 			return err
 		}
-		moved, err = wrote(ctx, tx, row, zone.String(), told(cmd, next, old, row, c))
+		moved, err = appendEvent(ctx, tx, row, zone.String(), transitionEvent(cmd, next, old, row, c))
 		return err
 	})
 	if err != nil {
-		return Appointment{}, s.offering(ctx, cmd, err, wanted)
+		return Appointment{}, s.withNextFree(ctx, cmd, err, wanted)
 	}
 	return moved, nil
 }
@@ -129,7 +129,7 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return found.Appointment, zone, nil
 }
 
-func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) error {
+func checkTransition(cmd care.Command, next step, old db.Appointment, ifMatch int64) error {
 	switch {
 	case may(cmd.Actor, next.action, old):
 	case may(cmd.Actor, care.AppointmentRead, old):
@@ -142,8 +142,8 @@ func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) err
 }
 
 // apply returns the appointment as the step would leave it.
-func (s step) apply(cmd care.Command, row db.Appointment, c change, here at) (db.Appointment, error) {
-	to, err := s.follow(cmd.Actor, row, here)
+func (s step) apply(cmd care.Command, row db.Appointment, c change, here clinicTime) (db.Appointment, error) {
+	to, err := s.target(cmd.Actor, row, here)
 	if err != nil {
 		return row, err
 	}
@@ -168,7 +168,7 @@ func (c change) reschedule(row *db.Appointment, now time.Time) error {
 	if slot.EndsAt.IsZero() && !slot.StartsAt.IsZero() {
 		slot.EndsAt = slot.StartsAt.Add(row.EndsAt.Sub(row.StartsAt))
 	}
-	if stored(slot.StartsAt).Equal(row.StartsAt) && stored(slot.EndsAt).Equal(row.EndsAt) {
+	if toMicroseconds(slot.StartsAt).Equal(row.StartsAt) && toMicroseconds(slot.EndsAt).Equal(row.EndsAt) {
 		return nil // No change, and so not one into the past.
 	}
 	var p care.FieldErrors
@@ -178,25 +178,25 @@ func (c change) reschedule(row *db.Appointment, now time.Time) error {
 }
 
 // admit looks whether the appointment can be as the step would leave it. Its status and the time have been looked at.
-func (s *Service) admit(ctx context.Context, q *db.Queries, cmd care.Command, next step, old, wanted db.Appointment, c change) error {
+func (s *Service) checkResult(ctx context.Context, q *db.Queries, cmd care.Command, next step, old, wanted db.Appointment, c change) error {
 	switch next.Transition {
 	case Book, Reschedule, Reassign:
-		return s.retake(ctx, q, cmd, next, wanted, terms{hours: true, override: c.override})
+		return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{keepHours: true, override: c.override})
 	case Reverse:
-		return s.retake(ctx, q, cmd, next, wanted, terms{})
+		return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{})
 	case CheckIn:
 		if Status(old.Status) == NoShow {
-			return s.retake(ctx, q, cmd, next, wanted, terms{})
+			return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{})
 		}
-		return present(ctx, q, wanted)
+		return checkActive(ctx, q, wanted)
 	case Confirm:
-		return present(ctx, q, wanted)
+		return checkActive(ctx, q, wanted)
 	default:
 		return nil
 	}
 }
 
-func keepReason(ctx context.Context, q *db.Queries, cmd care.Command, old, row db.Appointment, c change) error {
+func insertReversal(ctx context.Context, q *db.Queries, cmd care.Command, old, row db.Appointment, c change) error {
 	if c.reason == "" {
 		return nil
 	}
@@ -210,7 +210,7 @@ func keepReason(ctx context.Context, q *db.Queries, cmd care.Command, old, row d
 }
 
 // told is the event of a step.
-func told(cmd care.Command, next step, old, row db.Appointment, c change) event.Event {
+func transitionEvent(cmd care.Command, next step, old, row db.Appointment, c change) event.Event {
 	starts := row.StartsAt.UTC().Format(time.RFC3339)
 	var data event.Payload
 	switch next.Transition {
@@ -225,7 +225,7 @@ func told(cmd care.Command, next step, old, row db.Appointment, c change) event.
 			Status: row.Status, StartsAt: starts, Override: c.override,
 		}
 	default:
-		return changed(cmd, next.event, row, c.override)
+		return appointmentEvent(cmd, next.event, row, c.override)
 	}
 	return event.New(cmd, next.event, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }

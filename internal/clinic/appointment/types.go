@@ -73,8 +73,8 @@ const (
 	// clinic may still enter one: somebody who walked in is seen first.
 	shortest = 5 * time.Minute
 	longest  = 24 * time.Hour
-	furthest = 2 * 366 * 24 * time.Hour
-	late     = 24 * time.Hour
+	maxAhead = 2 * 366 * 24 * time.Hour
+	maxBackdate     = 24 * time.Hour
 )
 
 // check brings the slot into the form in which it is stored, and notes what is wrong with it. What is imported may be shorter.
@@ -86,7 +86,7 @@ func (s *Slot) check(p *care.FieldErrors, now, earliest time.Time, imported bool
 		p.Add("startsAt", "must be given")
 	case s.StartsAt.Before(earliest):
 		p.Add("startsAt", "must not be before %s", earliest.UTC().Format(time.RFC3339))
-	case s.StartsAt.After(now.Add(furthest)):
+	case s.StartsAt.After(now.Add(maxAhead)):
 		p.Add("startsAt", "must be at most two years ahead")
 	}
 	switch length := s.EndsAt.Sub(s.StartsAt); {

@@ -56,7 +56,7 @@ func (in VisitTypeInput) check(ctx context.Context, q *db.Queries, clinicID uuid
 }
 
 // visitLength looks up the visit type that the appointment names and returns the appointment its length, unless it has one.
-func visitLength(ctx context.Context, q *db.Queries, in *Input) error {
+func applyVisitType(ctx context.Context, q *db.Queries, in *Input) error {
 	if in.VisitType == nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func activeVisitType(ctx context.Context, q *db.Queries, clinicID, id uuid.UUID)
 // CreateVisitType adds what the clinic offers, with visit_type.created. Errors: care.Invalid by field; care.Forbidden; care.Conflict on name where one of that
 // name is offered already, and where the clinic has 200.
 func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in VisitTypeInput) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var made db.VisitType
@@ -132,7 +132,7 @@ func (s *Service) RetireVisitType(ctx context.Context, cmd care.Command, clinicI
 }
 
 func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, change func(q *db.Queries, old db.VisitType) (VisitTypeChange, error)) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var row db.VisitType
@@ -165,7 +165,7 @@ func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicI
 
 // ListVisitTypes lists what the clinic offers and has offered, by name, for everybody of the clinic. Errors: care.Forbidden.
 func (s *Service) ListVisitTypes(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return nil, err
 	}
 	list := []VisitType{}
@@ -181,7 +181,7 @@ func (s *Service) ListVisitTypes(ctx context.Context, cmd care.Command, clinicID
 
 // GetVisitType returns one visit type to everybody of the clinic. Errors: care.Forbidden, care.NotFound.
 func (s *Service) GetVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var row db.VisitType
@@ -195,7 +195,7 @@ func (s *Service) GetVisitType(ctx context.Context, cmd care.Command, clinicID, 
 	return visitType(row), err
 }
 
-func (s *Service) mayVisitTypes(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+func (s *Service) checkVisitTypes(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 	if cmd.Actor.MayAt(clinicID, action, care.SameClinic) {
 		return nil
 	}

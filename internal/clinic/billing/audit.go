@@ -10,7 +10,7 @@ import (
 )
 
 // stranger refuses an invoice in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
+func notFoundOrHidden(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
 	answer := care.Errorf(care.NotFound, "there is no such %s, or you may not see it", subject.Kind)
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, subject, nil, nil)
@@ -28,7 +28,7 @@ func mayRead(actor care.Actor, row db.Invoice) bool {
 }
 
 // mayWrite gives nil, care.Forbidden where the actor may see the invoice but not do the action, else care.NotFound.
-func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Invoice) error {
+func checkWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Invoice) error {
 	switch {
 	case cmd.Actor.MayAt(row.ClinicID, action, care.SameClinic):
 		return nil
@@ -36,15 +36,15 @@ func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Inv
 		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
 		return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 	default:
-		return stranger(cmd, action, subject, &row)
+		return notFoundOrHidden(cmd, action, subject, &row)
 	}
 }
 
 // parts are what of an invoice an event is about.
-type parts struct{ payment, refund, creditNote *uuid.UUID }
+type eventIDs struct{ payment, refund, creditNote *uuid.UUID }
 
 // written tells of what the command did to the invoice. It made the version that the row now has.
-func written(cmd care.Command, typ string, row db.Invoice, made parts) event.Event {
+func invoiceEvent(cmd care.Command, typ string, row db.Invoice, made eventIDs) event.Event {
 	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
 		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: made.payment, RefundID: made.refund,
 		CreditNoteID: made.creditNote, Status: row.Status,

@@ -14,7 +14,7 @@ import (
 )
 
 // assignedNumber has the form of the numbers that the service gives to credit notes.
-var assignedNumber = regexp.MustCompile(`^CN-[0-9]+$`)
+var assignedNumberPattern = regexp.MustCompile(`^CN-[0-9]+$`)
 
 // NewCreditNote is what a credit note is issued from.
 type NewCreditNote struct {
@@ -27,12 +27,12 @@ func (n NewCreditNote) check() (total int64, err error) {
 	var p care.FieldErrors
 	if n.Number != nil {
 		p.Line("number", *n.Number, 1, 64)
-		if assignedNumber.MatchString(*n.Number) {
+		if assignedNumberPattern.MatchString(*n.Number) {
 			p.Add("number", "must not be CN- and digits: such numbers are assigned in order; leave it out to get the next one")
 		}
 	}
 	p.Line("reason", n.Reason, 1, 500)
-	total = sum(&p, n.Lines)
+	total = checkLines(&p, n.Lines)
 	return total, p.Err()
 }
 
@@ -52,7 +52,7 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 		if err != nil {
 			return err
 		}
-		if err := owed(row); err != nil {
+		if err := checkOwed(row); err != nil {
 			return err
 		}
 		a := amountsOf(row)
@@ -66,13 +66,13 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 		if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, written(cmd, "credit_note_issued", row, parts{creditNote: &note.ID}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "credit_note_issued", row, eventIDs{creditNote: &note.ID}))
 	})
 	return note, err
 }
 
 // owed refuses an invoice on which nothing can be paid or credited.
-func owed(row db.Invoice) error {
+func checkOwed(row db.Invoice) error {
 	if row.Status == StatusVoid || row.Status == StatusDraft {
 		return care.Errorf(care.Conflict, "the invoice is %s: nothing is owed on it", row.Status)
 	}

@@ -11,7 +11,7 @@ var (
 
 // tender are the currencies in which something can be paid somewhere today. The codes of precious metals, units of account,
 // tests (XTS) and nothing (XXX) are none.
-var tender = func() map[string]bool {
+var inUse = func() map[string]bool {
 	all := map[string]bool{}
 	for it := currency.Query(); it.Next(); {
 		if code := it.Unit().String(); !withdrawn[code] {
@@ -34,10 +34,10 @@ var minorDigits = map[string]int{
 
 // MinorDigits is how many digits of an amount in minor units stand behind the decimal point; false for a code of no money
 // that can be paid today.
-func MinorDigits(code string) (int, bool) { return digits(code), known(code) }
+func MinorDigits(code string) (int, bool) { return digits(code), isInUse(code) }
 
 // known reports whether the code, in capitals, is of money that can be paid today.
-func known(code string) bool { return tender[code] }
+func isInUse(code string) bool { return inUse[code] }
 
 // digits is how many digits of an amount in minor units stand behind the decimal point.
 func digits(code string) int {

@@ -66,8 +66,8 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	for _, row := range rows {
 		in := all[first[row.ID]]
 		delete(first, row.ID)
-		lines.addOf(in.ID, chargeAll(in.Lines))
-		events = append(events, written(cmd, told(in.Status), row, parts{}))
+		lines.addFor(in.ID, chargeAll(in.Lines))
+		events = append(events, invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{}))
 	}
 	for _, i := range first {
 		refused[i] = care.InvalidField("patientId", "must be somebody who is or was a patient of the clinic")
@@ -82,7 +82,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 }
 
 // told is the event of an invoice that is first heard of in this status.
-func told(status string) string {
+func importEventType(status string) string {
 	switch status {
 	case StatusDraft:
 		return "invoice_drafted"
@@ -164,7 +164,7 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 			if old, err = q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusIssued, UpdatedBy: cmd.Actor.ID, ID: in.ID}); err != nil {
 				return nil, fmt.Errorf("update invoice: %w", err)
 			}
-			if err := outbox.Append(ctx, tx, written(cmd, "invoice_issued", old, parts{})); err != nil {
+			if err := outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_issued", old, eventIDs{})); err != nil {
 				return nil, err
 			}
 		}
@@ -175,5 +175,5 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 	if err != nil {
 		return nil, fmt.Errorf("update invoice: %w", err)
 	}
-	return []event.Event{written(cmd, told(in.Status), row, parts{})}, nil
+	return []event.Event{invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{})}, nil
 }

@@ -44,18 +44,18 @@ func (n NewInvoice) check() (due time.Time, total int64, err error) {
 	if n.Number != nil {
 		p.Line("number", *n.Number, 1, 64)
 	}
-	if !known(n.Currency) {
+	if !isInUse(n.Currency) {
 		p.Add("currency", "must be an ISO 4217 code of money in use, in capitals, such as EUR")
 	}
 	due, err = time.Parse(time.DateOnly, n.DueOn)
 	if err != nil || due.Before(earliestDue) || due.After(time.Now().AddDate(10, 0, 0)) {
 		p.Add("dueOn", "must be a day such as 2026-04-30, from %s to ten years from now", earliestDue.Format(time.DateOnly))
 	}
-	total = sum(&p, n.Lines)
+	total = checkLines(&p, n.Lines)
 	return due, total, p.Err()
 }
 
-func sum(p *care.FieldErrors, lines []Line) int64 {
+func checkLines(p *care.FieldErrors, lines []Line) int64 {
 	if len(lines) == 0 || len(lines) > maxLines {
 		p.Add("lines", "must be 1 to %d", maxLines)
 		return 0
@@ -102,21 +102,21 @@ type NewPayment struct {
 	Fallback string `json:"-"`
 }
 
-var providerForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
+var providerPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
 
 func (n NewPayment) check() error {
 	var p care.FieldErrors
-	amount(&p, n.AmountMinor)
-	if !providerForm.MatchString(n.Provider) {
+	checkAmount(&p, n.AmountMinor)
+	if !providerPattern.MatchString(n.Provider) {
 		p.Add("provider", "must be 1 to 40 lower-case letters, digits, - and _, the first a letter")
 	}
-	if n.Reference != "" || !unnamed(n.Provider) {
+	if n.Reference != "" || !referenceOptional(n.Provider) {
 		p.Line("reference", n.Reference, 1, 200)
 	}
 	return p.Err()
 }
 
-func amount(p *care.FieldErrors, minor int64) {
+func checkAmount(p *care.FieldErrors, minor int64) {
 	if minor < 1 || minor > maxAmount {
 		p.Add("amountMinor", "must be 1 to %d", int64(maxAmount))
 	}

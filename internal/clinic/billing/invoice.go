@@ -45,11 +45,11 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 			return fmt.Errorf("insert invoice: %w", err)
 		}
 		var c columns
-		c.addOf(row.ID, lines)
+		c.addFor(row.ID, lines)
 		if err := c.insert(ctx, q); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, written(cmd, "invoice_issued", row, parts{}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_issued", row, eventIDs{}))
 	})
 	if err != nil {
 		return Invoice{}, err
@@ -94,7 +94,7 @@ func (c *columns) add(lines []ChargedLine) {
 	}
 }
 
-func (c *columns) addOf(invoiceID uuid.UUID, lines []ChargedLine) {
+func (c *columns) addFor(invoiceID uuid.UUID, lines []ChargedLine) {
 	for range lines {
 		c.invoiceIDs = append(c.invoiceIDs, invoiceID)
 	}
@@ -122,7 +122,7 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return err
 		}
-		if err := voidable(ctx, q, row, ifMatch); err != nil {
+		if err := checkVoidable(ctx, q, row, ifMatch); err != nil {
 			return err
 		}
 		row, err = settleAs(ctx, q, cmd, row.ID, StatusVoid, amounts{}, 1)
@@ -134,18 +134,13 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 			return err
 		}
 		voided = list[0]
-		return outbox.Append(ctx, tx, written(cmd, "invoice_voided", row, parts{}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_voided", row, eventIDs{}))
 	})
 	return voided, err
 }
 
-func voidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64) error {
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != row.Version {
-		err := care.Errorf(care.PreconditionFailed, "the invoice changed since you read version %d: read again, then void version %d", ifMatch, row.Version)
-		err.Version = row.Version
+func checkVoidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64) error {
+	if err := care.MatchVersion("the invoice", "void", ifMatch, row.Version); err != nil {
 		return err
 	}
 	switch {
@@ -170,12 +165,12 @@ func voidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64)
 func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, subject care.Ref, id uuid.UUID) (db.Invoice, error) {
 	row, err := q.InvoiceLock(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return db.Invoice{}, stranger(cmd, action, subject, nil)
+		return db.Invoice{}, notFoundOrHidden(cmd, action, subject, nil)
 	}
 	if err != nil {
 		return db.Invoice{}, fmt.Errorf("lock invoice: %w", err)
 	}
-	return row, mayWrite(cmd, action, subject, row)
+	return row, checkWrite(cmd, action, subject, row)
 }
 
 // settle keeps the amounts of an issued invoice and the status that follows from them, as that many versions on.
@@ -201,13 +196,13 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invo
 		q := db.New(tx)
 		row, err := q.InvoiceGet(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return stranger(cmd, care.InvoiceRead, ref(id), nil)
+			return notFoundOrHidden(cmd, care.InvoiceRead, ref(id), nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read invoice: %w", err)
 		}
 		if !mayRead(cmd.Actor, row) {
-			return stranger(cmd, care.InvoiceRead, ref(id), &row)
+			return notFoundOrHidden(cmd, care.InvoiceRead, ref(id), &row)
 		}
 		list, err := details(ctx, q, []db.Invoice{row})
 		if err != nil {

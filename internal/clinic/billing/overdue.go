@@ -35,7 +35,7 @@ func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 			failed = append(failed, fmt.Errorf("load time zone: %w", err))
 			continue
 		}
-		n, err := s.overdueIn(ctx, cmd, zone, now.In(location))
+		n, err := s.sweepZone(ctx, cmd, zone, now.In(location))
 		marked += n
 		if err != nil {
 			failed = append(failed, err)
@@ -44,7 +44,7 @@ func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 	return marked, errors.Join(failed...)
 }
 
-func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
+func (s *Service) sweepZone(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
 	p := db.InvoiceMarkOverdueParams{UpdatedBy: cmd.Actor.ID, Today: date(day(today)), TimeZone: zone}
 	return postgres.Batches(overdueBatch, func(limit, skip int32) (int, error) {
 		p.RowLimit, p.RowSkip = limit, skip
@@ -56,7 +56,7 @@ func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, 
 			}
 			events := make([]event.Event, len(rows))
 			for i, row := range rows {
-				events[i] = written(cmd, "invoice_overdue", row, parts{})
+				events[i] = invoiceEvent(cmd, "invoice_overdue", row, eventIDs{})
 			}
 			return outbox.Append(ctx, tx, events...)
 		})

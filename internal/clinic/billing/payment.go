@@ -22,7 +22,7 @@ const (
 )
 
 // unnamed reports whether the provider's payments and refunds need no reference: one is generated.
-func unnamed(provider string) bool { return provider == cashProvider || provider == creditProvider }
+func referenceOptional(provider string) bool { return provider == cashProvider || provider == creditProvider }
 
 // newReference returns a reference that stands for nothing yet.
 func newReference() string { return uuid.Must(uuid.NewV7()).String() }
@@ -48,12 +48,12 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 		known, err := q.PaymentByReference(ctx, db.PaymentByReferenceParams{ClinicID: row.ClinicID, Provider: n.Provider, ProviderReference: n.Reference})
 		if err == nil {
 			p = payment(known.Payment, known.RefundedMinor)
-			return samePayment(p, invoiceID, n)
+			return checkSamePayment(p, invoiceID, n)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("look up payment: %w", err)
 		}
-		if err := payable(ctx, q, row, n); err != nil {
+		if err := checkPayable(ctx, q, row, n); err != nil {
 			return err
 		}
 		first = true
@@ -66,23 +66,23 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 	return p, first, nil
 }
 
-func samePayment(p Payment, invoiceID uuid.UUID, n NewPayment) error {
+func checkSamePayment(p Payment, invoiceID uuid.UUID, n NewPayment) error {
 	if p.InvoiceID != invoiceID || p.AmountMinor != n.AmountMinor {
-		return taken("payment")
+		return referenceConflict("payment")
 	}
 	return nil
 }
 
 // taken refuses a reference that the provider gave to something else. It does not tell to what.
-func taken(what string) error {
+func referenceConflict(what string) error {
 	err := care.Errorf(care.Conflict, "the provider's reference stands for another %s", what)
 	err.Fields = []care.FieldError{{Field: "reference", Message: "stands for another " + what + ": of another amount, or elsewhere"}}
 	return err
 }
 
 // payable returns nil where the invoice can be paid so. For a payment from credit it takes the lock of the patient's credit.
-func payable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) error {
-	if err := owed(row); err != nil || n.Provider != creditProvider {
+func checkPayable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) error {
+	if err := checkOwed(row); err != nil || n.Provider != creditProvider {
 		return err
 	}
 	if balance := amountsOf(row).balance(); n.AmountMinor > balance {
@@ -124,5 +124,5 @@ func pay(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, n New
 	if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
 		return Payment{}, err
 	}
-	return payment(inserted, 0), outbox.Append(ctx, tx, written(cmd, "payment_received", row, parts{payment: &inserted.ID}))
+	return payment(inserted, 0), outbox.Append(ctx, tx, invoiceEvent(cmd, "payment_received", row, eventIDs{payment: &inserted.ID}))
 }

@@ -35,7 +35,7 @@ type NewRefund struct {
 
 func (n NewRefund) check() error {
 	var p care.FieldErrors
-	amount(&p, n.AmountMinor)
+	checkAmount(&p, n.AmountMinor)
 	if n.Reference != "" {
 		p.Line("reference", n.Reference, 1, 200)
 	}
@@ -61,7 +61,7 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 			return err
 		}
 		if n.Reference == "" {
-			if !unnamed(paid.Provider) {
+			if !referenceOptional(paid.Provider) {
 				return care.InvalidField("reference", "must be what the provider %s calls the refund; only cash and credit need none", paid.Provider)
 			}
 			n.Reference = cmp.Or(n.Fallback, newReference())
@@ -69,7 +69,7 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 		known, err := q.RefundByReference(ctx, db.RefundByReferenceParams{ClinicID: row.ClinicID, Provider: paid.Provider, ProviderReference: n.Reference})
 		if err == nil {
 			r = refund(known.Refund, row.ID, known.CreditNoteID)
-			return sameRefund(known.Refund, paymentID, n)
+			return checkSameRefund(known.Refund, paymentID, n)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("look up refund: %w", err)
@@ -78,7 +78,7 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 			return conflict("amountMinor", "must be at most %d: that much is left of the payment", left)
 		}
 		first = true
-		r, err = giveBack(ctx, tx, cmd, row, paid, n)
+		r, err = insertRefund(ctx, tx, cmd, row, paid, n)
 		return err
 	})
 	if err != nil {
@@ -89,9 +89,9 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 
 // sameRefund compares all that the refund did. Of refunds from before credit notes it is not known whether they were asked to
 // reopen the invoice.
-func sameRefund(known db.Refund, paymentID uuid.UUID, n NewRefund) error {
+func checkSameRefund(known db.Refund, paymentID uuid.UUID, n NewRefund) error {
 	if known.PaymentID != paymentID || known.AmountMinor != n.AmountMinor || (known.Reopened != nil && *known.Reopened != n.Reopen) {
-		return taken("refund")
+		return referenceConflict("refund")
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func lockPayment(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.U
 	subject := care.Ref{Kind: "payment", ID: id}
 	found, err := q.PaymentGet(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return db.Invoice{}, Payment{}, stranger(cmd, care.PaymentWrite, subject, nil)
+		return db.Invoice{}, Payment{}, notFoundOrHidden(cmd, care.PaymentWrite, subject, nil)
 	}
 	if err != nil {
 		return db.Invoice{}, Payment{}, fmt.Errorf("look up payment: %w", err)
@@ -116,7 +116,7 @@ func lockPayment(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.U
 	return row, payment(found.Payment, found.RefundedMinor), nil
 }
 
-func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, p Payment, n NewRefund) (Refund, error) {
+func insertRefund(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, p Payment, n NewRefund) (Refund, error) {
 	q := db.New(tx)
 	a := amountsOf(row)
 	var credit int64
@@ -137,7 +137,7 @@ func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, 
 	if err != nil {
 		return Refund{}, fmt.Errorf("insert refund: %w", err)
 	}
-	made := parts{payment: &p.ID, refund: &inserted.ID}
+	made := eventIDs{payment: &p.ID, refund: &inserted.ID}
 	versions := int64(1)
 	if fromPaid > 0 && !n.Reopen {
 		note, err := creditRefund(ctx, q, cmd, row, n.Reason, fromPaid, inserted.ID)
@@ -150,7 +150,7 @@ func giveBack(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, 
 	if row, err = settle(ctx, q, cmd, row.ID, a, versions); err != nil {
 		return Refund{}, err
 	}
-	return refund(inserted, row.ID, made.creditNote), outbox.Append(ctx, tx, refunded(cmd, row, made)...)
+	return refund(inserted, row.ID, made.creditNote), outbox.Append(ctx, tx, refundEvents(cmd, row, made)...)
 }
 
 // creditRefund issues the credit note of a refund: with the lines of the invoice where it credits all of it, else with those of
@@ -200,12 +200,12 @@ func refundLines(of []Line, minor int64) []Line {
 
 // refunded returns the events of a refund: its own, and that of its credit note, which names the refund, so that the
 // patient is told once. Each has a version of the invoice.
-func refunded(cmd care.Command, row db.Invoice, made parts) []event.Event {
+func refundEvents(cmd care.Command, row db.Invoice, made eventIDs) []event.Event {
 	if made.creditNote == nil {
-		return []event.Event{written(cmd, "refund_made", row, made)}
+		return []event.Event{invoiceEvent(cmd, "refund_made", row, made)}
 	}
 	return []event.Event{
-		written(cmd, "refund_made", row, made).AtVersion(row.Version - 1),
-		written(cmd, "credit_note_issued", row, made),
+		invoiceEvent(cmd, "refund_made", row, made).AtVersion(row.Version - 1),
+		invoiceEvent(cmd, "credit_note_issued", row, made),
 	}
 }

@@ -124,7 +124,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "invoice", ID: id} }
 func invoice(row db.Invoice, lines []ChargedLine, notes []CreditNote, payments []Payment) Invoice {
 	net, tax := sums(lines)
 	var balance int64
-	if owed(row) == nil {
+	if checkOwed(row) == nil {
 		balance = amountsOf(row).balance()
 	}
 	return Invoice{

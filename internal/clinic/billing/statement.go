@@ -68,7 +68,7 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	if f.ClinicID == uuid.Nil {
 		p.Add("clinicId", "must name the clinic")
 	}
-	if f.Currency != "" && !currencyForm(f.Currency) {
+	if f.Currency != "" && !isCurrencyCode(f.Currency) {
 		p.Add("currency", "must be an ISO 4217 code in capitals, such as EUR")
 	}
 	days := period{from: optionalDay(&p, "from", f.From), to: optionalDay(&p, "to", f.To)}
@@ -89,7 +89,7 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 }
 
 // currencyForm reports whether the code has the form of one. An invoice may be in a currency that is in use no more.
-func currencyForm(code string) bool {
+func isCurrencyCode(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
@@ -152,7 +152,7 @@ func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f Statemen
 func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) (string, error) {
 	own := f.PatientID == cmd.Actor.UserID && readsOwn()
 	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
-		return "", noStatement(cmd, f)
+		return "", statementNotFound(cmd, f)
 	}
 	all, err := q.StatementCurrencyList(ctx, db.StatementCurrencyListParams{PatientID: f.PatientID, ClinicID: f.ClinicID})
 	if err != nil {
@@ -165,7 +165,7 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 			return "", fmt.Errorf("look up patient: %w", err)
 		}
 		if !patient {
-			return "", noStatement(cmd, f)
+			return "", statementNotFound(cmd, f)
 		}
 	case f.Currency == "" && len(all) > 1:
 		return "", care.InvalidField("currency", "must be one of %s: the patient has invoices in each", strings.Join(all, ", "))
@@ -175,7 +175,7 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 	return f.Currency, nil
 }
 
-func noStatement(cmd care.Command, f StatementFilter) error {
+func statementNotFound(cmd care.Command, f StatementFilter) error {
 	answer := care.Errorf(care.NotFound, "there is no such patient at this clinic, or you may not see their invoices")
 	return outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
 }

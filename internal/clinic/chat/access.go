@@ -16,7 +16,7 @@ import (
 func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "conversation", ID: id} }
 
 // stranger refuses a conversation in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.DeniedError {
+func notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.DeniedError {
 	answer := care.Errorf(care.NotFound, "there is no such conversation, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, ref(id), nil, nil)
@@ -40,13 +40,13 @@ func visit(ctx context.Context, q *db.Queries, cmd care.Command, action care.Act
 	row, err := q.ConversationOf(ctx, db.ConversationOfParams{ID: id, UserID: cmd.Actor.UserID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return row, stranger(cmd, action, id, nil)
+		return row, notFoundOrHidden(cmd, action, id, nil)
 	case err != nil:
 		return row, fmt.Errorf("read conversation: %w", err)
 	case may(cmd.Actor, action, row):
 		return row, nil
 	case !may(cmd.Actor, care.ConversationRead, row):
-		return row, stranger(cmd, action, id, &row.Conversation)
+		return row, notFoundOrHidden(cmd, action, id, &row.Conversation)
 	}
 	return row, forbidden(cmd, action, row.Conversation, "you may read this conversation, but this is not yours to do in it")
 }

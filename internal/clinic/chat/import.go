@@ -48,7 +48,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 			continue
 		}
 		if in.Known {
-			if refused[i], err = importedAgain(ctx, q, in); err != nil {
+			if refused[i], err = checkUnchanged(ctx, q, in); err != nil {
 				return nil, err
 			}
 			continue
@@ -59,7 +59,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	var events []event.Event
 	ids := slices.SortedFunc(maps.Keys(taken), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {
-		told, err := importInto(ctx, q, cmd, taken[id])
+		told, err := importConversation(ctx, q, cmd, taken[id])
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (in *Imported) check(now time.Time) error {
 }
 
 // importedAgain looks whether a message that was taken in before is what it was.
-func importedAgain(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
+func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -101,7 +101,7 @@ func importedAgain(ctx context.Context, q *db.Queries, in Imported) (refused, er
 }
 
 // importInto adds messages to their one conversation, which it begins if need be.
-func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
+func importConversation(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
 	slices.SortStableFunc(messages, func(a, b Imported) int { return a.WrittenAt.Compare(b.WrittenAt) })
 	first := messages[0]
 	begun, err := q.ConversationImport(ctx, db.ConversationImportParams{
@@ -121,7 +121,7 @@ func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages [
 		if err != nil {
 			return nil, fmt.Errorf("read care team: %w", err)
 		}
-		if events, err = join(ctx, q, cmd, row, entry{people: append([]uuid.UUID{row.PatientID}, team...)}); err != nil {
+		if events, err = addParticipants(ctx, q, cmd, row, joining{people: append([]uuid.UUID{row.PatientID}, team...)}); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +136,7 @@ func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages [
 	}
 	slices.SortFunc(rows, func(a, b db.ConversationMessage) int { return int(a.Number - b.Number) })
 	for _, m := range rows {
-		events = append(events, told(cmd, "created", row, m).AtVersion(m.Number))
+		events = append(events, messageEvent(cmd, "created", row, m).AtVersion(m.Number))
 	}
 	return events, nil
 }

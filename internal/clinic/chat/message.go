@@ -26,7 +26,7 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 		if err := n.check(); err != nil {
 			return err
 		}
-		if err := attended(ctx, q, cmd, row.Conversation); err != nil {
+		if err := checkAttended(ctx, q, cmd, row.Conversation); err != nil {
 			return err
 		}
 		m, err = q.MessageWrite(ctx, db.MessageWriteParams{
@@ -35,7 +35,7 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 		if err != nil {
 			return fmt.Errorf("insert message: %w", err)
 		}
-		return outbox.Append(ctx, tx, told(cmd, "created", row.Conversation, m).AtVersion(m.Number))
+		return outbox.Append(ctx, tx, messageEvent(cmd, "created", row.Conversation, m).AtVersion(m.Number))
 	})
 	if err != nil {
 		return Message{}, err
@@ -44,7 +44,7 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 }
 
 // attended refuses a patient's message that nobody would read.
-func attended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation) error {
+func checkAttended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation) error {
 	if row.PatientID != cmd.Actor.UserID {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 		if err := q.ParticipantRecount(ctx, id); err != nil {
 			return fmt.Errorf("look for who waits: %w", err)
 		}
-		return outbox.Append(ctx, tx, told(cmd, "withdrawn", row.Conversation, m))
+		return outbox.Append(ctx, tx, messageEvent(cmd, "withdrawn", row.Conversation, m))
 	})
 	if err != nil {
 		return Message{}, err
@@ -116,7 +116,7 @@ func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, 
 }
 
 // told tells what was done with a message.
-func told(cmd care.Command, how string, row db.Conversation, m db.ConversationMessage) event.Event {
+func messageEvent(cmd care.Command, how string, row db.Conversation, m db.ConversationMessage) event.Event {
 	return event.New(cmd, "chat.message_"+how, ref(row.ID), event.ChatMessage{
 		MessageID: m.ID, ConversationID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, AuthorID: m.AuthorID,
 	}).About(cmd, row.PatientID, &row.ClinicID)

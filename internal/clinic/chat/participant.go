@@ -33,11 +33,11 @@ func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.
 		if !slices.Contains(append(team, row.Conversation.PatientID), n.UserID) {
 			return care.InvalidField("userId", "must be a doctor or nurse on the patient's care team at this clinic")
 		}
-		as := entry{people: []uuid.UUID{n.UserID}, seesAfter: row.Conversation.LastNumber, addedBy: &cmd.Actor.ID}
+		as := joining{people: []uuid.UUID{n.UserID}, seesAfter: row.Conversation.LastNumber, addedBy: &cmd.Actor.ID}
 		if n.History {
 			as.seesAfter = row.SeesAfter
 		}
-		events, err := join(ctx, q, cmd, row.Conversation, as)
+		events, err := addParticipants(ctx, q, cmd, row.Conversation, as)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 		if userID == row.Conversation.PatientID {
 			return care.Errorf(care.Conflict, "the conversation is the patient's: they cannot be taken out of it")
 		}
-		if err := mayRemove(ctx, q, cmd, row, userID); err != nil {
+		if err := checkRemove(ctx, q, cmd, row, userID); err != nil {
 			return err
 		}
 		_, err = q.ParticipantLeave(ctx, db.ParticipantLeaveParams{ConversationID: id, UserID: userID})
@@ -82,12 +82,12 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 		if err != nil {
 			return fmt.Errorf("leave conversation: %w", err)
 		}
-		return outbox.Append(ctx, tx, moved(cmd, "left", row.Conversation, userID))
+		return outbox.Append(ctx, tx, participantEvent(cmd, "left", row.Conversation, userID))
 	})
 }
 
 // mayRemove refuses who may not take this person out. row is the conversation as the actor has it, which is locked.
-func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
+func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
 	actor, c := cmd.Actor, row.Conversation
 	if userID == actor.UserID {
 		return nil
@@ -119,7 +119,7 @@ func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conv
 // they were. It is safe to run twice at once.
 func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
 		rows, err := q.ParticipantLeftTell(ctx, db.ParticipantLeftTellParams{RowLimit: limit, RowSkip: skip})
 		if err != nil {
 			return 0, nil, fmt.Errorf("take who left: %w", err)
@@ -127,7 +127,7 @@ func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 		events := make([]event.Event, len(rows))
 		for i, row := range rows {
 			c := db.Conversation{ID: row.ConversationID, ClinicID: row.ClinicID, PatientID: row.PatientID}
-			events[i] = moved(cmd, "left", c, row.UserID)
+			events[i] = participantEvent(cmd, "left", c, row.UserID)
 		}
 		return len(rows), events, nil
 	})

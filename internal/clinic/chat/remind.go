@@ -17,17 +17,17 @@ import (
 
 const (
 	// unreadFor is how long a message may be unread before the person is reminded.
-	unreadFor = 2 * time.Minute
+	remindAfter = 2 * time.Minute
 	// batch is how many people one transaction reminds.
-	batch = 200
+	sweepBatch = 200
 )
 
 // SweepUnread appends chat.message_unread for each person who has not read a message for two minutes, and gives how many they
 // were. A person is reminded once until they have read something. It is safe to run twice at once.
 func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	cutoff := s.now().Add(-unreadFor)
-	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+	cutoff := s.now().Add(-remindAfter)
+	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
 		rows, err := q.ParticipantRemind(ctx, db.ParticipantRemindParams{Cutoff: cutoff, RowLimit: limit, RowSkip: skip})
 		if err != nil {
 			return 0, nil, fmt.Errorf("take who has not read: %w", err)
@@ -46,13 +46,13 @@ func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 }
 
 // take takes some of the rows that wait, as work of postgres.Batches does, and returns how many, with the events to append.
-type take func(q *db.Queries, limit, skip int32) (int, []event.Event, error)
+type batchFunc func(q *db.Queries, limit, skip int32) (int, []event.Event, error)
 
 // batches appends the events of all that waits, a transaction for each batch, and returns how many they were. One that
 // cannot be appended does not stop the others.
-func (s *Service) batches(ctx context.Context, cmd care.Command, next take) (int, error) {
+func (s *Service) sweep(ctx context.Context, cmd care.Command, next batchFunc) (int, error) {
 	total := 0
-	_, err := postgres.Batches(batch, func(limit, skip int32) (taken int, err error) {
+	_, err := postgres.Batches(sweepBatch, func(limit, skip int32) (taken int, err error) {
 		var events []event.Event
 		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
 			if taken, events, err = next(db.New(tx), limit, skip); err != nil {

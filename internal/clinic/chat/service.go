@@ -36,7 +36,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		people, err := beginners(ctx, q, cmd, n)
+		people, err := initialParticipants(ctx, q, cmd, n)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 		if err != nil {
 			return fmt.Errorf("insert conversation: %w", err)
 		}
-		events, err := join(ctx, q, cmd, row, entry{people: people})
+		events, err := addParticipants(ctx, q, cmd, row, joining{people: people})
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 
 // beginners settles whether the actor may begin the conversation, and who takes part from the start. It comes before the
 // look at the rest of the input: a stranger learns nothing from what is wrong with it.
-func beginners(ctx context.Context, q *db.Queries, cmd care.Command, n NewConversation) ([]uuid.UUID, error) {
+func initialParticipants(ctx context.Context, q *db.Queries, cmd care.Command, n NewConversation) ([]uuid.UUID, error) {
 	team, err := q.ConversationTeam(ctx, db.ConversationTeamParams{PatientID: n.PatientID, ClinicID: n.ClinicID})
 	if err != nil {
 		return nil, fmt.Errorf("read care team: %w", err)
@@ -115,7 +115,7 @@ func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uui
 }
 
 // entry is who is to take part.
-type entry struct {
+type joining struct {
 	people []uuid.UUID
 	// seesAfter is the number of the last message that they are not shown.
 	seesAfter int64
@@ -124,7 +124,7 @@ type entry struct {
 }
 
 // join lets the people take part who do not yet, and gives the events.
-func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e entry) ([]event.Event, error) {
+func addParticipants(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e joining) ([]event.Event, error) {
 	joined, err := q.ParticipantJoin(ctx, db.ParticipantJoinParams{
 		ConversationID: row.ID, UserIds: e.people, SeesAfter: e.seesAfter, AddedBy: e.addedBy,
 	})
@@ -133,13 +133,13 @@ func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversat
 	}
 	events := make([]event.Event, len(joined))
 	for i, id := range joined {
-		events[i] = moved(cmd, "joined", row, id)
+		events[i] = participantEvent(cmd, "joined", row, id)
 	}
 	return events, nil
 }
 
 // moved tells that a person joined or left.
-func moved(cmd care.Command, how string, row db.Conversation, userID uuid.UUID) event.Event {
+func participantEvent(cmd care.Command, how string, row db.Conversation, userID uuid.UUID) event.Event {
 	return event.New(cmd, "chat.participant_"+how, ref(row.ID), event.ChatParticipant{
 		ConversationID: row.ID, UserID: userID, ClinicID: row.ClinicID, PatientID: row.PatientID,
 	}).About(cmd, userID, &row.ClinicID)

@@ -28,7 +28,7 @@ const (
 	maxAge = 30 * 24 * time.Hour
 )
 
-var capital = regexp.MustCompile(`[A-Z]`)
+var capitalLetter = regexp.MustCompile(`[A-Z]`)
 
 // Parts are the words for a system's parts. The source goes into a ledger from which nothing is deleted: a part is one of these words
 // and a number or a UUID, so that no name can be written there.
@@ -38,7 +38,7 @@ var Parts = []string{
 }
 
 // partForm is what may follow a system's own source: which of its parts speaks.
-var partForm = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
+var partPattern = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
 
 // Event is what another system says happened.
 type Event struct {
@@ -91,12 +91,12 @@ type account struct {
 type incoming struct {
 	Event
 	event  event.Event
-	who    people
+	parties    parties
 	digest []byte
 }
 
 // people are the ids in an event's data that say whom it concerns.
-type people struct {
+type parties struct {
 	UserID   uuid.UUID  `json:"userId"`
 	ClinicID uuid.UUID  `json:"clinicId"`
 	DoctorID *uuid.UUID `json:"doctorId"`
@@ -107,11 +107,11 @@ type people struct {
 // other content is care.Conflict. An event that was accepted before is accepted again and not told of twice.
 func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		by, err := mayAppend(cmd)
+		by, err := authorize(cmd)
 		if err != nil {
 			return err
 		}
-		all, err := prepare(cmd, by, events)
+		all, err := validate(cmd, by, events)
 		if err != nil {
 			return err
 		}
@@ -131,24 +131,24 @@ func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) 
 	})
 }
 
-func mayAppend(cmd care.Command) (account, error) {
+func authorize(cmd care.Command) (account, error) {
 	id, ok := cmd.Actor.ServiceAccount()
 	clinics := cmd.Actor.ClinicsFor(care.EventAppend, care.SameClinic)
 	if !ok || len(clinics) == 0 {
-		return account{}, refuse(cmd, "events are appended by other systems, with a service account of their clinic; ask the clinic's administrator for one", nil)
+		return account{}, deny(cmd, "events are appended by other systems, with a service account of their clinic; ask the clinic's administrator for one", nil)
 	}
 	return account{id, clinics[0]}, nil
 }
 
 // refuse names the clinic only where it is known to the actor.
-func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
+func deny(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
 	refused := outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
 	refused.Event.Subject = "route/" + string(care.EventAppend)
 	return refused
 }
 
 // prepare checks what can be checked without the database, all events and all their fields at once.
-func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
+func validate(cmd care.Command, by account, events []Event) ([]incoming, error) {
 	var p care.FieldErrors
 	all := make([]incoming, 0, len(events))
 	seen := map[uuid.UUID]bool{}
@@ -157,12 +157,12 @@ func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
 			return nil, err
 		}
 		e := event.New(cmd, in.Type, care.Ref{}, in.Data)
-		var who people
+		var who parties
 		if err := json.Unmarshal(e.Data, &who); err != nil {
 			return nil, fmt.Errorf("read who %s is about: %w", in.Type, err)
 		}
 		if who.ClinicID != by.clinicID {
-			refused := refuse(cmd, "a service account appends events of its own clinic only", &by.clinicID)
+			refused := deny(cmd, "a service account appends events of its own clinic only", &by.clinicID)
 			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "is not the clinic of the service account"}}
 			return nil, refused
 		}
@@ -175,13 +175,13 @@ func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, incoming{in, stamp(cmd, e, in, who), who, digest})
+		all = append(all, incoming{in, newEvent(cmd, e, in, who), who, digest})
 	}
 	return all, p.Err()
 }
 
 // stamp makes the event of what the system says.
-func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
+func newEvent(cmd care.Command, e event.Event, in Event, who parties) event.Event {
 	e.ID, e.Source, e.Subject = in.ID, in.Source, in.Subject
 	if !in.Time.IsZero() {
 		e.Time = in.Time.UTC().Truncate(time.Microsecond)
@@ -192,16 +192,16 @@ func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
 	return e.About(cmd, who.UserID, &who.ClinicID)
 }
 
-func checkEnvelope(p *care.FieldErrors, by account, in Event, who people, data []byte) {
+func checkEnvelope(p *care.FieldErrors, by account, in Event, who parties, data []byte) {
 	if in.ID == uuid.Nil {
 		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
 	}
 	part, ok := strings.CutPrefix(in.Source, Source(by.id))
-	if !ok || !partForm.MatchString(part) {
+	if !ok || !partPattern.MatchString(part) {
 		p.Add(in.Path+"source", "must be %s, and may go on with up to three parts that speak, each a number of at most 4 digits or a UUID behind one of %s, as in %[1]s/ward-3",
 			Source(by.id), strings.Join(Parts, ", "))
 	}
-	if things := subjects(data); things[in.Subject] == "" {
+	if things := allowedSubjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
 	}
 	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
@@ -214,7 +214,7 @@ func checkEnvelope(p *care.FieldErrors, by account, in Event, who people, data [
 
 // subjects gives what an event with this data can be about, each with how it is made: the things that its ids name. So a
 // subject holds no text of the system's own.
-func subjects(data []byte) map[string]string {
+func allowedSubjects(data []byte) map[string]string {
 	var fields map[string]any
 	_ = json.Unmarshal(data, &fields) // A payload's JSON is an object.
 	things := map[string]string{}
@@ -223,7 +223,7 @@ func subjects(data []byte) map[string]string {
 		if !isID || slices.Contains([]string{"user", "clinic", "doctor"}, thing) {
 			continue
 		}
-		kind := capital.ReplaceAllStringFunc(thing, func(c string) string { return "_" + strings.ToLower(c) })
+		kind := capitalLetter.ReplaceAllStringFunc(thing, func(c string) string { return "_" + strings.ToLower(c) })
 		things[fmt.Sprintf("%s/%v", kind, value)] = kind + "/<data." + name + ">"
 	}
 	return things
@@ -263,7 +263,7 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	for _, in := range all {
 		switch {
 		case slices.Contains(known, in.ID):
-			return nil, taken(in)
+			return nil, idConflict(in)
 		case slices.Contains(added, in.ID):
 			fresh = append(fresh, in)
 		}
@@ -289,7 +289,7 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 	for _, in := range all {
 		for _, row := range before {
 			if row.EventID == in.ID && (row.ServiceAccountID != by.id || !slices.Equal(row.Digest, in.digest)) {
-				return taken(in)
+				return idConflict(in)
 			}
 		}
 	}
@@ -301,9 +301,9 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fresh []incoming) error {
 	ids := []uuid.UUID{}
 	for _, in := range fresh {
-		ids = append(ids, in.who.UserID)
-		if in.who.DoctorID != nil {
-			ids = append(ids, *in.who.DoctorID)
+		ids = append(ids, in.parties.UserID)
+		if in.parties.DoctorID != nil {
+			ids = append(ids, *in.parties.DoctorID)
 		}
 	}
 	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
@@ -318,10 +318,10 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 	var p care.FieldErrors
 	for _, in := range fresh {
 		s.checkTime(&p, in)
-		if !holds(in.who.UserID, "") {
+		if !holds(in.parties.UserID, "") {
 			p.Add(in.Path+"data.userId", "is nobody at the clinic")
 		}
-		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {
+		if id := in.parties.DoctorID; id != nil && !holds(*id, care.Doctor) {
 			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
 		}
 	}
@@ -340,7 +340,7 @@ func (s *Service) checkTime(p *care.FieldErrors, in incoming) {
 	}
 }
 
-func taken(in incoming) error {
+func idConflict(in incoming) error {
 	refused := care.Errorf(care.Conflict, "the id stands for another event")
 	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event of other content: give each event an id of its own, and send a retry unchanged"}}
 	return refused
