@@ -14,8 +14,8 @@ import (
 	"carewire/internal/fhirimport/mapping"
 )
 
-// FuzzImport reads and maps whatever bytes: nothing may panic, a fault names its path, and what is made of a file is bounded
-// by the file.
+// FuzzImport reads and maps arbitrary bytes. Nothing may panic, every error has a path, and the
+// number of resources is bounded by the size of the file.
 func FuzzImport(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*.*json")
 	if err != nil || len(seeds) == 0 {

@@ -19,29 +19,31 @@ import (
 	"carewire/internal/outbox"
 )
 
-// batchSize is how many resources one transaction takes in.
+// batchSize is the number of resources in one transaction.
 const batchSize = 500
 
-// maxSource is how long a source's name may be; a constraint of the table says the same.
+// maxSource is the maximum length of a source's name. A constraint of the table enforces it too.
 const maxSource = 100
 
-// Options say what a run takes in, and how.
+// Options configure a run.
 type Options struct {
 	Files []File
-	// Source names the system that the resources are of: their ids are told apart by it.
+	// Source is the name of the system that the resources come from. Their ids are unique within
+	// it.
 	Source string
-	// ClinicID is where something was that names no clinic; zero for nowhere, then it is refused.
+	// ClinicID is the clinic of resources that name none. If it is zero, they are refused.
 	ClinicID uuid.UUID
-	// TimeZone is that of new clinics and people; empty is UTC.
+	// TimeZone is the time zone of new clinics and people; the default is UTC.
 	TimeZone string
-	// DryRun does everything, and then takes all of it back.
+	// DryRun rolls everything back at the end.
 	DryRun bool
-	// List is told of each resource that is not taken in whole, as it goes; Progress of bytes read, of Options.Total.
+	// List is called for each resource that is not imported in full, as the run goes; Progress with
+	// the number of bytes read, out of Options.Total.
 	List     func(Item)
 	Progress func(bytes int64)
 }
 
-// Total is how many bytes a run reads: each file once a stage.
+// Total returns how many bytes a run reads: each file once per stage.
 func (o Options) Total() int64 {
 	var sum int64
 	for _, f := range o.Files {
@@ -62,7 +64,7 @@ func (o Options) check() error {
 	return p.Err()
 }
 
-// Importer takes resources in. It is safe for concurrent use.
+// Importer imports resources. It is safe for concurrent use.
 type Importer struct {
 	writer       *outbox.Writer
 	directory    *directory.Service
@@ -72,7 +74,7 @@ type Importer struct {
 	recordImporters        map[string]recordImporter
 }
 
-// New makes an importer on a writer of the role carewire_app.
+// New returns an importer that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Importer {
 	return &Importer{
 		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
@@ -90,11 +92,12 @@ func New(writer *outbox.Writer) *Importer {
 	}
 }
 
-// errDry takes a dry run back.
+// errDryRun rolls a dry run back.
 var errDryRun = errors.New("a dry run is taken back")
 
-// Run takes the files in and tells what it did. An error is care.Invalid by field for options that cannot be, or why it
-// could not finish; what was taken in until then stays, and the next run goes on from there.
+// Run imports the files and returns a summary. It returns care.Invalid by field for bad options,
+// and any other error if it could not finish. What was imported until then stays, and the next run
+// continues from there.
 func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	if o.TimeZone == "" {
 		o.TimeZone = "UTC"
@@ -135,7 +138,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	return r.summary(), err
 }
 
-// File is a file to import; it can be opened again for each stage.
+// File is a file to import. It can be opened again for each stage.
 type File = fhir.File
 
 // OnDisk returns the file at the path.

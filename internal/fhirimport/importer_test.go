@@ -36,7 +36,7 @@ func setup(t *testing.T) *testBundle {
 	return &testBundle{db, fhirimport.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))))}
 }
 
-// text is a file that holds this.
+// text returns a file with this content.
 func text(name, content string) fhirimport.File {
 	return fhirimport.File{Name: name, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader(content)), nil
@@ -65,7 +65,7 @@ func one[T any](t *testing.T, b *testBundle, sql string, args ...any) (v T) {
 	return v
 }
 
-// content is all that an import can have written, but for ids and times.
+// content returns everything that an import can have written, apart from ids and times.
 func (b *testBundle) content(t *testing.T) string {
 	t.Helper()
 	return one[string](t, b, `SELECT concat_ws(E'\n',
@@ -139,7 +139,7 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 	content := testdata(t, "clinic.json")
 	b.run(t, fhirimport.Options{}, text("clinic.json", content))
 	for old, changed := range map[string]string{
-		`"value": 6.90`:            `"value": 4.10`,     // In a report's result.
+		`"value": 6.90`:            `"value": 4.10`, // In a report's result.
 		`"family": "Vogel"`:        `"family": "Falke"`, // A person.
 		`"status": "noshow"`:       `"status": "cancelled"`,
 		`"value": 128`:             `"value": 131`,
@@ -194,7 +194,7 @@ func TestImport_DryRunSaysTheSameAndWritesNothing(t *testing.T) {
 	require.Equal(t, dry, done)
 }
 
-// breaking is a file that breaks off after so many bytes, each time a little later.
+// breaking returns a file that fails after the given number of bytes.
 func breaking(content string, after int) fhirimport.File {
 	return fhirimport.File{Name: "clinic.json", Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(content[:after]), failing{})), nil
@@ -213,7 +213,7 @@ func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
 	whole.run(t, fhirimport.Options{}, file)
 	reads := 0
 	for _, stop := range []int{1, 2, 3, 4} {
-		// The context ends while the file is read for the stage.
+		// The context is cancelled while the file is read for the stage.
 		ctx, cancel := context.WithCancel(t.Context())
 		reads = 0
 		stopping := file
@@ -286,7 +286,7 @@ func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
-	for _, n := range []string{"1", "2", "1", "3"} { // A clinic has a number once.
+	for _, n := range []string{"1", "2", "1", "3"} { // An invoice number is unique at a clinic.
 		lines = append(lines, `{"resourceType":"Invoice","id":"i`+uuid.NewString()+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","identifier":[{"value":"`+n+`"}],"totalNet":{"value":1,"currency":"EUR"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
@@ -308,7 +308,8 @@ func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
 	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
 }
 
-// TestImport_OfFilesAtHand takes in what CAREWIRE_TEST_FHIR_DIR holds, where it is set: nothing may be dropped silently.
+// TestImport_OfFilesAtHand imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may
+// be dropped silently.
 func TestImport_OfFilesAtHand(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("CAREWIRE_TEST_FHIR_DIR")

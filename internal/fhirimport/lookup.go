@@ -10,7 +10,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// refersTo has every name that the drafts go by or refer to.
+// referencedKeys returns the keys of the drafts and of everything that they refer to, without
+// duplicates.
 func referencedKeys(drafts []*candidate) []fhir.Key {
 	had := map[fhir.Key]bool{}
 	var all []fhir.Key
@@ -33,7 +34,7 @@ func referencedKeys(drafts []*candidate) []fhir.Key {
 	return all
 }
 
-// lookUp finds what the names stand for, also where they are not ids.
+// findIdentifiers returns the rows of the keys, which may be ids or aliases.
 func (r *run) findIdentifiers(ctx context.Context, q *db.Queries, names []fhir.Key) (map[fhir.Key]db.ImportIdentifier, error) {
 	return findByKeyOrAlias(ctx, r, q, names, func(types, ids []string, found map[fhir.Key]db.ImportIdentifier) error {
 		rows, err := q.ImportIdentifierList(ctx, db.ImportIdentifierListParams{Source: r.Source, Types: types, Ids: ids})
@@ -47,7 +48,7 @@ func (r *run) findIdentifiers(ctx context.Context, q *db.Queries, names []fhir.K
 	})
 }
 
-// apart gives the types and the ids of the keys, as queries take them.
+// splitKeys returns the types and the ids of the keys, as query parameters.
 func splitKeys(keys []fhir.Key) (types, ids []string) {
 	for _, k := range keys {
 		types, ids = append(types, k.Type), append(ids, k.ID)
@@ -55,7 +56,8 @@ func splitKeys(keys []fhir.Key) (types, ids []string) {
 	return types, ids
 }
 
-// byAnyName finds rows by their ids, and those that it has not found so by other names. list adds the rows of ids to found.
+// findByKeyOrAlias returns the rows of the keys. Keys that are not found as ids are looked up as
+// aliases. list adds the rows of ids to found.
 func findByKeyOrAlias[R any](ctx context.Context, r *run, q *db.Queries, names []fhir.Key, list func(types, ids []string, found map[fhir.Key]R) error) (map[fhir.Key]R, error) {
 	found := map[fhir.Key]R{}
 	if len(names) == 0 {
@@ -81,7 +83,7 @@ func findByKeyOrAlias[R any](ctx context.Context, r *run, q *db.Queries, names [
 	return found, nil
 }
 
-// otherNames finds the ids of those names that are not known as ids.
+// findAliases returns the keys that the aliases among the names stand for.
 func (r *run) findAliases(ctx context.Context, q *db.Queries, names []fhir.Key, known func(fhir.Key) bool) (map[fhir.Key]fhir.Key, error) {
 	p := db.ImportAliasListParams{Source: r.Source}
 	for _, k := range names {
@@ -116,7 +118,7 @@ func (r *run) findParts(ctx context.Context, q *db.Queries, names []fhir.Key) (m
 	})
 }
 
-// anyOf finds the first of the names that stands for something.
+// firstFound returns the value of the first key that has one.
 func firstFound[V any](found map[fhir.Key]V, keys []fhir.Key) (V, bool) {
 	for _, k := range keys {
 		if v, ok := found[k]; ok {

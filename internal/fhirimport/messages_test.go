@@ -11,7 +11,8 @@ import (
 	"carewire/internal/outbox/outboxtest"
 )
 
-// talk is who wrote what, conversation by conversation, in the order of the messages' numbers.
+// talk returns the authors and texts of all messages, by conversation, in the order of their
+// numbers.
 func (b *testBundle) talk(t *testing.T) string {
 	t.Helper()
 	return one[string](t, b, `SELECT string_agg(concat_ws(' ', p.resource_id, m.number, a.resource_id, m.written_at::date, m.text), E'\n' ORDER BY p.resource_id, m.number)
@@ -62,7 +63,7 @@ func TestImport_OfMoreMessagesGoesOnWithTheConversation(t *testing.T) {
 	b.run(t, fhirimport.Options{}, text("messages.ndjson", content))
 	patient := one[uuid.UUID](t, b, `SELECT domain_id FROM import_identifiers WHERE resource_id = 'pat-1'`)
 	doctor := one[uuid.UUID](t, b, `SELECT domain_id FROM import_identifiers WHERE resource_id = 'doc-1'`)
-	// A message that the patient has not read waits in it meanwhile.
+	// The conversation has a message that the patient has not read.
 	_, err := b.db.Owner.Exec(t.Context(), `WITH c AS (UPDATE conversations SET last_number = 3 WHERE patient_id = $1 RETURNING id)
 		INSERT INTO conversation_messages (id, conversation_id, number, author_id, text, written_at) SELECT gen_random_uuid(), id, 3, $2, 'New', now() FROM c`, patient, doctor)
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// staged are parts and other names that wait to be stored together.
+// stagedParts are parts and aliases that are stored together.
 type stagedParts struct {
 	parts   map[fhir.Key]json.RawMessage
 	aliases map[fhir.Key]string
@@ -25,7 +25,7 @@ func (s *stagedParts) addAlias(typ, alias, id string) {
 	s.aliases[fhir.Key{Type: typ, ID: alias}] = id
 }
 
-// keep takes from a resource what others may need of it.
+// add keeps the part of a resource that other resources may need.
 func (s *stagedParts) add(res *fhir.Resource) {
 	if alias := bundleAlias(res); alias != "" {
 		s.addAlias(res.Type, alias, res.ID)
@@ -35,7 +35,7 @@ func (s *stagedParts) add(res *fhir.Resource) {
 	case "Observation":
 		results, err := mapping.ObservationResults(res.Raw)
 		if err != nil {
-			return // Its own stage tells of it.
+			return // Its own stage reports the error.
 		}
 		body = results
 	case "Medication":
@@ -57,7 +57,8 @@ func (s *stagedParts) add(res *fhir.Resource) {
 	s.parts[fhir.Key{Type: res.Type, ID: res.ID}] = data
 }
 
-// aliasOf is the name that a bundle gives a resource, where it is not the resource's id.
+// bundleAlias returns the UUID by which a bundle identifies a resource, if it is not the resource's
+// id.
 func bundleAlias(res *fhir.Resource) string {
 	const prefix = "urn:uuid:"
 	if len(res.FullURL) > len(prefix) && res.FullURL[:len(prefix)] == prefix && res.FullURL[len(prefix):] != res.ID {
@@ -68,7 +69,7 @@ func bundleAlias(res *fhir.Resource) string {
 
 func (s *stagedParts) full() bool { return len(s.parts)+len(s.aliases) >= batchSize }
 
-// keepParts stores what is staged.
+// storeParts stores the staged parts and aliases.
 func (r *run) storeParts(ctx context.Context) error {
 	s := r.parts
 	r.parts = stagedParts{}
@@ -99,7 +100,8 @@ func (r *run) storeParts(ctx context.Context) error {
 	})
 }
 
-// forget drops the parts that this run, or one that was cut short, has kept.
+// dropParts deletes the parts that were stored by this run, or by an earlier one that was
+// interrupted.
 func (r *run) dropParts(ctx context.Context) error {
 	return r.inTx(ctx, func(tx pgx.Tx) error { return db.New(tx).ImportPartDelete(ctx, r.Source) })
 }

@@ -12,21 +12,22 @@ import (
 	"carewire/internal/fhirimport/mapping"
 )
 
-// Outcome is what became of a resource.
+// Result is the result of importing one resource.
 type Result string
 
-// The outcomes.
+// The results.
 const (
 	Imported  Result = "imported"
 	Updated   Result = "updated"
 	Unchanged Result = "unchanged"
-	Skipped   Result = "skipped" // It has no home here.
-	Refused   Result = "refused" // It has one, but something is wrong with it.
-	// Partly is beside one of the others: a resource that was taken in lacks something that it refers to.
+	Skipped   Result = "skipped" // Nothing here corresponds to the resource.
+	Refused   Result = "refused" // The resource is invalid, or conflicts with another one.
+	// Partly is reported in addition to another result: the resource was imported without a part of
+	// it or without something that it refers to.
 	Partly Result = "partly"
 )
 
-// Item is one resource that was not taken in whole, and why. It holds no values.
+// Item is a resource that was not imported in full, with the reason. It contains no values.
 type Item struct {
 	File string `json:"file"`
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
@@ -38,7 +39,7 @@ type Item struct {
 	Reason  string  `json:"reason"`
 }
 
-// String gives the item in one line.
+// String returns the item as one line.
 func (i Item) String() string {
 	name := i.Type
 	if i.ID != "" {
@@ -51,7 +52,8 @@ func (i Item) String() string {
 	return fmt.Sprintf("%s: %s[%d] %s: %s%s", i.Outcome, i.File, i.Index, cmp.Or(name, "resource"), path, i.Reason)
 }
 
-// Count is how many resources of a type came to an outcome; Reason is set for those that were not taken in.
+// Count is the number of resources of a type with a result. Reason is set unless they were
+// imported.
 type Count struct {
 	Type    string  `json:"type"`
 	Outcome Result `json:"outcome"`
@@ -59,7 +61,7 @@ type Count struct {
 	Count   int     `json:"count"`
 }
 
-// Summary is what a run did.
+// Summary is the result of a run.
 type Summary struct {
 	Source    string  `json:"source"`
 	DryRun    bool    `json:"dryRun"`
@@ -69,17 +71,17 @@ type Summary struct {
 	Skipped   int     `json:"skipped"`
 	Refused   int     `json:"refused"`
 	Counts    []Count `json:"counts"`
-	// Listed are the items that were not taken in whole, the first maxListed of them.
+	// Listed are the items that were not imported in full, at most maxListed of them.
 	Listed []Item `json:"listed"`
 }
 
-// maxListed bounds what a summary holds in memory; what lists as it goes is told of all.
+// maxListed bounds the memory of a summary. Options.List gets every item.
 const maxListed = 10_000
 
-// maxReasons bounds the different reasons that are counted apart.
+// maxReasons bounds how many different reasons are counted separately.
 const maxReasons = 1000
 
-// anIndex is where in a list something stood, which is not counted apart.
+// indexPattern matches an index in a path. Items that differ only in an index are counted together.
 var indexPattern = regexp.MustCompile(`\[[0-9]+\]`)
 
 type tally struct {
@@ -136,7 +138,7 @@ func (t *tally) summary() Summary {
 	return t.Summary
 }
 
-// refuse lists a resource with what is wrong with it.
+// refuse lists a resource as skipped or refused, with the error's path and reason.
 func (r *run) refuse(res *fhir.Resource, err error) {
 	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
 		r.list(res, Skipped, "", s.Reason)
@@ -149,7 +151,8 @@ func (r *run) refuse(res *fhir.Resource, err error) {
 	r.list(res, Refused, res.Type, "cannot be stored")
 }
 
-// refuseDraft says what the domain says of a draft, in the resource's own paths.
+// refuseDraft lists a draft that the domain refused. Fields are translated to paths of the
+// resource.
 func (r *run) refuseDraft(d *candidate, err error) {
 	refusal, ok := errors.AsType[*care.Error](err)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// candidate is a draft with what its references were resolved to.
+// candidate is a draft with its resolved references.
 type candidate struct {
 	*mapping.Draft
 	known     bool
@@ -28,7 +28,8 @@ type candidate struct {
 	usedParts []fhir.Key
 }
 
-// resolve fits in what the drafts are made of and refer to, and gives those that are to be written: new or changed.
+// resolve adds the parts and references of the drafts and returns those that are new or have
+// changed.
 func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -67,7 +68,7 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 	return ready, err
 }
 
-// fitParts gives the drafts whose parts are in; others it refuses.
+// assembleAll returns the drafts whose parts are complete and refuses the others.
 func (r *run) assembleAll(ctx context.Context, q *db.Queries, batch []*candidate) ([]*candidate, error) {
 	var names []fhir.Key
 	for _, d := range batch {
@@ -90,13 +91,13 @@ func (r *run) assembleAll(ctx context.Context, q *db.Queries, batch []*candidate
 	return whole, nil
 }
 
-// fit puts a draft's parts in.
+// assemble adds the parts to a draft.
 func (r *run) assemble(d *candidate, parts map[fhir.Key]db.ImportPartListRow) error {
 	for _, p := range d.Parts {
 		row, ok := firstFound(parts, p.Keys)
 		switch {
 		case p.Apply == nil && ok && row.Used:
-			// What a report holds is part of it.
+			// The observation is part of a report.
 			return nil
 		case p.Apply == nil:
 		case ok && !bytes.Equal(row.Body, []byte("null")):
@@ -114,7 +115,7 @@ func (r *run) assemble(d *candidate, parts map[fhir.Key]db.ImportPartListRow) er
 	return nil
 }
 
-// place says whom a draft is about, where it was and who answers for it.
+// locate sets the patient, the clinic and the responsible doctor of a draft.
 func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error {
 	if d.Kind == mapping.KindPart || d.Kind == "clinic" {
 		return nil
@@ -156,7 +157,8 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	return nil
 }
 
-// clinicOf is where a draft was: where it says, where its encounter was, where the run says, or where its patient is seen.
+// locateClinic returns the clinic of a draft: the one it names, else the one of its encounter, else
+// the one of the options, else the one where its patient is seen.
 func (r *run) locateClinic(d *candidate, rows map[fhir.Key]db.ImportIdentifier, visit, patient db.ImportIdentifier) uuid.UUID {
 	for _, k := range d.Clinics {
 		switch row, ok := rows[k]; {
@@ -181,8 +183,8 @@ func (r *run) locateClinic(d *candidate, rows map[fhir.Key]db.ImportIdentifier, 
 	return uuid.Nil
 }
 
-// seen is where a patient was first seen, or by whom, for all but the encounters that say so: these must not depend on which
-// of them came first.
+// unlessEncounter returns where, or by which doctor, the patient was first seen. It returns nil for
+// encounters: they define that value, and must not depend on which of them was read first.
 func (d *candidate) unlessEncounter(id *uuid.UUID) *uuid.UUID {
 	if d.Resource.Type == "Encounter" {
 		return nil
@@ -190,7 +192,7 @@ func (d *candidate) unlessEncounter(id *uuid.UUID) *uuid.UUID {
 	return id
 }
 
-// doctorOf is the person that a Practitioner or a PractitionerRole is.
+// practitionerID returns the person of a Practitioner or a PractitionerRole.
 func practitionerID(row db.ImportIdentifier) uuid.UUID {
 	if row.Kind == "user" {
 		return row.DomainID
@@ -201,7 +203,7 @@ func practitionerID(row db.ImportIdentifier) uuid.UUID {
 	return uuid.Nil
 }
 
-// settle writes what place found into what the draft becomes.
+// finalize copies the patient, the clinic and the doctor to the body.
 func (d *candidate) finalize() {
 	switch {
 	case d.Head != nil:
@@ -216,7 +218,8 @@ func (d *candidate) finalize() {
 	}
 }
 
-// compare gives the draft its id and says whether it is new, or not what it was when it was last taken in.
+// hashChanged sets the draft's id and hash, and reports whether it is new or has changed since it
+// was last imported.
 func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, error) {
 	var what any
 	switch {
@@ -243,7 +246,7 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {
-			d.id = row.DomainID // No record has it.
+			d.id = row.DomainID // No record uses the id.
 		}
 		return true, nil
 	}
@@ -251,11 +254,12 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	return !bytes.Equal(row.Hash, d.hash), nil
 }
 
-// conversations is the namespace (RFC 9562, version 5) of the ids of conversations that were taken in.
+// conversationNamespace is the namespace of the ids of imported conversations (UUID version 5, RFC
+// 9562).
 var conversationNamespace = uuid.MustParse("5f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a11")
 
-// written says who wrote a message, and which conversation it belongs to: the one of this source with the patient at the
-// clinic.
+// setAuthor sets the author and the conversation of a message. Each source has one conversation per
+// patient and clinic.
 func (d *candidate) setAuthor(source string, rows map[fhir.Key]db.ImportIdentifier) error {
 	author, ok := firstFound(rows, d.Author)
 	switch {
@@ -270,7 +274,7 @@ func (d *candidate) setAuthor(source string, rows map[fhir.Key]db.ImportIdentifi
 	if d.Message.AuthorID == uuid.Nil {
 		return fhir.NewError(d.Resource.Type+".sender", "refers to nobody that was taken in")
 	}
-	d.doctorID = uuid.Nil // Nobody answers for it but its author, who gets no role by it.
+	d.doctorID = uuid.Nil // A message has an author and no responsible doctor; it grants no role.
 	d.Message.ConversationID = uuid.NewSHA1(conversationNamespace, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))
 	d.Message.Subject = source
 	return nil

@@ -10,7 +10,7 @@ import (
 	"carewire/internal/fhirimport/mapping"
 )
 
-// run is one run of an importer.
+// run is the state of one run.
 type run struct {
 	*Importer
 	Options
@@ -19,7 +19,7 @@ type run struct {
 	mapper *mapping.Options
 	byType map[string]*mapping.Row
 	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
-	// seen has the stages of which there is something in the files.
+	// hasStage records which stages have resources in the files.
 	hasStage    [mapping.Stages]bool
 	granted map[grant]bool
 	batch   []*candidate
@@ -34,7 +34,7 @@ func (r *run) runStages(ctx context.Context) error {
 	return r.err
 }
 
-// passes reads the files once for each stage.
+// readStages reads the files once per stage.
 func (r *run) readStages(ctx context.Context) error {
 	if err := r.dropParts(ctx); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (r *run) readStages(ctx context.Context) error {
 					return r.scan(ctx, &res, err)
 				}
 				if err != nil {
-					return nil //nolint:nilerr // The first stage has told of it.
+					return nil //nolint:nilerr // The first stage has reported it.
 				}
 				return r.add(ctx, s, &res)
 			})
@@ -71,7 +71,8 @@ func (r *run) progress(n int) {
 	}
 }
 
-// meet is the first stage: it tells of what has no home, keeps parts and other names, and takes people and clinics in.
+// scan handles a resource in the first stage: it lists resources of types that are not imported,
+// keeps parts and aliases, and adds people and clinics to the batch.
 func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	if err != nil {
 		r.refuse(res, err)
@@ -96,7 +97,7 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	return r.add(ctx, mapping.StagePeople, res)
 }
 
-// take maps a resource of the stage and puts it into the batch.
+// add maps a resource of the stage and adds it to the batch.
 func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource) error {
 	m := r.byType[res.Type]
 	if m == nil || m.Read == nil || m.Stage != s {
@@ -120,12 +121,12 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource) erro
 	if r.inBatch == nil {
 		r.inBatch = map[fhir.Key]bool{}
 	}
-	res.Raw = nil // What was read of it is in the draft.
+	res.Raw = nil // The draft has all that is needed of it.
 	r.batch, r.inBatch[own] = append(r.batch, &candidate{Draft: d}), true
 	return nil
 }
 
-// flush takes the batch in, in halves where it cannot be as a whole.
+// flush resolves and stores the batch.
 func (r *run) flush(ctx context.Context) error {
 	batch := r.batch
 	r.batch, r.inBatch = nil, nil

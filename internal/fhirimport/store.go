@@ -20,7 +20,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
+// storeBatch stores drafts in one transaction. If it fails because of one of them, it stores each
+// half in a transaction of its own.
 func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 	if len(drafts) == 0 {
 		return nil
@@ -59,7 +60,7 @@ func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 	return nil
 }
 
-// store writes drafts of any kind, with what is remembered of them.
+// storeTx stores drafts of any kind, and their identifiers.
 func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refused map[*candidate]error, roles []grant, err error) {
 	refused = map[*candidate]error{}
 	note := func(list []*candidate, errs []error, err error) error {
@@ -81,7 +82,7 @@ func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refu
 	for kind := range byKind {
 		kinds = append(kinds, kind)
 	}
-	slices.Sort(kinds) // Whoever locks several things does so in one order.
+	slices.Sort(kinds) // Everything that takes several locks takes them in one order.
 	for _, kind := range kinds {
 		list := byKind[kind]
 		errs, err := r.storeKindTx(ctx, tx, kind, list)
@@ -92,7 +93,7 @@ func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refu
 	return refused, roles, r.storeIdentifiers(ctx, tx, drafts, refused)
 }
 
-// storeKind gives the drafts of a kind to the domain's service of it.
+// storeKindTx passes the drafts of a kind to the service that stores them.
 func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
 	case mapping.KindPart, "membership":
@@ -135,7 +136,7 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 	return take(ctx, tx, r.cmd, list)
 }
 
-// each makes something of every draft.
+// convert returns the results of calling of for each draft.
 func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	all := make([]T, len(list))
 	for i, d := range list {
@@ -144,7 +145,7 @@ func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	return all
 }
 
-// recordKind takes in drafts whose bodies are of one kind.
+// recordImporter stores drafts of one record kind.
 type recordImporter func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
 
 func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
@@ -161,19 +162,19 @@ func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
 	}
 }
 
-// translated makes a refusal of what the database said.
+// translateError converts a database error into a care.Error.
 func translateError(err error) error { return postgres.Translate(err) }
 
-// grant is a role that something which is taken in shows a person to have had.
+// grant is a role that a resource shows a person to have at a clinic.
 type grant struct {
 	user, clinic uuid.UUID
 	role         care.Role
 }
 
-// maxGranted bounds how many roles a run remembers to have given.
+// maxGranted bounds how many granted roles a run remembers.
 const maxGranted = 100_000
 
-// grantRoles gives the roles that the drafts need, those that this run has not given yet.
+// grantRoles grants the roles that the drafts need and that this run has not granted yet.
 func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([]grant, error) {
 	var roles []grant
 	var in []directory.MembershipInput
@@ -202,7 +203,7 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([
 	return roles, r.directory.ImportRolesTx(ctx, tx, r.cmd, in)
 }
 
-// remember notes roles as given, once they are committed.
+// rememberGrants records roles as granted, once they are committed.
 func (r *run) rememberGrants(roles []grant) {
 	if len(r.granted) > maxGranted {
 		clear(r.granted)
@@ -212,7 +213,7 @@ func (r *run) rememberGrants(roles []grant) {
 	}
 }
 
-// identify remembers what the drafts became.
+// storeIdentifiers stores which rows the drafts became.
 func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candidate, refused map[*candidate]error) error {
 	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
 	seen := db.ImportPatientSeenParams{Source: r.Source}
@@ -251,7 +252,7 @@ func appendUsed(p *db.ImportPartUseParams, d *candidate) {
 	}
 }
 
-// markUsed says that parts went into something, each once in a statement.
+// markUsed marks parts as used. A statement must not contain a part twice.
 func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
 	once := db.ImportPartUseParams{Source: p.Source}
 	had := map[fhir.Key]bool{}

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// The parts of FHIR R4's data types that are read. What a resource holds besides is not looked at.
+// The fields of FHIR R4's data types that are read. Other fields of a resource are ignored.
 type (
 	Coding struct {
 		System  string `json:"system"`
@@ -49,13 +49,14 @@ type (
 	}
 )
 
-// asText is the system and code of what was said in words only (FHIR R4's value set data-absent-reason).
+// absentAsText is the code for a concept that has text and no code (FHIR R4's value set
+// data-absent-reason).
 const (
 	absentSystem = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 	absentAsText = "as-text"
 )
 
-// code takes the first code of a concept that names its system, or else the words.
+// EHRCoding returns the first code that has a system, else the text as a coding, else nil.
 func (c *CodeableConcept) EHRCoding() *ehr.Coding {
 	if c == nil {
 		return nil
@@ -87,7 +88,7 @@ func EHRCodings(list []CodeableConcept) []ehr.Coding {
 	return all
 }
 
-// has reports whether a concept holds one of the codes, of whichever system.
+// HasCode reports whether a concept has one of the codes, in any system.
 func (c *CodeableConcept) HasCode(codes ...string) bool {
 	if c == nil {
 		return false
@@ -100,7 +101,7 @@ func (c *CodeableConcept) HasCode(codes ...string) bool {
 	return false
 }
 
-// word is the first code of a concept, such as a clinical status.
+// FirstCode returns the first code of a concept, such as a clinical status.
 func (c *CodeableConcept) FirstCode() string {
 	if c == nil || len(c.Coding) == 0 {
 		return ""
@@ -118,7 +119,7 @@ func JoinNotes(list []Annotation) string {
 	return strings.Join(all, "\n")
 }
 
-// words is what a bill says of a thing.
+// Label returns a description of the concept for an invoice or a text; the default is "Service".
 func (c *CodeableConcept) Label() string {
 	code := c.EHRCoding()
 	if code == nil {

@@ -2,7 +2,7 @@ package fhir
 
 import "strings"
 
-// fault is what is wrong with a resource: where, by its path, and what, without values.
+// Error describes a fault of a resource by its path, without values.
 type Error struct {
 	Path, Reason string
 }

@@ -14,31 +14,34 @@ import (
 )
 
 const (
-	// maxResource bounds one resource, in bytes, and what a bundle holds beside its entries: a file without end in one value must not
-	// fill the memory.
+	// maxResource bounds one resource, and the fields of a bundle other than its entries, in bytes:
+	// a file with one endless value must not fill the memory.
 	maxResource = 32 << 20
-	// maxNesting is how deep a resource may be nested. FHIR's own examples have 12 levels; a Questionnaire may need more.
+	// maxNesting bounds how deep a resource is nested. FHIR's own examples have 12 levels; a
+	// Questionnaire may need more.
 	maxNesting = 64
-	// maxRatio is how many times its size a file may unpack to, once that is more than freeRatio bytes: FHIR's JSON packs to a tenth,
-	// at best to a fiftieth; a bomb to a thousandth.
+	// maxRatio bounds the size of a file's decompressed content in relation to its compressed size,
+	// beyond freeRatio bytes. FHIR's JSON compresses to a tenth, at best to a fiftieth; a
+	// decompression bomb to a thousandth.
 	maxRatio  = 200
 	freeRatio = 64 << 20
 )
 
-// File is what is read: a file that can be opened again for each stage.
+// File is a file that can be opened again for each stage.
 type File struct {
-	// Name is how lists call it.
+	// Name identifies the file in lists and errors.
 	Name string
-	// Open gives its content from the start, as it is stored.
+	// Open returns the content from the start, compressed or not.
 	Open func() (io.ReadCloser, error)
-	// Size is in bytes, as it is stored.
+	// Size is the stored size in bytes.
 	Size int64
 }
 
-// found is what each does with a resource; err is why it could not be read.
+// handler is called with each resource; err is the reason why it could not be read.
 type handler func(r Resource, err error) error
 
-// read gives each resource of the file to fn, one after the other. It fails where the file as a whole cannot be read on.
+// Read calls fn with each resource of the file in turn. It returns an error if the file as a whole
+// cannot be read further.
 func (f File) Read(ctx context.Context, progress func(n int), fn handler) error {
 	rc, err := f.Open()
 	if err != nil {
@@ -68,7 +71,7 @@ func (f File) Read(ctx context.Context, progress func(n int), fn handler) error 
 	return readDocument(f.Name, content, each)
 }
 
-// counted tells how much was read of a file.
+// countingReader counts the bytes that were read and reports them to progress.
 type countingReader struct {
 	io.Reader
 	progress func(n int)
@@ -82,7 +85,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unpacked fails where a file unpacks to much more than it has.
+// ratioReader returns errRatio if the decompressed content exceeds maxRatio.
 type ratioReader struct {
 	io.Reader
 	packed *countingReader
@@ -122,7 +125,7 @@ func readLines(name string, content io.Reader, fn handler) error {
 	return nil
 }
 
-// bounded fails where a single value is larger than a resource may be.
+// boundedReader returns errTooLarge if a single value is larger than a resource may be.
 type boundedReader struct {
 	io.Reader
 	left int
@@ -231,7 +234,7 @@ func readEntries(dec *json.Decoder, limit *boundedReader, held int, broken func(
 	return nil
 }
 
-// OnDisk is a file by its path.
+// OnDisk returns the file at the path.
 func OnDisk(path string) (File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -240,5 +243,5 @@ func OnDisk(path string) (File, error) {
 	if info.IsDir() {
 		return File{}, fmt.Errorf("%s is a directory: name the files in it", path)
 	}
-	return File{Name: path, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil //nolint:gosec // The files are those that the user named.
+	return File{Name: path, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil //nolint:gosec // The user chose the files.
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readFrom reads a file that write makes, packed or not, and gives the faults of its resources.
+// readFrom reads a file that write writes, compressed by its name, and returns the errors of its
+// resources.
 func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []string, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -46,8 +47,8 @@ func say(texts ...string) func(io.Writer) {
 	}
 }
 
-// A file whose values together, or whose unpacked content, are more than a resource may be is given up on, before it fills the
-// memory. The error names the file, where, and the limit.
+// Reading stops before a file fills the memory, if its values or its decompressed content are
+// larger than a resource may be. The error has the file's name, the position and the limit.
 func TestRead_GivesUpOnBombs(t *testing.T) {
 	mib := strings.Repeat("x", 1<<20)
 	fields := func(w io.Writer) {
@@ -101,7 +102,7 @@ func TestRead_GivesUpOnBombs(t *testing.T) {
 	}
 }
 
-// One resource that no reader should take is refused by itself.
+// A resource that parsers interpret differently is refused; the rest of the file is read.
 func TestRead_RefusesResourcesThatTwoReadersUnderstandDifferently(t *testing.T) {
 	t.Parallel()
 	deep := `{"resourceType":"Patient","id":"a","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}\n"

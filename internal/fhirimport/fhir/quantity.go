@@ -13,7 +13,8 @@ import (
 
 var ucumPattern = regexp.MustCompile(`^[!-~]{1,50}$`)
 
-// unit gives the quantity's unit in UCUM; one that is not in UCUM stands in braces, UCUM's way to say something in words.
+// UCUM returns the quantity's unit in UCUM. A unit that is not in UCUM is put in braces, which is
+// UCUM's syntax for an annotation.
 func (q *Quantity) UCUM() string {
 	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
 		return q.Code
@@ -45,7 +46,7 @@ func (q *Quantity) Text() string {
 	return strings.TrimSpace(q.Comparator + string(*q.Value) + " " + cmp.Or(q.Unit, q.Code))
 }
 
-// duration is FHIR's Duration in the units of time that UCUM has.
+// Duration returns FHIR's Duration with UCUM's units of time, or 0 if it has none.
 func (q *Quantity) Duration() time.Duration {
 	if q == nil || q.Value == nil {
 		return 0

@@ -4,13 +4,13 @@ import (
 	"strings"
 )
 
-// key names a resource of the source: its type, and its id or another name that it has.
+// Key identifies a resource of the source by its type and its id or alias.
 type Key struct {
 	Type, ID string
 }
 
-// keys gives what a reference may mean among the types that may stand there, the likeliest first. One to a resource
-// inside the same resource, or to nothing that can be looked for, gives none.
+// Keys returns the resources of the types that a reference may mean, the likeliest first. It
+// returns none for a reference to a contained resource, or one that cannot be looked up.
 func (r *Reference) Keys(types ...string) []Key {
 	if r == nil {
 		return nil
@@ -44,7 +44,7 @@ func (r *Reference) Keys(types ...string) []Key {
 	return nil
 }
 
-// only keeps a key whose type may stand there.
+// keyOfTypes returns the key if it has one of the types, else nothing.
 func keyOfTypes(types []string, k Key) []Key {
 	for _, typ := range types {
 		if typ == k.Type && k.ID != "" && len(k.ID) <= 300 {
@@ -54,7 +54,7 @@ func keyOfTypes(types []string, k Key) []Key {
 	return nil
 }
 
-// conditional reads a reference by identifier: "Practitioner?identifier=system|value".
+// parseConditional parses a reference by identifier: "Practitioner?identifier=system|value".
 func parseConditional(ref string) (Key, bool) {
 	typ, query, ok := strings.Cut(ref, "?identifier=")
 	if !ok {
@@ -67,5 +67,5 @@ func parseConditional(ref string) (Key, bool) {
 	return Key{typ[strings.LastIndexByte(typ, '/')+1:], Identifier{system, value}.Alias()}, true
 }
 
-// identifierAlias is the other name that an identifier gives to a resource. No id looks like it.
+// Alias returns the alias that an identifier gives to a resource. It differs from every id.
 func (i Identifier) Alias() string { return i.System + "|" + i.Value }

@@ -9,12 +9,12 @@ import (
 	"carewire/internal/strictjson"
 )
 
-// contained are the resources inside a resource.
+// Contained are the resources inside a resource.
 type Contained []rawResource
 
 type rawResource []byte
 
-// UnmarshalJSON keeps the resource as it is.
+// UnmarshalJSON keeps a copy of the JSON.
 func (r *rawResource) UnmarshalJSON(data []byte) error {
 	*r = append((*r)[:0], data...)
 	return nil
@@ -36,17 +36,17 @@ func (c Contained) Get(ref *Reference) []byte {
 	return nil
 }
 
-// resource is one that was read, where it stood, and what others call it.
+// Resource is a resource, its position in the file and its identifiers.
 type Resource struct {
 	File string
-	// index counts from 0 in a bundle, and lines from 1 in NDJSON.
+	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
 	Index    int
 	Type, ID string
 	FullURL  string
 	Raw      []byte
 }
 
-// typeForm is how the names of FHIR's resource types look.
+// isTypeName reports whether s has the form of a FHIR resource type.
 func isTypeName(s string) bool {
 	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
 		return false
@@ -54,7 +54,7 @@ func isTypeName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
 }
 
-// identify reads what a resource is and how it is called. One without an id has that of its fullUrl.
+// parseHeader reads a resource's type and id. A resource without an id has the UUID of its fullUrl.
 func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
@@ -78,10 +78,11 @@ func parseHeader(r Resource) (Resource, error) {
 	return r, nil
 }
 
-// idForm is FHIR R4's data type id.
+// idPattern is FHIR R4's data type id.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 
-// decode reads a resource's JSON. The decoder's own words can quote values, so they are not told.
+// Decode decodes a resource's JSON. It does not return the decoder's own error, which may quote
+// values.
 func Decode(typ string, raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {

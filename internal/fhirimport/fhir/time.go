@@ -6,7 +6,8 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// moment reads FHIR R4's date, dateTime or instant: a year, a month, a day or a time. What is not told is the earliest.
+// ParseTime parses FHIR R4's date, dateTime or instant: a year, a month, a day or a time. A partial
+// date is its earliest moment.
 func ParseTime(text string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly, "2006-01", "2006"} {
 		if t, err := time.Parse(layout, text); err == nil {
@@ -16,10 +17,10 @@ func ParseTime(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// at reads a time that may be left out.
+// OptionalTime parses a time, or returns nil for an empty text.
 func OptionalTime(path, text string) (*time.Time, error) {
 	if text == "" {
-		return nil, nil //nolint:nilnil // No time is no error.
+		return nil, nil //nolint:nilnil // An absent time is not an error.
 	}
 	t, ok := ParseTime(text)
 	if !ok {
@@ -28,7 +29,7 @@ func OptionalTime(path, text string) (*time.Time, error) {
 	return &t, nil
 }
 
-// when gives the first of the times that is there; pairs are a path and its text.
+// FirstTime returns the first time that is present. pairs are paths and texts in turn.
 func FirstTime(typ string, pairs ...string) (time.Time, error) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		t, err := OptionalTime(typ+"."+pairs[i], pairs[i+1])
@@ -44,7 +45,7 @@ func FirstTime(typ string, pairs ...string) (time.Time, error) {
 
 func (p *Period) EHRPeriod(path string) (*ehr.Period, error) {
 	if p == nil || (p.Start == "" && p.End == "") {
-		return nil, nil //nolint:nilnil // No period is no error.
+		return nil, nil //nolint:nilnil // An absent period is not an error.
 	}
 	start, err := OptionalTime(path+".start", p.Start)
 	if err != nil {

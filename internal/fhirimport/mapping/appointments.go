@@ -8,7 +8,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// aVisit is how long one lasted of which nobody said.
+// defaultDuration is the duration of a visit without an end and a length.
 const defaultDuration = 15 * time.Minute
 
 var encounterPaths = map[string]string{"startsAt": "period.start", "endsAt": "period.end", "patientId": "subject", "doctorId": "participant.individual", "status": "status", "clinicId": "serviceProvider"}
@@ -52,7 +52,8 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 	return d, nil
 }
 
-// span reads from when to when something was. Without an end, or with one that is the start, it lasted so long, else aVisit.
+// readSpan reads the start and the end of a visit. If the end is absent or equal to the start, the
+// visit lasts as long as given, or defaultDuration.
 func readSpan(typ, startPath, startText, endPath, endText string, lasted time.Duration) (start, end time.Time, err error) {
 	if start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
 		return start, end, err

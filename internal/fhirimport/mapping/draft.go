@@ -12,17 +12,17 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// draft is what a resource was mapped to, before its references are looked up.
+// Draft is a mapped resource before its references are resolved.
 type Draft struct {
 	Resource *fhir.Resource
 	Kind     string
-	// patient, encounter, doctors, clinics and author are what it refers to, the likeliest first.
+	// References to other resources, the likeliest first.
 	Patient, Encounter, Doctors, Clinics, Author []fhir.Key
-	// patientPath is where the patient stands, for who lacks one.
+	// PatientPath is the path of the patient, for the error if there is none.
 	PatientPath string
-	// parts are other resources that it is made of; used fits them in.
+	// Parts are other resources that the body includes.
 	Parts []Part
-	// One of these is what it becomes.
+	// The mapped body: one of these is set.
 	Head        *ehr.Head
 	Body        any
 	Clinic      *directory.Clinic
@@ -31,27 +31,28 @@ type Draft struct {
 	Appointment *appointment.Imported
 	Invoice     *billing.Imported
 	Message     *chat.Imported
-	// finish completes the body once the parts are in.
+	// Finish completes the body after the parts were applied.
 	Finish func(d *Draft) error
-	// paths says where a field of the body stands in the resource.
+	// Paths are the resource's paths by field of the body.
 	Paths map[string]string
-	// without is what is left out of it.
+	// LeftOut are the parts of the resource that were not imported.
 	LeftOut []fhir.Error
-	// aliases are other names by which the resource is looked for.
+	// Aliases are other identifiers of the resource.
 	Aliases []string
 }
 
-// part is a resource that another is made of.
+// Part is a resource that another one includes. Without Apply, it only marks the draft as a
+// possible part.
 type Part struct {
 	Path  string
 	Keys  []fhir.Key
 	Apply func(body []byte) error
 }
 
-// kindPart is the kind of a resource that went into another.
+// KindPart is the kind of a resource that became part of another.
 const KindPart = "part"
 
-// path says where a field of the domain's stands in the resource.
+// Path returns the resource's path of a field of the body.
 func (d *Draft) Path(field string) string {
 	end := len(field)
 	for n, c := range field {
@@ -67,13 +68,14 @@ func (d *Draft) Path(field string) string {
 	return fhir.JoinPath(d.Resource.Type, name) + rest
 }
 
-// skip is why a resource that could be read has no home.
+// SkipError is the reason why a valid resource is not imported.
 type SkipError struct{ Reason string }
 
 func (s *SkipError) Error() string { return s.Reason }
 
-// clean makes one line of every name, number and title of the draft, and notes what lost more than spaces at its ends: nobody
-// can be asked to type it again, and a person is not left out for a line break in their name.
+// Clean makes every name, number and title of the draft a single line, and records in LeftOut where
+// that removed more than surrounding spaces. An import has no user to correct the input, and a line
+// break in a name is no reason to refuse a person.
 func (d *Draft) Clean() {
 	for _, what := range []any{d.Body, d.Clinic, d.User, d.Invoice} {
 		care.CleanLines(what, func(path string) {

@@ -10,7 +10,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// toPay is how long there is to pay an invoice that names no day.
+// paymentTerm is the time to pay an invoice without a due day.
 const paymentTerm = 30 * 24 * time.Hour
 
 func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -62,14 +62,15 @@ type claimItem struct {
 	Net              *fhir.Money          `json:"net"`
 }
 
-// price is what one thing on a bill costs, nil where that is not said, and where it stands.
+// price is the price of one item, nil if there is none, and its path.
 type price struct {
 	path    string
 	concept fhir.CodeableConcept
 	amount  *fhir.Money
 }
 
-// billLines has a line for each thing with a price, where these make the total; else one of the total.
+// invoiceLines returns a line for each item with a price if they add up to the total, else one line
+// with the total.
 func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billing.Line, string, error) {
 	var lines []billing.Line
 	var sum int64
@@ -102,7 +103,7 @@ func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billin
 	return []billing.Line{{Description: description, Quantity: 1, UnitMinor: all}}, total.Currency, nil
 }
 
-// minor gives the amount in minor units of its currency, rounded.
+// minorUnits returns the amount in minor units of its currency, rounded.
 func minorUnits(m *fhir.Money, path string) (int64, error) {
 	value, err := strconv.ParseFloat(string(m.Value), 64)
 	digits, known := billing.MinorDigits(m.Currency)

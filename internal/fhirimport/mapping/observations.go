@@ -10,7 +10,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// value is what an observation, or a part of one, found.
+// value is the value of an observation or of one of its components.
 type value struct {
 	Quantity         *fhir.Quantity         `json:"valueQuantity"`
 	Concept          *fhir.CodeableConcept  `json:"valueCodeableConcept"`
@@ -40,7 +40,7 @@ type valueRatio struct {
 	Denominator *fhir.Quantity `json:"denominator"`
 }
 
-// read gives the value and its unit; nil where there is none.
+// ehrValue returns the value and its unit, or nil if there is none.
 func (v *value) ehrValue() (*ehr.Value, string) {
 	words := func(text string) (*ehr.Value, string) { return &ehr.Value{Text: &text}, "" }
 	switch {
@@ -117,12 +117,12 @@ type observation struct {
 	} `json:"component"`
 }
 
-// is reports whether the observation is of the category.
+// hasCategory reports whether the observation has the category.
 func (o *observation) hasCategory(category string) bool {
 	return slices.ContainsFunc(o.Category, func(c fhir.CodeableConcept) bool { return c.HasCode(category) })
 }
 
-// results are what a report takes of the observation.
+// results returns the observation as results of a lab report.
 func (o *observation) results() ([]ehr.Result, error) {
 	code, err := requiredCode("Observation.code", o.Code)
 	if err != nil {
@@ -164,7 +164,7 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	d := &Draft{Kind: KindPart}
 	results, err := o.results()
 	if !vital {
-		// Where a report took it, it is part of that; the look-ups tell.
+		// If a report includes the observation, it is not imported again. The look-ups decide that.
 		d.Parts = []Part{{Keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
 		if data, failed := json.Marshal(results); failed == nil && err == nil {
 			d.Body = json.RawMessage(data)
@@ -185,7 +185,7 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	return d, nil
 }
 
-// known names a category that FHIR R4 knows.
+// categoryName returns the name of a category that FHIR R4 defines.
 func categoryName(categories []fhir.CodeableConcept) string {
 	for i := range categories {
 		for _, name := range []string{"survey", "social-history", "imaging", "procedure", "exam", "therapy", "activity"} {
@@ -209,7 +209,7 @@ func (o *observation) head(typ string) (ehr.Head, error) {
 	return ehr.Head{Status: o.Status, EffectiveAt: at, Code: code}, err
 }
 
-// alone makes a laboratory's result that no report names a report of its own.
+// becomeReport makes a laboratory result without a report a report of its own.
 func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, err error) error {
 	if err != nil {
 		return err

@@ -78,7 +78,8 @@ func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 	return d, nil
 }
 
-// demographics takes a birth date that is a whole day, and a code of administrative gender; others are left out.
+// demographics sets a birth date that is a full day and a code of administrative gender. Other
+// values are left out.
 func (d *Draft) demographics(birthDate, gender string) {
 	for _, f := range []struct {
 		path, value string
@@ -99,7 +100,7 @@ func (d *Draft) demographics(birthDate, gender string) {
 	}
 }
 
-// unknownName stands for a part of a name that is not told.
+// unknownName replaces an absent part of a name.
 const unknownName = "Unknown"
 
 func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, spoken string) *Draft {
@@ -123,7 +124,7 @@ func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.Hum
 	return d
 }
 
-// nameOf takes the official name, else the first that is not an old one.
+// chooseName returns the official name, else the first one.
 func chooseName(names []fhir.HumanName) (given, family string) {
 	var chosen fhir.HumanName
 	for i, n := range names {
@@ -141,7 +142,7 @@ func chooseName(names []fhir.HumanName) (given, family string) {
 	return truncateName(given), truncateName(family)
 }
 
-// clip keeps what the directory takes of a name.
+// truncateName truncates a name to the directory's maximum of 200 characters.
 func truncateName(name string) string {
 	for utf8.RuneCountInString(name) > 200 {
 		_, size := utf8.DecodeLastRuneInString(name)
@@ -150,7 +151,7 @@ func truncateName(name string) string {
 	return name
 }
 
-// email takes the first address in use; an error says why it is none.
+// email returns the first current address, or an error if it is invalid.
 func email(telecom []fhir.ContactPoint) (string, error) {
 	for _, t := range telecom {
 		if value := strings.TrimSpace(t.Value); t.System == "email" && t.Use != "old" && value != "" {
@@ -165,7 +166,7 @@ var (
 	phonePattern     = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 )
 
-// phone takes the first number that tells its country: which another one is in, nobody knows.
+// phone returns the first number with a country code. The country of other numbers is unknown.
 func phone(telecom []fhir.ContactPoint) *string {
 	for _, t := range telecom {
 		number := phonePunctuation.ReplaceAllString(t.Value, "")

@@ -66,7 +66,8 @@ func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
 	return d, setMedication(d, r.Type, &b.Head, q.Medication, q.MedicationReference, q.Contained)
 }
 
-// medicine finds what is prescribed: in the request, in a Medication inside it, or in one elsewhere.
+// setMedication sets the code of the medication: from the request, from a contained Medication, or
+// from another resource.
 func setMedication(d *Draft, typ string, h *ehr.Head, concept *fhir.CodeableConcept, ref *fhir.Reference, inside fhir.Contained) error {
 	if code := concept.EHRCoding(); code != nil {
 		h.Code = *code
@@ -103,7 +104,7 @@ func MedicationCode(path string, raw []byte) (ehr.Coding, error) {
 	if err := fhir.Decode("Medication", raw, &m); err != nil {
 		return ehr.Coding{}, err
 	}
-	// What is mixed for the patient has no code of its own.
+	// A mixture made for the patient has no code.
 	var mixed []string
 	for i := range m.Ingredient {
 		mixed = append(mixed, m.Ingredient[i].Item.Label())

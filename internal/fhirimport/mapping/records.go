@@ -9,7 +9,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// about is what every clinical resource says of whom it is about and where it was made.
+// common are the fields that clinical resources share.
 type common struct {
 	Status    string            `json:"status"`
 	Subject   *fhir.Reference   `json:"subject"`
@@ -20,7 +20,7 @@ type common struct {
 	Note      []fhir.Annotation `json:"note"`
 }
 
-// recordPaths say where a field that every record has stands in the resource.
+// recordPaths returns the paths of the fields that every record has, and of those in more.
 func recordPaths(patient, effective string, more ...string) map[string]string {
 	paths := map[string]string{"patientId": patient, "effectiveAt": effective, "clinicId": "encounter", "doctorId": "encounter", "note": "note.text"}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -29,7 +29,7 @@ func recordPaths(patient, effective string, more ...string) map[string]string {
 	return paths
 }
 
-// record is the draft of a record of the kind.
+// record returns the draft of a record of the kind.
 func (a *common) record(kind, effective string, head *ehr.Head, body any, doctors []*fhir.Reference, more ...string) *Draft {
 	path, who := "subject", a.Subject
 	if a.Patient != nil {
@@ -43,7 +43,7 @@ func (a *common) record(kind, effective string, head *ehr.Head, body any, doctor
 	return d
 }
 
-// coded gives the code that a record must have.
+// requiredCode returns the first code, which a record must have.
 func requiredCode(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, error) {
 	for _, c := range concepts {
 		if code := c.EHRCoding(); code != nil {
@@ -53,7 +53,8 @@ func requiredCode(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, e
 	return ehr.Coding{}, fhir.NewError(path, "is missing")
 }
 
-// clinical gives the status of what has two: entered in error is the second's to say.
+// clinicalStatus returns the status of a resource that has a clinical and a verification status.
+// "entered-in-error" is a verification status.
 func clinicalStatus(status, verification *fhir.CodeableConcept) string {
 	if verification.HasCode("entered-in-error") {
 		return "entered-in-error"
@@ -61,7 +62,7 @@ func clinicalStatus(status, verification *fhir.CodeableConcept) string {
 	return cmp.Or(status.FirstCode(), "unknown")
 }
 
-// verified leaves out what the status says.
+// verificationStatus returns the verification status unless clinicalStatus includes it.
 func verificationStatus(verification *fhir.CodeableConcept) string {
 	if word := verification.FirstCode(); word != "entered-in-error" {
 		return word

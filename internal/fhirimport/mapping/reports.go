@@ -12,8 +12,8 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// imagingSections are the codes of HL7's table 0074 (diagnostic service sections) under which images are made, and SNOMED
-// CT's radiology.
+// imagingSections are the codes of imaging in HL7's table 0074 (diagnostic service sections), and
+// SNOMED CT's radiology.
 var imagingSections = []string{"RAD", "RX", "CT", "CUS", "OUS", "RUS", "VUS", "NMR", "NMS", "XRC", "VR", "394914008", "imaging"}
 
 type diagnosticReport struct {
@@ -71,14 +71,14 @@ func (p *diagnosticReport) head(typ string) (ehr.Head, error) {
 	return ehr.Head{Status: p.Status, EffectiveAt: at, Code: code}, err
 }
 
-// isImaging reports whether the report is of images: by its studies or its category.
+// isImaging reports whether the report has imaging studies or a category of imaging.
 func (p *diagnosticReport) isImaging() bool {
 	return len(p.ImagingStudy) > 0 ||
 		slices.ContainsFunc(p.Category, func(c fhir.CodeableConcept) bool { return c.HasCode(imagingSections...) })
 }
 
-// addResults adds the observations of the report's result to the body: those contained in the resource at once, the others as
-// parts of the draft. A report without any has its conclusion as its result.
+// addResults adds the observations of the report's result to the body: contained ones at once, the
+// others as parts of the draft. The conclusion is the result of a report without any.
 func (p *diagnosticReport) addResults(d *Draft, b *ehr.LabReport, typ string) (err error) {
 	results := make([][]ehr.Result, len(p.Result))
 	for i := range p.Result {
@@ -105,13 +105,13 @@ func (p *diagnosticReport) addResults(d *Draft, b *ehr.LabReport, typ string) (e
 	return nil
 }
 
-// isBase64 takes FHIR R4's base64Binary, which may hold white space.
+// isBase64 reports whether text is FHIR R4's base64Binary, which may contain white space.
 func isBase64(text string) bool {
 	_, err := base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(text), ""))
 	return err == nil
 }
 
-// concluded is what a report says that holds no result.
+// conclusionResults returns the conclusion as results.
 func conclusionResults(code ehr.Coding, words string, list []fhir.CodeableConcept) []ehr.Result {
 	var results []ehr.Result
 	if words != "" {
@@ -170,7 +170,7 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "started", started); err != nil {
 		return nil, err
 	}
-	// A study that does not say what it was is LOINC's Diagnostic imaging study.
+	// The default is LOINC's "Diagnostic imaging study".
 	b.Code = ehr.Coding{System: "http://loinc.org", Code: "18748-4", Display: "Diagnostic imaging study"}
 	if named := fhir.EHRCodings(s.ProcedureCode); len(named) > 0 {
 		b.Code = named[0]
@@ -179,7 +179,7 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"modalities", "series.modality", "bodySites", "series.bodySite", "findings", "description", "reasons", "reasonCode"), nil
 }
 
-// add keeps a list of codes without the same twice.
+// appendUnique appends a code unless it is in the list.
 func appendUnique(list []ehr.Coding, c *ehr.Coding) []ehr.Coding {
 	if c == nil || slices.Contains(list, *c) {
 		return list

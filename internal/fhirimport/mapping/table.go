@@ -4,7 +4,7 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
-// stage is when a type is taken in: after all that it may refer to.
+// Stage is the order in which types are imported: after everything that they may refer to.
 type Stage int
 
 const (
@@ -16,16 +16,18 @@ const (
 	Stages
 )
 
-// Mapping is one line of the table: what becomes of a type.
+// Row is one line of the table: a FHIR type and what it becomes.
 type Row struct {
 	Type string
-	// To is what it becomes here, in the words of docs/fhir.md; empty for one that has no home, and then Notes is why.
+	// To is the target, as in docs/fhir.md. If it is empty, the type is not imported, and Notes is
+	// the reason.
 	To, Notes string
 	Stage     Stage
 	Read      func(m *Options, r *fhir.Resource) (*Draft, error)
 }
 
-// Mappings is every type that is known by name, in the reference's order. A type that it lacks has no home.
+// Table returns all types that have a row, in the order of the FHIR reference. Other types are not
+// imported.
 func Table() []Row {
 	return []Row{
 		{"Organization", "clinic", "Its name; the time zone is that of `--time-zone`.", StagePeople, readOrganization},
@@ -56,10 +58,10 @@ func Table() []Row {
 	}
 }
 
-// noHome is why a type that the table lacks is skipped.
+// UnknownType is the reason why a type without a row is skipped.
 const UnknownType = "carewire keeps nothing of this type"
 
-// mapper knows what the run was told, for those who map.
+// Options are the run's options that mapping needs.
 type Options struct {
 	TimeZone string
 }
