@@ -49,7 +49,7 @@ func FuzzImport(f *testing.F) {
 			if err == nil {
 				fuzzOne(t, byType[r.Type], &r)
 			} else if _, ok := errors.AsType[*fhir.Error](err); !ok {
-				t.Errorf("%v is no fault", err)
+				t.Errorf("%v is not a fhir.Error", err)
 			}
 			return nil
 		})
@@ -77,9 +77,9 @@ func fuzzOne(t *testing.T, m *mapping.Row, r *fhir.Resource) {
 		c := &candidate{Draft: d}
 		c.finalize()
 		if _, err := c.hashChanged(nil); err != nil {
-			t.Errorf("%s cannot be compared: %v", r.Type, err)
+			t.Errorf("hash %s: %v", r.Type, err)
 		}
 	case errors.As(err, &f) && f.Path == "":
-		t.Errorf("%s: %v names no path", r.Type, err)
+		t.Errorf("%s: %v has no path", r.Type, err)
 	}
 }

@@ -25,6 +25,12 @@ const batchSize = 500
 // maxSource is the maximum length of a source's name. A constraint of the table enforces it too.
 const maxSource = 100
 
+// File is a file to import. It can be opened again for each stage.
+type File = fhir.File
+
+// OnDisk returns the file at the path.
+func OnDisk(path string) (File, error) { return fhir.OnDisk(path) }
+
 // Options configure a run.
 type Options struct {
 	Files []File
@@ -59,19 +65,19 @@ func (o Options) check() error {
 		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
 	}
 	if len(o.Files) == 0 {
-		p.Add("files", "must name at least one")
+		p.Add("files", "must contain at least one file")
 	}
 	return p.Err()
 }
 
 // Importer imports resources. It is safe for concurrent use.
 type Importer struct {
-	writer       *outbox.Writer
-	directory    *directory.Service
-	appointments *appointment.Service
-	billing      *billing.Service
-	chat         *chat.Service
-	recordImporters        map[string]recordImporter
+	writer          *outbox.Writer
+	directory       *directory.Service
+	appointments    *appointment.Service
+	billing         *billing.Service
+	chat            *chat.Service
+	recordImporters map[string]recordImporter
 }
 
 // New returns an importer that uses a writer of the role carewire_app.
@@ -93,7 +99,7 @@ func New(writer *outbox.Writer) *Importer {
 }
 
 // errDryRun rolls a dry run back.
-var errDryRun = errors.New("a dry run is taken back")
+var errDryRun = errors.New("dry run: rolled back")
 
 // Run imports the files and returns a summary. It returns care.Invalid by field for bad options,
 // and any other error if it could not finish. What was imported until then stays, and the next run
@@ -111,7 +117,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 			return Summary{}, err
 		}
 		if !known {
-			return Summary{}, care.InvalidField("clinic", "there is no such clinic")
+			return Summary{}, care.InvalidField("clinic", "unknown clinic")
 		}
 	}
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
@@ -137,9 +143,3 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	return r.summary(), err
 }
-
-// File is a file to import. It can be opened again for each stage.
-type File = fhir.File
-
-// OnDisk returns the file at the path.
-func OnDisk(path string) (File, error) { return fhir.OnDisk(path) }

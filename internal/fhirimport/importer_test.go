@@ -139,7 +139,7 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 	content := testdata(t, "clinic.json")
 	b.run(t, fhirimport.Options{}, text("clinic.json", content))
 	for old, changed := range map[string]string{
-		`"value": 6.90`:            `"value": 4.10`, // In a report's result.
+		`"value": 6.90`:            `"value": 4.10`,     // In a report's result.
 		`"family": "Vogel"`:        `"family": "Falke"`, // A person.
 		`"status": "noshow"`:       `"status": "cancelled"`,
 		`"value": 128`:             `"value": 131`,
@@ -170,13 +170,13 @@ func TestImport_RefusesByNameAndPathWithoutValuesAndTakesTheRest(t *testing.T) {
 	var listed []string
 	sum := b.run(t, fhirimport.Options{List: func(i fhirimport.Item) { listed = append(listed, i.String()) }}, text("faulty.ndjson", testdata(t, "faulty.ndjson")))
 	require.Equal(t, []string{
-		"refused: faulty.ndjson[4] resource: is not JSON",
-		"refused: faulty.ndjson[5] Patient: Patient.id: is missing, or no id of FHIR's",
-		"refused: faulty.ndjson[3] Patient/pat-9: Patient.name: is not of the type that FHIR R4 gives it",
+		"refused: faulty.ndjson[4] resource: invalid JSON",
+		"refused: faulty.ndjson[5] Patient: Patient.id: must be a FHIR id",
+		"refused: faulty.ndjson[3] Patient/pat-9: Patient.name: has the wrong type; see FHIR R4",
 		"refused: faulty.ndjson[10] DiagnosticReport/bad-form: DiagnosticReport.presentedForm[0].data: is not base64",
-		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: is not a date or time",
+		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a date or time",
 		"refused: faulty.ndjson[9] Condition/bad-code: Condition.code.code: must be a SNOMED CT identifier with its check digit, such as 38341003",
-		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: refers to nobody that was taken in",
+		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person",
 	}, listed)
 	require.Equal(t, [2]int{4, 7}, [2]int{sum.Imported, sum.Refused}, sum.Counts)
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))
@@ -274,7 +274,7 @@ func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
 	require.Contains(t, sum.Listed[0].Reason, "--clinic")
 	clinic := uuid.New()
 	_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}, ClinicID: clinic})
-	require.Equal(t, care.Invalid, care.CodeOf(err), "there is no such clinic")
+	require.Equal(t, care.Invalid, care.CodeOf(err), "unknown clinic")
 	_, err = b.db.Owner.Exec(t.Context(), `INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Fallback', 'UTC')`, clinic)
 	require.NoError(t, err)
 	sum = b.run(t, fhirimport.Options{ClinicID: clinic}, file)

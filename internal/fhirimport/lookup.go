@@ -96,7 +96,7 @@ func (r *run) findAliases(ctx context.Context, q *db.Queries, names []fhir.Key, 
 	}
 	rows, err := q.ImportAliasList(ctx, p)
 	if err != nil {
-		return nil, fmt.Errorf("look up other names: %w", err)
+		return nil, fmt.Errorf("look up aliases: %w", err)
 	}
 	other := map[fhir.Key]fhir.Key{}
 	for _, row := range rows {

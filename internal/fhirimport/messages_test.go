@@ -30,12 +30,12 @@ func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T
 	sum := b.run(t, fhirimport.Options{List: func(i fhirimport.Item) { listed = append(listed, i.String()) }}, file)
 	require.Equal(t, [3]int{9, 3, 3}, [3]int{sum.Imported, sum.Skipped, sum.Refused}, listed)
 	require.ElementsMatch(t, []string{
-		"partly: messages.ndjson[8] Communication/question: Communication.payload[1]: is no text",
-		"refused: messages.ndjson[10] Communication/mixed-up: Communication.sender: is another patient than the one whom it is about",
-		"refused: messages.ndjson[11] Communication/nobody: Communication.sender: refers to nobody that was taken in",
-		"skipped: messages.ndjson[12] Communication/alert: was not sent by a patient or a practitioner, as messages of a conversation are",
-		"skipped: messages.ndjson[13] Communication/scan: holds no text, and conversations take no attachments",
-		"skipped: messages.ndjson[14] Communication/mistake: was not said, or not meant to be",
+		"partly: messages.ndjson[8] Communication/question: Communication.payload[1]: is not text",
+		"refused: messages.ndjson[10] Communication/mixed-up: Communication.sender: is not the patient that the message is about",
+		"refused: messages.ndjson[11] Communication/nobody: Communication.sender: does not refer to an imported person",
+		"skipped: messages.ndjson[12] Communication/alert: the sender is not a patient or a practitioner",
+		"skipped: messages.ndjson[13] Communication/scan: contains no text; attachments are not imported",
+		"skipped: messages.ndjson[14] Communication/mistake: was not sent, or was entered in error",
 		"refused: messages.ndjson[15] Communication/ahead: Communication.sent: must be from 1900 on, and past",
 	}, listed)
 	require.Equal(t, "pat-1 1 pat-1 2024-03-01 May I drink before the test?\npat-1 2 nurse-1 2024-03-02 Yes.\n\nWater only.\npat-2 1 doc-1 2024-03-03 Please call us.", b.talk(t))

@@ -88,12 +88,12 @@ func (r *run) storeParts(ctx context.Context) error {
 		q := db.New(tx)
 		if len(put.Ids) > 0 {
 			if err := q.ImportPartPut(ctx, put); err != nil {
-				return fmt.Errorf("keep parts: %w", err)
+				return fmt.Errorf("store parts: %w", err)
 			}
 		}
 		if len(names.Ids) > 0 {
 			if err := q.ImportAliasUpsertMany(ctx, names); err != nil {
-				return fmt.Errorf("keep other names: %w", err)
+				return fmt.Errorf("store aliases: %w", err)
 			}
 		}
 		return nil

@@ -31,12 +31,12 @@ const (
 type Item struct {
 	File string `json:"file"`
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
-	Index   int     `json:"index"`
-	Type    string  `json:"type,omitempty"`
-	ID      string  `json:"id,omitempty"`
+	Index   int    `json:"index"`
+	Type    string `json:"type,omitempty"`
+	ID      string `json:"id,omitempty"`
 	Outcome Result `json:"outcome"`
-	Path    string  `json:"path,omitempty"`
-	Reason  string  `json:"reason"`
+	Path    string `json:"path,omitempty"`
+	Reason  string `json:"reason"`
 }
 
 // String returns the item as one line.
@@ -55,10 +55,10 @@ func (i Item) String() string {
 // Count is the number of resources of a type with a result. Reason is set unless they were
 // imported.
 type Count struct {
-	Type    string  `json:"type"`
+	Type    string `json:"type"`
 	Outcome Result `json:"outcome"`
-	Reason  string  `json:"reason,omitempty"`
-	Count   int     `json:"count"`
+	Reason  string `json:"reason,omitempty"`
+	Count   int    `json:"count"`
 }
 
 // Summary is the result of a run.
@@ -87,7 +87,7 @@ var indexPattern = regexp.MustCompile(`\[[0-9]+\]`)
 type tally struct {
 	Summary
 	counts map[Count]int
-	onItem   func(Item)
+	onItem func(Item)
 }
 
 func (t *tally) count(typ string, outcome Result, reason string) {

@@ -106,7 +106,7 @@ func (r *run) assemble(d *candidate, parts map[fhir.Key]db.ImportPartListRow) er
 			}
 			d.usedParts = append(d.usedParts, fhir.Key{Type: row.ResourceType, ID: row.ResourceID})
 		case d.Kind == "lab_report":
-			d.LeftOut = append(d.LeftOut, fhir.Error{Path: p.Path, Reason: "refers to nothing that was taken in"})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: p.Path, Reason: "does not refer to an imported resource"})
 		}
 	}
 	if d.Finish != nil {
@@ -141,17 +141,17 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	typ := d.Resource.Type
 	switch {
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
-		return fhir.NewError(typ+".practitioner", "refers to nobody that was taken in")
+		return fhir.NewError(typ+".practitioner", "does not refer to an imported person")
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, "refers to nobody that was taken in")
+		return fhir.NewError(typ+"."+d.PatientPath, "does not refer to an imported person")
 	case d.clinicID == uuid.Nil:
-		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "names no clinic that was taken in: name one with --clinic")
+		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
 		if err := d.setAuthor(r.Source, rows); err != nil {
 			return err
 		}
 	case d.Kind != "invoice" && d.doctorID == uuid.Nil:
-		return fhir.NewError(fhir.JoinPath(typ, d.Paths["doctorId"]), "names no practitioner that was taken in, who would answer for it")
+		return fhir.NewError(fhir.JoinPath(typ, d.Paths["doctorId"]), "does not refer to an imported practitioner")
 	}
 	d.finalize()
 	return nil
@@ -267,12 +267,12 @@ func (d *candidate) setAuthor(source string, rows map[fhir.Key]db.ImportIdentifi
 	case author.ResourceType != "Patient":
 		d.Message.AuthorID = practitionerID(author)
 	case author.DomainID != d.personID:
-		return fhir.NewError(d.Resource.Type+".sender", "is another patient than the one whom it is about")
+		return fhir.NewError(d.Resource.Type+".sender", "is not the patient that the message is about")
 	default:
 		d.Message.AuthorID = author.DomainID
 	}
 	if d.Message.AuthorID == uuid.Nil {
-		return fhir.NewError(d.Resource.Type+".sender", "refers to nobody that was taken in")
+		return fhir.NewError(d.Resource.Type+".sender", "does not refer to an imported person")
 	}
 	d.doctorID = uuid.Nil // A message has an author and no responsible doctor; it grants no role.
 	d.Message.ConversationID = uuid.NewSHA1(conversationNamespace, []byte(source+"\x00"+d.personID.String()+d.clinicID.String()))

@@ -20,13 +20,13 @@ type run struct {
 	byType map[string]*mapping.Row
 	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
 	// hasStage records which stages have resources in the files.
-	hasStage    [mapping.Stages]bool
-	granted map[grant]bool
-	batch   []*candidate
-	inBatch map[fhir.Key]bool
-	parts   stagedParts
-	bytesRead    int64
-	err  error
+	hasStage  [mapping.Stages]bool
+	granted   map[grant]bool
+	batch     []*candidate
+	inBatch   map[fhir.Key]bool
+	parts     stagedParts
+	bytesRead int64
+	err       error
 }
 
 func (r *run) runStages(ctx context.Context) error {

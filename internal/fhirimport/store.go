@@ -131,7 +131,7 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 	}
 	take, ok := r.recordImporters[kind]
 	if !ok {
-		return nil, fmt.Errorf("fhirimport: nothing takes in a %s", kind)
+		return nil, fmt.Errorf("fhirimport: unknown kind %q", kind)
 	}
 	return take(ctx, tx, r.cmd, list)
 }
@@ -154,7 +154,7 @@ func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
 		for i, d := range drafts {
 			body, ok := d.Body.(*B)
 			if !ok {
-				return nil, fmt.Errorf("fhirimport: a %T is no body of this kind", d.Body)
+				return nil, fmt.Errorf("fhirimport: unexpected body %T", d.Body)
 			}
 			records[i] = ehr.Imported[B]{ID: d.id, Known: d.known, Body: body}
 		}
@@ -233,14 +233,14 @@ func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candida
 	q := db.New(tx)
 	n, err := q.ImportIdentifierUpsertMany(ctx, p)
 	if err != nil {
-		return fmt.Errorf("remember what was taken in: %w", err)
+		return fmt.Errorf("store identifiers: %w", err)
 	}
 	if int(n) != len(p.Ids) {
-		return care.Errorf(care.Unavailable, "another import of this source is under way: run this one again when that has ended")
+		return care.Errorf(care.Unavailable, "another import of this source is in progress; try again after it has finished")
 	}
 	if len(seen.Ids) > 0 {
 		if err := q.ImportPatientSeen(ctx, seen); err != nil {
-			return fmt.Errorf("remember where patients were seen: %w", err)
+			return fmt.Errorf("store where patients were seen: %w", err)
 		}
 	}
 	return r.markUsed(ctx, q, used)

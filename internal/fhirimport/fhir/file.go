@@ -54,7 +54,7 @@ func (f File) Read(ctx context.Context, progress func(n int), fn handler) error 
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		zipped, err := gzip.NewReader(buffered)
 		if err != nil {
-			return fmt.Errorf("%s: is not gzip, though it begins as one: %w", f.Name, err)
+			return fmt.Errorf("%s: invalid gzip: %w", f.Name, err)
 		}
 		content = &ratioReader{zipped, packed, 0}
 	}
@@ -92,7 +92,7 @@ type ratioReader struct {
 	read   int64
 }
 
-var errRatio = fmt.Errorf("unpacks to more than %d times its size: unpack it yourself if that is right", maxRatio)
+var errRatio = fmt.Errorf("decompresses to more than %d times its size; decompress it first if that is correct", maxRatio)
 
 func (u *ratioReader) Read(p []byte) (int, error) {
 	if u.read > freeRatio && u.read > maxRatio*u.packed.read {
@@ -118,7 +118,7 @@ func readLines(name string, content io.Reader, fn handler) error {
 		}
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("%s: line %d is longer than a resource of %d MiB", name, n+1, maxResource>>20)
+		return fmt.Errorf("%s: line %d: resource is larger than %d MiB", name, n+1, maxResource>>20)
 	} else if err != nil {
 		return fmt.Errorf("%s: line %d: %w", name, n+1, err)
 	}
@@ -131,7 +131,7 @@ type boundedReader struct {
 	left int
 }
 
-var errTooLarge = fmt.Errorf("a resource, or what a bundle holds beside its entries, is larger than %d MiB", maxResource>>20)
+var errTooLarge = fmt.Errorf("a resource, or the fields of a bundle without its entries, is larger than %d MiB", maxResource>>20)
 
 func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
@@ -148,9 +148,9 @@ func readDocument(name string, content io.Reader, fn handler) error {
 	dec := json.NewDecoder(limit)
 	broken := func(err error) error {
 		if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
-			return fmt.Errorf("%s: from byte %d on: %w", name, dec.InputOffset(), err)
+			return fmt.Errorf("%s: at byte %d: %w", name, dec.InputOffset(), err)
 		}
-		return fmt.Errorf("%s: is not JSON from byte %d on", name, dec.InputOffset())
+		return fmt.Errorf("%s: invalid JSON at byte %d", name, dec.InputOffset())
 	}
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return broken(err)
@@ -176,7 +176,7 @@ func readDocument(name string, content io.Reader, fn handler) error {
 			return broken(err)
 		}
 		if _, twice := rest[field]; twice {
-			return fmt.Errorf("%s: a field is given twice before byte %d", name, dec.InputOffset())
+			return fmt.Errorf("%s: duplicate field before byte %d", name, dec.InputOffset())
 		}
 		if held += len(field) + len(value); held > maxResource {
 			return broken(errTooLarge)
@@ -187,7 +187,7 @@ func readDocument(name string, content io.Reader, fn handler) error {
 		return broken(err)
 	}
 	if dec.More() {
-		return fmt.Errorf("%s: holds more than one JSON document: name the file .ndjson if it is one resource a line", name)
+		return fmt.Errorf("%s: more than one JSON document; NDJSON files must have the extension .ndjson", name)
 	}
 	if entries || string(rest["resourceType"]) == `"Bundle"` {
 		return nil
@@ -213,7 +213,7 @@ func readEntries(dec *json.Decoder, limit *boundedReader, held int, broken func(
 			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 				return broken(fmt.Errorf("entry %d: %w", i, err))
 			}
-			if err := fn(Resource{Index: i}, NewError("Bundle.entry", "is not an entry of a bundle")); err != nil {
+			if err := fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle")); err != nil {
 				return err
 			}
 			continue
@@ -241,7 +241,7 @@ func OnDisk(path string) (File, error) {
 		return File{}, err
 	}
 	if info.IsDir() {
-		return File{}, fmt.Errorf("%s is a directory: name the files in it", path)
+		return File{}, fmt.Errorf("%s is a directory; list its files instead", path)
 	}
 	return File{Name: path, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil //nolint:gosec // The user chose the files.
 }

@@ -59,13 +59,13 @@ func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
 	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Syntax {
-		return r, NewError("", "is not JSON")
+		return r, NewError("", "invalid JSON")
 	}
 	if err != nil {
 		return r, NewError("", err.Error())
 	}
 	if !isTypeName(typ) {
-		return r, NewError("resourceType", "is missing, or no type of FHIR's")
+		return r, NewError("resourceType", "must be a FHIR resource type")
 	}
 	r.Type, r.ID = typ, id
 	if uuid, ok := strings.CutPrefix(r.FullURL, "urn:uuid:"); r.ID == "" && ok {
@@ -73,7 +73,7 @@ func parseHeader(r Resource) (Resource, error) {
 	}
 	if !idPattern.MatchString(r.ID) {
 		r.ID = ""
-		return r, NewError(r.Type+".id", "is missing, or no id of FHIR's")
+		return r, NewError(r.Type+".id", "must be a FHIR id")
 	}
 	return r, nil
 }
@@ -86,10 +86,10 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 func Decode(typ string, raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return NewError(JoinPath(typ, wrong.Field), "is not of the type that FHIR R4 gives it")
+		return NewError(JoinPath(typ, wrong.Field), "has the wrong type; see FHIR R4")
 	}
 	if err != nil {
-		return NewError(typ, "holds a value that is not of the type that FHIR R4 gives it")
+		return NewError(typ, "contains a value of the wrong type; see FHIR R4")
 	}
 	return nil
 }

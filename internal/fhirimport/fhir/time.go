@@ -24,7 +24,7 @@ func OptionalTime(path, text string) (*time.Time, error) {
 	}
 	t, ok := ParseTime(text)
 	if !ok {
-		return nil, NewError(path, "is not a date or time")
+		return nil, NewError(path, "must be a date or time")
 	}
 	return &t, nil
 }

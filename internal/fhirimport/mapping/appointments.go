@@ -33,7 +33,7 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"entered-in-error": appointment.Cancelled, "unknown": appointment.Completed,
 	}[e.Status]
 	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	if e.Period == nil {
 		e.Period = &fhir.Period{}
@@ -91,7 +91,7 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"cancelled": appointment.Cancelled, "entered-in-error": appointment.Cancelled, "noshow": appointment.NoShow,
 	}[a.Status]
 	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	lasted := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
 	start, end, err := readSpan(r.Type, "start", a.Start, "end", a.End, lasted)

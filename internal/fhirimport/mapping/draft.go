@@ -79,7 +79,7 @@ func (s *SkipError) Error() string { return s.Reason }
 func (d *Draft) Clean() {
 	for _, what := range []any{d.Body, d.Clinic, d.User, d.Invoice} {
 		care.CleanLines(what, func(path string) {
-			d.LeftOut = append(d.LeftOut, fhir.Error{Path: d.Path(path), Reason: "held line breaks, control characters or what cannot be seen; it was made one line"})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: d.Path(path), Reason: "contained line breaks, control characters or invisible characters, which were removed"})
 		})
 	}
 	if d.User != nil {

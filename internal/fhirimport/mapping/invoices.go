@@ -36,7 +36,7 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	status, ok := map[string]string{"active": billing.StatusDraft, "draft": billing.StatusDraft, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid}[c.Status]
 	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	prices := make([]price, len(c.Item))
 	for i, item := range c.Item {
@@ -88,7 +88,7 @@ func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billin
 	}
 	if total == nil {
 		if len(lines) == 0 {
-			return nil, "", fhir.NewError(totalPath, "is missing, and nothing has a price")
+			return nil, "", fhir.NewError(totalPath, "is missing, and no item has a price")
 		}
 		return lines, unit, nil
 	}
@@ -108,10 +108,10 @@ func minorUnits(m *fhir.Money, path string) (int64, error) {
 	value, err := strconv.ParseFloat(string(m.Value), 64)
 	digits, known := billing.MinorDigits(m.Currency)
 	if err != nil || value < 0 || value > 1e12 {
-		return 0, fhir.NewError(path+".value", "is missing, or no amount that can be owed")
+		return 0, fhir.NewError(path+".value", "must be an amount of 0 or more")
 	}
 	if !known {
-		return 0, fhir.NewError(path+".currency", "is missing, or no currency of ISO 4217")
+		return 0, fhir.NewError(path+".currency", "must be an ISO 4217 code of a currency in use")
 	}
 	return int64(math.Round(value * math.Pow10(digits))), nil
 }
@@ -150,7 +150,7 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"draft": billing.StatusDraft, "issued": billing.StatusIssued, "balanced": billing.StatusPaid, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid,
 	}[v.Status]
 	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	at, err := fhir.FirstTime(r.Type, "date", v.Date)
 	if err != nil {

@@ -29,9 +29,9 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	switch c.Status {
 	case "completed", "in-progress", "unknown":
 	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
-		return nil, &SkipError{"was not said, or not meant to be"}
+		return nil, &SkipError{"was not sent, or was entered in error"}
 	default:
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	d := &Draft{
 		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
@@ -42,14 +42,14 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 		if p.ContentString != "" {
 			texts = append(texts, p.ContentString)
 		} else {
-			d.LeftOut = append(d.LeftOut, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is no text"})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is not text"})
 		}
 	}
 	switch {
 	case len(texts) == 0:
-		return nil, &SkipError{"holds no text, and conversations take no attachments"}
+		return nil, &SkipError{"contains no text; attachments are not imported"}
 	case len(d.Author) == 0:
-		return nil, &SkipError{"was not sent by a patient or a practitioner, as messages of a conversation are"}
+		return nil, &SkipError{"the sender is not a patient or a practitioner"}
 	}
 	for i := range c.Recipient {
 		if len(d.Patient) == 0 {

@@ -142,7 +142,7 @@ func (o *observation) results() ([]ehr.Result, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, fhir.NewError("Observation.value", "is missing, or of a type that is not kept")
+		return nil, fhir.NewError("Observation.value", "is missing or of an unsupported type")
 	}
 	return all, nil
 }
@@ -176,10 +176,10 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	case o.hasCategory("laboratory"):
 		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
 	case len(o.Category) == 0:
-		d.Finish = func(*Draft) error { return &SkipError{"no category says what it is, and no report names it"} }
+		d.Finish = func(*Draft) error { return &SkipError{"has no category and is not part of a report"} }
 	default:
 		d.Finish = func(*Draft) error {
-			return &SkipError{"carewire keeps no observations of the category " + categoryName(o.Category)}
+			return &SkipError{"observations of this category are not imported: " + categoryName(o.Category)}
 		}
 	}
 	return d, nil
@@ -194,7 +194,7 @@ func categoryName(categories []fhir.CodeableConcept) string {
 			}
 		}
 	}
-	return "that it has"
+	return "other"
 }
 
 func (o *observation) head(typ string) (ehr.Head, error) {

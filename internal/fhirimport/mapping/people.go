@@ -93,7 +93,7 @@ func (d *Draft) demographics(birthDate, gender string) {
 			continue
 		}
 		if refused, ok := errors.AsType[*care.Error](f.input.Validate()); ok {
-			d.LeftOut = append(d.LeftOut, fhir.Error{Path: f.path, Reason: "is left out, as it " + refused.Fields[0].Message})
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: f.path, Reason: "was left out: " + refused.Fields[0].Message})
 			continue
 		}
 		*f.field = f.value
@@ -119,7 +119,7 @@ func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.Hum
 	}
 	var err error
 	if u.Email, err = email(telecom); err != nil {
-		d.LeftOut = append(d.LeftOut, fhir.Error{Path: typ + ".telecom", Reason: "is left out, as an email address " + err.Error()})
+		d.LeftOut = append(d.LeftOut, fhir.Error{Path: typ + ".telecom", Reason: "was left out: " + err.Error()})
 	}
 	return d
 }
@@ -198,7 +198,7 @@ func readPractitionerRole(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	if p.Active != nil && !*p.Active {
-		return nil, &SkipError{"a role that is not active gives no rights"}
+		return nil, &SkipError{"the role is inactive"}
 	}
 	d := &Draft{Kind: "membership", Role: care.Doctor, Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization")}
 	for i := range p.Code {

@@ -87,7 +87,7 @@ func setMedication(d *Draft, typ string, h *ehr.Head, concept *fhir.CodeableConc
 	}}}
 	d.Finish = func(*Draft) error {
 		if h.Code.Code == "" {
-			return fhir.NewError(path, "refers to nothing that was taken in")
+			return fhir.NewError(path, "does not refer to an imported resource")
 		}
 		return nil
 	}

@@ -147,7 +147,7 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	status, ok := map[string]string{"registered": "registered", "available": "final", "cancelled": "cancelled", "entered-in-error": "entered-in-error", "unknown": "unknown"}[s.Status]
 	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "is missing, or none of FHIR R4's")
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	b := &ehr.ImagingReport{Head: ehr.Head{Status: status}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
 	started := s.Started

@@ -30,36 +30,36 @@ type Row struct {
 // imported.
 func Table() []Row {
 	return []Row{
-		{"Organization", "clinic", "Its name; the time zone is that of `--time-zone`.", StagePeople, readOrganization},
-		{"Practitioner", "person", "Name, email and phone. Doctor at the clinics where something names them.", StagePeople, readPractitioner},
-		{"Patient", "person", "Name, email, phone, language, birth date and gender. Patient at the clinics where they were seen, else at `managingOrganization`.", StagePatients, readPatient},
-		{"PractitionerRole", "role at a clinic", "`nurse` by its code, else `doctor`.", StageVisits, readPractitionerRole},
-		{"Encounter", "appointment", "At `serviceProvider`, by the first participant. `finished` is completed; without an end it lasted `length`, or 15 minutes.", StageVisits, readEncounter},
-		{"Appointment", "appointment", "By the first practitioner among its participants. Doctors' hours, absences and limits of requests do not apply to imports.", StageRecords, readAppointment},
-		{"DiagnosticReport", "lab report or imaging report", "An imaging report by its category or `imagingStudy`, else a lab report with the Observations of `result` inside. Without any, the conclusion is the result.", StageRecords, readDiagnosticReport},
-		{"Observation", "set of vital signs, or a result of a lab report", "By its category. A laboratory result that no report names is a lab report of its own. Other categories have no home.", StageObservations, readObservation},
-		{"MedicationRequest", "prescription", "The medicine also from a Medication, contained or not.", StageRecords, readMedicationRequest},
+		{"Organization", "clinic", "The name. The time zone is that of `--time-zone`.", StagePeople, readOrganization},
+		{"Practitioner", "person", "Name, email and phone. Becomes a doctor at the clinics of the resources that refer to them.", StagePeople, readPractitioner},
+		{"Patient", "person", "Name, email, phone, language, birth date and gender. Becomes a patient at the clinics where they were seen, else at `managingOrganization`.", StagePatients, readPatient},
+		{"PractitionerRole", "role at a clinic", "`nurse` if the code says so, else `doctor`.", StageVisits, readPractitionerRole},
+		{"Encounter", "appointment", "Clinic from `serviceProvider`, doctor from the first participant. `finished` becomes completed. Without an end, it lasted `length`, or 15 minutes.", StageVisits, readEncounter},
+		{"Appointment", "appointment", "Doctor from the first practitioner among the participants. Doctors' hours, absences and limits on requests do not apply to imports.", StageRecords, readAppointment},
+		{"DiagnosticReport", "lab report or imaging report", "An imaging report if it has an imaging category or an `imagingStudy`, else a lab report with the Observations of `result`. Without any, the conclusion becomes the result.", StageRecords, readDiagnosticReport},
+		{"Observation", "set of vital signs, or a result of a lab report", "By category. A laboratory result that is not part of a report becomes a lab report. Other categories are not imported.", StageObservations, readObservation},
+		{"MedicationRequest", "prescription", "The medication may also be in a Medication, contained or not.", StageRecords, readMedicationRequest},
 		{"AllergyIntolerance", "allergy", "", StageRecords, readAllergy},
 		{"Condition", "condition", "", StageRecords, readCondition},
 		{"Immunization", "immunization", "", StageRecords, readImmunization},
 		{"Procedure", "procedure", "", StageRecords, readProcedure},
-		{"ImagingStudy", "imaging report", "The study without words of the radiologist's.", StageRecords, readImagingStudy},
-		{"Claim", "invoice, as a draft", "A claim asks an insurer, not the patient: it stays a draft. Its items, or its total.", StageRecords, readClaim},
-		{"Invoice", "invoice", "`issued`, `paid` (balanced), `draft` or `void` (cancelled, entered in error). What is past its day is overdue from the start.", StageRecords, readInvoice},
-		{"Communication", "message of a conversation", "Its texts, where the sender is a patient or a practitioner. All of a patient at a clinic are one conversation, which is the patient's and, when it is begun, their care team's. Attachments are left out.", StageRecords, readCommunication},
-		{"Medication", "", "is read for the prescriptions that name it", StagePeople, nil},
-		{"CarePlan", "", "carewire keeps no care plans", StagePeople, nil},
-		{"CareTeam", "", "who may read what is not for another system to say", StagePeople, nil},
-		{"Goal", "", "carewire keeps no goals", StagePeople, nil},
-		{"ExplanationOfBenefit", "", "is the insurer's answer; the claim is taken in", StagePeople, nil},
-		{"AuditEvent", "", "the audit trail is carewire's own", StagePeople, nil},
-		{"Subscription", "", "who is told of what, rules say", StagePeople, nil},
-		{"Provenance", "", "the import itself is the provenance", StagePeople, nil},
+		{"ImagingStudy", "imaging report", "The study, without a radiologist's report.", StageRecords, readImagingStudy},
+		{"Claim", "invoice, as a draft", "Stays a draft, since a claim is sent to an insurer and not to the patient. One line per item, or one with the total.", StageRecords, readClaim},
+		{"Invoice", "invoice", "`issued`, `paid` (balanced), `draft` or `void` (cancelled, entered in error). An invoice past its due day is overdue from the start.", StageRecords, readInvoice},
+		{"Communication", "message of a conversation", "The texts, if the sender is a patient or a practitioner. All messages about a patient at a clinic form one conversation of the patient and their care team at the time of the import. Attachments are left out.", StageRecords, readCommunication},
+		{"Medication", "", "only read for the prescriptions that refer to it", StagePeople, nil},
+		{"CarePlan", "", "carewire has no care plans", StagePeople, nil},
+		{"CareTeam", "", "other systems cannot grant access to records", StagePeople, nil},
+		{"Goal", "", "carewire has no goals", StagePeople, nil},
+		{"ExplanationOfBenefit", "", "the insurer's answer; the claim is imported", StagePeople, nil},
+		{"AuditEvent", "", "carewire has its own audit trail", StagePeople, nil},
+		{"Subscription", "", "notifications are configured by rules", StagePeople, nil},
+		{"Provenance", "", "the import is recorded as the provenance", StagePeople, nil},
 	}
 }
 
 // UnknownType is the reason why a type without a row is skipped.
-const UnknownType = "carewire keeps nothing of this type"
+const UnknownType = "resources of this type are not imported"
 
 // Options are the run's options that mapping needs.
 type Options struct {

@@ -33,6 +33,6 @@ func TestMappings_NameEachTypeOnce(t *testing.T) {
 	for _, m := range mapping.Table() {
 		require.False(t, seen[m.Type], m.Type)
 		seen[m.Type] = true
-		require.False(t, m.To == "" && m.Notes == "", "%s: say why it has no home", m.Type)
+		require.False(t, m.To == "" && m.Notes == "", "%s: the reason for not importing it is missing", m.Type)
 	}
 }
