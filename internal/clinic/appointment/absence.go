@@ -16,17 +16,18 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Kind is what an absence is.
+// Kind is the kind of an absence.
 type Kind string
 
-// The kinds. Openings add to a doctor's hours, the others take from them.
+// The kinds. An opening adds to a doctor's hours; the others take from them.
 const (
 	Leave        Kind = "leave"
 	Closed       Kind = "closed"
 	OpeningHours Kind = "opening"
 )
 
-// Absence is leave, a time at which a doctor or the whole clinic is closed, or hours of a doctor at one time only.
+// Absence is a doctor's leave, a time at which a doctor or the whole clinic is closed, or extra
+// hours of a doctor.
 type Absence struct {
 	ID        uuid.UUID  `json:"id" format:"uuid"`
 	ClinicID  uuid.UUID  `json:"clinicId" format:"uuid"`
@@ -37,11 +38,11 @@ type Absence struct {
 	Note      string     `json:"note,omitempty"`
 	CreatedAt time.Time  `json:"createdAt" format:"date-time"`
 	CreatedBy string     `json:"createdBy" doc:"The id of who entered it."`
-	// Affected is nil where it was not counted.
+	// Affected is nil unless it was counted.
 	Affected *int64 `json:"affected,omitempty" doc:"In the answer to creating it: how many open appointments to come are in that time. GET /api/appointments?needsAttention=true lists them."`
 }
 
-// NewAbsence is an absence to be.
+// NewAbsence is the input of CreateAbsence.
 type NewAbsence struct {
 	DoctorID *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Whose: an active doctor of the clinic. Left out, the whole clinic is closed."`
 	Kind     Kind       `json:"kind" enum:"leave,closed,opening" doc:"leave and closed take from the hours; opening adds hours at this time only. leave and opening need a doctor."`
@@ -56,17 +57,17 @@ type AbsencePage struct {
 	Next  string    `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
-// AbsenceFilter narrows a list of absences. Limit, Cursor and what is zero are as in Filter; with a doctor, the list shows theirs
-// and those of the whole clinic.
+// AbsenceFilter narrows a list of absences. Limit, Cursor and zero values are as in Filter. With a
+// doctor, the list includes the absences of the whole clinic.
 type AbsenceFilter struct {
 	ClinicID, DoctorID uuid.UUID
-	// From and To bound it: shown is what meets the time between them.
+	// From and To select the absences that overlap with the time between them.
 	From, To time.Time
 	Cursor   string
 	Limit    int
 }
 
-// longestAbsence bounds one absence.
+// longestAbsence is the maximum duration of an absence.
 const longestAbsence = 366 * 24 * time.Hour
 
 func (in *NewAbsence) check(now time.Time) error {
@@ -100,9 +101,10 @@ func (in *NewAbsence) check(now time.Time) error {
 	return p.Err()
 }
 
-// CreateAbsence enters an absence, with doctor.absence_added. Appointments that are in that time stay as they are: Affected says how
-// many. Errors: care.Invalid by field; care.Forbidden for who may not set the doctor's hours, and for a doctor where the whole
-// clinic would be closed; care.NotFound where the doctor is none there.
+// CreateAbsence creates an absence, with doctor.absence_added. Appointments in that time are not
+// changed; Affected is their number. It returns care.Invalid by field, care.Forbidden if the actor
+// may not set the doctor's hours or is a doctor who would close the whole clinic, and care.NotFound
+// if the person is not a doctor of the clinic.
 func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in NewAbsence) (Absence, error) {
 	if err := s.checkHoursWrite(ctx, cmd, clinicID, in.DoctorID); err != nil {
 		return Absence{}, err
@@ -143,8 +145,8 @@ func (s *Service) CreateAbsence(ctx context.Context, cmd care.Command, clinicID 
 	return added, nil
 }
 
-// DeleteAbsence removes an absence, with doctor.absence_removed. Errors: care.NotFound where there is none at the clinic;
-// care.Forbidden as for AddAbsence.
+// DeleteAbsence deletes an absence, with doctor.absence_removed. It returns care.NotFound if the
+// clinic has no such absence, and care.Forbidden as CreateAbsence does.
 func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
 	if !cmd.Actor.MayAt(clinicID, care.HoursWrite, care.SameClinic, care.Responsible) {
 		return s.checkHoursWrite(ctx, cmd, clinicID, nil)
@@ -165,14 +167,15 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 		if err != nil {
 			return fmt.Errorf("delete absence: %w", err)
 		}
-		if n == 0 { // Somebody else removed it at this moment.
+		if n == 0 { // It was deleted concurrently.
 			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
 		}
 		return outbox.Append(ctx, tx, absenceEvent(cmd, "doctor.absence_removed", row))
 	})
 }
 
-// AbsenceAgain returns an absence to who has entered it before, as AddAbsence did. Errors: care.Forbidden, care.NotFound.
+// GetAbsence returns an absence with the number of affected appointments, as CreateAbsence does. It
+// returns care.Forbidden or care.NotFound.
 func (s *Service) GetAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
 	if err := s.checkAbsenceRead(ctx, cmd, clinicID); err != nil {
 		return Absence{}, err
@@ -198,7 +201,8 @@ func (s *Service) GetAbsence(ctx context.Context, cmd care.Command, clinicID, id
 	return found, err
 }
 
-// ListAbsences lists the clinic's absences for those who work there. Errors: care.Invalid by field, care.Forbidden.
+// ListAbsences returns the clinic's absences to its staff. It returns care.Invalid by field, or
+// care.Forbidden.
 func (s *Service) ListAbsences(ctx context.Context, cmd care.Command, f AbsenceFilter) (AbsencePage, error) {
 	bounds := Filter{From: f.From, To: f.To, Cursor: f.Cursor, Limit: f.Limit}
 	after, err := bounds.check()
@@ -238,7 +242,8 @@ func (s *Service) checkAbsenceRead(ctx context.Context, cmd care.Command, clinic
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AbsenceRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
-// mayWriteHours reports whether the actor says when the doctor sees patients at the clinic; nil is every doctor there.
+// mayWriteHours reports whether the actor may set the doctor's hours at the clinic; nil is every
+// doctor there.
 func mayWriteHours(actor care.Actor, clinicID uuid.UUID, doctorID *uuid.UUID) bool {
 	relations := []care.Relation{care.SameClinic}
 	if doctorID != nil && actor.UserID == *doctorID {
@@ -266,7 +271,8 @@ func absence(row db.Absence) Absence {
 	}
 }
 
-// absenceEvent tells of an absence, and not the note. Where the whole clinic is closed it is about nobody.
+// absenceEvent returns the event of an absence, without the note. It concerns no person if the
+// whole clinic is closed.
 func absenceEvent(cmd care.Command, typ string, row db.Absence) event.Event {
 	data := event.DoctorAbsence{
 		AbsenceID: row.ID, UserID: cmd.Actor.UserID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Kind: row.Kind,

@@ -32,11 +32,11 @@ func TestCreate_IsForTheClinicAndForPatientsThemselves(t *testing.T) {
 		require.Equal(t, "clinic/"+b.here.String(), b.last(t).Subject)
 		require.Equal(t, "appointment.book", b.last(t).Data["action"])
 	}
-	// A patient asks where they are a patient, not anywhere.
+	// A patient may request appointments only at their own clinics.
 	in := b.input(n + 2)
 	in.PatientID, in.ClinicID, in.DoctorID = b.neighbour.UserID, b.there, b.stranger.UserID
 	_, err := b.service.Create(t.Context(), by(b.neighbour), in)
-	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Who works there is not theirs to know either.
+	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Nor may they learn who works there.
 }
 
 func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
@@ -116,7 +116,7 @@ func TestMove_SaysToAPatientOnlyWhatPatientsMayDo(t *testing.T) {
 	require.Equal(t, "cancel is not possible: the appointment is cancelled, and you can do nothing more with it", refused(t, err, care.Conflict).Message)
 }
 
-// fill makes appointments of several people at both clinics, and gives their ids by slot.
+// fill creates appointments of several people at both clinics and returns their ids by slot.
 func (b *testBundle) fill(t *testing.T) []uuid.UUID {
 	t.Helper()
 	var ids []uuid.UUID

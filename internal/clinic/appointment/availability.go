@@ -14,7 +14,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Availability is what of a doctor's day at a clinic can be had. All times carry the offset of the clinic's zone.
+// Availability is a doctor's schedule on one day at a clinic. All times have the offset of the
+// clinic's zone.
 type Availability struct {
 	ClinicID        uuid.UUID   `json:"clinicId" format:"uuid"`
 	DoctorID        uuid.UUID   `json:"doctorId" format:"uuid"`
@@ -27,29 +28,30 @@ type Availability struct {
 	Busy            []care.Span `json:"busy" doc:"When the doctor is not to be had, whoever has them and wherever. Spans that touch are one."`
 }
 
-// Day asks for a doctor's day at a clinic.
+// Day selects a doctor's day at a clinic.
 type Day struct {
 	ClinicID, DoctorID uuid.UUID
 	// Date is the day at the clinic, such as 2027-03-15.
 	Date string
-	// Minutes is how long a slot must be.
+	// Minutes is the length of a slot.
 	Minutes int
-	// VisitType, where it is not zero, says so instead.
+	// VisitType replaces Minutes by the visit type's duration, unless it is zero.
 	VisitType uuid.UUID
 }
 
 const (
 	minMinutes, maxMinutes = 5, 24 * 60
 
-	// offered is how many free times a refusal names, and lookAhead among how many days they are sought.
+	// maxSuggestions is the number of free times in a conflict, and suggestionDays the number of
+	// days that are searched for them.
 	maxSuggestions   = 3
 	suggestionDays = 14
 )
 
-// earliestDay is before any day that somebody asks for.
+// earliestDay is the first day that can be queried.
 var earliestDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// check gives the day's midnight as if it were UTC.
+// check returns the day's midnight in UTC, whatever the clinic's zone.
 func (d Day) check(now time.Time) (time.Time, error) {
 	var p care.FieldErrors
 	if d.DoctorID == uuid.Nil {
@@ -68,8 +70,9 @@ func (d Day) check(now time.Time) (time.Time, error) {
 	return day, p.Err()
 }
 
-// GetAvailability tells what of the doctor's day at the clinic can be had. Errors: care.Invalid by field, care.Forbidden for who
-// is nobody at the clinic, care.NotFound where the doctor is none there.
+// GetAvailability returns the doctor's schedule on a day at the clinic. It returns care.Invalid by
+// field, care.Forbidden if the actor has no role at the clinic, and care.NotFound if the person is
+// not a doctor there.
 func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) (Availability, error) {
 	day, err := d.check(s.now())
 	if err != nil {
@@ -92,7 +95,7 @@ func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) 
 		zone := plan.zone
 		whole := clockSpans(zone, day, day.AddDate(0, 0, 1))
 		if len(whole) == 0 {
-			return nil // A day that the zone left out when it moved across the date line.
+			return nil // The zone skipped this day when it moved across the date line.
 		}
 		busy, err := busyIn(ctx, q, zone, db.AppointmentBusyParams{DoctorID: d.DoctorID, FromTime: whole[0].StartsAt, ToTime: whole[len(whole)-1].EndsAt})
 		if err != nil {
@@ -109,7 +112,7 @@ func (s *Service) GetAvailability(ctx context.Context, cmd care.Command, d Day) 
 	return found, nil
 }
 
-// minutes is how long a slot must be, as the visit type says where there is one.
+// minutes returns the length of a slot: the visit type's duration if there is one.
 func (d Day) minutes(ctx context.Context, q *db.Queries) (int, error) {
 	if d.VisitType == uuid.Nil {
 		return d.Minutes, nil
@@ -130,8 +133,9 @@ func busyIn(ctx context.Context, q *db.Queries, zone *time.Location, p db.Appoin
 	return spans, nil
 }
 
-// offering adds to the refusal of a time that is taken the next ones that are free for the same two people and as long. They
-// are looked up in a transaction of their own: the refused one is gone. Where that fails the refusal stands without them.
+// withNextFree adds the next free times to a conflict on startsAt, for the same two people and
+// duration. It uses a new transaction, since the failed one was rolled back. If the look-up fails,
+// it returns the conflict without them.
 func (s *Service) withNextFree(ctx context.Context, cmd care.Command, err error, row db.Appointment) error {
 	refusal, ok := errors.AsType[*care.Error](err)
 	if !ok || refusal.Code != care.Conflict || !slices.ContainsFunc(refusal.Fields, func(f care.FieldError) bool { return f.Field == "startsAt" }) {
@@ -145,7 +149,7 @@ func (s *Service) withNextFree(ctx context.Context, cmd care.Command, err error,
 	return err
 }
 
-// nextFree gives the first free slots of the appointment's length from its start on.
+// nextFree returns the first free slots of the appointment's length, beginning at its start.
 func nextFree(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, now time.Time) ([]care.Span, error) {
 	start := row.StartsAt
 	if start.Before(now) {

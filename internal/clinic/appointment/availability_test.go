@@ -12,7 +12,7 @@ import (
 	"carewire/internal/clinic/appointment"
 )
 
-// everyDay is a week of the same hours.
+// everyDay returns a week with the same hours every day.
 func everyDay(opens, closes string) []appointment.Opening {
 	var week []appointment.Opening
 	for _, day := range []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"} {
@@ -21,7 +21,7 @@ func everyDay(opens, closes string) []appointment.Opening {
 	return week
 }
 
-// opened sets the doctor's hours here and there to 08:00-12:00 on every day, and puts b.start at 08:00.
+// opened sets the doctor's hours at both clinics to 08:00-12:00 on every day, and b.start to 08:00.
 func (b *testBundle) opened(t *testing.T) {
 	t.Helper()
 	for clinic, by2 := range map[uuid.UUID]care.Actor{b.here: b.receptionist, b.there: b.elsewhere} {
@@ -31,7 +31,7 @@ func (b *testBundle) opened(t *testing.T) {
 	b.start = b.start.Truncate(24 * time.Hour).Add(8 * time.Hour)
 }
 
-// day asks for the doctor's day of b.start, here.
+// day selects the doctor's day of b.start at the clinic here.
 func (b *testBundle) day() appointment.Day {
 	return appointment.Day{ClinicID: b.here, DoctorID: b.doctor.UserID, Date: b.start.Format(time.DateOnly), Minutes: 30}
 }
@@ -59,7 +59,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	elsewhere := b.input(2)
 	elsewhere.ClinicID = b.there
 	b.create(t, b.elsewhere, elsewhere)
-	b.create(t, b.patient, b.input(5)) // A wish holds nothing.
+	b.create(t, b.patient, b.input(5)) // A request does not hold its time.
 	cancelled := b.create(t, b.receptionist, b.input(6))
 	_, err := b.service.Transition(t.Context(), by(b.patient), cancelled.ID, 1, appointment.Cancel)
 	require.NoError(t, err)
@@ -229,7 +229,7 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 	wish.PatientID = b.neighbour.UserID
 	asked := b.create(t, b.neighbour, wish)
 	b.create(t, b.receptionist, b.input(0))
-	other := b.input(1) // The patient is taken by somebody else.
+	other := b.input(1) // The patient has another appointment.
 	other.DoctorID = b.colleague.UserID
 	b.create(t, b.receptionist, other)
 	late := b.create(t, b.receptionist, b.input(6))
@@ -247,14 +247,14 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 		b.create(t, b.receptionist, in)
 	}
 
-	// What is free after this day's end is on the next.
+	// The free times after the end of this day are on the next.
 	in = b.input(6)
 	_, err = b.service.Create(t.Context(), by(b.receptionist), in)
 	next := refused(t, err, care.Conflict, "startsAt").NextFree
 	require.Equal(t, []string{"11:30", "08:00", "08:30"}, starts(next))
 	require.Equal(t, b.start.AddDate(0, 0, 1), next[1].StartsAt.UTC())
 
-	// At another clinic it is not said what is taken, but still what is free.
+	// At another clinic the conflict has no details, but the free times.
 	in.ClinicID = b.there
 	_, err = b.service.Create(t.Context(), by(b.elsewhere), in)
 	e := refused(t, err, care.Conflict, "startsAt")

@@ -7,22 +7,22 @@ import (
 	"carewire/internal/care"
 )
 
-// farthest is more than any zone is from UTC.
+// maxZoneOffset exceeds the offset of any zone from UTC.
 const maxZoneOffset = 24 * time.Hour
 
-// wall gives the spans in which the clock on a wall in the zone shows a time from from up to, and without, to. The two are
-// what the clock shows, written as if it were UTC.
+// clockSpans returns the spans in which clocks in the zone show a time from from (inclusive) to to
+// (exclusive). Both are local times, written as if they were UTC.
 //
-// Where clocks are put forward, a time that they leave out is reached when they are put forward: a day from 02:30 on begins
-// at the 03:00 that follows 01:59, and it is an hour shorter. Where they are put back, what they show twice counts twice:
-// a day up to 02:30 ends at the first 02:30 and goes on from the second 02:00 to the second 02:30. So a span can fall into
-// two, or into none.
+// If clocks are put forward, a skipped time is the moment at which they change: a day that begins
+// at 02:30 begins at the 03:00 that follows 01:59, and is an hour shorter. If clocks are put back,
+// repeated times count twice: a day that ends at 02:30 ends at the first 02:30 and continues from
+// the second 02:00 to the second 02:30. So the result can have two spans, or none.
 func clockSpans(zone *time.Location, from, to time.Time) []care.Span {
 	var spans []care.Span
 	for at := from.Add(-maxZoneOffset); at.Before(to.Add(maxZoneOffset)); {
 		_, seconds := at.In(zone).Zone()
 		offset := time.Duration(seconds) * time.Second
-		begin, end := at.In(zone).ZoneBounds() // The times between which the zone has this offset; zero for ever.
+		begin, end := at.In(zone).ZoneBounds() // The zone has this offset between the two; zero means forever.
 		span := care.Span{StartsAt: from.Add(-offset).In(zone), EndsAt: to.Add(-offset).In(zone)}
 		if !begin.IsZero() && begin.After(span.StartsAt) {
 			span.StartsAt = begin
@@ -41,7 +41,8 @@ func clockSpans(zone *time.Location, from, to time.Time) []care.Span {
 	return spans
 }
 
-// join adds a span that begins no sooner than the last one's end; where the two touch they become one.
+// appendSpan appends a span that begins at or after the end of the last one. Adjacent spans are
+// merged.
 func appendSpan(spans []care.Span, next care.Span) []care.Span {
 	if n := len(spans); n > 0 && spans[n-1].EndsAt.Equal(next.StartsAt) {
 		spans[n-1].EndsAt = next.EndsAt
@@ -50,7 +51,8 @@ func appendSpan(spans []care.Span, next care.Span) []care.Span {
 	return append(spans, next)
 }
 
-// open gives when the doctor sees patients on a day, which is its midnight as if it were UTC.
+// openSpans returns when the doctor sees patients on a day. The day is its local midnight, written
+// as if it were UTC.
 func openSpans(zone *time.Location, day time.Time, openings []Opening) []care.Span {
 	var spans []care.Span
 	for _, o := range openings {
@@ -71,8 +73,8 @@ func isoWeekday(day time.Time) int16 {
 	return int16(day.Weekday())
 }
 
-// slots cuts the open spans into slots of the length, one after the other from where each opens, and gives those that begin
-// at notBefore or later and meet nothing busy.
+// freeSlots divides each open span into consecutive slots of the length. It returns those that
+// begin at notBefore or later and do not overlap with a busy span.
 func freeSlots(open, busy []care.Span, length time.Duration, notBefore time.Time) []care.Span {
 	free := []care.Span{}
 	for _, o := range open {

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-// texts gives each span as "start end" in RFC 3339.
+// texts returns each span as "start end" in RFC 3339.
 func texts(spans []care.Span) []string {
 	list := []string{}
 	for _, s := range spans {
@@ -71,7 +71,8 @@ func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
 	}
 }
 
-// Every quarter of an hour of two years is in exactly one day, and its clock shows a time that is in the span.
+// Every quarter of an hour of two years is in exactly one day, and its clock shows a time in the
+// span.
 func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Pacific/Chatham", "America/St_Johns"} {

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// attentionBatch is of how many appointments one transaction tells.
+	// attentionBatch is the number of appointments in one transaction.
 	attentionBatch = 200
-	// departures is of how many people who left one sweep tells.
+	// departureBatch is the number of departed people that one sweep handles.
 	departureBatch = 100
 )
 
-// SweepAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
-// disabled, as far as that was not told with the departure itself, and returns how many they were. Each transaction tells of at
-// most 200, whatever a doctor leaves behind. It is safe to run twice at once.
+// SweepAttention appends appointment.needs_attention for the upcoming open appointments of people
+// who left a clinic or were disabled, except those that the departure itself reported, and returns
+// their number. A transaction handles at most 200. It is safe to run concurrently.
 func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("appointment")}
 	var left []db.AppointmentDepartureListRow
@@ -37,7 +37,7 @@ func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	total := 0
-	var failed error // One departure that cannot be told does not stop the others.
+	var failed error // A failed departure does not stop the others.
 	for _, d := range left {
 		n, err := s.sweepDeparture(ctx, cmd, d)
 		total, failed = total+n, errors.Join(failed, err)

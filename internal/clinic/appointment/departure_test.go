@@ -33,7 +33,7 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[1])
-	last, err := b.service.SweepAttention(t.Context()) // What one of two passed over while the other held it.
+	last, err := b.service.SweepAttention(t.Context()) // One sweep skipped the rows that the other had locked.
 	require.NoError(t, err)
 	require.Equal(t, left, totals[0]+totals[1]+last)
 	var told, subjects int

@@ -16,18 +16,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is an appointment that another system keeps, as it is there now.
+// Imported is an appointment of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
 	Input
 	Status Status
 }
 
-// ImportTx takes appointments in, many at once, with the events that tell of them; only carewire's own import may. It gives
-// for each nil or why it is refused, a care.Error. What has ended is history: it may have been at a time that others had
-// too, and may have lasted for days. What is to come holds its time, and one that is taken is an error of the whole.
+// ImportTx imports appointments in bulk, with their events; only carewire's own import may call it.
+// For each it returns nil, or a care.Error if it is refused. Past appointments are historic: they
+// may overlap with others and last for days. Upcoming ones hold their time, and a conflict fails
+// the whole batch.
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
 		return nil, care.Errorf(care.Forbidden, "appointments are taken in by the platform")
@@ -68,10 +69,10 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	return refused, outbox.Append(ctx, tx, events...)
 }
 
-// stored is the time as PostgreSQL keeps it.
+// toMicroseconds returns the time at the precision of PostgreSQL.
 func toMicroseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// statuses are all there are.
+// statuses are all statuses.
 var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
 
 func (in *Imported) checkImported(now time.Time) error {
@@ -97,8 +98,8 @@ func (in *Imported) checkImported(now time.Time) error {
 	return p.Err()
 }
 
-// importChange brings an appointment that was taken in before to what it is there now. It gives no event where that is
-// what it is here too.
+// importChange updates an appointment that was imported before. It returns no event if nothing has
+// changed.
 func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported) ([]event.Event, error) {
 	q := db.New(tx)
 	found, err := q.AppointmentLock(ctx, in.ID)

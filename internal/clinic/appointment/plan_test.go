@@ -17,7 +17,7 @@ import (
 func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Two full diaries of 4,000 half hours each, far from the others' time.
+	// Two full diaries of 4,000 half hours each, far from the other appointments.
 	for _, pair := range [][2]uuid.UUID{{b.patient.UserID, b.doctor.UserID}, {b.neighbour.UserID, b.colleague.UserID}} {
 		b.exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', at, at + interval '30 minutes', false, now(), '', now(), ''
@@ -71,7 +71,8 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	b.requireIndexesServeTaken(t, slot)
 }
 
-// requireIndexesServeTaken looks at what was scanned: EXPLAIN does not look into a function.
+// requireIndexesServeTaken checks which indexes were scanned: EXPLAIN does not show the inside of a
+// function.
 func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slot) {
 	t.Helper()
 	conn, err := b.db.Owner.Acquire(t.Context())

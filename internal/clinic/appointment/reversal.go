@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Reversed is one step that was taken back, and why.
+// Reversed is a reversed transition.
 type Reversed struct {
 	Version    int64     `json:"version" doc:"The version of the appointment that it made."`
 	From       Status    `json:"from" enum:"completed,cancelled,no_show" doc:"The status that was taken back."`
@@ -24,8 +24,9 @@ type Reversed struct {
 	ReversedBy string    `json:"reversedBy" doc:"The id of who took it back." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
-// ListReversals returns what was taken back of an appointment, oldest first, for those who may take it back. Reading it is audited.
-// Errors: care.NotFound; care.Forbidden for the patient, as a reason may name another.
+// ListReversals returns the reversed transitions of an appointment, oldest first, to those who may
+// reverse. The read is audited. It returns care.NotFound, and care.Forbidden for the patient, since
+// a reason may name another person.
 func (s *Service) ListReversals(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Reversed, error) {
 	list := []Reversed{}
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

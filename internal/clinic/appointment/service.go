@@ -14,21 +14,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Service serves appointments. It is safe for concurrent use.
+// Service manages appointments. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// Option changes how a Service works.
+// Option configures a Service.
 type Option func(*Service)
 
-// WithClock makes the service take the time from now instead of the machine's clock.
+// WithClock replaces time.Now.
 func WithClock(now func() time.Time) Option {
 	return func(s *Service) { s.now = now }
 }
 
-// New makes the service on a writer of the role carewire_app.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer, options ...Option) *Service {
 	s := &Service{writer: writer, now: time.Now}
 	for _, option := range options {
@@ -39,11 +39,12 @@ func New(writer *outbox.Writer, options ...Option) *Service {
 
 func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "appointment", ID: id} }
 
-// Create makes an appointment: booked where the actor may book at the clinic, else requested, which patients do for
-// themselves. Errors: care.Invalid by field; care.Forbidden where the actor may do neither; care.Conflict on startsAt where
-// the doctor or the patient is taken then, or the doctor sees nobody, with the next free times; care.Conflict where the patient
-// has asked the doctor for that time already, or has too many requests open. One that is imported is taken in whatever else was
-// at that time, and whatever the hours.
+// Create creates an appointment: booked if the actor may book at the clinic, else requested, which
+// patients do for themselves. It returns care.Invalid by field, and care.Forbidden if the actor may
+// do neither. It returns care.Conflict on startsAt, with the next free times, if the doctor or the
+// patient is not available or the time is outside of the doctor's hours; and care.Conflict if the
+// patient has requested this time before or has too many open requests. Conflicts and hours do not
+// apply to imports.
 func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appointment, error) {
 	status, err := initialStatus(cmd, in)
 	if err != nil {
@@ -89,8 +90,8 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 	return made, nil
 }
 
-// wrote appends the event of what was written, and gives it as it stands. zone is the clinic's, or empty where it was not read
-// yet.
+// appendEvent appends the event of a write and returns the appointment. zone is the clinic's time
+// zone; if it is empty, it is read.
 func appendEvent(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e event.Event) (Appointment, error) {
 	if zone != "" {
 		return appointment(row, zone), outbox.Append(ctx, tx, e)
@@ -102,8 +103,8 @@ func appendEvent(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string
 	return list[0], outbox.Append(ctx, tx, e)
 }
 
-// mayCreate settles whether the actor books or asks. It comes before the look at the rest of the input: a stranger learns
-// nothing from what is wrong with it.
+// initialStatus returns the status in which the actor may create the appointment. It runs before
+// the rest of the input is checked: others must not learn anything from its errors.
 func initialStatus(cmd care.Command, in Input) (Status, error) {
 	switch {
 	case in.ClinicID == uuid.Nil:
@@ -118,7 +119,8 @@ func initialStatus(cmd care.Command, in Input) (Status, error) {
 	}
 }
 
-// earliest is when a new appointment may start: for a patient's wish from now on, for the clinic a little before.
+// earliest returns the earliest start of a new appointment: now for a request, maxBackdate earlier
+// for the clinic.
 func (s *Service) earliest(cmd care.Command, status Status) time.Time {
 	switch {
 	case cmd.Imported:

@@ -11,22 +11,23 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxRequests is how many requests to come a patient may have open at one clinic.
+// maxRequests is how many upcoming requests a patient may have at one clinic.
 const maxRequests = 10
 
-// terms say what a time is taken on.
+// claimOptions are the conditions of claiming a slot.
 type claimOptions struct {
-	// hours asks for a time at which the doctor sees patients, and no longer than the clinic allows, unless override is set.
+	// keepHours requires a time within the doctor's hours and the clinic's maximum duration, unless
+	// override is set.
 	keepHours, override bool
-	// asked says that a patient asks: they must keep to the hours also where nobody set them, and cannot override.
+	// byPatient marks a patient's request: the default hours apply to it, and it cannot override.
 	byPatient bool
-	// another says that the appointment is a new one, which counts towards maxRequests.
+	// newRequest marks a new appointment, which counts towards maxRequests.
 	newRequest bool
 }
 
-// take looks whether the slot can be had: whether the two are at the clinic (problems by field), the doctor sees patients then
-// and both are free (an error). It locks their rows first, so that what it finds holds until the commit. It returns the clinic's
-// zone where it has read it.
+// claimSlot checks that both people are active at the clinic (errors by field), that the doctor
+// sees patients at that time and that both are free (an error). It locks their rows first, so that
+// the result holds until the commit. It returns the clinic's time zone if it was read.
 func (s *Service) claimSlot(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t claimOptions) (p care.FieldErrors, zone string, err error) {
 	if _, err := q.AppointmentPeopleLock(ctx, []uuid.UUID{row.DoctorID, row.PatientID}); err != nil {
 		return nil, "", fmt.Errorf("lock people: %w", err)
@@ -76,7 +77,8 @@ func findPeople(ctx context.Context, q *db.Queries, row db.Appointment) (db.Appo
 	return found, nil
 }
 
-// retake is take for an appointment that there is already: who has left the clinic since cannot be seen there.
+// reclaimSlot is claimSlot for an existing appointment: people who have left the clinic since are a
+// conflict.
 func (s *Service) reclaimSlot(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t claimOptions) error {
 	problems, _, err := s.claimSlot(ctx, q, cmd, row, t)
 	switch {
@@ -89,7 +91,7 @@ func (s *Service) reclaimSlot(ctx context.Context, q *db.Queries, cmd care.Comma
 	}
 }
 
-// present refuses an appointment the doctor or the patient of which has left the clinic or was disabled.
+// checkActive returns a conflict if the doctor or the patient has left the clinic or was disabled.
 func checkActive(ctx context.Context, q *db.Queries, row db.Appointment) error {
 	found, err := findPeople(ctx, q, row)
 	switch {
@@ -104,7 +106,8 @@ func checkActive(ctx context.Context, q *db.Queries, row db.Appointment) error {
 	}
 }
 
-// suits refuses a time at which the doctor sees nobody, and one that is longer than the clinic allows. It returns the clinic's zone.
+// checkSchedule returns an error if the time is outside of the doctor's hours or longer than the
+// clinic's maximum. It returns the clinic's time zone.
 func checkSchedule(ctx context.Context, q *db.Queries, row db.Appointment, t claimOptions) (string, error) {
 	plan, err := readSchedule(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
 	if err != nil || t.override {
@@ -125,8 +128,8 @@ func checkSchedule(ctx context.Context, q *db.Queries, row db.Appointment, t cla
 	return plan.TimeZone, nil
 }
 
-// mayAskAgain refuses a second request of the same patient for the same doctor and time, and another one where there are
-// maxRequests.
+// checkRequests returns a conflict for a second request of the patient for the same doctor and
+// time, and for a new one beyond maxRequests.
 func (s *Service) checkRequests(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
 	open, err := q.AppointmentRequestsOpen(ctx, db.AppointmentRequestsOpenParams{
 		PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, StartsAt: row.StartsAt, EndsAt: row.EndsAt, ID: row.ID, After: s.now(),
@@ -143,7 +146,8 @@ func (s *Service) checkRequests(ctx context.Context, q *db.Queries, row db.Appoi
 	}
 }
 
-// notAvailable names the first taken slot that the actor may see; of others it tells nothing but that they are.
+// notAvailable returns a conflict with the first taken slot that the actor may see. It has no
+// details of others.
 func notAvailable(actor care.Actor, doctorID uuid.UUID, taken []db.AppointmentTakenRow) error {
 	err := care.Errorf(care.Conflict, "this time is not available")
 	message := "is not available: choose another time"

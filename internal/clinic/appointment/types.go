@@ -11,7 +11,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Appointment is one as it stands.
+// Appointment is an appointment as the API returns it.
 type Appointment struct {
 	ID        uuid.UUID  `json:"id" format:"uuid"`
 	Version   int64      `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
@@ -35,13 +35,13 @@ type Page struct {
 	Next  string        `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
-// Slot is a time: from its start up to, and without, its end.
+// Slot is a span of time from its start (inclusive) to its end (exclusive).
 type Slot struct {
 	StartsAt time.Time `json:"startsAt" format:"date-time" doc:"When it starts. A patient asks for a time to come, and an appointment moves to one; the clinic may enter what began at most a day ago." example:"2027-03-15T09:00:00Z"`
 	EndsAt   time.Time `json:"endsAt" required:"false" format:"date-time" doc:"When it ends: at least 5 minutes and at most a day after its start, and at most as long after it as the clinic allows. Left out, a new appointment takes as long as its visit type says, and one that is moved as long as before." example:"2027-03-15T09:30:00Z"`
 }
 
-// Input is an appointment to be.
+// Input is the input of Create.
 type Input struct {
 	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who is seen: an active patient of the clinic."`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"Where."`
@@ -51,35 +51,37 @@ type Input struct {
 	Override  bool       `json:"override,omitempty" doc:"Books a time outside the doctor's hours, or longer than the clinic allows, all the same. For those who arrange appointments; the event says so."`
 }
 
-// NewTime is when an appointment is to be instead.
+// NewTime is the input of Reschedule.
 type NewTime struct {
 	Slot
 	Override bool `json:"override,omitempty" doc:"Takes a time outside the doctor's hours, or longer than the clinic allows, all the same; the event says so."`
 }
 
-// NewDoctor is by whom the patient is to be seen instead.
+// NewDoctor is the input of Reassign.
 type NewDoctor struct {
 	DoctorID uuid.UUID `json:"doctorId" format:"uuid" doc:"Another active doctor of the clinic, who is free then."`
 	Override bool      `json:"override,omitempty" doc:"Gives it to the doctor although it is outside of their hours; the event says so."`
 }
 
-// Reversal is why a step is taken back.
+// Reversal is the input of Reverse.
 type Reversal struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why. It is kept for those who work at the clinic, and is in no event." example:"The wrong patient was marked as missed."`
 }
 
 const (
-	// shortest and longest bound one appointment, furthest how far ahead one is made, and late how long after its start the
-	// clinic may still enter one: somebody who walked in is seen first.
+	// shortest and longest bound the duration of an appointment. maxAhead is how far ahead one can
+	// be made, and maxBackdate how long after its start the clinic may still enter one: a walk-in
+	// patient is seen first.
 	shortest = 5 * time.Minute
 	longest  = 24 * time.Hour
 	maxAhead = 2 * 366 * 24 * time.Hour
 	maxBackdate     = 24 * time.Hour
 )
 
-// check brings the slot into the form in which it is stored, and notes what is wrong with it. What is imported may be shorter.
+// check normalizes the slot to its stored form and adds its errors. An imported appointment may be
+// shorter.
 func (s *Slot) check(p *care.FieldErrors, now, earliest time.Time, imported bool) {
-	// PostgreSQL keeps microseconds.
+	// PostgreSQL stores microseconds.
 	s.StartsAt, s.EndsAt = s.StartsAt.UTC().Truncate(time.Microsecond), s.EndsAt.UTC().Truncate(time.Microsecond)
 	switch {
 	case s.StartsAt.IsZero():
@@ -116,7 +118,7 @@ func (in *Input) check(now, earliest time.Time, imported bool) error {
 	return p.Err()
 }
 
-// from gives the rows as appointments, with their clinics' time zones.
+// from converts rows to appointments, with their clinics' time zones.
 func from(ctx context.Context, q *db.Queries, rows ...db.Appointment) ([]Appointment, error) {
 	clinics := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
