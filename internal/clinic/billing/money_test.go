@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/bojanz/currency"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/clinic/billing"
@@ -23,6 +24,43 @@ func TestInvoices_SayHowManyDigitsTheCurrencyHas(t *testing.T) {
 		got, err := b.bills.Get(t.Context(), by(b.receptionist), issued.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got.MinorDigits, code)
+	}
+}
+
+// The digits decide what a stored amount means, so an update of the library must not change them. The
+// table is ISO 4217's list one, with its amendments up to 2026.
+func TestDigits_AreThoseOfISO4217(t *testing.T) {
+	t.Parallel()
+	exceptions := map[string]int{
+		"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
+		"XAF": 0, "XOF": 0, "XPF": 0,
+		"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+	}
+	inUse := 0
+	for _, code := range currency.GetCurrencyCodes() {
+		digits, ok := billing.MinorDigits(code)
+		if !ok {
+			continue
+		}
+		inUse++
+		want, exception := exceptions[code]
+		if !exception {
+			want = 2
+		}
+		require.Equal(t, want, digits, code)
+	}
+	require.Equal(t, 154, inUse, "currencies in use")
+	for code := range exceptions {
+		_, ok := billing.MinorDigits(code)
+		require.True(t, ok, code)
+	}
+	for _, code := range []string{"MRU", "SLE", "VED", "VES", "XCG", "ZWG"} {
+		_, ok := billing.MinorDigits(code)
+		require.True(t, ok, "%s was introduced after 2017", code)
+	}
+	for _, code := range []string{"ANG", "BGN", "CUC", "HRK", "MRO", "SLL", "VEF", "XAU", "XTS", "XXX", "CLF", "eur", ""} {
+		_, ok := billing.MinorDigits(code)
+		require.False(t, ok, "%s is not a currency in use", code)
 	}
 }
 
