@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/billing"
 )
 
-// step does something random to one of the invoices. What the service refuses as a conflict is fine.
+// step does something random to one of the invoices. A conflict is a valid result.
 func (b *testBundle) step(t *testing.T, r *rand.Rand, invoices []billing.Invoice, name string) error {
 	t.Helper()
 	id, minor := invoices[r.IntN(len(invoices))].ID, 1+r.Int64N(6000)

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/billing"
 )
 
-// note is a credit note over the amount.
+// note returns a credit note over the amount.
 func note(minor int64) billing.NewCreditNote {
 	return billing.NewCreditNote{Reason: "Goodwill", Lines: []billing.Line{{Description: "Goodwill", Quantity: 1, UnitMinor: minor}}}
 }
@@ -119,7 +119,7 @@ func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
 	require.Equal(t, []int64{10000, 0, 5000, 0}, []int64{got.CreditedMinor, got.PaidMinor, got.ExcessMinor, got.BalanceMinor})
 	require.Equal(t, int64(5000), b.credit(t))
 
-	// The refund of what is credited already issues no second credit note.
+	// The refund of an amount that is credited already issues no second credit note.
 	r := b.refund(t, p.ID, billing.NewRefund{AmountMinor: 5000, Reference: "re_1"})
 	require.Nil(t, r.CreditNoteID)
 	got = b.get(t, i.ID)
@@ -215,7 +215,7 @@ func TestCredit_RefusesWhatIsNoCreditNote(t *testing.T) {
 	require.Zero(t, b.get(t, voided.ID).BalanceMinor)
 }
 
-// fromCredit is a payment out of the patient's credit.
+// fromCredit returns a payment from the patient's credit.
 func fromCredit(minor int64) billing.NewPayment {
 	return billing.NewPayment{AmountMinor: minor, Provider: "credit"}
 }
@@ -251,7 +251,7 @@ func TestPay_FromCreditPaysOtherInvoicesOfTheClinicInTheCurrency(t *testing.T) {
 	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), other.ID, fromCredit(1))
 	requireCode(t, err, care.Conflict, "amountMinor")
 
-	// What is used is no longer there to be given back; what is given back of a payment from credit is credit again.
+	// Used credit cannot be refunded. A refund of a payment from credit becomes credit again.
 	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), paid.ID, billing.NewRefund{AmountMinor: 12500, Reference: "re_1"})
 	requireCode(t, err, care.Conflict, "amountMinor")
 	b.refund(t, paid.ID, billing.NewRefund{AmountMinor: 500, Reference: "re_1"})
@@ -392,7 +392,8 @@ func TestIssue_IsForFormerAndDisabledPatientsToo(t *testing.T) {
 func TestIssue_IsDueTodayAtTheClinicOrLater(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// At 10:30 UTC on 1 April it is the 1st in Berlin; at 09:30 UTC it is still 31 March in Honolulu.
+	// At 10:30 UTC on 1 April it is the 1st in Berlin; at 09:30 UTC it is still 31 March in
+	// Honolulu.
 	for _, c := range []struct {
 		now, due string
 		there    bool

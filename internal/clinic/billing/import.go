@@ -15,23 +15,24 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is an invoice that another system keeps, as it is there now.
+// Imported is an invoice of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
 	NewInvoice
-	// Status is StatusDraft for what was never the patient's to pay, StatusIssued, StatusPaid or StatusVoid.
+	// Status is StatusDraft for an invoice that was never sent to the patient, StatusIssued,
+	// StatusPaid or StatusVoid.
 	Status   string
 	IssuedAt time.Time
 }
 
-// importProvider is who took the payment of an invoice that came here as paid.
+// importProvider is the provider of the payment of an invoice that was imported as paid.
 const importProvider = "import"
 
-// ImportTx takes invoices in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each nil or why it is refused, a care.Error. What was past its day already is overdue from the start: nobody is told of
-// it. One that was paid has one payment, by the provider "import".
+// ImportTx imports invoices in bulk, with their events; only carewire's own import may call it. For
+// each it returns nil, or a care.Error if it is refused. An invoice past its due day is overdue
+// from the start, without an event for it. A paid one has one payment, by the provider "import".
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
 		return nil, care.Errorf(care.Forbidden, "invoices are taken in by the platform")
@@ -81,7 +82,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	return refused, importPayments(ctx, tx, cmd, all, rows)
 }
 
-// told is the event of an invoice that is first heard of in this status.
+// importEventType returns the type of the event of a newly imported invoice with the status.
 func importEventType(status string) string {
 	switch status {
 	case StatusDraft:
@@ -93,7 +94,7 @@ func importEventType(status string) string {
 	}
 }
 
-// checkImported is check for what may be older than this service could have been told of as it happened.
+// checkImported is check for an invoice that may be older than this service.
 func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	due, err = time.Parse(time.DateOnly, in.DueOn)
 	if err != nil || due.Year() < 1900 {
@@ -119,7 +120,7 @@ func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total
 		number = *in.Number
 	}
 	if status == StatusPaid {
-		status = StatusIssued // Until its payment is in.
+		status = StatusIssued // Until its payment is inserted.
 	}
 	p.Ids, p.ClinicIds, p.PatientIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID), append(p.PatientIds, in.PatientID)
 	p.Numbers, p.Currencies, p.Statuses = append(p.Numbers, number), append(p.Currencies, in.Currency), append(p.Statuses, status)
@@ -142,7 +143,8 @@ func importPayments(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Impo
 	return nil
 }
 
-// importStatus brings an invoice that was taken in before to the status that it has there now. Its amounts are in the books.
+// importStatus updates the status of an invoice that was imported before. Its amounts cannot
+// change.
 func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported, total int64) ([]event.Event, error) {
 	q := db.New(tx)
 	old, err := q.InvoiceLock(ctx, in.ID)

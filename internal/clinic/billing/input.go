@@ -15,14 +15,14 @@ const (
 	maxQuantity = 100_000
 	maxUnit     = 999_999_999_999
 	maxTaxBps   = 100_000
-	// maxAmount stays below 2^53, which every JSON reader keeps exactly (RFC 8259, section 6).
+	// maxAmount is below 2^53, which every JSON parser represents exactly (RFC 8259, section 6).
 	maxAmount = 999_999_999_999_999
 )
 
-// earliestDue is before any invoice that this service could have been told of.
+// earliestDue is the earliest due day that is accepted.
 var earliestDue = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// NewInvoice is what an invoice is issued from. Its total is the sum of its lines.
+// NewInvoice is the input of Issue. The total is the sum of the lines.
 type NewInvoice struct {
 	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Who owes it: somebody who is or was a patient of the clinic."`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"The clinic that it is owed to."`
@@ -32,7 +32,7 @@ type NewInvoice struct {
 	Lines     []Line    `json:"lines" minItems:"1" maxItems:"200"`
 }
 
-// check gives the due day and the total, or all that is wrong.
+// check returns the due day and the total, or the errors by field.
 func (n NewInvoice) check() (due time.Time, total int64, err error) {
 	var p care.FieldErrors
 	if n.PatientID == uuid.Nil {
@@ -82,7 +82,7 @@ func checkLines(p *care.FieldErrors, lines []Line) int64 {
 			fits = false
 		}
 		if fits && total <= maxAmount {
-			// A line is at most 11 * 10^17: it fits.
+			// A line is at most 11 * 10^17, which int64 can represent.
 			charged := charge(l)
 			total += charged.NetMinor + charged.TaxMinor
 		}
@@ -93,12 +93,13 @@ func checkLines(p *care.FieldErrors, lines []Line) int64 {
 	return total
 }
 
-// NewPayment is what a provider says of a payment.
+// NewPayment is a provider's report of a payment.
 type NewPayment struct {
 	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency. What exceeds the balance becomes the patient's credit at the clinic." example:"4250"`
 	Provider    string `json:"provider" minLength:"1" maxLength:"40" doc:"Who took the payment: lower-case letters, digits, - and _. \"credit\" draws on the patient's credit at the clinic in the invoice's currency." example:"stripe"`
 	Reference   string `json:"reference,omitempty" text:"line" minLength:"1" maxLength:"200" doc:"What the provider calls the payment; once for each clinic and provider. Told again with the same amount, the payment is not taken twice. It may be left out for cash and credit, and is then generated: two payments alike are then two." example:"pi_3Nabc"`
-	// Fallback is the reference where none is given and none is needed; empty is a new one.
+	// Fallback is the default of an optional reference. If it is empty too, the reference is
+	// generated.
 	Fallback string `json:"-"`
 }
 

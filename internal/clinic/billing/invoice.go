@@ -15,8 +15,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Issue writes an invoice and its billing.invoice_issued. Errors: care.Invalid by field, care.Forbidden where the actor
-// may not issue invoices at the clinic, care.Conflict for a number that the clinic has used.
+// Issue issues an invoice, with billing.invoice_issued. It returns care.Invalid by field,
+// care.Forbidden if the actor may not issue invoices at the clinic, and care.Conflict if the clinic
+// has used the number.
 func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (Invoice, error) {
 	due, total, err := n.check()
 	if err != nil {
@@ -57,8 +58,8 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 	return invoice(row, lines, []CreditNote{}, []Payment{}), nil
 }
 
-// checkDue refuses a due day that is over where the clinic is. A day that is not today or over anywhere needs no look-up:
-// no zone is more than 14 hours ahead of UTC.
+// checkDue returns an error if the due day is past at the clinic. No zone is more than 14 hours
+// ahead of UTC, so a day after today in UTC needs no look-up.
 func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUID, due time.Time) error {
 	now := s.now().UTC()
 	if due.After(now) {
@@ -78,7 +79,7 @@ func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUI
 	return nil
 }
 
-// columns are lines as a query takes them.
+// columns are lines as query parameters.
 type columns struct {
 	invoiceIDs                          []uuid.UUID
 	lines, quantities, discounts, taxes []int32
@@ -111,9 +112,10 @@ func (c *columns) insert(ctx context.Context, q *db.Queries) error {
 	return nil
 }
 
-// Void takes an issued invoice back, with billing.invoice_voided. Errors: care.NotFound, care.Forbidden,
-// care.PreconditionFailed where ifMatch is not the current version, care.Conflict after a payment (also one that was
-// given back) or a credit note, since the invoice is then part of the books, and when it is void already.
+// Void voids an issued invoice, with billing.invoice_voided. It returns care.NotFound,
+// care.Forbidden, care.PreconditionRequired, care.PreconditionFailed unless ifMatch is the current
+// version, and care.Conflict if the invoice is void, or part of the books because of a payment
+// (refunded or not) or a credit note.
 func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64) (Invoice, error) {
 	var voided Invoice
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -161,7 +163,8 @@ func checkVoidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch i
 	return nil
 }
 
-// lock locks the invoice, which the actor must be allowed to do the action on. subject is what the request named.
+// lock locks the invoice and checks that the actor may do the action on it. subject is the thing
+// that the request identifies.
 func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, subject care.Ref, id uuid.UUID) (db.Invoice, error) {
 	row, err := q.InvoiceLock(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -173,7 +176,8 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return row, checkWrite(cmd, action, subject, row)
 }
 
-// settle keeps the amounts of an issued invoice and the status that follows from them, as that many versions on.
+// settle stores the amounts of an issued invoice and the status that follows from them, and
+// increases the version.
 func settle(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, a amounts, versions int64) (db.Invoice, error) {
 	return settleAs(ctx, q, cmd, id, statusOf(a), a, versions)
 }
@@ -188,8 +192,8 @@ func settleAs(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID
 	return row, nil
 }
 
-// Get gives the invoice with its lines, credit notes and payments. Where there is none, or the actor may not see it, the error is
-// care.NotFound.
+// Get returns the invoice with its lines, credit notes and payments. It returns care.NotFound if
+// there is none or the actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invoice, error) {
 	var got Invoice
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -216,7 +220,7 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invo
 	return got, err
 }
 
-// details adds to each invoice its lines, credit notes and payments.
+// details returns the invoices with their lines, credit notes and payments.
 func details(ctx context.Context, q *db.Queries, rows []db.Invoice) ([]Invoice, error) {
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {

@@ -31,7 +31,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, map[string]any{"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued"}, e.Data, "and no amounts")
 	require.Equal(t, i, b.get(t, i.ID))
 
-	// Broken on purpose: the outbox refuses every row.
+	// The outbox refuses every row.
 	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.bills.Issue(t.Context(), by(b.receptionist), b.draft())
 	require.Error(t, err)

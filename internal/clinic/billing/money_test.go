@@ -64,7 +64,7 @@ func TestDigits_AreThoseOfISO4217(t *testing.T) {
 	}
 }
 
-// floats gives the paths below a type that lead to a number that is not whole.
+// floats returns the paths below a type that lead to floating-point numbers.
 func floats(typ reflect.Type, path string, seen map[reflect.Type]bool) (found []string) {
 	if seen[typ] {
 		return nil
@@ -104,7 +104,7 @@ func TestMoney_IsNowhereAFraction(t *testing.T) {
 	}
 	type wrong struct{ Lines []*struct{ Amount float64 } }
 	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search finds one")
-	// Neither does the database keep one.
+	// Nor does the database store one.
 	b := setup(t)
 	require.Zero(t, b.count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')
 		AND data_type IN ('real', 'double precision', 'numeric', 'money')`))

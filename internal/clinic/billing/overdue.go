@@ -15,12 +15,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// overdueBatch is how many invoices one transaction marks.
+// overdueBatch is the number of invoices in one transaction.
 const overdueBatch = 200
 
-// SweepOverdue marks the invoices with a balance whose due day is over where their clinic is, each with one
-// billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund reopened it, it is marked
-// again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
+// SweepOverdue marks invoices with a balance whose due day is past at their clinic, each with one
+// billing.invoice_overdue, and returns their number. An invoice is marked once, and again after a
+// refund has reopened it. An unknown time zone affects only the invoices of its own clinics. It is
+// safe to run concurrently.
 func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 	zones, err := db.New(s.writer.Pool()).InvoiceTimeZoneList(ctx)
 	if err != nil {

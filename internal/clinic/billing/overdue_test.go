@@ -17,7 +17,7 @@ func (b *testBundle) setTime(t *testing.T, moment string) {
 	b.bills.SetClock(func() time.Time { return now })
 }
 
-// overdueAt runs Overdue as if it were that moment, and gives how many it marked.
+// overdueAt runs SweepOverdue at the given time and returns how many invoices it marked.
 func (b *testBundle) overdueAt(t *testing.T, moment string) int {
 	t.Helper()
 	b.setTime(t, moment)
@@ -96,7 +96,7 @@ func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 	}) {
 		require.NoError(t, err)
 	}
-	_, err := b.bills.SweepOverdue(t.Context()) // Those above may all have left it to a payment.
+	_, err := b.bills.SweepOverdue(t.Context()) // The sweeps above may each have skipped an invoice that a payment had locked.
 	require.NoError(t, err)
 	got := b.get(t, i.ID)
 	require.True(t, got.Overdue)

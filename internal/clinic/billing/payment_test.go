@@ -71,7 +71,7 @@ func TestPay_TakesOneReferenceOnce(t *testing.T) {
 	require.True(t, first, "another provider's references are its own")
 }
 
-// at runs fn n times at once and gives the errors.
+// at runs fn n times concurrently and returns the errors.
 func at(n int, fn func(i int) error) []error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup

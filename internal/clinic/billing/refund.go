@@ -17,17 +17,18 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// refundText is the reason and the line of a refund's credit note where nothing else is said.
+// refundText is the default reason and line of a refund's credit note.
 const refundText = "Refund"
 
-// roundingText is the line of what cannot be split over the tax rates.
+// roundingText is the line of the rest that cannot be split over the tax rates.
 const roundingText = "Rounding"
 
-// NewRefund is what a provider says of money given back.
+// NewRefund is a provider's report of a refund.
 type NewRefund struct {
 	AmountMinor int64  `json:"amountMinor" minimum:"1" maximum:"999999999999999" doc:"In minor units of the invoice's currency; at most what is left of the payment." example:"4250"`
 	Reference   string `json:"reference,omitempty" text:"line" minLength:"1" maxLength:"200" doc:"What the payment's provider calls the refund; once for each clinic and provider. Told again with the same amount, it is not made twice. It may be left out for cash and credit, and is then generated." example:"re_3Nabc"`
-	// Fallback is the reference where none is given and none is needed; empty is a new one.
+	// Fallback is the default of an optional reference. If it is empty too, the reference is
+	// generated.
 	Fallback string `json:"-"`
 	Reopen   bool   `json:"reopen,omitempty" doc:"The amount is owed again, as after a payment with a wrong card. Otherwise a credit note over it is issued with the refund, and it is owed no longer. What was paid in excess was never owed, and needs neither."`
 	Reason   string `json:"reason,omitempty" text:"line" minLength:"1" maxLength:"500" doc:"The reason on that credit note; \"Refund\" where it is left out." example:"Visit cancelled"`
@@ -45,11 +46,12 @@ func (n NewRefund) check() error {
 	return p.Err()
 }
 
-// Refund records that money of a payment was given back, with billing.refund_made. Unless the refund reopens the invoice,
-// what was paid and is given back is credited in the same transaction, with billing.credit_note_issued. The same reference
-// and amount for the same payment give the first refund back, and first is false. Errors: care.Invalid by field,
-// care.NotFound, care.Forbidden, and care.Conflict for a reference that stands for another refund and for more than is left
-// of the payment, or of it and the patient's credit.
+// Refund records a refund of a payment, with billing.refund_made. Unless it reopens the invoice,
+// the refunded part of the amount paid is credited in the same transaction, with
+// billing.credit_note_issued. The same reference and amount for the same payment return the first
+// refund, and first is false. It returns care.Invalid by field, care.NotFound, care.Forbidden, and
+// care.Conflict if the reference is of another refund, or if the amount exceeds the rest of the
+// payment or of the patient's credit.
 func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.UUID, n NewRefund) (r Refund, first bool, err error) {
 	if err := n.check(); err != nil {
 		return Refund{}, false, err
@@ -87,8 +89,8 @@ func (s *Service) Refund(ctx context.Context, cmd care.Command, paymentID uuid.U
 	return r, first, nil
 }
 
-// sameRefund compares all that the refund did. Of refunds from before credit notes it is not known whether they were asked to
-// reopen the invoice.
+// checkSameRefund compares all that the refund did. For refunds from before credit notes it is
+// unknown whether they were meant to reopen the invoice.
 func checkSameRefund(known db.Refund, paymentID uuid.UUID, n NewRefund) error {
 	if known.PaymentID != paymentID || known.AmountMinor != n.AmountMinor || (known.Reopened != nil && *known.Reopened != n.Reopen) {
 		return referenceConflict("refund")
@@ -96,7 +98,7 @@ func checkSameRefund(known db.Refund, paymentID uuid.UUID, n NewRefund) error {
 	return nil
 }
 
-// lockPayment locks the invoice of the payment, and reads then what is left of the payment.
+// lockPayment locks the payment's invoice, then reads the payment with its refunds.
 func lockPayment(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID) (db.Invoice, Payment, error) {
 	subject := care.Ref{Kind: "payment", ID: id}
 	found, err := q.PaymentGet(ctx, id)
@@ -153,8 +155,8 @@ func insertRefund(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoi
 	return refund(inserted, row.ID, made.creditNote), outbox.Append(ctx, tx, refundEvents(cmd, row, made)...)
 }
 
-// creditRefund issues the credit note of a refund: with the lines of the invoice where it credits all of it, else with those of
-// refundLines.
+// creditRefund issues the credit note of a refund: with the lines of the invoice if it credits all
+// of it, else with those of refundLines.
 func creditRefund(ctx context.Context, q *db.Queries, cmd care.Command, row db.Invoice, reason string, minor int64, refundID uuid.UUID) (CreditNote, error) {
 	if reason == "" {
 		reason = refundText
@@ -173,8 +175,8 @@ func creditRefund(ctx context.Context, q *db.Queries, cmd care.Command, row db.I
 	return insertNote(ctx, q, cmd, row, NewCreditNote{Reason: reason, Lines: lines}, row.Version+2, &refundID)
 }
 
-// refundLines splits an amount with tax over the tax rates of an invoice's lines, in proportion to what each rate comes to.
-// What does not come out whole at a rate is one line more, without tax.
+// refundLines splits an amount with tax over the tax rates of an invoice's lines, in proportion to
+// each rate's total. A rest that cannot be split is one more line, without tax.
 func refundLines(of []Line, minor int64) []Line {
 	var total int64
 	gross := map[int32]int64{}
@@ -198,8 +200,8 @@ func refundLines(of []Line, minor int64) []Line {
 	return lines
 }
 
-// refunded returns the events of a refund: its own, and that of its credit note, which names the refund, so that the
-// patient is told once. Each has a version of the invoice.
+// refundEvents returns the events of a refund: its own, and that of its credit note. The latter has
+// the refund's id, so that the patient is notified once. Each has its own version of the invoice.
 func refundEvents(cmd care.Command, row db.Invoice, made eventIDs) []event.Event {
 	if made.creditNote == nil {
 		return []event.Event{invoiceEvent(cmd, "refund_made", row, made)}

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// The statuses of an invoice. Draft is in the schema for imports; an invoice written here is issued at once.
+// The statuses of an invoice. Draft exists for imports only; new invoices are issued at once.
 const (
 	StatusDraft      = "draft"
 	StatusIssued     = "issued"
@@ -21,7 +21,7 @@ const (
 	StatusVoid       = "void"
 )
 
-// Invoice is what a patient owes a clinic, and how much of it is credited and paid.
+// Invoice is an invoice with its lines, credit notes and payments.
 type Invoice struct {
 	ID            uuid.UUID     `json:"id" format:"uuid"`
 	Version       int64         `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
@@ -50,7 +50,7 @@ type Invoice struct {
 	Payments      []Payment     `json:"payments" doc:"Oldest first."`
 }
 
-// Line is one thing that is charged for, or credited.
+// Line is one charged or credited item.
 type Line struct {
 	Description string `json:"description" text:"line" minLength:"1" maxLength:"500" example:"Blood panel"`
 	Quantity    int32  `json:"quantity" minimum:"1" maximum:"100000" example:"1"`
@@ -66,7 +66,7 @@ type ChargedLine struct {
 	TaxMinor int64 `json:"taxMinor" doc:"The tax on netMinor, rounded half away from zero."`
 }
 
-// CreditNote takes back what an invoice charged, or a part of it.
+// CreditNote reverses an invoice's charges or a part of them.
 type CreditNote struct {
 	ID             uuid.UUID     `json:"id" format:"uuid"`
 	InvoiceID      uuid.UUID     `json:"invoiceId" format:"uuid"`
@@ -82,7 +82,7 @@ type CreditNote struct {
 	CreatedBy      string        `json:"createdBy" doc:"The id of who issued it."`
 }
 
-// Payment is money that came in for an invoice.
+// Payment is a payment of an invoice.
 type Payment struct {
 	ID            uuid.UUID `json:"id" format:"uuid"`
 	InvoiceID     uuid.UUID `json:"invoiceId" format:"uuid"`
@@ -94,7 +94,7 @@ type Payment struct {
 	ReceivedBy    string    `json:"receivedBy" doc:"The id of who recorded it."`
 }
 
-// Refund is money of one payment that was given back.
+// Refund is a refund of a payment.
 type Refund struct {
 	ID           uuid.UUID  `json:"id" format:"uuid"`
 	PaymentID    uuid.UUID  `json:"paymentId" format:"uuid"`
@@ -108,13 +108,13 @@ type Refund struct {
 	MadeBy       string     `json:"madeBy" doc:"The id of who recorded it."`
 }
 
-// Service issues invoices and credit notes, and takes payments. It is safe for concurrent use.
+// Service manages invoices, credit notes, payments and refunds. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on the writer of the role that the domain writes as.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
@@ -156,7 +156,7 @@ func payment(row db.Payment, refunded int64) Payment {
 	}
 }
 
-// refund of before credit notes reopened its invoice.
+// A refund from before credit notes reopened its invoice.
 func refund(row db.Refund, invoiceID uuid.UUID, creditNoteID *uuid.UUID) Refund {
 	return Refund{
 		ID: row.ID, PaymentID: row.PaymentID, InvoiceID: invoiceID, AmountMinor: row.AmountMinor, Provider: row.Provider,
@@ -174,7 +174,8 @@ func utc(t *time.Time) *time.Time {
 
 func date(t time.Time) pgtype.Date { return pgtype.Date{Time: t, Valid: true} }
 
-// day returns midnight UTC of the moment's day in its own zone: how a date is kept.
+// day returns the moment's day in its own zone, as midnight UTC: the form in which dates are
+// stored.
 func day(t time.Time) time.Time {
 	year, month, d := t.Date()
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)

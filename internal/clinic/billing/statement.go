@@ -16,8 +16,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Statement is the account of a patient at a clinic in one currency. A positive balance is owed to the clinic, a negative one
-// is the patient's credit. Paying from credit changes no balance, and has no entry.
+// Statement is a patient's account at a clinic in one currency. A positive balance is owed to the
+// clinic; a negative one is the patient's credit. Paying from credit changes no balance and has no
+// entry.
 type Statement struct {
 	PatientID    uuid.UUID        `json:"patientId" format:"uuid"`
 	ClinicID     uuid.UUID        `json:"clinicId" format:"uuid"`
@@ -43,13 +44,13 @@ type StatementEntry struct {
 	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after it."`
 }
 
-// StatementFilter says which statement is asked for. PatientID and ClinicID are required.
+// StatementFilter selects a statement. PatientID and ClinicID are required.
 type StatementFilter struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// Currency may be empty where all the patient's invoices at the clinic have one.
+	// Currency may be empty if all the patient's invoices at the clinic have the same.
 	Currency string
-	// From and To are days at the clinic, such as 2026-04-30, both included; empty is without a bound.
+	// From and To are days at the clinic, such as 2026-04-30, both inclusive. Empty means no bound.
 	From, To string
 	// Cursor is the Next of the page before.
 	Cursor string
@@ -57,7 +58,7 @@ type StatementFilter struct {
 	Limit int
 }
 
-// period is a checked filter's days, as midnights in UTC; zero is without a bound.
+// period is the filter's days as midnights in UTC. Zero means no bound.
 type period struct{ from, to time.Time }
 
 func (f *StatementFilter) check() (period, care.PageCursor, error) {
@@ -88,7 +89,8 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	return days, mark, p.Err()
 }
 
-// currencyForm reports whether the code has the form of one. An invoice may be in a currency that is in use no more.
+// isCurrencyCode reports whether the code has the form of a currency code. Invoices may be in a
+// currency that is no longer in use.
 func isCurrencyCode(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
@@ -104,7 +106,7 @@ func optionalDay(p *care.FieldErrors, field, text string) time.Time {
 	return t
 }
 
-// bounds returns the moments at the clinic between which the days lie.
+// bounds returns the period's moments at the clinic, the first inclusive and the second exclusive.
 func (d period) bounds(location *time.Location) (from, until time.Time) {
 	from, until = care.BeforeAll.Time, care.AfterAll.Time
 	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, location) }
@@ -117,9 +119,9 @@ func (d period) bounds(location *time.Location) (from, until time.Time) {
 	return from, until
 }
 
-// GetStatement returns a page of a patient's account at a clinic. Errors: care.Invalid by field, also where there are several
-// currencies and none is named, and care.NotFound for somebody who is and was no patient there, or of whom the actor may not
-// see invoices.
+// GetStatement returns a page of a patient's account at a clinic. It returns care.Invalid by field,
+// also if there are several currencies and none is given, and care.NotFound if the person never was
+// a patient there or the actor may not see their invoices.
 func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f StatementFilter) (Statement, error) {
 	days, mark, err := f.check()
 	if err != nil {
@@ -148,7 +150,7 @@ func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f Statemen
 	return st, nil
 }
 
-// statementCurrency returns the currency of the statement, which the actor may see.
+// statementCurrency returns the currency of the statement and checks that the actor may see it.
 func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) (string, error) {
 	own := f.PatientID == cmd.Actor.UserID && readsOwn()
 	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
@@ -180,7 +182,7 @@ func statementNotFound(cmd care.Command, f StatementFilter) error {
 	return outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
 }
 
-// entries fills the statement's balances and a page of its entries, and returns the invoices that they are of.
+// entries sets the statement's balances and a page of its entries, and returns their invoices.
 func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, days period, mark care.PageCursor, limit int) ([]uuid.UUID, error) {
 	zone, err := q.InvoiceTimeZone(ctx, st.ClinicID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
