@@ -65,7 +65,7 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		outboxtest.Require(t, b.db.App, "record.read", subject(c.ID), outboxtest.Actor(actor.ID), outboxtest.Person(b.patient.UserID))
 	}
 	_, missing := b.chat.Get(t.Context(), by(b.doctor), uuid.New())
-	// The nurse is on the care team, and was not put in.
+	// The nurse is on the care team, but not a participant.
 	for _, actor := range []care.Actor{b.nurse, b.otherDoctor, b.receptionist, b.admin, b.neighbour, b.stranger, b.operator, b.auditor} {
 		for action, try := range map[string]func() error{
 			"conversation.read": func() error { _, err := b.chat.Get(t.Context(), by(actor), c.ID); return err },
@@ -109,7 +109,7 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	b := setup(t)
 	c := b.begin(t, b.doctor)
 	m := b.write(t, b.doctor, c.ID)
-	for range 2 { // One who takes part already is fine.
+	for range 2 { // Adding a participant again is not an error.
 		got, err := b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.nurse.UserID})
 		require.NoError(t, err)
 		require.Contains(t, people(got), b.nurse.UserID)
@@ -134,7 +134,7 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	require.Len(t, got.Participants, 3)
 	outboxtest.RequireCount(t, b.db.App, 2, "chat.participant_joined", outboxtest.Person(b.doctor.UserID))
 
-	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // They added who began it.
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // The doctor began it.
 	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.doctor), c.ID, b.doctor.UserID))
 	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.nurse.UserID), "one's own part")
 	_, err = b.chat.CreateMessage(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
@@ -162,7 +162,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.nurse.UserID), outboxtest.Actor("system:chat"), outboxtest.Clinic(b.here))
-	// Being on the team again does not bring the old conversations back.
+	// Joining the team again does not restore old conversations.
 	b.exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, b.nurse.UserID)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 }

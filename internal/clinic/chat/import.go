@@ -18,12 +18,12 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is a message that another system keeps.
+// Imported is a message of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
-	// ConversationID is that of the conversation which it belongs to, and which its first message begins.
+	// ConversationID is the conversation of the message. Its first message creates it.
 	ConversationID uuid.UUID
 	ClinicID       uuid.UUID
 	PatientID      uuid.UUID
@@ -33,9 +33,9 @@ type Imported struct {
 	WrittenAt      time.Time
 }
 
-// ImportTx takes messages in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each nil or why it is refused, a care.Error. A conversation that they begin is the patient's and their present care team's.
-// Messages are history: nobody is reminded of them, and none is changed.
+// ImportTx imports messages in bulk, with their events; only carewire's own import may call it. For
+// each it returns nil, or a care.Error if it is refused. A new conversation has the patient and
+// their current care team. Imported messages cause no reminders, and cannot be changed.
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.MessageWrite) {
 		return nil, care.Errorf(care.Forbidden, "messages are taken in by the platform")
@@ -55,7 +55,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		}
 		taken[in.ConversationID] = append(taken[in.ConversationID], in)
 	}
-	// Whoever locks several conversations does so in the order of their ids.
+	// Everything that locks several conversations does so in the order of their ids.
 	var events []event.Event
 	ids := slices.SortedFunc(maps.Keys(taken), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {
@@ -86,7 +86,7 @@ func (in *Imported) check(now time.Time) error {
 	return p.Err()
 }
 
-// importedAgain looks whether a message that was taken in before is what it was.
+// checkUnchanged returns a refusal if a message differs from what was imported before.
 func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
 	switch {
@@ -100,7 +100,7 @@ func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (refused, e
 	return nil, nil
 }
 
-// importInto adds messages to their one conversation, which it begins if need be.
+// importConversation adds messages to a conversation, and creates it if it does not exist.
 func importConversation(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
 	slices.SortStableFunc(messages, func(a, b Imported) int { return a.WrittenAt.Compare(b.WrittenAt) })
 	first := messages[0]

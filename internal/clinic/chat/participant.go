@@ -15,9 +15,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// AddParticipant lets a member of the patient's care team take part. They see what is written from now on; with n.History also what was
-// written before, as far as the actor sees it, which is shown to one who takes part already too. Who takes part from the clinic
-// may. Errors: care.NotFound, care.Forbidden, care.Invalid for somebody who is not on the team.
+// AddParticipant adds a member of the patient's care team. They see later messages; with n.History
+// also earlier ones, as far as the actor sees them, even if they are a participant already.
+// Participants from the clinic may add others. It returns care.NotFound, care.Forbidden, and
+// care.Invalid for a person who is not on the team.
 func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.UUID, n NewParticipant) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -57,11 +58,12 @@ func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.
 	return c, nil
 }
 
-// RemoveParticipant ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else
-// while they are on the patient's care team, and takes out anybody; who takes part from the beginning takes out whoever was
-// added, and a doctor of them the others from the beginning as well; who was added takes out only those whom they added
-// themselves. The patient stays. Errors: care.NotFound also for who does not take part, care.Forbidden, care.Conflict for the
-// patient.
+// RemoveParticipant removes a participant. The clinic's participants may always remove themselves.
+// The person who began the conversation may remove anyone, and nobody else may remove them while
+// they are on the patient's care team. A participant from the beginning may remove those who were
+// added, and a doctor among them also the others from the beginning. A participant who was added
+// may only remove those whom they added. It returns care.NotFound also if the person is not a
+// participant, care.Forbidden, and care.Conflict for the patient, who cannot be removed.
 func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, userID uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -86,7 +88,8 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 	})
 }
 
-// mayRemove refuses who may not take this person out. row is the conversation as the actor has it, which is locked.
+// checkRemove returns a denial if the actor may not remove the person. row is the actor's locked
+// conversation.
 func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
 	actor, c := cmd.Actor, row.Conversation
 	if userID == actor.UserID {
@@ -115,8 +118,8 @@ func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Co
 	return forbidden(cmd, care.ConversationManage, c, "this person is taken out by who began the conversation, by who added them, or by themselves")
 }
 
-// SweepDepartures appends chat.participant_left for those who left with their patient's care team, each once, and gives how many
-// they were. It is safe to run twice at once.
+// SweepDepartures appends one chat.participant_left for each participant who has left the patient's
+// care team, and returns their number. It is safe to run concurrently.
 func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
 	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {

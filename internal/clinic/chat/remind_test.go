@@ -16,7 +16,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// reminded counts the reminders of the person.
+// reminded returns the number of the person's reminders.
 func (b *testBundle) reminded(t *testing.T, who care.Actor) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM outbox WHERE type = 'chat.message_unread' AND person_id = $1", who.UserID).Scan(&n))
@@ -37,7 +37,7 @@ func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.
 	outboxtest.Require(t, b.db.App, "chat.message_unread", subject(c.ID), outboxtest.Person(b.doctor.UserID), outboxtest.Clinic(b.here), outboxtest.Actor("system:chat"),
 		outboxtest.Data(event.ChatUnread{MessageID: first.ID, ConversationID: c.ID, UserID: b.doctor.UserID, ClinicID: b.here}))
 
-	// More that is not read brings no more reminders, but for those who have read.
+	// Further unread messages cause no more reminders, except for those who have read.
 	second := b.write(t, b.patient, c.ID)
 	b.later(10 * time.Minute)
 	require.Equal(t, 1, b.remind(t))
@@ -115,7 +115,7 @@ func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
 	require.Equal(t, 1, b.remind(t), "the doctor alone")
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Person(b.doctor.UserID), outboxtest.Data(map[string]any{"messageId": again.ID}))
 
-	// Who joins is not reminded of what was before.
+	// A new participant is not reminded of earlier messages.
 	require.NoError(t, second(b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})))
 	require.Zero(t, b.remind(t))
 	b.write(t, b.doctor, c.ID)
@@ -126,7 +126,7 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
-	b.later(3 * time.Minute) // Whatever is unread is due at once.
+	b.later(3 * time.Minute) // Every unread message is due at once.
 	var written [30]uuid.UUID
 	for _, err := range at(3, func(i int) error {
 		for n := range written {
@@ -153,7 +153,7 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.remind(t)
-	// Whoever has something unread now was reminded since they last read.
+	// Everyone with an unread message was reminded since they last read.
 	var forgotten, twice int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM conversation_participants AS p JOIN conversations AS c ON c.id = p.conversation_id
 		WHERE p.user_id = $1 AND p.read_number < c.last_number AND p.reminded_number <= p.read_number`, b.doctor.UserID).Scan(&forgotten))
@@ -163,7 +163,7 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 	require.Zero(t, twice, "no message is told of twice")
 }
 
-// under opens a transaction of the service's own and runs fn in it; commit ends it.
+// under runs fn in a transaction with the service's role; commit ends it.
 func (b *testBundle) under(t *testing.T, fn func(q *db.Queries)) (commit func()) {
 	t.Helper()
 	tx, err := b.db.App.Begin(t.Context())

@@ -15,20 +15,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Service serves conversations. It is safe for concurrent use.
+// Service manages conversations. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on a writer of the role carewire_app.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
 
-// Create begins a conversation. One that a patient begins has their whole care team in it; one that a member of the team
-// begins has them and the patient, and they add others. Errors: care.Invalid by field; care.Forbidden for who is neither;
-// care.Conflict for a patient without a care team at the clinic.
+// Create begins a conversation. If a patient begins it, their whole care team participates; if a
+// member of the team does, only they and the patient do, and they may add others. It returns
+// care.Invalid by field, care.Forbidden if the actor is neither, and care.Conflict if the patient
+// has no care team at the clinic.
 func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversation) (Conversation, error) {
 	if n.ClinicID == uuid.Nil {
 		return Conversation{}, care.InvalidField("clinicId", "must name the clinic")
@@ -64,8 +65,9 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 	return c, nil
 }
 
-// beginners settles whether the actor may begin the conversation, and who takes part from the start. It comes before the
-// look at the rest of the input: a stranger learns nothing from what is wrong with it.
+// initialParticipants returns who participates from the beginning, or a denial if the actor may not
+// begin the conversation. It runs before the rest of the input is checked: others must not learn
+// anything from its errors.
 func initialParticipants(ctx context.Context, q *db.Queries, cmd care.Command, n NewConversation) ([]uuid.UUID, error) {
 	team, err := q.ConversationTeam(ctx, db.ConversationTeamParams{PatientID: n.PatientID, ClinicID: n.ClinicID})
 	if err != nil {
@@ -92,7 +94,7 @@ func initialParticipants(ctx context.Context, q *db.Queries, cmd care.Command, n
 	return []uuid.UUID{n.PatientID, actor.UserID}, nil
 }
 
-// whole is the conversation with who takes part in it.
+// whole returns the conversation with its participants.
 func whole(ctx context.Context, q *db.Queries, row db.Conversation, readNumber, unread int64) (Conversation, error) {
 	people, err := participants(ctx, q, row.ID)
 	if err != nil {
@@ -101,7 +103,7 @@ func whole(ctx context.Context, q *db.Queries, row db.Conversation, readNumber, 
 	return conversation(row, readNumber, unread, people[row.ID]), nil
 }
 
-// participants lists who takes part in the conversations, by conversation.
+// participants returns the participants by conversation.
 func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uuid.UUID][]Participant, error) {
 	rows, err := q.ConversationParticipants(ctx, ids)
 	if err != nil {
@@ -114,16 +116,16 @@ func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uui
 	return people, nil
 }
 
-// entry is who is to take part.
+// joining describes who is added to a conversation.
 type joining struct {
 	people []uuid.UUID
-	// seesAfter is the number of the last message that they are not shown.
+	// seesAfter is the number of the last message that they do not see.
 	seesAfter int64
-	// addedBy is the id of who adds them; nil for those who take part from the beginning.
+	// addedBy is the id of the person who adds them, nil for participants from the beginning.
 	addedBy *string
 }
 
-// join lets the people take part who do not yet, and gives the events.
+// addParticipants adds the people who are not participants yet, and returns the events.
 func addParticipants(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e joining) ([]event.Event, error) {
 	joined, err := q.ParticipantJoin(ctx, db.ParticipantJoinParams{
 		ConversationID: row.ID, UserIds: e.people, SeesAfter: e.seesAfter, AddedBy: e.addedBy,
@@ -138,7 +140,7 @@ func addParticipants(ctx context.Context, q *db.Queries, cmd care.Command, row d
 	return events, nil
 }
 
-// moved tells that a person joined or left.
+// participantEvent returns the event of a person who joined or left.
 func participantEvent(cmd care.Command, how string, row db.Conversation, userID uuid.UUID) event.Event {
 	return event.New(cmd, "chat.participant_"+how, ref(row.ID), event.ChatParticipant{
 		ConversationID: row.ID, UserID: userID, ClinicID: row.ClinicID, PatientID: row.PatientID,

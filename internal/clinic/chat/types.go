@@ -9,7 +9,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Conversation is one as the caller has it.
+// Conversation is a conversation as the caller sees it.
 type Conversation struct {
 	ID             uuid.UUID     `json:"id" format:"uuid"`
 	ClinicID       uuid.UUID     `json:"clinicId" format:"uuid"`
@@ -24,7 +24,7 @@ type Conversation struct {
 	CreatedBy      string        `json:"createdBy" doc:"The id of who began it."`
 }
 
-// Participant is who takes part in a conversation.
+// Participant is a participant of a conversation.
 type Participant struct {
 	UserID   uuid.UUID `json:"userId" format:"uuid"`
 	JoinedAt time.Time `json:"joinedAt" format:"date-time"`
@@ -32,7 +32,7 @@ type Participant struct {
 	AddedBy  string    `json:"addedBy,omitempty" doc:"The id of who added them; left out for who takes part from the beginning." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
-// Message is one of a conversation. It is never changed; its author can withdraw it.
+// Message is a message of a conversation. It cannot be changed, only withdrawn by its author.
 type Message struct {
 	ID             uuid.UUID  `json:"id" format:"uuid"`
 	ConversationID uuid.UUID  `json:"conversationId" format:"uuid"`
@@ -49,25 +49,25 @@ type Page struct {
 	Next  string         `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
 
-// NewConversation is a conversation to be.
+// NewConversation is the input of Create.
 type NewConversation struct {
 	PatientID uuid.UUID `json:"patientId" format:"uuid" doc:"Whom it is about: an active patient of the clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 	ClinicID  uuid.UUID `json:"clinicId" format:"uuid" doc:"Whose care team takes part." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 	Subject   string    `json:"subject,omitempty" maxLength:"200" doc:"What it is about, for those who take part." example:"After the blood test"`
 }
 
-// NewParticipant is who shall take part.
+// NewParticipant is the input of AddParticipant.
 type NewParticipant struct {
 	UserID  uuid.UUID `json:"userId" format:"uuid" doc:"A doctor or nurse on the patient's care team at the clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5d"`
 	History bool      `json:"history,omitempty" doc:"Shows them the messages of before as well, as far as the caller sees them. Else they see what is written from now on."`
 }
 
-// NewMessage is a message to be.
+// NewMessage is the input of CreateMessage.
 type NewMessage struct {
 	Text string `json:"text" minLength:"1" maxLength:"4000" doc:"It is shown to those who take part, and to nobody else." example:"May I eat before the blood test?"`
 }
 
-// ReadMark says up to which message the caller has read.
+// ReadMark is the input of MarkRead.
 type ReadMark struct {
 	MessageID uuid.UUID `json:"messageId" format:"uuid" doc:"The newest message that the caller has read." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5e"`
 }

@@ -24,56 +24,57 @@ import (
 const (
 	// maxAhead is how far a system's clock may be ahead of ours.
 	maxAhead = 5 * time.Minute
-	// maxAge is how long a system may hold an event back: rules fire on it as if it were new.
+	// maxAge is how long a system may delay an event: rules treat it as new.
 	maxAge = 30 * 24 * time.Hour
 )
 
 var capitalLetter = regexp.MustCompile(`[A-Z]`)
 
-// Parts are the words for a system's parts. The source goes into a ledger from which nothing is deleted: a part is one of these words
-// and a number or a UUID, so that no name can be written there.
+// Parts are the allowed kinds of a system's parts. Nothing is deleted from the ledger, which stores
+// the source: a part is one of these words with a number or a UUID, so that it cannot contain a
+// name.
 var Parts = []string{
 	"adapter", "analyzer", "bed", "building", "department", "device", "feed", "floor", "gateway", "instance", "lab", "monitor",
 	"pharmacy", "room", "site", "station", "unit", "ward",
 }
 
-// partForm is what may follow a system's own source: which of its parts speaks.
+// partPattern matches the parts after a system's own source.
 var partPattern = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
 
-// Event is what another system says happened.
+// Event is an event of another system.
 type Event struct {
-	// Path stands before the names of fields that a refusal names: "" for a single event, "[3]." in a list.
+	// Path is the prefix of field names in errors: "" for a single event, "[3]." in a list.
 	Path string
 	ID   uuid.UUID
-	// Type must be one that Declared gives, and Data its payload.
+	// Type must be a type that Declared accepts, and Data its payload.
 	Type    string
 	Source  string
 	Subject string
-	// Time is when it happened; zero is now.
+	// Time is when it happened. The default is now.
 	Time time.Time
 	Data event.Payload
-	// ClinicID and PersonID repeat what the data says; nil where the envelope is silent.
+	// ClinicID and PersonID repeat ids of the data; nil if the envelope has none.
 	ClinicID, PersonID *uuid.UUID
-	// Traceparent is the W3C trace context in which it happened; empty is the request's.
+	// Traceparent is the W3C trace context in which it happened. The default is the request's.
 	Traceparent string
 }
 
-// Service takes events in. It is safe for concurrent use.
+// Service accepts events. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on the writer's database.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
 
-// Source is what the events of a service account must have as their source, or begin their source with.
+// Source returns the source of a service account's events, or its prefix.
 func Source(accountID uuid.UUID) string { return "/services/" + accountID.String() }
 
-// Declared gives the declaration of a type that other systems may append. Any other is care.Invalid about the field, and
-// names those there are.
+// Declared returns the declaration of a type that other systems may append. For any other type it
+// returns care.Invalid about the field, with the allowed types.
 func Declared(field, typ string) (*event.Declaration, error) {
 	d, ok := event.Lookup(typ)
 	if !ok || !d.External() {
@@ -82,12 +83,12 @@ func Declared(field, typ string) (*event.Declaration, error) {
 	return d, nil
 }
 
-// account is who speaks.
+// account is the service account that appends.
 type account struct {
 	id, clinicID uuid.UUID
 }
 
-// incoming is an event that was checked as far as it can be without the database.
+// incoming is an event after the checks that need no database.
 type incoming struct {
 	Event
 	event  event.Event
@@ -95,16 +96,17 @@ type incoming struct {
 	digest []byte
 }
 
-// people are the ids in an event's data that say whom it concerns.
+// parties are the ids of the people and the clinic in an event's data.
 type parties struct {
 	UserID   uuid.UUID  `json:"userId"`
 	ClinicID uuid.UUID  `json:"clinicId"`
 	DoctorID *uuid.UUID `json:"doctorId"`
 }
 
-// Append takes the events into the outbox in the order given, all or none. Only a service account may, of its own clinic:
-// others are care.Forbidden, audited. What is wrong with an event is care.Invalid; an id that stands for an event of
-// other content is care.Conflict. An event that was accepted before is accepted again and not told of twice.
+// Append appends the events to the outbox in the given order, all or none. Only service accounts
+// may append, at their own clinic; others get care.Forbidden, which is audited. It returns
+// care.Invalid for a bad event, and care.Conflict if another event has the id. An event that was
+// accepted before is accepted again, and appended once.
 func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		by, err := authorize(cmd)
@@ -140,14 +142,14 @@ func authorize(cmd care.Command) (account, error) {
 	return account{id, clinics[0]}, nil
 }
 
-// refuse names the clinic only where it is known to the actor.
+// deny returns a denial with the clinic, which is nil if the actor must not learn it.
 func deny(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
 	refused := outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
 	refused.Event.Subject = "route/" + string(care.EventAppend)
 	return refused
 }
 
-// prepare checks what can be checked without the database, all events and all their fields at once.
+// validate does the checks that need no database, for all events and fields at once.
 func validate(cmd care.Command, by account, events []Event) ([]incoming, error) {
 	var p care.FieldErrors
 	all := make([]incoming, 0, len(events))
@@ -180,7 +182,7 @@ func validate(cmd care.Command, by account, events []Event) ([]incoming, error) 
 	return all, p.Err()
 }
 
-// stamp makes the event of what the system says.
+// newEvent completes the event with the system's envelope.
 func newEvent(cmd care.Command, e event.Event, in Event, who parties) event.Event {
 	e.ID, e.Source, e.Subject = in.ID, in.Source, in.Subject
 	if !in.Time.IsZero() {
@@ -212,8 +214,8 @@ func checkEnvelope(p *care.FieldErrors, by account, in Event, who parties, data 
 	}
 }
 
-// subjects gives what an event with this data can be about, each with how it is made: the things that its ids name. So a
-// subject holds no text of the system's own.
+// allowedSubjects returns the possible subjects of an event with this data, each with its form.
+// They are built from the ids of the data, so that a subject contains no free text.
 func allowedSubjects(data []byte) map[string]string {
 	var fields map[string]any
 	_ = json.Unmarshal(data, &fields) // A payload's JSON is an object.
@@ -229,8 +231,8 @@ func allowedSubjects(data []byte) map[string]string {
 	return things
 }
 
-// digestOf is the SHA-256 of what must be the same when an event comes again. The trace is not part of it: a retry has
-// its own.
+// digestOf returns the SHA-256 of the content that must be the same in a retry. A retry has its own
+// trace.
 func digestOf(by account, in Event) ([]byte, error) {
 	content, err := json.Marshal([]any{by.id, in.Type, in.Source, in.Subject, in.Time.UTC().Truncate(time.Microsecond), in.Data})
 	if err != nil {
@@ -240,8 +242,8 @@ func digestOf(by account, in Event) ([]byte, error) {
 	return sum[:], nil
 }
 
-// accept notes the events as accepted and gives those that were not before. It waits for another transaction that is
-// accepting one of them.
+// accept records the events as accepted and returns the new ones. It waits for a concurrent
+// transaction that accepts one of them.
 func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]incoming, error) {
 	p := db.AcceptedEventInsertManyParams{ServiceAccountID: by.id}
 	for _, in := range all {
@@ -254,7 +256,7 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	if err := checkRepeated(ctx, q, by, all, added); err != nil {
 		return nil, err
 	}
-	// An id that carewire itself gave would be dropped on its way into the ledger.
+	// The sequencer would drop an event with an id that carewire itself has assigned.
 	known, err := q.EventKnown(ctx, added)
 	if err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
@@ -271,7 +273,8 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	return fresh, nil
 }
 
-// checkRepeated refuses an id that was accepted before with other content, or from another system.
+// checkRepeated returns a conflict for an id that was accepted with other content, or from another
+// system.
 func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incoming, added []uuid.UUID) error {
 	if len(added) == len(all) {
 		return nil
@@ -296,8 +299,8 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 	return nil
 }
 
-// checkFresh checks what depends on when an event comes: its time, and who is somebody at the clinic. What was accepted
-// once is not asked again: a retry stays good.
+// checkFresh checks the time of new events, and the roles of their people at the clinic. It skips
+// events that were accepted before: a retry remains valid.
 func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fresh []incoming) error {
 	ids := []uuid.UUID{}
 	for _, in := range fresh {

@@ -19,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// bundle is a clinic with a patient, a doctor and two other systems, beside another clinic with a patient and a system.
+// bundle is a clinic with a patient, a doctor and two other systems, and another clinic with a
+// patient and a system.
 type bundle struct {
 	db                         *postgrestest.DB
 	intake                     *intake.Service
@@ -62,7 +63,7 @@ func (b *bundle) service(t *testing.T, clinic uuid.UUID) care.Actor {
 	return care.ServiceActor(id, []care.Membership{{ClinicID: &clinic, Role: care.Service}})
 }
 
-// reading is a good event of the gateway's.
+// reading returns a valid event of the gateway.
 func (b *bundle) reading() intake.Event {
 	account, _ := b.gateway.ServiceAccount()
 	data := event.Reading{
@@ -76,7 +77,7 @@ func (b *bundle) append(t *testing.T, by care.Actor, events ...intake.Event) err
 	return b.intake.Append(t.Context(), care.Command{Actor: by, CorrelationID: "request-1"}, events)
 }
 
-// waiting gives the ids in the outbox, in order.
+// waiting returns the ids in the outbox, in order.
 func (b *bundle) waiting(t *testing.T, where string) []uuid.UUID {
 	t.Helper()
 	rows, err := b.db.Owner.Query(context.Background(), "SELECT event_id FROM outbox WHERE "+where+" ORDER BY id")
@@ -211,7 +212,7 @@ func TestAppend_IsForServiceAccountsAtTheirClinicAndRefusalsAreAudited(t *testin
 		"a doctor": doctor, "carewire itself": care.SystemActor("seed"), "a system without a clinic": care.ServiceActor(uuid.New(), nil), "nobody": {},
 	} {
 		if name == "nobody" {
-			actor.ID = "x" // Who is not signed in does not come this far.
+			actor.ID = "x" // Unauthenticated callers do not get this far.
 		}
 		before := len(b.waiting(t, "type = 'access.denied'"))
 		requireCode(t, b.append(t, actor, b.reading()), care.Forbidden)
