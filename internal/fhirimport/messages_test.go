@@ -36,7 +36,7 @@ func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T
 		"skipped: messages.ndjson[12] Communication/alert: the sender is not a patient or a practitioner",
 		"skipped: messages.ndjson[13] Communication/scan: contains no text; attachments are not imported",
 		"skipped: messages.ndjson[14] Communication/mistake: was not sent, or was entered in error",
-		"refused: messages.ndjson[15] Communication/ahead: Communication.sent: must be from 1900 on, and past",
+		"refused: messages.ndjson[15] Communication/ahead: Communication.sent: must be from 1900 on, and in the past",
 	}, listed)
 	require.Equal(t, "pat-1 1 pat-1 2024-03-01 May I drink before the test?\npat-1 2 nurse-1 2024-03-02 Yes.\n\nWater only.\npat-2 1 doc-1 2024-03-03 Please call us.", b.talk(t))
 	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM conversation_participants`), "the patients: nobody is on a care team")
@@ -72,7 +72,7 @@ func TestImport_OfMoreMessagesGoesOnWithTheConversation(t *testing.T) {
 	changed := strings.Replace(lines[7], "May I drink", "May I eat", 1)
 	sum := b.run(t, fhirimport.Options{}, text("more.ndjson", more+"\n"+changed+"\n"))
 	require.Equal(t, [2]int{1, 1}, [2]int{sum.Imported, sum.Refused}, sum.Listed)
-	require.Equal(t, "a message that was written cannot change", sum.Listed[1].Reason, sum.Listed)
+	require.Equal(t, "messages cannot change", sum.Listed[1].Reason, sum.Listed)
 	require.Contains(t, b.talk(t), "pat-1 4 nurse-1 2024-03-02 Yes.\n\nAnd tea.")
 	require.Equal(t, int64(2), one[int64](t, b, `SELECT read_number FROM conversation_participants WHERE user_id = $1`, patient), "what they have not read stays unread")
 }

@@ -31,24 +31,24 @@ const (
 type Absence struct {
 	ID        uuid.UUID  `json:"id" format:"uuid"`
 	ClinicID  uuid.UUID  `json:"clinicId" format:"uuid"`
-	DoctorID  *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Left out where the whole clinic is closed."`
+	DoctorID  *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Absent if the whole clinic is closed."`
 	Kind      Kind       `json:"kind" enum:"leave,closed,opening"`
 	StartsAt  time.Time  `json:"startsAt" format:"date-time"`
 	EndsAt    time.Time  `json:"endsAt" format:"date-time"`
 	Note      string     `json:"note,omitempty"`
 	CreatedAt time.Time  `json:"createdAt" format:"date-time"`
-	CreatedBy string     `json:"createdBy" doc:"The id of who entered it."`
+	CreatedBy string     `json:"createdBy" doc:"The id of the person who created it."`
 	// Affected is nil unless it was counted.
-	Affected *int64 `json:"affected,omitempty" doc:"In the answer to creating it: how many open appointments to come are in that time. GET /api/appointments?needsAttention=true lists them."`
+	Affected *int64 `json:"affected,omitempty" doc:"In the response to the creation: the number of upcoming open appointments in that time. GET /api/appointments?needsAttention=true lists them."`
 }
 
 // NewAbsence is the input of CreateAbsence.
 type NewAbsence struct {
-	DoctorID *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"Whose: an active doctor of the clinic. Left out, the whole clinic is closed."`
-	Kind     Kind       `json:"kind" enum:"leave,closed,opening" doc:"leave and closed take from the hours; opening adds hours at this time only. leave and opening need a doctor."`
+	DoctorID *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"An active doctor of the clinic. Without one, the whole clinic is closed."`
+	Kind     Kind       `json:"kind" enum:"leave,closed,opening" doc:"leave and closed block the time; opening adds it to the hours. leave and opening require a doctor."`
 	StartsAt time.Time  `json:"startsAt" format:"date-time" doc:"At most two years ahead." example:"2027-07-01T00:00:00+02:00"`
-	EndsAt   time.Time  `json:"endsAt" format:"date-time" doc:"To come, and at most 366 days after startsAt." example:"2027-07-15T00:00:00+02:00"`
-	Note     string     `json:"note,omitempty" maxLength:"200" doc:"For those who work at the clinic. Nothing about patients." example:"Summer leave"`
+	EndsAt   time.Time  `json:"endsAt" format:"date-time" doc:"In the future, and at most 366 days after startsAt." example:"2027-07-15T00:00:00+02:00"`
+	Note     string     `json:"note,omitempty" maxLength:"200" doc:"For staff of the clinic. Must not contain anything about patients." example:"Summer leave"`
 }
 
 // AbsencePage is one page of a list, in the order in which they start; Next is the cursor of the page after it, or empty.
@@ -77,23 +77,23 @@ func (in *NewAbsence) check(now time.Time) error {
 	case !slices.Contains([]Kind{Leave, Closed, OpeningHours}, in.Kind):
 		p.Add("kind", "must be leave, closed or opening")
 	case in.DoctorID == nil && in.Kind != Closed:
-		p.Add("doctorId", "must name the doctor: only closed is for the whole clinic")
+		p.Add("doctorId", "is required, except for closed")
 	}
 	switch {
 	case in.StartsAt.IsZero():
-		p.Add("startsAt", "must be given")
+		p.Add("startsAt", "is required")
 	case in.StartsAt.After(now.Add(maxAhead)):
 		p.Add("startsAt", "must be at most two years ahead")
 	}
 	switch length := in.EndsAt.Sub(in.StartsAt); {
 	case in.EndsAt.IsZero():
-		p.Add("endsAt", "must be given")
+		p.Add("endsAt", "is required")
 	case length <= 0:
 		p.Add("endsAt", "must be after startsAt")
 	case length > longestAbsence:
 		p.Add("endsAt", "must be at most %.0f days after startsAt", longestAbsence.Hours()/24)
 	case in.EndsAt.Before(now):
-		p.Add("endsAt", "must be a time to come")
+		p.Add("endsAt", "must be in the future")
 	}
 	if in.Note != "" {
 		p.Text("note", in.Note, 1, 200)
@@ -155,7 +155,7 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 		q := db.New(tx)
 		row, err := q.AbsenceGet(ctx, db.AbsenceGetParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+			return care.Errorf(care.NotFound, "absence not found at this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("read absence: %w", err)
@@ -168,7 +168,7 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 			return fmt.Errorf("delete absence: %w", err)
 		}
 		if n == 0 { // It was deleted concurrently.
-			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+			return care.Errorf(care.NotFound, "absence not found at this clinic")
 		}
 		return outbox.Append(ctx, tx, absenceEvent(cmd, "doctor.absence_removed", row))
 	})
@@ -185,7 +185,7 @@ func (s *Service) GetAbsence(ctx context.Context, cmd care.Command, clinicID, id
 		q := db.New(tx)
 		row, err := q.AbsenceGet(ctx, db.AbsenceGetParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such absence at this clinic")
+			return care.Errorf(care.NotFound, "absence not found at this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("read absence: %w", err)
@@ -238,7 +238,7 @@ func (s *Service) checkAbsenceRead(ctx context.Context, cmd care.Command, clinic
 	if cmd.Actor.MayAt(clinicID, care.AbsenceRead, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "you hold no role that sees absences at this clinic")
+	answer := care.Errorf(care.Forbidden, "none of your roles at this clinic can see absences")
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AbsenceRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
@@ -253,7 +253,7 @@ func mayWriteHours(actor care.Actor, clinicID uuid.UUID, doctorID *uuid.UUID) bo
 }
 
 func hoursForbidden(cmd care.Command, clinicID uuid.UUID) error {
-	answer := care.Errorf(care.Forbidden, "you may set your own hours only, as a doctor of this clinic, and hold no role that sets others'")
+	answer := care.Errorf(care.Forbidden, "you may only set your own hours, as a doctor of this clinic; none of your roles can set those of others")
 	return outbox.Deny(cmd, answer, care.HoursWrite, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 

@@ -12,7 +12,7 @@ import (
 // stranger denies access to an appointment, with the same message whether it does not exist or the
 // actor may not see it.
 func stranger(cmd care.Command, action care.Action, id uuid.UUID, row *db.Appointment) *outbox.DeniedError {
-	answer := care.Errorf(care.NotFound, "there is no such appointment, or you may not see it")
+	answer := care.Errorf(care.NotFound, "appointment not found, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, ref(id), nil, nil)
 	}

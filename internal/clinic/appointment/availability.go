@@ -19,13 +19,13 @@ import (
 type Availability struct {
 	ClinicID        uuid.UUID   `json:"clinicId" format:"uuid"`
 	DoctorID        uuid.UUID   `json:"doctorId" format:"uuid"`
-	Date            string      `json:"date" format:"date" doc:"The day at the clinic. It can have 23 or 25 hours." example:"2027-03-15"`
-	TimeZone        string      `json:"timeZone" doc:"The clinic's." example:"Europe/Berlin"`
+	Date            string      `json:"date" format:"date" doc:"The day in the clinic's time zone. It may have 23 or 25 hours." example:"2027-03-15"`
+	TimeZone        string      `json:"timeZone" doc:"The clinic's time zone." example:"Europe/Berlin"`
 	DurationMinutes int         `json:"durationMinutes" example:"30"`
-	DefaultHours    bool        `json:"defaultHours" doc:"Nobody set the doctor's hours: Monday to Friday from 09:00 to 17:00 counts."`
-	Open            []care.Span `json:"open" doc:"When the doctor sees patients on that day."`
-	Free            []care.Span `json:"free" doc:"Slots of the duration that can be had, one after the other from where each opening begins. Those that have begun are left out."`
-	Busy            []care.Span `json:"busy" doc:"When the doctor is not to be had, whoever has them and wherever. Spans that touch are one."`
+	DefaultHours    bool        `json:"defaultHours" doc:"The doctor's hours are not set, and default to Monday to Friday from 09:00 to 17:00."`
+	Open            []care.Span `json:"open" doc:"The times at which the doctor sees patients on that day."`
+	Free            []care.Span `json:"free" doc:"The free slots of the duration, consecutive from the start of each opening. Slots that have begun are left out."`
+	Busy            []care.Span `json:"busy" doc:"The times at which the doctor is busy, at any clinic. Adjacent spans are merged."`
 }
 
 // Day selects a doctor's day at a clinic.

@@ -24,17 +24,17 @@ import (
 type Hours struct {
 	ClinicID uuid.UUID `json:"clinicId" format:"uuid"`
 	DoctorID uuid.UUID `json:"doctorId" format:"uuid"`
-	Version  int64     `json:"version" doc:"1 for the first that were set; the ETag is this number in quotes. 0 where none were." example:"1"`
-	TimeZone string    `json:"timeZone" doc:"The clinic's, whose clocks the times are read from." example:"Europe/Berlin"`
-	Default  bool      `json:"default" doc:"None were set: these are what then counts, Monday to Friday from 09:00 to 17:00."`
-	Openings []Opening `json:"openings" doc:"By weekday and time."`
+	Version  int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes. 0 if none are set." example:"1"`
+	TimeZone string    `json:"timeZone" doc:"The clinic's time zone, which applies to all times." example:"Europe/Berlin"`
+	Default  bool      `json:"default" doc:"No hours are set; these are the default, Monday to Friday from 09:00 to 17:00."`
+	Openings []Opening `json:"openings" doc:"Sorted by weekday and time."`
 }
 
 // Opening is a time of one weekday, in the clinic's local time.
 type Opening struct {
 	Weekday  string `json:"weekday" enum:"monday,tuesday,wednesday,thursday,friday,saturday,sunday" example:"monday"`
 	OpensAt  string `json:"opensAt" doc:"From 00:00 to 23:59." example:"09:00"`
-	ClosesAt string `json:"closesAt" doc:"After opensAt; 24:00 is the day's end." example:"12:30"`
+	ClosesAt string `json:"closesAt" doc:"After opensAt; 24:00 is the end of the day." example:"12:30"`
 }
 
 // maxOpenings allows six openings a day.
@@ -87,7 +87,7 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 		}
 		for _, other := range openings[:i] {
 			if o.Weekday == other.Weekday && o.OpensAt < other.ClosesAt && other.OpensAt < o.ClosesAt {
-				p.Add(path, "must not overlap with another of the same day")
+				p.Add(path, "must not overlap with another opening of the same day")
 				break
 			}
 		}
@@ -122,7 +122,7 @@ func (s *Service) checkAvailabilityRead(ctx context.Context, cmd care.Command, c
 	if cmd.Actor.MayAt(clinicID, care.AvailabilityRead, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "you are neither a patient of this clinic nor do you work there")
+	answer := care.Errorf(care.Forbidden, "you have no role at this clinic")
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AvailabilityRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
@@ -135,7 +135,7 @@ func readHours(ctx context.Context, q *db.Queries, cmd care.Command, action care
 
 // doctorNotFound denies a request about a person who is not a doctor of the clinic.
 func doctorNotFound(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
-	answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
+	answer := care.Errorf(care.NotFound, "doctor not found at this clinic")
 	return outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 

@@ -31,7 +31,7 @@ type Imported struct {
 // the whole batch.
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
-		return nil, care.Errorf(care.Forbidden, "appointments are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports appointments")
 	}
 	refused = make([]error, len(all))
 	p := db.AppointmentInsertManyParams{CreatedBy: cmd.Actor.ID}
@@ -84,7 +84,7 @@ func (in *Imported) checkImported(now time.Time) error {
 		p.Add("patientId", "must name the patient")
 	}
 	if in.DoctorID == uuid.Nil || in.DoctorID == in.PatientID {
-		p.Add("doctorId", "must name the doctor, who is somebody else than the patient")
+		p.Add("doctorId", "must name the doctor, who must not be the patient")
 	}
 	if !slices.Contains(statuses, in.Status) {
 		p.Add("status", "must be one of %v", statuses)
@@ -105,13 +105,13 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	found, err := q.AppointmentLock(ctx, in.ID)
 	old := found.Appointment
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the appointment that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the appointment that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock appointment: %w", err)
 	}
 	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || in.DoctorID != old.DoctorID {
-		return nil, care.Errorf(care.Conflict, "patient, clinic and doctor of an appointment cannot change")
+		return nil, care.Errorf(care.Conflict, "the patient, clinic and doctor of an appointment cannot change")
 	}
 	sameTime := old.StartsAt.Equal(toMicroseconds(in.StartsAt)) && old.EndsAt.Equal(toMicroseconds(in.EndsAt))
 	if sameTime && old.Status == string(in.Status) {

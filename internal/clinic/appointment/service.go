@@ -51,7 +51,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		return Appointment{}, s.writer.Audited(ctx, err)
 	}
 	if in.Override && status == Requested {
-		return Appointment{}, care.InvalidField("override", "is for those who arrange appointments at the clinic: leave it out")
+		return Appointment{}, care.InvalidField("override", "is only for staff who book appointments: leave it out")
 	}
 	var row db.Appointment
 	var made Appointment
@@ -114,7 +114,7 @@ func initialStatus(cmd care.Command, in Input) (Status, error) {
 	case in.PatientID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.AppointmentRequest):
 		return Requested, nil
 	default:
-		answer := care.Errorf(care.Forbidden, "you may ask for an appointment for yourself only, and hold no role that books them at this clinic")
+		answer := care.Errorf(care.Forbidden, "you may only request appointments for yourself; none of your roles at this clinic can book them")
 		return "", outbox.Deny(cmd, answer, care.AppointmentBook, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, &in.ClinicID)
 	}
 }

@@ -100,7 +100,7 @@ func checkActive(ctx context.Context, q *db.Queries, row db.Appointment) error {
 	case found.PatientState != "":
 		return care.Errorf(care.Conflict, "the patient is no longer active at this clinic (patient_%s): cancel the appointment", found.PatientState)
 	case found.DoctorState != "":
-		return care.Errorf(care.Conflict, "the doctor is no longer active at this clinic (doctor_%s): give the appointment to another doctor, or cancel it", found.DoctorState)
+		return care.Errorf(care.Conflict, "the doctor is no longer active at this clinic (doctor_%s): reassign the appointment to another doctor, or cancel it", found.DoctorState)
 	default:
 		return nil
 	}
@@ -138,9 +138,9 @@ func (s *Service) checkRequests(ctx context.Context, q *db.Queries, row db.Appoi
 	case err != nil:
 		return fmt.Errorf("look up requests: %w", err)
 	case open.Same != uuid.Nil:
-		return care.Errorf(care.Conflict, "the patient has asked this doctor for this time already: see appointment %s", open.Same)
+		return care.Errorf(care.Conflict, "the patient has already requested this time with this doctor: see appointment %s", open.Same)
 	case another && open.Open >= maxRequests:
-		return care.Errorf(care.Conflict, "you have %d requests open at this clinic: wait for an answer, or cancel one first", open.Open)
+		return care.Errorf(care.Conflict, "you have %d open requests at this clinic: wait for an answer, or cancel one first", open.Open)
 	default:
 		return nil
 	}

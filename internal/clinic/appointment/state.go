@@ -111,13 +111,13 @@ func (w window) check(t Transition, row db.Appointment, zone *time.Location, now
 		until = w.patient
 	}
 	if at := w.from.of(row, zone); w.from != unbounded && now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is not possible before %s, at %s", t, w.from.text(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is not allowed before %s, at %s", t, w.from.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := until.of(row, zone); until != unbounded && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only before %s, which was at %s", t, until.text(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is only allowed before %s, which was at %s", t, until.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := midnight(row.UpdatedAt.In(zone), 1); w.sameDay && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).text(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is only allowed on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).text(), at.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -224,9 +224,9 @@ func notAllowed(actor care.Actor, t Transition, row db.Appointment, here clinicT
 			allowed = append(allowed, string(s.Transition))
 		}
 	}
-	said := fmt.Sprintf("%s is not possible: the appointment is %s", t, status.text())
+	said := fmt.Sprintf("%s is not allowed: the appointment is %s", t, status.text())
 	if len(allowed) == 0 {
-		return care.Errorf(care.Conflict, "%s, and you can do nothing more with it", said)
+		return care.Errorf(care.Conflict, "%s; you cannot change it any further", said)
 	}
-	return care.Errorf(care.Conflict, "%s; what you can do now is %s", said, strings.Join(allowed, ", "))
+	return care.Errorf(care.Conflict, "%s; allowed now: %s", said, strings.Join(allowed, ", "))
 }

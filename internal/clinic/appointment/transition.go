@@ -75,7 +75,7 @@ func (s *Service) Reverse(ctx context.Context, cmd care.Command, id uuid.UUID, i
 func (s *Service) transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition, c change) (Appointment, error) {
 	next, ok := stepOf(t)
 	if !ok || !c.matches(t) {
-		return Appointment{}, fmt.Errorf("appointment: %q is no transition, or not with these arguments", t)
+		return Appointment{}, fmt.Errorf("appointment: unknown transition %q, or wrong arguments for it", t)
 	}
 	var moved Appointment
 	var wanted db.Appointment
@@ -136,7 +136,7 @@ func checkTransition(cmd care.Command, next step, old db.Appointment, ifMatch in
 	switch {
 	case may(cmd.Actor, next.action, old):
 	case may(cmd.Actor, care.AppointmentRead, old):
-		answer := care.Errorf(care.Forbidden, "you may see this appointment, but %s is not yours to do", next.Transition)
+		answer := care.Errorf(care.Forbidden, "you may see this appointment, but %s is not allowed for you", next.Transition)
 		return outbox.Deny(cmd, answer, next.action, ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
 		return stranger(cmd, next.action, old.ID, &old)
@@ -154,9 +154,9 @@ func (s step) apply(cmd care.Command, row db.Appointment, c change, here clinicT
 	wanted.Status = string(to)
 	switch {
 	case c.doctorID == row.DoctorID && c.doctorID != uuid.Nil:
-		return row, care.InvalidField("doctorId", "must be another doctor than the appointment has")
+		return row, care.InvalidField("doctorId", "must not be the current doctor")
 	case c.doctorID == row.PatientID && c.doctorID != uuid.Nil:
-		return row, care.InvalidField("doctorId", "must be somebody else than the patient")
+		return row, care.InvalidField("doctorId", "must not be the patient")
 	case c.doctorID != uuid.Nil:
 		wanted.DoctorID = c.doctorID
 	case c.slot != nil:

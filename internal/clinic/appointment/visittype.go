@@ -21,15 +21,15 @@ type VisitType struct {
 	Version         int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
 	ClinicID        uuid.UUID `json:"clinicId" format:"uuid"`
 	Name            string    `json:"name" example:"First visit"`
-	DurationMinutes int32     `json:"durationMinutes" doc:"How long an appointment takes that does not say." example:"45"`
-	Active          bool      `json:"active" doc:"Whether it is offered. One that is not stays the visit type of the appointments that have it."`
+	DurationMinutes int32     `json:"durationMinutes" doc:"The default duration of an appointment." example:"45"`
+	Active          bool      `json:"active" doc:"Whether it is offered. Existing appointments keep an inactive visit type."`
 	UpdatedAt       time.Time `json:"updatedAt" format:"date-time"`
 }
 
 // VisitTypeInput is the input of CreateVisitType.
 type VisitTypeInput struct {
-	Name            string `json:"name" minLength:"1" maxLength:"100" doc:"One line; no two that are offered at a clinic share a name." example:"First visit"`
-	DurationMinutes int32  `json:"durationMinutes" minimum:"5" maximum:"1440" doc:"How long an appointment takes that does not say: at most what the clinic allows." example:"45"`
+	Name            string `json:"name" minLength:"1" maxLength:"100" doc:"One line, unique among the active visit types of the clinic." example:"First visit"`
+	DurationMinutes int32  `json:"durationMinutes" minimum:"5" maximum:"1440" doc:"The default duration of an appointment, at most the clinic's maximum." example:"45"`
 }
 
 // VisitTypeChange is the input of UpdateVisitType.
@@ -101,7 +101,7 @@ func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicI
 			return fmt.Errorf("count visit types: %w", err)
 		}
 		if n >= maxVisitTypes {
-			return care.Errorf(care.Conflict, "the clinic has %d visit types, which is the most there can be: rename one that is no longer offered", n)
+			return care.Errorf(care.Conflict, "the clinic has %d visit types, which is the maximum: rename one that is no longer offered", n)
 		}
 		made, err = q.VisitTypeInsert(ctx, db.VisitTypeInsertParams{
 			ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, Name: in.Name, DurationMinutes: in.DurationMinutes, UpdatedBy: cmd.Actor.ID,
@@ -144,7 +144,7 @@ func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicI
 		q := db.New(tx)
 		old, err := q.VisitTypeLock(ctx, db.VisitTypeLockParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+			return care.Errorf(care.NotFound, "visit type not found at this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("lock visit type: %w", err)
@@ -194,7 +194,7 @@ func (s *Service) GetVisitType(ctx context.Context, cmd care.Command, clinicID, 
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
 		row, err = db.New(tx).VisitTypeGet(ctx, db.VisitTypeGetParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+			return care.Errorf(care.NotFound, "visit type not found at this clinic")
 		}
 		return err
 	})
@@ -205,7 +205,7 @@ func (s *Service) checkVisitTypes(ctx context.Context, cmd care.Command, action 
 	if cmd.Actor.MayAt(clinicID, action, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "you hold no role that does this with visit types at this clinic")
+	answer := care.Errorf(care.Forbidden, "none of your roles at this clinic allows this")
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 

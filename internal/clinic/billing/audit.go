@@ -12,7 +12,7 @@ import (
 // notFoundOrHidden denies access to an invoice, with the same message whether it does not exist or
 // the actor may not see it.
 func notFoundOrHidden(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
-	answer := care.Errorf(care.NotFound, "there is no such %s, or you may not see it", subject.Kind)
+	answer := care.Errorf(care.NotFound, "%s not found, or you may not see it", subject.Kind)
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, subject, nil, nil)
 	}
@@ -35,7 +35,7 @@ func checkWrite(cmd care.Command, action care.Action, subject care.Ref, row db.I
 	case cmd.Actor.MayAt(row.ClinicID, action, care.SameClinic):
 		return nil
 	case mayRead(cmd.Actor, row):
-		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles at this clinic can manage invoices")
 		return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 	default:
 		return notFoundOrHidden(cmd, action, subject, &row)

@@ -18,9 +18,9 @@ var assignedNumberPattern = regexp.MustCompile(`^CN-[0-9]+$`)
 
 // NewCreditNote is the input of Credit.
 type NewCreditNote struct {
-	Number *string `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic. Left out, it is CN- and the clinic's next number." example:"2026-C-00004"`
-	Reason string  `json:"reason" text:"line" minLength:"1" maxLength:"500" doc:"Why it is credited. The patient can read it." example:"Visit cancelled"`
-	Lines  []Line  `json:"lines" minItems:"1" maxItems:"200" doc:"What is credited. With tax they add up to at most what of the invoice is not credited yet."`
+	Number *string `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number in the clinic's books, unique per clinic. The default is CN- and the clinic's next number." example:"2026-C-00004"`
+	Reason string  `json:"reason" text:"line" minLength:"1" maxLength:"500" doc:"The reason, which the patient can read." example:"Visit cancelled"`
+	Lines  []Line  `json:"lines" minItems:"1" maxItems:"200" doc:"The credited items. With tax they add up to at most the part of the invoice that is not credited yet."`
 }
 
 func (n NewCreditNote) check() (total int64, err error) {
@@ -28,7 +28,7 @@ func (n NewCreditNote) check() (total int64, err error) {
 	if n.Number != nil {
 		p.Line("number", *n.Number, 1, 64)
 		if assignedNumberPattern.MatchString(*n.Number) {
-			p.Add("number", "must not be CN- and digits: such numbers are assigned in order; leave it out to get the next one")
+			p.Add("number", "must not be CN- and digits: these numbers are assigned; leave it out to get the next one")
 		}
 	}
 	p.Line("reason", n.Reason, 1, 500)
@@ -58,7 +58,7 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 		}
 		a := amountsOf(row)
 		if left := a.total - a.credited; total > left {
-			return conflict("lines", "must add up to at most %d minor units: that much of the invoice is not credited yet", left)
+			return conflict("lines", "must add up to at most %d minor units, the part of the invoice that is not credited yet", left)
 		}
 		if note, err = insertNote(ctx, q, cmd, row, n, row.Version+1, nil); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 // checkOwed returns a conflict if the invoice cannot be paid or credited.
 func checkOwed(row db.Invoice) error {
 	if row.Status == StatusVoid || row.Status == StatusDraft {
-		return care.Errorf(care.Conflict, "the invoice is %s: nothing is owed on it", row.Status)
+		return care.Errorf(care.Conflict, "the invoice is %s and cannot be paid or credited", row.Status)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ const importProvider = "import"
 // from the start, without an event for it. A paid one has one payment, by the provider "import".
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
-		return nil, care.Errorf(care.Forbidden, "invoices are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports invoices")
 	}
 	refused = make([]error, len(all))
 	p := db.InvoiceInsertManyParams{CreatedBy: cmd.Actor.ID}
@@ -71,7 +71,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		events = append(events, invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{}))
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be somebody who is or was a patient of the clinic")
+		refused[i] = care.InvalidField("patientId", "must be a current or former patient of the clinic")
 	}
 	if err := lines.insert(ctx, q); err != nil {
 		return nil, err
@@ -149,18 +149,18 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 	q := db.New(tx)
 	old, err := q.InvoiceLock(ctx, in.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the invoice that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the invoice that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock invoice: %w", err)
 	}
 	switch {
 	case old.TotalMinor != total || old.Currency != in.Currency || old.PatientID != in.PatientID || old.ClinicID != in.ClinicID:
-		return nil, care.Errorf(care.Conflict, "amounts, patient and clinic of an invoice in the books cannot change: void it there and write another")
+		return nil, care.Errorf(care.Conflict, "the amounts, patient and clinic of an issued invoice cannot change: void it in the source system and issue another")
 	case old.Status == in.Status:
 		return nil, nil
 	case old.PaidMinor+old.ExcessMinor+old.CreditedMinor > 0 || old.Status == StatusVoid:
-		return nil, care.Errorf(care.Conflict, "an invoice that was paid or credited or is void keeps its status")
+		return nil, care.Errorf(care.Conflict, "the status of a paid, credited or void invoice cannot change")
 	case in.Status == StatusPaid:
 		if old.Status == StatusDraft {
 			if old, err = q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusIssued, UpdatedBy: cmd.Actor.ID, ID: in.ID}); err != nil {

@@ -24,7 +24,7 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 		return Invoice{}, err
 	}
 	if !cmd.Actor.MayAt(n.ClinicID, care.InvoiceWrite, care.SameClinic) {
-		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles at this clinic can manage invoices")
 		return Invoice{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
 	}
 	var row db.Invoice
@@ -40,7 +40,7 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 			TotalMinor: total, DueOn: date(due), CreatedBy: cmd.Actor.ID,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.InvalidField("patientId", "must be somebody who is or was a patient of this clinic")
+			return care.InvalidField("patientId", "must be a current or former patient of this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("insert invoice: %w", err)
@@ -74,7 +74,7 @@ func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUI
 		return fmt.Errorf("load time zone: %w", err)
 	}
 	if today := day(now.In(location)); due.Before(today) {
-		return care.InvalidField("dueOn", "must not be over: it is %s at the clinic", today.Format(time.DateOnly))
+		return care.InvalidField("dueOn", "must not be in the past: today is %s at the clinic", today.Format(time.DateOnly))
 	}
 	return nil
 }
@@ -147,18 +147,18 @@ func checkVoidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch i
 	}
 	switch {
 	case row.Status == StatusVoid:
-		return care.Errorf(care.Conflict, "the invoice is void already")
+		return care.Errorf(care.Conflict, "the invoice is already void")
 	case row.Status == StatusCredited:
-		return care.Errorf(care.Conflict, "the invoice is credited in full: nothing is owed on it, and it needs no voiding")
+		return care.Errorf(care.Conflict, "the invoice is fully credited, and does not need to be voided")
 	case row.CreditedMinor > 0:
-		return care.Errorf(care.Conflict, "a credit note was issued for the invoice, so it cannot be void any more: issue one over the rest")
+		return care.Errorf(care.Conflict, "the invoice has a credit note and cannot be voided: issue a credit note for the rest")
 	}
 	paid, err := q.PaymentExists(ctx, row.ID)
 	if err != nil {
 		return fmt.Errorf("look up payments: %w", err)
 	}
 	if paid {
-		return care.Errorf(care.Conflict, "a payment was received for the invoice, so it cannot be void any more: refund the payment, or issue a credit note")
+		return care.Errorf(care.Conflict, "the invoice has a payment and cannot be voided: refund the payment, or issue a credit note")
 	}
 	return nil
 }

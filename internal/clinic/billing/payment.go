@@ -78,8 +78,8 @@ func checkSamePayment(p Payment, invoiceID uuid.UUID, n NewPayment) error {
 // referenceConflict returns a conflict for a reference that the provider has used for another
 // payment or refund. It does not identify that one.
 func referenceConflict(what string) error {
-	err := care.Errorf(care.Conflict, "the provider's reference stands for another %s", what)
-	err.Fields = []care.FieldError{{Field: "reference", Message: "stands for another " + what + ": of another amount, or elsewhere"}}
+	err := care.Errorf(care.Conflict, "the provider's reference was used for another %s", what)
+	err.Fields = []care.FieldError{{Field: "reference", Message: "was used for another " + what}}
 	return err
 }
 
@@ -90,7 +90,7 @@ func checkPayable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayme
 		return err
 	}
 	if balance := amountsOf(row).balance(); n.AmountMinor > balance {
-		return conflict("amountMinor", "must be at most %d, the balance of the invoice: credit pays no more than is owed", balance)
+		return conflict("amountMinor", "must be at most %d, the balance of the invoice, for a payment from credit", balance)
 	}
 	credit, err := lockCredit(ctx, q, row)
 	if err != nil {

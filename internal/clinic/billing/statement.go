@@ -22,13 +22,13 @@ import (
 type Statement struct {
 	PatientID    uuid.UUID        `json:"patientId" format:"uuid"`
 	ClinicID     uuid.UUID        `json:"clinicId" format:"uuid"`
-	Currency     string           `json:"currency" doc:"ISO 4217; empty where nothing was ever invoiced and none was asked for." example:"EUR"`
-	MinorDigits  int              `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217." example:"2"`
+	Currency     string           `json:"currency" doc:"ISO 4217; empty if the patient has no invoices and the request has no currency." example:"EUR"`
+	MinorDigits  int              `json:"minorDigits" doc:"The number of decimal digits of the currency's minor unit, by ISO 4217." example:"2"`
 	From         string           `json:"from,omitempty" format:"date"`
 	To           string           `json:"to,omitempty" format:"date"`
-	OpeningMinor int64            `json:"openingBalanceMinor" doc:"The balance before the first day; 0 where there is none."`
+	OpeningMinor int64            `json:"openingBalanceMinor" doc:"The balance before the first day; 0 without a first day."`
 	ClosingMinor int64            `json:"closingBalanceMinor" doc:"The balance after the last day."`
-	CreditMinor  int64            `json:"creditMinor" doc:"What the patient can pay invoices of the clinic with today: payments beyond what was owed, less what was used or refunded of them."`
+	CreditMinor  int64            `json:"creditMinor" doc:"The patient's current credit, which can pay invoices of the clinic: payments beyond the amount owed, less the part that was used or refunded."`
 	Items        []StatementEntry `json:"items" doc:"Oldest first."`
 	Next         string           `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
@@ -39,9 +39,9 @@ type StatementEntry struct {
 	Type         string    `json:"type" enum:"invoice_issued,invoice_voided,credit_note_issued,payment_received,refund_made"`
 	ID           uuid.UUID `json:"id" format:"uuid" doc:"The invoice, credit note, payment or refund."`
 	InvoiceID    uuid.UUID `json:"invoiceId" format:"uuid"`
-	Number       *string   `json:"number,omitempty" doc:"The number of the credit note, else of the invoice."`
-	AmountMinor  int64     `json:"amountMinor" doc:"What it adds to the balance: positive for an invoice and a refund, negative for the others."`
-	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after it."`
+	Number       *string   `json:"number,omitempty" doc:"The number of the credit note or the invoice."`
+	AmountMinor  int64     `json:"amountMinor" doc:"The change of the balance: positive for an invoice and a refund, negative for the others."`
+	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after the entry."`
 }
 
 // StatementFilter selects a statement. PatientID and ClinicID are required.
@@ -170,7 +170,7 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 			return "", statementNotFound(cmd, f)
 		}
 	case f.Currency == "" && len(all) > 1:
-		return "", care.InvalidField("currency", "must be one of %s: the patient has invoices in each", strings.Join(all, ", "))
+		return "", care.InvalidField("currency", "must be one of %s, in which the patient has invoices", strings.Join(all, ", "))
 	case f.Currency == "":
 		return all[0], nil
 	}
@@ -178,7 +178,7 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 }
 
 func statementNotFound(cmd care.Command, f StatementFilter) error {
-	answer := care.Errorf(care.NotFound, "there is no such patient at this clinic, or you may not see their invoices")
+	answer := care.Errorf(care.NotFound, "patient not found at this clinic, or you may not see their invoices")
 	return outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
 }
 

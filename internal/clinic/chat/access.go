@@ -18,7 +18,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "conversation", ID: id} 
 // notFoundOrHidden denies access to a conversation, with the same message whether it does not exist
 // or the actor may not see it.
 func notFoundOrHidden(cmd care.Command, action care.Action, id uuid.UUID, row *db.Conversation) *outbox.DeniedError {
-	answer := care.Errorf(care.NotFound, "there is no such conversation, or you may not see it")
+	answer := care.Errorf(care.NotFound, "conversation not found, or you may not see it")
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, ref(id), nil, nil)
 	}
@@ -49,7 +49,7 @@ func visit(ctx context.Context, q *db.Queries, cmd care.Command, action care.Act
 	case !may(cmd.Actor, care.ConversationRead, row):
 		return row, notFoundOrHidden(cmd, action, id, &row.Conversation)
 	}
-	return row, forbidden(cmd, action, row.Conversation, "you may read this conversation, but this is not yours to do in it")
+	return row, forbidden(cmd, action, row.Conversation, "you may read this conversation, but not do this in it")
 }
 
 func forbidden(cmd care.Command, action care.Action, row db.Conversation, words string) error {

@@ -38,7 +38,7 @@ type Imported struct {
 // their current care team. Imported messages cause no reminders, and cannot be changed.
 func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.MessageWrite) {
-		return nil, care.Errorf(care.Forbidden, "messages are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports messages")
 	}
 	q := db.New(tx)
 	refused = make([]error, len(all))
@@ -80,7 +80,7 @@ func (in *Imported) check(now time.Time) error {
 		p.Add("authorId", "must name the author")
 	}
 	if in.WrittenAt.Year() < 1900 || in.WrittenAt.After(now.Add(time.Hour)) {
-		p.Add("writtenAt", "must be from 1900 on, and past")
+		p.Add("writtenAt", "must be from 1900 on, and in the past")
 	}
 	checkText(&p, in.Text)
 	return p.Err()
@@ -91,11 +91,11 @@ func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (refused, e
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return care.Errorf(care.Conflict, "patient and clinic of a message cannot change"), nil
+		return care.Errorf(care.Conflict, "the patient and clinic of a message cannot change"), nil
 	case err != nil:
 		return nil, fmt.Errorf("read message: %w", err)
 	case m.Text != in.Text || m.AuthorID != in.AuthorID:
-		return care.Errorf(care.Conflict, "a message that was written cannot change"), nil
+		return care.Errorf(care.Conflict, "messages cannot change"), nil
 	}
 	return nil, nil
 }

@@ -53,7 +53,7 @@ func checkAttended(ctx context.Context, q *db.Queries, cmd care.Command, row db.
 		return fmt.Errorf("look up who takes part: %w", err)
 	}
 	if !somebody {
-		return care.Errorf(care.Conflict, "nobody of your care team takes part in this conversation any more: begin another")
+		return care.Errorf(care.Conflict, "your care team has left this conversation: begin another")
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 		}
 		switch {
 		case m.AuthorID != cmd.Actor.UserID:
-			return forbidden(cmd, care.MessageWrite, row.Conversation, "a message is withdrawn by its author only")
+			return forbidden(cmd, care.MessageWrite, row.Conversation, "only its author may withdraw a message")
 		case m.WithdrawnAt != nil:
 			return nil
 		}

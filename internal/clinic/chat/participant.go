@@ -72,14 +72,14 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 			return err
 		}
 		if userID == row.Conversation.PatientID {
-			return care.Errorf(care.Conflict, "the conversation is the patient's: they cannot be taken out of it")
+			return care.Errorf(care.Conflict, "the patient cannot be removed from the conversation")
 		}
 		if err := checkRemove(ctx, q, cmd, row, userID); err != nil {
 			return err
 		}
 		_, err = q.ParticipantLeave(ctx, db.ParticipantLeaveParams{ConversationID: id, UserID: userID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "this person does not take part in the conversation")
+			return care.Errorf(care.NotFound, "this person is not a participant of the conversation")
 		}
 		if err != nil {
 			return fmt.Errorf("leave conversation: %w", err)
@@ -101,7 +101,7 @@ func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Co
 	}
 	target, err := q.ParticipantStanding(ctx, db.ParticipantStandingParams{ConversationID: c.ID, UserID: userID, Roles: roles})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.Errorf(care.NotFound, "this person does not take part in the conversation")
+		return care.Errorf(care.NotFound, "this person is not a participant of the conversation")
 	}
 	if err != nil {
 		return fmt.Errorf("look up who takes part: %w", err)
@@ -109,13 +109,13 @@ func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Co
 	added := target.AddedBy != nil
 	switch {
 	case target.Began:
-		return forbidden(cmd, care.ConversationManage, c, "who began the conversation is taken out by nobody else while they care for the patient")
+		return forbidden(cmd, care.ConversationManage, c, "the person who began the conversation cannot be removed by others while they are on the care team")
 	case c.CreatedBy == actor.ID, added && *target.AddedBy == actor.ID:
 		return nil
 	case row.AddedBy == nil && (added || actor.Holds(c.ClinicID, care.Doctor)):
 		return nil
 	}
-	return forbidden(cmd, care.ConversationManage, c, "this person is taken out by who began the conversation, by who added them, or by themselves")
+	return forbidden(cmd, care.ConversationManage, c, "only the person who began the conversation, the one who added this person, or they themselves may remove them")
 }
 
 // SweepDepartures appends one chat.participant_left for each participant who has left the patient's

@@ -77,11 +77,11 @@ func initialParticipants(ctx context.Context, q *db.Queries, cmd care.Command, n
 	switch {
 	case n.PatientID == actor.UserID && actor.MayAt(n.ClinicID, care.ConversationCreate, care.Own):
 		if len(team) == 0 {
-			return nil, care.Errorf(care.Conflict, "nobody is on your care team at this clinic who could answer: ask the clinic")
+			return nil, care.Errorf(care.Conflict, "you have no care team at this clinic: ask the clinic")
 		}
 		return append([]uuid.UUID{n.PatientID}, team...), nil
 	case !slices.Contains(team, actor.UserID) || !actor.MayAt(n.ClinicID, care.ConversationCreate, care.CareTeam):
-		answer := care.Errorf(care.Forbidden, "you may begin a conversation for yourself at your clinic, or with a patient on whose care team there you are")
+		answer := care.Errorf(care.Forbidden, "you may only begin conversations for yourself at your clinic, or as a member of the patient's care team there")
 		return nil, outbox.Deny(cmd, answer, care.ConversationCreate, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID)
 	}
 	good, err := q.MembershipActive(ctx, db.MembershipActiveParams{UserID: n.PatientID, ClinicID: n.ClinicID, Role: string(care.Patient)})

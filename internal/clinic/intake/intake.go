@@ -78,7 +78,7 @@ func Source(accountID uuid.UUID) string { return "/services/" + accountID.String
 func Declared(field, typ string) (*event.Declaration, error) {
 	d, ok := event.Lookup(typ)
 	if !ok || !d.External() {
-		return nil, care.InvalidField(field, "is not a type that other systems append; those are %s", strings.Join(event.ExternalTypes(), ", "))
+		return nil, care.InvalidField(field, "must be a type that other systems may append: %s", strings.Join(event.ExternalTypes(), ", "))
 	}
 	return d, nil
 }
@@ -137,7 +137,7 @@ func authorize(cmd care.Command) (account, error) {
 	id, ok := cmd.Actor.ServiceAccount()
 	clinics := cmd.Actor.ClinicsFor(care.EventAppend, care.SameClinic)
 	if !ok || len(clinics) == 0 {
-		return account{}, deny(cmd, "events are appended by other systems, with a service account of their clinic; ask the clinic's administrator for one", nil)
+		return account{}, deny(cmd, "only service accounts of a clinic may append events: ask the clinic's administrator for one", nil)
 	}
 	return account{id, clinics[0]}, nil
 }
@@ -164,13 +164,13 @@ func validate(cmd care.Command, by account, events []Event) ([]incoming, error) 
 			return nil, fmt.Errorf("read who %s is about: %w", in.Type, err)
 		}
 		if who.ClinicID != by.clinicID {
-			refused := deny(cmd, "a service account appends events of its own clinic only", &by.clinicID)
-			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "is not the clinic of the service account"}}
+			refused := deny(cmd, "a service account may only append events of its own clinic", &by.clinicID)
+			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "must be the clinic of the service account"}}
 			return nil, refused
 		}
 		checkEnvelope(&p, by, in, who, e.Data)
 		if seen[in.ID] {
-			p.Add(in.Path+"id", "stands twice in the list: give each event an id of its own")
+			p.Add(in.Path+"id", "is a duplicate in the list: each event needs its own id")
 		}
 		seen[in.ID] = true
 		digest, err := digestOf(by, in)
@@ -196,21 +196,21 @@ func newEvent(cmd care.Command, e event.Event, in Event, who parties) event.Even
 
 func checkEnvelope(p *care.FieldErrors, by account, in Event, who parties, data []byte) {
 	if in.ID == uuid.Nil {
-		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
+		p.Add(in.Path+"id", "must be a UUID other than the nil UUID")
 	}
 	part, ok := strings.CutPrefix(in.Source, Source(by.id))
 	if !ok || !partPattern.MatchString(part) {
-		p.Add(in.Path+"source", "must be %s, and may go on with up to three parts that speak, each a number of at most 4 digits or a UUID behind one of %s, as in %[1]s/ward-3",
+		p.Add(in.Path+"source", "must be %s, followed by at most three parts: each one of %s with a number of at most 4 digits or a UUID, as in %[1]s/ward-3",
 			Source(by.id), strings.Join(Parts, ", "))
 	}
 	if things := allowedSubjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
 	}
 	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
-		p.Add(in.Path+"clinicid", "must be data.clinicId, or left out")
+		p.Add(in.Path+"clinicid", "must be data.clinicId or absent")
 	}
 	if in.PersonID != nil && *in.PersonID != who.UserID {
-		p.Add(in.Path+"personid", "must be data.userId, or left out")
+		p.Add(in.Path+"personid", "must be data.userId or absent")
 	}
 }
 
@@ -322,10 +322,10 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 	for _, in := range fresh {
 		s.checkTime(&p, in)
 		if !holds(in.parties.UserID, "") {
-			p.Add(in.Path+"data.userId", "is nobody at the clinic")
+			p.Add(in.Path+"data.userId", "has no role at the clinic")
 		}
 		if id := in.parties.DoctorID; id != nil && !holds(*id, care.Doctor) {
-			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
+			p.Add(in.Path+"data.doctorId", "is not a doctor of the clinic")
 		}
 	}
 	return p.Err()
@@ -337,14 +337,14 @@ func (s *Service) checkTime(p *care.FieldErrors, in incoming) {
 	}
 	switch age := s.now().Sub(in.Time); {
 	case age < -maxAhead:
-		p.Add(in.Path+"time", "is in the future; is a clock wrong?")
+		p.Add(in.Path+"time", "is in the future; check the clock")
 	case age > maxAge:
-		p.Add(in.Path+"time", "is more than %d days ago: rules would tell people of it as if it were new", int(maxAge.Hours()/24))
+		p.Add(in.Path+"time", "is more than %d days ago: rules would treat it as new", int(maxAge.Hours()/24))
 	}
 }
 
 func idConflict(in incoming) error {
-	refused := care.Errorf(care.Conflict, "the id stands for another event")
-	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event of other content: give each event an id of its own, and send a retry unchanged"}}
+	refused := care.Errorf(care.Conflict, "the id was used for another event")
+	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event with other content: each event needs its own id, and a retry must be unchanged"}}
 	return refused
 }
