@@ -78,7 +78,7 @@ func (b *testBundle) content(t *testing.T) string {
 		(SELECT string_agg(concat_ws(' ', resource_type, resource_id, kind), E'\n' ORDER BY resource_type, resource_id) FROM import_identifiers))`)
 }
 
-func TestImport_TakesABundleInAndTellsWhatBecameOfEachResource(t *testing.T) {
+func TestImport_ImportsABundleAndReportsEachResource(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	sum := b.run(t, fhirimport.Options{TimeZone: "Europe/Berlin"}, text("clinic.json", testdata(t, "clinic.json")))
@@ -94,7 +94,7 @@ func TestImport_TakesABundleInAndTellsWhatBecameOfEachResource(t *testing.T) {
 	require.Zero(t, one[int](t, b, `SELECT count(*) FROM import_parts`), "parts are dropped at the end")
 }
 
-func TestImport_IsHistoryThatRingsNoPhone(t *testing.T) {
+func TestImport_MarksEventsAsImported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.run(t, fhirimport.Options{}, text("clinic.json", testdata(t, "clinic.json")))
@@ -118,10 +118,10 @@ func TestImport_IsHistoryThatRingsNoPhone(t *testing.T) {
 		}
 	}
 	require.Equal(t, records, created, "each record has its event")
-	require.True(t, one[bool](t, b, `SELECT overdue FROM invoices WHERE number = '2024-7'`), "so that nobody is told that it has just become overdue")
+	require.True(t, one[bool](t, b, `SELECT overdue FROM invoices WHERE number = '2024-7'`), "an imported invoice is overdue without an event")
 }
 
-func TestImport_OfTheSameChangesNothing(t *testing.T) {
+func TestImport_IsIdempotent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("clinic.json", testdata(t, "clinic.json"))
@@ -133,7 +133,7 @@ func TestImport_OfTheSameChangesNothing(t *testing.T) {
 	require.Len(t, outboxtest.Appended(t, b.db.Owner), events)
 }
 
-func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
+func TestImport_OfAChangedResourceMakesANewVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	content := testdata(t, "clinic.json")
@@ -149,14 +149,14 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 		content = strings.Replace(content, old, changed, 1)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("clinic.json", content))
-	require.Equal(t, [3]int{0, 6, 13}, [3]int{sum.Imported, sum.Updated, sum.Unchanged}, "the five, and the report of the result: %v", sum.Counts)
+	require.Equal(t, [3]int{0, 6, 13}, [3]int{sum.Imported, sum.Updated, sum.Unchanged}, "the five changes, and the report with the result: %v", sum.Counts)
 	require.Equal(t, int64(2), one[int64](t, b, `SELECT version FROM records WHERE code = '24323-8'`))
 	require.Equal(t, "4.10", one[string](t, b, `SELECT body #>> '{results,0,value}' FROM records WHERE code = '24323-8'`))
-	require.Equal(t, "6.90", one[string](t, b, `SELECT v.body #>> '{results,0,value}' FROM record_versions AS v WHERE code = '24323-8'`), "what was is kept")
+	require.Equal(t, "6.90", one[string](t, b, `SELECT v.body #>> '{results,0,value}' FROM record_versions AS v WHERE code = '24323-8'`), "the old version is kept")
 	outboxtest.Require(t, b.db.Owner, "ehr.lab_report.updated", outboxtest.Version(2))
 	outboxtest.Require(t, b.db.Owner, "user.updated", outboxtest.Version(2), outboxtest.That(func(e event.Event) string {
 		if strings.Contains(string(e.Data), "Falke") || !strings.Contains(string(e.Data), "familyName") {
-			return "names fields, never values"
+			return "must contain field names and no values"
 		}
 		return ""
 	}))
@@ -164,7 +164,7 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 	require.Equal(t, "Port Clinic", one[string](t, b, `SELECT name FROM clinics`))
 }
 
-func TestImport_RefusesByNameAndPathWithoutValuesAndTakesTheRest(t *testing.T) {
+func TestImport_RefusesByPathWithoutValuesAndImportsTheRest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var listed []string
@@ -182,7 +182,7 @@ func TestImport_RefusesByNameAndPathWithoutValuesAndTakesTheRest(t *testing.T) {
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))
 }
 
-func TestImport_DryRunSaysTheSameAndWritesNothing(t *testing.T) {
+func TestImport_DryRunReportsTheSameAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("clinic.json", testdata(t, "clinic.json"))
@@ -203,9 +203,9 @@ func breaking(content string, after int) fhirimport.File {
 
 type failing struct{}
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+func (failing) Read([]byte) (int, error) { return 0, errors.New("disk failure") }
 
-func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
+func TestImport_InterruptedIsCompletedByTheNextRun(t *testing.T) {
 	t.Parallel()
 	whole, cut := setup(t), setup(t)
 	content := testdata(t, "clinic.json")
@@ -231,7 +231,7 @@ func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
 	require.Equal(t, whole.content(t), cut.content(t))
 }
 
-func TestImport_SaysWhereAFileBreaks(t *testing.T) {
+func TestImport_ReportsWhereAFileIsBroken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	content := testdata(t, "clinic.json")
@@ -263,7 +263,7 @@ func TestImport_ReadsGzipAndSingleResources(t *testing.T) {
 	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM users WHERE email IS NULL AND NOT email_verified AND status = 'active'`))
 }
 
-func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
+func TestImport_WithoutAClinicNeedsADefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("a.ndjson", `{"resourceType":"Practitioner","id":"d"}
@@ -282,7 +282,7 @@ func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
 	require.Equal(t, clinic, one[uuid.UUID](t, b, `SELECT clinic_id FROM records`))
 }
 
-func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
+func TestImport_ImportsTheOthersIfTheDatabaseRefusesOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
@@ -295,7 +295,7 @@ func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
 	require.Equal(t, 3, one[int](t, b, `SELECT count(*) FROM invoices`))
 }
 
-func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
+func TestImport_ConvertsAmountsToTheMinorUnitsOfISO4217(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
@@ -303,14 +303,14 @@ func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
 		lines = append(lines, `{"resourceType":"Invoice","id":"`+currency+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","totalNet":{"value":`+amount+`,"currency":"`+currency+`"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
-	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is no money: %v", sum.Listed)
+	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
 	require.Equal(t, "Invoice.totalNet.currency", sum.Listed[0].Path)
 	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
 }
 
-// TestImport_OfFilesAtHand imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may
+// TestImport_OfLocalFiles imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may
 // be dropped silently.
-func TestImport_OfFilesAtHand(t *testing.T) {
+func TestImport_OfLocalFiles(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("CAREWIRE_TEST_FHIR_DIR")
 	if dir == "" {

@@ -22,7 +22,7 @@ func (b *testBundle) talk(t *testing.T) string {
 		JOIN import_identifiers AS a ON a.domain_id = m.author_id`)
 }
 
-func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T) {
+func TestImport_OfMessagesMakesAConversationPerPatientAndClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("messages.ndjson", testdata(t, "messages.ndjson"))
@@ -39,10 +39,10 @@ func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T
 		"refused: messages.ndjson[15] Communication/ahead: Communication.sent: must be from 1900 on, and in the past",
 	}, listed)
 	require.Equal(t, "pat-1 1 pat-1 2024-03-01 May I drink before the test?\npat-1 2 nurse-1 2024-03-02 Yes.\n\nWater only.\npat-2 1 doc-1 2024-03-03 Please call us.", b.talk(t))
-	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM conversation_participants`), "the patients: nobody is on a care team")
-	require.Zero(t, one[int](t, b, `SELECT count(*) FROM memberships WHERE role = 'doctor'`), "a message makes nobody a doctor")
+	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM conversation_participants`), "only the patients, who have no care team")
+	require.Zero(t, one[int](t, b, `SELECT count(*) FROM memberships WHERE role = 'doctor'`), "a message grants no role")
 	require.Zero(t, one[int](t, b, `SELECT count(*) FROM conversation_participants AS p JOIN conversations AS c ON c.id = p.conversation_id
-		WHERE p.unread_since IS NOT NULL OR p.read_number <> c.last_number`), "history is read, and reminds nobody")
+		WHERE p.unread_since IS NOT NULL OR p.read_number <> c.last_number`), "imported messages are read, and cause no reminders")
 	for _, e := range outboxtest.Appended(t, b.db.Owner) {
 		require.True(t, e.Imported, e.Type)
 		require.NotContains(t, string(e.Data), "Water")
@@ -56,7 +56,7 @@ func TestImport_OfMessagesMakesAConversationForEachPatientAtAClinic(t *testing.T
 	require.Equal(t, before, b.talk(t))
 }
 
-func TestImport_OfMoreMessagesGoesOnWithTheConversation(t *testing.T) {
+func TestImport_OfMoreMessagesContinuesTheConversation(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	content := testdata(t, "messages.ndjson")
@@ -74,5 +74,5 @@ func TestImport_OfMoreMessagesGoesOnWithTheConversation(t *testing.T) {
 	require.Equal(t, [2]int{1, 1}, [2]int{sum.Imported, sum.Refused}, sum.Listed)
 	require.Equal(t, "messages cannot change", sum.Listed[1].Reason, sum.Listed)
 	require.Contains(t, b.talk(t), "pat-1 4 nurse-1 2024-03-02 Yes.\n\nAnd tea.")
-	require.Equal(t, int64(2), one[int64](t, b, `SELECT read_number FROM conversation_participants WHERE user_id = $1`, patient), "what they have not read stays unread")
+	require.Equal(t, int64(2), one[int64](t, b, `SELECT read_number FROM conversation_participants WHERE user_id = $1`, patient), "unread messages stay unread")
 }

@@ -39,7 +39,7 @@ func TestCreate_IsForTheClinicAndForPatientsThemselves(t *testing.T) {
 	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Nor may they learn who works there.
 }
 
-func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
+func TestGet_IsForTheClinicAndThePatientAndHiddenFromOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -67,7 +67,7 @@ func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
 	}
 }
 
-func TestMove_IsForThoseWhomTheAccessTableNames(t *testing.T) {
+func TestTransition_FollowsTheAccessTable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	people := map[string]care.Actor{
@@ -104,7 +104,7 @@ func TestMove_IsForThoseWhomTheAccessTableNames(t *testing.T) {
 	}
 }
 
-func TestMove_SaysToAPatientOnlyWhatPatientsMayDo(t *testing.T) {
+func TestTransition_ListsOnlyThePatientsOptionsToAPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.at(t, appointment.Confirmed, 0)
@@ -137,7 +137,7 @@ func (b *testBundle) fill(t *testing.T) []uuid.UUID {
 	return ids
 }
 
-func TestList_ShowsWhatTheActorMaySeeInOrderAndNothingElse(t *testing.T) {
+func TestList_ReturnsOnlyVisibleAppointmentsInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ids := b.fill(t)
@@ -184,7 +184,7 @@ func TestList_ShowsWhatTheActorMaySeeInOrderAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestList_IsAuditedForEachPatientAndClinicInIt(t *testing.T) {
+func TestList_IsAuditedPerPatientAndClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ids := b.fill(t)
@@ -204,7 +204,7 @@ func TestList_IsAuditedForEachPatientAndClinicInIt(t *testing.T) {
 	require.Len(t, b.outbox(t)[before:], 1, "that a patient has none is told too")
 }
 
-func TestList_OfWhatTheActorMayNotSeeIsRefusedAndAudited(t *testing.T) {
+func TestList_OfHiddenAppointmentsIsDeniedAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fill(t)

@@ -58,7 +58,7 @@ func can(t appointment.Transition, from appointment.Status, begun bool) bool {
 	}
 }
 
-func TestMove_FollowsTheTableAndSaysWhatIsAllowedInstead(t *testing.T) {
+func TestTransition_FollowsTheTableAndListsWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
@@ -118,7 +118,7 @@ func (b *testBundle) move(t *testing.T, actor care.Actor, a appointment.Appointm
 	return moved, err
 }
 
-func TestEvents_TellEachVersionOnceAndNoMoreThanIDsStatusAndStart(t *testing.T) {
+func TestEvents_HaveOnePerVersionWithIDsStatusAndStartOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
@@ -220,7 +220,7 @@ func TestSlots_AreHeldWhileBookedConfirmedOrCheckedInOnly(t *testing.T) {
 	}
 }
 
-func TestSlots_TakenWhereTheActorMaySeeThemAreNamedOthersNot(t *testing.T) {
+func TestSlots_InAConflictAreShownOnlyIfTheActorMaySeeThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
@@ -270,7 +270,7 @@ func TestReschedule_FreesTheOldSlotAndNeedsTheNewOneFree(t *testing.T) {
 	require.NoError(t, err, "it can still be cancelled")
 }
 
-func TestImports_TakeWhateverWasAtThatTimeAndFireNothing(t *testing.T) {
+func TestImports_MayOverlapAndFireNoRules(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	seed := care.Command{Actor: care.SystemActor("seed"), Imported: true}
@@ -284,7 +284,7 @@ func TestImports_TakeWhateverWasAtThatTimeAndFireNothing(t *testing.T) {
 	require.Equal(t, 2, b.count(t, "appointments WHERE historic"))
 }
 
-func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
+func TestNoShow_RequiresThatTheAppointmentHasBegun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -292,7 +292,7 @@ func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
 	require.Contains(t, refused(t, err, care.Conflict).Message, b.slot(0).StartsAt.Format(time.RFC3339))
 }
 
-func TestMove_NeedsTheCurrentVersion(t *testing.T) {
+func TestTransition_RequiresTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -308,7 +308,7 @@ func TestMove_NeedsTheCurrentVersion(t *testing.T) {
 // racers is the number of concurrent requests for one slot: many more than there are connections.
 const racers = 100
 
-func TestBooking_ByManyAtOnceGivesEachPersonOneAndMeetsNoDeadlock(t *testing.T) {
+func TestBooking_ConcurrentlyNeverOverlapsOrDeadlocks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// Two doctors and two patients in every combination, and an appointment that many try to
@@ -344,7 +344,7 @@ func TestBooking_ByManyAtOnceGivesEachPersonOneAndMeetsNoDeadlock(t *testing.T) 
 	}
 }
 
-func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
+func TestBooking_ConcurrentlyOfOneSlotSucceedsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	errs := make([]error, racers)
@@ -373,7 +373,7 @@ func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
 	require.Equal(t, 1, b.count(t, "outbox WHERE type = 'appointment.booked'"))
 }
 
-func TestBooking_LocksThePersonOfTheLowerIDFirstWhicheverTheyAre(t *testing.T) {
+func TestBooking_LocksThePersonWithTheLowerIDFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lowest := b.personWith(t, uuid.UUID{15: 1}, care.Patient, &b.here)
@@ -409,7 +409,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 	require.NoError(t, <-done)
 }
 
-func TestBooking_IsKeptFromOverlapsByTheDatabaseToo(t *testing.T) {
+func TestBooking_CannotOverlapInTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))

@@ -51,7 +51,7 @@ func starts(spans []care.Span) []string {
 	return list
 }
 
-func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing.T) {
+func TestAvailability_ShowsTheDayWithoutPatientsAndOtherClinics(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)
@@ -88,7 +88,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	}
 }
 
-func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
+func TestAvailability_UsesTheClinicsTimeZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1", b.here)
@@ -110,7 +110,7 @@ func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
 	require.Equal(t, midnight.Add(30*time.Minute).Format(time.RFC3339), got.Free[0].StartsAt.Format(time.RFC3339))
 }
 
-func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
+func TestAvailability_ChecksItsInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, change := range map[string]func(*appointment.Day){
@@ -132,7 +132,7 @@ func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
 	require.True(t, got.DefaultHours)
 }
 
-func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
+func TestHours_DefaultToMondayToFriday(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	got, err := b.service.GetHours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
@@ -166,7 +166,7 @@ func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	require.EqualValues(t, 2, *b.last(t).Version)
 }
 
-func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
+func TestHours_AreSetByReceptionAndTheDoctor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	week := everyDay("08:00", "12:00")
@@ -198,7 +198,7 @@ func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
 	}
 }
 
-func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
+func TestHours_SetConcurrentlyAreSetOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	errs := make([]error, 20)
@@ -221,7 +221,7 @@ func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
 	require.Equal(t, 1, b.count(t, "outbox"))
 }
 
-func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
+func TestConflicts_HaveTheNextFreeTimes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)

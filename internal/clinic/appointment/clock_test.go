@@ -33,7 +33,7 @@ func zoneOf(t *testing.T, name string) *time.Location {
 }
 
 // The days of this table are those on which the zones' clocks change.
-func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
+func TestClockSpans_AreCorrectWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, zone, day, opens, closes string
@@ -73,7 +73,7 @@ func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
 
 // Every quarter of an hour of two years is in exactly one day, and its clock shows a time in the
 // span.
-func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
+func TestClockSpans_CoverAllTimeOnce(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Pacific/Chatham", "America/St_Johns"} {
 		zone := zoneOf(t, name)
@@ -93,7 +93,7 @@ func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
 	}
 }
 
-func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
+func TestSlots_AreConsecutiveWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	always := []Opening{{Weekday: "sunday", OpensAt: "00:00", ClosesAt: "24:00"}}
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
 	}
 }
 
-func TestSlots_LeaveOutWhatIsBusyHasBegunOrDoesNotFit(t *testing.T) {
+func TestSlots_ExcludeBusyPastAndTooShortTimes(t *testing.T) {
 	t.Parallel()
 	at := func(clock string) time.Time {
 		v, err := time.Parse("15:04", clock)

@@ -183,7 +183,7 @@ func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 	require.Equal(t, free, starts(found.Free), after)
 }
 
-func TestAppointments_DoWhatASmallModelOfADayDoes(t *testing.T) {
+func TestAppointments_BehaveLikeAModel(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)

@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
+func TestQueries_UseIndexesInAFullDiary(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// Two full diaries of 4,000 half hours each, far from the other appointments.

@@ -37,7 +37,7 @@ func (b *testBundle) step(t *testing.T, r *rand.Rand, invoices []billing.Invoice
 	}
 }
 
-func TestAccount_AddsUpAfterAnythingAtOnce(t *testing.T) {
+func TestAccount_AddsUpAfterConcurrentOperations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	invoices := []billing.Invoice{b.issue(t), b.issue(t), b.issue(t)}

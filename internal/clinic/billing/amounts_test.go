@@ -59,7 +59,7 @@ func TestAmounts_OfALineAreRoundedHalfAwayFromZero(t *testing.T) {
 	}
 }
 
-func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
+func TestAmounts_PassTheChecksOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var charged []billing.ChargedLine
@@ -84,7 +84,7 @@ func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
 	}
 }
 
-func TestIssue_TakesDiscountAndTaxOfEachLine(t *testing.T) {
+func TestIssue_AppliesDiscountAndTaxPerLine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.draft()

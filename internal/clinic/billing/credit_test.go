@@ -24,7 +24,7 @@ func (b *testBundle) refund(t *testing.T, paymentID uuid.UUID, n billing.NewRefu
 	return r
 }
 
-func TestRefund_LeavesNothingOwedUnlessItReopens(t *testing.T) {
+func TestRefund_CreditsTheAmountUnlessItReopens(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -71,7 +71,7 @@ func TestRefund_OfAllOfAnInvoiceCreditsItsLinesWithTheirTax(t *testing.T) {
 	require.Equal(t, "Refund", got.CreditNotes[0].Reason)
 }
 
-func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
+func TestRefund_RepeatedIsTheFirstOnlyIfItReopensToo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.pay(t, b.issue(t).ID, 10000, "pi_1")
@@ -92,7 +92,7 @@ func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
 	require.Equal(t, before, b.outbox(t))
 }
 
-func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
+func TestCredit_ReducesTheBalanceAndTurnsPaymentsIntoCredit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -129,7 +129,7 @@ func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
 	b.requireContiguous(t, i.ID)
 }
 
-func TestCredit_NumbersTheNotesOfAClinicWithoutGapsUnderManyAtOnce(t *testing.T) {
+func TestCredit_NumbersConcurrentNotesWithoutGaps(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	invoices := []billing.Invoice{b.issue(t), b.issue(t), b.issue(t)}
@@ -158,7 +158,7 @@ func TestCredit_NumbersTheNotesOfAClinicWithoutGapsUnderManyAtOnce(t *testing.T)
 	}
 }
 
-func TestCredit_NeverTakesBackMoreThanWasChargedUnderManyAtOnce(t *testing.T) {
+func TestCredit_NeverExceedsTheInvoiceUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -177,7 +177,7 @@ func TestCredit_NeverTakesBackMoreThanWasChargedUnderManyAtOnce(t *testing.T) {
 	require.Equal(t, int64(1000), b.get(t, i.ID).BalanceMinor)
 }
 
-func TestCredit_RefusesWhatIsNoCreditNote(t *testing.T) {
+func TestCredit_ChecksItsInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -267,7 +267,7 @@ func TestPay_FromCreditPaysOtherInvoicesOfTheClinicInTheCurrency(t *testing.T) {
 	b.requireContiguous(t, target.ID)
 }
 
-func TestPay_FromCreditPaysNoMoreThanIsOwed(t *testing.T) {
+func TestPay_FromCreditCannotExceedTheBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.pay(t, b.issue(t).ID, 30000, "pi_1")
@@ -280,7 +280,7 @@ func TestPay_FromCreditPaysNoMoreThanIsOwed(t *testing.T) {
 	require.Equal(t, int64(10000), b.credit(t))
 }
 
-func TestPay_FromCreditNeverDrawsMoreThanThereIsUnderManyDrawsAndRefundsAtOnce(t *testing.T) {
+func TestPay_FromCreditNeverExceedsTheCreditUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	paid := b.pay(t, b.issue(t).ID, 15000, "pi_1")
@@ -314,7 +314,7 @@ func TestPay_FromCreditNeverDrawsMoreThanThereIsUnderManyDrawsAndRefundsAtOnce(t
 	}
 }
 
-func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
+func TestCredit_FollowsAMergedPerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.pay(t, b.issue(t).ID, 10500, "pi_1")
@@ -327,7 +327,7 @@ func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestPay_ReferencesAreAClinicsOwn(t *testing.T) {
+func TestPay_ReferencesArePerClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	here := b.pay(t, b.issue(t).ID, 10000, "R-1")
@@ -344,7 +344,7 @@ func TestPay_ReferencesAreAClinicsOwn(t *testing.T) {
 	require.True(t, first)
 }
 
-func TestPay_TakesCashWithoutAReferenceEachTime(t *testing.T) {
+func TestPay_RecordsEachCashPaymentWithoutAReference(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)

@@ -22,7 +22,7 @@ func isInUse(code string) bool {
 }
 
 // digits returns the number of decimal digits of the currency's minor unit. It is 2 for a currency that is
-// no longer in use. TestDigits compares it with ISO 4217: CLDR, the library's source, may differ.
+// no longer in use. TestDigits_AreThoseOfISO4217 compares it with ISO 4217: CLDR, the library's source, may differ.
 func digits(code string) int {
 	if n, ok := currency.GetDigits(code); ok {
 		return int(n)

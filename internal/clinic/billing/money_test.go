@@ -12,7 +12,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestInvoices_SayHowManyDigitsTheCurrencyHas(t *testing.T) {
+func TestInvoices_HaveTheCurrencysMinorDigits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for code, want := range map[string]int{"EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "IQD": 3, "AFN": 2, "UGX": 0, "SLE": 2, "VES": 2} {
@@ -90,7 +90,7 @@ func floats(typ reflect.Type, path string, seen map[reflect.Type]bool) (found []
 	return found
 }
 
-func TestMoney_IsNowhereAFraction(t *testing.T) {
+func TestMoney_IsNeverAFloat(t *testing.T) {
 	t.Parallel()
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[billing.Invoice](), reflect.TypeFor[billing.Page](), reflect.TypeFor[billing.Payment](), reflect.TypeFor[billing.Refund](),

@@ -26,7 +26,7 @@ func (b *testBundle) overdueAt(t *testing.T, moment string) int {
 	return n
 }
 
-func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
+func TestOverdue_BeginsOnTheNextDayAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	berlin := b.issue(t)
@@ -52,7 +52,7 @@ func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
 	b.requireContiguous(t, berlin.ID)
 }
 
-func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
+func TestOverdue_RequiresABalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	open, partly, paid, voided := b.issue(t), b.issue(t), b.issue(t), b.issue(t)
@@ -79,7 +79,7 @@ func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
 	}
 }
 
-func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
+func TestOverdue_MarksEachInvoiceOnceUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "UPDATE clinics SET time_zone = 'UTC'")
@@ -104,7 +104,7 @@ func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 	b.requireContiguous(t, i.ID)
 }
 
-func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
+func TestOverdue_SkipsClinicsWithAnUnknownTimeZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -117,7 +117,7 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 	require.True(t, b.get(t, i.ID).Overdue)
 }
 
-func TestOverdue_GoesOnBehindAnInvoiceThatCannotBeMarked(t *testing.T) {
+func TestOverdue_ContinuesAfterAnInvoiceThatFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "UPDATE clinics SET time_zone = 'UTC'")

@@ -12,7 +12,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
+func TestQueries_UseIndexes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	// There are enough other invoices to make a full scan more expensive than the index. A single

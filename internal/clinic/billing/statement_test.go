@@ -29,7 +29,7 @@ func amountsAndBalances(items []billing.StatementEntry) (kinds []string, numbers
 	return kinds, numbers
 }
 
-func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
+func TestStatement_HasEntriesInOrderWithARunningBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -77,7 +77,7 @@ func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
 	require.Contains(t, invalid.Fields[0].Message, "CHF, EUR")
 }
 
-func TestStatement_ShowsEachEntryOnceOverItsPages(t *testing.T) {
+func TestStatement_ShowsEachEntryOnceAcrossPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 3 {
@@ -102,7 +102,7 @@ func TestStatement_ShowsEachEntryOnceOverItsPages(t *testing.T) {
 	}
 }
 
-func TestStatement_OpensAndClosesWithTheDaysOfTheClinic(t *testing.T) {
+func TestStatement_UsesDaysAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -134,7 +134,7 @@ func TestStatement_OpensAndClosesWithTheDaysOfTheClinic(t *testing.T) {
 	}
 }
 
-func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
+func TestStatement_IsForThePatientAndBillingStaff(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.issue(t)
@@ -161,7 +161,7 @@ func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
 	}
 }
 
-func TestStatement_NamesEachParameterThatIsWrong(t *testing.T) {
+func TestStatement_ReportsEveryBadParameter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, change := range map[string]func(*billing.StatementFilter){

@@ -53,7 +53,7 @@ func TestCreate_IsForPatientsThemselvesAndForTheirCareTeam(t *testing.T) {
 	requireCode(t, err, care.Invalid, "patientId")
 }
 
-func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
+func TestConversation_IsHiddenFromNonParticipants(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -104,7 +104,7 @@ func second[T any](_ T, err error) error { return err }
 
 func third[T, U any](_ T, _ U, err error) error { return err }
 
-func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
+func TestParticipants_AreAddedAndRemovedByTheClinicOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -141,7 +141,7 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	requireCode(t, err, care.Conflict) // To nobody.
 }
 
-func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
+func TestParticipants_LeaveWithTheCareTeamAndAreReportedOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -167,7 +167,7 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 }
 
-func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
+func TestInConversation_DependsOnTheRoleExceptForThePatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -190,7 +190,7 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	require.False(t, in)
 }
 
-func TestPatients_ReadForEverAndWriteWhileTheyAreTheClinics(t *testing.T) {
+func TestPatients_ReadForeverAndWriteWhileAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -205,7 +205,7 @@ func TestPatients_ReadForEverAndWriteWhileTheyAreTheClinics(t *testing.T) {
 	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(gone), c.ID, m.ID)), care.Forbidden)
 }
 
-func TestList_ShowsOnesOwnTheNewestActivityFirst(t *testing.T) {
+func TestList_ReturnsTheActorsNewestActivityFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var begun []uuid.UUID

@@ -30,7 +30,7 @@ func (b *testBundle) add(t *testing.T, as, who care.Actor, id uuid.UUID, history
 	return c
 }
 
-func TestAdd_ShowsWhatIsWrittenFromThenOn(t *testing.T) {
+func TestAdd_ShowsLaterMessagesOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -66,7 +66,7 @@ func TestAdd_ShowsWhatIsWrittenFromThenOn(t *testing.T) {
 	require.Equal(t, []int64{2, 1}, b.numbers(t, b.nurse, c.ID))
 }
 
-func TestAdd_WithTheHistoryShowsAll(t *testing.T) {
+func TestAdd_WithTheHistoryShowsAllMessages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -79,7 +79,7 @@ func TestAdd_WithTheHistoryShowsAll(t *testing.T) {
 	require.Empty(t, b.numbers(t, b.nurse, c.ID), "who comes back begins anew")
 }
 
-func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T) {
+func TestRemove_FollowsWhoBeganAndWhoAdded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -110,7 +110,7 @@ func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T)
 	require.NoError(t, remove(b.colleague, b.nurse))
 }
 
-func TestRemind_LetsTheDeadRest(t *testing.T) {
+func TestRemind_IgnoresTheDead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)

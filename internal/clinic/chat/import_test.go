@@ -26,7 +26,7 @@ func (b *testBundle) take(t *testing.T, actor care.Actor, messages ...chat.Impor
 	return refused, err
 }
 
-func TestImport_BeginsWithTheCareTeamAndRemindsNobody(t *testing.T) {
+func TestImport_AddsTheCareTeamAndRemindsNobody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := uuid.New()

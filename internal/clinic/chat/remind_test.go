@@ -23,7 +23,7 @@ func (b *testBundle) reminded(t *testing.T, who care.Actor) (n int) {
 	return n
 }
 
-func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.T) {
+func TestRemind_RemindsOnceAfterTwoMinutesUntilTheyRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -51,7 +51,7 @@ func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.
 	require.Equal(t, 2, b.reminded(t, b.doctor))
 }
 
-func TestRemind_DoesNotRepeatWhatAReminderHasToldOf(t *testing.T) {
+func TestRemind_DoesNotRepeatAReminder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -66,7 +66,7 @@ func TestRemind_DoesNotRepeatWhatAReminderHasToldOf(t *testing.T) {
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Data(map[string]any{"messageId": third.ID}))
 }
 
-func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
+func TestRemind_ConcurrentlyIsExactlyOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 10 {
@@ -88,7 +88,7 @@ func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
 	require.Zero(t, b.remind(t))
 }
 
-func TestRemind_GoesOnUntilAllAreReminded(t *testing.T) {
+func TestRemind_ContinuesUntilAllAreReminded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 1, now(), now(), '' FROM generate_series(1, 450)`, b.here, b.patient.UserID)
@@ -99,7 +99,7 @@ func TestRemind_GoesOnUntilAllAreReminded(t *testing.T) {
 	require.Equal(t, 450, b.reminded(t, b.patient))
 }
 
-func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
+func TestRemind_IgnoresWithdrawnMessagesAndFormerParticipants(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -122,7 +122,7 @@ func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
 	require.Equal(t, 2, b.remind(t), "the colleague and the patient")
 }
 
-func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
+func TestRemind_DuringReadingNeitherLosesNorRepeats(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -175,7 +175,7 @@ func (b *testBundle) under(t *testing.T, fn func(q *db.Queries)) (commit func())
 	return func() { require.NoError(t, tx.Commit(t.Context())) }
 }
 
-func TestRemind_PassesOverThoseWhomAnotherHasInHand(t *testing.T) {
+func TestRemind_SkipsLockedRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.write(t, b.patient, b.begin(t, b.doctor).ID)
@@ -190,7 +190,7 @@ func TestRemind_PassesOverThoseWhomAnotherHasInHand(t *testing.T) {
 	require.Zero(t, b.remind(t))
 }
 
-func TestMarkRead_DoesNotOverlookAMessageThatIsBeingWritten(t *testing.T) {
+func TestMarkRead_DoesNotMissAConcurrentMessage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)

@@ -49,7 +49,7 @@ func say(texts ...string) func(io.Writer) {
 
 // Reading stops before a file fills the memory, if its values or its decompressed content are
 // larger than a resource may be. The error has the file's name, the position and the limit.
-func TestRead_GivesUpOnBombs(t *testing.T) {
+func TestRead_StopsAtDecompressionBombs(t *testing.T) {
 	mib := strings.Repeat("x", 1<<20)
 	fields := func(w io.Writer) {
 		say(`{"resourceType":"Patient","id":"a"`)(w)
@@ -103,7 +103,7 @@ func TestRead_GivesUpOnBombs(t *testing.T) {
 }
 
 // A resource that parsers interpret differently is refused; the rest of the file is read.
-func TestRead_RefusesResourcesThatTwoReadersUnderstandDifferently(t *testing.T) {
+func TestRead_RefusesAmbiguousResources(t *testing.T) {
 	t.Parallel()
 	deep := `{"resourceType":"Patient","id":"a","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}\n"
 	faults, err := readFrom(t, "a.ndjson", say(

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMappings_AreTheTableOfTheDocumentation(t *testing.T) {
+func TestTable_IsInTheDocumentation(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../../../docs/fhir.md")
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestMappings_AreTheTableOfTheDocumentation(t *testing.T) {
 	require.Contains(t, string(doc), table.String(), "docs/fhir.md must hold this table:\n%s", table.String())
 }
 
-func TestMappings_NameEachTypeOnce(t *testing.T) {
+func TestTable_HasEachTypeOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, m := range mapping.Table() {
