@@ -13,17 +13,19 @@ const defaultDuration = 15 * time.Minute
 
 var encounterPaths = map[string]string{"startsAt": "period.start", "endsAt": "period.end", "patientId": "subject", "doctorId": "participant.individual", "status": "status", "clinicId": "serviceProvider"}
 
+type encounter struct {
+	Status      string          `json:"status"`
+	Subject     *fhir.Reference `json:"subject"`
+	Participant []struct {
+		Individual *fhir.Reference `json:"individual"`
+	} `json:"participant"`
+	Period          *fhir.Period    `json:"period"`
+	Length          *fhir.Quantity  `json:"length"`
+	ServiceProvider *fhir.Reference `json:"serviceProvider"`
+}
+
 func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var e struct {
-		Status      string          `json:"status"`
-		Subject     *fhir.Reference `json:"subject"`
-		Participant []struct {
-			Individual *fhir.Reference `json:"individual"`
-		} `json:"participant"`
-		Period          *fhir.Period    `json:"period"`
-		Length          *fhir.Quantity  `json:"length"`
-		ServiceProvider *fhir.Reference `json:"serviceProvider"`
-	}
+	var e encounter
 	if err := fhir.Decode(r.Type, r.Raw, &e); err != nil {
 		return nil, err
 	}

@@ -13,17 +13,19 @@ import (
 // paymentTerm is the time to pay an invoice without a due day.
 const paymentTerm = 30 * 24 * time.Hour
 
+type claim struct {
+	Status         string          `json:"status"`
+	Patient        *fhir.Reference `json:"patient"`
+	Provider       *fhir.Reference `json:"provider"`
+	Created        string          `json:"created"`
+	BillablePeriod *fhir.Period    `json:"billablePeriod"`
+	CareTeam       []struct{}      `json:"careTeam"`
+	Item           []claimItem     `json:"item"`
+	Total          *fhir.Money     `json:"total"`
+}
+
 func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var c struct {
-		Status         string          `json:"status"`
-		Patient        *fhir.Reference `json:"patient"`
-		Provider       *fhir.Reference `json:"provider"`
-		Created        string          `json:"created"`
-		BillablePeriod *fhir.Period    `json:"billablePeriod"`
-		CareTeam       []struct{}      `json:"careTeam"`
-		Item           []claimItem     `json:"item"`
-		Total          *fhir.Money     `json:"total"`
-	}
+	var c claim
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
@@ -126,23 +128,25 @@ func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at time.Time
 	}
 }
 
+type invoice struct {
+	Identifier []fhir.Identifier `json:"identifier"`
+	Status     string            `json:"status"`
+	Subject    *fhir.Reference   `json:"subject"`
+	Date       string            `json:"date"`
+	Issuer     *fhir.Reference   `json:"issuer"`
+	LineItem   []struct {
+		ChargeItemCodeableConcept fhir.CodeableConcept `json:"chargeItemCodeableConcept"`
+		PriceComponent            []struct {
+			Type   string      `json:"type"`
+			Amount *fhir.Money `json:"amount"`
+		} `json:"priceComponent"`
+	} `json:"lineItem"`
+	TotalGross *fhir.Money `json:"totalGross"`
+	TotalNet   *fhir.Money `json:"totalNet"`
+}
+
 func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var v struct {
-		Identifier []fhir.Identifier `json:"identifier"`
-		Status     string            `json:"status"`
-		Subject    *fhir.Reference   `json:"subject"`
-		Date       string            `json:"date"`
-		Issuer     *fhir.Reference   `json:"issuer"`
-		LineItem   []struct {
-			ChargeItemCodeableConcept fhir.CodeableConcept `json:"chargeItemCodeableConcept"`
-			PriceComponent            []struct {
-				Type   string      `json:"type"`
-				Amount *fhir.Money `json:"amount"`
-			} `json:"priceComponent"`
-		} `json:"lineItem"`
-		TotalGross *fhir.Money `json:"totalGross"`
-		TotalNet   *fhir.Money `json:"totalNet"`
-	}
+	var v invoice
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}

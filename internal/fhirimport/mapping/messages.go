@@ -10,19 +10,21 @@ import (
 
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
 
+type communication struct {
+	Status    string           `json:"status"`
+	Subject   *fhir.Reference  `json:"subject"`
+	Encounter *fhir.Reference  `json:"encounter"`
+	Sent      string           `json:"sent"`
+	Received  string           `json:"received"`
+	Recipient []fhir.Reference `json:"recipient"`
+	Sender    *fhir.Reference  `json:"sender"`
+	Payload   []struct {
+		ContentString string `json:"contentString"`
+	} `json:"payload"`
+}
+
 func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var c struct {
-		Status    string           `json:"status"`
-		Subject   *fhir.Reference  `json:"subject"`
-		Encounter *fhir.Reference  `json:"encounter"`
-		Sent      string           `json:"sent"`
-		Received  string           `json:"received"`
-		Recipient []fhir.Reference `json:"recipient"`
-		Sender    *fhir.Reference  `json:"sender"`
-		Payload   []struct {
-			ContentString string `json:"contentString"`
-		} `json:"payload"`
-	}
+	var c communication
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}

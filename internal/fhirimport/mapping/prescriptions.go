@@ -7,28 +7,30 @@ import (
 	"carewire/internal/fhirimport/fhir"
 )
 
+type medicationRequest struct {
+	common
+	Contained           fhir.Contained         `json:"contained"`
+	Intent              string                 `json:"intent"`
+	Priority            string                 `json:"priority"`
+	StatusReason        *fhir.CodeableConcept  `json:"statusReason"`
+	Medication          *fhir.CodeableConcept  `json:"medicationCodeableConcept"`
+	MedicationReference *fhir.Reference        `json:"medicationReference"`
+	AuthoredOn          string                 `json:"authoredOn"`
+	Requester           *fhir.Reference        `json:"requester"`
+	ReasonCode          []fhir.CodeableConcept `json:"reasonCode"`
+	DosageInstruction   []dosage               `json:"dosageInstruction"`
+	DispenseRequest     *struct {
+		ValidityPeriod *fhir.Period   `json:"validityPeriod"`
+		RepeatsAllowed *int           `json:"numberOfRepeatsAllowed"`
+		Quantity       *fhir.Quantity `json:"quantity"`
+	} `json:"dispenseRequest"`
+	Substitution *struct {
+		Allowed *bool `json:"allowedBoolean"`
+	} `json:"substitution"`
+}
+
 func readMedicationRequest(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var q struct {
-		common
-		Contained           fhir.Contained         `json:"contained"`
-		Intent              string                 `json:"intent"`
-		Priority            string                 `json:"priority"`
-		StatusReason        *fhir.CodeableConcept  `json:"statusReason"`
-		Medication          *fhir.CodeableConcept  `json:"medicationCodeableConcept"`
-		MedicationReference *fhir.Reference        `json:"medicationReference"`
-		AuthoredOn          string                 `json:"authoredOn"`
-		Requester           *fhir.Reference        `json:"requester"`
-		ReasonCode          []fhir.CodeableConcept `json:"reasonCode"`
-		DosageInstruction   []dosage               `json:"dosageInstruction"`
-		DispenseRequest     *struct {
-			ValidityPeriod *fhir.Period   `json:"validityPeriod"`
-			RepeatsAllowed *int           `json:"numberOfRepeatsAllowed"`
-			Quantity       *fhir.Quantity `json:"quantity"`
-		} `json:"dispenseRequest"`
-		Substitution *struct {
-			Allowed *bool `json:"allowedBoolean"`
-		} `json:"substitution"`
-	}
+	var q medicationRequest
 	if err := fhir.Decode(r.Type, r.Raw, &q); err != nil {
 		return nil, err
 	}

@@ -70,27 +70,29 @@ func verificationStatus(verification *fhir.CodeableConcept) string {
 	return ""
 }
 
+type allergyIntolerance struct {
+	common
+	ClinicalStatus     *fhir.CodeableConcept `json:"clinicalStatus"`
+	VerificationStatus *fhir.CodeableConcept `json:"verificationStatus"`
+	Type               string                `json:"type"`
+	Category           []string              `json:"category"`
+	Criticality        string                `json:"criticality"`
+	Code               *fhir.CodeableConcept `json:"code"`
+	Onset              string                `json:"onsetDateTime"`
+	RecordedDate       string                `json:"recordedDate"`
+	LastOccurrence     string                `json:"lastOccurrence"`
+	Reaction           []struct {
+		Substance     *fhir.CodeableConcept  `json:"substance"`
+		Manifestation []fhir.CodeableConcept `json:"manifestation"`
+		Description   string                 `json:"description"`
+		Onset         string                 `json:"onset"`
+		Severity      string                 `json:"severity"`
+		ExposureRoute *fhir.CodeableConcept  `json:"exposureRoute"`
+	} `json:"reaction"`
+}
+
 func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var a struct {
-		common
-		ClinicalStatus     *fhir.CodeableConcept `json:"clinicalStatus"`
-		VerificationStatus *fhir.CodeableConcept `json:"verificationStatus"`
-		Type               string                `json:"type"`
-		Category           []string              `json:"category"`
-		Criticality        string                `json:"criticality"`
-		Code               *fhir.CodeableConcept `json:"code"`
-		Onset              string                `json:"onsetDateTime"`
-		RecordedDate       string                `json:"recordedDate"`
-		LastOccurrence     string                `json:"lastOccurrence"`
-		Reaction           []struct {
-			Substance     *fhir.CodeableConcept  `json:"substance"`
-			Manifestation []fhir.CodeableConcept `json:"manifestation"`
-			Description   string                 `json:"description"`
-			Onset         string                 `json:"onset"`
-			Severity      string                 `json:"severity"`
-			ExposureRoute *fhir.CodeableConcept  `json:"exposureRoute"`
-		} `json:"reaction"`
-	}
+	var a allergyIntolerance
 	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
 		return nil, err
 	}
@@ -125,21 +127,23 @@ func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence"), nil
 }
 
+type condition struct {
+	common
+	ClinicalStatus     *fhir.CodeableConcept  `json:"clinicalStatus"`
+	VerificationStatus *fhir.CodeableConcept  `json:"verificationStatus"`
+	Category           []fhir.CodeableConcept `json:"category"`
+	Severity           *fhir.CodeableConcept  `json:"severity"`
+	Code               *fhir.CodeableConcept  `json:"code"`
+	BodySite           []fhir.CodeableConcept `json:"bodySite"`
+	Onset              string                 `json:"onsetDateTime"`
+	OnsetString        string                 `json:"onsetString"`
+	Abatement          string                 `json:"abatementDateTime"`
+	AbatementString    string                 `json:"abatementString"`
+	RecordedDate       string                 `json:"recordedDate"`
+}
+
 func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var c struct {
-		common
-		ClinicalStatus     *fhir.CodeableConcept  `json:"clinicalStatus"`
-		VerificationStatus *fhir.CodeableConcept  `json:"verificationStatus"`
-		Category           []fhir.CodeableConcept `json:"category"`
-		Severity           *fhir.CodeableConcept  `json:"severity"`
-		Code               *fhir.CodeableConcept  `json:"code"`
-		BodySite           []fhir.CodeableConcept `json:"bodySite"`
-		Onset              string                 `json:"onsetDateTime"`
-		OnsetString        string                 `json:"onsetString"`
-		Abatement          string                 `json:"abatementDateTime"`
-		AbatementString    string                 `json:"abatementString"`
-		RecordedDate       string                 `json:"recordedDate"`
-	}
+	var c condition
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
@@ -169,30 +173,32 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString"), nil
 }
 
+type immunization struct {
+	common
+	StatusReason *fhir.CodeableConcept `json:"statusReason"`
+	VaccineCode  *fhir.CodeableConcept `json:"vaccineCode"`
+	Occurrence   string                `json:"occurrenceDateTime"`
+	Recorded     string                `json:"recorded"`
+	Manufacturer *struct {
+		Display string `json:"display"`
+	} `json:"manufacturer"`
+	LotNumber      string                `json:"lotNumber"`
+	ExpirationDate string                `json:"expirationDate"`
+	Site           *fhir.CodeableConcept `json:"site"`
+	Route          *fhir.CodeableConcept `json:"route"`
+	DoseQuantity   *fhir.Quantity        `json:"doseQuantity"`
+	PrimarySource  *bool                 `json:"primarySource"`
+	Performer      []struct {
+		Actor *fhir.Reference `json:"actor"`
+	} `json:"performer"`
+	ProtocolApplied []struct {
+		DoseNumber  *int `json:"doseNumberPositiveInt"`
+		SeriesDoses *int `json:"seriesDosesPositiveInt"`
+	} `json:"protocolApplied"`
+}
+
 func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var v struct {
-		common
-		StatusReason *fhir.CodeableConcept `json:"statusReason"`
-		VaccineCode  *fhir.CodeableConcept `json:"vaccineCode"`
-		Occurrence   string                `json:"occurrenceDateTime"`
-		Recorded     string                `json:"recorded"`
-		Manufacturer *struct {
-			Display string `json:"display"`
-		} `json:"manufacturer"`
-		LotNumber      string                `json:"lotNumber"`
-		ExpirationDate string                `json:"expirationDate"`
-		Site           *fhir.CodeableConcept `json:"site"`
-		Route          *fhir.CodeableConcept `json:"route"`
-		DoseQuantity   *fhir.Quantity        `json:"doseQuantity"`
-		PrimarySource  *bool                 `json:"primarySource"`
-		Performer      []struct {
-			Actor *fhir.Reference `json:"actor"`
-		} `json:"performer"`
-		ProtocolApplied []struct {
-			DoseNumber  *int `json:"doseNumberPositiveInt"`
-			SeriesDoses *int `json:"seriesDosesPositiveInt"`
-		} `json:"protocolApplied"`
-	}
+	var v immunization
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
@@ -220,23 +226,25 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	return v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode"), nil
 }
 
+type procedure struct {
+	common
+	StatusReason      *fhir.CodeableConcept  `json:"statusReason"`
+	Category          *fhir.CodeableConcept  `json:"category"`
+	Code              *fhir.CodeableConcept  `json:"code"`
+	PerformedDateTime string                 `json:"performedDateTime"`
+	PerformedPeriod   *fhir.Period           `json:"performedPeriod"`
+	ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
+	BodySite          []fhir.CodeableConcept `json:"bodySite"`
+	Outcome           *fhir.CodeableConcept  `json:"outcome"`
+	Complication      []fhir.CodeableConcept `json:"complication"`
+	FollowUp          []fhir.CodeableConcept `json:"followUp"`
+	Performer         []struct {
+		Actor *fhir.Reference `json:"actor"`
+	} `json:"performer"`
+}
+
 func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var p struct {
-		common
-		StatusReason      *fhir.CodeableConcept  `json:"statusReason"`
-		Category          *fhir.CodeableConcept  `json:"category"`
-		Code              *fhir.CodeableConcept  `json:"code"`
-		PerformedDateTime string                 `json:"performedDateTime"`
-		PerformedPeriod   *fhir.Period           `json:"performedPeriod"`
-		ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
-		BodySite          []fhir.CodeableConcept `json:"bodySite"`
-		Outcome           *fhir.CodeableConcept  `json:"outcome"`
-		Complication      []fhir.CodeableConcept `json:"complication"`
-		FollowUp          []fhir.CodeableConcept `json:"followUp"`
-		Performer         []struct {
-			Actor *fhir.Reference `json:"actor"`
-		} `json:"performer"`
-	}
+	var p procedure
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}

@@ -123,25 +123,27 @@ func conclusionResults(code ehr.Coding, words string, list []fhir.CodeableConcep
 	return results
 }
 
+type imagingStudy struct {
+	common
+	Identifier        []fhir.Identifier      `json:"identifier"`
+	Started           string                 `json:"started"`
+	Modality          []fhir.Coding          `json:"modality"`
+	NumberOfSeries    *int                   `json:"numberOfSeries"`
+	NumberOfInstances *int                   `json:"numberOfInstances"`
+	ProcedureCode     []fhir.CodeableConcept `json:"procedureCode"`
+	ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
+	Interpreter       []*fhir.Reference      `json:"interpreter"`
+	Referrer          *fhir.Reference        `json:"referrer"`
+	Description       string                 `json:"description"`
+	Series            []struct {
+		Modality fhir.Coding  `json:"modality"`
+		BodySite *fhir.Coding `json:"bodySite"`
+		Started  string       `json:"started"`
+	} `json:"series"`
+}
+
 func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
-	var s struct {
-		common
-		Identifier        []fhir.Identifier      `json:"identifier"`
-		Started           string                 `json:"started"`
-		Modality          []fhir.Coding          `json:"modality"`
-		NumberOfSeries    *int                   `json:"numberOfSeries"`
-		NumberOfInstances *int                   `json:"numberOfInstances"`
-		ProcedureCode     []fhir.CodeableConcept `json:"procedureCode"`
-		ReasonCode        []fhir.CodeableConcept `json:"reasonCode"`
-		Interpreter       []*fhir.Reference      `json:"interpreter"`
-		Referrer          *fhir.Reference        `json:"referrer"`
-		Description       string                 `json:"description"`
-		Series            []struct {
-			Modality fhir.Coding  `json:"modality"`
-			BodySite *fhir.Coding `json:"bodySite"`
-			Started  string       `json:"started"`
-		} `json:"series"`
-	}
+	var s imagingStudy
 	if err := fhir.Decode(r.Type, r.Raw, &s); err != nil {
 		return nil, err
 	}
