@@ -59,7 +59,7 @@ func TestGet_IsForTheClinicAndThePatientAndHiddenFromOthers(t *testing.T) {
 	require.Nil(t, b.last(t).Person)
 	for _, actor := range []care.Actor{b.neighbour, b.stranger, b.elsewhere, b.auditor, b.operator} {
 		_, err := b.service.Get(t.Context(), by(actor), a.ID)
-		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "what is hidden looks like what is not there")
+		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "a hidden one looks like a missing one")
 		e := b.last(t)
 		require.Equal(t, "access.denied", e.Type)
 		require.Equal(t, actor.ID, e.ActorID)
@@ -109,11 +109,11 @@ func TestTransition_ListsOnlyThePatientsOptionsToAPatient(t *testing.T) {
 	b := setup(t)
 	a := b.at(t, appointment.Confirmed, 0)
 	_, err := b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Confirm)
-	require.Equal(t, "confirm is not possible: the appointment is confirmed; what you can do now is cancel", refused(t, err, care.Conflict).Message)
+	require.Equal(t, "confirm is not allowed: the appointment is confirmed; allowed now: cancel", refused(t, err, care.Conflict).Message)
 	a, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
 	require.NoError(t, err)
 	_, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
-	require.Equal(t, "cancel is not possible: the appointment is cancelled, and you can do nothing more with it", refused(t, err, care.Conflict).Message)
+	require.Equal(t, "cancel is not allowed: the appointment is cancelled; you cannot change it any further", refused(t, err, care.Conflict).Message)
 }
 
 // fill creates appointments of several people at both clinics and returns their ids by slot.

@@ -72,7 +72,7 @@ func TestTransition_FollowsTheTableAndListsWhatIsAllowed(t *testing.T) {
 			want, ok := to[status]
 			if !ok {
 				e := refused(t, err, care.Conflict)
-				require.Contains(t, e.Message, string(transition)+" is not possible", "%s from %s", transition, status)
+				require.Contains(t, e.Message, string(transition)+" is not allowed", "%s from %s", transition, status)
 				for other := range leads {
 					_, said, _ := strings.Cut(e.Message, ";")
 					require.Equal(t, can(other, status, begins(transition)), strings.Contains(said+",", " "+string(other)+","), "%s from %s: %s", transition, status, e.Message)
@@ -123,7 +123,7 @@ func TestEvents_HaveOnePerVersionWithIDsStatusAndStartOnly(t *testing.T) {
 	b := setup(t)
 	b.always(t)
 	a := b.create(t, b.patient, b.input(0))
-	require.Equal(t, appointment.Requested, a.Status, "a patient asks")
+	require.Equal(t, appointment.Requested, a.Status, "a patient requests")
 	for _, move := range []appointment.Transition{appointment.Book, appointment.Confirm, appointment.Reschedule, appointment.CheckIn, appointment.Complete} {
 		var err error
 		a, err = b.move(t, b.nurse, a, move, 4)
@@ -239,9 +239,9 @@ func TestSlots_InAConflictAreShownOnlyIfTheActorMaySeeThem(t *testing.T) {
 	hidden := "is not available: choose another time"
 	require.Equal(t, "the doctor is taken from "+from+" to "+to+": choose another time", conflict(b.nurse, func(in *appointment.Input) { in.PatientID = b.neighbour.UserID }))
 	require.Equal(t, "the patient is taken from "+from+" to "+to+": choose another time", conflict(b.nurse, func(in *appointment.Input) { in.DoctorID = b.colleague.UserID }))
-	require.Contains(t, conflict(b.patient, func(*appointment.Input) {}), from, "one's own")
+	require.Contains(t, conflict(b.patient, func(*appointment.Input) {}), from, "their own")
 	require.Equal(t, hidden, conflict(b.neighbour, func(in *appointment.Input) { in.PatientID = b.neighbour.UserID }))
-	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID = b.there }), "what is at another clinic")
+	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID = b.there }), "an appointment at another clinic")
 	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID, in.DoctorID = b.there, b.stranger.UserID }))
 }
 

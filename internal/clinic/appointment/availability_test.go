@@ -106,7 +106,7 @@ func TestAvailability_UsesTheClinicsTimeZone(t *testing.T) {
 	require.Equal(t, time.UTC, a.StartsAt.Location())
 	got := b.free(t, b.patient, day)
 	require.Equal(t, midnight.Format(time.RFC3339), got.Open[0].StartsAt.Format(time.RFC3339))
-	require.Equal(t, midnight.Format(time.RFC3339), got.Busy[0].StartsAt.Format(time.RFC3339), "no more of it than is of the day")
+	require.Equal(t, midnight.Format(time.RFC3339), got.Busy[0].StartsAt.Format(time.RFC3339), "only the part on that day")
 	require.Equal(t, midnight.Add(30*time.Minute).Format(time.RFC3339), got.Free[0].StartsAt.Format(time.RFC3339))
 }
 
@@ -236,7 +236,7 @@ func TestConflicts_HaveTheNextFreeTimes(t *testing.T) {
 
 	in := b.input(0)
 	_, err := b.service.Create(t.Context(), by(b.receptionist), in)
-	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "neither of the two is taken then")
+	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "both are free then")
 	_, err = b.service.Transition(t.Context(), by(b.receptionist), asked.ID, 1, appointment.Book)
 	require.Equal(t, []string{"08:30", "09:00", "09:30"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))
 	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), late.ID, 1, appointment.NewTime{Slot: b.slot(0)})

@@ -29,24 +29,24 @@ type Imported struct {
 // For each it returns nil, or a care.Error if it is refused. Past appointments are historic: they
 // may overlap with others and last for days. Upcoming ones hold their time, and a conflict fails
 // the whole batch.
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
 		return nil, care.Errorf(care.Forbidden, "only the platform imports appointments")
 	}
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	p := db.AppointmentInsertManyParams{CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, in := range all {
-		if refused[i] = in.checkImported(s.now()); refused[i] != nil {
+		if itemErrs[i] = in.checkImported(s.now()); itemErrs[i] != nil {
 			continue
 		}
 		if in.Known {
-			told, err := importChange(ctx, tx, cmd, in)
+			changes, err := importChange(ctx, tx, cmd, in)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, changes...)
 			continue
 		}
 		p.Ids, p.ClinicIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID)
@@ -64,9 +64,9 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		delete(first, row.ID)
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+		itemErrs[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
 // toMicroseconds returns the time at the precision of PostgreSQL.

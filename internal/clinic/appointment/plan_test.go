@@ -88,5 +88,5 @@ func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slo
 	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_user_indexes
 		WHERE indexrelname IN ('appointments_doctor_free', 'appointments_patient_free') AND idx_scan > 0`).Scan(&scanned)
 	require.NoError(t, err)
-	require.Equal(t, 2, scanned, "each half of the look-up has its index")
+	require.Equal(t, 2, scanned, "each half of the look-up uses its index")
 }

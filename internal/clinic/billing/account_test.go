@@ -69,7 +69,7 @@ func TestAccount_AddsUpAfterConcurrentOperations(t *testing.T) {
 	}
 	st := b.statement(t, b.receptionist, func(f *billing.StatementFilter) { f.Limit = 200 })
 	require.GreaterOrEqual(t, st.CreditMinor, int64(0))
-	require.Equal(t, owed-st.CreditMinor, st.ClosingMinor, "what is owed less the credit")
+	require.Equal(t, owed-st.CreditMinor, st.ClosingMinor, "the amount owed less the credit")
 	var sum int64
 	for _, e := range st.Items {
 		sum += e.AmountMinor

@@ -46,12 +46,12 @@ func TestRefund_CreditsTheAmountUnlessItReopens(t *testing.T) {
 	require.Zero(t, b.overdueAt(t, "2026-06-01T00:00:00Z"), "nothing is owed")
 	_, err := b.bills.Void(t.Context(), by(b.receptionist), i.ID, got.Version)
 	requireCode(t, err, care.Conflict)
-	require.ErrorContains(t, err, "credited in full")
+	require.ErrorContains(t, err, "fully credited")
 	b.requireContiguous(t, i.ID)
 
 	events := b.outbox(t)
 	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received", "billing.refund_made", "billing.credit_note_issued", "billing.refund_made", "billing.credit_note_issued"}, types(events))
-	require.Equal(t, part.ID.String(), events[3].Data["refundId"], "the rules tell of the refund alone")
+	require.Equal(t, part.ID.String(), events[3].Data["refundId"], "rules notify about the refund only")
 	require.Equal(t, part.CreditNoteID.String(), events[2].Data["creditNoteId"])
 	require.Equal(t, "credited", events[4].Data["status"])
 }
@@ -206,7 +206,7 @@ func TestCredit_ChecksItsInput(t *testing.T) {
 	}
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), i.ID, 2)
 	requireCode(t, err, care.Conflict)
-	require.ErrorContains(t, err, "over the rest")
+	require.ErrorContains(t, err, "for the rest")
 	voided := b.issue(t)
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), voided.ID, 1)
 	require.NoError(t, err)

@@ -33,11 +33,11 @@ const importProvider = "import"
 // ImportTx imports invoices in bulk, with their events; only carewire's own import may call it. For
 // each it returns nil, or a care.Error if it is refused. An invoice past its due day is overdue
 // from the start, without an event for it. A paid one has one payment, by the provider "import".
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
 		return nil, care.Errorf(care.Forbidden, "only the platform imports invoices")
 	}
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	p := db.InvoiceInsertManyParams{CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
@@ -45,14 +45,14 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		due, total, err := in.checkImported()
 		switch {
 		case err != nil:
-			refused[i] = err
+			itemErrs[i] = err
 			continue
 		case in.Known:
-			told, err := importStatus(ctx, tx, cmd, in, total)
+			changes, err := importStatus(ctx, tx, cmd, in, total)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, changes...)
 			continue
 		}
 		addInvoice(&p, in, due, total)
@@ -71,7 +71,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		events = append(events, invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{}))
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be a current or former patient of the clinic")
+		itemErrs[i] = care.InvalidField("patientId", "must be a current or former patient of the clinic")
 	}
 	if err := lines.insert(ctx, q); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	if err := outbox.Append(ctx, tx, events...); err != nil {
 		return nil, err
 	}
-	return refused, importPayments(ctx, tx, cmd, all, rows)
+	return itemErrs, importPayments(ctx, tx, cmd, all, rows)
 }
 
 // importEventType returns the type of the event of a newly imported invoice with the status.

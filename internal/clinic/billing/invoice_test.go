@@ -156,7 +156,7 @@ func TestAccess_FollowsTheTableAndAuditsDenials(t *testing.T) {
 	hidden := b.bills
 	_, there := hidden.Get(t.Context(), by(b.doctor), i.ID)
 	_, missing := hidden.Get(t.Context(), by(b.doctor), uuid.New())
-	require.Equal(t, missing.Error(), there.Error(), "what is hidden looks like what is not there")
+	require.Equal(t, missing.Error(), there.Error(), "a hidden one looks like a missing one")
 	require.Nil(t, b.last(t).Person)
 	_, _, err := hidden.Refund(t.Context(), by(b.receptionist), uuid.New(), billing.NewRefund{AmountMinor: 1, Reference: "x"})
 	requireCode(t, err, care.NotFound)

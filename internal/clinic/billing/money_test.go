@@ -103,7 +103,7 @@ func TestMoney_IsNeverAFloat(t *testing.T) {
 		require.Empty(t, floats(typ, typ.String(), map[reflect.Type]bool{}))
 	}
 	type wrong struct{ Lines []*struct{ Amount float64 } }
-	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search finds one")
+	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search works")
 	// Nor does the database store one.
 	b := setup(t)
 	require.Zero(t, b.count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')

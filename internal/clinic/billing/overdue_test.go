@@ -73,7 +73,7 @@ func TestOverdue_RequiresABalance(t *testing.T) {
 	require.False(t, b.get(t, open.ID).Overdue, "paid")
 	_, _, err = b.bills.Refund(t.Context(), by(b.admin), p.ID, billing.NewRefund{AmountMinor: 1, Reference: "re_1", Reopen: true})
 	require.NoError(t, err)
-	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "what a refund reopened is owed again")
+	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "a reopened amount is owed again")
 	for _, i := range []billing.Invoice{open, partly, paid, voided} {
 		b.requireContiguous(t, i.ID)
 	}

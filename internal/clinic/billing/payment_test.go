@@ -242,7 +242,7 @@ func TestDatabase_RefusesInconsistentAmounts(t *testing.T) {
 		require.ErrorAs(t, err, &refused, name)
 		require.Equal(t, c.constraint, refused.ConstraintName, name)
 	}
-	require.Equal(t, int64(3000), b.get(t, i.ID).PaidMinor, "nothing of it stayed")
+	require.Equal(t, int64(3000), b.get(t, i.ID).PaidMinor, "rolled back")
 	for _, sql := range []string{"DELETE FROM invoices", "UPDATE payments SET amount_minor = 1", "DELETE FROM refunds", "UPDATE invoice_lines SET quantity = 1"} {
 		_, err := b.db.App.Exec(t.Context(), sql)
 		require.ErrorContains(t, err, "permission denied", sql)

@@ -68,7 +68,7 @@ func TestStatement_HasEntriesInOrderWithARunningBalance(t *testing.T) {
 		require.Equal(t, "patient/"+b.patient.ID, e.Subject)
 		require.Equal(t, []any{i.ID.String(), voided.ID.String(), second.ID.String()}, e.Data["recordIds"])
 	}
-	require.Equal(t, int64(8000), b.get(t, i.ID).BalanceMinor+b.get(t, second.ID).BalanceMinor, "what is owed less the credit")
+	require.Equal(t, int64(8000), b.get(t, i.ID).BalanceMinor+b.get(t, second.ID).BalanceMinor, "the amount owed less the credit")
 
 	_, err = b.bills.GetStatement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here})
 	requireCode(t, err, care.Invalid, "currency")

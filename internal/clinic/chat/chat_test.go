@@ -80,7 +80,7 @@ func TestConversation_IsHiddenFromNonParticipants(t *testing.T) {
 		} {
 			err := try()
 			requireCode(t, err, care.NotFound)
-			require.Equal(t, missing.Error(), err.Error(), "what is hidden looks like what is not there")
+			require.Equal(t, missing.Error(), err.Error(), "a hidden one looks like a missing one")
 			outboxtest.Require(t, b.db.App, "access.denied", subject(c.ID), outboxtest.Actor(actor.ID), outboxtest.Person(b.patient.UserID),
 				outboxtest.Clinic(b.here), outboxtest.Data(map[string]any{"action": action}))
 		}

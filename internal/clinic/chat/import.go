@@ -36,19 +36,19 @@ type Imported struct {
 // ImportTx imports messages in bulk, with their events; only carewire's own import may call it. For
 // each it returns nil, or a care.Error if it is refused. A new conversation has the patient and
 // their current care team. Imported messages cause no reminders, and cannot be changed.
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.MessageWrite) {
 		return nil, care.Errorf(care.Forbidden, "only the platform imports messages")
 	}
 	q := db.New(tx)
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	taken := map[uuid.UUID][]Imported{}
 	for i, in := range all {
-		if refused[i] = in.check(s.now()); refused[i] != nil {
+		if itemErrs[i] = in.check(s.now()); itemErrs[i] != nil {
 			continue
 		}
 		if in.Known {
-			if refused[i], err = checkUnchanged(ctx, q, in); err != nil {
+			if itemErrs[i], err = checkUnchanged(ctx, q, in); err != nil {
 				return nil, err
 			}
 			continue
@@ -59,13 +59,13 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 	var events []event.Event
 	ids := slices.SortedFunc(maps.Keys(taken), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {
-		told, err := importConversation(ctx, q, cmd, taken[id])
+		imported, err := importConversation(ctx, q, cmd, taken[id])
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, told...)
+		events = append(events, imported...)
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
 func (in *Imported) check(now time.Time) error {
@@ -87,7 +87,7 @@ func (in *Imported) check(now time.Time) error {
 }
 
 // checkUnchanged returns a refusal if a message differs from what was imported before.
-func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
+func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (itemErr, err error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

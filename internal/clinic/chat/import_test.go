@@ -51,7 +51,7 @@ func TestImport_AddsTheCareTeamAndRemindsNobody(t *testing.T) {
 	require.Zero(t, b.remind(t))
 
 	b.write(t, b.patient, id)
-	require.Equal(t, 3, b.remind(t), "of what is written here everybody is")
+	require.Equal(t, 3, b.remind(t), "everyone is reminded of a new message")
 	b.leave(t, b.nurse)
 	_, err = b.take(t, care.SystemActor("import"), message("third", 30*time.Minute))
 	require.NoError(t, err)

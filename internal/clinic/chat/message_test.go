@@ -70,7 +70,7 @@ func TestWrite_AppendsAnEventWithoutTheText(t *testing.T) {
 	}
 	long, err := b.chat.CreateMessage(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: strings.Repeat("ä", 4000)})
 	require.NoError(t, err)
-	require.Equal(t, int64(2), long.Number, "a refused message takes no number")
+	require.Equal(t, int64(2), long.Number, "a refused message has no number")
 }
 
 func TestMessages_ArePagedByNumberAndAudited(t *testing.T) {

@@ -47,7 +47,7 @@ func TestRemind_RemindsOnceAfterTwoMinutesUntilTheyRead(t *testing.T) {
 	b.read(t, b.doctor, second)
 	require.Zero(t, b.remind(t), "read")
 	b.write(t, b.patient, c.ID)
-	require.Equal(t, 1, b.remind(t), "a new stretch")
+	require.Equal(t, 1, b.remind(t), "a new period")
 	require.Equal(t, 2, b.reminded(t, b.doctor))
 }
 

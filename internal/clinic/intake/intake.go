@@ -159,16 +159,16 @@ func validate(cmd care.Command, by account, events []Event) ([]incoming, error) 
 			return nil, err
 		}
 		e := event.New(cmd, in.Type, care.Ref{}, in.Data)
-		var who parties
-		if err := json.Unmarshal(e.Data, &who); err != nil {
-			return nil, fmt.Errorf("read who %s is about: %w", in.Type, err)
+		var ids parties
+		if err := json.Unmarshal(e.Data, &ids); err != nil {
+			return nil, fmt.Errorf("read the parties of %s: %w", in.Type, err)
 		}
-		if who.ClinicID != by.clinicID {
+		if ids.ClinicID != by.clinicID {
 			refused := deny(cmd, "a service account may only append events of its own clinic", &by.clinicID)
 			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "must be the clinic of the service account"}}
 			return nil, refused
 		}
-		checkEnvelope(&p, by, in, who, e.Data)
+		checkEnvelope(&p, by, in, ids, e.Data)
 		if seen[in.ID] {
 			p.Add(in.Path+"id", "is a duplicate in the list: each event needs its own id")
 		}
@@ -177,13 +177,13 @@ func validate(cmd care.Command, by account, events []Event) ([]incoming, error) 
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, incoming{in, newEvent(cmd, e, in, who), who, digest})
+		all = append(all, incoming{in, newEvent(cmd, e, in, ids), ids, digest})
 	}
 	return all, p.Err()
 }
 
 // newEvent completes the event with the system's envelope.
-func newEvent(cmd care.Command, e event.Event, in Event, who parties) event.Event {
+func newEvent(cmd care.Command, e event.Event, in Event, ids parties) event.Event {
 	e.ID, e.Source, e.Subject = in.ID, in.Source, in.Subject
 	if !in.Time.IsZero() {
 		e.Time = in.Time.UTC().Truncate(time.Microsecond)
@@ -191,10 +191,10 @@ func newEvent(cmd care.Command, e event.Event, in Event, who parties) event.Even
 	if in.Traceparent != "" {
 		e.Traceparent = &in.Traceparent
 	}
-	return e.About(cmd, who.UserID, &who.ClinicID)
+	return e.About(cmd, ids.UserID, &ids.ClinicID)
 }
 
-func checkEnvelope(p *care.FieldErrors, by account, in Event, who parties, data []byte) {
+func checkEnvelope(p *care.FieldErrors, by account, in Event, ids parties, data []byte) {
 	if in.ID == uuid.Nil {
 		p.Add(in.Path+"id", "must be a UUID other than the nil UUID")
 	}
@@ -206,10 +206,10 @@ func checkEnvelope(p *care.FieldErrors, by account, in Event, who parties, data 
 	if things := allowedSubjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
 	}
-	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
+	if in.ClinicID != nil && *in.ClinicID != ids.ClinicID {
 		p.Add(in.Path+"clinicid", "must be data.clinicId or absent")
 	}
-	if in.PersonID != nil && *in.PersonID != who.UserID {
+	if in.PersonID != nil && *in.PersonID != ids.UserID {
 		p.Add(in.Path+"personid", "must be data.userId or absent")
 	}
 }
