@@ -13,12 +13,12 @@ import (
 // referencedKeys returns the keys of the drafts and of everything that they refer to, without
 // duplicates.
 func referencedKeys(drafts []*candidate) []fhir.Key {
-	had := map[fhir.Key]bool{}
+	seen := map[fhir.Key]bool{}
 	var all []fhir.Key
 	add := func(keys ...fhir.Key) {
 		for _, k := range keys {
-			if !had[k] {
-				had[k] = true
+			if !seen[k] {
+				seen[k] = true
 				all = append(all, k)
 			}
 		}

@@ -113,11 +113,11 @@ func (t *tally) count(typ string, outcome Result, reason string) {
 
 func (t *tally) list(r *fhir.Resource, outcome Result, path, reason string) {
 	i := Item{File: r.File, Index: r.Index, Type: r.Type, ID: r.ID, Outcome: outcome, Path: path, Reason: reason}
-	told := reason
+	keyedReason := reason
 	if path != "" {
-		told = indexPattern.ReplaceAllString(path, "") + ": " + reason
+		keyedReason = indexPattern.ReplaceAllString(path, "") + ": " + reason
 	}
-	t.count(r.Type, outcome, told)
+	t.count(r.Type, outcome, keyedReason)
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}

@@ -255,10 +255,10 @@ func appendUsed(p *db.ImportPartUseParams, d *candidate) {
 // markUsed marks parts as used. A statement must not contain a part twice.
 func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
 	once := db.ImportPartUseParams{Source: p.Source}
-	had := map[fhir.Key]bool{}
+	seen := map[fhir.Key]bool{}
 	for i := range p.Ids {
-		if k := (fhir.Key{Type: p.Types[i], ID: p.Ids[i]}); !had[k] {
-			had[k] = true
+		if k := (fhir.Key{Type: p.Types[i], ID: p.Ids[i]}); !seen[k] {
+			seen[k] = true
 			once.Types, once.Ids = append(once.Types, k.Type), append(once.Ids, k.ID)
 		}
 	}

@@ -224,9 +224,9 @@ func notAllowed(actor care.Actor, t Transition, row db.Appointment, here clinicT
 			allowed = append(allowed, string(s.Transition))
 		}
 	}
-	said := fmt.Sprintf("%s is not allowed: the appointment is %s", t, status.text())
+	message := fmt.Sprintf("%s is not allowed: the appointment is %s", t, status.text())
 	if len(allowed) == 0 {
-		return care.Errorf(care.Conflict, "%s; you cannot change it any further", said)
+		return care.Errorf(care.Conflict, "%s; you cannot change it any further", message)
 	}
-	return care.Errorf(care.Conflict, "%s; allowed now: %s", said, strings.Join(allowed, ", "))
+	return care.Errorf(care.Conflict, "%s; allowed now: %s", message, strings.Join(allowed, ", "))
 }

@@ -58,28 +58,36 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		addInvoice(&p, in, due, total)
 		first[in.ID] = i
 	}
-	q := db.New(tx)
-	rows, err := q.InvoiceInsertMany(ctx, p)
+	rows, inserted, err := insertImported(ctx, db.New(tx), cmd, p, all, first)
 	if err != nil {
-		return nil, fmt.Errorf("insert invoices: %w", err)
+		return nil, err
 	}
-	var lines columns
-	for _, row := range rows {
-		in := all[first[row.ID]]
-		delete(first, row.ID)
-		lines.addFor(in.ID, chargeAll(in.Lines))
-		events = append(events, invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{}))
-	}
+	events = append(events, inserted...)
 	for _, i := range first {
 		itemErrs[i] = care.InvalidField("patientId", "must be a current or former patient of the clinic")
-	}
-	if err := lines.insert(ctx, q); err != nil {
-		return nil, err
 	}
 	if err := outbox.Append(ctx, tx, events...); err != nil {
 		return nil, err
 	}
 	return itemErrs, importPayments(ctx, tx, cmd, all, rows)
+}
+
+// insertImported inserts the invoices with their lines, and returns their rows and events. It
+// removes the inserted ones from index, which is their position in all by id.
+func insertImported(ctx context.Context, q *db.Queries, cmd care.Command, p db.InvoiceInsertManyParams, all []Imported, index map[uuid.UUID]int) ([]db.Invoice, []event.Event, error) {
+	rows, err := q.InvoiceInsertMany(ctx, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("insert invoices: %w", err)
+	}
+	var lines columns
+	events := make([]event.Event, len(rows))
+	for i, row := range rows {
+		in := all[index[row.ID]]
+		delete(index, row.ID)
+		lines.addFor(in.ID, chargeAll(in.Lines))
+		events[i] = invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{})
+	}
+	return rows, events, lines.insert(ctx, q)
 }
 
 // importEventType returns the type of the event of a newly imported invoice with the status.

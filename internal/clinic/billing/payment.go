@@ -23,7 +23,9 @@ const (
 
 // referenceOptional reports whether the provider's payments and refunds may lack a reference. It is
 // generated then.
-func referenceOptional(provider string) bool { return provider == cashProvider || provider == creditProvider }
+func referenceOptional(provider string) bool {
+	return provider == cashProvider || provider == creditProvider
+}
 
 // newReference returns a new unique reference.
 func newReference() string { return uuid.Must(uuid.NewV7()).String() }

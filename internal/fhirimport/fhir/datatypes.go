@@ -61,17 +61,17 @@ func (c *CodeableConcept) EHRCoding() *ehr.Coding {
 	if c == nil {
 		return nil
 	}
-	words := c.Text
+	text := c.Text
 	for _, one := range c.Coding {
 		if one.System != "" && one.Code != "" {
 			return &ehr.Coding{System: one.System, Code: one.Code, Display: cmp.Or(one.Display, c.Text)}
 		}
-		words = cmp.Or(words, one.Display, one.Code)
+		text = cmp.Or(text, one.Display, one.Code)
 	}
-	if words == "" {
+	if text == "" {
 		return nil
 	}
-	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: words}
+	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: text}
 }
 
 func (c Coding) EHRCoding() *ehr.Coding {

@@ -145,91 +145,108 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 // readDocument reads a JSON object: a bundle's entries one by one, anything else as one resource.
 func readDocument(name string, content io.Reader, fn handler) error {
 	limit := &boundedReader{content, maxResource}
-	dec := json.NewDecoder(limit)
-	broken := func(err error) error {
-		if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
-			return fmt.Errorf("%s: at byte %d: %w", name, dec.InputOffset(), err)
-		}
-		return fmt.Errorf("%s: invalid JSON at byte %d", name, dec.InputOffset())
+	d := &documentReader{name: name, limit: limit, dec: json.NewDecoder(limit), fn: fn, fields: map[string]json.RawMessage{}}
+	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
+		return d.broken(err)
 	}
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return broken(err)
+	for d.dec.More() {
+		if err := d.readField(); err != nil {
+			return err
+		}
 	}
-	rest := map[string]json.RawMessage{}
-	entries, held := false, 0
-	for dec.More() {
-		limit.left = maxResource - held
-		key, err := dec.Token()
-		if err != nil {
-			return broken(err)
-		}
-		field, _ := key.(string)
-		if typ, known := rest["resourceType"]; field == "entry" && (!known || string(typ) == `"Bundle"`) {
-			entries = true
-			if err := readEntries(dec, limit, held, broken, fn); err != nil {
-				return err
-			}
-			continue
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return broken(err)
-		}
-		if _, twice := rest[field]; twice {
-			return fmt.Errorf("%s: duplicate field before byte %d", name, dec.InputOffset())
-		}
-		if held += len(field) + len(value); held > maxResource {
-			return broken(errTooLarge)
-		}
-		rest[field] = value
+	if _, err := d.dec.Token(); err != nil {
+		return d.broken(err)
 	}
-	if _, err := dec.Token(); err != nil {
-		return broken(err)
-	}
-	if dec.More() {
+	if d.dec.More() {
 		return fmt.Errorf("%s: more than one JSON document; NDJSON files must have the extension .ndjson", name)
 	}
-	if entries || string(rest["resourceType"]) == `"Bundle"` {
+	if d.entries || string(d.fields["resourceType"]) == `"Bundle"` {
 		return nil
 	}
-	raw, err := json.Marshal(rest)
+	raw, err := json.Marshal(d.fields)
 	if err != nil {
-		return broken(err)
+		return d.broken(err)
 	}
 	return fn(parseHeader(Resource{Raw: raw}))
 }
 
-func readEntries(dec *json.Decoder, limit *boundedReader, held int, broken func(error) error, fn handler) error {
-	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
-		return broken(err)
+type documentReader struct {
+	name  string
+	limit *boundedReader
+	dec   *json.Decoder
+	fn    handler
+	// fields are the top-level fields without a bundle's entries, size is their size in bytes.
+	fields map[string]json.RawMessage
+	size   int
+	// entries reports whether the document has entries.
+	entries bool
+}
+
+// broken returns an error with the position, and without the decoder's own error, which may quote
+// values.
+func (d *documentReader) broken(err error) error {
+	if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
+		return fmt.Errorf("%s: at byte %d: %w", d.name, d.dec.InputOffset(), err)
 	}
-	for i := 0; dec.More(); i++ {
-		limit.left = maxResource - held
+	return fmt.Errorf("%s: invalid JSON at byte %d", d.name, d.dec.InputOffset())
+}
+
+func (d *documentReader) readField() error {
+	d.limit.left = maxResource - d.size
+	key, err := d.dec.Token()
+	if err != nil {
+		return d.broken(err)
+	}
+	field, _ := key.(string)
+	if typ, known := d.fields["resourceType"]; field == "entry" && (!known || string(typ) == `"Bundle"`) {
+		d.entries = true
+		return d.readEntries()
+	}
+	var value json.RawMessage
+	if err := d.dec.Decode(&value); err != nil {
+		return d.broken(err)
+	}
+	if _, twice := d.fields[field]; twice {
+		return fmt.Errorf("%s: duplicate field before byte %d", d.name, d.dec.InputOffset())
+	}
+	if d.size += len(field) + len(value); d.size > maxResource {
+		return d.broken(errTooLarge)
+	}
+	d.fields[field] = value
+	return nil
+}
+
+func (d *documentReader) readEntries() error {
+	if t, err := d.dec.Token(); err != nil || t != json.Delim('[') {
+		return d.broken(err)
+	}
+	for i := 0; d.dec.More(); i++ {
+		d.limit.left = maxResource - d.size
 		var entry struct {
 			FullURL  string          `json:"fullUrl"`
 			Resource json.RawMessage `json:"resource"`
 		}
-		if err := dec.Decode(&entry); err != nil {
+		if err := d.dec.Decode(&entry); err != nil {
 			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
-				return broken(fmt.Errorf("entry %d: %w", i, err))
+				return d.broken(fmt.Errorf("entry %d: %w", i, err))
 			}
-			if err := fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle")); err != nil {
+			if err := d.fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle")); err != nil {
 				return err
 			}
 			continue
 		}
 		if len(entry.Resource) == 0 {
-			if err := fn(Resource{Index: i}, NewError("Bundle.entry.resource", "is missing")); err != nil {
+			if err := d.fn(Resource{Index: i}, NewError("Bundle.entry.resource", "is missing")); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := fn(parseHeader(Resource{Index: i, FullURL: entry.FullURL, Raw: entry.Resource})); err != nil {
+		if err := d.fn(parseHeader(Resource{Index: i, FullURL: entry.FullURL, Raw: entry.Resource})); err != nil {
 			return err
 		}
 	}
-	if _, err := dec.Token(); err != nil {
-		return broken(err)
+	if _, err := d.dec.Token(); err != nil {
+		return d.broken(err)
 	}
 	return nil
 }

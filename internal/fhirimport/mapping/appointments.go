@@ -56,20 +56,20 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 
 // readSpan reads the start and the end of a visit. If the end is absent or equal to the start, the
 // visit lasts as long as given, or defaultDuration.
-func readSpan(typ, startPath, startText, endPath, endText string, lasted time.Duration) (start, end time.Time, err error) {
+func readSpan(typ, startPath, startText, endPath, endText string, duration time.Duration) (start, end time.Time, err error) {
 	if start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
 		return start, end, err
 	}
-	told, err := fhir.OptionalTime(typ+"."+endPath, endText)
+	explicitEnd, err := fhir.OptionalTime(typ+"."+endPath, endText)
 	if err != nil {
 		return start, end, err
 	}
-	if lasted <= 0 {
-		lasted = defaultDuration
+	if duration <= 0 {
+		duration = defaultDuration
 	}
-	end = start.Add(lasted)
-	if told != nil && !told.Equal(start) {
-		end = *told
+	end = start.Add(duration)
+	if explicitEnd != nil && !explicitEnd.Equal(start) {
+		end = *explicitEnd
 	}
 	return start, end, nil
 }
@@ -95,8 +95,8 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if !ok {
 		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
-	lasted := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
-	start, end, err := readSpan(r.Type, "start", a.Start, "end", a.End, lasted)
+	duration := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
+	start, end, err := readSpan(r.Type, "start", a.Start, "end", a.End, duration)
 	if err != nil {
 		return nil, err
 	}

@@ -63,13 +63,13 @@ func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	spoken := ""
+	locale := ""
 	for _, c := range p.Communication {
-		if spoken == "" || c.Preferred {
-			spoken = c.Language.FirstCode()
+		if locale == "" || c.Preferred {
+			locale = c.Language.FirstCode()
 		}
 	}
-	d := personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, spoken)
+	d := personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, locale)
 	d.demographics(p.BirthDate, p.Gender)
 	d.Clinics = p.ManagingOrganization.Keys("Organization")
 	for i := range p.GeneralPractitioner {
@@ -103,15 +103,15 @@ func (d *Draft) demographics(birthDate, gender string) {
 // unknownName replaces an absent part of a name.
 const unknownName = "Unknown"
 
-func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, spoken string) *Draft {
+func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, locale string) *Draft {
 	given, family := chooseName(names)
-	if tag, err := language.Parse(spoken); err != nil || spoken == "" {
-		spoken = ""
+	if tag, err := language.Parse(locale); err != nil || locale == "" {
+		locale = ""
 	} else {
-		spoken = tag.String()
+		locale = tag.String()
 	}
 	u := &directory.ImportedUser{UserInput: directory.UserInput{
-		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: spoken, TimeZone: m.TimeZone,
+		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: locale, TimeZone: m.TimeZone,
 	}}
 	d := &Draft{
 		Kind: "user", User: u, Aliases: aliases(ids),
