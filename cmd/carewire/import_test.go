@@ -19,7 +19,7 @@ func TestImport_RunsNextToAServiceAndNotifiesNobody(t *testing.T) {
 	s := serve(t, postgrestest.DataDir(t))
 	out := s.ok("import", "fhir", "--source", "harbour", clinicFile)
 	require.Contains(t, out, "source harbour: 19 imported, 0 updated, 0 unchanged, 3 skipped, 0 refused")
-	require.Regexp(t, `CarePlan +skipped +1 +carewire keeps no care plans`, out)
+	require.Regexp(t, `CarePlan +skipped +1 +carewire has no care plans`, out)
 
 	var sum struct{ Unchanged, Skipped int }
 	require.NoError(t, json.Unmarshal([]byte(s.ok("import", "fhir", "--source", "harbour", "--json", clinicFile)), &sum))
@@ -50,7 +50,7 @@ func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {
 	stdout, stderr, err := s.run("import", "fhir", "--list", "../../internal/fhirimport/testdata/faulty.ndjson")
 	require.NoError(t, err)
 	require.Contains(t, stdout, "source testdata: 4 imported")
-	require.Contains(t, stderr, "faulty.ndjson[4] resource: is not JSON")
+	require.Contains(t, stderr, "faulty.ndjson[4] resource: invalid JSON")
 	require.NotContains(t, stdout+stderr, "secret")
 
 	require.Contains(t, s.refused("import", "fhir"), "want files to import")

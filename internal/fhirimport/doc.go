@@ -1,15 +1,19 @@
-// Package fhirimport takes FHIR R4 resources of other systems into the domain: bundles, single resources and NDJSON become
-// clinics, people, roles, appointments, records and invoices. What becomes what is one table (Mappings, docs/fhir.md).
+// Package fhirimport imports FHIR R4 resources of other systems: bundles, single resources and
+// NDJSON become clinics, people, roles, appointments, records, invoices and messages. Package
+// mapping holds the table of types (docs/fhir.md), package fhir the reader.
 //
-// It promises that nothing is dropped silently (each resource is counted, and one that is skipped or refused is named with
-// its reason), that taking in the same again changes nothing (the table import_identifiers remembers what each resource was
-// mapped to), and that a run which was cut short is completed by the next. Each resource is written with its events in one
-// transaction, many resources to a transaction; where one makes it fail, halves are tried until it alone is refused. All
-// events are marked as imported, so that no rule fires on them unless it says so.
+// Every resource is counted, and one that is skipped or refused is listed with its reason.
+// Importing the same file again changes nothing: the table import_identifiers records the row that
+// each resource became. A run that was interrupted is completed by the next one. Each resource is
+// written with its events in one transaction, many resources to a transaction. If a transaction
+// fails, its two halves are tried, down to the single resource that is refused. All events are
+// marked as imported, so that a rule ignores them unless it asks for them.
 //
-// Ordering: files are read once for each stage, as references may point ahead: people and clinics first, then roles and
-// encounters, then what was done and written, and at last the observations that no report took. Memory does not grow with
-// the files: what a resource needs of others is looked up in the database, a batch at a time.
+// Ordering: files are read once per stage, since references may point ahead: people and clinics
+// first, then roles and encounters, then records, and last the observations that no report
+// includes. Memory use does not grow with the files: references are looked up in the database, a
+// batch at a time.
 //
-// Errors and lists name a resource by its type and id, and what is wrong by its path. They hold no values.
+// Errors and lists identify a resource by its type and id, and a fault by its path. They contain no
+// values.
 package fhirimport

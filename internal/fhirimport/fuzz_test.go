@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 )
 
-// FuzzImport reads and maps whatever bytes: nothing may panic, a fault names its path, and what is made of a file is bounded
-// by the file.
+// FuzzImport reads and maps arbitrary bytes. Nothing may panic, every error has a path, and the
+// number of resources is bounded by the size of the file.
 func FuzzImport(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*.*json")
 	if err != nil || len(seeds) == 0 {
@@ -30,8 +33,8 @@ func FuzzImport(f *testing.F) {
 			}
 		}
 	}
-	byType := map[string]*Mapping{}
-	for _, m := range Mappings() {
+	byType := map[string]*mapping.Row{}
+	for _, m := range mapping.Table() {
 		byType[m.Type] = &m
 	}
 	f.Fuzz(func(t *testing.T, content []byte, lines bool) {
@@ -39,14 +42,14 @@ func FuzzImport(f *testing.F) {
 		if lines {
 			name = "a.ndjson"
 		}
-		file := File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
+		file := fhir.File{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(content))), nil }}
 		made := 0
-		_ = file.read(context.Background(), func(int) {}, func(r resource, err error) error {
+		_ = file.Read(context.Background(), func(int) {}, func(r fhir.Resource, err error) error {
 			made++
 			if err == nil {
-				fuzzOne(t, byType[r.typ], &r)
-			} else if _, ok := errors.AsType[*fault](err); !ok {
-				t.Errorf("%v is no fault", err)
+				fuzzOne(t, byType[r.Type], &r)
+			} else if _, ok := errors.AsType[*fhir.Error](err); !ok {
+				t.Errorf("%v is not a fhir.Error", err)
 			}
 			return nil
 		})
@@ -56,26 +59,27 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-func fuzzOne(t *testing.T, m *Mapping, r *resource) {
+func fuzzOne(t *testing.T, m *mapping.Row, r *fhir.Resource) {
 	t.Helper()
-	var parts staged
-	parts.keep(r)
-	if m == nil || m.read == nil {
+	var parts stagedParts
+	parts.add(r)
+	if m == nil || m.Read == nil {
 		return
 	}
-	d, err := m.read(&mapper{timeZone: "UTC"}, r)
-	if err == nil && d.finish != nil {
-		err = d.finish(d)
+	d, err := m.Read(&mapping.Options{TimeZone: "UTC"}, r)
+	if err == nil && d.Finish != nil {
+		err = d.Finish(d)
 	}
-	var f *fault
+	var f *fhir.Error
 	switch {
 	case err == nil:
-		d.res = r
-		d.settle()
-		if _, err := d.compare(nil); err != nil {
-			t.Errorf("%s cannot be compared: %v", r.typ, err)
+		d.Resource = r
+		c := &candidate{Draft: d}
+		c.finalize()
+		if _, err := c.hashChanged(nil); err != nil {
+			t.Errorf("hash %s: %v", r.Type, err)
 		}
-	case errors.As(err, &f) && f.path == "":
-		t.Errorf("%s: %v names no path", r.typ, err)
+	case errors.As(err, &f) && f.Path == "":
+		t.Errorf("%s: %v has no path", r.Type, err)
 	}
 }

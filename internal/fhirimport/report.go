@@ -2,38 +2,44 @@ package fhirimport
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+
+	"carewire/internal/care"
+	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
 )
 
-// Outcome is what became of a resource.
-type Outcome string
+// Result is the result of importing one resource.
+type Result string
 
-// The outcomes.
+// The results.
 const (
-	Imported     Outcome = "imported"
-	Updated   Outcome = "updated"
-	Unchanged Outcome = "unchanged"
-	Skipped   Outcome = "skipped" // It has no home here.
-	Refused   Outcome = "refused" // It has one, but something is wrong with it.
-	// Partly is beside one of the others: a resource that was taken in lacks something that it refers to.
-	Partly Outcome = "partly"
+	Imported  Result = "imported"
+	Updated   Result = "updated"
+	Unchanged Result = "unchanged"
+	Skipped   Result = "skipped" // Nothing here corresponds to the resource.
+	Refused   Result = "refused" // The resource is invalid, or conflicts with another one.
+	// Partly is reported in addition to another result: the resource was imported without a part of
+	// it or without something that it refers to.
+	Partly Result = "partly"
 )
 
-// Item is one resource that was not taken in whole, and why. It holds no values.
+// Item is a resource that was not imported in full, with the reason. It contains no values.
 type Item struct {
 	File string `json:"file"`
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
-	Index   int     `json:"index"`
-	Type    string  `json:"type,omitempty"`
-	ID      string  `json:"id,omitempty"`
-	Outcome Outcome `json:"outcome"`
-	Path    string  `json:"path,omitempty"`
-	Reason  string  `json:"reason"`
+	Index   int    `json:"index"`
+	Type    string `json:"type,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Outcome Result `json:"outcome"`
+	Path    string `json:"path,omitempty"`
+	Reason  string `json:"reason"`
 }
 
-// String gives the item in one line.
+// String returns the item as one line.
 func (i Item) String() string {
 	name := i.Type
 	if i.ID != "" {
@@ -46,15 +52,16 @@ func (i Item) String() string {
 	return fmt.Sprintf("%s: %s[%d] %s: %s%s", i.Outcome, i.File, i.Index, cmp.Or(name, "resource"), path, i.Reason)
 }
 
-// Count is how many resources of a type came to an outcome; Reason is set for those that were not taken in.
+// Count is the number of resources of a type with a result. Reason is set unless they were
+// imported.
 type Count struct {
-	Type    string  `json:"type"`
-	Outcome Outcome `json:"outcome"`
-	Reason  string  `json:"reason,omitempty"`
-	Count   int     `json:"count"`
+	Type    string `json:"type"`
+	Outcome Result `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+	Count   int    `json:"count"`
 }
 
-// Summary is what a run did.
+// Summary is the result of a run.
 type Summary struct {
 	Source    string  `json:"source"`
 	DryRun    bool    `json:"dryRun"`
@@ -64,26 +71,26 @@ type Summary struct {
 	Skipped   int     `json:"skipped"`
 	Refused   int     `json:"refused"`
 	Counts    []Count `json:"counts"`
-	// Listed are the items that were not taken in whole, the first maxListed of them.
+	// Listed are the items that were not imported in full, at most maxListed of them.
 	Listed []Item `json:"listed"`
 }
 
-// maxListed bounds what a summary holds in memory; what lists as it goes is told of all.
+// maxListed bounds the memory of a summary. Options.List gets every item.
 const maxListed = 10_000
 
-// maxReasons bounds the different reasons that are counted apart.
+// maxReasons bounds how many different reasons are counted separately.
 const maxReasons = 1000
 
-// anIndex is where in a list something stood, which is not counted apart.
-var anIndex = regexp.MustCompile(`\[[0-9]+\]`)
+// indexPattern matches an index in a path. Items that differ only in an index are counted together.
+var indexPattern = regexp.MustCompile(`\[[0-9]+\]`)
 
 type tally struct {
 	Summary
 	counts map[Count]int
-	list   func(Item)
+	onItem func(Item)
 }
 
-func (t *tally) count(typ string, outcome Outcome, reason string) {
+func (t *tally) count(typ string, outcome Result, reason string) {
 	switch outcome {
 	case Imported:
 		t.Imported++
@@ -104,18 +111,18 @@ func (t *tally) count(typ string, outcome Outcome, reason string) {
 	t.counts[k]++
 }
 
-func (t *tally) item(r *resource, outcome Outcome, path, reason string) {
-	i := Item{File: r.file, Index: r.index, Type: r.typ, ID: r.id, Outcome: outcome, Path: path, Reason: reason}
-	told := reason
+func (t *tally) list(r *fhir.Resource, outcome Result, path, reason string) {
+	i := Item{File: r.File, Index: r.Index, Type: r.Type, ID: r.ID, Outcome: outcome, Path: path, Reason: reason}
+	keyedReason := reason
 	if path != "" {
-		told = anIndex.ReplaceAllString(path, "") + ": " + reason
+		keyedReason = indexPattern.ReplaceAllString(path, "") + ": " + reason
 	}
-	t.count(r.typ, outcome, told)
+	t.count(r.Type, outcome, keyedReason)
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}
-	if t.list != nil {
-		t.list(i)
+	if t.onItem != nil {
+		t.onItem(i)
 	}
 }
 
@@ -129,4 +136,31 @@ func (t *tally) summary() Summary {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Reason, b.Reason))
 	})
 	return t.Summary
+}
+
+// refuse lists a resource as skipped or refused, with the error's path and reason.
+func (r *run) refuse(res *fhir.Resource, err error) {
+	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
+		r.list(res, Skipped, "", s.Reason)
+		return
+	}
+	if f, ok := errors.AsType[*fhir.Error](err); ok {
+		r.list(res, Refused, f.Path, f.Reason)
+		return
+	}
+	r.list(res, Refused, res.Type, "cannot be stored")
+}
+
+// refuseDraft lists a draft that the domain refused. Fields are translated to paths of the
+// resource.
+func (r *run) refuseDraft(d *candidate, err error) {
+	refusal, ok := errors.AsType[*care.Error](err)
+	switch {
+	case ok && len(refusal.Fields) > 0:
+		r.list(d.Resource, Refused, d.Path(refusal.Fields[0].Field), refusal.Fields[0].Message)
+	case ok:
+		r.list(d.Resource, Refused, d.Resource.Type, refusal.Message)
+	default:
+		r.refuse(d.Resource, err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
@@ -13,51 +14,56 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
 )
 
-// write takes drafts in, in one transaction; where one of them makes it fail, each half in one of its own.
-func (r *run) write(ctx context.Context, drafts []*draft) error {
+// storeBatch stores drafts in one transaction. If it fails because of one of them, it stores each
+// half in a transaction of its own.
+func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	var refused map[*draft]error
+	var refused map[*candidate]error
 	var roles []grant
 	err := r.inTx(ctx, func(tx pgx.Tx) (err error) {
-		refused, roles, err = r.store(ctx, tx, drafts)
+		refused, roles, err = r.storeTx(ctx, tx, drafts)
 		return err
 	})
-	switch code := care.CodeOf(translated(err)); {
+	switch code := care.CodeOf(translateError(err)); {
 	case err == nil:
 	case code != care.Invalid && code != care.Conflict && code != care.NotFound:
 		return err
 	case len(drafts) == 1:
-		r.refuseDraft(drafts[0], translated(err))
+		r.refuseDraft(drafts[0], translateError(err))
 		return nil
 	default:
 		half := len(drafts) / 2
-		if err := r.write(ctx, drafts[:half]); err != nil {
+		if err := r.storeBatch(ctx, drafts[:half]); err != nil {
 			return err
 		}
-		return r.write(ctx, drafts[half:])
+		return r.storeBatch(ctx, drafts[half:])
 	}
-	r.remember(roles)
+	r.rememberGrants(roles)
 	for _, d := range drafts {
 		switch err, bad := refused[d]; {
 		case bad:
 			r.refuseDraft(d, err)
 		case d.known:
-			r.count(d.res.typ, Updated, "")
+			r.count(d.Resource.Type, Updated, "")
 		default:
-			r.count(d.res.typ, Imported, "")
+			r.count(d.Resource.Type, Imported, "")
 		}
 	}
 	return nil
 }
 
-// store writes drafts of any kind, with what is remembered of them.
-func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused map[*draft]error, roles []grant, err error) {
-	refused = map[*draft]error{}
-	note := func(list []*draft, errs []error, err error) error {
+// storeTx stores drafts of any kind, and their identifiers.
+func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refused map[*candidate]error, roles []grant, err error) {
+	refused = map[*candidate]error{}
+	note := func(list []*candidate, errs []error, err error) error {
 		for i := range errs {
 			if errs[i] != nil {
 				refused[list[i]] = errs[i]
@@ -65,9 +71,9 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused ma
 		}
 		return err
 	}
-	byKind := map[string][]*draft{}
+	byKind := map[string][]*candidate{}
 	for _, d := range drafts {
-		byKind[d.kind] = append(byKind[d.kind], d)
+		byKind[d.Kind] = append(byKind[d.Kind], d)
 	}
 	if roles, err = r.grantRoles(ctx, tx, drafts); err != nil {
 		return nil, nil, err
@@ -76,62 +82,62 @@ func (r *run) store(ctx context.Context, tx pgx.Tx, drafts []*draft) (refused ma
 	for kind := range byKind {
 		kinds = append(kinds, kind)
 	}
-	slices.Sort(kinds) // Whoever locks several things does so in one order.
+	slices.Sort(kinds) // Everything that takes several locks takes them in one order.
 	for _, kind := range kinds {
 		list := byKind[kind]
-		errs, err := r.storeKind(ctx, tx, kind, list)
+		errs, err := r.storeKindTx(ctx, tx, kind, list)
 		if err := note(list, errs, err); err != nil {
 			return nil, nil, err
 		}
 	}
-	return refused, roles, r.identify(ctx, tx, drafts, refused)
+	return refused, roles, r.storeIdentifiers(ctx, tx, drafts, refused)
 }
 
-// storeKind gives the drafts of a kind to the domain's service of it.
-func (r *run) storeKind(ctx context.Context, tx pgx.Tx, kind string, list []*draft) ([]error, error) {
+// storeKindTx passes the drafts of a kind to the service that stores them.
+func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
-	case kindPart, "membership":
+	case mapping.KindPart, "membership":
 		return nil, nil
 	case "clinic":
-		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, each(list, func(d *draft) directory.Clinic {
-			c := *d.clinic
+		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.Clinic {
+			c := *d.Clinic
 			c.ID = d.id
 			return c
 		}))
 	case "user":
-		return r.directory.ImportUsersTx(ctx, tx, r.cmd, each(list, func(d *draft) directory.ImportedUser {
-			u := *d.user
+		return r.directory.ImportUsersTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.ImportedUser {
+			u := *d.User
 			u.ID, u.Known = d.id, d.known
 			return u
 		}))
 	case "appointment":
-		return r.appointments.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) appointment.Imported {
-			a := *d.appointment
+		return r.appointments.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) appointment.Imported {
+			a := *d.Appointment
 			a.ID, a.Known = d.id, d.known
 			return a
 		}))
 	case "invoice":
-		return r.billing.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) billing.Imported {
-			i := *d.invoice
+		return r.billing.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) billing.Imported {
+			i := *d.Invoice
 			i.ID, i.Known = d.id, d.known
 			return i
 		}))
 	case "message":
-		return r.chat.ImportTx(ctx, tx, r.cmd, each(list, func(d *draft) chat.Imported {
-			m := *d.message
+		return r.chat.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) chat.Imported {
+			m := *d.Message
 			m.ID, m.Known = d.id, d.known
 			return m
 		}))
 	}
-	take, ok := r.kinds[kind]
+	take, ok := r.recordImporters[kind]
 	if !ok {
-		return nil, fmt.Errorf("fhirimport: nothing takes in a %s", kind)
+		return nil, fmt.Errorf("fhirimport: unknown kind %q", kind)
 	}
 	return take(ctx, tx, r.cmd, list)
 }
 
-// each makes something of every draft.
-func each[T any](list []*draft, of func(*draft) T) []T {
+// convert returns the results of calling of for each draft.
+func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	all := make([]T, len(list))
 	for i, d := range list {
 		all[i] = of(d)
@@ -139,19 +145,128 @@ func each[T any](list []*draft, of func(*draft) T) []T {
 	return all
 }
 
-// recordKind takes in drafts whose bodies are of one kind.
-type recordKind func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error)
+// recordImporter stores drafts of one record kind.
+type recordImporter func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
 
-func kindOf[B any](kind *ehr.Kind[B]) recordKind {
-	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*draft) ([]error, error) {
+func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
+	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
-			body, ok := d.body.(*B)
+			body, ok := d.Body.(*B)
 			if !ok {
-				return nil, fmt.Errorf("fhirimport: a %T is no body of this kind", d.body)
+				return nil, fmt.Errorf("fhirimport: unexpected body %T", d.Body)
 			}
 			records[i] = ehr.Imported[B]{ID: d.id, Known: d.known, Body: body}
 		}
 		return kind.ImportTx(ctx, tx, cmd, records)
 	}
+}
+
+// translateError converts a database error into a care.Error.
+func translateError(err error) error { return postgres.Translate(err) }
+
+// grant is a role that a resource shows a person to have at a clinic.
+type grant struct {
+	user, clinic uuid.UUID
+	role         care.Role
+}
+
+// maxGranted bounds how many granted roles a run remembers.
+const maxGranted = 100_000
+
+// grantRoles grants the roles that the drafts need and that this run has not granted yet.
+func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([]grant, error) {
+	var roles []grant
+	var in []directory.MembershipInput
+	added := map[grant]bool{}
+	add := func(user, clinic uuid.UUID, role care.Role) {
+		g := grant{user, clinic, role}
+		if user == uuid.Nil || clinic == uuid.Nil || r.granted[g] || added[g] {
+			return
+		}
+		added[g] = true
+		roles = append(roles, g)
+		in = append(in, directory.MembershipInput{UserID: user, ClinicID: &clinic, Role: role})
+	}
+	for _, d := range drafts {
+		switch d.Kind {
+		case mapping.KindPart, "clinic", "user":
+		case "membership":
+			add(d.doctorID, d.clinicID, d.Role)
+		case "invoice":
+			add(d.personID, d.clinicID, care.Patient)
+		default:
+			add(d.personID, d.clinicID, care.Patient)
+			add(d.doctorID, d.clinicID, care.Doctor)
+		}
+	}
+	return roles, r.directory.ImportRolesTx(ctx, tx, r.cmd, in)
+}
+
+// rememberGrants records roles as granted, once they are committed.
+func (r *run) rememberGrants(roles []grant) {
+	if len(r.granted) > maxGranted {
+		clear(r.granted)
+	}
+	for _, g := range roles {
+		r.granted[g] = true
+	}
+}
+
+// storeIdentifiers stores which rows the drafts became.
+func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candidate, refused map[*candidate]error) error {
+	p := db.ImportIdentifierUpsertManyParams{Source: r.Source}
+	seen := db.ImportPatientSeenParams{Source: r.Source}
+	used := db.ImportPartUseParams{Source: r.Source}
+	for _, d := range drafts {
+		if refused[d] != nil {
+			continue
+		}
+		p.Types, p.Ids, p.Kinds = append(p.Types, d.Resource.Type), append(p.Ids, d.Resource.ID), append(p.Kinds, d.Kind)
+		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
+		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
+		if d.Resource.Type == "Encounter" && d.patientOf != "" {
+			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
+		}
+		appendUsed(&used, d)
+	}
+	q := db.New(tx)
+	n, err := q.ImportIdentifierUpsertMany(ctx, p)
+	if err != nil {
+		return fmt.Errorf("store identifiers: %w", err)
+	}
+	if int(n) != len(p.Ids) {
+		return care.Errorf(care.Unavailable, "another import of this source is in progress; try again after it has finished")
+	}
+	if len(seen.Ids) > 0 {
+		if err := q.ImportPatientSeen(ctx, seen); err != nil {
+			return fmt.Errorf("store where patients were seen: %w", err)
+		}
+	}
+	return r.markUsed(ctx, q, used)
+}
+
+func appendUsed(p *db.ImportPartUseParams, d *candidate) {
+	for _, k := range d.usedParts {
+		p.Types, p.Ids = append(p.Types, k.Type), append(p.Ids, k.ID)
+	}
+}
+
+// markUsed marks parts as used. A statement must not contain a part twice.
+func (r *run) markUsed(ctx context.Context, q *db.Queries, p db.ImportPartUseParams) error {
+	once := db.ImportPartUseParams{Source: p.Source}
+	seen := map[fhir.Key]bool{}
+	for i := range p.Ids {
+		if k := (fhir.Key{Type: p.Types[i], ID: p.Ids[i]}); !seen[k] {
+			seen[k] = true
+			once.Types, once.Ids = append(once.Types, k.Type), append(once.Ids, k.ID)
+		}
+	}
+	if len(once.Ids) == 0 {
+		return nil
+	}
+	if err := q.ImportPartUse(ctx, once); err != nil {
+		return fmt.Errorf("mark parts: %w", err)
+	}
+	return nil
 }

@@ -60,7 +60,7 @@ func TestRefunds_LeaveNothingOwedUnlessTheyReopen(t *testing.T) {
 	require.Equal(t, 1, b.events("billing.credit_note_issued"))
 	void := b.do(receptionist, http.MethodPost, path+"/void", nil, "If-Match", `"4"`)
 	requireProblem(t, void, 409, "conflict")
-	require.Contains(t, void.Body.String(), "needs no voiding")
+	require.Contains(t, void.Body.String(), "does not need to be voided")
 
 	path = b.issueInvoice()
 	refunds = b.pays(path, 4250, "pi_2")

@@ -32,14 +32,14 @@ func TestCreate_IsForTheClinicAndForPatientsThemselves(t *testing.T) {
 		require.Equal(t, "clinic/"+b.here.String(), b.Last(t).Subject)
 		require.Equal(t, "appointment.book", b.Last(t).Data["action"])
 	}
-	// A patient asks where they are a patient, not anywhere.
+	// A patient may request appointments only at their own clinics.
 	in := b.input(n + 2)
 	in.PatientID, in.ClinicID, in.DoctorID = b.neighbour.UserID, b.there, b.stranger.UserID
 	_, err := b.service.Create(t.Context(), by(b.neighbour), in)
-	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Who works there is not theirs to know either.
+	requireCode(t, err, care.Invalid, "patientId", "doctorId") // Nor may they learn who works there.
 }
 
-func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
+func TestGet_IsForTheClinicAndThePatientAndHiddenFromOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -59,7 +59,7 @@ func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
 	require.Nil(t, b.Last(t).Person)
 	for _, actor := range []care.Actor{b.neighbour, b.stranger, b.elsewhere, b.auditor, b.operator} {
 		_, err := b.service.Get(t.Context(), by(actor), a.ID)
-		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "what is hidden looks like what is not there")
+		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "a hidden one looks like a missing one")
 		e := b.Last(t)
 		require.Equal(t, "access.denied", e.Type)
 		require.Equal(t, actor.ID, e.ActorID)
@@ -67,7 +67,7 @@ func TestGet_ShowsItToTheClinicAndThePatientAndIsASecretToOthers(t *testing.T) {
 	}
 }
 
-func TestMove_IsForThoseWhomTheAccessTableNames(t *testing.T) {
+func TestTransition_FollowsTheAccessTable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	people := map[string]care.Actor{
@@ -104,19 +104,19 @@ func TestMove_IsForThoseWhomTheAccessTableNames(t *testing.T) {
 	}
 }
 
-func TestMove_SaysToAPatientOnlyWhatPatientsMayDo(t *testing.T) {
+func TestTransition_ListsOnlyThePatientsOptionsToAPatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.at(t, appointment.Confirmed, 0)
 	_, err := b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Confirm)
-	require.Equal(t, "confirm is not possible: the appointment is confirmed; what you can do now is cancel", refused(t, err, care.Conflict).Message)
+	require.Equal(t, "confirm is not allowed: the appointment is confirmed; allowed now: cancel", refused(t, err, care.Conflict).Message)
 	a, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
 	require.NoError(t, err)
 	_, err = b.service.Transition(t.Context(), by(b.patient), a.ID, a.Version, appointment.Cancel)
-	require.Equal(t, "cancel is not possible: the appointment is cancelled, and you can do nothing more with it", refused(t, err, care.Conflict).Message)
+	require.Equal(t, "cancel is not allowed: the appointment is cancelled; you cannot change it any further", refused(t, err, care.Conflict).Message)
 }
 
-// fill makes appointments of several people at both clinics, and gives their ids by slot.
+// fill creates appointments of several people at both clinics and returns their ids by slot.
 func (b *testBundle) fill(t *testing.T) []uuid.UUID {
 	t.Helper()
 	var ids []uuid.UUID
@@ -137,7 +137,7 @@ func (b *testBundle) fill(t *testing.T) []uuid.UUID {
 	return ids
 }
 
-func TestList_ShowsWhatTheActorMaySeeInOrderAndNothingElse(t *testing.T) {
+func TestList_ReturnsOnlyVisibleAppointmentsInOrder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ids := b.fill(t)
@@ -184,7 +184,7 @@ func TestList_ShowsWhatTheActorMaySeeInOrderAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestList_IsAuditedForEachPatientAndClinicInIt(t *testing.T) {
+func TestList_IsAuditedPerPatientAndClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ids := b.fill(t)
@@ -204,7 +204,7 @@ func TestList_IsAuditedForEachPatientAndClinicInIt(t *testing.T) {
 	require.Len(t, b.Events(t)[before:], 1, "that a patient has none is told too")
 }
 
-func TestList_OfWhatTheActorMayNotSeeIsRefusedAndAudited(t *testing.T) {
+func TestList_OfHiddenAppointmentsIsDeniedAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fill(t)

@@ -18,7 +18,8 @@ var statuses = []appointment.Status{
 	appointment.Requested, appointment.Booked, appointment.Confirmed, appointment.CheckedIn, appointment.Completed, appointment.Cancelled, appointment.NoShow,
 }
 
-// leads says what each transition makes of each status; what is not in it is refused.
+// leads is the expected status after each transition from each status. Transitions that are not in
+// it are refused.
 var leads = map[appointment.Transition]map[appointment.Status]appointment.Status{
 	appointment.Book:       {appointment.Requested: appointment.Booked},
 	appointment.Confirm:    {appointment.Booked: appointment.Confirmed},
@@ -28,7 +29,7 @@ var leads = map[appointment.Transition]map[appointment.Status]appointment.Status
 	appointment.Complete:   {appointment.CheckedIn: appointment.Completed},
 	appointment.Cancel:     {appointment.Requested: appointment.Cancelled, appointment.Booked: appointment.Cancelled, appointment.Confirmed: appointment.Cancelled},
 	appointment.Miss:       {appointment.Booked: appointment.NoShow, appointment.Confirmed: appointment.NoShow},
-	// What at brings there was booked before.
+	// The fixture booked it before.
 	appointment.Reverse: {appointment.Completed: appointment.CheckedIn, appointment.Cancelled: appointment.Booked, appointment.NoShow: appointment.Booked},
 }
 
@@ -38,25 +39,26 @@ var eventOf = map[appointment.Transition]string{
 	appointment.Miss: "appointment.no_show", appointment.Reassign: "appointment.reassigned", appointment.Reverse: "appointment.reversed",
 }
 
-// begins reports whether the transition is for when the appointment has begun.
+// begins reports whether the transition requires that the appointment has begun.
 func begins(t appointment.Transition) bool {
 	return t == appointment.CheckIn || t == appointment.Complete || t == appointment.Miss
 }
 
-// can reports whether the clinic may do the transition from the status, days before the appointment or when it begins.
+// can reports whether the clinic may do the transition from the status, either days before the
+// appointment or once it begins.
 func can(t appointment.Transition, from appointment.Status, begun bool) bool {
 	_, ok := leads[t][from]
 	switch {
 	case begins(t):
 		return ok && begun
-	case t == appointment.Book || t == appointment.Reverse: // What is taken back was said today, and the appointment is days ahead.
+	case t == appointment.Book || t == appointment.Reverse: // The step to reverse was made today, and the appointment is days ahead.
 		return ok && !begun
 	default:
 		return ok
 	}
 }
 
-func TestMove_FollowsTheTableAndSaysWhatIsAllowedInstead(t *testing.T) {
+func TestTransition_FollowsTheTableAndListsWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
@@ -70,7 +72,7 @@ func TestMove_FollowsTheTableAndSaysWhatIsAllowedInstead(t *testing.T) {
 			want, ok := to[status]
 			if !ok {
 				e := refused(t, err, care.Conflict)
-				require.Contains(t, e.Message, string(transition)+" is not possible", "%s from %s", transition, status)
+				require.Contains(t, e.Message, string(transition)+" is not allowed", "%s from %s", transition, status)
 				for other := range leads {
 					_, said, _ := strings.Cut(e.Message, ";")
 					require.Equal(t, can(other, status, begins(transition)), strings.Contains(said+",", " "+string(other)+","), "%s from %s: %s", transition, status, e.Message)
@@ -116,12 +118,12 @@ func (b *testBundle) move(t *testing.T, actor care.Actor, a appointment.Appointm
 	return moved, err
 }
 
-func TestEvents_TellEachVersionOnceAndNoMoreThanIDsStatusAndStart(t *testing.T) {
+func TestEvents_HaveOnePerVersionWithIDsStatusAndStartOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
 	a := b.create(t, b.patient, b.input(0))
-	require.Equal(t, appointment.Requested, a.Status, "a patient asks")
+	require.Equal(t, appointment.Requested, a.Status, "a patient requests")
 	for _, move := range []appointment.Transition{appointment.Book, appointment.Confirm, appointment.Reschedule, appointment.CheckIn, appointment.Complete} {
 		var err error
 		a, err = b.move(t, b.nurse, a, move, 4)
@@ -211,14 +213,14 @@ func TestSlots_AreHeldWhileBookedConfirmedOrCheckedInOnly(t *testing.T) {
 		_, err := b.service.Create(t.Context(), by(b.receptionist), in)
 		if status == appointment.Booked || status == appointment.Confirmed || status == appointment.CheckedIn {
 			requireCode(t, err, care.Conflict, "startsAt")
-			b.create(t, b.receptionist, b.input(n+1)) // Its end is not part of a slot.
+			b.create(t, b.receptionist, b.input(n+1)) // A slot does not include its end.
 			continue
 		}
 		require.NoError(t, err, "%s holds nothing", status)
 	}
 }
 
-func TestSlots_TakenWhereTheActorMaySeeThemAreNamedOthersNot(t *testing.T) {
+func TestSlots_InAConflictAreShownOnlyIfTheActorMaySeeThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.always(t)
@@ -237,9 +239,9 @@ func TestSlots_TakenWhereTheActorMaySeeThemAreNamedOthersNot(t *testing.T) {
 	hidden := "is not available: choose another time"
 	require.Equal(t, "the doctor is taken from "+from+" to "+to+": choose another time", conflict(b.nurse, func(in *appointment.Input) { in.PatientID = b.neighbour.UserID }))
 	require.Equal(t, "the patient is taken from "+from+" to "+to+": choose another time", conflict(b.nurse, func(in *appointment.Input) { in.DoctorID = b.colleague.UserID }))
-	require.Contains(t, conflict(b.patient, func(*appointment.Input) {}), from, "one's own")
+	require.Contains(t, conflict(b.patient, func(*appointment.Input) {}), from, "their own")
 	require.Equal(t, hidden, conflict(b.neighbour, func(in *appointment.Input) { in.PatientID = b.neighbour.UserID }))
-	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID = b.there }), "what is at another clinic")
+	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID = b.there }), "an appointment at another clinic")
 	require.Equal(t, hidden, conflict(b.elsewhere, func(in *appointment.Input) { in.ClinicID, in.DoctorID = b.there, b.stranger.UserID }))
 }
 
@@ -268,7 +270,7 @@ func TestReschedule_FreesTheOldSlotAndNeedsTheNewOneFree(t *testing.T) {
 	require.NoError(t, err, "it can still be cancelled")
 }
 
-func TestImports_TakeWhateverWasAtThatTimeAndFireNothing(t *testing.T) {
+func TestImports_MayOverlapAndFireNoRules(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	seed := care.Command{Actor: care.SystemActor("seed"), Imported: true}
@@ -282,7 +284,7 @@ func TestImports_TakeWhateverWasAtThatTimeAndFireNothing(t *testing.T) {
 	require.Equal(t, 2, b.Count(t, "appointments WHERE historic"))
 }
 
-func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
+func TestNoShow_RequiresThatTheAppointmentHasBegun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -290,7 +292,7 @@ func TestMissing_IsSaidOnceTheAppointmentHasBegun(t *testing.T) {
 	require.Contains(t, refused(t, err, care.Conflict).Message, b.slot(0).StartsAt.Format(time.RFC3339))
 }
 
-func TestMove_NeedsTheCurrentVersion(t *testing.T) {
+func TestTransition_RequiresTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))
@@ -303,13 +305,14 @@ func TestMove_NeedsTheCurrentVersion(t *testing.T) {
 	require.Empty(t, care.CodeOf(err), "a mistake in the program")
 }
 
-// racers is how many want one slot at once: many more than there are connections.
+// racers is the number of concurrent requests for one slot: many more than there are connections.
 const racers = 100
 
-func TestBooking_ByManyAtOnceGivesEachPersonOneAndMeetsNoDeadlock(t *testing.T) {
+func TestBooking_ConcurrentlyNeverOverlapsOrDeadlocks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Two doctors and two patients in every combination, and an appointment that many try to move to that time too.
+	// Two doctors and two patients in every combination, and an appointment that many try to
+	// reschedule to that time.
 	other := b.create(t, b.receptionist, appointment.Input{PatientID: b.neighbour.UserID, ClinicID: b.here, DoctorID: b.colleague.UserID, Slot: b.slot(20)})
 	errs := make([]error, racers)
 	var wg sync.WaitGroup
@@ -341,7 +344,7 @@ func TestBooking_ByManyAtOnceGivesEachPersonOneAndMeetsNoDeadlock(t *testing.T) 
 	}
 }
 
-func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
+func TestBooking_ConcurrentlyOfOneSlotSucceedsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	errs := make([]error, racers)
@@ -362,7 +365,7 @@ func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
 			won++
 			continue
 		}
-		// The look at what is taken found it, not only the constraint.
+		// The query found the conflict, not only the constraint.
 		require.Contains(t, refused(t, err, care.Conflict, "startsAt").Fields[0].Message, "is taken from")
 	}
 	require.Equal(t, 1, won)
@@ -370,7 +373,7 @@ func TestBooking_OfOneSlotOfOneDoctorHasExactlyOneWinner(t *testing.T) {
 	require.Equal(t, 1, b.Count(t, "outbox WHERE type = 'appointment.booked'"))
 }
 
-func TestBooking_LocksThePersonOfTheLowerIDFirstWhicheverTheyAre(t *testing.T) {
+func TestBooking_LocksThePersonWithTheLowerIDFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lowest := b.PersonWithID(t, uuid.UUID{15: 1}, care.Patient, &b.here)
@@ -379,7 +382,8 @@ func TestBooking_LocksThePersonOfTheLowerIDFirstWhicheverTheyAre(t *testing.T) {
 	b.requireLockOrder(t, highest, b.doctor, highest)
 }
 
-// requireLockOrder books for the patient while somebody else holds the first person, and looks whether the second is held.
+// requireLockOrder books for the patient while another transaction locks the first person, and
+// checks whether the second is locked.
 func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.Actor) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -396,7 +400,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 		_, err := b.service.Create(ctx, by(b.receptionist), in)
 		done <- err
 	}()
-	require.Eventually(t, func() bool { // Who waits for a row holds its tuple lock meanwhile.
+	require.Eventually(t, func() bool { // A transaction that waits for a row lock holds the row's tuple lock.
 		return b.Count(t, "pg_locks WHERE locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1
 	}, 10*time.Second, 5*time.Millisecond, "the booking waits")
 	_, err = holder.Exec(ctx, "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE NOWAIT", second.UserID)
@@ -405,7 +409,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 	require.NoError(t, <-done)
 }
 
-func TestBooking_IsKeptFromOverlapsByTheDatabaseToo(t *testing.T) {
+func TestBooking_CannotOverlapInTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.create(t, b.receptionist, b.input(0))

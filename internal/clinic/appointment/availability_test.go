@@ -12,7 +12,7 @@ import (
 	"carewire/internal/clinic/appointment"
 )
 
-// everyDay is a week of the same hours.
+// everyDay returns a week with the same hours every day.
 func everyDay(opens, closes string) []appointment.Opening {
 	var week []appointment.Opening
 	for _, day := range []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"} {
@@ -21,7 +21,7 @@ func everyDay(opens, closes string) []appointment.Opening {
 	return week
 }
 
-// opened sets the doctor's hours here and there to 08:00-12:00 on every day, and puts b.start at 08:00.
+// opened sets the doctor's hours at both clinics to 08:00-12:00 on every day, and b.start to 08:00.
 func (b *testBundle) opened(t *testing.T) {
 	t.Helper()
 	for clinic, by2 := range map[uuid.UUID]care.Actor{b.here: b.receptionist, b.there: b.elsewhere} {
@@ -31,7 +31,7 @@ func (b *testBundle) opened(t *testing.T) {
 	b.start = b.start.Truncate(24 * time.Hour).Add(8 * time.Hour)
 }
 
-// day asks for the doctor's day of b.start, here.
+// day selects the doctor's day of b.start at the clinic here.
 func (b *testBundle) day() appointment.Day {
 	return appointment.Day{ClinicID: b.here, DoctorID: b.doctor.UserID, Date: b.start.Format(time.DateOnly), Minutes: 30}
 }
@@ -51,7 +51,7 @@ func starts(spans []care.Span) []string {
 	return list
 }
 
-func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing.T) {
+func TestAvailability_ShowsTheDayWithoutPatientsAndOtherClinics(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)
@@ -59,7 +59,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	elsewhere := b.input(2)
 	elsewhere.ClinicID = b.there
 	b.create(t, b.elsewhere, elsewhere)
-	b.create(t, b.patient, b.input(5)) // A wish holds nothing.
+	b.create(t, b.patient, b.input(5)) // A request does not hold its time.
 	cancelled := b.create(t, b.receptionist, b.input(6))
 	_, err := b.service.Transition(t.Context(), by(b.patient), cancelled.ID, 1, appointment.Cancel)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestAvailability_ShowsTheClinicsDayWithoutSayingWhoIsSeenOrWhere(t *testing
 	}
 }
 
-func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
+func TestAvailability_UsesTheClinicsTimeZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, "UPDATE clinics SET time_zone = 'Pacific/Auckland' WHERE id = $1", b.here)
@@ -106,11 +106,11 @@ func TestAvailability_TakesTheDayFromTheClinicsZone(t *testing.T) {
 	require.Equal(t, time.UTC, a.StartsAt.Location())
 	got := b.free(t, b.patient, day)
 	require.Equal(t, midnight.Format(time.RFC3339), got.Open[0].StartsAt.Format(time.RFC3339))
-	require.Equal(t, midnight.Format(time.RFC3339), got.Busy[0].StartsAt.Format(time.RFC3339), "no more of it than is of the day")
+	require.Equal(t, midnight.Format(time.RFC3339), got.Busy[0].StartsAt.Format(time.RFC3339), "only the part on that day")
 	require.Equal(t, midnight.Add(30*time.Minute).Format(time.RFC3339), got.Free[0].StartsAt.Format(time.RFC3339))
 }
 
-func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
+func TestAvailability_ChecksItsInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, change := range map[string]func(*appointment.Day){
@@ -132,7 +132,7 @@ func TestAvailability_ChecksWhatIsAskedFor(t *testing.T) {
 	require.True(t, got.DefaultHours)
 }
 
-func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
+func TestHours_DefaultToMondayToFriday(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	got, err := b.service.GetHours(t.Context(), by(b.patient), b.here, b.doctor.UserID)
@@ -166,7 +166,7 @@ func TestHours_AreMondayToFridayUntilSomebodySetsThem(t *testing.T) {
 	require.EqualValues(t, 2, *b.Last(t).Version)
 }
 
-func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
+func TestHours_AreSetByReceptionAndTheDoctor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	week := everyDay("08:00", "12:00")
@@ -198,7 +198,7 @@ func TestHours_AreSetByTheDeskAndTheDoctorThemselves(t *testing.T) {
 	}
 }
 
-func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
+func TestHours_SetConcurrentlyAreSetOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	errs := make([]error, 20)
@@ -221,7 +221,7 @@ func TestHours_SetByManyAtOnceAreSetOnce(t *testing.T) {
 	require.Equal(t, 1, b.Count(t, "outbox"))
 }
 
-func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
+func TestConflicts_HaveTheNextFreeTimes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)
@@ -229,14 +229,14 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 	wish.PatientID = b.neighbour.UserID
 	asked := b.create(t, b.neighbour, wish)
 	b.create(t, b.receptionist, b.input(0))
-	other := b.input(1) // The patient is taken by somebody else.
+	other := b.input(1) // The patient has another appointment.
 	other.DoctorID = b.colleague.UserID
 	b.create(t, b.receptionist, other)
 	late := b.create(t, b.receptionist, b.input(6))
 
 	in := b.input(0)
 	_, err := b.service.Create(t.Context(), by(b.receptionist), in)
-	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "neither of the two is taken then")
+	require.Equal(t, []string{"09:00", "09:30", "10:00"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree), "both are free then")
 	_, err = b.service.Transition(t.Context(), by(b.receptionist), asked.ID, 1, appointment.Book)
 	require.Equal(t, []string{"08:30", "09:00", "09:30"}, starts(refused(t, err, care.Conflict, "startsAt").NextFree))
 	_, err = b.service.Reschedule(t.Context(), by(b.receptionist), late.ID, 1, appointment.NewTime{Slot: b.slot(0)})
@@ -247,14 +247,14 @@ func TestTakenTimes_AreRefusedWithTheNextFreeOnes(t *testing.T) {
 		b.create(t, b.receptionist, in)
 	}
 
-	// What is free after this day's end is on the next.
+	// The free times after the end of this day are on the next.
 	in = b.input(6)
 	_, err = b.service.Create(t.Context(), by(b.receptionist), in)
 	next := refused(t, err, care.Conflict, "startsAt").NextFree
 	require.Equal(t, []string{"11:30", "08:00", "08:30"}, starts(next))
 	require.Equal(t, b.start.AddDate(0, 0, 1), next[1].StartsAt.UTC())
 
-	// At another clinic it is not said what is taken, but still what is free.
+	// At another clinic the conflict has no details, but the free times.
 	in.ClinicID = b.there
 	_, err = b.service.Create(t.Context(), by(b.elsewhere), in)
 	e := refused(t, err, care.Conflict, "startsAt")

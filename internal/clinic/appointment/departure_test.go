@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/appointment"
 )
 
-func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
+func TestSweepAttention_ReportsThousandsInBatchesEachOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
@@ -33,7 +33,7 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[1])
-	last, err := b.service.SweepAttention(t.Context()) // What one of two passed over while the other held it.
+	last, err := b.service.SweepAttention(t.Context()) // One sweep skipped the rows that the other had locked.
 	require.NoError(t, err)
 	require.Equal(t, left, totals[0]+totals[1]+last)
 	var told, subjects int
@@ -42,7 +42,7 @@ func TestTellAttention_TellsOfThousandsInBatchesAndOfEachOnce(t *testing.T) {
 	require.Zero(t, b.Count(t, "appointment_departures"))
 }
 
-func TestTellAttention_TellsNothingOfWhoCameBackMeanwhile(t *testing.T) {
+func TestSweepAttention_IgnoresPeopleWhoReturned(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.create(t, b.receptionist, b.input(0))
@@ -57,7 +57,7 @@ func TestTellAttention_TellsNothingOfWhoCameBackMeanwhile(t *testing.T) {
 	require.Zero(t, b.Count(t, "appointment_departures"))
 }
 
-func TestSchedule_KeepsToTheClinicsClocksWhereTheyChange(t *testing.T) {
+func TestSchedule_KeepsLocalTimeWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	zone, err := time.LoadLocation("Europe/Berlin")
@@ -84,7 +84,7 @@ func TestSchedule_KeepsToTheClinicsClocksWhereTheyChange(t *testing.T) {
 	require.Error(t, ask(11, 45))
 }
 
-func TestReassign_KeepsTheTimeAndFreesTheOtherDoctors(t *testing.T) {
+func TestReassign_KeepsTheTimeAndFreesTheOtherDoctor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a := b.at(t, appointment.Confirmed, 0)

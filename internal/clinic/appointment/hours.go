@@ -20,30 +20,30 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Hours are when a doctor sees patients at a clinic, week by week.
+// Hours are a doctor's weekly hours at a clinic.
 type Hours struct {
 	ClinicID uuid.UUID `json:"clinicId" format:"uuid"`
 	DoctorID uuid.UUID `json:"doctorId" format:"uuid"`
-	Version  int64     `json:"version" doc:"1 for the first that were set; the ETag is this number in quotes. 0 where none were." example:"1"`
-	TimeZone string    `json:"timeZone" doc:"The clinic's, whose clocks the times are read from." example:"Europe/Berlin"`
-	Default  bool      `json:"default" doc:"None were set: these are what then counts, Monday to Friday from 09:00 to 17:00."`
-	Openings []Opening `json:"openings" doc:"By weekday and time."`
+	Version  int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes. 0 if none are set." example:"1"`
+	TimeZone string    `json:"timeZone" doc:"The clinic's time zone, which applies to all times." example:"Europe/Berlin"`
+	Default  bool      `json:"default" doc:"No hours are set; these are the default, Monday to Friday from 09:00 to 17:00."`
+	Openings []Opening `json:"openings" doc:"Sorted by weekday and time."`
 }
 
-// Opening is a time of one weekday, as the clinic's clocks show it.
+// Opening is a time of one weekday, in the clinic's local time.
 type Opening struct {
 	Weekday  string `json:"weekday" enum:"monday,tuesday,wednesday,thursday,friday,saturday,sunday" example:"monday"`
 	OpensAt  string `json:"opensAt" doc:"From 00:00 to 23:59." example:"09:00"`
-	ClosesAt string `json:"closesAt" doc:"After opensAt; 24:00 is the day's end." example:"12:30"`
+	ClosesAt string `json:"closesAt" doc:"After opensAt; 24:00 is the end of the day." example:"12:30"`
 }
 
-// maxOpenings is a week of six openings a day.
+// maxOpenings allows six openings a day.
 const maxOpenings = 42
 
 // weekdays are in the order of ISO 8601.
 var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 
-// defaultOpenings count for a doctor whose hours nobody set.
+// defaultOpenings are the hours of a doctor without hours.
 var defaultOpenings = func() []Opening {
 	var week []Opening
 	for _, weekday := range weekdays[:5] {
@@ -52,9 +52,9 @@ var defaultOpenings = func() []Opening {
 	return week
 }()
 
-var clockForm = regexp.MustCompile(`^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`)
+var clockPattern = regexp.MustCompile(`^(?:[01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`)
 
-// minutes gives how long after midnight the clocks show each time; both have clockForm.
+// minutes returns the times since midnight. Both must match clockPattern.
 func (o Opening) minutes() (opens, closes time.Duration) {
 	return sinceMidnight(o.OpensAt), sinceMidnight(o.ClosesAt)
 }
@@ -65,7 +65,7 @@ func sinceMidnight(clock string) time.Duration {
 	return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
 }
 
-// checkOpenings puts them in the order of the week, or says what is wrong with each.
+// checkOpenings returns the openings in the order of the week, or the errors by field.
 func checkOpenings(openings []Opening) ([]Opening, error) {
 	var p care.FieldErrors
 	if len(openings) > maxOpenings {
@@ -77,17 +77,17 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 		if !slices.Contains(weekdays, o.Weekday) {
 			p.Add(path+".weekday", "must be a day of the week such as monday")
 		}
-		if !clockForm.MatchString(o.OpensAt) || o.OpensAt == "24:00" {
+		if !clockPattern.MatchString(o.OpensAt) || o.OpensAt == "24:00" {
 			p.Add(path+".opensAt", "must be a time of day such as 09:00")
 		}
-		if !clockForm.MatchString(o.ClosesAt) {
+		if !clockPattern.MatchString(o.ClosesAt) {
 			p.Add(path+".closesAt", "must be a time of day such as 17:00, or 24:00")
-		} else if clockForm.MatchString(o.OpensAt) && o.ClosesAt <= o.OpensAt {
+		} else if clockPattern.MatchString(o.OpensAt) && o.ClosesAt <= o.OpensAt {
 			p.Add(path+".closesAt", "must be after opensAt")
 		}
 		for _, other := range openings[:i] {
 			if o.Weekday == other.Weekday && o.OpensAt < other.ClosesAt && other.OpensAt < o.ClosesAt {
-				p.Add(path, "must not overlap with another of the same day")
+				p.Add(path, "must not overlap with another opening of the same day")
 				break
 			}
 		}
@@ -102,48 +102,50 @@ func checkOpenings(openings []Opening) ([]Opening, error) {
 	return sorted, p.Err()
 }
 
-// GetHours gives when the doctor sees patients at the clinic. Errors: care.Forbidden for who is nobody at the clinic,
-// care.NotFound where the doctor is none there.
+// GetHours returns the doctor's hours at the clinic. It returns care.Forbidden if the actor has no
+// role at the clinic, and care.NotFound if the person is not a doctor there.
 func (s *Service) GetHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID) (Hours, error) {
-	if err := s.mayAsk(ctx, cmd, clinicID); err != nil {
+	if err := s.checkAvailabilityRead(ctx, cmd, clinicID); err != nil {
 		return Hours{}, err
 	}
 	var hours Hours
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error {
 		var err error
-		hours, err = hoursOf(ctx, db.New(tx), cmd, care.AvailabilityRead, clinicID, doctorID)
+		hours, err = readHours(ctx, db.New(tx), cmd, care.AvailabilityRead, clinicID, doctorID)
 		return err
 	})
 	return hours, err
 }
 
-// mayAsk refuses who is nobody at the clinic.
-func (s *Service) mayAsk(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
+// checkAvailabilityRead denies actors without a role at the clinic.
+func (s *Service) checkAvailabilityRead(ctx context.Context, cmd care.Command, clinicID uuid.UUID) error {
 	if cmd.Actor.MayAt(clinicID, care.AvailabilityRead, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "you are neither a patient of this clinic nor do you work there")
+	answer := care.Errorf(care.Forbidden, "you have no role at this clinic")
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.AvailabilityRead, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 
-// hoursOf reads the hours that count. Where the doctor is none at the clinic the error is care.NotFound.
-func hoursOf(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
-	plan, err := theirs(ctx, q, cmd, action, clinicID, doctorID, time.Time{}, time.Time{})
+// readHours returns the doctor's hours, or the default. It returns care.NotFound if the person is
+// not a doctor of the clinic.
+func readHours(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID) (Hours, error) {
+	plan, err := doctorSchedule(ctx, q, cmd, action, clinicID, doctorID, time.Time{}, time.Time{})
 	return plan.Hours, err
 }
 
-// noDoctor refuses a doctor who is none at the clinic.
-func noDoctor(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
-	answer := care.Errorf(care.NotFound, "there is no such doctor at this clinic")
+// doctorNotFound denies a request about a person who is not a doctor of the clinic.
+func doctorNotFound(cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+	answer := care.Errorf(care.NotFound, "doctor not found at this clinic")
 	return outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID)
 }
 
-// UpdateHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the version that is replaced, 0
-// where none are set. No openings mean that the doctor sees nobody there. What was booked stays as it is. Errors:
-// care.Invalid by field; care.Forbidden; care.NotFound where the doctor is none there; care.PreconditionRequired and
-// care.PreconditionFailed with the current version.
+// UpdateHours replaces the doctor's hours at the clinic, with doctor.hours_changed. ifMatch is the
+// version to replace, 0 if none are set. Without openings the doctor sees no patients there. Booked
+// appointments are not changed. It returns care.Invalid by field, care.Forbidden, care.NotFound if
+// the person is not a doctor there, care.PreconditionRequired, and care.PreconditionFailed with the
+// current version.
 func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64, openings []Opening) (Hours, error) {
-	if err := s.mayWriteHours(ctx, cmd, clinicID, &doctorID); err != nil {
+	if err := s.checkHoursWrite(ctx, cmd, clinicID, &doctorID); err != nil {
 		return Hours{}, err
 	}
 	openings, err := checkOpenings(openings)
@@ -153,10 +155,10 @@ func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, d
 	var hours Hours
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if hours, err = hoursOf(ctx, q, cmd, care.HoursWrite, clinicID, doctorID); err != nil {
+		if hours, err = readHours(ctx, q, cmd, care.HoursWrite, clinicID, doctorID); err != nil {
 			return err
 		}
-		row, err := hoursVersion(ctx, q, cmd, clinicID, doctorID, ifMatch)
+		row, err := nextHoursVersion(ctx, q, cmd, clinicID, doctorID, ifMatch)
 		if err != nil {
 			return err
 		}
@@ -175,8 +177,8 @@ func (s *Service) UpdateHours(ctx context.Context, cmd care.Command, clinicID, d
 	return hours, nil
 }
 
-// hoursVersion makes the next version of the hours; their row is locked from then on.
-func hoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64) (db.DoctorHour, error) {
+// nextHoursVersion creates the next version of the hours and locks their row.
+func nextHoursVersion(ctx context.Context, q *db.Queries, cmd care.Command, clinicID, doctorID uuid.UUID, ifMatch int64) (db.DoctorHour, error) {
 	old, err := q.DoctorHoursLock(ctx, db.DoctorHoursLockParams{ClinicID: clinicID, DoctorID: doctorID})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return db.DoctorHour{}, fmt.Errorf("lock hours: %w", err)

@@ -16,42 +16,43 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is an appointment that another system keeps, as it is there now.
+// Imported is an appointment of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
 	Input
 	Status Status
 }
 
-// ImportTx takes appointments in, many at once, with the events that tell of them; only carewire's own import may. It gives
-// for each nil or why it is refused, a care.Error. What has ended is history: it may have been at a time that others had
-// too, and may have lasted for days. What is to come holds its time, and one that is taken is an error of the whole.
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+// ImportTx imports appointments in bulk, with their events; only carewire's own import may call it.
+// For each it returns nil, or a care.Error if it is refused. Past appointments are historic: they
+// may overlap with others and last for days. Upcoming ones hold their time, and a conflict fails
+// the whole batch.
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
-		return nil, care.Errorf(care.Forbidden, "appointments are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports appointments")
 	}
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	p := db.AppointmentInsertManyParams{CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
 	for i, in := range all {
-		if refused[i] = in.checkImported(s.now()); refused[i] != nil {
+		if itemErrs[i] = in.checkImported(s.now()); itemErrs[i] != nil {
 			continue
 		}
 		if in.Known {
-			told, err := importChange(ctx, tx, cmd, in)
+			changes, err := importChange(ctx, tx, cmd, in)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, changes...)
 			continue
 		}
 		p.Ids, p.ClinicIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID)
 		p.PatientIds, p.DoctorIds = append(p.PatientIds, in.PatientID), append(p.DoctorIds, in.DoctorID)
 		p.Statuses, p.Historics = append(p.Statuses, string(in.Status)), append(p.Historics, in.EndsAt.Before(s.now()))
-		p.StartsAts, p.EndsAts = append(p.StartsAts, stored(in.StartsAt)), append(p.EndsAts, stored(in.EndsAt))
+		p.StartsAts, p.EndsAts = append(p.StartsAts, toMicroseconds(in.StartsAt)), append(p.EndsAts, toMicroseconds(in.EndsAt))
 		first[in.ID] = i
 	}
 	rows, err := db.New(tx).AppointmentInsertMany(ctx, p)
@@ -59,19 +60,19 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		return nil, fmt.Errorf("insert appointments: %w", err)
 	}
 	for _, row := range rows {
-		events = append(events, changed(cmd, "appointment."+row.Status, row, false))
+		events = append(events, appointmentEvent(cmd, "appointment."+row.Status, row, false))
 		delete(first, row.ID)
 	}
 	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
+		itemErrs[i] = care.InvalidField("patientId", "must be an active patient of the clinic, and doctorId an active doctor of it")
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
-// stored is the time as PostgreSQL keeps it.
-func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+// toMicroseconds returns the time at the precision of PostgreSQL.
+func toMicroseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// statuses are all there are.
+// statuses are all statuses.
 var statuses = []Status{Requested, Booked, Confirmed, CheckedIn, Completed, Cancelled, NoShow}
 
 func (in *Imported) checkImported(now time.Time) error {
@@ -83,41 +84,41 @@ func (in *Imported) checkImported(now time.Time) error {
 		p.Add("patientId", "must name the patient")
 	}
 	if in.DoctorID == uuid.Nil || in.DoctorID == in.PatientID {
-		p.Add("doctorId", "must name the doctor, who is somebody else than the patient")
+		p.Add("doctorId", "must name the doctor, who must not be the patient")
 	}
 	if !slices.Contains(statuses, in.Status) {
 		p.Add("status", "must be one of %v", statuses)
 	}
-	if in.StartsAt.Year() < 1900 || in.StartsAt.After(now.Add(furthest)) {
+	if in.StartsAt.Year() < 1900 || in.StartsAt.After(now.Add(maxAhead)) {
 		p.Add("startsAt", "must be from 1900 to two years ahead")
 	}
-	if !stored(in.EndsAt).After(stored(in.StartsAt)) {
+	if !toMicroseconds(in.EndsAt).After(toMicroseconds(in.StartsAt)) {
 		p.Add("endsAt", "must be after startsAt")
 	}
 	return p.Err()
 }
 
-// importChange brings an appointment that was taken in before to what it is there now. It gives no event where that is
-// what it is here too.
+// importChange updates an appointment that was imported before. It returns no event if nothing has
+// changed.
 func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported) ([]event.Event, error) {
 	q := db.New(tx)
 	found, err := q.AppointmentLock(ctx, in.ID)
 	old := found.Appointment
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the appointment that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the appointment that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock appointment: %w", err)
 	}
 	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || in.DoctorID != old.DoctorID {
-		return nil, care.Errorf(care.Conflict, "patient, clinic and doctor of an appointment cannot change")
+		return nil, care.Errorf(care.Conflict, "the patient, clinic and doctor of an appointment cannot change")
 	}
-	sameTime := old.StartsAt.Equal(stored(in.StartsAt)) && old.EndsAt.Equal(stored(in.EndsAt))
+	sameTime := old.StartsAt.Equal(toMicroseconds(in.StartsAt)) && old.EndsAt.Equal(toMicroseconds(in.EndsAt))
 	if sameTime && old.Status == string(in.Status) {
 		return nil, nil
 	}
 	row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
-		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: stored(in.StartsAt), EndsAt: stored(in.EndsAt), UpdatedBy: cmd.Actor.ID,
+		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: toMicroseconds(in.StartsAt), EndsAt: toMicroseconds(in.EndsAt), UpdatedBy: cmd.Actor.ID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update appointment: %w", err)
@@ -126,5 +127,5 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	if old.Status == row.Status {
 		typ = "appointment.rescheduled"
 	}
-	return []event.Event{changed(cmd, typ, row, false)}, nil
+	return []event.Event{appointmentEvent(cmd, typ, row, false)}, nil
 }

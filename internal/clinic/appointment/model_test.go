@@ -19,7 +19,7 @@ const (
 	modelSteps = 12
 )
 
-// modelled is one appointment as it should be.
+// modelled is the expected state of one appointment.
 type modelled struct {
 	id      uuid.UUID
 	patient int
@@ -29,7 +29,7 @@ type modelled struct {
 	version int64
 }
 
-// model is a doctor's day as it should be, beside the service's.
+// model is the expected state of a doctor's day, next to the service.
 type model struct {
 	b        *testBundle
 	doctor   care.Actor
@@ -41,7 +41,8 @@ func holds(status appointment.Status) bool {
 	return status == appointment.Booked || status == appointment.Confirmed || status == appointment.CheckedIn
 }
 
-// taken reports whether the slot is held by another than except; -1 is nobody. All are of one doctor.
+// taken reports whether an appointment other than except holds the slot; -1 excludes none. All have
+// the same doctor.
 func (m *model) taken(slot, except int) bool {
 	for i, a := range m.all {
 		if i != except && a.slot == slot && holds(a.status) {
@@ -51,7 +52,8 @@ func (m *model) taken(slot, except int) bool {
 	return false
 }
 
-// asked counts the patient's open requests but except, and reports whether one is for the slot.
+// asked counts the patient's open requests other than except, and reports whether one is for the
+// slot.
 func (m *model) asked(patient, slot, except int) (open int, same bool) {
 	for i, a := range m.all {
 		if i != except && a.patient == patient && a.status == appointment.Requested {
@@ -61,7 +63,7 @@ func (m *model) asked(patient, slot, except int) (open int, same bool) {
 	return open, same
 }
 
-// step does one operation with the service and with the model, and says what it was.
+// step does one operation on the service and the model, and returns its description.
 func (m *model) step(ctx context.Context, t *rapid.T) string {
 	slot := rapid.IntRange(0, modelSlots-1).Draw(t, "slot")
 	kind := rapid.SampledFrom([]string{"book", "ask", "move", "move", "move", "move"}).Draw(t, "kind")
@@ -88,7 +90,7 @@ func (m *model) create(ctx context.Context, t *rapid.T, slot int, ask bool) stri
 	})
 	name := fmt.Sprintf("%s for %d at %d", status, patient, slot)
 	open, same := m.asked(patient, slot, -1)
-	if m.taken(slot, -1) || (ask && (same || open >= 10)) { // Also a wish is for a time that can be had.
+	if m.taken(slot, -1) || (ask && (same || open >= 10)) { // A request too needs a free time.
 		require.Equal(t, care.Conflict, care.CodeOf(err), name)
 		return name
 	}
@@ -150,7 +152,7 @@ func (m *model) do(ctx context.Context, id uuid.UUID, ifMatch int64, move appoin
 	return err
 }
 
-// compare looks at what the service shows of the day.
+// compare compares the day that the service returns with the model.
 func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 	page, err := m.b.service.List(ctx, by(m.b.receptionist), appointment.Filter{DoctorID: m.doctor.UserID})
 	require.NoError(t, err)
@@ -164,7 +166,7 @@ func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 	}
 	want := map[uuid.UUID]modelled{}
 	for _, a := range m.all {
-		a.before = "" // It is not shown.
+		a.before = "" // The service does not return it.
 		want[a.id] = a
 	}
 	require.Equal(t, want, got, after)
@@ -181,12 +183,12 @@ func (m *model) compare(ctx context.Context, t *rapid.T, after string) {
 	require.Equal(t, free, starts(found.Free), after)
 }
 
-func TestAppointments_DoWhatASmallModelOfADayDoes(t *testing.T) {
+func TestAppointments_BehaveLikeAModel(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.opened(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		// Other people each time: their day is empty.
+		// New people each time, with an empty day.
 		m := &model{b: b, doctor: b.Person(t, care.Doctor, &b.here), patients: [2]care.Actor{b.Person(t, care.Patient, &b.here), b.Person(t, care.Patient, &b.here)}}
 		_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, m.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		require.NoError(rt, err)

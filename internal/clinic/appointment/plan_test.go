@@ -14,10 +14,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
+func TestQueries_UseIndexesInAFullDiary(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Two full diaries of 4,000 half hours each, far from the others' time.
+	// Two full diaries of 4,000 half hours each, far from the other appointments.
 	for _, pair := range [][2]uuid.UUID{{b.patient.UserID, b.doctor.UserID}, {b.neighbour.UserID, b.colleague.UserID}} {
 		b.Exec(t, `INSERT INTO appointments (id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by)
 			SELECT gen_random_uuid(), 1, $1, $2, $3, 'booked', at, at + interval '30 minutes', false, now(), '', now(), ''
@@ -71,7 +71,8 @@ func TestQueries_FindWhatTheyNeedByAnIndexInAFullDiary(t *testing.T) {
 	b.requireIndexesServeTaken(t, slot)
 }
 
-// requireIndexesServeTaken looks at what was scanned: EXPLAIN does not look into a function.
+// requireIndexesServeTaken checks which indexes were scanned: EXPLAIN does not show the inside of a
+// function.
 func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slot) {
 	t.Helper()
 	conn, err := b.db.Owner.Acquire(t.Context())
@@ -87,5 +88,5 @@ func (b *testBundle) requireIndexesServeTaken(t *testing.T, slot appointment.Slo
 	err = conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_user_indexes
 		WHERE indexrelname IN ('appointments_doctor_free', 'appointments_patient_free') AND idx_scan > 0`).Scan(&scanned)
 	require.NoError(t, err)
-	require.Equal(t, 2, scanned, "each half of the look-up has its index")
+	require.Equal(t, 2, scanned, "each half of the look-up uses its index")
 }

@@ -14,18 +14,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Reversed is one step that was taken back, and why.
+// Reversed is a reversed transition.
 type Reversed struct {
-	Version    int64     `json:"version" doc:"The version of the appointment that it made."`
-	From       Status    `json:"from" enum:"completed,cancelled,no_show" doc:"The status that was taken back."`
-	To         Status    `json:"to" enum:"requested,booked,confirmed,checked_in" doc:"The status that the appointment had again."`
+	Version    int64     `json:"version" doc:"The version of the appointment after the reversal."`
+	From       Status    `json:"from" enum:"completed,cancelled,no_show" doc:"The reversed status."`
+	To         Status    `json:"to" enum:"requested,booked,confirmed,checked_in" doc:"The restored status."`
 	Reason     string    `json:"reason"`
 	ReversedAt time.Time `json:"reversedAt" format:"date-time"`
-	ReversedBy string    `json:"reversedBy" doc:"The id of who took it back." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
+	ReversedBy string    `json:"reversedBy" doc:"The id of the person who reversed it." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c"`
 }
 
-// ListReversals returns what was taken back of an appointment, oldest first, for those who may take it back. Reading it is audited.
-// Errors: care.NotFound; care.Forbidden for the patient, as a reason may name another.
+// ListReversals returns the reversed transitions of an appointment, oldest first, to those who may
+// reverse. The read is audited. It returns care.NotFound, and care.Forbidden for the patient, since
+// a reason may name another person.
 func (s *Service) ListReversals(ctx context.Context, cmd care.Command, id uuid.UUID) ([]Reversed, error) {
 	list := []Reversed{}
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -40,7 +41,7 @@ func (s *Service) ListReversals(ctx context.Context, cmd care.Command, id uuid.U
 		switch {
 		case may(cmd.Actor, care.AppointmentReverse, row):
 		case may(cmd.Actor, care.AppointmentRead, row):
-			answer := care.Errorf(care.Forbidden, "why a step was taken back is for those who work at the clinic")
+			answer := care.Errorf(care.Forbidden, "only staff of the clinic may see reversals")
 			return outbox.Deny(cmd, answer, care.AppointmentReverse, ref(id), &row.PatientID, &row.ClinicID)
 		default:
 			return stranger(cmd, care.AppointmentReverse, id, &row)

@@ -14,20 +14,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// schedule is when a doctor sees patients at a clinic in a time, whether or not somebody has them: the week of hours, what is
-// added to it (openings) and what is taken from it (closings).
+// schedule is when a doctor sees patients at a clinic, busy or not: the weekly hours, the additions
+// to them (openings) and the exceptions from them (closings).
 type schedule struct {
 	Hours
 	zone               *time.Location
 	openings, closings []care.Span
-	// longest is how long one appointment may be at the clinic.
-	longest time.Duration
-	// doctor reports whether the doctor is one at the clinic.
+	// maxDuration is the maximum duration of an appointment at the clinic.
+	maxDuration time.Duration
+	// doctor reports whether the person is a doctor of the clinic.
 	doctor bool
 }
 
-// scheduleOf reads the schedule with what meets the time from from to to. The error is pgx.ErrNoRows where there is no such clinic.
-func scheduleOf(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
+// readSchedule reads the schedule, with the absences that overlap with the given time. It returns
+// pgx.ErrNoRows if there is no such clinic.
+func readSchedule(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
 	found, err := q.DoctorScheduleGet(ctx, db.DoctorScheduleGetParams{DoctorID: doctorID, ClinicID: clinicID, FromTime: from, ToTime: to})
 	if err != nil {
 		return schedule{}, fmt.Errorf("read schedule: %w", err)
@@ -38,7 +39,7 @@ func scheduleOf(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID
 	}
 	plan := schedule{
 		Hours: Hours{ClinicID: clinicID, DoctorID: doctorID, Version: found.Version, TimeZone: found.TimeZone, Openings: []Opening{}},
-		zone:  zone, longest: time.Duration(found.MaxMinutes) * time.Minute, doctor: found.DoctorOk,
+		zone:  zone, maxDuration: time.Duration(found.MaxMinutes) * time.Minute, doctor: found.DoctorOk,
 	}
 	for i, weekday := range found.Weekdays {
 		plan.Openings = append(plan.Openings, Opening{Weekday: weekdays[weekday-1], OpensAt: clockText(found.OpensAt[i]), ClosesAt: clockText(found.ClosesAt[i])})
@@ -57,46 +58,48 @@ func scheduleOf(ctx context.Context, q *db.Queries, clinicID, doctorID uuid.UUID
 	return plan, nil
 }
 
-// theirs is scheduleOf for somebody who asks for it. Where the doctor is none at the clinic the error is care.NotFound.
-func theirs(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
-	plan, err := scheduleOf(ctx, q, clinicID, doctorID, from, to)
+// doctorSchedule is readSchedule for a request: it returns care.NotFound if the person is not a
+// doctor of the clinic.
+func doctorSchedule(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, clinicID, doctorID uuid.UUID, from, to time.Time) (schedule, error) {
+	plan, err := readSchedule(ctx, q, clinicID, doctorID, from, to)
 	if errors.Is(err, pgx.ErrNoRows) || (err == nil && !plan.doctor) {
-		return schedule{}, noDoctor(cmd, action, clinicID)
+		return schedule{}, doctorNotFound(cmd, action, clinicID)
 	}
 	return plan, err
 }
 
-// day returns when the doctor sees patients on a day, which is its midnight as if it were UTC.
-func (p schedule) day(day time.Time) []care.Span {
-	spans := open(p.zone, day, p.Openings)
-	for _, whole := range wall(p.zone, day, day.AddDate(0, 0, 1)) {
+// openOn returns when the doctor sees patients on a day. The day is its local midnight, written as
+// if it were UTC.
+func (p schedule) openOn(day time.Time) []care.Span {
+	spans := openSpans(p.zone, day, p.Openings)
+	for _, whole := range clockSpans(p.zone, day, day.AddDate(0, 0, 1)) {
 		for _, o := range p.openings {
 			if o.Overlaps(whole) {
-				spans = append(spans, clip(o, whole))
+				spans = append(spans, intersect(o, whole))
 			}
 		}
 	}
-	return without(union(spans, false), p.closings)
+	return subtract(union(spans, false), p.closings)
 }
 
-// admits reports whether the doctor sees patients in the whole of the slot. Where nobody set the hours, those who arrange
-// appointments keep to closings alone: a clinic that never entered hours books as it likes.
-func (p schedule) admits(slot care.Span, asked bool) bool {
+// isOpen reports whether the doctor sees patients during the whole slot. Without hours, only
+// closings restrict the clinic's staff: a clinic that never set hours may book any time.
+func (p schedule) isOpen(slot care.Span, asked bool) bool {
 	if p.Default && !asked {
 		return !slices.ContainsFunc(p.closings, slot.Overlaps)
 	}
 	var spans []care.Span
 	year, month, first := slot.StartsAt.In(p.zone).Date()
-	for i := range int(longest/(24*time.Hour)) + 2 { // A slot meets no more days than these.
-		spans = append(spans, p.day(time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC))...)
+	for i := range int(longest/(24*time.Hour)) + 2 { // The maximum number of days that a slot overlaps with.
+		spans = append(spans, p.openOn(time.Date(year, month, first+i, 0, 0, 0, 0, time.UTC))...)
 	}
 	return slices.ContainsFunc(union(spans, true), func(s care.Span) bool {
 		return !s.StartsAt.After(slot.StartsAt) && !s.EndsAt.Before(slot.EndsAt)
 	})
 }
 
-// clip returns what of the span is in the other, which it overlaps.
-func clip(s, within care.Span) care.Span {
+// intersect returns the intersection of two overlapping spans.
+func intersect(s, within care.Span) care.Span {
 	if within.StartsAt.After(s.StartsAt) {
 		s.StartsAt = within.StartsAt
 	}
@@ -106,7 +109,7 @@ func clip(s, within care.Span) care.Span {
 	return s
 }
 
-// union sorts the spans and makes those one that overlap, and where touching is set those that touch.
+// union sorts the spans and merges those that overlap, and adjacent ones if touching is set.
 func union(spans []care.Span, touching bool) []care.Span {
 	slices.SortFunc(spans, func(a, b care.Span) int { return a.StartsAt.Compare(b.StartsAt) })
 	var merged []care.Span
@@ -123,8 +126,8 @@ func union(spans []care.Span, touching bool) []care.Span {
 	return merged
 }
 
-// without returns what of the spans is in none of the closings.
-func without(spans, closings []care.Span) []care.Span {
+// subtract returns the parts of the spans that are outside of the closings.
+func subtract(spans, closings []care.Span) []care.Span {
 	for _, c := range closings {
 		var left []care.Span
 		for _, s := range spans {

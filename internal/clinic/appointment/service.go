@@ -14,21 +14,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Service serves appointments. It is safe for concurrent use.
+// Service manages appointments. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// Option changes how a Service works.
+// Option configures a Service.
 type Option func(*Service)
 
-// WithClock makes the service take the time from now instead of the machine's clock.
+// WithClock replaces time.Now.
 func WithClock(now func() time.Time) Option {
 	return func(s *Service) { s.now = now }
 }
 
-// New makes the service on a writer of the role carewire_app.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer, options ...Option) *Service {
 	s := &Service{writer: writer, now: time.Now}
 	for _, option := range options {
@@ -39,24 +39,25 @@ func New(writer *outbox.Writer, options ...Option) *Service {
 
 func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "appointment", ID: id} }
 
-// Create makes an appointment: booked where the actor may book at the clinic, else requested, which patients do for
-// themselves. Errors: care.Invalid by field; care.Forbidden where the actor may do neither; care.Conflict on startsAt where
-// the doctor or the patient is taken then, or the doctor sees nobody, with the next free times; care.Conflict where the patient
-// has asked the doctor for that time already, or has too many requests open. One that is imported is taken in whatever else was
-// at that time, and whatever the hours.
+// Create creates an appointment: booked if the actor may book at the clinic, else requested, which
+// patients do for themselves. It returns care.Invalid by field, and care.Forbidden if the actor may
+// do neither. It returns care.Conflict on startsAt, with the next free times, if the doctor or the
+// patient is not available or the time is outside of the doctor's hours; and care.Conflict if the
+// patient has requested this time before or has too many open requests. Conflicts and hours do not
+// apply to imports.
 func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appointment, error) {
-	status, err := mayCreate(cmd, in)
+	status, err := initialStatus(cmd, in)
 	if err != nil {
 		return Appointment{}, s.writer.Audited(ctx, err)
 	}
 	if in.Override && status == Requested {
-		return Appointment{}, care.InvalidField("override", "is for those who arrange appointments at the clinic: leave it out")
+		return Appointment{}, care.InvalidField("override", "is only for staff who book appointments: leave it out")
 	}
 	var row db.Appointment
 	var made Appointment
 	err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := visitLength(ctx, q, &in); err != nil {
+		if err := applyVisitType(ctx, q, &in); err != nil {
 			return err
 		}
 		if err := in.check(s.now(), s.earliest(cmd, status), cmd.Imported); err != nil {
@@ -66,7 +67,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 			ID: uuid.Must(uuid.NewV7()), ClinicID: in.ClinicID, PatientID: in.PatientID, DoctorID: in.DoctorID, Status: string(status),
 			StartsAt: in.StartsAt, EndsAt: in.EndsAt, Historic: cmd.Imported, VisitTypeID: in.VisitType,
 		}
-		problems, zone, err := s.take(ctx, q, cmd, row, terms{hours: true, asked: status == Requested, override: in.Override, another: true})
+		problems, zone, err := s.claimSlot(ctx, q, cmd, row, claimOptions{keepHours: true, byPatient: status == Requested, override: in.Override, newRequest: true})
 		if err != nil {
 			return err
 		}
@@ -80,18 +81,18 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, in Input) (Appoi
 		if err != nil {
 			return fmt.Errorf("insert appointment: %w", err)
 		}
-		made, err = wrote(ctx, tx, inserted, zone, changed(cmd, "appointment."+string(status), inserted, in.Override))
+		made, err = appendEvent(ctx, tx, inserted, zone, appointmentEvent(cmd, "appointment."+string(status), inserted, in.Override))
 		return err
 	})
 	if err != nil {
-		return Appointment{}, s.offering(ctx, cmd, err, row)
+		return Appointment{}, s.withNextFree(ctx, cmd, err, row)
 	}
 	return made, nil
 }
 
-// wrote appends the event of what was written, and gives it as it stands. zone is the clinic's, or empty where it was not read
-// yet.
-func wrote(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e event.Event) (Appointment, error) {
+// appendEvent appends the event of a write and returns the appointment. zone is the clinic's time
+// zone; if it is empty, it is read.
+func appendEvent(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e event.Event) (Appointment, error) {
 	if zone != "" {
 		return appointment(row, zone), outbox.Append(ctx, tx, e)
 	}
@@ -102,9 +103,9 @@ func wrote(ctx context.Context, tx pgx.Tx, row db.Appointment, zone string, e ev
 	return list[0], outbox.Append(ctx, tx, e)
 }
 
-// mayCreate settles whether the actor books or asks. It comes before the look at the rest of the input: a stranger learns
-// nothing from what is wrong with it.
-func mayCreate(cmd care.Command, in Input) (Status, error) {
+// initialStatus returns the status in which the actor may create the appointment. It runs before
+// the rest of the input is checked: others must not learn anything from its errors.
+func initialStatus(cmd care.Command, in Input) (Status, error) {
 	switch {
 	case in.ClinicID == uuid.Nil:
 		return "", care.InvalidField("clinicId", "must name the clinic")
@@ -113,12 +114,13 @@ func mayCreate(cmd care.Command, in Input) (Status, error) {
 	case in.PatientID == cmd.Actor.UserID && cmd.Actor.MayOwn(care.AppointmentRequest):
 		return Requested, nil
 	default:
-		answer := care.Errorf(care.Forbidden, "you may ask for an appointment for yourself only, and hold no role that books them at this clinic")
+		answer := care.Errorf(care.Forbidden, "you may only request appointments for yourself; none of your roles at this clinic can book them")
 		return "", outbox.Deny(cmd, answer, care.AppointmentBook, care.Ref{Kind: "clinic", ID: in.ClinicID}, nil, &in.ClinicID)
 	}
 }
 
-// earliest is when a new appointment may start: for a patient's wish from now on, for the clinic a little before.
+// earliest returns the earliest start of a new appointment: now for a request, maxBackdate earlier
+// for the clinic.
 func (s *Service) earliest(cmd care.Command, status Status) time.Time {
 	switch {
 	case cmd.Imported:
@@ -126,11 +128,11 @@ func (s *Service) earliest(cmd care.Command, status Status) time.Time {
 	case status == Requested:
 		return s.now()
 	default:
-		return s.now().Add(-late)
+		return s.now().Add(-maxBackdate)
 	}
 }
 
-func changed(cmd care.Command, typ string, row db.Appointment, override bool) event.Event {
+func appointmentEvent(cmd care.Command, typ string, row db.Appointment, override bool) event.Event {
 	return event.New(cmd, typ, ref(row.ID), event.Appointment{
 		AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, Status: row.Status,
 		StartsAt: row.StartsAt.UTC().Format(time.RFC3339), Override: override,

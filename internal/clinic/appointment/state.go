@@ -10,10 +10,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Status is how far an appointment is.
+// Status is the status of an appointment.
 type Status string
 
-// The statuses. The last three are final, but for what is taken back on the same day.
+// The statuses. The last three are final, except for reversal on the same day.
 const (
 	Requested Status = "requested"
 	Booked    Status = "booked"
@@ -23,12 +23,12 @@ const (
 	Cancelled Status = "cancelled"
 	NoShow    Status = "no_show"
 
-	// previous stands in the table of steps for the status that the appointment had before.
+	// previous in the table of steps is the status before the current one.
 	previous Status = "previous"
 )
 
-// words is the status in a sentence.
-func (s Status) words() string {
+// text returns the status for use in a sentence.
+func (s Status) text() string {
 	switch s {
 	case CheckedIn:
 		return "checked in"
@@ -39,10 +39,10 @@ func (s Status) words() string {
 	}
 }
 
-// Transition is what can be done with an appointment.
+// Transition is the name of a transition.
 type Transition string
 
-// The transitions; as they stand in a path of the API.
+// The transitions, as in the API's paths.
 const (
 	Book       Transition = "book"
 	Confirm    Transition = "confirm"
@@ -55,18 +55,18 @@ const (
 	Reverse    Transition = "reverse"
 )
 
-// moment is a point in time that an appointment sets.
+// moment is a point in time relative to an appointment.
 type moment int
 
 const (
 	unbounded moment = iota
-	dayBegins        // The midnight at the clinic with which the day of the start begins.
+	dayBegins // The midnight at the clinic at the beginning of the day of the start.
 	starts
 	ends
-	dayEnds // The midnight at the clinic with which that day ends, or the appointment's end where that is later.
+	dayEnds // The midnight at the clinic at the end of that day, or the appointment's end if it is later.
 )
 
-// of returns the moment of an appointment, in the clinic's zone.
+// of returns the moment for an appointment, in the clinic's zone.
 func (m moment) of(row db.Appointment, zone *time.Location) time.Time {
 	switch m {
 	case dayBegins:
@@ -85,50 +85,50 @@ func (m moment) of(row db.Appointment, zone *time.Location) time.Time {
 	}
 }
 
-// midnight is when the day of at, or one so many days later, begins in at's zone.
+// midnight returns the beginning of at's day, or of the day that many days later, in at's zone.
 func midnight(at time.Time, later int) time.Time {
 	year, month, day := at.Date()
 	return time.Date(year, month, day+later, 0, 0, 0, 0, at.Location())
 }
 
-// words is the moment in a sentence.
-func (m moment) words() string {
+// text returns the moment for use in a sentence.
+func (m moment) text() string {
 	return [...]string{unbounded: "", dayBegins: "the day of the appointment begins", starts: "it starts", ends: "it ends", dayEnds: "the day of the appointment ends"}[m]
 }
 
-// window is when a step can be done: from its first moment on and before its last. A patient has another last moment than those
-// who work at the clinic where patient is set.
+// window is when a transition is allowed: from its first moment (inclusive) to its last
+// (exclusive). If patient is set, it is the last moment for the patient.
 type window struct {
 	from, until, patient moment
-	// sameDay asks for the day, at the clinic, of the step before, which made the current version.
+	// sameDay requires the day, at the clinic, of the transition that made the current version.
 	sameDay bool
 }
 
-// refuse says why the window is not open, or returns nil.
-func (w window) refuse(t Transition, row db.Appointment, zone *time.Location, now time.Time, patient bool) error {
+// check returns a conflict if the window is not open.
+func (w window) check(t Transition, row db.Appointment, zone *time.Location, now time.Time, patient bool) error {
 	until := w.until
 	if patient && w.patient != unbounded {
 		until = w.patient
 	}
 	if at := w.from.of(row, zone); w.from != unbounded && now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is not possible before %s, at %s", t, w.from.words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is not allowed before %s, at %s", t, w.from.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := until.of(row, zone); until != unbounded && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only before %s, which was at %s", t, until.words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is only allowed before %s, which was at %s", t, until.text(), at.UTC().Format(time.RFC3339))
 	}
 	if at := midnight(row.UpdatedAt.In(zone), 1); w.sameDay && !now.Before(at) {
-		return care.Errorf(care.Conflict, "%s is possible only on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).words(), at.UTC().Format(time.RFC3339))
+		return care.Errorf(care.Conflict, "%s is only allowed on the day on which the appointment was %s, which ended at %s", t, Status(row.Status).text(), at.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// edge is where a step leads from a status, and when.
+// edge is the target of a transition from one status, with its window.
 type edge struct {
 	to Status
 	window
 }
 
-// step is what a transition is: who may, which event tells of it, and where it leads from each status that it starts at.
+// step is a transition with the action that it requires, its event and its edges by current status.
 type step struct {
 	Transition
 	action care.Action
@@ -137,33 +137,35 @@ type step struct {
 }
 
 var (
-	whenever  = window{}
+	always  = window{}
 	beforeEnd = window{until: ends, patient: starts}
-	onItsDay  = window{from: dayBegins, until: dayEnds}
-	begun     = window{from: starts}
+	onTheDay  = window{from: dayBegins, until: dayEnds}
+	afterStart     = window{from: starts}
 	sameDay   = window{sameDay: true}
 )
 
-// steps is the whole state machine, in the order in which a refusal names what is allowed. A new time or doctor is for the
-// patient to confirm again. Who has arrived is seen, and completed; a patient who comes late on the day is checked in although
-// they were marked as missed. A request whose time is over can still be declined or moved, so that none stays open for ever.
+// steps is the whole state machine, in the order in which a conflict lists the allowed transitions.
+// A new time or doctor must be confirmed again. A patient who has arrived is seen, and the
+// appointment completed; one who comes late on the day is checked in even after a no-show. A
+// request whose time has passed can still be declined or rescheduled, so that none remains open
+// forever.
 var steps = []step{
 	{Book, care.AppointmentBook, "appointment.booked", map[Status]edge{Requested: {Booked, window{until: starts}}}},
 	{Confirm, care.AppointmentConfirm, "appointment.confirmed", map[Status]edge{Booked: {Confirmed, beforeEnd}}},
 	{Reschedule, care.AppointmentReschedule, "appointment.rescheduled", map[Status]edge{
-		Requested: {Requested, whenever}, Booked: {Booked, whenever}, Confirmed: {Booked, whenever},
+		Requested: {Requested, always}, Booked: {Booked, always}, Confirmed: {Booked, always},
 	}},
 	{Reassign, care.AppointmentReassign, "appointment.reassigned", map[Status]edge{
 		Requested: {Requested, window{until: ends}}, Booked: {Booked, window{until: ends}}, Confirmed: {Booked, window{until: ends}},
 	}},
 	{CheckIn, care.AppointmentCheckIn, "appointment.checked_in", map[Status]edge{
-		Booked: {CheckedIn, onItsDay}, Confirmed: {CheckedIn, onItsDay}, NoShow: {CheckedIn, onItsDay},
+		Booked: {CheckedIn, onTheDay}, Confirmed: {CheckedIn, onTheDay}, NoShow: {CheckedIn, onTheDay},
 	}},
-	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]edge{CheckedIn: {Completed, begun}}},
+	{Complete, care.AppointmentComplete, "appointment.completed", map[Status]edge{CheckedIn: {Completed, afterStart}}},
 	{Cancel, care.AppointmentCancel, "appointment.cancelled", map[Status]edge{
 		Requested: {Cancelled, window{patient: starts}}, Booked: {Cancelled, beforeEnd}, Confirmed: {Cancelled, beforeEnd},
 	}},
-	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]edge{Booked: {NoShow, begun}, Confirmed: {NoShow, begun}}},
+	{Miss, care.AppointmentNoShow, "appointment.no_show", map[Status]edge{Booked: {NoShow, afterStart}, Confirmed: {NoShow, afterStart}}},
 	{Reverse, care.AppointmentReverse, "appointment.reversed", map[Status]edge{
 		Completed: {CheckedIn, sameDay}, Cancelled: {previous, window{until: ends, sameDay: true}}, NoShow: {previous, sameDay},
 	}},
@@ -177,25 +179,26 @@ func stepOf(t Transition) (step, bool) {
 	return steps[i], true
 }
 
-// Action is what the actor must be granted for the transition, "" for one that there is not.
+// Action returns the action that the transition requires, or "" for an unknown one.
 func (t Transition) Action() care.Action {
 	s, _ := stepOf(t)
 	return s.action
 }
 
-// at is when and where a step is tried.
-type at struct {
+// clinicTime is the current time and the clinic's zone.
+type clinicTime struct {
 	zone *time.Location
 	now  time.Time
 }
 
-// follow returns the status that the step leads to. What the status or the time does not allow is care.Conflict.
-func (s step) follow(actor care.Actor, row db.Appointment, here at) (Status, error) {
+// target returns the status after the step. It returns care.Conflict if the status or the time does
+// not allow it.
+func (s step) target(actor care.Actor, row db.Appointment, here clinicTime) (Status, error) {
 	e, ok := s.edges[Status(row.Status)]
 	if !ok {
-		return "", notFrom(actor, s.Transition, row, here)
+		return "", notAllowed(actor, s.Transition, row, here)
 	}
-	if err := e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)); err != nil {
+	if err := e.check(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)); err != nil {
 		return "", err
 	}
 	if e.to != previous {
@@ -204,7 +207,7 @@ func (s step) follow(actor care.Actor, row db.Appointment, here at) (Status, err
 	if row.PreviousStatus != nil {
 		return Status(*row.PreviousStatus), nil
 	}
-	return Booked, nil // It was cancelled or missed before the status before was kept.
+	return Booked, nil // It was cancelled or missed before the previous status was recorded.
 }
 
 // asPatient reports whether the actor may do the action only because the appointment is their own.
@@ -212,18 +215,18 @@ func asPatient(actor care.Actor, action care.Action, row db.Appointment) bool {
 	return row.PatientID == actor.UserID && !actor.MayAt(row.ClinicID, action, care.SameClinic)
 }
 
-// notFrom refuses a transition in words that say what this actor can do instead.
-func notFrom(actor care.Actor, t Transition, row db.Appointment, here at) error {
+// notAllowed returns a conflict that lists the transitions which the actor may do instead.
+func notAllowed(actor care.Actor, t Transition, row db.Appointment, here clinicTime) error {
 	status, allowed := Status(row.Status), []string{}
 	for _, s := range steps {
 		e, ok := s.edges[status]
-		if ok && may(actor, s.action, row) && e.refuse(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)) == nil {
+		if ok && may(actor, s.action, row) && e.check(s.Transition, row, here.zone, here.now, asPatient(actor, s.action, row)) == nil {
 			allowed = append(allowed, string(s.Transition))
 		}
 	}
-	said := fmt.Sprintf("%s is not possible: the appointment is %s", t, status.words())
+	message := fmt.Sprintf("%s is not allowed: the appointment is %s", t, status.text())
 	if len(allowed) == 0 {
-		return care.Errorf(care.Conflict, "%s, and you can do nothing more with it", said)
+		return care.Errorf(care.Conflict, "%s; you cannot change it any further", message)
 	}
-	return care.Errorf(care.Conflict, "%s; what you can do now is %s", said, strings.Join(allowed, ", "))
+	return care.Errorf(care.Conflict, "%s; allowed now: %s", message, strings.Join(allowed, ", "))
 }

@@ -15,33 +15,34 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// VisitType is what a clinic offers appointments for.
+// VisitType is a kind of visit that a clinic offers.
 type VisitType struct {
 	ID              uuid.UUID `json:"id" format:"uuid"`
 	Version         int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
 	ClinicID        uuid.UUID `json:"clinicId" format:"uuid"`
 	Name            string    `json:"name" example:"First visit"`
-	DurationMinutes int32     `json:"durationMinutes" doc:"How long an appointment takes that does not say." example:"45"`
-	Active          bool      `json:"active" doc:"Whether it is offered. One that is not stays the visit type of the appointments that have it."`
+	DurationMinutes int32     `json:"durationMinutes" doc:"The default duration of an appointment." example:"45"`
+	Active          bool      `json:"active" doc:"Whether it is offered. Existing appointments keep an inactive visit type."`
 	UpdatedAt       time.Time `json:"updatedAt" format:"date-time"`
 }
 
-// VisitTypeInput is a visit type to be.
+// VisitTypeInput is the input of CreateVisitType.
 type VisitTypeInput struct {
-	Name            string `json:"name" minLength:"1" maxLength:"100" doc:"One line; no two that are offered at a clinic share a name." example:"First visit"`
-	DurationMinutes int32  `json:"durationMinutes" minimum:"5" maximum:"1440" doc:"How long an appointment takes that does not say: at most what the clinic allows." example:"45"`
+	Name            string `json:"name" minLength:"1" maxLength:"100" doc:"One line, unique among the active visit types of the clinic." example:"First visit"`
+	DurationMinutes int32  `json:"durationMinutes" minimum:"5" maximum:"1440" doc:"The default duration of an appointment, at most the clinic's maximum." example:"45"`
 }
 
-// VisitTypeChange is what replaces a visit type.
+// VisitTypeChange is the input of UpdateVisitType.
 type VisitTypeChange struct {
 	VisitTypeInput
 	Active bool `json:"active" doc:"Whether it is offered." example:"true"`
 }
 
-// maxVisitTypes is how many a clinic has, those that are not offered among them: a list of them has no pages.
+// maxVisitTypes is the maximum number of visit types of a clinic, retired ones included: their list
+// has no pages.
 const maxVisitTypes = 200
 
-// check looks at the input with the clinic's maximum for an appointment.
+// check checks the input, with the clinic's maximum duration of an appointment.
 func (in VisitTypeInput) check(ctx context.Context, q *db.Queries, clinicID uuid.UUID) error {
 	longest, err := q.ClinicAppointmentMaximum(ctx, clinicID)
 	if err != nil {
@@ -55,8 +56,9 @@ func (in VisitTypeInput) check(ctx context.Context, q *db.Queries, clinicID uuid
 	return p.Err()
 }
 
-// visitLength looks up the visit type that the appointment names and returns the appointment its length, unless it has one.
-func visitLength(ctx context.Context, q *db.Queries, in *Input) error {
+// applyVisitType looks up the input's visit type and sets the end from its duration, unless the
+// input has an end.
+func applyVisitType(ctx context.Context, q *db.Queries, in *Input) error {
 	if in.VisitType == nil {
 		return nil
 	}
@@ -81,10 +83,11 @@ func activeVisitType(ctx context.Context, q *db.Queries, clinicID, id uuid.UUID)
 	return row, nil
 }
 
-// CreateVisitType adds what the clinic offers, with visit_type.created. Errors: care.Invalid by field; care.Forbidden; care.Conflict on name where one of that
-// name is offered already, and where the clinic has 200.
+// CreateVisitType creates a visit type, with visit_type.created. It returns care.Invalid by field,
+// care.Forbidden, and care.Conflict on name if an active visit type has that name or the clinic has
+// 200 of them.
 func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicID uuid.UUID, in VisitTypeInput) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var made db.VisitType
@@ -98,7 +101,7 @@ func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicI
 			return fmt.Errorf("count visit types: %w", err)
 		}
 		if n >= maxVisitTypes {
-			return care.Errorf(care.Conflict, "the clinic has %d visit types, which is the most there can be: rename one that is no longer offered", n)
+			return care.Errorf(care.Conflict, "the clinic has %d visit types, which is the maximum: rename one that is no longer offered", n)
 		}
 		made, err = q.VisitTypeInsert(ctx, db.VisitTypeInsertParams{
 			ID: uuid.Must(uuid.NewV7()), ClinicID: clinicID, Name: in.Name, DurationMinutes: in.DurationMinutes, UpdatedBy: cmd.Actor.ID,
@@ -111,8 +114,9 @@ func (s *Service) CreateVisitType(ctx context.Context, cmd care.Command, clinicI
 	return visitType(made), err
 }
 
-// UpdateVisitType replaces a visit type, with visit_type.updated, where ifMatch is its current version. Errors: as for AddVisitType; care.NotFound;
-// care.PreconditionRequired, and care.PreconditionFailed with the current version.
+// UpdateVisitType replaces a visit type, with visit_type.updated, if ifMatch is its current
+// version. It returns the errors of CreateVisitType, care.NotFound, care.PreconditionRequired, and
+// care.PreconditionFailed with the current version.
 func (s *Service) UpdateVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, ifMatch int64, in VisitTypeChange) (VisitType, error) {
 	return s.changeVisitType(ctx, cmd, clinicID, id, func(q *db.Queries, old db.VisitType) (VisitTypeChange, error) {
 		if err := in.check(ctx, q, clinicID); err != nil {
@@ -122,7 +126,7 @@ func (s *Service) UpdateVisitType(ctx context.Context, cmd care.Command, clinicI
 	})
 }
 
-// RetireVisitType says that a visit type is no longer offered. Doing so again changes nothing. Errors: care.Forbidden,
+// RetireVisitType deactivates a visit type. It is idempotent. It returns care.Forbidden or
 // care.NotFound.
 func (s *Service) RetireVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) error {
 	_, err := s.changeVisitType(ctx, cmd, clinicID, id, func(_ *db.Queries, old db.VisitType) (VisitTypeChange, error) {
@@ -132,7 +136,7 @@ func (s *Service) RetireVisitType(ctx context.Context, cmd care.Command, clinicI
 }
 
 func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID, change func(q *db.Queries, old db.VisitType) (VisitTypeChange, error)) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeWrite, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var row db.VisitType
@@ -140,7 +144,7 @@ func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicI
 		q := db.New(tx)
 		old, err := q.VisitTypeLock(ctx, db.VisitTypeLockParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+			return care.Errorf(care.NotFound, "visit type not found at this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("lock visit type: %w", err)
@@ -163,9 +167,10 @@ func (s *Service) changeVisitType(ctx context.Context, cmd care.Command, clinicI
 	return visitType(row), err
 }
 
-// ListVisitTypes lists what the clinic offers and has offered, by name, for everybody of the clinic. Errors: care.Forbidden.
+// ListVisitTypes returns the clinic's visit types by name, retired ones included, to everyone with
+// a role at the clinic. It returns care.Forbidden.
 func (s *Service) ListVisitTypes(ctx context.Context, cmd care.Command, clinicID uuid.UUID) ([]VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return nil, err
 	}
 	list := []VisitType{}
@@ -179,27 +184,28 @@ func (s *Service) ListVisitTypes(ctx context.Context, cmd care.Command, clinicID
 	return list, err
 }
 
-// GetVisitType returns one visit type to everybody of the clinic. Errors: care.Forbidden, care.NotFound.
+// GetVisitType returns one visit type to everyone with a role at the clinic. It returns
+// care.Forbidden or care.NotFound.
 func (s *Service) GetVisitType(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (VisitType, error) {
-	if err := s.mayVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
+	if err := s.checkVisitTypes(ctx, cmd, care.VisitTypeRead, clinicID); err != nil {
 		return VisitType{}, err
 	}
 	var row db.VisitType
 	err := s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
 		row, err = db.New(tx).VisitTypeGet(ctx, db.VisitTypeGetParams{ID: id, ClinicID: clinicID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no such visit type at this clinic")
+			return care.Errorf(care.NotFound, "visit type not found at this clinic")
 		}
 		return err
 	})
 	return visitType(row), err
 }
 
-func (s *Service) mayVisitTypes(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
+func (s *Service) checkVisitTypes(ctx context.Context, cmd care.Command, action care.Action, clinicID uuid.UUID) error {
 	if cmd.Actor.MayAt(clinicID, action, care.SameClinic) {
 		return nil
 	}
-	answer := care.Errorf(care.Forbidden, "you hold no role that does this with visit types at this clinic")
+	answer := care.Errorf(care.Forbidden, "none of your roles at this clinic allows this")
 	return s.writer.Audited(ctx, outbox.Deny(cmd, answer, action, care.Ref{Kind: "clinic", ID: clinicID}, nil, &clinicID))
 }
 

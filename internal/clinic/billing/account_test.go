@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/billing"
 )
 
-// step does something random to one of the invoices. What the service refuses as a conflict is fine.
+// step does something random to one of the invoices. A conflict is a valid result.
 func (b *testBundle) step(t *testing.T, r *rand.Rand, invoices []billing.Invoice, name string) error {
 	t.Helper()
 	id, minor := invoices[r.IntN(len(invoices))].ID, 1+r.Int64N(6000)
@@ -37,7 +37,7 @@ func (b *testBundle) step(t *testing.T, r *rand.Rand, invoices []billing.Invoice
 	}
 }
 
-func TestAccount_AddsUpAfterAnythingAtOnce(t *testing.T) {
+func TestAccount_AddsUpAfterConcurrentOperations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	invoices := []billing.Invoice{b.issue(t), b.issue(t), b.issue(t)}
@@ -69,7 +69,7 @@ func TestAccount_AddsUpAfterAnythingAtOnce(t *testing.T) {
 	}
 	st := b.statement(t, b.receptionist, func(f *billing.StatementFilter) { f.Limit = 200 })
 	require.GreaterOrEqual(t, st.CreditMinor, int64(0))
-	require.Equal(t, owed-st.CreditMinor, st.ClosingMinor, "what is owed less the credit")
+	require.Equal(t, owed-st.CreditMinor, st.ClosingMinor, "the amount owed less the credit")
 	var sum int64
 	for _, e := range st.Items {
 		sum += e.AmountMinor

@@ -9,14 +9,16 @@ import (
 // wholeBps is 100 % in basis points.
 const wholeBps = 10_000
 
-// share returns that many basis points of an amount, to a whole minor unit, rounded half away from zero. The amount is at
-// least 0 and at most 10^17, bps at most 100,000: nothing here exceeds 1.1 * 10^18.
+// share returns that many basis points of an amount, rounded to a whole minor unit, half away from
+// zero. The amount is at least 0 and at most 10^17, bps at most 100,000: nothing here exceeds 1.1 *
+// 10^18.
 func share(minor int64, bps int32) int64 {
 	whole, rest := minor/wholeBps, minor%wholeBps
 	return whole*int64(bps) + (rest*int64(bps)+wholeBps/2)/wholeBps
 }
 
-// netOf returns the most that comes to no more than the amount with its tax. The amount is below 10^15.
+// netOf returns the largest net amount that does not exceed the amount once tax is added. The
+// amount is below 10^15.
 func netOf(minor int64, taxBps int32) int64 {
 	whole := int64(wholeBps + taxBps)
 	net := minor/whole*wholeBps + minor%whole*wholeBps/whole
@@ -35,8 +37,8 @@ func proportion(minor, part, total int64) int64 {
 	return n.Mul(n, big.NewInt(part)).Quo(n, big.NewInt(total)).Int64()
 }
 
-// charge returns the line with its amounts: what is left of quantity times price after the discount, and the tax on that,
-// each rounded.
+// charge returns the line with its amounts: quantity times price less the discount, and the tax on
+// that, each rounded.
 func charge(l Line) ChargedLine {
 	net := share(int64(l.Quantity)*l.UnitMinor, wholeBps-l.DiscountBps)
 	return ChargedLine{Line: l, NetMinor: net, TaxMinor: share(net, l.TaxBps)}
@@ -58,25 +60,26 @@ func sums(lines []ChargedLine) (net, tax int64) {
 	return net, tax
 }
 
-// amounts are what an issued invoice comes to. What was paid net of refunds is paid + excess: paid is the part that the
-// balance goes by, excess what was more than was owed and is the patient's credit.
+// amounts are the amounts of an issued invoice. Payments less refunds are paid + excess: paid
+// counts towards the balance; excess exceeds the amount owed and belongs to the patient's credit.
 type amounts struct{ total, credited, paid, excess int64 }
 
 func amountsOf(row db.Invoice) amounts {
 	return amounts{total: row.TotalMinor, credited: row.CreditedMinor, paid: row.PaidMinor, excess: row.ExcessMinor}
 }
 
-// balance returns what is still owed. It is never negative.
+// balance returns the amount still owed. It is never negative.
 func (a amounts) balance() int64 { return a.total - a.credited - a.paid }
 
-// pay adds a payment: what exceeds the balance is excess.
+// pay adds a payment. The part that exceeds the balance is excess.
 func (a *amounts) pay(minor int64) {
 	settled := min(minor, a.balance())
 	a.paid += settled
 	a.excess += minor - settled
 }
 
-// credit adds a credit note, of at most total - credited: what was paid and is owed no longer becomes excess.
+// credit adds a credit note of at most total - credited. Payments of an amount that is no longer
+// owed become excess.
 func (a *amounts) credit(minor int64) {
 	over := max(0, minor-a.balance())
 	a.credited += minor
@@ -84,8 +87,9 @@ func (a *amounts) credit(minor int64) {
 	a.excess += over
 }
 
-// refund takes a refund away. It comes out of the excess first, as far as the patient's credit still holds it, then out of
-// what was paid. It returns the latter part, and reports whether that much was paid.
+// refund subtracts a refund. It is taken from the excess first, as far as the patient's credit
+// still includes it, then from the amount paid. It returns the latter part, and reports whether
+// that much was paid.
 func (a *amounts) refund(minor, credit int64) (fromPaid int64, ok bool) {
 	fromExcess := min(minor, a.excess, credit)
 	fromPaid = minor - fromExcess
@@ -97,9 +101,9 @@ func (a *amounts) refund(minor, credit int64) (fromPaid int64, ok bool) {
 	return fromPaid, true
 }
 
-// statusOf returns the status of an issued invoice. It follows from the amounts alone, so every transition but voiding is
-// here: StatusIssued and StatusPartlyPaid have a balance; without one an invoice is StatusPaid where something was paid
-// that was not given back, else StatusCredited.
+// statusOf returns the status of an issued invoice. It follows from the amounts alone, so this is
+// every transition except voiding. StatusIssued and StatusPartlyPaid have a balance. Without a
+// balance an invoice is StatusPaid if a payment was made and not refunded, else StatusCredited.
 func statusOf(a amounts) string {
 	switch {
 	case a.balance() > 0 && a.paid == 0:

@@ -10,7 +10,8 @@ import (
 	"carewire/internal/clinic/billing"
 )
 
-// roundedShare is amount times bps by 10,000, rounded half away from zero, in numbers without bounds.
+// roundedShare returns amount times bps divided by 10,000, rounded half away from zero, with
+// arbitrary precision.
 func roundedShare(amount *big.Int, bps int64) *big.Int {
 	n := new(big.Int).Mul(amount, big.NewInt(bps))
 	return n.Add(n, big.NewInt(5000)).Div(n, big.NewInt(10000))
@@ -58,7 +59,7 @@ func TestAmounts_OfALineAreRoundedHalfAwayFromZero(t *testing.T) {
 	}
 }
 
-func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
+func TestAmounts_PassTheChecksOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var charged []billing.ChargedLine
@@ -69,7 +70,7 @@ func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
 		quantities, discounts, taxes = append(quantities, c.Quantity), append(discounts, c.DiscountBps), append(taxes, c.TaxBps)
 		units, nets, vats = append(units, c.UnitMinor), append(nets, c.NetMinor), append(vats, c.TaxMinor)
 	}
-	// Without its keys and triggers the table has its checks alone.
+	// The copied table has the check constraints, but no keys and triggers.
 	b.Exec(t, "CREATE TABLE checked (LIKE invoice_lines INCLUDING CONSTRAINTS)")
 	insert := `INSERT INTO checked (invoice_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
 		SELECT gen_random_uuid(), 1, 'x', unnest($1::integer[]), unnest($2::bigint[]), unnest($3::integer[]), unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])`
@@ -83,7 +84,7 @@ func TestAmounts_AreThoseThatTheDatabaseChecks(t *testing.T) {
 	}
 }
 
-func TestIssue_TakesDiscountAndTaxOfEachLine(t *testing.T) {
+func TestIssue_AppliesDiscountAndTaxPerLine(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.draft()

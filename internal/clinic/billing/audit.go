@@ -9,16 +9,17 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// stranger refuses an invoice in the same words whether there is none or it is not theirs to know of.
-func stranger(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
-	answer := care.Errorf(care.NotFound, "there is no such %s, or you may not see it", subject.Kind)
+// notFoundOrHidden denies access to an invoice, with the same message whether it does not exist or
+// the actor may not see it.
+func notFoundOrHidden(cmd care.Command, action care.Action, subject care.Ref, row *db.Invoice) *outbox.DeniedError {
+	answer := care.Errorf(care.NotFound, "%s not found, or you may not see it", subject.Kind)
 	if row == nil {
 		return outbox.Deny(cmd, answer, action, subject, nil, nil)
 	}
 	return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 }
 
-// readsOwn reports whether people read their own invoices. They do so as patients or once they have left.
+// readsOwn reports whether people may read their own invoices, as patients or after they have left.
 func readsOwn() bool { return care.Allowed(care.InvoiceRead, care.Patient, care.Own) }
 
 // mayRead reports whether the actor may see the invoice.
@@ -27,31 +28,32 @@ func mayRead(actor care.Actor, row db.Invoice) bool {
 		actor.MayAt(row.ClinicID, care.InvoiceRead, care.SameClinic)
 }
 
-// mayWrite gives nil, care.Forbidden where the actor may see the invoice but not do the action, else care.NotFound.
-func mayWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Invoice) error {
+// checkWrite returns nil if the actor may do the action, care.Forbidden if they may only see the
+// invoice, else care.NotFound.
+func checkWrite(cmd care.Command, action care.Action, subject care.Ref, row db.Invoice) error {
 	switch {
 	case cmd.Actor.MayAt(row.ClinicID, action, care.SameClinic):
 		return nil
 	case mayRead(cmd.Actor, row):
-		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles at this clinic can manage invoices")
 		return outbox.Deny(cmd, answer, action, subject, &row.PatientID, &row.ClinicID)
 	default:
-		return stranger(cmd, action, subject, &row)
+		return notFoundOrHidden(cmd, action, subject, &row)
 	}
 }
 
-// parts are what of an invoice an event is about.
-type parts struct{ payment, refund, creditNote *uuid.UUID }
+// eventIDs are the ids in an invoice's event.
+type eventIDs struct{ payment, refund, creditNote *uuid.UUID }
 
-// written tells of what the command did to the invoice. It made the version that the row now has.
-func written(cmd care.Command, typ string, row db.Invoice, made parts) event.Event {
+// invoiceEvent returns the event of a write to the invoice, at the row's version.
+func invoiceEvent(cmd care.Command, typ string, row db.Invoice, made eventIDs) event.Event {
 	return event.New(cmd, "billing."+typ, ref(row.ID), event.Billing{
 		InvoiceID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, PaymentID: made.payment, RefundID: made.refund,
 		CreditNoteID: made.creditNote, Status: row.Status,
 	}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }
 
-// shown says what a list showed of a row.
+// shown returns the entry of a row in the event that audits a list.
 func shown(row db.Invoice) event.Shown {
 	return event.Shown{PatientID: row.PatientID, ClinicID: row.ClinicID, ID: row.ID}
 }

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/billing"
 )
 
-// note is a credit note over the amount.
+// note returns a credit note over the amount.
 func note(minor int64) billing.NewCreditNote {
 	return billing.NewCreditNote{Reason: "Goodwill", Lines: []billing.Line{{Description: "Goodwill", Quantity: 1, UnitMinor: minor}}}
 }
@@ -24,7 +24,7 @@ func (b *testBundle) refund(t *testing.T, paymentID uuid.UUID, n billing.NewRefu
 	return r
 }
 
-func TestRefund_LeavesNothingOwedUnlessItReopens(t *testing.T) {
+func TestRefund_CreditsTheAmountUnlessItReopens(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -46,12 +46,12 @@ func TestRefund_LeavesNothingOwedUnlessItReopens(t *testing.T) {
 	require.Zero(t, b.overdueAt(t, "2026-06-01T00:00:00Z"), "nothing is owed")
 	_, err := b.bills.Void(t.Context(), by(b.receptionist), i.ID, got.Version)
 	requireCode(t, err, care.Conflict)
-	require.ErrorContains(t, err, "credited in full")
+	require.ErrorContains(t, err, "fully credited")
 	b.requireContiguous(t, i.ID)
 
 	events := b.Writes(t)
 	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received", "billing.refund_made", "billing.credit_note_issued", "billing.refund_made", "billing.credit_note_issued"}, types(events))
-	require.Equal(t, part.ID.String(), events[3].Data["refundId"], "the rules tell of the refund alone")
+	require.Equal(t, part.ID.String(), events[3].Data["refundId"], "rules notify about the refund only")
 	require.Equal(t, part.CreditNoteID.String(), events[2].Data["creditNoteId"])
 	require.Equal(t, "credited", events[4].Data["status"])
 }
@@ -71,7 +71,7 @@ func TestRefund_OfAllOfAnInvoiceCreditsItsLinesWithTheirTax(t *testing.T) {
 	require.Equal(t, "Refund", got.CreditNotes[0].Reason)
 }
 
-func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
+func TestRefund_RepeatedIsTheFirstOnlyIfItReopensToo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	p := b.pay(t, b.issue(t).ID, 10000, "pi_1")
@@ -92,7 +92,7 @@ func TestRefund_ToldAgainIsTheFirstOnlyIfItReopensAsMuch(t *testing.T) {
 	require.Equal(t, before, b.Writes(t))
 }
 
-func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
+func TestCredit_ReducesTheBalanceAndTurnsPaymentsIntoCredit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -119,7 +119,7 @@ func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
 	require.Equal(t, []int64{10000, 0, 5000, 0}, []int64{got.CreditedMinor, got.PaidMinor, got.ExcessMinor, got.BalanceMinor})
 	require.Equal(t, int64(5000), b.credit(t))
 
-	// The refund of what is credited already issues no second credit note.
+	// The refund of an amount that is credited already issues no second credit note.
 	r := b.refund(t, p.ID, billing.NewRefund{AmountMinor: 5000, Reference: "re_1"})
 	require.Nil(t, r.CreditNoteID)
 	got = b.get(t, i.ID)
@@ -129,7 +129,7 @@ func TestCredit_TakesTheBalanceDownAndTurnsWhatWasPaidIntoCredit(t *testing.T) {
 	b.requireContiguous(t, i.ID)
 }
 
-func TestCredit_NumbersTheNotesOfAClinicWithoutGapsUnderManyAtOnce(t *testing.T) {
+func TestCredit_NumbersConcurrentNotesWithoutGaps(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	invoices := []billing.Invoice{b.issue(t), b.issue(t), b.issue(t)}
@@ -158,7 +158,7 @@ func TestCredit_NumbersTheNotesOfAClinicWithoutGapsUnderManyAtOnce(t *testing.T)
 	}
 }
 
-func TestCredit_NeverTakesBackMoreThanWasChargedUnderManyAtOnce(t *testing.T) {
+func TestCredit_NeverExceedsTheInvoiceUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -177,7 +177,7 @@ func TestCredit_NeverTakesBackMoreThanWasChargedUnderManyAtOnce(t *testing.T) {
 	require.Equal(t, int64(1000), b.get(t, i.ID).BalanceMinor)
 }
 
-func TestCredit_RefusesWhatIsNoCreditNote(t *testing.T) {
+func TestCredit_ChecksItsInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -206,7 +206,7 @@ func TestCredit_RefusesWhatIsNoCreditNote(t *testing.T) {
 	}
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), i.ID, 2)
 	requireCode(t, err, care.Conflict)
-	require.ErrorContains(t, err, "over the rest")
+	require.ErrorContains(t, err, "for the rest")
 	voided := b.issue(t)
 	_, err = b.bills.Void(t.Context(), by(b.receptionist), voided.ID, 1)
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestCredit_RefusesWhatIsNoCreditNote(t *testing.T) {
 	require.Zero(t, b.get(t, voided.ID).BalanceMinor)
 }
 
-// fromCredit is a payment out of the patient's credit.
+// fromCredit returns a payment from the patient's credit.
 func fromCredit(minor int64) billing.NewPayment {
 	return billing.NewPayment{AmountMinor: minor, Provider: "credit"}
 }
@@ -251,7 +251,7 @@ func TestPay_FromCreditPaysOtherInvoicesOfTheClinicInTheCurrency(t *testing.T) {
 	_, _, err = b.bills.Pay(t.Context(), by(b.receptionist), other.ID, fromCredit(1))
 	requireCode(t, err, care.Conflict, "amountMinor")
 
-	// What is used is no longer there to be given back; what is given back of a payment from credit is credit again.
+	// Used credit cannot be refunded. A refund of a payment from credit becomes credit again.
 	_, _, err = b.bills.Refund(t.Context(), by(b.receptionist), paid.ID, billing.NewRefund{AmountMinor: 12500, Reference: "re_1"})
 	requireCode(t, err, care.Conflict, "amountMinor")
 	b.refund(t, paid.ID, billing.NewRefund{AmountMinor: 500, Reference: "re_1"})
@@ -267,7 +267,7 @@ func TestPay_FromCreditPaysOtherInvoicesOfTheClinicInTheCurrency(t *testing.T) {
 	b.requireContiguous(t, target.ID)
 }
 
-func TestPay_FromCreditPaysNoMoreThanIsOwed(t *testing.T) {
+func TestPay_FromCreditCannotExceedTheBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.pay(t, b.issue(t).ID, 30000, "pi_1")
@@ -280,7 +280,7 @@ func TestPay_FromCreditPaysNoMoreThanIsOwed(t *testing.T) {
 	require.Equal(t, int64(10000), b.credit(t))
 }
 
-func TestPay_FromCreditNeverDrawsMoreThanThereIsUnderManyDrawsAndRefundsAtOnce(t *testing.T) {
+func TestPay_FromCreditNeverExceedsTheCreditUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	paid := b.pay(t, b.issue(t).ID, 15000, "pi_1")
@@ -314,7 +314,7 @@ func TestPay_FromCreditNeverDrawsMoreThanThereIsUnderManyDrawsAndRefundsAtOnce(t
 	}
 }
 
-func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
+func TestCredit_FollowsAMergedPerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.pay(t, b.issue(t).ID, 10500, "pi_1")
@@ -327,7 +327,7 @@ func TestCredit_FollowsAPersonWhoProvesToBeAnother(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestPay_ReferencesAreAClinicsOwn(t *testing.T) {
+func TestPay_ReferencesArePerClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	here := b.pay(t, b.issue(t).ID, 10000, "R-1")
@@ -344,7 +344,7 @@ func TestPay_ReferencesAreAClinicsOwn(t *testing.T) {
 	require.True(t, first)
 }
 
-func TestPay_TakesCashWithoutAReferenceEachTime(t *testing.T) {
+func TestPay_RecordsEachCashPaymentWithoutAReference(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -392,7 +392,8 @@ func TestIssue_IsForFormerAndDisabledPatientsToo(t *testing.T) {
 func TestIssue_IsDueTodayAtTheClinicOrLater(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// At 10:30 UTC on 1 April it is the 1st in Berlin; at 09:30 UTC it is still 31 March in Honolulu.
+	// At 10:30 UTC on 1 April it is the 1st in Berlin; at 09:30 UTC it is still 31 March in
+	// Honolulu.
 	for _, c := range []struct {
 		now, due string
 		there    bool

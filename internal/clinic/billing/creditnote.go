@@ -13,33 +13,34 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// assignedNumber has the form of the numbers that the service gives to credit notes.
-var assignedNumber = regexp.MustCompile(`^CN-[0-9]+$`)
+// assignedNumberPattern matches the numbers that the service assigns to credit notes.
+var assignedNumberPattern = regexp.MustCompile(`^CN-[0-9]+$`)
 
-// NewCreditNote is what a credit note is issued from.
+// NewCreditNote is the input of Credit.
 type NewCreditNote struct {
-	Number *string `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number it has in the clinic's books; once for each clinic. Left out, it is CN- and the clinic's next number." example:"2026-C-00004"`
-	Reason string  `json:"reason" text:"line" minLength:"1" maxLength:"500" doc:"Why it is credited. The patient can read it." example:"Visit cancelled"`
-	Lines  []Line  `json:"lines" minItems:"1" maxItems:"200" doc:"What is credited. With tax they add up to at most what of the invoice is not credited yet."`
+	Number *string `json:"number,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number in the clinic's books, unique per clinic. The default is CN- and the clinic's next number." example:"2026-C-00004"`
+	Reason string  `json:"reason" text:"line" minLength:"1" maxLength:"500" doc:"The reason, which the patient can read." example:"Visit cancelled"`
+	Lines  []Line  `json:"lines" minItems:"1" maxItems:"200" doc:"The credited items. With tax they add up to at most the part of the invoice that is not credited yet."`
 }
 
 func (n NewCreditNote) check() (total int64, err error) {
 	var p care.FieldErrors
 	if n.Number != nil {
 		p.Line("number", *n.Number, 1, 64)
-		if assignedNumber.MatchString(*n.Number) {
-			p.Add("number", "must not be CN- and digits: such numbers are assigned in order; leave it out to get the next one")
+		if assignedNumberPattern.MatchString(*n.Number) {
+			p.Add("number", "must not be CN- and digits: these numbers are assigned; leave it out to get the next one")
 		}
 	}
 	p.Line("reason", n.Reason, 1, 500)
-	total = sum(&p, n.Lines)
+	total = checkLines(&p, n.Lines)
 	return total, p.Err()
 }
 
-// Credit issues a credit note for an invoice, with billing.credit_note_issued: that much less is owed on it. What was paid
-// already and is owed no longer becomes the patient's credit. Errors: care.Invalid by field, care.NotFound, care.Forbidden,
-// and care.Conflict for more than is not credited yet, for a number that the clinic has used, and for an invoice that is
-// void or a draft.
+// Credit issues a credit note for an invoice, with billing.credit_note_issued, and reduces the
+// amount owed. Payments of an amount that is no longer owed become the patient's credit. It returns
+// care.Invalid by field, care.NotFound, care.Forbidden, and care.Conflict if the amount exceeds the
+// part that is not credited yet, if the clinic has used the number, or if the invoice is void or a
+// draft.
 func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.UUID, n NewCreditNote) (CreditNote, error) {
 	total, err := n.check()
 	if err != nil {
@@ -52,12 +53,12 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 		if err != nil {
 			return err
 		}
-		if err := owed(row); err != nil {
+		if err := checkOwed(row); err != nil {
 			return err
 		}
 		a := amountsOf(row)
 		if left := a.total - a.credited; total > left {
-			return conflict("lines", "must add up to at most %d minor units: that much of the invoice is not credited yet", left)
+			return conflict("lines", "must add up to at most %d minor units, the part of the invoice that is not credited yet", left)
 		}
 		if note, err = insertNote(ctx, q, cmd, row, n, row.Version+1, nil); err != nil {
 			return err
@@ -66,27 +67,28 @@ func (s *Service) Credit(ctx context.Context, cmd care.Command, invoiceID uuid.U
 		if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, written(cmd, "credit_note_issued", row, parts{creditNote: &note.ID}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "credit_note_issued", row, eventIDs{creditNote: &note.ID}))
 	})
 	return note, err
 }
 
-// owed refuses an invoice on which nothing can be paid or credited.
-func owed(row db.Invoice) error {
+// checkOwed returns a conflict if the invoice cannot be paid or credited.
+func checkOwed(row db.Invoice) error {
 	if row.Status == StatusVoid || row.Status == StatusDraft {
-		return care.Errorf(care.Conflict, "the invoice is %s: nothing is owed on it", row.Status)
+		return care.Errorf(care.Conflict, "the invoice is %s and cannot be paid or credited", row.Status)
 	}
 	return nil
 }
 
-// conflict is a care.Conflict about one field.
+// conflict returns a care.Conflict about one field.
 func conflict(field, format string, args ...any) *care.Error {
 	err := care.Errorf(care.Conflict, field+" "+format, args...)
 	err.Fields = []care.FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}
 	return err
 }
 
-// insertNote writes a credit note that makes the version of the invoice. refundID names the refund that it is part of.
+// insertNote inserts a credit note that makes the given version of the invoice. refundID is the
+// refund that it is part of.
 func insertNote(ctx context.Context, q *db.Queries, cmd care.Command, row db.Invoice, n NewCreditNote, version int64, refundID *uuid.UUID) (CreditNote, error) {
 	lines := chargeAll(n.Lines)
 	net, tax := sums(lines)
@@ -111,7 +113,7 @@ func insertNote(ctx context.Context, q *db.Queries, cmd care.Command, row db.Inv
 	return creditNote(inserted, lines), nil
 }
 
-// creditNotes returns the credit notes of those of the invoices that have any, by invoice.
+// creditNotes returns the credit notes of the invoices, by invoice.
 func creditNotes(ctx context.Context, q *db.Queries, rows []db.Invoice) (map[uuid.UUID][]CreditNote, error) {
 	var ids []uuid.UUID
 	for _, row := range rows {

@@ -1,48 +1,31 @@
 package billing
 
-import "golang.org/x/text/currency"
+import (
+	"slices"
 
-// introduced are currencies that ISO 4217 has and the tables of golang.org/x/text, which are of 2017, have not; withdrawn
-// are those that are no money any more. Both are from the amendments to ISO 4217 from 2018 to 2026.
-var (
-	introduced = map[string]bool{"MRU": true, "SLE": true, "VED": true, "VES": true, "XCG": true, "ZWG": true}
-	withdrawn  = map[string]bool{"ANG": true, "BGN": true, "CUC": true, "HRK": true, "MRO": true, "SLL": true, "VEF": true}
+	"github.com/bojanz/currency"
 )
 
-// tender are the currencies in which something can be paid somewhere today. The codes of precious metals, units of account,
-// tests (XTS) and nothing (XXX) are none.
-var tender = func() map[string]bool {
-	all := map[string]bool{}
-	for it := currency.Query(); it.Next(); {
-		if code := it.Unit().String(); !withdrawn[code] {
-			all[code] = true
-		}
-	}
-	for code := range introduced {
-		all[code] = true
-	}
-	return all
-}()
+// notMoney are codes of the library's list that nothing is paid in: funds codes and units of account
+// (ISO 4217), and the Salvadoran colón, which the US dollar replaced in 2001.
+var notMoney = []string{"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "SVC", "USN", "UYI", "UYW", "XAD"}
 
-// minorDigits has the currencies whose minor unit is not a hundredth, by ISO 4217's list one. The tables of
-// golang.org/x/text say for some how many digits are in daily use, which is another thing.
-var minorDigits = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
-	"XAF": 0, "XOF": 0, "XPF": 0,
-	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+// MinorDigits returns the number of decimal digits of the currency's minor unit by ISO 4217, and reports
+// whether the code is of a currency in use.
+func MinorDigits(code string) (int, bool) { return digits(code), isInUse(code) }
+
+// isInUse reports whether the code, in capitals, is of a currency in use. Codes of precious metals, units
+// of account, tests (XTS) and no currency (XXX) are not.
+func isInUse(code string) bool {
+	_, ok := currency.GetDigits(code)
+	return ok && !slices.Contains(notMoney, code)
 }
 
-// MinorDigits is how many digits of an amount in minor units stand behind the decimal point; false for a code of no money
-// that can be paid today.
-func MinorDigits(code string) (int, bool) { return digits(code), known(code) }
-
-// known reports whether the code, in capitals, is of money that can be paid today.
-func known(code string) bool { return tender[code] }
-
-// digits is how many digits of an amount in minor units stand behind the decimal point.
+// digits returns the number of decimal digits of the currency's minor unit. It is 2 for a currency that is
+// no longer in use. TestDigits_AreThoseOfISO4217 compares it with ISO 4217: CLDR, the library's source, may differ.
 func digits(code string) int {
-	if n, ok := minorDigits[code]; ok {
-		return n
+	if n, ok := currency.GetDigits(code); ok {
+		return int(n)
 	}
 	return 2
 }

@@ -15,28 +15,29 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is an invoice that another system keeps, as it is there now.
+// Imported is an invoice of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
 	NewInvoice
-	// Status is StatusDraft for what was never the patient's to pay, StatusIssued, StatusPaid or StatusVoid.
+	// Status is StatusDraft for an invoice that was never sent to the patient, StatusIssued,
+	// StatusPaid or StatusVoid.
 	Status   string
 	IssuedAt time.Time
 }
 
-// importProvider is who took the payment of an invoice that came here as paid.
+// importProvider is the provider of the payment of an invoice that was imported as paid.
 const importProvider = "import"
 
-// ImportTx takes invoices in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each nil or why it is refused, a care.Error. What was past its day already is overdue from the start: nobody is told of
-// it. One that was paid has one payment, by the provider "import".
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+// ImportTx imports invoices in bulk, with their events; only carewire's own import may call it. For
+// each it returns nil, or a care.Error if it is refused. An invoice past its due day is overdue
+// from the start, without an event for it. A paid one has one payment, by the provider "import".
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
-		return nil, care.Errorf(care.Forbidden, "invoices are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports invoices")
 	}
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	p := db.InvoiceInsertManyParams{CreatedBy: cmd.Actor.ID}
 	first := map[uuid.UUID]int{}
 	var events []event.Event
@@ -44,45 +45,53 @@ func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all
 		due, total, err := in.checkImported()
 		switch {
 		case err != nil:
-			refused[i] = err
+			itemErrs[i] = err
 			continue
 		case in.Known:
-			told, err := importStatus(ctx, tx, cmd, in, total)
+			changes, err := importStatus(ctx, tx, cmd, in, total)
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, told...)
+			events = append(events, changes...)
 			continue
 		}
 		addInvoice(&p, in, due, total)
 		first[in.ID] = i
 	}
-	q := db.New(tx)
-	rows, err := q.InvoiceInsertMany(ctx, p)
+	rows, inserted, err := insertImported(ctx, db.New(tx), cmd, p, all, first)
 	if err != nil {
-		return nil, fmt.Errorf("insert invoices: %w", err)
-	}
-	var lines columns
-	for _, row := range rows {
-		in := all[first[row.ID]]
-		delete(first, row.ID)
-		lines.addOf(in.ID, chargeAll(in.Lines))
-		events = append(events, written(cmd, told(in.Status), row, parts{}))
-	}
-	for _, i := range first {
-		refused[i] = care.InvalidField("patientId", "must be somebody who is or was a patient of the clinic")
-	}
-	if err := lines.insert(ctx, q); err != nil {
 		return nil, err
+	}
+	events = append(events, inserted...)
+	for _, i := range first {
+		itemErrs[i] = care.InvalidField("patientId", "must be a current or former patient of the clinic")
 	}
 	if err := outbox.Append(ctx, tx, events...); err != nil {
 		return nil, err
 	}
-	return refused, importPayments(ctx, tx, cmd, all, rows)
+	return itemErrs, importPayments(ctx, tx, cmd, all, rows)
 }
 
-// told is the event of an invoice that is first heard of in this status.
-func told(status string) string {
+// insertImported inserts the invoices with their lines, and returns their rows and events. It
+// removes the inserted ones from index, which is their position in all by id.
+func insertImported(ctx context.Context, q *db.Queries, cmd care.Command, p db.InvoiceInsertManyParams, all []Imported, index map[uuid.UUID]int) ([]db.Invoice, []event.Event, error) {
+	rows, err := q.InvoiceInsertMany(ctx, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("insert invoices: %w", err)
+	}
+	var lines columns
+	events := make([]event.Event, len(rows))
+	for i, row := range rows {
+		in := all[index[row.ID]]
+		delete(index, row.ID)
+		lines.addFor(in.ID, chargeAll(in.Lines))
+		events[i] = invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{})
+	}
+	return rows, events, lines.insert(ctx, q)
+}
+
+// importEventType returns the type of the event of a newly imported invoice with the status.
+func importEventType(status string) string {
 	switch status {
 	case StatusDraft:
 		return "invoice_drafted"
@@ -93,7 +102,7 @@ func told(status string) string {
 	}
 }
 
-// checkImported is check for what may be older than this service could have been told of as it happened.
+// checkImported is check for an invoice that may be older than this service.
 func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	due, err = time.Parse(time.DateOnly, in.DueOn)
 	if err != nil || due.Year() < 1900 {
@@ -119,7 +128,7 @@ func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total
 		number = *in.Number
 	}
 	if status == StatusPaid {
-		status = StatusIssued // Until its payment is in.
+		status = StatusIssued // Until its payment is inserted.
 	}
 	p.Ids, p.ClinicIds, p.PatientIds = append(p.Ids, in.ID), append(p.ClinicIds, in.ClinicID), append(p.PatientIds, in.PatientID)
 	p.Numbers, p.Currencies, p.Statuses = append(p.Numbers, number), append(p.Currencies, in.Currency), append(p.Statuses, status)
@@ -142,29 +151,30 @@ func importPayments(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Impo
 	return nil
 }
 
-// importStatus brings an invoice that was taken in before to the status that it has there now. Its amounts are in the books.
+// importStatus updates the status of an invoice that was imported before. Its amounts cannot
+// change.
 func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported, total int64) ([]event.Event, error) {
 	q := db.New(tx)
 	old, err := q.InvoiceLock(ctx, in.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, care.Errorf(care.NotFound, "the invoice that was taken in before is gone")
+		return nil, care.Errorf(care.NotFound, "the invoice that was imported before no longer exists")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock invoice: %w", err)
 	}
 	switch {
 	case old.TotalMinor != total || old.Currency != in.Currency || old.PatientID != in.PatientID || old.ClinicID != in.ClinicID:
-		return nil, care.Errorf(care.Conflict, "amounts, patient and clinic of an invoice in the books cannot change: void it there and write another")
+		return nil, care.Errorf(care.Conflict, "the amounts, patient and clinic of an issued invoice cannot change: void it in the source system and issue another")
 	case old.Status == in.Status:
 		return nil, nil
 	case old.PaidMinor+old.ExcessMinor+old.CreditedMinor > 0 || old.Status == StatusVoid:
-		return nil, care.Errorf(care.Conflict, "an invoice that was paid or credited or is void keeps its status")
+		return nil, care.Errorf(care.Conflict, "the status of a paid, credited or void invoice cannot change")
 	case in.Status == StatusPaid:
 		if old.Status == StatusDraft {
 			if old, err = q.InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusIssued, UpdatedBy: cmd.Actor.ID, ID: in.ID}); err != nil {
 				return nil, fmt.Errorf("update invoice: %w", err)
 			}
-			if err := outbox.Append(ctx, tx, written(cmd, "invoice_issued", old, parts{})); err != nil {
+			if err := outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_issued", old, eventIDs{})); err != nil {
 				return nil, err
 			}
 		}
@@ -175,5 +185,5 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 	if err != nil {
 		return nil, fmt.Errorf("update invoice: %w", err)
 	}
-	return []event.Event{written(cmd, told(in.Status), row, parts{})}, nil
+	return []event.Event{invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{})}, nil
 }

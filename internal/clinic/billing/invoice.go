@@ -15,15 +15,16 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Issue writes an invoice and its billing.invoice_issued. Errors: care.Invalid by field, care.Forbidden where the actor
-// may not issue invoices at the clinic, care.Conflict for a number that the clinic has used.
+// Issue issues an invoice, with billing.invoice_issued. It returns care.Invalid by field,
+// care.Forbidden if the actor may not issue invoices at the clinic, and care.Conflict if the clinic
+// has used the number.
 func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (Invoice, error) {
 	due, total, err := n.check()
 	if err != nil {
 		return Invoice{}, err
 	}
 	if !cmd.Actor.MayAt(n.ClinicID, care.InvoiceWrite, care.SameClinic) {
-		answer := care.Errorf(care.Forbidden, "you hold no role that handles invoices at this clinic")
+		answer := care.Errorf(care.Forbidden, "none of your roles at this clinic can manage invoices")
 		return Invoice{}, s.writer.Audited(ctx, outbox.Deny(cmd, answer, care.InvoiceWrite, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID))
 	}
 	var row db.Invoice
@@ -39,17 +40,17 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 			TotalMinor: total, DueOn: date(due), CreatedBy: cmd.Actor.ID,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.InvalidField("patientId", "must be somebody who is or was a patient of this clinic")
+			return care.InvalidField("patientId", "must be a current or former patient of this clinic")
 		}
 		if err != nil {
 			return fmt.Errorf("insert invoice: %w", err)
 		}
 		var c columns
-		c.addOf(row.ID, lines)
+		c.addFor(row.ID, lines)
 		if err := c.insert(ctx, q); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, written(cmd, "invoice_issued", row, parts{}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_issued", row, eventIDs{}))
 	})
 	if err != nil {
 		return Invoice{}, err
@@ -57,8 +58,8 @@ func (s *Service) Issue(ctx context.Context, cmd care.Command, n NewInvoice) (In
 	return invoice(row, lines, []CreditNote{}, []Payment{}), nil
 }
 
-// checkDue refuses a due day that is over where the clinic is. A day that is not today or over anywhere needs no look-up:
-// no zone is more than 14 hours ahead of UTC.
+// checkDue returns an error if the due day is past at the clinic. No zone is more than 14 hours
+// ahead of UTC, so a day after today in UTC needs no look-up.
 func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUID, due time.Time) error {
 	now := s.now().UTC()
 	if due.After(now) {
@@ -73,12 +74,12 @@ func (s *Service) checkDue(ctx context.Context, q *db.Queries, clinicID uuid.UUI
 		return fmt.Errorf("load time zone: %w", err)
 	}
 	if today := day(now.In(location)); due.Before(today) {
-		return care.InvalidField("dueOn", "must not be over: it is %s at the clinic", today.Format(time.DateOnly))
+		return care.InvalidField("dueOn", "must not be in the past: today is %s at the clinic", today.Format(time.DateOnly))
 	}
 	return nil
 }
 
-// columns are lines as a query takes them.
+// columns are lines as query parameters.
 type columns struct {
 	invoiceIDs                          []uuid.UUID
 	lines, quantities, discounts, taxes []int32
@@ -94,7 +95,7 @@ func (c *columns) add(lines []ChargedLine) {
 	}
 }
 
-func (c *columns) addOf(invoiceID uuid.UUID, lines []ChargedLine) {
+func (c *columns) addFor(invoiceID uuid.UUID, lines []ChargedLine) {
 	for range lines {
 		c.invoiceIDs = append(c.invoiceIDs, invoiceID)
 	}
@@ -111,9 +112,10 @@ func (c *columns) insert(ctx context.Context, q *db.Queries) error {
 	return nil
 }
 
-// Void takes an issued invoice back, with billing.invoice_voided. Errors: care.NotFound, care.Forbidden,
-// care.PreconditionFailed where ifMatch is not the current version, care.Conflict after a payment (also one that was
-// given back) or a credit note, since the invoice is then part of the books, and when it is void already.
+// Void voids an issued invoice, with billing.invoice_voided. It returns care.NotFound,
+// care.Forbidden, care.PreconditionRequired, care.PreconditionFailed unless ifMatch is the current
+// version, and care.Conflict if the invoice is void, or part of the books because of a payment
+// (refunded or not) or a credit note.
 func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64) (Invoice, error) {
 	var voided Invoice
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -122,7 +124,7 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return err
 		}
-		if err := voidable(ctx, q, row, ifMatch); err != nil {
+		if err := checkVoidable(ctx, q, row, ifMatch); err != nil {
 			return err
 		}
 		row, err = settleAs(ctx, q, cmd, row.ID, StatusVoid, amounts{}, 1)
@@ -134,51 +136,48 @@ func (s *Service) Void(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 			return err
 		}
 		voided = list[0]
-		return outbox.Append(ctx, tx, written(cmd, "invoice_voided", row, parts{}))
+		return outbox.Append(ctx, tx, invoiceEvent(cmd, "invoice_voided", row, eventIDs{}))
 	})
 	return voided, err
 }
 
-func voidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64) error {
-	if ifMatch == 0 {
-		return care.Errorf(care.PreconditionRequired, "name the version you have read with If-Match, so that nobody's change is lost")
-	}
-	if ifMatch != row.Version {
-		err := care.Errorf(care.PreconditionFailed, "the invoice changed since you read version %d: read again, then void version %d", ifMatch, row.Version)
-		err.Version = row.Version
+func checkVoidable(ctx context.Context, q *db.Queries, row db.Invoice, ifMatch int64) error {
+	if err := care.MatchVersion("the invoice", "void", ifMatch, row.Version); err != nil {
 		return err
 	}
 	switch {
 	case row.Status == StatusVoid:
-		return care.Errorf(care.Conflict, "the invoice is void already")
+		return care.Errorf(care.Conflict, "the invoice is already void")
 	case row.Status == StatusCredited:
-		return care.Errorf(care.Conflict, "the invoice is credited in full: nothing is owed on it, and it needs no voiding")
+		return care.Errorf(care.Conflict, "the invoice is fully credited, and does not need to be voided")
 	case row.CreditedMinor > 0:
-		return care.Errorf(care.Conflict, "a credit note was issued for the invoice, so it cannot be void any more: issue one over the rest")
+		return care.Errorf(care.Conflict, "the invoice has a credit note and cannot be voided: issue a credit note for the rest")
 	}
 	paid, err := q.PaymentExists(ctx, row.ID)
 	if err != nil {
 		return fmt.Errorf("look up payments: %w", err)
 	}
 	if paid {
-		return care.Errorf(care.Conflict, "a payment was received for the invoice, so it cannot be void any more: refund the payment, or issue a credit note")
+		return care.Errorf(care.Conflict, "the invoice has a payment and cannot be voided: refund the payment, or issue a credit note")
 	}
 	return nil
 }
 
-// lock locks the invoice, which the actor must be allowed to do the action on. subject is what the request named.
+// lock locks the invoice and checks that the actor may do the action on it. subject is the thing
+// that the request identifies.
 func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, subject care.Ref, id uuid.UUID) (db.Invoice, error) {
 	row, err := q.InvoiceLock(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return db.Invoice{}, stranger(cmd, action, subject, nil)
+		return db.Invoice{}, notFoundOrHidden(cmd, action, subject, nil)
 	}
 	if err != nil {
 		return db.Invoice{}, fmt.Errorf("lock invoice: %w", err)
 	}
-	return row, mayWrite(cmd, action, subject, row)
+	return row, checkWrite(cmd, action, subject, row)
 }
 
-// settle keeps the amounts of an issued invoice and the status that follows from them, as that many versions on.
+// settle stores the amounts of an issued invoice and the status that follows from them, and
+// increases the version.
 func settle(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID, a amounts, versions int64) (db.Invoice, error) {
 	return settleAs(ctx, q, cmd, id, statusOf(a), a, versions)
 }
@@ -193,21 +192,21 @@ func settleAs(ctx context.Context, q *db.Queries, cmd care.Command, id uuid.UUID
 	return row, nil
 }
 
-// Get gives the invoice with its lines, credit notes and payments. Where there is none, or the actor may not see it, the error is
-// care.NotFound.
+// Get returns the invoice with its lines, credit notes and payments. It returns care.NotFound if
+// there is none or the actor may not see it.
 func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invoice, error) {
 	var got Invoice
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		row, err := q.InvoiceGet(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return stranger(cmd, care.InvoiceRead, ref(id), nil)
+			return notFoundOrHidden(cmd, care.InvoiceRead, ref(id), nil)
 		}
 		if err != nil {
 			return fmt.Errorf("read invoice: %w", err)
 		}
 		if !mayRead(cmd.Actor, row) {
-			return stranger(cmd, care.InvoiceRead, ref(id), &row)
+			return notFoundOrHidden(cmd, care.InvoiceRead, ref(id), &row)
 		}
 		list, err := details(ctx, q, []db.Invoice{row})
 		if err != nil {
@@ -221,7 +220,7 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Invo
 	return got, err
 }
 
-// details adds to each invoice its lines, credit notes and payments.
+// details returns the invoices with their lines, credit notes and payments.
 func details(ctx context.Context, q *db.Queries, rows []db.Invoice) ([]Invoice, error) {
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {

@@ -31,7 +31,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, map[string]any{"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued"}, e.Data, "and no amounts")
 	require.Equal(t, i, b.get(t, i.ID))
 
-	// Broken on purpose: the outbox refuses every row.
+	// The outbox refuses every row.
 	b.Exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.bills.Issue(t.Context(), by(b.receptionist), b.draft())
 	require.Error(t, err)
@@ -45,7 +45,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Error(t, err, "a read that cannot be audited is not answered")
 }
 
-func TestIssue_NamesEveryFieldThatIsWrong(t *testing.T) {
+func TestIssue_ReportsEveryBadField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	line := func(l billing.Line) func(*billing.NewInvoice) {
@@ -77,7 +77,7 @@ func TestIssue_NamesEveryFieldThatIsWrong(t *testing.T) {
 	require.Zero(t, b.Count(t, "invoices"))
 }
 
-func TestIssue_RefusesTotalsThatCannotBeKept(t *testing.T) {
+func TestIssue_RefusesTotalsOutOfRange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.draft()
@@ -92,7 +92,7 @@ func TestIssue_RefusesTotalsThatCannotBeKept(t *testing.T) {
 	requireCode(t, err, care.Invalid, "lines")
 }
 
-func TestIssue_TakesANumberOnceForEachClinic(t *testing.T) {
+func TestIssue_RequiresUniqueNumbersPerClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.draft()
@@ -106,7 +106,7 @@ func TestIssue_TakesANumberOnceForEachClinic(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAccess_IsTheTablesAndEachRefusalIsAudited(t *testing.T) {
+func TestAccess_FollowsTheTableAndAuditsDenials(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -156,13 +156,13 @@ func TestAccess_IsTheTablesAndEachRefusalIsAudited(t *testing.T) {
 	hidden := b.bills
 	_, there := hidden.Get(t.Context(), by(b.doctor), i.ID)
 	_, missing := hidden.Get(t.Context(), by(b.doctor), uuid.New())
-	require.Equal(t, missing.Error(), there.Error(), "what is hidden looks like what is not there")
+	require.Equal(t, missing.Error(), there.Error(), "a hidden one looks like a missing one")
 	require.Nil(t, b.Last(t).Person)
 	_, _, err := hidden.Refund(t.Context(), by(b.receptionist), uuid.New(), billing.NewRefund{AmountMinor: 1, Reference: "x"})
 	requireCode(t, err, care.NotFound)
 }
 
-func TestVoid_WantsTheCurrentVersionAndNoPayment(t *testing.T) {
+func TestVoid_RequiresTheCurrentVersionAndNoPayment(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -193,7 +193,7 @@ func TestVoid_WantsTheCurrentVersionAndNoPayment(t *testing.T) {
 	require.ErrorContains(t, err, "credit note")
 }
 
-func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
+func TestEvents_ContainNoAmountsNumbersOrTexts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	n := b.draft()
@@ -213,7 +213,7 @@ func TestEvents_CarryNoAmountsNumbersOrTexts(t *testing.T) {
 	require.Equal(t, 5, strings.Count(string(all), `"Type"`))
 }
 
-func TestList_ShowsWhatTheActorMaySeePageByPage(t *testing.T) {
+func TestList_ReturnsVisibleInvoicesInPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var want []uuid.UUID
@@ -256,7 +256,7 @@ func TestList_ShowsWhatTheActorMaySeePageByPage(t *testing.T) {
 	}
 }
 
-func TestList_RefusesThoseWhoMayNotAsk(t *testing.T) {
+func TestList_DeniesActorsWithoutARole(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.issue(t)

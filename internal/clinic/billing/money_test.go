@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/bojanz/currency"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/clinic/billing"
@@ -11,7 +12,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestInvoices_SayHowManyDigitsTheCurrencyHas(t *testing.T) {
+func TestInvoices_HaveTheCurrencysMinorDigits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for code, want := range map[string]int{"EUR": 2, "USD": 2, "JPY": 0, "KRW": 0, "KWD": 3, "IQD": 3, "AFN": 2, "UGX": 0, "SLE": 2, "VES": 2} {
@@ -26,7 +27,44 @@ func TestInvoices_SayHowManyDigitsTheCurrencyHas(t *testing.T) {
 	}
 }
 
-// floats gives the paths below a type that lead to a number that is not whole.
+// The digits decide what a stored amount means, so an update of the library must not change them. The
+// table is ISO 4217's list one, with its amendments up to 2026.
+func TestDigits_AreThoseOfISO4217(t *testing.T) {
+	t.Parallel()
+	exceptions := map[string]int{
+		"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
+		"XAF": 0, "XOF": 0, "XPF": 0,
+		"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+	}
+	inUse := 0
+	for _, code := range currency.GetCurrencyCodes() {
+		digits, ok := billing.MinorDigits(code)
+		if !ok {
+			continue
+		}
+		inUse++
+		want, exception := exceptions[code]
+		if !exception {
+			want = 2
+		}
+		require.Equal(t, want, digits, code)
+	}
+	require.Equal(t, 154, inUse, "currencies in use")
+	for code := range exceptions {
+		_, ok := billing.MinorDigits(code)
+		require.True(t, ok, code)
+	}
+	for _, code := range []string{"MRU", "SLE", "VED", "VES", "XCG", "ZWG"} {
+		_, ok := billing.MinorDigits(code)
+		require.True(t, ok, "%s was introduced after 2017", code)
+	}
+	for _, code := range []string{"ANG", "BGN", "CUC", "HRK", "MRO", "SLL", "VEF", "XAU", "XTS", "XXX", "CLF", "eur", ""} {
+		_, ok := billing.MinorDigits(code)
+		require.False(t, ok, "%s is not a currency in use", code)
+	}
+}
+
+// floats returns the paths below a type that lead to floating-point numbers.
 func floats(typ reflect.Type, path string, seen map[reflect.Type]bool) (found []string) {
 	if seen[typ] {
 		return nil
@@ -52,7 +90,7 @@ func floats(typ reflect.Type, path string, seen map[reflect.Type]bool) (found []
 	return found
 }
 
-func TestMoney_IsNowhereAFraction(t *testing.T) {
+func TestMoney_IsNeverAFloat(t *testing.T) {
 	t.Parallel()
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[billing.Invoice](), reflect.TypeFor[billing.Page](), reflect.TypeFor[billing.Payment](), reflect.TypeFor[billing.Refund](),
@@ -65,8 +103,8 @@ func TestMoney_IsNowhereAFraction(t *testing.T) {
 		require.Empty(t, floats(typ, typ.String(), map[reflect.Type]bool{}))
 	}
 	type wrong struct{ Lines []*struct{ Amount float64 } }
-	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search finds one")
-	// Neither does the database keep one.
+	require.Equal(t, []string{"x.Lines.Amount"}, floats(reflect.TypeFor[wrong](), "x", map[reflect.Type]bool{}), "the search works")
+	// Nor does the database store one.
 	b := setup(t)
 	require.Zero(t, b.Count(t, `information_schema.columns WHERE table_name IN ('invoices', 'invoice_lines', 'payments', 'refunds', 'credit_notes', 'credit_note_lines', 'statement_entries')
 		AND data_type IN ('real', 'double precision', 'numeric', 'money')`))

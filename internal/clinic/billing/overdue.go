@@ -15,12 +15,13 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// overdueBatch is how many invoices one transaction marks.
+// overdueBatch is the number of invoices in one transaction.
 const overdueBatch = 200
 
-// SweepOverdue marks the invoices with a balance whose due day is over where their clinic is, each with one
-// billing.invoice_overdue, and gives how many they were. An invoice is marked once; after a refund reopened it, it is marked
-// again. A time zone that is not known keeps only its own clinics' invoices back. It is safe to run twice at once.
+// SweepOverdue marks invoices with a balance whose due day is past at their clinic, each with one
+// billing.invoice_overdue, and returns their number. An invoice is marked once, and again after a
+// refund has reopened it. An unknown time zone affects only the invoices of its own clinics. It is
+// safe to run concurrently.
 func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 	zones, err := db.New(s.writer.Pool()).InvoiceTimeZoneList(ctx)
 	if err != nil {
@@ -35,7 +36,7 @@ func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 			failed = append(failed, fmt.Errorf("load time zone: %w", err))
 			continue
 		}
-		n, err := s.overdueIn(ctx, cmd, zone, now.In(location))
+		n, err := s.sweepZone(ctx, cmd, zone, now.In(location))
 		marked += n
 		if err != nil {
 			failed = append(failed, err)
@@ -44,7 +45,7 @@ func (s *Service) SweepOverdue(ctx context.Context) (int, error) {
 	return marked, errors.Join(failed...)
 }
 
-func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
+func (s *Service) sweepZone(ctx context.Context, cmd care.Command, zone string, today time.Time) (int, error) {
 	p := db.InvoiceMarkOverdueParams{UpdatedBy: cmd.Actor.ID, Today: date(day(today)), TimeZone: zone}
 	return postgres.Batches(overdueBatch, func(limit, skip int32) (int, error) {
 		p.RowLimit, p.RowSkip = limit, skip
@@ -56,7 +57,7 @@ func (s *Service) overdueIn(ctx context.Context, cmd care.Command, zone string, 
 			}
 			events := make([]event.Event, len(rows))
 			for i, row := range rows {
-				events[i] = written(cmd, "invoice_overdue", row, parts{})
+				events[i] = invoiceEvent(cmd, "invoice_overdue", row, eventIDs{})
 			}
 			return outbox.Append(ctx, tx, events...)
 		})

@@ -17,7 +17,7 @@ func (b *testBundle) setTime(t *testing.T, moment string) {
 	b.bills.SetClock(func() time.Time { return now })
 }
 
-// overdueAt runs Overdue as if it were that moment, and gives how many it marked.
+// overdueAt runs SweepOverdue at the given time and returns how many invoices it marked.
 func (b *testBundle) overdueAt(t *testing.T, moment string) int {
 	t.Helper()
 	b.setTime(t, moment)
@@ -26,7 +26,7 @@ func (b *testBundle) overdueAt(t *testing.T, moment string) int {
 	return n
 }
 
-func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
+func TestOverdue_BeginsOnTheNextDayAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	berlin := b.issue(t)
@@ -52,7 +52,7 @@ func TestOverdue_BeginsWithTheDayAfterAtTheClinic(t *testing.T) {
 	b.requireContiguous(t, berlin.ID)
 }
 
-func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
+func TestOverdue_RequiresABalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	open, partly, paid, voided := b.issue(t), b.issue(t), b.issue(t), b.issue(t)
@@ -73,13 +73,13 @@ func TestOverdue_IsOnlyWhatIsOwed(t *testing.T) {
 	require.False(t, b.get(t, open.ID).Overdue, "paid")
 	_, _, err = b.bills.Refund(t.Context(), by(b.admin), p.ID, billing.NewRefund{AmountMinor: 1, Reference: "re_1", Reopen: true})
 	require.NoError(t, err)
-	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "what a refund reopened is owed again")
+	require.Equal(t, 1, b.overdueAt(t, "2026-05-02T00:00:00Z"), "a reopened amount is owed again")
 	for _, i := range []billing.Invoice{open, partly, paid, voided} {
 		b.requireContiguous(t, i.ID)
 	}
 }
 
-func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
+func TestOverdue_MarksEachInvoiceOnceUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, "UPDATE clinics SET time_zone = 'UTC'")
@@ -96,7 +96,7 @@ func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 	}) {
 		require.NoError(t, err)
 	}
-	_, err := b.bills.SweepOverdue(t.Context()) // Those above may all have left it to a payment.
+	_, err := b.bills.SweepOverdue(t.Context()) // The sweeps above may each have skipped an invoice that a payment had locked.
 	require.NoError(t, err)
 	got := b.get(t, i.ID)
 	require.True(t, got.Overdue)
@@ -104,7 +104,7 @@ func TestOverdue_MarksEachInvoiceOnceUnderManyRunsAndPayments(t *testing.T) {
 	b.requireContiguous(t, i.ID)
 }
 
-func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
+func TestOverdue_SkipsClinicsWithAnUnknownTimeZone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -117,7 +117,7 @@ func TestOverdue_OfOtherClinicsGoesOnWhereATimeZoneIsUnknown(t *testing.T) {
 	require.True(t, b.get(t, i.ID).Overdue)
 }
 
-func TestOverdue_GoesOnBehindAnInvoiceThatCannotBeMarked(t *testing.T) {
+func TestOverdue_ContinuesAfterAnInvoiceThatFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, "UPDATE clinics SET time_zone = 'UTC'")

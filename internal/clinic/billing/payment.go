@@ -15,23 +15,27 @@ import (
 )
 
 const (
-	// cashProvider is the desk itself: it may have no name for a payment.
+	// cashProvider is the clinic's desk, which may have no reference for a payment.
 	cashProvider = "cash"
 	// creditProvider is the patient's credit at the clinic.
 	creditProvider = "credit"
 )
 
-// unnamed reports whether the provider's payments and refunds need no reference: one is generated.
-func unnamed(provider string) bool { return provider == cashProvider || provider == creditProvider }
+// referenceOptional reports whether the provider's payments and refunds may lack a reference. It is
+// generated then.
+func referenceOptional(provider string) bool {
+	return provider == cashProvider || provider == creditProvider
+}
 
-// newReference returns a reference that stands for nothing yet.
+// newReference returns a new unique reference.
 func newReference() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Pay records a payment, with billing.payment_received. What exceeds the balance is the patient's credit at the clinic in the
-// invoice's currency; the provider "credit" draws on that. The same provider, reference and amount for the same invoice give
-// the first payment back, and first is false. Errors: care.Invalid by field, care.NotFound, care.Forbidden, and care.Conflict
-// for a reference that stands for another payment of the clinic, for more from credit than there is or is owed, and for an
-// invoice that is void or a draft.
+// Pay records a payment, with billing.payment_received. The part that exceeds the balance becomes
+// the patient's credit at the clinic in the invoice's currency; the provider "credit" pays from it.
+// The same provider, reference and amount for the same invoice return the first payment, and first
+// is false. It returns care.Invalid by field, care.NotFound, care.Forbidden, and care.Conflict if
+// the reference is of another payment of the clinic, if a payment from credit exceeds the credit or
+// the balance, and if the invoice is void or a draft.
 func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID, n NewPayment) (p Payment, first bool, err error) {
 	if err := n.check(); err != nil {
 		return Payment{}, false, err
@@ -48,12 +52,12 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 		known, err := q.PaymentByReference(ctx, db.PaymentByReferenceParams{ClinicID: row.ClinicID, Provider: n.Provider, ProviderReference: n.Reference})
 		if err == nil {
 			p = payment(known.Payment, known.RefundedMinor)
-			return samePayment(p, invoiceID, n)
+			return checkSamePayment(p, invoiceID, n)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("look up payment: %w", err)
 		}
-		if err := payable(ctx, q, row, n); err != nil {
+		if err := checkPayable(ctx, q, row, n); err != nil {
 			return err
 		}
 		first = true
@@ -66,27 +70,29 @@ func (s *Service) Pay(ctx context.Context, cmd care.Command, invoiceID uuid.UUID
 	return p, first, nil
 }
 
-func samePayment(p Payment, invoiceID uuid.UUID, n NewPayment) error {
+func checkSamePayment(p Payment, invoiceID uuid.UUID, n NewPayment) error {
 	if p.InvoiceID != invoiceID || p.AmountMinor != n.AmountMinor {
-		return taken("payment")
+		return referenceConflict("payment")
 	}
 	return nil
 }
 
-// taken refuses a reference that the provider gave to something else. It does not tell to what.
-func taken(what string) error {
-	err := care.Errorf(care.Conflict, "the provider's reference stands for another %s", what)
-	err.Fields = []care.FieldError{{Field: "reference", Message: "stands for another " + what + ": of another amount, or elsewhere"}}
+// referenceConflict returns a conflict for a reference that the provider has used for another
+// payment or refund. It does not identify that one.
+func referenceConflict(what string) error {
+	err := care.Errorf(care.Conflict, "the provider's reference was used for another %s", what)
+	err.Fields = []care.FieldError{{Field: "reference", Message: "was used for another " + what}}
 	return err
 }
 
-// payable returns nil where the invoice can be paid so. For a payment from credit it takes the lock of the patient's credit.
-func payable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) error {
-	if err := owed(row); err != nil || n.Provider != creditProvider {
+// checkPayable returns nil if the payment can be made. For a payment from credit it locks the
+// patient's credit.
+func checkPayable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) error {
+	if err := checkOwed(row); err != nil || n.Provider != creditProvider {
 		return err
 	}
 	if balance := amountsOf(row).balance(); n.AmountMinor > balance {
-		return conflict("amountMinor", "must be at most %d, the balance of the invoice: credit pays no more than is owed", balance)
+		return conflict("amountMinor", "must be at most %d, the balance of the invoice, for a payment from credit", balance)
 	}
 	credit, err := lockCredit(ctx, q, row)
 	if err != nil {
@@ -98,7 +104,7 @@ func payable(ctx context.Context, q *db.Queries, row db.Invoice, n NewPayment) e
 	return nil
 }
 
-// lockCredit returns the credit of the invoice's patient, which nobody else draws on until this transaction ends.
+// lockCredit returns the credit of the invoice's patient and locks it until the transaction ends.
 func lockCredit(ctx context.Context, q *db.Queries, row db.Invoice) (int64, error) {
 	if err := q.CreditLock(ctx, db.CreditLockParams{ClinicID: row.ClinicID, PatientID: row.PatientID, Currency: row.Currency}); err != nil {
 		return 0, fmt.Errorf("lock credit: %w", err)
@@ -124,5 +130,5 @@ func pay(ctx context.Context, tx pgx.Tx, cmd care.Command, row db.Invoice, n New
 	if row, err = settle(ctx, q, cmd, row.ID, a, 1); err != nil {
 		return Payment{}, err
 	}
-	return payment(inserted, 0), outbox.Append(ctx, tx, written(cmd, "payment_received", row, parts{payment: &inserted.ID}))
+	return payment(inserted, 0), outbox.Append(ctx, tx, invoiceEvent(cmd, "payment_received", row, eventIDs{payment: &inserted.ID}))
 }

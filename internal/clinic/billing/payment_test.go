@@ -36,7 +36,7 @@ func TestPay_SettlesTheInvoiceStepByStep(t *testing.T) {
 	b.requireContiguous(t, i.ID)
 }
 
-func TestPay_RefusesWhatIsNoPayment(t *testing.T) {
+func TestPay_ChecksItsInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -51,7 +51,7 @@ func TestPay_RefusesWhatIsNoPayment(t *testing.T) {
 	require.Zero(t, b.Count(t, "payments"))
 }
 
-func TestPay_TakesOneReferenceOnce(t *testing.T) {
+func TestPay_RecordsAReferenceOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i, other := b.issue(t), b.issue(t)
@@ -71,7 +71,7 @@ func TestPay_TakesOneReferenceOnce(t *testing.T) {
 	require.True(t, first, "another provider's references are its own")
 }
 
-// at runs fn n times at once and gives the errors.
+// at runs fn n times concurrently and returns the errors.
 func at(n int, fn func(i int) error) []error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -87,7 +87,7 @@ func at(n int, fn func(i int) error) []error {
 	return errs
 }
 
-func TestPay_KeepsWhatExceedsTheBalanceAsCreditUnderManyPaymentsAtOnce(t *testing.T) {
+func TestPay_TurnsExcessIntoCreditUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -108,7 +108,7 @@ func TestPay_KeepsWhatExceedsTheBalanceAsCreditUnderManyPaymentsAtOnce(t *testin
 	b.requireContiguous(t, i.ID)
 }
 
-func TestPay_MakesOnePaymentOfOneReferenceToldManyTimesAtOnce(t *testing.T) {
+func TestPay_RecordsAReferenceOnceUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -132,7 +132,7 @@ func TestPay_MakesOnePaymentOfOneReferenceToldManyTimesAtOnce(t *testing.T) {
 	require.Equal(t, []string{"billing.invoice_issued", "billing.payment_received"}, types(b.Writes(t)))
 }
 
-func TestPay_LetsOneOfTwoInvoicesHaveAReferenceToldForBothAtOnce(t *testing.T) {
+func TestPay_RecordsAReferenceForOneOfTwoInvoicesUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	invoices := []billing.Invoice{b.issue(t), b.issue(t)}
@@ -150,7 +150,7 @@ func TestPay_LetsOneOfTwoInvoicesHaveAReferenceToldForBothAtOnce(t *testing.T) {
 	require.Equal(t, 1, b.Count(t, "payments"))
 }
 
-func TestRefund_GivesBackAtMostThePaymentAndReopensTheInvoiceWhereItSaysSo(t *testing.T) {
+func TestRefund_IsAtMostThePaymentAndMayReopenTheInvoice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -197,7 +197,7 @@ func TestRefund_GivesBackAtMostThePaymentAndReopensTheInvoiceWhereItSaysSo(t *te
 	b.requireContiguous(t, i.ID)
 }
 
-func TestDatabase_RefusesNumbersThatDoNotAddUp(t *testing.T) {
+func TestDatabase_RefusesInconsistentAmounts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -242,7 +242,7 @@ func TestDatabase_RefusesNumbersThatDoNotAddUp(t *testing.T) {
 		require.ErrorAs(t, err, &refused, name)
 		require.Equal(t, c.constraint, refused.ConstraintName, name)
 	}
-	require.Equal(t, int64(3000), b.get(t, i.ID).PaidMinor, "nothing of it stayed")
+	require.Equal(t, int64(3000), b.get(t, i.ID).PaidMinor, "rolled back")
 	for _, sql := range []string{"DELETE FROM invoices", "UPDATE payments SET amount_minor = 1", "DELETE FROM refunds", "UPDATE invoice_lines SET quantity = 1"} {
 		_, err := b.db.App.Exec(t.Context(), sql)
 		require.ErrorContains(t, err, "permission denied", sql)

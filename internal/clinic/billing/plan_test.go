@@ -12,10 +12,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestQueries_UseAnIndexForEachWayIn(t *testing.T) {
+func TestQueries_UseIndexes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// Enough invoices elsewhere that a scan of all is dearer than the index; a single statement keeps the sums right.
+	// There are enough other invoices to make a full scan more expensive than the index. A single
+	// statement keeps the sums correct.
 	b.Exec(t, `INSERT INTO users (id, email, given_name, family_name)
 		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
 	b.Exec(t, `WITH written AS (

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// The statuses of an invoice. Draft is in the schema for imports; an invoice written here is issued at once.
+// The statuses of an invoice. Draft exists for imports only; new invoices are issued at once.
 const (
 	StatusDraft      = "draft"
 	StatusIssued     = "issued"
@@ -21,42 +21,42 @@ const (
 	StatusVoid       = "void"
 )
 
-// Invoice is what a patient owes a clinic, and how much of it is credited and paid.
+// Invoice is an invoice with its lines, credit notes and payments.
 type Invoice struct {
 	ID            uuid.UUID     `json:"id" format:"uuid"`
 	Version       int64         `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
 	ClinicID      uuid.UUID     `json:"clinicId" format:"uuid"`
 	PatientID     uuid.UUID     `json:"patientId" format:"uuid"`
-	Number        *string       `json:"number,omitempty" doc:"The number it has in the clinic's books."`
+	Number        *string       `json:"number,omitempty" doc:"The number in the clinic's books."`
 	Currency      string        `json:"currency" doc:"ISO 4217." example:"EUR"`
-	MinorDigits   int           `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD." example:"2"`
-	Status        string        `json:"status" enum:"draft,issued,partly_paid,paid,credited,void" doc:"issued and partly_paid have a balance. Without one it is paid, or credited where nothing is left that was paid."`
-	Overdue       bool          `json:"overdue" doc:"It is past its due day at the clinic and has a balance."`
+	MinorDigits   int           `json:"minorDigits" doc:"The number of decimal digits of the currency's minor unit, by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD." example:"2"`
+	Status        string        `json:"status" enum:"draft,issued,partly_paid,paid,credited,void" doc:"issued and partly_paid have a balance. Without a balance it is paid, or credited if no payment remains."`
+	Overdue       bool          `json:"overdue" doc:"Whether it has a balance and is past its due day."`
 	NetMinor      int64         `json:"netMinor" doc:"The sum of the lines without tax, in minor units of the currency, such as cents."`
 	TaxMinor      int64         `json:"taxMinor" doc:"The sum of the lines' taxes."`
-	TotalMinor    int64         `json:"totalMinor" doc:"Net and tax."`
+	TotalMinor    int64         `json:"totalMinor" doc:"The sum of net and tax."`
 	CreditedMinor int64         `json:"creditedMinor" doc:"The sum of the credit notes."`
-	PaidMinor     int64         `json:"paidMinor" doc:"Payments less refunds, as far as they are for what is owed here: never more than the total less what is credited."`
-	ExcessMinor   int64         `json:"excessMinor" doc:"Payments less refunds beyond that. It is part of the patient's credit at the clinic, which can pay other invoices or be refunded."`
-	BalanceMinor  int64         `json:"balanceMinor" doc:"What is still owed: totalMinor less creditedMinor less paidMinor; 0 for a draft and a void invoice."`
-	DueOn         string        `json:"dueOn" format:"date" doc:"The last day to pay, at the clinic."`
+	PaidMinor     int64         `json:"paidMinor" doc:"Payments less refunds, at most the total less the credited amount."`
+	ExcessMinor   int64         `json:"excessMinor" doc:"Payments less refunds beyond paidMinor. It belongs to the patient's credit at the clinic, which can be used for other invoices or be refunded."`
+	BalanceMinor  int64         `json:"balanceMinor" doc:"The amount still owed: totalMinor less creditedMinor less paidMinor; 0 for a draft and a void invoice."`
+	DueOn         string        `json:"dueOn" format:"date" doc:"The last day to pay, in the clinic's time zone."`
 	IssuedAt      *time.Time    `json:"issuedAt,omitempty" format:"date-time"`
 	CreatedAt     time.Time     `json:"createdAt" format:"date-time"`
-	CreatedBy     string        `json:"createdBy" doc:"The id of who issued it."`
+	CreatedBy     string        `json:"createdBy" doc:"The id of the person who issued it."`
 	UpdatedAt     time.Time     `json:"updatedAt" format:"date-time"`
-	UpdatedBy     string        `json:"updatedBy" doc:"The id of who changed it last: a person's, or system:<part>."`
+	UpdatedBy     string        `json:"updatedBy" doc:"The id of the person who changed it last, or system:<part>."`
 	Lines         []ChargedLine `json:"lines"`
 	CreditNotes   []CreditNote  `json:"creditNotes" doc:"Oldest first."`
 	Payments      []Payment     `json:"payments" doc:"Oldest first."`
 }
 
-// Line is one thing that is charged for, or credited.
+// Line is one charged or credited item.
 type Line struct {
 	Description string `json:"description" text:"line" minLength:"1" maxLength:"500" example:"Blood panel"`
 	Quantity    int32  `json:"quantity" minimum:"1" maximum:"100000" example:"1"`
-	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price of one, in minor units of the currency, such as cents." example:"4250"`
+	UnitMinor   int64  `json:"unitMinor" minimum:"0" maximum:"999999999999" doc:"The price per unit, in minor units of the currency, such as cents." example:"4250"`
 	DiscountBps int32  `json:"discountBps,omitempty" minimum:"0" maximum:"10000" doc:"The discount in basis points (hundredths of a percent) of quantity times price." example:"500"`
-	TaxBps      int32  `json:"taxBps,omitempty" minimum:"0" maximum:"100000" doc:"The tax in basis points of what is left after the discount, on top of it." example:"1900"`
+	TaxBps      int32  `json:"taxBps,omitempty" minimum:"0" maximum:"100000" doc:"The tax in basis points of the discounted amount, added to it." example:"1900"`
 }
 
 // ChargedLine is a line with its amounts, each rounded to a whole minor unit, half away from zero.
@@ -66,55 +66,55 @@ type ChargedLine struct {
 	TaxMinor int64 `json:"taxMinor" doc:"The tax on netMinor, rounded half away from zero."`
 }
 
-// CreditNote takes back what an invoice charged, or a part of it.
+// CreditNote reverses an invoice's charges or a part of them.
 type CreditNote struct {
 	ID             uuid.UUID     `json:"id" format:"uuid"`
 	InvoiceID      uuid.UUID     `json:"invoiceId" format:"uuid"`
-	InvoiceVersion int64         `json:"invoiceVersion" doc:"The version of the invoice that the credit note made."`
-	Number         string        `json:"number" doc:"The number it has in the clinic's books."`
+	InvoiceVersion int64         `json:"invoiceVersion" doc:"The version of the invoice after the credit note."`
+	Number         string        `json:"number" doc:"The number in the clinic's books."`
 	Reason         string        `json:"reason"`
 	RefundID       *uuid.UUID    `json:"refundId,omitempty" format:"uuid" doc:"The refund that it was issued with."`
 	NetMinor       int64         `json:"netMinor" doc:"The sum of the lines without tax, in minor units of the invoice's currency."`
 	TaxMinor       int64         `json:"taxMinor" doc:"The sum of the lines' taxes."`
-	TotalMinor     int64         `json:"totalMinor" doc:"Net and tax."`
+	TotalMinor     int64         `json:"totalMinor" doc:"The sum of net and tax."`
 	Lines          []ChargedLine `json:"lines"`
 	CreatedAt      time.Time     `json:"createdAt" format:"date-time"`
-	CreatedBy      string        `json:"createdBy" doc:"The id of who issued it."`
+	CreatedBy      string        `json:"createdBy" doc:"The id of the person who issued it."`
 }
 
-// Payment is money that came in for an invoice.
+// Payment is a payment of an invoice.
 type Payment struct {
 	ID            uuid.UUID `json:"id" format:"uuid"`
 	InvoiceID     uuid.UUID `json:"invoiceId" format:"uuid"`
 	AmountMinor   int64     `json:"amountMinor"`
-	RefundedMinor int64     `json:"refundedMinor" doc:"How much of it was given back."`
+	RefundedMinor int64     `json:"refundedMinor" doc:"The refunded amount."`
 	Provider      string    `json:"provider"`
-	Reference     string    `json:"reference" doc:"What the provider calls it."`
+	Reference     string    `json:"reference" doc:"The provider's reference."`
 	ReceivedAt    time.Time `json:"receivedAt" format:"date-time"`
-	ReceivedBy    string    `json:"receivedBy" doc:"The id of who recorded it."`
+	ReceivedBy    string    `json:"receivedBy" doc:"The id of the person who recorded it."`
 }
 
-// Refund is money of one payment that was given back.
+// Refund is a refund of a payment.
 type Refund struct {
 	ID           uuid.UUID  `json:"id" format:"uuid"`
 	PaymentID    uuid.UUID  `json:"paymentId" format:"uuid"`
 	InvoiceID    uuid.UUID  `json:"invoiceId" format:"uuid"`
 	AmountMinor  int64      `json:"amountMinor"`
-	Reopened     bool       `json:"reopened" doc:"The amount is owed again."`
-	CreditNoteID *uuid.UUID `json:"creditNoteId,omitempty" format:"uuid" doc:"The credit note that was issued with it."`
+	Reopened     bool       `json:"reopened" doc:"Whether the amount is owed again."`
+	CreditNoteID *uuid.UUID `json:"creditNoteId,omitempty" format:"uuid" doc:"The credit note that was issued with the refund."`
 	Provider     string     `json:"provider"`
-	Reference    string     `json:"reference" doc:"What the provider calls it."`
+	Reference    string     `json:"reference" doc:"The provider's reference."`
 	MadeAt       time.Time  `json:"madeAt" format:"date-time"`
-	MadeBy       string     `json:"madeBy" doc:"The id of who recorded it."`
+	MadeBy       string     `json:"madeBy" doc:"The id of the person who recorded it."`
 }
 
-// Service issues invoices and credit notes, and takes payments. It is safe for concurrent use.
+// Service manages invoices, credit notes, payments and refunds. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on the writer of the role that the domain writes as.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
@@ -124,7 +124,7 @@ func ref(id uuid.UUID) care.Ref { return care.Ref{Kind: "invoice", ID: id} }
 func invoice(row db.Invoice, lines []ChargedLine, notes []CreditNote, payments []Payment) Invoice {
 	net, tax := sums(lines)
 	var balance int64
-	if owed(row) == nil {
+	if checkOwed(row) == nil {
 		balance = amountsOf(row).balance()
 	}
 	return Invoice{
@@ -156,7 +156,7 @@ func payment(row db.Payment, refunded int64) Payment {
 	}
 }
 
-// refund of before credit notes reopened its invoice.
+// A refund from before credit notes reopened its invoice.
 func refund(row db.Refund, invoiceID uuid.UUID, creditNoteID *uuid.UUID) Refund {
 	return Refund{
 		ID: row.ID, PaymentID: row.PaymentID, InvoiceID: invoiceID, AmountMinor: row.AmountMinor, Provider: row.Provider,
@@ -174,7 +174,8 @@ func utc(t *time.Time) *time.Time {
 
 func date(t time.Time) pgtype.Date { return pgtype.Date{Time: t, Valid: true} }
 
-// day returns midnight UTC of the moment's day in its own zone: how a date is kept.
+// day returns the moment's day in its own zone, as midnight UTC: the form in which dates are
+// stored.
 func day(t time.Time) time.Time {
 	year, month, d := t.Date()
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)

@@ -16,18 +16,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Statement is the account of a patient at a clinic in one currency. A positive balance is owed to the clinic, a negative one
-// is the patient's credit. Paying from credit changes no balance, and has no entry.
+// Statement is a patient's account at a clinic in one currency. A positive balance is owed to the
+// clinic; a negative one is the patient's credit. Paying from credit changes no balance and has no
+// entry.
 type Statement struct {
 	PatientID    uuid.UUID        `json:"patientId" format:"uuid"`
 	ClinicID     uuid.UUID        `json:"clinicId" format:"uuid"`
-	Currency     string           `json:"currency" doc:"ISO 4217; empty where nothing was ever invoiced and none was asked for." example:"EUR"`
-	MinorDigits  int              `json:"minorDigits" doc:"How many digits of an amount stand behind the decimal point, by ISO 4217." example:"2"`
+	Currency     string           `json:"currency" doc:"ISO 4217; empty if the patient has no invoices and the request has no currency." example:"EUR"`
+	MinorDigits  int              `json:"minorDigits" doc:"The number of decimal digits of the currency's minor unit, by ISO 4217." example:"2"`
 	From         string           `json:"from,omitempty" format:"date"`
 	To           string           `json:"to,omitempty" format:"date"`
-	OpeningMinor int64            `json:"openingBalanceMinor" doc:"The balance before the first day; 0 where there is none."`
+	OpeningMinor int64            `json:"openingBalanceMinor" doc:"The balance before the first day; 0 without a first day."`
 	ClosingMinor int64            `json:"closingBalanceMinor" doc:"The balance after the last day."`
-	CreditMinor  int64            `json:"creditMinor" doc:"What the patient can pay invoices of the clinic with today: payments beyond what was owed, less what was used or refunded of them."`
+	CreditMinor  int64            `json:"creditMinor" doc:"The patient's current credit, which can pay invoices of the clinic: payments beyond the amount owed, less the part that was used or refunded."`
 	Items        []StatementEntry `json:"items" doc:"Oldest first."`
 	Next         string           `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
 }
@@ -38,18 +39,18 @@ type StatementEntry struct {
 	Type         string    `json:"type" enum:"invoice_issued,invoice_voided,credit_note_issued,payment_received,refund_made"`
 	ID           uuid.UUID `json:"id" format:"uuid" doc:"The invoice, credit note, payment or refund."`
 	InvoiceID    uuid.UUID `json:"invoiceId" format:"uuid"`
-	Number       *string   `json:"number,omitempty" doc:"The number of the credit note, else of the invoice."`
-	AmountMinor  int64     `json:"amountMinor" doc:"What it adds to the balance: positive for an invoice and a refund, negative for the others."`
-	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after it."`
+	Number       *string   `json:"number,omitempty" doc:"The number of the credit note or the invoice."`
+	AmountMinor  int64     `json:"amountMinor" doc:"The change of the balance: positive for an invoice and a refund, negative for the others."`
+	BalanceMinor int64     `json:"balanceMinor" doc:"The balance after the entry."`
 }
 
-// StatementFilter says which statement is asked for. PatientID and ClinicID are required.
+// StatementFilter selects a statement. PatientID and ClinicID are required.
 type StatementFilter struct {
 	PatientID uuid.UUID
 	ClinicID  uuid.UUID
-	// Currency may be empty where all the patient's invoices at the clinic have one.
+	// Currency may be empty if all the patient's invoices at the clinic have the same.
 	Currency string
-	// From and To are days at the clinic, such as 2026-04-30, both included; empty is without a bound.
+	// From and To are days at the clinic, such as 2026-04-30, both inclusive. Empty means no bound.
 	From, To string
 	// Cursor is the Next of the page before.
 	Cursor string
@@ -57,7 +58,7 @@ type StatementFilter struct {
 	Limit int
 }
 
-// period is a checked filter's days, as midnights in UTC; zero is without a bound.
+// period is the filter's days as midnights in UTC. Zero means no bound.
 type period struct{ from, to time.Time }
 
 func (f *StatementFilter) check() (period, care.PageCursor, error) {
@@ -68,7 +69,7 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	if f.ClinicID == uuid.Nil {
 		p.Add("clinicId", "must name the clinic")
 	}
-	if f.Currency != "" && !currencyForm(f.Currency) {
+	if f.Currency != "" && !isCurrencyCode(f.Currency) {
 		p.Add("currency", "must be an ISO 4217 code in capitals, such as EUR")
 	}
 	days := period{from: optionalDay(&p, "from", f.From), to: optionalDay(&p, "to", f.To)}
@@ -80,8 +81,9 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	return days, mark, p.Err()
 }
 
-// currencyForm reports whether the code has the form of one. An invoice may be in a currency that is in use no more.
-func currencyForm(code string) bool {
+// isCurrencyCode reports whether the code has the form of a currency code. Invoices may be in a
+// currency that is no longer in use.
+func isCurrencyCode(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
@@ -96,7 +98,7 @@ func optionalDay(p *care.FieldErrors, field, text string) time.Time {
 	return t
 }
 
-// bounds returns the moments at the clinic between which the days lie.
+// bounds returns the period's moments at the clinic, the first inclusive and the second exclusive.
 func (d period) bounds(location *time.Location) (from, until time.Time) {
 	from, until = care.BeforeAll.Time, care.AfterAll.Time
 	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, location) }
@@ -109,9 +111,9 @@ func (d period) bounds(location *time.Location) (from, until time.Time) {
 	return from, until
 }
 
-// GetStatement returns a page of a patient's account at a clinic. Errors: care.Invalid by field, also where there are several
-// currencies and none is named, and care.NotFound for somebody who is and was no patient there, or of whom the actor may not
-// see invoices.
+// GetStatement returns a page of a patient's account at a clinic. It returns care.Invalid by field,
+// also if there are several currencies and none is given, and care.NotFound if the person never was
+// a patient there or the actor may not see their invoices.
 func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f StatementFilter) (Statement, error) {
 	days, mark, err := f.check()
 	if err != nil {
@@ -140,11 +142,11 @@ func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f Statemen
 	return st, nil
 }
 
-// statementCurrency returns the currency of the statement, which the actor may see.
+// statementCurrency returns the currency of the statement and checks that the actor may see it.
 func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f StatementFilter) (string, error) {
 	own := f.PatientID == cmd.Actor.UserID && readsOwn()
 	if !own && !cmd.Actor.MayAt(f.ClinicID, care.InvoiceRead, care.SameClinic) {
-		return "", noStatement(cmd, f)
+		return "", statementNotFound(cmd, f)
 	}
 	all, err := q.StatementCurrencyList(ctx, db.StatementCurrencyListParams{PatientID: f.PatientID, ClinicID: f.ClinicID})
 	if err != nil {
@@ -157,22 +159,22 @@ func statementCurrency(ctx context.Context, q *db.Queries, cmd care.Command, f S
 			return "", fmt.Errorf("look up patient: %w", err)
 		}
 		if !patient {
-			return "", noStatement(cmd, f)
+			return "", statementNotFound(cmd, f)
 		}
 	case f.Currency == "" && len(all) > 1:
-		return "", care.InvalidField("currency", "must be one of %s: the patient has invoices in each", strings.Join(all, ", "))
+		return "", care.InvalidField("currency", "must be one of %s, in which the patient has invoices", strings.Join(all, ", "))
 	case f.Currency == "":
 		return all[0], nil
 	}
 	return f.Currency, nil
 }
 
-func noStatement(cmd care.Command, f StatementFilter) error {
-	answer := care.Errorf(care.NotFound, "there is no such patient at this clinic, or you may not see their invoices")
+func statementNotFound(cmd care.Command, f StatementFilter) error {
+	answer := care.Errorf(care.NotFound, "patient not found at this clinic, or you may not see their invoices")
 	return outbox.Deny(cmd, answer, care.InvoiceRead, care.Ref{Kind: "patient", ID: f.PatientID}, nil, &f.ClinicID)
 }
 
-// entries fills the statement's balances and a page of its entries, and returns the invoices that they are of.
+// entries sets the statement's balances and a page of its entries, and returns their invoices.
 func (s *Service) entries(ctx context.Context, q *db.Queries, st *Statement, days period, mark care.PageCursor, limit int) ([]uuid.UUID, error) {
 	zone, err := q.InvoiceTimeZone(ctx, st.ClinicID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -21,7 +21,7 @@ func (b *testBundle) statement(t *testing.T, actor care.Actor, change func(*bill
 	return st
 }
 
-// amountsAndBalances are the entries' types, amounts and balances.
+// amountsAndBalances returns the types, the amounts and the balances of the entries.
 func amountsAndBalances(items []billing.StatementEntry) (kinds []string, numbers [][2]int64) {
 	for _, e := range items {
 		kinds, numbers = append(kinds, e.Type), append(numbers, [2]int64{e.AmountMinor, e.BalanceMinor})
@@ -29,7 +29,7 @@ func amountsAndBalances(items []billing.StatementEntry) (kinds []string, numbers
 	return kinds, numbers
 }
 
-func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
+func TestStatement_HasEntriesInOrderWithARunningBalance(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
@@ -68,7 +68,7 @@ func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
 		require.Equal(t, "patient/"+b.patient.ID, e.Subject)
 		require.Equal(t, []any{i.ID.String(), voided.ID.String(), second.ID.String()}, e.Data["recordIds"])
 	}
-	require.Equal(t, int64(8000), b.get(t, i.ID).BalanceMinor+b.get(t, second.ID).BalanceMinor, "what is owed less the credit")
+	require.Equal(t, int64(8000), b.get(t, i.ID).BalanceMinor+b.get(t, second.ID).BalanceMinor, "the amount owed less the credit")
 
 	_, err = b.bills.GetStatement(t.Context(), by(b.patient), billing.StatementFilter{PatientID: b.patient.UserID, ClinicID: b.here})
 	requireCode(t, err, care.Invalid, "currency")
@@ -77,7 +77,7 @@ func TestStatement_IsTheAccountInOrderWithItsRunningBalance(t *testing.T) {
 	require.Contains(t, invalid.Fields[0].Message, "CHF, EUR")
 }
 
-func TestStatement_ShowsEachEntryOnceOverItsPages(t *testing.T) {
+func TestStatement_ShowsEachEntryOnceAcrossPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 3 {
@@ -102,13 +102,13 @@ func TestStatement_ShowsEachEntryOnceOverItsPages(t *testing.T) {
 	}
 }
 
-func TestStatement_OpensAndClosesWithTheDaysOfTheClinic(t *testing.T) {
+func TestStatement_UsesDaysAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	i := b.issue(t)
 	b.pay(t, i.ID, 3000, "pi_1")
 	b.pay(t, i.ID, 2000, "pi_2")
-	// In Berlin the last minute of 30 April, the first of 1 May and the first of 2 May.
+	// In Berlin, the last minute of 30 April, the first of 1 May and the first of 2 May.
 	b.Exec(t, "UPDATE invoices SET issued_at = '2026-04-30T21:59:00Z'")
 	b.Exec(t, "UPDATE payments SET received_at = CASE provider_reference WHEN 'pi_1' THEN timestamptz '2026-04-30T22:00:00Z' ELSE '2026-05-01T22:00:00Z' END")
 	days := func(from, to string) (opening, closing int64, entries int) {
@@ -134,7 +134,7 @@ func TestStatement_OpensAndClosesWithTheDaysOfTheClinic(t *testing.T) {
 	}
 }
 
-func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
+func TestStatement_IsForThePatientAndBillingStaff(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.issue(t)
@@ -161,7 +161,7 @@ func TestStatement_IsForThePatientAndThoseWhoHandleInvoicesThere(t *testing.T) {
 	}
 }
 
-func TestStatement_NamesEachParameterThatIsWrong(t *testing.T) {
+func TestStatement_ReportsEveryBadParameter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for field, change := range map[string]func(*billing.StatementFilter){

@@ -53,7 +53,7 @@ func TestCreate_IsForPatientsThemselvesAndForTheirCareTeam(t *testing.T) {
 	requireCode(t, err, care.Invalid, "patientId")
 }
 
-func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
+func TestConversation_IsHiddenFromNonParticipants(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -65,7 +65,7 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		outboxtest.Require(t, b.db.App, "record.read", subject(c.ID), outboxtest.Actor(actor.ID), outboxtest.Person(b.patient.UserID))
 	}
 	_, missing := b.chat.Get(t.Context(), by(b.doctor), uuid.New())
-	// The nurse is on the care team, and was not put in.
+	// The nurse is on the care team, but not a participant.
 	for _, actor := range []care.Actor{b.nurse, b.otherDoctor, b.receptionist, b.admin, b.neighbour, b.stranger, b.operator, b.auditor} {
 		for action, try := range map[string]func() error{
 			"conversation.read": func() error { _, err := b.chat.Get(t.Context(), by(actor), c.ID); return err },
@@ -80,7 +80,7 @@ func TestConversation_IsASecretToWhoDoesNotTakePart(t *testing.T) {
 		} {
 			err := try()
 			requireCode(t, err, care.NotFound)
-			require.Equal(t, missing.Error(), err.Error(), "what is hidden looks like what is not there")
+			require.Equal(t, missing.Error(), err.Error(), "a hidden one looks like a missing one")
 			outboxtest.Require(t, b.db.App, "access.denied", subject(c.ID), outboxtest.Actor(actor.ID), outboxtest.Person(b.patient.UserID),
 				outboxtest.Clinic(b.here), outboxtest.Data(map[string]any{"action": action}))
 		}
@@ -104,12 +104,12 @@ func second[T any](_ T, err error) error { return err }
 
 func third[T, U any](_ T, _ U, err error) error { return err }
 
-func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
+func TestParticipants_AreAddedAndRemovedByTheClinicOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
 	m := b.write(t, b.doctor, c.ID)
-	for range 2 { // One who takes part already is fine.
+	for range 2 { // Adding a participant again is not an error.
 		got, err := b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.nurse.UserID})
 		require.NoError(t, err)
 		require.Contains(t, people(got), b.nurse.UserID)
@@ -134,14 +134,14 @@ func TestParticipants_AreAddedAndTakenOutByTheClinicOnly(t *testing.T) {
 	require.Len(t, got.Participants, 3)
 	outboxtest.RequireCount(t, b.db.App, 2, "chat.participant_joined", outboxtest.Person(b.doctor.UserID))
 
-	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // They added who began it.
+	requireCode(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.doctor.UserID), care.Forbidden) // The doctor began it.
 	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.doctor), c.ID, b.doctor.UserID))
 	require.NoError(t, b.chat.RemoveParticipant(t.Context(), by(b.nurse), c.ID, b.nurse.UserID), "one's own part")
 	_, err = b.chat.CreateMessage(t.Context(), by(b.patient), c.ID, chat.NewMessage{Text: secret})
 	requireCode(t, err, care.Conflict) // To nobody.
 }
 
-func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
+func TestParticipants_LeaveWithTheCareTeamAndAreReportedOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -162,12 +162,12 @@ func TestParticipants_LeaveWithTheCareTeamAtOnceAndAreToldOfOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.nurse.UserID), outboxtest.Actor("system:chat"), outboxtest.Clinic(b.here))
-	// Being on the team again does not bring the old conversations back.
+	// Joining the team again does not restore old conversations.
 	b.Exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, b.nurse.UserID)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 }
 
-func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
+func TestInConversation_DependsOnTheRoleExceptForThePatient(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -190,7 +190,7 @@ func TestInConversation_HangsOnTheRoleButForThePatient(t *testing.T) {
 	require.False(t, in)
 }
 
-func TestPatients_ReadForEverAndWriteWhileTheyAreTheClinics(t *testing.T) {
+func TestPatients_ReadForeverAndWriteWhileAtTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -205,7 +205,7 @@ func TestPatients_ReadForEverAndWriteWhileTheyAreTheClinics(t *testing.T) {
 	requireCode(t, second(b.chat.WithdrawMessage(t.Context(), by(gone), c.ID, m.ID)), care.Forbidden)
 }
 
-func TestList_ShowsOnesOwnTheNewestActivityFirst(t *testing.T) {
+func TestList_ReturnsTheActorsNewestActivityFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var begun []uuid.UUID

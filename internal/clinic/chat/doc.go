@@ -1,23 +1,24 @@
-// Package chat keeps the conversations between a patient and those who care for them at a clinic.
+// Package chat manages conversations between a patient and their care team at a clinic.
 //
-// Who takes part: the patient, always, and the members of their care team who were put in. Who leaves the care team takes no
-// longer part from the same commit on; a trigger sees to that, and TellLeft appends the event.
+// Participants: the patient, always, and the members of the care team who were added. A member who
+// leaves the care team is removed by a trigger in the same transaction; SweepDepartures appends the
+// event. RemoveParticipant documents who may remove whom.
 //
-// What is seen: those who take part from the beginning see every message. Who is added later sees those that are written from
-// then on, unless whoever adds them shows them the history, which is no more than that one sees. The events of a conversation
-// carry no text and are shown in its room to everybody who takes part. Who takes out whom is Remove's to say.
+// Visibility: participants from the beginning see every message. A participant who is added later
+// sees later messages only, unless the history is shared with them, as far as the actor sees it.
+// Events of a conversation contain no text; its room shows them to every participant.
 //
-// Ordering: whatever changes a conversation is one transaction. It locks the conversation's row first, looks at the rest in
-// statements after that, and appends to the outbox last; so the numbers of its messages rise by one, in the conversation and
-// along the ledger, where the number is the subject's version of chat.message_created. Other events carry none. A reminder
-// takes no conversation's lock: it takes the rows of those whom it reminds, skips those that somebody else has, and waits for
-// nobody.
+// Ordering: a write is one transaction. It locks the conversation's row first, reads in later
+// statements, and appends to the outbox last. So the numbers of messages rise by one in the
+// conversation and along the ledger, where the number is the subject version of
+// chat.message_created. Other events have no version. A reminder does not lock conversations: it
+// locks the rows of the reminded participants and skips locked ones, so it never waits.
 //
-// Reading: a mark says how far each has read, and only moves forward. Two minutes after the first message that somebody has
-// not read they are reminded, with one chat.message_unread, and then not again until they have read something. What was
-// withdrawn is not waited for.
+// Reading: a mark records how far a participant has read. It only moves forward. Two minutes after
+// their first unread message they are reminded, with one chat.message_unread, and not again before
+// they have read something. Withdrawn messages do not count.
 //
-// Audit: being shown a conversation or its messages appends record.read and each refusal access.denied, committed before the
-// answer is given. A conversation that the caller may not see is answered, and audited, as one that is not there. Texts and
-// subjects never leave but in the answer itself.
+// Audit: each read of a conversation or its messages appends record.read and each denial
+// access.denied, committed before the response is sent. A conversation that the caller may not see
+// is reported, and audited, as not found. Texts and subjects are in responses only.
 package chat

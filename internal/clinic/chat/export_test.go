@@ -2,5 +2,5 @@ package chat
 
 import "time"
 
-// SetClock makes the service take the time from now.
+// SetClock replaces time.Now.
 func (s *Service) SetClock(now func() time.Time) { s.now = now }

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/clinic/chat"
 )
 
-// numbers are those of the messages that the actor is shown.
+// numbers returns the numbers of the messages that the actor sees.
 func (b *testBundle) numbers(t *testing.T, actor care.Actor, id uuid.UUID) []int64 {
 	t.Helper()
 	list, _, err := b.chat.ListMessages(t.Context(), by(actor), id, 0, 0)
@@ -30,7 +30,7 @@ func (b *testBundle) add(t *testing.T, as, who care.Actor, id uuid.UUID, history
 	return c
 }
 
-func TestAdd_ShowsWhatIsWrittenFromThenOn(t *testing.T) {
+func TestAdd_ShowsLaterMessagesOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -53,19 +53,20 @@ func TestAdd_ShowsWhatIsWrittenFromThenOn(t *testing.T) {
 	requireCode(t, b.chat.MarkRead(t.Context(), by(b.nurse), c.ID, chat.ReadMark{MessageID: first.ID}), care.Invalid, "messageId")
 	require.NoError(t, b.chat.MarkRead(t.Context(), by(b.nurse), c.ID, chat.ReadMark{MessageID: written.ID}))
 
-	// Who does not see the history gives nobody more of it, not even themselves.
+	// A participant without the history cannot share it, not even with themselves.
 	b.add(t, b.nurse, b.colleague, c.ID, true)
 	require.Equal(t, []int64{2}, b.numbers(t, b.colleague, c.ID))
 	b.add(t, b.nurse, b.nurse, c.ID, true)
 	require.Equal(t, []int64{2}, b.numbers(t, b.nurse, c.ID))
-	// Who sees it shows it, also to who takes part already; it is not taken away again.
+	// A participant with the history can share it, also with current participants. It cannot be
+	// unshared.
 	b.add(t, b.doctor, b.nurse, c.ID, true)
 	require.Equal(t, []int64{2, 1}, b.numbers(t, b.nurse, c.ID))
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	require.Equal(t, []int64{2, 1}, b.numbers(t, b.nurse, c.ID))
 }
 
-func TestAdd_WithTheHistoryShowsAll(t *testing.T) {
+func TestAdd_WithTheHistoryShowsAllMessages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -78,23 +79,24 @@ func TestAdd_WithTheHistoryShowsAll(t *testing.T) {
 	require.Empty(t, b.numbers(t, b.nurse, c.ID), "who comes back begins anew")
 }
 
-func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T) {
+func TestRemove_FollowsWhoBeganAndWhoAdded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	b.add(t, b.nurse, b.colleague, c.ID, false)
 	remove := func(as, who care.Actor) error { return b.chat.RemoveParticipant(t.Context(), by(as), c.ID, who.UserID) }
-	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden)     // Who began it.
-	requireCode(t, remove(b.colleague, b.doctor), care.Forbidden) // Also by a doctor.
-	requireCode(t, remove(b.colleague, b.nurse), care.Forbidden)  // Who added them.
+	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden) // Who began it.
+	requireCode(t, remove(b.colleague, b.doctor), care.Forbidden) // Not even by a doctor.
+	requireCode(t, remove(b.colleague, b.nurse), care.Forbidden) // Who added them.
 	require.NoError(t, remove(b.nurse, b.colleague), "whom they added")
 	require.NoError(t, remove(b.doctor, b.nurse))
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	b.add(t, b.nurse, b.colleague, c.ID, false)
 	require.NoError(t, remove(b.doctor, b.colleague), "whom another added")
 
-	// Once who began it may not sign in any more, they are as anybody else from the beginning.
+	// If the person who began it is disabled, they become an ordinary participant from the
+	// beginning.
 	b.Exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden) // The nurse was added.
 	b.Exec(t, "UPDATE conversation_participants SET added_by = NULL")
@@ -102,13 +104,13 @@ func TestRemove_IsForWhoBeganWhoAddedAndTheDoctorsFromTheBeginning(t *testing.T)
 	b.Exec(t, "UPDATE conversation_participants SET added_by = NULL")
 	require.NoError(t, remove(b.colleague, b.doctor))
 
-	// A patient's conversation has the whole team in it from the beginning.
+	// A patient's conversation includes the whole team from the beginning.
 	c = b.begin(t, b.patient)
 	requireCode(t, remove(b.nurse, b.colleague), care.Forbidden)
 	require.NoError(t, remove(b.colleague, b.nurse))
 }
 
-func TestRemind_LetsTheDeadRest(t *testing.T) {
+func TestRemind_IgnoresTheDead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)

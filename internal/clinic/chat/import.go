@@ -18,12 +18,12 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Imported is a message that another system keeps.
+// Imported is a message of another system.
 type Imported struct {
 	ID uuid.UUID
-	// Known says that it was taken in before.
+	// Known reports whether it was imported before.
 	Known bool
-	// ConversationID is that of the conversation which it belongs to, and which its first message begins.
+	// ConversationID is the conversation of the message. Its first message creates it.
 	ConversationID uuid.UUID
 	ClinicID       uuid.UUID
 	PatientID      uuid.UUID
@@ -33,39 +33,39 @@ type Imported struct {
 	WrittenAt      time.Time
 }
 
-// ImportTx takes messages in, many at once, with the events that tell of them; only carewire's own import may. It gives for
-// each nil or why it is refused, a care.Error. A conversation that they begin is the patient's and their present care team's.
-// Messages are history: nobody is reminded of them, and none is changed.
-func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (refused []error, err error) {
+// ImportTx imports messages in bulk, with their events; only carewire's own import may call it. For
+// each it returns nil, or a care.Error if it is refused. A new conversation has the patient and
+// their current care team. Imported messages cause no reminders, and cannot be changed.
+func (s *Service) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, all []Imported) (itemErrs []error, err error) {
 	if !cmd.Actor.MayOnPlatform(care.MessageWrite) {
-		return nil, care.Errorf(care.Forbidden, "messages are taken in by the platform")
+		return nil, care.Errorf(care.Forbidden, "only the platform imports messages")
 	}
 	q := db.New(tx)
-	refused = make([]error, len(all))
+	itemErrs = make([]error, len(all))
 	taken := map[uuid.UUID][]Imported{}
 	for i, in := range all {
-		if refused[i] = in.check(s.now()); refused[i] != nil {
+		if itemErrs[i] = in.check(s.now()); itemErrs[i] != nil {
 			continue
 		}
 		if in.Known {
-			if refused[i], err = importedAgain(ctx, q, in); err != nil {
+			if itemErrs[i], err = checkUnchanged(ctx, q, in); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		taken[in.ConversationID] = append(taken[in.ConversationID], in)
 	}
-	// Whoever locks several conversations does so in the order of their ids.
+	// Everything that locks several conversations does so in the order of their ids.
 	var events []event.Event
 	ids := slices.SortedFunc(maps.Keys(taken), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {
-		told, err := importInto(ctx, q, cmd, taken[id])
+		imported, err := importConversation(ctx, q, cmd, taken[id])
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, told...)
+		events = append(events, imported...)
 	}
-	return refused, outbox.Append(ctx, tx, events...)
+	return itemErrs, outbox.Append(ctx, tx, events...)
 }
 
 func (in *Imported) check(now time.Time) error {
@@ -80,28 +80,28 @@ func (in *Imported) check(now time.Time) error {
 		p.Add("authorId", "must name the author")
 	}
 	if in.WrittenAt.Year() < 1900 || in.WrittenAt.After(now.Add(time.Hour)) {
-		p.Add("writtenAt", "must be from 1900 on, and past")
+		p.Add("writtenAt", "must be from 1900 on, and in the past")
 	}
 	checkText(&p, in.Text)
 	return p.Err()
 }
 
-// importedAgain looks whether a message that was taken in before is what it was.
-func importedAgain(ctx context.Context, q *db.Queries, in Imported) (refused, err error) {
+// checkUnchanged returns a refusal if a message differs from what was imported before.
+func checkUnchanged(ctx context.Context, q *db.Queries, in Imported) (itemErr, err error) {
 	m, err := q.MessageGet(ctx, db.MessageGetParams{ConversationID: in.ConversationID, ID: in.ID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return care.Errorf(care.Conflict, "patient and clinic of a message cannot change"), nil
+		return care.Errorf(care.Conflict, "the patient and clinic of a message cannot change"), nil
 	case err != nil:
 		return nil, fmt.Errorf("read message: %w", err)
 	case m.Text != in.Text || m.AuthorID != in.AuthorID:
-		return care.Errorf(care.Conflict, "a message that was written cannot change"), nil
+		return care.Errorf(care.Conflict, "messages cannot change"), nil
 	}
 	return nil, nil
 }
 
-// importInto adds messages to their one conversation, which it begins if need be.
-func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
+// importConversation adds messages to a conversation, and creates it if it does not exist.
+func importConversation(ctx context.Context, q *db.Queries, cmd care.Command, messages []Imported) ([]event.Event, error) {
 	slices.SortStableFunc(messages, func(a, b Imported) int { return a.WrittenAt.Compare(b.WrittenAt) })
 	first := messages[0]
 	begun, err := q.ConversationImport(ctx, db.ConversationImportParams{
@@ -121,7 +121,7 @@ func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages [
 		if err != nil {
 			return nil, fmt.Errorf("read care team: %w", err)
 		}
-		if events, err = join(ctx, q, cmd, row, entry{people: append([]uuid.UUID{row.PatientID}, team...)}); err != nil {
+		if events, err = addParticipants(ctx, q, cmd, row, joining{people: append([]uuid.UUID{row.PatientID}, team...)}); err != nil {
 			return nil, err
 		}
 	}
@@ -136,7 +136,7 @@ func importInto(ctx context.Context, q *db.Queries, cmd care.Command, messages [
 	}
 	slices.SortFunc(rows, func(a, b db.ConversationMessage) int { return int(a.Number - b.Number) })
 	for _, m := range rows {
-		events = append(events, told(cmd, "created", row, m).AtVersion(m.Number))
+		events = append(events, messageEvent(cmd, "created", row, m).AtVersion(m.Number))
 	}
 	return events, nil
 }

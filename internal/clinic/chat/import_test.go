@@ -26,7 +26,7 @@ func (b *testBundle) take(t *testing.T, actor care.Actor, messages ...chat.Impor
 	return refused, err
 }
 
-func TestImport_BeginsWithTheCareTeamAndRemindsNobody(t *testing.T) {
+func TestImport_AddsTheCareTeamAndRemindsNobody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := uuid.New()
@@ -51,7 +51,7 @@ func TestImport_BeginsWithTheCareTeamAndRemindsNobody(t *testing.T) {
 	require.Zero(t, b.remind(t))
 
 	b.write(t, b.patient, id)
-	require.Equal(t, 3, b.remind(t), "of what is written here everybody is")
+	require.Equal(t, 3, b.remind(t), "everyone is reminded of a new message")
 	b.leave(t, b.nurse)
 	_, err = b.take(t, care.SystemActor("import"), message("third", 30*time.Minute))
 	require.NoError(t, err)

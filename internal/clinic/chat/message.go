@@ -13,8 +13,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// CreateMessage adds a message. Errors: care.NotFound, care.Forbidden, care.Invalid by field, and care.Conflict where a patient
-// would write to nobody, as all of the clinic have left.
+// CreateMessage adds a message. It returns care.NotFound, care.Forbidden, care.Invalid by field,
+// and care.Conflict for a patient's message in a conversation that the whole care team has left.
 func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.UUID, n NewMessage) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -26,7 +26,7 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 		if err := n.check(); err != nil {
 			return err
 		}
-		if err := attended(ctx, q, cmd, row.Conversation); err != nil {
+		if err := checkAttended(ctx, q, cmd, row.Conversation); err != nil {
 			return err
 		}
 		m, err = q.MessageWrite(ctx, db.MessageWriteParams{
@@ -35,7 +35,7 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 		if err != nil {
 			return fmt.Errorf("insert message: %w", err)
 		}
-		return outbox.Append(ctx, tx, told(cmd, "created", row.Conversation, m).AtVersion(m.Number))
+		return outbox.Append(ctx, tx, messageEvent(cmd, "created", row.Conversation, m).AtVersion(m.Number))
 	})
 	if err != nil {
 		return Message{}, err
@@ -43,8 +43,8 @@ func (s *Service) CreateMessage(ctx context.Context, cmd care.Command, id uuid.U
 	return message(m), nil
 }
 
-// attended refuses a patient's message that nobody would read.
-func attended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation) error {
+// checkAttended returns a conflict for a patient's message that has no other reader.
+func checkAttended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation) error {
 	if row.PatientID != cmd.Actor.UserID {
 		return nil
 	}
@@ -53,13 +53,13 @@ func attended(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conve
 		return fmt.Errorf("look up who takes part: %w", err)
 	}
 	if !somebody {
-		return care.Errorf(care.Conflict, "nobody of your care team takes part in this conversation any more: begin another")
+		return care.Errorf(care.Conflict, "your care team has left this conversation: begin another")
 	}
 	return nil
 }
 
-// WithdrawMessage hides a message's text, which stays for the audit; one that is withdrawn already is given as it is. Its author
-// may. Errors: care.NotFound, care.Forbidden.
+// WithdrawMessage hides the text of the actor's own message. The text is kept for the audit.
+// Withdrawing is idempotent. It returns care.NotFound or care.Forbidden.
 func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, messageID uuid.UUID) (Message, error) {
 	var m db.ConversationMessage
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -73,7 +73,7 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 		}
 		switch {
 		case m.AuthorID != cmd.Actor.UserID:
-			return forbidden(cmd, care.MessageWrite, row.Conversation, "a message is withdrawn by its author only")
+			return forbidden(cmd, care.MessageWrite, row.Conversation, "only its author may withdraw a message")
 		case m.WithdrawnAt != nil:
 			return nil
 		}
@@ -83,7 +83,7 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 		if err := q.ParticipantRecount(ctx, id); err != nil {
 			return fmt.Errorf("look for who waits: %w", err)
 		}
-		return outbox.Append(ctx, tx, told(cmd, "withdrawn", row.Conversation, m))
+		return outbox.Append(ctx, tx, messageEvent(cmd, "withdrawn", row.Conversation, m))
 	})
 	if err != nil {
 		return Message{}, err
@@ -91,8 +91,9 @@ func (s *Service) WithdrawMessage(ctx context.Context, cmd care.Command, id, mes
 	return message(m), nil
 }
 
-// MarkRead says that the actor has read up to the message. The mark only moves forward: an older message changes nothing.
-// Errors: care.NotFound, care.Invalid for a message that is not of this conversation.
+// MarkRead records that the actor has read up to the message. The mark only moves forward: an older
+// message changes nothing. It returns care.NotFound, and care.Invalid if the message is not in this
+// conversation.
 func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, mark ReadMark) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -115,8 +116,8 @@ func (s *Service) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID, 
 	})
 }
 
-// told tells what was done with a message.
-func told(cmd care.Command, how string, row db.Conversation, m db.ConversationMessage) event.Event {
+// messageEvent returns the event of a change to a message.
+func messageEvent(cmd care.Command, how string, row db.Conversation, m db.ConversationMessage) event.Event {
 	return event.New(cmd, "chat.message_"+how, ref(row.ID), event.ChatMessage{
 		MessageID: m.ID, ConversationID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, AuthorID: m.AuthorID,
 	}).About(cmd, row.PatientID, &row.ClinicID)

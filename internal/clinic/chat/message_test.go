@@ -14,7 +14,7 @@ import (
 	"carewire/internal/outbox/outboxtest"
 )
 
-func TestWrite_OfManyAtOnceNumbersThemWithoutAGapAlongTheOutbox(t *testing.T) {
+func TestWrite_NumbersConcurrentMessagesWithoutGaps(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -47,7 +47,7 @@ func TestWrite_OfManyAtOnceNumbersThemWithoutAGapAlongTheOutbox(t *testing.T) {
 	}
 }
 
-func TestWrite_TellsThatThereIsAMessageAndNotWhatItSays(t *testing.T) {
+func TestWrite_AppendsAnEventWithoutTheText(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -70,10 +70,10 @@ func TestWrite_TellsThatThereIsAMessageAndNotWhatItSays(t *testing.T) {
 	}
 	long, err := b.chat.CreateMessage(t.Context(), by(b.nurse), c.ID, chat.NewMessage{Text: strings.Repeat("ä", 4000)})
 	require.NoError(t, err)
-	require.Equal(t, int64(2), long.Number, "a refused message takes no number")
+	require.Equal(t, int64(2), long.Number, "a refused message has no number")
 }
 
-func TestMessages_ArePagedByNumberWhateverIsWrittenMeanwhileAndAudited(t *testing.T) {
+func TestMessages_ArePagedByNumberAndAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -112,7 +112,7 @@ func TestMessages_ArePagedByNumberWhateverIsWrittenMeanwhileAndAudited(t *testin
 	outboxtest.Require(t, b.db.App, "record.read", outboxtest.Actor(b.colleague.ID))
 }
 
-func TestWithdraw_HidesTheTextFromEverybodyAndKeepsIt(t *testing.T) {
+func TestWithdraw_HidesTheTextAndKeepsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)

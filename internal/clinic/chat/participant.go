@@ -15,9 +15,10 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// AddParticipant lets a member of the patient's care team take part. They see what is written from now on; with n.History also what was
-// written before, as far as the actor sees it, which is shown to one who takes part already too. Who takes part from the clinic
-// may. Errors: care.NotFound, care.Forbidden, care.Invalid for somebody who is not on the team.
+// AddParticipant adds a member of the patient's care team. They see later messages; with n.History
+// also earlier ones, as far as the actor sees them, even if they are a participant already.
+// Participants from the clinic may add others. It returns care.NotFound, care.Forbidden, and
+// care.Invalid for a person who is not on the team.
 func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.UUID, n NewParticipant) (Conversation, error) {
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -33,11 +34,11 @@ func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.
 		if !slices.Contains(append(team, row.Conversation.PatientID), n.UserID) {
 			return care.InvalidField("userId", "must be a doctor or nurse on the patient's care team at this clinic")
 		}
-		as := entry{people: []uuid.UUID{n.UserID}, seesAfter: row.Conversation.LastNumber, addedBy: &cmd.Actor.ID}
+		as := joining{people: []uuid.UUID{n.UserID}, seesAfter: row.Conversation.LastNumber, addedBy: &cmd.Actor.ID}
 		if n.History {
 			as.seesAfter = row.SeesAfter
 		}
-		events, err := join(ctx, q, cmd, row.Conversation, as)
+		events, err := addParticipants(ctx, q, cmd, row.Conversation, as)
 		if err != nil {
 			return err
 		}
@@ -57,11 +58,12 @@ func (s *Service) AddParticipant(ctx context.Context, cmd care.Command, id uuid.
 	return c, nil
 }
 
-// RemoveParticipant ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else
-// while they are on the patient's care team, and takes out anybody; who takes part from the beginning takes out whoever was
-// added, and a doctor of them the others from the beginning as well; who was added takes out only those whom they added
-// themselves. The patient stays. Errors: care.NotFound also for who does not take part, care.Forbidden, care.Conflict for the
-// patient.
+// RemoveParticipant removes a participant. The clinic's participants may always remove themselves.
+// The person who began the conversation may remove anyone, and nobody else may remove them while
+// they are on the patient's care team. A participant from the beginning may remove those who were
+// added, and a doctor among them also the others from the beginning. A participant who was added
+// may only remove those whom they added. It returns care.NotFound also if the person is not a
+// participant, care.Forbidden, and care.Conflict for the patient, who cannot be removed.
 func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, userID uuid.UUID) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -70,24 +72,25 @@ func (s *Service) RemoveParticipant(ctx context.Context, cmd care.Command, id, u
 			return err
 		}
 		if userID == row.Conversation.PatientID {
-			return care.Errorf(care.Conflict, "the conversation is the patient's: they cannot be taken out of it")
+			return care.Errorf(care.Conflict, "the patient cannot be removed from the conversation")
 		}
-		if err := mayRemove(ctx, q, cmd, row, userID); err != nil {
+		if err := checkRemove(ctx, q, cmd, row, userID); err != nil {
 			return err
 		}
 		_, err = q.ParticipantLeave(ctx, db.ParticipantLeaveParams{ConversationID: id, UserID: userID})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "this person does not take part in the conversation")
+			return care.Errorf(care.NotFound, "this person is not a participant of the conversation")
 		}
 		if err != nil {
 			return fmt.Errorf("leave conversation: %w", err)
 		}
-		return outbox.Append(ctx, tx, moved(cmd, "left", row.Conversation, userID))
+		return outbox.Append(ctx, tx, participantEvent(cmd, "left", row.Conversation, userID))
 	})
 }
 
-// mayRemove refuses who may not take this person out. row is the conversation as the actor has it, which is locked.
-func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
+// checkRemove returns a denial if the actor may not remove the person. row is the actor's locked
+// conversation.
+func checkRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.ConversationOfRow, userID uuid.UUID) error {
 	actor, c := cmd.Actor, row.Conversation
 	if userID == actor.UserID {
 		return nil
@@ -98,7 +101,7 @@ func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conv
 	}
 	target, err := q.ParticipantStanding(ctx, db.ParticipantStandingParams{ConversationID: c.ID, UserID: userID, Roles: roles})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.Errorf(care.NotFound, "this person does not take part in the conversation")
+		return care.Errorf(care.NotFound, "this person is not a participant of the conversation")
 	}
 	if err != nil {
 		return fmt.Errorf("look up who takes part: %w", err)
@@ -106,20 +109,20 @@ func mayRemove(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conv
 	added := target.AddedBy != nil
 	switch {
 	case target.Began:
-		return forbidden(cmd, care.ConversationManage, c, "who began the conversation is taken out by nobody else while they care for the patient")
+		return forbidden(cmd, care.ConversationManage, c, "the person who began the conversation cannot be removed by others while they are on the care team")
 	case c.CreatedBy == actor.ID, added && *target.AddedBy == actor.ID:
 		return nil
 	case row.AddedBy == nil && (added || actor.Holds(c.ClinicID, care.Doctor)):
 		return nil
 	}
-	return forbidden(cmd, care.ConversationManage, c, "this person is taken out by who began the conversation, by who added them, or by themselves")
+	return forbidden(cmd, care.ConversationManage, c, "only the person who began the conversation, the one who added this person, or they themselves may remove them")
 }
 
-// SweepDepartures appends chat.participant_left for those who left with their patient's care team, each once, and gives how many
-// they were. It is safe to run twice at once.
+// SweepDepartures appends one chat.participant_left for each participant who has left the patient's
+// care team, and returns their number. It is safe to run concurrently.
 func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
 		rows, err := q.ParticipantLeftTell(ctx, db.ParticipantLeftTellParams{RowLimit: limit, RowSkip: skip})
 		if err != nil {
 			return 0, nil, fmt.Errorf("take who left: %w", err)
@@ -127,7 +130,7 @@ func (s *Service) SweepDepartures(ctx context.Context) (int, error) {
 		events := make([]event.Event, len(rows))
 		for i, row := range rows {
 			c := db.Conversation{ID: row.ConversationID, ClinicID: row.ClinicID, PatientID: row.PatientID}
-			events[i] = moved(cmd, "left", c, row.UserID)
+			events[i] = participantEvent(cmd, "left", c, row.UserID)
 		}
 		return len(rows), events, nil
 	})

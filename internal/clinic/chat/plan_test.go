@@ -13,7 +13,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestQueries_FindWhatTheyNeedByAnIndexAmongManyConversations(t *testing.T) {
+func TestQueries_UseIndexesAmongManyConversations(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 2, now() - n * interval '1 minute', now(), '' FROM generate_series(1, 5000) AS n`, b.here, b.patient.UserID)

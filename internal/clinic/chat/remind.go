@@ -16,18 +16,19 @@ import (
 )
 
 const (
-	// unreadFor is how long a message may be unread before the person is reminded.
-	unreadFor = 2 * time.Minute
-	// batch is how many people one transaction reminds.
-	batch = 200
+	// remindAfter is how long a message may be unread before the person is reminded.
+	remindAfter = 2 * time.Minute
+	// sweepBatch is the number of people in one transaction.
+	sweepBatch = 200
 )
 
-// SweepUnread appends chat.message_unread for each person who has not read a message for two minutes, and gives how many they
-// were. A person is reminded once until they have read something. It is safe to run twice at once.
+// SweepUnread appends chat.message_unread for each person with a message that is unread for two
+// minutes, and returns their number. A person is reminded once until they have read something. It
+// is safe to run concurrently.
 func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("chat")}
-	cutoff := s.now().Add(-unreadFor)
-	return s.batches(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
+	cutoff := s.now().Add(-remindAfter)
+	return s.sweep(ctx, cmd, func(q *db.Queries, limit, skip int32) (int, []event.Event, error) {
 		rows, err := q.ParticipantRemind(ctx, db.ParticipantRemindParams{Cutoff: cutoff, RowLimit: limit, RowSkip: skip})
 		if err != nil {
 			return 0, nil, fmt.Errorf("take who has not read: %w", err)
@@ -35,7 +36,7 @@ func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 		events := make([]event.Event, 0, len(rows))
 		for _, row := range rows {
 			if row.MessageID == uuid.Nil {
-				continue // It was withdrawn at this moment.
+				continue // It was withdrawn concurrently.
 			}
 			events = append(events, event.New(cmd, "chat.message_unread", ref(row.ConversationID), event.ChatUnread{
 				MessageID: row.MessageID, ConversationID: row.ConversationID, UserID: row.UserID, ClinicID: row.ClinicID,
@@ -45,14 +46,15 @@ func (s *Service) SweepUnread(ctx context.Context) (int, error) {
 	})
 }
 
-// take takes some of the rows that wait, as work of postgres.Batches does, and returns how many, with the events to append.
-type take func(q *db.Queries, limit, skip int32) (int, []event.Event, error)
+// batchFunc processes a batch of the waiting rows for postgres.Batches, and returns their number
+// and events.
+type batchFunc func(q *db.Queries, limit, skip int32) (int, []event.Event, error)
 
-// batches appends the events of all that waits, a transaction for each batch, and returns how many they were. One that
-// cannot be appended does not stop the others.
-func (s *Service) batches(ctx context.Context, cmd care.Command, next take) (int, error) {
+// sweep appends the events of all waiting rows, a transaction per batch, and returns their number.
+// A batch that fails does not stop the others.
+func (s *Service) sweep(ctx context.Context, cmd care.Command, next batchFunc) (int, error) {
 	total := 0
-	_, err := postgres.Batches(batch, func(limit, skip int32) (taken int, err error) {
+	_, err := postgres.Batches(sweepBatch, func(limit, skip int32) (taken int, err error) {
 		var events []event.Event
 		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
 			if taken, events, err = next(db.New(tx), limit, skip); err != nil {

@@ -16,14 +16,14 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// reminded counts the reminders of the person.
+// reminded returns the number of the person's reminders.
 func (b *testBundle) reminded(t *testing.T, who care.Actor) (n int) {
 	t.Helper()
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM outbox WHERE type = 'chat.message_unread' AND person_id = $1", who.UserID).Scan(&n))
 	return n
 }
 
-func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.T) {
+func TestRemind_RemindsOnceAfterTwoMinutesUntilTheyRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -37,7 +37,7 @@ func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.
 	outboxtest.Require(t, b.db.App, "chat.message_unread", subject(c.ID), outboxtest.Person(b.doctor.UserID), outboxtest.Clinic(b.here), outboxtest.Actor("system:chat"),
 		outboxtest.Data(event.ChatUnread{MessageID: first.ID, ConversationID: c.ID, UserID: b.doctor.UserID, ClinicID: b.here}))
 
-	// More that is not read brings no more reminders, but for those who have read.
+	// Further unread messages cause no more reminders, except for those who have read.
 	second := b.write(t, b.patient, c.ID)
 	b.later(10 * time.Minute)
 	require.Equal(t, 1, b.remind(t))
@@ -47,11 +47,11 @@ func TestRemind_TellsEachWhoHasNotReadForTwoMinutesOnceUntilTheyRead(t *testing.
 	b.read(t, b.doctor, second)
 	require.Zero(t, b.remind(t), "read")
 	b.write(t, b.patient, c.ID)
-	require.Equal(t, 1, b.remind(t), "a new stretch")
+	require.Equal(t, 1, b.remind(t), "a new period")
 	require.Equal(t, 2, b.reminded(t, b.doctor))
 }
 
-func TestRemind_DoesNotRepeatWhatAReminderHasToldOf(t *testing.T) {
+func TestRemind_DoesNotRepeatAReminder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
@@ -66,7 +66,7 @@ func TestRemind_DoesNotRepeatWhatAReminderHasToldOf(t *testing.T) {
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Data(map[string]any{"messageId": third.ID}))
 }
 
-func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
+func TestRemind_ConcurrentlyIsExactlyOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 10 {
@@ -88,7 +88,7 @@ func TestRemind_OfManyAtOnceIsExactlyOnce(t *testing.T) {
 	require.Zero(t, b.remind(t))
 }
 
-func TestRemind_GoesOnUntilAllAreReminded(t *testing.T) {
+func TestRemind_ContinuesUntilAllAreReminded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.Exec(t, `INSERT INTO conversations SELECT gen_random_uuid(), $1, $2, '', 1, now(), now(), '' FROM generate_series(1, 450)`, b.here, b.patient.UserID)
@@ -99,7 +99,7 @@ func TestRemind_GoesOnUntilAllAreReminded(t *testing.T) {
 	require.Equal(t, 450, b.reminded(t, b.patient))
 }
 
-func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
+func TestRemind_IgnoresWithdrawnMessagesAndFormerParticipants(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.patient)
@@ -115,18 +115,18 @@ func TestRemind_LeavesOutWhatWasWithdrawnAndWhoLeft(t *testing.T) {
 	require.Equal(t, 1, b.remind(t), "the doctor alone")
 	outboxtest.Require(t, b.db.App, "chat.message_unread", outboxtest.Person(b.doctor.UserID), outboxtest.Data(map[string]any{"messageId": again.ID}))
 
-	// Who joins is not reminded of what was before.
+	// A new participant is not reminded of earlier messages.
 	require.NoError(t, second(b.chat.AddParticipant(t.Context(), by(b.doctor), c.ID, chat.NewParticipant{UserID: b.colleague.UserID})))
 	require.Zero(t, b.remind(t))
 	b.write(t, b.doctor, c.ID)
 	require.Equal(t, 2, b.remind(t), "the colleague and the patient")
 }
 
-func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
+func TestRemind_DuringReadingNeitherLosesNorRepeats(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)
-	b.later(3 * time.Minute) // Whatever is unread is due at once.
+	b.later(3 * time.Minute) // Every unread message is due at once.
 	var written [30]uuid.UUID
 	for _, err := range at(3, func(i int) error {
 		for n := range written {
@@ -153,7 +153,7 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.remind(t)
-	// Whoever has something unread now was reminded since they last read.
+	// Everyone with an unread message was reminded since they last read.
 	var forgotten, twice int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT count(*) FROM conversation_participants AS p JOIN conversations AS c ON c.id = p.conversation_id
 		WHERE p.user_id = $1 AND p.read_number < c.last_number AND p.reminded_number <= p.read_number`, b.doctor.UserID).Scan(&forgotten))
@@ -163,7 +163,7 @@ func TestRemind_AndReadingAtOnceNeitherLosesNorRepeatsAMessage(t *testing.T) {
 	require.Zero(t, twice, "no message is told of twice")
 }
 
-// under opens a transaction of the service's own and runs fn in it; commit ends it.
+// under runs fn in a transaction with the service's role; commit ends it.
 func (b *testBundle) under(t *testing.T, fn func(q *db.Queries)) (commit func()) {
 	t.Helper()
 	tx, err := b.db.App.Begin(t.Context())
@@ -175,7 +175,7 @@ func (b *testBundle) under(t *testing.T, fn func(q *db.Queries)) (commit func())
 	return func() { require.NoError(t, tx.Commit(t.Context())) }
 }
 
-func TestRemind_PassesOverThoseWhomAnotherHasInHand(t *testing.T) {
+func TestRemind_SkipsLockedRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.write(t, b.patient, b.begin(t, b.doctor).ID)
@@ -190,7 +190,7 @@ func TestRemind_PassesOverThoseWhomAnotherHasInHand(t *testing.T) {
 	require.Zero(t, b.remind(t))
 }
 
-func TestMarkRead_DoesNotOverlookAMessageThatIsBeingWritten(t *testing.T) {
+func TestMarkRead_DoesNotMissAConcurrentMessage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.begin(t, b.doctor)

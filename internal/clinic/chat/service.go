@@ -15,20 +15,21 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Service serves conversations. It is safe for concurrent use.
+// Service manages conversations. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on a writer of the role carewire_app.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
 
-// Create begins a conversation. One that a patient begins has their whole care team in it; one that a member of the team
-// begins has them and the patient, and they add others. Errors: care.Invalid by field; care.Forbidden for who is neither;
-// care.Conflict for a patient without a care team at the clinic.
+// Create begins a conversation. If a patient begins it, their whole care team participates; if a
+// member of the team does, only they and the patient do, and they may add others. It returns
+// care.Invalid by field, care.Forbidden if the actor is neither, and care.Conflict if the patient
+// has no care team at the clinic.
 func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversation) (Conversation, error) {
 	if n.ClinicID == uuid.Nil {
 		return Conversation{}, care.InvalidField("clinicId", "must name the clinic")
@@ -36,7 +37,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 	var c Conversation
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		people, err := beginners(ctx, q, cmd, n)
+		people, err := initialParticipants(ctx, q, cmd, n)
 		if err != nil {
 			return err
 		}
@@ -49,7 +50,7 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 		if err != nil {
 			return fmt.Errorf("insert conversation: %w", err)
 		}
-		events, err := join(ctx, q, cmd, row, entry{people: people})
+		events, err := addParticipants(ctx, q, cmd, row, joining{people: people})
 		if err != nil {
 			return err
 		}
@@ -64,9 +65,10 @@ func (s *Service) Create(ctx context.Context, cmd care.Command, n NewConversatio
 	return c, nil
 }
 
-// beginners settles whether the actor may begin the conversation, and who takes part from the start. It comes before the
-// look at the rest of the input: a stranger learns nothing from what is wrong with it.
-func beginners(ctx context.Context, q *db.Queries, cmd care.Command, n NewConversation) ([]uuid.UUID, error) {
+// initialParticipants returns who participates from the beginning, or a denial if the actor may not
+// begin the conversation. It runs before the rest of the input is checked: others must not learn
+// anything from its errors.
+func initialParticipants(ctx context.Context, q *db.Queries, cmd care.Command, n NewConversation) ([]uuid.UUID, error) {
 	team, err := q.ConversationTeam(ctx, db.ConversationTeamParams{PatientID: n.PatientID, ClinicID: n.ClinicID})
 	if err != nil {
 		return nil, fmt.Errorf("read care team: %w", err)
@@ -75,11 +77,11 @@ func beginners(ctx context.Context, q *db.Queries, cmd care.Command, n NewConver
 	switch {
 	case n.PatientID == actor.UserID && actor.MayAt(n.ClinicID, care.ConversationCreate, care.Own):
 		if len(team) == 0 {
-			return nil, care.Errorf(care.Conflict, "nobody is on your care team at this clinic who could answer: ask the clinic")
+			return nil, care.Errorf(care.Conflict, "you have no care team at this clinic: ask the clinic")
 		}
 		return append([]uuid.UUID{n.PatientID}, team...), nil
 	case !slices.Contains(team, actor.UserID) || !actor.MayAt(n.ClinicID, care.ConversationCreate, care.CareTeam):
-		answer := care.Errorf(care.Forbidden, "you may begin a conversation for yourself at your clinic, or with a patient on whose care team there you are")
+		answer := care.Errorf(care.Forbidden, "you may only begin conversations for yourself at your clinic, or as a member of the patient's care team there")
 		return nil, outbox.Deny(cmd, answer, care.ConversationCreate, care.Ref{Kind: "clinic", ID: n.ClinicID}, nil, &n.ClinicID)
 	}
 	good, err := q.MembershipActive(ctx, db.MembershipActiveParams{UserID: n.PatientID, ClinicID: n.ClinicID, Role: string(care.Patient)})
@@ -92,7 +94,7 @@ func beginners(ctx context.Context, q *db.Queries, cmd care.Command, n NewConver
 	return []uuid.UUID{n.PatientID, actor.UserID}, nil
 }
 
-// whole is the conversation with who takes part in it.
+// whole returns the conversation with its participants.
 func whole(ctx context.Context, q *db.Queries, row db.Conversation, readNumber, unread int64) (Conversation, error) {
 	people, err := participants(ctx, q, row.ID)
 	if err != nil {
@@ -101,7 +103,7 @@ func whole(ctx context.Context, q *db.Queries, row db.Conversation, readNumber, 
 	return conversation(row, readNumber, unread, people[row.ID]), nil
 }
 
-// participants lists who takes part in the conversations, by conversation.
+// participants returns the participants by conversation.
 func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uuid.UUID][]Participant, error) {
 	rows, err := q.ConversationParticipants(ctx, ids)
 	if err != nil {
@@ -114,17 +116,17 @@ func participants(ctx context.Context, q *db.Queries, ids ...uuid.UUID) (map[uui
 	return people, nil
 }
 
-// entry is who is to take part.
-type entry struct {
+// joining describes who is added to a conversation.
+type joining struct {
 	people []uuid.UUID
-	// seesAfter is the number of the last message that they are not shown.
+	// seesAfter is the number of the last message that they do not see.
 	seesAfter int64
-	// addedBy is the id of who adds them; nil for those who take part from the beginning.
+	// addedBy is the id of the person who adds them, nil for participants from the beginning.
 	addedBy *string
 }
 
-// join lets the people take part who do not yet, and gives the events.
-func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e entry) ([]event.Event, error) {
+// addParticipants adds the people who are not participants yet, and returns the events.
+func addParticipants(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversation, e joining) ([]event.Event, error) {
 	joined, err := q.ParticipantJoin(ctx, db.ParticipantJoinParams{
 		ConversationID: row.ID, UserIds: e.people, SeesAfter: e.seesAfter, AddedBy: e.addedBy,
 	})
@@ -133,13 +135,13 @@ func join(ctx context.Context, q *db.Queries, cmd care.Command, row db.Conversat
 	}
 	events := make([]event.Event, len(joined))
 	for i, id := range joined {
-		events[i] = moved(cmd, "joined", row, id)
+		events[i] = participantEvent(cmd, "joined", row, id)
 	}
 	return events, nil
 }
 
-// moved tells that a person joined or left.
-func moved(cmd care.Command, how string, row db.Conversation, userID uuid.UUID) event.Event {
+// participantEvent returns the event of a person who joined or left.
+func participantEvent(cmd care.Command, how string, row db.Conversation, userID uuid.UUID) event.Event {
 	return event.New(cmd, "chat.participant_"+how, ref(row.ID), event.ChatParticipant{
 		ConversationID: row.ID, UserID: userID, ClinicID: row.ClinicID, PatientID: row.PatientID,
 	}).About(cmd, userID, &row.ClinicID)

@@ -24,94 +24,96 @@ import (
 const (
 	// maxAhead is how far a system's clock may be ahead of ours.
 	maxAhead = 5 * time.Minute
-	// maxAge is how long a system may hold an event back: rules fire on it as if it were new.
+	// maxAge is how long a system may delay an event: rules treat it as new.
 	maxAge = 30 * 24 * time.Hour
 )
 
-var capital = regexp.MustCompile(`[A-Z]`)
+var capitalLetter = regexp.MustCompile(`[A-Z]`)
 
-// Parts are the words for a system's parts. The source goes into a ledger from which nothing is deleted: a part is one of these words
-// and a number or a UUID, so that no name can be written there.
+// Parts are the allowed kinds of a system's parts. Nothing is deleted from the ledger, which stores
+// the source: a part is one of these words with a number or a UUID, so that it cannot contain a
+// name.
 var Parts = []string{
 	"adapter", "analyzer", "bed", "building", "department", "device", "feed", "floor", "gateway", "instance", "lab", "monitor",
 	"pharmacy", "room", "site", "station", "unit", "ward",
 }
 
-// partForm is what may follow a system's own source: which of its parts speaks.
-var partForm = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
+// partPattern matches the parts after a system's own source.
+var partPattern = regexp.MustCompile(`^(/(` + strings.Join(Parts, "|") + `)-([0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})){0,3}$`)
 
-// Event is what another system says happened.
+// Event is an event of another system.
 type Event struct {
-	// Path stands before the names of fields that a refusal names: "" for a single event, "[3]." in a list.
+	// Path is the prefix of field names in errors: "" for a single event, "[3]." in a list.
 	Path string
 	ID   uuid.UUID
-	// Type must be one that Declared gives, and Data its payload.
+	// Type must be a type that Declared accepts, and Data its payload.
 	Type    string
 	Source  string
 	Subject string
-	// Time is when it happened; zero is now.
+	// Time is when it happened. The default is now.
 	Time time.Time
 	Data event.Payload
-	// ClinicID and PersonID repeat what the data says; nil where the envelope is silent.
+	// ClinicID and PersonID repeat ids of the data; nil if the envelope has none.
 	ClinicID, PersonID *uuid.UUID
-	// Traceparent is the W3C trace context in which it happened; empty is the request's.
+	// Traceparent is the W3C trace context in which it happened. The default is the request's.
 	Traceparent string
 }
 
-// Service takes events in. It is safe for concurrent use.
+// Service accepts events. It is safe for concurrent use.
 type Service struct {
 	writer *outbox.Writer
 	now    func() time.Time
 }
 
-// New makes the service on the writer's database.
+// New returns a service that uses a writer of the role carewire_app.
 func New(writer *outbox.Writer) *Service {
 	return &Service{writer: writer, now: time.Now}
 }
 
-// Source is what the events of a service account must have as their source, or begin their source with.
+// Source returns the source of a service account's events, or its prefix.
 func Source(accountID uuid.UUID) string { return "/services/" + accountID.String() }
 
-// Declared gives the declaration of a type that other systems may append. Any other is care.Invalid about the field, and
-// names those there are.
+// Declared returns the declaration of a type that other systems may append. For any other type it
+// returns care.Invalid about the field, with the allowed types.
 func Declared(field, typ string) (*event.Declaration, error) {
 	d, ok := event.Lookup(typ)
 	if !ok || !d.External() {
-		return nil, care.InvalidField(field, "is not a type that other systems append; those are %s", strings.Join(event.ExternalTypes(), ", "))
+		return nil, care.InvalidField(field, "must be a type that other systems may append: %s", strings.Join(event.ExternalTypes(), ", "))
 	}
 	return d, nil
 }
 
-// account is who speaks.
+// account is the service account that appends.
 type account struct {
 	id, clinicID uuid.UUID
 }
 
-// incoming is an event that was checked as far as it can be without the database.
+// incoming is an event after the checks that need no database.
 type incoming struct {
 	Event
 	event  event.Event
-	who    people
+	parties    parties
 	digest []byte
 }
 
-// people are the ids in an event's data that say whom it concerns.
-type people struct {
+// parties are the ids of the people and the clinic in an event's data.
+type parties struct {
 	UserID   uuid.UUID  `json:"userId"`
 	ClinicID uuid.UUID  `json:"clinicId"`
 	DoctorID *uuid.UUID `json:"doctorId"`
 }
 
-// Append takes the events into the outbox in the order given, all or none. Only a service account may, of its own clinic:
-// others are care.Forbidden, audited. What is wrong with an event is care.Invalid; an id that stands for an event of
-// other content is care.Conflict. An event that was accepted before is accepted again and not told of twice.
+// Append appends the events to the outbox in the given order, all or none. Only service accounts
+// may append, at their own clinic; others get care.Forbidden, which is audited. It returns
+// care.Invalid for a bad event, and care.Conflict if another event has the id. An event that was
+// accepted before is accepted again, and appended once.
 func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-		by, err := mayAppend(cmd)
+		by, err := authorize(cmd)
 		if err != nil {
 			return err
 		}
-		all, err := prepare(cmd, by, events)
+		all, err := validate(cmd, by, events)
 		if err != nil {
 			return err
 		}
@@ -131,24 +133,24 @@ func (s *Service) Append(ctx context.Context, cmd care.Command, events []Event) 
 	})
 }
 
-func mayAppend(cmd care.Command) (account, error) {
+func authorize(cmd care.Command) (account, error) {
 	id, ok := cmd.Actor.ServiceAccount()
 	clinics := cmd.Actor.ClinicsFor(care.EventAppend, care.SameClinic)
 	if !ok || len(clinics) == 0 {
-		return account{}, refuse(cmd, "events are appended by other systems, with a service account of their clinic; ask the clinic's administrator for one", nil)
+		return account{}, deny(cmd, "only service accounts of a clinic may append events: ask the clinic's administrator for one", nil)
 	}
 	return account{id, clinics[0]}, nil
 }
 
-// refuse names the clinic only where it is known to the actor.
-func refuse(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
+// deny returns a denial with the clinic, which is nil if the actor must not learn it.
+func deny(cmd care.Command, words string, clinicID *uuid.UUID) *outbox.DeniedError {
 	refused := outbox.Deny(cmd, care.Errorf(care.Forbidden, "%s", words), care.EventAppend, care.Ref{}, nil, clinicID)
 	refused.Event.Subject = "route/" + string(care.EventAppend)
 	return refused
 }
 
-// prepare checks what can be checked without the database, all events and all their fields at once.
-func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
+// validate does the checks that need no database, for all events and fields at once.
+func validate(cmd care.Command, by account, events []Event) ([]incoming, error) {
 	var p care.FieldErrors
 	all := make([]incoming, 0, len(events))
 	seen := map[uuid.UUID]bool{}
@@ -157,31 +159,31 @@ func prepare(cmd care.Command, by account, events []Event) ([]incoming, error) {
 			return nil, err
 		}
 		e := event.New(cmd, in.Type, care.Ref{}, in.Data)
-		var who people
-		if err := json.Unmarshal(e.Data, &who); err != nil {
-			return nil, fmt.Errorf("read who %s is about: %w", in.Type, err)
+		var ids parties
+		if err := json.Unmarshal(e.Data, &ids); err != nil {
+			return nil, fmt.Errorf("read the parties of %s: %w", in.Type, err)
 		}
-		if who.ClinicID != by.clinicID {
-			refused := refuse(cmd, "a service account appends events of its own clinic only", &by.clinicID)
-			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "is not the clinic of the service account"}}
+		if ids.ClinicID != by.clinicID {
+			refused := deny(cmd, "a service account may only append events of its own clinic", &by.clinicID)
+			refused.Answer.Fields = []care.FieldError{{Field: in.Path + "data.clinicId", Message: "must be the clinic of the service account"}}
 			return nil, refused
 		}
-		checkEnvelope(&p, by, in, who, e.Data)
+		checkEnvelope(&p, by, in, ids, e.Data)
 		if seen[in.ID] {
-			p.Add(in.Path+"id", "stands twice in the list: give each event an id of its own")
+			p.Add(in.Path+"id", "is a duplicate in the list: each event needs its own id")
 		}
 		seen[in.ID] = true
 		digest, err := digestOf(by, in)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, incoming{in, stamp(cmd, e, in, who), who, digest})
+		all = append(all, incoming{in, newEvent(cmd, e, in, ids), ids, digest})
 	}
 	return all, p.Err()
 }
 
-// stamp makes the event of what the system says.
-func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
+// newEvent completes the event with the system's envelope.
+func newEvent(cmd care.Command, e event.Event, in Event, ids parties) event.Event {
 	e.ID, e.Source, e.Subject = in.ID, in.Source, in.Subject
 	if !in.Time.IsZero() {
 		e.Time = in.Time.UTC().Truncate(time.Microsecond)
@@ -189,32 +191,32 @@ func stamp(cmd care.Command, e event.Event, in Event, who people) event.Event {
 	if in.Traceparent != "" {
 		e.Traceparent = &in.Traceparent
 	}
-	return e.About(cmd, who.UserID, &who.ClinicID)
+	return e.About(cmd, ids.UserID, &ids.ClinicID)
 }
 
-func checkEnvelope(p *care.FieldErrors, by account, in Event, who people, data []byte) {
+func checkEnvelope(p *care.FieldErrors, by account, in Event, ids parties, data []byte) {
 	if in.ID == uuid.Nil {
-		p.Add(in.Path+"id", "must be a UUID other than the one of zeros")
+		p.Add(in.Path+"id", "must be a UUID other than the nil UUID")
 	}
 	part, ok := strings.CutPrefix(in.Source, Source(by.id))
-	if !ok || !partForm.MatchString(part) {
-		p.Add(in.Path+"source", "must be %s, and may go on with up to three parts that speak, each a number of at most 4 digits or a UUID behind one of %s, as in %[1]s/ward-3",
+	if !ok || !partPattern.MatchString(part) {
+		p.Add(in.Path+"source", "must be %s, followed by at most three parts: each one of %s with a number of at most 4 digits or a UUID, as in %[1]s/ward-3",
 			Source(by.id), strings.Join(Parts, ", "))
 	}
-	if things := subjects(data); things[in.Subject] == "" {
+	if things := allowedSubjects(data); things[in.Subject] == "" {
 		p.Add(in.Path+"subject", "must be %s", strings.Join(slices.Sorted(maps.Values(things)), " or "))
 	}
-	if in.ClinicID != nil && *in.ClinicID != who.ClinicID {
-		p.Add(in.Path+"clinicid", "must be data.clinicId, or left out")
+	if in.ClinicID != nil && *in.ClinicID != ids.ClinicID {
+		p.Add(in.Path+"clinicid", "must be data.clinicId or absent")
 	}
-	if in.PersonID != nil && *in.PersonID != who.UserID {
-		p.Add(in.Path+"personid", "must be data.userId, or left out")
+	if in.PersonID != nil && *in.PersonID != ids.UserID {
+		p.Add(in.Path+"personid", "must be data.userId or absent")
 	}
 }
 
-// subjects gives what an event with this data can be about, each with how it is made: the things that its ids name. So a
-// subject holds no text of the system's own.
-func subjects(data []byte) map[string]string {
+// allowedSubjects returns the possible subjects of an event with this data, each with its form.
+// They are built from the ids of the data, so that a subject contains no free text.
+func allowedSubjects(data []byte) map[string]string {
 	var fields map[string]any
 	_ = json.Unmarshal(data, &fields) // A payload's JSON is an object.
 	things := map[string]string{}
@@ -223,14 +225,14 @@ func subjects(data []byte) map[string]string {
 		if !isID || slices.Contains([]string{"user", "clinic", "doctor"}, thing) {
 			continue
 		}
-		kind := capital.ReplaceAllStringFunc(thing, func(c string) string { return "_" + strings.ToLower(c) })
+		kind := capitalLetter.ReplaceAllStringFunc(thing, func(c string) string { return "_" + strings.ToLower(c) })
 		things[fmt.Sprintf("%s/%v", kind, value)] = kind + "/<data." + name + ">"
 	}
 	return things
 }
 
-// digestOf is the SHA-256 of what must be the same when an event comes again. The trace is not part of it: a retry has
-// its own.
+// digestOf returns the SHA-256 of the content that must be the same in a retry. A retry has its own
+// trace.
 func digestOf(by account, in Event) ([]byte, error) {
 	content, err := json.Marshal([]any{by.id, in.Type, in.Source, in.Subject, in.Time.UTC().Truncate(time.Microsecond), in.Data})
 	if err != nil {
@@ -240,8 +242,8 @@ func digestOf(by account, in Event) ([]byte, error) {
 	return sum[:], nil
 }
 
-// accept notes the events as accepted and gives those that were not before. It waits for another transaction that is
-// accepting one of them.
+// accept records the events as accepted and returns the new ones. It waits for a concurrent
+// transaction that accepts one of them.
 func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]incoming, error) {
 	p := db.AcceptedEventInsertManyParams{ServiceAccountID: by.id}
 	for _, in := range all {
@@ -254,7 +256,7 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	if err := checkRepeated(ctx, q, by, all, added); err != nil {
 		return nil, err
 	}
-	// An id that carewire itself gave would be dropped on its way into the ledger.
+	// The sequencer would drop an event with an id that carewire itself has assigned.
 	known, err := q.EventKnown(ctx, added)
 	if err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
@@ -263,7 +265,7 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	for _, in := range all {
 		switch {
 		case slices.Contains(known, in.ID):
-			return nil, taken(in)
+			return nil, idConflict(in)
 		case slices.Contains(added, in.ID):
 			fresh = append(fresh, in)
 		}
@@ -271,7 +273,8 @@ func accept(ctx context.Context, q *db.Queries, by account, all []incoming) ([]i
 	return fresh, nil
 }
 
-// checkRepeated refuses an id that was accepted before with other content, or from another system.
+// checkRepeated returns a conflict for an id that was accepted with other content, or from another
+// system.
 func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incoming, added []uuid.UUID) error {
 	if len(added) == len(all) {
 		return nil
@@ -289,21 +292,21 @@ func checkRepeated(ctx context.Context, q *db.Queries, by account, all []incomin
 	for _, in := range all {
 		for _, row := range before {
 			if row.EventID == in.ID && (row.ServiceAccountID != by.id || !slices.Equal(row.Digest, in.digest)) {
-				return taken(in)
+				return idConflict(in)
 			}
 		}
 	}
 	return nil
 }
 
-// checkFresh checks what depends on when an event comes: its time, and who is somebody at the clinic. What was accepted
-// once is not asked again: a retry stays good.
+// checkFresh checks the time of new events, and the roles of their people at the clinic. It skips
+// events that were accepted before: a retry remains valid.
 func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fresh []incoming) error {
 	ids := []uuid.UUID{}
 	for _, in := range fresh {
-		ids = append(ids, in.who.UserID)
-		if in.who.DoctorID != nil {
-			ids = append(ids, *in.who.DoctorID)
+		ids = append(ids, in.parties.UserID)
+		if in.parties.DoctorID != nil {
+			ids = append(ids, *in.parties.DoctorID)
 		}
 	}
 	rows, err := q.MembershipListAt(ctx, db.MembershipListAtParams{ClinicID: &by.clinicID, UserIds: ids})
@@ -318,11 +321,11 @@ func (s *Service) checkFresh(ctx context.Context, q *db.Queries, by account, fre
 	var p care.FieldErrors
 	for _, in := range fresh {
 		s.checkTime(&p, in)
-		if !holds(in.who.UserID, "") {
-			p.Add(in.Path+"data.userId", "is nobody at the clinic")
+		if !holds(in.parties.UserID, "") {
+			p.Add(in.Path+"data.userId", "has no role at the clinic")
 		}
-		if id := in.who.DoctorID; id != nil && !holds(*id, care.Doctor) {
-			p.Add(in.Path+"data.doctorId", "is no doctor of the clinic")
+		if id := in.parties.DoctorID; id != nil && !holds(*id, care.Doctor) {
+			p.Add(in.Path+"data.doctorId", "is not a doctor of the clinic")
 		}
 	}
 	return p.Err()
@@ -334,14 +337,14 @@ func (s *Service) checkTime(p *care.FieldErrors, in incoming) {
 	}
 	switch age := s.now().Sub(in.Time); {
 	case age < -maxAhead:
-		p.Add(in.Path+"time", "is in the future; is a clock wrong?")
+		p.Add(in.Path+"time", "is in the future; check the clock")
 	case age > maxAge:
-		p.Add(in.Path+"time", "is more than %d days ago: rules would tell people of it as if it were new", int(maxAge.Hours()/24))
+		p.Add(in.Path+"time", "is more than %d days ago: rules would treat it as new", int(maxAge.Hours()/24))
 	}
 }
 
-func taken(in incoming) error {
-	refused := care.Errorf(care.Conflict, "the id stands for another event")
-	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event of other content: give each event an id of its own, and send a retry unchanged"}}
+func idConflict(in incoming) error {
+	refused := care.Errorf(care.Conflict, "the id was used for another event")
+	refused.Fields = []care.FieldError{{Field: in.Path + "id", Message: "was used for an event with other content: each event needs its own id, and a retry must be unchanged"}}
 	return refused
 }

@@ -19,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// bundle is a clinic with a patient, a doctor and two other systems, beside another clinic with a patient and a system.
+// bundle is a clinic with a patient, a doctor and two other systems, and another clinic with a
+// patient and a system.
 type bundle struct {
 	db                         *postgrestest.DB
 	intake                     *intake.Service
@@ -62,7 +63,7 @@ func (b *bundle) service(t *testing.T, clinic uuid.UUID) care.Actor {
 	return care.ServiceActor(id, []care.Membership{{ClinicID: &clinic, Role: care.Service}})
 }
 
-// reading is a good event of the gateway's.
+// reading returns a valid event of the gateway.
 func (b *bundle) reading() intake.Event {
 	account, _ := b.gateway.ServiceAccount()
 	data := event.Reading{
@@ -76,7 +77,7 @@ func (b *bundle) append(t *testing.T, by care.Actor, events ...intake.Event) err
 	return b.intake.Append(t.Context(), care.Command{Actor: by, CorrelationID: "request-1"}, events)
 }
 
-// waiting gives the ids in the outbox, in order.
+// waiting returns the ids in the outbox, in order.
 func (b *bundle) waiting(t *testing.T, where string) []uuid.UUID {
 	t.Helper()
 	rows, err := b.db.Owner.Query(context.Background(), "SELECT event_id FROM outbox WHERE "+where+" ORDER BY id")
@@ -104,7 +105,7 @@ func requireCode(t *testing.T, err error, code care.Code, fields ...string) {
 	require.Equal(t, fields, named)
 }
 
-func TestAppend_StoresWhatTheSystemSaysAsItsOwn(t *testing.T) {
+func TestAppend_StoresTheEventWithTheSystemAsItsSource(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.reading()
@@ -132,7 +133,7 @@ func TestAppend_StoresWhatTheSystemSaysAsItsOwn(t *testing.T) {
 	require.Equal(t, in.Traceparent, trace)
 }
 
-func TestAppend_RefusesWhatIsWrongAndNamesTheField(t *testing.T) {
+func TestAppend_RefusesBadEventsByField(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	data := func(harm func(d *event.Reading)) func(e *intake.Event) {
@@ -189,7 +190,7 @@ func TestAppend_RefusesWhatIsWrongAndNamesTheField(t *testing.T) {
 	}
 }
 
-func TestAppend_ADoctorMustBeOneOfTheClinic(t *testing.T) {
+func TestAppend_RequiresADoctorOfTheClinic(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	account, _ := b.gateway.ServiceAccount()
@@ -203,7 +204,7 @@ func TestAppend_ADoctorMustBeOneOfTheClinic(t *testing.T) {
 	requireCode(t, b.append(t, b.gateway, order(&b.doctor)), care.Invalid, "data.doctorId")
 }
 
-func TestAppend_IsForServiceAccountsAtTheirClinicAndRefusalsAreAudited(t *testing.T) {
+func TestAppend_IsForServiceAccountsAndAuditsDenials(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	doctor := care.Actor{ID: b.doctor.String(), UserID: b.doctor, Memberships: []care.Membership{{ClinicID: &b.here, Role: care.Doctor}}}
@@ -211,7 +212,7 @@ func TestAppend_IsForServiceAccountsAtTheirClinicAndRefusalsAreAudited(t *testin
 		"a doctor": doctor, "carewire itself": care.SystemActor("seed"), "a system without a clinic": care.ServiceActor(uuid.New(), nil), "nobody": {},
 	} {
 		if name == "nobody" {
-			actor.ID = "x" // Who is not signed in does not come this far.
+			actor.ID = "x" // Unauthenticated callers do not get this far.
 		}
 		before := len(b.waiting(t, "type = 'access.denied'"))
 		requireCode(t, b.append(t, actor, b.reading()), care.Forbidden)
@@ -222,17 +223,17 @@ func TestAppend_IsForServiceAccountsAtTheirClinicAndRefusalsAreAudited(t *testin
 	require.Empty(t, b.waiting(t, "type <> 'access.denied'"))
 }
 
-func TestAppend_TakesARetryForTheSameAndAnotherContentForAMistake(t *testing.T) {
+func TestAppend_AcceptsARetryAndRefusesOtherContent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	first, second, third := b.reading(), b.reading(), b.reading()
 	require.NoError(t, b.append(t, b.gateway, first))
 	require.NoError(t, b.append(t, b.gateway, first))
-	require.NoError(t, b.append(t, b.gateway, second, first, third), "what is new in a batch is told of")
+	require.NoError(t, b.append(t, b.gateway, second, first, third), "new events of a batch are appended")
 	require.Equal(t, []uuid.UUID{first.ID, second.ID, third.ID}, b.waiting(t, "true"))
 	b.exec(t, "DELETE FROM outbox")
 	b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1", b.patient)
-	require.NoError(t, b.append(t, b.gateway, first, second, third), "also once they have left the outbox, and whoever it was about the clinic")
+	require.NoError(t, b.append(t, b.gateway, first, second, third), "a retry is accepted after the outbox was emptied and the person has left")
 	require.Empty(t, b.waiting(t, "true"))
 	requireCode(t, b.append(t, b.gateway, b.reading()), care.Invalid, "data.userId")
 	b.exec(t, "UPDATE memberships SET revoked_at = NULL WHERE user_id = $1", b.patient)
@@ -257,20 +258,20 @@ func TestAppend_TakesARetryForTheSameAndAnotherContentForAMistake(t *testing.T) 
 	stolen := first
 	stolen.Source = intake.Source(account)
 	requireCode(t, b.append(t, b.pharmacy, stolen), care.Conflict, "id")
-	require.Empty(t, b.waiting(t, "true"), "nothing of all this")
+	require.Empty(t, b.waiting(t, "true"), "no refused event was appended")
 }
 
-func TestAppend_RefusesAnIDThatTheLedgerHasFromElsewhere(t *testing.T) {
+func TestAppend_RefusesAnIDOfTheLedger(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.reading()
 	b.exec(t, `INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, imported, recorded_at, leaf_hash)
 		VALUES (1, 1, $1, 'user.created', '/carewire', 'user/1', now(), '{}', 'x', 'x', false, now(), sha256(''))`, in.ID)
 	requireCode(t, b.append(t, b.gateway, in), care.Conflict, "id")
-	require.Empty(t, b.waiting(t, "true"), "the sequencer would have dropped it without a word")
+	require.Empty(t, b.waiting(t, "true"), "the sequencer would have dropped it silently")
 }
 
-func TestAppend_ManyAtOnceTellOfItOnce(t *testing.T) {
+func TestAppend_ConcurrentlyAppendsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	batch := []intake.Event{b.reading(), b.reading(), b.reading()}
@@ -288,7 +289,7 @@ func TestAppend_ManyAtOnceTellOfItOnce(t *testing.T) {
 	}
 	group.Wait()
 	for _, err := range errs {
-		require.NoError(t, err, "and they do not wait for each other for ever")
+		require.NoError(t, err, "no deadlock")
 	}
 	require.Len(t, b.waiting(t, "true"), 3)
 }

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// change is what a step needs to know, other than the appointment.
+// change is the input of a transition.
 type change struct {
 	slot     *Slot
 	doctorID uuid.UUID
@@ -23,56 +23,59 @@ type change struct {
 	override bool
 }
 
-// fits reports whether the step takes just what the change holds.
-func (c change) fits(t Transition) bool {
+// matches reports whether the change has exactly the input of the transition.
+func (c change) matches(t Transition) bool {
 	return (t == Reschedule) == (c.slot != nil) && (t == Reassign) == (c.doctorID != uuid.Nil) && (t == Reverse) == (c.reason != "")
 }
 
-// Transition does a transition that needs nothing more to be said where ifMatch is the current version, else
-// care.PreconditionFailed with the current version. One that the status or the time does not allow is care.Conflict, and says
-// what is allowed. One that the actor may not do is care.Forbidden where they may see the appointment, else care.NotFound.
-// Confirming, or checking in, where the doctor or the patient has left the clinic or is disabled is care.Conflict with the reason.
+// Transition does a transition without further input. It returns care.PreconditionFailed with the
+// current version unless that is ifMatch; care.Conflict, with the allowed transitions, if the
+// status or the time does not allow it; care.Forbidden if the actor may only see the appointment,
+// and care.NotFound if not even that. Confirming or checking in returns care.Conflict if the doctor
+// or the patient has left the clinic or is disabled.
 func (s *Service) Transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, t, change{})
+	return s.transition(ctx, cmd, id, ifMatch, t, change{})
 }
 
-// Book returns a patient the time that they asked for. Errors as for Move, and as for Create where the time is no good: override
-// books it although the doctor's hours have changed since.
+// Book books a requested appointment. With override it does so even if the doctor's hours have
+// changed since. It returns the errors of Transition, and those of Create about the time.
 func (s *Service) Book(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, override bool) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, Book, change{override: override})
+	return s.transition(ctx, cmd, id, ifMatch, Book, change{override: override})
 }
 
-// Reschedule moves an appointment to another slot to come; what was confirmed is to be confirmed again. The slot that it has is
-// no change: there is no new version and no event. Errors as for Move, and as for Create where the slot is no good.
+// Reschedule moves an appointment to another slot. A confirmed one must be confirmed again. The
+// current slot is not a change: it makes no version and no event. It returns the errors of
+// Transition, and those of Create about the slot.
 func (s *Service) Reschedule(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, to NewTime) (Appointment, error) {
-	return s.move(ctx, cmd, id, ifMatch, Reschedule, change{slot: &to.Slot, override: to.Override})
+	return s.transition(ctx, cmd, id, ifMatch, Reschedule, change{slot: &to.Slot, override: to.Override})
 }
 
-// Reassign returns an appointment to another doctor of the clinic who is free then; what was confirmed is to be confirmed again.
-// Errors as for Move, and as for Create where the doctor cannot.
+// Reassign assigns an appointment to another doctor of the clinic who is free. A confirmed one must
+// be confirmed again. It returns the errors of Transition, and those of Create about the doctor.
 func (s *Service) Reassign(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, to NewDoctor) (Appointment, error) {
 	if to.DoctorID == uuid.Nil {
 		return Appointment{}, care.InvalidField("doctorId", "must name the doctor")
 	}
-	return s.move(ctx, cmd, id, ifMatch, Reassign, change{doctorID: to.DoctorID, override: to.Override})
+	return s.transition(ctx, cmd, id, ifMatch, Reassign, change{doctorID: to.DoctorID, override: to.Override})
 }
 
-// Reverse takes back that an appointment was completed, cancelled or missed, on the day on which that was said: it goes back to
-// the status before. One that holds its time again must find it free. Errors as for Move, care.Invalid for the reason, and
-// care.Conflict on startsAt where the time was given to somebody else.
+// Reverse reverses a completion, cancellation or no-show on the day on which it was entered, and
+// restores the status before. If the appointment holds its time again, the time must be free. It
+// returns the errors of Transition, care.Invalid for the reason, and care.Conflict on startsAt if
+// the time is taken.
 func (s *Service) Reverse(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, in Reversal) (Appointment, error) {
 	var p care.FieldErrors
 	p.Text("reason", in.Reason, 1, 1000)
 	if err := p.Err(); err != nil {
 		return Appointment{}, err
 	}
-	return s.move(ctx, cmd, id, ifMatch, Reverse, change{reason: in.Reason})
+	return s.transition(ctx, cmd, id, ifMatch, Reverse, change{reason: in.Reason})
 }
 
-func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition, c change) (Appointment, error) {
+func (s *Service) transition(ctx context.Context, cmd care.Command, id uuid.UUID, ifMatch int64, t Transition, c change) (Appointment, error) {
 	next, ok := stepOf(t)
-	if !ok || !c.fits(t) {
-		return Appointment{}, fmt.Errorf("appointment: %q is no transition, or not with these arguments", t)
+	if !ok || !c.matches(t) {
+		return Appointment{}, fmt.Errorf("appointment: unknown transition %q, or wrong arguments for it", t)
 	}
 	var moved Appointment
 	var wanted db.Appointment
@@ -82,17 +85,17 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return err
 		}
-		if err := mayMove(cmd, next, old, ifMatch); err != nil {
+		if err := checkTransition(cmd, next, old, ifMatch); err != nil {
 			return err
 		}
-		if wanted, err = next.apply(cmd, old, c, at{zone, s.now()}); err != nil {
+		if wanted, err = next.apply(cmd, old, c, clinicTime{zone, s.now()}); err != nil {
 			return err
 		}
 		if c.slot != nil && old.StartsAt.Equal(wanted.StartsAt) && old.EndsAt.Equal(wanted.EndsAt) {
 			moved = appointment(old, zone.String())
 			return nil
 		}
-		if err := s.admit(ctx, q, cmd, next, old, wanted, c); err != nil {
+		if err := s.checkResult(ctx, q, cmd, next, old, wanted, c); err != nil {
 			return err
 		}
 		row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
@@ -101,19 +104,19 @@ func (s *Service) move(ctx context.Context, cmd care.Command, id uuid.UUID, ifMa
 		if err != nil {
 			return fmt.Errorf("update appointment: %w", err)
 		}
-		if err := keepReason(ctx, q, cmd, old, row, c); err != nil {
+		if err := insertReversal(ctx, q, cmd, old, row, c); err != nil {
 			return err
 		}
-		moved, err = wrote(ctx, tx, row, zone.String(), told(cmd, next, old, row, c))
+		moved, err = appendEvent(ctx, tx, row, zone.String(), transitionEvent(cmd, next, old, row, c))
 		return err
 	})
 	if err != nil {
-		return Appointment{}, s.offering(ctx, cmd, err, wanted)
+		return Appointment{}, s.withNextFree(ctx, cmd, err, wanted)
 	}
 	return moved, nil
 }
 
-// lock reads the appointment and its clinic's zone, and keeps its row until the commit.
+// lock locks the appointment's row until the commit and returns it with the clinic's zone.
 func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Action, id uuid.UUID) (db.Appointment, *time.Location, error) {
 	found, err := q.AppointmentLock(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -129,11 +132,11 @@ func lock(ctx context.Context, q *db.Queries, cmd care.Command, action care.Acti
 	return found.Appointment, zone, nil
 }
 
-func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) error {
+func checkTransition(cmd care.Command, next step, old db.Appointment, ifMatch int64) error {
 	switch {
 	case may(cmd.Actor, next.action, old):
 	case may(cmd.Actor, care.AppointmentRead, old):
-		answer := care.Errorf(care.Forbidden, "you may see this appointment, but %s is not yours to do", next.Transition)
+		answer := care.Errorf(care.Forbidden, "you may see this appointment, but %s is not allowed for you", next.Transition)
 		return outbox.Deny(cmd, answer, next.action, ref(old.ID), &old.PatientID, &old.ClinicID)
 	default:
 		return stranger(cmd, next.action, old.ID, &old)
@@ -141,9 +144,9 @@ func mayMove(cmd care.Command, next step, old db.Appointment, ifMatch int64) err
 	return care.MatchVersion("the appointment", "change", ifMatch, old.Version)
 }
 
-// apply returns the appointment as the step would leave it.
-func (s step) apply(cmd care.Command, row db.Appointment, c change, here at) (db.Appointment, error) {
-	to, err := s.follow(cmd.Actor, row, here)
+// apply returns the appointment after the step.
+func (s step) apply(cmd care.Command, row db.Appointment, c change, here clinicTime) (db.Appointment, error) {
+	to, err := s.target(cmd.Actor, row, here)
 	if err != nil {
 		return row, err
 	}
@@ -151,9 +154,9 @@ func (s step) apply(cmd care.Command, row db.Appointment, c change, here at) (db
 	wanted.Status = string(to)
 	switch {
 	case c.doctorID == row.DoctorID && c.doctorID != uuid.Nil:
-		return row, care.InvalidField("doctorId", "must be another doctor than the appointment has")
+		return row, care.InvalidField("doctorId", "must not be the current doctor")
 	case c.doctorID == row.PatientID && c.doctorID != uuid.Nil:
-		return row, care.InvalidField("doctorId", "must be somebody else than the patient")
+		return row, care.InvalidField("doctorId", "must not be the patient")
 	case c.doctorID != uuid.Nil:
 		wanted.DoctorID = c.doctorID
 	case c.slot != nil:
@@ -162,14 +165,14 @@ func (s step) apply(cmd care.Command, row db.Appointment, c change, here at) (db
 	return wanted, nil
 }
 
-// reschedule puts the appointment into the slot, of its own length unless the slot says another.
+// reschedule sets the slot of the appointment. Without an end, the duration stays the same.
 func (c change) reschedule(row *db.Appointment, now time.Time) error {
 	slot := *c.slot
 	if slot.EndsAt.IsZero() && !slot.StartsAt.IsZero() {
 		slot.EndsAt = slot.StartsAt.Add(row.EndsAt.Sub(row.StartsAt))
 	}
-	if stored(slot.StartsAt).Equal(row.StartsAt) && stored(slot.EndsAt).Equal(row.EndsAt) {
-		return nil // No change, and so not one into the past.
+	if toMicroseconds(slot.StartsAt).Equal(row.StartsAt) && toMicroseconds(slot.EndsAt).Equal(row.EndsAt) {
+		return nil // The same slot is not a change, so it may be in the past.
 	}
 	var p care.FieldErrors
 	slot.check(&p, now, now, false)
@@ -177,26 +180,27 @@ func (c change) reschedule(row *db.Appointment, now time.Time) error {
 	return p.Err()
 }
 
-// admit looks whether the appointment can be as the step would leave it. Its status and the time have been looked at.
-func (s *Service) admit(ctx context.Context, q *db.Queries, cmd care.Command, next step, old, wanted db.Appointment, c change) error {
+// checkResult checks whether the appointment is possible after the step. The status and the window
+// have been checked.
+func (s *Service) checkResult(ctx context.Context, q *db.Queries, cmd care.Command, next step, old, wanted db.Appointment, c change) error {
 	switch next.Transition {
 	case Book, Reschedule, Reassign:
-		return s.retake(ctx, q, cmd, next, wanted, terms{hours: true, override: c.override})
+		return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{keepHours: true, override: c.override})
 	case Reverse:
-		return s.retake(ctx, q, cmd, next, wanted, terms{})
+		return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{})
 	case CheckIn:
 		if Status(old.Status) == NoShow {
-			return s.retake(ctx, q, cmd, next, wanted, terms{})
+			return s.reclaimSlot(ctx, q, cmd, next, wanted, claimOptions{})
 		}
-		return present(ctx, q, wanted)
+		return checkActive(ctx, q, wanted)
 	case Confirm:
-		return present(ctx, q, wanted)
+		return checkActive(ctx, q, wanted)
 	default:
 		return nil
 	}
 }
 
-func keepReason(ctx context.Context, q *db.Queries, cmd care.Command, old, row db.Appointment, c change) error {
+func insertReversal(ctx context.Context, q *db.Queries, cmd care.Command, old, row db.Appointment, c change) error {
 	if c.reason == "" {
 		return nil
 	}
@@ -209,8 +213,8 @@ func keepReason(ctx context.Context, q *db.Queries, cmd care.Command, old, row d
 	return nil
 }
 
-// told is the event of a step.
-func told(cmd care.Command, next step, old, row db.Appointment, c change) event.Event {
+// transitionEvent returns the event of a transition.
+func transitionEvent(cmd care.Command, next step, old, row db.Appointment, c change) event.Event {
 	starts := row.StartsAt.UTC().Format(time.RFC3339)
 	var data event.Payload
 	switch next.Transition {
@@ -225,7 +229,7 @@ func told(cmd care.Command, next step, old, row db.Appointment, c change) event.
 			Status: row.Status, StartsAt: starts, Override: c.override,
 		}
 	default:
-		return changed(cmd, next.event, row, c.override)
+		return appointmentEvent(cmd, next.event, row, c.override)
 	}
 	return event.New(cmd, next.event, ref(row.ID), data).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)
 }

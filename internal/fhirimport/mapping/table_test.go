@@ -1,4 +1,4 @@
-package fhirimport_test
+package mapping_test
 
 import (
 	"fmt"
@@ -6,18 +6,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"carewire/internal/fhirimport/mapping"
 
-	"carewire/internal/fhirimport"
+	"github.com/stretchr/testify/require"
 )
 
-func TestMappings_AreTheTableOfTheDocumentation(t *testing.T) {
+func TestTable_IsInTheDocumentation(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile("../../docs/fhir.md")
+	doc, err := os.ReadFile("../../../docs/fhir.md")
 	require.NoError(t, err)
 	var table strings.Builder
 	table.WriteString("| FHIR R4 | here | notes |\n|---|---|---|\n")
-	for _, m := range fhirimport.Mappings() {
+	for _, m := range mapping.Table() {
 		to := m.To
 		if to == "" {
 			to = "–"
@@ -27,12 +27,12 @@ func TestMappings_AreTheTableOfTheDocumentation(t *testing.T) {
 	require.Contains(t, string(doc), table.String(), "docs/fhir.md must hold this table:\n%s", table.String())
 }
 
-func TestMappings_NameEachTypeOnce(t *testing.T) {
+func TestTable_HasEachTypeOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, m := range fhirimport.Mappings() {
+	for _, m := range mapping.Table() {
 		require.False(t, seen[m.Type], m.Type)
 		seen[m.Type] = true
-		require.False(t, m.To == "" && m.Notes == "", "%s: say why it has no home", m.Type)
+		require.False(t, m.To == "" && m.Notes == "", "%s: the reason for not importing it is missing", m.Type)
 	}
 }

@@ -1,4 +1,4 @@
-package fhirimport
+package fhir
 
 import (
 	"compress/gzip"
@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readFrom reads a file that write makes, packed or not, and gives the faults of its resources.
+// readFrom reads a file that write writes, compressed by its name, and returns the errors of its
+// resources.
 func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []string, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -29,7 +30,7 @@ func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []stri
 	require.NoError(t, f.Close())
 	file, err := OnDisk(path)
 	require.NoError(t, err)
-	err = file.read(context.Background(), func(int) {}, func(_ resource, err error) error {
+	err = file.Read(context.Background(), func(int) {}, func(_ Resource, err error) error {
 		if err != nil {
 			faults = append(faults, err.Error())
 		}
@@ -46,9 +47,9 @@ func say(texts ...string) func(io.Writer) {
 	}
 }
 
-// A file whose values together, or whose unpacked content, are more than a resource may be is given up on, before it fills the
-// memory. The error names the file, where, and the limit.
-func TestRead_GivesUpOnBombs(t *testing.T) {
+// Reading stops before a file fills the memory, if its values or its decompressed content are
+// larger than a resource may be. The error has the file's name, the position and the limit.
+func TestRead_StopsAtDecompressionBombs(t *testing.T) {
 	mib := strings.Repeat("x", 1<<20)
 	fields := func(w io.Writer) {
 		say(`{"resourceType":"Patient","id":"a"`)(w)
@@ -87,9 +88,9 @@ func TestRead_GivesUpOnBombs(t *testing.T) {
 		"a.json":      {fields, "larger than 32 MiB"},
 		"b.json.gz":   {fields, "larger than 32 MiB"},
 		"c.json.gz":   {besides, "larger than 32 MiB"},
-		"d.json":      {entry, "entry 1: a resource, or what a bundle holds beside its entries, is larger than 32 MiB"},
-		"e.ndjson.gz": {lines, "unpacks to more than 200 times its size"},
-		"f.ndjson":    {func(w io.Writer) { lines(w); entry(w) }, "line 101 is longer than a resource of 32 MiB"},
+		"d.json":      {entry, "entry 1: a resource, or the fields of a bundle without its entries, is larger than 32 MiB"},
+		"e.ndjson.gz": {lines, "decompresses to more than 200 times its size"},
+		"f.ndjson":    {func(w io.Writer) { lines(w); entry(w) }, "line 101: resource is larger than 32 MiB"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -101,8 +102,8 @@ func TestRead_GivesUpOnBombs(t *testing.T) {
 	}
 }
 
-// One resource that no reader should take is refused by itself.
-func TestRead_RefusesResourcesThatTwoReadersUnderstandDifferently(t *testing.T) {
+// A resource that parsers interpret differently is refused; the rest of the file is read.
+func TestRead_RefusesAmbiguousResources(t *testing.T) {
 	t.Parallel()
 	deep := `{"resourceType":"Patient","id":"a","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}\n"
 	faults, err := readFrom(t, "a.ndjson", say(
@@ -113,5 +114,5 @@ func TestRead_RefusesResourcesThatTwoReadersUnderstandDifferently(t *testing.T) 
 		": nested deeper than 64 levels", ": a name is given twice in one object", ": a name is given twice in one object", ": not valid UTF-8",
 	}, faults)
 	_, err = readFrom(t, "b.json", say(`{"resourceType":"Patient","id":"a","id":"b"}`))
-	require.ErrorContains(t, err, "a field is given twice")
+	require.ErrorContains(t, err, "duplicate field")
 }

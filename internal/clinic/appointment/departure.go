@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// attentionBatch is of how many appointments one transaction tells.
+	// attentionBatch is the number of appointments in one transaction.
 	attentionBatch = 200
-	// departures is of how many people who left one sweep tells.
-	departures = 100
+	// departureBatch is the number of departed people that one sweep handles.
+	departureBatch = 100
 )
 
-// SweepAttention appends appointment.needs_attention for the open appointments to come of those who left a clinic or were
-// disabled, as far as that was not told with the departure itself, and returns how many they were. Each transaction tells of at
-// most 200, whatever a doctor leaves behind. It is safe to run twice at once.
+// SweepAttention appends appointment.needs_attention for the upcoming open appointments of people
+// who left a clinic or were disabled, except those that the departure itself reported, and returns
+// their number. A transaction handles at most 200. It is safe to run concurrently.
 func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 	cmd := care.Command{Actor: care.SystemActor("appointment")}
 	var left []db.AppointmentDepartureListRow
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) (err error) {
-		if left, err = db.New(tx).AppointmentDepartureList(ctx, departures); err != nil {
+		if left, err = db.New(tx).AppointmentDepartureList(ctx, departureBatch); err != nil {
 			return fmt.Errorf("look up departures: %w", err)
 		}
 		return nil
@@ -37,15 +37,15 @@ func (s *Service) SweepAttention(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	total := 0
-	var failed error // One departure that cannot be told does not stop the others.
+	var failed error // A failed departure does not stop the others.
 	for _, d := range left {
-		n, err := s.tellDeparture(ctx, cmd, d)
+		n, err := s.sweepDeparture(ctx, cmd, d)
 		total, failed = total+n, errors.Join(failed, err)
 	}
 	return total, failed
 }
 
-func (s *Service) tellDeparture(ctx context.Context, cmd care.Command, d db.AppointmentDepartureListRow) (total int, err error) {
+func (s *Service) sweepDeparture(ctx context.Context, cmd care.Command, d db.AppointmentDepartureListRow) (total int, err error) {
 	for taken := attentionBatch; taken == attentionBatch; total += taken {
 		taken = 0
 		err = s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

@@ -11,27 +11,28 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxRequests is how many requests to come a patient may have open at one clinic.
+// maxRequests is how many upcoming requests a patient may have at one clinic.
 const maxRequests = 10
 
-// terms say what a time is taken on.
-type terms struct {
-	// hours asks for a time at which the doctor sees patients, and no longer than the clinic allows, unless override is set.
-	hours, override bool
-	// asked says that a patient asks: they must keep to the hours also where nobody set them, and cannot override.
-	asked bool
-	// another says that the appointment is a new one, which counts towards maxRequests.
-	another bool
+// claimOptions are the conditions of claiming a slot.
+type claimOptions struct {
+	// keepHours requires a time within the doctor's hours and the clinic's maximum duration, unless
+	// override is set.
+	keepHours, override bool
+	// byPatient marks a patient's request: the default hours apply to it, and it cannot override.
+	byPatient bool
+	// newRequest marks a new appointment, which counts towards maxRequests.
+	newRequest bool
 }
 
-// take looks whether the slot can be had: whether the two are at the clinic (problems by field), the doctor sees patients then
-// and both are free (an error). It locks their rows first, so that what it finds holds until the commit. It returns the clinic's
-// zone where it has read it.
-func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t terms) (p care.FieldErrors, zone string, err error) {
+// claimSlot checks that both people are active at the clinic (errors by field), that the doctor
+// sees patients at that time and that both are free (an error). It locks their rows first, so that
+// the result holds until the commit. It returns the clinic's time zone if it was read.
+func (s *Service) claimSlot(ctx context.Context, q *db.Queries, cmd care.Command, row db.Appointment, t claimOptions) (p care.FieldErrors, zone string, err error) {
 	if _, err := q.AppointmentPeopleLock(ctx, []uuid.UUID{row.DoctorID, row.PatientID}); err != nil {
 		return nil, "", fmt.Errorf("lock people: %w", err)
 	}
-	found, err := people(ctx, q, row)
+	found, err := findPeople(ctx, q, row)
 	if err != nil {
 		return nil, "", err
 	}
@@ -44,8 +45,8 @@ func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row
 	if len(p) > 0 || row.Historic || cmd.Imported {
 		return p, "", nil
 	}
-	if t.hours {
-		if zone, err = suits(ctx, q, row, t); err != nil {
+	if t.keepHours {
+		if zone, err = checkSchedule(ctx, q, row, t); err != nil {
 			return nil, "", err
 		}
 	}
@@ -59,14 +60,14 @@ func (s *Service) take(ctx context.Context, q *db.Queries, cmd care.Command, row
 		return nil, "", notAvailable(cmd.Actor, row.DoctorID, taken)
 	}
 	if Status(row.Status) == Requested {
-		if err := s.mayAskAgain(ctx, q, row, t.another); err != nil {
+		if err := s.checkRequests(ctx, q, row, t.newRequest); err != nil {
 			return nil, "", err
 		}
 	}
 	return nil, zone, nil
 }
 
-func people(ctx context.Context, q *db.Queries, row db.Appointment) (db.AppointmentPeopleCheckRow, error) {
+func findPeople(ctx context.Context, q *db.Queries, row db.Appointment) (db.AppointmentPeopleCheckRow, error) {
 	found, err := q.AppointmentPeopleCheck(ctx, db.AppointmentPeopleCheckParams{
 		PatientID: row.PatientID, DoctorID: row.DoctorID, ClinicID: row.ClinicID,
 	})
@@ -76,48 +77,50 @@ func people(ctx context.Context, q *db.Queries, row db.Appointment) (db.Appointm
 	return found, nil
 }
 
-// retake is take for an appointment that there is already: who has left the clinic since cannot be seen there.
-func (s *Service) retake(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t terms) error {
-	problems, _, err := s.take(ctx, q, cmd, row, t)
+// reclaimSlot is claimSlot for an existing appointment: people who have left the clinic since are a
+// conflict.
+func (s *Service) reclaimSlot(ctx context.Context, q *db.Queries, cmd care.Command, next step, row db.Appointment, t claimOptions) error {
+	problems, _, err := s.claimSlot(ctx, q, cmd, row, t)
 	switch {
 	case err != nil || len(problems) == 0:
 		return err
 	case next.Transition == Reassign && problems[len(problems)-1].Field == "doctorId":
 		return problems[len(problems)-1:].Err()
 	default:
-		return present(ctx, q, row)
+		return checkActive(ctx, q, row)
 	}
 }
 
-// present refuses an appointment the doctor or the patient of which has left the clinic or was disabled.
-func present(ctx context.Context, q *db.Queries, row db.Appointment) error {
-	found, err := people(ctx, q, row)
+// checkActive returns a conflict if the doctor or the patient has left the clinic or was disabled.
+func checkActive(ctx context.Context, q *db.Queries, row db.Appointment) error {
+	found, err := findPeople(ctx, q, row)
 	switch {
 	case err != nil:
 		return err
 	case found.PatientState != "":
 		return care.Errorf(care.Conflict, "the patient is no longer active at this clinic (patient_%s): cancel the appointment", found.PatientState)
 	case found.DoctorState != "":
-		return care.Errorf(care.Conflict, "the doctor is no longer active at this clinic (doctor_%s): give the appointment to another doctor, or cancel it", found.DoctorState)
+		return care.Errorf(care.Conflict, "the doctor is no longer active at this clinic (doctor_%s): reassign the appointment to another doctor, or cancel it", found.DoctorState)
 	default:
 		return nil
 	}
 }
 
-// suits refuses a time at which the doctor sees nobody, and one that is longer than the clinic allows. It returns the clinic's zone.
-func suits(ctx context.Context, q *db.Queries, row db.Appointment, t terms) (string, error) {
-	plan, err := scheduleOf(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
+// checkSchedule returns an error if the time is outside of the doctor's hours or longer than the
+// clinic's maximum. It returns the clinic's time zone.
+func checkSchedule(ctx context.Context, q *db.Queries, row db.Appointment, t claimOptions) (string, error) {
+	plan, err := readSchedule(ctx, q, row.ClinicID, row.DoctorID, row.StartsAt, row.EndsAt)
 	if err != nil || t.override {
 		return plan.TimeZone, err
 	}
 	remedy := ", or set override"
-	if t.asked {
+	if t.byPatient {
 		remedy = ""
 	}
-	if length := row.EndsAt.Sub(row.StartsAt); length > plan.longest {
-		return "", care.InvalidField("endsAt", "must be at most %.0f minutes after startsAt at this clinic%s", plan.longest.Minutes(), remedy)
+	if length := row.EndsAt.Sub(row.StartsAt); length > plan.maxDuration {
+		return "", care.InvalidField("endsAt", "must be at most %.0f minutes after startsAt at this clinic%s", plan.maxDuration.Minutes(), remedy)
 	}
-	if !plan.admits(care.Span{StartsAt: row.StartsAt, EndsAt: row.EndsAt}, t.asked) {
+	if !plan.isOpen(care.Span{StartsAt: row.StartsAt, EndsAt: row.EndsAt}, t.byPatient) {
 		err := care.Errorf(care.Conflict, "the doctor sees no patients at this time")
 		err.Fields = []care.FieldError{{Field: "startsAt", Message: "is outside the doctor's hours: choose another time" + remedy}}
 		return "", err
@@ -125,9 +128,9 @@ func suits(ctx context.Context, q *db.Queries, row db.Appointment, t terms) (str
 	return plan.TimeZone, nil
 }
 
-// mayAskAgain refuses a second request of the same patient for the same doctor and time, and another one where there are
-// maxRequests.
-func (s *Service) mayAskAgain(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
+// checkRequests returns a conflict for a second request of the patient for the same doctor and
+// time, and for a new one beyond maxRequests.
+func (s *Service) checkRequests(ctx context.Context, q *db.Queries, row db.Appointment, another bool) error {
 	open, err := q.AppointmentRequestsOpen(ctx, db.AppointmentRequestsOpenParams{
 		PatientID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, StartsAt: row.StartsAt, EndsAt: row.EndsAt, ID: row.ID, After: s.now(),
 	})
@@ -135,15 +138,16 @@ func (s *Service) mayAskAgain(ctx context.Context, q *db.Queries, row db.Appoint
 	case err != nil:
 		return fmt.Errorf("look up requests: %w", err)
 	case open.Same != uuid.Nil:
-		return care.Errorf(care.Conflict, "the patient has asked this doctor for this time already: see appointment %s", open.Same)
+		return care.Errorf(care.Conflict, "the patient has already requested this time with this doctor: see appointment %s", open.Same)
 	case another && open.Open >= maxRequests:
-		return care.Errorf(care.Conflict, "you have %d requests open at this clinic: wait for an answer, or cancel one first", open.Open)
+		return care.Errorf(care.Conflict, "you have %d open requests at this clinic: wait for an answer, or cancel one first", open.Open)
 	default:
 		return nil
 	}
 }
 
-// notAvailable names the first taken slot that the actor may see; of others it tells nothing but that they are.
+// notAvailable returns a conflict with the first taken slot that the actor may see. It has no
+// details of others.
 func notAvailable(actor care.Actor, doctorID uuid.UUID, taken []db.AppointmentTakenRow) error {
 	err := care.Errorf(care.Conflict, "this time is not available")
 	message := "is not available: choose another time"

@@ -36,7 +36,7 @@ func setup(t *testing.T) *testBundle {
 	return &testBundle{db, fhirimport.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))))}
 }
 
-// text is a file that holds this.
+// text returns a file with this content.
 func text(name, content string) fhirimport.File {
 	return fhirimport.File{Name: name, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader(content)), nil
@@ -65,7 +65,7 @@ func one[T any](t *testing.T, b *testBundle, sql string, args ...any) (v T) {
 	return v
 }
 
-// content is all that an import can have written, but for ids and times.
+// content returns everything that an import can have written, apart from ids and times.
 func (b *testBundle) content(t *testing.T) string {
 	t.Helper()
 	return one[string](t, b, `SELECT concat_ws(E'\n',
@@ -78,7 +78,7 @@ func (b *testBundle) content(t *testing.T) string {
 		(SELECT string_agg(concat_ws(' ', resource_type, resource_id, kind), E'\n' ORDER BY resource_type, resource_id) FROM import_identifiers))`)
 }
 
-func TestImport_TakesABundleInAndTellsWhatBecameOfEachResource(t *testing.T) {
+func TestImport_ImportsABundleAndReportsEachResource(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	sum := b.run(t, fhirimport.Options{TimeZone: "Europe/Berlin"}, text("clinic.json", testdata(t, "clinic.json")))
@@ -94,7 +94,7 @@ func TestImport_TakesABundleInAndTellsWhatBecameOfEachResource(t *testing.T) {
 	require.Zero(t, one[int](t, b, `SELECT count(*) FROM import_parts`), "parts are dropped at the end")
 }
 
-func TestImport_IsHistoryThatRingsNoPhone(t *testing.T) {
+func TestImport_MarksEventsAsImported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.run(t, fhirimport.Options{}, text("clinic.json", testdata(t, "clinic.json")))
@@ -118,10 +118,10 @@ func TestImport_IsHistoryThatRingsNoPhone(t *testing.T) {
 		}
 	}
 	require.Equal(t, records, created, "each record has its event")
-	require.True(t, one[bool](t, b, `SELECT overdue FROM invoices WHERE number = '2024-7'`), "so that nobody is told that it has just become overdue")
+	require.True(t, one[bool](t, b, `SELECT overdue FROM invoices WHERE number = '2024-7'`), "an imported invoice is overdue without an event")
 }
 
-func TestImport_OfTheSameChangesNothing(t *testing.T) {
+func TestImport_IsIdempotent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("clinic.json", testdata(t, "clinic.json"))
@@ -133,7 +133,7 @@ func TestImport_OfTheSameChangesNothing(t *testing.T) {
 	require.Len(t, outboxtest.Appended(t, b.db.Owner), events)
 }
 
-func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
+func TestImport_OfAChangedResourceMakesANewVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	content := testdata(t, "clinic.json")
@@ -149,14 +149,14 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 		content = strings.Replace(content, old, changed, 1)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("clinic.json", content))
-	require.Equal(t, [3]int{0, 6, 13}, [3]int{sum.Imported, sum.Updated, sum.Unchanged}, "the five, and the report of the result: %v", sum.Counts)
+	require.Equal(t, [3]int{0, 6, 13}, [3]int{sum.Imported, sum.Updated, sum.Unchanged}, "the five changes, and the report with the result: %v", sum.Counts)
 	require.Equal(t, int64(2), one[int64](t, b, `SELECT version FROM records WHERE code = '24323-8'`))
 	require.Equal(t, "4.10", one[string](t, b, `SELECT body #>> '{results,0,value}' FROM records WHERE code = '24323-8'`))
-	require.Equal(t, "6.90", one[string](t, b, `SELECT v.body #>> '{results,0,value}' FROM record_versions AS v WHERE code = '24323-8'`), "what was is kept")
+	require.Equal(t, "6.90", one[string](t, b, `SELECT v.body #>> '{results,0,value}' FROM record_versions AS v WHERE code = '24323-8'`), "the old version is kept")
 	outboxtest.Require(t, b.db.Owner, "ehr.lab_report.updated", outboxtest.Version(2))
 	outboxtest.Require(t, b.db.Owner, "user.updated", outboxtest.Version(2), outboxtest.That(func(e event.Event) string {
 		if strings.Contains(string(e.Data), "Falke") || !strings.Contains(string(e.Data), "familyName") {
-			return "names fields, never values"
+			return "must contain field names and no values"
 		}
 		return ""
 	}))
@@ -164,25 +164,25 @@ func TestImport_OfWhatChangedMakesANewVersion(t *testing.T) {
 	require.Equal(t, "Port Clinic", one[string](t, b, `SELECT name FROM clinics`))
 }
 
-func TestImport_RefusesByNameAndPathWithoutValuesAndTakesTheRest(t *testing.T) {
+func TestImport_RefusesByPathWithoutValuesAndImportsTheRest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var listed []string
 	sum := b.run(t, fhirimport.Options{List: func(i fhirimport.Item) { listed = append(listed, i.String()) }}, text("faulty.ndjson", testdata(t, "faulty.ndjson")))
 	require.Equal(t, []string{
-		"refused: faulty.ndjson[4] resource: is not JSON",
-		"refused: faulty.ndjson[5] Patient: Patient.id: is missing, or no id of FHIR's",
-		"refused: faulty.ndjson[3] Patient/pat-9: Patient.name: is not of the type that FHIR R4 gives it",
+		"refused: faulty.ndjson[4] resource: invalid JSON",
+		"refused: faulty.ndjson[5] Patient: Patient.id: must be a FHIR id",
+		"refused: faulty.ndjson[3] Patient/pat-9: Patient.name: has the wrong type; see FHIR R4",
 		"refused: faulty.ndjson[10] DiagnosticReport/bad-form: DiagnosticReport.presentedForm[0].data: is not base64",
-		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: is not a date or time",
+		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a date or time",
 		"refused: faulty.ndjson[9] Condition/bad-code: Condition.code.code: must be a SNOMED CT identifier with its check digit, such as 38341003",
-		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: refers to nobody that was taken in",
+		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person",
 	}, listed)
 	require.Equal(t, [2]int{4, 7}, [2]int{sum.Imported, sum.Refused}, sum.Counts)
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))
 }
 
-func TestImport_DryRunSaysTheSameAndWritesNothing(t *testing.T) {
+func TestImport_DryRunReportsTheSameAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("clinic.json", testdata(t, "clinic.json"))
@@ -194,7 +194,7 @@ func TestImport_DryRunSaysTheSameAndWritesNothing(t *testing.T) {
 	require.Equal(t, dry, done)
 }
 
-// breaking is a file that breaks off after so many bytes, each time a little later.
+// breaking returns a file that fails after the given number of bytes.
 func breaking(content string, after int) fhirimport.File {
 	return fhirimport.File{Name: "clinic.json", Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(content[:after]), failing{})), nil
@@ -203,9 +203,9 @@ func breaking(content string, after int) fhirimport.File {
 
 type failing struct{}
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+func (failing) Read([]byte) (int, error) { return 0, errors.New("disk failure") }
 
-func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
+func TestImport_InterruptedIsCompletedByTheNextRun(t *testing.T) {
 	t.Parallel()
 	whole, cut := setup(t), setup(t)
 	content := testdata(t, "clinic.json")
@@ -213,7 +213,7 @@ func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
 	whole.run(t, fhirimport.Options{}, file)
 	reads := 0
 	for _, stop := range []int{1, 2, 3, 4} {
-		// The context ends while the file is read for the stage.
+		// The context is cancelled while the file is read for the stage.
 		ctx, cancel := context.WithCancel(t.Context())
 		reads = 0
 		stopping := file
@@ -231,7 +231,7 @@ func TestImport_CutShortIsCompletedByTheNextRun(t *testing.T) {
 	require.Equal(t, whole.content(t), cut.content(t))
 }
 
-func TestImport_SaysWhereAFileBreaks(t *testing.T) {
+func TestImport_ReportsWhereAFileIsBroken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	content := testdata(t, "clinic.json")
@@ -263,7 +263,7 @@ func TestImport_ReadsGzipAndSingleResources(t *testing.T) {
 	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM users WHERE email IS NULL AND NOT email_verified AND status = 'active'`))
 }
 
-func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
+func TestImport_WithoutAClinicNeedsADefault(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	file := text("a.ndjson", `{"resourceType":"Practitioner","id":"d"}
@@ -274,7 +274,7 @@ func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
 	require.Contains(t, sum.Listed[0].Reason, "--clinic")
 	clinic := uuid.New()
 	_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}, ClinicID: clinic})
-	require.Equal(t, care.Invalid, care.CodeOf(err), "there is no such clinic")
+	require.Equal(t, care.Invalid, care.CodeOf(err), "unknown clinic")
 	_, err = b.db.Owner.Exec(t.Context(), `INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Fallback', 'UTC')`, clinic)
 	require.NoError(t, err)
 	sum = b.run(t, fhirimport.Options{ClinicID: clinic}, file)
@@ -282,11 +282,11 @@ func TestImport_WithoutAClinicNeedsOneToFallBackOn(t *testing.T) {
 	require.Equal(t, clinic, one[uuid.UUID](t, b, `SELECT clinic_id FROM records`))
 }
 
-func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
+func TestImport_ImportsTheOthersIfTheDatabaseRefusesOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
-	for _, n := range []string{"1", "2", "1", "3"} { // A clinic has a number once.
+	for _, n := range []string{"1", "2", "1", "3"} { // An invoice number is unique at a clinic.
 		lines = append(lines, `{"resourceType":"Invoice","id":"i`+uuid.NewString()+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","identifier":[{"value":"`+n+`"}],"totalNet":{"value":1,"currency":"EUR"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
@@ -295,7 +295,7 @@ func TestImport_OfOneThatTheDatabaseRefusesTakesTheOthers(t *testing.T) {
 	require.Equal(t, 3, one[int](t, b, `SELECT count(*) FROM invoices`))
 }
 
-func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
+func TestImport_ConvertsAmountsToTheMinorUnitsOfISO4217(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
@@ -303,13 +303,14 @@ func TestImport_CountsAmountsInTheMinorUnitsOfISO4217(t *testing.T) {
 		lines = append(lines, `{"resourceType":"Invoice","id":"`+currency+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","totalNet":{"value":`+amount+`,"currency":"`+currency+`"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
-	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is no money: %v", sum.Listed)
+	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
 	require.Equal(t, "Invoice.totalNet.currency", sum.Listed[0].Path)
 	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
 }
 
-// TestImport_OfFilesAtHand takes in what CAREWIRE_TEST_FHIR_DIR holds, where it is set: nothing may be dropped silently.
-func TestImport_OfFilesAtHand(t *testing.T) {
+// TestImport_OfLocalFiles imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may
+// be dropped silently.
+func TestImport_OfLocalFiles(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("CAREWIRE_TEST_FHIR_DIR")
 	if dir == "" {

@@ -8,7 +8,7 @@ import (
 	"carewire/internal/fhirimport"
 )
 
-func TestImport_MakesOneLineOfNamesAndSaysSo(t *testing.T) {
+func TestImport_MakesNamesASingleLineAndReportsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	bundle := `{"resourceType":"Bundle","type":"collection","entry":[
@@ -38,7 +38,7 @@ func TestImport_MakesOneLineOfNamesAndSaysSo(t *testing.T) {
 	require.Equal(t, 5, again.Unchanged, again.Listed)
 }
 
-func TestImport_TakesBirthDatesThatAreDaysAndKnownGenders(t *testing.T) {
+func TestImport_ImportsFullBirthDatesAndKnownGenders(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const bundle = `{"resourceType":"Bundle","type":"collection","entry":[

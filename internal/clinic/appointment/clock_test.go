@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-// texts gives each span as "start end" in RFC 3339.
+// texts returns each span as "start end" in RFC 3339.
 func texts(spans []care.Span) []string {
 	list := []string{}
 	for _, s := range spans {
@@ -33,7 +33,7 @@ func zoneOf(t *testing.T, name string) *time.Location {
 }
 
 // The days of this table are those on which the zones' clocks change.
-func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
+func TestClockSpans_AreCorrectWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, zone, day, opens, closes string
@@ -67,23 +67,24 @@ func TestWall_IsTrueToTheClocksAlsoWhereTheyChange(t *testing.T) {
 	} {
 		opens, closes := Opening{OpensAt: c.opens, ClosesAt: c.closes}.minutes()
 		day := dayOf(t, c.day)
-		require.Equal(t, c.want, texts(wall(zoneOf(t, c.zone), day.Add(opens), day.Add(closes))), "%s: %s %s %s-%s", c.name, c.zone, c.day, c.opens, c.closes)
+		require.Equal(t, c.want, texts(clockSpans(zoneOf(t, c.zone), day.Add(opens), day.Add(closes))), "%s: %s %s %s-%s", c.name, c.zone, c.day, c.opens, c.closes)
 	}
 }
 
-// Every quarter of an hour of two years is in exactly one day, and its clock shows a time that is in the span.
-func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
+// Every quarter of an hour of two years is in exactly one day, and its clock shows a time in the
+// span.
+func TestClockSpans_CoverAllTimeOnce(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Pacific/Chatham", "America/St_Johns"} {
 		zone := zoneOf(t, name)
 		var days []care.Span
 		lengths := map[time.Duration]int{}
 		for day := dayOf(t, "2027-01-01"); day.Year() < 2029; day = day.AddDate(0, 0, 1) {
-			whole := wall(zone, day, day.AddDate(0, 0, 1))
+			whole := clockSpans(zone, day, day.AddDate(0, 0, 1))
 			require.Len(t, whole, 1, "%s %s", name, day)
 			lengths[whole[0].EndsAt.Sub(whole[0].StartsAt)]++
-			days = join(days, whole[0])
-			noon := wall(zone, day.Add(12*time.Hour), day.Add(13*time.Hour))
+			days = appendSpan(days, whole[0])
+			noon := clockSpans(zone, day.Add(12*time.Hour), day.Add(13*time.Hour))
 			require.Len(t, noon, 1)
 			require.Equal(t, day.Format(time.DateOnly)+" 12:00", noon[0].StartsAt.Format("2006-01-02 15:04"))
 		}
@@ -92,7 +93,7 @@ func TestWall_LosesNoTimeAndCountsNoneTwice(t *testing.T) {
 	}
 }
 
-func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
+func TestSlots_AreConsecutiveWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	always := []Opening{{Weekday: "sunday", OpensAt: "00:00", ClosesAt: "24:00"}}
 	for _, c := range []struct {
@@ -108,7 +109,7 @@ func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
 		{"Australia/Lord_Howe", "2027-04-04", 49},
 	} {
 		day := dayOf(t, c.day)
-		free := slots(open(zoneOf(t, c.zone), day, always), nil, 30*time.Minute, time.Time{})
+		free := freeSlots(openSpans(zoneOf(t, c.zone), day, always), nil, 30*time.Minute, time.Time{})
 		require.Len(t, free, c.want, "%s %s", c.zone, c.day)
 		seen := map[string]bool{}
 		for i, slot := range free {
@@ -123,7 +124,7 @@ func TestSlots_FollowEachOtherThroughTheChangeOfClocks(t *testing.T) {
 	}
 }
 
-func TestSlots_LeaveOutWhatIsBusyHasBegunOrDoesNotFit(t *testing.T) {
+func TestSlots_ExcludeBusyPastAndTooShortTimes(t *testing.T) {
 	t.Parallel()
 	at := func(clock string) time.Time {
 		v, err := time.Parse("15:04", clock)
@@ -138,9 +139,9 @@ func TestSlots_LeaveOutWhatIsBusyHasBegunOrDoesNotFit(t *testing.T) {
 		return list
 	}
 	hours := []care.Span{span("09:00", "10:45"), span("14:00", "15:00")}
-	require.Equal(t, []string{"09:00", "09:30", "10:00", "14:00", "14:30"}, starts(slots(hours, nil, 30*time.Minute, at("00:00"))))
-	require.Equal(t, []string{"09:00", "10:00", "14:30"}, starts(slots(hours, []care.Span{span("09:30", "10:00"), span("13:00", "14:01")}, 30*time.Minute, at("00:00"))))
-	require.Equal(t, []string{"10:00", "14:00", "14:30"}, starts(slots(hours, nil, 30*time.Minute, at("09:31"))))
-	require.Equal(t, []string{"09:00"}, starts(slots(hours, nil, 105*time.Minute, at("00:00"))))
-	require.Empty(t, slots(hours, nil, 106*time.Minute, at("00:00")))
+	require.Equal(t, []string{"09:00", "09:30", "10:00", "14:00", "14:30"}, starts(freeSlots(hours, nil, 30*time.Minute, at("00:00"))))
+	require.Equal(t, []string{"09:00", "10:00", "14:30"}, starts(freeSlots(hours, []care.Span{span("09:30", "10:00"), span("13:00", "14:01")}, 30*time.Minute, at("00:00"))))
+	require.Equal(t, []string{"10:00", "14:00", "14:30"}, starts(freeSlots(hours, nil, 30*time.Minute, at("09:31"))))
+	require.Equal(t, []string{"09:00"}, starts(freeSlots(hours, nil, 105*time.Minute, at("00:00"))))
+	require.Empty(t, freeSlots(hours, nil, 106*time.Minute, at("00:00")))
 }

@@ -1,0 +1,143 @@
+package fhir
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"carewire/internal/clinic/ehr"
+)
+
+// The fields of FHIR R4's data types that are read. Other fields of a resource are ignored.
+type (
+	Coding struct {
+		System  string `json:"system"`
+		Code    string `json:"code"`
+		Display string `json:"display"`
+	}
+	CodeableConcept struct {
+		Coding []Coding `json:"coding"`
+		Text   string   `json:"text"`
+	}
+	Identifier struct {
+		System string `json:"system"`
+		Value  string `json:"value"`
+	}
+	Reference struct {
+		Reference  string      `json:"reference"`
+		Type       string      `json:"type"`
+		Identifier *Identifier `json:"identifier"`
+	}
+	Quantity struct {
+		Value      *ehr.Decimal `json:"value"`
+		Comparator string       `json:"comparator"`
+		Unit       string       `json:"unit"`
+		System     string       `json:"system"`
+		Code       string       `json:"code"`
+	}
+	Period struct {
+		Start string `json:"start"`
+		End   string `json:"end"`
+	}
+	Annotation struct {
+		Text string `json:"text"`
+	}
+	Money struct {
+		Value    json.Number `json:"value"`
+		Currency string      `json:"currency"`
+	}
+)
+
+// absentAsText is the code for a concept that has text and no code (FHIR R4's value set
+// data-absent-reason).
+const (
+	absentSystem = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+	absentAsText = "as-text"
+)
+
+// EHRCoding returns the first code that has a system, else the text as a coding, else nil.
+func (c *CodeableConcept) EHRCoding() *ehr.Coding {
+	if c == nil {
+		return nil
+	}
+	text := c.Text
+	for _, one := range c.Coding {
+		if one.System != "" && one.Code != "" {
+			return &ehr.Coding{System: one.System, Code: one.Code, Display: cmp.Or(one.Display, c.Text)}
+		}
+		text = cmp.Or(text, one.Display, one.Code)
+	}
+	if text == "" {
+		return nil
+	}
+	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: text}
+}
+
+func (c Coding) EHRCoding() *ehr.Coding {
+	return (&CodeableConcept{Coding: []Coding{c}}).EHRCoding()
+}
+
+func EHRCodings(list []CodeableConcept) []ehr.Coding {
+	var all []ehr.Coding
+	for i := range list {
+		if c := list[i].EHRCoding(); c != nil {
+			all = append(all, *c)
+		}
+	}
+	return all
+}
+
+// HasCode reports whether a concept has one of the codes, in any system.
+func (c *CodeableConcept) HasCode(codes ...string) bool {
+	if c == nil {
+		return false
+	}
+	for _, one := range c.Coding {
+		if slices.Contains(codes, one.Code) {
+			return true
+		}
+	}
+	return false
+}
+
+// FirstCode returns the first code of a concept, such as a clinical status.
+func (c *CodeableConcept) FirstCode() string {
+	if c == nil || len(c.Coding) == 0 {
+		return ""
+	}
+	return c.Coding[0].Code
+}
+
+func JoinNotes(list []Annotation) string {
+	var all []string
+	for _, n := range list {
+		if n.Text != "" {
+			all = append(all, n.Text)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// Label returns a description of the concept for an invoice or a text; the default is "Service".
+func (c *CodeableConcept) Label() string {
+	code := c.EHRCoding()
+	if code == nil {
+		return "Service"
+	}
+	return cmp.Or(code.Display, code.Code)
+}
+
+type HumanName struct {
+	Use    string   `json:"use"`
+	Text   string   `json:"text"`
+	Family string   `json:"family"`
+	Given  []string `json:"given"`
+}
+
+type ContactPoint struct {
+	System string  `json:"system"`
+	Value  string  `json:"value"`
+	Use    string  `json:"use"`
+	Period *Period `json:"period"`
+}

@@ -1,0 +1,16 @@
+package fhir
+
+import "strings"
+
+// Error describes a fault of a resource by its path, without values.
+type Error struct {
+	Path, Reason string
+}
+
+func (f *Error) Error() string { return f.Path + ": " + f.Reason }
+
+func NewError(path, reason string) error { return &Error{path, reason} }
+
+func JoinPath(parts ...string) string {
+	return strings.Trim(strings.Join(parts, "."), ".")
+}

@@ -1,0 +1,60 @@
+package fhir
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"carewire/internal/clinic/ehr"
+)
+
+var ucumPattern = regexp.MustCompile(`^[!-~]{1,50}$`)
+
+// UCUM returns the quantity's unit in UCUM. A unit that is not in UCUM is put in braces, which is
+// UCUM's syntax for an annotation.
+func (q *Quantity) UCUM() string {
+	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
+		return q.Code
+	}
+	text := cmp.Or(q.Code, q.Unit)
+	if text == "" || ucumPattern.MatchString(text) && !strings.ContainsAny(text, " \"") {
+		return text
+	}
+	text = strings.Map(func(r rune) rune {
+		if r == '{' || r == '}' || r <= ' ' || r > '~' || unicode.IsControl(r) {
+			return '_'
+		}
+		return r
+	}, text)
+	return "{" + text + "}"
+}
+
+func (q *Quantity) EHRQuantity() *ehr.Quantity {
+	if q == nil || q.Value == nil {
+		return nil
+	}
+	return &ehr.Quantity{Value: *q.Value, Unit: q.UCUM()}
+}
+
+func (q *Quantity) Text() string {
+	if q == nil || q.Value == nil {
+		return ""
+	}
+	return strings.TrimSpace(q.Comparator + string(*q.Value) + " " + cmp.Or(q.Unit, q.Code))
+}
+
+// Duration returns FHIR's Duration with UCUM's units of time, or 0 if it has none.
+func (q *Quantity) Duration() time.Duration {
+	if q == nil || q.Value == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(string(*q.Value), 64)
+	unit := map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "wk": 7 * 24 * time.Hour}[q.Code]
+	if err != nil || n <= 0 || n*float64(unit) > float64(366*24*time.Hour) {
+		return 0
+	}
+	return time.Duration(n * float64(unit))
+}

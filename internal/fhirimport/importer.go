@@ -1,0 +1,145 @@
+package fhirimport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/clinic/appointment"
+	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/chat"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
+	"carewire/internal/fhirimport/mapping"
+	"carewire/internal/outbox"
+)
+
+// batchSize is the number of resources in one transaction.
+const batchSize = 500
+
+// maxSource is the maximum length of a source's name. A constraint of the table enforces it too.
+const maxSource = 100
+
+// File is a file to import. It can be opened again for each stage.
+type File = fhir.File
+
+// OnDisk returns the file at the path.
+func OnDisk(path string) (File, error) { return fhir.OnDisk(path) }
+
+// Options configure a run.
+type Options struct {
+	Files []File
+	// Source is the name of the system that the resources come from. Their ids are unique within
+	// it.
+	Source string
+	// ClinicID is the clinic of resources that name none. If it is zero, they are refused.
+	ClinicID uuid.UUID
+	// TimeZone is the time zone of new clinics and people; the default is UTC.
+	TimeZone string
+	// DryRun rolls everything back at the end.
+	DryRun bool
+	// List is called for each resource that is not imported in full, as the run goes; Progress with
+	// the number of bytes read, out of Options.Total.
+	List     func(Item)
+	Progress func(bytes int64)
+}
+
+// Total returns how many bytes a run reads: each file once per stage.
+func (o Options) Total() int64 {
+	var sum int64
+	for _, f := range o.Files {
+		sum += f.Size
+	}
+	return sum * int64(mapping.Stages)
+}
+
+func (o Options) check() error {
+	var p care.FieldErrors
+	p.Line("source", o.Source, 1, maxSource)
+	if _, err := time.LoadLocation(o.TimeZone); err != nil || o.TimeZone == "Local" {
+		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
+	}
+	if len(o.Files) == 0 {
+		p.Add("files", "must contain at least one file")
+	}
+	return p.Err()
+}
+
+// Importer imports resources. It is safe for concurrent use.
+type Importer struct {
+	writer          *outbox.Writer
+	directory       *directory.Service
+	appointments    *appointment.Service
+	billing         *billing.Service
+	chat            *chat.Service
+	recordImporters map[string]recordImporter
+}
+
+// New returns an importer that uses a writer of the role carewire_app.
+func New(writer *outbox.Writer) *Importer {
+	return &Importer{
+		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
+		chat: chat.New(writer),
+		recordImporters: map[string]recordImporter{
+			"lab_report":     newRecordImporter(ehr.NewKind[ehr.LabReport](writer)),
+			"prescription":   newRecordImporter(ehr.NewKind[ehr.Prescription](writer)),
+			"vital_signs":    newRecordImporter(ehr.NewKind[ehr.VitalSigns](writer)),
+			"allergy":        newRecordImporter(ehr.NewKind[ehr.Allergy](writer)),
+			"condition":      newRecordImporter(ehr.NewKind[ehr.Condition](writer)),
+			"immunization":   newRecordImporter(ehr.NewKind[ehr.Immunization](writer)),
+			"procedure":      newRecordImporter(ehr.NewKind[ehr.Procedure](writer)),
+			"imaging_report": newRecordImporter(ehr.NewKind[ehr.ImagingReport](writer)),
+		},
+	}
+}
+
+// errDryRun rolls a dry run back.
+var errDryRun = errors.New("dry run: rolled back")
+
+// Run imports the files and returns a summary. It returns care.Invalid by field for bad options,
+// and any other error if it could not finish. What was imported until then stays, and the next run
+// continues from there.
+func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
+	if o.TimeZone == "" {
+		o.TimeZone = "UTC"
+	}
+	if err := o.check(); err != nil {
+		return Summary{}, err
+	}
+	if o.ClinicID != uuid.Nil {
+		known, err := i.directory.HasClinic(ctx, o.ClinicID)
+		if err != nil {
+			return Summary{}, err
+		}
+		if !known {
+			return Summary{}, care.InvalidField("clinic", "unknown clinic")
+		}
+	}
+	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
+	r := &run{
+		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
+		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
+		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },
+	}
+	for _, m := range mapping.Table() {
+		r.byType[m.Type] = &m
+	}
+	var err error
+	if o.DryRun {
+		err = i.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+			r.inTx = func(ctx context.Context, fn func(tx pgx.Tx) error) error { return pgx.BeginFunc(ctx, tx, fn) }
+			return errors.Join(r.runStages(ctx), errDryRun)
+		})
+		if errors.Is(err, errDryRun) {
+			err = r.err
+		}
+	} else {
+		err = r.runStages(ctx)
+	}
+	return r.summary(), err
+}

@@ -1,0 +1,70 @@
+package mapping
+
+import (
+	"strconv"
+	"strings"
+
+	"carewire/internal/clinic/chat"
+	"carewire/internal/fhirimport/fhir"
+)
+
+var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
+
+type communication struct {
+	Status    string           `json:"status"`
+	Subject   *fhir.Reference  `json:"subject"`
+	Encounter *fhir.Reference  `json:"encounter"`
+	Sent      string           `json:"sent"`
+	Received  string           `json:"received"`
+	Recipient []fhir.Reference `json:"recipient"`
+	Sender    *fhir.Reference  `json:"sender"`
+	Payload   []struct {
+		ContentString string `json:"contentString"`
+	} `json:"payload"`
+}
+
+func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
+	var c communication
+	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
+		return nil, err
+	}
+	switch c.Status {
+	case "completed", "in-progress", "unknown":
+	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
+		return nil, &SkipError{"was not sent, or was entered in error"}
+	default:
+		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	}
+	d := &Draft{
+		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
+		Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
+	}
+	var texts []string
+	for i, p := range c.Payload {
+		if p.ContentString != "" {
+			texts = append(texts, p.ContentString)
+		} else {
+			d.LeftOut = append(d.LeftOut, fhir.Error{Path: r.Type + ".payload[" + strconv.Itoa(i) + "]", Reason: "is not text"})
+		}
+	}
+	switch {
+	case len(texts) == 0:
+		return nil, &SkipError{"contains no text; attachments are not imported"}
+	case len(d.Author) == 0:
+		return nil, &SkipError{"the sender is not a patient or a practitioner"}
+	}
+	for i := range c.Recipient {
+		if len(d.Patient) == 0 {
+			d.Patient = c.Recipient[i].Keys("Patient")
+		}
+	}
+	if len(d.Patient) == 0 {
+		d.Patient = c.Sender.Keys("Patient")
+	}
+	at, err := fhir.FirstTime(r.Type, "sent", c.Sent, "received", c.Received)
+	if err != nil {
+		return nil, err
+	}
+	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
+	return d, nil
+}
