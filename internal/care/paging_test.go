@@ -62,7 +62,8 @@ func TestPageLimit_IsBounded(t *testing.T) {
 	}
 }
 
-// FuzzParsePageCursor checks that a cursor has exactly one text, and that an invalid text returns the zero cursor.
+// FuzzParsePageCursor checks that a cursor has exactly one text, and that an invalid text returns
+// the zero cursor.
 func FuzzParsePageCursor(f *testing.F) {
 	good := PageCursor{Time: time.Date(2026, 3, 14, 9, 30, 0, 123456000, time.UTC), ID: uuid.UUID{1, 2, 3}}.String()
 	for _, seed := range []string{"", "x", good, good[:31], good[:30] + "\n\n", good + "\n", good[:31] + "=", BeforeAll.String(), AfterAll.String(), "________________________________"} {
