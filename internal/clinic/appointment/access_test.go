@@ -59,7 +59,7 @@ func TestGet_IsForTheClinicAndThePatientAndHiddenFromOthers(t *testing.T) {
 	require.Nil(t, b.last(t).Person)
 	for _, actor := range []care.Actor{b.neighbour, b.stranger, b.elsewhere, b.auditor, b.operator} {
 		_, err := b.service.Get(t.Context(), by(actor), a.ID)
-		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "a hidden one looks like a missing one")
+		require.Equal(t, refused(t, missing, care.NotFound).Message, refused(t, err, care.NotFound).Message, "what is hidden looks like what is not there")
 		e := b.last(t)
 		require.Equal(t, "access.denied", e.Type)
 		require.Equal(t, actor.ID, e.ActorID)

@@ -400,7 +400,7 @@ func (b *testBundle) requireLockOrder(t *testing.T, patient, first, second care.
 		_, err := b.service.Create(ctx, by(b.receptionist), in)
 		done <- err
 	}()
-	require.Eventually(t, func() bool { // A transaction that waits for a row lock holds the row's tuple lock.
+	require.Eventually(t, func() bool { // Who waits for a row holds its tuple lock meanwhile.
 		return b.count(t, "pg_locks WHERE locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1
 	}, 10*time.Second, 5*time.Millisecond, "the booking waits")
 	_, err = holder.Exec(ctx, "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE NOWAIT", second.UserID)

@@ -188,7 +188,7 @@ func TestAppointments_BehaveLikeAModel(t *testing.T) {
 	b := setup(t)
 	b.opened(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		// New people each time, with an empty day.
+		// Other people each time: their day is empty.
 		m := &model{b: b, doctor: b.person(t, care.Doctor, &b.here), patients: [2]care.Actor{b.person(t, care.Patient, &b.here), b.person(t, care.Patient, &b.here)}}
 		_, err := b.service.UpdateHours(t.Context(), by(b.admin), b.here, m.doctor.UserID, 0, everyDay("08:00", "12:00"))
 		require.NoError(rt, err)

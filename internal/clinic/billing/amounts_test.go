@@ -70,7 +70,7 @@ func TestAmounts_PassTheChecksOfTheDatabase(t *testing.T) {
 		quantities, discounts, taxes = append(quantities, c.Quantity), append(discounts, c.DiscountBps), append(taxes, c.TaxBps)
 		units, nets, vats = append(units, c.UnitMinor), append(nets, c.NetMinor), append(vats, c.TaxMinor)
 	}
-	// The copied table has the check constraints, but no keys and triggers.
+	// Without its keys and triggers the table has its checks alone.
 	b.exec(t, "CREATE TABLE checked (LIKE invoice_lines INCLUDING CONSTRAINTS)")
 	insert := `INSERT INTO checked (invoice_id, line, description, quantity, unit_minor, discount_bps, tax_bps, amount_minor, tax_minor)
 		SELECT gen_random_uuid(), 1, 'x', unnest($1::integer[]), unnest($2::bigint[]), unnest($3::integer[]), unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])`

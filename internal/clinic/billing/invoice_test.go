@@ -31,7 +31,7 @@ func TestIssue_CommitsInvoiceAndEventTogether(t *testing.T) {
 	require.Equal(t, map[string]any{"invoiceId": i.ID.String(), "userId": b.patient.ID, "clinicId": b.here.String(), "status": "issued"}, e.Data, "and no amounts")
 	require.Equal(t, i, b.get(t, i.ID))
 
-	// The outbox refuses every row.
+	// Broken on purpose: the outbox refuses every row.
 	b.exec(t, "ALTER TABLE outbox ADD CONSTRAINT outbox_broken CHECK (false) NOT VALID")
 	_, err := b.bills.Issue(t.Context(), by(b.receptionist), b.draft())
 	require.Error(t, err)
@@ -156,7 +156,7 @@ func TestAccess_FollowsTheTableAndAuditsDenials(t *testing.T) {
 	hidden := b.bills
 	_, there := hidden.Get(t.Context(), by(b.doctor), i.ID)
 	_, missing := hidden.Get(t.Context(), by(b.doctor), uuid.New())
-	require.Equal(t, missing.Error(), there.Error(), "a hidden one looks like a missing one")
+	require.Equal(t, missing.Error(), there.Error(), "what is hidden looks like what is not there")
 	require.Nil(t, b.last(t).Person)
 	_, _, err := hidden.Refund(t.Context(), by(b.receptionist), uuid.New(), billing.NewRefund{AmountMinor: 1, Reference: "x"})
 	requireCode(t, err, care.NotFound)

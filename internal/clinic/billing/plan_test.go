@@ -15,8 +15,7 @@ import (
 func TestQueries_UseIndexes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	// There are enough other invoices to make a full scan more expensive than the index. A single
-	// statement keeps the sums correct.
+	// Enough invoices elsewhere that a scan of all is dearer than the index; a single statement keeps the sums right.
 	b.exec(t, `INSERT INTO users (id, email, given_name, family_name)
 		SELECT md5(n::text)::uuid, n || '@x.example', 'x', 'y' FROM generate_series(1, 300) AS n`)
 	b.exec(t, `WITH written AS (

@@ -108,7 +108,7 @@ func TestStatement_UsesDaysAtTheClinic(t *testing.T) {
 	i := b.issue(t)
 	b.pay(t, i.ID, 3000, "pi_1")
 	b.pay(t, i.ID, 2000, "pi_2")
-	// In Berlin, the last minute of 30 April, the first of 1 May and the first of 2 May.
+	// In Berlin the last minute of 30 April, the first of 1 May and the first of 2 May.
 	b.exec(t, "UPDATE invoices SET issued_at = '2026-04-30T21:59:00Z'")
 	b.exec(t, "UPDATE payments SET received_at = CASE provider_reference WHEN 'pi_1' THEN timestamptz '2026-04-30T22:00:00Z' ELSE '2026-05-01T22:00:00Z' END")
 	days := func(from, to string) (opening, closing int64, entries int) {

@@ -162,7 +162,7 @@ func TestParticipants_LeaveWithTheCareTeamAndAreReportedOnce(t *testing.T) {
 		require.NoError(t, err)
 	}
 	outboxtest.Require(t, b.db.App, "chat.participant_left", subject(c.ID), outboxtest.Person(b.nurse.UserID), outboxtest.Actor("system:chat"), outboxtest.Clinic(b.here))
-	// Joining the team again does not restore old conversations.
+	// Being on the team again does not bring the old conversations back.
 	b.exec(t, "INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)", b.patient.UserID, b.here, b.nurse.UserID)
 	requireCode(t, second(b.chat.Get(t.Context(), by(b.nurse), c.ID)), care.NotFound)
 }

@@ -95,8 +95,7 @@ func TestRemove_FollowsWhoBeganAndWhoAdded(t *testing.T) {
 	b.add(t, b.nurse, b.colleague, c.ID, false)
 	require.NoError(t, remove(b.doctor, b.colleague), "whom another added")
 
-	// If the person who began it is disabled, they become an ordinary participant from the
-	// beginning.
+	// Once who began it may not sign in any more, they are as anybody else from the beginning.
 	b.exec(t, "UPDATE users SET status = 'disabled' WHERE id = $1", b.doctor.UserID)
 	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden) // The nurse was added.
 	b.exec(t, "UPDATE conversation_participants SET added_by = NULL")
