@@ -34,7 +34,7 @@ func (s *Server) addAbsences() {
 	}, care.HoursWrite, once(func(ctx context.Context, in *createInput) (*output, error) {
 		return created(service.CreateAbsence(ctx, commandOf(ctx), in.ClinicID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
-		return created(service.GetAbsence(ctx, commandOf(ctx), in.ClinicID, idOf(done)))
+		return created(service.ReplayAbsence(ctx, commandOf(ctx), in.ClinicID, idOf(done)))
 	}))
 
 	type listInput struct {

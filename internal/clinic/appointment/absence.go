@@ -171,9 +171,9 @@ func (s *Service) DeleteAbsence(ctx context.Context, cmd care.Command, clinicID,
 	})
 }
 
-// GetAbsence returns an absence with the number of affected appointments, as CreateAbsence does. It
-// returns care.Forbidden or care.NotFound.
-func (s *Service) GetAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
+// ReplayAbsence returns an absence as CreateAbsence does, for a repeated request. It returns
+// care.Forbidden or care.NotFound.
+func (s *Service) ReplayAbsence(ctx context.Context, cmd care.Command, clinicID, id uuid.UUID) (Absence, error) {
 	if err := s.checkAbsenceRead(ctx, cmd, clinicID); err != nil {
 		return Absence{}, err
 	}

@@ -44,7 +44,7 @@ const (
 
 	// maxSuggestions is the number of free times in a conflict, and suggestionDays the number of
 	// days that are searched for them.
-	maxSuggestions   = 3
+	maxSuggestions = 3
 	suggestionDays = 14
 )
 

@@ -60,7 +60,7 @@ type moment int
 
 const (
 	unbounded moment = iota
-	dayBegins // The midnight at the clinic at the beginning of the day of the start.
+	dayBegins        // The midnight at the clinic at the beginning of the day of the start.
 	starts
 	ends
 	dayEnds // The midnight at the clinic at the end of that day, or the appointment's end if it is later.
@@ -137,11 +137,11 @@ type step struct {
 }
 
 var (
-	always  = window{}
-	beforeEnd = window{until: ends, patient: starts}
-	onTheDay  = window{from: dayBegins, until: dayEnds}
-	afterStart     = window{from: starts}
-	sameDay   = window{sameDay: true}
+	always     = window{}
+	beforeEnd  = window{until: ends, patient: starts}
+	onTheDay   = window{from: dayBegins, until: dayEnds}
+	afterStart = window{from: starts}
+	sameDay    = window{sameDay: true}
 )
 
 // steps is the whole state machine, in the order in which a conflict lists the allowed transitions.

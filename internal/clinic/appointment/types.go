@@ -69,10 +69,10 @@ const (
 	// shortest and longest bound the duration of an appointment. maxAhead is how far ahead one can
 	// be made, and maxBackdate how long after its start the clinic may still enter one: a walk-in
 	// patient is seen first.
-	shortest = 5 * time.Minute
-	longest  = 24 * time.Hour
-	maxAhead = 2 * 366 * 24 * time.Hour
-	maxBackdate     = 24 * time.Hour
+	shortest    = 5 * time.Minute
+	longest     = 24 * time.Hour
+	maxAhead    = 2 * 366 * 24 * time.Hour
+	maxBackdate = 24 * time.Hour
 )
 
 // check normalizes the slot to its stored form and adds its errors. An imported appointment may be

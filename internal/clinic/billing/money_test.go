@@ -27,8 +27,8 @@ func TestInvoices_HaveTheCurrencysMinorDigits(t *testing.T) {
 	}
 }
 
-// The digits decide what a stored amount means, so an update of the library must not change them. The
-// table is ISO 4217's list one, with its amendments up to 2026.
+// The digits decide what a stored amount means, so an update of the library must not change them.
+// The table is ISO 4217's list one, with its amendments up to 2026.
 func TestDigits_AreThoseOfISO4217(t *testing.T) {
 	t.Parallel()
 	exceptions := map[string]int{

@@ -86,9 +86,9 @@ func TestRemove_FollowsWhoBeganAndWhoAdded(t *testing.T) {
 	b.add(t, b.doctor, b.nurse, c.ID, false)
 	b.add(t, b.nurse, b.colleague, c.ID, false)
 	remove := func(as, who care.Actor) error { return b.chat.RemoveParticipant(t.Context(), by(as), c.ID, who.UserID) }
-	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden) // Who began it.
+	requireCode(t, remove(b.nurse, b.doctor), care.Forbidden)     // Who began it.
 	requireCode(t, remove(b.colleague, b.doctor), care.Forbidden) // Not even by a doctor.
-	requireCode(t, remove(b.colleague, b.nurse), care.Forbidden) // Who added them.
+	requireCode(t, remove(b.colleague, b.nurse), care.Forbidden)  // Who added them.
 	require.NoError(t, remove(b.nurse, b.colleague), "whom they added")
 	require.NoError(t, remove(b.doctor, b.nurse))
 	b.add(t, b.doctor, b.nurse, c.ID, false)

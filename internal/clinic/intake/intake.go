@@ -91,9 +91,9 @@ type account struct {
 // incoming is an event after the checks that need no database.
 type incoming struct {
 	Event
-	event  event.Event
-	parties    parties
-	digest []byte
+	event   event.Event
+	parties parties
+	digest  []byte
 }
 
 // parties are the ids of the people and the clinic in an event's data.

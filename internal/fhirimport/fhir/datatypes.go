@@ -9,26 +9,32 @@ import (
 	"carewire/internal/clinic/ehr"
 )
 
-// The fields of FHIR R4's data types that are read. Other fields of a resource are ignored.
+// FHIR R4's data types, with the fields that are read. Other fields of a resource are ignored.
+
 type (
+	// Coding is a code in a system.
 	Coding struct {
 		System  string `json:"system"`
 		Code    string `json:"code"`
 		Display string `json:"display"`
 	}
+	// CodeableConcept is a concept by codes, text or both.
 	CodeableConcept struct {
 		Coding []Coding `json:"coding"`
 		Text   string   `json:"text"`
 	}
+	// Identifier is an identifier that a system has assigned.
 	Identifier struct {
 		System string `json:"system"`
 		Value  string `json:"value"`
 	}
+	// Reference is a reference to a resource, by its address or an identifier.
 	Reference struct {
 		Reference  string      `json:"reference"`
 		Type       string      `json:"type"`
 		Identifier *Identifier `json:"identifier"`
 	}
+	// Quantity is a measured amount.
 	Quantity struct {
 		Value      *ehr.Decimal `json:"value"`
 		Comparator string       `json:"comparator"`
@@ -36,13 +42,16 @@ type (
 		System     string       `json:"system"`
 		Code       string       `json:"code"`
 	}
+	// Period is a period between two dates or times.
 	Period struct {
 		Start string `json:"start"`
 		End   string `json:"end"`
 	}
+	// Annotation is a note.
 	Annotation struct {
 		Text string `json:"text"`
 	}
+	// Money is an amount of money.
 	Money struct {
 		Value    json.Number `json:"value"`
 		Currency string      `json:"currency"`
@@ -74,10 +83,12 @@ func (c *CodeableConcept) EHRCoding() *ehr.Coding {
 	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: text}
 }
 
+// EHRCoding returns the coding, or nil if it is empty.
 func (c Coding) EHRCoding() *ehr.Coding {
 	return (&CodeableConcept{Coding: []Coding{c}}).EHRCoding()
 }
 
+// EHRCodings returns the codings of the concepts that have one.
 func EHRCodings(list []CodeableConcept) []ehr.Coding {
 	var all []ehr.Coding
 	for i := range list {
@@ -109,6 +120,7 @@ func (c *CodeableConcept) FirstCode() string {
 	return c.Coding[0].Code
 }
 
+// JoinNotes returns the notes, one per line.
 func JoinNotes(list []Annotation) string {
 	var all []string
 	for _, n := range list {
@@ -128,6 +140,7 @@ func (c *CodeableConcept) Label() string {
 	return cmp.Or(code.Display, code.Code)
 }
 
+// HumanName is a name of a person.
 type HumanName struct {
 	Use    string   `json:"use"`
 	Text   string   `json:"text"`
@@ -135,6 +148,7 @@ type HumanName struct {
 	Given  []string `json:"given"`
 }
 
+// ContactPoint is a phone number, an email address or the like.
 type ContactPoint struct {
 	System string  `json:"system"`
 	Value  string  `json:"value"`

@@ -9,8 +9,10 @@ type Error struct {
 
 func (f *Error) Error() string { return f.Path + ": " + f.Reason }
 
+// NewError returns an Error.
 func NewError(path, reason string) error { return &Error{path, reason} }
 
+// JoinPath joins the parts of a path. Empty parts at its ends are left out.
 func JoinPath(parts ...string) string {
 	return strings.Trim(strings.Join(parts, "."), ".")
 }

@@ -32,6 +32,7 @@ func (q *Quantity) UCUM() string {
 	return "{" + text + "}"
 }
 
+// EHRQuantity returns the value and its unit, or nil if there is no value.
 func (q *Quantity) EHRQuantity() *ehr.Quantity {
 	if q == nil || q.Value == nil {
 		return nil
@@ -39,6 +40,7 @@ func (q *Quantity) EHRQuantity() *ehr.Quantity {
 	return &ehr.Quantity{Value: *q.Value, Unit: q.UCUM()}
 }
 
+// Text returns the quantity as text, or "" if there is no value.
 func (q *Quantity) Text() string {
 	if q == nil || q.Value == nil {
 		return ""

@@ -20,6 +20,7 @@ func (r *rawResource) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// Get returns the contained resource that the reference means, or nil.
 func (c Contained) Get(ref *Reference) []byte {
 	id, ok := strings.CutPrefix(ref.Reference, "#")
 	if !ok {

@@ -43,6 +43,7 @@ func FirstTime(typ string, pairs ...string) (time.Time, error) {
 	return time.Time{}, NewError(typ+"."+pairs[0], "is missing")
 }
 
+// EHRPeriod returns the period, or nil if it is empty.
 func (p *Period) EHRPeriod(path string) (*ehr.Period, error) {
 	if p == nil || (p.Start == "" && p.End == "") {
 		return nil, nil //nolint:nilnil // An absent period is not an error.

@@ -147,6 +147,7 @@ func (o *observation) results() ([]ehr.Result, error) {
 	return all, nil
 }
 
+// ObservationResults returns an Observation as results of a lab report.
 func ObservationResults(raw []byte) ([]ehr.Result, error) {
 	var o observation
 	if err := fhir.Decode("Observation", raw, &o); err != nil {

@@ -96,6 +96,7 @@ func setMedication(d *Draft, typ string, h *ehr.Head, concept *fhir.CodeableConc
 	return nil
 }
 
+// MedicationCode returns the code of a Medication, or its ingredients as text.
 func MedicationCode(path string, raw []byte) (ehr.Coding, error) {
 	var m struct {
 		Code       *fhir.CodeableConcept `json:"code"`

@@ -7,6 +7,7 @@ import (
 // Stage is the order in which types are imported: after everything that they may refer to.
 type Stage int
 
+// The stages in their order. Stages is their number.
 const (
 	StagePeople Stage = iota
 	StagePatients

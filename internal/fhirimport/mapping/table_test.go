@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"carewire/internal/fhirimport/mapping"
-
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/fhirimport/mapping"
 )
 
 func TestTable_IsInTheDocumentation(t *testing.T) {
