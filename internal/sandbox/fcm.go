@@ -95,8 +95,9 @@ func (s *Sandbox) authorized(r *http.Request) bool {
 	return ok && time.Now().Before(s.tokens[token])
 }
 
-// ServiceAccount returns credentials in the form of a Google service account's key file, good at the sandboxes of this process only.
-// providersURL is where Providers is served, without a slash at the end.
+// ServiceAccount returns credentials in the form of a Google service account's key file, good at
+// the sandboxes of this process only. providersURL is where Providers is served, without a slash at
+// the end.
 func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
 	key, err := signingKey()
 	if err != nil {
@@ -113,7 +114,8 @@ func (s *Sandbox) ServiceAccount(project, providersURL string) ([]byte, error) {
 	})
 }
 
-// signingKey returns the key of all sandboxes in this process. It is made once, because that takes 100 ms of CPU time.
+// signingKey returns the key of all sandboxes in this process. It is made once, because that takes
+// 100 ms of CPU time.
 var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
