@@ -12,6 +12,16 @@ TAGS = disable_grpc_modules
 # How long each fuzzer runs: a time, or so many executions as 1000x. Left to itself, one spends a minute on each find to make
 # it smaller, which is most of its time.
 FUZZTIME ?= 30s
+# Tests wait for timers, processes and PostgreSQL more than they compute, so a small machine runs more at once than it has
+# processors. A large one runs fewer: the cluster takes 500 connections.
+TESTFLAGS ?= -p 4 -parallel 6
+# The packages that test-short leaves out.
+NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|postgres/embedded|postgrestest(/withpostgres)?
+# The tests that test-short leaves out of other packages: a third of their time. A name that no longer exists only skips nothing.
+NOT_SHORT_TESTS = ^(TestPlans_|TestMigrate_|TestLoginExcess_|TestAccess_IsOnEveryRoute|TestKeys_EveryPost|TestKinds_|TestSlowBody_|TestResume_|TestTranscript_|TestWorker_KeepsAnOutcome|TestSweep_LooksThrough|TestList_ReadsAnIndex)
+# The packages of make race.
+RACE ?= ./...
+GOTESTSUM = $(TOOL) gotestsum --format pkgname --hide-summary skipped --
 WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
 
 .PHONY: help
@@ -33,7 +43,24 @@ run: build ## Build and serve a demo clinic on an embedded PostgreSQL (Ctrl-C st
 
 .PHONY: test
 test: ## Run all tests against a real PostgreSQL started by this target
-	@$(WITH_POSTGRES) $(TOOL) gotestsum --format pkgname --hide-summary skipped -- ./...
+	@$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) ./...
+
+.PHONY: test-short
+test-short: ## Run the fast tests: without whole-service, model, recipe, embedded server, migration, large table and every-route tests
+	@$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
+
+.PHONY: race
+race: ## Run all tests under the race detector and print the duration (needs cgo; takes several times as long as test)
+	@begin=$$(date +%s); status=0; \
+	CGO_ENABLED=1 $(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -race -timeout 40m $(RACE) || status=$$?; \
+	echo "race: $$(( $$(date +%s) - begin )) s"; exit $$status
+
+.PHONY: vuln
+vuln: ## Check the called code for known vulnerabilities (needs the network)
+	@mkdir -p bin; status=0; $(TOOL) govulncheck -tags $(TAGS) ./... 2>bin/vuln.log || status=$$?; cat bin/vuln.log >&2; \
+	if grep -qE 'fetching vulnerabilities|dial tcp|no such host|i/o timeout|Forbidden|proxyconnect' bin/vuln.log; then \
+		echo "vuln: cannot reach the vulnerability database at https://vuln.go.dev: nothing was checked" >&2; fi; \
+	exit $$status
 
 .PHONY: fuzz
 fuzz: ## Run each fuzzer for FUZZTIME (30s), one after another

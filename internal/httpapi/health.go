@@ -67,8 +67,8 @@ func starting(detail string) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
 }
 
-// addSpecification serves the OpenAPI document of the operations added before. Encoding it takes 150 ms of CPU time, so the
-// first request for it does that.
+// addSpecification serves the OpenAPI document of the operations added before. Encoding it takes
+// 150 ms of CPU time, so the first request for it does that.
 func (s *Server) addSpecification() {
 	s.completeSpecification()
 	for path, document := range map[string]struct {

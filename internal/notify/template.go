@@ -103,8 +103,8 @@ var templateFuncs = template.FuncMap{
 	},
 }
 
-// DefaultTemplates returns the built-in templates. They are loaded once: checking them takes 90 ms of CPU time, and rules and
-// messages both need them.
+// DefaultTemplates returns the built-in templates. They are loaded once: checking them takes 90 ms
+// of CPU time, and rules and messages both need them.
 func DefaultTemplates() (*Templates, error) { return defaultTemplates() }
 
 var defaultTemplates = sync.OnceValues(func() (*Templates, error) {

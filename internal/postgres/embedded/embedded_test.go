@@ -42,8 +42,8 @@ func serveUntilKilled(dir string) {
 	select {}
 }
 
-// openDir is a directory for programs that the server's user can reach when root runs the tests, unlike t.TempDir. Memory, where
-// data directories are, may refuse to run them.
+// openDir is a directory for programs that the server's user can reach when root runs the tests,
+// unlike t.TempDir. Memory, where data directories are, may refuse to run them.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "carewire-embedded-") //nolint:usetesting // see above

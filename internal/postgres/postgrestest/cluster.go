@@ -61,8 +61,9 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	return errors.Join(c.server.Stop(ctx), os.RemoveAll(c.server.Dir()), os.RemoveAll(c.dir))
 }
 
-// DataDir returns an empty directory for an embedded PostgreSQL and removes it when the test ends. It is in memory when there
-// is room, unlike tb.TempDir, short enough for a socket, and the server's user can enter it when root runs the tests.
+// DataDir returns an empty directory for an embedded PostgreSQL and removes it when the test ends.
+// It is in memory when there is room, unlike tb.TempDir, short enough for a socket, and the
+// server's user can enter it when root runs the tests.
 func DataDir(tb testing.TB) string {
 	tb.Helper()
 	dir, err := makeDataDir()
@@ -83,8 +84,9 @@ func makeDataDir() (string, error) {
 	return dir, nil
 }
 
-// parentDir returns the directory that clusters are made in: the shared memory file system when it has room. Tests create and
-// delete 700 files with each database; on ext4 that took half of the CPU time of all tests.
+// parentDir returns the directory that clusters are made in: the shared memory file system when it
+// has room. Tests create and delete 700 files with each database; on ext4 that took half of the CPU
+// time of all tests.
 func parentDir() string {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(sharedMemory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) >= memoryNeeded { //nolint:gosec,unconvert // types differ by system

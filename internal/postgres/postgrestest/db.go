@@ -46,7 +46,8 @@ func New(tb testing.TB) *DB {
 	tb.Helper()
 	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
 	require.NoError(tb, err)
-	// Copying the files takes a third of the CPU time that logging each block does, when they are in memory.
+	// Copying the files takes a third of the CPU time that logging each block does, when they are
+	// in memory.
 	db := &DB{URL: create(tb, " TEMPLATE "+template+" STRATEGY file_copy")}
 	db.AppURL, db.WorkerURL = LoginURL(tb, db.URL, postgres.App), LoginURL(tb, db.URL, postgres.Worker)
 	db.Owner = db.Pool(tb, postgres.Owner, 4)
@@ -56,7 +57,8 @@ func New(tb testing.TB) *DB {
 	return db
 }
 
-// Pool makes one more pool on the test's database and closes it when the test ends. It connects when it is used first.
+// Pool makes one more pool on the test's database and closes it when the test ends. It connects
+// when it is used first.
 func (db *DB) Pool(tb testing.TB, role postgres.Role, maxConns int32) *pgxpool.Pool {
 	tb.Helper()
 	url := db.URL

@@ -3,8 +3,8 @@ package main
 import (
 	"bufio"
 	"net/url"
+	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,17 +12,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "withpostgres")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	return program
+// asProgram makes this test binary be the program.
+const asProgram = "CAREWIRE_TEST_WITHPOSTGRES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	m.Run()
+}
+
+// program runs the command with a PostgreSQL of its own.
+func program(command ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], command...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
 }
 
 func TestRun_GivesTheCommandADatabaseAndItsOwnStatusBack(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(build(t), "sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exit 7`)
+	cmd := program("sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exit 7`)
 	out, err := cmd.Output()
 	require.Error(t, err)
 	require.Equal(t, 7, cmd.ProcessState.ExitCode())
@@ -32,7 +41,7 @@ func TestRun_GivesTheCommandADatabaseAndItsOwnStatusBack(t *testing.T) {
 func TestRun_StopsPostgreSQLLastWhenTheTerminalInterrupts(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := exec.Command(build(t), "sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exec sleep 60`)
+		cmd := program("sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exec sleep 60`)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
