@@ -45,7 +45,7 @@ func ImportFHIR(ctx context.Context, cfg config.Config, names []string, in io.Re
 	}
 	begin(o.Total())
 	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		writer := outbox.NewWriter(pool, outbox.NewBell(pool, newLogger(cfg, os.Stderr)))
+		writer := outbox.NewWriter(pool, outbox.NewWaker(pool, newLogger(cfg, os.Stderr)))
 		sum, err = fhirimport.New(writer).Run(ctx, o)
 		return err
 	})

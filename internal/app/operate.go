@@ -100,7 +100,7 @@ func withOperations(ctx context.Context, cfg config.Config, fn func(o *operation
 // withWriter runs fn with a writer of the worker role. The service hears of what it writes by its own poll.
 func withWriter(ctx context.Context, cfg config.Config, fn func(writer *outbox.Writer) error) error {
 	return withPool(ctx, cfg, postgres.Worker, func(pool *pgxpool.Pool) error {
-		return fn(outbox.NewWriter(pool, outbox.NewBell(pool, newLogger(cfg, os.Stderr))))
+		return fn(outbox.NewWriter(pool, outbox.NewWaker(pool, newLogger(cfg, os.Stderr))))
 	})
 }
 

@@ -50,7 +50,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	if err != nil {
 		return nil, err
 	}
-	bell := outbox.NewBell(s.db.app, s.logger)
+	bell := outbox.NewWaker(s.db.app, s.logger)
 	listener := ledger.NewListener(postgres.Config{URL: s.db.work.url, Setting: s.db.work.setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)

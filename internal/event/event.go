@@ -53,15 +53,16 @@ var (
 // TimeInRange reports whether an event may have the time.
 func TimeInRange(t time.Time) bool { return !t.Before(MinTime) && !t.After(MaxTime) }
 
-// made is what New gave an event.
+// made is the type and the data that New set.
 type made struct {
 	typ  string
 	data *byte
 }
 
-// AsMade reports whether the event still has the type and the data that New gave it: data that holds what the catalog
-// requires of the type, as its payload is a struct. Nobody changes the bytes of an event's data in place.
-func (e *Event) AsMade() bool {
+// Unmodified reports whether the event still has the type and the data that New set. Such data has the
+// fields that the catalog requires of the type, because its payload is a struct. No code changes the
+// bytes of an event's data in place.
+func (e *Event) Unmodified() bool {
 	return len(e.Data) > 0 && e.made.data == &e.Data[0] && e.made.typ == e.Type
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+	"carewire/internal/wake"
 )
 
 // Listener holds the one connection of a process that LISTENs, and turns notifications into wakes.
@@ -33,7 +34,7 @@ func (l *Listener) Outbox() <-chan struct{} { return l.outbox }
 // start: there may be something to read already. Call stop when the receiver has ended.
 func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
-	signal(c)
+	wake.Signal(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ledger[c] = struct{}{}
@@ -75,7 +76,7 @@ func (l *Listener) listen(ctx context.Context, connected func()) error {
 		return err
 	}
 	connected()
-	signal(l.outbox)
+	wake.Signal(l.outbox)
 	l.wakeLedger()
 	for {
 		n, err := conn.WaitForNotification(ctx)
@@ -83,7 +84,7 @@ func (l *Listener) listen(ctx context.Context, connected func()) error {
 			return err
 		}
 		if n.Channel == "carewire_outbox" {
-			signal(l.outbox)
+			wake.Signal(l.outbox)
 		} else {
 			l.wakeLedger()
 		}
@@ -94,6 +95,6 @@ func (l *Listener) wakeLedger() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.ledger {
-		signal(c)
+		wake.Signal(c)
 	}
 }

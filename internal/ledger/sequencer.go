@@ -16,6 +16,7 @@ import (
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/tracing"
+	"carewire/internal/wake"
 )
 
 // ErrBusy says that another instance is at work: what this one came for may be done already, or soon.
@@ -264,7 +265,7 @@ func merge(ctx context.Context, channels []<-chan struct{}) (merged <-chan struc
 				case <-ctx.Done():
 					return
 				case <-c:
-					signal(out)
+					wake.Signal(out)
 				}
 			}
 		})

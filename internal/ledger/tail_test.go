@@ -60,7 +60,7 @@ func TestTail_MissesNothingWhileManyWriteAndItsListenerIsKilled(t *testing.T) {
 	b.publish(t, someEvents(5)...)
 	// What serves an instance: one listener, one bell, a sequencer woken by both, no help from a poll.
 	listener := ledger.NewListener(postgres.Config{URL: b.URL, Role: postgres.Worker, AppName: "listener"}, b.logger)
-	bell := outbox.NewBell(b.Worker, b.logger)
+	bell := outbox.NewWaker(b.Worker, b.logger)
 	writer := outbox.NewWriter(b.App, bell)
 	wake, stop := listener.Ledger()
 	defer stop()
@@ -184,7 +184,7 @@ func TestListener_WakesEverybodyOnConnectingAndForNotifications(t *testing.T) {
 	woken(two)
 	require.Empty(t, one, "one has stopped")
 
-	bell := outbox.NewBell(b.App, b.logger)
+	bell := outbox.NewWaker(b.App, b.logger)
 	run(t, bell.Run)
 	bell.Wake()
 	woken(listener.Outbox())

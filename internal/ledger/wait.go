@@ -31,11 +31,3 @@ func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	case <-wake:
 	}
 }
-
-// signal makes a channel of capacity 1 ready, if it is not already.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}

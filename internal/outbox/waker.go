@@ -9,72 +9,66 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+	"carewire/internal/wake"
 )
 
 const (
-	// wakeInterval is the least time between two NOTIFYs of one process. The first of a burst goes out at once; this
-	// process's own sequencer does not wait for any of them.
+	// wakeInterval is the minimum time between two NOTIFYs of one process. The first NOTIFY of a burst
+	// is sent at once. The sequencer of the same process does not wait for any of them.
 	wakeInterval = 5 * time.Millisecond
-	// ringRetry is the pause after a NOTIFY that did not get through. The sequencers' poll carries the events meanwhile.
-	ringRetry = time.Second
+	// retryInterval is the wait after a failed NOTIFY. Until then, the sequencers of other processes
+	// find the events by polling.
+	retryInterval = time.Second
 )
 
-// Waker tells the sequencers, of this process and of all others, that the outbox holds something.
+// Waker wakes the sequencers of all processes when the outbox has new events.
 type Waker struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
-	here   chan struct{}
-	others chan struct{}
+	local  chan struct{}
+	remote chan struct{}
 }
 
-// NewBell makes a bell that sends its NOTIFYs through the pool, of any role.
-func NewBell(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
-	return &Waker{pool: pool, logger: logger, here: make(chan struct{}, 1), others: make(chan struct{}, 1)}
+// NewWaker returns a Waker that sends its NOTIFYs through the pool, which may run as any role.
+func NewWaker(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
+	return &Waker{pool: pool, logger: logger, local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
 }
 
-// Wake says that a transaction that appended has committed. It never blocks.
-func (b *Waker) Wake() {
-	signal(b.here)
-	signal(b.others)
+// Wake wakes the sequencers after the commit of a transaction that appended events. It never blocks.
+func (w *Waker) Wake() {
+	wake.Signal(w.local)
+	wake.Signal(w.remote)
 }
 
-// C is ready after a Ring, however many there were since it was last received from. It has one receiver: this process's
-// sequencer.
-func (b *Waker) C() <-chan struct{} { return b.here }
+// C returns a channel that is ready after one or more calls of Wake since the last receive. Its only
+// receiver is the sequencer of this process.
+func (w *Waker) C() <-chan struct{} { return w.local }
 
-// Run passes the rings on to the other processes until ctx ends, and then returns nil. A database that does not answer
-// is logged, once until it answers again, and tried again.
-func (b *Waker) Run(ctx context.Context) error {
-	q := db.New(b.pool)
-	silent := false
+// Run notifies the other processes until ctx ends, and then returns nil. It logs the first of
+// successive failures and retries.
+func (w *Waker) Run(ctx context.Context) error {
+	q := db.New(w.pool)
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b.others:
+		case <-w.remote:
 		}
-		pause := wakeInterval
+		wait := wakeInterval
 		if err := q.OutboxRing(ctx); err == nil {
-			silent = false
+			failing = false
 		} else if ctx.Err() == nil {
-			if !silent {
-				b.logger.WarnContext(ctx, "other instances are not told of new events; they poll", "error", postgres.SafeError(err))
+			if !failing {
+				w.logger.WarnContext(ctx, "cannot notify other instances of new events; they find them by polling", "error", postgres.SafeError(err))
 			}
-			silent, pause = true, ringRetry
-			signal(b.others)
+			failing, wait = true, retryInterval
+			wake.Signal(w.remote)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(wait):
 		}
-	}
-}
-
-// signal makes a channel of capacity 1 ready, if it is not already.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -2,10 +2,10 @@
 
 -- Two requests with one key: the second gets false at once and need not wait. It is a statement of its own, so that
 -- IdempotencyKeyGet sees what the first committed.
--- name: IdempotencyKeyLock :one
+-- name: IdempotencyKeyLock :batchone
 SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || @actor_id::text || ' ' || @key::text, 0));
 
--- name: IdempotencyKeyGet :one
+-- name: IdempotencyKeyGet :batchone
 SELECT
     request_hash,
     subject,

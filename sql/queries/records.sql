@@ -5,7 +5,7 @@
 -- any_patient is true for an actor who may write for patients whose care team they are not on, own_doctor for one who is
 -- the doctor, of which the actor's memberships told. limits_version is the version of the clinic's critical limits that the body
 -- was judged by, negative for a kind that has none. holds is true for what its patient may not read before a clinician has.
--- name: RecordInsert :one
+-- name: RecordInsert :batchone
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by, released_version, held_until)
 SELECT

@@ -36,7 +36,7 @@ type testBundle struct {
 func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
+	writer := outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler)))
 	b := &testBundle{db: db, here: uuid.New(), there: uuid.New(), start: time.Now().UTC().Truncate(time.Hour).Add(72 * time.Hour)}
 	b.service = appointment.New(writer, appointment.WithClock(func() time.Time {
 		if now := b.clock.Load(); now != nil {

@@ -31,7 +31,7 @@ func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
 	b := &testBundle{
-		db: db, bills: billing.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))),
+		db: db, bills: billing.New(outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler)))),
 		here: uuid.New(), there: uuid.New(),
 	}
 	b.bills.SetClock(func() time.Time { return time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC) })

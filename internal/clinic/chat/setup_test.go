@@ -31,7 +31,7 @@ func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
 	b := &testBundle{db: db, here: uuid.New(), there: uuid.New()}
-	b.chat = chat.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))))
+	b.chat = chat.New(outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler))))
 	b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC'), ($2, 'Clinic', 'UTC')", b.here, b.there)
 	b.patient, b.neighbour = b.person(t, care.Patient, &b.here), b.person(t, care.Patient, &b.here)
 	b.doctor, b.colleague, b.otherDoctor = b.person(t, care.Doctor, &b.here), b.person(t, care.Doctor, &b.here), b.person(t, care.Doctor, &b.here)

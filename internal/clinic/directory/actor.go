@@ -46,7 +46,7 @@ func (s *Service) GetCachedActor(ctx context.Context, identity Identity) (care.A
 }
 
 func (s *Service) person(ctx context.Context, key db.ActorByIdentityParams) (a care.Actor, found bool, err error) {
-	rows, err := s.reads.GetActorByIdentity(ctx, key)
+	rows, err := s.reads.ActorByIdentity(ctx, key)
 	if err != nil {
 		return care.Actor{}, false, reading("identity", err)
 	}

@@ -34,7 +34,7 @@ var seed = care.Command{Actor: care.SystemActor("seed"), Imported: true}
 func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
-	b := &testBundle{db: db, dir: directory.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))), here: uuid.New(), there: uuid.New()}
+	b := &testBundle{db: db, dir: directory.New(outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler)))), here: uuid.New(), there: uuid.New()}
 	for _, id := range []uuid.UUID{b.here, b.there} {
 		require.NoError(t, b.dir.CreateClinic(t.Context(), seed, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
 	}

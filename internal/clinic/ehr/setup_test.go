@@ -36,7 +36,7 @@ type testBundle struct {
 func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler)))
+	writer := outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler)))
 	b := &testBundle{db: db, reports: ehr.NewKind[ehr.LabReport](writer), prescriptions: ehr.NewKind[ehr.Prescription](writer), here: uuid.New(), there: uuid.New()}
 	for _, id := range []uuid.UUID{b.here, b.there} {
 		b.exec(t, "INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'Clinic', 'UTC')", id)

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const GetActorByIdentity = `-- name: GetActorByIdentity :many
+const ActorByIdentity = `-- name: ActorByIdentity :many
 
 SELECT
     id,
@@ -45,8 +45,8 @@ type ActorByIdentityRow struct {
 // The hot path of every request that carries a token: who the person is, whether they may sign in, and what they are
 // where; a row for each membership, or one without. What the view actors says costs twice as much to make, and has to be
 // read again.
-func (q *Queries) GetActorByIdentity(ctx context.Context, arg ActorByIdentityParams) ([]ActorByIdentityRow, error) {
-	rows, err := q.db.Query(ctx, GetActorByIdentity, arg.Issuer, arg.Subject)
+func (q *Queries) ActorByIdentity(ctx context.Context, arg ActorByIdentityParams) ([]ActorByIdentityRow, error) {
+	rows, err := q.db.Query(ctx, ActorByIdentity, arg.Issuer, arg.Subject)
 	if err != nil {
 		return nil, err
 	}
