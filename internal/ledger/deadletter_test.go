@@ -82,7 +82,7 @@ func TestRequeue_RefusesWhatTheOutboxItselfRefusesAndShowsNothingOfIt(t *testing
 		exec(t, b.Owner, `INSERT INTO outbox_rejected (id, event, error) VALUES ($1, $2::jsonb || $3::jsonb, 'SQLSTATE 54000')`, i+1, row, broken)
 		_, err := b.requeue(t, int64(i+1))
 		require.Equal(t, care.Conflict, care.CodeOf(err), broken)
-		require.ErrorContains(t, err, "mend its event in outbox_rejected")
+		require.ErrorContains(t, err, "fix its event in outbox_rejected")
 		require.NotContains(t, err.Error(), "Smith")
 	}
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM outbox"))

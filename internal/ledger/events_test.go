@@ -205,7 +205,7 @@ func TestPartitions_ThatCannotBeMadeAheadHoldUpNothing(t *testing.T) {
 	require.NoError(t, err)
 	b.publish(t, anEvent())
 	require.Len(t, b.all(t), 1)
-	require.Contains(t, b.log.String(), "partitions of the ledger could not be made ahead")
+	require.Contains(t, b.log.String(), "cannot create partitions of the ledger ahead of time")
 }
 
 func TestNewEpoch_MarksWhatComesAfterIt(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/wake"
 )
 
-// Listener holds the one connection of a process that LISTENs, and turns notifications into wakes.
+// Listener has the process's only connection that LISTENs, and converts notifications to wakes.
 type Listener struct {
 	cfg    postgres.Config
 	logger *slog.Logger
@@ -21,17 +21,19 @@ type Listener struct {
 	ledger map[chan struct{}]struct{}
 }
 
-// NewListener makes a listener that connects as cfg says, outside any pool. It needs the primary, or a pooler in
-// session mode.
+// NewListener returns a Listener that connects with cfg, outside any pool. It needs the primary, or
+// a pooler in session mode.
 func NewListener(cfg postgres.Config, logger *slog.Logger) *Listener {
 	return &Listener{cfg: cfg, logger: logger, outbox: make(chan struct{}, 1), ledger: make(map[chan struct{}]struct{})}
 }
 
-// Outbox is ready after some process rang the outbox's bell. It has one receiver: this process's sequencer.
+// Outbox returns a channel that is ready after any process appended events (outbox.Waker). Its only
+// receiver is the sequencer of this process.
 func (l *Listener) Outbox() <-chan struct{} { return l.outbox }
 
-// Ledger makes a channel for one receiver that is ready after events were added to the ledger. It is ready from the
-// start: there may be something to read already. Call stop when the receiver has ended.
+// Ledger returns a channel for one receiver that is ready after events were added to the ledger. It
+// is ready from the start, because there may be events to read already. Call stop when the receiver
+// has ended.
 func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	wake.Signal(c)
@@ -45,14 +47,14 @@ func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 	}
 }
 
-// Run listens until ctx ends, and then returns nil. It connects again when the connection is lost, and then wakes
-// everybody, because what was said meanwhile is lost.
+// Run listens until ctx ends, and then returns nil. When it loses the connection it reconnects, and
+// then wakes every receiver, because notifications sent in the meantime are lost.
 func (l *Listener) Run(ctx context.Context) error {
 	retry := backoff{least: 50 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
 		if err := l.listen(ctx, retry.reset); ctx.Err() == nil {
-			l.logger.WarnContext(ctx, "notifications from the database are interrupted; connecting again", "error", postgres.SafeError(err))
-			pause(ctx, retry.delay(), nil)
+			l.logger.WarnContext(ctx, "lost the connection for notifications; reconnecting", "error", postgres.SafeError(err))
+			wait(ctx, retry.delay(), nil)
 		}
 	}
 	return nil

@@ -99,7 +99,7 @@ func TestFollower_ShowsThatOneEventAloneIsTooMuchAndNeverPassesItOver(t *testing
 	// A minute later.
 	exec(t, b.superuser(t), `SET session_replication_role = replica; UPDATE events SET recorded_at = now() - interval '2 minutes'; RESET session_replication_role;
 		UPDATE followers SET updated_at = now() - interval '2 minutes'`)
-	require.ErrorContains(t, f.Stalled(t.Context()), "has not advanced behind position 3 for 2m0s: SQLSTATE 57014")
+	require.ErrorContains(t, f.Stalled(t.Context()), "has not advanced after position 3 for 2m0s: SQLSTATE 57014")
 	other := ledger.NewFollower(b.cfg)
 	require.NoError(t, other.Stalled(t.Context()), "an instance that only waits for another is well")
 

@@ -248,7 +248,7 @@ func TestSequencer_RejectsARowThatTheLedgerRefusesAlone(t *testing.T) {
 		require.Equal(t, "poison of Mrs Smith", row["actor_id"], "the row is kept whole")
 		require.Contains(t, all[i].Error, "constraint events_no_poison")
 		require.NotContains(t, all[i].Error, "Smith", "an error carries no values")
-		require.Contains(t, b.log.String(), "level=ERROR msg=\"the ledger refuses an outbox row; it is in outbox_rejected\" outbox_id="+fmt.Sprint(at+1))
+		require.Contains(t, b.log.String(), "level=ERROR msg=\"the ledger rejected an outbox row; it is in outbox_rejected\" outbox_id="+fmt.Sprint(at+1))
 	}
 	require.NotContains(t, b.log.String(), "Smith")
 }

@@ -96,7 +96,7 @@ func TestTail_MissesNothingWhileManyWriteAndItsListenerIsKilled(t *testing.T) {
 	require.Equal(t, b.all(t), fromStart.all())
 	require.Equal(t, b.all(t)[5:], fromFive.all())
 	require.Empty(t, fromStart.reasons())
-	require.Contains(t, b.log.String(), "notifications from the database are interrupted", "the listener was killed")
+	require.Contains(t, b.log.String(), "lost the connection for notifications", "the listener was killed")
 }
 
 func TestTail_ResyncsWhenTheHistoryItReadIsNotTheLedgersAnyMore(t *testing.T) {

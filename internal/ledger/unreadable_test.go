@@ -88,7 +88,7 @@ func TestFollower_PassesOverWhatCannotBeRead(t *testing.T) {
 		require.Equal(t, int64(2*i+2), failed.Position)
 		require.Equal(t, "cannot read column time into time.Time", failed.Error)
 	}
-	require.Contains(t, b.log.String(), `level=ERROR msg="an event cannot be handled and is passed over; it is in follower_failures" follower=test position=2 `)
+	require.Contains(t, b.log.String(), `level=ERROR msg="cannot handle an event; it is skipped and recorded in follower_failures" follower=test position=2 `)
 	require.Contains(t, b.log.String(), `error="cannot read column time into time.Time"`)
 
 	var cannot *ledger.UnreadableError
@@ -119,7 +119,7 @@ func TestTail_KeepsThePositionOfWhatCannotBeRead(t *testing.T) {
 		}
 	}
 	require.Equal(t, upTo(9), positions)
-	require.Contains(t, b.log.String(), `msg="an event in the ledger cannot be read" position=2 `)
+	require.Contains(t, b.log.String(), `msg="cannot read an event of the ledger" position=2 `)
 }
 
 func TestSequencer_RejectsAnUnreadableRowThatWaitedInTheOutbox(t *testing.T) {

@@ -70,8 +70,8 @@ func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
 	tp := sampled
 	_, span = none.Continue(ctx, &tp, "step", time.Now())
 	require.False(t, span.Recording())
-	none.Tell(&tp, "step", time.Now(), time.Now())
-	none.TellBatch(ctx, "steps", time.Now(), time.Now(), []string{tp})
+	none.Record(&tp, "step", time.Now(), time.Now())
+	none.RecordBatch(ctx, "steps", time.Now(), time.Now(), []string{tp})
 	_, span = StartSpan(ctx, "step")
 	span.Name("other")
 	span.Set(String("a", "b"))

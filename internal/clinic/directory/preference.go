@@ -14,7 +14,7 @@ import (
 
 // categories are what can be preferred, in the order in which preferences are listed.
 var categories = []event.Category{
-	event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem,
+	event.CategoryClinical, event.CategoryAppointment, event.CategoryBilling, event.CategoryAccount, event.CategoryChat, event.CategorySystem,
 }
 
 // ListPreferences gives the actor's wish for each category on each channel; what was never set is wanted.
