@@ -165,7 +165,7 @@ func TestDecode_ReadsTheDataIntoTheTypesPayload(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fixed, got.(Record).RecordID)
 	_, err = Event{Type: "ehr.unheard_of.created"}.Decode()
-	require.ErrorContains(t, err, "not in the catalog")
+	require.ErrorContains(t, err, "unknown event type")
 }
 
 func TestRequired_NamesTheFieldsEveryEventCarries(t *testing.T) {

@@ -159,6 +159,11 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	return nil, errExplained
 }
 
+func (e *explainer) SendBatch(context.Context, *pgx.Batch) pgx.BatchResults {
+	e.t.Fatal("the plan of a batch cannot be explained")
+	return nil
+}
+
 func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	e.explain(ctx, sql, args)
 	return pgconn.CommandTag{}, errExplained

@@ -64,7 +64,7 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 	}{
 		"starting up":          {refusing(t, "57P03", "the database system is starting up"), true, "SQLSTATE 57P03): the server is starting up"},
 		"shutting down":        {refusing(t, "57P01", "terminating connection due to administrator command"), true, "SQLSTATE 57P01"},
-		"too many connections": {refusing(t, "53300", "sorry, too many clients already"), true, "SQLSTATE 53300): all connections are taken"},
+		"too many connections": {refusing(t, "53300", "sorry, too many clients already"), true, "SQLSTATE 53300): all connections are in use"},
 		"hangs up":             {refusing(t, "", ""), true, "EOF"},
 		"nobody listens":       {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", true, "connection refused"},
 		"no such name":         {"postgres://u:s3cret@db.invalid/db?sslmode=disable", true, "db.invalid"},
@@ -72,8 +72,8 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 		"only one is away":     {"postgres://u:s3cret@127.0.0.1:1,127.0.0.1:2/db?sslmode=disable", true, "connection refused"},
 		"a wrong password":     {refusing(t, "28P01", "password authentication failed"), false, "SQLSTATE 28P01): the server refuses"},
 		"no entry for it":      {refusing(t, "28000", "no pg_hba.conf entry"), false, "SQLSTATE 28000): the server refuses"},
-		"no such database":     {as(t, base, "carewire", "nowhere"), false, "SQLSTATE 3D000): there is no such database"},
-		"may not connect":      {refusing(t, "42501", `permission denied for database "carewire"`), false, `SQLSTATE 42501): the user lacks a right: GRANT CONNECT ON DATABASE "carewire" TO "carewire"`},
+		"no such database":     {as(t, base, "carewire", "nowhere"), false, "SQLSTATE 3D000): the database does not exist"},
+		"may not connect":      {refusing(t, "42501", `permission denied for database "carewire"`), false, `SQLSTATE 42501): the user lacks a privilege: GRANT CONNECT ON DATABASE "carewire" TO "carewire"`},
 		"no TLS there":         {"postgres://carewire:s3cret@127.0.0.1:" + socket.Query().Get("port") + socket.Path + "?sslmode=require", false, "refused TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,8 +194,8 @@ func TestCheckVersions_KnowsANewerReleaseFromAnotherProgram(t *testing.T) {
 		"the same":             {[]int64{1, 2, 4, 5}, nil, ""},
 		"older":                {[]int64{1, 2}, nil, ""},
 		"newer":                {[]int64{1, 2, 4, 5, 6, 7}, []int64{6, 7}, ""},
-		"newer with a hole":    {[]int64{1, 2, 4, 5, 7}, nil, "has run migration 7"},
-		"a number in the past": {[]int64{1, 2, 3, 4, 5}, nil, "has run migration 3"},
+		"newer with a hole":    {[]int64{1, 2, 4, 5, 7}, nil, "has migration 7"},
+		"a number in the past": {[]int64{1, 2, 3, 4, 5}, nil, "has migration 3"},
 		"one left out":         {[]int64{1, 2, 5}, nil, "migration 4 has not run"},
 		"newer, one left out":  {[]int64{1, 2, 5, 6}, nil, "migration 4 has not run"},
 	} {
@@ -258,7 +258,7 @@ CREATE INDEX CONCURRENTLY users_family_name_idx ON users (family_name);
 	for range cap(errs) {
 		go func() { errs <- postgres.MigrateFiles(t.Context(), db.URL, files, log.logger()) }()
 	}
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "a migration waits for a lock") }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "a migration is waiting for another transaction's lock") }, 30*time.Second, 5*time.Millisecond)
 	require.NoError(t, inTheWay.Rollback(t.Context()))
 	for range cap(errs) {
 		require.NoError(t, <-errs)
@@ -275,9 +275,9 @@ func TestExplain_SaysInOneLineWhatToDo(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, missing := db.Owner.Exec(t.Context(), `SELECT * FROM nowhere`)
-	oneLine(t, postgres.Explain(fmt.Errorf("list: %w", missing)), "list: ERROR", "SQLSTATE 42P01): the schema is not this binary's: run `carewire migrate`")
+	oneLine(t, postgres.Explain(fmt.Errorf("list: %w", missing)), "list: ERROR", "SQLSTATE 42P01): the schema does not match this binary: run `carewire migrate`")
 	_, denied := db.Auditor.Exec(t.Context(), `SELECT * FROM users`)
-	oneLine(t, postgres.Explain(denied), "SQLSTATE 42501): the user of DATABASE_URL lacks a right")
+	oneLine(t, postgres.Explain(denied), "SQLSTATE 42501): the user of DATABASE_URL lacks a privilege")
 	refused := care.Errorf(care.NotFound, "there is none")
 	require.Equal(t, refused, postgres.Explain(refused))
 	require.NoError(t, postgres.Explain(nil))

@@ -250,6 +250,6 @@ func TestNew_NamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := realtime.New(realtime.Config{})
 	require.ErrorContains(t, err, "Config.Pool")
-	require.ErrorContains(t, err, "Config.Rights")
+	require.ErrorContains(t, err, "Config.Authorizer")
 	require.Empty(t, care.CodeOf(err))
 }

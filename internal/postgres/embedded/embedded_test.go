@@ -157,7 +157,7 @@ func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
 	require.NoError(t, syscall.Kill(killed.Pid(), syscall.SIGKILL))
 	select {
 	case err := <-killed.Wait():
-		require.ErrorContains(t, err, "ended by itself")
+		require.ErrorContains(t, err, "exited unexpectedly")
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody told that the server died")
 	}

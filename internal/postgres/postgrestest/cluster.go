@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/embedded"
 )
 
-// EnvURL is the variable that names a running cluster, for Main and New.
+// EnvURL is the environment variable with the URL of a running cluster, for Main and New.
 const EnvURL = "CAREWIRE_TEST_DATABASE_URL"
 
 const (
@@ -29,15 +29,15 @@ type Cluster struct {
 	dir    string
 }
 
-// StartCluster starts a cluster that keeps nothing. The caller stops it.
+// StartCluster starts a cluster without durability. The caller must stop it.
 func StartCluster(ctx context.Context) (*Cluster, error) {
 	sweep()
 	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the tests' PostgreSQL: %w", err)
 	}
-	// Root's server runs as another user, who must be able to pass.
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the directory holds nothing but the server's own
+	// The server of root runs as another user, who must be able to pass.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the directory has only the server's files
 		return nil, fmt.Errorf("open the directory of the tests' PostgreSQL: %w", err)
 	}
 	server, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Fast: true})
@@ -47,7 +47,7 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 	return &Cluster{server: server, dir: dir}, nil
 }
 
-// URL is the connection URL of the cluster's superuser.
+// URL returns the connection URL of the cluster's superuser.
 func (c *Cluster) URL() string { return c.server.URL() }
 
 // LoginURL returns the connection URL of the role's own login.
@@ -58,8 +58,8 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	return errors.Join(c.server.Stop(ctx), os.RemoveAll(c.server.Dir()), os.RemoveAll(c.dir))
 }
 
-// sweep removes the directories of test binaries that panicked or were killed. Their servers ended with them, and with
-// their service's lock.
+// sweep removes the directories of test binaries that panicked or were killed. Their servers ended
+// with them, and with their service's lock.
 func sweep() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	for _, dir := range dirs {
