@@ -50,7 +50,7 @@ func happened(typ string, at time.Time, clinic *uuid.UUID) event.Event {
 	return e
 }
 
-// commit appends the events, moves them into the ledger and lets the counter follow.
+// commit appends the events, moves them into the ledger and runs the follower.
 func (b *bundle) commit(events ...event.Event) {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -65,7 +65,7 @@ func (b *bundle) commit(events ...event.Event) {
 	}
 }
 
-// counts gives what the filter finds: "clinic type hour count", the clinic by its last digit.
+// counts returns the counts of the filter: "clinic type hour count", the clinic by its last digit.
 func (b *bundle) counts(f analytics.Filter) []string {
 	b.t.Helper()
 	if f.To.IsZero() {

@@ -20,6 +20,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
+// The page sizes bound the memory and the time of one request.
 const (
 	defaultLimit = 100
 	maxLimit     = 500

@@ -60,9 +60,9 @@ type made struct {
 	data *byte
 }
 
-// Unmodified reports whether the event still has the type and the data that New set. Such data has the
-// fields that the catalog requires of the type, because its payload is a struct. No code changes the
-// bytes of an event's data in place.
+// Unmodified reports whether the event still has the type and the data that New set. Such data has
+// the fields that the catalog requires of the type, because its payload is a struct. No code
+// changes the bytes of an event's data in place.
 func (e *Event) Unmodified() bool {
 	return len(e.Data) > 0 && e.made.data == &e.Data[0] && e.made.typ == e.Type
 }

@@ -28,7 +28,7 @@ func TestCatalog_DescribesEachFieldAndHasAnExample(t *testing.T) {
 	}
 }
 
-func TestFields_TellTypeAndWhetherAFieldIsAlwaysThere(t *testing.T) {
+func TestFields_HaveATypeAndReportWhetherAFieldIsRequired(t *testing.T) {
 	t.Parallel()
 	planned, _ := Lookup("notification.planned")
 	require.Contains(t, planned.Fields(), Field{Name: "channels", Type: "list of object", Required: true, Doc: "The decision for each channel."})
@@ -38,7 +38,7 @@ func TestFields_TellTypeAndWhetherAFieldIsAlwaysThere(t *testing.T) {
 	require.Contains(t, read.Fields(), Field{Name: "recordIds", Type: "list of uuid", Doc: "The records of this person at this clinic that a list showed."})
 }
 
-func TestExample_IsAboutWhatTheTypeIsAbout(t *testing.T) {
+func TestExample_HasASubjectOfTheTypesKind(t *testing.T) {
 	t.Parallel()
 	for typ, kind := range map[string]string{
 		"ehr.lab_report.created": "lab_report", "user.created": "user", "appointment.booked": "appointment", "billing.invoice_issued": "invoice",

@@ -60,7 +60,8 @@ type Sequencer struct {
 	// size is the current batch size: less than batch for a while after a row was rejected, or a
 	// move took too long or too many resources.
 	size int
-	// head is the last known position; more partitions are needed when it comes near to partitionedTo.
+	// head is the last known position; more partitions are needed when it comes near to
+	// partitionedTo.
 	head, partitionedTo int64
 	nextAhead           time.Time
 

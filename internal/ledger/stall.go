@@ -14,17 +14,17 @@ import (
 // UnreadableError reports an event in the ledger that cannot be read completely.
 type UnreadableError struct {
 	Position int64
-	// What is the event's Unreadable: the column and the Go type.
-	What string
+	// Column is the event's Unreadable: the column and the Go type.
+	Column string
 }
 
 // Error implements error.
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("cannot read the event at position %d: %s", e.Position, e.What)
+	return fmt.Sprintf("cannot read the event at position %d: %s", e.Position, e.Column)
 }
 
 // SafeText implements postgres.SafeTexter.
-func (e *UnreadableError) SafeText() string { return "cannot read " + e.What }
+func (e *UnreadableError) SafeText() string { return "cannot read " + e.Column }
 
 // HoleError reports that positions are missing from the ledger: a partition was detached, or rows
 // were removed. A follower does not continue after the hole, because it would skip the missing

@@ -22,7 +22,8 @@ var subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]+$`)
 
 const subjectIDLength = 100
 
-// maxDataBytes matches the constraint outbox_data_length, and maxDataDepth the function outbox_append.
+// maxDataBytes matches the constraint outbox_data_length, and maxDataDepth the function
+// outbox_append.
 const (
 	maxDataBytes = 65536
 	maxDataDepth = 64
@@ -66,7 +67,8 @@ func checkAll(events []event.Event) error {
 	return nil
 }
 
-// check makes the checks of the outbox's constraints and of outbox_append. Its errors name the field.
+// check makes the checks of the outbox's constraints and of outbox_append. Its errors name the
+// field.
 func check(e *event.Event) error {
 	required, ok := requiredData()[e.Type]
 	if !ok {
@@ -89,6 +91,7 @@ func check(e *event.Event) error {
 	case !subjectForm.MatchString(e.Subject), len(e.Subject)-strings.IndexByte(e.Subject, '/')-1 > subjectIDLength:
 		return errors.New(`subject: must be a kind and an id, such as "lab_report/0190a1b2"`)
 	}
+	// The lengths match the constraints of the table outbox.
 	return errors.Join(
 		length("source", e.Source, 1, 200),
 		length("actor id", e.ActorID, 1, 200),
@@ -98,8 +101,8 @@ func check(e *event.Event) error {
 	)
 }
 
-// checkData decodes all of the data as its readers may do. A number beyond the range of a float64 is
-// an error.
+// checkData decodes all of the data as its readers may do. A number beyond the range of a float64
+// is an error.
 func checkData(text []byte, required []string) error {
 	if len(text) > maxDataBytes {
 		return fmt.Errorf("data: must have at most %d bytes as text, has %d", maxDataBytes, len(text))

@@ -14,8 +14,8 @@ import (
 )
 
 // Batch is a transaction of statements that do not depend on each other's results. The statements
-// and the commit take one round trip; two if the command has an idempotency key. Only Writer.InBatch
-// creates a Batch, so that every append is part of a transaction.
+// and the commit take one round trip; two if the command has an idempotency key. Only
+// Writer.InBatch creates a Batch, so that every append is part of a transaction.
 type Batch struct {
 	statements queue
 	err        error

@@ -23,8 +23,8 @@ var requiredData = sync.OnceValue(func() map[string][]string {
 })
 
 // SyncCatalog writes event.Catalog to the table event_types, which the SQL function outbox_append()
-// checks events against. Call it when the service starts, with a pool of the worker role. Types that
-// this binary does not know remain in the table.
+// checks events against. Call it when the service starts, with a pool of the worker role. Types
+// that this binary does not know remain in the table.
 func SyncCatalog(ctx context.Context, pool *pgxpool.Pool) error {
 	var p db.EventTypeUpsertManyParams
 	for i := range event.Catalog {

@@ -14,9 +14,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// DeniedError is an answer that must be audited before it is returned to the caller. The transaction
-// in which it occurred is rolled back. The Writer commits the event in a transaction of its own and
-// then returns the answer.
+// DeniedError is an answer that must be audited before it is returned to the caller. The
+// transaction in which it occurred is rolled back. The Writer commits the event in a transaction of
+// its own and then returns the answer.
 type DeniedError struct {
 	Answer *care.Error
 	Event  event.Event

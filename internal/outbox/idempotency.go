@@ -27,9 +27,9 @@ func rememberFirst(tx pgx.Tx, events []event.Event) {
 	}
 }
 
-// idempotent runs fn unless the command's key was used before. It then returns a care.ReplayError for
-// the same request and care.Invalid for another one. It returns care.Conflict at once while the first
-// request with the key is in progress.
+// idempotent runs fn unless the command's key was used before. It then returns a care.ReplayError
+// for the same request and care.Invalid for another one. It returns care.Conflict at once while the
+// first request with the key is in progress.
 func idempotent(ctx context.Context, tx pgx.Tx, cmd care.Command, fn func(tx pgx.Tx) error) error {
 	statements := &queue{}
 	queueIdempotencyCheck(ctx, statements, cmd)

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// soon bounds what a test waits for. It is long: the machine may be busy.
+// soon bounds the waits of a test. It is long because the machine may be busy.
 const soon = 30 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -49,7 +49,7 @@ func rows(t *testing.T, pool *pgxpool.Pool) []db.Outbox {
 	require.NoError(t, err)
 	for i := range all {
 		require.WithinDuration(t, time.Now(), all[i].AppendedAt, time.Hour)
-		all[i].AppendedAt = time.Time{} // Each row's own.
+		all[i].AppendedAt = time.Time{} // Differs per row.
 	}
 	return all
 }
@@ -153,7 +153,7 @@ func onlyOurs(typ string) bool {
 	return slices.ContainsFunc([]string{"notification.", "rules.", "ledger."}, func(prefix string) bool { return strings.HasPrefix(typ, prefix) })
 }
 
-func TestOutboxAppend_DoesInSQLWhatAppendDoesInGo(t *testing.T) {
+func TestOutboxAppend_DoesTheSameInSQLAsAppendInGo(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	require.NoError(t, outbox.SyncCatalog(t.Context(), d.Worker))
@@ -227,7 +227,7 @@ func TestOutboxAppend_RefusesTypesOfTheServiceItself(t *testing.T) {
 	require.Error(t, appendSQL(t.Context(), d.Auditor, anEvent()), "the auditor only reads")
 }
 
-func TestSyncCatalog_CanRunAgainAndKeepsWhatANewerBinaryDeclared(t *testing.T) {
+func TestSyncCatalog_CanRunAgainAndKeepsTypesOfANewerBinary(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	_, err := d.Owner.Exec(t.Context(), "INSERT INTO event_types (type, category, required) VALUES ('robot.moved', 'system', '{robotId}'), ('user.created', 'old', '{x}')")
@@ -261,7 +261,7 @@ func run(t *testing.T, waker *outbox.Waker) {
 	})
 }
 
-func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
+func TestWriter_WakesOnlyAfterACommit(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	waker := outbox.NewWaker(d.App, quiet)

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// wakeInterval is the minimum time between two NOTIFYs of one process. The first NOTIFY of a burst
-	// is sent at once. The sequencer of the same process does not wait for any of them.
+	// wakeInterval is the minimum time between two NOTIFYs of one process. The first NOTIFY of a
+	// burst is sent at once. The sequencer of the same process does not wait for any of them.
 	wakeInterval = 5 * time.Millisecond
-	// retryInterval is the wait after a failed NOTIFY. Until then, the sequencers of other processes
-	// find the events by polling.
+	// retryInterval is the wait after a failed NOTIFY. Until then, the sequencers of other
+	// processes find the events by polling.
 	retryInterval = time.Second
 )
 
@@ -34,14 +34,15 @@ func NewWaker(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
 	return &Waker{pool: pool, logger: logger, local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
 }
 
-// Wake wakes the sequencers after the commit of a transaction that appended events. It never blocks.
+// Wake wakes the sequencers after the commit of a transaction that appended events. It never
+// blocks.
 func (w *Waker) Wake() {
 	wake.Signal(w.local)
 	wake.Signal(w.remote)
 }
 
-// C returns a channel that is ready after one or more calls of Wake since the last receive. Its only
-// receiver is the sequencer of this process.
+// C returns a channel that is ready after one or more calls of Wake since the last receive. Its
+// only receiver is the sequencer of this process.
 func (w *Waker) C() <-chan struct{} { return w.local }
 
 // Run notifies the other processes until ctx ends, and then returns nil. It logs the first of

@@ -22,9 +22,9 @@ func NewWriter(pool *pgxpool.Pool, waker *Waker) *Writer {
 }
 
 // InTx runs fn in a READ COMMITTED transaction in the scope of the command's actor (see
-// postgres.BeginAs) and wakes the sequencers after the commit. Its errors are those of postgres.InTx.
-// It audits a DeniedError and returns its answer. A command with an idempotency key is executed once:
-// InTx then returns a care.ReplayError instead of running fn again.
+// postgres.BeginAs) and wakes the sequencers after the commit. Its errors are those of
+// postgres.InTx. It audits a DeniedError and returns its answer. A command with an idempotency key
+// is executed once: InTx then returns a care.ReplayError instead of running fn again.
 func (w *Writer) InTx(ctx context.Context, cmd care.Command, fn func(tx pgx.Tx) error) error {
 	err := postgres.InTxAs(ctx, w.pool, cmd.Actor, func(tx pgx.Tx) error {
 		if cmd.Key == "" {

@@ -30,7 +30,7 @@ func TestOpen_SetsRoleAndLimitsOnEachConnection(t *testing.T) {
 	}
 }
 
-func TestOpen_SaysWhatIsWrongAndNeverThePassword(t *testing.T) {
+func TestOpen_ReturnsARemedyAndNeverThePassword(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewEmpty(t)
 	for name, c := range map[string]struct {
@@ -55,7 +55,7 @@ func TestOpen_SaysWhatIsWrongAndNeverThePassword(t *testing.T) {
 	}
 }
 
-func TestOpen_TakesUUIDsInEveryFormThatQueriesUse(t *testing.T) {
+func TestOpen_AcceptsUUIDsInEveryFormThatQueriesUse(t *testing.T) {
 	t.Parallel()
 	pool := postgrestest.New(t).App
 	one, two := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())

@@ -24,7 +24,8 @@ import (
 	"carewire/migrations"
 )
 
-// refusing is the URL of a server that answers each connection with the error, or with nothing when the code is empty.
+// refusing returns the URL of a server that answers each connection with the error, or not at all
+// if the code is empty.
 func refusing(t *testing.T, code, message string) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -52,7 +53,7 @@ func refusing(t *testing.T, code, message string) string {
 	return "postgres://carewire:s3cret@" + l.Addr().String() + "/carewire?sslmode=disable"
 }
 
-func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
+func TestAway_IsTrueOnlyIfWaitingMayHelp(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	socket, err := url.Parse(base)
@@ -70,8 +71,8 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 		"no such name":         {"postgres://u:s3cret@db.invalid/db?sslmode=disable", true, "db.invalid"},
 		"no socket yet":        {"postgres://u:s3cret@/db?host=/nowhere", true, "no such file"},
 		"only one is away":     {"postgres://u:s3cret@127.0.0.1:1,127.0.0.1:2/db?sslmode=disable", true, "connection refused"},
-		"a wrong password":     {refusing(t, "28P01", "password authentication failed"), false, "SQLSTATE 28P01): the server refuses"},
-		"no entry for it":      {refusing(t, "28000", "no pg_hba.conf entry"), false, "SQLSTATE 28000): the server refuses"},
+		"a wrong password":     {refusing(t, "28P01", "password authentication failed"), false, "SQLSTATE 28P01): the server rejected"},
+		"no entry for it":      {refusing(t, "28000", "no pg_hba.conf entry"), false, "SQLSTATE 28000): the server rejected"},
 		"no such database":     {as(t, base, "carewire", "nowhere"), false, "SQLSTATE 3D000): the database does not exist"},
 		"may not connect":      {refusing(t, "42501", `permission denied for database "carewire"`), false, `SQLSTATE 42501): the user lacks a privilege: GRANT CONNECT ON DATABASE "carewire" TO "carewire"`},
 		"no TLS there":         {"postgres://carewire:s3cret@127.0.0.1:" + socket.Query().Get("port") + socket.Path + "?sslmode=require", false, "refused TLS"},
@@ -90,7 +91,7 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 	}
 }
 
-func TestAway_LooksThroughWhatWrapsTheError(t *testing.T) {
+func TestAway_UnwrapsTheError(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -123,7 +124,7 @@ func oneLine(t *testing.T, err error, says ...string) {
 	require.False(t, postgres.Away(err), "waiting does not change it: %s", err)
 }
 
-func TestMigrate_RefusesAServerThatTakesNoWrites(t *testing.T) {
+func TestMigrate_RefusesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	oneLine(t, postgres.Migrate(t.Context(), base+"&default_transaction_read_only=on", silent), "SQLSTATE 25006", "point DATABASE_URL at the primary", "default_transaction_read_only")
@@ -153,7 +154,7 @@ func TestMigrate_RefusesADatabaseOfAnotherProgramAndChangesNothing(t *testing.T)
 	}
 }
 
-func TestMigrate_TakesADatabaseWithExtensionsAndTablesElsewhere(t *testing.T) {
+func TestMigrate_AcceptsADatabaseWithExtensionsAndTablesInOtherSchemas(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	_, err := connect(t, base).Exec(t.Context(), `CREATE SCHEMA reports; CREATE TABLE reports.monthly (id int)`)
@@ -172,7 +173,7 @@ func TestMigrate_RefusesVersionsThatItCannotKnow(t *testing.T) {
 	oneLine(t, postgres.Migrate(t.Context(), db.URL, silent), "SQLSTATE 55000", "20240131093000")
 }
 
-func TestMigrate_LeavesADatabaseThatTheNextReleaseMigratedAsItIs(t *testing.T) {
+func TestMigrate_LeavesADatabaseOfTheNextReleaseUnchanged(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) SELECT max(version_id) + 1, true FROM goose_db_version`)
@@ -183,9 +184,9 @@ func TestMigrate_LeavesADatabaseThatTheNextReleaseMigratedAsItIs(t *testing.T) {
 	require.False(t, pending)
 }
 
-func TestCheckVersions_KnowsANewerReleaseFromAnotherProgram(t *testing.T) {
+func TestCheckVersions_DistinguishesANewerReleaseFromAnotherProgram(t *testing.T) {
 	t.Parallel()
-	known := []int64{1, 2, 4, 5} // 3 was never there.
+	known := []int64{1, 2, 4, 5} // 3 never existed.
 	for name, c := range map[string]struct {
 		applied, newer []int64
 		says           string
@@ -226,7 +227,7 @@ func withFiles(t *testing.T, more map[string]string) fstest.MapFS {
 	return files
 }
 
-func TestPending_AgreesWithMigrateOnANumberThatWasLeftOut(t *testing.T) {
+func TestPending_AgreesWithMigrateOnAMissingNumber(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	files := withFiles(t, map[string]string{"00019_late.sql": "-- +goose Up\nCREATE TABLE late (id int);\n"})
@@ -236,9 +237,9 @@ func TestPending_AgreesWithMigrateOnANumberThatWasLeftOut(t *testing.T) {
 	oneLine(t, postgres.MigrateFiles(t.Context(), db.URL, files, silent), "SQLSTATE 55000", "migration 19 has not run")
 }
 
-// A migration outside a transaction, as an index on a live table needs it: several instances start together while a
-// transaction of somebody else's keeps the index from being built.
-func TestMigrate_BuildsAnIndexConcurrentlyWhileOthersStartAndATransactionIsInTheWay(t *testing.T) {
+// A migration outside a transaction, as an index on a live table requires it: several instances
+// start together while another transaction delays the index.
+func TestMigrate_BuildsAnIndexConcurrentlyDuringStartsAndATransaction(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	files := withFiles(t, map[string]string{"00099_index.sql": `-- An index on a live table.
@@ -258,7 +259,9 @@ CREATE INDEX CONCURRENTLY users_family_name_idx ON users (family_name);
 	for range cap(errs) {
 		go func() { errs <- postgres.MigrateFiles(t.Context(), db.URL, files, log.logger()) }()
 	}
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "a migration is waiting for another transaction's lock") }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(log.String(), "a migration is waiting for another transaction's lock")
+	}, 30*time.Second, 5*time.Millisecond)
 	require.NoError(t, inTheWay.Rollback(t.Context()))
 	for range cap(errs) {
 		require.NoError(t, <-errs)
@@ -271,7 +274,7 @@ CREATE INDEX CONCURRENTLY users_family_name_idx ON users (family_name);
 	require.False(t, pending)
 }
 
-func TestExplain_SaysInOneLineWhatToDo(t *testing.T) {
+func TestExplain_ReturnsOneLineWithARemedy(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, missing := db.Owner.Exec(t.Context(), `SELECT * FROM nowhere`)
@@ -284,7 +287,7 @@ func TestExplain_SaysInOneLineWhatToDo(t *testing.T) {
 	oneLine(t, postgres.Explain(fmt.Errorf("a: %w", fmt.Errorf("b:\n\tc\n\td"))), "a: b: c; d")
 }
 
-// logs is what was logged.
+// logs collects log records.
 type logs struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

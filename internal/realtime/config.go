@@ -121,7 +121,7 @@ const (
 	// slots is the number of parts of a tick. Each session has its turn in one of them.
 	slots = 8
 	// maxReplies is the maximum number of waiting answers for a client that sends requests without
-	// reading. An answer has about 300 bytes.
+	// reading. It bounds the memory that such a client takes.
 	maxReplies = 256
 	// windowSpan is the number of positions per read behind the ring. Rows have up to 16 KiB, so
 	// that a window has at most 16 MiB.

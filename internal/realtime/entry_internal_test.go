@@ -37,7 +37,7 @@ func TestEntry_CountsAtLeastTheBytesOfItsJSON(t *testing.T) {
 	}
 }
 
-func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
+func TestEntry_DropsTheTextOfAnEventThatNoRoomMayShow(t *testing.T) {
 	t.Parallel()
 	hidden := made("ehr.lab_report.created", "{}")
 	hidden.PersonID, hidden.ClinicID = nil, nil
@@ -51,7 +51,7 @@ func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
 	}
 }
 
-func TestFrame_LeavesOutAnEventThatHasNoJSON(t *testing.T) {
+func TestFrame_OmitsAnEventWithoutJSON(t *testing.T) {
 	t.Parallel()
 	e := made("ehr.lab_report.created", "{}")
 	e.Data = []byte("{")
@@ -62,7 +62,7 @@ func TestFrame_LeavesOutAnEventThatHasNoJSON(t *testing.T) {
 	require.Empty(t, f.entries)
 }
 
-func TestRing_HoldsNoMoreBytesThanItMay(t *testing.T) {
+func TestRing_IsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const maxBytes = 50_000
 	r := newRing(1000, maxBytes)

@@ -24,7 +24,8 @@ import (
 const (
 	// fillRetry is the wait before reading the ledger's head again.
 	fillRetry = time.Second
-	// fillBatch is the number of events per read when the ring is filled: with up to 16 KiB each, 16 MiB.
+	// fillBatch is the number of events per read when the ring is filled: with up to 16 KiB each,
+	// 16 MiB.
 	fillBatch = 1000
 )
 

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/ledger"
 )
 
-func TestRing_GivesTheNextEventsOrSaysThatItForgotThem(t *testing.T) {
+func TestRing_ReturnsTheNextEventsOrReportsThatItForgotThem(t *testing.T) {
 	t.Parallel()
 	const size = 7
 	r := newRing(size, 1<<20)

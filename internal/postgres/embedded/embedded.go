@@ -19,14 +19,14 @@ import (
 const (
 	superuser = "carewire"
 	database  = "carewire"
-	// startTimeout covers a recovery after a crash.
+	// startTimeout bounds a start, including a recovery after a crash.
 	startTimeout = 60 * time.Second
 	// fastStop is how long sessions and the last checkpoint may take before the server is stopped
 	// immediately.
 	fastStop = 15 * time.Second
 	// immediateStop is how long the server may take to drop everything before it is killed.
 	immediateStop = 5 * time.Second
-	// statePoll is the interval of reading the pid file; a start takes some 100 ms.
+	// statePoll is the interval of reading the pid file. It is short, because tests start many servers.
 	statePoll = 3 * time.Millisecond
 	// Together these allow 10 seconds for the workers of a killed server to exit.
 	launchAttempts = 20

@@ -20,7 +20,7 @@ func build(t *testing.T) string {
 	return program
 }
 
-func TestRun_GivesTheCommandADatabaseAndItsOwnStatusBack(t *testing.T) {
+func TestRun_RunsTheCommandWithADatabaseAndReturnsItsStatus(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(build(t), "sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exit 7`)
 	out, err := cmd.Output()
@@ -52,10 +52,10 @@ func TestRun_StopsPostgreSQLLastWhenTheTerminalInterrupts(t *testing.T) {
 	}
 }
 
-func TestRun_SaysThatItNeedsACommand(t *testing.T) {
+func TestRun_RequiresACommand(t *testing.T) {
 	t.Parallel()
 	code, err := run(t.Context(), nil)
-	require.ErrorContains(t, err, "name the command to run")
+	require.ErrorContains(t, err, "a command to run is required")
 	require.Equal(t, 2, code)
 }
 
