@@ -75,8 +75,8 @@ type Filter struct {
 	Limit int
 }
 
-// Counts returns counts, by hour, clinic and type. Hours without events have none.
-func Counts(ctx context.Context, q db.DBTX, f Filter) ([]Count, error) {
+// ListCounts returns counts, by hour, clinic and type. Hours without events have none.
+func ListCounts(ctx context.Context, q db.DBTX, f Filter) ([]Count, error) {
 	rows, err := db.New(q).EventCountList(ctx, db.EventCountListParams{
 		FromHour: f.From, Until: f.To, EveryClinic: f.EveryClinic, ClinicIds: slices.Concat([]uuid.UUID{}, f.Clinics),
 		EveryType: f.Type == "", Types: types(f.Type), MaxRows: int32(f.Limit),

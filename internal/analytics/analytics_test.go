@@ -72,7 +72,7 @@ func (b *bundle) counts(f analytics.Filter) []string {
 		f.From, f.To = nine.Add(-24*time.Hour), nine.Add(24*time.Hour)
 	}
 	f.Limit = 100
-	found, err := analytics.Counts(b.t.Context(), b.App, f)
+	found, err := analytics.ListCounts(b.t.Context(), b.App, f)
 	require.NoError(b.t, err)
 	all := []string{}
 	for _, c := range found {
@@ -114,7 +114,7 @@ func TestCounter_CountsEachEventOnceByClinicTypeAndHour(t *testing.T) {
 	require.Equal(t, ledgered, total, "the auditor sees the counts of the whole ledger")
 }
 
-func TestCounts_FiltersByClinicTypeAndTime(t *testing.T) {
+func TestListCounts_FiltersByClinicTypeAndTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.commit(

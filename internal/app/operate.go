@@ -35,7 +35,7 @@ var byCommand = care.Command{Actor: care.SystemActor("cli")}
 // FollowerStatus tells where each follower stands.
 func FollowerStatus(ctx context.Context, cfg config.Config) (all []ledger.FollowerStatus, err error) {
 	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		all, err = ledger.Followers(ctx, pool)
+		all, err = ledger.ListFollowers(ctx, pool)
 		return inWords(err)
 	})
 	return all, err
@@ -49,7 +49,7 @@ func FollowerFailures(ctx context.Context, cfg config.Config, name string, after
 		}
 	}
 	err = withPool(ctx, cfg, postgres.App, func(pool *pgxpool.Pool) error {
-		failures, err = ledger.Failures(ctx, pool, name, after, limit)
+		failures, err = ledger.ListFailures(ctx, pool, name, after, limit)
 		return inWords(err)
 	})
 	return failures, err

@@ -20,7 +20,7 @@
 // on one database. One sequencer at a time moves a batch: the one that gets the lock. One follower
 // of a name at a time handles a batch: the one that gets its row. No instance is special, and each
 // takes over when another is killed. One goroutine uses a Sequencer, Follower or Tail, through
-// either Run or Step. Failures, Redrive, Head, Read, Resume and Codec may be called from any
+// either Run or Step. ListFailures, Redrive, Head, Read, Resume and Codec may be called from any
 // goroutine.
 //
 // # Lifecycle

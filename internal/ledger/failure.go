@@ -95,9 +95,9 @@ type Failure struct {
 	RedrivenAt *time.Time `json:"redrivenAt,omitempty" format:"date-time"`
 }
 
-// Failures returns at most limit failures after a position that were not redriven yet, oldest
+// ListFailures returns at most limit failures after a position that were not redriven yet, oldest
 // first. An empty follower name selects those of every follower.
-func Failures(ctx context.Context, q db.DBTX, follower string, after int64, limit int32) ([]Failure, error) {
+func ListFailures(ctx context.Context, q db.DBTX, follower string, after int64, limit int32) ([]Failure, error) {
 	rows, err := db.New(q).FailureList(ctx, db.FailureListParams{Follower: follower, AfterPosition: after, MaxFailures: limit})
 	if err != nil {
 		return nil, fmt.Errorf("list a follower's failures: %w", postgres.Translate(err))

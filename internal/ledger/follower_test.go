@@ -174,7 +174,7 @@ func TestFollower_SkipsAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, upTo(25, 5, 7, 12, 14, 15), b.handled(t))
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 20, Failed: 5, Position: 25}, f.Stats())
 
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 100)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 100)
 	require.NoError(t, err)
 	var why []string
 	for _, failed := range failures {
@@ -194,13 +194,13 @@ func TestFollower_SkipsAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, 3, count(t, b.Worker, "SELECT attempts FROM follower_failures WHERE position = 7 AND redriven_at IS NOT NULL"))
 	require.Equal(t, care.Conflict, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 7, b.cfg.Handler)))
 	require.Equal(t, care.NotFound, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 8, b.cfg.Handler)))
-	failures, err = ledger.Failures(t.Context(), b.App, "test", 0, 100)
+	failures, err = ledger.ListFailures(t.Context(), b.App, "test", 0, 100)
 	require.NoError(t, err)
 	require.Len(t, failures, 4)
-	page, err := ledger.Failures(t.Context(), b.App, "test", failures[1].Position, 1)
+	page, err := ledger.ListFailures(t.Context(), b.App, "test", failures[1].Position, 1)
 	require.NoError(t, err)
 	require.Equal(t, failures[2:3], page, "a page goes on after a position")
-	all, err := ledger.Followers(t.Context(), b.App)
+	all, err := ledger.ListFollowers(t.Context(), b.App)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.Equal(t, ledger.FollowerStatus{Name: "test", Position: 25, Failures: 4, UpdatedAt: all[0].UpdatedAt}, all[0])

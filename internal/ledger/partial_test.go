@@ -199,7 +199,7 @@ func TestFollower_SkipsAnEventWithoutProgress(t *testing.T) {
 	b.publish(t, someEvents(5)...)
 	follow(t, ledger.NewFollower(b.cfg))
 	require.Equal(t, upTo(5, 3), b.handled(t))
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 10)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, failures, 1)
 	require.Equal(t, "the handler made no progress", failures[0].Error)

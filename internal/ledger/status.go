@@ -19,8 +19,8 @@ type FollowerStatus struct {
 	UpdatedAt time.Time `json:"updatedAt" format:"date-time" doc:"When it last advanced."`
 }
 
-// Followers returns the status of each follower, by name.
-func Followers(ctx context.Context, q db.DBTX) ([]FollowerStatus, error) {
+// ListFollowers returns the status of each follower, by name.
+func ListFollowers(ctx context.Context, q db.DBTX) ([]FollowerStatus, error) {
 	rows, err := db.New(q).FollowerList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list followers: %w", postgres.Translate(err))

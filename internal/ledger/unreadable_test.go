@@ -81,7 +81,7 @@ func TestFollower_SkipsUnreadableEvents(t *testing.T) {
 	follow(t, f)
 	require.Equal(t, []int64{1, 3, 5, 7, 9}, b.handled(t))
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 5, Failed: 4, Position: 9}, f.Stats())
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 10)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, failures, 4)
 	for i, failed := range failures {

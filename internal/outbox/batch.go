@@ -102,7 +102,7 @@ func (q *queue) add(statement func(q *db.Queries) (read func() error)) {
 
 // Exec queues a statement without a result.
 func (q *queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	q.Batch.Queue(sql, args...)
+	q.Queue(sql, args...)
 	return pgconn.CommandTag{}, nil
 }
 
