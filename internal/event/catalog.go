@@ -139,7 +139,7 @@ func recordTypes(kind string) []Declaration {
 		{"ehr." + kind + ".created", CategoryClinical, Record{}, true, clinicians, true, thing + " was created."},
 		{"ehr." + kind + ".released", CategoryClinical, Record{}, true, clinicians, true, thing + " was released: the patient may read it from this version on. If it is created released, the created event says so instead."},
 		{"ehr." + kind + ".updated", CategoryClinical, Record{}, true, clinicians, true, thing + " was replaced by a new version."},
-		{"ehr." + kind + ".amended", CategoryClinical, Record{}, true, clinicians, true, thing + " that had been final was corrected."},
+		{"ehr." + kind + ".amended", CategoryClinical, Record{}, true, clinicians, true, thing + " that others rely on was corrected."},
 		{"ehr." + kind + ".retracted", CategoryClinical, Record{}, true, clinicians, true, thing + " was entered in error."},
 	}
 }

@@ -137,7 +137,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger 
 		if !lockMissed(err) {
 			return err
 		}
-		logger.WarnContext(ctx, "a migration is waiting for another transaction's lock; see pg_stat_activity", "error", SafeError(err), "retry_in", wait.String())
+		logger.WarnContext(ctx, "a migration is waiting for another transaction's lock; see pg_stat_activity", "error", SafeError(err), "again_in", wait.String())
 		select {
 		case <-time.After(wait):
 		case <-patience.Done():
