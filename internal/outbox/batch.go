@@ -40,7 +40,8 @@ func (b *Batch) Queue(statement func(q *db.Queries) (read func() error)) {
 // Append inserts the events into the outbox in the given order, with the checks of the function
 // Append. Like that function, it must be called last.
 func (b *Batch) Append(ctx context.Context, events ...event.Event) {
-	if b.err = checkAll(events); b.err != nil {
+	if err := checkAll(events); err != nil {
+		b.err = err
 		return
 	}
 	b.events = events
