@@ -19,6 +19,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/ledger"
+	"carewire/internal/realtime/framelimit"
 )
 
 // Subprotocol is the WebSocket subprotocol of docs/socket.md.
@@ -65,7 +66,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor
 	return nil
 }
 
-// hijacker finds the connection below the router's wrappers, and adds a meter to it.
+// hijacker finds the connection below the router's wrappers, and limits its frames.
 type hijacker struct {
 	http.ResponseWriter
 	session *session
@@ -76,7 +77,7 @@ func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	return metered(conn, meter{limiter: w.session.limiter, flooded: w.session.flooded}), rw, nil
+	return framelimit.Wrap(conn, w.session.limiter, w.session.flooded), rw, nil
 }
 
 // check validates the request before anything is read or reserved.

@@ -23,7 +23,7 @@ type request struct {
 	Type, ID, Room, Token string
 }
 
-// received answers one message. Melody calls it for one message at a time; the meter has counted
+// received answers one message. Melody calls it for one message at a time; framelimit has counted
 // it.
 func (s *session) received(ctx context.Context, msg []byte) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -1,4 +1,6 @@
-package realtime
+// Package framelimit limits the frames that a WebSocket client may send, including those that a
+// WebSocket library answers or drops by itself, such as pings, pongs and empty fragments.
+package framelimit
 
 import (
 	"encoding/binary"
@@ -16,9 +18,9 @@ var errFlood = errors.New("too many frames")
 // section 5.2). It parses the header of each frame as it is read.
 type meter struct {
 	limiter *rate.Limiter
-	// flooded is called once, for the first frame over the limit. control reports whether it is a
+	// exceeded is called once, for the first frame over the limit. control reports whether it is a
 	// control frame.
-	flooded func(control bool)
+	exceeded func(control bool)
 
 	header [maxHeader]byte
 	have   int    // Bytes of the header so far.
@@ -44,7 +46,7 @@ func (m *meter) read(p []byte) bool {
 			m.have, m.skip = 0, size
 			if !m.limiter.Allow() {
 				m.over = true
-				m.flooded(control)
+				m.exceeded(control)
 			}
 		}
 	}
@@ -107,11 +109,14 @@ func (m *meter) count(conn net.Conn, p []byte) (int, error) {
 	if !m.read(p[:n]) {
 		return 0, errFlood
 	}
-	return n, err //nolint:wrapcheck // As the connection gave it.
+	return n, err //nolint:wrapcheck // Like the connection.
 }
 
-// metered returns the connection with a meter.
-func metered(conn net.Conn, m meter) net.Conn {
+// Wrap returns the connection with a limit on the frames that the peer sends. When a frame exceeds
+// the limit, Wrap calls exceeded once, with whether it is a control frame, and ends reading with an
+// error. A *net.TCPConn remains one for net.Buffers.
+func Wrap(conn net.Conn, limiter *rate.Limiter, exceeded func(control bool)) net.Conn {
+	m := meter{limiter: limiter, exceeded: exceeded}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		return &meteredTCP{tcp, m}
 	}
