@@ -287,7 +287,7 @@ func TestStart_ReportsThatTheRequestedPortIsInUse(t *testing.T) {
 	dir := openDir(t)
 	taken := listener.Addr().(*net.TCPAddr).Port
 	_, err = embedded.Start(t.Context(), embedded.Config{DataDir: dir, Fast: true, Port: taken})
-	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+" is taken")
+	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+" is in use")
 	start(t, embedded.Config{DataDir: dir})
 }
 
