@@ -80,7 +80,7 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Regexp(t, `(?s)^FOLLOWER +POSITION +LAG +FAILURES.*\nanalytics .*\ndispatch `, s.ok("follower", "list"))
 	require.Regexp(t, `^ID +EVENT[^\n]*\n$`, s.ok("ledger", "rejected"), "there are none")
 	require.Equal(t, "[]\n", s.ok("ledger", "rejected", "--json"))
-	require.Contains(t, s.refused("ledger", "redrive", "7"), "no rejected outbox row 7")
+	require.Contains(t, s.refused("ledger", "redrive", "7"), "unknown rejected outbox row 7")
 	var all, page []struct{ ID string }
 	require.NoError(t, json.Unmarshal([]byte(s.ok("deliveries", "list", "--channel", "push", "--json")), &all))
 	require.NoError(t, json.Unmarshal([]byte(s.ok("deliveries", "list", "--channel", "push", "--after", all[0].ID, "--limit", "1", "--json")), &page))

@@ -1,11 +1,11 @@
-// Package analytics counts events: how many of each type, at each clinic, in each hour (UTC). It is the smallest useful
-// follower of the ledger, and shows what a listener needs: a Handler that writes in the transaction that also advances
-// the follower, so that each event is counted once however often a batch is tried, and one registration where the
-// service is put together. Nothing changes where the events come from.
+// Package analytics counts events: the number per type, clinic and hour (UTC). It is the smallest
+// useful follower of the ledger, and shows the parts of a listener: a Handler that writes in the
+// transaction that also advances the follower, so that each event is counted once even if a batch
+// is retried, and one registration in the service's wiring. The event producers are unaffected.
 //
-// An event counts in the hour in which it happened (its time), not in which it was recorded; one of no clinic counts
-// under none. The counts are the ledger's: setting the follower back to position 0 counts everything again, so that
-// whoever does it empties event_counts first.
+// An event counts in the hour in which it happened (its time), not in which it was recorded. An
+// event without a clinic counts for none. The counts follow the ledger: if the follower is reset to
+// position 0 it counts everything again, so empty event_counts first.
 package analytics
 
 import (
@@ -23,15 +23,15 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Follower is the name under which the counter follows the ledger.
+// Follower is the name of the counter in the table followers.
 const Follower = "analytics"
 
-// Counter counts what the ledger holds. It implements ledger.Handler and is safe for concurrent use.
+// Counter counts the ledger's events. It implements ledger.Handler and is safe for concurrent use.
 type Counter struct{}
 
 var _ ledger.Handler = Counter{}
 
-// New makes a Counter.
+// New returns a Counter.
 func New() Counter { return Counter{} }
 
 // Handle adds a batch of events to the counts, in one statement.
@@ -52,29 +52,31 @@ func (Counter) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error
 	return nil
 }
 
-// Count is how many events of a type happened at a clinic in the hour that begins at Hour.
+// Count is the number of events of a type that happened at a clinic in the hour that begins at
+// Hour.
 type Count struct {
-	ClinicID *uuid.UUID `json:"clinicId" format:"uuid" nullable:"true" doc:"Null for events that belong to no clinic."`
+	ClinicID *uuid.UUID `json:"clinicId" format:"uuid" nullable:"true" doc:"Null for events without a clinic."`
 	Type     string     `json:"type" example:"ehr.lab_report.created"`
-	Hour     time.Time  `json:"hour" format:"date-time" doc:"When the hour begins, in UTC."`
+	Hour     time.Time  `json:"hour" format:"date-time" doc:"Start of the hour, in UTC."`
 	Count    int64      `json:"count" minimum:"1"`
 }
 
-// Filter says which counts to read.
+// Filter selects counts.
 type Filter struct {
-	// Clinics are those to read of; EveryClinic reads of all, and what belongs to none.
+	// Clinics selects the counts of these clinics; EveryClinic selects those of all clinics and of
+	// none.
 	Clinics     []uuid.UUID
 	EveryClinic bool
 	// Type is a pattern; empty for every type.
 	Type event.Pattern
-	// From and To bound the hours by their beginning: From included, To not.
+	// From and To bound the beginning of the hours: From is inclusive, To exclusive.
 	From, To time.Time
-	// Limit is how many counts at most.
+	// Limit is the maximum number of counts.
 	Limit int
 }
 
-// Counts reads counts, by hour, clinic and type. Hours in which nothing happened have none.
-func Counts(ctx context.Context, q db.DBTX, f Filter) ([]Count, error) {
+// ListCounts returns counts, by hour, clinic and type. Hours without events have none.
+func ListCounts(ctx context.Context, q db.DBTX, f Filter) ([]Count, error) {
 	rows, err := db.New(q).EventCountList(ctx, db.EventCountListParams{
 		FromHour: f.From, Until: f.To, EveryClinic: f.EveryClinic, ClinicIds: slices.Concat([]uuid.UUID{}, f.Clinics),
 		EveryType: f.Type == "", Types: types(f.Type), MaxRows: int32(f.Limit),
@@ -89,7 +91,7 @@ func Counts(ctx context.Context, q db.DBTX, f Filter) ([]Count, error) {
 	return counts, nil
 }
 
-// types are those of the catalog that the pattern matches; never nil.
+// types returns the types of the catalog that the pattern matches; never nil.
 func types(p event.Pattern) []string {
 	matching := []string{}
 	for _, d := range event.Catalog {

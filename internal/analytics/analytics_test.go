@@ -50,7 +50,7 @@ func happened(typ string, at time.Time, clinic *uuid.UUID) event.Event {
 	return e
 }
 
-// commit appends the events, moves them into the ledger and lets the counter follow.
+// commit appends the events, moves them into the ledger and runs the follower.
 func (b *bundle) commit(events ...event.Event) {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -65,14 +65,14 @@ func (b *bundle) commit(events ...event.Event) {
 	}
 }
 
-// counts gives what the filter finds: "clinic type hour count", the clinic by its last digit.
+// counts returns the counts of the filter: "clinic type hour count", the clinic by its last digit.
 func (b *bundle) counts(f analytics.Filter) []string {
 	b.t.Helper()
 	if f.To.IsZero() {
 		f.From, f.To = nine.Add(-24*time.Hour), nine.Add(24*time.Hour)
 	}
 	f.Limit = 100
-	found, err := analytics.Counts(b.t.Context(), b.App, f)
+	found, err := analytics.ListCounts(b.t.Context(), b.App, f)
 	require.NoError(b.t, err)
 	all := []string{}
 	for _, c := range found {
@@ -114,7 +114,7 @@ func TestCounter_CountsEachEventOnceByClinicTypeAndHour(t *testing.T) {
 	require.Equal(t, ledgered, total, "the auditor sees the counts of the whole ledger")
 }
 
-func TestCounts_FiltersByClinicTypeAndTime(t *testing.T) {
+func TestListCounts_FiltersByClinicTypeAndTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.commit(

@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// testBundle is a ledger with the story of one record: written by a doctor, critical, the patient told by push, read by
-// the patient singly and in a list, asked for by a stranger.
+// testBundle is a ledger with the story of one record: written by a doctor, critical, notified to
+// the patient by push, read by the patient individually and in a list, requested by a stranger.
 type testBundle struct {
 	db                                                     *postgrestest.DB
 	reader                                                 *audit.Reader
@@ -96,7 +96,8 @@ func (b *testBundle) sequence(t *testing.T) {
 	}
 }
 
-// notified writes what the planner and the worker keep of the critical result: push was sent, email was not wanted.
+// notified writes the rows of the planner and the worker for the critical result: push was sent,
+// email was switched off.
 func (b *testBundle) notified(t *testing.T, notification, delivery uuid.UUID) {
 	t.Helper()
 	b.exec(t, `INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority, rule, rule_version, template)
@@ -199,7 +200,7 @@ func TestStory_UsesTheIndexesBySubjectAndCause(t *testing.T) {
 	}
 }
 
-func TestStory_ShowsWhatCannotBeReadAsSuch(t *testing.T) {
+func TestStory_MarksUnreadableEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable")

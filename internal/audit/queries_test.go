@@ -20,8 +20,8 @@ type pgxQuerier interface {
 
 var variable = regexp.MustCompile(`:'(\w+)'`)
 
-// run runs a ready query as the auditor, its psql variables substituted as psql does it, and gives a map by column for
-// each row.
+// run runs a ready query as the auditor, with its psql variables substituted as in psql, and
+// returns each row as a map by column.
 func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []map[string]any {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
@@ -46,7 +46,7 @@ func column(rows []map[string]any, name string) []string {
 	return list
 }
 
-func TestReadyQueries_AllRunAsTheAuditorAndSayHow(t *testing.T) {
+func TestReadyQueries_RunAsTheAuditorAndDocumentTheirUse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	vars := map[string]string{
@@ -72,7 +72,7 @@ func TestReadyQueries_AllRunAsTheAuditorAndSayHow(t *testing.T) {
 	}
 }
 
-func TestRecordStory_TellsWhoWroteReadAndWasToldAndWhy(t *testing.T) {
+func TestRecordStory_HasWritesReadsAndNotificationsWithTheirCauses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rows := b.run(t, "record_story", map[string]string{"subject": b.created.Subject})
@@ -104,7 +104,7 @@ func TestDenialsLastDay_CountsByActor(t *testing.T) {
 	require.Equal(t, []string{"1"}, column(rows, "refusals"))
 }
 
-func TestWhyNotified_TellsWhyAndWhyNot(t *testing.T) {
+func TestWhyNotified_HasTheReasonsForAndAgainst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rows := b.run(t, "why_notified", map[string]string{"subject": b.created.Subject, "person": b.patient.String()})
@@ -113,14 +113,15 @@ func TestWhyNotified_TellsWhyAndWhyNot(t *testing.T) {
 	require.Equal(t, "preference off", rows[0]["reason"])
 }
 
-func TestIntegrity_FindsWhatASuperuserChanged(t *testing.T) {
+func TestIntegrity_FindsRowsThatASuperuserChanged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	vars := map[string]string{"from": "1", "until": "1000"}
 	require.Empty(t, b.run(t, "integrity", vars))
 	require.Empty(t, b.run(t, "integrity", map[string]string{"from": "3", "until": "5"}), "a slice is whole too")
 
-	// Broken on purpose, as only a superuser can: triggers off, one event changed, one gone, one doubled.
+	// Deliberately corrupted as only a superuser can: triggers off, one event changed, one
+	// deleted, one duplicated.
 	conn, err := pgx.Connect(t.Context(), b.db.URL)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
@@ -146,7 +147,7 @@ func TestIntegrity_FindsWhatASuperuserChanged(t *testing.T) {
 	}())
 }
 
-func TestAuditor_SeesTheViewsAndNothingElse(t *testing.T) {
+func TestAuditor_SeesOnlyTheViews(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var views []string

@@ -1,5 +1,6 @@
-// Package audit answers auditors from the ledger: the story of a subject, as it was recorded. What an auditor may ask of
-// the database itself stands in the schema audit (migrations) and as ready queries in sql/audit.
+// Package audit answers auditors from the ledger: the recorded events of a subject. Direct access
+// to the database for auditors is defined by the schema audit (migrations) and the queries in
+// sql/audit.
 package audit
 
 import (
@@ -19,12 +20,14 @@ import (
 	"carewire/internal/postgres/db"
 )
 
+// The page sizes bound the memory and the time of one request.
 const (
 	defaultLimit = 100
 	maxLimit     = 500
 )
 
-// subjectForm is the form that the outbox demands of a subject; thingForm is that of a thing with an id.
+// subjectForm matches the outbox's constraint on subjects; idSubjectForm matches a subject with a
+// UUID.
 var (
 	subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$`)
 	thingForm   = regexp.MustCompile(`^[a-z][a-z0-9_]*/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -35,18 +38,19 @@ type Reader struct {
 	pool *pgxpool.Pool
 }
 
-// New makes a reader on a pool of the role carewire_app.
+// New returns a Reader on a pool of the role carewire_app.
 func New(pool *pgxpool.Pool) *Reader {
 	return &Reader{pool: pool}
 }
 
-// GetStory gives the events of a subject and those that they caused, and so on, the oldest first: at most limit (1 to 500; 0
-// means 100) behind the page that gave after. next is empty on the last page. An event that cannot be read whole is among
-// them, Unreadable. Only who the access table lets read the
-// audit trail is answered; anybody else is care.Forbidden, which is audited.
+// GetStory returns the events of a subject and, transitively, the events that they caused, oldest
+// first: at most limit (1 to 500; 0 means 100) after the page that returned after. next is empty on
+// the last page. Events that cannot be read completely are included, with Unreadable set. GetStory
+// returns care.Forbidden to actors that the access table does not allow to read the audit trail,
+// and audits it.
 func (r *Reader) GetStory(ctx context.Context, actor care.Actor, subject, after string, limit int) (items []event.Event, next string, err error) {
 	if !actor.MayOnPlatform(care.AuditRead) {
-		return nil, "", r.refuse(ctx, actor, subject)
+		return nil, "", r.deny(ctx, actor, subject)
 	}
 	from, limit, err := check(subject, after, limit)
 	if err != nil {
@@ -78,9 +82,9 @@ func check(subject, after string, limit int) (from int64, bounded int, err error
 	return from, p.Limit(limit, defaultLimit, maxLimit), p.Err()
 }
 
-// refuse commits access.denied before the answer is given. The subject stands on the event only where it is an id, as
-// somebody may ask for a name; else the actor's own stands for it.
-func (r *Reader) refuse(ctx context.Context, actor care.Actor, subject string) error {
+// deny commits access.denied before it returns the answer. The event has the requested subject only
+// if that is an id, because it may be a person's name; otherwise the subject is the actor.
+func (r *Reader) deny(ctx context.Context, actor care.Actor, subject string) error {
 	answer := care.Errorf(care.Forbidden, "the audit trail is for auditors")
 	cmd := care.Command{Actor: actor}
 	e := event.New(cmd, "access.denied", care.Ref{Kind: "user", ID: actor.UserID}, event.AccessDenied{
@@ -91,7 +95,7 @@ func (r *Reader) refuse(ctx context.Context, actor care.Actor, subject string) e
 	}
 	err := postgres.InTx(ctx, r.pool, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
 	if err != nil {
-		return fmt.Errorf("audit a refusal: %w", err)
+		return fmt.Errorf("audit a denied access: %w", err)
 	}
 	return answer
 }

@@ -44,7 +44,7 @@ func setup(tb testing.TB) *bundle {
 	tb.Helper()
 	b := &bundle{tb: tb, DB: postgrestest.New(tb), clinic: newID(), log: &bytes.Buffer{}}
 	b.planner = b.newPlanner()
-	b.writer = outbox.NewWriter(b.App, outbox.NewBell(b.Worker, slog.New(slog.DiscardHandler)))
+	b.writer = outbox.NewWriter(b.App, outbox.NewWaker(b.Worker, slog.New(slog.DiscardHandler)))
 	b.exec(`INSERT INTO clinics (id, name, time_zone) VALUES ($1, 'North', 'UTC')`, b.clinic)
 	return b
 }

@@ -20,7 +20,7 @@ func (p *Planner) trace(began time.Time, batch []event.Event, inForce []versione
 			continue
 		}
 		queued, suppressed, decisions := plan.count(e)
-		p.tracer.Tell(e.Traceparent, "plan "+e.Type, began, planned,
+		p.tracer.Record(e.Traceparent, "plan "+e.Type, began, planned,
 			tracing.String("carewire.event.type", e.Type), tracing.String("carewire.event.id", e.ID.String()),
 			tracing.Int("carewire.position", e.Position), tracing.Int("carewire.rules.version", inForce[i].version),
 			tracing.Int("carewire.deliveries.queued", queued), tracing.Int("carewire.deliveries.suppressed", suppressed),

@@ -87,7 +87,7 @@ func TestPoison_AnEventThatAFollowerCannotHandleIsSkippedReportedAndRedriven(t *
 	require.Empty(t, c.items("/api/followers/analytics/failures"), "the others are not concerned")
 	require.True(t, c.metric(`carewire_follower_failures_open{follower="dispatch"} 1`))
 	require.True(t, c.metric(`carewire_follower_failures_open{follower="analytics"} 0`))
-	require.Regexp(t, fmt.Sprintf(`level=ERROR msg="an event cannot be handled[^\n]* follower=dispatch position=%.0f event_id=%s `, position, created["id"]), c.log.String())
+	require.Regexp(t, fmt.Sprintf(`level=ERROR msg="cannot handle an event[^\n]* follower=dispatch position=%.0f event_id=%s `, position, created["id"]), c.log.String())
 	require.NotContains(t, c.log.String(), "demo.example")
 
 	status, detail := c.redrive("/api/followers/dispatch/failures/%.0f", position)
@@ -132,7 +132,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven
 	require.Equal(t, "device.removed", rejected["type"])
 	require.Empty(t, rejected["subject"], "what has not the form of a subject is not shown")
 	require.True(t, c.metric(`carewire_outbox_rejected_open 1`))
-	require.Regexp(t, fmt.Sprintf(`level=ERROR msg="the ledger refuses an outbox row[^\n]* outbox_id=%.0f event_id=%s type=device.removed `, rejected["id"], rejected["eventId"]), c.log.String())
+	require.Regexp(t, fmt.Sprintf(`level=ERROR msg="the ledger rejected an outbox row[^\n]* outbox_id=%.0f event_id=%s type=device.removed `, rejected["id"], rejected["eventId"]), c.log.String())
 	require.NotContains(t, c.log.String(), "Smith")
 	subject := "lab_report/" + c.writeReport()
 	c.eventually("it stops nothing but itself", func() bool { return c.sentAbout(subject) })
@@ -300,7 +300,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 	require.True(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		VALUES (gen_random_uuid(), 'robot.moved', '/psql', 'robot/1', now(), '{}', 'psql', 'service')`)
-	c.eventually("nobody knows its type", func() bool { return strings.Contains(c.log.String(), "this binary does not know an event's type") })
+	c.eventually("nobody knows its type", func() bool { return strings.Contains(c.log.String(), "unknown event type") })
 	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/readyz", nil).status, "a newer binary may take over at once")
 	// Two minutes later.
 	_, err := c.db.Pool(t, "", 1).Exec(t.Context(), `SET session_replication_role = replica; UPDATE events SET recorded_at = recorded_at - interval '2 minutes';
@@ -311,7 +311,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 		a = c.do("", http.MethodGet, "/readyz", nil)
 		return a.status == http.StatusServiceUnavailable
 	})
-	require.Regexp(t, `not ready: (dispatch|analytics): has not advanced behind position \d+ for \S+: the event at position \d+ is of a type that this binary does not know`, a.decode(t)["detail"])
+	require.Regexp(t, `not ready: (dispatch|analytics): has not advanced after position \d+ for \S+: the event at position \d+ has a type that this binary does not know`, a.decode(t)["detail"])
 	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/livez", nil).status)
 	require.False(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
 

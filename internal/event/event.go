@@ -1,8 +1,9 @@
-// Package event defines what carewire says happened: the CloudEvents 1.0 envelope (Event), the payload of each type, and
-// the catalog that declares every type once. Rules, sockets, documentation and tests read the catalog.
+// Package event defines carewire's events: the CloudEvents 1.0 envelope (Event), the payload of
+// each type, and the catalog that declares every type once. Rules, sockets, documentation and tests
+// read the catalog.
 //
-// An event carries ids, types, status codes and times. It never carries protected health information: no names,
-// addresses, phone numbers, texts or clinical codes.
+// An event has ids, types, status codes and times. It never has protected health information: no
+// names, addresses, phone numbers, texts or clinical codes.
 package event
 
 import (
@@ -13,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Event is one event's envelope. Position, Epoch, RecordedAt and LeafHash are set by the ledger.
+// Event is an event with its envelope. The ledger sets Position, Epoch, RecordedAt and LeafHash.
 type Event struct {
 	Position       int64
 	Epoch          int32
@@ -35,16 +36,16 @@ type Event struct {
 	RecordedAt     time.Time
 	LeafHash       []byte
 
-	// Unreadable names what the ledger holds of the event that cannot be read, such as "column time into time.Time"; that
-	// field is then zero. It is empty for every event that was read whole. Nobody acts on such an event: its row is a dead
-	// letter.
+	// Unreadable names the part of the event in the ledger that cannot be read, such as "column
+	// time into time.Time"; that field is zero. It is empty for every event that was read
+	// completely. An unreadable event has no effects: its row is a dead letter.
 	Unreadable string
 
 	made made
 }
 
-// MinTime and MaxTime bound the times that an event may have, in UTC: those that CloudEvents (RFC 3339), JSON and CEL can
-// express. PostgreSQL has more, and infinities.
+// MinTime and MaxTime bound the times of events, in UTC: those that CloudEvents (RFC 3339), JSON
+// and CEL can express. PostgreSQL's range is larger and includes infinities.
 var (
 	MinTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	MaxTime = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
@@ -53,23 +54,24 @@ var (
 // TimeInRange reports whether an event may have the time.
 func TimeInRange(t time.Time) bool { return !t.Before(MinTime) && !t.After(MaxTime) }
 
-// made is what New gave an event.
+// made is the type and the data that New set.
 type made struct {
 	typ  string
 	data *byte
 }
 
-// AsMade reports whether the event still has the type and the data that New gave it: data that holds what the catalog
-// requires of the type, as its payload is a struct. Nobody changes the bytes of an event's data in place.
-func (e *Event) AsMade() bool {
+// Unmodified reports whether the event still has the type and the data that New set. Such data has
+// the fields that the catalog requires of the type, because its payload is a struct. No code
+// changes the bytes of an event's data in place.
+func (e *Event) Unmodified() bool {
 	return len(e.Data) > 0 && e.made.data == &e.Data[0] && e.made.typ == e.Type
 }
 
-// Source is the CloudEvents source of what carewire itself emits.
+// Source is the CloudEvents source of carewire's own events.
 const Source = "/carewire"
 
-// envelope is the JSON form: CloudEvents 1.0 with extensions, whose names may hold only lower-case letters and digits
-// (CloudEvents 1.0, "Naming Conventions").
+// envelope is the JSON form: CloudEvents 1.0 with extensions. Their names may contain only
+// lower-case letters and digits (CloudEvents 1.0, "Naming Conventions").
 type envelope struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              uuid.UUID       `json:"id"`
@@ -92,8 +94,8 @@ type envelope struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-// MarshalJSON returns the event as a CloudEvents 1.0 JSON object, times in UTC. An unreadable event has the extension
-// "unreadable", and lacks its time (which CloudEvents leaves optional) or has null for its data.
+// MarshalJSON returns the event as a CloudEvents 1.0 JSON object, with times in UTC. An unreadable
+// event has the extension "unreadable", and either no time (optional in CloudEvents) or null data.
 func (e Event) MarshalJSON() ([]byte, error) {
 	if !TimeInRange(e.Time) {
 		e.Time, e.Unreadable = time.Time{}, cmp.Or(e.Unreadable, "column time into time.Time")

@@ -12,10 +12,12 @@ import (
 	"carewire/internal/care"
 )
 
-// New makes an event of carewire's own for what the command's actor did to the subject: a fresh UUIDv7, the time now, the
-// command's trace. Set SubjectVersion, PersonID and ClinicID with the With methods.
+// New returns an event of carewire for an action of the command's actor on the subject, with a new
+// UUIDv7, the current time and the command's trace. Set SubjectVersion with AtVersion, PersonID and
+// ClinicID with About or At.
 //
-// It panics when typ is not declared for that payload: a mistake in the program, which the first test shows.
+// New panics if typ is not declared with that payload, which is a bug in the program that any test
+// of it finds.
 func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	d, ok := Lookup(typ)
 	if !ok || reflect.TypeOf(d.Payload) != reflect.TypeOf(data) {
@@ -39,20 +41,21 @@ func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	return e
 }
 
-// About sets the person the event is about and the clinic it belongs to, and the role in which the actor acted there.
+// About sets the person that the event is about, its clinic, and the actor's role there.
 func (e Event) About(cmd care.Command, personID uuid.UUID, clinicID *uuid.UUID) Event {
 	e = e.At(cmd, clinicID)
 	e.PersonID = &personID
 	return e
 }
 
-// At sets the clinic of an event that is about no person, and the role in which the actor acted there.
+// At sets the clinic of an event that is about no person, and the actor's role there.
 func (e Event) At(cmd care.Command, clinicID *uuid.UUID) Event {
 	e.ClinicID, e.ActorRole = clinicID, actedAs(cmd.Actor, clinicID)
 	return e
 }
 
-// actedAs tells in which role the actor acted at the clinic, if any. A program acts as what it is, wherever.
+// actedAs returns the actor's role at the clinic, if there is one. A program has the same role
+// everywhere.
 func actedAs(actor care.Actor, clinicID *uuid.UUID) string {
 	if actor.IsSystem() {
 		return string(care.System)
@@ -67,7 +70,7 @@ func actedAs(actor care.Actor, clinicID *uuid.UUID) string {
 	return cmp.Or(string(role), "none")
 }
 
-// AtVersion sets the version of the subject that the event made.
+// AtVersion sets the version of the subject that the event created.
 func (e Event) AtVersion(version int64) Event {
 	e.SubjectVersion = &version
 	return e

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Pattern matches event types: "*" stands for exactly one segment, "**" for any number, also none.
+// Pattern matches event types: "*" matches exactly one segment, "**" any number, including none.
 type Pattern string
 
 var patternForm = regexp.MustCompile(`^(\*\*?|[a-z][a-z0-9_]*)(\.(\*\*?|[a-z][a-z0-9_]*))*$`)
 
-// Validate says what is wrong with the pattern's form, or nil.
+// Validate returns an error if the pattern is malformed.
 func (p Pattern) Validate() error {
 	if !patternForm.MatchString(string(p)) {
-		return fmt.Errorf("pattern %q: segments are lower-case names, * or **, joined by dots", string(p))
+		return fmt.Errorf("invalid pattern %q; want lower-case names, * or **, joined by dots", string(p))
 	}
 	return nil
 }
@@ -25,8 +25,8 @@ func (p Pattern) Match(typ string) bool {
 	return matchSegments(strings.Split(string(p), "."), strings.Split(typ, "."))
 }
 
-// matchSegments goes back only to the last "**" that it passed: the ones before it have no more to give. So a pattern of
-// many takes no longer than its length times the type's.
+// matchSegments backtracks only to the last "**": the earlier ones cannot change the result. The
+// time is thus at most the pattern's length times the type's.
 func matchSegments(pattern, typ []string) bool {
 	p, last, given := 0, -1, 0 // The place of the last "**", and how far into the type it reaches.
 	for t := 0; t < len(typ); {

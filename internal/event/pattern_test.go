@@ -33,7 +33,7 @@ func TestPattern_MatchesSegmentBySegment(t *testing.T) {
 	}
 }
 
-func TestPattern_RefusesWhatIsNoPattern(t *testing.T) {
+func TestPattern_RefusesMalformedPatterns(t *testing.T) {
 	t.Parallel()
 	for _, p := range []Pattern{"", ".", "ehr.", "Ehr.created", "ehr.lab*", "***", "ehr created"} {
 		require.Error(t, p.Validate(), "%q", p)
@@ -43,7 +43,8 @@ func TestPattern_RefusesWhatIsNoPattern(t *testing.T) {
 	}
 }
 
-// FuzzPattern compares with a match that is written the plainest way, and looks for a pattern that takes for ever.
+// FuzzPattern compares with a straightforward matcher, and looks for patterns with excessive run
+// time.
 func FuzzPattern(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"**", "user.created"},
@@ -75,7 +76,8 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-// plainMatch fills a table, a row a segment: which ends of the type the pattern from there on matches.
+// plainMatch fills a table with a row per segment: the ends of the type that match the rest of the
+// pattern.
 func plainMatch(pattern, typ []string) bool {
 	after := make([]bool, len(typ)+1)
 	after[len(typ)] = true

@@ -33,7 +33,7 @@ type testBundle struct {
 func setup(t *testing.T) *testBundle {
 	t.Helper()
 	db := postgrestest.New(t)
-	return &testBundle{db, fhirimport.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))))}
+	return &testBundle{db, fhirimport.New(outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler))))}
 }
 
 // text returns a file with this content.

@@ -243,8 +243,8 @@ func (r socketRights) InConversation(ctx context.Context, userID, conversationID
 const requestTimeout = 30 * time.Second
 
 // Denials gives the function that commits a refused room to the audit trail; realtime.Config.Denied takes it.
-func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial) error {
-	return func(ctx context.Context, d realtime.Denial) error {
+func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.DeniedRoom) error {
+	return func(ctx context.Context, d realtime.DeniedRoom) error {
 		cmd := care.Command{Actor: d.Actor}
 		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
 		e := outbox.Deny(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event

@@ -59,7 +59,7 @@ func (s *Server) addFollowers() {
 		description: "Each follower of the ledger: how far it is, how much it has not come to yet, and how much it passed over.",
 		refusals:    []care.Code{care.Forbidden},
 	}, care.OperationsRead, func(ctx context.Context, _ *struct{}) (*output, error) {
-		all, err := ledger.Followers(ctx, s.cfg.Writer.Pool())
+		all, err := ledger.ListFollowers(ctx, s.cfg.Writer.Pool())
 		return &output{FollowerList{all}}, err
 	})
 
@@ -96,14 +96,14 @@ func (s *Server) followerFailures(ctx context.Context, name string, in Paging) (
 	if err != nil {
 		return page, err
 	}
-	all, err := ledger.Followers(ctx, s.cfg.Writer.Pool())
+	all, err := ledger.ListFollowers(ctx, s.cfg.Writer.Pool())
 	if err != nil {
 		return page, err
 	}
 	if !slices.ContainsFunc(all, func(f ledger.FollowerStatus) bool { return f.Name == name }) {
 		return page, care.Errorf(care.NotFound, "there is no such follower; /api/followers lists those there are")
 	}
-	found, err := ledger.Failures(ctx, s.cfg.Writer.Pool(), name, after, int32(in.Limit)+1)
+	found, err := ledger.ListFailures(ctx, s.cfg.Writer.Pool(), name, after, int32(in.Limit)+1)
 	page.Items, page.Next = cut(found, in.Limit, func(f ledger.Failure) string { return numberMark(f.Position) })
 	return page, err
 }

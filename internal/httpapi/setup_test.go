@@ -69,7 +69,7 @@ type bundle struct {
 func setup(tb testing.TB, change ...func(*httpapi.Config)) *bundle {
 	tb.Helper()
 	b := &bundle{t: tb, db: postgrestest.New(tb), ids: map[string]uuid.UUID{}, tokens: map[string]string{}, log: &bytes.Buffer{}, clock: &atomic.Pointer[time.Time]{}}
-	writer := outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler)))
+	writer := outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler)))
 	dir := directory.New(writer, "email")
 	b.seed(dir)
 	var err error

@@ -70,7 +70,7 @@ var problemAnswers = map[int]problemAnswer{
 		{codeInternal, "something went wrong on our side; if it stays so, give the request id to the operator"},
 	}},
 	http.StatusServiceUnavailable: {"A part of the service is away, or the request took too long: try again.", []string{"Retry-After"}, [][2]string{
-		{string(care.Unavailable), "the database does not answer right now; try again"},
+		{string(care.Unavailable), "the database is not available right now; try again"},
 	}},
 }
 

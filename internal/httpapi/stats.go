@@ -45,7 +45,7 @@ func (s *Server) addStats() {
 		if err != nil {
 			return nil, err
 		}
-		counts, err := analytics.Counts(ctx, s.cfg.Writer.Pool(), filter)
+		counts, err := analytics.ListCounts(ctx, s.cfg.Writer.Pool(), filter)
 		if len(counts) > maxCounts {
 			return nil, care.InvalidField("from", "asks for more than %d counts; name a shorter time, one clinic or one type", maxCounts)
 		}

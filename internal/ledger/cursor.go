@@ -18,15 +18,15 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Cursor is a place in the ledger: right after the event at Position, whose leaf hash begins with Hash. Position 0 is
-// the beginning and has no hash.
+// Cursor is a place in the ledger: right after the event at Position. Hash is the beginning of that
+// event's leaf hash. Position 0 is the beginning of the ledger and has no hash.
 type Cursor struct {
 	Epoch    int32
 	Position int64
 	Hash     [8]byte
 }
 
-// CursorOf is the place right after an event that was read from the ledger.
+// CursorOf returns the cursor right after an event that was read from the ledger.
 func CursorOf(e event.Event) Cursor {
 	return newCursor(e.Epoch, e.Position, e.LeafHash)
 }
@@ -37,29 +37,33 @@ func newCursor(epoch int32, position int64, leafHash []byte) Cursor {
 	return c
 }
 
-// The reasons why a reader must begin anew.
+// Reasons of a ResyncError.
 const (
-	// ReasonEpoch says that the cursor is of another epoch than the newest.
+	// ReasonEpoch means that the cursor is not of the newest epoch.
 	ReasonEpoch = "epoch"
-	// ReasonUnknownPosition says that the ledger has no event at the cursor's position: it ends before it.
+	// ReasonUnknownPosition means that the ledger has no event at the cursor's position: it ends
+	// before it.
 	ReasonUnknownPosition = "unknown_position"
-	// ReasonHistoryChanged says that another event stands at the cursor's position than when it was given out.
+	// ReasonHistoryChanged means that the event at the cursor's position is not the one that it
+	// was when the cursor was issued.
 	ReasonHistoryChanged = "history_changed"
 )
 
-// ResyncError says that a reader cannot go on from its cursor without missing something: what it knows may differ from
-// what the ledger holds, as after a restore or a failover that lost data. It must load its state anew.
+// ResyncError reports that a reader cannot continue from its cursor without missing events: its
+// state may differ from the ledger, for example after a restore or a failover that lost data. The
+// reader must load its state again.
 type ResyncError struct {
-	// Reason is one of the constants above.
+	// Reason is one of the Reason constants.
 	Reason string
 }
 
-// Error gives the reason.
+// Error implements error.
 func (e *ResyncError) Error() string {
-	return "the ledger cannot be resumed from this cursor: " + e.Reason
+	return "cannot resume the ledger from this cursor: " + e.Reason
 }
 
-// Resume tells whether reading may go on from the cursor: nil, a *ResyncError, or the database's error.
+// Resume returns nil if reading can continue from the cursor. Otherwise it returns a *ResyncError
+// or the database's error.
 func Resume(ctx context.Context, q db.DBTX, c Cursor) error {
 	row, err := db.New(q).LedgerHashAt(ctx, c.Position)
 	if err != nil {
@@ -78,28 +82,29 @@ func Resume(ctx context.Context, q db.DBTX, c Cursor) error {
 	return nil
 }
 
-// The form of an encoded cursor, before base64url without padding (RFC 4648 section 5): version, epoch, position and
-// hash, then the first bytes of their HMAC-SHA256.
+// An encoded cursor, before base64url without padding (RFC 4648, section 5), is the version, epoch,
+// position and hash, followed by the first bytes of their HMAC-SHA256.
 const (
 	codecVersion = 1
 	bodySize     = 1 + 4 + 8 + 8
 	macSize      = 16
 )
 
-// encoding is strict: of the texts that would decode to the same bytes it accepts one.
+// encoding is strict: it accepts only one of the texts that decode to the same bytes.
 var encoding = base64.RawURLEncoding.Strict()
 
-// Codec gives cursors to clients and takes them back. To a client a cursor is opaque, and one it made up is refused.
+// Codec encodes cursors for clients and decodes them. A cursor is opaque to clients, and the HMAC
+// detects forged ones.
 type Codec struct {
 	key []byte
 }
 
-// NewCodec makes a codec of the key that all instances share; see CursorKey.
+// NewCodec returns a Codec with the key that all instances share; see CursorKey.
 func NewCodec(key []byte) *Codec {
 	return &Codec{key: bytes.Clone(key)}
 }
 
-// Encode gives the cursor as text that is safe in a URL.
+// Encode returns the cursor as URL-safe text.
 func (c *Codec) Encode(cursor Cursor) string {
 	body := make([]byte, 0, bodySize+macSize)
 	body = append(body, codecVersion)
@@ -109,9 +114,10 @@ func (c *Codec) Encode(cursor Cursor) string {
 	return encoding.EncodeToString(append(body, c.mac(body)...))
 }
 
-// Decode reads what Encode gave. Anything else is a care.Error of code Invalid about the field "cursor".
+// Decode returns the cursor that Encode encoded. The error for any other text is a care.Error of
+// code Invalid about the field "cursor".
 func (c *Codec) Decode(text string) (Cursor, error) {
-	if len(text) != encoding.EncodedLen(bodySize+macSize) { // The decoder would skip line breaks.
+	if len(text) != encoding.EncodedLen(bodySize+macSize) { // The decoder skips line breaks.
 		return Cursor{}, badCursor()
 	}
 	raw, err := encoding.DecodeString(text)
@@ -137,18 +143,18 @@ func (c *Codec) mac(body []byte) []byte {
 }
 
 func badCursor() error {
-	return care.InvalidField("cursor", "must be a cursor that this service gave out; leave it away to begin anew")
+	return care.InvalidField("cursor", "must be a cursor of this service; omit it to start over")
 }
 
-// CursorKey gives the key that all instances on this database share, and makes it the first time. The pool is the worker's:
-// carewire_app may not read keys.
+// CursorKey returns the key that all instances on this database share, and creates it the first
+// time. The pool must run as the worker role: carewire_app may not read keys.
 func CursorKey(ctx context.Context, pool *pgxpool.Pool) ([]byte, error) {
 	key := make([]byte, sha256.Size)
-	_, _ = rand.Read(key) // It never fails.
+	_, _ = rand.Read(key) // Read never fails.
 	q := db.New(pool)
-	// Two statements, so that the second sees the key of an instance that was faster.
+	// Two statements, so that the second one sees the key of an instance that was faster.
 	if err := q.CursorKeyInsert(ctx, key); err != nil {
-		return nil, fmt.Errorf("make the cursors' key: %w", postgres.Translate(err))
+		return nil, fmt.Errorf("create the cursors' key: %w", postgres.Translate(err))
 	}
 	key, err := q.CursorKeyGet(ctx)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"carewire/internal/ledger"
 )
 
-func TestCodec_GivesBackTheCursorItEncoded(t *testing.T) {
+func TestCodec_DecodesTheCursorItEncoded(t *testing.T) {
 	t.Parallel()
 	codec := ledger.NewCodec([]byte("key"))
 	for _, c := range []ledger.Cursor{
@@ -28,7 +28,7 @@ func TestCodec_GivesBackTheCursorItEncoded(t *testing.T) {
 	}
 }
 
-func TestCodec_RefusesWhatItDidNotEncode(t *testing.T) {
+func TestCodec_RefusesTextsItDidNotEncode(t *testing.T) {
 	t.Parallel()
 	codec := ledger.NewCodec([]byte("key"))
 	good := codec.Encode(ledger.Cursor{Epoch: 1, Position: 42})
@@ -36,7 +36,7 @@ func TestCodec_RefusesWhatItDidNotEncode(t *testing.T) {
 		"", "x", "42", good + "A", good[:len(good)-1], good + "==", " " + good, good + "\n", good[:49] + "\n", strings.Repeat("A", 50),
 		ledger.NewCodec([]byte("another key")).Encode(ledger.Cursor{Epoch: 1, Position: 42}),
 	}
-	for i := range good { // Every single character counts, in both halves.
+	for i := range good { // Every character counts, in both halves.
 		for _, c := range []byte{'A', 'B', '-', '_'} {
 			if forged := good[:i] + string(c) + good[i+1:]; forged != good {
 				bad = append(bad, forged)
@@ -68,7 +68,8 @@ func FuzzCodecDecode(f *testing.F) {
 	})
 }
 
-// FuzzCodec: every cursor comes back as it was, and with another key or with one bit changed it is refused.
+// FuzzCodec checks that every cursor decodes unchanged, and is refused with another key or after a
+// flip of one bit.
 func FuzzCodec(f *testing.F) {
 	f.Add(int32(0), int64(0), []byte(nil), []byte(nil), uint16(0))
 	f.Add(int32(1), int64(42), []byte{1, 2, 3, 4, 5, 6, 7, 8}, []byte("key"), uint16(7))
@@ -91,7 +92,7 @@ func FuzzCodec(f *testing.F) {
 	})
 }
 
-func TestResume_TellsWhetherReadingMayGoOn(t *testing.T) {
+func TestResume_ReportsWhetherReadingCanContinue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	empty, err := ledger.Head(t.Context(), b.App)

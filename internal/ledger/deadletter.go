@@ -14,19 +14,20 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// DeadLetter is an outbox row that the ledger refused. It waits in outbox_rejected, whole.
+// DeadLetter is an outbox row that the ledger rejected. The complete row is in outbox_rejected.
 type DeadLetter struct {
-	ID      int64  `json:"id" doc:"The row's id in the outbox; names the rejection."`
+	ID      int64  `json:"id" doc:"The row's id in the outbox, which identifies the dead letter."`
 	EventID string `json:"eventId" format:"uuid"`
-	// Type and Subject are empty where the row holds there what is none.
-	Type       string    `json:"type" doc:"Empty where the row holds there what is none." example:"ehr.lab_report.created"`
-	Subject    string    `json:"subject" doc:"Empty where the row holds there what is none."`
-	Error      string    `json:"error" doc:"Classes and codes, never data." example:"SQLSTATE 54000"`
+	// Type and Subject are empty if the row has no valid ones.
+	Type       string    `json:"type" doc:"Empty if the row has no valid one." example:"ehr.lab_report.created"`
+	Subject    string    `json:"subject" doc:"Empty if the row has no valid one."`
+	Error      string    `json:"error" doc:"Error classes and codes, never data." example:"SQLSTATE 54000"`
 	RejectedAt time.Time `json:"rejectedAt" format:"date-time"`
 }
 
-// ListDeadLetters lists at most limit rejected rows with an id above after that were not redriven yet, the oldest first. The
-// connection is of the worker role: a rejected row can hold anything, and nobody else reads it.
+// ListDeadLetters returns at most limit rejected rows with an id above after that were not redriven
+// yet, oldest first. The connection must run as the worker role, the only one that may read
+// rejected rows: they can contain any data.
 func ListDeadLetters(ctx context.Context, q db.DBTX, after int64, limit int32) ([]DeadLetter, error) {
 	rows, err := db.New(q).RejectedList(ctx, db.RejectedListParams{AfterID: after, MaxRows: limit})
 	if err != nil {
@@ -39,27 +40,28 @@ func ListDeadLetters(ctx context.Context, q db.DBTX, after int64, limit int32) (
 	return all, nil
 }
 
-// Requeue puts a rejected row back into the outbox, as its newest, and gives the event's id. The sequencer then moves it,
-// or rejects it anew under another id. Its position is then behind events of the same subject with a newer version, which is
-// the one exception from their order. It refuses with care.NotFound what was not rejected, and with care.Conflict what
-// was redriven already and what the outbox's own constraints refuse.
+// Requeue puts a rejected row back into the outbox, as its newest row, and returns the event's id.
+// The sequencer then moves it, or rejects it again under another id. Its position is then after
+// events of the same subject with a newer version, which is the only exception to their order.
+// Requeue returns care.NotFound for a row that was not rejected, and care.Conflict for one that was
+// redriven already or still violates a constraint of the outbox.
 func Requeue(ctx context.Context, tx pgx.Tx, id int64) (eventID uuid.UUID, err error) {
 	q := db.New(tx)
 	row, err := q.RejectedTake(ctx, id)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return uuid.Nil, care.Errorf(care.NotFound, "there is no rejected outbox row %d", id)
+		return uuid.Nil, care.Errorf(care.NotFound, "unknown rejected outbox row %d", id)
 	case err != nil:
 		return uuid.Nil, fmt.Errorf("take the rejected row: %w", err)
 	case row.RedrivenAt != nil:
-		return uuid.Nil, care.Errorf(care.Conflict, "outbox row %d was redriven already; if it was rejected again, it is under a new id", id)
+		return uuid.Nil, care.Errorf(care.Conflict, "outbox row %d was already redriven; if it was rejected again, it has a new id", id)
 	}
 	eventID, err = q.RejectedRequeue(ctx, id)
 	if rowsFault(err) {
-		return uuid.Nil, care.Errorf(care.Conflict, "outbox row %d is still not acceptable (%s): mend its event in outbox_rejected, then redrive it again", id, postgres.SafeError(err))
+		return uuid.Nil, care.Errorf(care.Conflict, "outbox row %d is still invalid (%s); fix its event in outbox_rejected and redrive it again", id, postgres.SafeError(err))
 	}
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("put the rejected row back: %w", err)
+		return uuid.Nil, fmt.Errorf("requeue the rejected row: %w", err)
 	}
 	return eventID, q.RejectedRedriven(ctx, id)
 }

@@ -48,7 +48,7 @@ func TestEvents_AreAppendOnlyForEveryRoleOfTheService(t *testing.T) {
 			require.ErrorContains(t, err, "42501", "%s: %s", name, sql)
 		}
 	}
-	// The triggers are the second door, and the first must be shut too.
+	// The triggers are the second line of defence, and the privileges must deny it too.
 	require.Zero(t, count(t, b.Owner, `
 		SELECT count(*)
 		FROM pg_class AS c, unnest(ARRAY['carewire_app', 'carewire_worker', 'carewire_auditor']) AS role
@@ -58,7 +58,8 @@ func TestEvents_AreAppendOnlyForEveryRoleOfTheService(t *testing.T) {
 	require.Equal(t, before, b.all(t))
 }
 
-// jsonbText writes a value as PostgreSQL prints jsonb: object keys by length, then by bytes; ", " and ": " between.
+// jsonbText returns a value as PostgreSQL prints jsonb: object keys by length, then by bytes; ", "
+// and ": " between.
 func jsonbText(v any) string {
 	switch v := v.(type) {
 	case []any:
@@ -87,7 +88,7 @@ func jsonbText(v any) string {
 	}
 }
 
-// leaf computes the leaf hash from what the migration documents, without the database.
+// leaf computes the leaf hash from the migration's documentation, without the database.
 func leaf(t *testing.T, e event.Event) []byte {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(e.Data))
@@ -110,7 +111,7 @@ func leaf(t *testing.T, e event.Event) []byte {
 	return sum[:]
 }
 
-func TestLeafHash_IsWhatAnAuditorComputesFromTheDocumentedBytes(t *testing.T) {
+func TestLeafHash_EqualsTheHashOfTheDocumentedBytes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	plain, full := anEvent(), anEvent().AtVersion(7)
@@ -119,10 +120,10 @@ func TestLeafHash_IsWhatAnAuditorComputesFromTheDocumentedBytes(t *testing.T) {
 	full.ActorID = "system:Zürich"
 	full.Time = time.Date(2026, 3, 29, 1, 30, 0, 1000, time.FixedZone("", -7*3600))
 	full.Data = json.RawMessage(`{"userId":"u","platform":"ios","deviceId":"d","zz":{"b":[1,2.50,-3e2,true,null],"aa":{},"a":[]},"ключ":"ё"}`)
-	full.Data = bytes.Replace(full.Data, []byte("-3e2"), []byte("-300"), 1) // jsonb writes numbers out.
+	full.Data = bytes.Replace(full.Data, []byte("-3e2"), []byte("-300"), 1) // jsonb prints numbers without an exponent.
 	b.publish(t, plain, full)
 	for _, session := range []string{"SET timezone = 'Asia/Kolkata'", "SET datestyle = 'German'", "SET extra_float_digits = -5"} {
-		exec(t, b.Worker, session) // Some connection of the pool moves with it: the hash must not depend on it.
+		exec(t, b.Worker, session) // A connection of the pool uses it for the move: the hash must not depend on it.
 	}
 	b.publish(t, someEvents(20)...)
 	for _, e := range b.all(t) {
@@ -135,7 +136,8 @@ func TestPartitions_AreMadeAheadWhileSequencersMoveAndALongReaderReads(t *testin
 	t.Parallel()
 	b := setup(t)
 	exec(t, b.Owner, "UPDATE ledger_partitioning SET partition_size = 50")
-	// The first partitions are large: cut the ledger's room by starting it anew near nothing.
+	// The first partitions are large: shrink the ledger's room by restarting it close to the
+	// limit.
 	exec(t, b.Owner, "DROP TABLE events_from_1, events_from_20000001")
 	exec(t, b.Owner, "SELECT events_partitions_ahead(1)")
 	b.publish(t, someEvents(10)...)
@@ -183,7 +185,7 @@ func TestPartitions_AreMadeWhenABatchNeedsManyAtOnce(t *testing.T) {
 	s := b.sequencer(t, 100)
 	b.commit(t, anEvent())
 	drain(t, s)
-	// Behind the sequencer's back: it believes in room that is gone.
+	// Dropped behind the sequencer's back, so that it relies on missing partitions.
 	exec(t, b.Owner, "DROP TABLE events_from_20000001")
 	exec(t, b.Owner, "ALTER TABLE events DETACH PARTITION events_from_1")
 	exec(t, b.Owner, "ALTER TABLE events ATTACH PARTITION events_from_1 FOR VALUES FROM (1) TO (5)")
@@ -194,7 +196,7 @@ func TestPartitions_AreMadeWhenABatchNeedsManyAtOnce(t *testing.T) {
 	require.Zero(t, s.Stats().Rejected)
 }
 
-func TestPartitions_ThatCannotBeMadeAheadHoldUpNothing(t *testing.T) {
+func TestPartitions_ThatCannotBeCreatedAheadDelayNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	blocker, err := b.Owner.Begin(t.Context())
@@ -205,10 +207,10 @@ func TestPartitions_ThatCannotBeMadeAheadHoldUpNothing(t *testing.T) {
 	require.NoError(t, err)
 	b.publish(t, anEvent())
 	require.Len(t, b.all(t), 1)
-	require.Contains(t, b.log.String(), "partitions of the ledger could not be made ahead")
+	require.Contains(t, b.log.String(), "cannot create partitions of the ledger ahead of time")
 }
 
-func TestNewEpoch_MarksWhatComesAfterIt(t *testing.T) {
+func TestNewEpoch_MarksLaterEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(t, someEvents(2)...)
@@ -230,7 +232,7 @@ func TestNewEpoch_MarksWhatComesAfterIt(t *testing.T) {
 	require.Equal(t, int32(2), b.all(t)[2].Epoch)
 }
 
-func TestRead_ScansOnlyWhatItGives(t *testing.T) {
+func TestRead_ScansOnlyTheRowsItReturns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(t, someEvents(50)...)

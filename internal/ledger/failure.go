@@ -16,32 +16,33 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// failure is an event that failed alone, and why.
+// failure is an event that failed alone, and its error.
 type failure struct {
 	event event.Event
 	err   error
 }
 
-// result is what a handleFunc did: how many events of the batch are passed, which of them by dead letter, and how much of the
-// event after them is done.
+// result is the result of a handleFunc: the number of events of the batch that are done, the dead
+// letters among them, and how much of the next event is done.
 type result struct {
-	passed   int
+	events   int
 	part     int64
 	failures []failure
 }
 
-// handleFunc is handleBatch, handleEach or setAside.
+// handleFunc is handleBatch, handleEach or skipUnreadable.
 type handleFunc func(ctx context.Context, tx pgx.Tx, batch []event.Event) (result, error)
 
 func (f *Follower) handleBatch(ctx context.Context, tx pgx.Tx, batch []event.Event) (result, error) {
 	p, err := call(ctx, f.cfg.Handler, tx, batch, f.before)
-	return result{passed: p.Events, part: p.Part}, err
+	return result{events: p.Events, part: p.Part}, err
 }
 
-// handleEach finds out which events of a batch fail by their own fault, records them, and handles the others.
+// handleEach handles the events of a batch one by one and records those that fail by their own
+// fault.
 func (f *Follower) handleEach(ctx context.Context, tx pgx.Tx, batch []event.Event) (done result, err error) {
 	for i := range batch {
-		p, err := alone(ctx, f.cfg.Handler, tx, batch[i], f.before)
+		p, err := handleOne(ctx, f.cfg.Handler, tx, batch[i], f.before)
 		switch {
 		case err == nil && p.Events == 0:
 			done.part = p.Part
@@ -54,18 +55,18 @@ func (f *Follower) handleEach(ctx context.Context, tx pgx.Tx, batch []event.Even
 				return result{}, err
 			}
 		}
-		done.passed++
+		done.events++
 	}
 	return done, nil
 }
 
-// setAside records events that cannot be read.
-func (f *Follower) setAside(ctx context.Context, tx pgx.Tx, batch []event.Event) (done result, err error) {
+// skipUnreadable records events that cannot be read.
+func (f *Follower) skipUnreadable(ctx context.Context, tx pgx.Tx, batch []event.Event) (done result, err error) {
 	for i := range batch {
 		if err := f.record(ctx, tx, batch[i], &UnreadableError{batch[i].Position, batch[i].Unreadable}, &done); err != nil {
 			return result{}, err
 		}
-		done.passed++
+		done.events++
 	}
 	return done, nil
 }
@@ -81,45 +82,22 @@ func (f *Follower) record(ctx context.Context, tx pgx.Tx, e event.Event, cause e
 	return nil
 }
 
-// FollowerStatus is where a follower stands.
-type FollowerStatus struct {
-	Name     string `json:"name" example:"dispatch"`
-	Position int64  `json:"position" doc:"The last position that it handled or passed over."`
-	Lag      int64  `json:"lag" doc:"How many events it has not come to yet."`
-	// Failures counts those that wait for a redrive.
-	Failures  int64     `json:"failures" doc:"How many events it passed over and that were not redriven yet."`
-	UpdatedAt time.Time `json:"updatedAt" format:"date-time" doc:"When it advanced last."`
-}
-
-// Followers tells where each follower stands, by name.
-func Followers(ctx context.Context, q db.DBTX) ([]FollowerStatus, error) {
-	rows, err := db.New(q).FollowerList(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list followers: %w", postgres.Translate(err))
-	}
-	all := make([]FollowerStatus, len(rows))
-	for i, r := range rows {
-		all[i] = FollowerStatus{Name: r.Name, Position: r.Position, Lag: r.Lag, Failures: r.Failures, UpdatedAt: r.UpdatedAt.UTC()}
-	}
-	return all, nil
-}
-
-// Failure is an event that a follower could not handle and passed over.
+// Failure is an event that a follower could not handle and skipped.
 type Failure struct {
 	Follower string    `json:"follower" example:"dispatch"`
-	Position int64     `json:"position" doc:"The event's place in the ledger; names the failure."`
+	Position int64     `json:"position" doc:"The event's position in the ledger, which identifies the failure."`
 	EventID  uuid.UUID `json:"eventId" format:"uuid"`
-	// Error tells classes and codes, never data.
-	Error string `json:"error" doc:"Classes and codes, never data." example:"SQLSTATE 23514 constraint notifications_priority_known"`
-	// Attempts counts the first one and each redrive.
-	Attempts   int32      `json:"attempts" doc:"The first one and each redrive."`
+	// Error has classes and codes, never data.
+	Error string `json:"error" doc:"Error classes and codes, never data." example:"SQLSTATE 23514 constraint notifications_priority_known"`
+	// Attempts counts the first attempt and each redrive.
+	Attempts   int32      `json:"attempts" doc:"Number of attempts: the first one and each redrive."`
 	FailedAt   time.Time  `json:"failedAt" format:"date-time"`
 	RedrivenAt *time.Time `json:"redrivenAt,omitempty" format:"date-time"`
 }
 
-// Failures gives at most limit events after a position that a follower passed over and that were not redriven yet, the
-// oldest first. An empty name asks for those of every follower.
-func Failures(ctx context.Context, q db.DBTX, follower string, after int64, limit int32) ([]Failure, error) {
+// ListFailures returns at most limit failures after a position that were not redriven yet, oldest
+// first. An empty follower name selects those of every follower.
+func ListFailures(ctx context.Context, q db.DBTX, follower string, after int64, limit int32) ([]Failure, error) {
 	rows, err := db.New(q).FailureList(ctx, db.FailureListParams{Follower: follower, AfterPosition: after, MaxFailures: limit})
 	if err != nil {
 		return nil, fmt.Errorf("list a follower's failures: %w", postgres.Translate(err))
@@ -134,10 +112,11 @@ func Failures(ctx context.Context, q db.DBTX, follower string, after int64, limi
 	return failures, nil
 }
 
-// Redrive lets the handler work on one event that its follower passed over, alone and out of order, and marks the
-// failure as redriven in the same transaction. A PartialHandler may need several; the last one marks it. When the handler
-// fails again the failure keeps the new error, which is given back. It refuses with care.NotFound what did not fail, and with
-// care.Conflict what was redriven already.
+// Redrive has the handler process one event that its follower skipped, alone and out of order, and
+// marks the failure as redriven in the same transaction. A PartialHandler may need several
+// transactions; the last one marks it. If the handler fails again, Redrive returns the new error
+// and stores it with the failure. It returns care.NotFound for an event that did not fail, and
+// care.Conflict for one that was redriven already.
 func Redrive(ctx context.Context, pool *pgxpool.Pool, follower string, position int64, h Handler) error {
 	r := redrive{follower: follower, position: position, handler: h}
 	var err error
@@ -155,14 +134,15 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, follower string, position 
 	return fmt.Errorf("redrive position %d of follower %s: %w", position, follower, err)
 }
 
-// redrive is one call of Redrive: id is the failure's, handling says that the handler was called and has not succeeded.
+// redrive is one call of Redrive. id is the failure's; handling reports that the handler was called
+// and has not succeeded.
 type redrive struct {
 	follower string
 	position int64
 	handler  Handler
 
 	id             int64
-	before         reached
+	before         partDone
 	handling, done bool
 }
 
@@ -188,13 +168,13 @@ func (r *redrive) attempt(ctx context.Context, tx pgx.Tx) error {
 	if events[0].Unreadable != "" {
 		return &UnreadableError{r.position, events[0].Unreadable}
 	}
-	p, err := alone(ctx, r.handler, tx, events[0], r.before)
+	p, err := handleOne(ctx, r.handler, tx, events[0], r.before)
 	if err != nil {
 		return err
 	}
 	r.handling = false
 	if p.Events == 0 {
-		r.before = reached{r.position, p.Part}
+		r.before = partDone{r.position, p.Part}
 		return nil
 	}
 	r.done = true

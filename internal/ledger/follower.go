@@ -19,77 +19,84 @@ import (
 )
 
 const (
+	// defaultFollowerBatch bounds the work of one transaction, and thus what a failure repeats.
 	defaultFollowerBatch = 500
-	defaultFollowerPoll  = time.Second
-	// StallAfter is how long a follower may not advance, although there is something to do, before it is Stalled.
+	// defaultFollowerPoll bounds the delay after a lost wake.
+	defaultFollowerPoll = time.Second
+	// StallAfter is how long a follower with events to handle may not advance before it is
+	// Stalled.
 	StallAfter = time.Minute
 )
 
-// Start tells a follower that is new to the database after which position it begins.
+// Start returns the position after which a follower begins that is new to the database.
 type Start func(ctx context.Context, tx pgx.Tx) (int64, error)
 
-// FromBeginning lets a new follower handle everything there ever was. It is the default.
+// FromBeginning makes a new follower handle the whole ledger. It is the default.
 func FromBeginning(context.Context, pgx.Tx) (int64, error) { return 0, nil }
 
-// FromHead lets a new follower handle only what comes after it was added.
+// FromHead makes a new follower handle only events that come after it was added.
 func FromHead(ctx context.Context, tx pgx.Tx) (int64, error) {
 	head, err := Head(ctx, tx)
 	return head.Position, err
 }
 
-// FollowerConfig says what a Follower reads and who handles it.
+// FollowerConfig configures a Follower.
 type FollowerConfig struct {
-	// Name is the follower's row in followers: all instances of one name share the work.
+	// Name is the follower's row in the table followers. All instances with the same name share
+	// the work.
 	Name string
-	// Pool is of the worker role.
+	// Pool runs as the worker role.
 	Pool    *pgxpool.Pool
 	Handler Handler
-	// Wake tells of new events; from Listener.Ledger.
+	// Wake signals new events; see Listener.Ledger.
 	Wake   <-chan struct{}
 	Logger *slog.Logger
-	// Batch is how many events one transaction handles at most; 0 means 500. It is fewer for a while after a transaction took
-	// too long or too much.
+	// Batch is the maximum number of events per transaction; 0 means 500. It is reduced for a
+	// while after a transaction took too long or too many resources.
 	Batch int
-	// Poll is how long to wait for a wake before looking by itself; 0 means 1 s.
+	// Poll is how long to wait for a wake before reading anyway; 0 means 1 s.
 	Poll time.Duration
-	// StartAt is asked once in the life of the database; nil means FromBeginning.
+	// StartAt is called once in the life of the database; nil means FromBeginning.
 	StartAt Start
 	// StallAfter is for tests; 0 means the constant.
 	StallAfter time.Duration
 }
 
-// Follower reads the ledger in order and hands each event to its handler, durably: its place is a row in the database
-// and advances in the transaction of the handler's work.
+// Follower reads the ledger in order and passes each event to its handler, durably: its position is
+// a row in the database that advances in the transaction of the handler's work.
 type Follower struct {
 	cfg    FollowerConfig
 	logger *slog.Logger
 
-	ensured   bool    // The row in followers is there.
-	warnedFor int64   // The position whose unknown type was already told of.
-	size      int     // The batch in use: smaller than the configured one for a while after it was too much.
-	before    reached // How much of the next event is done.
+	ensured   bool     // The row in followers exists.
+	warnedFor int64    // The position of the last unknown type that was logged.
+	size      int      // The current batch size: less than the configured one for a while after a batch was too large.
+	before    partDone // How much of the next event is done.
 
-	looked                    atomic.Bool
+	caughtUp                  atomic.Bool
 	handled, failed, position atomic.Int64
-	// obstacle is why the last step did not advance although there was something to do, nil when it did; working is since
-	// when the handler is at work, in Unix nanoseconds, 0 when it is not.
+	// obstacle is why the last step did not advance although there was work; nil if it advanced.
+	// working is when the handler began its current work, in Unix nanoseconds; 0 if it is not
+	// working.
 	obstacle atomic.Pointer[string]
 	working  atomic.Int64
 }
 
-// FollowerStats are counted since the Follower was made.
+// FollowerStats counts since the Follower was created.
 type FollowerStats struct {
-	// CaughtUp says that the ledger was read at least once, by this instance or another of the name, also when the next event
-	// is held.
+	// CaughtUp reports that this instance or another of the same name has read the ledger at least
+	// once, even if the next event is blocked.
 	CaughtUp bool
-	// Handled are the events this instance handled, Failed those it recorded in follower_failures and passed over.
+	// Handled is the number of events that this instance handled, Failed the number that it
+	// recorded in follower_failures and skipped.
 	Handled, Failed int64
-	// Position is the last one this instance handled.
+	// Position is the last position that this instance handled.
 	Position int64
 }
 
-// NewFollower makes a follower. Run it, or Step it.
+// NewFollower returns a follower. Call either Run or Step. It panics if cfg is invalid.
 func NewFollower(cfg FollowerConfig) *Follower {
+	mustBeValid(cfg.Validate())
 	cfg.Batch = cmp.Or(cfg.Batch, defaultFollowerBatch)
 	cfg.Poll = cmp.Or(cfg.Poll, defaultFollowerPoll)
 	cfg.StallAfter = cmp.Or(cfg.StallAfter, StallAfter)
@@ -99,12 +106,13 @@ func NewFollower(cfg FollowerConfig) *Follower {
 	return &Follower{cfg: cfg, logger: cfg.Logger.With("follower", cfg.Name), size: cfg.Batch}
 }
 
-// Stats may be called from any goroutine.
+// Stats returns the counts. It may be called from any goroutine.
 func (f *Follower) Stats() FollowerStats {
-	return FollowerStats{CaughtUp: f.looked.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
+	return FollowerStats{CaughtUp: f.caughtUp.Load(), Handled: f.handled.Load(), Failed: f.failed.Load(), Position: f.position.Load()}
 }
 
-// Run handles batch after batch until there are no more, then waits for a wake, until ctx ends; it then returns nil.
+// Run handles batch after batch until there are no more events, then waits for a wake. It returns
+// nil when ctx ends.
 func (f *Follower) Run(ctx context.Context) error {
 	retry := backoff{least: 20 * time.Millisecond, most: 10 * time.Second}
 	busy := backoff{least: 5 * time.Millisecond, most: 250 * time.Millisecond}
@@ -115,44 +123,45 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, ErrBusy):
-			// The one at work may have read just before the commit we were woken for.
-			pause(ctx, busy.delay(), nil)
+			// The busy instance may have read just before the commit that sent the wake.
+			wait(ctx, busy.delay(), nil)
 		case err == nil && n > 0:
 			retry.reset()
 		case err == nil:
 			retry.reset()
-			pause(ctx, f.cfg.Poll, f.cfg.Wake)
+			wait(ctx, f.cfg.Poll, f.cfg.Wake)
 		case ctx.Err() == nil:
-			f.complain(ctx, err)
-			pause(ctx, retry.delay(), nil)
+			f.logRetry(ctx, err)
+			wait(ctx, retry.delay(), nil)
 		}
 	}
 	return nil
 }
 
-func (f *Follower) complain(ctx context.Context, err error) {
+func (f *Follower) logRetry(ctx context.Context, err error) {
 	level := slog.LevelError
 	if postgres.Transient(err) {
 		level = slog.LevelWarn
 	}
-	f.logger.Log(ctx, level, "a batch of events is not handled yet and is tried again",
+	f.logger.Log(ctx, level, "cannot handle a batch of events; retrying",
 		"after_position", f.position.Load(), "next_batch", f.size, "error", postgres.SafeError(err))
 }
 
-// Step handles the next batch and returns how many events it passed: 0 when there are none, or when the next one is of a
-// type that this binary does not know and a newer one must handle. An event that a PartialHandler does in several
-// transactions is done when it returns. ErrBusy says that another instance is at work, a HoleError that positions are
-// missing from the ledger; any other error is to be retried.
+// Step handles the next batch and returns the number of events that are done. It returns 0 if there
+// are none, or if the next one has a type that only a newer binary knows. Step returns only after
+// an event that a PartialHandler handles in several transactions is done. ErrBusy means that
+// another instance is working, a HoleError that positions are missing from the ledger; any other
+// error is retryable.
 func (f *Follower) Step(ctx context.Context) (n int, err error) {
-	if err = f.ensure(ctx); err == nil {
+	if err = f.ensureRow(ctx); err == nil {
 		n, err = f.next(ctx)
 	}
-	_, held := errors.AsType[*BlockedError](err)
-	if held || err == nil || errors.Is(err, ErrBusy) {
-		f.looked.Store(true)
+	_, blocked := errors.AsType[*BlockedError](err)
+	if blocked || err == nil || errors.Is(err, ErrBusy) {
+		f.caughtUp.Store(true)
 	}
 	switch {
-	case held || n > 0:
+	case blocked || n > 0:
 		f.obstacle.Store(nil)
 	case err != nil && !errors.Is(err, ErrBusy) && ctx.Err() == nil:
 		f.obstacle.Store(new(postgres.SafeError(err)))
@@ -160,24 +169,25 @@ func (f *Follower) Step(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// next handles as much of the next batch as can be: all of it together, else each event alone, and in both only what comes
-// before an event that is held. An event that is done in parts is done to its end.
+// next handles as much of the next batch as possible: all of it together, otherwise each event
+// alone, and in both cases only the events before a blocked one. It finishes an event that is
+// handled in parts.
 func (f *Follower) next(ctx context.Context) (int, error) {
 	_, partial := f.cfg.Handler.(PartialHandler)
 	each, end := false, int64(math.MaxInt64)
-	var held *BlockedError
+	var blocked *BlockedError
 	for {
 		a, err := f.attempt(ctx, each, end)
-		h, isHeld := errors.AsType[*BlockedError](err)
+		b, isBlocked := errors.AsType[*BlockedError](err)
 		switch {
-		case isHeld && h.Position < end:
-			held, end = h, h.Position
-		case err == nil && a.passed == 0 && a.part:
-		case err == nil && a.passed == 0 && held != nil:
-			return 0, held
+		case isBlocked && b.Position < end:
+			blocked, end = b, b.Position
+		case err == nil && a.done == 0 && a.part:
+		case err == nil && a.done == 0 && blocked != nil:
+			return 0, blocked
 		case err == nil:
 			f.grow(a)
-			return a.passed, nil
+			return a.done, nil
 		case postgres.Exhausted(err):
 			f.size = max(1, cmp.Or(a.tried, f.size)/2)
 			return 0, err
@@ -191,16 +201,17 @@ func (f *Follower) next(ctx context.Context) (int, error) {
 	}
 }
 
-// grow sets the size of the next batch after one that committed: twice as much as went, until it is the configured one.
-func (f *Follower) grow(a attempted) {
-	if a.passed < a.tried {
-		f.size = a.passed // A PartialHandler could do no more at once.
+// grow sets the size of the next batch after a commit: twice the size that worked, up to the
+// configured one.
+func (f *Follower) grow(a attemptResult) {
+	if a.done < a.tried {
+		f.size = a.done // A PartialHandler could do no more at once.
 	}
 	f.size = min(max(1, 2*f.size), f.cfg.Batch)
 }
 
-// ensure makes the follower's row, the first time.
-func (f *Follower) ensure(ctx context.Context) error {
+// ensureRow creates the follower's row, the first time.
+func (f *Follower) ensureRow(ctx context.Context) error {
 	if f.ensured {
 		return nil
 	}
@@ -217,22 +228,22 @@ func (f *Follower) ensure(ctx context.Context) error {
 		return q.FollowerInsert(ctx, db.FollowerInsertParams{Name: f.cfg.Name, Position: position})
 	})
 	if err != nil {
-		return fmt.Errorf("make the follower's row: %w", err)
+		return fmt.Errorf("create the follower's row: %w", err)
 	}
 	f.ensured = true
 	return nil
 }
 
-// attempted is what came of one transaction: of so many events that were given to the handler so many are passed, and part
-// of the one after them may be done.
-type attempted struct {
-	tried, passed int
-	part          bool
+// attemptResult is the result of one transaction: of tried events that the handler got, done are
+// done, and part of the next one may be done.
+type attemptResult struct {
+	tried, done int
+	part        bool
 }
 
-// attempt takes the row, reads, handles what comes before the position end, and advances, in one transaction. What cannot be
-// read is passed over.
-func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempted, err error) {
+// attempt takes the row, reads, handles the events before the position end, and advances, in one
+// transaction. It skips events that cannot be read.
+func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attemptResult, err error) {
 	var batch []event.Event
 	var done result
 	err = postgres.InTx(ctx, f.cfg.Pool, func(tx pgx.Tx) error {
@@ -255,8 +266,8 @@ func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempt
 		if err != nil {
 			return err
 		}
-		if done.passed > 0 {
-			position = batch[done.passed-1].Position
+		if done.events > 0 {
+			position = batch[done.events-1].Position
 		}
 		if err := q.FollowerAdvance(ctx, db.FollowerAdvanceParams{Name: f.cfg.Name, Position: position}); err != nil {
 			return fmt.Errorf("advance the follower: %w", err)
@@ -266,13 +277,13 @@ func (f *Follower) attempt(ctx context.Context, each bool, end int64) (a attempt
 	if err != nil || len(batch) == 0 {
 		return a, err
 	}
-	a.passed, a.part = done.passed, done.part > 0
-	f.note(ctx, batch, done)
+	a.done, a.part = done.events, done.part > 0
+	f.recordStats(ctx, batch, done)
 	return a, nil
 }
 
-// read gives the next events that are handled together, and how: those before the position end that can be read and whose
-// types are known, or else those that cannot be read.
+// read returns the next events to handle together, and the function for them: readable events of
+// known types before the position end, or else unreadable ones.
 func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each bool, end int64) ([]event.Event, handleFunc, error) {
 	events, err := Read(ctx, tx, position, int32(f.size))
 	if err != nil {
@@ -286,9 +297,9 @@ func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each boo
 		return nil, nil, nil
 	}
 	if events[0].Unreadable != "" {
-		return before(events, func(e *event.Event) bool { return e.Unreadable == "" }), f.setAside, nil
+		return before(events, func(e *event.Event) bool { return e.Unreadable == "" }), f.skipUnreadable, nil
 	}
-	batch := f.understood(ctx, before(events, func(e *event.Event) bool { return e.Unreadable != "" }))
+	batch := f.known(ctx, before(events, func(e *event.Event) bool { return e.Unreadable != "" }))
 	batch = before(batch, func(e *event.Event) bool { return e.Position >= end })
 	if each {
 		return batch, f.handleEach, nil
@@ -296,19 +307,19 @@ func (f *Follower) read(ctx context.Context, tx pgx.Tx, position int64, each boo
 	return batch, f.handleBatch, nil
 }
 
-// before cuts the events before the first that is such.
-func before(events []event.Event, such func(e *event.Event) bool) []event.Event {
+// before returns the events before the first one that matches.
+func before(events []event.Event, match func(e *event.Event) bool) []event.Event {
 	for i := range events {
-		if such(&events[i]) {
+		if match(&events[i]) {
 			return events[:i]
 		}
 	}
 	return events
 }
 
-// understood cuts the events before the first whose type this binary does not know: that one is for a newer binary, which
-// gets the follower's row as soon as this transaction ends.
-func (f *Follower) understood(ctx context.Context, events []event.Event) []event.Event {
+// known returns the events before the first one with a type that this binary does not know. That
+// event is for a newer binary, which gets the follower's row when this transaction ends.
+func (f *Follower) known(ctx context.Context, events []event.Event) []event.Event {
 	known := before(events, func(e *event.Event) bool {
 		_, ok := event.Lookup(e.Type)
 		return !ok
@@ -319,32 +330,32 @@ func (f *Follower) understood(ctx context.Context, events []event.Event) []event
 	e := &events[len(known)]
 	if e.Position != f.warnedFor {
 		f.warnedFor = e.Position
-		f.logger.WarnContext(ctx, "this binary does not know an event's type and leaves it to a newer one",
+		f.logger.WarnContext(ctx, "unknown event type; waiting for a newer binary",
 			"position", e.Position, "event_id", e.ID, "type", e.Type)
 	}
 	if len(known) == 0 {
-		f.obstacle.Store(new(fmt.Sprintf("the event at position %d is of a type that this binary does not know", e.Position)))
+		f.obstacle.Store(new(fmt.Sprintf("the event at position %d has a type that this binary does not know", e.Position)))
 	}
 	return known
 }
 
-// note takes account of a batch that committed, and raises the alarm for what was passed over.
-func (f *Follower) note(ctx context.Context, batch []event.Event, done result) {
-	f.before = reached{}
+// recordStats counts a batch that committed, and logs the skipped events as errors.
+func (f *Follower) recordStats(ctx context.Context, batch []event.Event, done result) {
+	f.before = partDone{}
 	if done.part > 0 {
-		f.before = reached{batch[done.passed].Position, done.part}
+		f.before = partDone{batch[done.events].Position, done.part}
 	}
-	f.handled.Add(int64(done.passed - len(done.failures)))
+	f.handled.Add(int64(done.events - len(done.failures)))
 	f.failed.Add(int64(len(done.failures)))
-	if done.passed > 0 {
-		f.position.Store(batch[done.passed-1].Position)
+	if done.events > 0 {
+		f.position.Store(batch[done.events-1].Position)
 	}
 	for _, failed := range done.failures {
 		logger := f.logger
 		if p, ok := errors.AsType[*panicError](failed.err); ok {
 			logger = logger.With("stack", p.stack)
 		}
-		logger.ErrorContext(ctx, "an event cannot be handled and is passed over; it is in follower_failures",
+		logger.ErrorContext(ctx, "cannot handle an event; it is skipped and recorded in follower_failures",
 			"position", failed.event.Position, "event_id", failed.event.ID, "type", failed.event.Type, "error", postgres.SafeError(failed.err))
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// handler records in the follower's transaction what it handled; before is asked first.
+// handler records the handled events in the follower's transaction; before is called first.
 type handler struct {
 	before func(ctx context.Context, tx pgx.Tx, batch []event.Event) error
 }
@@ -41,7 +41,8 @@ type followerBundle struct {
 	cfg ledger.FollowerConfig
 }
 
-// setupFollower makes the table handled without a unique key: an event handled twice stands there twice.
+// setupFollower creates the table handled without a unique key: an event handled twice is in it
+// twice.
 func setupFollower(t *testing.T, before func(ctx context.Context, tx pgx.Tx, batch []event.Event) error) *followerBundle {
 	t.Helper()
 	b := setup(t)
@@ -89,7 +90,7 @@ func upTo(n int64, without ...int64) (positions []int64) {
 	return positions
 }
 
-func TestFollower_HandlesEachEventOnceInOrderWhateverTheNumberOfInstances(t *testing.T) {
+func TestFollower_HandlesEachEventOnceInOrderWithAnyNumberOfInstances(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	run(t, b.sequencer(t, 20).Run)
@@ -114,7 +115,7 @@ func TestFollower_HandlesEachEventOnceInOrderWhateverTheNumberOfInstances(t *tes
 	require.NotContains(t, b.log.String(), "level=", "a row that another instance holds is no news")
 }
 
-func TestFollower_BeginsAtTheBeginningOrWhereItIsTold(t *testing.T) {
+func TestFollower_BeginsAtTheBeginningOrAtTheGivenStart(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	b.publish(t, someEvents(3)...)
@@ -129,12 +130,12 @@ func TestFollower_BeginsAtTheBeginningOrWhereItIsTold(t *testing.T) {
 	b.publish(t, anEvent())
 	follow(t, f)
 	require.Equal(t, []int64{1, 2, 3, 4}, b.handled(t))
-	follow(t, ledger.NewFollower(late)) // It goes on, it does not begin again.
+	follow(t, ledger.NewFollower(late)) // It continues instead of starting over.
 	require.Equal(t, []int64{1, 2, 3, 4}, b.handled(t))
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 1, Position: 4}, f.Stats())
 }
 
-func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
+func TestFollower_SkipsAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	t.Parallel()
 	broken := true
 	faults := map[int64]func(ctx context.Context, tx pgx.Tx) error{
@@ -144,7 +145,7 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 			return err
 		},
 		12: func(ctx context.Context, tx pgx.Tx) error {
-			_, _ = tx.Exec(ctx, "SELECT 1 / 0") // The handler hides it.
+			_, _ = tx.Exec(ctx, "SELECT 1 / 0") // The handler hides the error.
 			return nil
 		},
 		14: func(context.Context, pgx.Tx) error { panic("Mrs Smith") },
@@ -173,7 +174,7 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, upTo(25, 5, 7, 12, 14, 15), b.handled(t))
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 20, Failed: 5, Position: 25}, f.Stats())
 
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 100)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 100)
 	require.NoError(t, err)
 	var why []string
 	for _, failed := range failures {
@@ -193,19 +194,19 @@ func TestFollower_PassesOverAnEventThatFailsAloneAndRedrivesIt(t *testing.T) {
 	require.Equal(t, 3, count(t, b.Worker, "SELECT attempts FROM follower_failures WHERE position = 7 AND redriven_at IS NOT NULL"))
 	require.Equal(t, care.Conflict, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 7, b.cfg.Handler)))
 	require.Equal(t, care.NotFound, care.CodeOf(ledger.Redrive(t.Context(), b.Worker, "test", 8, b.cfg.Handler)))
-	failures, err = ledger.Failures(t.Context(), b.App, "test", 0, 100)
+	failures, err = ledger.ListFailures(t.Context(), b.App, "test", 0, 100)
 	require.NoError(t, err)
 	require.Len(t, failures, 4)
-	page, err := ledger.Failures(t.Context(), b.App, "test", failures[1].Position, 1)
+	page, err := ledger.ListFailures(t.Context(), b.App, "test", failures[1].Position, 1)
 	require.NoError(t, err)
 	require.Equal(t, failures[2:3], page, "a page goes on after a position")
-	all, err := ledger.Followers(t.Context(), b.App)
+	all, err := ledger.ListFollowers(t.Context(), b.App)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.Equal(t, ledger.FollowerStatus{Name: "test", Position: 25, Failures: 4, UpdatedAt: all[0].UpdatedAt}, all[0])
 }
 
-func TestFollower_TriesAgainAfterATransientErrorAndSkipsNothing(t *testing.T) {
+func TestFollower_RetriesAfterATransientErrorAndSkipsNothing(t *testing.T) {
 	t.Parallel()
 	faults := []error{
 		&pgconn.PgError{Code: "40001"}, &pgconn.PgError{Code: "57014"}, &pgconn.PgError{Code: "53200"},
@@ -227,7 +228,7 @@ func TestFollower_TriesAgainAfterATransientErrorAndSkipsNothing(t *testing.T) {
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
 }
 
-func TestFollower_HandlesWhatComesBeforeAnEventThatIsHeld(t *testing.T) {
+func TestFollower_HandlesTheEventsBeforeABlockedOne(t *testing.T) {
 	t.Parallel()
 	waits := true
 	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
@@ -267,7 +268,7 @@ func TestFollower_HandlesWhatComesBeforeAnEventThatIsHeld(t *testing.T) {
 	require.Equal(t, 1, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
 }
 
-func TestFollower_TriesAgainAfterATransientErrorWhileItLooksForTheCulprit(t *testing.T) {
+func TestFollower_RetriesAfterATransientErrorWhileItHandlesEachEventAlone(t *testing.T) {
 	t.Parallel()
 	deadlock := &pgconn.PgError{Code: "40P01"}
 	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
@@ -294,7 +295,7 @@ func TestFollower_TriesAgainAfterATransientErrorWhileItLooksForTheCulprit(t *tes
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 9, Failed: 1, Position: 10}, f.Stats())
 }
 
-func TestFollower_TriesAgainAfterItsConnectionWasKilledInMidBatch(t *testing.T) {
+func TestFollower_RetriesAfterItsConnectionWasKilledDuringABatch(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, func(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 		_, err := tx.Exec(ctx, "SELECT kill()")
@@ -339,7 +340,7 @@ func TestFollower_LeavesATypeItDoesNotKnowToANewerBinary(t *testing.T) {
 	require.Equal(t, upTo(6, 4), b.handled(t))
 }
 
-func TestFollower_WakesByItsChannel(t *testing.T) {
+func TestFollower_WakesOnItsChannel(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	listener := ledger.NewListener(postgres.Config{URL: b.URL, Role: postgres.Worker}, b.logger)

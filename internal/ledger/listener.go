@@ -8,9 +8,10 @@ import (
 
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
+	"carewire/internal/wake"
 )
 
-// Listener holds the one connection of a process that LISTENs, and turns notifications into wakes.
+// Listener has the process's only connection that LISTENs, and converts notifications to wakes.
 type Listener struct {
 	cfg    postgres.Config
 	logger *slog.Logger
@@ -20,20 +21,22 @@ type Listener struct {
 	ledger map[chan struct{}]struct{}
 }
 
-// NewListener makes a listener that connects as cfg says, outside any pool. It needs the primary, or a pooler in
-// session mode.
+// NewListener returns a Listener that connects with cfg, outside any pool. It needs the primary, or
+// a pooler in session mode.
 func NewListener(cfg postgres.Config, logger *slog.Logger) *Listener {
 	return &Listener{cfg: cfg, logger: logger, outbox: make(chan struct{}, 1), ledger: make(map[chan struct{}]struct{})}
 }
 
-// Outbox is ready after some process rang the outbox's bell. It has one receiver: this process's sequencer.
+// Outbox returns a channel that is ready after any process appended events (outbox.Waker). Its only
+// receiver is the sequencer of this process.
 func (l *Listener) Outbox() <-chan struct{} { return l.outbox }
 
-// Ledger makes a channel for one receiver that is ready after events were added to the ledger. It is ready from the
-// start: there may be something to read already. Call stop when the receiver has ended.
+// Ledger returns a channel for one receiver that is ready after events were added to the ledger. It
+// is ready from the start, because there may be events to read already. Call stop when the receiver
+// has ended.
 func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
-	signal(c)
+	wake.Signal(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ledger[c] = struct{}{}
@@ -44,14 +47,14 @@ func (l *Listener) Ledger() (ch <-chan struct{}, stop func()) {
 	}
 }
 
-// Run listens until ctx ends, and then returns nil. It connects again when the connection is lost, and then wakes
-// everybody, because what was said meanwhile is lost.
+// Run listens until ctx ends, and then returns nil. When it loses the connection it reconnects, and
+// then wakes every receiver, because notifications sent in the meantime are lost.
 func (l *Listener) Run(ctx context.Context) error {
 	retry := backoff{least: 50 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
 		if err := l.listen(ctx, retry.reset); ctx.Err() == nil {
-			l.logger.WarnContext(ctx, "notifications from the database are interrupted; connecting again", "error", postgres.SafeError(err))
-			pause(ctx, retry.delay(), nil)
+			l.logger.WarnContext(ctx, "lost the connection for notifications; reconnecting", "error", postgres.SafeError(err))
+			wait(ctx, retry.delay(), nil)
 		}
 	}
 	return nil
@@ -75,7 +78,7 @@ func (l *Listener) listen(ctx context.Context, connected func()) error {
 		return err
 	}
 	connected()
-	signal(l.outbox)
+	wake.Signal(l.outbox)
 	l.wakeLedger()
 	for {
 		n, err := conn.WaitForNotification(ctx)
@@ -83,7 +86,7 @@ func (l *Listener) listen(ctx context.Context, connected func()) error {
 			return err
 		}
 		if n.Channel == "carewire_outbox" {
-			signal(l.outbox)
+			wake.Signal(l.outbox)
 		} else {
 			l.wakeLedger()
 		}
@@ -94,6 +97,6 @@ func (l *Listener) wakeLedger() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.ledger {
-		signal(c)
+		wake.Signal(c)
 	}
 }

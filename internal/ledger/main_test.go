@@ -24,10 +24,10 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// soon bounds what a test waits for. It is long: the machine may be busy.
+// soon bounds the waits of a test. It is long because the machine may be busy.
 const soon = 30 * time.Second
 
-// bundle is what most tests need: a database, and a log to look into.
+// bundle has the dependencies of most tests: a database and a log.
 type bundle struct {
 	*postgrestest.DB
 	log    *logtest.Buffer
@@ -40,7 +40,7 @@ func setup(tb testing.TB) *bundle {
 	return &bundle{DB: postgrestest.New(tb), log: log, logger: slog.New(slog.NewTextHandler(log, nil))}
 }
 
-// anEvent is of some type that the catalog has.
+// anEvent returns an event of some type in the catalog.
 func anEvent() event.Event {
 	id := uuid.New()
 	return event.New(care.Command{Actor: care.SystemActor("test")}, "device.removed", care.Ref{Kind: "device", ID: id},
@@ -70,7 +70,7 @@ func (b *bundle) sequencer(tb testing.TB, batch int) *ledger.Sequencer {
 	return ledger.NewSequencer(ledger.SequencerConfig{Pool: b.Worker, Logger: b.logger, Batch: batch, Poll: 10 * time.Millisecond})
 }
 
-// drain moves until the outbox is empty. The lock may still be held by a connection that is being killed.
+// drain moves until the outbox is empty. A connection that is being killed may still have the lock.
 func drain(tb testing.TB, s *ledger.Sequencer) {
 	tb.Helper()
 	for {
@@ -92,7 +92,7 @@ func (b *bundle) publish(tb testing.TB, events ...event.Event) {
 	drain(tb, b.sequencer(tb, 0))
 }
 
-// all is the whole ledger. It asserts what is always true of it.
+// all returns the whole ledger, after checking its invariants.
 func (b *bundle) all(tb testing.TB) []event.Event {
 	tb.Helper()
 	events, err := ledger.Read(tb.Context(), b.App, 0, 1_000_000)
@@ -117,7 +117,7 @@ func ids(events []event.Event) []uuid.UUID {
 	return all
 }
 
-// run starts a part and stops it at the end of the test.
+// run starts a component and stops it at the end of the test.
 func run(tb testing.TB, part func(ctx context.Context) error) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -141,14 +141,14 @@ func exec(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	require.NoError(tb, err)
 }
 
-// superuser may do what no role of the service may.
+// superuser returns a pool with rights beyond those of the service's roles.
 func (b *bundle) superuser(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	return b.Pool(tb, "", 2)
 }
 
-// killOnce makes the SQL functions kill() and, for triggers, kill_in_trigger(): the nth call of them kills the connection
-// it is made on. The count survives the rollback.
+// killOnce creates the SQL functions kill() and, for triggers, kill_in_trigger(). Their nth call
+// kills its own connection. The count survives the rollback.
 func (b *bundle) killOnce(tb testing.TB, nth int) {
 	tb.Helper()
 	exec(tb, b.superuser(tb), fmt.Sprintf(`

@@ -37,7 +37,7 @@ func TestFollower_HalvesABatchThatTakesTooLongUntilItFits(t *testing.T) {
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM follower_failures"))
 }
 
-func TestFollower_GrowsTheBatchBackAfterWhatWasTooMuch(t *testing.T) {
+func TestFollower_GrowsTheBatchAgainAfterItWasHalved(t *testing.T) {
 	t.Parallel()
 	for name, cause := range map[string]error{
 		"a statement's time-out":       &pgconn.PgError{Code: "57014"},
@@ -76,7 +76,7 @@ func TestFollower_GrowsTheBatchBackAfterWhatWasTooMuch(t *testing.T) {
 	}
 }
 
-func TestFollower_ShowsThatOneEventAloneIsTooMuchAndNeverPassesItOver(t *testing.T) {
+func TestFollower_IsStalledByAnEventThatExhaustsATransactionAloneAndNeverSkipsIt(t *testing.T) {
 	t.Parallel()
 	tooMuch := true
 	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
@@ -99,7 +99,7 @@ func TestFollower_ShowsThatOneEventAloneIsTooMuchAndNeverPassesItOver(t *testing
 	// A minute later.
 	exec(t, b.superuser(t), `SET session_replication_role = replica; UPDATE events SET recorded_at = now() - interval '2 minutes'; RESET session_replication_role;
 		UPDATE followers SET updated_at = now() - interval '2 minutes'`)
-	require.ErrorContains(t, f.Stalled(t.Context()), "has not advanced behind position 3 for 2m0s: SQLSTATE 57014")
+	require.ErrorContains(t, f.Stalled(t.Context()), "has not advanced after position 3 for 2m0s: SQLSTATE 57014")
 	other := ledger.NewFollower(b.cfg)
 	require.NoError(t, other.Stalled(t.Context()), "an instance that only waits for another is well")
 
@@ -109,12 +109,13 @@ func TestFollower_ShowsThatOneEventAloneIsTooMuchAndNeverPassesItOver(t *testing
 	require.Equal(t, upTo(10), b.handled(t))
 }
 
-// parts is a PartialHandler that writes at most three rows a transaction; an event at a position in large has so many.
+// parts is a PartialHandler that writes at most three rows per transaction; an event at a position
+// in large has that many.
 type parts struct {
 	handler
 
 	large map[int64]int
-	// lazy does nothing for this position, and says that part is done.
+	// lazy makes no progress for this position, although it returns a part.
 	lazy int64
 }
 
@@ -144,7 +145,7 @@ func (p parts) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event) (
 	return to, nil
 }
 
-func TestFollower_DoesAnEventInSeveralTransactionsWhereTheHandlerAsksForIt(t *testing.T) {
+func TestFollower_HandlesAnEventInSeveralTransactionsIfTheHandlerStopsEarly(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, func(_ context.Context, _ pgx.Tx, batch []event.Event) error {
 		if batch[0].Position == 6 {
@@ -166,7 +167,7 @@ func TestFollower_DoesAnEventInSeveralTransactionsWhereTheHandlerAsksForIt(t *te
 	require.LessOrEqual(t, count(t, b.Worker, "SELECT max(n) FROM (SELECT count(*) AS n FROM handled GROUP BY xmin::text) AS t"), 3)
 }
 
-func TestFollower_GoesOnWithTheRestOfAnEventInAnotherProcess(t *testing.T) {
+func TestFollower_ContinuesAPartlyHandledEventInAnotherProcess(t *testing.T) {
 	t.Parallel()
 	ended := false
 	b := setupFollower(t, nil)
@@ -191,14 +192,14 @@ func TestFollower_GoesOnWithTheRestOfAnEventInAnotherProcess(t *testing.T) {
 	require.Equal(t, []int64{1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3}, b.handled(t))
 }
 
-func TestFollower_PassesOverAnEventWithWhichAHandlerGetsNoFurther(t *testing.T) {
+func TestFollower_SkipsAnEventWithoutProgress(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	b.cfg.Handler = parts{lazy: 3}
 	b.publish(t, someEvents(5)...)
 	follow(t, ledger.NewFollower(b.cfg))
 	require.Equal(t, upTo(5, 3), b.handled(t))
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 10)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, failures, 1)
 	require.Equal(t, "the handler made no progress", failures[0].Error)

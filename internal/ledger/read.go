@@ -12,14 +12,16 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Read returns at most limit events after a position, in order. Those that cannot be read whole are Unreadable.
+// Read returns at most limit events after a position, in order. Events that cannot be read
+// completely are Unreadable.
 func Read(ctx context.Context, q db.DBTX, after int64, limit int32) ([]event.Event, error) {
 	return Events(q, func(q *db.Queries) ([]db.Event, error) {
 		return q.EventList(ctx, db.EventListParams{FirstPosition: after + 1, MaxEvents: limit})
 	})
 }
 
-// Head is the cursor of the ledger's last event, in the newest epoch: position 0 while the ledger is empty.
+// Head returns the cursor of the ledger's last event, in the newest epoch: position 0 if the ledger
+// is empty.
 func Head(ctx context.Context, q db.DBTX) (Cursor, error) {
 	row, err := db.New(q).LedgerHead(ctx)
 	if err != nil {
@@ -28,8 +30,9 @@ func Head(ctx context.Context, q db.DBTX) (Cursor, error) {
 	return newCursor(row.Epoch, row.Position, row.LeafHash), nil
 }
 
-// NewEpoch begins a new epoch and tells its number: every cursor given out before must resync. The operator calls it
-// after history may have been lost, as by a restore or a failover to a server that was behind. The pool is the worker's.
+// NewEpoch begins a new epoch and returns its number: every earlier cursor must resync. The
+// operator calls it after history may have been lost, for example by a restore or a failover to a
+// server that was behind. The pool must run as the worker role.
 func NewEpoch(ctx context.Context, pool *pgxpool.Pool, reason string) (int32, error) {
 	var epoch int32
 	err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error {

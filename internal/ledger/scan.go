@@ -14,18 +14,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// eventColumns is how many columns the table events has: each query that reads whole events gives them in its order.
+// eventColumns is the number of columns of the table events. Each query for whole events returns
+// them in the table's order.
 const eventColumns = 19
 
-// columnTypes are the types of those columns. Another type than these is a fault of the schema or the program, which would
-// make dead letters of every row: it fails the read.
+// columnTypes are the types of those columns. Any other type is a fault of the schema or the
+// program, which would make a dead letter of every row: the read fails.
 var columnTypes = [eventColumns]uint32{
 	pgtype.Int8OID, pgtype.Int4OID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.Int8OID,
 	pgtype.TimestamptzOID, pgtype.JSONBOID, pgtype.UUIDOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, pgtype.UUIDOID,
 	pgtype.TextOID, pgtype.TextOID, pgtype.BoolOID, pgtype.TimestamptzOID, pgtype.ByteaOID,
 }
 
-// destinations are the fields of an event in the order of the columns.
+// destinations returns the fields of an event in the order of the columns.
 func destinations(e *event.Event) [eventColumns]any {
 	return [eventColumns]any{
 		&e.Position, &e.Epoch, &e.ID, &e.Type, &e.Source, &e.Subject, &e.SubjectVersion, &e.Time, &e.Data, &e.ClinicID, &e.PersonID,
@@ -33,12 +34,14 @@ func destinations(e *event.Event) [eventColumns]any {
 	}
 }
 
-// deepest is how many levels of JSON encoding/json reads. No text that is shorter has more.
+// deepest is the maximum nesting of JSON that encoding/json reads. A shorter text cannot be nested
+// deeper.
 const deepest = 10_000
 
-// Events runs a query for whole events, such as db.Queries.EventList, and reads what it finds. It is the only place where
-// rows become events, and it is total: a value that cannot be read, or that could not be marshalled again, leaves its field
-// zero and is named in the event's Unreadable, so that no row keeps its reader from the others.
+// Events runs a query for whole events, such as db.Queries.EventList, and returns the events. It is
+// the only place that converts rows to events, and it is total: if a value cannot be read, or could
+// not be marshalled again, its field is zero and the event's Unreadable names it. No row hides the
+// others from a reader.
 func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([]event.Event, error) {
 	r := reader{DBTX: q}
 	if _, err := run(db.New(&r)); err != nil {
@@ -47,7 +50,8 @@ func Events[Row any](q db.DBTX, run func(queries *db.Queries) ([]Row, error)) ([
 	return r.events, nil
 }
 
-// reader takes the rows of a generated query, so that its arguments keep their types, and leaves it none.
+// reader takes the rows of a generated query, whose arguments thus keep their types, and leaves
+// none.
 type reader struct {
 	db.DBTX
 
@@ -64,7 +68,7 @@ func (r *reader) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	return read{}, err
 }
 
-// read are the rows that are left.
+// read is the empty rest of the rows.
 type read struct{ pgx.Rows }
 
 func (read) Next() bool { return false }
@@ -94,7 +98,7 @@ func scan(rows pgx.Rows) ([]event.Event, error) {
 	return events, rows.Err()
 }
 
-// plan finds out once for all rows how each column becomes its field.
+// plan prepares, once for all rows, the conversion of each column to its field.
 func plan(rows pgx.Rows, plans *[eventColumns]pgtype.ScanPlan, to [eventColumns]any) error {
 	fields := rows.FieldDescriptions()
 	if len(fields) != eventColumns {
@@ -110,7 +114,7 @@ func plan(rows pgx.Rows, plans *[eventColumns]pgtype.ScanPlan, to [eventColumns]
 	return nil
 }
 
-// complete puts times into UTC, and finds what could be scanned but not be marshalled.
+// complete converts times to UTC, and finds values that could be scanned but not marshalled.
 func complete(e *event.Event) {
 	e.Time, e.RecordedAt = e.Time.UTC(), e.RecordedAt.UTC()
 	if !event.TimeInRange(e.Time) {

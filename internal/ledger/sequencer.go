@@ -16,34 +16,39 @@ import (
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/tracing"
+	"carewire/internal/wake"
 )
 
-// ErrBusy says that another instance is at work: what this one came for may be done already, or soon.
+// ErrBusy means that another instance is working, so that the work may be done already, or soon.
 var ErrBusy = errors.New("another instance is at work")
 
 const (
+	// defaultBatch bounds the work of one transaction, and thus how long it holds the lock.
 	defaultBatch = 2000
-	defaultPoll  = 250 * time.Millisecond
-	// aheadRetry is the pause after partitions could not be made ahead: there is still room.
+	// defaultPoll bounds the delay after a lost wake.
+	defaultPoll = 250 * time.Millisecond
+	// aheadRetry is the wait after a failure to create partitions ahead: there is still room.
 	aheadRetry = time.Minute
 )
 
-// SequencerConfig says what a Sequencer works on.
+// SequencerConfig configures a Sequencer.
 type SequencerConfig struct {
-	// Pool is of the worker role.
+	// Pool runs as the worker role.
 	Pool *pgxpool.Pool
-	// Wake are the channels that tell of new rows: the process's own Bell and its Listener's.
+	// Wake are the channels that signal new rows: those of the process's outbox.Waker and its
+	// Listener.
 	Wake   []<-chan struct{}
 	Logger *slog.Logger
-	// Batch is how many rows one transaction moves at most; 0 means 2,000.
+	// Batch is the maximum number of rows per transaction; 0 means 2,000.
 	Batch int
-	// Poll is how long to wait for a wake before looking by itself; 0 means 250 ms.
+	// Poll is how long to wait for a wake before reading anyway; 0 means 250 ms.
 	Poll time.Duration
-	// Tracer shows each sampled event's way to its position; nil means nobody looks.
+	// Tracer shows each sampled event's way to its position; nil disables tracing.
 	Tracer *tracing.Tracer
 }
 
-// Sequencer moves committed events from the outbox to their positions in the ledger, and does nothing else.
+// Sequencer moves committed events from the outbox to their positions in the ledger, and does
+// nothing else.
 type Sequencer struct {
 	pool   *pgxpool.Pool
 	wake   []<-chan struct{}
@@ -52,27 +57,32 @@ type Sequencer struct {
 	poll   time.Duration
 	tracer *tracing.Tracer
 
-	// size is the batch in use: smaller than batch for a while after a row was refused, or a move took too long or too much.
+	// size is the current batch size: less than batch for a while after a row was rejected, or a
+	// move took too long or too many resources.
 	size int
-	// head is the last position this sequencer knows of; more partitions are needed once it comes near to enough.
-	head, enough int64
-	aheadAfter   time.Time
+	// head is the last known position; more partitions are needed when it comes near to
+	// partitionedTo.
+	head, partitionedTo int64
+	nextAhead           time.Time
 
 	moved, duplicates, rejected, position atomic.Int64
 }
 
-// SequencerStats are counted since the Sequencer was made.
+// SequencerStats counts since the Sequencer was created.
 type SequencerStats struct {
-	// Moved are the events this sequencer gave a position, Duplicates the rows it dropped because their event had one.
+	// Moved is the number of events that this sequencer moved, Duplicates the number of rows that
+	// it dropped because their event had a position already.
 	Moved, Duplicates int64
-	// Rejected are the rows it put into outbox_rejected. More than none needs an operator.
+	// Rejected is the number of rows that it moved to outbox_rejected. An operator must look at
+	// them.
 	Rejected int64
-	// Position is the last one it gave.
+	// Position is the last position that it assigned.
 	Position int64
 }
 
-// NewSequencer makes a sequencer. Run it, or Step it.
+// NewSequencer returns a sequencer. Call either Run or Step. It panics if cfg is invalid.
 func NewSequencer(cfg SequencerConfig) *Sequencer {
+	mustBeValid(cfg.Validate())
 	batch := cmp.Or(cfg.Batch, defaultBatch)
 	return &Sequencer{
 		pool: cfg.Pool, wake: cfg.Wake, logger: cfg.Logger, batch: batch, size: batch, poll: cmp.Or(cfg.Poll, defaultPoll),
@@ -80,19 +90,20 @@ func NewSequencer(cfg SequencerConfig) *Sequencer {
 	}
 }
 
-// Stats may be called from any goroutine.
+// Stats returns the counts. It may be called from any goroutine.
 func (s *Sequencer) Stats() SequencerStats {
 	return SequencerStats{
 		Moved: s.moved.Load(), Duplicates: s.duplicates.Load(), Rejected: s.rejected.Load(), Position: s.position.Load(),
 	}
 }
 
-// Run moves batch after batch until the outbox is empty, then waits for a wake, until ctx ends; it then returns nil.
+// Run moves batch after batch until the outbox is empty, then waits for a wake. It returns nil when
+// ctx ends.
 func (s *Sequencer) Run(ctx context.Context) error {
 	wake, stop := merge(ctx, s.wake)
 	defer stop()
 	retry := backoff{least: 10 * time.Millisecond, most: 5 * time.Second}
-	// The holder of the lock may have looked just before the commit we were woken for: look again soon.
+	// The holder of the lock may have read just before the commit that sent the wake: retry soon.
 	busy := backoff{least: 2 * time.Millisecond, most: 20 * time.Millisecond}
 	for ctx.Err() == nil {
 		moved, err := s.Step(ctx)
@@ -101,33 +112,33 @@ func (s *Sequencer) Run(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, ErrBusy):
-			pause(ctx, busy.delay(), nil)
+			wait(ctx, busy.delay(), nil)
 		case err == nil && moved > 0:
 			retry.reset()
 		case err == nil:
 			retry.reset()
-			pause(ctx, s.poll, wake)
+			wait(ctx, s.poll, wake)
 		case ctx.Err() == nil:
-			s.complain(ctx, err)
-			pause(ctx, retry.delay(), nil)
+			s.logRetry(ctx, err)
+			wait(ctx, retry.delay(), nil)
 		}
 	}
 	return nil
 }
 
-func (s *Sequencer) complain(ctx context.Context, err error) {
+func (s *Sequencer) logRetry(ctx context.Context, err error) {
 	level := slog.LevelError
 	if postgres.Transient(err) {
 		level = slog.LevelWarn
 	}
-	s.logger.Log(ctx, level, "events wait in the outbox: the move fails and is tried again", "error", postgres.SafeError(err))
+	s.logger.Log(ctx, level, "cannot move events from the outbox to the ledger; retrying", "error", postgres.SafeError(err))
 }
 
-// Step moves the next batch and tells how many rows left the outbox: 0 when it is empty. It makes partitions, and gets
-// rows that the ledger refuses out of the way. ErrBusy says that another sequencer is moving; any other error is to be
-// retried.
+// Step moves the next batch and returns the number of rows that left the outbox: 0 if it is empty.
+// It creates partitions, and moves rows that the ledger rejects out of the way. ErrBusy means that
+// another sequencer is moving events; any other error is retryable.
 func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
-	if err := s.makeRoom(ctx, false); err != nil {
+	if err := s.ensurePartitions(ctx, false); err != nil {
 		return 0, err
 	}
 	for {
@@ -137,7 +148,7 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 			s.size = min(2*s.size, s.batch)
 			return moved, nil
 		case noPartition(err):
-			if err := s.makeRoom(ctx, true); err != nil {
+			if err := s.ensurePartitions(ctx, true); err != nil {
 				return 0, err
 			}
 		case rowsFault(err) && s.size > 1:
@@ -151,7 +162,7 @@ func (s *Sequencer) Step(ctx context.Context) (moved int, err error) {
 	}
 }
 
-// attempt moves one batch of the size in use. A lone row that is refused is rejected.
+// attempt moves one batch of the current size. It rejects a single row that fails.
 func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 	if s.size == 1 {
 		return s.moveOrReject(ctx)
@@ -166,16 +177,16 @@ func (s *Sequencer) attempt(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.note(m)
+	s.recordStats(m)
 	s.trace(ctx, began, m)
 	return int(m.Taken), nil
 }
 
-// moveOrReject moves the oldest row, or else puts it into outbox_rejected, and raises the alarm.
+// moveOrReject moves the oldest row, or else puts it into outbox_rejected and logs an error.
 func (s *Sequencer) moveOrReject(ctx context.Context) (taken int, err error) {
 	began := time.Now()
 	var m db.LedgerMoveRow
-	var refused error
+	var rejection error
 	var id int64
 	var row db.OutboxRejectRow
 	err = s.locked(ctx, func(q *db.Queries, tx pgx.Tx) error {
@@ -183,15 +194,15 @@ func (s *Sequencer) moveOrReject(ctx context.Context) (taken int, err error) {
 		if id, err = q.OutboxFirst(ctx); err != nil {
 			return err
 		}
-		// The id pins the row: one with a lower id may be committed at any moment.
-		refused = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
+		// The id pins the row: a row with a lower id may commit at any moment.
+		rejection = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
 			m, err = move(ctx, db.New(savepoint), db.LedgerMoveParams{FirstID: id, BatchSize: 1})
 			return err
 		})
-		if refused == nil || !rowsFault(refused) {
-			return refused
+		if rejection == nil || !rowsFault(rejection) {
+			return rejection
 		}
-		row, err = q.OutboxReject(ctx, db.OutboxRejectParams{ID: id, Error: postgres.SafeError(refused)})
+		row, err = q.OutboxReject(ctx, db.OutboxRejectParams{ID: id, Error: postgres.SafeError(rejection)})
 		return err
 	})
 	switch {
@@ -199,22 +210,22 @@ func (s *Sequencer) moveOrReject(ctx context.Context) (taken int, err error) {
 		return 0, nil
 	case err != nil:
 		return 0, err
-	case refused == nil:
-		s.note(m)
+	case rejection == nil:
+		s.recordStats(m)
 		s.trace(ctx, began, m)
 		return 1, nil
 	}
 	s.rejected.Add(1)
-	s.alert(ctx, id, row, refused)
+	s.logRejected(ctx, id, row, rejection)
 	return 1, nil
 }
 
-func (s *Sequencer) alert(ctx context.Context, id int64, row db.OutboxRejectRow, refused error) {
-	s.logger.ErrorContext(ctx, "the ledger refuses an outbox row; it is in outbox_rejected",
-		"outbox_id", id, "event_id", row.EventID, "type", row.Type, "error", postgres.SafeError(refused))
+func (s *Sequencer) logRejected(ctx context.Context, id int64, row db.OutboxRejectRow, rejection error) {
+	s.logger.ErrorContext(ctx, "the ledger rejected an outbox row; it is in outbox_rejected",
+		"outbox_id", id, "event_id", row.EventID, "type", row.Type, "error", postgres.SafeError(rejection))
 }
 
-// locked runs fn in a transaction that holds the sequencer's lock, or gives ErrBusy.
+// locked runs fn in a transaction with the sequencer's lock, or returns ErrBusy.
 func (s *Sequencer) locked(ctx context.Context, fn func(q *db.Queries, tx pgx.Tx) error) error {
 	return postgres.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -236,14 +247,14 @@ func move(ctx context.Context, q *db.Queries, p db.LedgerMoveParams) (db.LedgerM
 	}
 	if m.Stamped > 0 {
 		if err := q.LedgerRing(ctx, m.LastPosition); err != nil {
-			return m, fmt.Errorf("tell of new events: %w", err)
+			return m, fmt.Errorf("notify of new events: %w", err)
 		}
 	}
 	return m, nil
 }
 
-// note takes account of a batch that committed.
-func (s *Sequencer) note(m db.LedgerMoveRow) {
+// recordStats counts a batch that committed.
+func (s *Sequencer) recordStats(m db.LedgerMoveRow) {
 	s.moved.Add(m.Stamped)
 	s.duplicates.Add(m.Taken - m.Stamped)
 	if m.Stamped > 0 {
@@ -252,7 +263,8 @@ func (s *Sequencer) note(m db.LedgerMoveRow) {
 	}
 }
 
-// merge gives one channel that is ready after any of the others was. stop waits for the goroutines that see to it.
+// merge returns one channel that is ready after any of the others was. stop waits for its
+// goroutines.
 func merge(ctx context.Context, channels []<-chan struct{}) (merged <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	out := make(chan struct{}, 1)
@@ -264,7 +276,7 @@ func merge(ctx context.Context, channels []<-chan struct{}) (merged <-chan struc
 				case <-ctx.Done():
 					return
 				case <-c:
-					signal(out)
+					wake.Signal(out)
 				}
 			}
 		})

@@ -24,7 +24,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-func TestSequencer_MovesWhatWasAcknowledgedAndNothingElseUnderManyWritersAndSequencers(t *testing.T) {
+func TestSequencer_MovesExactlyTheAcknowledgedEventsWithManyWritersAndSequencers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 3 {
@@ -33,7 +33,7 @@ func TestSequencer_MovesWhatWasAcknowledgedAndNothingElseUnderManyWritersAndSequ
 	}
 	var mu sync.Mutex
 	acknowledged := map[uuid.UUID]bool{}
-	again := anEvent() // Every writer appends this one, some of them twice in one transaction.
+	again := anEvent() // Every writer appends this event, some of them twice in one transaction.
 	var writers sync.WaitGroup
 	for range 6 {
 		writers.Go(func() {
@@ -93,7 +93,8 @@ func TestSequencer_KeepsTheVersionsOfASubjectInOrder(t *testing.T) {
 		writers.Go(func() {
 			for range writes {
 				id := subjects[rand.IntN(len(subjects))]
-				// The event's id is drawn before the lock, as a service may do: it says nothing about the order.
+				// The event's id is drawn before the lock, as in the service: it does not
+				// determine the order.
 				e := event.New(care.Command{Actor: care.SystemActor("test")}, "user.updated", care.Ref{Kind: "user", ID: id}, event.User{UserID: id})
 				err := postgres.InTx(t.Context(), b.App, func(tx pgx.Tx) error {
 					var version int64
@@ -129,7 +130,7 @@ func TestSequencer_KeepsTheOrderInWhichATransactionAppended(t *testing.T) {
 	require.Equal(t, ids(events), ids(b.all(t)))
 }
 
-func TestSequencer_MovesWhatCommitsLaterWithALowerID(t *testing.T) {
+func TestSequencer_MovesARowThatCommitsLaterWithALowerID(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	s := b.sequencer(t, 0)
@@ -195,7 +196,7 @@ func TestSequencer_NotifiesTheLastPositionOfABatch(t *testing.T) {
 	require.Equal(t, "3", n.Payload)
 }
 
-func TestSequencer_LeavesTheMoveToWhoeverHasTheLock(t *testing.T) {
+func TestSequencer_LeavesTheMoveToTheHolderOfTheLock(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.commit(t, anEvent())
@@ -212,7 +213,7 @@ func TestSequencer_LeavesTheMoveToWhoeverHasTheLock(t *testing.T) {
 	require.NotContains(t, b.log.String(), "level=", "a lock that is taken is no news")
 }
 
-func TestSequencer_RejectsARowThatTheLedgerRefusesAlone(t *testing.T) {
+func TestSequencer_RejectsOnlyTheRowThatViolatesAConstraint(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	exec(t, b.Owner, "ALTER TABLE events ADD CONSTRAINT events_no_poison CHECK (actor_id NOT LIKE 'poison%')")
@@ -248,12 +249,12 @@ func TestSequencer_RejectsARowThatTheLedgerRefusesAlone(t *testing.T) {
 		require.Equal(t, "poison of Mrs Smith", row["actor_id"], "the row is kept whole")
 		require.Contains(t, all[i].Error, "constraint events_no_poison")
 		require.NotContains(t, all[i].Error, "Smith", "an error carries no values")
-		require.Contains(t, b.log.String(), "level=ERROR msg=\"the ledger refuses an outbox row; it is in outbox_rejected\" outbox_id="+fmt.Sprint(at+1))
+		require.Contains(t, b.log.String(), "level=ERROR msg=\"the ledger rejected an outbox row; it is in outbox_rejected\" outbox_id="+fmt.Sprint(at+1))
 	}
 	require.NotContains(t, b.log.String(), "Smith")
 }
 
-func TestSequencer_RejectsNothingForAFaultThatIsNoRows(t *testing.T) {
+func TestSequencer_RejectsNothingForAFaultOfTheSchema(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	events := someEvents(10)
@@ -268,7 +269,7 @@ func TestSequencer_RejectsNothingForAFaultThatIsNoRows(t *testing.T) {
 	require.Equal(t, ids(events), ids(b.all(t)))
 }
 
-func TestSequencer_TriesAgainAfterItsConnectionWasKilledInMidBatch(t *testing.T) {
+func TestSequencer_RetriesAfterItsConnectionWasKilledDuringABatch(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.killOnce(t, 5)
@@ -283,7 +284,7 @@ func TestSequencer_TriesAgainAfterItsConnectionWasKilledInMidBatch(t *testing.T)
 	require.Zero(t, s.Stats().Rejected)
 }
 
-// explain gives the plan of a statement as the sequencer's connection makes it for any batch size.
+// explain returns the plan of a statement on the sequencer's connection, for any batch size.
 func explain(t *testing.T, b *bundle, sql string) (plan string) {
 	t.Helper()
 	require.NoError(t, postgres.InTx(t.Context(), b.Worker, func(tx pgx.Tx) error {
@@ -312,7 +313,7 @@ func explain(t *testing.T, b *bundle, sql string) (plan string) {
 	return plan
 }
 
-func TestSequencer_MovesThroughIndexesWhateverThePlannerWasTold(t *testing.T) {
+func TestSequencer_UsesIndexesWithAnyPlannerSettings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	check := func(when string) {

@@ -11,38 +11,39 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// UnreadableError says that the ledger holds an event that cannot be read whole.
+// UnreadableError reports an event in the ledger that cannot be read completely.
 type UnreadableError struct {
 	Position int64
-	// What is the event's Unreadable: the column and the Go type.
-	What string
+	// Column is the event's Unreadable: the column and the Go type.
+	Column string
 }
 
-// Error returns the position, the column and the Go type.
+// Error implements error.
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("the event at position %d cannot be read: %s", e.Position, e.What)
+	return fmt.Sprintf("cannot read the event at position %d: %s", e.Position, e.Column)
 }
 
-// SafeText returns the column and the Go type.
-func (e *UnreadableError) SafeText() string { return "cannot read " + e.What }
+// SafeText implements postgres.SafeTexter.
+func (e *UnreadableError) SafeText() string { return "cannot read " + e.Column }
 
-// HoleError says that positions are missing from the ledger: a partition was detached, or rows were removed. A follower does
-// not go past it, lest events are never handled.
+// HoleError reports that positions are missing from the ledger: a partition was detached, or rows
+// were removed. A follower does not continue after the hole, because it would skip the missing
+// events for ever.
 type HoleError struct {
-	// After is the last position before the hole, Found the first one behind it.
+	// After is the last position before the hole, Found the first one after it.
 	After, Found int64
 }
 
-// Error returns where the hole is.
+// Error implements error.
 func (e *HoleError) Error() string {
 	return fmt.Sprintf("the ledger has no events between position %d and position %d", e.After, e.Found)
 }
 
-// SafeText is Error: it holds positions only.
+// SafeText implements postgres.SafeTexter. The error has only positions.
 func (e *HoleError) SafeText() string { return e.Error() }
 
-// contiguous checks that the events follow the position without a hole. Only where a new epoch begins may positions be
-// missing: what stood there was lost with the history before it.
+// contiguous checks that the events follow the position without a hole. Positions may be missing
+// only where a new epoch begins: their events were lost with the earlier history.
 func contiguous(ctx context.Context, q db.DBTX, position int64, events []event.Event) error {
 	for i := range events {
 		if found := events[i].Position; found != position+1 {
@@ -59,9 +60,10 @@ func contiguous(ctx context.Context, q db.DBTX, position int64, events []event.E
 	return nil
 }
 
-// Stalled returns an error that says why, once the follower has not advanced for StallAfter although there is something to
-// do: its steps fail, its handler does not return, or the next event is of a type that this binary does not know. It is nil
-// while another instance is at work or advances, and while the next event is held. It may be called from any goroutine.
+// Stalled returns an error with the cause if the follower has not advanced for StallAfter although
+// there are events to handle: its steps fail, its handler does not return, or this binary does not
+// know the next event's type. It returns nil while another instance works or advances, and while
+// the next event is blocked. It may be called from any goroutine.
 func (f *Follower) Stalled(ctx context.Context) error {
 	why := f.obstacle.Load()
 	if since := f.working.Load(); since > 0 && time.Since(time.Unix(0, since)) > f.cfg.StallAfter {
@@ -72,12 +74,12 @@ func (f *Follower) Stalled(ctx context.Context) error {
 	}
 	followers, err := db.New(f.cfg.Pool).FollowerList(ctx)
 	if err != nil {
-		return errors.New("its row cannot be read: " + postgres.SafeError(err))
+		return errors.New("cannot read its row: " + postgres.SafeError(err))
 	}
 	for _, row := range followers {
 		stalled := time.Duration(row.StalledSeconds * float64(time.Second))
 		if row.Name == f.cfg.Name && stalled >= f.cfg.StallAfter {
-			return fmt.Errorf("has not advanced behind position %d for %s: %s", row.Position, stalled.Round(time.Second), *why)
+			return fmt.Errorf("has not advanced after position %d for %s: %s", row.Position, stalled.Round(time.Second), *why)
 		}
 	}
 	return nil

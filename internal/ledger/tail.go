@@ -15,49 +15,56 @@ import (
 )
 
 const (
+	// defaultTailBatch bounds the events in memory: with up to 16 KiB each, 16 MiB.
 	defaultTailBatch = 1000
-	defaultTailPoll  = time.Second
+	// defaultTailPoll bounds the delay after a lost wake.
+	defaultTailPoll = time.Second
 )
 
-// TailConfig says what a Tail reads.
+// TailConfig configures a Tail.
 type TailConfig struct {
-	// Pool is of any role that may read the ledger.
+	// Pool runs as any role that may read the ledger.
 	Pool *pgxpool.Pool
-	// Wake tells of new events; from Listener.Ledger.
+	// Wake signals new events; see Listener.Ledger.
 	Wake   <-chan struct{}
 	Logger *slog.Logger
-	// From is the position after which to begin: 0 gives everything there ever was, Head(...).Position what is new.
+	// From is the position after which to begin: 0 for the whole ledger, Head(...).Position for
+	// new events only.
 	From int64
-	// OnResync is told when the ledger no longer is the one that was read before: from then on the tail gives what comes
-	// after at, the ledger's head, and what was given before may not be history any more. reason is that of a
-	// ResyncError. It is called between batches, on the goroutine of Run; nil means nobody needs to know.
+	// OnResync is called when the ledger is not the one that was read before. The tail then
+	// continues after at, the ledger's head, and earlier events may no longer be part of history.
+	// reason is that of a ResyncError. It is called between batches, on the goroutine of Run; nil
+	// disables it.
 	OnResync func(reason string, at Cursor)
-	// Batch is how many events are read at once at most; 0 means 1,000.
+	// Batch is the maximum number of events per read; 0 means 1,000.
 	Batch int
-	// Poll is how long to wait for a wake before looking by itself; 0 means 1 s.
+	// Poll is how long to wait for a wake before reading anyway; 0 means 1 s.
 	Poll time.Duration
 }
 
-// Tail reads the ledger as it grows, in memory: each process that wants every event has its own.
+// Tail reads the ledger as it grows, in memory: each process that needs every event has its own.
 type Tail struct {
 	cfg  TailConfig
 	last int64
 	hash []byte // The leaf hash of the event at last; nil until it was read.
 }
 
-// NewTail makes a tail. Run it once.
+// NewTail returns a tail. Call Run once. It panics if cfg is invalid.
 func NewTail(cfg TailConfig) *Tail {
+	mustBeValid(cfg.Validate())
 	cfg.Batch = cmp.Or(cfg.Batch, defaultTailBatch)
 	cfg.Poll = cmp.Or(cfg.Poll, defaultTailPoll)
 	return &Tail{cfg: cfg, last: cfg.From}
 }
 
-// Run gives every event after From to fn, in the order of the ledger and without a gap, until ctx ends; it then returns
-// nil. Batches are never empty and are fn's to keep. fn must return soon: nothing is read meanwhile. An event that cannot
-// be read is among them, with its position and what is Unreadable; it is not to be acted on.
+// Run calls fn with every event after From, in the order of the ledger and without a gap. It
+// returns nil when ctx ends. Batches are never empty, and fn may keep them. fn must return soon:
+// nothing is read in the meantime. An event that cannot be read is among them, with its position
+// and Unreadable set; do not act on it.
 //
-// Each read begins with the last event given before and compares its leaf hash, so that a database that was restored, or
-// that failed over to a server behind, is noticed on the first read from it.
+// Each read begins with the last event of the previous one and compares its leaf hash. The first
+// read from a database that was restored, or that failed over to a server that was behind, thus
+// detects the change.
 func (t *Tail) Run(ctx context.Context, fn func(batch []event.Event)) error {
 	retry := backoff{least: 20 * time.Millisecond, most: 2 * time.Second}
 	for ctx.Err() == nil {
@@ -67,16 +74,16 @@ func (t *Tail) Run(ctx context.Context, fn func(batch []event.Event)) error {
 			retry.reset()
 		case err == nil:
 			retry.reset()
-			pause(ctx, t.cfg.Poll, t.cfg.Wake)
+			wait(ctx, t.cfg.Poll, t.cfg.Wake)
 		case ctx.Err() == nil:
-			t.cfg.Logger.WarnContext(ctx, "the ledger cannot be read and is tried again", "error", postgres.SafeError(err))
-			pause(ctx, retry.delay(), nil)
+			t.cfg.Logger.WarnContext(ctx, "cannot read the ledger; retrying", "error", postgres.SafeError(err))
+			wait(ctx, retry.delay(), nil)
 		}
 	}
 	return nil
 }
 
-// step reads once and tells how many events it gave.
+// step reads once and returns the number of new events.
 func (t *Tail) step(ctx context.Context, fn func(batch []event.Event)) (int, error) {
 	events, err := Read(ctx, t.cfg.Pool, t.last-1, int32(t.cfg.Batch)+1)
 	if err != nil {
@@ -96,16 +103,17 @@ func (t *Tail) step(ctx context.Context, fn func(batch []event.Event)) (int, err
 	return len(events), nil
 }
 
-// report logs each event that cannot be read: whoever follows the tail gets no more of it than its position.
+// report logs each event that cannot be read: followers of the tail get only its position.
 func (t *Tail) report(ctx context.Context, events []event.Event) {
 	for i := range events {
 		if e := &events[i]; e.Unreadable != "" {
-			t.cfg.Logger.ErrorContext(ctx, "an event in the ledger cannot be read", "position", e.Position, "event_id", e.ID, "unreadable", e.Unreadable)
+			t.cfg.Logger.ErrorContext(ctx, "cannot read an event of the ledger", "position", e.Position, "event_id", e.ID, "unreadable", e.Unreadable)
 		}
 	}
 }
 
-// continued cuts off the event that was given before, or tells why what was read does not follow from it.
+// continued removes the event that was read before, or returns the reason why the events do not
+// follow it.
 func (t *Tail) continued(events []event.Event) (fresh []event.Event, reason string) {
 	if t.last > 0 {
 		switch {
@@ -125,14 +133,14 @@ func (t *Tail) continued(events []event.Event) (fresh []event.Event, reason stri
 	return events, ""
 }
 
-// resync begins anew at the ledger's head.
+// resync continues at the ledger's head.
 func (t *Tail) resync(ctx context.Context, reason string) error {
 	q := db.New(t.cfg.Pool)
 	head, err := q.LedgerHead(ctx)
 	if err != nil {
 		return err
 	}
-	t.cfg.Logger.WarnContext(ctx, "the ledger is not the one read before; readers must resync",
+	t.cfg.Logger.WarnContext(ctx, "the ledger is not the one that was read before; readers must resync",
 		"reason", reason, "position", t.last, "head", head.Position)
 	t.last, t.hash = head.Position, head.LeafHash
 	if t.cfg.OnResync != nil {

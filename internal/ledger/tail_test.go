@@ -16,7 +16,7 @@ import (
 	"carewire/internal/postgres"
 )
 
-// seen collects what a tail gives.
+// seen collects the events of a tail.
 type seen struct {
 	mu      sync.Mutex
 	events  []event.Event
@@ -54,20 +54,20 @@ func (b *bundle) tail(t *testing.T, s *seen, cfg ledger.TailConfig) {
 	run(t, func(ctx context.Context) error { return ledger.NewTail(cfg).Run(ctx, s.add) })
 }
 
-func TestTail_MissesNothingWhileManyWriteAndItsListenerIsKilled(t *testing.T) {
+func TestTail_MissesNothingWithManyWritersAndAKilledListener(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(t, someEvents(5)...)
-	// What serves an instance: one listener, one bell, a sequencer woken by both, no help from a poll.
+	// As in one instance: one listener, one waker, a sequencer woken by both, without polling.
 	listener := ledger.NewListener(postgres.Config{URL: b.URL, Role: postgres.Worker, AppName: "listener"}, b.logger)
-	bell := outbox.NewBell(b.Worker, b.logger)
-	writer := outbox.NewWriter(b.App, bell)
+	waker := outbox.NewWaker(b.Worker, b.logger)
+	writer := outbox.NewWriter(b.App, waker)
 	wake, stop := listener.Ledger()
 	defer stop()
 	run(t, listener.Run)
-	run(t, bell.Run)
+	run(t, waker.Run)
 	run(t, ledger.NewSequencer(ledger.SequencerConfig{
-		Pool: b.Worker, Logger: b.logger, Batch: 11, Poll: time.Hour, Wake: []<-chan struct{}{bell.C(), listener.Outbox()},
+		Pool: b.Worker, Logger: b.logger, Batch: 11, Poll: time.Hour, Wake: []<-chan struct{}{waker.C(), listener.Outbox()},
 	}).Run)
 	var fromStart, fromFive seen
 	b.tail(t, &fromStart, ledger.TailConfig{Batch: 7, Poll: time.Hour, Wake: wake})
@@ -96,10 +96,10 @@ func TestTail_MissesNothingWhileManyWriteAndItsListenerIsKilled(t *testing.T) {
 	require.Equal(t, b.all(t), fromStart.all())
 	require.Equal(t, b.all(t)[5:], fromFive.all())
 	require.Empty(t, fromStart.reasons())
-	require.Contains(t, b.log.String(), "notifications from the database are interrupted", "the listener was killed")
+	require.Contains(t, b.log.String(), "lost the connection for notifications", "the listener was killed")
 }
 
-func TestTail_ResyncsWhenTheHistoryItReadIsNotTheLedgersAnyMore(t *testing.T) {
+func TestTail_ResyncsWhenHistoryHasChanged(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ damage, reason string }{
 		"another event stands there": {"UPDATE events SET leaf_hash = sha256('x') WHERE position = 10", ledger.ReasonHistoryChanged},
@@ -137,7 +137,7 @@ func TestTail_ResyncsWhenItsFirstPositionIsPastTheHead(t *testing.T) {
 	require.Equal(t, ledger.Cursor{Epoch: 1}, s.at)
 }
 
-func TestTail_GoesOnAfterItsConnectionsWereKilled(t *testing.T) {
+func TestTail_ContinuesAfterItsConnectionsWereKilled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(t, someEvents(3)...)
@@ -158,7 +158,7 @@ func TestTail_GoesOnAfterItsConnectionsWereKilled(t *testing.T) {
 	require.Empty(t, s.reasons())
 }
 
-func TestListener_WakesEverybodyOnConnectingAndForNotifications(t *testing.T) {
+func TestListener_WakesEveryReceiverOnConnectingAndForNotifications(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	listener := ledger.NewListener(postgres.Config{URL: b.URL, Role: postgres.App}, b.logger)
@@ -173,7 +173,7 @@ func TestListener_WakesEverybodyOnConnectingAndForNotifications(t *testing.T) {
 			t.Fatal("not woken")
 		}
 	}
-	woken(one) // There may be something to read before it has connected.
+	woken(one) // There may be events to read before it has connected.
 	woken(two)
 	run(t, listener.Run)
 	woken(listener.Outbox())
@@ -184,8 +184,8 @@ func TestListener_WakesEverybodyOnConnectingAndForNotifications(t *testing.T) {
 	woken(two)
 	require.Empty(t, one, "one has stopped")
 
-	bell := outbox.NewBell(b.App, b.logger)
-	run(t, bell.Run)
-	bell.Wake()
+	waker := outbox.NewWaker(b.App, b.logger)
+	run(t, waker.Run)
+	waker.Wake()
 	woken(listener.Outbox())
 }

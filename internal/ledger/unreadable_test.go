@@ -16,11 +16,11 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// unreadable are times that PostgreSQL has and a reader cannot read or marshal.
+// unreadable are times that PostgreSQL accepts and a reader cannot read or marshal.
 var unreadable = []string{"infinity", "-infinity", "20000-01-01 00:00:00+00", "0044-03-15 12:00:00+00 BC"}
 
-// publishUnreadable puts an event with each of those times into the ledger, as a version did that did not refuse them, with
-// events before, between and behind. Their positions are the even ones.
+// publishUnreadable adds an event with each of those times to the ledger, as a version without the
+// check did, with other events before, between and after. Their positions are the even ones.
 func (b *bundle) publishUnreadable(tb testing.TB) {
 	tb.Helper()
 	exec(tb, b.Owner, "ALTER TABLE outbox DROP CONSTRAINT outbox_time_readable; ALTER TABLE events DROP CONSTRAINT events_time_readable")
@@ -33,7 +33,7 @@ func (b *bundle) publishUnreadable(tb testing.TB) {
 	drain(tb, b.sequencer(tb, 0))
 }
 
-func TestRead_GivesEveryEventAndSaysWhichCannotBeRead(t *testing.T) {
+func TestRead_ReturnsEveryEventAndMarksUnreadableOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publishUnreadable(t)
@@ -65,7 +65,7 @@ func (a altered) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	return a.DBTX.Query(ctx, strings.Replace(sql, "correlation_id", "correlation_id::varchar(300)", 1), args...)
 }
 
-func TestRead_FailsWhereTheColumnsAreNotThoseItKnows(t *testing.T) {
+func TestRead_FailsOnUnknownColumns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publish(t, someEvents(2)...)
@@ -73,7 +73,7 @@ func TestRead_FailsWhereTheColumnsAreNotThoseItKnows(t *testing.T) {
 	require.ErrorContains(t, err, "column correlation_id has type", "a fault of the schema makes no dead letters of every row")
 }
 
-func TestFollower_PassesOverWhatCannotBeRead(t *testing.T) {
+func TestFollower_SkipsUnreadableEvents(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	b.publishUnreadable(t)
@@ -81,14 +81,14 @@ func TestFollower_PassesOverWhatCannotBeRead(t *testing.T) {
 	follow(t, f)
 	require.Equal(t, []int64{1, 3, 5, 7, 9}, b.handled(t))
 	require.Equal(t, ledger.FollowerStats{CaughtUp: true, Handled: 5, Failed: 4, Position: 9}, f.Stats())
-	failures, err := ledger.Failures(t.Context(), b.Worker, "test", 0, 10)
+	failures, err := ledger.ListFailures(t.Context(), b.Worker, "test", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, failures, 4)
 	for i, failed := range failures {
 		require.Equal(t, int64(2*i+2), failed.Position)
 		require.Equal(t, "cannot read column time into time.Time", failed.Error)
 	}
-	require.Contains(t, b.log.String(), `level=ERROR msg="an event cannot be handled and is passed over; it is in follower_failures" follower=test position=2 `)
+	require.Contains(t, b.log.String(), `level=ERROR msg="cannot handle an event; it is skipped and recorded in follower_failures" follower=test position=2 `)
 	require.Contains(t, b.log.String(), `error="cannot read column time into time.Time"`)
 
 	var cannot *ledger.UnreadableError
@@ -97,7 +97,7 @@ func TestFollower_PassesOverWhatCannotBeRead(t *testing.T) {
 	require.Equal(t, 2, count(t, b.Worker, "SELECT attempts FROM follower_failures WHERE position = 4"))
 }
 
-func TestTail_KeepsThePositionOfWhatCannotBeRead(t *testing.T) {
+func TestTail_KeepsThePositionOfUnreadableEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.publishUnreadable(t)
@@ -119,7 +119,7 @@ func TestTail_KeepsThePositionOfWhatCannotBeRead(t *testing.T) {
 		}
 	}
 	require.Equal(t, upTo(9), positions)
-	require.Contains(t, b.log.String(), `msg="an event in the ledger cannot be read" position=2 `)
+	require.Contains(t, b.log.String(), `msg="cannot read an event of the ledger" position=2 `)
 }
 
 func TestSequencer_RejectsAnUnreadableRowThatWaitedInTheOutbox(t *testing.T) {
@@ -138,7 +138,7 @@ func TestSequencer_RejectsAnUnreadableRowThatWaitedInTheOutbox(t *testing.T) {
 	require.Equal(t, "SQLSTATE 23514 constraint events_time_readable", rejected[0].Error)
 }
 
-func TestFollower_StopsAtAHoleButNotWhereAnEpochBegins(t *testing.T) {
+func TestFollower_StopsAtAHoleExceptWhereAnEpochBegins(t *testing.T) {
 	t.Parallel()
 	b := setupFollower(t, nil)
 	b.publish(t, someEvents(6)...)
@@ -164,7 +164,7 @@ func TestFollower_StopsAtAHoleButNotWhereAnEpochBegins(t *testing.T) {
 	require.NoError(t, f.Stalled(t.Context()))
 }
 
-func TestSpineState_TellsTheOutboxsAgeFromWhenARowWasAppended(t *testing.T) {
+func TestSpineState_MeasuresTheOutboxsAgeFromTheAppend(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	old := anEvent()

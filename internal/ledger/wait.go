@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// backoff grows from least to most, doubling, with up to a half of jitter so that instances do not march in step.
+// backoff grows from least to most, doubling, with up to half of it as jitter so that instances do
+// not synchronize.
 type backoff struct {
 	least, most time.Duration
 	next        time.Duration
 }
 
-// delay is how long to wait this time.
+// delay returns the next wait.
 func (b *backoff) delay() time.Duration {
 	d := min(max(b.next, b.least), b.most)
 	b.next = 2 * d
@@ -21,21 +22,13 @@ func (b *backoff) delay() time.Duration {
 
 func (b *backoff) reset() { b.next = 0 }
 
-// pause waits for d, for a wake, or for ctx to end, whichever is first. A nil wake never comes.
-func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// wait waits for d, for a wake, or for ctx to end, whichever is first. A nil wake never comes.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-wake:
-	}
-}
-
-// signal makes a channel of capacity 1 ready, if it is not already.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -52,7 +52,7 @@ func start(t *testing.T) *service {
 	t.Helper()
 	s := &service{db: postgrestest.New(t)}
 	quiet := slog.New(slog.DiscardHandler)
-	writer := outbox.NewWriter(s.db.App, outbox.NewBell(s.db.App, quiet))
+	writer := outbox.NewWriter(s.db.App, outbox.NewWaker(s.db.App, quiet))
 	s.directory = directory.New(writer)
 	s.sequencer = ledger.NewSequencer(ledger.SequencerConfig{Pool: s.db.Worker, Logger: quiet})
 	var err error

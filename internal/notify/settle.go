@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -254,6 +253,7 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 // settleAll is the one statement that ends attempts. It gives the ids of the deliveries that were still theirs.
 func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, error) {
 	var p db.DeliverySettleParams
+	var events outbox.Columns
 	removed := map[uuid.UUID]bool{}
 	for _, s := range all {
 		p.Ids = append(p.Ids, s.id)
@@ -274,37 +274,16 @@ func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, 
 				continue
 			}
 			removed[n.ref] = n.ref != s.id
-			addNews(&p, n)
+			p.EventRefs = append(p.EventRefs, n.ref)
+			events.Append(&n.event)
 		}
 		for _, g := range s.gone {
 			p.GoneIds = append(p.GoneIds, g.id)
 			p.GoneUserIds = append(p.GoneUserIds, g.userID)
 		}
 	}
+	p.EventIds, p.Types, p.Sources, p.Subjects, p.Times, p.Datas = events.IDs, events.Types, events.Sources, events.Subjects, events.Times, events.Data
+	p.ClinicIds, p.PersonIds, p.ActorIds, p.ActorRoles = events.ClinicIDs, events.PersonIDs, events.ActorIDs, events.ActorRoles
+	p.CauseIds, p.CorrelationIds, p.Traceparents = events.CauseIDs, events.CorrelationIDs, events.Traceparents
 	return db.New(tx).DeliverySettle(ctx, p)
-}
-
-func addNews(p *db.DeliverySettleParams, n news) {
-	e := n.event
-	p.EventRefs = append(p.EventRefs, n.ref)
-	p.EventIds = append(p.EventIds, e.ID)
-	p.Types = append(p.Types, e.Type)
-	p.Sources = append(p.Sources, e.Source)
-	p.Subjects = append(p.Subjects, e.Subject)
-	p.Times = append(p.Times, e.Time)
-	p.Datas = append(p.Datas, e.Data)
-	p.ClinicIds = append(p.ClinicIds, orZero(e.ClinicID))
-	p.PersonIds = append(p.PersonIds, orZero(e.PersonID))
-	p.ActorIds = append(p.ActorIds, e.ActorID)
-	p.ActorRoles = append(p.ActorRoles, e.ActorRole)
-	p.CauseIds = append(p.CauseIds, orZero(e.CauseID))
-	p.CorrelationIds = append(p.CorrelationIds, *cmp.Or(e.CorrelationID, new(string)))
-	p.Traceparents = append(p.Traceparents, *cmp.Or(e.Traceparent, new(string)))
-}
-
-func orZero(id *uuid.UUID) uuid.UUID {
-	if id == nil {
-		return uuid.Nil
-	}
-	return *id
 }

@@ -46,7 +46,7 @@ func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader,
 	pool, err := o.app.get(ctx)
 	if err == nil {
 		// The service learns of these writes from its own poll.
-		writer := outbox.NewWriter(pool, outbox.NewBell(pool, o.logger))
+		writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
 		sum, err = fhirimport.New(writer).Run(ctx, opts)
 		err = o.oneLine(err)
 	}

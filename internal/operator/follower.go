@@ -49,7 +49,7 @@ func (o *Operator) checkFollower(name string) error {
 // ListFollowers returns the position, lag and number of open failures of each follower.
 func (o *Operator) ListFollowers(ctx context.Context) (all []FollowerStatus, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
-		all, err = ledger.Followers(ctx, pool)
+		all, err = ledger.ListFollowers(ctx, pool)
 		return err
 	})
 	return all, err
@@ -64,7 +64,7 @@ func (o *Operator) ListFailures(ctx context.Context, name string, after int64, l
 		}
 	}
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
-		failures, err = ledger.Failures(ctx, pool, name, after, limit)
+		failures, err = ledger.ListFailures(ctx, pool, name, after, limit)
 		return err
 	})
 	return failures, err

@@ -100,7 +100,7 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	}
 	planner := dispatch.New(dispatch.Config{River: client, Known: o.known, Channels: channels, Logger: o.logger})
 	// The service learns of these writes from its own poll.
-	writer := outbox.NewWriter(pool, outbox.NewBell(pool, o.logger))
+	writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
 	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner)}, nil
 }
 

@@ -135,5 +135,5 @@ func (o *Operator) withWriter(ctx context.Context, fn func(writer *outbox.Writer
 	if err != nil {
 		return err
 	}
-	return o.oneLine(fn(outbox.NewWriter(pool, outbox.NewBell(pool, o.logger))))
+	return o.oneLine(fn(outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))))
 }

@@ -2,7 +2,7 @@ package outbox
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,48 +13,55 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// Batch is a transaction whose statements need no answer from each other: they and the commit go out together, in one
-// round trip; in two where the command has a key. Only Writer.InBatch makes one, so that nothing is appended outside a transaction.
+// Batch is a transaction of statements that do not depend on each other's results. The statements
+// and the commit take one round trip; two if the command has an idempotency key. Only
+// Writer.InBatch creates a Batch, so that every append is part of a transaction.
 type Batch struct {
-	batch pgx.Batch
-	err   error
-	// events are what is appended.
+	statements queue
+	err        error
+	// events are the appended events.
 	events []event.Event
 }
 
-// QueryRow adds a statement that gives one row. read is called with it, but cannot undo anything: the transaction may have
-// committed by then. A statement that must not go on ends itself, with refuse() (see postgres.Refused).
-func (b *Batch) QueryRow(read func(row pgx.Row) error, sql string, args ...any) {
-	b.batch.Queue(sql, args...).QueryRow(read)
+// Queue adds a generated :batchone statement with one set of parameters:
+//
+//	b.Queue(func(q *db.Queries) func() error {
+//		results := q.RecordInsert(ctx, []db.RecordInsertParams{params})
+//		return func() error { … results.QueryRow(…) … }
+//	})
+//
+// The returned function reads the row when it arrives. Its error cannot undo anything, because the
+// transaction may have committed by then. A statement that must stop the transaction fails in the
+// database, with refuse() (see postgres.FailedChecks).
+func (b *Batch) Queue(statement func(q *db.Queries) (read func() error)) {
+	b.statements.add(statement)
 }
 
-// Append puts the events into the outbox in the order given, with the checks of Append. It must be the last to be
-// called, as Append is.
+// Append inserts the events into the outbox in the given order, with the checks of the function
+// Append. Like that function, it must be called last.
 func (b *Batch) Append(ctx context.Context, events ...event.Event) {
-	for i := range events {
-		if err := check(&events[i]); err != nil {
-			b.err = fmt.Errorf("append event %q: %w", events[i].Type, err)
-			return
-		}
+	if err := checkAll(events); err != nil {
+		b.err = err
+		return
 	}
 	b.events = events
-	queries := db.New(queuing{&b.batch})
+	queries := db.New(&b.statements)
 	for i := range events {
-		// Queuing cannot fail: what the database says comes when the batch is sent.
-		_ = queries.OutboxInsert(ctx, single(&events[i]))
+		_ = queries.OutboxInsert(ctx, insertParams(&events[i])) // Queuing cannot fail.
 	}
 }
 
-// InBatch runs what fill adds to the batch as one transaction, with the scope, the errors and the key of InTx, and rings
-// once it committed. It is for the hot path; InTx is the way for everything else.
+// InBatch runs the statements that fill adds to the batch as one transaction, with the scope, the
+// errors and the idempotency of InTx, and wakes the sequencers after the commit. InBatch is for the
+// hot path; use InTx for everything else.
 func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Batch)) error {
 	b := &Batch{}
 	if cmd.Key == "" {
-		postgres.QueueActorScope(&b.batch, cmd.Actor)
+		postgres.QueueActorScope(&b.statements.Batch, cmd.Actor)
 	} else {
-		// Whether the key was used decides whether the rest may stand, so the commit must wait for the answer.
-		postgres.BeginAs(&b.batch, cmd.Actor)
-		queueOnce(&b.batch, cmd)
+		// The commit must wait for the answer whether the key was used.
+		postgres.BeginAs(&b.statements.Batch, cmd.Actor)
+		queueIdempotencyCheck(ctx, &b.statements, cmd)
 	}
 	fill(b)
 	if b.err != nil {
@@ -62,29 +69,64 @@ func (w *Writer) InBatch(ctx context.Context, cmd care.Command, fill func(b *Bat
 	}
 	if cmd.Key != "" && len(b.events) > 0 {
 		// Queuing cannot fail.
-		_ = db.New(queuing{&b.batch}).IdempotencyKeyPut(ctx, keyParams(cmd, &b.events[0]))
+		_ = db.New(&b.statements).IdempotencyKeyPut(ctx, idempotencyParams(cmd, &b.events[0]))
 	}
 	ctx, span := traced(ctx, b.events)
 	defer span.End()
-	if err := postgres.InBatch(ctx, w.pool, &b.batch); err != nil {
+	if err := postgres.InBatch(ctx, w.pool, &b.statements.Batch); err != nil {
 		return err
 	}
-	w.bell.Wake()
+	w.waker.Wake()
 	return nil
 }
 
-// queuing lets a generated statement without a result be queued instead of sent.
-type queuing struct{ batch *pgx.Batch }
+// queue is a pgx.Batch that implements db.DBTX: generated :exec and :batch… statements join the
+// batch instead of being sent.
+type queue struct {
+	pgx.Batch
+	// arriving receives the results of the statement that add is adding.
+	arriving *arrivingResults
+}
 
-func (q queuing) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	q.batch.Queue(sql, args...)
+var errNotQueueable = errors.New("outbox: only :exec and :batch statements can be queued")
+
+// add queues a :batchone statement, and calls read when its row arrives.
+func (q *queue) add(statement func(q *db.Queries) (read func() error)) {
+	results := &arrivingResults{}
+	q.arriving = results
+	read := statement(db.New(q))
+	q.QueuedQueries[q.Len()-1].Fn = func(all pgx.BatchResults) error {
+		results.BatchResults = all
+		return read()
+	}
+}
+
+// Exec queues a statement without a result.
+func (q *queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	q.Queue(sql, args...)
 	return pgconn.CommandTag{}, nil
 }
 
-func (q queuing) Query(context.Context, string, ...any) (pgx.Rows, error) {
-	panic("outbox: a queued statement gives no rows") // Nothing here asks for any.
+// SendBatch queues the statements of the batch. Their results arrive later.
+func (q *queue) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
+	q.QueuedQueries = append(q.QueuedQueries, b.QueuedQueries...)
+	return q.arriving
 }
 
-func (q queuing) QueryRow(context.Context, string, ...any) pgx.Row {
-	panic("outbox: a queued statement gives no row") // Nothing here asks for one.
+// Query returns an error: rows cannot be read before the batch is sent.
+func (q *queue) Query(context.Context, string, ...any) (pgx.Rows, error) {
+	return nil, errNotQueueable
 }
+
+// QueryRow returns a row that fails to scan: it cannot be read before the batch is sent.
+func (q *queue) QueryRow(context.Context, string, ...any) pgx.Row { return unreadableRow{} }
+
+type unreadableRow struct{}
+
+func (unreadableRow) Scan(...any) error { return errNotQueueable }
+
+// arrivingResults are the results of one statement of a queue, set when they arrive.
+type arrivingResults struct{ pgx.BatchResults }
+
+// Close does nothing: the other statements of the queue have results to read.
+func (*arrivingResults) Close() error { return nil }

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// requiredData is, by type, the data fields that every event of the type carries.
+// requiredData returns the data fields that every event of a type has, by type.
 var requiredData = sync.OnceValue(func() map[string][]string {
 	required := make(map[string][]string, len(event.Catalog))
 	for i := range event.Catalog {
@@ -22,8 +22,9 @@ var requiredData = sync.OnceValue(func() map[string][]string {
 	return required
 })
 
-// SyncCatalog writes event.Catalog to the table event_types, from which outbox_append() knows what Append knows. Call it
-// when the service starts, with a pool of the worker role. Types that this binary does not know stay.
+// SyncCatalog writes event.Catalog to the table event_types, which the SQL function outbox_append()
+// checks events against. Call it when the service starts, with a pool of the worker role. Types
+// that this binary does not know remain in the table.
 func SyncCatalog(ctx context.Context, pool *pgxpool.Pool) error {
 	var p db.EventTypeUpsertManyParams
 	for i := range event.Catalog {

@@ -14,8 +14,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// DeniedError is an answer that must be audited before it is given. The transaction that met it is rolled back; the Writer
-// commits its event in one of its own and then gives the answer.
+// DeniedError is an answer that must be audited before it is returned to the caller. The
+// transaction in which it occurred is rolled back. The Writer commits the event in a transaction of
+// its own and then returns the answer.
 type DeniedError struct {
 	Answer *care.Error
 	Event  event.Event
@@ -25,11 +26,11 @@ type DeniedError struct {
 	subject care.Ref
 }
 
-// Error is the answer's.
-func (r *DeniedError) Error() string { return r.Answer.Error() }
+// Error implements error.
+func (d *DeniedError) Error() string { return d.Answer.Error() }
 
-// Deny is a DeniedError with an access.denied about a thing whose person and clinic are known to the service, or nil where
-// they are not.
+// Deny returns a DeniedError with an access.denied event about a subject. personID and clinicID are
+// the subject's, or nil if the service does not know them.
 func Deny(cmd care.Command, answer *care.Error, action care.Action, subject care.Ref, personID, clinicID *uuid.UUID) *DeniedError {
 	e := event.New(cmd, "access.denied", subject, event.AccessDenied{
 		UserID: personID, ClinicID: clinicID, Action: string(action), Code: string(answer.Code),
@@ -38,42 +39,42 @@ func Deny(cmd care.Command, answer *care.Error, action care.Action, subject care
 	return &DeniedError{Answer: answer, Event: e, cmd: cmd, action: action, subject: subject}
 }
 
-// completed is the refusal with whom and what clinic it is about, which the audit trail must know also where row-level
-// security kept it from the one who was refused.
-func (r *DeniedError) completed(ctx context.Context, tx pgx.Tx) (event.Event, error) {
-	if r.Event.PersonID != nil || r.subject.ID == uuid.Nil {
-		return r.Event, nil
+// eventWithOwner returns the event with the subject's person and clinic. The audit trail must have
+// them even if row-level security hid them from the actor who was denied.
+func (d *DeniedError) eventWithOwner(ctx context.Context, tx pgx.Tx) (event.Event, error) {
+	if d.Event.PersonID != nil || d.subject.ID == uuid.Nil {
+		return d.Event, nil
 	}
-	owner, err := db.New(tx).SubjectOwner(ctx, db.SubjectOwnerParams{Kind: r.subject.Kind, ID: r.subject.ID})
+	owner, err := db.New(tx).SubjectOwner(ctx, db.SubjectOwnerParams{Kind: d.subject.Kind, ID: d.subject.ID})
 	if err != nil {
-		return event.Event{}, fmt.Errorf("look up whom it is about: %w", err)
+		return event.Event{}, fmt.Errorf("look up the subject's owner: %w", err)
 	}
 	if owner.PersonID == uuid.Nil {
-		return r.Event, nil
+		return d.Event, nil
 	}
-	return Deny(r.cmd, r.Answer, r.action, r.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
+	return Deny(d.cmd, d.Answer, d.action, d.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
 }
 
-// Audited gives err, but where it is a DeniedError the answer, once its event has committed. What cannot be audited is not
-// answered as a refusal. InTx has done it already.
+// Audited returns err, or the answer of a DeniedError after its event has committed. If the event
+// cannot be committed, Audited returns that error instead of the answer. InTx calls it.
 func (w *Writer) Audited(ctx context.Context, err error) error {
-	refused, ok := errors.AsType[*DeniedError](err)
+	denied, ok := errors.AsType[*DeniedError](err)
 	if !ok {
 		return err
 	}
 	err = postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error {
-		if err := postgres.CheckActorVersion(ctx, tx, refused.cmd.Actor); err != nil {
+		if err := postgres.CheckActorVersion(ctx, tx, denied.cmd.Actor); err != nil {
 			return err
 		}
-		e, err := refused.completed(ctx, tx)
+		e, err := denied.eventWithOwner(ctx, tx)
 		if err != nil {
 			return err
 		}
 		return Append(ctx, tx, e)
 	})
 	if err != nil {
-		return fmt.Errorf("audit a refusal: %w", err)
+		return fmt.Errorf("audit a denied access: %w", err)
 	}
-	w.bell.Wake()
-	return refused.Answer
+	w.waker.Wake()
+	return denied.Answer
 }

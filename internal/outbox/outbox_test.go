@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// soon bounds what a test waits for. It is long: the machine may be busy.
+// soon bounds the waits of a test. It is long because the machine may be busy.
 const soon = 30 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -49,12 +49,12 @@ func rows(t *testing.T, pool *pgxpool.Pool) []db.Outbox {
 	require.NoError(t, err)
 	for i := range all {
 		require.WithinDuration(t, time.Now(), all[i].AppendedAt, time.Hour)
-		all[i].AppendedAt = time.Time{} // Each row's own.
+		all[i].AppendedAt = time.Time{} // Differs per row.
 	}
 	return all
 }
 
-func TestAppend_StoresAnEventAlikeAloneAndAmongOthers(t *testing.T) {
+func TestAppend_StoresTheSameRowForOneEventAndForMany(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	bare, full := anEvent(), anEvent().AtVersion(3)
@@ -91,7 +91,7 @@ func TestAppend_KeepsTheOrderOfTheEvents(t *testing.T) {
 	}
 }
 
-// faulty are events that both doors refuse, and what the refusal names.
+// faulty are events that Append and outbox_append refuse, with a part of the error.
 var faulty = []struct {
 	name string
 	harm func(e *event.Event)
@@ -116,7 +116,7 @@ var faulty = []struct {
 	{"a trace of 101 characters", func(e *event.Event) { s := strings.Repeat("x", 101); e.Traceparent = &s }, "traceparent"},
 }
 
-func TestAppend_RefusesAnEventThatIsNotWholeAndNamesTheField(t *testing.T) {
+func TestAppend_RefusesAnIncompleteEventAndNamesTheField(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	cases := append(slices.Clip(faulty), []struct {
@@ -138,7 +138,7 @@ func TestAppend_RefusesAnEventThatIsNotWholeAndNamesTheField(t *testing.T) {
 	require.Empty(t, rows(t, d.Worker))
 }
 
-// appendSQL calls the door for other programs.
+// appendSQL calls the function for other programs.
 func appendSQL(ctx context.Context, pool *pgxpool.Pool, e event.Event) error {
 	_, err := pool.Exec(ctx, `SELECT outbox_append(p_type => $1, p_subject => $2, p_data => $3, p_source => $4, p_actor_id => $5,
 		p_actor_role => $6, p_clinic_id => $7, p_person_id => $8, p_subject_version => $9, p_cause_id => $10,
@@ -148,12 +148,12 @@ func appendSQL(ctx context.Context, pool *pgxpool.Pool, e event.Event) error {
 	return err
 }
 
-// onlyOurs reports whether only the service may say it.
+// onlyOurs reports whether only the service may append the type.
 func onlyOurs(typ string) bool {
 	return slices.ContainsFunc([]string{"notification.", "rules.", "ledger."}, func(prefix string) bool { return strings.HasPrefix(typ, prefix) })
 }
 
-func TestOutboxAppend_DoesInSQLWhatAppendDoesInGo(t *testing.T) {
+func TestOutboxAppend_DoesTheSameInSQLAsAppendInGo(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	require.NoError(t, outbox.SyncCatalog(t.Context(), d.Worker))
@@ -192,7 +192,7 @@ func TestOutboxAppend_DoesInSQLWhatAppendDoesInGo(t *testing.T) {
 	require.Len(t, rows(t, d.Worker), len(got))
 }
 
-func TestOutboxAppend_TakesPersonAndClinicFromTheDataWhereTheEnvelopeIsSilent(t *testing.T) {
+func TestOutboxAppend_TakesPersonAndClinicFromTheDataIfTheEnvelopeHasNone(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	require.NoError(t, outbox.SyncCatalog(t.Context(), d.Worker))
@@ -204,13 +204,13 @@ func TestOutboxAppend_TakesPersonAndClinicFromTheDataWhereTheEnvelopeIsSilent(t 
 	require.NoError(t, err)
 	require.NoError(t, appendSQL(t.Context(), d.App, e))
 	got := rows(t, d.Worker)
-	require.Equal(t, person, *got[0].PersonID, "the sockets of whoever lost a right must hear of it")
+	require.Equal(t, person, *got[0].PersonID, "the sockets of a person who lost a right must get it")
 	require.Equal(t, clinic, *got[0].ClinicID)
 	e.Data = []byte(`{"userId":"somebody","clinicId":null,"role":"nurse"}`)
 	require.ErrorContains(t, appendSQL(t.Context(), d.App, e), "data.userId")
 }
 
-func TestOutboxAppend_RefusesWhatOnlyTheServiceMaySay(t *testing.T) {
+func TestOutboxAppend_RefusesTypesOfTheServiceItself(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	require.NoError(t, outbox.SyncCatalog(t.Context(), d.Worker))
@@ -227,7 +227,7 @@ func TestOutboxAppend_RefusesWhatOnlyTheServiceMaySay(t *testing.T) {
 	require.Error(t, appendSQL(t.Context(), d.Auditor, anEvent()), "the auditor only reads")
 }
 
-func TestSyncCatalog_CanRunAgainAndKeepsWhatANewerBinaryDeclared(t *testing.T) {
+func TestSyncCatalog_CanRunAgainAndKeepsTypesOfANewerBinary(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	_, err := d.Owner.Exec(t.Context(), "INSERT INTO event_types (type, category, required) VALUES ('robot.moved', 'system', '{robotId}'), ('user.created', 'old', '{x}')")
@@ -249,36 +249,36 @@ func TestSyncCatalog_CanRunAgainAndKeepsWhatANewerBinaryDeclared(t *testing.T) {
 	require.Equal(t, []string{"userId"}, required)
 }
 
-// run starts a bell and stops it at the end of the test.
-func run(t *testing.T, bell *outbox.Waker) {
+// run starts a waker and stops it at the end of the test.
+func run(t *testing.T, waker *outbox.Waker) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- bell.Run(ctx) }()
+	go func() { done <- waker.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-done)
 	})
 }
 
-func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
+func TestWriter_WakesOnlyAfterACommit(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
-	bell := outbox.NewBell(d.App, quiet)
-	writer := outbox.NewWriter(d.App, bell)
+	waker := outbox.NewWaker(d.App, quiet)
+	writer := outbox.NewWriter(d.App, waker)
 	changedMind := errors.New("changed my mind")
 	err := writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error {
 		require.NoError(t, outbox.Append(t.Context(), tx, anEvent()))
 		return changedMind
 	})
 	require.ErrorIs(t, err, changedMind)
-	require.Empty(t, bell.C())
+	require.Empty(t, waker.C())
 	require.Empty(t, rows(t, d.Worker))
 	require.NoError(t, writer.InTx(t.Context(), care.Command{Actor: care.SystemActor("test")}, func(tx pgx.Tx) error {
-		require.Empty(t, bell.C())
+		require.Empty(t, waker.C())
 		return outbox.Append(t.Context(), tx, anEvent())
 	}))
-	require.Len(t, bell.C(), 1)
+	require.Len(t, waker.C(), 1)
 	require.Same(t, d.App, writer.Pool())
 	require.Len(t, rows(t, d.Worker), 1)
 }
@@ -286,8 +286,8 @@ func TestWriter_RingsAfterACommitAndOnlyThen(t *testing.T) {
 func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
-	bell := outbox.NewBell(d.App, quiet)
-	writer := outbox.NewWriter(d.App, bell)
+	waker := outbox.NewWaker(d.App, quiet)
+	writer := outbox.NewWriter(d.App, waker)
 	one := func(row pgx.Row) error { return row.Scan(new(int)) }
 	refused := func(b *outbox.Batch) {
 		b.Append(t.Context(), anEvent())
@@ -303,7 +303,7 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	}
 	require.Error(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, broken))
 	require.Empty(t, rows(t, d.Worker))
-	require.Empty(t, bell.C())
+	require.Empty(t, waker.C())
 
 	good := func(b *outbox.Batch) {
 		b.QueryRow(one, "SELECT 1")
@@ -311,23 +311,32 @@ func TestBatch_CommitsAllOrNothing(t *testing.T) {
 	}
 	require.NoError(t, writer.InBatch(t.Context(), care.Command{Actor: care.SystemActor("test")}, good))
 	require.Len(t, rows(t, d.Worker), 2)
-	require.Len(t, bell.C(), 1)
-	require.Zero(t, d.App.Stat().AcquiredConns(), "the connection is given back each time")
+	require.Len(t, waker.C(), 1)
+	require.Zero(t, d.App.Stat().AcquiredConns(), "each call returns its connection")
 }
 
-func TestBell_MakesOneNotificationOfManyRings(t *testing.T) {
+func TestBatch_QueuesExecAndBatchStatementsOnly(t *testing.T) {
+	t.Parallel()
+	q := (&outbox.Batch{}).Queries()
+	_, err := q.FollowerList(t.Context())
+	require.ErrorContains(t, err, "can be queued")
+	_, err = q.OutboxFirst(t.Context())
+	require.ErrorContains(t, err, "can be queued")
+}
+
+func TestWaker_SendsOneNotificationForManyWakes(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	conn, err := postgres.ConnectListener(t.Context(), postgres.Config{URL: d.URL, Role: postgres.Worker})
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
 	require.NoError(t, db.New(conn).OutboxListen(t.Context()))
-	bell := outbox.NewBell(d.App, quiet)
+	waker := outbox.NewWaker(d.App, quiet)
 	for range 1000 {
-		bell.Wake() // It does not block though nobody runs the bell.
+		waker.Wake() // It does not block, although Run has not started.
 	}
-	require.Len(t, bell.C(), 1)
-	run(t, bell)
+	require.Len(t, waker.C(), 1)
+	run(t, waker)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	n, err := conn.WaitForNotification(ctx)
@@ -337,10 +346,10 @@ func TestBell_MakesOneNotificationOfManyRings(t *testing.T) {
 	none, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = conn.WaitForNotification(none)
-	require.ErrorIs(t, err, context.DeadlineExceeded, "nothing was rung since")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "no wake since")
 }
 
-func TestBell_RingsAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
+func TestWaker_RetriesAfterAFailedNotification(t *testing.T) {
 	t.Parallel()
 	d := postgrestest.New(t)
 	conn, err := postgres.ConnectListener(t.Context(), postgres.Config{URL: d.URL, Role: postgres.Worker})
@@ -354,9 +363,9 @@ func TestBell_RingsAgainWhenTheDatabaseDidNotAnswer(t *testing.T) {
 	_, err = super.Exec(t.Context(), "SELECT pg_terminate_backend($1)", held.Conn().PgConn().PID())
 	require.NoError(t, err)
 	held.Release() // The pool does not know yet that the connection is dead.
-	bell := outbox.NewBell(pool, quiet)
-	run(t, bell)
-	bell.Wake()
+	waker := outbox.NewWaker(pool, quiet)
+	run(t, waker)
+	waker.Wake()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	_, err = conn.WaitForNotification(ctx)

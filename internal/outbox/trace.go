@@ -8,7 +8,7 @@ import (
 	"carewire/internal/tracing"
 )
 
-// traced begins the step of a trace in which events are appended.
+// traced starts a span for appending the events.
 func traced(ctx context.Context, events []event.Event) (context.Context, tracing.Span) {
 	ctx, span := tracing.StartSpan(ctx, "outbox append")
 	if span.Recording() {

@@ -20,7 +20,7 @@ func TestChat_RemindsOfUnreadMessagesAndReportsDepartures(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, logger))
+	writer := outbox.NewWriter(db.App, outbox.NewWaker(db.App, logger))
 	clinic, patient, doctor, conversation := uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	exec := func(sql string, args ...any) {
 		_, err := db.Owner.Exec(t.Context(), sql, args...)

@@ -21,7 +21,7 @@ func TestInvoices_AreMarkedOverdue(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)
-	writer := outbox.NewWriter(db.App, outbox.NewBell(db.App, logger))
+	writer := outbox.NewWriter(db.App, outbox.NewWaker(db.App, logger))
 	bills := billing.New(writer)
 	clinic, person := uuid.New(), uuid.New()
 	for _, sql := range []string{

@@ -21,7 +21,7 @@ func TestSessions_AreDeletedAfterExpiry(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	logger := slog.New(slog.DiscardHandler)
-	dir := directory.New(outbox.NewWriter(db.App, outbox.NewBell(db.App, logger)))
+	dir := directory.New(outbox.NewWriter(db.App, outbox.NewWaker(db.App, logger)))
 	person := uuid.New()
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'a@b.example', 'A', 'B')`, person)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/postgres"
 )
 
-// pile is rows that wait, some of which cannot be handled.
+// pile is a number of waiting rows, some of which fail.
 type pile struct {
 	waiting, done []int
 	broken        map[int]error
@@ -30,7 +30,7 @@ func (p *pile) work(limit, skip int32) (int, error) {
 	return len(taken), nil
 }
 
-func TestBatches_HandleEveryRowButThoseThatFailAlone(t *testing.T) {
+func TestBatches_HandleEveryRowExceptThoseThatFailAlone(t *testing.T) {
 	t.Parallel()
 	fault := &pgconn.PgError{Code: "23514"}
 	p := pile{waiting: []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, broken: map[int]error{1: fault, 5: fault, 10: fault}}
@@ -46,7 +46,7 @@ func TestBatches_HandleEveryRowButThoseThatFailAlone(t *testing.T) {
 	require.Equal(t, 6, n)
 }
 
-func TestBatches_EndWhereARetryMayHelp(t *testing.T) {
+func TestBatches_EndOnAnErrorThatARetryMayFix(t *testing.T) {
 	t.Parallel()
 	p := pile{waiting: []int{1, 2, 3}, broken: map[int]error{2: context.DeadlineExceeded}}
 	n, err := postgres.Batches(1, p.work)

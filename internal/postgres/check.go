@@ -11,7 +11,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// oldestServer is the oldest PostgreSQL that the service works with, as server_version_num has it.
+// oldestServer is the oldest supported PostgreSQL, as server_version_num.
 const oldestServer = 150000
 
 var (
@@ -21,43 +21,45 @@ var (
 	strangersSQL string
 )
 
-// checkServer refuses a server on which the service cannot run, before anything is tried there.
+// checkServer returns an error for a server on which the service cannot run.
 func checkServer(ctx context.Context, conn *pgx.Conn) error {
 	var number int
 	var version string
 	var standby, readOnly bool
 	if err := conn.QueryRow(ctx, serverSQL).Scan(&number, &version, &standby, &readOnly); err != nil {
-		return fmt.Errorf("look at the server: %w", err)
+		return fmt.Errorf("check the server: %w", err)
 	}
 	switch {
 	case number < oldestServer:
-		return refuseDatabase(featureNotSupported, "the server is PostgreSQL %s; carewire needs 15 or newer: upgrade it, or point DATABASE_URL at one that is", version)
+		return refuseDatabase(featureNotSupported, "the server is PostgreSQL %s; carewire requires 15 or newer: upgrade it, or point DATABASE_URL at a newer server", version)
 	case standby:
-		return refuseDatabase(readOnlyTransaction, "the server is a standby: point DATABASE_URL at the primary, or name all hosts in it with target_session_attrs=read-write")
+		return refuseDatabase(readOnlyTransaction, "the server is a standby: point DATABASE_URL at the primary, or list all hosts in it with target_session_attrs=read-write")
 	case readOnly:
 		return refuseDatabase(readOnlyTransaction, "%s", serverReadOnly)
 	}
 	return nil
 }
 
-// checkStrangers refuses a database that another program's tables are in and ours are not.
+// checkStrangers returns an error for a database that has tables of another program and none of
+// carewire.
 func checkStrangers(ctx context.Context, conn *pgx.Conn) error {
-	var keeper, one string
+	var owner, example string
 	var relations int
-	if err := conn.QueryRow(ctx, strangersSQL).Scan(&keeper, &relations, &one); err != nil {
-		return fmt.Errorf("look at the database's tables: %w", err)
+	if err := conn.QueryRow(ctx, strangersSQL).Scan(&owner, &relations, &example); err != nil {
+		return fmt.Errorf("check the database's tables: %w", err)
 	}
 	switch {
-	case keeper == string(Owner), keeper == "" && relations == 0:
+	case owner == string(Owner), owner == "" && relations == 0:
 		return nil
-	case keeper == "":
-		return refuseDatabase(objectNotInState, "the database holds tables that are not carewire's (%d, such as %s): point DATABASE_URL at an empty database", relations, one)
+	case owner == "":
+		return refuseDatabase(objectNotInState, "the database has tables of another program (%d, such as %s): point DATABASE_URL at an empty database", relations, example)
 	}
-	return refuseDatabase(objectNotInState, "the database's migrations (goose_db_version) are those of %q, not of %s: point DATABASE_URL at an empty database; a backup is restored with its owners", keeper, Owner)
+	return refuseDatabase(objectNotInState, "the database's migrations (goose_db_version) belong to %q, not to %s: point DATABASE_URL at an empty database; restore backups with their owners", owner, Owner)
 }
 
-// checkVersions compares the migrations that ran with those of this binary. newer are those that only a later release has:
-// contiguous numbers, as ours are. Anything else that is unknown, and a gap that goose would refuse to fill, is an error.
+// checkVersions compares the applied migrations with those of this binary. newer are the versions
+// that only a later release has; they must be contiguous, as carewire's are. checkVersions returns
+// an error for any other unknown version, and for a gap that goose would refuse to fill.
 func checkVersions(applied, known []int64) (newer []int64, err error) {
 	newest := slices.Max(known)
 	for _, v := range applied {
@@ -67,7 +69,7 @@ func checkVersions(applied, known []int64) (newer []int64, err error) {
 	}
 	for i, v := range newer {
 		if v != newest+1+int64(i) {
-			return nil, refuseDatabase(objectNotInState, "the database has run migration %d, which no carewire near this one has (its newest is %d): it is another program's, or much newer; point DATABASE_URL at carewire's database, or run the release that it belongs to", v, newest)
+			return nil, refuseDatabase(objectNotInState, "the database has migration %d, which is unknown to this release (newest %d): it belongs to another program or a much newer release; point DATABASE_URL at carewire's database, or run that release", v, newest)
 		}
 	}
 	if len(applied) == 0 {
@@ -75,13 +77,13 @@ func checkVersions(applied, known []int64) (newer []int64, err error) {
 	}
 	for _, v := range known {
 		if v < slices.Max(applied) && !slices.Contains(applied, v) {
-			return nil, refuseDatabase(objectNotInState, "migration %d has not run, but later ones have: this binary is not a release; run one in which numbers only grow", v)
+			return nil, refuseDatabase(objectNotInState, "migration %d has not run, but later ones have: this binary is not a release; run a release", v)
 		}
 	}
 	return newer, nil
 }
 
-// versions are the numbers of the migrations in files, rising.
+// versions returns the numbers of the migrations in files, ascending.
 func versions(files fs.FS) ([]int64, error) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// row is what appointments_taken returns.
+// row is a row of appointments_taken.
 type takenRow struct {
 	ID               *uuid.UUID
 	StartsAt, EndsAt time.Time
@@ -64,7 +64,7 @@ func TestAppointmentsTaken_RefusesTimesWithoutAnEnd(t *testing.T) {
 	}
 }
 
-// publicRights are what PUBLIC may do in the service's schemas, outside of extensions.
+// publicRights are the rights of PUBLIC in the service's schemas, without extensions.
 const publicRights = `
 	WITH ours AS (
 		SELECT oid, nspname FROM pg_namespace WHERE nspname IN ('public', 'audit', 'river')
@@ -106,7 +106,7 @@ func texts(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) []string {
 	return all
 }
 
-func TestMigrations_GivePublicNothing(t *testing.T) {
+func TestMigrations_GrantPublicNothing(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	require.Empty(t, texts(t, db.Owner, publicRights))
@@ -121,7 +121,7 @@ func TestMigrations_GivePublicNothing(t *testing.T) {
 	require.Equal(t, []string{"column helpers.n: SELECT", "function helper(): EXECUTE"}, texts(t, db.Owner, publicRights), "it would be seen")
 }
 
-func TestMigrate_TakesTheSchemaAwayFromPublic(t *testing.T) {
+func TestMigrate_RevokesTheSchemaFromPublic(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewEmpty(t)
 	conn := connect(t, url)
@@ -131,8 +131,8 @@ func TestMigrate_TakesTheSchemaAwayFromPublic(t *testing.T) {
 	require.False(t, one[bool](t, conn, "SELECT has_schema_privilege('public', 'public', 'CREATE')"))
 }
 
-// qualified are the functions with their owner's rights and without a search_path, which would be set and set back on each
-// call, of which a write makes two. Every name in them is qualified instead.
+// qualified are the functions with their owner's rights and without a search_path, which would be
+// set and reset on each call; a write makes two calls. They qualify every name instead.
 var qualified = []string{"actor_holds", "record_parties_hold"}
 
 func TestMigrations_FixTheSearchPathOfFunctionsWithTheirOwnersRights(t *testing.T) {
@@ -149,7 +149,7 @@ func TestMigrations_FixTheSearchPathOfFunctionsWithTheirOwnersRights(t *testing.
 	require.Equal(t, qualified, texts(t, db.Owner, loose))
 }
 
-func TestQualifiedFunctions_LookAtNothingThatTheCallerPutInFront(t *testing.T) {
+func TestQualifiedFunctions_IgnoreTheCallersSearchPath(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
 	tx, err := w.db.App.Begin(t.Context())

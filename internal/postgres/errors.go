@@ -39,23 +39,25 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
-	// refusedByStatement is of the function refuse(), of a class that PostgreSQL leaves to applications.
-	refusedByStatement = "CW001"
-	// actorChanged is of the function actor_holds().
+	// failedChecks is raised by the function refuse(). PostgreSQL leaves its class to
+	// applications.
+	failedChecks = "CW001"
+	// actorChanged is raised by the function actor_holds().
 	actorChanged = "CW002"
 )
 
-// transientClasses are the SQLSTATE classes that say nothing about the row: connection, rollback, resources, operator
-// (shutdown, cancel, time-out), and input or output of the server itself.
+// transientClasses are the SQLSTATE classes that are independent of the row: connection, rollback,
+// resources, operator (shutdown, cancel, time-out), and I/O of the server.
 var transientClasses = []string{"08", "40", "53", "57", "58"}
 
 // rowClasses are the SQLSTATE classes that a single row can cause.
 var rowClasses = []string{"22", "23", "44", "54", "P0"}
 
-// Translate makes a care.Error of a PostgreSQL error: a violated constraint by its name, a value that cannot be stored,
-// and whatever is about the database's state and not about the request as care.Unavailable. nil, a care.Error,
-// care.ErrActorChanged, pgx.ErrNoRows, an ended context and every fault of ours pass unchanged. The original stays in the chain; its text can
-// hold values, so log SafeError of it.
+// Translate converts a PostgreSQL error to a care.Error: a violated constraint by its name, a value
+// that cannot be stored, and errors of the database's state rather than of the request as
+// care.Unavailable. It returns nil, a care.Error, care.ErrActorChanged, pgx.ErrNoRows, an ended
+// context and every fault of the program unchanged. The original remains in the chain. Its text can
+// contain values, so log SafeError of it.
 func Translate(err error) error {
 	if err == nil || care.CodeOf(err) != "" {
 		return err
@@ -64,54 +66,57 @@ func Translate(err error) error {
 		if pgErr.Code == actorChanged {
 			return care.ErrActorChanged
 		}
-		if refused := refusal(pgErr); refused != nil {
-			return withCause(refused, err)
+		if requestErr := requestError(pgErr); requestErr != nil {
+			return withCause(requestErr, err)
 		}
 	}
 	if contextEnded(err) || !Transient(err) {
 		return err
 	}
-	return withCause(&care.Error{Code: care.Unavailable, Message: "the database does not answer right now; try again"}, err)
+	return withCause(&care.Error{Code: care.Unavailable, Message: "the database is not available right now; try again"}, err)
 }
 
-// refusal says what the request did wrong, nil when it is not the request's doing.
-func refusal(pgErr *pgconn.PgError) *care.Error {
+// requestError returns the error of a request that caused pgErr, or nil if the request did not
+// cause it.
+func requestError(pgErr *pgconn.PgError) *care.Error {
 	if known, ok := constraints[pgErr.ConstraintName]; ok {
-		return known.refusal()
+		return known.err()
 	}
 	switch pgErr.Code {
 	case uniqueViolation, exclusionViolation:
-		return &care.Error{Code: care.Conflict, Message: "it contradicts what is already stored"}
+		return &care.Error{Code: care.Conflict, Message: "the request conflicts with stored data"}
 	case foreignKeyViolation:
-		return &care.Error{Code: care.Invalid, Message: "it refers to something that does not exist"}
+		return &care.Error{Code: care.Invalid, Message: "the request refers to something that does not exist"}
 	case checkViolation, valueTooLong, numberOutOfRange, dateOutOfRange:
-		return &care.Error{Code: care.Invalid, Message: "a value is outside what is accepted"}
+		return &care.Error{Code: care.Invalid, Message: "a value is out of range"}
 	case untranslatableText, badByteSequence:
-		return &care.Error{Code: care.Invalid, Message: "a text holds a character that cannot be stored, such as U+0000"}
+		return &care.Error{Code: care.Invalid, Message: "a text contains a character that cannot be stored, such as U+0000"}
 	case serializationFailure, deadlockDetected:
-		return &care.Error{Code: care.Unavailable, Message: "somebody else changed the same thing at the same moment; try again"}
+		return &care.Error{Code: care.Unavailable, Message: "another request changed the same data at the same time; try again"}
 	}
 	return nil
 }
 
-// FailedChecks gives the names of the checks that failed in a statement that ended with refuse(); none for any other error.
+// FailedChecks returns the names of the failed checks of a statement that ended with refuse(), or
+// none for any other error.
 func FailedChecks(err error) []string {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pgErr.Code != refusedByStatement {
+	if !ok || pgErr.Code != failedChecks {
 		return nil
 	}
 	return strings.Split(pgErr.Detail, ",")
 }
 
-// withCause keeps the original in the chain, and out of the message that a person reads.
-func withCause(refused *care.Error, cause error) error {
-	e := care.Errorf(refused.Code, "%w", cause)
-	e.Message, e.Fields = refused.Message, refused.Fields
+// withCause keeps the original in the chain, but not in the message to the caller.
+func withCause(err *care.Error, cause error) error {
+	e := care.Errorf(err.Code, "%w", cause)
+	e.Message, e.Fields = err.Message, err.Fields
 	return e
 }
 
-// Transient tells an error that a retry may get past and that no single row causes: a lost or refused connection,
-// serialization, deadlock, time-out, cancellation, exhausted resources, a server that went read-only.
+// Transient reports whether a retry may succeed and no single row causes the error: a lost or
+// refused connection, serialization, deadlock, time-out, cancellation, exhausted resources, a
+// server that became read-only.
 func Transient(err error) bool {
 	if err == nil {
 		return false
@@ -125,9 +130,10 @@ func Transient(err error) bool {
 	return lost(err) || errors.Is(err, puddle.ErrClosedPool) || pgconn.SafeToRetry(err) || care.CodeOf(err) == care.Unavailable
 }
 
-// Exhausted tells a transient error that a smaller transaction may get past: a time-out of a statement, of a transaction or
-// of one that was idle, resources that do not suffice, and a session that ended under way. A server that ends an idle
-// transaction has said so before the next statement, which may find no more than a broken pipe.
+// Exhausted reports whether the error is transient and a smaller transaction may succeed: a
+// time-out of a statement, of a transaction or of an idle transaction, insufficient resources, and
+// a session that ended in progress. A server that ends an idle transaction sends the error before
+// the next statement, which may see only a broken pipe.
 func Exhausted(err error) bool {
 	if err == nil || connecting(err) || errors.Is(err, context.Canceled) {
 		return false
@@ -142,7 +148,7 @@ func Exhausted(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || lost(err)
 }
 
-// lost tells an error of an established connection.
+// lost reports an error of an established connection.
 func lost(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -155,7 +161,7 @@ func lost(err error) bool {
 	return false
 }
 
-// Closed reports whether err says that the pool of connections was closed: nothing will be written through it any more.
+// Closed reports whether the pool of connections was closed: no more writes go through it.
 func Closed(err error) bool { return errors.Is(err, puddle.ErrClosedPool) }
 
 func transientState(code string) bool {
@@ -166,10 +172,11 @@ func transientState(code string) bool {
 	return len(code) == 5 && slices.Contains(transientClasses, code[:2])
 }
 
-// Away reports whether err says that the server cannot be reached or takes no work right now, so that it is worth waiting
-// for: refused, lost and timed-out connections, names that do not resolve, a server that is starting up or shutting down, too
-// many connections. What waiting does not change is not among it: a wrong password, a missing database, a missing right,
-// a server that is read-only, a certificate that does not verify.
+// Away reports whether the server is unreachable or takes no work at the moment, so that waiting
+// may help: refused, lost and timed-out connections, names that do not resolve, a server that is
+// starting up or shutting down, too many connections. It is false for errors that waiting does not
+// change: a wrong password, a missing database, a missing privilege, a read-only server, a
+// certificate that does not verify.
 func Away(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -183,8 +190,8 @@ func Away(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || Transient(err)
 }
 
-// unreachable reports whether a connection failed before the server said anything. Where several hosts were tried, one such
-// is enough.
+// unreachable reports whether a connection failed before the server answered. If several hosts were
+// tried, one such failure is enough.
 func unreachable(err error) bool {
 	if errors.Is(err, fs.ErrPermission) {
 		return false // A socket's directory that the user may not enter.
@@ -203,13 +210,14 @@ func unreachable(err error) bool {
 	return noPrimary(err)
 }
 
-// noPrimary reports whether hosts answered, but none of the kind that target_session_attrs asks for: a failover is under way.
-// pgx has no type for it.
+// noPrimary reports whether hosts answered, but none with the target_session_attrs: a failover is
+// in progress. pgx has no type for it.
 func noPrimary(err error) bool { return strings.Contains(err.Error(), "ValidateConnect failed") }
 
-// RowFault reports whether a row can cause the error: a value or a constraint (classes 22, 23, 44), a program limit such as
-// the size of an index entry (54), or what a trigger raised (P0). It is false for what a retry may get past, and for a fault
-// of the schema, of rights or of this program, which would fail every row alike.
+// RowFault reports whether a row can cause the error: a value or a constraint (classes 22, 23, 44),
+// a program limit such as the size of an index entry (54), or an error that a trigger raised (P0).
+// It is false for errors that a retry may fix, and for faults of the schema, of privileges or of
+// this program, which would fail every row.
 func RowFault(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || len(pgErr.Code) != 5 || Transient(err) {
@@ -218,28 +226,29 @@ func RowFault(err error) bool {
 	return slices.Contains(rowClasses, pgErr.Code[:2])
 }
 
-// connecting tells an error of making a connection, whatever its SQLSTATE.
+// connecting reports an error of establishing a connection, with any SQLSTATE.
 func connecting(err error) bool {
 	_, ok := errors.AsType[*pgconn.ConnectError](err)
 	return ok
 }
 
-// contextEnded tells that the caller gave up, or that its time was up. A connection attempt has a time-out of its own,
-// which is the database's fault and not the caller's wish.
+// contextEnded reports whether the caller cancelled or its deadline passed. The time-out of a
+// connection attempt is the database's fault, not the caller's.
 func contextEnded(err error) bool {
 	return errors.Is(err, context.Canceled) || (errors.Is(err, context.DeadlineExceeded) && !connecting(err))
 }
 
-// A SafeTexter is an error that knows which of its words hold no value, and may be logged.
+// A SafeTexter is an error with a text without values, which may be logged.
 type SafeTexter interface {
 	error
-	// SafeText returns those words.
+	// SafeText returns that text.
 	SafeText() string
 }
 
-// SafeError says what kind of error err is, for logs and for columns that hold errors: SQLSTATE, constraint, code and
-// Go type, never a message or a value. PostgreSQL's messages and details quote the row, which can be protected health
-// information. Of a value that could not be read it names the column and the Go type that it was to become.
+// SafeError returns the kind of err for logs and for columns that store errors: SQLSTATE,
+// constraint, code and Go type, never a message or a value. PostgreSQL's messages and details quote
+// the row, which can be protected health information. For a value that could not be read it returns
+// the column and the Go type.
 func SafeError(err error) string {
 	if err == nil {
 		return ""
@@ -257,9 +266,9 @@ func SafeError(err error) string {
 		}
 		return text
 	}
-	if refused, ok := errors.AsType[*care.Error](err); ok && refused.Unwrap() == nil {
-		parts := []string{"refused:", string(refused.Code)}
-		for _, f := range refused.Fields {
+	if domain, ok := errors.AsType[*care.Error](err); ok && domain.Unwrap() == nil {
+		parts := []string{"refused:", string(domain.Code)}
+		for _, f := range domain.Fields {
 			parts = append(parts, f.Field)
 		}
 		return strings.Join(parts, " ")
@@ -272,11 +281,11 @@ func SafeError(err error) string {
 	return strings.TrimPrefix(fmt.Sprintf("%T", innermost(err)), "*")
 }
 
-// scannedInto finds the Go type at the end of pgx's "cannot scan … into *time.Time".
+// scannedInto matches the Go type at the end of pgx's "cannot scan … into *time.Time".
 var scannedInto = regexp.MustCompile(` (?:into|to) \*{0,2}(\[\]|\[[0-9]+\])?([a-z][a-z0-9]*(\.[A-Z][A-Za-z0-9]*)?)$`)
 
-// ScanTarget returns "column <name> into <Go type>" of a value that pgx could not scan, never the value. Where pgx does
-// not name the type it is left out.
+// ScanTarget returns "column <name> into <Go type>" for a value that pgx could not scan, never the
+// value. It omits the type if pgx does not name it.
 func ScanTarget(column string, err error) string {
 	text := "column " + column
 	if err != nil {
@@ -287,7 +296,7 @@ func ScanTarget(column string, err error) string {
 	return text
 }
 
-// innermost is the error that the others wrap; of joined ones the first.
+// innermost returns the innermost wrapped error; of joined errors, the first.
 func innermost(err error) error {
 	for {
 		var next error

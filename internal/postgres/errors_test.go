@@ -20,7 +20,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// people are two clinics' worth of rows for the constraints to bite on.
+// people is the data of two clinics that violates the constraints.
 const people = `
 INSERT INTO clinics (id, name, time_zone) VALUES ('00000000-0000-7000-8000-0000000000c1', 'North', 'UTC');
 INSERT INTO users (id, email, given_name, family_name) VALUES
@@ -31,7 +31,7 @@ INSERT INTO memberships (id, user_id, clinic_id, role)
 INSERT INTO devices (id, user_id, platform, token)
 	VALUES ('00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000a1', 'web', 'token');`
 
-func TestTranslate_SaysWhichInputViolatedAConstraint(t *testing.T) {
+func TestTranslate_NamesTheInputThatViolatedAConstraint(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, err := db.Owner.Exec(t.Context(), people)
@@ -84,7 +84,7 @@ func TestTranslate_KnowsOnlyConstraintsThatAreInTheSchema(t *testing.T) {
 	require.Subset(t, inSchema, postgres.ConstraintNames())
 }
 
-func TestTranslate_LeavesAloneWhatIsNotTheDatabases(t *testing.T) {
+func TestTranslate_ReturnsOtherErrorsUnchanged(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, postgres.Translate(nil))
 	for _, err := range []error{
@@ -99,7 +99,7 @@ func TestTranslate_LeavesAloneWhatIsNotTheDatabases(t *testing.T) {
 	}
 }
 
-func TestTranslate_CallsALostConnectionUnavailable(t *testing.T) {
+func TestTranslate_ConvertsALostConnectionToUnavailable(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	err := postgres.InTx(t.Context(), db.App, func(tx pgx.Tx) error {
@@ -132,7 +132,7 @@ func kill(t *testing.T, db *postgrestest.DB, pid int) {
 	require.NoError(t, err)
 }
 
-func TestTransient_TellsTheDatabasesStateFromTheRows(t *testing.T) {
+func TestTransient_DistinguishesTheDatabasesStateFromRowFaults(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	for sql, transient := range map[string]bool{
@@ -179,7 +179,7 @@ func TestSafeError_NeverShowsAValue(t *testing.T) {
 	require.Empty(t, postgres.SafeError(nil))
 }
 
-func TestSafeError_NamesColumnAndTypeOfWhatCannotBeRead(t *testing.T) {
+func TestSafeError_HasColumnAndTypeOfAnUnreadableValue(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	for sql, want := range map[string]string{
@@ -197,7 +197,7 @@ func TestSafeError_NamesColumnAndTypeOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestExhausted_TellsWhatASmallerTransactionMayGetPast(t *testing.T) {
+func TestExhausted_IsTrueIfASmallerTransactionMaySucceed(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		&pgconn.PgError{Code: "57014"}, &pgconn.PgError{Code: "25P03"}, &pgconn.PgError{Code: "25P04"}, &pgconn.PgError{Code: "53200"}, &pgconn.PgError{Code: "57P01"},

@@ -13,7 +13,7 @@ import (
 	"carewire/internal/care"
 )
 
-// More SQLSTATE codes, those that a start or a command can meet.
+// SQLSTATE codes and remedies of errors that stop a start or a command.
 const (
 	featureNotSupported    = "0A000"
 	invalidAuthorization   = "28000"
@@ -28,27 +28,27 @@ const (
 	tooManyConnections     = "53300"
 	objectNotInState       = "55000"
 	cannotConnectNow       = "57P03"
-	schemaIsAnother        = "the schema is not this binary's: run `carewire migrate`"
+	schemaMismatch         = "the schema does not match this binary: run `carewire migrate`"
 	everyRole              = "carewire_owner, carewire_app, carewire_worker, carewire_auditor"
-	serverReadOnly         = "the server takes no writes: point DATABASE_URL at the primary, or lift default_transaction_read_only where it is set (server, database or user)"
-	userLacksRight         = "the user of DATABASE_URL lacks a right: let `carewire migrate` run once as a user with CREATEROLE who owns the database, and grant " + everyRole + " to this one"
-	sessionRefused         = "the server refuses this user or password: check both, and pg_hba.conf"
-	databaseMissing        = "there is no such database: create it first"
-	connectionsExhausted   = "all connections are taken: raise max_connections, or lower CAREWIRE_DB_MAX_CONNS"
-	lockTaken              = "another transaction holds a lock that is needed: find it in pg_stat_activity, end it, and try again"
-	roleCannotBeSet        = "run `carewire migrate`, and let the user be a member of that role: GRANT %s TO %s"
-	connectRightMissing    = "the user lacks a right: GRANT CONNECT ON DATABASE %s TO %s"
-	noPrimaryAmongTheHosts = "no host is what target_session_attrs asks for: is a failover under way?"
+	serverReadOnly         = "the server is read-only: point DATABASE_URL at the primary, or unset default_transaction_read_only (server, database or user)"
+	missingPrivilege       = "the user of DATABASE_URL lacks a privilege: run `carewire migrate` once as a user with CREATEROLE who owns the database, and grant " + everyRole + " to this one"
+	sessionRefused         = "the server rejected the user or password: check both, and pg_hba.conf"
+	databaseMissing        = "the database does not exist: create it first"
+	connectionsExhausted   = "all connections are in use: raise max_connections, or lower CAREWIRE_DB_MAX_CONNS"
+	lockTaken              = "another transaction holds a required lock: find it in pg_stat_activity, end it, and try again"
+	roleCannotBeSet        = "run `carewire migrate`, and make the user a member of the role: GRANT %s TO %s"
+	missingConnect         = "the user lacks a privilege: GRANT CONNECT ON DATABASE %s TO %s"
+	noPrimaryAmongTheHosts = "no host matches target_session_attrs: is a failover in progress?"
 )
 
-// remedies say what to do about a SQLSTATE that stops a start or a command.
+// remedies maps SQLSTATEs that stop a start or a command to what the operator can do.
 var remedies = map[string]string{
 	readOnlyTransaction:   serverReadOnly,
-	insufficientPrivilege: userLacksRight,
-	undefinedTable:        schemaIsAnother,
-	undefinedColumn:       schemaIsAnother,
-	undefinedFunction:     schemaIsAnother,
-	invalidSchemaName:     schemaIsAnother,
+	insufficientPrivilege: missingPrivilege,
+	undefinedTable:        schemaMismatch,
+	undefinedColumn:       schemaMismatch,
+	undefinedFunction:     schemaMismatch,
+	invalidSchemaName:     schemaMismatch,
 	invalidPassword:       sessionRefused,
 	invalidAuthorization:  sessionRefused,
 	invalidCatalogName:    databaseMissing,
@@ -58,27 +58,27 @@ var remedies = map[string]string{
 	diskFull:              "the server's disk is full: free space",
 }
 
-// explained is an error in one line that says what to do.
+// explained is a one-line error with a remedy.
 type explained struct {
 	text  string
 	cause error
 }
 
-// Error is the line.
+// Error implements error.
 func (e *explained) Error() string { return e.text }
 
-// Unwrap is the error that was explained, or nil.
+// Unwrap returns the explained error, or nil.
 func (e *explained) Unwrap() error { return e.cause }
 
-// refuseDatabase is the error of a database that cannot be used as it is. The SQLSTATE is the one that PostgreSQL has for the
-// condition; it did not say so itself.
+// refuseDatabase returns the error for an unusable database. sqlState is PostgreSQL's code of the
+// condition, although PostgreSQL did not return it.
 func refuseDatabase(sqlState, format string, args ...any) error {
 	return &explained{text: fmt.Sprintf(format, args...) + " (SQLSTATE " + sqlState + ")"}
 }
 
-// Explain returns err in one line, for whoever started the service or ran a command: where it is PostgreSQL's, with its
-// SQLSTATE and, where that is known, with what to do. A refusal in the domain's words and an error that was explained
-// already keep their text. The original stays in the chain.
+// Explain returns err in one line, for the person who started the service or ran a command. A
+// PostgreSQL error includes its SQLSTATE and, if known, a remedy. A domain error and an error that
+// was explained already keep their text. The original remains in the chain.
 func Explain(err error) error {
 	if err == nil {
 		return nil
@@ -86,7 +86,7 @@ func Explain(err error) error {
 	if _, ok := errors.AsType[*explained](err); ok {
 		return oneLine(err)
 	}
-	if refused, ok := errors.AsType[*care.Error](err); ok && refused.Unwrap() == nil {
+	if domain, ok := errors.AsType[*care.Error](err); ok && domain.Unwrap() == nil {
 		return err
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
@@ -94,14 +94,14 @@ func Explain(err error) error {
 		return oneLine(err)
 	}
 	text := err.Error()
-	if !strings.Contains(text, pgErr.Code) { // A domain error has words of its own.
+	if !strings.Contains(text, pgErr.Code) { // A domain error has its own text.
 		text += " (SQLSTATE " + pgErr.Code + ")"
 	}
 	return oneLine(&explained{text + ": " + remedies[pgErr.Code], err})
 }
 
-// Advice returns what to do about an error of PostgreSQL that stops a command, or "" where nothing is known. It holds nothing of
-// the error's own text.
+// Advice returns the remedy for a PostgreSQL error that stops a command, or "" if none is known. It
+// contains nothing of the error's text.
 func Advice(err error) string {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return remedies[pgErr.Code]
@@ -109,7 +109,7 @@ func Advice(err error) string {
 	return ""
 }
 
-// oneLine keeps an error that is one, and puts the lines of another behind each other.
+// oneLine returns a one-line error unchanged, and joins the lines of another.
 func oneLine(err error) error {
 	text := err.Error()
 	if !strings.ContainsAny(text, "\r\n") {
@@ -124,7 +124,8 @@ func oneLine(err error) error {
 	return &explained{strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": "), err}
 }
 
-// connectError says where the connection was tried and what to do; the password is in none of its parts.
+// connectError returns an error with the address of the connection and a remedy. It does not
+// contain the password.
 func (cfg Config) connectError(cc *pgx.ConnConfig, err error) error {
 	role := cfg.Role
 	where := fmt.Sprintf("%s, database %q, user %q", net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port))), cc.Database, cc.User)
@@ -138,7 +139,7 @@ func (cfg Config) connectError(cc *pgx.ConnConfig, err error) error {
 		case role != "" && (pgErr.Code == invalidParameter || pgErr.Code == insufficientPrivilege && !connecting(err)):
 			remedy = fmt.Sprintf(roleCannotBeSet, role, quoteIdentifier(cc.User))
 		case pgErr.Code == insufficientPrivilege:
-			remedy = fmt.Sprintf(connectRightMissing, quoteIdentifier(cc.Database), quoteIdentifier(cc.User))
+			remedy = fmt.Sprintf(missingConnect, quoteIdentifier(cc.Database), quoteIdentifier(cc.User))
 		}
 	} else if noPrimary(err) {
 		remedy = noPrimaryAmongTheHosts

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// escapes are the ways in which SQL that was injected would leave the session's role.
+// escapes are the ways in which injected SQL would leave the session's role.
 var escapes = []string{
 	"SELECT set_config('role', 'none', false)",
 	"RESET ROLE",
@@ -42,7 +42,7 @@ var escapes = []string{
 	"SELECT pg_read_file('/etc/passwd')",
 }
 
-// escapee is a session of one of the service's logins in which somebody else's SQL runs.
+// escapee is a session of one of the service's logins with injected SQL.
 type escapee struct {
 	t    *testing.T
 	conn *pgx.Conn
@@ -56,12 +56,13 @@ func openEscapee(t *testing.T, db *postgrestest.DB, role postgres.Role) escapee 
 	return escapee{t, conn}
 }
 
-// ask reads one value. It prepares nothing: the session may have forgotten its statements.
+// ask reads one value. It prepares nothing: the session may have dropped its statements.
 func (e escapee) ask(sql string, into any) error {
 	return e.conn.QueryRow(e.t.Context(), sql, pgx.QueryExecModeSimpleProtocol).Scan(into)
 }
 
-// rights counts the tables and views outside the system's own schemas on which the session has any right.
+// rights counts the tables and views outside the system's schemas on which the session has any
+// right.
 func (e escapee) rights() (n int) {
 	e.t.Helper()
 	require.NoError(e.t, e.ask(`
@@ -123,7 +124,7 @@ func TestLogins_ARoleThatIsSetInATransactionIsLeftWithoutRightsToo(t *testing.T)
 	require.NoError(t, err, "the connection's role is its own again after the transaction")
 }
 
-func TestLoginExcess_NamesWhatALoginCanDoBeyondItsRole(t *testing.T) {
+func TestLoginExcess_ReturnsTheRightsOfALoginBeyondItsRole(t *testing.T) {
 	t.Parallel()
 	server := startCluster(t)
 	require.NoError(t, postgres.Migrate(t.Context(), server.URL(), silent))
@@ -158,7 +159,7 @@ func TestLoginExcess_NamesWhatALoginCanDoBeyondItsRole(t *testing.T) {
 	require.Equal(t, []string{"carewire_worker has BYPASSRLS"}, excess, "what the role can do, its login can")
 }
 
-func TestPending_IsTrueForALoginThatMayNotLookYet(t *testing.T) {
+func TestPending_IsTrueForALoginWithoutPrivilegesYet(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, err := db.Owner.Exec(t.Context(), "REVOKE SELECT ON goose_db_version FROM carewire_app")

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// startCluster starts a cluster for this test alone, whose roles the test may change.
+// startCluster starts a cluster for this test only, so that the test may change its roles.
 func startCluster(t *testing.T) *postgrestest.Cluster {
 	t.Helper()
 	cluster, err := postgrestest.StartCluster(t.Context())

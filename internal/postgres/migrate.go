@@ -25,12 +25,13 @@ import (
 )
 
 const (
-	// riverSchema is where River keeps its tables; migration 00006 makes it.
+	// riverSchema is the schema of River's tables; migration 00006 creates it.
 	riverSchema = "river"
-	// migrateLockPoll is how often an instance looks whether another one has finished migrating.
+	// migrateLockPoll is the interval at which an instance checks whether another one has finished
+	// migrating.
 	migrateLockPoll = 50 * time.Millisecond
-	// lockPatience is how long a migration is tried again that does not get its lock; the pauses double from the least to the
-	// most, so that those who wait behind it get their turn.
+	// lockPatience is how long a migration that does not get its lock is retried. The waits double
+	// from leastLockWait to mostLockWait, so that the transactions behind it get their turn.
 	lockPatience   = 5 * time.Minute
 	leastLockWait  = 200 * time.Millisecond
 	mostLockWait   = 15 * time.Second
@@ -48,12 +49,14 @@ var (
 	migrateTrylockSQL string
 )
 
-// Migrate brings the database of url to this binary's schema: the roles as the connecting user, then the numbered
-// migrations and River's as carewire_owner. Several instances may call it at once; one works, the others wait. The
-// connecting user is a superuser, or has CREATEROLE and owns the database, or was made a member of the roles before.
+// Migrate brings the database of url to this binary's schema: the roles as the connecting user,
+// then the numbered migrations and River's as carewire_owner. Several instances may call it at
+// once; one migrates, the others wait. The connecting user must be a superuser, or have CREATEROLE
+// and own the database, or be a member of the roles already.
 //
-// A server that is too old or takes no writes, a database with another program's tables, and one whose migrations are not
-// ours are refused before anything is changed. One that a later release migrated is left as it is, with a warning.
+// Before it changes anything, Migrate returns an error for a server that is too old or read-only, a
+// database with another program's tables, and one with migrations that are not carewire's. It
+// leaves a database that a later release migrated unchanged, and logs a warning.
 func Migrate(ctx context.Context, url string, logger *slog.Logger) error {
 	return migrate(ctx, url, migrations.Files, logger)
 }
@@ -63,7 +66,7 @@ func migrate(ctx context.Context, url string, files fs.FS, logger *slog.Logger) 
 	if err != nil {
 		return err
 	}
-	// The lock is freed with its session.
+	// The lock is released with its session.
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if err := checkServer(ctx, conn); err != nil {
 		return err
@@ -75,7 +78,7 @@ func migrate(ctx context.Context, url string, files fs.FS, logger *slog.Logger) 
 		return err
 	}
 	if _, err := conn.Exec(ctx, migrations.Bootstrap); err != nil {
-		return fmt.Errorf("create the service's roles (the user of DATABASE_URL needs CREATEROLE and the database, or must be a member of them): %w", err)
+		return fmt.Errorf("create the service's roles (the user of DATABASE_URL needs CREATEROLE and must own the database, or must be a member of the roles): %w", err)
 	}
 	pool, err := Open(ctx, Config{URL: url, Role: Owner, MaxConns: 4, AppName: "carewire migrate", StatementTimeout: -1})
 	if err != nil {
@@ -88,7 +91,7 @@ func migrate(ctx context.Context, url string, files fs.FS, logger *slog.Logger) 
 	return migrateRiver(ctx, pool, logger)
 }
 
-// lockMigrations covers the roles and River too, which goose's own lock does not.
+// lockMigrations also covers the roles and River, which goose's own lock does not.
 func lockMigrations(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) error {
 	tick := time.NewTicker(migrateLockPoll)
 	defer tick.Stop()
@@ -98,7 +101,7 @@ func lockMigrations(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) er
 			return err
 		}
 		if !waited {
-			logger.InfoContext(ctx, "another instance is migrating, waiting for it")
+			logger.InfoContext(ctx, "another instance is migrating; waiting for it")
 		}
 		select {
 		case <-ctx.Done():
@@ -108,8 +111,9 @@ func lockMigrations(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) er
 	}
 }
 
-// migrateSchema runs the numbered migrations. One that does not get its lock within its lock_timeout gives way to those
-// who wait behind it and is tried again, since whoever held the lock will let go of it.
+// migrateSchema runs the numbered migrations. A migration that does not get its lock within its
+// lock_timeout lets the transactions behind it pass and is retried, because the holder will release
+// the lock.
 func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logger) error {
 	known, err := versions(files)
 	if err != nil {
@@ -124,7 +128,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger 
 		return err
 	}
 	if len(newer) > 0 {
-		logger.WarnContext(ctx, "the schema is newer than this binary: a later release migrated it; go back one release at most", "newest_known", slices.Max(known), "schema", slices.Max(newer))
+		logger.WarnContext(ctx, "the schema is newer than this binary: a later release migrated it; roll back at most one release", "newest_known", slices.Max(known), "schema", slices.Max(newer))
 	}
 	patience, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
@@ -133,7 +137,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger 
 		if !lockMissed(err) {
 			return err
 		}
-		logger.WarnContext(ctx, "a migration waits for a lock that a transaction holds; see pg_stat_activity", "error", SafeError(err), "again_in", wait.String())
+		logger.WarnContext(ctx, "a migration is waiting for another transaction's lock; see pg_stat_activity", "error", SafeError(err), "again_in", wait.String())
 		select {
 		case <-time.After(wait):
 		case <-patience.Done():
@@ -142,17 +146,17 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger 
 	}
 }
 
-// lockMissed reports whether a migration rolled back because of somebody else's lock.
+// lockMissed reports whether a migration rolled back because of another transaction's lock.
 func lockMissed(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pgErr.Code == lockNotAvailable || pgErr.Code == deadlockDetected)
 }
 
-// up runs those migrations that did not run yet.
+// up runs the migrations that did not run yet.
 func up(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logger) (err error) {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
-		return fmt.Errorf("make the migrations' lock: %w", err)
+		return fmt.Errorf("create the migrations' lock: %w", err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -170,11 +174,12 @@ func up(ctx context.Context, pool *pgxpool.Pool, files fs.FS, logger *slog.Logge
 	return err
 }
 
-// appliedVersions are the numbers of the migrations that ran, rising; none in an empty database.
+// appliedVersions returns the numbers of the applied migrations, ascending; none in an empty
+// database.
 func appliedVersions(ctx context.Context, pool *pgxpool.Pool) ([]int64, error) {
 	rows, _ := pool.Query(ctx, appliedSQL) // CollectRows returns its error too.
 	applied, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	// The table of versions is granted by a migration, too.
+	// The privilege on the table of versions is granted by a migration, too.
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == undefinedTable || pgErr.Code == insufficientPrivilege) {
 		return nil, nil
 	}
@@ -210,9 +215,9 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	return migrator, nil
 }
 
-// Pending tells whether the database lacks a migration that this binary has, whatever its number. A database that is ahead
-// of the binary has nothing pending. Over a pool of carewire_app, which may not look into River's schema, it answers for the
-// numbered migrations only; River's run right after them.
+// Pending reports whether the database lacks a migration of this binary, with any number. A
+// database that is ahead of the binary has nothing pending. With a pool of carewire_app, which may
+// not read River's schema, it covers the numbered migrations only; River's run right after them.
 func Pending(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	return pending(ctx, pool, migrations.Files)
 }
@@ -233,7 +238,7 @@ func pending(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error)
 	}
 	var visible bool
 	if err := pool.QueryRow(ctx, riverVisibleSQL).Scan(&visible); err != nil {
-		return false, fmt.Errorf("look for River's tables: %w", Translate(err))
+		return false, fmt.Errorf("find River's tables: %w", Translate(err))
 	}
 	if !visible {
 		return false, nil
@@ -249,8 +254,8 @@ func pending(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error)
 	return !result.OK, nil
 }
 
-// SchemaSum is a short hash of everything that makes the schema: the roles, our migrations, River's and our index there. Two binaries with
-// the same one need the same schema.
+// SchemaSum returns a short hash of everything that makes the schema: the roles, our migrations,
+// River's and our index there. Binaries with the same hash need the same schema.
 func SchemaSum() (string, error) {
 	sum := sha256.New()
 	_, _ = sum.Write([]byte(migrations.Bootstrap))

@@ -103,8 +103,9 @@ func TestMigrate_WorksInSeveralDatabasesOfOneClusterAtOnce(t *testing.T) {
 	}
 }
 
-// A managed PostgreSQL gives no superuser: the best user there may create roles and databases.
-func TestMigrate_WorksForAnOwnerWhoIsNoSuperuser(t *testing.T) {
+// A managed PostgreSQL has no superuser for customers: its best user may create roles and
+// databases.
+func TestMigrate_WorksForAnOwnerWithoutSuperuser(t *testing.T) {
 	t.Parallel()
 	server := startCluster(t)
 	admin := connect(t, server.URL())
@@ -122,13 +123,13 @@ func TestMigrate_WorksForAnOwnerWhoIsNoSuperuser(t *testing.T) {
 		require.NoError(t, open(t, managed, role).QueryRow(t.Context(), "SELECT current_user").Scan(&current))
 		require.Equal(t, string(role), current)
 	}
-	// The service may run as a lesser user yet, once the roles are there.
+	// The service may run as a user with fewer rights when the roles exist.
 	_, err = admin.Exec(t.Context(), "CREATE ROLE service LOGIN NOSUPERUSER; GRANT carewire_owner, carewire_app, carewire_worker, carewire_auditor TO service")
 	require.NoError(t, err)
 	require.NoError(t, postgres.Migrate(t.Context(), as(t, server.URL(), "service", "clinic"), silent))
 }
 
-func TestMigrate_TellsAUserWithoutTheRightsWhatItNeeds(t *testing.T) {
+func TestMigrate_NamesTheMissingPrivilegesOfTheUser(t *testing.T) {
 	t.Parallel()
 	server := startCluster(t)
 	admin := connect(t, server.URL())
@@ -139,7 +140,7 @@ func TestMigrate_TellsAUserWithoutTheRightsWhatItNeeds(t *testing.T) {
 	require.ErrorContains(t, err, "needs CREATEROLE")
 }
 
-// forgetRoles makes an embedded cluster like one that never saw this service.
+// forgetRoles removes this service's roles from an embedded cluster.
 func forgetRoles(t *testing.T, admin *pgx.Conn) {
 	t.Helper()
 	_, err := admin.Exec(t.Context(), "DROP ROLE carewire_owner, carewire_app, carewire_worker, carewire_auditor")
@@ -155,7 +156,7 @@ func as(t *testing.T, base, user, database string) string {
 	return u.String()
 }
 
-func TestRoles_MayDoWhatTheyNeedAndNothingElse(t *testing.T) {
+func TestRoles_HaveOnlyTheRequiredPrivileges(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	const event = `INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, imported, recorded_at, leaf_hash)
@@ -208,7 +209,7 @@ func TestRoles_MayDoWhatTheyNeedAndNothingElse(t *testing.T) {
 	require.NoError(t, err, "the worker works the queue")
 }
 
-func TestRoles_DoNotReachWhatTheConnectingUserMay(t *testing.T) {
+func TestRoles_CannotUseTheRightsOfTheConnectingUser(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	conn, err := postgres.ConnectListener(t.Context(), postgres.Config{URL: db.URL, Role: postgres.App})
@@ -220,7 +221,7 @@ func TestRoles_DoNotReachWhatTheConnectingUserMay(t *testing.T) {
 	require.ErrorContains(t, err, "permission denied")
 }
 
-// again runs the migration of that name once more.
+// again runs the migration with that name again.
 func again(t *testing.T, pool *pgxpool.Pool, name string) {
 	t.Helper()
 	files, err := fs.Glob(migrations.Files, "*_"+name+".sql")
@@ -232,7 +233,7 @@ func again(t *testing.T, pool *pgxpool.Pool, name string) {
 	require.NoError(t, err)
 }
 
-func TestMigrations_AcceptADatabaseWithRowsThatTheirConstraintsRefuse(t *testing.T) {
+func TestMigrations_AcceptRowsThatViolateTheirConstraints(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	exec := func(pool *pgxpool.Pool, sql string) error {

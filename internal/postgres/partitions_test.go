@@ -49,7 +49,7 @@ func TestPartitions_OfMessagesAreMadeWithThoseOfTheLedger(t *testing.T) {
 			AND (has_any_column_privilege('carewire_app', c.oid, 'SELECT') OR has_any_column_privilege('carewire_worker', c.oid, 'SELECT'))`),
 		"row-level security is the parent's: nobody reaches a partition past it")
 
-	// One that was dropped is not made again, and calling again makes nothing.
+	// A dropped partition is not created again, and another call creates nothing.
 	_, err = db.Owner.Exec(t.Context(), `DROP TABLE decisions_from_1`)
 	require.NoError(t, err)
 	require.NoError(t, db.Worker.QueryRow(t.Context(), `SELECT events_partitions_ahead(40001500)`).Scan(&last))
@@ -68,7 +68,7 @@ func TestPartitions_AreMadeForAllTablesOrForNone(t *testing.T) {
 	require.Equal(t, before, bounds(t, db.Owner, "events"), "the ledger does not come to where nothing can be planned")
 }
 
-// migrateBefore brings an empty database to the schema before the migration of that name.
+// migrateBefore brings an empty database to the schema before the migration with that name.
 func migrateBefore(t *testing.T, url, name string) {
 	t.Helper()
 	files, err := fs.Glob(migrations.Files, "*_"+name+".sql")
@@ -88,7 +88,7 @@ func migrateBefore(t *testing.T, url, name string) {
 	require.NoError(t, err)
 }
 
-func TestMigrate_KeepsWhatPeopleWereToldInADatabaseInUse(t *testing.T) {
+func TestMigrate_KeepsNotificationsInADatabaseInUse(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewEmpty(t)
 	migrateBefore(t, url, "partitions")

@@ -22,8 +22,9 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// fill makes tables as they are after some months with an outage under way: 120,000 events, 100,000 notifications, 200,000
-// deliveries of which 40,000 wait with their jobs, 50,000 people. Rows of one event, notification and delivery share a number.
+// fill fills the tables as after some months and during an outage: 120,000 events, 100,000
+// notifications, 200,000 deliveries of which 40,000 wait with their jobs, 50,000 people. Rows of
+// one event, notification and delivery share a number.
 var fill = []string{
 	`INSERT INTO clinics (id, name, time_zone) SELECT numbered('c', i), 'Clinic', 'UTC' FROM generate_series(1, 500) AS i`,
 	`INSERT INTO users (id, email, email_verified, given_name, family_name, phone)
@@ -38,7 +39,8 @@ var fill = []string{
 		SELECT numbered('7', i), numbered('a', i + m), now(), now() FROM generate_series(1, 20000) AS i CROSS JOIN generate_series(0, 3) AS m`,
 	`INSERT INTO devices (id, user_id, platform, token) SELECT numbered('d', i), numbered('a', i), 'android', 'token' || i FROM generate_series(1, 50000) AS i`,
 	`INSERT INTO preferences (user_id, category, channel, enabled) SELECT numbered('a', i), 'clinical', 'email', false FROM generate_series(1, 50000, 7) AS i`,
-	// One subject has 10,000 events and as many effects; of the others each third event is an effect of the one before.
+	// One subject has 10,000 events and as many effects; every third of the other events is an
+	// effect of the previous one.
 	`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, cause_id, imported, recorded_at, leaf_hash)
 		SELECT i, 1, numbered('e', i), 'user.updated', 'test', CASE WHEN i % 12 = 0 THEN 'patient/busy' ELSE 'user/' || i END, now(), '{}', '', '',
 			CASE WHEN i % 3 = 1 THEN numbered('e', i - 1) END, false, now(), sha256('')
@@ -62,7 +64,7 @@ var fill = []string{
 			now(), CASE WHEN d.state <> 'queued' THEN now() END
 		FROM deliveries AS d WHERE d.event_position > 60000`,
 	`DROP FUNCTION numbered`,
-	// As autovacuum does it: partitions, and not the tables that they belong to.
+	// Like autovacuum: partitions, and not their parent tables.
 	`VACUUM (ANALYZE) events_from_1, notifications_from_1, deliveries_from_1, decisions_from_1, users, memberships, care_team, conversations, conversation_participants, devices, preferences, river.river_job`,
 }
 
@@ -85,10 +87,11 @@ func filled(t *testing.T) *postgrestest.DB {
 	return db
 }
 
-// grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes ever longer.
+// grown are the tables that grow. A sequential scan of one, or a sort or hash of it, takes
+// increasingly long.
 var grown = []string{"events_from_1", "notifications_from_1", "deliveries_from_1", "decisions_from_1", "users", "memberships", "devices", "river_job"}
 
-// plan is what a test looks at of EXPLAIN (FORMAT JSON).
+// plan is the part of EXPLAIN (FORMAT JSON) that the tests check.
 type plan struct {
 	Node     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
@@ -98,7 +101,7 @@ type plan struct {
 	Plans    []plan  `json:"Plans"`
 }
 
-// touched is how many rows of tables the plan read.
+// touched returns the number of rows that the plan read from tables.
 func (p plan) touched() (n float64) {
 	if p.Relation != "" && strings.Contains(p.Node, "Scan") {
 		n = (p.Rows + p.Removed) * p.Loops
@@ -109,7 +112,7 @@ func (p plan) touched() (n float64) {
 	return n
 }
 
-// scanned lists the grown tables that the plan reads from beginning to end.
+// scanned returns the grown tables with a sequential scan.
 func (p plan) scanned() (all []string) {
 	if p.Node == "Seq Scan" && slices.Contains(grown, p.Relation) {
 		all = append(all, p.Relation)
@@ -123,8 +126,8 @@ func (p plan) scanned() (all []string) {
 // errExplained ends a query that was explained and not run.
 var errExplained = errors.New("explained")
 
-// explainer is what queries are run on to be explained: with their arguments, and as the plan that PostgreSQL may keep for
-// any arguments.
+// explainer explains queries instead of running them: with their arguments, and with the generic
+// plan for any arguments.
 type explainer struct {
 	t               *testing.T
 	tx              pgx.Tx
@@ -159,6 +162,11 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	return nil, errExplained
 }
 
+func (e *explainer) SendBatch(context.Context, *pgx.Batch) pgx.BatchResults {
+	e.t.Fatal("the plan of a batch cannot be explained")
+	return nil
+}
+
 func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	e.explain(ctx, sql, args)
 	return pgconn.CommandTag{}, errExplained
@@ -189,7 +197,7 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 		name  string
 		pool  *pgxpool.Pool
 		actor care.Actor
-		// most is how many rows it may touch; 0 means 1,000.
+		// most is the maximum number of touched rows; 0 means 1,000.
 		most float64
 		ask  func(ctx context.Context, q *db.Queries) error
 	}{

@@ -15,10 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Role is a database role that the service, its migrations or an auditor runs as.
+// Role is a database role of the service, its migrations or an auditor.
 type Role string
 
-// The roles. Only Owner may change the schema.
+// Roles. Only Owner may change the schema.
 const (
 	Owner   Role = "carewire_owner"
 	App     Role = "carewire_app"
@@ -28,9 +28,10 @@ const (
 
 const (
 	defaultStatementTimeout = 30 * time.Second
-	// A transaction that its client forgot holds locks that the sequencer and the followers wait for.
+	// A transaction that its client forgot has locks that the sequencer and the followers wait
+	// for.
 	idleInTransactionTimeout = 5 * time.Second
-	// A peer that vanished without a word is noticed after idle + interval × count, about 20 seconds.
+	// A peer that disappeared is detected after idle + interval × count, about 20 seconds.
 	keepaliveIdle     = 10 * time.Second
 	keepaliveInterval = 3 * time.Second
 	keepaliveCount    = 3
@@ -44,26 +45,26 @@ var (
 	connectionNamesSQL string
 )
 
-// Config says how to connect.
+// Config configures a connection.
 type Config struct {
 	// URL is a PostgreSQL connection URL or keyword/value string.
 	URL string
-	// Setting is the name of the setting that holds the URL, for errors; empty means DATABASE_URL.
+	// Setting is the name of the setting with the URL, for errors; empty means DATABASE_URL.
 	Setting string
-	// Role is set on each connection; empty keeps the connecting user's own.
+	// Role is set on each connection; empty keeps the connecting user's role.
 	Role Role
-	// MaxConns bounds a pool; 0 leaves the URL's pool_max_conns, or pgxpool's default.
+	// MaxConns bounds a pool; 0 means the URL's pool_max_conns, or pgxpool's default.
 	MaxConns int32
-	// AppName is what pg_stat_activity shows; empty means "carewire".
+	// AppName is the application name in pg_stat_activity; empty means "carewire".
 	AppName string
-	// Tracer sees every query; nil means none.
+	// Tracer sees every query; nil disables tracing.
 	Tracer pgx.QueryTracer
-	// StatementTimeout ends a longer statement; 0 means 30 seconds, a negative one no limit.
+	// StatementTimeout cancels a longer statement; 0 means 30 seconds, negative no limit.
 	StatementTimeout time.Duration
 }
 
-// Open makes a pool whose connections run as cfg.Role, and proves with one connection that the database answers. The
-// error names cfg.Setting and never holds the password.
+// Open returns a pool with connections that run as cfg.Role, after one connection succeeded. The
+// error names cfg.Setting and never contains the password.
 func Open(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	pool, err := NewPool(ctx, cfg)
 	if err != nil {
@@ -95,8 +96,8 @@ func NewPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// ConnectListener opens one connection outside any pool, for LISTEN. The caller closes it. It needs the primary, or a
-// pooler in session mode.
+// ConnectListener opens one connection outside any pool, for LISTEN. The caller must close it. It
+// needs the primary, or a pooler in session mode.
 func ConnectListener(ctx context.Context, cfg Config) (*pgx.Conn, error) {
 	cc, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
@@ -114,7 +115,7 @@ func ConnectListener(ctx context.Context, cfg Config) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// apply sets what is decided before connecting.
+// apply sets the options of the connection that apply before connecting.
 func (cfg Config) apply(cc *pgx.ConnConfig) {
 	if _, ok := cc.RuntimeParams["application_name"]; !ok || cfg.AppName != "" {
 		cc.RuntimeParams["application_name"] = cmp.Or(cfg.AppName, "carewire")
@@ -131,7 +132,8 @@ func (cfg Config) apply(cc *pgx.ConnConfig) {
 	}
 }
 
-// session sets role and limits in one round trip. They are not startup parameters, because poolers refuse most of those.
+// session sets role and limits in one round trip. They are not startup parameters, because poolers
+// refuse most of those.
 func (cfg Config) session(ctx context.Context, conn *pgx.Conn) error {
 	registerUUID(conn)
 	timeout := cmp.Or(cfg.StatementTimeout, defaultStatementTimeout)
@@ -150,8 +152,8 @@ func (cfg Config) session(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// ConnectionNames gives the application names (Config.AppName) that begin with the text, of all connections to the
-// database. A name goes with its connection.
+// ConnectionNames returns the application names (Config.AppName) with the prefix, of all
+// connections to the database. A name disappears with its connection.
 func ConnectionNames(ctx context.Context, pool *pgxpool.Pool, beginning string) ([]string, error) {
 	rows, err := pool.Query(ctx, connectionNamesSQL, beginning)
 	if err != nil {
@@ -166,10 +168,10 @@ func ConnectionNames(ctx context.Context, pool *pgxpool.Pool, beginning string) 
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// setting is the name of the setting that holds the URL.
+// setting returns the name of the setting with the URL.
 func (cfg Config) setting() string { return cmp.Or(cfg.Setting, "DATABASE_URL") }
 
-// urlError leaves out pgx's own text, which can quote the URL.
+// urlError omits pgx's text, which can quote the URL.
 func (cfg Config) urlError(err error) error {
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && parse.Unwrap() == nil {
 		return fmt.Errorf("%s is not a PostgreSQL connection URL (postgres://user:password@host:5432/name)", cfg.setting())

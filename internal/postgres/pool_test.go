@@ -30,7 +30,7 @@ func TestOpen_SetsRoleAndLimitsOnEachConnection(t *testing.T) {
 	}
 }
 
-func TestOpen_SaysWhatIsWrongAndNeverThePassword(t *testing.T) {
+func TestOpen_ReturnsARemedyAndNeverThePassword(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.NewEmpty(t)
 	for name, c := range map[string]struct {
@@ -40,7 +40,7 @@ func TestOpen_SaysWhatIsWrongAndNeverThePassword(t *testing.T) {
 		"not a URL":   {url: "postgres://u:s3cret@host:port/db", want: "DATABASE_URL is not a PostgreSQL connection URL"},
 		"a stray one": {url: "postgres://u:s3cret%zz@host/db", want: "DATABASE_URL is not a PostgreSQL connection URL"},
 		"no server":   {url: "postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", want: `connect to DATABASE_URL (127.0.0.1:1, database "db", user "u")`},
-		"no database": {url: as(t, url, "carewire", "nowhere"), want: "there is no such database"},
+		"no database": {url: as(t, url, "carewire", "nowhere"), want: "the database does not exist"},
 		"no role":     {url: url, role: "carewire_stranger", want: `role carewire_stranger): set role`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestOpen_SaysWhatIsWrongAndNeverThePassword(t *testing.T) {
 	}
 }
 
-func TestOpen_TakesUUIDsInEveryFormThatQueriesUse(t *testing.T) {
+func TestOpen_AcceptsUUIDsInEveryFormThatQueriesUse(t *testing.T) {
 	t.Parallel()
 	pool := postgrestest.New(t).App
 	one, two := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())

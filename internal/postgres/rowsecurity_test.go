@@ -15,7 +15,8 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// town is two clinics with a doctor and a patient each, and one row about each patient in every table that is kept.
+// town is two clinics with a doctor and a patient each, and one row about each patient in every
+// table with row-level security.
 type town struct {
 	db                         *postgrestest.DB
 	here, there                uuid.UUID
@@ -118,7 +119,8 @@ func (w *town) kept(t *testing.T) []string {
 	return tables
 }
 
-// seen counts what each kept table shows the actor, with no WHERE at all. Tables that show nothing are left out.
+// seen counts the rows of each table that the actor sees without WHERE. Tables without visible rows
+// are omitted.
 func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
@@ -137,10 +139,11 @@ func (w *town) seen(t *testing.T, actor care.Actor) map[string]int {
 	return counts
 }
 
-// clinical are the tables that a role at a clinic sees only if the access table lets it read records or conversations.
+// clinical are the tables that a role at a clinic sees only if the access table lets it read
+// records or conversations.
 var clinical = []string{"records", "record_versions", "conversations", "conversation_messages", "conversation_participants"}
 
-func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
+func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
 	about := map[string]int{
@@ -184,7 +187,7 @@ func TestRowSecurity_AQueryThatForgotItsWhereFindsNothingForeign(t *testing.T) {
 	}
 }
 
-func TestRowSecurity_NobodyIsSeenWithoutAScopeAndNoneOutlastsItsTransaction(t *testing.T) {
+func TestRowSecurity_NoScopeShowsNoRowsAndAScopeEndsWithItsTransaction(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
 	pool := w.db.Pool(t, postgres.App, 1)
@@ -271,7 +274,8 @@ func TestRowSecurity_RefusesToWriteForeignRows(t *testing.T) {
 	require.Error(t, err, "platform roles are not a clinic's to give")
 }
 
-// unkept are the tables that name a person or a clinic and are not kept, each with the reason.
+// unkept are the tables with a person or a clinic and without row-level security, with the reason
+// for each.
 var unkept = map[string]string{
 	"web_sessions":    "read before it is known who asks; digests of secrets",
 	"socket_tickets":  "read before it is known who asks; digests of secrets",
@@ -281,7 +285,7 @@ var unkept = map[string]string{
 	"clinic_settings": "how a clinic works; nothing about a person",
 }
 
-func TestRowSecurity_KeepsEveryTableThatNamesAPersonOrAClinic(t *testing.T) {
+func TestRowSecurity_CoversEveryTableWithAPersonOrAClinic(t *testing.T) {
 	t.Parallel()
 	w := openTown(t)
 	rows, err := w.db.Owner.Query(t.Context(), `

@@ -13,44 +13,50 @@ import (
 	"carewire/internal/care"
 )
 
-//go:embed sql/scope.sql
-var scopeSQL string
+var (
+	//go:embed sql/scope.sql
+	scopeSQL string
+	//go:embed sql/scope_cached.sql
+	scopeCachedSQL string
+	//go:embed sql/actor_version.sql
+	actorVersionSQL string
+)
 
-// keptSQL is the scope of an actor who was kept from an earlier request.
-var keptSQL = scopeSQL + "    , actor_holds($6, $7)\n"
-
-// BeginAs queues the BEGIN of a READ COMMITTED transaction and the actor's scope, as the first statements of a batch.
+// BeginAs queues the BEGIN of a READ COMMITTED transaction and the actor's scope, as the first
+// statements of a batch.
 //
-// The scope is what row-level security goes by (migration 00013): the actor's own person, the clinics where they work,
-// those among them where their role reads what is clinical (care.Role.Clinical), those where they are a patient, and whether
-// they are an operator or a part of carewire. A transaction without one sees
-// nobody's rows. One in the name of an actor who was kept from an earlier request, and has changed since, ends with
-// care.ErrActorChanged.
+// Row-level security uses the scope (migration 00013): the actor's own person, the clinics where
+// they work, those among them where their role reads clinical data (care.Role.Clinical), those
+// where they are a patient, and whether they are an operator or a part of carewire. A transaction
+// without a scope sees no rows of people. With an actor that was cached from an earlier request and
+// has changed since, the transaction fails with care.ErrActorChanged.
 func BeginAs(batch *pgx.Batch, actor care.Actor) {
 	batch.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	QueueActorScope(batch, actor)
 }
 
-// QueueActorScope queues the actor's scope alone, as the first statement of a batch that is a transaction by itself (InBatch).
+// QueueActorScope queues the actor's scope alone, as the first statement of a batch that is one
+// transaction (InBatch).
 func QueueActorScope(batch *pgx.Batch, actor care.Actor) {
 	s := scopeOf(actor)
 	if actor.CachedVersion != 0 {
-		batch.Queue(keptSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.CachedVersion)
+		batch.Queue(scopeCachedSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt, actor.UserID, actor.CachedVersion)
 		return
 	}
 	batch.Queue(scopeSQL, s.scope, s.person, s.clinics, s.clinical, s.patientAt)
 }
 
-// CheckActorVersion asks what BeginAs asks, for a transaction that is not in the actor's scope.
+// CheckActorVersion returns care.ErrActorChanged if a cached actor has changed, for a transaction
+// without the actor's scope.
 func CheckActorVersion(ctx context.Context, tx pgx.Tx, actor care.Actor) error {
 	if actor.CachedVersion == 0 {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "SELECT actor_holds($1, $2)", actor.UserID, actor.CachedVersion)
+	_, err := tx.Exec(ctx, actorVersionSQL, actor.UserID, actor.CachedVersion)
 	return Translate(err)
 }
 
-// InTxAs is InTx in the actor's scope (see BeginAs); it takes no more round trips.
+// InTxAs is InTx in the actor's scope (see BeginAs), with the same number of round trips.
 func InTxAs(ctx context.Context, pool *pgxpool.Pool, actor care.Actor, fn func(tx pgx.Tx) error) error {
 	batch := &pgx.Batch{}
 	BeginAs(batch, actor)
@@ -69,7 +75,7 @@ func InTxAs(ctx context.Context, pool *pgxpool.Pool, actor care.Actor, fn func(t
 	return nil
 }
 
-// scope holds the values of the settings that the policies read; an empty text stands for none.
+// scope has the values of the settings that the policies read; an empty text represents none.
 type scope struct{ scope, person, clinics, clinical, patientAt string }
 
 func scopeOf(actor care.Actor) (s scope) {
@@ -101,7 +107,7 @@ func scopeOf(actor care.Actor) (s scope) {
 	return s
 }
 
-// arrayText is PostgreSQL's text of an array of UUIDs.
+// arrayText returns PostgreSQL's text form of an array of UUIDs.
 func arrayText(ids []string) string {
 	if len(ids) == 0 {
 		return ""

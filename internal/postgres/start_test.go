@@ -23,7 +23,8 @@ import (
 	"carewire/migrations"
 )
 
-// refusing is the URL of a server that answers each connection with the error, or with nothing when the code is empty.
+// refusing returns the URL of a server that answers each connection with the error, or not at all
+// if the code is empty.
 func refusing(t *testing.T, code, message string) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -51,7 +52,7 @@ func refusing(t *testing.T, code, message string) string {
 	return "postgres://carewire:s3cret@" + l.Addr().String() + "/carewire?sslmode=disable"
 }
 
-func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
+func TestAway_IsTrueOnlyIfWaitingMayHelp(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	socket, err := url.Parse(base)
@@ -63,16 +64,16 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 	}{
 		"starting up":          {refusing(t, "57P03", "the database system is starting up"), true, "SQLSTATE 57P03): the server is starting up"},
 		"shutting down":        {refusing(t, "57P01", "terminating connection due to administrator command"), true, "SQLSTATE 57P01"},
-		"too many connections": {refusing(t, "53300", "sorry, too many clients already"), true, "SQLSTATE 53300): all connections are taken"},
+		"too many connections": {refusing(t, "53300", "sorry, too many clients already"), true, "SQLSTATE 53300): all connections are in use"},
 		"hangs up":             {refusing(t, "", ""), true, "EOF"},
 		"nobody listens":       {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", true, "connection refused"},
 		"no such name":         {"postgres://u:s3cret@db.invalid/db?sslmode=disable", true, "db.invalid"},
 		"no socket yet":        {"postgres://u:s3cret@/db?host=/nowhere", true, "no such file"},
 		"only one is away":     {"postgres://u:s3cret@127.0.0.1:1,127.0.0.1:2/db?sslmode=disable", true, "connection refused"},
-		"a wrong password":     {refusing(t, "28P01", "password authentication failed"), false, "SQLSTATE 28P01): the server refuses"},
-		"no entry for it":      {refusing(t, "28000", "no pg_hba.conf entry"), false, "SQLSTATE 28000): the server refuses"},
-		"no such database":     {as(t, base, "carewire", "nowhere"), false, "SQLSTATE 3D000): there is no such database"},
-		"may not connect":      {refusing(t, "42501", `permission denied for database "carewire"`), false, `SQLSTATE 42501): the user lacks a right: GRANT CONNECT ON DATABASE "carewire" TO "carewire"`},
+		"a wrong password":     {refusing(t, "28P01", "password authentication failed"), false, "SQLSTATE 28P01): the server rejected"},
+		"no entry for it":      {refusing(t, "28000", "no pg_hba.conf entry"), false, "SQLSTATE 28000): the server rejected"},
+		"no such database":     {as(t, base, "carewire", "nowhere"), false, "SQLSTATE 3D000): the database does not exist"},
+		"may not connect":      {refusing(t, "42501", `permission denied for database "carewire"`), false, `SQLSTATE 42501): the user lacks a privilege: GRANT CONNECT ON DATABASE "carewire" TO "carewire"`},
 		"no TLS there":         {"postgres://carewire:s3cret@127.0.0.1:" + socket.Query().Get("port") + socket.Path + "?sslmode=require", false, "refused TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +90,7 @@ func TestAway_TellsWhatIsWorthWaitingForFromWhatIsNot(t *testing.T) {
 	}
 }
 
-func TestAway_LooksThroughWhatWrapsTheError(t *testing.T) {
+func TestAway_UnwrapsTheError(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -122,7 +123,7 @@ func oneLine(t *testing.T, err error, says ...string) {
 	require.False(t, postgres.Away(err), "waiting does not change it: %s", err)
 }
 
-func TestMigrate_RefusesAServerThatTakesNoWrites(t *testing.T) {
+func TestMigrate_RefusesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	oneLine(t, postgres.Migrate(t.Context(), base+"&default_transaction_read_only=on", silent), "SQLSTATE 25006", "point DATABASE_URL at the primary", "default_transaction_read_only")
@@ -152,7 +153,7 @@ func TestMigrate_RefusesADatabaseOfAnotherProgramAndChangesNothing(t *testing.T)
 	}
 }
 
-func TestMigrate_TakesADatabaseWithExtensionsAndTablesElsewhere(t *testing.T) {
+func TestMigrate_AcceptsADatabaseWithExtensionsAndTablesInOtherSchemas(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.NewEmpty(t)
 	_, err := connect(t, base).Exec(t.Context(), `CREATE SCHEMA reports; CREATE TABLE reports.monthly (id int)`)
@@ -171,7 +172,7 @@ func TestMigrate_RefusesVersionsThatItCannotKnow(t *testing.T) {
 	oneLine(t, postgres.Migrate(t.Context(), db.URL, silent), "SQLSTATE 55000", "20240131093000")
 }
 
-func TestMigrate_LeavesADatabaseThatTheNextReleaseMigratedAsItIs(t *testing.T) {
+func TestMigrate_LeavesADatabaseOfTheNextReleaseUnchanged(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) SELECT max(version_id) + 1, true FROM goose_db_version`)
@@ -182,9 +183,9 @@ func TestMigrate_LeavesADatabaseThatTheNextReleaseMigratedAsItIs(t *testing.T) {
 	require.False(t, pending)
 }
 
-func TestCheckVersions_KnowsANewerReleaseFromAnotherProgram(t *testing.T) {
+func TestCheckVersions_DistinguishesANewerReleaseFromAnotherProgram(t *testing.T) {
 	t.Parallel()
-	known := []int64{1, 2, 4, 5} // 3 was never there.
+	known := []int64{1, 2, 4, 5} // 3 never existed.
 	for name, c := range map[string]struct {
 		applied, newer []int64
 		says           string
@@ -193,8 +194,8 @@ func TestCheckVersions_KnowsANewerReleaseFromAnotherProgram(t *testing.T) {
 		"the same":             {[]int64{1, 2, 4, 5}, nil, ""},
 		"older":                {[]int64{1, 2}, nil, ""},
 		"newer":                {[]int64{1, 2, 4, 5, 6, 7}, []int64{6, 7}, ""},
-		"newer with a hole":    {[]int64{1, 2, 4, 5, 7}, nil, "has run migration 7"},
-		"a number in the past": {[]int64{1, 2, 3, 4, 5}, nil, "has run migration 3"},
+		"newer with a hole":    {[]int64{1, 2, 4, 5, 7}, nil, "has migration 7"},
+		"a number in the past": {[]int64{1, 2, 3, 4, 5}, nil, "has migration 3"},
 		"one left out":         {[]int64{1, 2, 5}, nil, "migration 4 has not run"},
 		"newer, one left out":  {[]int64{1, 2, 5, 6}, nil, "migration 4 has not run"},
 	} {
@@ -225,7 +226,7 @@ func withFiles(t *testing.T, more map[string]string) fstest.MapFS {
 	return files
 }
 
-func TestPending_AgreesWithMigrateOnANumberThatWasLeftOut(t *testing.T) {
+func TestPending_AgreesWithMigrateOnAMissingNumber(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	files := withFiles(t, map[string]string{"00019_late.sql": "-- +goose Up\nCREATE TABLE late (id int);\n"})
@@ -235,9 +236,9 @@ func TestPending_AgreesWithMigrateOnANumberThatWasLeftOut(t *testing.T) {
 	oneLine(t, postgres.MigrateFiles(t.Context(), db.URL, files, silent), "SQLSTATE 55000", "migration 19 has not run")
 }
 
-// A migration outside a transaction, as an index on a live table needs it: several instances start together while a
-// transaction of somebody else's keeps the index from being built.
-func TestMigrate_BuildsAnIndexConcurrentlyWhileOthersStartAndATransactionIsInTheWay(t *testing.T) {
+// A migration outside a transaction, as an index on a live table requires it: several instances
+// start together while another transaction delays the index.
+func TestMigrate_BuildsAnIndexConcurrentlyDuringStartsAndATransaction(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	files := withFiles(t, map[string]string{"00099_index.sql": `-- An index on a live table.
@@ -257,7 +258,9 @@ CREATE INDEX CONCURRENTLY users_family_name_idx ON users (family_name);
 	for range cap(errs) {
 		go func() { errs <- postgres.MigrateFiles(t.Context(), db.URL, files, log.logger()) }()
 	}
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "a migration waits for a lock") }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(log.String(), "a migration is waiting for another transaction's lock")
+	}, 30*time.Second, 5*time.Millisecond)
 	require.NoError(t, inTheWay.Rollback(t.Context()))
 	for range cap(errs) {
 		require.NoError(t, <-errs)
@@ -270,13 +273,13 @@ CREATE INDEX CONCURRENTLY users_family_name_idx ON users (family_name);
 	require.False(t, pending)
 }
 
-func TestExplain_SaysInOneLineWhatToDo(t *testing.T) {
+func TestExplain_ReturnsOneLineWithARemedy(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	_, missing := db.Owner.Exec(t.Context(), `SELECT * FROM nowhere`)
-	oneLine(t, postgres.Explain(fmt.Errorf("list: %w", missing)), "list: ERROR", "SQLSTATE 42P01): the schema is not this binary's: run `carewire migrate`")
+	oneLine(t, postgres.Explain(fmt.Errorf("list: %w", missing)), "list: ERROR", "SQLSTATE 42P01): the schema does not match this binary: run `carewire migrate`")
 	_, denied := db.Auditor.Exec(t.Context(), `SELECT * FROM users`)
-	oneLine(t, postgres.Explain(denied), "SQLSTATE 42501): the user of DATABASE_URL lacks a right")
+	oneLine(t, postgres.Explain(denied), "SQLSTATE 42501): the user of DATABASE_URL lacks a privilege")
 	refused := care.Errorf(care.NotFound, "there is none")
 	require.Equal(t, refused, postgres.Explain(refused))
 	require.NoError(t, postgres.Explain(nil))

@@ -12,14 +12,16 @@ import (
 // rollbackTimeout bounds a rollback after the caller's context has ended.
 const rollbackTimeout = 5 * time.Second
 
-// InTx runs fn in a READ COMMITTED transaction and commits it. It rolls back when fn fails or panics. Every error goes
-// through Translate. After an error of code care.Unavailable the commit may have happened or not.
+// InTx runs fn in a READ COMMITTED transaction and commits it. It rolls back if fn fails or panics.
+// It returns every error through Translate. After an error of code care.Unavailable the commit may
+// have happened or not.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return Translate(fmt.Errorf("begin: %w", err))
 	}
-	// After a commit this does nothing; after a panic it frees the connection before the panic goes on.
+	// After a commit this does nothing; after a panic it releases the connection before the panic
+	// continues.
 	defer rollback(ctx, tx)
 	if err := fn(tx); err != nil {
 		return Translate(err)
@@ -30,10 +32,12 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return nil
 }
 
-// InBatch sends a batch and commits it. One that begins no transaction takes one round trip: what is sent between two syncs
-// of the protocol is one transaction, READ COMMITTED as every session's; it commits when the last statement is done, nothing
-// of it stands when one fails, and a function that reads a result runs too late to stop it. One that begins a transaction
-// (BeginAs) is committed in a second round trip, and rolled back when such a function fails. Errors are those of InTx.
+// InBatch sends a batch and commits it. A batch that begins no transaction takes one round trip:
+// the statements between two syncs of the protocol are one transaction, READ COMMITTED as in every
+// session. It commits after the last statement, and rolls back if a statement fails; a function
+// that reads a result runs too late to stop it. A batch that begins a transaction (BeginAs) is
+// committed in a second round trip, and rolled back if such a function fails. Errors are those of
+// InTx.
 func InBatch(ctx context.Context, pool *pgxpool.Pool, batch *pgx.Batch) error {
 	results := pool.SendBatch(ctx, batch)
 	tx := results.Tx()
@@ -50,7 +54,8 @@ func InBatch(ctx context.Context, pool *pgxpool.Pool, batch *pgx.Batch) error {
 	return nil
 }
 
-// rollback is sent even when ctx has ended: a connection that is not told is closed, and a new one costs more.
+// rollback runs even after ctx has ended: otherwise the connection would be closed, and a new one
+// costs more.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()

@@ -81,7 +81,7 @@ func TestInTx_FreesItsConnectionWhenTheFunctionPanics(t *testing.T) {
 	require.Zero(t, clinics(t, db))
 }
 
-func TestInTx_PassesAnEndedContextOnAsItIs(t *testing.T) {
+func TestInTx_ReturnsAnEndedContextUnchanged(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())

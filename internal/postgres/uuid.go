@@ -8,16 +8,16 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// uuidCodec sends and reads uuid.UUID as the 16 bytes that it is. pgx can do without: it then goes through the type's
-// text form, with 23 allocations for each id of an array there and back.
+// uuidCodec encodes and decodes uuid.UUID as its 16 bytes. Without it, pgx uses the type's text
+// form, with 23 allocations for each id of an array in both directions.
 type uuidCodec struct{ pgtype.UUIDCodec }
 
-// registerUUID makes a connection use uuidCodec, for arrays too.
+// registerUUID makes a connection use uuidCodec, also for arrays.
 func registerUUID(conn *pgx.Conn) {
 	conn.TypeMap().RegisterType(&pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}})
 }
 
-// PlanEncode is part of pgtype.Codec.
+// PlanEncode implements pgtype.Codec.
 func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
 	if format == pgtype.BinaryFormatCode {
 		switch value.(type) {
@@ -30,7 +30,7 @@ func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any
 	return c.UUIDCodec.PlanEncode(m, oid, format, value)
 }
 
-// PlanScan is part of pgtype.Codec.
+// PlanScan implements pgtype.Codec.
 func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
 	if _, ok := target.(*uuid.UUID); ok && format == pgtype.BinaryFormatCode {
 		return uuidScanPlan{}
@@ -38,7 +38,7 @@ func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any)
 	return c.UUIDCodec.PlanScan(m, oid, format, target)
 }
 
-// DecodeValue is part of pgtype.Codec: rows read without a target give uuid.UUID too.
+// DecodeValue implements pgtype.Codec. Rows that are read without a target return uuid.UUID too.
 func (c uuidCodec) DecodeValue(m *pgtype.Map, oid uint32, format int16, src []byte) (any, error) {
 	if src == nil {
 		return nil, nil
@@ -59,7 +59,7 @@ func (uuidEncodePlan) Encode(value any, buf []byte) ([]byte, error) {
 	return append(buf, id[:]...), nil
 }
 
-// uuidPointerEncodePlan is that of a nullable column.
+// uuidPointerEncodePlan is the plan of a nullable column.
 type uuidPointerEncodePlan struct{}
 
 func (uuidPointerEncodePlan) Encode(value any, buf []byte) ([]byte, error) {
@@ -81,7 +81,7 @@ func (uuidScanPlan) Scan(src []byte, target any) error {
 		return fmt.Errorf("scan uuid into %T", target)
 	}
 	if src == nil {
-		// As pgx does for every other type; uuid.UUID's own Scan would leave the id that stood there before.
+		// pgx does so for every other type; uuid.UUID's own Scan would keep the previous id.
 		return fmt.Errorf("cannot scan NULL into %T", target)
 	}
 	if len(src) != len(id) {

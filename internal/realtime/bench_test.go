@@ -15,8 +15,9 @@ import (
 	"carewire/internal/realtime"
 )
 
-// BenchmarkFanout brings events from the outbox to every session of a clinic's room. The clients run in this process
-// and cost about as much as the service. deliveries/s counts an event at one session.
+// BenchmarkFanout sends events from the outbox to every session of a clinic's room. The clients run
+// in this process and cost about as much as the service. deliveries/s counts an event at one
+// session.
 func BenchmarkFanout(b *testing.B) {
 	const batch = 200
 	for _, sessions := range []int{1, 100, 1000} {

@@ -10,15 +10,16 @@ import (
 	"carewire/internal/event"
 )
 
-// change is what an event does to somebody's rights or sockets: mostly the person's whom it is about, for a care team the
-// member's.
+// change is the effect of an event on a person's rights or sockets. The person is usually the one
+// that the event is about; for a care team, the member.
 type change struct {
 	kind changeKind
-	// user is whose rights change. It is zero only for an unreadable change that may be anybody's.
+	// user is the person with the changed rights. It is zero only for an unreadable change that
+	// may concern anyone.
 	user uuid.UUID
-	// membership is what was granted or revoked.
+	// membership is the granted or revoked membership.
 	membership care.Membership
-	// patient and clinic say which care team was joined or left.
+	// patient and clinic identify the care team that was joined or left.
 	patient, clinic uuid.UUID
 	// conversation is the one that was left.
 	conversation uuid.UUID
@@ -36,19 +37,20 @@ const (
 	left
 	leftConversation
 	sessionClosed
-	// unreadable is a change whose event does not say what it changes. Nobody keeps a right that it may have taken: the
-	// person's sockets close and begin again with the rights of then; where it is not known whose they are, everybody's are
-	// read again.
+	// unreadable is a change that cannot be read from its event. No session keeps a right that it
+	// may have revoked: the person's sockets close and reconnect with the current rights. If the
+	// person is unknown, the rights of every session are read again.
 	unreadable
 )
 
-// changing are the types that change rights or end sockets.
+// changing maps event types to their effect on rights or sockets.
 var changing = map[string]changeKind{
 	"user.disabled": disabled, "user.deceased": disabled, "user.sign_in_unlinked": disabled, "membership.granted": granted, "membership.revoked": revoked, "care_team.joined": joined, "care_team.left": left,
 	"chat.participant_left": leftConversation, "session.closed": sessionClosed,
 }
 
-// changeOf returns what the event does to rights, nil for nothing. With an error the change is unreadable.
+// changeOf returns the event's change of rights, or nil if there is none. If there is an error, the
+// change is unreadable.
 func changeOf(n *entry, e *event.Event) (*change, error) {
 	kind, ok := changing[e.Type]
 	if !ok {
@@ -57,7 +59,7 @@ func changeOf(n *entry, e *event.Event) (*change, error) {
 	c := &change{kind: kind, user: n.person, conversation: n.conversation}
 	err := c.read(n, e)
 	if err == nil && c.user == uuid.Nil {
-		err = errors.New("it does not say whose rights it changes")
+		err = errors.New("the event has no person with changed rights")
 	}
 	if err != nil {
 		return &change{kind: unreadable, user: c.user}, fmt.Errorf("read %s: %w", e.Type, err)
@@ -65,15 +67,15 @@ func changeOf(n *entry, e *event.Event) (*change, error) {
 	return c, nil
 }
 
-// read takes from the event's data what it changes. Data that is JSON but does not say so is an error too: a right that
-// cannot be found would stay.
+// read reads the change from the event's data. Incomplete data is an error too: a right that cannot
+// be identified would remain.
 func (c *change) read(n *entry, e *event.Event) error {
 	switch c.kind {
 	case joined, left:
 		c.user = uuid.Nil // The person is the patient.
 	case leftConversation:
 		if c.conversation == uuid.Nil {
-			return errors.New("its subject is no conversation")
+			return errors.New("the subject is not a conversation")
 		}
 		return nil
 	case disabled:
@@ -84,40 +86,40 @@ func (c *change) read(n *entry, e *event.Event) error {
 	if err != nil {
 		return err
 	}
-	whole := false
+	complete := false
 	switch data := data.(type) {
 	case event.CareTeam:
 		c.user, c.patient, c.clinic = data.MemberID, data.UserID, data.ClinicID
-		whole = c.patient != uuid.Nil && c.clinic != uuid.Nil
+		complete = c.patient != uuid.Nil && c.clinic != uuid.Nil
 	case event.Membership:
 		c.membership = care.Membership{ClinicID: data.ClinicID, Role: care.Role(data.Role)}
-		whole = data.Role != "" && data.UserID == n.person && equal(data.ClinicID, e.ClinicID)
+		complete = data.Role != "" && data.UserID == n.person && equal(data.ClinicID, e.ClinicID)
 	case event.Session:
 		c.session = data.SessionID
-		whole = c.session != uuid.Nil && data.UserID == n.person
+		complete = c.session != uuid.Nil && data.UserID == n.person
 	}
-	if !whole {
-		return errors.New("its data does not say what it changes")
+	if !complete {
+		return errors.New("the data is incomplete")
 	}
 	return nil
 }
 
-// ofEverybody reports whether the change may be to anybody's rights.
-func (c *change) ofEverybody() bool { return c != nil && c.kind == unreadable && c.user == uuid.Nil }
+// ofEveryone reports whether the change may be to anyone's rights.
+func (c *change) ofEveryone() bool { return c != nil && c.kind == unreadable && c.user == uuid.Nil }
 
-// ending is why and how a session is closed.
+// ending is the close code and reason of a session.
 type ending struct {
 	code   int
 	reason string
 }
 
 var (
-	endDisabled   = &ending{closeForbidden, "the account is disabled or closed, or its sign-in was taken away"}
+	endDisabled   = &ending{closeForbidden, "the account is disabled or closed, or its sign-in was unlinked"}
 	endSession    = &ending{closeExpired, "the session has ended: sign in again"}
-	endUnreadable = &ending{closeRestart, "your rights have changed: connect again"}
+	endUnreadable = &ending{closeRestart, "your rights have changed: reconnect"}
 )
 
-// ends returns how the change closes the session; nil where it does not.
+// ends returns the session's ending by the change, or nil if the session continues.
 func (c *change) ends(s *session) *ending {
 	if c.user != s.user {
 		return nil

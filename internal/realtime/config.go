@@ -14,29 +14,35 @@ import (
 	"carewire/internal/ledger"
 )
 
-// Session is who a socket belongs to, and when the proof of it ends.
+// Session is the person that a socket belongs to, and the end of their authentication.
 type Session struct {
-	// ID is the browser's session that asked for the socket, which ends with it: by its event session.closed, by
-	// Hub.CloseSession, or at ExpiresAt, whatever is refreshed. It is uuid.Nil for a bearer token.
+	// ID is the browser's session that opened the socket. The socket ends with it: at its event
+	// session.closed, at Hub.CloseSession, or at ExpiresAt, even if a token is refreshed. It is
+	// uuid.Nil for a bearer token.
 	ID    uuid.UUID
 	Actor care.Actor
-	// ExpiresAt closes the socket with 4401, unless it is refreshed before; zero means never.
+	// ExpiresAt is when the socket is closed with 4401 unless it is refreshed before; zero means
+	// never.
 	ExpiresAt time.Time
 }
 
-// Denial is a room that somebody asked for and may not join.
-type Denial struct {
+// DeniedRoom is a room that a person asked for and may not join.
+type DeniedRoom struct {
 	Actor care.Actor
-	// Room is its name, such as "patient:<id>"; PersonID and ClinicID say whose room it is, where it is one's.
+	// Room is its name, such as "patient:<id>". PersonID and ClinicID are the room's person or
+	// clinic, if it has one.
 	Room               string
 	PersonID, ClinicID *uuid.UUID
 }
 
-// Authorizer tells what a person may see. directory.Service and chat.Service together implement it.
+// Authorizer returns what a person may see. directory.Service and chat.Service together implement
+// it.
 type Authorizer interface {
-	// GetActor reads a person with their memberships as they stand now; a disabled one is care.Forbidden.
+	// GetActor returns a person with their current memberships, or care.Forbidden if they are
+	// disabled.
 	GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error)
-	// OnCareTeam lists the clinics where the member is on the patient's care team and may read their records.
+	// OnCareTeam returns the clinics where the member is on the patient's care team and may read
+	// their records.
 	OnCareTeam(ctx context.Context, memberID, patientID uuid.UUID) ([]uuid.UUID, error)
 	// InConversation reports whether the person takes part in the conversation, and how.
 	InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error)
@@ -44,81 +50,91 @@ type Authorizer interface {
 	HasSession(ctx context.Context, id uuid.UUID) (bool, error)
 }
 
-// Config is what a Hub needs.
+// Config configures a Hub.
 type Config struct {
 	// Pool reads the ledger as the role carewire_app.
 	Pool *pgxpool.Pool
-	// Wake says that the ledger may have grown.
+	// Wake signals that the ledger may have grown.
 	Wake <-chan struct{}
-	// Codec makes and checks cursors; all instances share its key.
-	Codec  *ledger.Codec
+	// Codec encodes and checks cursors; all instances share its key.
+	Codec      *ledger.Codec
 	Authorizer Authorizer
-	// Verify tells whose a token is, for refresh.
+	// Verify returns the session of a token, for refresh.
 	Verify func(ctx context.Context, token string) (Session, error)
-	// Denied is told of a room that was refused for want of the right, and commits it to the audit trail before the client
-	// is answered; when it fails, so does the subscription. May be nil.
-	Denied func(ctx context.Context, d Denial) error
-	// Origins may open sockets from a browser, besides the service's own, as scheme://host[:port].
+	// Denied commits a denied room to the audit trail before the client gets its answer. If it
+	// fails, the subscription fails. nil disables auditing.
+	Denied func(ctx context.Context, d DeniedRoom) error
+	// Origins are the origins, besides the service's own, that may open sockets from a browser, as
+	// scheme://host[:port].
 	Origins []string
 	Logger  *slog.Logger
-	// Limits are the defaults where they are zero.
+	// Limits uses the default for each zero field.
 	Limits Limits
 }
 
-// Limits bound what clients may use, and set the pace of what is sent unasked.
+// Limits bound the resources of clients and set the intervals of the hub. Comments end with the
+// default.
 type Limits struct {
-	// ConnectionsPerUser at this instance; 50.
+	// ConnectionsPerUser is per instance; 50.
 	ConnectionsPerUser int
-	// RoomsPerSession counts the patients' and conversations' rooms a session has asked for; 100.
+	// RoomsPerSession counts the patients' and conversations' rooms that a session has joined;
+	// 100.
 	RoomsPerSession int
-	// MessagesPerSecond is what a client may send in the long run, MessageBurst at once; 20 and 150. Every frame counts: the
-	// fragments of a message, pings and pongs too.
+	// MessagesPerSecond and MessageBurst are the long-term rate and the burst of a client's
+	// messages; 20 and 150. Every frame counts, including fragments of a message, pings and pongs.
 	MessagesPerSecond float64
 	MessageBurst      int
-	// MessageBytes is the largest message from a client; 16 KiB, which has room for a token.
+	// MessageBytes is the largest message from a client; 16 KiB, which is enough for a token.
 	MessageBytes int64
-	// RingEvents are kept in memory for all sessions, of RingBytes at most; 8192 and 64 MiB.
+	// RingEvents and RingBytes bound the events in memory for all sessions; 8192 and 64 MiB.
 	RingEvents int
 	RingBytes  int
-	// WindowBytes bounds what is kept of the ledger behind the ring, for the sessions that are there; 64 MiB.
+	// WindowBytes bounds the older events in memory for the sessions that need them; 64 MiB.
 	WindowBytes int
-	// MaxBehind is how many positions a cursor may be behind the ledger; from one further behind a client must resync; 500,000.
+	// MaxBehind is how many positions a cursor may be behind the ledger before the client must
+	// resync; 500,000.
 	MaxBehind int64
 	// FrameEvents and FrameBytes end a frame, whichever is reached first; 256 and 64 KiB.
 	FrameEvents int
 	FrameBytes  int
-	// AdvanceAfter is about when a session for which there was nothing gets a frame without events, so that its cursor does
-	// not fall far behind; 5 s. Each session waits between half as long and half as long again, at random.
+	// AdvanceAfter is the average time after which a session without events gets an empty frame,
+	// so that its cursor does not fall far behind; 5 s. Each session waits between half and one
+	// and a half times as long, at random.
 	AdvanceAfter time.Duration
-	// Tick is how often the clock looks at each session; 1 s.
+	// Tick is how often each session is checked; 1 s.
 	Tick time.Duration
-	// PingPeriod, and PongWait without a pong after which a peer counts as dead; 25 s and 60 s.
+	// PingPeriod is the interval of pings, and PongWait the time without a pong after which a peer
+	// counts as dead; 25 s and 60 s.
 	PingPeriod time.Duration
 	PongWait   time.Duration
-	// WriteWait is how long one message may take to be accepted by the peer's network; 20 s.
+	// WriteWait is how long the peer's network may take to accept one message; 20 s.
 	WriteWait time.Duration
 }
 
 const (
-	// inFlight is how many messages a session may have in Melody's buffer. Two would do to keep a connection busy; one
-	// more lets a short answer go out behind two frames.
+	// inFlight is the maximum number of a session's messages in Melody's buffer. Two are enough to
+	// keep a connection busy; the third lets a short answer follow two frames.
 	inFlight = 3
-	// melodyBuffer has room for what is in flight and for the close message, and to spare: it must never be full.
+	// melodyBuffer has room for the messages in flight and the close message, with a reserve: it
+	// must never be full.
 	melodyBuffer = inFlight + 5
-	// slots are the parts of a clock's round. In each, another part of the sessions has its turn.
+	// slots is the number of parts of a tick. Each session has its turn in one of them.
 	slots = 8
-	// maxReplies is how many answers may wait for a client that asks without reading.
+	// maxReplies is the maximum number of waiting answers for a client that sends requests without
+	// reading. It bounds the memory that such a client takes.
 	maxReplies = 256
-	// windowSpan is how many positions are read at once behind the ring. Rows have up to 16 KiB: a window of them has 16 MiB.
+	// windowSpan is the number of positions per read behind the ring. Rows have up to 16 KiB, so
+	// that a window has at most 16 MiB.
 	windowSpan = 1024
-	// advanceSpan is after how many positions without an event for it a session behind the ring gets a frame without events: a
-	// client that resumes then does not begin from so far behind again.
+	// advanceSpan is the number of positions without an event after which a session behind the
+	// ring gets an empty frame: a client that resumes then does not start so far behind again.
 	advanceSpan = 20_000
-	// pagers is how many sessions wait for PostgreSQL at once. The pool is shared with requests.
+	// pagers is the number of sessions that wait for PostgreSQL at once. The pool is shared with
+	// requests.
 	pagers = 3
-	// floodWait is how long a client that sends too much may take to hear that it is cut off.
+	// floodWait is how long sending the close message to a client that sends too much may take.
 	floodWait = time.Second
-	// askTimeout bounds the look-ups that a client's message or a handshake needs.
+	// askTimeout bounds the queries for a client's message or a handshake.
 	askTimeout = 10 * time.Second
 )
 
@@ -143,18 +159,18 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
-// Validate says what is missing.
+// Validate returns an error for each required field that is not set, in the order of the fields.
 func (c Config) Validate() error {
 	var errs []error
-	need := func(there bool, name string) {
-		if !there {
-			errs = append(errs, errors.New("realtime: Config."+name+" is needed"))
+	required := func(name string, set bool) {
+		if !set {
+			errs = append(errs, errors.New("realtime: Config."+name+" is required"))
 		}
 	}
-	need(c.Pool != nil, "Pool")
-	need(c.Codec != nil, "Codec")
-	need(c.Authorizer != nil, "Rights")
-	need(c.Verify != nil, "Verify")
-	need(c.Logger != nil, "Logger")
+	required("Pool", c.Pool != nil)
+	required("Codec", c.Codec != nil)
+	required("Authorizer", c.Authorizer != nil)
+	required("Verify", c.Verify != nil)
+	required("Logger", c.Logger != nil)
 	return errors.Join(errs...)
 }

@@ -19,28 +19,31 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/ledger"
+	"carewire/internal/realtime/framelimit"
 )
 
-// Subprotocol is the name under which docs/socket.md is negotiated.
+// Subprotocol is the WebSocket subprotocol of docs/socket.md.
 const Subprotocol = "carewire.v1"
 
-// roomParam names, once or more, the rooms to join at the handshake. A client that resumes needs it: by the time it could
-// subscribe, its cursor may have moved past what it missed there.
+// roomParam is the query parameter with a room to join at the handshake; it may be repeated. A
+// client that resumes needs it: when it could subscribe, its cursor may have moved past the events
+// that it missed there.
 const roomParam = "room"
 
 const sessionKey = "session"
 
-// What a close message says to the person who reads it.
+// Reasons of close messages.
 const (
-	goingAway = "the service is going away: connect again"
-	restored  = "the ledger was restored: connect again"
+	goingAway = "the service is shutting down: reconnect"
+	restored  = "the ledger was restored: reconnect"
 )
 
 func sessionOf(ms *melody.Session) *session { return ms.MustGet(sessionKey).(*session) }
 
-// Serve makes the request a socket of the session's person, from the cursor on if there is one, and returns when the
-// socket has ended. An error means that nothing was written yet: care.Malformed for what is no handshake of this
-// protocol, care.Forbidden for an origin or a person that may not, care.Unauthenticated, care.RateLimited for too many
+// Serve upgrades the request to a socket of the session's person, starting at the cursor if there
+// is one, and returns when the socket has ended. If it returns an error, nothing was written yet:
+// care.Malformed for a request that is not a handshake of this protocol, care.Forbidden for an
+// origin or a person that may not connect, care.Unauthenticated, care.RateLimited for too many
 // sockets of one person, care.Unavailable while the service starts or stops.
 func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor string) error {
 	if err := h.check(r, sess); err != nil {
@@ -51,19 +54,19 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, sess Session, cursor
 		return err
 	}
 	defer release()
-	s, err := h.prepare(r, sess, cursor)
+	s, err := h.newSession(r, sess, cursor)
 	if err != nil {
 		return err
 	}
-	defer h.drop(s)
+	defer h.remove(s)
 	if err := h.melody.HandleRequestWithKeys(hijacker{w, s}, r, map[string]any{sessionKey: s}); err != nil {
-		// The upgrade has answered by itself, or the connection is gone.
+		// The upgrade has answered the request, or the connection is lost.
 		h.logger.Debug("socket not opened", "error", err.Error(), "user_id", s.user)
 	}
 	return nil
 }
 
-// hijacker finds the connection below whatever the router has wrapped around it, and has its frames counted.
+// hijacker finds the connection below the router's wrappers, and limits its frames.
 type hijacker struct {
 	http.ResponseWriter
 	session *session
@@ -74,23 +77,23 @@ func (w hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("hijack: %w", err)
 	}
-	return metered(conn, meter{limiter: w.session.limiter, flooded: w.session.flooded}), rw, nil
+	return framelimit.Wrap(conn, w.session.limiter, w.session.flooded), rw, nil
 }
 
-// check refuses before anything is read or reserved.
+// check validates the request before anything is read or reserved.
 func (h *Hub) check(r *http.Request, sess Session) error {
 	if !websocket.IsWebSocketUpgrade(r) {
-		return care.Errorf(care.Malformed, "this address speaks WebSocket only: connect with a WebSocket client and the subprotocol %s", Subprotocol)
+		return care.Errorf(care.Malformed, "this address accepts WebSocket connections only: use a WebSocket client and the subprotocol %s", Subprotocol)
 	}
 	if !h.originAllowed(r) {
-		return care.Errorf(care.Forbidden, "pages of this origin may not open sockets: add it to the service's allowed origins")
+		return care.Errorf(care.Forbidden, "this origin may not open sockets: add it to the service's allowed origins")
 	}
 	if offered := websocket.Subprotocols(r); len(offered) > 0 && !slices.Contains(offered, Subprotocol) {
-		return care.Errorf(care.Malformed, "none of the offered subprotocols is spoken here: offer %s", Subprotocol)
+		return care.Errorf(care.Malformed, "unsupported subprotocols: offer %s", Subprotocol)
 	}
 	switch {
 	case sess.Actor.UserID == uuid.Nil:
-		return care.Errorf(care.Forbidden, "sockets are for people; a program reads the ledger")
+		return care.Errorf(care.Forbidden, "sockets are for people; programs read the ledger")
 	case !sess.ExpiresAt.IsZero() && !time.Now().Before(sess.ExpiresAt):
 		return care.Errorf(care.Unauthenticated, "the token has expired")
 	}
@@ -100,10 +103,11 @@ func (h *Hub) check(r *http.Request, sess Session) error {
 	case <-time.After(askTimeout / 2):
 	case <-r.Context().Done():
 	}
-	return care.Errorf(care.Unavailable, "the service is starting: connect again in a moment")
+	return care.Errorf(care.Unavailable, "the service is starting: reconnect in a moment")
 }
 
-// originAllowed lets in whoever sends no Origin (no browser), the service's own pages, and the configured ones.
+// originAllowed accepts requests without Origin (not from a browser), the service's own pages, and
+// the configured origins.
 func (h *Hub) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || h.origins[origin] {
@@ -113,15 +117,15 @@ func (h *Hub) originAllowed(r *http.Request) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
-// reserve takes one of the person's places, which release gives back.
+// reserve takes one of the person's connections, which release returns.
 func (h *Hub) reserve(user uuid.UUID) (release func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.draining:
-		return nil, care.Errorf(care.Unavailable, "the service is going away: connect again")
+		return nil, care.Errorf(care.Unavailable, "the service is shutting down: reconnect")
 	case h.perUser[user] >= h.limits.ConnectionsPerUser:
-		return nil, care.Errorf(care.RateLimited, "you have %d sockets open, which is the most allowed: close one first", h.limits.ConnectionsPerUser)
+		return nil, care.Errorf(care.RateLimited, "you have the maximum of %d open sockets: close one first", h.limits.ConnectionsPerUser)
 	}
 	h.perUser[user]++
 	h.open.Add(1)
@@ -135,21 +139,22 @@ func (h *Hub) reserve(user uuid.UUID) (release func(), err error) {
 	}, nil
 }
 
-// prepare reads all that a session begins with, while the request can still be refused.
+// newSession reads the initial state of a session, while the request can still be refused.
 //
-// The order matters. First the position from which changes of rights will be watched, then the rights: whatever changed
-// up to that position is in what is read then, and whatever changes later passes by as an event. The other way round, a
-// role taken between the two would be held for ever. A client's cursor may be ahead of this process's tail; checking it
-// first proves that its position is committed.
-func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, error) {
+// The order matters. First comes the position from which changes of rights will be watched, then
+// the rights: a change up to that position is part of the rights that are read then, and a later
+// change arrives as an event. In the other order, a role that was revoked between the two would be
+// kept for ever. A client's cursor may be ahead of this process's tail; checking it first proves
+// that its position is committed.
+func (h *Hub) newSession(r *http.Request, sess Session, cursor string) (*session, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	names := r.URL.Query()[roomParam]
 	if len(names) > h.limits.RoomsPerSession {
-		return nil, care.InvalidField(roomParam, "must not stand more than %d times", h.limits.RoomsPerSession)
+		return nil, care.InvalidField(roomParam, "must not be repeated more than %d times", h.limits.RoomsPerSession)
 	}
 	s := &session{
-		hub: h, user: sess.Actor.UserID, id: sess.ID, idEnds: sess.ExpiresAt, behind: true, lastSent: time.Now(), patience: impatient(),
+		hub: h, user: sess.Actor.UserID, id: sess.ID, idEnds: sess.ExpiresAt, behind: true, lastSent: time.Now(), patience: randomPatience(),
 	}
 	s.limiter = rate.NewLimiter(rate.Limit(h.limits.MessagesPerSecond), h.limits.MessageBurst)
 	h.mu.Lock()
@@ -164,9 +169,9 @@ func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	s.rights = rights{user: s.user, held: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
+	s.rights = rights{user: s.user, memberships: slices.Clone(actor.Memberships), patients: map[uuid.UUID]*patientRights{}, conversations: map[uuid.UUID]conversationRights{}}
 	s.since.Store(max(head.Position, start.Position))
-	s.scanned, s.told, s.cursor, s.expiresAt = start.Position, start.Position, h.codec.Encode(start), sess.ExpiresAt
+	s.scanned, s.sentTo, s.cursor, s.expiresAt = start.Position, start.Position, h.codec.Encode(start), sess.ExpiresAt
 	if resync != "" {
 		s.answer(reply{Type: "resync", Reason: resync})
 	}
@@ -177,14 +182,15 @@ func (h *Hub) prepare(r *http.Request, sess Session, cursor string) (*session, e
 	return s, nil
 }
 
-// start tells where the session begins: at its cursor if that is still good, else at the head, with the reason.
+// start returns the session's first cursor: the client's if it is valid, or else the head, with the
+// reason for the resync.
 func (h *Hub) start(ctx context.Context, text string, head ledger.Cursor) (ledger.Cursor, string, error) {
 	if text == "" {
 		return head, "", nil
 	}
 	cursor, err := h.codec.Decode(text)
 	if err != nil {
-		return head, "invalid", nil //nolint:nilerr // A cursor that is not ours is answered with resync.
+		return head, "invalid", nil //nolint:nilerr // An invalid cursor is answered with resync.
 	}
 	err = ledger.Resume(ctx, h.pool, cursor)
 	if stale, ok := errors.AsType[*ledger.ResyncError](err); ok {
@@ -199,7 +205,7 @@ func (h *Hub) start(ctx context.Context, text string, head ledger.Cursor) (ledge
 	return cursor, "", nil
 }
 
-// connected makes the session one of the hub's. Melody calls it before it starts to write.
+// connected adds the session to the hub. Melody calls it before it starts to write.
 func (h *Hub) connected(ms *melody.Session) {
 	s := sessionOf(ms)
 	s.mu.Lock()
@@ -207,7 +213,7 @@ func (h *Hub) connected(ms *melody.Session) {
 	s.socket = ms
 	s.expireAt(s.expiresAt)
 	s.rejoin()
-	s.missed()
+	s.endMissed()
 	h.mu.Lock()
 	s.slot = h.nextSlot
 	h.nextSlot = (h.nextSlot + 1) % slots
@@ -224,9 +230,9 @@ func (h *Hub) connected(ms *melody.Session) {
 	}
 }
 
-// missed looks for an event that ended the session while the handshake was under way, before the index knew of it. Where the
-// ring has forgotten it, the session comes upon it as it reads on.
-func (s *session) missed() {
+// endMissed looks for an event that ended the session during the handshake, before the index had
+// the session. If the ring no longer has it, the session finds it when it reads on.
+func (s *session) endMissed() {
 	var buf [scanChunk]*entry
 	for at := s.since.Load(); ; {
 		n, _ := s.hub.ring.after(at, buf[:])
@@ -242,8 +248,8 @@ func (s *session) missed() {
 	}
 }
 
-// drop lets go of a session that has ended, or never began.
-func (h *Hub) drop(s *session) {
+// remove removes a session that has ended, or never began.
+func (h *Hub) remove(s *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true

@@ -18,7 +18,7 @@ func (c *client) follow(conversation uuid.UUID) {
 	require.Equal(c.t, frame{Type: "subscribed", ID: "c", Room: "conversation:" + conversation.String()}, c.control())
 }
 
-func TestConversation_ShowsEachEventOnceToThoseInItsRoomAndToNobodyElse(t *testing.T) {
+func TestConversation_ShowsEachEventOnceAndOnlyInItsRoom(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	conversation, other := b.converse(t), b.converse(t)
@@ -26,7 +26,8 @@ func TestConversation_ShowsEachEventOnceToThoseInItsRoomAndToNobodyElse(t *testi
 	for _, c := range inside {
 		c.follow(conversation)
 	}
-	// The nurse takes part and has not asked for the room; the doctor is in the patient's room as well.
+	// The nurse takes part and has not joined the room; the doctor is in the patient's room as
+	// well.
 	outside := map[uuid.UUID]*client{b.nurse: b.dial(t, b.nurse), b.receptionist: b.dial(t, b.receptionist), b.stranger: b.dial(t, b.stranger)}
 	inside[b.doctor].says(ask{Type: "subscribe", ID: "p", Room: "patient:" + b.patient.String()})
 	require.Equal(t, "subscribed", inside[b.doctor].control().Type)
@@ -50,7 +51,7 @@ func TestConversation_ShowsEachEventOnceToThoseInItsRoomAndToNobodyElse(t *testi
 	}
 }
 
-func TestConversation_EndsAtThePositionWhereOneLeft(t *testing.T) {
+func TestConversation_EndsAtThePositionOfLeaving(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int{"from the ring": 100, "paging": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +62,7 @@ func TestConversation_EndsAtThePositionWhereOneLeft(t *testing.T) {
 			c.follow(conversation)
 			stays.follow(conversation)
 			first, left, second, mark := b.message(conversation), b.moved("left", conversation, b.doctor), b.message(conversation), b.device(b.doctor)
-			// One batch: what counts is the position, not when the hub hears of it.
+			// One batch: the position counts, not the time at which the hub reads it.
 			b.append(t, first, left, second, mark, b.message(conversation))
 			c.gets(first, left)
 			lost := frame{Type: "unsubscribed", ID: "c", Room: "conversation:" + conversation.String(), Reason: "no longer in the conversation"}
@@ -81,7 +82,7 @@ func TestConversation_EndsAtThePositionWhereOneLeft(t *testing.T) {
 	}
 }
 
-func TestConversation_EndsWithTheRoleThatLetOneTakePart(t *testing.T) {
+func TestConversation_EndsWithTheRoleOfTheParticipant(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.member(t, b.doctor, b.other, care.Nurse)
@@ -95,7 +96,7 @@ func TestConversation_EndsWithTheRoleThatLetOneTakePart(t *testing.T) {
 	require.Equal(t, frame{Type: "unsubscribed", ID: "c", Room: "conversation:" + conversation.String(), Reason: "no longer on the care team"}, c.control())
 }
 
-func TestConversation_EndsWhereOneLeftThePatientsCareTeam(t *testing.T) {
+func TestConversation_EndsWhenTheMemberLeavesThePatientsCareTeam(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	conversation, other := b.converse(t), b.converse(t)
@@ -105,13 +106,13 @@ func TestConversation_EndsWhereOneLeftThePatientsCareTeam(t *testing.T) {
 	c.follow(other)
 	first, elsewhere, ofOther := b.message(conversation), b.careTeam("care_team.left", b.patient, b.other, b.doctor), b.message(other)
 	left, mark := b.careTeam("care_team.left", b.patient, b.here, b.doctor), b.device(b.doctor)
-	told := b.moved("left", conversation, b.doctor) // That one left the conversation follows a while later.
+	told := b.moved("left", conversation, b.doctor) // The event of leaving the conversation follows later.
 	b.append(t, first, elsewhere, left, b.message(conversation), ofOther, told, mark)
 	c.gets(first, left, ofOther, told, mark)
 	require.Equal(t, frame{Type: "unsubscribed", ID: "c", Room: "conversation:" + conversation.String(), Reason: "no longer on the care team"}, c.control())
 }
 
-func TestConversation_IsLeftOnRequestAndJoinedAtTheHandshakeForWhatWasMissed(t *testing.T) {
+func TestConversation_IsLeftOnRequestAndJoinedAtTheHandshakeForMissedEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.RoomsPerSession = 1 })
 	conversation, other := b.converse(t), b.converse(t)
@@ -132,7 +133,7 @@ func TestConversation_IsLeftOnRequestAndJoinedAtTheHandshakeForWhatWasMissed(t *
 	again.gets(missed, mark)
 }
 
-func TestConversation_ShowsWhoWasAddedNoMessageOfBefore(t *testing.T) {
+func TestConversation_HidesEarlierMessagesFromANewParticipant(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	conversation := b.converse(t)

@@ -15,7 +15,7 @@ import (
 	"carewire/internal/realtime"
 )
 
-// browser signs a person's browser in and returns the session's id.
+// browser signs in a person's browser and returns the session's id.
 func (b *bundle) browser(tb testing.TB, user uuid.UUID) (id uuid.UUID) {
 	tb.Helper()
 	require.NoError(tb, b.db.Owner.QueryRow(context.Background(),
@@ -23,7 +23,7 @@ func (b *bundle) browser(tb testing.TB, user uuid.UUID) (id uuid.UUID) {
 	return id
 }
 
-// closed is the event of a session that ended.
+// closed returns the event of a session that ended.
 func (b *bundle) closed(session, user uuid.UUID) event.Event {
 	return event.New(b.cmd, "session.closed", care.Ref{Kind: "session", ID: session}, event.Session{
 		SessionID: session, UserID: user, Reason: "signed_out",
@@ -76,7 +76,7 @@ func TestServe_RefusesASessionThatHasEndedWhileItsEventWaits(t *testing.T) {
 	require.Equal(t, 401, b.refused(t, b.nurse, bySession(session)))
 }
 
-// signingOut ends the session right after it was looked up.
+// signingOut ends the session right after the lookup.
 type signingOut struct {
 	directory
 	then func(session uuid.UUID)
@@ -134,7 +134,7 @@ func TestSession_ThatIsClosedWhileItsSocketOpensDoesNotWaitForItsClientToRead(t 
 	require.Eventually(t, func() bool { return strings.Contains(logs.String(), "code=4401") }, patience, time.Millisecond)
 }
 
-func TestSession_OfABrowserIsNotOutlivedByARefreshedSocket(t *testing.T) {
+func TestSession_OfABrowserLimitsARefreshedSocket(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.tokens = map[string]uuid.UUID{"mine": b.nurse}
@@ -162,14 +162,14 @@ func TestCloseSession_ClosesItsSocketsOfThisInstanceWithoutAnEvent(t *testing.T)
 	other.gets(report)
 }
 
-// broken is an event about the person, if there is one, whose data does not say what it changes.
+// broken returns an event about the person, if there is one, with incomplete data.
 func (b *bundle) broken(typ string, person *uuid.UUID, subject, data string) event.Event {
 	e := b.updated(b.stranger, b.here)
 	e.Type, e.Subject, e.Data, e.PersonID, e.ClinicID = typ, subject, []byte(data), person, nil
 	return e
 }
 
-func TestRights_ThatAnEventMayHaveTakenAreNotKept(t *testing.T) {
+func TestRights_ThatAnUnreadableEventMayHaveRevokedAreNotKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := uuid.NewString()
@@ -196,7 +196,7 @@ func TestRights_ThatAnEventMayHaveTakenAreNotKept(t *testing.T) {
 	}
 }
 
-func TestRights_AreReadAgainWhereAnEventDoesNotSayWhoseItTook(t *testing.T) {
+func TestRights_AreReadAgainAfterAnEventWithoutAPerson(t *testing.T) {
 	t.Parallel()
 	id := uuid.NewString()
 	for name, tc := range map[string]struct {
@@ -225,7 +225,8 @@ func TestRights_AreReadAgainWhereAnEventDoesNotSayWhoseItTook(t *testing.T) {
 				require.Equal(t, "subscribed", c.control().Type)
 				require.Equal(t, "subscribed", c.control().Type)
 			}
-			// What the doctor loses besides the role, and the third the account, no event says.
+			// No event has the other rights that the doctor loses, and the third person's
+			// account.
 			b.member(t, b.doctor, b.other, care.Doctor)
 			b.exec(t, "UPDATE memberships SET revoked_at = now() WHERE user_id = $1 AND clinic_id = $2", b.doctor, b.here)
 			b.exec(t, "DELETE FROM care_team WHERE member_id = $1", b.doctor)
@@ -249,7 +250,7 @@ func TestRights_AreReadAgainWhereAnEventDoesNotSayWhoseItTook(t *testing.T) {
 			disabled.gets(before)
 			disabled.closes(4403)
 
-			// Behind it, changes count at their positions as ever.
+			// After it, changes count at their positions as usual.
 			last := b.report(b.stranger, b.other)
 			b.append(t, b.membership("membership.granted", b.doctor, b.here, care.Nurse), b.report(b.patient, b.here), b.membership("membership.revoked", b.doctor, b.here, care.Nurse),
 				b.report(b.patient, b.here), last)
@@ -261,7 +262,7 @@ func TestRights_AreReadAgainWhereAnEventDoesNotSayWhoseItTook(t *testing.T) {
 	}
 }
 
-// failing cannot read rights the first times that it is asked after a socket has opened.
+// failing fails the first lookups of rights after a socket has opened.
 type failing struct {
 	directory
 	fails chan struct{}
@@ -276,7 +277,7 @@ func (r failing) GetActor(ctx context.Context, id uuid.UUID) (care.Actor, error)
 	}
 }
 
-func TestRights_ThatCannotBeReadAgainHoldTheSocketUntilTheyCan(t *testing.T) {
+func TestRights_PauseTheSocketUntilTheyCanBeReadAgain(t *testing.T) {
 	t.Parallel()
 	fails := make(chan struct{}, 3)
 	b := setup(t, func(c *realtime.Config) {

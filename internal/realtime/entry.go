@@ -11,42 +11,46 @@ import (
 	"carewire/internal/ledger"
 )
 
-// entry is one event as all sessions share it: what decides who sees it, and its JSON, made when the first needs it. Of an event
-// that no room may show, only its place in the ledger and what it does to rights are kept.
+// entry is one event, shared by all sessions: its visibility, and its JSON, which is created on
+// first use. For an event that no room may show, only its position in the ledger and its change of
+// rights are kept.
 type entry struct {
 	place  ledger.Cursor // Right behind the event.
 	person uuid.UUID     // Zero for none, as clinic.
 	clinic uuid.UUID
-	// conversation is the one in whose room the event is shown; zero for none.
+	// conversation is the one with the room that shows the event; zero for none.
 	conversation uuid.UUID
-	// message is the number of the conversation's message that was written; zero for any other event.
+	// message is the number of the created message of the conversation; zero for any other event.
 	message int64
-	// decl is nil for a type that this binary does not know: it cannot tell who may see it, so nobody does.
+	// decl is nil for a type that this binary does not know. Its audience is unknown, so that no
+	// session gets it.
 	decl *event.Declaration
-	// personSees says that the person whom it is about may see it.
+	// personSees reports whether the person that the event is about may see it.
 	personSees bool
-	// unreadable says that the event cannot be read whole: nobody sees it.
+	// unreadable reports whether the event cannot be read completely: no session gets it.
 	unreadable bool
 	change     *change
-	// size is about how many bytes of memory the entry takes, at most.
+	// size is an upper estimate of the entry's bytes in memory.
 	size int
 
 	bodyOnce   sync.Once
-	event      *event.Event // Until the body is made; nil where nobody may see it.
+	event      *event.Event // Until the body is created; nil if no session may see the event.
 	body       []byte
 	cursorOnce sync.Once
 	cursor     string
 }
 
 const (
-	// entryBytes is about what an entry takes besides its texts: itself, its cursor, the slot in a ring or window.
+	// entryBytes is the approximate size of an entry without its texts: the entry, its cursor, and
+	// the slot in a ring or window.
 	entryBytes = 400
-	// envelopeBytes is about what an event or its JSON takes besides its texts and data, whichever is more.
+	// envelopeBytes is the approximate size of an event or its JSON, whichever is larger, without
+	// its texts and data.
 	envelopeBytes = 600
 )
 
-// newEntry makes the entry of an event. The error says that the event changes rights in a way that cannot be read: the entry is
-// good and its change is unreadable.
+// newEntry returns the entry of an event. If the event's change of rights is unreadable, it also
+// returns an error; the entry is valid.
 func newEntry(e event.Event) (*entry, error) {
 	n := &entry{place: ledger.CursorOf(e), size: entryBytes}
 	n.decl, _ = event.Lookup(e.Type)
@@ -72,7 +76,7 @@ func newEntry(e event.Event) (*entry, error) {
 	return n, err
 }
 
-// shown reports whether there is a room in which somebody may see the event.
+// shown reports whether a room exists in which the event may be seen.
 func (e *entry) shown() bool {
 	if e.decl == nil || e.unreadable {
 		return false
@@ -80,7 +84,7 @@ func (e *entry) shown() bool {
 	return e.conversation != uuid.Nil || (e.personSees && e.person != uuid.Nil) || (len(e.decl.Roles) > 0 && e.clinic != uuid.Nil)
 }
 
-// textBytes is how many bytes the event's texts and data take in JSON at most.
+// textBytes returns the maximum size of the event's texts and data in JSON.
 func textBytes(e *event.Event) int {
 	n := len(e.Type) + len(e.Source) + len(e.Subject) + len(e.ActorID) + len(e.ActorRole) + len(e.Data)
 	for _, text := range []*string{e.CorrelationID, e.Traceparent} {
@@ -88,7 +92,8 @@ func textBytes(e *event.Event) int {
 			n += len(*text)
 		}
 	}
-	// encoding/json writes these as six bytes each, and U+2028 and U+2029, which begin with 0xE2, instead of three.
+	// encoding/json writes these as six bytes each, and U+2028 and U+2029, which begin with 0xE2,
+	// instead of three.
 	for _, c := range []byte("<>&\xe2") {
 		n += 5 * bytes.Count(e.Data, []byte{c})
 	}
@@ -97,7 +102,8 @@ func textBytes(e *event.Event) int {
 
 func (e *entry) position() int64 { return e.place.Position }
 
-// json returns the event's CloudEvents form; nil where it has none, as when its year has five digits: nobody is shown it.
+// json returns the event's CloudEvents form, or nil if it has none, for example if its year has
+// five digits. No session gets such an event.
 func (e *entry) json() []byte {
 	e.bodyOnce.Do(func() {
 		if e.event == nil {
@@ -111,7 +117,7 @@ func (e *entry) json() []byte {
 	return e.body
 }
 
-// at returns the cursor that stands behind the event.
+// at returns the cursor right behind the event.
 func (e *entry) at(codec *ledger.Codec) string {
 	e.cursorOnce.Do(func() { e.cursor = codec.Encode(e.place) })
 	return e.cursor

@@ -37,7 +37,7 @@ func TestEntry_CountsAtLeastTheBytesOfItsJSON(t *testing.T) {
 	}
 }
 
-func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
+func TestEntry_DropsTheTextOfAnEventThatNoRoomMayShow(t *testing.T) {
 	t.Parallel()
 	hidden := made("ehr.lab_report.created", "{}")
 	hidden.PersonID, hidden.ClinicID = nil, nil
@@ -51,7 +51,7 @@ func TestEntry_KeepsNothingOfAnEventThatNoRoomMayShow(t *testing.T) {
 	}
 }
 
-func TestFrame_LeavesOutAnEventThatHasNoJSON(t *testing.T) {
+func TestFrame_OmitsAnEventWithoutJSON(t *testing.T) {
 	t.Parallel()
 	e := made("ehr.lab_report.created", "{}")
 	e.Data = []byte("{")
@@ -62,7 +62,7 @@ func TestFrame_LeavesOutAnEventThatHasNoJSON(t *testing.T) {
 	require.Empty(t, f.entries)
 }
 
-func TestRing_HoldsNoMoreBytesThanItMay(t *testing.T) {
+func TestRing_IsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	const maxBytes = 50_000
 	r := newRing(1000, maxBytes)
@@ -86,8 +86,8 @@ func TestRing_HoldsNoMoreBytesThanItMay(t *testing.T) {
 		require.LessOrEqual(t, bytes, maxBytes)
 		require.Equal(t, sum(), bytes)
 		buf := make([]*entry, 1)
-		_, reaches := r.after(oldest-1, buf)
-		require.True(t, reaches)
+		_, inRing := r.after(oldest-1, buf)
+		require.True(t, inRing)
 		require.Equal(t, oldest, buf[0].position())
 	}
 	huge := &entry{place: ledger.Cursor{Position: 3000}, size: 2 * maxBytes}
@@ -104,7 +104,7 @@ func TestAdvance_IsSpreadOverSessionsThatWereSentTheLastEventAtOnce(t *testing.T
 	step := 2 * h.limits.AdvanceAfter / steps
 	waits, skips := make([]int, steps), make([]int, steps)
 	for range sessions {
-		s := &session{hub: h, lastSent: sent, patience: impatient()}
+		s := &session{hub: h, lastSent: sent, patience: randomPatience()}
 		for i := range steps {
 			if s.late(sent.Add(time.Duration(i)*step), 0) {
 				waits[i]++

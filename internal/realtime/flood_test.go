@@ -80,7 +80,7 @@ func TestSession_AnswersThePingsOfAClientThatSendsFew(t *testing.T) {
 	require.Equal(t, 100, pongs)
 }
 
-func TestSession_CutsAClientOffThatFloodsWithoutReading(t *testing.T) {
+func TestSession_CutsOffAClientThatFloodsWithoutReading(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.WriteWait = time.Hour })
 	c := b.dial(t, b.doctor, narrow)

@@ -7,17 +7,17 @@ import (
 	"carewire/internal/care"
 )
 
-// What closes a socket, besides RFC 6455's own codes. 4000 to 4999 are for private use (RFC 6455, section 7.4.2).
+// Close codes. Those from 4000 to 4999 are for private use (RFC 6455, section 7.4.2).
 const (
 	closeGoingAway    = 1001
 	closePolicy       = 1008
-	closeRestart      = 1012 // Connect again with the last cursor (registered with IANA as "Service Restart").
+	closeRestart      = 1012 // Reconnect with the last cursor (registered with IANA as "Service Restart").
 	closeExpired      = 4401
 	closeForbidden    = 4403
 	closeRateExceeded = 4429
 )
 
-// reply is every frame from the server but events.
+// reply is a frame from the server other than events.
 type reply struct {
 	Type   string `json:"type"`
 	ID     string `json:"id,omitempty"`
@@ -37,7 +37,7 @@ func (r reply) encode() []byte {
 	return b
 }
 
-// problem is why a client's message was refused, in words for its author.
+// problem is the reason for refusing a client's message.
 type problem struct {
 	code, field, detail string
 }
@@ -50,14 +50,15 @@ func (p *problem) reply(id, room string) reply {
 	return reply{Type: "error", ID: id, Room: room, Code: p.code, Field: p.field, Detail: p.detail}
 }
 
-// frame gathers the events of one frame. last is the last one looked at, seen or not: there the frame ends.
+// frame collects the events of one frame. last is the last entry that was read, visible or not: the
+// frame ends there.
 type frame struct {
 	last    *entry
 	entries []*entry
 	bytes   int
 }
 
-// add puts an event into the frame. It is false for one that has no JSON.
+// add adds an event to the frame. It returns false for an event without JSON.
 func (f *frame) add(e *entry) bool {
 	body := e.json()
 	if body == nil {
@@ -68,7 +69,8 @@ func (f *frame) add(e *entry) bool {
 	return true
 }
 
-// encode writes the frame by hand: the events are JSON already, and a cursor has no character that JSON escapes.
+// encode writes the frame without encoding/json: the events are JSON already, and a cursor has no
+// character that JSON escapes.
 func (f *frame) encode(from, to string) []byte {
 	const fixed = len(`{"type":"events","from":"","to":"","events":[]}`)
 	b := make([]byte, 0, fixed+len(from)+len(to)+f.bytes)

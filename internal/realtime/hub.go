@@ -21,20 +21,25 @@ import (
 	"carewire/internal/postgres"
 )
 
-// fillRetry is how long to wait before the ledger's head is asked for again.
-const fillRetry = time.Second
+const (
+	// fillRetry is the wait before reading the ledger's head again.
+	fillRetry = time.Second
+	// fillBatch is the number of events per read when the ring is filled: with up to 16 KiB each,
+	// 16 MiB.
+	fillBatch = 1000
+)
 
 // Hub serves sockets from one process's tail of the ledger.
 type Hub struct {
-	pool    *pgxpool.Pool
-	wake    <-chan struct{}
-	codec   *ledger.Codec
-	rights  Authorizer
-	verify  func(ctx context.Context, token string) (Session, error)
-	denied  func(ctx context.Context, d Denial) error
-	origins map[string]bool
-	logger  *slog.Logger
-	limits  Limits
+	pool       *pgxpool.Pool
+	wake       <-chan struct{}
+	codec      *ledger.Codec
+	authorizer Authorizer
+	verify     func(ctx context.Context, token string) (Session, error)
+	denied     func(ctx context.Context, d DeniedRoom) error
+	origins    map[string]bool
+	logger     *slog.Logger
+	limits     Limits
 
 	melody *melody.Melody
 	ring   *ring
@@ -43,10 +48,10 @@ type Hub struct {
 	index   *index
 	wakes   *queue
 	pages   *queue
-	// idle is the last event that was brought to all whom it concerns.
+	// idle is the last event that all sessions it concerns were woken for.
 	idle  atomic.Pointer[ledger.Cursor]
 	ready chan struct{}
-	// pagesRead counts what was read behind the ring.
+	// pagesRead counts the reads behind the ring.
 	pagesRead atomic.Int64
 
 	mu       sync.Mutex
@@ -56,18 +61,18 @@ type Hub struct {
 	draining bool
 	// history counts how often the ledger was replaced.
 	history int
-	// open counts the calls of Serve that have a place.
+	// open counts the calls of Serve with a reserved connection.
 	open sync.WaitGroup
 }
 
-// New makes a Hub, which serves once Run has read where the ledger stands.
+// New returns a Hub. It serves sockets after Run has read the ledger's head.
 func New(cfg Config) (*Hub, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	limits := cfg.Limits.withDefaults()
 	h := &Hub{
-		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, rights: cfg.Authorizer, verify: cfg.Verify,
+		pool: cfg.Pool, wake: cfg.Wake, codec: cfg.Codec, authorizer: cfg.Authorizer, verify: cfg.Verify,
 		denied: cfg.Denied, origins: map[string]bool{}, logger: cfg.Logger, limits: limits,
 		ring: newRing(limits.RingEvents, limits.RingBytes), index: newIndex(), wakes: newQueue(), pages: newQueue(), ready: make(chan struct{}),
 		perUser: map[uuid.UUID]int{},
@@ -98,17 +103,17 @@ func (h *Hub) newMelody() *melody.Melody {
 	m.HandleMessage(func(ms *melody.Session, msg []byte) { sessionOf(ms).received(ms.Request.Context(), msg) })
 	m.HandleMessageBinary(func(ms *melody.Session, _ []byte) { sessionOf(ms).receivedBinary() })
 	m.HandleError(func(ms *melody.Session, err error) {
-		// Called from within Write, with the session's lock held, among others: take none here.
+		// Called from within Write, where the session's lock may be memberships: take no lock here.
 		if errors.Is(err, melody.ErrMessageBufferFull) {
-			h.logger.Error("melody dropped a message: the credit is wrong", "user_id", sessionOf(ms).user)
-			_ = ms.WebsocketConnection().Close() // The client resumes; better than a hole.
+			h.logger.Error("melody dropped a message: wrong credit", "user_id", sessionOf(ms).user)
+			_ = ms.WebsocketConnection().Close() // The client resumes, which is better than a hole.
 		}
 	})
 	return m
 }
 
-// Run tails the ledger and sends what it brings, until ctx ends. It returns when all that it started has stopped. It
-// leaves the sockets open: call Shutdown first.
+// Run tails the ledger and sends its events to sessions until ctx ends. It returns when all its
+// goroutines have stopped. It leaves the sockets open: call Shutdown first.
 func (h *Hub) Run(ctx context.Context) error {
 	if !h.fill(ctx) {
 		return nil
@@ -122,12 +127,12 @@ func (h *Hub) Run(ctx context.Context) error {
 	for range pagers {
 		workers.Go(func() { h.pager(ctx) })
 	}
-	workers.Go(func() { h.clock(ctx) })
+	workers.Go(func() { h.idleTicker(ctx) })
 	close(h.ready)
 
 	err := ledger.NewTail(ledger.TailConfig{
 		Pool: h.pool, Wake: h.wake, Logger: h.logger, From: h.ring.newest().Position, OnResync: h.restart,
-	}).Run(ctx, h.spread)
+	}).Run(ctx, h.fanOut)
 	cancel()
 	h.wakes.close()
 	h.pages.close()
@@ -138,7 +143,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready reports whether Run has read where the ledger is, so that sockets can be opened.
+// Ready reports whether Run has read the ledger's head, so that sockets can be opened.
 func (h *Hub) Ready() bool {
 	select {
 	case <-h.ready:
@@ -148,13 +153,13 @@ func (h *Hub) Ready() bool {
 	}
 }
 
-// fill loads the last events, so that the clients of an instance that restarts do not page all at once. It ends no process:
-// it waits for a database that does not answer, and leaves the ring empty when the events cannot be read. It is false once
-// ctx has ended.
+// fill loads the latest events, so that the clients of an instance that restarts do not all page at
+// once. It waits for a database that does not answer, and leaves the ring empty if the events
+// cannot be read. It returns false after ctx has ended.
 func (h *Hub) fill(ctx context.Context) bool {
 	head, err := ledger.Head(ctx, h.pool)
 	for err != nil && ctx.Err() == nil {
-		h.logger.WarnContext(ctx, "the ledger's head cannot be read and is tried again", "error", postgres.SafeError(err))
+		h.logger.WarnContext(ctx, "cannot read the ledger's head; retrying", "error", postgres.SafeError(err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(fillRetry):
@@ -167,9 +172,9 @@ func (h *Hub) fill(ctx context.Context) bool {
 	after := max(0, head.Position-int64(h.limits.RingEvents))
 	h.ring.reset(ledger.Cursor{Epoch: head.Epoch, Position: after})
 	for after < head.Position {
-		events, err := ledger.Read(ctx, h.pool, after, int32(min(1000, head.Position-after)))
+		events, err := ledger.Read(ctx, h.pool, after, int32(min(fillBatch, head.Position-after)))
 		if err != nil {
-			h.logger.WarnContext(ctx, "the last events cannot be read; sockets that are behind read pages", "error", postgres.SafeError(err))
+			h.logger.WarnContext(ctx, "cannot load the latest events; sockets that are behind read pages", "error", postgres.SafeError(err))
 			h.ring.reset(head)
 			break
 		}
@@ -179,14 +184,14 @@ func (h *Hub) fill(ctx context.Context) bool {
 		h.ring.append(h.entries(events))
 		after = events[len(events)-1].Position
 	}
-	h.ring.restate(head)
+	h.ring.setHead(head)
 	newest := h.ring.newest()
 	h.idle.Store(&newest)
 	return ctx.Err() == nil
 }
 
-// spread takes the tail's next batch: into the ring first, then to those whom it concerns.
-func (h *Hub) spread(batch []event.Event) {
+// fanOut adds the tail's next batch to the ring, then wakes the sessions that it concerns.
+func (h *Hub) fanOut(batch []event.Event) {
 	if len(batch) == 0 {
 		return
 	}
@@ -198,8 +203,9 @@ func (h *Hub) spread(batch []event.Event) {
 	h.wakeUp(woken...)
 }
 
-// restart begins anew after the ledger turned out not to be the one read before. What was sent may not be history any
-// more, so everybody connects again, and the check of their cursors tells each what to do.
+// restart starts over when the ledger is not the one that was read before. Events that were sent
+// may no longer be part of history, so that every client must reconnect; the check of its cursor
+// then decides what it must do.
 func (h *Hub) restart(_ string, at ledger.Cursor) {
 	h.ring.reset(at)
 	h.windows.forget()
@@ -212,7 +218,7 @@ func (h *Hub) restart(_ string, at ledger.Cursor) {
 	}
 }
 
-// wakeUp gives sessions to the flushers.
+// wakeUp queues sessions for the flushers.
 func (h *Hub) wakeUp(sessions ...*session) {
 	fresh := sessions[:0]
 	for _, s := range sessions {
@@ -229,8 +235,8 @@ func (h *Hub) flusher() {
 		if !ok {
 			return
 		}
-		s.queued.Store(false) // First: what comes from now on queues it again.
-		s.pump()
+		s.queued.Store(false) // First, so that later events queue it again.
+		s.flush()
 	}
 }
 
@@ -244,17 +250,18 @@ func (h *Hub) pager(ctx context.Context) {
 	}
 }
 
-// after copies the next events behind the position that are in memory into buf and returns how many. reaches is false behind the
-// ring: there may be more in PostgreSQL.
-func (h *Hub) after(position int64, buf []*entry) (n int, reaches bool) {
-	if n, reaches = h.ring.after(position, buf); reaches {
+// after copies the next events behind the position that are in memory into buf and returns their
+// number. inRing is false behind the ring: PostgreSQL may have more.
+func (h *Hub) after(position int64, buf []*entry) (n int, inRing bool) {
+	if n, inRing = h.ring.after(position, buf); inRing {
 		return n, true
 	}
 	return h.windows.after(position, buf), false
 }
 
-// clock moves the cursors of sessions that have nothing to read. Each has its turn once in a Tick, in its slot of it.
-func (h *Hub) clock(ctx context.Context) {
+// idleTicker advances the cursors of sessions that have no events to read. Each session has its
+// turn once per Tick, in its slot.
+func (h *Hub) idleTicker(ctx context.Context) {
 	tick := time.NewTicker(max(h.limits.Tick/slots, 1))
 	defer tick.Stop()
 	for slot := 0; ; slot = (slot + 1) % slots {
@@ -271,8 +278,8 @@ func (h *Hub) clock(ctx context.Context) {
 	}
 }
 
-// CloseSession closes the sockets that a browser's session has opened at this instance, without waiting for its session.closed,
-// by which those of the others close.
+// CloseSession closes the sockets that a browser's session has opened at this instance, without
+// waiting for its session.closed event, which closes those of other instances.
 func (h *Hub) CloseSession(id uuid.UUID) {
 	for _, s := range h.list(0, slots) {
 		if s.id == id && id != uuid.Nil {
@@ -281,7 +288,7 @@ func (h *Hub) CloseSession(id uuid.UUID) {
 	}
 }
 
-// list returns the sessions that have their turn in the slots from one to before another.
+// list returns the sessions of the slots from (inclusive) to to (exclusive).
 func (h *Hub) list(from, to int) []*session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -295,8 +302,8 @@ func (h *Hub) list(from, to int) []*session {
 	return list
 }
 
-// Shutdown refuses new sockets, closes those that are open with 1001 and waits for them. When ctx ends before, it cuts
-// those that are left and says so.
+// Shutdown refuses new sockets, closes the open ones with 1001 and waits for them. If ctx ends
+// first, it cuts the remaining connections and returns an error.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	h.draining = true
@@ -319,23 +326,24 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 		_ = s.socket.WebsocketConnection().Close()
 	}
 	<-done
-	return fmt.Errorf("close sockets: %d did not answer: %w", len(left), ctx.Err())
+	return fmt.Errorf("close sockets: %d did not close in time: %w", len(left), ctx.Err())
 }
 
-// Stats is what a Hub holds now.
+// Stats is the current state of a Hub.
 type Stats struct {
 	Sessions int
 	Rooms    int
-	// Position is the last one that was brought to sessions.
+	// Position is the last one that sessions were woken for.
 	Position int64
-	// RingEvents are in memory, of about RingBytes, from the position RingOldest on.
+	// RingEvents is the number of events in memory, of about RingBytes, from the position
+	// RingOldest.
 	RingEvents, RingOldest, RingBytes int64
-	// WindowEvents are those, of about WindowBytes, that are held for sessions further behind. Pages counts how often these were
-	// read from PostgreSQL since the Hub was made.
+	// WindowEvents is the number of events, of about WindowBytes, in memory for sessions further
+	// behind. Pages counts the reads of such events from PostgreSQL since the Hub was created.
 	WindowEvents, WindowBytes, Pages int64
 }
 
-// Stats returns what the Hub holds now, for metrics.
+// Stats returns the current state, for metrics.
 func (h *Hub) Stats() Stats {
 	st := Stats{Rooms: h.index.size(), Position: h.ring.newest().Position, Pages: h.pagesRead.Load()}
 	h.mu.Lock()

@@ -31,10 +31,10 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// patience is how long a test waits for what should come at once.
+// patience bounds the wait for something that should happen at once.
 const patience = 20 * time.Second
 
-// directory reads rights as the service's directory does.
+// directory returns rights like the service's directory.
 type directory struct{ db *postgrestest.DB }
 
 func (d directory) GetActor(ctx context.Context, userID uuid.UUID) (care.Actor, error) {
@@ -85,7 +85,7 @@ type bundle struct {
 	wakes         []chan struct{} // One a hub.
 	here, other   uuid.UUID
 	patient       uuid.UUID
-	stranger      uuid.UUID // A patient whom nobody cares for.
+	stranger      uuid.UUID // A patient without a care team.
 	doctor        uuid.UUID // On the patient's care team.
 	nurse         uuid.UUID
 	receptionist  uuid.UUID
@@ -93,7 +93,7 @@ type bundle struct {
 	cmd           care.Command
 	mu            sync.Mutex
 	expires       time.Time            // Of the next sockets.
-	tokens        map[string]uuid.UUID // What Verify knows.
+	tokens        map[string]uuid.UUID // The tokens that Verify accepts.
 	tokensExpires time.Time
 }
 
@@ -147,7 +147,7 @@ func (b *bundle) start(tb testing.TB, change ...func(*realtime.Config)) {
 	})
 }
 
-// smallBuffers makes a peer that does not read felt soon.
+// smallBuffers makes the effect of a peer that does not read noticeable soon.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -202,7 +202,7 @@ func (b *bundle) member(tb testing.TB, user, clinic uuid.UUID, role care.Role) {
 	b.exec(tb, "INSERT INTO memberships (id, user_id, clinic_id, role) VALUES ($1, $2, $3, $4)", uuid.New(), user, clinic, string(role))
 }
 
-// report is a lab report's event, user an account's, which only the desk's office and the person see.
+// report returns a lab report's event, user an account's, which only the office and the person see.
 func (b *bundle) report(patient, clinic uuid.UUID) event.Event {
 	id := uuid.New()
 	return event.New(b.cmd, "ehr.lab_report.created", care.Ref{Kind: "lab_report", ID: id}, event.Record{
@@ -232,14 +232,14 @@ func (b *bundle) message(conversation uuid.UUID) event.Event {
 	}).About(b.cmd, b.patient, &b.here)
 }
 
-// moved is the event of somebody who joined or left.
+// moved returns the event of a person who joined or left.
 func (b *bundle) moved(how string, conversation, user uuid.UUID) event.Event {
 	return event.New(b.cmd, "chat.participant_"+how, care.Ref{Kind: "conversation", ID: conversation}, event.ChatParticipant{
 		ConversationID: conversation, UserID: user, ClinicID: b.here, PatientID: b.patient,
 	}).About(b.cmd, user, &b.here)
 }
 
-// device is an event that only its person sees.
+// device returns an event that only its person sees.
 func (b *bundle) device(user uuid.UUID) event.Event {
 	id := uuid.New()
 	return event.New(b.cmd, "device.registered", care.Ref{Kind: "device", ID: id}, event.Device{DeviceID: id, UserID: user, Platform: "web"}).About(b.cmd, user, nil)
@@ -261,7 +261,7 @@ func (b *bundle) careTeam(typ string, patient, clinic, member uuid.UUID) event.E
 	}).About(b.cmd, patient, &clinic)
 }
 
-// append brings events into the ledger, in order and at once, and wakes the hub.
+// append adds events to the ledger, in order and at once, and wakes the hub.
 func (b *bundle) append(tb testing.TB, events ...event.Event) {
 	tb.Helper()
 	ctx := context.Background()
@@ -288,7 +288,7 @@ func (b *bundle) ring() {
 	}
 }
 
-// client is a socket's other end. It checks that its transcript is contiguous.
+// client is the other end of a socket. It checks that its transcript is contiguous.
 type client struct {
 	t       testing.TB
 	conn    *websocket.Conn
@@ -330,7 +330,7 @@ func protocols(p ...string) option {
 	return func(_ url.Values, _ http.Header, d *websocket.Dialer) { d.Subprotocols = p }
 }
 
-// narrow makes a client whose network takes in next to nothing by itself.
+// narrow makes a client whose network buffers almost nothing.
 func narrow(_ url.Values, _ http.Header, d *websocket.Dialer) {
 	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
@@ -345,7 +345,7 @@ func (b *bundle) try(user uuid.UUID, options ...option) (*websocket.Conn, *http.
 	return b.tryAt(b.url, user, options...)
 }
 
-// refused tries to open a socket and tells the status of the refusal.
+// refused tries to open a socket and returns the status of the refusal.
 func (b *bundle) refused(tb testing.TB, user uuid.UUID, options ...option) int {
 	tb.Helper()
 	_, resp, err := b.try(user, options...)
@@ -418,7 +418,7 @@ func (c *client) next() frame {
 	return f
 }
 
-// event gives the next event, over frames without any.
+// event returns the next event, and skips frames without events.
 func (c *client) event() seen {
 	c.t.Helper()
 	for len(c.pending) == 0 {
@@ -440,7 +440,7 @@ func (c *client) gets(events ...event.Event) {
 	}
 }
 
-// control gives the next frame that is not of events.
+// control returns the next frame other than events.
 func (c *client) control() frame {
 	c.t.Helper()
 	for {

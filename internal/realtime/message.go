@@ -15,7 +15,7 @@ import (
 	"carewire/internal/strictjson"
 )
 
-// maxIDLength bounds the id by which a client knows an answer.
+// maxIDLength bounds the id that a client correlates an answer with. It is repeated in the answer.
 const maxIDLength = 100
 
 // request is a message from a client.
@@ -23,25 +23,27 @@ type request struct {
 	Type, ID, Room, Token string
 }
 
-// received answers one message. Melody calls it for one message after the other; the meter has counted it.
+// received answers one message. Melody calls it for one message at a time; framelimit has counted
+// it.
 func (s *session) received(ctx context.Context, msg []byte) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, p := parseRequest(msg)
 	if p != nil {
-		s.refuse(req, p)
+		s.reject(req, p)
 	} else {
 		s.do(ctx, req)
 	}
-	s.pump()
+	s.flush()
 }
 
 func (s *session) receivedBinary() {
-	s.refuse(request{}, &problem{code: string(care.Malformed), detail: "messages are JSON in text frames, not binary ones"})
-	s.pump()
+	s.reject(request{}, &problem{code: string(care.Malformed), detail: "messages must be JSON in text frames, not binary frames"})
+	s.flush()
 }
 
-// parseRequest reads a message as far as it can: what is wrong is told with the message's id, if that could be read.
+// parseRequest reads as much of a message as possible: a problem is reported with the message's id
+// if that could be read.
 func parseRequest(msg []byte) (request, *problem) {
 	req, wrong := decodeRequest(msg)
 	switch {
@@ -55,17 +57,17 @@ func parseRequest(msg []byte) (request, *problem) {
 	case !slices.Contains([]string{"subscribe", "unsubscribe", "refresh"}, req.Type):
 		return req, invalid("type", "must be subscribe, unsubscribe or refresh")
 	case req.ID == "":
-		return req, invalid("id", "is needed: the answer carries it")
+		return req, invalid("id", "is required: the answer repeats it")
 	}
 	return req, nil
 }
 
-// decodeRequest reads the fields of a message by their exact names. Other fields are ignored, but for those that only differ from
-// one of these by case.
+// decodeRequest reads the fields of a message by their exact names. Other fields are ignored,
+// except those that differ only in case.
 func decodeRequest(msg []byte) (request, *problem) {
 	members, err := strictjson.Object(msg)
 	if wrong, ok := errors.AsType[*strictjson.Error](err); ok && wrong.Reason == strictjson.Duplicate {
-		return request{}, &problem{code: string(care.Malformed), detail: "a field is given twice in one object: give it once"}
+		return request{}, &problem{code: string(care.Malformed), detail: "duplicate field in an object"}
 	}
 	if err != nil {
 		return request{}, &problem{code: string(care.Malformed), detail: "the message is not a JSON object"}
@@ -78,7 +80,7 @@ func decodeRequest(msg []byte) (request, *problem) {
 		}
 		for other := range members {
 			if other != name && strings.EqualFold(other, name) {
-				wrong = invalid(name, "is spelt in another case: write it in small letters")
+				wrong = invalid(name, "must be in lower case")
 			}
 		}
 	}
@@ -96,8 +98,8 @@ func (s *session) do(ctx context.Context, req request) {
 	}
 }
 
-// refuse answers with an error. A room is repeated only where it is a room's name.
-func (s *session) refuse(req request, p *problem) {
+// reject answers with an error. It repeats the room only if the room's name is valid.
+func (s *session) reject(req request, p *problem) {
 	room := ""
 	if n, bad := parseRoom(req.Room); bad == nil {
 		room = n.String()
@@ -107,7 +109,7 @@ func (s *session) refuse(req request, p *problem) {
 	s.answer(p.reply(req.ID, room))
 }
 
-// subscribe joins a room. A room that is joined already is answered like a new one.
+// subscribe joins a room. A room that was joined before gets the same answer as a new one.
 func (s *session) subscribe(ctx context.Context, req request) {
 	name, p := parseRoom(req.Room)
 	if p == nil {
@@ -125,50 +127,52 @@ func (s *session) subscribe(ctx context.Context, req request) {
 		}
 	}
 	if p != nil && p.code == string(care.Forbidden) {
-		p = s.denied(ctx, name, p)
+		p = s.auditDenied(ctx, name, p)
 	}
 	if p != nil {
-		s.hub.logger.Info("socket subscription refused", "user_id", s.user, "room_kind", string(name.kind), "code", p.code)
-		s.refuse(req, p)
+		s.hub.logger.Info("socket subscription denied", "user_id", s.user, "room_kind", string(name.kind), "code", p.code)
+		s.reject(req, p)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer(reply{Type: "subscribed", ID: req.ID, Room: name.String()})
-	if s.socket != nil { // Else it joins when the handshake is done.
+	if s.socket != nil { // Otherwise it joins when the handshake is done.
 		s.rejoin()
 		s.behind = true
 	}
 }
 
-// denied has the refusal audited, and gives what to answer.
-func (s *session) denied(ctx context.Context, name roomName, p *problem) *problem {
+// auditDenied audits the denied room and returns the answer.
+func (s *session) auditDenied(ctx context.Context, name roomName, p *problem) *problem {
 	if s.hub.denied == nil {
 		return p
 	}
 	s.mu.Lock()
-	d := Denial{Actor: care.Actor{ID: s.user.String(), UserID: s.user, Memberships: slices.Clone(s.rights.held)}, Room: name.String()}
+	d := DeniedRoom{Actor: care.Actor{ID: s.user.String(), UserID: s.user, Memberships: slices.Clone(s.rights.memberships)}, Room: name.String()}
 	s.mu.Unlock()
 	switch name.kind {
 	case userRoom, patientRoom:
 		d.PersonID = &name.id
 	case clinicRoom:
 		d.ClinicID = &name.id
-	case conversationRoom: // Whose it is, is known to the service that keeps it: its id is enough to find out.
+	case conversationRoom: // The service of conversations finds their person by the id.
 	}
 	if err := s.hub.denied(ctx, d); err != nil {
-		s.hub.logger.Warn("refused subscription not audited", "error", postgres.SafeError(err), "user_id", s.user)
-		return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
+		s.hub.logger.Warn("cannot audit a denied subscription", "error", postgres.SafeError(err), "user_id", s.user)
+		return &problem{code: string(care.Unavailable), detail: "the service cannot answer right now: try again"}
 	}
 	return p
 }
 
-// forbidden is the same for a room that does not exist.
+// forbidden returns the problem of a room that the user may not join. It is the same if the room
+// does not exist.
 func forbidden() *problem {
 	return &problem{code: string(care.Forbidden), field: roomParam, detail: "you may not join this room"}
 }
 
-// enterClinic goes back into a room that was left: those of one's own clinics are joined from the start.
+// enterClinic joins a room again that was left: the rooms of the user's clinics are joined from the
+// start.
 func (s *session) enterClinic(clinic uuid.UUID) *problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,8 +189,8 @@ func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string
 		room := &patientRights{subscription: id, self: patient == s.user}
 		if !room.self {
 			var err error
-			if room.clinics, err = s.hub.rights.OnCareTeam(ctx, s.user, patient); err != nil {
-				return nil, s.unknown("care team", err)
+			if room.clinics, err = s.hub.authorizer.OnCareTeam(ctx, s.user, patient); err != nil {
+				return nil, s.lookupFailed("care team", err)
 			}
 			if len(room.clinics) == 0 {
 				return nil, forbidden()
@@ -199,9 +203,9 @@ func (s *session) enterPatient(ctx context.Context, patient uuid.UUID, id string
 func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID, id string) *problem {
 	in := func() bool { _, in := s.rights.conversations[conversation]; return in }
 	return s.enter(in, func() (func(), *problem) {
-		held, in, err := s.hub.rights.InConversation(ctx, s.user, conversation)
+		held, in, err := s.hub.authorizer.InConversation(ctx, s.user, conversation)
 		if err != nil {
-			return nil, s.unknown("conversation", err)
+			return nil, s.lookupFailed("conversation", err)
 		}
 		if !in {
 			return nil, forbidden()
@@ -212,51 +216,52 @@ func (s *session) enterConversation(ctx context.Context, conversation uuid.UUID,
 	})
 }
 
-// enter joins a room that is there on request, unless the session is in too many. read looks the right up, without the
-// session's lock, and gives what notes it, or why it is refused; it is asked again when the rights have changed meanwhile.
-func (s *session) enter(joined func() bool, read func() (note func(), p *problem)) *problem {
+// enter joins a room on request, unless the session is in too many. read looks up the right,
+// without the session's lock, and returns a function that stores it, or the reason for a refusal.
+// It is called again if the rights have changed in the meantime.
+func (s *session) enter(joined func() bool, read func() (set func(), p *problem)) *problem {
 	for {
 		s.mu.Lock()
-		gen, full := s.rights.gen, s.rights.asked() >= s.hub.limits.RoomsPerSession && !joined()
+		gen, full := s.rights.gen, s.rights.requested() >= s.hub.limits.RoomsPerSession && !joined()
 		s.mu.Unlock()
 		if full {
-			return &problem{code: string(care.RateLimited), field: roomParam, detail: "you have joined the most rooms allowed: leave one first"}
+			return &problem{code: string(care.RateLimited), field: roomParam, detail: "you have joined the maximum number of rooms: leave one first"}
 		}
-		note, p := read()
+		set, p := read()
 		if p != nil {
 			return p
 		}
-		if s.note(note, gen) {
+		if s.store(set, gen) {
 			return nil
 		}
 	}
 }
 
-// note is false when the rights are no longer of that generation.
-func (s *session) note(note func(), gen int) bool {
+// store returns false if the rights are no longer of that generation.
+func (s *session) store(set func(), gen int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rights.gen != gen {
 		return false
 	}
 	s.rights.gen++
-	note()
+	set()
 	return true
 }
 
-// unknown tells that a right could not be looked up.
-func (s *session) unknown(what string, err error) *problem {
-	s.hub.logger.Warn("right not read", "right", what, "error", postgres.SafeError(err), "user_id", s.user)
-	return &problem{code: string(care.Unavailable), detail: "this cannot be answered now: try again"}
+// lookupFailed returns the problem of a right that could not be looked up.
+func (s *session) lookupFailed(right string, err error) *problem {
+	s.hub.logger.Warn("cannot read a right", "right", right, "error", postgres.SafeError(err), "user_id", s.user)
+	return &problem{code: string(care.Unavailable), detail: "the service cannot answer right now: try again"}
 }
 
 func (s *session) unsubscribe(req request) {
 	name, p := parseRoom(req.Room)
 	if p == nil && name == (roomName{userRoom, s.user}) {
-		p = invalid("room", "your own room cannot be left")
+		p = invalid("room", "you cannot leave your own room")
 	}
 	if p != nil {
-		s.refuse(req, p)
+		s.reject(req, p)
 		return
 	}
 	s.mu.Lock()
@@ -276,23 +281,24 @@ func (s *session) unsubscribe(req request) {
 	s.answer(reply{Type: "unsubscribed", ID: req.ID, Room: name.String()})
 }
 
-// refresh takes a newer token of the same person. Their roles are not taken from it: those come with the ledger.
+// refresh accepts a newer token of the same person. The roles in the token are ignored: changes of
+// roles arrive with the ledger.
 func (s *session) refresh(ctx context.Context, req request) {
 	if strings.TrimSpace(req.Token) == "" {
-		s.refuse(req, invalid("token", "is needed"))
+		s.reject(req, invalid("token", "is required"))
 		return
 	}
 	sess, err := s.hub.verify(ctx, req.Token)
 	switch code := care.CodeOf(err); {
 	case err != nil && (code == "" || code == care.Unavailable):
-		s.hub.logger.Warn("token not verified", "error", postgres.SafeError(err), "user_id", s.user)
-		s.refuse(req, &problem{code: string(care.Unavailable), detail: "the token cannot be checked now: try again"})
+		s.hub.logger.Warn("cannot verify a token", "error", postgres.SafeError(err), "user_id", s.user)
+		s.reject(req, &problem{code: string(care.Unavailable), detail: "the token cannot be verified right now: try again"})
 		return
 	case err != nil || (!sess.ExpiresAt.IsZero() && !time.Now().Before(sess.ExpiresAt)):
-		s.refuse(req, &problem{code: string(care.Unauthenticated), field: "token", detail: "the token is not good, or has expired"})
+		s.reject(req, &problem{code: string(care.Unauthenticated), field: "token", detail: "the token is invalid or has expired"})
 		return
 	case sess.Actor.UserID != s.user:
-		s.refuse(req, &problem{code: string(care.Forbidden), field: "token", detail: "the token is somebody else's: open a socket of its own with it"})
+		s.reject(req, &problem{code: string(care.Forbidden), field: "token", detail: "the token belongs to another person: open another socket with it"})
 		return
 	}
 	s.mu.Lock()
@@ -302,7 +308,7 @@ func (s *session) refresh(ctx context.Context, req request) {
 	}
 	until := sess.ExpiresAt
 	if s.id != uuid.Nil && (until.IsZero() || s.idEnds.Before(until)) {
-		until = s.idEnds // A socket that a browser's session opened does not outlive it.
+		until = s.idEnds // A browser's session limits the life of its sockets.
 	}
 	s.expireAt(until)
 	s.answer(reply{Type: "refreshed", ID: req.ID})

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/care"
 )
 
-func TestParseRequest_RepeatsNoIDThatIsTooLong(t *testing.T) {
+func TestParseRequest_OmitsAnIDThatIsTooLong(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxIDLength+1)
 	for _, msg := range []string{`{"type":"subscribe","id":"` + long + `"}`, `{"id":"` + long + `","room":5}`} {
@@ -44,8 +44,8 @@ func TestParseRequest_MatchesFieldsByTheirExactNamesOnce(t *testing.T) {
 	}
 }
 
-// FuzzParseRequest: a message is a request or is refused, and what it is answered with is JSON that repeats no more of it
-// than the id and the name of a room.
+// FuzzParseRequest checks that a message is a request or is refused, and that the answer is JSON
+// that repeats only its id and the name of a room.
 func FuzzParseRequest(f *testing.F) {
 	id := "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 	for _, seed := range []string{

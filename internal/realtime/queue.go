@@ -2,8 +2,8 @@ package realtime
 
 import "sync"
 
-// queue holds sessions that wait for a worker, first come, first served. It is bounded by the number of sessions,
-// because each stands in it at most once; pushing never blocks.
+// queue has the sessions that wait for a worker, in order. It is bounded by the number of sessions,
+// because each is in it at most once; push never blocks.
 type queue struct {
 	mu     sync.Mutex
 	more   *sync.Cond
@@ -31,7 +31,7 @@ func (q *queue) push(sessions ...*session) {
 	}
 }
 
-// pop waits for a session. It is false when the queue is closed.
+// pop waits for a session. It returns false when the queue is closed.
 func (q *queue) pop() (*session, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,7 +47,7 @@ func (q *queue) pop() (*session, bool) {
 	return s, true
 }
 
-// close lets every worker go.
+// close ends the wait of every worker.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

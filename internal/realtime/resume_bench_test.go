@@ -12,8 +12,9 @@ import (
 	"carewire/internal/event"
 )
 
-// BenchmarkResume brings what was missed to clients that come back far behind the ring: to a doctor who may see every
-// event, to one who may see only the last, and to many doctors at once. pages/op is how often the ledger was read.
+// BenchmarkResume sends missed events to clients that resume far behind the ring: to a doctor who
+// may see every event, to one who may see only the last, and to many doctors at once. pages/op is
+// the number of reads of the ledger.
 func BenchmarkResume(b *testing.B) {
 	for _, missed := range []int{20_000, 100_000} {
 		x := setup(b)

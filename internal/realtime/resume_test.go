@@ -17,8 +17,8 @@ import (
 	"carewire/internal/realtime"
 )
 
-// follow reads until the event with the id last has come. Where dropping, it hangs up at random and comes back with its
-// last cursor, at whichever hub.
+// follow reads until the event with the id last has come. With dropping, it disconnects at random
+// and resumes with its last cursor at any hub.
 func (b *bundle) follow(t *testing.T, c *client, user uuid.UUID, urls []string, last uuid.UUID, dropping bool, options ...option) ([]uuid.UUID, error) {
 	t.Helper()
 	var got []uuid.UUID
@@ -51,7 +51,7 @@ func (b *bundle) follow(t *testing.T, c *client, user uuid.UUID, urls []string, 
 	return got, c.conn.Close()
 }
 
-// visible asks the ledger itself what a person should have got.
+// visible returns the events that a person should have got, from the ledger.
 func (b *bundle) visible(t *testing.T, user uuid.UUID, pattern string) []uuid.UUID {
 	t.Helper()
 	rows, err := b.db.Owner.Query(context.Background(),
@@ -62,7 +62,7 @@ func (b *bundle) visible(t *testing.T, user uuid.UUID, pattern string) []uuid.UU
 	return ids
 }
 
-func TestTranscript_IsWholeWhileClientsAreSlowAndConnectionsDrop(t *testing.T) {
+func TestTranscript_IsCompleteWithSlowClientsAndDroppedConnections(t *testing.T) {
 	t.Parallel()
 	small := func(c *realtime.Config) {
 		c.Limits = realtime.Limits{RingEvents: 60, FrameEvents: 16, AdvanceAfter: 5 * time.Millisecond, Tick: 5 * time.Millisecond}
@@ -149,7 +149,7 @@ func TestResume_BringsThousandsOfMissedEventsByPaging(t *testing.T) {
 	require.Equal(t, b.visible(t, b.doctor, "ehr.%"), got)
 }
 
-func TestResume_BringsWhatWasMissedInARoomNamedAtTheHandshake(t *testing.T) {
+func TestResume_BringsMissedEventsOfARoomNamedAtTheHandshake(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.doctor)
@@ -164,7 +164,7 @@ func TestResume_BringsWhatWasMissedInARoomNamedAtTheHandshake(t *testing.T) {
 	again.gets(missed)
 }
 
-func TestResume_BeginsAtTheHeadWithoutACursor(t *testing.T) {
+func TestResume_StartsAtTheHeadWithoutACursor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	old, fresh := b.report(b.patient, b.here), b.report(b.patient, b.here)
@@ -175,13 +175,13 @@ func TestResume_BeginsAtTheHeadWithoutACursor(t *testing.T) {
 	c.gets(fresh)
 }
 
-func TestResume_GoesOnWhereAnotherInstanceIsAhead(t *testing.T) {
+func TestResume_ContinuesFromACursorOfAnInstanceAhead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	missed := b.report(b.patient, b.here)
 	b.append(t, missed)
 	require.Eventually(t, func() bool { return b.hub.Stats().Position == 1 }, patience, time.Millisecond)
-	// This instance has not heard of the second event when the cursor behind it comes in.
+	// This instance has not read the second event when the cursor behind it arrives.
 	b.wakes = nil
 	b.append(t, b.report(b.patient, b.here))
 	head, err := ledger.Head(context.Background(), b.db.App)
@@ -192,7 +192,7 @@ func TestResume_GoesOnWhereAnotherInstanceIsAhead(t *testing.T) {
 	c.gets(last)
 }
 
-func TestResume_TellsToResyncWhenTheCursorIsNoLongerGood(t *testing.T) {
+func TestResume_SendsResyncForAnInvalidCursor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.append(t, b.report(b.patient, b.here), b.report(b.patient, b.here))
@@ -217,7 +217,7 @@ func TestResume_TellsToResyncWhenTheCursorIsNoLongerGood(t *testing.T) {
 	}
 }
 
-func TestResume_FromFurtherBehindThanIsServedIsAResync(t *testing.T) {
+func TestResume_FromTooFarBehindIsAResync(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.MaxBehind, c.Limits.RingEvents = 10, 2 })
 	c := b.dial(t, b.patient)
@@ -287,14 +287,14 @@ func TestResume_OfManySessionsReadsTheLedgerOnce(t *testing.T) {
 	require.Zero(t, reads(30), "what one session has read is there for the others")
 }
 
-func TestHub_ClosesEverybodyWhenTheLedgerWasReplaced(t *testing.T) {
+func TestHub_ClosesEverySocketWhenTheLedgerWasReplaced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.patient)
 	b.append(t, b.report(b.patient, b.here), b.report(b.patient, b.here))
 	c.event()
 	c.event()
-	// A restore to before the second event, after which something else happened.
+	// A restore to before the second event, followed by another event.
 	b.exec(t, "ALTER TABLE events DISABLE TRIGGER ALL")
 	b.exec(t, "DELETE FROM events WHERE position = 2")
 	b.append(t, b.report(b.stranger, b.here), b.report(b.stranger, b.here))

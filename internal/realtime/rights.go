@@ -10,32 +10,32 @@ import (
 
 // rights is what a session may see at the position it has reached.
 type rights struct {
-	user uuid.UUID
-	held []care.Membership
-	// left are the clinics whose room the client left by itself.
+	user        uuid.UUID
+	memberships []care.Membership
+	// left are the clinics with a room that the client left by request.
 	left []uuid.UUID
-	// patients are the rooms that were asked for.
+	// patients are the rooms that were joined on request.
 	patients      map[uuid.UUID]*patientRights
 	conversations map[uuid.UUID]conversationRights
-	// gen counts the changes: what was read from the database for an older one is read again.
+	// gen counts the changes: a right that was read for an older generation is read again.
 	gen int
 }
 
-// patientRights says at which clinics the session's user is on the patient's care team.
+// patientRights has the clinics where the session's user is on the patient's care team.
 type patientRights struct {
-	// subscription is the id of the message that asked for the room; empty when it was asked for at the handshake.
+	// subscription is the id of the message that joined the room; empty for the handshake.
 	subscription string
-	// self says that the user is that patient.
+	// self reports whether the user is that patient.
 	self    bool
 	clinics []uuid.UUID
 }
 
-// conversationRights says whose conversation it is, and at which clinic the session's user takes part by their role there; zero
-// for the patient.
+// conversationRights has the conversation's patient, and the clinic where the session's user takes
+// part by their role there; zero for the patient.
 type conversationRights struct {
 	subscription    string
 	clinic, patient uuid.UUID
-	// seesAfter is the number of the last message that the user is not shown.
+	// seesAfter is the number of the last message that is hidden from the user.
 	seesAfter int64
 }
 
@@ -43,25 +43,26 @@ func conversationOf(subscription string, room care.ConversationRoom) conversatio
 	return conversationRights{subscription: subscription, clinic: room.ClinicID, patient: room.PatientID, seesAfter: room.SeesAfter}
 }
 
-// lostRoom is a room that was asked for and whose right has ended.
+// lostRoom is a room that was joined on request and may no longer be seen.
 type lostRoom struct {
 	room         roomName
 	subscription string
 	reason       string
 }
 
-// asked counts the rooms that were asked for.
-func (r *rights) asked() int { return len(r.patients) + len(r.conversations) }
+// requested returns the number of rooms that were joined on request.
+func (r *rights) requested() int { return len(r.patients) + len(r.conversations) }
 
-// holds reports whether one of the roles is held at the clinic. Being a patient there opens no room.
+// holds reports whether the user has one of the roles at the clinic. The role of a patient opens no
+// room.
 func (r *rights) holds(clinic uuid.UUID, roles []care.Role) bool {
-	return slices.ContainsFunc(r.held, func(m care.Membership) bool {
+	return slices.ContainsFunc(r.memberships, func(m care.Membership) bool {
 		return m.ClinicID != nil && *m.ClinicID == clinic && m.Role != care.Patient && slices.Contains(roles, m.Role)
 	})
 }
 
-// sees decides whether the session gets the event, through whichever room. Nobody gets one that cannot be read; what it
-// does to rights counts all the same.
+// sees reports whether the session gets the event, through any room. No session gets an unreadable
+// event, although its change of rights counts.
 func (r *rights) sees(e *entry) bool {
 	d := e.decl
 	if d == nil || e.unreadable {
@@ -85,7 +86,7 @@ func (r *rights) watches(person, clinic uuid.UUID) bool {
 	return ok && slices.Contains(p.clinics, clinic)
 }
 
-// apply takes a change of the user's own rights into account and tells which rooms are lost with it.
+// apply applies a change of the user's own rights and returns the rooms that are lost.
 func (r *rights) apply(c *change) (lost []lostRoom) {
 	r.gen++
 	switch c.kind {
@@ -94,7 +95,7 @@ func (r *rights) apply(c *change) (lost []lostRoom) {
 	case leftConversation:
 		if held, in := r.conversations[c.conversation]; in {
 			delete(r.conversations, c.conversation)
-			lost = append(lost, lostRoom{roomName{conversationRoom, c.conversation}, held.subscription, offTheConversation})
+			lost = append(lost, lostRoom{roomName{conversationRoom, c.conversation}, held.subscription, reasonOffConversation})
 		}
 		return lost
 	default:
@@ -103,20 +104,21 @@ func (r *rights) apply(c *change) (lost []lostRoom) {
 		return m.Role == c.membership.Role && equal(m.ClinicID, c.membership.ClinicID)
 	}
 	if c.kind == granted {
-		if !slices.ContainsFunc(r.held, same) {
-			r.held = append(r.held, c.membership)
+		if !slices.ContainsFunc(r.memberships, same) {
+			r.memberships = append(r.memberships, c.membership)
 		}
 		return nil
 	}
-	r.held = slices.DeleteFunc(r.held, same)
+	r.memberships = slices.DeleteFunc(r.memberships, same)
 	if clinic := c.membership.ClinicID; clinic != nil {
 		return append(r.recheck(*clinic), r.recheckConversations(*clinic)...)
 	}
 	return nil
 }
 
-// applyTeam adds a clinic to a patient's room that was asked for, or takes it away; the room is lost with its last one. Who is
-// off the team is out of the conversations about the patient there at once: that they left each of them is told later.
+// applyTeam adds a clinic to a patient's joined room, or removes it; the room is lost with its last
+// clinic. A member who leaves the team leaves the conversations about the patient there at once,
+// before the event for each of them.
 func (r *rights) applyTeam(c *change) (lost []lostRoom) {
 	if c.kind == left {
 		lost = r.dropConversations(func(held conversationRights) bool { return held.clinic == c.clinic && held.patient == c.patient })
@@ -133,18 +135,18 @@ func (r *rights) applyTeam(c *change) (lost []lostRoom) {
 		return lost
 	}
 	delete(r.patients, c.patient)
-	return append(lost, lostRoom{roomName{patientRoom, c.patient}, p.subscription, offTheTeam})
+	return append(lost, lostRoom{roomName{patientRoom, c.patient}, p.subscription, reasonOffTeam})
 }
 
-// What tells a client why a room is lost.
+// Reasons of lost rooms, for clients.
 const (
-	offTheTeam         = "no longer on the care team"
-	offTheConversation = "no longer in the conversation"
+	reasonOffTeam         = "no longer on the care team"
+	reasonOffConversation = "no longer in the conversation"
 )
 
-// recheck drops the clinic from the patients' rooms when no role that a care team counts is held there any more. The
-// directory takes such a person off the clinic's care teams in the same transaction, so a role that is granted again
-// does not bring the patients back.
+// recheck removes the clinic from the patients' rooms if the user has no role left there that a
+// care team requires. The directory removes such a person from the clinic's care teams in the same
+// transaction, so that granting the role again does not restore the patients.
 func (r *rights) recheck(clinic uuid.UUID) (lost []lostRoom) {
 	if r.holds(clinic, care.RolesFor(care.RecordRead, care.CareTeam)) {
 		return nil
@@ -153,13 +155,14 @@ func (r *rights) recheck(clinic uuid.UUID) (lost []lostRoom) {
 		p.clinics = slices.DeleteFunc(p.clinics, func(c uuid.UUID) bool { return c == clinic })
 		if len(p.clinics) == 0 && !p.self {
 			delete(r.patients, id)
-			lost = append(lost, lostRoom{roomName{patientRoom, id}, p.subscription, offTheTeam})
+			lost = append(lost, lostRoom{roomName{patientRoom, id}, p.subscription, reasonOffTeam})
 		}
 	}
 	return lost
 }
 
-// recheckConversations is recheck for conversations at the clinic in which the user takes part by a role.
+// recheckConversations is recheck for conversations at the clinic in which the user takes part by a
+// role.
 func (r *rights) recheckConversations(clinic uuid.UUID) []lostRoom {
 	if r.holds(clinic, care.RolesFor(care.ConversationRead, care.Participant)) {
 		return nil
@@ -171,16 +174,16 @@ func (r *rights) dropConversations(gone func(held conversationRights) bool) (los
 	for id, held := range r.conversations {
 		if gone(held) {
 			delete(r.conversations, id)
-			lost = append(lost, lostRoom{roomName{conversationRoom, id}, held.subscription, offTheTeam})
+			lost = append(lost, lostRoom{roomName{conversationRoom, id}, held.subscription, reasonOffTeam})
 		}
 	}
 	return lost
 }
 
-// places lists where the index must have the session.
+// places returns the places where the index must have the session.
 func (r *rights) places() []place {
 	list := []place{{kind: userRoom, id: r.user}}
-	for _, m := range r.held {
+	for _, m := range r.memberships {
 		if m.ClinicID != nil && slices.Contains(staff, m.Role) && !slices.Contains(r.left, *m.ClinicID) {
 			list = append(list, place{kind: clinicRoom, id: *m.ClinicID, role: m.Role})
 		}

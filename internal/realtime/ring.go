@@ -6,14 +6,14 @@ import (
 	"carewire/internal/ledger"
 )
 
-// ring holds the last events of the ledger, without a gap: as many as it has places for and as take maxBytes at most, and the
-// last one always.
+// ring has the latest events of the ledger, without a gap: as many as it has slots for and as fit
+// into maxBytes, and always the last one.
 type ring struct {
 	mu       sync.RWMutex
 	entries  []*entry
 	maxBytes int
 	bytes    int
-	first    int64 // The oldest position held; head+1 when there is none.
+	first    int64 // The oldest position in the ring; head+1 if it is empty.
 	head     ledger.Cursor
 }
 
@@ -41,7 +41,7 @@ func (r *ring) append(batch []*entry) {
 	for _, e := range batch {
 		p := e.position()
 		if p != r.head.Position+1 {
-			// A new epoch may leave a gap. Who is behind it pages.
+			// A new epoch may leave a gap. Sessions behind it page.
 			r.clear()
 			r.first = p
 		}
@@ -56,7 +56,7 @@ func (r *ring) append(batch []*entry) {
 	}
 }
 
-// forget lets go of the oldest event.
+// forget removes the oldest event.
 func (r *ring) forget() {
 	slot := &r.entries[r.first%int64(len(r.entries))]
 	r.bytes -= (*slot).size
@@ -64,8 +64,8 @@ func (r *ring) forget() {
 	r.first++
 }
 
-// after copies the events behind the position into buf and tells how many. It is false when the ring does not reach back
-// so far.
+// after copies the events behind the position into buf and returns their number. It returns false
+// if the ring does not reach back that far.
 func (r *ring) after(position int64, buf []*entry) (int, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -83,8 +83,9 @@ func (r *ring) after(position int64, buf []*entry) (int, bool) {
 	return n, true
 }
 
-// restate says which cursor stands behind the last event: a new epoch that has no event yet makes another one.
-func (r *ring) restate(head ledger.Cursor) {
+// setHead replaces the cursor of the last event: a new epoch without events has another cursor for
+// the same position.
+func (r *ring) setHead(head ledger.Cursor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.head.Position == head.Position {
@@ -92,7 +93,8 @@ func (r *ring) restate(head ledger.Cursor) {
 	}
 }
 
-// span returns how many events are held, the oldest's position and about how many bytes they take; zeros when there are none.
+// span returns the number of events, the oldest position and the approximate size in bytes; zeros
+// if there are none.
 func (r *ring) span() (events, oldest int64, bytes int) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -102,7 +104,7 @@ func (r *ring) span() (events, oldest int64, bytes int) {
 	return r.head.Position - r.first + 1, r.first, r.bytes
 }
 
-// newest gives the cursor behind the last event.
+// newest returns the cursor behind the last event.
 func (r *ring) newest() ledger.Cursor {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/ledger"
 )
 
-func TestRing_GivesTheNextEventsOrSaysThatItForgotThem(t *testing.T) {
+func TestRing_ReturnsTheNextEventsOrReportsThatItForgotThem(t *testing.T) {
 	t.Parallel()
 	const size = 7
 	r := newRing(size, 1<<20)
@@ -25,9 +25,9 @@ func TestRing_GivesTheNextEventsOrSaysThatItForgotThem(t *testing.T) {
 		r.append(batch)
 		require.Equal(t, head, r.newest().Position)
 		for position := int64(38); position < head+2; position++ {
-			n, reaches := r.after(position, buf)
-			require.Equal(t, position >= head-held, reaches, "position %d of %d", position, head)
-			if !reaches {
+			n, inRing := r.after(position, buf)
+			require.Equal(t, position >= head-held, inRing, "position %d of %d", position, head)
+			if !inRing {
 				require.Zero(t, n)
 				continue
 			}

@@ -9,7 +9,7 @@ import (
 	"carewire/internal/care"
 )
 
-// roomKind is what stands before the colon of a room's name.
+// roomKind is the part of a room's name before the colon.
 type roomKind string
 
 const (
@@ -22,7 +22,7 @@ const (
 // staff are the roles that join their clinic's room.
 var staff = []care.Role{care.Doctor, care.Nurse, care.Receptionist, care.Admin}
 
-// roomName is a room as a client names it.
+// roomName is the name of a room.
 type roomName struct {
 	kind roomKind
 	id   uuid.UUID
@@ -30,7 +30,7 @@ type roomName struct {
 
 func (n roomName) String() string { return string(n.kind) + ":" + n.id.String() }
 
-// parseRoom reads a room's name. The error is for the client, about its field room.
+// parseRoom parses a room's name. The problem is for the client, about its field room.
 func parseRoom(s string) (roomName, *problem) {
 	kind, id, ok := strings.Cut(s, ":")
 	n := roomName{kind: roomKind(kind)}
@@ -43,22 +43,22 @@ func parseRoom(s string) (roomName, *problem) {
 		return n, invalid("room", "must be user:<id>, clinic:<id>, patient:<id> or conversation:<id>")
 	}
 	var err error
-	// uuid.Parse takes other forms too, which would be other names for one room.
+	// uuid.Parse accepts other forms, which would be other names of the same room.
 	if n.id, err = uuid.Parse(id); err != nil || len(id) != 36 {
 		return n, invalid("room", "must have a UUID after the colon")
 	}
 	return n, nil
 }
 
-// place is where the index looks for the sessions that an event may concern. A clinic's room is one place a role, so
-// that an event visits only those whose role may see it.
+// place is a key of the index for sessions that an event may concern. A clinic's room has one place
+// per role, so that an event visits only sessions with a role that may see it.
 type place struct {
 	kind roomKind
 	id   uuid.UUID
 	role care.Role
 }
 
-// index says which sessions are in which place.
+// index has the sessions in each place.
 type index struct {
 	mu     sync.RWMutex
 	places map[place]map[*session]struct{}
@@ -88,7 +88,8 @@ func (x *index) leave(s *session, places ...place) {
 	}
 }
 
-// mark sets due on every session that one of the events may concern and gives those that had none before.
+// mark sets due on every session that one of the events may concern. It returns woken with the
+// sessions added that had none before.
 func (x *index) mark(batch []*entry, woken []*session) []*session {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -112,7 +113,7 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 		if e.change != nil && e.change.user != e.person && e.change.user != uuid.Nil {
 			visit(place{kind: userRoom, id: e.change.user})
 		}
-		if e.change.ofEverybody() {
+		if e.change.ofEveryone() {
 			for p := range x.places {
 				if p.kind == userRoom {
 					visit(p)
@@ -135,7 +136,7 @@ func (x *index) mark(batch []*entry, woken []*session) []*session {
 	return woken
 }
 
-// size tells how many places somebody is in.
+// size returns the number of places with sessions.
 func (x *index) size() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

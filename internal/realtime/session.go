@@ -15,10 +15,10 @@ import (
 	"carewire/internal/ledger"
 )
 
-// scanChunk is how many entries are looked at between two looks at the ring's lock.
+// scanChunk is the number of entries per lock of the ring.
 const scanChunk = 128
 
-// session is one socket. What is not atomic is guarded by mu.
+// session is one socket. mu guards the fields that are not atomic.
 type session struct {
 	hub    *Hub
 	socket *melody.Session
@@ -27,38 +27,42 @@ type session struct {
 	id      uuid.UUID
 	idEnds  time.Time
 	limiter *rate.Limiter
-	// since is the position up to which the rights that the session began with, or that were read again, count every change
-	// already.
+	// since is the position up to which the session's rights, as read at the start or by the last
+	// recheck, include every change.
 	since atomic.Int64
 	// history is the hub's count when the session began.
 	history int
-	// slot is the part of the clock's round in which the session has its turn.
+	// slot is the part of a tick in which the session has its turn.
 	slot int
 
 	// due is the first position that may concern the session, set by the tail; 0 for none.
 	due atomic.Int64
-	// queued says that it waits for a flusher already.
+	// queued reports whether the session waits for a flusher already.
 	queued atomic.Bool
-	// ended is how an event closes the session, which does not wait for a client that reads slowly; nil for not.
+	// ended is how an event closes the session, without waiting for a client that reads slowly;
+	// nil if it is open.
 	ended atomic.Pointer[ending]
 
 	mu     sync.Mutex
 	rights rights
 	joined []place
-	// scanned is the position up to which every event was looked at and, if it may be seen, framed.
+	// scanned is the position up to which every event was read and, if visible, added to a frame.
 	scanned int64
-	// cursor is where the last frame ended, told its position.
+	// cursor is the end of the last frame, and sentTo its position.
 	cursor   string
-	told     int64
+	sentTo   int64
 	lastSent time.Time
-	// patience is how long to wait, since lastSent, with a frame without events, as a part of Limits.AdvanceAfter.
+	// patience is the wait for the next empty frame since lastSent, in multiples of
+	// Limits.AdvanceAfter.
 	patience float64
-	// behind says that there may be something behind scanned; paging, that a pager has it or will.
+	// behind reports whether there may be events behind scanned; paging, whether a pager has the
+	// session or will.
 	behind bool
 	paging bool
-	// doubted says that nothing behind scanned is sent before the rights were read again.
-	doubted bool
-	// flying counts the messages that Melody has and the network has not.
+	// recheckDue reports that the rights must be read again before anything behind scanned is
+	// sent.
+	recheckDue bool
+	// flying is the number of messages that Melody has and the network has not.
 	flying    int
 	replies   [][]byte
 	closing   bool
@@ -66,18 +70,18 @@ type session struct {
 	expiresAt time.Time
 }
 
-// pump sends what is due, as far as credit goes.
-func (s *session) pump() {
+// flush sends the due events, as far as the credit allows.
+func (s *session) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pumpLocked()
+	s.flushLocked()
 }
 
-func (s *session) pumpLocked() {
+func (s *session) flushLocked() {
 	s.sendReplies()
 	if due := s.due.Swap(0); due != 0 {
 		if !s.behind {
-			// Nothing before it was for this session: the index would have told.
+			// No earlier event was for this session: the index would have marked it.
 			s.scanned = max(s.scanned, due-1)
 		}
 		s.behind = true
@@ -91,48 +95,48 @@ func (s *session) pumpLocked() {
 	s.sendReplies()
 }
 
-// end has the session closed as soon as it is pumped; nil changes nothing.
+// end closes the session at the next flush; nil changes nothing.
 func (s *session) end(how *ending) {
 	if how != nil {
 		s.ended.CompareAndSwap(nil, how)
 	}
 }
 
-// scan reads on in the ring, or in what is held behind it, and frames what may be seen.
+// scan reads on, in the ring or in the windows behind it, and adds the visible events to frames.
 func (s *session) scan() {
 	var buf [scanChunk]*entry
 	var f frame
 	for s.flying < inFlight && !s.closing {
-		if s.doubted {
-			s.ask()
+		if s.recheckDue {
+			s.requestPage()
 			return
 		}
-		n, reaches := s.hub.after(s.scanned, buf[:])
+		n, inRing := s.hub.after(s.scanned, buf[:])
 		if n == 0 {
 			s.emit(&f)
-			s.behind = !reaches
+			s.behind = !inRing
 			if s.behind && s.flying < inFlight && !s.closing {
-				s.ask()
+				s.requestPage()
 			}
 			return
 		}
 		for _, e := range buf[:n] {
-			if s.take(e, &f); s.closing {
+			if s.consume(e, &f); s.closing {
 				return
 			}
-			if s.full(&f) || s.doubted {
+			if s.full(&f) || s.recheckDue {
 				s.emit(&f)
 				break
 			}
 		}
-		if !reaches && len(f.entries) == 0 && s.scanned-s.told >= advanceSpan {
-			s.tell(&f, f.last.at(s.hub.codec))
+		if !inRing && len(f.entries) == 0 && s.scanned-s.sentTo >= advanceSpan {
+			s.send(&f, f.last.at(s.hub.codec))
 		}
 	}
 }
 
-// ask has a pager get what the session waits for.
-func (s *session) ask() {
+// requestPage queues the session for a pager.
+func (s *session) requestPage() {
 	s.paging = true
 	s.hub.pages.push(s)
 }
@@ -141,18 +145,18 @@ func (s *session) full(f *frame) bool {
 	return len(f.entries) >= s.hub.limits.FrameEvents || f.bytes >= s.hub.limits.FrameBytes
 }
 
-// take looks at the next event: it goes into the frame if it may be seen, and what it changes counts for those after it.
-// When that ends the session, the frame goes out first.
-func (s *session) take(e *entry, f *frame) {
+// consume reads the next event: it adds the event to the frame if it is visible, and applies its
+// change to the events after it. If the change ends the session, the frame is sent first.
+func (s *session) consume(e *entry, f *frame) {
 	s.scanned, f.last = e.position(), e
 	if s.rights.sees(e) && !f.add(e) {
-		s.hub.logger.Error("event has no JSON and is shown to nobody", "position", e.position())
+		s.hub.logger.Error("cannot marshal an event; no session gets it", "position", e.position())
 	}
 	if e.change == nil || e.position() <= s.since.Load() {
 		return
 	}
-	if e.change.ofEverybody() {
-		s.doubted = true
+	if e.change.ofEveryone() {
+		s.recheckDue = true
 		return
 	}
 	if e.change.user != s.user || e.change.kind == sessionClosed && e.change.session != s.id {
@@ -164,23 +168,23 @@ func (s *session) take(e *entry, f *frame) {
 		return
 	}
 	lost := s.rights.apply(e.change)
-	if len(s.rights.held) == 0 {
+	if len(s.rights.memberships) == 0 {
 		s.emit(f)
-		s.closeLocked(closeForbidden, "no role is held any more")
+		s.closeLocked(closeForbidden, "no role left")
 		return
 	}
 	s.rejoin()
 	s.leave(lost)
 }
 
-// leave tells the client which rooms it is in no longer, and why.
+// leave informs the client of the rooms that it lost, with the reasons.
 func (s *session) leave(lost []lostRoom) {
 	for _, room := range lost {
 		s.answer(reply{Type: "unsubscribed", ID: room.subscription, Room: room.room.String(), Reason: room.reason})
 	}
 }
 
-// rejoin brings the index in line with the rights.
+// rejoin updates the index to the rights.
 func (s *session) rejoin() {
 	want := s.rights.places()
 	for _, p := range want {
@@ -199,19 +203,20 @@ func (s *session) rejoin() {
 // emit sends the frame if it has events, and empties it.
 func (s *session) emit(f *frame) {
 	if len(f.entries) > 0 {
-		s.tell(f, f.last.at(s.hub.codec))
+		s.send(f, f.last.at(s.hub.codec))
 	}
 	f.entries, f.bytes = f.entries[:0], 0
 }
 
-// tell sends a frame from where the last one ended.
-func (s *session) tell(f *frame, to string) {
+// send sends a frame that starts where the last one ended.
+func (s *session) send(f *frame, to string) {
 	s.write(f.encode(s.cursor, to))
-	s.cursor, s.told, s.lastSent = to, s.scanned, time.Now()
+	s.cursor, s.sentTo, s.lastSent = to, s.scanned, time.Now()
 }
 
-// advance moves the cursor of a session for which there was nothing. All events up to idle have been brought to the
-// sessions that they concern: the caller has read it before, so due tells of any of them.
+// advance moves the cursor of a session that had nothing to read. Every session was woken for the
+// events up to idle that concern it: the caller has read idle before, so that due is set for each
+// of them.
 func (s *session) advance(now time.Time, idle ledger.Cursor, text func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,32 +224,33 @@ func (s *session) advance(now time.Time, idle ledger.Cursor, text func() string)
 	case s.closing || s.due.Load() != 0:
 		return
 	case s.behind:
-		s.pumpLocked() // A page that failed is asked for again.
+		s.flushLocked() // Retry a page that failed.
 		return
 	}
 	s.scanned = max(s.scanned, idle.Position)
-	skipped := idle.Position - s.told
+	skipped := idle.Position - s.sentTo
 	if skipped > 0 && s.late(now, skipped) && s.flying == 0 {
-		s.tell(&frame{}, text())
-		s.patience = impatient()
+		s.send(&frame{}, text())
+		s.patience = randomPatience()
 	}
 }
 
-// late reports whether the client should hear that there was nothing for it: after a while, or before its cursor leaves the
-// ring.
+// late reports whether the client should get an empty frame: after a while, or before its cursor
+// leaves the ring.
 func (s *session) late(now time.Time, skipped int64) bool {
 	l := s.hub.limits
 	return now.Sub(s.lastSent) >= time.Duration(s.patience*float64(l.AdvanceAfter)) || float64(skipped) >= s.patience/3*float64(l.RingEvents)
 }
 
-// impatient returns how long a session waits with its next frame without events, from half of Limits.AdvanceAfter to half as
-// much again: sessions that were sent the last event at the same moment do not all get theirs at the same moment too.
-func impatient() float64 { return 0.5 + rand.Float64() } //nolint:gosec // No secret.
+// randomPatience returns a wait for the next empty frame of 0.5 to 1.5 times Limits.AdvanceAfter:
+// sessions that got the last event at the same moment do not all get their empty frame at the same
+// moment.
+func randomPatience() float64 { return 0.5 + rand.Float64() } //nolint:gosec // No secret.
 
-// answer queues a reply, ahead of the events that are not framed yet.
+// answer queues a reply, before events that are not in a frame yet.
 func (s *session) answer(r reply) {
 	if len(s.replies) >= maxReplies {
-		s.closeLocked(closeRateExceeded, "too many messages whose answers were not read")
+		s.closeLocked(closeRateExceeded, "too many unread answers")
 		return
 	}
 	s.replies = append(s.replies, r.encode())
@@ -258,7 +264,7 @@ func (s *session) sendReplies() {
 	}
 }
 
-// write hands a message to Melody. The credit it takes comes back with sent.
+// write passes a message to Melody. sent returns the credit that it takes.
 func (s *session) write(msg []byte) {
 	if s.closing {
 		return
@@ -269,12 +275,12 @@ func (s *session) write(msg []byte) {
 	}
 }
 
-// sent takes back the credit of a message that the network has accepted.
+// sent returns the credit of a message that the network has accepted.
 func (s *session) sent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flying--
-	s.pumpLocked()
+	s.flushLocked()
 }
 
 func (s *session) close(code int, reason string) {
@@ -290,11 +296,11 @@ func (s *session) closeLocked(code int, reason string) {
 	}
 	s.closing = true
 	s.hub.logger.Info("socket closed", "user_id", s.user, "code", code)
-	_ = s.socket.CloseWithMsg(melody.FormatCloseMessage(code, reason)) // An error says that it is closed already.
+	_ = s.socket.CloseWithMsg(melody.FormatCloseMessage(code, reason)) // An error means that it is closed already.
 }
 
-// flooded cuts a client off that sends too many frames. The reader calls it, which reads no more: the close message goes out
-// by itself, ahead of what waits, and only if the client takes it in.
+// flooded cuts off a client that sends too many frames. The reader calls it and reads no more. The
+// close message bypasses the waiting messages, and arrives only if the client reads it.
 func (s *session) flooded(control bool) {
 	code, reason := closeRateExceeded, "too many messages"
 	if control {
@@ -308,11 +314,11 @@ func (s *session) flooded(control bool) {
 		return
 	}
 	s.hub.logger.Info("socket closed", "user_id", s.user, "code", code)
-	// An error says that it is closed already, or does not read.
+	// An error means that it is closed already, or that the client does not read.
 	_ = s.socket.WebsocketConnection().WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(floodWait))
 }
 
-// expireAt closes the session at the given time, instead of the one set before; zero means never.
+// expireAt closes the session at the given time, which replaces an earlier one; zero means never.
 func (s *session) expireAt(t time.Time) {
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -327,7 +333,7 @@ func (s *session) expireAt(t time.Time) {
 func (s *session) expired(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.expiresAt.Equal(t) { // Else it was refreshed while this waited for the lock.
+	if s.expiresAt.Equal(t) { // Otherwise it was refreshed while this waited for the lock.
 		s.closeLocked(closeExpired, "the token has expired")
 	}
 }

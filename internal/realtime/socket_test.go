@@ -65,7 +65,7 @@ func TestServe_RefusesBeforeTheUpgrade(t *testing.T) {
 	require.Equal(t, 400, resp.StatusCode, "not a handshake")
 }
 
-func TestServe_GivesAPlaceBackWhenASocketEnds(t *testing.T) {
+func TestServe_ReturnsTheReservationWhenASocketEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.ConnectionsPerUser = 1 })
 	require.NoError(t, b.dial(t, b.patient).conn.Close())
@@ -76,7 +76,7 @@ func TestServe_GivesAPlaceBackWhenASocketEnds(t *testing.T) {
 	}, patience, 5*time.Millisecond)
 }
 
-func TestSession_AnswersWhatItCannotReadAndStaysOpen(t *testing.T) {
+func TestSession_AnswersMalformedMessagesAndStaysOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for name, tc := range map[string]struct{ send, id, code, field string }{
@@ -124,7 +124,7 @@ func TestSession_ClosesWhenAMessageIsTooLargeOrThereAreTooMany(t *testing.T) {
 	many.closes(4429)
 }
 
-func TestSession_ClosesAClientThatAsksWithoutReading(t *testing.T) {
+func TestSession_ClosesAClientThatSendsRequestsWithoutReading(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) {
 		c.Limits.MessageBurst, c.Limits.WriteWait = 1_000_000, time.Hour
@@ -175,7 +175,7 @@ func TestHub_DropsAPeerThatDoesNotAnswerPings(t *testing.T) {
 	require.Error(t, <-ended)
 }
 
-func TestHub_MovesTheCursorOfWhomNothingConcerns(t *testing.T) {
+func TestHub_AdvancesTheCursorOfASessionWithoutEvents(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) {
 		c.Limits.Tick, c.Limits.AdvanceAfter = 5*time.Millisecond, 10*time.Millisecond
@@ -197,7 +197,7 @@ func TestHub_MovesTheCursorOfWhomNothingConcerns(t *testing.T) {
 	c.gets(mine)
 }
 
-func TestHub_LetsAClientThatDoesNotReadHoldUpNobodyAndLoseNothing(t *testing.T) {
+func TestHub_AClientThatDoesNotReadDelaysNoOtherAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = 500 })
 	lazy, quick := b.dial(t, b.doctor, narrow), b.dial(t, b.doctor)
@@ -211,7 +211,7 @@ func TestHub_LetsAClientThatDoesNotReadHoldUpNobodyAndLoseNothing(t *testing.T) 
 		sent = append(sent, batch...)
 		quick.gets(batch...)
 	}
-	// It begins to read when the ring has forgotten most of what it missed.
+	// It begins to read when the ring has forgotten most of the missed events.
 	lazy.gets(sent...)
 }
 
@@ -230,7 +230,7 @@ func TestShutdown_ClosesEverySocketAsGoingAwayAndRefusesNewOnes(t *testing.T) {
 	require.Equal(t, 503, b.refused(t, b.doctor))
 }
 
-func TestShutdown_CutsWhoDoesNotAnswerAtTheDeadline(t *testing.T) {
+func TestShutdown_CutsUnresponsiveClientsAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.doctor, narrow)
@@ -246,10 +246,10 @@ func TestShutdown_CutsWhoDoesNotAnswerAtTheDeadline(t *testing.T) {
 	require.Zero(t, b.hub.Stats().Sessions)
 }
 
-func TestNew_NamesWhatIsMissing(t *testing.T) {
+func TestNew_NamesTheMissingFields(t *testing.T) {
 	t.Parallel()
 	_, err := realtime.New(realtime.Config{})
 	require.ErrorContains(t, err, "Config.Pool")
-	require.ErrorContains(t, err, "Config.Rights")
+	require.ErrorContains(t, err, "Config.Authorizer")
 	require.Empty(t, care.CodeOf(err))
 }

@@ -10,7 +10,8 @@ import (
 	"carewire/internal/realtime"
 )
 
-// unreadable brings an event into the ledger whose time no program can read, as a version did that did not refuse it.
+// unreadable adds an event to the ledger with a time that no program can read, as a version without
+// the check did.
 func (b *bundle) unreadable(t *testing.T, e event.Event, time string) {
 	t.Helper()
 	b.exec(t, "ALTER TABLE outbox DROP CONSTRAINT IF EXISTS outbox_time_readable")
@@ -21,7 +22,7 @@ func (b *bundle) unreadable(t *testing.T, e event.Event, time string) {
 	b.append(t)
 }
 
-func TestHub_PassesOverWhatCannotBeReadAndSendsTheRest(t *testing.T) {
+func TestHub_SkipsUnreadableEventsAndSendsTheRest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.doctor)
@@ -36,7 +37,7 @@ func TestHub_PassesOverWhatCannotBeReadAndSendsTheRest(t *testing.T) {
 
 	b.start(t) // An instance that starts now fills its ring with them.
 	b.dial(t, b.doctor, resume(start)).gets(first, second, third)
-	b.start(t, func(cfg *realtime.Config) { cfg.Limits.RingEvents = 1 }) // One whose sockets read pages.
+	b.start(t, func(cfg *realtime.Config) { cfg.Limits.RingEvents = 1 }) // An instance whose sockets read pages.
 	c = b.dial(t, b.doctor, resume(start))
 	c.gets(first, second, third)
 	fourth := b.report(b.patient, b.here)
@@ -44,7 +45,7 @@ func TestHub_PassesOverWhatCannotBeReadAndSendsTheRest(t *testing.T) {
 	c.gets(fourth)
 }
 
-func TestHub_TakesARightAwayAlsoWithAnEventThatCannotBeRead(t *testing.T) {
+func TestHub_RevokesARightAlsoWithAnUnreadableEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.receptionist)

@@ -8,37 +8,39 @@ import (
 	"sync"
 )
 
-// errShrunk says that the ledger ends before an event that was read already. The tail will notice too.
+// errShrunk reports that the ledger ends before an event that was read already. The tail detects it
+// too.
 var errShrunk = errors.New("the ledger ends before an event that was read already")
 
-// windows hold what sessions behind the ring have needed of the ledger last: stretches of windowSpan positions, each read once,
-// with all its events, for all sessions that pass it. Who may see which is decided in memory, as for the ring. The window that was
-// used last is always held; of the others as many as take maxBytes at most together.
+// windows has the most recently used stretches of the ledger for sessions behind the ring:
+// windowSpan positions each, read once, with all their events, for all sessions that pass them.
+// Visibility is decided in memory, as for the ring. The most recently used window is always kept,
+// and as many others as fit into maxBytes in total.
 type windows struct {
 	maxBytes int
-	// read returns the next events behind a position, at most so many.
+	// read returns at most limit events after a position.
 	read func(ctx context.Context, after int64, limit int32) ([]*entry, error)
 
 	mu    sync.Mutex
-	held  map[int64]*window // By number: window n holds the positions from n*windowSpan+1 on.
-	used  list.List         // Of *window, the one used last at the end.
+	held  map[int64]*window // By number: window n has the positions from n*windowSpan+1 on.
+	used  list.List         // Of *window, the most recently used at the end.
 	bytes int
-	// reading are the windows that somebody reads right now.
+	// reading are the windows that are being read.
 	reading map[int64]*reading
-	// history counts how often the ledger was replaced: what was begun before is not kept.
+	// history counts how often the ledger was replaced: reads that began before are dropped.
 	history int
 }
 
 type window struct {
 	number  int64
 	entries []*entry
-	// upto is the position up to which every event of the window is in entries.
+	// upto is the position up to which entries has every event of the window.
 	upto  int64
 	bytes int
 	use   *list.Element
 }
 
-// reading is a window on its way. err is set when done is closed.
+// reading is a window that is being read. err is set before done is closed.
 type reading struct {
 	done chan struct{}
 	err  error
@@ -48,11 +50,13 @@ func newWindows(maxBytes int, read func(ctx context.Context, after int64, limit 
 	return &windows{maxBytes: maxBytes, read: read, held: map[int64]*window{}, reading: map[int64]*reading{}}
 }
 
-// windowOf is the number of the window with the position, lastOf the last position of a window.
+// windowOf returns the number of the window with the position, lastOf the last position of a
+// window.
 func windowOf(position int64) int64 { return (position - 1) / windowSpan }
 func lastOf(number int64) int64     { return (number + 1) * windowSpan }
 
-// after copies the next events behind the position that are held into buf and returns how many.
+// after copies the next events behind the position that are in memory into buf and returns their
+// number.
 func (w *windows) after(position int64, buf []*entry) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,7 +73,8 @@ func (w *windows) after(position int64, buf []*entry) int {
 	}
 }
 
-// missing returns the number of the first window that after would need to go on from the position, and up to where it is held.
+// missing returns the number of the first window that after needs to continue from the position,
+// and the position up to which it is in memory.
 func (w *windows) missing(position int64) (number, upto int64, ok bool) {
 	for number = windowOf(position + 1); ; number++ {
 		win := w.held[number]
@@ -84,7 +89,8 @@ func (w *windows) missing(position int64) (number, upto int64, ok bool) {
 	}
 }
 
-// fetch makes after go on from the position. Who needs a window that somebody reads already waits for that.
+// fetch reads the window that after needs to continue from the position. If the window is being
+// read already, it waits for that read.
 func (w *windows) fetch(ctx context.Context, position int64) error {
 	w.mu.Lock()
 	number, upto, missing := w.missing(position)
@@ -122,8 +128,9 @@ func (w *windows) fetch(ctx context.Context, position int64) error {
 	return err
 }
 
-// hold adds what was read behind a position to a window. Where the ledger has a gap, a part of it may be of the next one, and is
-// left to that. It adds nothing when the window's beginning was let go of meanwhile.
+// hold adds events that were read behind a position to a window. If the ledger has a gap, events of
+// the next window may be among them; they are dropped. It adds nothing if the window's beginning
+// was dropped in the meantime.
 func (w *windows) hold(number, after int64, entries []*entry) {
 	win := w.held[number]
 	if win == nil {
@@ -151,7 +158,7 @@ func (w *windows) hold(number, after int64, entries []*entry) {
 	}
 }
 
-// forget lets go of all windows, as the ledger is not the one that they were read from.
+// forget drops all windows, because the ledger was replaced.
 func (w *windows) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,7 +169,7 @@ func (w *windows) forget() {
 	clear(w.reading)
 }
 
-// span returns how many events are held and about how many bytes they take.
+// span returns the number of events and their approximate size in bytes.
 func (w *windows) span() (events int64, bytes int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

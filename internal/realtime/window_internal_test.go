@@ -13,7 +13,7 @@ import (
 	"carewire/internal/ledger"
 )
 
-// shelf is a ledger up to head, with a gap, whose every event takes size bytes.
+// shelf is a ledger up to head, with a gap; every event takes size bytes.
 type shelf struct {
 	head        atomic.Int64
 	gap, gapEnd int64
@@ -30,7 +30,7 @@ func (l *shelf) read(_ context.Context, after int64, limit int32) ([]*entry, err
 	return list, nil
 }
 
-// next is the position of the event behind another.
+// next returns the next position after a position.
 func (l *shelf) next(p int64) int64 {
 	if p++; p > l.gap && p < l.gapEnd {
 		return l.gapEnd
@@ -38,7 +38,7 @@ func (l *shelf) next(p int64) int64 {
 	return p
 }
 
-func TestWindows_GiveEveryEventInOrderHoweverFewAreHeldAndTheLedgerGrows(t *testing.T) {
+func TestWindows_ReturnEveryEventInOrderWithLittleMemoryAndAGrowingLedger(t *testing.T) {
 	t.Parallel()
 	l := &shelf{gap: 2*windowSpan + 7, gapEnd: 5*windowSpan + 1, size: 1}
 	l.head.Store(windowSpan/2 + 1)
@@ -67,7 +67,7 @@ func TestWindows_GiveEveryEventInOrderHoweverFewAreHeldAndTheLedgerGrows(t *test
 	}
 }
 
-func TestWindows_AreReadOnceForAllWhoPassThem(t *testing.T) {
+func TestWindows_AreReadOnceForAllSessions(t *testing.T) {
 	t.Parallel()
 	l := &shelf{size: 1}
 	l.head.Store(20 * windowSpan)
@@ -93,7 +93,7 @@ func TestWindows_AreReadOnceForAllWhoPassThem(t *testing.T) {
 	require.Equal(t, int64(20), l.reads.Load())
 }
 
-func TestWindows_SayThatTheLedgerShrankAndKeepNothingOfTheOneBefore(t *testing.T) {
+func TestWindows_ReportAShrunkLedgerAndDropTheOldOne(t *testing.T) {
 	t.Parallel()
 	l := &shelf{size: 1}
 	l.head.Store(3)
@@ -116,7 +116,7 @@ func TestWindows_SayThatTheLedgerShrankAndKeepNothingOfTheOneBefore(t *testing.T
 	require.Zero(t, slow.after(0, make([]*entry, 1)), "it was begun before the ledger was replaced")
 }
 
-func TestWindows_GiveTheErrorToAllWhoWaitAndReadAgain(t *testing.T) {
+func TestWindows_ReturnTheErrorToEveryWaiterAndRetry(t *testing.T) {
 	t.Parallel()
 	l := &shelf{size: 1}
 	l.head.Store(3)
@@ -134,7 +134,7 @@ func TestWindows_GiveTheErrorToAllWhoWaitAndReadAgain(t *testing.T) {
 	require.Equal(t, 3, w.after(0, make([]*entry, 5)))
 }
 
-func TestWindows_LeaveNoHoleWhenOneIsLetGoOfWhileItIsReadOn(t *testing.T) {
+func TestWindows_LeaveNoHoleIfOneIsDroppedDuringARead(t *testing.T) {
 	t.Parallel()
 	l := &shelf{size: 1}
 	l.head.Store(500)

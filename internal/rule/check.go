@@ -11,7 +11,7 @@ import (
 
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-var categories = []event.Category{event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem}
+var categories = []event.Category{event.CategoryClinical, event.CategoryAppointment, event.CategoryBilling, event.CategoryAccount, event.CategoryChat, event.CategorySystem}
 
 // checker turns raw rules into checked ones.
 type checker struct {

@@ -113,7 +113,7 @@ rules:
 	require.Len(t, matches, 1)
 	m := matches[0]
 	require.Equal(t, rule.High, m.Rule.Priority)
-	require.Equal(t, event.Clinical, m.Category)
+	require.Equal(t, event.CategoryClinical, m.Category)
 	require.Equal(t, "clinical", m.Template, "the category's name is the template where the rule names none")
 	var got []rule.Recipient
 	for _, r := range m.Recipients {

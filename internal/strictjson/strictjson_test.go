@@ -13,7 +13,7 @@ import (
 	"carewire/internal/strictjson"
 )
 
-func TestCheck_SaysWhatIsWrongAndWhere(t *testing.T) {
+func TestCheck_ReturnsReasonAndPath(t *testing.T) {
 	t.Parallel()
 	many := func(extra string) string {
 		var names []string
@@ -82,8 +82,8 @@ func TestObject_HasMembersByTheirExactNames(t *testing.T) {
 	}
 }
 
-// FuzzCheck holds Check against encoding/json: what the one takes as JSON the other does too, unless it says that the value is
-// doubtful.
+// FuzzCheck compares Check with encoding/json: a text that Check accepts must be valid for
+// encoding/json, and vice versa unless Check reports an ambiguity.
 func FuzzCheck(f *testing.F) {
 	for _, text := range []string{`{"a":[1,-2.5e+3,"x\u00e4\n"],"b":{"c":null,"d":true}}`, `{"a":1,"a":2}`, `[`, `1e999`, `"\ud800"`, `{"\u0061":1,"a":2}`} {
 		f.Add([]byte(text))

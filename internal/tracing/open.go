@@ -19,17 +19,18 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// closeTimeout bounds how long a stop waits for the collector.
+// closeTimeout bounds how long Close waits for the collector.
 const closeTimeout = 5 * time.Second
 
-// Tracer makes spans. A nil one makes none.
+// Tracer creates spans. A nil Tracer creates none.
 type Tracer struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 }
 
-// Open reads OpenTelemetry's own variables and gives a Tracer that sends to the collector they name by OTLP over HTTP. It
-// gives nil, which makes no spans, when they name none or turn traces off. The error names the variable that is wrong.
+// Open reads OpenTelemetry's environment variables and returns a Tracer that sends to their
+// collector by OTLP over HTTP. It returns nil, which creates no spans, if they name no collector or
+// disable traces. The error names the invalid variable.
 func Open(ctx context.Context, version string, logger *slog.Logger) (*Tracer, error) {
 	if !wanted() {
 		return nil, nil
@@ -39,20 +40,20 @@ func Open(ctx context.Context, version string, logger *slog.Logger) (*Tracer, er
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: open the exporter of traces: %w", err)
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: open the trace exporter: %w", err)
 	}
-	// What the variables say of the service comes last and wins.
-	what, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+	// The attributes of the environment variables come last and take precedence.
+	attributes, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
 		attribute.String("service.name", "carewire"), attribute.String("service.version", version),
 	), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(&loggedExporter{SpanExporter: exporter, logger: logger}), sdktrace.WithResource(what))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(&loggedExporter{SpanExporter: exporter, logger: logger}), sdktrace.WithResource(attributes))
 	return &Tracer{provider: provider, tracer: provider.Tracer(scope)}, nil
 }
 
-// Close sends what is left and ends the exporter.
+// Close sends the remaining spans and stops the exporter.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -62,47 +63,47 @@ func (t *Tracer) Close(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// wanted reports whether the variables ask for traces.
+// wanted reports whether the environment variables enable traces.
 func wanted() bool {
 	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
 	return endpoint != "" && !strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") && os.Getenv("OTEL_TRACES_EXPORTER") != "none"
 }
 
-// check refuses what the SDK would only complain of and then ignore.
+// check returns an error for settings that the SDK would only log and then ignore.
 func check() error {
 	var errs []error
 	if e := os.Getenv("OTEL_TRACES_EXPORTER"); e != "" && e != "otlp" {
-		errs = append(errs, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is not known here; use otlp or none", e))
+		errs = append(errs, fmt.Errorf("OTEL_TRACES_EXPORTER: unknown exporter %q; want otlp or none", e))
 	}
 	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf")
 	if protocol != "http/protobuf" {
-		errs = append(errs, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: %q is not spoken here; use http/protobuf and the collector's port for it, usually 4318", protocol))
+		errs = append(errs, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: unsupported protocol %q; want http/protobuf, and the collector's port for it, usually 4318", protocol))
 	}
 	switch sampler := strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER"))); sampler {
 	case "", "always_on", "always_off", "parentbased_always_on", "parentbased_always_off":
 	case "traceidratio", "parentbased_traceidratio":
 		arg := strings.TrimSpace(cmp.Or(os.Getenv("OTEL_TRACES_SAMPLER_ARG"), "1"))
 		if ratio, err := strconv.ParseFloat(arg, 64); err != nil || !(ratio >= 0 && ratio <= 1) {
-			errs = append(errs, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: %q is not a share of the traces from 0 to 1", arg))
+			errs = append(errs, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: invalid ratio %q; want a number from 0 to 1", arg))
 		}
 	default:
-		errs = append(errs, fmt.Errorf("OTEL_TRACES_SAMPLER: %q is not one of always_on, always_off, traceidratio and these with parentbased_ before", sampler))
+		errs = append(errs, fmt.Errorf("OTEL_TRACES_SAMPLER: unknown sampler %q; want one of always_on, always_off, traceidratio, or one of these prefixed with parentbased_", sampler))
 	}
 	return errors.Join(errs...)
 }
 
-// loggedExporter says once that spans do not get through, until they do again.
+// loggedExporter logs the first of successive failures to send spans.
 type loggedExporter struct {
 	sdktrace.SpanExporter
 	logger *slog.Logger
 	silent atomic.Bool
 }
 
-// ExportSpans never fails: the SDK would print the error by itself.
+// ExportSpans never returns an error: the SDK would print it.
 func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	if failed := err != nil; e.silent.Swap(failed) != failed && failed {
-		e.logger.WarnContext(ctx, "traces do not reach the collector and are dropped", "spans", len(spans), "error", err.Error())
+		e.logger.WarnContext(ctx, "cannot send traces to the collector; dropping them", "spans", len(spans), "error", err.Error())
 	}
 	return nil
 }

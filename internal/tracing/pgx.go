@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// PGX gives what traces statements below a span that is recorded; nil when t is. A statement is told by its name in
-// sql/queries, without its text and its parameters.
+// PGX returns a tracer of statements below a recorded span; nil if t is nil. A statement is
+// identified by its name in sql/queries, without its text and its parameters.
 func (t *Tracer) PGX() pgx.QueryTracer {
 	if t == nil {
 		return nil
@@ -22,7 +22,8 @@ func (t *Tracer) PGX() pgx.QueryTracer {
 	)}
 }
 
-// statementName is the query's name in sql/queries, which sqlc puts into its first line, else the first word.
+// statementName returns the query's name in sql/queries, which sqlc puts into its first line, or
+// else the first word.
 func statementName(sql string) string {
 	if rest, ok := strings.CutPrefix(sql, "-- name: "); ok {
 		sql = rest
@@ -35,7 +36,7 @@ func statementName(sql string) string {
 // pgxTracer keeps the text of errors out of spans: PostgreSQL quotes the value that it refuses.
 type pgxTracer struct{ *otelpgx.Tracer }
 
-// codeOnly is an error that says no more than its SQLSTATE.
+// codeOnly reduces an error to its SQLSTATE.
 func codeOnly(err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &pgconn.PgError{Severity: pgErr.Severity, Code: pgErr.Code, Message: "refused"}
@@ -57,7 +58,7 @@ func (t *pgxTracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.
 	t.Tracer.TraceQueryEnd(ctx, conn, data)
 }
 
-// TraceBatchQuery tells of one statement of a batch.
+// TraceBatchQuery records one statement of a batch.
 func (t *pgxTracer) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
 	data.Err = codeOnly(data.Err)
 	t.Tracer.TraceBatchQuery(ctx, conn, data)

@@ -10,30 +10,30 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// scope names the service's own spans among those of libraries.
+// scope identifies the service's own spans among those of libraries.
 const scope = "carewire"
 
-// Attr is something that a span says: an id, a type, a code or a count.
+// Attr is an attribute of a span: an id, a type, a code or a count.
 type Attr = attribute.KeyValue
 
-// String makes an attribute of a text.
+// String returns a text attribute.
 func String(key, value string) Attr { return attribute.String(key, value) }
 
-// Strings makes an attribute of a list of texts.
+// Strings returns an attribute with a list of texts.
 func Strings(key string, values []string) Attr { return attribute.StringSlice(key, values) }
 
-// Int makes an attribute of a number.
+// Int returns a number attribute.
 func Int[T ~int | ~int32 | ~int64](key string, value T) Attr {
 	return attribute.Int64(key, int64(value))
 }
 
-// Span is a step of a trace that is under way. The zero value is a step that nobody records.
+// Span is a step of a trace in progress. The zero value is a step that is not recorded.
 type Span struct{ span trace.Span }
 
-// Recording reports whether anybody will see the span: attributes that cost something to make are made only then.
+// Recording reports whether the span is recorded. Use it to skip the work for expensive attributes.
 func (s Span) Recording() bool { return s.span != nil && s.span.IsRecording() }
 
-// Name gives the span the name that it should have had from the start.
+// Name replaces the span's name.
 func (s Span) Name(name string) {
 	if s.span != nil {
 		s.span.SetName(name)
@@ -47,21 +47,22 @@ func (s Span) Set(attrs ...Attr) {
 	}
 }
 
-// Fail marks the step as failed. code is one of ours or a provider's, never an error's text.
+// Fail marks the step as failed. code is an error code of carewire or of a provider, never an
+// error's text.
 func (s Span) Fail(code string) {
 	if s.span != nil {
 		s.span.SetStatus(codes.Error, code)
 	}
 }
 
-// End says that the step is over.
+// End ends the step.
 func (s Span) End() {
 	if s.span != nil {
 		s.span.End()
 	}
 }
 
-// TraceID names the trace if it is recorded, else it is empty.
+// TraceID returns the id of the trace if it is recorded, or an empty string.
 func (s Span) TraceID() string {
 	if !s.Recording() {
 		return ""
@@ -69,7 +70,8 @@ func (s Span) TraceID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Traceparent is the W3C trace context under which later steps continue, recorded or not; empty without a Tracer.
+// Traceparent returns the W3C trace context for later steps, recorded or not; empty without a
+// Tracer.
 func (s Span) Traceparent() string {
 	if s.span == nil {
 		return ""
@@ -79,7 +81,7 @@ func (s Span) Traceparent() string {
 	return carrier["traceparent"]
 }
 
-// Server begins the span of a request, under the caller's traceparent if that is not empty.
+// Server starts the span of a request, as a child of the caller's traceparent if that is not empty.
 func (t *Tracer) Server(ctx context.Context, traceparent string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -88,9 +90,10 @@ func (t *Tracer) Server(ctx context.Context, traceparent string) (context.Contex
 	return ctx, Span{span}
 }
 
-// Sampled reports whether steps under the traceparent are recorded.
+// Sampled reports whether steps of the traceparent's trace are recorded.
 func (t *Tracer) Sampled(traceparent *string) bool {
-	// Version 00 has 55 characters, and the last one's lowest bit is the flag (W3C Trace Context, 3.2.2.5).
+	// Version 00 has 55 characters, and the last one's lowest bit is the flag (W3C Trace Context,
+	// 3.2.2.5).
 	if t == nil || traceparent == nil || len(*traceparent) != 55 {
 		return false
 	}
@@ -98,8 +101,8 @@ func (t *Tracer) Sampled(traceparent *string) bool {
 	return (last <= '9') == (last&1 == 1) // 1, 3, … 9 are odd as characters too; b, d, f are even.
 }
 
-// Continue begins a step of a trace that began elsewhere, at the time given. It gives no span when that trace is not
-// sampled.
+// Continue starts a step, at the given time, of a trace that began elsewhere. It returns no span if
+// that trace is not sampled.
 func (t *Tracer) Continue(ctx context.Context, traceparent *string, name string, began time.Time, attrs ...Attr) (context.Context, Span) {
 	if !t.Sampled(traceparent) {
 		return ctx, Span{}
@@ -109,16 +112,17 @@ func (t *Tracer) Continue(ctx context.Context, traceparent *string, name string,
 	return ctx, Span{span}
 }
 
-// Tell adds a step that is over to the trace of the traceparent, if that is sampled.
-func (t *Tracer) Tell(traceparent *string, name string, began, ended time.Time, attrs ...Attr) {
+// Record adds a finished step to the trace of the traceparent, if that is sampled.
+func (t *Tracer) Record(traceparent *string, name string, began, ended time.Time, attrs ...Attr) {
 	_, span := t.Continue(context.Background(), traceparent, name, began, attrs...)
 	if span.span != nil {
 		span.span.End(trace.WithTimestamp(later(began, ended)))
 	}
 }
 
-// TellBatch adds a trace of its own for a step that served several others, linked to each of their traceparents.
-func (t *Tracer) TellBatch(ctx context.Context, name string, began, ended time.Time, traceparents []string, attrs ...Attr) {
+// RecordBatch adds a trace of its own for a step that served several others, linked to each of
+// their traceparents.
+func (t *Tracer) RecordBatch(ctx context.Context, name string, began, ended time.Time, traceparents []string, attrs ...Attr) {
 	if t == nil {
 		return
 	}
@@ -131,7 +135,7 @@ func (t *Tracer) TellBatch(ctx context.Context, name string, began, ended time.T
 	span.End(trace.WithTimestamp(later(began, ended)))
 }
 
-// later keeps a step from ending before it began when two machines' clocks disagree.
+// later prevents a step from ending before it began if the clocks of two machines disagree.
 func later(began, ended time.Time) time.Time {
 	if ended.Before(began) {
 		return began
@@ -139,12 +143,12 @@ func later(began, ended time.Time) time.Time {
 	return ended
 }
 
-// StartSpan begins a step below the span in ctx. Without one that is recorded it gives no span.
+// StartSpan starts a step below the span in ctx. It returns no span unless that span is recorded.
 func StartSpan(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
 	return child(ctx, name, trace.SpanKindInternal, attrs)
 }
 
-// StartClientSpan begins the call of another system below the span in ctx, as Child does.
+// StartClientSpan is StartSpan for the call of another system.
 func StartClientSpan(ctx context.Context, name string, attrs ...Attr) (context.Context, Span) {
 	return child(ctx, name, trace.SpanKindClient, attrs)
 }
@@ -158,8 +162,8 @@ func child(ctx context.Context, name string, kind trace.SpanKind, attrs []Attr) 
 	return ctx, Span{span}
 }
 
-// Detach gives ctx without its span, for code of others: a provider's SDK that traces by itself would write addresses
-// into spans, and pass our trace on to the provider.
+// Detach returns ctx without its span, for third-party code: a provider's SDK with its own tracing
+// would write addresses into spans, and pass our trace on to the provider.
 func Detach(ctx context.Context) context.Context {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
@@ -167,7 +171,8 @@ func Detach(ctx context.Context) context.Context {
 	return trace.ContextWithSpan(ctx, nil)
 }
 
-// under puts a remote parent into ctx. The caller's tracestate and baggage are not taken over: they could hold anything.
+// under adds a remote parent to ctx. The caller's tracestate and baggage are dropped: they could
+// contain anything.
 func under(ctx context.Context, traceparent string) context.Context {
 	if traceparent == "" {
 		return ctx

@@ -22,7 +22,7 @@ func open(t *testing.T) *Tracer {
 	return tracer
 }
 
-func TestOpen_GivesNoTracerUnlessTheVariablesAskForOne(t *testing.T) {
+func TestOpen_ReturnsNoTracerUnlessTheVariablesEnableIt(t *testing.T) {
 	for name, env := range map[string]map[string]string{
 		"nothing set": {},
 		"turned off":  {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
@@ -61,7 +61,7 @@ func TestOpen_NamesTheVariableThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
+func TestTracer_NilCreatesNoSpans(t *testing.T) {
 	t.Parallel()
 	var none *Tracer
 	ctx, span := none.Server(t.Context(), sampled)
@@ -70,8 +70,8 @@ func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
 	tp := sampled
 	_, span = none.Continue(ctx, &tp, "step", time.Now())
 	require.False(t, span.Recording())
-	none.Tell(&tp, "step", time.Now(), time.Now())
-	none.TellBatch(ctx, "steps", time.Now(), time.Now(), []string{tp})
+	none.Record(&tp, "step", time.Now(), time.Now())
+	none.RecordBatch(ctx, "steps", time.Now(), time.Now(), []string{tp})
 	_, span = StartSpan(ctx, "step")
 	span.Name("other")
 	span.Set(String("a", "b"))
@@ -80,7 +80,7 @@ func TestTracer_ThatIsNilMakesNoSpans(t *testing.T) {
 	require.False(t, span.Recording())
 }
 
-func TestChild_CostsNextToNothingWithoutASpan(t *testing.T) {
+func TestStartSpan_CostsAlmostNothingWithoutASpan(t *testing.T) {
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		_, span := StartSpan(ctx, "step")
@@ -99,7 +99,7 @@ func TestSampled_ReadsTheFlag(t *testing.T) {
 	require.False(t, tracer.Sampled(nil))
 }
 
-func TestServer_ContinuesTheCallersTraceAndLetsLaterStepsContinueIt(t *testing.T) {
+func TestServer_ContinuesTheCallersTraceForLaterSteps(t *testing.T) {
 	tracer := open(t)
 	_, span := tracer.Server(t.Context(), sampled)
 	tp := span.Traceparent()
@@ -111,7 +111,7 @@ func TestServer_ContinuesTheCallersTraceAndLetsLaterStepsContinueIt(t *testing.T
 	require.NotEqual(t, sampled[:35], span.Traceparent()[:35])
 }
 
-func TestOutside_HidesTheSpanFromCodeOfOthers(t *testing.T) {
+func TestDetach_HidesTheSpanFromThirdPartyCode(t *testing.T) {
 	tracer := open(t)
 	ctx, span := tracer.Server(t.Context(), "")
 	_, child := StartSpan(ctx, "step")
@@ -133,7 +133,7 @@ func TestStatementName_IsTheQuerysName(t *testing.T) {
 	}
 }
 
-func TestCodeOnly_KeepsWhatPostgreSQLQuotesOut(t *testing.T) {
+func TestCodeOnly_OmitsTheValuesThatPostgreSQLQuotes(t *testing.T) {
 	t.Parallel()
 	err := codeOnly(&pgconn.PgError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type uuid: "Jane Roe"`, Detail: "Jane Roe"})
 	require.Equal(t, "ERROR: refused (SQLSTATE 22P02)", err.Error())

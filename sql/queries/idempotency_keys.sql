@@ -2,10 +2,10 @@
 
 -- Of two concurrent requests with one key the second gets false at once instead of waiting. It is a
 -- separate statement, so that IdempotencyKeyGet sees the data committed by the first.
--- name: IdempotencyKeyLock :one
+-- name: IdempotencyKeyLock :batchone
 SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || @actor_id::text || ' ' || @key::text, 0));
 
--- name: IdempotencyKeyGet :one
+-- name: IdempotencyKeyGet :batchone
 SELECT
     request_hash,
     subject,

@@ -7,7 +7,7 @@
 -- actor's memberships. limits_version is the version of the clinic's critical limits used to
 -- evaluate the body, negative for a kind without limits. holds is true for a record that its
 -- patient may not read before a clinician's review.
--- name: RecordInsert :one
+-- name: RecordInsert :batchone
 INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at,
     body, created_at, created_by, updated_at, updated_by, released_version, held_until)
 SELECT

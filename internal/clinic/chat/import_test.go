@@ -17,7 +17,7 @@ import (
 // take imports the messages as the actor.
 func (b *testBundle) take(t *testing.T, actor care.Actor, messages ...chat.Imported) (refused []error, err error) {
 	t.Helper()
-	writer := outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler)))
+	writer := outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler)))
 	cmd := care.Command{Actor: actor, Imported: true}
 	err = writer.InTx(t.Context(), cmd, func(tx pgx.Tx) (err error) {
 		refused, err = b.chat.ImportTx(t.Context(), tx, cmd, messages)

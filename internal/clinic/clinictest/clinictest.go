@@ -37,7 +37,7 @@ func NewEmpty(t *testing.T) *Bundle {
 	t.Helper()
 	db := postgrestest.New(t)
 	return &Bundle{
-		DB: db, Writer: outbox.NewWriter(db.App, outbox.NewBell(db.App, slog.New(slog.DiscardHandler))),
+		DB: db, Writer: outbox.NewWriter(db.App, outbox.NewWaker(db.App, slog.New(slog.DiscardHandler))),
 		Here: uuid.New(), There: uuid.New(),
 	}
 }

@@ -85,7 +85,7 @@ func TestGetActorByIdentity_IsOneQueryWhenLinked(t *testing.T) {
 	t.Cleanup(pool.Close)
 	require.NoError(t, pool.Ping(t.Context()))
 	counted.n = 0
-	_, err = directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(t.Context(), id)
+	_, err = directory.New(outbox.NewWriter(pool, outbox.NewWaker(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, 1, counted.n)
 }

@@ -14,7 +14,7 @@ import (
 
 // categories are the categories of preferences, in the order in which preferences are listed.
 var categories = []event.Category{
-	event.Clinical, event.CategoryAppointment, event.CategoryBilling, event.Account, event.Chat, event.CategorySystem,
+	event.CategoryClinical, event.CategoryAppointment, event.CategoryBilling, event.CategoryAccount, event.CategoryChat, event.CategorySystem,
 }
 
 // ListPreferences returns the actor's preference for each category on each channel. A preference

@@ -184,7 +184,7 @@ func TestGetActorByIdentity_FindsAServiceAccountInTwoQueries(t *testing.T) {
 	t.Cleanup(pool.Close)
 	require.NoError(t, pool.Ping(t.Context()))
 	counted.n = 0
-	actor, err := directory.New(outbox.NewWriter(pool, outbox.NewBell(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(context.Background(), gateway)
+	actor, err := directory.New(outbox.NewWriter(pool, outbox.NewWaker(pool, slog.New(slog.DiscardHandler)))).GetActorByIdentity(context.Background(), gateway)
 	require.NoError(t, err)
 	require.Equal(t, 2, counted.n, "people are looked for first: they ask far more often")
 	require.Equal(t, care.Actor{ID: "service:" + a.ID.String(), Memberships: []care.Membership{{ClinicID: &b.here, Role: care.Service}}}, actor)

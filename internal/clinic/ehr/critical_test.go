@@ -29,7 +29,7 @@ func TestCreate_RejectsReleasedFactsInTheFuture(t *testing.T) {
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err, "clocks differ")
 
-	conditions := ehr.NewKind[ehr.Condition](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	conditions := ehr.NewKind[ehr.Condition](outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
 	condition := ehr.Condition{Head: b.report().Head, OnsetAt: new(time.Now().AddDate(1, 0, 0))}
 	condition.Status, condition.Code = "active", ehr.Coding{System: "http://hl7.org/fhir/sid/icd-10", Code: "I10"}
 	_, err = conditions.Create(t.Context(), by(b.doctor), condition)
@@ -91,7 +91,7 @@ func TestCreate_IsCriticalWithoutTheLaboratorysFlag(t *testing.T) {
 func (b *testBundle) limit(t *testing.T, clinic uuid.UUID, high float64) {
 	t.Helper()
 	admin := b.Person(t, care.Admin, &clinic)
-	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	limits := ehr.NewCriticalLimits(outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
 	_, err := limits.Update(t.Context(), by(admin), clinic, ehr.LimitOf{CodeSystem: "http://loinc.org", Code: "2823-3", Unit: "mmol/L"}, ehr.LimitInput{High: &high})
 	require.NoError(t, err)
 }
@@ -142,7 +142,7 @@ func TestCreate_UsesTheLimitsInForceDespiteAStaleCache(t *testing.T) {
 func TestCreate_IsCriticalForVitalSigns(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	vitals := ehr.NewKind[ehr.VitalSigns](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	vitals := ehr.NewKind[ehr.VitalSigns](outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
 	measure := func(value, interpretation string) string {
 		t.Helper()
 		in := ehr.VitalSigns{Head: b.report().Head, Components: []ehr.Component{{

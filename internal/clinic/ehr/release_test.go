@@ -37,7 +37,7 @@ func TestUpdate_ChangesOnlyTheStatusOfAReleasedRecord(t *testing.T) {
 func TestUpdate_StopsAReleasedPrescriptionButDoesNotReplaceIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
 	in := ehr.Prescription{Head: b.report().Head, Dosage: "One tablet in the morning"}
 	in.Status, in.Code = "active", ehr.Coding{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "314076"}
 	r, err := prescriptions.Create(t.Context(), by(b.doctor), in)
@@ -61,7 +61,7 @@ func TestUpdate_StopsAReleasedPrescriptionButDoesNotReplaceIt(t *testing.T) {
 func TestUpdate_OfAReleasedRecordIsRestrictedInEveryLaterStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewBell(b.db.App, slog.New(slog.DiscardHandler))))
+	prescriptions := ehr.NewKind[ehr.Prescription](outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
 	in := ehr.Prescription{Head: b.report().Head, Dosage: "One tablet in the morning"}
 	in.Status = "active"
 	r, err := prescriptions.Create(t.Context(), by(b.doctor), in)

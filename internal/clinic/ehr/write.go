@@ -53,20 +53,28 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	h := k.body(&r.Body).head()
 	v := version{id: r.ID, number: 1, what: "created", head: h, released: k.spec.Releases(h.Status), critical: len(k.criticalFindings(&r.Body, limits)) > 0}
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
-	args := []any{
-		r.ID, k.name, h.Status, h.PatientID, h.ClinicID, *h.DoctorID, h.Code.System, h.Code.Code, h.EffectiveAt, data, cmd.Actor.ID,
-		v.released, v.critical && !cmd.Imported, ownDoctor, anyPatient, cmd.Actor.UserID, limits.expectedVersion(),
+	params := db.RecordInsertParams{
+		ID: r.ID, Kind: k.name, Status: h.Status, PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID,
+		CodeSystem: h.Code.System, Code: h.Code.Code, EffectiveAt: h.EffectiveAt, Body: data, CreatedBy: cmd.Actor.ID,
+		Releases: v.released, Holds: v.critical && !cmd.Imported, OwnDoctor: ownDoctor, AnyPatient: anyPatient,
+		ActorID: cmd.Actor.UserID, LimitsVersion: limits.expectedVersion(),
 	}
 	var heldUntil *time.Time
-	read := func(row pgx.Row) error {
-		if err := row.Scan(&r.CreatedAt, &heldUntil); err != nil {
-			return fmt.Errorf("insert record: %w", err)
+	insert := func(q *db.Queries) (read func() error) {
+		inserted := q.RecordInsert(ctx, []db.RecordInsertParams{params})
+		return func() (err error) {
+			inserted.QueryRow(func(_ int, row db.RecordInsertRow, failed error) {
+				if err = failed; err != nil {
+					err = fmt.Errorf("insert record: %w", err)
+				}
+				r.CreatedAt, heldUntil = row.CreatedAt, row.HeldUntil
+			})
+			return err
 		}
-		return nil
 	}
 	if v.critical {
 		return k.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
-			if err := read(tx.QueryRow(ctx, db.RecordInsert, args...)); err != nil {
+			if err := insert(db.New(tx))(); err != nil {
 				return err
 			}
 			v.held = heldUntil != nil
@@ -74,7 +82,7 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 		})
 	}
 	return k.writer.InBatch(ctx, cmd, func(batch *outbox.Batch) {
-		batch.QueryRow(read, db.RecordInsert, args...)
+		batch.Queue(insert)
 		batch.Append(ctx, k.written(cmd, v)...)
 	})
 }

@@ -33,7 +33,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	d := postgrestest.New(t)
 	b := &bundle{
-		db: d, intake: intake.New(outbox.NewWriter(d.App, outbox.NewBell(d.App, slog.New(slog.DiscardHandler)))),
+		db: d, intake: intake.New(outbox.NewWriter(d.App, outbox.NewWaker(d.App, slog.New(slog.DiscardHandler)))),
 		here: uuid.New(), there: uuid.New(), patient: uuid.New(), doctor: uuid.New(), stranger: uuid.New(),
 	}
 	for _, clinic := range []uuid.UUID{b.here, b.there} {

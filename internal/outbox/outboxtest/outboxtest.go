@@ -1,10 +1,10 @@
-// Package outboxtest tells a test which events were appended, with what data:
+// Package outboxtest checks which events a test appended, and their data:
 //
 //	outboxtest.Require(t, tx, "ehr.lab_report.created", outboxtest.Subject(ref), outboxtest.Data(map[string]any{"status": "final"}))
 //
-// It looks in the outbox and in the ledger, so that it does not matter whether a sequencer runs. Given a transaction it
-// sees what that one appended and has not committed; given a pool, what was committed. Where an event is missing it says
-// what was appended instead, and how that differs.
+// It reads the outbox and the ledger, so that it does not matter whether a sequencer runs. With a
+// transaction it sees the uncommitted events of that transaction; with a pool, the committed ones.
+// If an event is missing, the failure lists the appended events and their differences.
 package outboxtest
 
 import (
@@ -24,45 +24,45 @@ import (
 	"carewire/internal/event"
 )
 
-// maxShown is how many events a failure shows with their differences.
+// maxShown is the maximum number of events with differences in a failure message.
 const maxShown = 10
 
-// Database is a transaction or a pool on a database of postgrestest, in whatever role. The role that requests run as may
-// append to the outbox, but not read it: such a database has a function that does.
+// Database is a transaction or a pool on a database of postgrestest, in any role. The role of
+// requests may append to the outbox but not read it; the test database has a function that does.
 type Database interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Want is something that an event must have.
+// Want is a requirement on an event.
 type Want struct {
-	// fields are compared; they go by their names in the CloudEvents envelope.
+	// fields are compared by their names in the CloudEvents envelope.
 	fields map[string]any
 	data   map[string]any
 	check  func(e event.Event) string
 }
 
-// Subject wants the event to be about the thing.
+// Subject requires the event to have the subject.
 func Subject(ref care.Ref) Want { return field("subject", ref.String()) }
 
-// Version wants the event to have made this version of its subject.
+// Version requires the event to have the subject version.
 func Version(version int64) Want { return field("subjectversion", version) }
 
-// Person wants the event to be about the person.
+// Person requires the event to be about the person.
 func Person(id uuid.UUID) Want { return field("personid", id) }
 
-// Clinic wants the event to belong to the clinic.
+// Clinic requires the event to belong to the clinic.
 func Clinic(id uuid.UUID) Want { return field("clinicid", id) }
 
-// Actor wants the event to be caused by the actor: a person's id, or "system:<part>".
+// Actor requires the event to have the actor: a person's id, or "system:<part>".
 func Actor(id string) Want { return field("actorid", id) }
 
-// Cause wants the event to follow from the one with this id.
+// Cause requires the event to be caused by the event with this id.
 func Cause(id uuid.UUID) Want { return field("causeid", id) }
 
 func field(name string, value any) Want { return Want{fields: map[string]any{name: plain(value)}} }
 
-// Data wants the event's data to hold these fields with these values, whatever else it holds: a map, or the payload's
-// struct, of which every field counts that its JSON has.
+// Data requires the event's data to have these fields with these values; other fields are ignored.
+// fields is a map, or a payload struct: every field of its JSON counts.
 func Data(fields any) Want {
 	data, ok := plain(fields).(map[string]any)
 	if !ok {
@@ -71,10 +71,12 @@ func Data(fields any) Want {
 	return Want{data: data}
 }
 
-// That wants what check asks for: it answers with what is wrong with the event, or with nothing.
+// That requires check to return an empty string. check returns a description of the difference
+// otherwise.
 func That(check func(e event.Event) string) Want { return Want{check: check} }
 
-// plain gives the value as JSON reads it, so that an id equals its text and every number is of one type.
+// plain converts the value to its decoded JSON form: an id equals its text, and every number has
+// one type.
 func plain(v any) any {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -87,20 +89,21 @@ func plain(v any) any {
 	return read
 }
 
-// Require fails the test unless exactly one event of the type that has all that is wanted was appended, and gives it.
+// Require fails the test unless exactly one appended event of the type meets all requirements, and
+// returns it.
 func Require(tb testing.TB, db Database, typ string, wants ...Want) event.Event {
 	tb.Helper()
 	return RequireCount(tb, db, 1, typ, wants...)[0]
 }
 
-// RequireNone fails the test when an event of the type that has all that is wanted was appended.
+// RequireNone fails the test if an appended event of the type meets all requirements.
 func RequireNone(tb testing.TB, db Database, typ string, wants ...Want) {
 	tb.Helper()
 	RequireCount(tb, db, 0, typ, wants...)
 }
 
-// RequireCount fails the test unless n events of the type that have all that is wanted were appended, and gives them in
-// their order.
+// RequireCount fails the test unless n appended events of the type meet all requirements, and
+// returns them in order.
 func RequireCount(tb testing.TB, db Database, n int, typ string, wants ...Want) []event.Event {
 	tb.Helper()
 	if _, ok := event.Lookup(typ); !ok {
@@ -119,7 +122,7 @@ func RequireCount(tb testing.TB, db Database, n int, typ string, wants ...Want) 
 	return found
 }
 
-// Appended gives every event that was appended, in order: those that the ledger has, then those that still wait.
+// Appended returns every appended event, in order: the ledger's first, then those in the outbox.
 func Appended(tb testing.TB, db Database) []event.Event {
 	tb.Helper()
 	all, err := read(tb.Context(), db)
@@ -129,7 +132,7 @@ func Appended(tb testing.TB, db Database) []event.Event {
 	return all
 }
 
-// read looks in a savepoint or a transaction that is rolled back, so that nothing has changed.
+// read uses a savepoint or a transaction that it rolls back, so that it changes nothing.
 func read(ctx context.Context, db Database) ([]event.Event, error) {
 	tx, err := db.Begin(ctx)
 	if err != nil {
@@ -147,7 +150,7 @@ func read(ctx context.Context, db Database) ([]event.Event, error) {
 	})
 }
 
-// differs says in what the event differs from what is wanted, or nothing.
+// differs returns the differences between the event and the requirements, or an empty string.
 func differs(e event.Event, wants []Want) string {
 	envelope, _ := plain(e).(map[string]any)
 	data, _ := envelope["data"].(map[string]any)
@@ -165,8 +168,8 @@ func differs(e event.Event, wants []Want) string {
 	return cmp.Diff(want, got) + strings.Join(said, "")
 }
 
-// lines are fields with their values, a line each. Given a String method, cmp shows each whole rather than cut up where
-// two differ.
+// lines are fields with their values, one per line. With a String method, cmp prints each in full
+// instead of cutting it at the first difference.
 type lines []whole
 
 type whole struct{ text string }
@@ -174,7 +177,7 @@ type whole struct{ text string }
 func (w whole) String() string         { return w.text }
 func (w whole) Equal(other whole) bool { return w == other }
 
-// pick puts the wanted fields into want, and what there is of them into got.
+// pick adds the required fields to want, and the event's values of them to got.
 func pick(prefix string, fields, from map[string]any, want, got *lines) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		*want = append(*want, newLine(prefix+name, fields[name]))
@@ -185,12 +188,12 @@ func pick(prefix string, fields, from map[string]any, want, got *lines) {
 }
 
 func newLine(name string, value any) whole {
-	text, _ := json.Marshal(value) // It was read from JSON.
+	text, _ := json.Marshal(value) // It was decoded from JSON.
 	return whole{name + ": " + string(text)}
 }
 
-// explain says what was wanted and what was appended: first the events of the type with their differences, then the
-// rest in one line each.
+// explain describes the required and the appended events: first the events of the type with their
+// differences, then the others, one line each.
 func explain(n, found int, typ string, all []event.Event, wants []Want) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: wanted %d, but %d were appended", typ, n, found)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-// failing is a test that is meant to fail, and keeps what it said.
+// failing is a test that is expected to fail, and records its messages.
 type failing struct {
 	testing.TB
 	said string
@@ -33,7 +33,7 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// fails gives what the assertion says when it fails; nothing when it holds.
+// fails returns the assertion's message if it fails, or an empty string.
 func fails(t *testing.T, assert func(tb testing.TB)) string {
 	t.Helper()
 	f := &failing{TB: t}
@@ -58,7 +58,7 @@ func registered(platform string) event.Event {
 		About(cmd, user, &clinic).AtVersion(1)
 }
 
-func TestRequire_SeesWhatATransactionAppendedBeforeItCommits(t *testing.T) {
+func TestRequire_SeesUncommittedEventsOfItsTransaction(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	changedMind := errors.New("changed my mind")
@@ -86,7 +86,7 @@ func TestRequire_SeesWhatATransactionAppendedBeforeItCommits(t *testing.T) {
 	outboxtest.RequireNone(t, db.App, "device.registered")
 }
 
-func TestRequire_SeesWhatTheLedgerHasToo(t *testing.T) {
+func TestRequire_SeesEventsOfTheLedgerToo(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	appendAll := func(events ...event.Event) {
@@ -106,7 +106,7 @@ func TestRequire_SeesWhatTheLedgerHasToo(t *testing.T) {
 	require.Len(t, outboxtest.Appended(t, db.App), 3)
 }
 
-func TestRequire_SaysWhatWasAppendedInstead(t *testing.T) {
+func TestRequire_ListsTheAppendedEventsOnFailure(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	other := care.Ref{Kind: "device", ID: uuid.New()}

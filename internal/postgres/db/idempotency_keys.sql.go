@@ -22,55 +22,6 @@ func (q *Queries) IdempotencyKeyDeleteExpired(ctx context.Context) (int64, error
 	return result.RowsAffected(), nil
 }
 
-const IdempotencyKeyGet = `-- name: IdempotencyKeyGet :one
-SELECT
-    request_hash,
-    subject,
-    version
-FROM idempotency_keys
-WHERE actor_id = $1
-    AND key = $2
-    AND created_at > now() - interval '24 hours'
-`
-
-type IdempotencyKeyGetParams struct {
-	ActorID string
-	Key     string
-}
-
-type IdempotencyKeyGetRow struct {
-	RequestHash []byte
-	Subject     string
-	Version     *int64
-}
-
-func (q *Queries) IdempotencyKeyGet(ctx context.Context, arg IdempotencyKeyGetParams) (IdempotencyKeyGetRow, error) {
-	row := q.db.QueryRow(ctx, IdempotencyKeyGet, arg.ActorID, arg.Key)
-	var i IdempotencyKeyGetRow
-	err := row.Scan(&i.RequestHash, &i.Subject, &i.Version)
-	return i, err
-}
-
-const IdempotencyKeyLock = `-- name: IdempotencyKeyLock :one
-
-SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || $1::text || ' ' || $2::text, 0))
-`
-
-type IdempotencyKeyLockParams struct {
-	ActorID string
-	Key     string
-}
-
-// The request of each client's key, and the resource that it created.
-// Of two concurrent requests with one key the second gets false at once instead of waiting. It is a
-// separate statement, so that IdempotencyKeyGet sees the data committed by the first.
-func (q *Queries) IdempotencyKeyLock(ctx context.Context, arg IdempotencyKeyLockParams) (bool, error) {
-	row := q.db.QueryRow(ctx, IdempotencyKeyLock, arg.ActorID, arg.Key)
-	var pg_try_advisory_xact_lock bool
-	err := row.Scan(&pg_try_advisory_xact_lock)
-	return pg_try_advisory_xact_lock, err
-}
-
 const IdempotencyKeyPut = `-- name: IdempotencyKeyPut :exec
 INSERT INTO idempotency_keys (actor_id, key, request_hash, subject, version)
 VALUES ($1, $2, $3, $4, $5)

@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// oldestMajor is the oldest PostgreSQL that the schema works on: it uses UNIQUE NULLS NOT DISTINCT.
+// oldestMajor is the oldest PostgreSQL version for the schema, which uses UNIQUE NULLS NOT
+// DISTINCT.
 const oldestMajor = 15
 
 // binaries are the programs of one PostgreSQL installation.
@@ -25,7 +26,8 @@ type binaries struct {
 
 func (b binaries) path(name string) string { return filepath.Join(b.dir, name) }
 
-// installDirs are the places where packages put the server's programs, which most of them keep off the PATH.
+// installDirs are the directories of packaged server programs. Most packages keep them off the
+// PATH.
 var installDirs = []string{
 	"/usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                                   // PGDG on RHEL and its kin
@@ -43,8 +45,8 @@ var installDirs = []string{
 
 var versionLine = regexp.MustCompile(`\(PostgreSQL\) ((\d+)\S*)`)
 
-// findBinaries picks the installation to run: for an existing cluster one of its major version, else the newest one;
-// when the machine has none, it is downloaded.
+// findBinaries returns the installation to run: one of the cluster's major version if there is a
+// cluster, or else the newest one. If the machine has none, it is downloaded.
 func findBinaries(ctx context.Context, cfg Config) (binaries, error) {
 	wanted, err := clusterMajor(cfg.DataDir)
 	if err != nil {
@@ -68,7 +70,7 @@ func findBinaries(ctx context.Context, cfg Config) (binaries, error) {
 	return binaries{}, err
 }
 
-// choose takes the newest; wanted, when not 0, is the only major version that will do.
+// choose returns the newest installation. wanted, if not 0, is the required major version.
 func choose(found []binaries, wanted int) (binaries, error) {
 	if wanted != 0 {
 		found = slices.DeleteFunc(slices.Clone(found), func(b binaries) bool { return b.major != wanted })
@@ -79,10 +81,11 @@ func choose(found []binaries, wanted int) (binaries, error) {
 	if wanted == 0 {
 		return binaries{}, fmt.Errorf("no PostgreSQL %d or newer on this machine", oldestMajor)
 	}
-	return binaries{}, fmt.Errorf("the database was made by PostgreSQL %d, which is not on this machine: install it, or set CAREWIRE_DATA_DIR to a new directory", wanted)
+	return binaries{}, fmt.Errorf("the database was created by PostgreSQL %d, which is not on this machine: install it, or set CAREWIRE_DATA_DIR to a new directory", wanted)
 }
 
-// candidateDirs are the directories that hold both programs a server needs, each once, links resolved.
+// candidateDirs returns the directories with both programs that a server needs, without duplicates
+// and with links resolved.
 func candidateDirs(path string, patterns []string) []string {
 	dirs := filepath.SplitList(path)
 	for _, pattern := range patterns {
@@ -106,7 +109,8 @@ func candidateDirs(path string, patterns []string) []string {
 	return found
 }
 
-// installed asks each directory's server for its version and leaves out what is too old or does not run.
+// installed runs each directory's server to get its version, and omits servers that are too old or
+// do not run.
 func installed(ctx context.Context, dirs []string) []binaries {
 	var found []binaries
 	for _, dir := range dirs {
@@ -120,7 +124,7 @@ func installed(ctx context.Context, dirs []string) []binaries {
 func inspect(ctx context.Context, dir string) (binaries, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version").Output() //nolint:gosec // found by us
 	if err != nil {
-		return binaries{}, fmt.Errorf("ask %s for its version: %w", dir, err)
+		return binaries{}, fmt.Errorf("get the version of %s: %w", dir, err)
 	}
 	match := versionLine.FindStringSubmatch(string(out))
 	if match == nil {
@@ -130,7 +134,7 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 	return binaries{dir: dir, major: major, version: match[1]}, err
 }
 
-// clusterMajor is the version of the cluster that a data directory has, 0 when it has none.
+// clusterMajor returns the version of the cluster in a data directory, or 0 if there is none.
 func clusterMajor(dataDir string) (int, error) {
 	base, err := existingBase(dataDir)
 	if base == "" || err != nil {

@@ -12,7 +12,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-func TestStart_MakesTheLoginsThatAnEarlierReleaseDidNot(t *testing.T) {
+func TestStart_CreatesLoginsThatAnEarlierReleaseDidNotHave(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	before := start(t, embedded.Config{DataDir: dir})
@@ -40,7 +40,7 @@ func TestMigrate_RefusesAStandby(t *testing.T) {
 	stop, err := server.RunAsStandby(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stop()) })
-	// It is away until it has read its own log.
+	// The database is unavailable until it has recovered.
 	require.Eventually(t, func() bool {
 		err = postgres.Migrate(t.Context(), server.URL(), slog.New(slog.DiscardHandler))
 		return !postgres.Away(err)

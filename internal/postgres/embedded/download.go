@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// downloadVersion is what a machine without PostgreSQL gets.
+	// downloadVersion is the version for a machine without PostgreSQL.
 	downloadVersion = embeddedpostgres.V17
 	downloadMajor   = 17
 	mavenCentral    = "https://repo1.maven.org/maven2"
 )
 
-// download gives the binaries from the cache, fetching them first when they are not there. A download cannot be
-// interrupted: when ctx ends it is left to end by itself.
+// download returns the binaries from the cache, and fetches them first if they are not there. A
+// download cannot be interrupted: if ctx ends, it finishes in the background.
 func download(ctx context.Context, cfg Config) (binaries, error) {
 	cache, err := cacheDir(cfg.cache)
 	if err != nil {
@@ -34,7 +34,7 @@ func download(ctx context.Context, cfg Config) (binaries, error) {
 		return b, nil
 	}
 	repository := cmp.Or(cfg.BinaryRepositoryURL, mavenCentral)
-	cfg.Logger.InfoContext(ctx, "no PostgreSQL on this machine, downloading it", "version", string(downloadVersion), "repository", repository)
+	cfg.Logger.InfoContext(ctx, "no PostgreSQL on this machine; downloading it", "version", string(downloadVersion), "repository", repository)
 	port, err := choosePort(ctx, 0, 0)
 	if err != nil {
 		return binaries{}, err
@@ -52,20 +52,21 @@ func download(ctx context.Context, cfg Config) (binaries, error) {
 	return inspect(ctx, filepath.Join(final, "bin"))
 }
 
-// fetch downloads and unpacks beside the final name, so that what stands there is whole. The library can only do that
-// on its way to starting a server; the one it is told to start here has an empty cluster and ends at once.
+// fetch downloads and unpacks beside the final path, so that the files there are always complete.
+// The library can do so only when it starts a server; the server that it starts here has an empty
+// cluster and exits at once.
 func fetch(repository, cache, final string, port int) (err error) {
 	work, err := os.MkdirTemp(cache, "download-")
 	if err != nil {
-		return fmt.Errorf("make a directory: %w", err)
+		return fmt.Errorf("create a directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	unpacked, cluster := filepath.Join(work, "postgresql"), filepath.Join(work, "cluster")
 	if err := os.MkdirAll(cluster, 0o700); err != nil {
-		return fmt.Errorf("make a directory: %w", err)
+		return fmt.Errorf("create a directory: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(cluster, "PG_VERSION"), []byte("17\n"), 0o600); err != nil {
-		return fmt.Errorf("pretend a cluster: %w", err)
+		return fmt.Errorf("write a placeholder cluster: %w", err)
 	}
 	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(downloadVersion).Port(uint32(port)).BinaryRepositoryURL(repository).Logger(io.Discard).
@@ -86,18 +87,19 @@ func fetch(repository, cache, final string, port int) (err error) {
 	if _, err := os.Stat(filepath.Join(unpacked, "bin", "initdb")); err != nil {
 		return cmp.Or(startErr, err)
 	}
-	if err := letOthersRun(unpacked); err != nil {
+	if err := makeAccessible(unpacked); err != nil {
 		return err
 	}
-	// Two services may have fetched at once: the first one's stays.
+	// Two services may have fetched at once: the first one's files remain.
 	if err := os.Rename(unpacked, final); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-		return fmt.Errorf("put it in its place: %w", err)
+		return fmt.Errorf("move it into place: %w", err)
 	}
 	return nil
 }
 
-// letOthersRun opens the unpacked files to the user whom root runs the server as, whatever our umask is.
-func letOthersRun(dir string) error {
+// makeAccessible lets the user that root runs the server as read and run the unpacked files, with
+// any umask.
+func makeAccessible(dir string) error {
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
 			return err
@@ -110,15 +112,16 @@ func letOthersRun(dir string) error {
 		if d.IsDir() || mode&0o100 != 0 {
 			mode |= 0o111
 		}
-		return os.Chmod(path, mode) //nolint:gosec // nobody else can have put a link there yet
+		return os.Chmod(path, mode) //nolint:gosec // no other user can have put a link there yet
 	})
 	if err != nil {
-		return fmt.Errorf("open it to the database's user: %w", err)
+		return fmt.Errorf("make it accessible to the database's user: %w", err)
 	}
 	return nil
 }
 
-// cacheDir is the user's own, or for root one that the server's user can reach.
+// cacheDir returns the user's own cache directory, or for root a directory that the server's user
+// can reach.
 func cacheDir(override string) (string, error) {
 	dir := override
 	if dir == "" && os.Geteuid() == 0 {
@@ -127,20 +130,20 @@ func cacheDir(override string) (string, error) {
 	if dir == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("find a place for PostgreSQL's binaries: %w", err)
+			return "", fmt.Errorf("find a cache directory for PostgreSQL's binaries: %w", err)
 		}
 		dir = filepath.Join(user, "carewire")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's user must be able to pass
-		return "", fmt.Errorf("make a place for PostgreSQL's binaries: %w", err)
+		return "", fmt.Errorf("create the cache directory for PostgreSQL's binaries: %w", err)
 	}
-	// Whoever owns it decides what we run.
+	// The owner of the directory controls the programs that are run.
 	info, err := os.Lstat(dir)
 	if err != nil {
-		return "", fmt.Errorf("look at the place for PostgreSQL's binaries: %w", err)
+		return "", fmt.Errorf("check the cache directory for PostgreSQL's binaries: %w", err)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || owner.Uid != uint32(os.Geteuid()) {
-		return "", fmt.Errorf("%s is not a directory of this user's: remove it", dir)
+		return "", fmt.Errorf("%s is not a directory of this user: remove it", dir)
 	}
 	return dir, nil
 }

@@ -21,7 +21,8 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// archiveServer is a Maven repository that has for any platform an archive whose programs run those of binDir.
+// archiveServer is a Maven repository with an archive for any platform, whose programs run those of
+// binDir.
 func archiveServer(t *testing.T, binDir string) (url string, archives *atomic.Int32) {
 	t.Helper()
 	jar := archive(t, map[string]string{
@@ -46,7 +47,7 @@ func archiveServer(t *testing.T, binDir string) (url string, archives *atomic.In
 	return server.URL + "/maven", archives
 }
 
-// archive is a jar as the repository has it: a zip with an xz-compressed tar.
+// archive returns a jar of the repository: a zip with an xz-compressed tar.
 func archive(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var tarred bytes.Buffer
@@ -116,7 +117,7 @@ func TestStart_DownloadsPostgreSQLOnceWhenTheMachineHasNone(t *testing.T) {
 	require.Len(t, left, 1, "nothing but the binaries stays")
 }
 
-func TestStart_SaysWhatToDoWhenItCanNeitherFindNorDownloadPostgreSQL(t *testing.T) {
+func TestStart_ReturnsARemedyIfPostgreSQLCannotBeFoundOrDownloaded(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)

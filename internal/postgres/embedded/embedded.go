@@ -17,35 +17,53 @@ import (
 )
 
 const (
-	superuser    = "carewire"
-	database     = "carewire"
+	superuser = "carewire"
+	database  = "carewire"
+	// startTimeout bounds a start, including a recovery after a crash.
 	startTimeout = 60 * time.Second
-	// fastStop is how long sessions and the last checkpoint may take before the server is told to drop everything.
-	fastStop      = 15 * time.Second
+	// fastStop is how long sessions and the last checkpoint may take before the server is stopped
+	// immediately.
+	fastStop = 15 * time.Second
+	// immediateStop is how long the server may take to drop everything before it is killed.
 	immediateStop = 5 * time.Second
-	statePoll     = 3 * time.Millisecond
-	// Together these give the workers of a killed server 10 seconds.
+	// statePoll is the interval of reading the pid file. It is short, because tests start many servers.
+	statePoll = 3 * time.Millisecond
+	// Together these allow 10 seconds for the workers of a killed server to exit.
 	launchAttempts = 20
 	launchPause    = 50 * time.Millisecond
 )
 
-// Config says where and how to run an embedded PostgreSQL.
+// Config configures an embedded PostgreSQL.
 type Config struct {
-	// DataDir is the service's data directory; it is made when it is not there.
+	// DataDir is the service's data directory; it is created if missing.
 	DataDir string
-	// Fast gives up durability, for tests: a crash of the machine may lose the database.
+	// Fast disables durability, for tests: a crash of the machine may lose the database.
 	Fast bool
-	// Port is the TCP port on 127.0.0.1; 0 takes the one of the last run when it is free, else any free one.
+	// Port is the TCP port on 127.0.0.1; 0 means the port of the last run if it is free, or else
+	// any free port.
 	Port int
-	// Logger hears what is decided on the way; nil means silence.
+	// Logger logs the decisions of the start; nil disables logging.
 	Logger *slog.Logger
-	// BinaryRepositoryURL is a Maven repository with PostgreSQL's binaries, used when the machine has none; empty means
-	// Maven Central.
+	// BinaryRepositoryURL is a Maven repository with PostgreSQL's binaries, used if the machine
+	// has none; empty means Maven Central.
 	BinaryRepositoryURL string
 
-	// search overrides where installed binaries are looked for, and cache where downloaded ones are kept.
+	// search overrides the search for installed binaries, and cache the directory of downloaded
+	// ones.
 	search func() []string
 	cache  string
+}
+
+// Validate returns an error for each invalid field, in the order of the fields.
+func (c Config) Validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("embedded: Config.DataDir is required"))
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		errs = append(errs, fmt.Errorf("embedded: Config.Port must be 0 to 65535, not %d", c.Port))
+	}
+	return errors.Join(errs...)
 }
 
 // Server is an embedded PostgreSQL that this process started.
@@ -58,9 +76,13 @@ type Server struct {
 	died   chan error
 }
 
-// Start starts the PostgreSQL of a data directory and waits until it answers. A server that a killed service
-// left behind there is stopped first. A second service on the same directory gets an error that says so.
+// Start starts the PostgreSQL of a data directory and waits until it accepts connections. It first
+// stops a server that a killed service left behind there. It returns an error if another service
+// runs on the same directory.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	dir, err := prepareDataDir(cfg.DataDir)
 	if err != nil {
@@ -84,7 +106,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A download takes as long as it takes; what follows does not.
+	// The start time-out does not cover a download.
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s.place, err = findPlace(ctx, s.cfg.DataDir, bin, s.cfg.Logger)
@@ -107,8 +129,9 @@ func (s *Server) start(ctx context.Context) error {
 	return nil
 }
 
-// launch runs the server on a port of its own. Another program can take a port that was free a moment ago, so a free
-// one is tried a few times. The workers of a server that was killed live on for a moment, so they are waited for.
+// launch runs the server on its own port. Another program can take a port that was free a moment
+// ago, so that launch tries a few free ports. The workers of a killed server live on for a moment;
+// launch waits for them.
 func (s *Server) launch(ctx context.Context) error {
 	previous := readState(s.cfg.DataDir).Port
 	for attempt := 1; ; attempt++ {
@@ -133,7 +156,7 @@ func (s *Server) launch(ctx context.Context) error {
 	return writeState(s.cfg.DataDir, state{Base: s.place.base, Socket: s.place.socket, Port: s.port})
 }
 
-// pause waits for d, or until ctx ends; it tells which.
+// pause waits for d, or until ctx ends, and reports whether the full time passed.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -145,16 +168,17 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// watch tells Wait how the server ended. It ends with the server.
+// watch reports the end of the server to Wait. It ends with the server.
 func (s *Server) watch(p *process) {
 	<-p.done
 	if !p.stopping.Load() {
-		s.died <- fmt.Errorf("the embedded PostgreSQL ended by itself (%w); its log is %s", cmp.Or(p.err, errExited), s.place.logFile())
+		s.died <- fmt.Errorf("the embedded PostgreSQL exited unexpectedly (%w); its log is %s", cmp.Or(p.err, errExited), s.place.logFile())
 	}
 	close(s.died)
 }
 
-// prepareDatabase makes the roles and logins that are missing, and on the first start the service's database.
+// prepareDatabase creates the missing roles and logins, and on the first start the service's
+// database.
 func (s *Server) prepareDatabase(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.URL())
 	made := err == nil
@@ -166,19 +190,19 @@ func (s *Server) prepareDatabase(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if _, err := conn.Exec(ctx, rolesSQL); err != nil {
-		return fmt.Errorf("make its roles: %w", err)
+		return fmt.Errorf("create its roles: %w", err)
 	}
 	if made {
 		return nil
 	}
 	if _, err := conn.Exec(ctx, databaseSQL); err != nil {
-		return fmt.Errorf("make its database: %w", err)
+		return fmt.Errorf("create its database: %w", err)
 	}
 	return nil
 }
 
-// URL is the connection URL of the server's superuser, over its Unix socket: who may enter the socket's directory may
-// connect, so there is no password in it.
+// URL returns the connection URL of the server's superuser, over its Unix socket. Every user who
+// may enter the socket's directory may connect, so that it has no password.
 func (s *Server) URL() string {
 	return socketURL(s.place.socket, s.port, superuser, database)
 }
@@ -188,8 +212,8 @@ func (s *Server) LoginURL(role postgres.Role) string {
 	return socketURL(s.place.socket, s.port, Login(role), database)
 }
 
-// Login returns the name of the login of a role: App and Worker have one that can become that role and no other and has no rights of
-// its own (sql/roles.sql).
+// Login returns the name of a role's login. App and Worker have a login that can become only that
+// role and has no rights of its own (sql/roles.sql).
 func Login(role postgres.Role) string {
 	if role == postgres.App || role == postgres.Worker {
 		return string(role) + "_login"
@@ -197,19 +221,21 @@ func Login(role postgres.Role) string {
 	return superuser
 }
 
-// PSQL is a line for a shell that opens psql as role. The session is that role's own: it cannot become another.
+// PSQL returns a shell command that opens psql as role. The session cannot become another role.
 func (s *Server) PSQL(role postgres.Role) string {
 	return fmt.Sprintf("psql %q", socketURL(s.place.socket, s.port, cmp.Or(string(role), superuser), database))
 }
 
-// Dir is where the database is: below the data directory, or the fallback outside it.
+// Dir returns the database's directory: below the data directory, or the fallback outside it.
 func (s *Server) Dir() string { return s.place.base }
 
-// Wait gives a channel that receives an error when the server ends without Stop, and is closed once it has ended.
+// Wait returns a channel that receives an error if the server ends without Stop. It is closed when
+// the server has ended.
 func (s *Server) Wait() <-chan error { return s.died }
 
-// Stop ends the server: sessions are cut, data is written; when that takes too long or ctx ends, without writing, which
-// costs a recovery at the next start. It returns when the server is gone. A second call does nothing.
+// Stop ends the server: it cuts sessions and writes the data. If that takes too long or ctx ends,
+// it stops without writing, which costs a recovery at the next start. It returns when the server
+// has ended. A second call does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.unlock()
 	defer s.place.removeSocketDir()
@@ -219,7 +245,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return s.proc.stop(ctx)
 }
 
-// signalAndWait sends sig to the server and waits for it to end, at most d.
+// signalAndWait sends sig to the server and waits at most d for its end.
 func (p *process) signalAndWait(ctx context.Context, sig syscall.Signal, d time.Duration) bool {
 	_ = p.cmd.Process.Signal(sig)
 	timer := time.NewTimer(d)
@@ -233,7 +259,7 @@ func (p *process) signalAndWait(ctx context.Context, sig syscall.Signal, d time.
 	return false
 }
 
-// stop ends the process by ever ruder means.
+// stop ends the process, with an increasingly strong signal.
 func (p *process) stop(ctx context.Context) error {
 	p.stopping.Store(true)
 	if p.signalAndWait(ctx, syscall.SIGINT, fastStop) {
@@ -243,28 +269,29 @@ func (p *process) stop(ctx context.Context) error {
 	if p.signalAndWait(ctx, syscall.SIGQUIT, immediateStop) {
 		return nil
 	}
-	// The group is the server's own: nobody else is in it.
+	// The process group has no other processes than the server's.
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.done
-	return errors.New("the embedded PostgreSQL did not end when asked and was killed; it recovers at the next start")
+	return errors.New("the embedded PostgreSQL did not stop in time and was killed; it recovers at the next start")
 }
 
-// prepareDataDir makes dir. When root runs the service the server runs as another user, who must be able to pass.
+// prepareDataDir creates dir. If root runs the service, the server runs as another user, who must
+// be able to pass.
 func prepareDataDir(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return "", fmt.Errorf("find the data directory %q: %w", dir, err)
+		return "", fmt.Errorf("resolve the data directory %q: %w", dir, err)
 	}
 	mode := os.FileMode(0o700)
 	if os.Geteuid() == 0 {
 		mode = 0o711
 	}
 	if err := os.MkdirAll(abs, mode); err != nil {
-		return "", fmt.Errorf("make the data directory (CAREWIRE_DATA_DIR): %w", err)
+		return "", fmt.Errorf("create the data directory (CAREWIRE_DATA_DIR): %w", err)
 	}
-	// The fallback's name comes from the path, so there must be one only.
+	// The fallback's name is a hash of the path, so that there must be only one path.
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
-		return "", fmt.Errorf("find the data directory %q: %w", dir, err)
+		return "", fmt.Errorf("resolve the data directory %q: %w", dir, err)
 	}
 	return abs, nil
 }

@@ -22,7 +22,7 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// serviceDir makes this test binary be a service on that directory, to be killed.
+// serviceDir makes this test binary a service on that directory, for a test that kills it.
 const serviceDir = "CAREWIRE_TEST_SERVICE_DIR"
 
 func TestMain(m *testing.M) {
@@ -42,7 +42,7 @@ func serveUntilKilled(dir string) {
 	select {}
 }
 
-// openDir is a directory for programs that the server's user can reach when root runs the tests,
+// openDir returns a directory for programs that the server's user can reach if root runs the tests,
 // unlike t.TempDir. Memory, where data directories are, may refuse to run them.
 func openDir(t *testing.T) string {
 	t.Helper()
@@ -102,7 +102,7 @@ func TestStart_KeepsItsDataAndStartsAgainQuickly(t *testing.T) {
 	begin := time.Now()
 	second := start(t, embedded.Config{DataDir: dir})
 	took := time.Since(begin)
-	for range 2 { // a machine that is busy for a moment says nothing about us
+	for range 2 { // the machine may be busy for a moment
 		require.NoError(t, second.Stop(t.Context()))
 		begin = time.Now()
 		second = start(t, embedded.Config{DataDir: dir})
@@ -139,7 +139,7 @@ func TestStart_RunsTwoSideBySide(t *testing.T) {
 	require.NoError(t, connect(t, two.URL()).Ping(t.Context()))
 }
 
-func TestStart_RefusesADirectoryThatAnotherServiceHas(t *testing.T) {
+func TestStart_RefusesADirectoryOfARunningService(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
@@ -148,7 +148,7 @@ func TestStart_RefusesADirectoryThatAnotherServiceHas(t *testing.T) {
 	require.NoError(t, connect(t, server.URL()).Ping(t.Context()), "the one that has it is not disturbed")
 }
 
-func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
+func TestStart_ReportsWhenTheServerDiesAndRecoversAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	killed := start(t, embedded.Config{DataDir: dir})
@@ -158,7 +158,7 @@ func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
 	require.NoError(t, syscall.Kill(killed.Pid(), syscall.SIGKILL))
 	select {
 	case err := <-killed.Wait():
-		require.ErrorContains(t, err, "ended by itself")
+		require.ErrorContains(t, err, "exited unexpectedly")
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody told that the server died")
 	}
@@ -169,7 +169,7 @@ func TestStart_TellsWhenTheServerDiesAndRecoversItAtTheNextStart(t *testing.T) {
 	require.Equal(t, 7, one[int](t, connect(t, again.URL()), "SELECT n FROM kept"))
 }
 
-func TestStart_IgnoresAPidFileWhosePidIsAnotherProgramsNow(t *testing.T) {
+func TestStart_IgnoresAPidFileWithThePidOfAnotherProgram(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
@@ -188,7 +188,7 @@ func TestStart_IgnoresAPidFileWhosePidIsAnotherProgramsNow(t *testing.T) {
 	require.NoError(t, other.Process.Signal(syscall.Signal(0)), "the other program was left alone")
 }
 
-func TestStart_StopsAServerThatNobodyHoldsAnyMore(t *testing.T) {
+func TestStart_StopsAServerWithoutALock(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	server := start(t, embedded.Config{DataDir: dir})
@@ -221,7 +221,7 @@ func TestStart_TakesOverFromAServiceThatWasKilled(t *testing.T) {
 	require.Equal(t, 7, one[int](t, connect(t, again.URL()), "SELECT n FROM kept"))
 }
 
-func TestStart_RunsElsewhereWhenItsUserCannotReachTheDirectory(t *testing.T) {
+func TestStart_UsesTheFallbackIfItsUserCannotReachTheDirectory(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root's server runs as another user")
@@ -238,14 +238,14 @@ func TestStart_RunsElsewhereWhenItsUserCannotReachTheDirectory(t *testing.T) {
 	require.Equal(t, server.URL(), url)
 	require.NoError(t, server.Stop(t.Context()))
 
-	// The way is free now, but the data is where it is.
+	// The directory is accessible now, but the data is in the fallback.
 	require.NoError(t, os.Chmod(parent, 0o711))
 	again := start(t, embedded.Config{DataDir: dir})
 	require.Equal(t, server.Dir(), again.Dir())
 	require.Equal(t, 7, one[int](t, connect(t, again.URL()), "SELECT n FROM kept"))
 }
 
-func TestStart_NeverPassesOverAClusterThatItCannotReach(t *testing.T) {
+func TestStart_NeverReplacesAClusterThatItCannotReach(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root's server runs as another user")
@@ -279,7 +279,7 @@ func TestStart_IsInAProcessGroupOfItsOwn(t *testing.T) {
 	require.Equal(t, server.Pid(), group)
 }
 
-func TestStart_SaysThatThePortAskedForIsTaken(t *testing.T) {
+func TestStart_ReportsThatTheRequestedPortIsInUse(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -287,11 +287,11 @@ func TestStart_SaysThatThePortAskedForIsTaken(t *testing.T) {
 	dir := postgrestest.DataDir(t)
 	taken := listener.Addr().(*net.TCPAddr).Port
 	_, err = embedded.Start(t.Context(), embedded.Config{DataDir: dir, Fast: true, Port: taken})
-	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+" is taken")
+	require.ErrorContains(t, err, "port "+strconv.Itoa(taken)+" is in use")
 	start(t, embedded.Config{DataDir: dir})
 }
 
-func TestStart_TakesTCPConnectionsOnlyWithThePassword(t *testing.T) {
+func TestStart_RequiresThePasswordOverTCP(t *testing.T) {
 	t.Parallel()
 	server := start(t, embedded.Config{DataDir: postgrestest.DataDir(t)})
 	password, err := os.ReadFile(server.PasswordFile())
@@ -305,7 +305,7 @@ func TestStart_TakesTCPConnectionsOnlyWithThePassword(t *testing.T) {
 	}
 }
 
-func TestPSQL_OpensASessionThatIsTheRoleAndNothingMore(t *testing.T) {
+func TestPSQL_OpensASessionOfTheRoleOnly(t *testing.T) {
 	t.Parallel()
 	server := start(t, embedded.Config{DataDir: filepath.Join(postgrestest.DataDir(t), "with spaces")})
 	cmd := exec.Command("sh", "-c", server.PSQL(postgres.Auditor)+` -Atc "SELECT current_user, session_user"`)
@@ -315,7 +315,7 @@ func TestPSQL_OpensASessionThatIsTheRoleAndNothingMore(t *testing.T) {
 	require.Equal(t, "carewire_auditor|carewire_auditor\n", string(out))
 }
 
-func TestStart_GivesUpWithItsContextAndLeavesTheDirectoryFree(t *testing.T) {
+func TestStart_StopsWithItsContextAndUnlocksTheDirectory(t *testing.T) {
 	t.Parallel()
 	dir := postgrestest.DataDir(t)
 	ctx, cancel := context.WithCancel(t.Context())

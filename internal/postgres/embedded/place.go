@@ -22,9 +22,11 @@ import (
 const (
 	// clusterDir is below the data directory.
 	clusterDir = "postgres"
-	// longestSocketDir leaves room for "/.s.PGSQL.65535.lock" in the 104 bytes that macOS allows (Linux: 108).
+	// longestSocketDir leaves room for "/.s.PGSQL.65535.lock" in the 104 bytes that macOS allows
+	// (Linux: 108).
 	longestSocketDir = 80
-	maxLogBytes      = 10 << 20
+	// maxLogBytes bounds the server's log; with the old log, the disk space is twice as much.
+	maxLogBytes = 10 << 20
 )
 
 var (
@@ -34,13 +36,13 @@ var (
 	databaseSQL string
 )
 
-// place is where a cluster lives, and who runs it.
+// place is the location of a cluster, and the user that runs it.
 type place struct {
 	bin binaries
-	// base holds data (PGDATA), the log and the password of the superuser for TCP.
+	// base has data (PGDATA), the log and the superuser's password for TCP.
 	base   string
 	socket string
-	// as is the user the server runs as; nil is this process's own.
+	// as is the user that the server runs as; nil is this process's own.
 	as *syscall.Credential
 }
 
@@ -48,9 +50,9 @@ func (p place) data() string         { return filepath.Join(p.base, "data") }
 func (p place) logFile() string      { return filepath.Join(p.base, "postgres.log") }
 func (p place) passwordFile() string { return filepath.Join(p.base, "password") }
 
-// findPlace decides where the cluster is. PostgreSQL refuses to run as root; the user it then runs as may be unable to
-// reach the data directory, because only root may enter one above it. The cluster is then outside, and stays there. A
-// cluster that exists is never passed over for a new one.
+// findPlace returns the place of the cluster. PostgreSQL refuses to run as root. The user that it
+// then runs as may be unable to reach the data directory, because only root may enter one above it.
+// The cluster is then outside, permanently. An existing cluster is never replaced by a new one.
 func findPlace(ctx context.Context, dataDir string, bin binaries, logger *slog.Logger) (place, error) {
 	p := place{bin: bin}
 	if os.Geteuid() == 0 {
@@ -69,7 +71,7 @@ func findPlace(ctx context.Context, dataDir string, bin binaries, logger *slog.L
 	if err != nil && existing == "" && p.as != nil && p.tryAs(ctx, "/") == nil {
 		_ = os.Remove(p.base)
 		p.base = fallbackBase(dataDir)
-		logger.WarnContext(ctx, "the database's user cannot reach the data directory, so the database is elsewhere", "uid", p.as.Uid, "dir", p.base)
+		logger.WarnContext(ctx, "the database's user cannot reach the data directory; the database is in another directory", "uid", p.as.Uid, "dir", p.base)
 		err = p.makeBase(ctx)
 	}
 	if err != nil {
@@ -78,7 +80,8 @@ func findPlace(ctx context.Context, dataDir string, bin binaries, logger *slog.L
 	return p, p.makeSocketDir()
 }
 
-// existingBase is where the data directory's cluster is, empty when it has none yet.
+// existingBase returns the location of the data directory's cluster, or an empty string if it has
+// none yet.
 func existingBase(dataDir string) (string, error) {
 	for _, base := range []string{filepath.Join(dataDir, clusterDir), fallbackBase(dataDir)} {
 		if holdsCluster(base) {
@@ -86,7 +89,7 @@ func existingBase(dataDir string) (string, error) {
 		}
 	}
 	if noted := readState(dataDir).Base; noted != "" && holdsCluster(noted) && !inside(noted, dataDir) {
-		return "", fmt.Errorf("the database of this directory is in %s, for the path that the directory had: stop what runs there and move it to %s", noted, fallbackBase(dataDir))
+		return "", fmt.Errorf("the database of this directory is in %s, which belongs to the directory's previous path: stop its server and move it to %s", noted, fallbackBase(dataDir))
 	}
 	return "", nil
 }
@@ -96,13 +99,14 @@ func holdsCluster(base string) bool {
 	return err == nil
 }
 
-// inside tells whether base has the shape of a cluster within a data directory, this one or another: a copied data
-// directory notes the other's, which is not ours.
+// inside reports whether base looks like a cluster within a data directory, this one or another:
+// the state of a copied data directory has the other's location.
 func inside(base, dataDir string) bool {
 	return filepath.Base(base) == clusterDir || filepath.Dir(base) == dataDir
 }
 
-// fallbackBase is where a cluster is that cannot be in its data directory: the same one at every start.
+// fallbackBase returns the location of a cluster that cannot be in its data directory. It is the
+// same at every start.
 func fallbackBase(dataDir string) string {
 	sum := sha256.Sum256([]byte(dataDir))
 	parent := "/var/tmp"
@@ -112,7 +116,8 @@ func fallbackBase(dataDir string) string {
 	return filepath.Join(parent, "carewire-"+hex.EncodeToString(sum[:6]))
 }
 
-// serverUser is whom the server runs as when this process is root: postgres when there is one, else nobody.
+// serverUser returns the user that the server runs as if this process is root: postgres if it
+// exists, or else nobody.
 func serverUser() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "_postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -125,10 +130,11 @@ func serverUser() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("PostgreSQL refuses to run as root, and there is no user postgres or nobody: run carewire as another user, or set DATABASE_URL")
+	return nil, errors.New("PostgreSQL refuses to run as root, and neither user postgres nor nobody exists: run carewire as another user, or set DATABASE_URL")
 }
 
-// tryAs runs the server's program in dir as the server's user: the one test that no mode, ACL or mount can fool.
+// tryAs runs the server's program in dir as the server's user: the only test that takes every mode,
+// ACL and mount into account.
 func (p place) tryAs(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, p.bin.path("postgres"), "--version") //nolint:gosec // found by us
 	cmd.Dir = dir
@@ -139,24 +145,25 @@ func (p place) tryAs(ctx context.Context, dir string) error {
 	return nil
 }
 
-// makeBase makes the cluster's directory and proves that the server can enter it. It stays ours: only what the server
-// writes is the server user's, so that it cannot lead our own writes elsewhere.
+// makeBase creates the cluster's directory and checks that the server can enter it. This process's
+// user owns it. The server's user owns only the files that the server writes, so that it cannot
+// redirect our own writes.
 func (p place) makeBase(ctx context.Context) error {
 	mode := os.FileMode(0o700)
 	if p.as != nil {
 		mode = 0o711
 	}
 	if err := os.Mkdir(p.base, mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the database's directory: %w", err)
+		return fmt.Errorf("create the database's directory: %w", err)
 	}
 	info, err := os.Lstat(p.base)
 	if err != nil {
-		return fmt.Errorf("look at the database's directory: %w", err)
+		return fmt.Errorf("check the database's directory: %w", err)
 	}
-	// In a shared directory somebody else may have made it before us.
+	// In a shared directory another user may have created it before us.
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || !ok || owner.Uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("%s is not a directory of this user's: remove it, or set CAREWIRE_DATA_DIR to another place", p.base)
+		return fmt.Errorf("%s is not a directory of this user: remove it, or set CAREWIRE_DATA_DIR to another directory", p.base)
 	}
 	if p.as == nil {
 		return nil
@@ -164,26 +171,27 @@ func (p place) makeBase(ctx context.Context) error {
 	return p.tryAs(ctx, p.base)
 }
 
-// makeFor makes a directory of the server's user, in one that is ours.
+// makeFor creates a directory for the server's user, in a directory of this process's user.
 func (p place) makeFor(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make a directory of the database's: %w", err)
+		return fmt.Errorf("create a directory of the database: %w", err)
 	}
-	return p.give(dir)
+	return p.chown(dir)
 }
 
-// give hands a path to the server's user.
-func (p place) give(path string) error {
+// chown makes the server's user the owner of a path.
+func (p place) chown(path string) error {
 	if p.as == nil {
 		return nil
 	}
 	if err := os.Lchown(path, int(p.as.Uid), int(p.as.Gid)); err != nil {
-		return fmt.Errorf("give it to the database's user: %w", err)
+		return fmt.Errorf("change its owner to the database's user: %w", err)
 	}
 	return nil
 }
 
-// makeSocketDir is below base, or in the system's temporary directory when that path is too long for a socket.
+// makeSocketDir creates the socket's directory: below base, or in the system's temporary directory
+// if that path is too long for a socket.
 func (p *place) makeSocketDir() error {
 	p.socket = filepath.Join(p.base, "run")
 	if len(p.socket) <= longestSocketDir {
@@ -191,21 +199,21 @@ func (p *place) makeSocketDir() error {
 	}
 	dir, err := os.MkdirTemp("/tmp", "carewire-")
 	if err != nil {
-		return fmt.Errorf("make the socket's directory: %w", err)
+		return fmt.Errorf("create the socket's directory: %w", err)
 	}
 	p.socket = dir
-	return p.give(dir)
+	return p.chown(dir)
 }
 
-// removeSocketDir removes one that is not below base; the next start makes another.
+// removeSocketDir removes a directory that is not below base; the next start creates another.
 func (p place) removeSocketDir() {
 	if p.socket != "" && filepath.Dir(p.socket) != p.base {
 		_ = os.RemoveAll(p.socket)
 	}
 }
 
-// initialize makes the cluster when there is none: beside its final name, so that a crash half-way leaves nothing that
-// looks like one.
+// initialize creates the cluster if there is none: beside its final path, so that an interrupted
+// creation leaves nothing that looks like a cluster.
 func (p place) initialize(ctx context.Context, fast bool) error {
 	if _, err := os.Stat(filepath.Join(p.data(), "PG_VERSION")); err == nil {
 		return nil
@@ -215,7 +223,7 @@ func (p place) initialize(ctx context.Context, fast bool) error {
 	}
 	making := p.data() + ".new"
 	if err := os.RemoveAll(making); err != nil {
-		return fmt.Errorf("remove a half-made cluster: %w", err)
+		return fmt.Errorf("remove an incomplete cluster: %w", err)
 	}
 	if err := p.makeFor(making); err != nil {
 		return err
@@ -235,21 +243,21 @@ func (p place) initialize(ctx context.Context, fast bool) error {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	if err := os.Rename(making, p.data()); err != nil {
-		return fmt.Errorf("put the new cluster in its place: %w", err)
+		return fmt.Errorf("move the new cluster into place: %w", err)
 	}
 	return nil
 }
 
-// writePassword makes the password that TCP connections of the superuser need. Socket connections need none.
+// writePassword creates the superuser's password for TCP connections. Socket connections need none.
 func (p place) writePassword() error {
 	if err := os.WriteFile(p.passwordFile(), []byte(rand.Text()+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the database's password: %w", err)
 	}
-	return p.give(p.passwordFile())
+	return p.chown(p.passwordFile())
 }
 
-// serverEnv is what of our environment the server gets: secrets of the service are none of its business. Its messages
-// are in English, because a failed start is explained from them.
+// serverEnv returns the part of the environment that the server gets, without the secrets of the
+// service. The server's messages are in English, because startError parses them.
 func serverEnv() []string {
 	env := []string{"LC_ALL=C"}
 	for _, name := range []string{"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZDIR"} {

@@ -20,12 +20,12 @@ import (
 
 var (
 	errExited     = errors.New("exit status 0")
-	errPortTaken  = errors.New("another program listens there")
+	errPortTaken  = errors.New("another program listens on it")
 	errStillInUse = errors.New("processes of a killed server still use the database")
 )
 
-// process is a running server. One goroutine started it and waits for it; done is closed when it has ended, with err
-// set before.
+// process is a running server. One goroutine starts it and waits for it; done is closed when it has
+// ended, after err is set.
 type process struct {
 	cmd      *exec.Cmd
 	pid      int
@@ -36,8 +36,8 @@ type process struct {
 	err      error
 }
 
-// settings are those of a service with the machine mostly to itself; fast is for tests, where a crash loses nothing
-// that anybody wants.
+// settings returns the server's settings: for a service that has most of the machine, or with fast
+// for tests, where a crash loses no important data.
 func (p place) settings(port int, fast bool) []string {
 	set := []string{
 		"listen_addresses=127.0.0.1",
@@ -48,7 +48,8 @@ func (p place) settings(port int, fast bool) []string {
 		"log_timezone=UTC",
 		"logging_collector=off",
 		"log_line_prefix=%m [%p] %q%u@%d ",
-		// A statement in the log would hold its values, which can be protected health information.
+		// A statement in the log would contain its values, which can be protected health
+		// information.
 		"log_min_error_statement=panic",
 		"log_error_verbosity=terse",
 		"log_parameter_max_length=0",
@@ -61,7 +62,7 @@ func (p place) settings(port int, fast bool) []string {
 		"wal_compression=on", "checkpoint_completion_target=0.9", "random_page_cost=1.1", "work_mem=8MB", "maintenance_work_mem=64MB")
 }
 
-// quoteList writes a path as the single member of a list setting.
+// quoteList returns a path as the single member of a list setting.
 func quoteList(path string) string { return `"` + strings.ReplaceAll(path, `"`, `""`) + `"` }
 
 // run starts the server without waiting for it.
@@ -74,7 +75,8 @@ func (p place) run(port int, fast bool) (*process, error) {
 	for _, s := range p.settings(port, fast) {
 		args = append(args, "-c", s)
 	}
-	// Not CommandContext: the server outlives the context it was started under, and Stop ends it in good order.
+	// Not CommandContext: the server outlives the context of its start, and Stop ends it
+	// gracefully.
 	cmd := exec.Command(p.bin.path("postgres"), args...) //nolint:noctx,gosec // see above; the arguments are ours
 	cmd.Dir = p.base
 	cmd.Stdout, cmd.Stderr = log, log
@@ -89,7 +91,7 @@ func (p place) run(port int, fast bool) (*process, error) {
 	return proc, nil
 }
 
-// own starts the process and waits for it on one thread: where the kernel tells a child that its parent died, the
+// own starts the process and waits for it on one thread: for the kernel's parent-death signal, the
 // parent is the thread.
 func (p *process) own(started chan<- error) {
 	runtime.LockOSThread()
@@ -105,7 +107,7 @@ func (p *process) own(started chan<- error) {
 	p.err = p.cmd.Wait()
 }
 
-// openLog appends to the server's log, and begins a new one when it has grown large; one old one is kept.
+// openLog appends to the server's log. It rotates a large log; one old log is kept.
 func (p place) openLog() (*os.File, int64, error) {
 	if info, err := os.Stat(p.logFile()); err == nil && info.Size() > maxLogBytes {
 		if err := os.Rename(p.logFile(), p.logFile()+".1"); err != nil {
@@ -123,7 +125,7 @@ func (p place) openLog() (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// waitReady waits until the server takes connections, which it writes into its pid file.
+// waitReady waits until the server accepts connections, which it writes into its pid file.
 func (p *process) waitReady(ctx context.Context, at place, port int) error {
 	tick := time.NewTicker(statePoll)
 	defer tick.Stop()
@@ -135,27 +137,28 @@ func (p *process) waitReady(ctx context.Context, at place, port int) error {
 		case <-p.done:
 			return p.startError(at, port)
 		case <-ctx.Done():
-			return fmt.Errorf("it was not ready in time; its log is %s: %w", at.logFile(), ctx.Err())
+			return fmt.Errorf("it did not become ready in time; its log is %s: %w", at.logFile(), ctx.Err())
 		case <-tick.C:
 		}
 	}
 }
 
-// startError tells from the log of this start why it failed.
+// startError returns the reason of a failed start, from its log.
 func (p *process) startError(at place, port int) error {
 	text, _ := os.ReadFile(at.logFile())
 	text = text[min(int(p.logFrom), len(text)):]
 	if bytes.Contains(text, []byte("could not create any TCP/IP sockets")) || bytes.Contains(text, []byte("Address already in use")) {
-		return fmt.Errorf("port %d is taken: %w", port, errPortTaken)
+		return fmt.Errorf("port %d is in use: %w", port, errPortTaken)
 	}
 	if bytes.Contains(text, []byte("pre-existing shared memory block")) || bytes.Contains(text, []byte(`lock file "postmaster.pid"`)) {
 		return fmt.Errorf("%w; its log is %s", errStillInUse, at.logFile())
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return fmt.Errorf("it ended at once: %s (its log is %s)", strings.Join(lines[max(0, len(lines)-5):], " | "), at.logFile())
+	return fmt.Errorf("it exited at once: %s (its log is %s)", strings.Join(lines[max(0, len(lines)-5):], " | "), at.logFile())
 }
 
-// choosePort takes the port asked for, else the previous one when it is free, else any free one.
+// choosePort returns the requested port, or else the previous one if it is free, or else any free
+// one.
 func choosePort(ctx context.Context, asked, previous int) (int, error) {
 	if asked != 0 {
 		return asked, nil
@@ -173,7 +176,8 @@ func choosePort(ctx context.Context, asked, previous int) (int, error) {
 	return 0, errors.New("no free TCP port on 127.0.0.1")
 }
 
-// pidFile is what a server writes about itself; see "postmaster.pid" in PostgreSQL's src/include/utils/pidfile.h.
+// pidFile is the content of a server's pid file; see "postmaster.pid" in PostgreSQL's
+// src/include/utils/pidfile.h.
 type pidFile struct {
 	pid   int
 	ready bool
@@ -192,9 +196,10 @@ func readPIDFile(data string) (pidFile, error) {
 	return pidFile{pid: pid, ready: len(lines) >= 8 && strings.TrimSpace(lines[7]) == "ready"}, nil
 }
 
-// stopLeftover deals with the pid file of a server that nobody stopped. When the server still runs it is stopped: we
-// hold the lock, so its service is gone. When the pid is another program's by now, the file goes, because the server
-// would refuse to start. When there is no such process the server itself sees to it.
+// stopLeftover handles the pid file of a server that was not stopped. A server that still runs is
+// stopped: this process has the lock, so the server's service is gone. If the pid now belongs to
+// another program, the file is removed, because the server would refuse to start. If there is no
+// such process, the server handles the file.
 func (p place) stopLeftover(ctx context.Context, logger *slog.Logger) error {
 	f, err := readPIDFile(p.data())
 	if errors.Is(err, os.ErrNotExist) {
@@ -222,10 +227,10 @@ func (p place) stopLeftover(ctx context.Context, logger *slog.Logger) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the PostgreSQL that an earlier service left running (process %d) does not end: kill it", f.pid)
+	return fmt.Errorf("the PostgreSQL that an earlier service left running (process %d) does not stop: kill it", f.pid)
 }
 
-// waitGone waits for a server that is not our child. Its pid file goes last.
+// waitGone waits for a server that is not a child process. Its pid file goes last.
 func (p place) waitGone(ctx context.Context, pid int, d time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -241,14 +246,14 @@ func (p place) waitGone(ctx context.Context, pid int, d time.Duration) bool {
 	return true
 }
 
-// alive tells whether there is a process with this pid; one of another user's counts.
+// alive reports whether there is a process with this pid, including those of other users.
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// isServer tells whether a process is the server of this cluster: a server's working directory is its data directory.
-// Where the system does not show that, its command line names the directory.
+// isServer reports whether a process is the server of this cluster: a server's working directory is
+// its data directory. If the system does not show it, the command line has the directory.
 func (p place) isServer(ctx context.Context, pid int) bool {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	if dir, err := os.Readlink(filepath.Join(proc, "cwd")); err == nil {

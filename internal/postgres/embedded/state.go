@@ -20,16 +20,18 @@ const (
 	lockFile  = "postgres.lock"
 )
 
-// state is what another process needs to find the server of a data directory. It stays after the server stopped.
+// state is the information that other processes need to find the server of a data directory. It
+// remains after the server stopped.
 type state struct {
-	// Base is where the cluster is, which is not below the data directory when the server's user cannot reach that.
+	// Base is the location of the cluster. It is not below the data directory if the server's user
+	// cannot reach that.
 	Base string `json:"base"`
 	// Socket is the directory of the Unix socket.
 	Socket string `json:"socket"`
 	Port   int    `json:"port"`
 }
 
-// readState gives the zero state when there is none.
+// readState returns the zero state if there is none.
 func readState(dataDir string) state {
 	var s state
 	text, err := os.ReadFile(filepath.Join(dataDir, stateFile)) //nolint:gosec // below the data directory
@@ -39,23 +41,24 @@ func readState(dataDir string) state {
 	return s
 }
 
-// writeState replaces the file in one step: a reader never sees half of it.
+// writeState replaces the file atomically.
 func writeState(dataDir string, s state) error {
 	text, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("note where the database is: %w", err)
+		return fmt.Errorf("write the database's state: %w", err)
 	}
 	name := filepath.Join(dataDir, stateFile)
 	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("note where the database is: %w", err)
+		return fmt.Errorf("write the database's state: %w", err)
 	}
 	if err := os.Rename(name+".new", name); err != nil {
-		return fmt.Errorf("note where the database is: %w", err)
+		return fmt.Errorf("write the database's state: %w", err)
 	}
 	return nil
 }
 
-// lockDataDir takes the directory for this process until unlock, or until the process ends in whatever way.
+// lockDataDir locks the directory for this process until unlock, or until the process ends in any
+// way.
 func lockDataDir(dataDir string) (unlock func(), err error) {
 	name := filepath.Join(dataDir, lockFile)
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // below the data directory
@@ -76,18 +79,19 @@ func lockDataDir(dataDir string) (unlock func(), err error) {
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return func() {
-		// Closing alone would leave the lock with a child that is just being forked: it shares the open file until it execs.
+		// Closing alone would leave the lock with a child that is being forked: it shares the
+		// open file until it execs.
 		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		_ = f.Close()
 	}, nil
 }
 
-// RunningURL is the URL of the running embedded database of a data directory, for programs beside the service. It never
-// starts one: the error says what to do when none runs.
+// RunningURL returns the URL of the running embedded database of a data directory, for other
+// programs. It never starts one: if none runs, the error has a remedy.
 func RunningURL(dataDir string) (string, error) {
 	abs, err := filepath.Abs(dataDir)
 	if err != nil {
-		return "", fmt.Errorf("find the data directory %q: %w", dataDir, err)
+		return "", fmt.Errorf("resolve the data directory %q: %w", dataDir, err)
 	}
 	none := fmt.Errorf("no embedded database is running in %s: start `carewire serve` there, or set CAREWIRE_DATA_DIR or DATABASE_URL", abs)
 	if _, err := os.ReadFile(filepath.Join(abs, stateFile)); errors.Is(err, fs.ErrPermission) { //nolint:gosec // below the data directory
@@ -107,7 +111,7 @@ func RunningURL(dataDir string) (string, error) {
 	return socketURL(s.Socket, s.Port, superuser, database), conn.Close()
 }
 
-// socketURL is a URL that pgx and psql both take, also when the path has spaces.
+// socketURL returns a URL that both pgx and psql accept, even if the path has spaces.
 func socketURL(dir string, port int, user, database string) string {
 	query := url.Values{"host": {dir}, "port": {strconv.Itoa(port)}}.Encode()
 	return "postgres://" + user + "@/" + database + "?" + strings.ReplaceAll(query, "+", "%20")

@@ -2,8 +2,8 @@ package embedded
 
 import "syscall"
 
-// serverProcAttr puts the server in a process group of its own and has the kernel ask it to shut down when this process
-// dies without doing so.
+// serverProcAttr puts the server into its own process group and has the kernel signal it to shut
+// down if this process dies without stopping it.
 func serverProcAttr(as *syscall.Credential) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Credential: as, Pdeathsig: syscall.SIGINT}
 }

@@ -17,7 +17,7 @@ import (
 	"carewire/internal/postgres/embedded"
 )
 
-// EnvURL is the variable that names a running cluster, for Main and New.
+// EnvURL is the environment variable with the URL of a running cluster, for Main and New.
 const EnvURL = "CAREWIRE_TEST_DATABASE_URL"
 
 const (
@@ -36,7 +36,7 @@ type Cluster struct {
 	dir    string
 }
 
-// StartCluster starts a cluster that keeps nothing. The caller stops it.
+// StartCluster starts a cluster without durability. The caller must stop it.
 func StartCluster(ctx context.Context) (*Cluster, error) {
 	sweep()
 	dir, err := makeDataDir()
@@ -50,7 +50,7 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 	return &Cluster{server: server, dir: dir}, nil
 }
 
-// URL is the connection URL of the cluster's superuser.
+// URL returns the connection URL of the cluster's superuser.
 func (c *Cluster) URL() string { return c.server.URL() }
 
 // LoginURL returns the connection URL of the role's own login.

@@ -22,26 +22,29 @@ import (
 	"carewire/internal/postgres/embedded"
 )
 
-// cleanupTimeout bounds what happens after a test; its own context has ended by then.
+// cleanupTimeout bounds the cleanup after a test, whose own context has ended by then.
 const cleanupTimeout = 30 * time.Second
 
 //go:embed helpers.sql
 var helpersSQL string
 
-// loginPassword is of the logins that tests make in a cluster that was given to them. An embedded one asks for none.
+// loginPassword is the password of the logins that tests create in a given cluster. An embedded
+// cluster requires none.
 const loginPassword = "carewire-test"
 
-// DB is one test's database, empty but for the schema.
+// DB is one test's database, with the schema and no rows.
 type DB struct {
 	// URL connects as the cluster's superuser; postgres.Open sets a role on it.
 	URL string
-	// AppURL and WorkerURL connect as logins that can become carewire_app and carewire_worker alone.
+	// AppURL and WorkerURL connect as logins that can become only carewire_app and
+	// carewire_worker.
 	AppURL, WorkerURL string
-	// The pools run as the role of their name, App and Worker over those logins.
+	// The pools run as the role of their name, App and Worker with those logins.
 	Owner, App, Worker, Auditor *pgxpool.Pool
 }
 
-// New makes a database for one test and drops it when the test ends. It is safe in parallel tests.
+// New creates a database for one test and drops it when the test ends. It is safe in parallel
+// tests.
 func New(tb testing.TB) *DB {
 	tb.Helper()
 	template, err := ensureTemplate(tb.Context(), clusterURL(tb))
@@ -75,7 +78,8 @@ func (db *DB) Pool(tb testing.TB, role postgres.Role, maxConns int32) *pgxpool.P
 	return pool
 }
 
-// NewEmpty makes a database without the schema and gives its URL; it is dropped when the test ends.
+// NewEmpty creates a database without the schema and returns its URL. It is dropped when the test
+// ends.
 func NewEmpty(tb testing.TB) string {
 	tb.Helper()
 	return create(tb, "")
@@ -88,7 +92,7 @@ func clusterURL(tb testing.TB) string {
 	return base
 }
 
-// create makes a database under a random name, drops it after the test, and gives its URL.
+// create creates a database with a random name, drops it after the test, and returns its URL.
 func create(tb testing.TB, options string) string {
 	tb.Helper()
 	base := clusterURL(tb)
@@ -105,7 +109,8 @@ func create(tb testing.TB, options string) string {
 	return u.String()
 }
 
-// ensureTemplate gives the name of the migrated template, building it when this cluster has none yet.
+// ensureTemplate returns the name of the migrated template, and builds it if this cluster has none
+// yet.
 func ensureTemplate(ctx context.Context, base string) (string, error) {
 	sum, err := postgres.SchemaSum()
 	if err != nil {
@@ -120,7 +125,8 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	if there, err := exists(ctx, conn, name); there || err != nil {
 		return name, err
 	}
-	// Freed with the connection. Advisory locks are per database, and all test binaries connect to the same one.
+	// The lock is released with the connection. Advisory locks are per database, and all test
+	// binaries connect to the same one.
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(hashtext('carewire test template'))"); err != nil {
 		return "", fmt.Errorf("lock the template: %w", err)
 	}
@@ -133,7 +139,7 @@ func ensureTemplate(ctx context.Context, base string) (string, error) {
 	return name, nil
 }
 
-// LoginURL returns the superuser's URL of a database as that of the role's own login (embedded.Login).
+// LoginURL returns the superuser's URL of a database with the role's own login (embedded.Login).
 func LoginURL(tb testing.TB, base string, role postgres.Role) string {
 	tb.Helper()
 	u, err := url.Parse(base)
@@ -142,7 +148,8 @@ func LoginURL(tb testing.TB, base string, role postgres.Role) string {
 	return u.String()
 }
 
-// makeLogins makes the logins of a cluster that no carewire embeds, which has none; they are the cluster's.
+// makeLogins creates the logins in a cluster that is not embedded and has none; they belong to the
+// cluster.
 func makeLogins(ctx context.Context, conn *pgx.Conn) error {
 	for _, role := range []postgres.Role{postgres.App, postgres.Worker} {
 		var there bool
@@ -164,7 +171,7 @@ func makeLogins(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// buildTemplate gives the template its name only when it is whole.
+// buildTemplate renames the template to its name after it is complete.
 func buildTemplate(ctx context.Context, conn *pgx.Conn, base, name string) error {
 	making := name + "_new"
 	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+making+" WITH (FORCE)"); err != nil {

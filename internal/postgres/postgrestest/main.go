@@ -11,13 +11,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main runs a package's tests with a cluster for New, fails them when they leave a goroutine behind, and exits. Call it
-// from TestMain and do nothing after it.
+// Main runs a package's tests with a cluster for New, fails them if they leave a goroutine behind,
+// and exits. Call it from TestMain as the last statement.
 func Main(m *testing.M) {
 	os.Exit(Run(m))
 }
 
-// Run is Main for a TestMain that has something to do afterwards: it gives the code to exit with.
+// Run is Main for a TestMain with cleanup of its own: it returns the exit code.
 func Run(m *testing.M) (code int) {
 	ctx := context.Background()
 	if os.Getenv(EnvURL) == "" {
@@ -50,7 +50,7 @@ func Run(m *testing.M) (code int) {
 	return 0
 }
 
-// onSignal stops the cluster when the tests are interrupted: nobody else would.
+// onSignal stops the cluster if the tests are interrupted.
 func onSignal(cluster *Cluster) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	quit := make(chan struct{})

@@ -13,12 +13,12 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// play makes this test binary play a part for a test of its own: "leak" or "use".
+// play makes this test binary play a part for another test: "leak" or "use".
 const play = "CAREWIRE_TEST_PLAY"
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
-func TestNew_GivesEachTestItsOwnMigratedDatabase(t *testing.T) {
+func TestNew_CreatesAMigratedDatabasePerTest(t *testing.T) {
 	t.Parallel()
 	one, two := postgrestest.New(t), postgrestest.New(t)
 	_, err := one.App.Exec(t.Context(), `INSERT INTO clinics (id, name, time_zone) VALUES (gen_random_uuid(), 'North', 'UTC')`)
@@ -28,7 +28,7 @@ func TestNew_GivesEachTestItsOwnMigratedDatabase(t *testing.T) {
 	require.Zero(t, count)
 }
 
-func TestNew_DropsTheDatabaseEvenWhenSomebodyIsStillConnected(t *testing.T) {
+func TestNew_DropsTheDatabaseDespiteOpenConnections(t *testing.T) {
 	t.Parallel()
 	var url string
 	var conn *pgx.Conn
@@ -76,7 +76,7 @@ func playPart(part, env string) (string, error) {
 	return string(out), err
 }
 
-// TestPart does something only when another test plays it.
+// TestPart does nothing unless another test runs it.
 func TestPart(t *testing.T) {
 	t.Parallel()
 	switch os.Getenv(play) {

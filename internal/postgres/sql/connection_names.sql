@@ -1,4 +1,4 @@
--- PostgreSQL shows the application names of all users' connections to everybody.
+-- Every role sees the application names of all users' connections.
 SELECT DISTINCT application_name
 FROM pg_stat_activity
 WHERE datname = current_database()

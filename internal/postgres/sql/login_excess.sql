@@ -1,5 +1,5 @@
--- What the session's login and the role $1 can do that no request and no work needs, in words. pg_read_all_stats shows other
--- sessions' statements, without their values: a metric uses it.
+-- The rights of the session's login and of the role $1 that neither requests nor work require, in words. pg_read_all_stats
+-- shows other sessions' statements, without their values: a metric uses it.
 WITH held AS (
     SELECT *
     FROM pg_roles

@@ -1,2 +1,2 @@
--- Held by the session. Trying, rather than waiting in the statement, keeps no snapshot that an index build would wait for.
+-- The session holds the lock. A statement that waited for it would keep a snapshot that an index build waits for.
 SELECT pg_try_advisory_lock(hashtextextended('carewire.migrate', 0))

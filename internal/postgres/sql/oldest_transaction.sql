@@ -1,4 +1,4 @@
--- Client sessions of this database other than the one that asks.
+-- The client sessions of this database, without the current one.
 SELECT greatest(0, coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0))::double precision
 FROM pg_stat_activity
 WHERE datname = current_database()

@@ -1,5 +1,5 @@
--- What row-level security lets a transaction see: for its own length, and gone with it. Each setting is set, also to nothing:
--- one that somebody set for the session must not count.
+-- The settings that row-level security reads, for the length of the transaction. Each is set, also to nothing, so that a
+-- value of the session does not count.
 SELECT
     set_config('carewire.scope', $1, true),
     set_config('carewire.person', $2, true),

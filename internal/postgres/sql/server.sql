@@ -1,4 +1,4 @@
--- What the server is, as far as it decides whether the service can run on it.
+-- The properties of the server that the service depends on.
 SELECT
     current_setting('server_version_num')::integer,
     current_setting('server_version'),

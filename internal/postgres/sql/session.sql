@@ -1,4 +1,4 @@
--- What every connection of the service is set to. Keepalive settings are ignored on Unix sockets.
+-- The settings of every connection of the service. Keepalive settings are ignored on Unix sockets.
 SELECT
     set_config('role', $1, false),
     set_config('statement_timeout', $2, false),

@@ -1,5 +1,5 @@
--- Whose the table of migrations is, empty when there is none; and how many relations there are in the schemas that the
--- service makes its own in, those of extensions aside, with the name of one of them.
+-- The owner of the table of migrations, or an empty text if there is none; the number of relations in the schemas of the
+-- service, without those of extensions; and the name of one of them.
 SELECT
     coalesce((SELECT pg_get_userbyid(k.relowner) FROM pg_class AS k WHERE k.oid = to_regclass('public.goose_db_version')), ''),
     count(*),

@@ -1,2 +1,2 @@
--- Made last: that it is there says that the roles are.
+-- Created last: if the database exists, the roles exist.
 CREATE DATABASE carewire

@@ -1,7 +1,7 @@
--- In an embedded server the service's roles may log in over the Unix socket, so that a psql session as one of them is
--- that role and nothing more. Requests and work run over logins that can become one role each and have no rights of their
--- own: a session that leaves its role can read nothing. None has a password: TCP refuses them. It runs at every start, so
--- that a cluster of an earlier release gets what it lacks.
+-- In an embedded server the service's roles may log in over the Unix socket, so that a psql session of a role has only its
+-- rights. Requests and work use logins that can become one role each and have no rights of their own: a session that
+-- leaves its role can read nothing. The roles have no password, so that TCP connections fail. This runs at every start, to
+-- add missing roles to a cluster of an earlier release.
 DO $$
 DECLARE
     v_role text;
@@ -20,7 +20,7 @@ BEGIN
             EXECUTE format('GRANT %I TO %I', v_role, v_role || '_login');
         END IF;
     END LOOP;
-    -- The age of the oldest transaction is a metric, and requests run over another login.
+    -- The age of the oldest transaction is a metric, and requests use another login.
     IF NOT pg_has_role('carewire_worker', 'pg_read_all_stats', 'USAGE') THEN
         GRANT pg_read_all_stats TO carewire_worker;
     END IF;

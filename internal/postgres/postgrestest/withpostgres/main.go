@@ -1,4 +1,5 @@
-// Command withpostgres runs a command with a PostgreSQL for tests and exits with the command's status:
+// Command withpostgres runs a command with a PostgreSQL for tests and exits with the command's
+// status:
 //
 //	go run ./internal/postgres/postgrestest/withpostgres go test ./...
 package main
@@ -25,9 +26,9 @@ func main() {
 
 func run(ctx context.Context, args []string) (code int, err error) {
 	if len(args) == 0 {
-		return 2, errors.New("name the command to run")
+		return 2, errors.New("a command to run is required")
 	}
-	// From here on a signal ends the command, which then ends this: PostgreSQL goes last.
+	// From here on a signal ends the command, and then this process: PostgreSQL stops last.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -48,8 +49,8 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	}
 }
 
-// runCommand waits for the command whatever happens. A Ctrl-C reaches the command from the terminal by itself; any
-// other signal is passed on.
+// runCommand runs the command and waits for it. A Ctrl-C reaches the command from the terminal
+// directly; other signals are forwarded.
 func runCommand(args []string, url string, signals <-chan os.Signal) (int, error) {
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // running it is what this is for; signals end it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -77,7 +78,7 @@ func runCommand(args []string, url string, signals <-chan os.Signal) (int, error
 	}
 }
 
-// statusOf is the exit status that a shell gives to what a signal ended.
+// statusOf returns a shell's exit status for a process that a signal ended.
 func statusOf(sig os.Signal) int {
 	if s, ok := sig.(syscall.Signal); ok {
 		return 128 + int(s)

@@ -29,7 +29,7 @@ func program(command ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestRun_GivesTheCommandADatabaseAndItsOwnStatusBack(t *testing.T) {
+func TestRun_RunsTheCommandWithADatabaseAndReturnsItsStatus(t *testing.T) {
 	t.Parallel()
 	cmd := program("sh", "-c", `echo "$CAREWIRE_TEST_DATABASE_URL"; exit 7`)
 	out, err := cmd.Output()
@@ -61,10 +61,10 @@ func TestRun_StopsPostgreSQLLastWhenTheTerminalInterrupts(t *testing.T) {
 	}
 }
 
-func TestRun_SaysThatItNeedsACommand(t *testing.T) {
+func TestRun_RequiresACommand(t *testing.T) {
 	t.Parallel()
 	code, err := run(t.Context(), nil)
-	require.ErrorContains(t, err, "name the command to run")
+	require.ErrorContains(t, err, "a command to run is required")
 	require.Equal(t, 2, code)
 }
 

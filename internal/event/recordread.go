@@ -6,10 +6,10 @@ import (
 	"carewire/internal/care"
 )
 
-// Shown is one thing that a list showed: whom it is about, whose clinic it belongs to, and its id.
+// Shown is one item of a list that was shown: its patient, its clinic and its id.
 type Shown struct{ PatientID, ClinicID, ID uuid.UUID }
 
-// ListReads tells, with one record.read for each patient and clinic in a list, what it showed of them. shown says it of
+// ListReads returns one record.read event for each patient and clinic in a list. shown describes
 // each row.
 func ListReads[R any](cmd care.Command, rows []R, shown func(R) Shown) []Event {
 	type key struct{ patient, clinic uuid.UUID }
@@ -30,7 +30,8 @@ func ListReads[R any](cmd care.Command, rows []R, shown func(R) Shown) []Event {
 	return events
 }
 
-// ListRead is the record.read of a list: its subject is the patient, and ids name what was shown, which may be nothing.
+// ListRead returns the record.read event of a list. Its subject is the patient, and ids are the
+// records that were shown; there may be none.
 func ListRead(cmd care.Command, patientID uuid.UUID, clinicID *uuid.UUID, ids []uuid.UUID) Event {
 	return New(cmd, "record.read", care.Ref{Kind: "patient", ID: patientID}, RecordRead{
 		UserID: patientID, ClinicID: clinicID, Action: "list", RecordIDs: ids,

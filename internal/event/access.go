@@ -6,8 +6,8 @@ import (
 	"carewire/internal/care"
 )
 
-// ReadAction returns the action that reading the subject of an event of the type takes, in the words of care.Access. It is
-// empty where nothing can be read here: what other systems append.
+// ReadAction returns the action of care.Access that reading the subject of an event of the type
+// takes. It is empty for events that other systems append: their subjects cannot be read here.
 func (d *Declaration) ReadAction() care.Action {
 	if d.Type == "user.invited" { // The clinic must not learn who is known elsewhere.
 		return care.SelfManage

@@ -1,4 +1,6 @@
-package realtime
+// Package framelimit limits the frames that a WebSocket client may send, including those that a
+// WebSocket library answers or drops by itself, such as pings, pongs and empty fragments.
+package framelimit
 
 import (
 	"encoding/binary"
@@ -8,15 +10,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// errFlood ends the reading from a client that sent too many frames.
+// errFlood ends reading from a client that sent too many frames.
 var errFlood = errors.New("too many frames")
 
-// meter counts the frames that a client sends, before anything is done about one: also those that are answered below Melody
-// or dropped there, such as pings, pongs and empty fragments (RFC 6455, section 5.2). It reads along: of each frame its header.
+// meter counts the frames from a client before they are processed, including those that are
+// answered below Melody or dropped there, such as pings, pongs and empty fragments (RFC 6455,
+// section 5.2). It parses the header of each frame as it is read.
 type meter struct {
 	limiter *rate.Limiter
-	// flooded is told, once, that a frame was one too many, and whether it was a control frame.
-	flooded func(control bool)
+	// exceeded is called once, for the first frame over the limit. control reports whether it is a
+	// control frame.
+	exceeded func(control bool)
 
 	header [maxHeader]byte
 	have   int    // Bytes of the header so far.
@@ -27,7 +31,7 @@ type meter struct {
 // maxHeader is the longest header of a frame: two bytes, the length in eight and the mask in four.
 const maxHeader = 14
 
-// read counts what was read and reports whether it may be used.
+// read counts the frames in p and reports whether p may be processed.
 func (m *meter) read(p []byte) bool {
 	for len(p) > 0 && !m.over {
 		if m.skip > 0 {
@@ -42,14 +46,14 @@ func (m *meter) read(p []byte) bool {
 			m.have, m.skip = 0, size
 			if !m.limiter.Allow() {
 				m.over = true
-				m.flooded(control)
+				m.exceeded(control)
 			}
 		}
 	}
 	return !m.over
 }
 
-// payload returns how many bytes the frame's payload has, once its header is whole.
+// payload returns the size of the frame's payload if its header is complete.
 func (m *meter) payload() (size uint64, whole bool) {
 	if m.have < 2 {
 		return 0, false
@@ -78,14 +82,14 @@ func (m *meter) payload() (size uint64, whole bool) {
 	}
 }
 
-// meteredTCP is a connection with a meter. It stays a TCP connection to net.Buffers, which writes a frame's header and payload
-// with one system call only to such.
+// meteredTCP is a TCP connection with a meter. net.Buffers writes a frame's header and payload with
+// one system call only to a TCP connection, so that it must remain one.
 type meteredTCP struct {
 	*net.TCPConn
 	meter
 }
 
-// Read reads from the connection until too many frames have come.
+// Read reads from the connection until the client has sent too many frames.
 func (c *meteredTCP) Read(p []byte) (int, error) { return c.count(c.TCPConn, p) }
 
 // meteredConn is any other connection with a meter.
@@ -94,7 +98,7 @@ type meteredConn struct {
 	meter
 }
 
-// Read reads from the connection until too many frames have come.
+// Read reads from the connection until the client has sent too many frames.
 func (c *meteredConn) Read(p []byte) (int, error) { return c.count(c.Conn, p) }
 
 func (m *meter) count(conn net.Conn, p []byte) (int, error) {
@@ -105,11 +109,14 @@ func (m *meter) count(conn net.Conn, p []byte) (int, error) {
 	if !m.read(p[:n]) {
 		return 0, errFlood
 	}
-	return n, err //nolint:wrapcheck // As the connection gave it.
+	return n, err //nolint:wrapcheck // Like the connection.
 }
 
-// metered gives the connection a meter.
-func metered(conn net.Conn, m meter) net.Conn {
+// Wrap returns the connection with a limit on the frames that the peer sends. When a frame exceeds
+// the limit, Wrap calls exceeded once, with whether it is a control frame, and ends reading with an
+// error. A *net.TCPConn remains one for net.Buffers.
+func Wrap(conn net.Conn, limiter *rate.Limiter, exceeded func(control bool)) net.Conn {
+	m := meter{limiter: limiter, exceeded: exceeded}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		return &meteredTCP{tcp, m}
 	}

@@ -18,7 +18,7 @@ import (
 	"carewire/internal/realtime"
 )
 
-func TestHub_TellsEachPersonOnceWhatTheirRoleMaySee(t *testing.T) {
+func TestHub_SendsEachPersonTheVisibleEventsOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	admin := b.person(t, b.here, care.Admin)
@@ -37,7 +37,7 @@ func TestHub_TellsEachPersonOnceWhatTheirRoleMaySee(t *testing.T) {
 		before[id], after[id] = b.device(id), b.device(id)
 		first, last = append(first, before[id]), append(last, after[id])
 	}
-	// In one batch, so that everybody's session passes the report.
+	// In one batch, so that every session passes the report.
 	b.append(t, slices.Concat(first, []event.Event{report}, last)...)
 	for _, id := range []uuid.UUID{b.patient, b.doctor, b.nurse, both} {
 		clients[id].gets(before[id], report, after[id])
@@ -100,7 +100,7 @@ func TestSubscribe_JoinsAPatientsRoomOnlyForTheCareTeamAndThePatient(t *testing.
 	}
 }
 
-func TestSubscribe_ShowsOnePatientToWhoLeftTheClinicsRoom(t *testing.T) {
+func TestSubscribe_ShowsOnePatientAfterLeavingTheClinicsRoom(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *realtime.Config) { c.Limits.RingEvents = 2 })
 	c := b.dial(t, b.doctor)
@@ -133,7 +133,7 @@ func TestRights_EndAtTheRevocationsPositionAndBeginAtTheGrants(t *testing.T) {
 	revoked := b.membership("membership.revoked", b.doctor, b.here, care.Doctor)
 	granted := b.membership("membership.granted", b.doctor, b.here, care.Nurse)
 	after := b.report(b.stranger, b.here)
-	// One batch: what counts is the position, not when the hub hears of it.
+	// One batch: the position counts, not the time at which the hub reads it.
 	b.append(t, before, revoked, b.report(b.patient, b.here), elsewhere, b.report(b.patient, b.here), granted, after)
 	c.gets(before, revoked, elsewhere, granted, after)
 	require.Equal(t, frame{Type: "unsubscribed", ID: "p", Room: "patient:" + b.patient.String(), Reason: "no longer on the care team"}, c.control())
@@ -142,7 +142,7 @@ func TestRights_EndAtTheRevocationsPositionAndBeginAtTheGrants(t *testing.T) {
 	c.gets(last)
 }
 
-func TestRights_OfACareTeamEndWhereItIsLeftAndBeginWhereAnotherIsJoined(t *testing.T) {
+func TestRights_OfACareTeamEndOnLeavingAndBeginOnJoining(t *testing.T) {
 	t.Parallel()
 	for name, ring := range map[string]int{"from memory": 8192, "from the database": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestRights_OfACareTeamEndWhereItIsLeftAndBeginWhereAnotherIsJoined(t *testi
 			here, there := b.report(b.patient, b.here), b.report(b.patient, b.other)
 			joined, colleague := b.careTeam("care_team.joined", b.patient, b.other, b.doctor), b.careTeam("care_team.left", b.patient, b.here, b.nurse)
 			left, last := b.careTeam("care_team.left", b.patient, b.here, b.doctor), b.careTeam("care_team.left", b.patient, b.other, b.doctor)
-			// One batch: what counts is the position, not when the hub hears of it.
+			// One batch: the position counts, not the time at which the hub reads it.
 			b.append(t, here, b.report(b.patient, b.other), joined, colleague, there, left, b.report(b.patient, b.here), last, b.report(b.patient, b.other))
 			c.gets(here, colleague, there, left, last)
 			require.Equal(t, frame{Type: "unsubscribed", ID: "3", Room: room, Reason: "no longer on the care team"}, c.control())
@@ -175,7 +175,7 @@ func TestRights_OfACareTeamEndWhereItIsLeftAndBeginWhereAnotherIsJoined(t *testi
 	}
 }
 
-func TestRights_OfACareTeamThatWasLeftWhileItWasReadAreNotHeld(t *testing.T) {
+func TestRights_OfACareTeamLeftDuringTheLookupAreNotKept(t *testing.T) {
 	t.Parallel()
 	var b *bundle
 	b = setup(t, func(c *realtime.Config) {
@@ -191,7 +191,7 @@ func TestRights_OfACareTeamThatWasLeftWhileItWasReadAreNotHeld(t *testing.T) {
 	c.says(ask{Type: "subscribe", ID: "p", Room: "patient:" + b.patient.String()})
 	for {
 		f := c.control()
-		if f.Type == "subscribed" { // It was answered before the event was looked at, which takes the room away again.
+		if f.Type == "subscribed" { // It was answered before the session read the event that revokes the room.
 			continue
 		}
 		require.Contains(t, []string{"error", "unsubscribed"}, f.Type)
@@ -199,7 +199,7 @@ func TestRights_OfACareTeamThatWasLeftWhileItWasReadAreNotHeld(t *testing.T) {
 	}
 }
 
-// leaving lets the care team be left right after it was read, the first time.
+// leaving removes the member from the care team right after the first lookup.
 type leaving struct {
 	directory
 	then, await func()
@@ -214,7 +214,7 @@ func (l leaving) OnCareTeam(ctx context.Context, member, patient uuid.UUID) ([]u
 	return clinics, err
 }
 
-func TestRights_OfANewClinicBringWhatHappensThereLater(t *testing.T) {
+func TestRights_OfANewClinicBringLaterEventsThere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c := b.dial(t, b.doctor)
@@ -253,7 +253,7 @@ func TestRights_HoldAtTheirPositionsForASessionThatPages(t *testing.T) {
 	c.gets(want...)
 }
 
-// interrupted lets something happen right after the rights were read.
+// interrupted runs a function right after the lookup of rights.
 type interrupted struct {
 	directory
 	then func()
@@ -265,7 +265,7 @@ func (r interrupted) GetActor(ctx context.Context, id uuid.UUID) (care.Actor, er
 	return a, err
 }
 
-func TestRights_TakenWhileASocketOpensAreGone(t *testing.T) {
+func TestRights_RevokedDuringTheHandshakeAreNotKept(t *testing.T) {
 	t.Parallel()
 	var b *bundle
 	b = setup(t, func(c *realtime.Config) {
@@ -298,7 +298,7 @@ func TestRights_AreReadAgainWhenAClientComesBack(t *testing.T) {
 	again.gets(revoked, elsewhere)
 }
 
-func TestSession_ClosesWhenTheAccountIsDisabledOrTheLastRoleTaken(t *testing.T) {
+func TestSession_ClosesWhenTheAccountIsDisabledOrTheLastRoleRevoked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	doctor, nurse := b.dial(t, b.doctor), b.dial(t, b.nurse)
@@ -330,7 +330,7 @@ func TestSession_ClosesWhenTheDeathOfThePersonIsRecorded(t *testing.T) {
 	patient.closes(4403)
 }
 
-func TestSession_ClosesWhenASignInOfThePersonWasTakenAway(t *testing.T) {
+func TestSession_ClosesWhenASignInOfThePersonIsUnlinked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	doctor := b.dial(t, b.doctor)
@@ -364,7 +364,7 @@ func TestSession_ClosesADisabledPersonWithoutWaitingForThemToRead(t *testing.T) 
 	require.Less(t, events, 1000, "only what was on its way already")
 }
 
-// logLines keeps what is logged.
+// logLines collects log lines.
 type logLines struct {
 	mu sync.Mutex
 	strings.Builder

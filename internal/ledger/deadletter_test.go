@@ -24,7 +24,7 @@ func (b *bundle) requeue(t *testing.T, id int64) (eventID uuid.UUID, err error) 
 	return eventID, err
 }
 
-func TestRequeue_PutsARejectedRowBackWholeAndOnce(t *testing.T) {
+func TestRequeue_PutsTheCompleteRejectedRowBackOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	exec(t, b.Owner, "ALTER TABLE events ADD CONSTRAINT events_no_poison CHECK (actor_id <> 'poison')")
@@ -72,7 +72,7 @@ func TestRequeue_PutsARejectedRowBackWholeAndOnce(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, got, cmpopts.IgnoreUnexported(event.Event{})), "nothing of it is lost")
 }
 
-func TestRequeue_RefusesWhatTheOutboxItselfRefusesAndShowsNothingOfIt(t *testing.T) {
+func TestRequeue_RefusesRowsThatViolateAConstraintWithoutQuotingThem(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const row = `{"event_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "type": "device.removed", "source": "/x", "subject": "device/1", "time": "2026-03-14T09:30:00Z", "data": {}, "actor_id": "x", "actor_role": "service"}`
@@ -82,7 +82,7 @@ func TestRequeue_RefusesWhatTheOutboxItselfRefusesAndShowsNothingOfIt(t *testing
 		exec(t, b.Owner, `INSERT INTO outbox_rejected (id, event, error) VALUES ($1, $2::jsonb || $3::jsonb, 'SQLSTATE 54000')`, i+1, row, broken)
 		_, err := b.requeue(t, int64(i+1))
 		require.Equal(t, care.Conflict, care.CodeOf(err), broken)
-		require.ErrorContains(t, err, "mend its event in outbox_rejected")
+		require.ErrorContains(t, err, "fix its event in outbox_rejected")
 		require.NotContains(t, err.Error(), "Smith")
 	}
 	require.Zero(t, count(t, b.Worker, "SELECT count(*) FROM outbox"))

@@ -28,17 +28,17 @@ func TestCatalog_DescribesEachFieldAndHasAnExample(t *testing.T) {
 	}
 }
 
-func TestFields_TellTypeAndWhetherAFieldIsAlwaysThere(t *testing.T) {
+func TestFields_HaveATypeAndReportWhetherAFieldIsRequired(t *testing.T) {
 	t.Parallel()
 	planned, _ := Lookup("notification.planned")
-	require.Contains(t, planned.Fields(), Field{Name: "channels", Type: "list of object", Required: true, Doc: "What was decided for each channel."})
+	require.Contains(t, planned.Fields(), Field{Name: "channels", Type: "list of object", Required: true, Doc: "The decision for each channel."})
 	require.Contains(t, planned.Fields(), Field{Name: "channels[].deliveryId", Type: "uuid", Required: true, Doc: "The message on this channel."})
 	read, _ := Lookup("record.read")
-	require.Contains(t, read.Fields(), Field{Name: "clinicId", Type: "uuid", Required: true, Nullable: true, Doc: "The clinic that keeps it; null for none."})
-	require.Contains(t, read.Fields(), Field{Name: "recordIds", Type: "list of uuid", Doc: "What a list showed of this person at this clinic."})
+	require.Contains(t, read.Fields(), Field{Name: "clinicId", Type: "uuid", Required: true, Nullable: true, Doc: "The record's clinic; null for none."})
+	require.Contains(t, read.Fields(), Field{Name: "recordIds", Type: "list of uuid", Doc: "The records of this person at this clinic that a list showed."})
 }
 
-func TestExample_IsAboutWhatTheTypeIsAbout(t *testing.T) {
+func TestExample_HasASubjectOfTheTypesKind(t *testing.T) {
 	t.Parallel()
 	for typ, kind := range map[string]string{
 		"ehr.lab_report.created": "lab_report", "user.created": "user", "appointment.booked": "appointment", "billing.invoice_issued": "invoice",

@@ -15,17 +15,17 @@ import (
 	"carewire/internal/postgres"
 )
 
-// page gets from PostgreSQL what a session waits for: events behind the ring, or its rights. The session's lock is not held
-// meanwhile.
+// page reads from PostgreSQL for a session that waits: events behind the ring, or its rights. It
+// does not have the session's lock while it reads.
 func (h *Hub) page(ctx context.Context, s *session) {
 	s.mu.Lock()
-	position, doubted, closing := s.scanned, s.doubted, s.closing
+	position, recheckDue, closing := s.scanned, s.recheckDue, s.closing
 	s.mu.Unlock()
 	var err error
 	switch {
 	case closing:
 		return
-	case doubted:
+	case recheckDue:
 		err = h.recheck(ctx, s)
 	default:
 		err = h.windows.fetch(ctx, position)
@@ -35,12 +35,12 @@ func (h *Hub) page(ctx context.Context, s *session) {
 	s.paging = false
 	switch {
 	case err == nil:
-		s.pumpLocked()
+		s.flushLocked()
 	case ctx.Err() != nil:
 	case errors.Is(err, errShrunk):
 		s.closeLocked(closeRestart, restored)
-	default: // The clock asks again.
-		h.logger.Warn("what a socket waits for was not read", "error", postgres.SafeError(err), "user_id", s.user)
+	default: // The idle ticker retries.
+		h.logger.Warn("cannot read a page or the rights of a socket; retrying", "error", postgres.SafeError(err), "user_id", s.user)
 	}
 }
 
@@ -54,13 +54,13 @@ func (h *Hub) readWindow(ctx context.Context, after int64, limit int32) ([]*entr
 	return h.entries(events), nil
 }
 
-// entries prepares events for sessions.
+// entries returns the entries of events.
 func (h *Hub) entries(events []event.Event) []*entry {
 	list := make([]*entry, len(events))
 	for i, e := range events {
 		n, err := newEntry(e)
 		if err != nil {
-			h.logger.Error("event changes rights in a way that cannot be read; whose sockets it may concern begin again",
+			h.logger.Error("cannot read an event's change of rights; restarting the sockets it may concern",
 				"position", e.Position, "event_id", e.ID, "user_id", n.change.user)
 		}
 		list[i] = n
@@ -68,8 +68,9 @@ func (h *Hub) entries(events []event.Event) []*entry {
 	return list
 }
 
-// recheck reads again all that a session may see, after an event that took some right away without saying which. Until then
-// the session gets nothing behind that event. The order is that of prepare: first the position, then the rights.
+// recheck reads all of the session's rights again, after an event that revoked an unknown right.
+// Until then the session gets nothing behind that event. The order is that of newSession: first the
+// position, then the rights.
 func (h *Hub) recheck(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -82,7 +83,7 @@ func (h *Hub) recheck(ctx context.Context, s *session) error {
 	actor, err := h.actor(ctx, s.user, s.id)
 	switch code := care.CodeOf(err); {
 	case code == care.Forbidden:
-		s.close(closeForbidden, "the account is disabled, or holds no role any more")
+		s.close(closeForbidden, "the account is disabled, or has no role left")
 		return nil
 	case code == care.Unauthenticated:
 		s.close(endSession.code, endSession.reason)
@@ -97,58 +98,58 @@ func (h *Hub) recheck(ctx context.Context, s *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rights.gen != gen {
-		return nil // A room was asked for meanwhile: it is still doubted, and asked again.
+		return nil // A room was joined in the meantime: the session still needs a recheck and requests it again.
 	}
 	s.rights.gen++
-	s.rights.held, s.rights.patients, s.rights.conversations = slices.Clone(actor.Memberships), patients, conversations
+	s.rights.memberships, s.rights.patients, s.rights.conversations = slices.Clone(actor.Memberships), patients, conversations
 	s.since.Store(max(s.since.Load(), head, scanned))
-	s.doubted = false
+	s.recheckDue = false
 	s.rejoin()
 	s.leave(lost)
 	return nil
 }
 
-// recheckRooms brings the rooms in line with what the user may see now and returns those that are lost.
+// recheckRooms updates the rooms to what the user may see now and returns the lost rooms.
 func (h *Hub) recheckRooms(ctx context.Context, user uuid.UUID, patients map[uuid.UUID]*patientRights, conversations map[uuid.UUID]conversationRights) (lost []lostRoom, err error) {
 	for id, room := range patients {
 		now := *room
-		if now.clinics, err = h.rights.OnCareTeam(ctx, user, id); err != nil {
+		if now.clinics, err = h.authorizer.OnCareTeam(ctx, user, id); err != nil {
 			return nil, fmt.Errorf("read care team: %w", err)
 		}
 		patients[id] = &now
 		if len(now.clinics) == 0 && !room.self {
 			delete(patients, id)
-			lost = append(lost, lostRoom{roomName{patientRoom, id}, room.subscription, offTheTeam})
+			lost = append(lost, lostRoom{roomName{patientRoom, id}, room.subscription, reasonOffTeam})
 		}
 	}
 	for id, room := range conversations {
-		held, in, err := h.rights.InConversation(ctx, user, id)
+		held, in, err := h.authorizer.InConversation(ctx, user, id)
 		if err != nil {
 			return nil, fmt.Errorf("read conversation: %w", err)
 		}
 		conversations[id] = conversationOf(room.subscription, held)
 		if !in {
 			delete(conversations, id)
-			lost = append(lost, lostRoom{roomName{conversationRoom, id}, room.subscription, offTheConversation})
+			lost = append(lost, lostRoom{roomName{conversationRoom, id}, room.subscription, reasonOffConversation})
 		}
 	}
 	return lost, nil
 }
 
-// actor reads who a socket is served to: care.Forbidden for somebody disabled or without a role, care.Unauthenticated where the
-// browser's session, if there is one, has ended.
+// actor returns the person of a socket. It returns care.Forbidden if they are disabled or have no
+// role, and care.Unauthenticated if the browser's session has ended.
 func (h *Hub) actor(ctx context.Context, user, session uuid.UUID) (care.Actor, error) {
-	actor, err := h.rights.GetActor(ctx, user)
+	actor, err := h.authorizer.GetActor(ctx, user)
 	if err != nil {
 		return care.Actor{}, fmt.Errorf("read rights: %w", err)
 	}
 	if len(actor.Memberships) == 0 {
-		return care.Actor{}, care.Errorf(care.Forbidden, "you hold no role at any clinic: ask your clinic's administrator")
+		return care.Actor{}, care.Errorf(care.Forbidden, "you have no role at any clinic: ask your clinic's administrator")
 	}
 	if session == uuid.Nil {
 		return actor, nil
 	}
-	open, err := h.rights.HasSession(ctx, session)
+	open, err := h.authorizer.HasSession(ctx, session)
 	if err != nil {
 		return care.Actor{}, fmt.Errorf("read session: %w", err)
 	}

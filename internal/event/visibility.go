@@ -4,17 +4,19 @@ import "encoding/json"
 
 // Defaulter is a payload with fields that were added after events of its types had been written.
 type Defaulter interface {
-	// Defaults returns what an event without the field means by that, by JSON name.
+	// Defaults returns the values that missing fields mean, by JSON name.
 	Defaults() map[string]any
 }
 
-// Defaults returns what an event from before releases and holds existed means: that its patient may know of it.
+// Defaults implements Defaulter. Before releases and holds existed, the patient could know of every
+// record.
 func (Record) Defaults() map[string]any {
 	return map[string]any{"released": true, "critical": false, "held": false}
 }
 
-// PersonMaySee reports whether the person whom the event is about may see it live, as far as the event itself says. Of a
-// record they see nothing before it is released, and nothing while it is held for a clinician to see it first.
+// PersonMaySee reports whether the person that the event is about may see it live, according to the
+// event. They do not see events of a record before it is released, or while it is held until a
+// clinician has seen it.
 func (e *Event) PersonMaySee() bool {
 	d, ok := Lookup(e.Type)
 	if !ok || !d.Person {
@@ -24,7 +26,8 @@ func (e *Event) PersonMaySee() bool {
 	return readable && released && !held
 }
 
-// Held reports whether the event is of a record that was withheld from its patient when the event happened.
+// Held reports whether the event is of a record that was withheld from its patient at the time of
+// the event.
 func (e *Event) Held() bool {
 	d, ok := Lookup(e.Type)
 	if !ok {
@@ -34,7 +37,8 @@ func (e *Event) Held() bool {
 	return readable && held
 }
 
-// release reads what the event of a record says of its patient's access. An event of anything else counts as released.
+// release returns the patient's access to the event's record. An event of anything else counts as
+// released.
 func (e *Event) release(d *Declaration) (released, held, readable bool) {
 	if _, ok := d.Payload.(Record); !ok {
 		return true, false, true

@@ -1,4 +1,4 @@
-package realtime
+package framelimit
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func wire(opcode byte, size int) []byte {
 	return append(append(b, 0x89, 0x80, 0x8a, 0x80), bytes.Repeat([]byte{0x89}, size)...)
 }
 
-func TestMeter_CountsEveryFrameHoweverItsBytesArrive(t *testing.T) {
+func TestMeter_CountsEveryFrameInAnyChunks(t *testing.T) {
 	t.Parallel()
 	const frames = 60
 	opcodes, sizes := []byte{0x89, 0x8a, 0x81, 0x00}, []int{0, 1, 125, 126, 127, 65535, 65536, 70000}
@@ -33,15 +33,15 @@ func TestMeter_CountsEveryFrameHoweverItsBytesArrive(t *testing.T) {
 		sent = append(sent, wire(opcodes[i%len(opcodes)], sizes[rand.N(len(sizes))])...)
 	}
 	for burst, want := range map[int][]bool{frames: nil, frames - 1: {false}, frames - 3: {true}} {
-		var told []bool
-		m := meter{limiter: rate.NewLimiter(0, burst), flooded: func(control bool) { told = append(told, control) }}
+		var calls []bool
+		m := meter{limiter: rate.NewLimiter(0, burst), exceeded: func(control bool) { calls = append(calls, control) }}
 		good := true
 		for rest := sent; len(rest) > 0; {
 			n := min(len(rest), 1+rand.N(40))
 			good = m.read(rest[:n]) && good
 			rest = rest[n:]
 		}
-		require.Equal(t, want, told, "once, about frame %d: it was a control frame or not", burst+1)
+		require.Equal(t, want, calls, "once, about frame %d: whether it was a control frame", burst+1)
 		require.Equal(t, want == nil, good)
 	}
 }

@@ -11,19 +11,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// Field is what the reference says of one field of a payload.
+// Field describes one field of a payload in the reference.
 type Field struct {
-	// Name is the JSON name; a field of an object in a list is "channels[].state".
+	// Name is the JSON name; the field of an object in a list is "channels[].state".
 	Name string
-	// Type is in words: "uuid", "string", "integer", "boolean", "list of uuid", "list of object".
+	// Type is "uuid", "string", "integer", "boolean", "list of uuid" or "list of object".
 	Type string
-	// Required says that every event of the type carries it, Nullable that it may be null.
+	// Required reports whether every event of the type has the field, Nullable whether it may be
+	// null.
 	Required, Nullable bool
 	// Doc is the field's doc tag.
 	Doc string
 }
 
-// Fields tells the fields of the type's data in their order, from the payload's struct and its doc tags.
+// Fields returns the fields of the type's data in order, from the payload's struct and its doc
+// tags.
 func (d *Declaration) Fields() []Field {
 	all := fieldsOf(reflect.TypeOf(d.Payload), "")
 	for i, f := range all {
@@ -69,11 +71,12 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-// exampleIDs are the ids that examples are made of, each the same wherever it stands.
+// exampleIDs is the form of the ids in examples. A name has the same id everywhere.
 const exampleIDs = "019ceab1-9d40-7%03x-8a9b-0c1d2e3f4a5b"
 
-// Example is an event of the type as it might stand in the ledger, for the reference: every field of its payload is set,
-// from the fields' example tags. It panics on a type that is not in the catalog: a mistake in the program.
+// Example returns an event of the type as it might be in the ledger, for the reference. Every field
+// of its payload is set, from the example tags. It panics on a type that is not in the catalog,
+// which is a bug in the program.
 func Example(typ string) Event {
 	d, ok := Lookup(typ)
 	if !ok {
@@ -83,7 +86,7 @@ func Example(typ string) Event {
 	fillExample(payload, "", "")
 	data, err := json.Marshal(payload.Interface())
 	if err != nil {
-		panic(err) // A payload is made of ids, texts and numbers: it always marshals.
+		panic(err) // A payload has ids, texts and numbers: it always marshals.
 	}
 	e := Event{
 		Position: 1042, ID: exampleID("event"), Type: typ, Source: Source, Subject: exampleSubject(typ),
@@ -103,8 +106,8 @@ func Example(typ string) Event {
 	return e
 }
 
-// exampleSubject is what an event of the type might be about: "ehr.lab_report.created" is about a lab_report,
-// "billing.invoice_issued" about an invoice.
+// exampleSubject returns a subject for an event of the type: a lab_report for
+// "ehr.lab_report.created", an invoice for "billing.invoice_issued".
 func exampleSubject(typ string) string {
 	kind, rest, _ := strings.Cut(typ, ".")
 	field := kind
@@ -163,7 +166,7 @@ func fillExample(v reflect.Value, name, example string) {
 	}
 }
 
-// exampleID is the id that stands for a name in every example.
+// exampleID returns the id of a name in every example.
 func exampleID(name string) uuid.UUID {
 	sum := 0
 	for _, r := range name {

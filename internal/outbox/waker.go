@@ -1,0 +1,75 @@
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"carewire/internal/postgres"
+	"carewire/internal/postgres/db"
+	"carewire/internal/wake"
+)
+
+const (
+	// wakeInterval is the minimum time between two NOTIFYs of one process. The first NOTIFY of a
+	// burst is sent at once. The sequencer of the same process does not wait for any of them.
+	wakeInterval = 5 * time.Millisecond
+	// retryInterval is the wait after a failed NOTIFY. Until then, the sequencers of other
+	// processes find the events by polling.
+	retryInterval = time.Second
+)
+
+// Waker wakes the sequencers of all processes when the outbox has new events.
+type Waker struct {
+	pool   *pgxpool.Pool
+	logger *slog.Logger
+	local  chan struct{}
+	remote chan struct{}
+}
+
+// NewWaker returns a Waker that sends its NOTIFYs through the pool, which may run as any role.
+func NewWaker(pool *pgxpool.Pool, logger *slog.Logger) *Waker {
+	return &Waker{pool: pool, logger: logger, local: make(chan struct{}, 1), remote: make(chan struct{}, 1)}
+}
+
+// Wake wakes the sequencers after the commit of a transaction that appended events. It never
+// blocks.
+func (w *Waker) Wake() {
+	wake.Signal(w.local)
+	wake.Signal(w.remote)
+}
+
+// C returns a channel that is ready after one or more calls of Wake since the last receive. Its
+// only receiver is the sequencer of this process.
+func (w *Waker) C() <-chan struct{} { return w.local }
+
+// Run notifies the other processes until ctx ends, and then returns nil. It logs the first of
+// successive failures and retries.
+func (w *Waker) Run(ctx context.Context) error {
+	q := db.New(w.pool)
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.remote:
+		}
+		wait := wakeInterval
+		if err := q.OutboxRing(ctx); err == nil {
+			failing = false
+		} else if ctx.Err() == nil {
+			if !failing {
+				w.logger.WarnContext(ctx, "cannot notify other instances of new events; they find them by polling", "error", postgres.SafeError(err))
+			}
+			failing, wait = true, retryInterval
+			wake.Signal(w.remote)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
