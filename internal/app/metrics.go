@@ -46,7 +46,7 @@ func newMetrics() *metrics {
 		}),
 	}
 	// The alert needs a 0 to see the first one rise from.
-	for _, channel := range notify.Channels {
+	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
 	}
 	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, collectors.NewGoCollector(),
@@ -180,7 +180,7 @@ func (c *spineCollector) collect(ctx context.Context, ch chan<- prometheus.Metri
 	if err != nil {
 		return err
 	}
-	counts := zeroes(notify.Channels, "planned", "queued", "uncertain")
+	counts := zeroes(knownChannels().Names(), "planned", "queued", "uncertain")
 	for _, o := range open {
 		counts[[2]string{o.Channel, o.State}] = float64(o.Deliveries)
 	}

@@ -106,22 +106,24 @@ func withWriter(ctx context.Context, cfg config.Config, fn func(writer *outbox.W
 
 // followerHandlers are the handlers of Followers.
 func followerHandlers(planner *dispatch.Planner) map[string]ledger.Handler {
-	handlers := listeners()
-	handlers[dispatch.Follower] = planner
+	handlers := map[string]ledger.Handler{dispatch.Follower: planner}
+	for name, l := range listeners() {
+		handlers[name] = l.handler
+	}
 	return handlers
 }
 
 // configuredChannels are those that the service has a provider for: in a database that a demo seeded the sandbox's, else
 // what the settings say.
-func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]string, error) {
+func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (care.Channels, error) {
 	_, err := db.New(pool).ServiceSettingGet(ctx, demoMark)
 	if err == nil {
-		return channelNames(func(c channel) bool { return c.sandboxed }), nil
+		return channelsThat(func(c channel) bool { return c.sandboxed }), nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("read the settings: %w", postgres.Translate(err))
 	}
-	return channelNames(func(c channel) bool { return c.configured(cfg) }), nil
+	return channelsThat(func(c channel) bool { return c.configured(cfg) }), nil
 }
 
 // inserter is a River client that inserts jobs and works none.
@@ -146,6 +148,7 @@ func Deliveries(ctx context.Context, cfg config.Config, f DeliveryFilter, after 
 				return inWords(err)
 			}
 		}
+		f.Channels = knownChannels().Names()
 		all, err = notify.Deliveries(ctx, tx, f)
 		return inWords(err)
 	})

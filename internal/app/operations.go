@@ -88,7 +88,7 @@ func redriven(cmd care.Command, subject string, data event.Redriven) event.Event
 
 // DeliveryRedrive queues a delivery again.
 func (o *operations) DeliveryRedrive(ctx context.Context, cmd care.Command, id uuid.UUID) error {
-	return notify.Redrive(ctx, o.writer.Pool(), o.river, cmd, id)
+	return notify.Redrive(ctx, o.writer.Pool(), o.river, knownChannels(), cmd, id)
 }
 
 // Rejections lists outbox rows that the ledger refused.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -55,7 +54,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 	s.group.run("bell", bell.Run)
 	s.group.run("listener", listener.Run)
 	sp := &spine{writer: outbox.NewWriter(s.db.app, bell), providers: providers, followers: map[string]*ledger.Follower{}}
-	sp.directory = directory.New(sp.writer, slices.Collect(maps.Keys(providers.channels))...)
+	sp.directory = directory.New(sp.writer, providers.configured().Names()...).WithChannels(knownChannels().Names())
 	known, err := knownToRules()
 	if err != nil {
 		return nil, err
@@ -72,7 +71,7 @@ func (s *Service) startSpine(ctx context.Context) (*spine, error) {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
-		River: sp.river, Known: known, Channels: slices.Collect(maps.Keys(sp.providers.channels)), Logger: s.logger, Tracer: s.tracer,
+		River: sp.river, Known: known, Channels: sp.providers.configured(), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc,
 	})
 	sp.operations = &operations{writer: outbox.NewWriter(s.db.worker, bell), river: sp.river, handlers: followerHandlers(planner)}
@@ -135,7 +134,7 @@ func publishDefaults(ctx context.Context, sp *spine, known rule.Known) error {
 // the role work its queues.
 func (s *Service) startWork(ctx context.Context, sp *spine, bell *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: sp.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
+		Pool: s.db.worker, Channels: sp.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
@@ -214,7 +213,9 @@ func (s *Service) startDispatch(sp *spine, bell *outbox.Waker, listener *ledger.
 // follow runs a follower of the ledger.
 func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
-	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
+	follower := ledger.NewFollower(ledger.FollowerConfig{
+		Name: name, Pool: s.db.worker, Handler: h, StartAt: listeners()[name].startAt, Wake: wake, Logger: s.logger,
+	})
 	s.metrics.watchFollower(name, follower.Stats)
 	s.group.run(name, func(ctx context.Context) error {
 		defer stop()

@@ -71,11 +71,12 @@ func Migrate(ctx context.Context, cfg config.Config) error {
 // knownToRules is what a rule may name: the channels there are, configured or not, and the templates that this binary
 // holds.
 func knownToRules() (rule.Known, error) {
-	templates, err := notify.DefaultTemplates()
+	channels := knownChannels()
+	templates, err := notify.DefaultTemplates(channels...)
 	if err != nil {
 		return rule.Known{}, fmt.Errorf("load the templates: %w", err)
 	}
-	return rule.Known{Channels: notify.Channels, Template: templates.Has}, nil
+	return rule.Known{Channels: channels.Names(), Template: templates.Has}, nil
 }
 
 // NewEpoch starts a new epoch of the ledger and tells its number.

@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"notify":                {"care", "event", "outbox", "postgres", "tracing"},
 	"notify/email":          {"notify"},
 	"notify/push":           {"notify"},
-	"notify/notifytest":     {"notify"},
+	"notify/notifytest":     {"notify", "sandbox"},
 	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "postgres", "tracing"},
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
 	"analytics":             {"event", "ledger", "postgres"},

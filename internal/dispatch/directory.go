@@ -52,8 +52,8 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	}
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
-			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
-			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
+			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Phone != "none", PhoneVerified: row.Phone == "verified",
+			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none", Off: row.Off,
 			Posts: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
 		}
 		for _, post := range row.Posts { // The query names posts as rule.PostOf does.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/postgres/db"
@@ -29,7 +30,7 @@ type Config struct {
 	// Known is what a stored rule set is checked against when it is loaded.
 	Known rule.Known
 	// Channels are those that this installation has a provider for.
-	Channels []string
+	Channels care.Channels
 	Logger   *slog.Logger
 	// Tracer shows what was planned for each sampled event; nil means nobody looks.
 	Tracer *tracing.Tracer
@@ -41,7 +42,7 @@ type Config struct {
 type Planner struct {
 	river      Inserter
 	sets       *sets
-	configured map[string]bool
+	configured care.Channels
 	logger     *slog.Logger
 	tracer     *tracing.Tracer
 	unreached  func()
@@ -49,13 +50,9 @@ type Planner struct {
 
 // New makes a Planner.
 func New(cfg Config) *Planner {
-	p := &Planner{
-		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
+	return &Planner{
+		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: cfg.Channels, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
 	}
-	for _, channel := range cfg.Channels {
-		p.configured[channel] = true
-	}
-	return p
 }
 
 // Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand

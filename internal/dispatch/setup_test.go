@@ -54,7 +54,7 @@ func (b *bundle) newPlanner() *dispatch.Planner {
 	logger := slog.New(slog.NewJSONHandler(b.log, nil))
 	client, err := river.NewClient(riverpgxv5.New(b.Worker), &river.Config{Schema: "river", Logger: logger})
 	require.NoError(b.tb, err)
-	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: []string{"email", "push", "sms"}, Logger: logger})
+	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger})
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

@@ -146,7 +146,7 @@ type Notification struct {
 
 // ChannelDecision is what the planner decided for one channel. State is "queued" or "suppressed".
 type ChannelDecision struct {
-	Channel    string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	Channel    string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
 	State      string    `json:"state" doc:"queued or suppressed." example:"queued"`
 	Reason     string    `json:"reason" doc:"Why: a code." example:"planned"`
@@ -158,7 +158,7 @@ type Delivery struct {
 	NotificationID    uuid.UUID `json:"notificationId" doc:"What the person is told."`
 	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message."`
 	UserID            uuid.UUID `json:"userId" doc:"The recipient."`
-	Channel           string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	Channel           string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	Attempt           int32     `json:"attempt" doc:"How often a provider was called." example:"1"`
 	Provider          string    `json:"provider,omitempty" doc:"Who was called." example:"ses"`
 	ProviderID        string    `json:"providerId,omitempty" doc:"What the provider calls the message." example:"0100018e2f6c"`

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres/db"
 )
 
@@ -22,7 +23,7 @@ type target struct {
 }
 
 // newClaimer begins attempts in groups. It gives nil for a delivery that there is not.
-func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
+func newClaimer(pool *pgxpool.Pool, known care.Channels) *group[request, *db.DeliveryClaimRow] {
 	return &group[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
 		rows := make([]*db.DeliveryClaimRow, len(all))
 		left := make([]int, len(all))
@@ -32,7 +33,7 @@ func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
 		for len(left) > 0 {
 			var now map[target]int
 			now, left = eachOnce(all, left)
-			if err := claimAll(ctx, pool, all, now, rows); err != nil {
+			if err := claimAll(ctx, pool, known, all, now, rows); err != nil {
 				return nil, err
 			}
 		}
@@ -55,11 +56,14 @@ func eachOnce(all []request, indexes []int) (first map[target]int, rest []int) {
 }
 
 // claimAll is the one statement that begins attempts. It puts what it gives at the requests' indexes.
-func claimAll(ctx context.Context, tx db.DBTX, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
+func claimAll(ctx context.Context, tx db.DBTX, known care.Channels, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
 	p := db.DeliveryClaimParams{StaleSeconds: staleAfter.Seconds()}
 	for t, i := range now {
 		p.Ids = append(p.Ids, t.id)
 		p.Channels = append(p.Channels, t.channel)
+		c, _ := known.Lookup(t.channel)
+		p.AddressKinds = append(p.AddressKinds, string(c.Address))
+		p.RepeatSafe = append(p.RepeatSafe, c.RepeatSafe)
 		p.Runs = append(p.Runs, all[i].run)
 	}
 	claimed, err := db.New(tx).DeliveryClaim(ctx, p)

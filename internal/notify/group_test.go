@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres"
 	sqlc "carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
@@ -130,7 +131,7 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	first, second := request{target{all[0].id, Email}, newID()}, request{target{all[1].id, Email}, newID()}
 	again := request{first.target, newID()}
-	rows, err := newClaimer(db.Worker).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
+	rows, err := newClaimer(db.Worker, care.BuiltinChannels).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)

@@ -8,14 +8,16 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"carewire/internal/care"
 )
 
-// The channels there is a queue for. Which of them are configured is the app's to say.
+// The names of the built-in channels that this package's callers use most.
 const (
-	Email    = "email"
-	Push     = "push"
-	SMS      = "sms"
-	WhatsApp = "whatsapp"
+	Email    = care.ChannelEmail
+	Push     = care.ChannelPush
+	SMS      = care.ChannelSMS
+	WhatsApp = care.ChannelWhatsApp
 )
 
 // Notifier hands messages to a provider. Its errors are of type *Error; notifytest.TestChannel is what every
@@ -32,18 +34,19 @@ type Message struct {
 	Channel    string
 	// Type is the event's type, for the app that receives a push.
 	Type string
-	// Email is the address, for the channel email.
+	// Email is the address, on channels of the kind care.AddressEmail.
 	Email string
-	// Phone is the number in E.164 form, such as "+15550100001", for the channels sms and whatsapp.
+	// Phone is the number in E.164 form, such as "+15550100001", on channels of the kinds care.AddressPhone and
+	// care.AddressWhatsApp.
 	Phone string
-	// Devices are the person's, for the channel push, the last seen first.
+	// Devices are the person's, on channels of the kind care.AddressDevices, the last seen first.
 	Devices []Device
 
-	// Subject, Text and HTML are an email's. Text alone is a text message's.
+	// Subject, Text and HTML are set for care.FormatEmail, Text alone for care.FormatText.
 	Subject string
 	Text    string
 	HTML    string
-	// Title and Body are a push's.
+	// Title and Body are set for care.FormatPush.
 	Title string
 	Body  string
 	// Link leads to what the message is about.

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"carewire/internal/care"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,6 +21,6 @@ func TestTimes_LeaveEachOtherTheTimeTheyNeed(t *testing.T) {
 	require.Greater(t, staleAfter, call+settleTimeout+margin, "an attempt under way is not taken for interrupted")
 	require.GreaterOrEqual(t, rescueAfter, holdTimeout+claimTimeout+staleAfter, "a rescued job's attempt is stale: its next run need not wait again")
 	require.GreaterOrEqual(t, sweepGrace, staleAfter, "and so is that of one that the sweep takes on")
-	require.Greater(t, groupSize, defaultMaxWorkers*len(Channels), "one group holds all workers")
+	require.Greater(t, groupSize, defaultMaxWorkers*len(care.BuiltinChannels), "one group holds all workers")
 	require.Less(t, maxPause, throttledMax)
 }

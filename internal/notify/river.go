@@ -29,7 +29,7 @@ func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config 
 	river.AddWorker(workers, river.Worker[DeliveryArgs](w))
 	river.AddWorker(workers, river.Worker[SweepArgs](&sweeper{worker: w}))
 	queues := map[string]river.QueueConfig{sweepQueue: {MaxWorkers: 1, FetchPollInterval: time.Second}}
-	for _, channel := range Channels {
+	for _, channel := range w.cfg.Known.Names() {
 		queues[channel] = river.QueueConfig{MaxWorkers: cmp.Or(maxWorkers, defaultMaxWorkers)}
 	}
 	return &river.Config{

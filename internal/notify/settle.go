@@ -221,7 +221,8 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 // fallBack plans the first of the channels by which the person can be reached and does not have the event yet.
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
-		if w.provider(channel) == nil {
+		kind, ok := w.cfg.Known.Lookup(channel)
+		if !ok || w.provider(channel) == nil {
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)
@@ -229,7 +230,7 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 			reason = fmt.Sprintf("fallback for %s, which may have arrived, rule %s", s.channel, s.rule)
 		}
 		row, err := db.New(tx).DeliveryFallback(ctx, db.DeliveryFallbackParams{
-			ID: newID(), Channel: channel, Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
+			ID: newID(), Channel: channel, AddressKind: string(kind.Address), Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
 		})
 		if err == pgx.ErrNoRows { //nolint:errorlint // pgx gives it bare
 			continue

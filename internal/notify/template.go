@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 )
 
@@ -39,6 +40,7 @@ type Data struct {
 
 // Templates are the words of every message, by name, channel and locale. They are immutable.
 type Templates struct {
+	channels   care.Channels
 	byKey      map[string]*wording // name, or name.locale
 	frames     map[string]*frame   // locale, "" for the fallback
 	layoutHTML *htmltemplate.Template
@@ -102,19 +104,19 @@ var templateFuncs = template.FuncMap{
 	},
 }
 
-// DefaultTemplates gives the built-in templates.
-func DefaultTemplates() (*Templates, error) {
+// DefaultTemplates returns the built-in templates, for messages on the channels; none means care.BuiltinChannels.
+func DefaultTemplates(channels ...care.Channel) (*Templates, error) {
 	sub, err := fs.Sub(embedded, "templates")
 	if err != nil {
 		return nil, fmt.Errorf("open the built-in templates: %w", err)
 	}
-	return LoadTemplates(sub)
+	return LoadTemplates(sub, channels...)
 }
 
 // LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt. Each template is
 // rendered once for a sample of every event type, so that a mistake shows here and not when a message is due.
-func LoadTemplates(files fs.FS) (*Templates, error) {
-	t := &Templates{byKey: map[string]*wording{}, frames: map[string]*frame{}}
+func LoadTemplates(files fs.FS, channels ...care.Channel) (*Templates, error) {
+	t := &Templates{channels: known(channels), byKey: map[string]*wording{}, frames: map[string]*frame{}}
 	var err error
 	if t.layoutHTML, err = htmltemplate.New("layout.html").Option("missingkey=error").ParseFS(files, "layout.html"); err != nil {
 		return nil, fmt.Errorf("template layout.html: %w", err)
@@ -211,11 +213,11 @@ func (t *Templates) check() error {
 		name, locale, _ := strings.Cut(key, ".")
 		for _, d := range event.Catalog {
 			data := DataFor(d.Type, "normal", "https://clinic.example/notifications/1", "carewire")
-			for channel, there := range map[string]bool{Email: w.email != nil, Push: w.push != nil} {
-				if !there {
+			for _, channel := range t.channels {
+				if !w.has(channel.Format) {
 					continue
 				}
-				if _, err := t.Render(name, channel, locale, data); err != nil {
+				if _, err := t.Render(name, channel.Name, locale, data); err != nil {
 					return err
 				}
 			}
@@ -235,10 +237,22 @@ func (t *Templates) Names() []string {
 	return slices.Compact(names)
 }
 
-// Has reports whether the template has words for the channel. A text message takes those of a push.
+// Has reports whether the template has the section that the channel's messages are rendered from.
 func (t *Templates) Has(name, channel string) bool {
-	w := t.byKey[name]
-	return w != nil && ((channel == Email && w.email != nil) || ((channel == Push || channel == SMS) && w.push != nil))
+	c, ok := t.channels.Lookup(channel)
+	return ok && t.byKey[name].has(c.Format)
+}
+
+// has reports whether the file has the section for the format. A text message is rendered from the section push.
+func (w *wording) has(f care.MessageFormat) bool {
+	switch {
+	case w == nil:
+		return false
+	case f == care.FormatEmail:
+		return w.email != nil
+	default:
+		return w.push != nil
+	}
 }
 
 // Content is a rendered message: an email's parts, a push's, or the Text of a text message.
@@ -256,12 +270,12 @@ func (t *Templates) Render(name, channel, locale string, data Data) (Content, er
 	}
 	r := &renderer{data: data}
 	var c Content
-	switch channel {
-	case Push:
+	switch of, _ := t.channels.Lookup(channel); of.Format {
+	case care.FormatPush:
 		c = Content{Title: r.line(w.push.title), Body: r.line(w.push.body)}
-	case SMS:
+	case care.FormatText:
 		c = Content{Text: r.line(w.push.body) + " " + data.Link}
-	default:
+	case care.FormatEmail:
 		c = t.renderEmail(r, w.email, f, lang)
 	}
 	if r.err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/tracing"
@@ -28,6 +30,8 @@ type Config struct {
 	// Channels are the configured ones, by name, each with its providers in the order in which they are tried. For now a
 	// channel has exactly one.
 	Channels map[string][]*Provider
+	// Known describes every channel that a delivery can be on, configured or not; nil means care.BuiltinChannels.
+	Known care.Channels
 	// Templates are the messages' words; nil means DefaultTemplates.
 	Templates *Templates
 	// IssueSecret makes what a message about the subject, on the channel to the recipient, must carry and nobody may keep: the token
@@ -53,15 +57,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	Sent       Outcome = "sent"       // The provider accepted the message.
-	Failed     Outcome = "failed"     // It will not be delivered on this channel.
-	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
-	Unknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
-	OutcomeUncertain     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
-	Retried    Outcome = "retried"    // It will be tried again.
-	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
-	Held       Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
-	Repeated   Outcome = "repeated"   // Nothing was left to do.
+	Sent             Outcome = "sent"       // The provider accepted the message.
+	Failed           Outcome = "failed"     // It will not be delivered on this channel.
+	Suppressed       Outcome = "suppressed" // There is nobody or no address to send it to any more.
+	Unknown          Outcome = "unknown"    // It may have been sent, and no receipt came in time.
+	OutcomeUncertain Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
+	Retried          Outcome = "retried"    // It will be tried again.
+	Slowed           Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
+	Held             Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
+	Repeated         Outcome = "repeated"   // Nothing was left to do.
 )
 
 // Worker works deliveries. It is safe for concurrent use.
@@ -85,7 +89,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("notify: Pool and Logger are required")
 	}
 	if cfg.Templates == nil {
-		templates, err := DefaultTemplates()
+		templates, err := DefaultTemplates(cfg.Known...)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +100,14 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.AttemptTimeout > attemptTimeout {
 		return nil, fmt.Errorf("notify: AttemptTimeout is %s; want at most %s, which the job's time leaves", cfg.AttemptTimeout, attemptTimeout)
 	}
+	cfg.Known = known(cfg.Known)
+	if err := cfg.Known.Validate(); err != nil {
+		return nil, fmt.Errorf("notify: %w", err)
+	}
 	for channel, providers := range cfg.Channels {
+		if _, ok := cfg.Known.Lookup(channel); !ok {
+			return nil, fmt.Errorf("notify: provider for unknown channel %q; want one of %s", channel, strings.Join(cfg.Known.Names(), ", "))
+		}
 		if len(providers) != 1 || providers[0] == nil {
 			return nil, fmt.Errorf("notify: the channel %s has %d providers; want one", channel, len(providers))
 		}
@@ -108,7 +119,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Observe = func(string, Outcome, time.Duration) {}
 	}
 	return &Worker{
-		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool), settler: newSettler(cfg.Pool, cfg.Wake), draining: make(chan struct{}),
+		cfg: cfg, queries: db.New(cfg.Pool), claimer: newClaimer(cfg.Pool, cfg.Known), settler: newSettler(cfg.Pool, cfg.Wake), draining: make(chan struct{}),
 	}, nil
 }
 
@@ -137,9 +148,6 @@ func (w *Worker) Stats() map[string][]ProviderStats {
 	}
 	return all
 }
-
-// HasTemplate reports whether the template has words for the channel.
-func (w *Worker) HasTemplate(name, channel string) bool { return w.cfg.Templates.Has(name, channel) }
 
 // Timeout bounds one run of a job.
 func (w *Worker) Timeout(*river.Job[DeliveryArgs]) time.Duration { return jobTimeout }
@@ -193,6 +201,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[DeliveryArgs]) (err er
 // attempt is a claimed delivery.
 type attempt struct {
 	db.DeliveryClaimRow
+	kind care.Channel
 	// run is the run of the job that claimed it; zero when this one did not.
 	run     uuid.UUID
 	began   time.Time
@@ -211,7 +220,8 @@ func (w *Worker) claim(ctx context.Context, job *river.Job[DeliveryArgs], client
 	if row == nil {
 		return nil, river.JobCancel(errors.New("delivery: there is none with this id in this queue's channel"))
 	}
-	a := &attempt{DeliveryClaimRow: *row, began: time.Now(), client: client}
+	kind, _ := w.cfg.Known.Lookup(row.Channel)
+	a := &attempt{DeliveryClaimRow: *row, kind: kind, began: time.Now(), client: client}
 	a.lastTry = row.Attempt >= MaxAttempts || job.Attempt >= job.MaxAttempts
 	switch row.Verdict {
 	case "claimed":
@@ -248,7 +258,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 		return Message{}, &ending{outcome: Suppressed, code: "deceased"}
 	case !a.Active:
 		return Message{}, &ending{outcome: Suppressed, code: "user_disabled"}
-	case a.Contact == "none", a.Channel == Push && len(a.DeviceIds) == 0:
+	case a.Contact == "none", a.kind.Address == care.AddressDevices && len(a.DeviceIds) == 0:
 		return Message{}, &ending{outcome: Suppressed, code: "no_address"}
 	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
@@ -266,11 +276,12 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *ending) {
 		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
-	switch {
-	case a.Channel == Email:
+	switch a.kind.Address {
+	case care.AddressEmail:
 		m.Email = a.Address
-	case byPhone(a.Channel):
+	case care.AddressPhone, care.AddressWhatsApp:
 		m.Phone = a.Address
+	case care.AddressDevices, care.AddressNone:
 	}
 	for i, id := range a.DeviceIds {
 		m.Devices = append(m.Devices, Device{ID: id, Token: a.DeviceTokens[i], Platform: a.DevicePlatforms[i]})
@@ -305,9 +316,6 @@ func (w *Worker) confide(ctx context.Context, a *attempt, data *Data) *ending {
 	data.Code = code
 	return nil
 }
-
-// byPhone reports whether the channel's address is a phone number.
-func byPhone(channel string) bool { return channel == SMS || channel == WhatsApp }
 
 func (w *Worker) call(ctx context.Context, m Message) (receipt Receipt, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.AttemptTimeout)
@@ -351,7 +359,7 @@ func (w *Worker) conclude(ctx context.Context, a *attempt, receipt Receipt, err 
 }
 
 // mayRepeat reports whether a second copy is better than none.
-func mayRepeat(a *attempt) bool { return a.Channel == Push || a.Priority == "critical" }
+func mayRepeat(a *attempt) bool { return a.kind.RepeatSafe || a.Priority == "critical" }
 
 func (w *Worker) uncertain(a *attempt, code string) ending {
 	wait := receiptWait

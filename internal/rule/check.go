@@ -214,7 +214,7 @@ func (c *checker) checkChannels(raw []text, field string, taken []string) []stri
 	for _, t := range raw {
 		switch {
 		case !slices.Contains(c.known.Channels, t.value):
-			c.fail(t.line, field, "%q is no channel; there are %s", t.value, strings.Join(c.known.Channels, ", "))
+			c.fail(t.line, field, "unknown channel %q; want one of %s", t.value, strings.Join(c.known.Channels, ", "))
 		case slices.Contains(channels, t.value) || slices.Contains(taken, t.value):
 			c.fail(t.line, field, "%s stands here twice: nobody is told twice on one channel", t.value)
 		default:

@@ -50,7 +50,7 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"a platform role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [operator]}], channels: [email]}]", "is no role at a clinic"},
 		{"all patients", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [patient]}], channels: [email]}]", "would tell every patient"},
 		{"a role that is no list", "rules: [{name: one, on: ehr.*.created, recipients: [{role: doctor}], channels: [email]}]", "recipients[0].role: expected a list"},
-		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: \"fax\" is no channel; there are email, push, sms"},
+		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: unknown channel \"fax\"; want one of email, push, sms"},
 		{"a channel twice", one("user.created", "    fallback: [email]\n"), "fallback: email stands here twice"},
 		{"an unknown priority", one("user.created", "    priority: urgent\n"), "priority: \"urgent\" is no priority"},
 		{"an unknown category", one("user.created", "    category: spam\n"), "category: \"spam\" is no category"},
@@ -97,8 +97,8 @@ rules:
 `)
 	require.Equal(t, strings.TrimSpace(`
 my.yaml:4: rule first: on: ehr.unheard.created matches no event there is; see the event reference for their names
-my.yaml:8: rule first: channels: "fax" is no channel; there are email, push, sms
-my.yaml:8: rule first: channels: "pigeon" is no channel; there are email, push, sms
+my.yaml:8: rule first: channels: unknown channel "fax"; want one of email, push, sms
+my.yaml:8: rule first: channels: unknown channel "pigeon"; want one of email, push, sms
 my.yaml:9: rule first: priority: "soon" is no priority; there are critical, high, normal, bulk
 my.yaml:10: rule #2: name: is missing: give the rule a name; deliveries and decisions are stored with it
 my.yaml:12: rule #2: recipients[0].role: "king" is no role at a clinic; there are doctor, nurse, receptionist, admin

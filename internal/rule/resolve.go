@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 )
 
 // Plan is what the matching rules come to for one event.
 type Plan struct {
 	Notifications []Notification
-	Decisions []Decision
+	Decisions     []Decision
 }
 
 // Notification is what one person is told of the event.
@@ -53,7 +54,7 @@ type Decision struct {
 // a rule of the priority critical matches a critical event and no message is to be sent to a clinician, the patient's care team
 // is told, and where that reaches nobody either, every doctor of the clinic: the last are told that there is a critical finding,
 // and may read it once they are put on the care team.
-func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Plan {
+func Resolve(e *event.Event, matches []Match, people *People, configured care.Channels) Plan {
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
 		person := people.ByID[c.id]
@@ -76,7 +77,7 @@ type resolver struct {
 	event      *event.Event
 	matches    []Match
 	people     *People
-	configured map[string]bool
+	configured care.Channels
 	outcome    Plan
 	// subject is what deciding who may read needs of the event; nil until somebody asks.
 	subject *subject
@@ -262,10 +263,11 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	if m.Rule.Priority != Critical && slices.Contains(person.Off, string(m.Category)+"/"+channel) {
 		return ReasonPreferenceOff
 	}
-	if !r.configured[channel] {
+	c, ok := r.configured.Lookup(channel)
+	if !ok {
 		return ReasonChannelNotConfigured
 	}
-	has, verified := person.address(channel)
+	has, verified := person.address(c.Address)
 	switch {
 	case !has:
 		return ReasonNoAddress
@@ -275,19 +277,19 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	return ""
 }
 
-// address tells whether the person can be reached on the channel, and whether the address is known to be theirs. A device
-// was registered by the person, signed in.
-func (p *Person) address(channel string) (has, verified bool) {
-	switch channel {
-	case "email":
+// address reports whether the person has an address of the kind, and whether the address is verified to be theirs. A
+// device was registered by the person, signed in.
+func (p *Person) address(kind care.AddressKind) (has, verified bool) {
+	switch kind {
+	case care.AddressEmail:
 		return !p.HasNoEmail, p.EmailVerified
-	case "push":
-		return p.HasDevice, true
-	case "sms":
+	case care.AddressPhone:
 		return p.HasPhone, p.PhoneVerified
-	case "whatsapp":
+	case care.AddressWhatsApp:
 		return p.HasWhatsApp, p.WhatsAppVerified
-	case "inapp":
+	case care.AddressDevices:
+		return p.HasDevice, true
+	case care.AddressNone:
 		return true, true
 	}
 	return false, false

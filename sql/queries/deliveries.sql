@@ -4,8 +4,8 @@
 -- arrays in subqueries, so that PostgreSQL never takes a plan made for one of them to be cheaper, and keeps one for all.
 
 -- name: DeliveryClaim :many
--- Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
--- may stand twice.
+-- Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
+-- is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
 --   settled    there is nothing left to do
 --   in_flight  another run is at it, or was, less than stale_seconds ago
 --   crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
@@ -16,10 +16,14 @@ WITH asked AS (
     SELECT
         unnest((SELECT @ids::uuid[])) AS id,
         unnest((SELECT @channels::text[])) AS channel,
+        unnest((SELECT @address_kinds::text[])) AS address_kind,
+        unnest((SELECT @repeat_safe::boolean[])) AS repeat_safe,
         unnest((SELECT @runs::uuid[])) AS run
 ), before AS (
     SELECT
         d.*,
+        asked.address_kind,
+        asked.repeat_safe,
         asked.run,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
@@ -43,7 +47,7 @@ WITH asked AS (
             OR (
                 before.attempt_started_at < now() - make_interval(secs => @stale_seconds)
                 AND NOT before.possible_duplicate
-                AND (before.channel = 'push' OR before.priority = 'critical')
+                AND (before.repeat_safe OR before.priority = 'critical')
             )
         )
     RETURNING
@@ -77,23 +81,23 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    coalesce(contact_address(u, before.channel), '')::text AS address,
-    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
+    coalesce(user_address(u, before.address_kind), '')::text AS address,
+    user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::uuid[] AS device_ids,
     ARRAY(
         SELECT v.token FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_tokens,
     ARRAY(
         SELECT v.platform FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
@@ -226,7 +230,7 @@ WHERE d.id = @instead_of
             AND p.channel = @channel::text
             AND NOT p.enabled
     ))
-    AND CASE contact_state(u, @channel::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    AND CASE user_address_state(u, @address_kind::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -430,7 +434,7 @@ ORDER BY l.created_at DESC, l.id DESC
 LIMIT @max_rows;
 
 -- name: DeliveryListOnChannel :many
--- For every channel but email and push.
+-- For every channel but email and push, which deliveries_channel_idx leaves out.
 SELECT *
 FROM listed_deliveries AS l
 WHERE l.channel = @channel::text
@@ -450,7 +454,7 @@ WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
 -- reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
--- used all the same.
+-- used all the same. address_kinds are those of the channels, in their order; nobody is reachable on a channel that is not there.
 SELECT
     d.id,
     d.notification_id,
@@ -466,7 +470,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    CASE user_address_state(u, (@address_kinds::text[])[array_position(@channels::text[], d.channel)], EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false

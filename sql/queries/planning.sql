@@ -3,8 +3,8 @@
 -- told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
 -- posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
 -- for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
--- rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each channel there is
--- contact_state. No address is read: it is looked up at sending.
+-- rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each kind of address
+-- there is user_address_state. No address is read: it is looked up at sending.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
@@ -43,10 +43,10 @@ SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
     (u.deceased_on IS NOT NULL)::boolean AS deceased,
-    contact_state(u, 'email', false)::text AS email,
-    contact_state(u, 'sms', false)::text AS sms,
-    contact_state(u, 'whatsapp', false)::text AS whatsapp,
-    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS push,
+    user_address_state(u, 'email', false)::text AS email,
+    user_address_state(u, 'phone', false)::text AS phone,
+    user_address_state(u, 'whatsapp', false)::text AS whatsapp,
+    user_address_state(u, 'devices', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS devices,
     ARRAY(
         SELECT p.category || '/' || p.channel
         FROM preferences AS p

@@ -19,12 +19,25 @@ type Service struct {
 	reads  *db.Queries
 	// channels are those that have a provider.
 	channels []string
+	// preferable are the channels that a preference can name.
+	preferable []string
 }
 
 // New makes the directory on the writer's database. channels are those that codes can be sent on.
 func New(writer *outbox.Writer, channels ...string) *Service {
-	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels}
+	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels.Names()}
 }
+
+// WithChannels returns a directory in which preferences can name these channels, in the order in which they are listed.
+// The default is care.BuiltinChannels.
+func (s *Service) WithChannels(names []string) *Service {
+	with := *s
+	with.preferable = names
+	return &with
+}
+
+// Channels returns the channels that a preference can name.
+func (s *Service) Channels() []string { return s.preferable }
 
 // notFound tells a reading error apart from there being no such row.
 func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -97,13 +97,13 @@ func (d NewDevice) Validate() error {
 }
 
 // Validate says all that is wrong with a preference, or nil.
-func (p Preference) Validate() error {
+func (p Preference) Validate(channels []string) error {
 	var problems care.FieldErrors
 	if !slices.Contains(categories, event.Category(p.Category)) {
 		problems.Add("category", "must be one of %s", join(categories))
 	}
-	if !slices.Contains(Channels, p.Channel) {
-		problems.Add("channel", "must be one of %s", join(Channels))
+	if !slices.Contains(channels, p.Channel) {
+		problems.Add("channel", "must be one of %s", join(channels))
 	}
 	return problems.Err()
 }

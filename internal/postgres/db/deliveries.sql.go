@@ -18,10 +18,14 @@ WITH asked AS (
     SELECT
         unnest((SELECT $2::uuid[])) AS id,
         unnest((SELECT $3::text[])) AS channel,
-        unnest((SELECT $4::uuid[])) AS run
+        unnest((SELECT $4::text[])) AS address_kind,
+        unnest((SELECT $5::boolean[])) AS repeat_safe,
+        unnest((SELECT $6::uuid[])) AS run
 ), before AS (
     SELECT
         d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified,
+        asked.address_kind,
+        asked.repeat_safe,
         asked.run,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
@@ -45,7 +49,7 @@ WITH asked AS (
             OR (
                 before.attempt_started_at < now() - make_interval(secs => $1)
                 AND NOT before.possible_duplicate
-                AND (before.channel = 'push' OR before.priority = 'critical')
+                AND (before.repeat_safe OR before.priority = 'critical')
             )
         )
     RETURNING
@@ -79,23 +83,23 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    coalesce(contact_address(u, before.channel), '')::text AS address,
-    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
+    coalesce(user_address(u, before.address_kind), '')::text AS address,
+    user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::uuid[] AS device_ids,
     ARRAY(
         SELECT v.token FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_tokens,
     ARRAY(
         SELECT v.platform FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
@@ -108,6 +112,8 @@ type DeliveryClaimParams struct {
 	StaleSeconds float64
 	Ids          []uuid.UUID
 	Channels     []string
+	AddressKinds []string
+	RepeatSafe   []bool
 	Runs         []uuid.UUID
 }
 
@@ -145,8 +151,8 @@ type DeliveryClaimRow struct {
 //
 // Claim and settle run for each message or two: planning them takes longer than they do. They hide the lengths of their
 // arrays in subqueries, so that PostgreSQL never takes a plan made for one of them to be cheaper, and keeps one for all.
-// Begins attempts, and gives all that each needs, or says why there is none to begin; no row for what there is not. No id
-// may stand twice.
+// Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
+// is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
 //
 //	settled    there is nothing left to do
 //	in_flight  another run is at it, or was, less than stale_seconds ago
@@ -160,6 +166,8 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 		arg.StaleSeconds,
 		arg.Ids,
 		arg.Channels,
+		arg.AddressKinds,
+		arg.RepeatSafe,
 		arg.Runs,
 	)
 	if err != nil {
@@ -330,7 +338,7 @@ WHERE d.id = $5
             AND p.channel = $2::text
             AND NOT p.enabled
     ))
-    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -342,11 +350,12 @@ RETURNING
 `
 
 type DeliveryFallbackParams struct {
-	ID        uuid.UUID
-	Channel   string
-	Reason    string
-	Fallback  []string
-	InsteadOf uuid.UUID
+	ID          uuid.UUID
+	Channel     string
+	Reason      string
+	Fallback    []string
+	InsteadOf   uuid.UUID
+	AddressKind string
 }
 
 type DeliveryFallbackRow struct {
@@ -365,6 +374,7 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 		arg.Reason,
 		arg.Fallback,
 		arg.InsteadOf,
+		arg.AddressKind,
 	)
 	var i DeliveryFallbackRow
 	err := row.Scan(&i.ID, &i.Priority)
@@ -616,7 +626,7 @@ type DeliveryListOnChannelParams struct {
 	MaxRows       int32
 }
 
-// For every channel but email and push.
+// For every channel but email and push, which deliveries_channel_idx leaves out.
 func (q *Queries) DeliveryListOnChannel(ctx context.Context, arg DeliveryListOnChannelParams) ([]ListedDelivery, error) {
 	rows, err := q.db.Query(ctx, DeliveryListOnChannel,
 		arg.Channel,
@@ -1043,7 +1053,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    CASE user_address_state(u, ($1::text[])[array_position($2::text[], d.channel)], EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -1051,9 +1061,15 @@ SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
-WHERE d.id = $1
+WHERE d.id = $3
 FOR UPDATE OF d
 `
+
+type DeliveryTakeForRedriveParams struct {
+	AddressKinds []string
+	Channels     []string
+	ID           uuid.UUID
+}
 
 type DeliveryTakeForRedriveRow struct {
 	ID             uuid.UUID
@@ -1074,9 +1090,9 @@ type DeliveryTakeForRedriveRow struct {
 }
 
 // reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
-// used all the same.
-func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
-	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
+// used all the same. address_kinds are those of the channels, in their order; nobody is reachable on a channel that is not there.
+func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, arg DeliveryTakeForRedriveParams) (DeliveryTakeForRedriveRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, arg.AddressKinds, arg.Channels, arg.ID)
 	var i DeliveryTakeForRedriveRow
 	err := row.Scan(
 		&i.ID,

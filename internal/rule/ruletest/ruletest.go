@@ -27,9 +27,6 @@ import (
 	"carewire/internal/rule"
 )
 
-// channels are those that a rule may name, and all of them are configured unless Channels says otherwise.
-var channels = []string{"email", "push", "sms", "whatsapp"}
-
 // Person is somebody whom the rules may name. Whoever is not described is unknown. The zero value but for Name and ID can
 // be reached on every channel, and has switched nothing off.
 type Person struct {
@@ -57,7 +54,8 @@ type Option func(*world)
 
 type world struct {
 	people     []Person
-	configured []string
+	channels   care.Channels
+	configured care.Channels
 	known      rule.Known
 	heldUntil  time.Time
 }
@@ -67,8 +65,18 @@ func People(people ...Person) Option {
 	return func(w *world) { w.people = append(w.people, people...) }
 }
 
-// Channels are those that the installation has a provider for; by default all.
-func Channels(configured ...string) Option { return func(w *world) { w.configured = configured } }
+// Channels sets the channels that the installation has a provider for; the default is every known one but inapp.
+func Channels(configured ...string) Option {
+	return func(w *world) { w.configured = w.channels.Named(configured...) }
+}
+
+// KnownChannels adds channels that the application registers. They are configured.
+func KnownChannels(more ...care.Channel) Option {
+	return func(w *world) {
+		w.channels, w.configured = w.channels.With(more...), w.configured.With(more...)
+		w.known.Channels = w.channels.Names()
+	}
+}
 
 // Held has the event's record withheld from its patient until then, as no clinician has seen its critical finding.
 func Held(until time.Time) Option { return func(w *world) { w.heldUntil = until } }
@@ -90,7 +98,8 @@ type Planned struct {
 // fails the test with all of them.
 func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planned {
 	tb.Helper()
-	w := world{configured: channels, known: rule.Known{Channels: channels}}
+	all := care.BuiltinChannels
+	w := world{channels: all, configured: all.Named("email", "push", "sms", "whatsapp"), known: rule.Known{Channels: all.Names()}}
 	for _, option := range options {
 		option(&w)
 	}
@@ -101,10 +110,6 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 	if d, ok := event.Lookup(e.Type); !ok || !d.RuleVisible {
 		tb.Fatalf("rules never see %s: it is not in the catalog, or not for rules", e.Type)
 	}
-	configured := map[string]bool{}
-	for _, channel := range w.configured {
-		configured[channel] = true
-	}
 	p := &Planned{names: map[uuid.UUID]string{}}
 	for _, person := range w.people {
 		if person.ID == uuid.Nil || person.Name == "" || p.names[person.ID] != "" {
@@ -112,7 +117,7 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 		}
 		p.names[person.ID] = person.Name
 	}
-	p.Plan = rule.Resolve(&e, set.Match(e), w.directory(&e), configured)
+	p.Plan = rule.Resolve(&e, set.Match(e), w.directory(&e), w.configured)
 	return p
 }
 
