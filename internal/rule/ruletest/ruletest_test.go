@@ -107,7 +107,7 @@ func TestRequire_ShowsTheDifference(t *testing.T) {
 func TestPlan_RefusesWhatCannotBePlanned(t *testing.T) {
 	t.Parallel()
 	for says, assert := range map[string]func(tb testing.TB){
-		`"fax" is no channel`: func(tb testing.TB) {
+		`unknown channel "fax"`: func(tb testing.TB) {
 			tb.Helper()
 			ruletest.Plan(tb, []byte("rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]"), prescribed())
 		},
