@@ -8,13 +8,13 @@ import (
 // listener is a handler that follows the ledger in addition to the planner.
 type listener struct {
 	handler ledger.Handler
-	// startAt decides where the ledger is first read, when the listener is new in this installation:
-	// ledger.FromBeginning replays the whole history, ledger.FromHead skips it.
+	// startAt decides where the ledger is first read, when the listener is new in this
+	// installation: ledger.FromBeginning replays the whole history, ledger.FromHead skips it.
 	startAt ledger.Start
 }
 
-// listeners returns the listeners by follower name: a listener is one line here. The service runs each, and the follower
-// commands know it.
+// listeners returns the listeners by follower name: a listener is one line here. The service runs
+// each, and the follower commands know it.
 func listeners() map[string]listener {
 	return map[string]listener{
 		analytics.Follower: {analytics.New(), ledger.FromBeginning},

@@ -47,7 +47,7 @@ func newMetrics() *metrics {
 	}
 	// The alert needs a 0 to see the first one rise from.
 	for _, channel := range knownChannels().Names() {
-		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
+		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
 	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())

@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
 	"analytics":             {"event", "ledger", "postgres"},
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
-	"periodic":              {"care", "clinic/*", "postgres"},
+	"periodic":              {"care", "clinic/*", "notify", "postgres"},
 	"sandbox":               {},
 	"httpapi":               {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "sandbox", "postgres", "config", "tracing", "docs", "strictjson"},
 	"e2e":                   {"app", "config", "postgres", "postgres/embedded", "rule", "docs"},

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// AddressKind is the kind of address that a channel sends to. It decides which column or table of the schema holds the
-// address; the SQL function user_address knows the same values.
+// AddressKind is the kind of address that a channel sends to. It decides which column or table of
+// the schema holds the address; the SQL function user_address knows the same values.
 type AddressKind string
 
 // The kinds of address.
@@ -19,7 +19,8 @@ const (
 	AddressNone     AddressKind = "none"     // No address: everybody can be reached.
 )
 
-// MessageFormat is the form of the messages on a channel. It decides which section of a template they are rendered from.
+// MessageFormat is the form of the messages on a channel. It decides which section of a template
+// they are rendered from.
 type MessageFormat string
 
 // The formats.
@@ -37,8 +38,9 @@ type Channel struct {
 	Address AddressKind
 	// Format is the form of the messages.
 	Format MessageFormat
-	// RepeatSafe reports that receiving a message twice is harmless, because the second copy replaces the first. A message
-	// that may have been sent is then sent again at once; on the other channels only a critical one is.
+	// RepeatSafe reports that receiving a message twice is harmless, because the second copy
+	// replaces the first. A message that may have been sent is then sent again at once; on the
+	// other channels only a critical one is.
 	RepeatSafe bool
 }
 
@@ -54,9 +56,9 @@ const (
 	ChannelInApp    = "inapp"
 )
 
-// BuiltinChannels lists the channels that rules and preferences can name in every installation. A channel without a
-// provider is planned: a rule that names it is valid, and its messages are suppressed as channel_not_configured. An
-// application adds its own channels with With.
+// BuiltinChannels lists the channels that rules and preferences can name in every installation. A
+// channel without a provider is planned: a rule that names it is valid, and its messages are
+// suppressed as channel_not_configured. An application adds its own channels with With.
 var BuiltinChannels = Channels{
 	{Name: ChannelEmail, Address: AddressEmail, Format: FormatEmail},
 	{Name: ChannelPush, Address: AddressDevices, Format: FormatPush, RepeatSafe: true}, // Providers collapse by key.
@@ -65,8 +67,8 @@ var BuiltinChannels = Channels{
 	{Name: ChannelInApp, Address: AddressNone, Format: FormatPush, RepeatSafe: true},
 }
 
-// channelName bounds names to what a queue, a metric label and a YAML list take without quoting. The constraint
-// deliveries_channel_form has the same pattern.
+// channelName bounds names to what a queue, a metric label and a YAML list take without quoting.
+// The constraint deliveries_channel_form has the same pattern.
 var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,30}$`)
 
 // Lookup returns the channel of that name and whether there is one.
@@ -99,7 +101,8 @@ func (all Channels) Named(names ...string) Channels {
 	return found
 }
 
-// With returns the list with the channels added. One that has the name of a channel in the list replaces it.
+// With returns the list with the channels added. One that has the name of a channel in the list
+// replaces it.
 func (all Channels) With(more ...Channel) Channels {
 	merged := slices.Clone(all)
 	for _, c := range more {
@@ -112,7 +115,8 @@ func (all Channels) With(more ...Channel) Channels {
 	return merged
 }
 
-// Validate reports the first channel that has an invalid or duplicate name, or an unknown address kind or format.
+// Validate reports the first channel that has an invalid or duplicate name, or an unknown address
+// kind or format.
 func (all Channels) Validate() error {
 	names := map[string]bool{}
 	for _, c := range all {

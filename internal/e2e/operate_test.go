@@ -53,7 +53,7 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 	}
 	require.Len(t, byHand, 1, "the story has who sent it again")
 	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, id), "is sent")
-	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, uuid.New()), "there is no delivery")
+	require.ErrorContains(t, app.DeliveryRedrive(t.Context(), c.cfg, uuid.New()), "no delivery")
 }
 
 func TestOperators_AreToldWhyByTheServiceAndByTheCommandAlike(t *testing.T) {

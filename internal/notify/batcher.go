@@ -12,17 +12,18 @@ import (
 )
 
 const (
-	// groupTimeout bounds one statement of a group. A member waits for the statement before its own at most, so that two of
-	// it pass before it knows.
-	groupTimeout = 5 * time.Second
-	// groupSize is how many of them one statement holds at most: more than all workers of all channels.
-	groupSize = 200
+	// batchTimeout bounds one statement of a batch. A caller waits for the statement before its own
+	// at most, so that it has its result within twice this time.
+	batchTimeout = 5 * time.Second
+	// maxBatch bounds the inputs of one statement. It is more than all workers of all channels.
+	maxBatch = 200
 )
 
-// group does in one statement what concurrent callers want each. It has no goroutine: the first caller works, those that
-// come meanwhile queue up, and the first of them works for all of them next. One alone never waits for company.
-type group[I, O any] struct {
-	// work gives a result for each, in their order.
+// batcher processes the inputs of concurrent callers in one statement (group commit). It has no
+// goroutine: the first caller works, callers that arrive meanwhile queue, and the first of them
+// works for all of them next. A single caller never waits for others.
+type batcher[I, O any] struct {
+	// work returns one output for each input, in their order.
 	work func(ctx context.Context, all []I) ([]O, error)
 
 	mu    sync.Mutex
@@ -33,46 +34,47 @@ type group[I, O any] struct {
 // waiting is one caller in the queue.
 type waiting[I, O any] struct {
 	in I
-	// turn gets either the result, or the word to lead the next group.
-	turn chan turn[O]
+	// result receives either the output, or the call to lead the next batch.
+	result chan batchResult[O]
 }
 
-type turn[O any] struct {
+type batchResult[O any] struct {
 	lead bool
 	out  O
 	err  error
 }
 
-// do works on one, with others. What is begun is finished also when the caller's time is up.
-func (g *group[I, O]) do(ctx context.Context, in I) (O, error) {
-	me := &waiting[I, O]{in: in, turn: make(chan turn[O], 1)}
+// do processes one input, together with others. Work that has begun is finished even if ctx ends.
+func (g *batcher[I, O]) do(ctx context.Context, in I) (O, error) {
+	me := &waiting[I, O]{in: in, result: make(chan batchResult[O], 1)}
 	g.mu.Lock()
 	g.queue = append(g.queue, me)
 	lead := !g.busy
 	g.busy = true
 	g.mu.Unlock()
 	if !lead {
-		// No look at ctx: the leader before has a time of its own, and this one would be missed as the next.
-		if t := <-me.turn; !t.lead {
+		// ctx is ignored: the current leader has its own timeout, and this caller may have to lead
+		// next.
+		if t := <-me.result; !t.lead {
 			return t.out, t.err
 		}
 	}
 	g.lead(ctx)
-	t := <-me.turn
+	t := <-me.result
 	return t.out, t.err
 }
 
-// lead works for the group at the head of the queue, in which the caller is the first, and hands over. The group has the
-// whole of its time, however long its leader waited to lead.
-func (g *group[I, O]) lead(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+// lead processes the batch at the head of the queue, of which the caller is the first, and promotes
+// the next leader. The batch has the whole of its timeout, however long its leader waited.
+func (g *batcher[I, O]) lead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
 	g.mu.Lock()
-	n := min(len(g.queue), groupSize)
+	n := min(len(g.queue), maxBatch)
 	members := slices.Clone(g.queue[:n])
 	g.queue = slices.Delete(g.queue, 0, n)
 	g.mu.Unlock()
-	defer g.handOver()
+	defer g.promoteNext()
 
 	all := make([]I, len(members))
 	for i, one := range members {
@@ -81,44 +83,45 @@ func (g *group[I, O]) lead(ctx context.Context) {
 	out, err := g.work(ctx, all)
 	if err == nil {
 		for i, one := range members {
-			one.turn <- turn[O]{out: out[i]}
+			one.result <- batchResult[O]{out: out[i]}
 		}
 		return
 	}
 	if len(members) == 1 || postgres.Transient(err) {
 		for _, one := range members {
-			one.turn <- turn[O]{err: err}
+			one.result <- batchResult[O]{err: err}
 		}
 		return
 	}
-	// Perhaps one of them is at fault: it must not take the others along.
+	// One of them may be at fault: it must not fail the others.
 	for _, one := range members {
 		alone, err := g.work(ctx, []I{one.in})
-		t := turn[O]{err: err}
+		t := batchResult[O]{err: err}
 		if err == nil {
 			t.out = alone[0]
 		}
-		one.turn <- t
+		one.result <- t
 	}
 }
 
-func (g *group[I, O]) handOver() {
+func (g *batcher[I, O]) promoteNext() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy = len(g.queue) > 0
 	if g.busy {
-		g.queue[0].turn <- turn[O]{lead: true}
+		g.queue[0].result <- batchResult[O]{lead: true}
 	}
 }
 
-// newSettler commits settlements in groups, and rings once for each. It tells of each whether it was written.
-func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
-	return &group[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
+// newSettler returns a batcher that commits settlements, and calls wake once for each batch. Its
+// result reports whether the settlement was written.
+func newSettler(pool *pgxpool.Pool, wake func()) *batcher[settlement, bool] {
+	return &batcher[settlement, bool]{work: func(ctx context.Context, all []settlement) ([]bool, error) {
 		ids, err := settleAll(ctx, pool, all)
 		if err != nil {
 			return nil, err
 		}
-		ring()
+		wake()
 		settled := make([]bool, len(all))
 		for i := range all {
 			settled[i] = slices.Contains(ids, all[i].id)
@@ -128,15 +131,16 @@ func newSettler(pool *pgxpool.Pool, ring func()) *group[settlement, bool] {
 }
 
 const (
-	// firstRetry and lastRetry are the waits before something is written again after an error that passes: each is twice
-	// the one before, up to the last.
+	// firstRetry and lastRetry are the first and the longest wait before a write is retried after a
+	// transient error. Each wait is twice the one before.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 2 * time.Second
 )
 
-// persist repeats fn as long as it fails for a reason that passes, until ctx ends or stop is closed; failing is called after
-// the first failure. It ends when the pool is closed, which is the end of the process.
-func persist(ctx context.Context, stop <-chan struct{}, fn func() error, failing func(error)) error {
+// retryTransient repeats fn while it fails with a transient error, until ctx ends or stop is
+// closed. It calls failing after the first failure. It returns when the pool is closed, which is
+// the end of the process.
+func retryTransient(ctx context.Context, stop <-chan struct{}, fn func() error, failing func(error)) error {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := fn()
 		if err == nil || !postgres.Transient(err) || postgres.Closed(err) {

@@ -20,25 +20,27 @@ import (
 //go:embed templates
 var embedded embed.FS
 
-// frameName is the file of what stands around every email's words. It is no template of its own.
+// frameName is the name of the file with the greeting and the footer of every email. It is not a
+// template.
 const frameName = "frame"
 
-// Data is all that a template can reach. It has no place for a person, a clinic or anything clinical.
+// Data is everything that a template can access. It contains no person, no clinic and nothing
+// clinical.
 type Data struct {
 	// EventType is the event's type, such as "ehr.lab_report.created".
 	EventType string
-	// Thing is what it is about, in words: "lab report".
+	// Thing is the kind of its subject in words, such as "lab report".
 	Thing string
-	// Action is what happened to it, in words: "created", "corrected", "checked in".
+	// Action is the change in words, such as "created", "corrected" or "checked in".
 	Action string
 	Link   string
-	// Code is the one that the message is there to carry, or empty.
+	// Code is the verification code that the message carries, or empty.
 	Code     string
 	Priority string
 	AppName  string
 }
 
-// Templates are the words of every message, by name, channel and locale. They are immutable.
+// Templates holds the texts of every message, by name, channel and locale. It is immutable.
 type Templates struct {
 	channels   care.Channels
 	byKey      map[string]*wording // name, or name.locale
@@ -47,18 +49,18 @@ type Templates struct {
 	layoutText *template.Template
 }
 
-// wording is one file.
+// wording is the content of one file.
 type wording struct {
-	email *emailWords
-	push  *pushWords
+	email *emailSection
+	push  *pushSection
 }
 
-type emailWords struct {
+type emailSection struct {
 	subject, button *template.Template
 	paragraphs      []*template.Template
 }
 
-type pushWords struct {
+type pushSection struct {
 	title, body *template.Template
 }
 
@@ -67,7 +69,7 @@ type frame struct {
 	footer       []*template.Template
 }
 
-// The files' form.
+// The format of the files.
 type (
 	wordingFile struct {
 		Email *struct {
@@ -95,7 +97,7 @@ var templateFuncs = template.FuncMap{
 		}
 		return "a " + s
 	},
-	// title makes the first letter a capital.
+	// title makes the first letter upper case.
 	"title": func(s string) string {
 		if s == "" {
 			return s
@@ -104,7 +106,8 @@ var templateFuncs = template.FuncMap{
 	},
 }
 
-// DefaultTemplates returns the built-in templates, for messages on the channels; none means care.BuiltinChannels.
+// DefaultTemplates returns the built-in templates, for messages on the channels; none means
+// care.BuiltinChannels.
 func DefaultTemplates(channels ...care.Channel) (*Templates, error) {
 	sub, err := fs.Sub(embedded, "templates")
 	if err != nil {
@@ -113,8 +116,9 @@ func DefaultTemplates(channels ...care.Channel) (*Templates, error) {
 	return LoadTemplates(sub, channels...)
 }
 
-// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt. Each template is
-// rendered once for a sample of every event type, so that a mistake shows here and not when a message is due.
+// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt,
+// for messages on the channels; none means care.BuiltinChannels. It renders each template once for
+// every event type, so that a mistake is found here and not when a message is due.
 func LoadTemplates(files fs.FS, channels ...care.Channel) (*Templates, error) {
 	t := &Templates{channels: known(channels), byKey: map[string]*wording{}, frames: map[string]*frame{}}
 	var err error
@@ -170,19 +174,19 @@ func parseWording(src []byte) (*wording, error) {
 	}
 	p, w := &parser{}, &wording{}
 	if f.Email != nil {
-		w.email = &emailWords{
+		w.email = &emailSection{
 			subject:    p.one("email.subject", f.Email.Subject),
 			paragraphs: p.many("email.paragraphs", f.Email.Paragraphs),
 			button:     p.one("email.button", f.Email.Button),
 		}
 	}
 	if f.Push != nil {
-		w.push = &pushWords{title: p.one("push.title", f.Push.Title), body: p.one("push.body", f.Push.Body)}
+		w.push = &pushSection{title: p.one("push.title", f.Push.Title), body: p.one("push.body", f.Push.Body)}
 	}
 	return w, p.err
 }
 
-// parser keeps the first error.
+// parser parses the texts of a file and keeps the first error.
 type parser struct{ err error }
 
 func (p *parser) one(field, src string) *template.Template {
@@ -207,7 +211,7 @@ func (p *parser) many(field string, srcs []string) []*template.Template {
 	return all
 }
 
-// check renders everything once.
+// check renders every template once.
 func (t *Templates) check() error {
 	for key, w := range t.byKey {
 		name, locale, _ := strings.Cut(key, ".")
@@ -226,7 +230,7 @@ func (t *Templates) check() error {
 	return nil
 }
 
-// Names gives the names of all templates, in order.
+// Names returns the names of all templates, sorted.
 func (t *Templates) Names() []string {
 	var names []string
 	for key := range t.byKey {
@@ -243,7 +247,8 @@ func (t *Templates) Has(name, channel string) bool {
 	return ok && t.byKey[name].has(c.Format)
 }
 
-// has reports whether the file has the section for the format. A text message is rendered from the section push.
+// has reports whether the file has the section for the format. A text message is rendered from the
+// section push.
 func (w *wording) has(f care.MessageFormat) bool {
 	switch {
 	case w == nil:
@@ -255,18 +260,19 @@ func (w *wording) has(f care.MessageFormat) bool {
 	}
 }
 
-// Content is a rendered message: an email's parts, a push's, or the Text of a text message.
+// Content is a rendered message: the parts of an email, those of a push message, or the Text of a
+// text message.
 type Content struct {
 	Subject, Text, HTML string
 	Title, Body         string
 }
 
-// Render makes the message of the template for the channel, in the closest locale there is: "de-AT", then "de", then
-// the file without one.
+// Render returns the template's message for the channel in the closest locale: "de-AT", then "de",
+// then the file without a locale.
 func (t *Templates) Render(name, channel, locale string, data Data) (Content, error) {
 	w, f, lang := t.find(name, channel, locale)
 	if w == nil {
-		return Content{}, fmt.Errorf("template %s has no words for the channel %s", name, channel)
+		return Content{}, fmt.Errorf("template %q has no section for the channel %s", name, channel)
 	}
 	r := &renderer{data: data}
 	var c Content
@@ -284,7 +290,7 @@ func (t *Templates) Render(name, channel, locale string, data Data) (Content, er
 	return c, nil
 }
 
-// find gives the words and the frame in the closest locale, and which language that is.
+// find returns the texts and the frame in the closest locale, and that locale.
 func (t *Templates) find(name, channel, locale string) (*wording, *frame, string) {
 	for l := strings.ToLower(locale); l != ""; l = parent(l) {
 		if w := t.byKey[name+"."+l]; w != nil && t.Has(name+"."+l, channel) {
@@ -301,13 +307,13 @@ func (t *Templates) find(name, channel, locale string) (*wording, *frame, string
 	return t.byKey[name], t.frames[""], "en"
 }
 
-// parent is the locale without its last part; "" at the end.
+// parent returns the locale without its last part, and "" for a language.
 func parent(locale string) string {
 	i := strings.LastIndexAny(locale, "-_")
 	return locale[:max(i, 0)]
 }
 
-func (t *Templates) renderEmail(r *renderer, w *emailWords, f *frame, lang string) Content {
+func (t *Templates) renderEmail(r *renderer, w *emailSection, f *frame, lang string) Content {
 	page := struct {
 		Locale, AppName, Link         string
 		Subject, Greeting, Or, Button string
@@ -327,13 +333,13 @@ func (t *Templates) renderEmail(r *renderer, w *emailWords, f *frame, lang strin
 	return Content{Subject: page.Subject, HTML: html.String(), Text: text.String()}
 }
 
-// renderer keeps the first error.
+// renderer renders texts and keeps the first error.
 type renderer struct {
 	data Data
 	err  error
 }
 
-// line renders one line: no template can break an email's header in two.
+// line renders one line: no template can inject a second email header.
 func (r *renderer) line(t *template.Template) string {
 	var b strings.Builder
 	if err := t.Execute(&b, r.data); err != nil && r.err == nil {
@@ -350,10 +356,10 @@ func (r *renderer) lines(ts []*template.Template) []string {
 	return all
 }
 
-// spoken says some participles in plainer words.
-var spoken = map[string]string{"retracted": "withdrawn", "amended": "corrected", "reversed": "corrected"}
+// plainParticiples replaces some participles by plainer words.
+var plainParticiples = map[string]string{"retracted": "withdrawn", "amended": "corrected", "reversed": "corrected"}
 
-// DataFor gives what the templates may know of an event of the type.
+// DataFor returns the Data of an event of the type.
 func DataFor(eventType, priority, link, appName string) Data {
 	segments := strings.Split(eventType, ".")
 	thing, action := segments[0], segments[len(segments)-1]
@@ -372,7 +378,7 @@ func DataFor(eventType, priority, link, appName string) Data {
 			thing, action = action[:at], action[at+1:]
 		}
 	}
-	if plain, ok := spoken[action]; ok {
+	if plain, ok := plainParticiples[action]; ok {
 		action = plain
 	}
 	return Data{

@@ -8,25 +8,20 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"carewire/internal/clinic/directory"
+	"carewire/internal/notify"
 	"carewire/internal/postgres"
 )
 
 // queue keeps these jobs from waiting behind messages.
 const queue = "periodic"
 
-// unfinished are the states of a job in which another of its kind is not queued.
-var unfinished = []rivertype.JobState{
-	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
-}
-
 // once returns the options of every job here: it is not repeated when it fails, as the next comes anyway, and not queued
 // while one of its kind waits or runs, so that a slow one does not pile up. One that a killed process left running is
 // followed by the next after River's rescue (RescueStuckJobsAfter).
 func once() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Queue: queue, UniqueOpts: river.UniqueOpts{ByState: unfinished}}
+	return river.InsertOpts{MaxAttempts: 1, Queue: queue, UniqueOpts: river.UniqueOpts{ByState: notify.UnfinishedStates}}
 }
 
 const sessionInterval = 10 * time.Minute

@@ -9,13 +9,14 @@ import (
 	"carewire/internal/event"
 )
 
-// TemplateUnattended is the template for doctors who are told of a critical finding although they are not on the patient's
-// care team.
+// TemplateUnattended is the template for doctors who are notified of a critical finding without
+// being on the patient's care team.
 const TemplateUnattended = "critical_unattended"
 
-// reachSomebody goes on where a critical event would reach no clinician: to the care team, then to the clinic's doctors. Each
-// step leaves a decision under the rule's name and the step's, such as "critical-result/care_team".
-func (r *resolver) reachSomebody() {
+// escalate notifies others if a critical event would reach no clinician: the care team, then the
+// clinic's doctors. Each step adds a decision under the rule's name and the step's, such as
+// "critical-result/care_team".
+func (r *resolver) escalate() {
 	d, ok := event.Lookup(r.event.Type)
 	if !ok || !d.Critical() || r.event.ClinicID == nil || r.reached() {
 		return
@@ -26,7 +27,7 @@ func (r *resolver) reachSomebody() {
 	}
 	rule := r.matches[i].Rule.Name
 	step := func(name, reason string) {
-		r.outcome.Decisions = append(r.outcome.Decisions, Decision{Rule: rule + "/" + name, Reason: reason})
+		r.plan.Decisions = append(r.plan.Decisions, Decision{Rule: rule + "/" + name, Reason: reason})
 	}
 	step("care_team", ReasonFallbackCareTeam)
 	for _, role := range careTeamRoles {
@@ -38,31 +39,32 @@ func (r *resolver) reachSomebody() {
 	step("clinic_doctors", ReasonFallbackClinicDoctors)
 	unattended := r.matches[i]
 	unattended.Template = TemplateUnattended
-	r.tryEach(r.people.Holders[PostOf(*r.event.ClinicID, care.Doctor)], &unattended, ReasonFallbackClinicDoctors, true)
+	r.tryEach(r.people.Holders[RoleKeyOf(*r.event.ClinicID, care.Doctor)], &unattended, ReasonFallbackClinicDoctors, true)
 	if !r.reached() {
 		step("operators", ReasonReachedNobody)
 	}
 }
 
-// reached reports whether a message to somebody other than the event's person is to be sent.
+// reached reports whether a message to a person other than the event's is to be sent.
 func (r *resolver) reached() bool {
-	return slices.ContainsFunc(r.outcome.Notifications, func(t Notification) bool {
-		return (r.event.PersonID == nil || t.Recipient != *r.event.PersonID) &&
-			slices.ContainsFunc(t.Messages, func(m Message) bool { return !m.Suppressed })
+	return slices.ContainsFunc(r.plan.Notifications, func(n Notification) bool {
+		return (r.event.PersonID == nil || n.Recipient != *r.event.PersonID) &&
+			slices.ContainsFunc(n.Messages, func(m Message) bool { return !m.Suppressed })
 	})
 }
 
-// tryEach tells those whom no rule tried to tell and who did not cause the event themselves.
+// tryEach notifies the people who have no notification yet and who did not cause the event
+// themselves.
 func (r *resolver) tryEach(ids []uuid.UUID, m *Match, reason string, unread bool) {
 	for _, id := range ids {
 		person := r.people.ByID[id]
-		tried := slices.ContainsFunc(r.outcome.Notifications, func(t Notification) bool { return t.Recipient == id })
-		if tried || person.gone() != "" || id.String() == r.event.ActorID {
+		tried := slices.ContainsFunc(r.plan.Notifications, func(n Notification) bool { return n.Recipient == id })
+		if tried || person.unavailable() != "" || id.String() == r.event.ActorID {
 			continue
 		}
 		if !unread && r.mayNotRead(id, person) != "" {
 			continue
 		}
-		r.tell(&candidate{id: id, matches: []*Match{m}, why: reason + ", rule "}, person)
+		r.notify(&candidate{id: id, matches: []*Match{m}, why: reason + ", rule "}, person)
 	}
 }

@@ -1,10 +1,10 @@
 -- name: PlanningDirectory :many
--- Everybody whom a batch may tell: the persons named by id, who holds one of the roles at one of the clinics, and, where
--- told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
--- posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
--- for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
--- rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each kind of address
--- there is user_address_state. No address is read: it is looked up at sending.
+-- Returns every possible recipient of a batch: the people with these ids, the holders of these roles at these clinics, and, for
+-- care teams with team_told, their members; the other care teams only show which recipients are on them. posts are the clinic/role
+-- pairs that the person holds now at the clinics of the events, as in rule.RoleKeyOf; teams are the person's care teams among
+-- these, as in rule.TeamOf; conversations are those in which the person takes part, as staff or as the patient, as in
+-- rule.ConversationOf; off are the category/channel pairs that the person switched off. Each kind of address has its
+-- user_address_state. No address is read: it is read when the message is sent.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
@@ -68,8 +68,7 @@ LEFT JOIN talkers ON talkers.user_id = u.id
 ORDER BY u.id;
 
 -- name: RecordHolds :many
--- Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
--- out.
+-- Returns the records that were retracted, or are held from their patients, and until when (year 1: not held).
 SELECT
     h.id::uuid AS id,
     h.retracted::boolean AS retracted,
@@ -77,8 +76,8 @@ SELECT
 FROM record_holds(@ids::uuid[]) AS h (id, retracted, held_until);
 
 -- name: NotificationPlan :many
--- Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1
--- for what is not held.
+-- Returns the ids of the new ones: an earlier plan for an event and recipient remains. held_untils has year 1 for a notification
+-- that is not held.
 INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, clinic_id, category, priority,
     rule, rule_version, template, held_until)
 SELECT
@@ -99,7 +98,7 @@ ON CONFLICT (event_position, recipient_id) DO NOTHING
 RETURNING id;
 
 -- name: DeliveryPlan :many
--- Gives the ids of those that are new. A row's fallback channels come joined by commas.
+-- Returns the ids of the new ones. A row's fallback channels are joined by commas.
 INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, reason, rule, template, priority,
     fallback, unverified, correlation_id, traceparent)
 SELECT
@@ -135,14 +134,14 @@ SELECT
 ON CONFLICT (event_position, rule, recipient_id, channel) DO NOTHING;
 
 -- name: PlannedRecipients :many
--- Who is told of an event already.
+-- Returns the recipients that are planned already.
 SELECT recipient_id
 FROM notifications
 WHERE event_position = @event_position
     AND event_id = @event_id;
 
 -- name: PlannedDecisions :many
--- What is decided of an event already; the zero id and '' stand for every recipient and channel.
+-- Returns the decisions that are stored already; the zero id and '' mean every recipient and channel.
 SELECT
     rule,
     coalesce(recipient_id, '00000000-0000-0000-0000-000000000000')::uuid AS recipient_id,

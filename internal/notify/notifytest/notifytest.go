@@ -1,5 +1,5 @@
-// Package notifytest provides the test suite that every channel's Notifier must pass, stand-ins for providers, and a
-// Recorder that records messages.
+// Package notifytest provides the test suite that every channel's Notifier must pass, stand-ins for
+// providers, and a Recorder that records messages.
 package notifytest
 
 import (
@@ -44,8 +44,8 @@ type Provider interface {
 	Received() int
 }
 
-// Factory returns the Notifier under test for the provider, which is served at the URL, and closes it at the end of the
-// test.
+// Factory returns the Notifier under test for the provider, which is served at the URL, and closes
+// it at the end of the test.
 type Factory func(t *testing.T, p Provider, url string) notify.Notifier
 
 // The parts of a message that no error may contain.
@@ -56,7 +56,8 @@ const (
 	secretTitle   = "Secret title"
 )
 
-// TestMessage returns a message for the channel. No error may contain its address, its token or its text.
+// TestMessage returns a message for the channel. No error may contain its address, its token or its
+// text.
 func TestMessage(channel string) notify.Message {
 	id := uuid.Must(uuid.NewV7())
 	return notify.Message{
@@ -92,7 +93,8 @@ func TestChannel(t *testing.T, channel string, newProvider func() Provider, fact
 	})
 }
 
-// answerCase is a scenario, with the class, the wait and the number of received messages that must result.
+// answerCase is a scenario, with the class, the wait and the number of received messages that must
+// result.
 type answerCase struct {
 	name     string
 	scenario Scenario

@@ -8,7 +8,7 @@ import (
 	"carewire/internal/sandbox"
 )
 
-// SandboxProvider is a Provider that the sandbox stands in for.
+// SandboxProvider is a Provider backed by the sandbox.
 type SandboxProvider struct {
 	*sandbox.Sandbox
 
@@ -18,8 +18,8 @@ type SandboxProvider struct {
 
 var _ Provider = (*SandboxProvider)(nil)
 
-// NewSandboxProvider returns the sandbox as the provider of a channel. faults are the provider's answers in the scenarios
-// Rejects, Throttles and Fails.
+// NewSandboxProvider returns the sandbox as the provider of a channel. faults are the provider's
+// answers in the scenarios Rejects, Throttles and Fails.
 func NewSandboxProvider(channel string, faults map[Scenario]sandbox.Fault) *SandboxProvider {
 	return &SandboxProvider{Sandbox: sandbox.New(), channel: channel, faults: faults}
 }

@@ -154,13 +154,13 @@ type DeliveryClaimRow struct {
 // Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
 // is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
 //
-//	settled    there is nothing left to do
-//	in_flight  another run is at it, or was, less than stale_seconds ago
-//	crashed    an earlier run was interrupted in mid-call, and the message is of the kind that is not sent twice
+//	settled    nothing is left to do
+//	in_flight  another run began an attempt less than stale_seconds ago
+//	crashed    an earlier run was interrupted during the call, and the message must not be sent twice
 //
-// A claim over an interrupted call marks the message as a possible duplicate, and is given once. A run that claimed already,
-// and was not told, is given the same attempt again. It changes no column that is indexed, so that the new version of the
-// row needs no index entry. Rows are locked in the order of their ids.
+// A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
+// its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
+// index entry. Rows are locked in the order of their ids.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryClaim,
 		arg.StaleSeconds,
@@ -363,10 +363,9 @@ type DeliveryFallbackRow struct {
 	Priority string
 }
 
-// Plans the delivery that takes the place of one that cannot be made, on another channel by which the person can be
-// reached. Gives no row when there is no such address, or none that the rule lets be used, when the person switched the channel
-// off (which does not count for what is critical), or when they have the event on that channel already. It is a possible
-// duplicate when the one whose place it takes may have arrived.
+// Plans the delivery that replaces a failed one, on another channel on which the person can be reached. Returns no row if there is no
+// address of the kind, or none that the rule may use, if the person switched the channel off (unless it is critical), or if
+// they have the event on that channel already. It is a possible duplicate if the one that it replaces may have arrived.
 func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackParams) (DeliveryFallbackRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryFallback,
 		arg.ID,
@@ -1089,8 +1088,8 @@ type DeliveryTakeForRedriveRow struct {
 	Reachable      bool
 }
 
-// reachable says that the person has, by now, an address for the channel that is known to be theirs, or that the rule lets be
-// used all the same. address_kinds are those of the channels, in their order; nobody is reachable on a channel that is not there.
+// reachable reports that the person has, by now, a verified address for the channel, or an unverified one that the rule may use.
+// address_kinds are those of the channels, in their order; no one is reachable on a channel that is not in the list.
 func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, arg DeliveryTakeForRedriveParams) (DeliveryTakeForRedriveRow, error) {
 	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, arg.AddressKinds, arg.Channels, arg.ID)
 	var i DeliveryTakeForRedriveRow

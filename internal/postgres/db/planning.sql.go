@@ -90,7 +90,7 @@ type DeliveryPlanParams struct {
 	Traceparents    []string
 }
 
-// Gives the ids of those that are new. A row's fallback channels come joined by commas.
+// Returns the ids of the new ones. A row's fallback channels are joined by commas.
 func (q *Queries) DeliveryPlan(ctx context.Context, arg DeliveryPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, DeliveryPlan,
 		arg.Ids,
@@ -164,8 +164,8 @@ type NotificationPlanParams struct {
 	HeldUntils     []time.Time
 }
 
-// Gives the ids of those that are new: what an earlier run planned for an event and recipient stands. held_untils has year 1
-// for what is not held.
+// Returns the ids of the new ones: an earlier plan for an event and recipient remains. held_untils has year 1 for a notification
+// that is not held.
 func (q *Queries) NotificationPlan(ctx context.Context, arg NotificationPlanParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, NotificationPlan,
 		arg.Ids,
@@ -221,7 +221,7 @@ type PlannedDecisionsRow struct {
 	Channel     string
 }
 
-// What is decided of an event already; the zero id and ” stand for every recipient and channel.
+// Returns the decisions that are stored already; the zero id and ” mean every recipient and channel.
 func (q *Queries) PlannedDecisions(ctx context.Context, arg PlannedDecisionsParams) ([]PlannedDecisionsRow, error) {
 	rows, err := q.db.Query(ctx, PlannedDecisions, arg.EventPosition, arg.EventID)
 	if err != nil {
@@ -254,7 +254,7 @@ type PlannedRecipientsParams struct {
 	EventID       uuid.UUID
 }
 
-// Who is told of an event already.
+// Returns the recipients that are planned already.
 func (q *Queries) PlannedRecipients(ctx context.Context, arg PlannedRecipientsParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, PlannedRecipients, arg.EventPosition, arg.EventID)
 	if err != nil {
@@ -364,12 +364,12 @@ type PlanningDirectoryRow struct {
 	Conversations []string
 }
 
-// Everybody whom a batch may tell: the persons named by id, who holds one of the roles at one of the clinics, and, where
-// told says so, who is on one of the care teams; a care team that is not told is asked for to know who of the others is on it.
-// posts are the clinic/role pairs that the person holds now at the clinics of the events; teams the care teams of those asked
-// for that the person is on, and conversations those that the person takes part in, as staff or as the patient, in the words of
-// rule.TeamOf and rule.ConversationOf; off the category/channel pairs the person switched off. For each kind of address
-// there is user_address_state. No address is read: it is looked up at sending.
+// Returns every possible recipient of a batch: the people with these ids, the holders of these roles at these clinics, and, for
+// care teams with team_told, their members; the other care teams only show which recipients are on them. posts are the clinic/role
+// pairs that the person holds now at the clinics of the events, as in rule.RoleKeyOf; teams are the person's care teams among
+// these, as in rule.TeamOf; conversations are those in which the person takes part, as staff or as the patient, as in
+// rule.ConversationOf; off are the category/channel pairs that the person switched off. Each kind of address has its
+// user_address_state. No address is read: it is read when the message is sent.
 func (q *Queries) PlanningDirectory(ctx context.Context, arg PlanningDirectoryParams) ([]PlanningDirectoryRow, error) {
 	rows, err := q.db.Query(ctx, PlanningDirectory,
 		arg.EventClinicIds,
@@ -425,8 +425,7 @@ type RecordHoldsRow struct {
 	HeldUntil time.Time
 }
 
-// Which of the records were retracted, or are held from their patients, and until when (year 1: not held); the others are left
-// out.
+// Returns the records that were retracted, or are held from their patients, and until when (year 1: not held).
 func (q *Queries) RecordHolds(ctx context.Context, ids []uuid.UUID) ([]RecordHoldsRow, error) {
 	rows, err := q.db.Query(ctx, RecordHolds, ids)
 	if err != nil {
