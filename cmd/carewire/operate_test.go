@@ -87,8 +87,8 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Equal(t, all[1:2], page, "the page after")
 	require.Equal(t, "[]\n", s.ok("deliveries", "list", "--json", "--to", "2026-01-01T00:00:00Z"))
 	require.Equal(t, "[]\n", s.ok("deliveries", "list", "--json", "--rule", "none"))
-	require.Contains(t, s.refused("deliveries", "list", "--after", failed[0].EventID), "there is no delivery")
-	require.Contains(t, s.refused("deliveries", "list", "--state", "lost"), "name one of planned")
+	require.Contains(t, s.refused("deliveries", "list", "--after", failed[0].EventID), "no delivery")
+	require.Contains(t, s.refused("deliveries", "list", "--state", "lost"), "want one of planned")
 }
 
 func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"carewire/internal/app"
 	"carewire/internal/operator"
 )
 
@@ -27,7 +28,7 @@ func rulesCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := operator.CheckRules(args[0], src)
+			n, err := app.CheckRules(args[0], src)
 			if err != nil {
 				return err
 			}

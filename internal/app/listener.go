@@ -5,10 +5,27 @@ import (
 	"carewire/internal/ledger"
 )
 
-// listeners returns the followers of the ledger other than the planner, by name. To add a listener,
-// add a line here: the service runs it, and the follower commands know it.
-func listeners() map[string]ledger.Handler {
-	return map[string]ledger.Handler{
-		analytics.Follower: analytics.New(),
+// listener is a handler that follows the ledger in addition to the planner.
+type listener struct {
+	handler ledger.Handler
+	// startAt decides where the ledger is first read, when the listener is new in this
+	// installation: ledger.FromBeginning replays the whole history, ledger.FromHead skips it.
+	startAt ledger.Start
+}
+
+// listeners returns the listeners by follower name: a listener is one line here. The service runs
+// each, and the follower commands know it.
+func listeners() map[string]listener {
+	return map[string]listener{
+		analytics.Follower: {analytics.New(), ledger.FromBeginning},
 	}
+}
+
+// handlers returns the handlers of the listeners by follower name.
+func handlers() map[string]ledger.Handler {
+	all := map[string]ledger.Handler{}
+	for name, l := range listeners() {
+		all[name] = l.handler
+	}
+	return all
 }

@@ -47,8 +47,8 @@ func newMetrics() *metrics {
 		}),
 	}
 	// Initialize the series to 0, so that the alert sees the first increase.
-	for _, channel := range notify.Channels {
-		m.deliveries.WithLabelValues(channel, string(notify.Unsettleable))
+	for _, channel := range knownChannels().Names() {
+		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
 	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
@@ -182,7 +182,7 @@ func (c *pipelineCollector) collect(ctx context.Context, ch chan<- prometheus.Me
 	if err != nil {
 		return err
 	}
-	counts := zeroes(notify.Channels, "planned", "queued", "uncertain")
+	counts := zeroes(knownChannels().Names(), "planned", "queued", "uncertain")
 	for _, o := range open {
 		counts[[2]string{o.Channel, o.State}] = float64(o.Deliveries)
 	}

@@ -116,9 +116,9 @@ func (c *loadCollector) collect(ctx context.Context, ch chan<- prometheus.Metric
 	if err != nil {
 		return err
 	}
-	counts := zeroes(notify.Channels, "available", "running", "retryable", "scheduled")
+	counts := zeroes(knownChannels().Names(), "available", "running", "retryable", "scheduled")
 	oldest := map[string]float64{}
-	for _, channel := range notify.Channels {
+	for _, channel := range knownChannels().Names() {
 		oldest[channel] = 0
 	}
 	for _, o := range open {

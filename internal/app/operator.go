@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/operator"
 	"carewire/internal/postgres"
@@ -16,7 +17,7 @@ import (
 )
 
 // Followers returns the names of the ledger's followers in this binary.
-func Followers() []string { return operator.FollowerNames(listeners()) }
+func Followers() []string { return operator.FollowerNames(handlers()) }
 
 // OpenOperator returns an Operator for a command, with this binary's channels and listeners. It
 // logs to standard error.
@@ -24,8 +25,9 @@ func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 	logger := newLogger(cfg, os.Stderr)
 	return operator.Open(operator.OpenConfig{
 		Settings:  cfg,
-		Listeners: listeners(),
-		Channels: func(ctx context.Context, worker *pgxpool.Pool) ([]string, error) {
+		Listeners: handlers(),
+		Channels:  knownChannels(),
+		Configured: func(ctx context.Context, worker *pgxpool.Pool) (care.Channels, error) {
 			return configuredChannels(ctx, cfg, worker)
 		},
 		LibraryLogger: libraryLogger(logger),
@@ -33,17 +35,23 @@ func OpenOperator(cfg config.Config) (*operator.Operator, error) {
 	})
 }
 
-// configuredChannels returns the names of the channels that the service has a provider for: those
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. It needs
+// no database.
+func CheckRules(file string, src []byte) (int, error) {
+	return operator.CheckRules(knownChannels(), file, src)
+}
+
+// configuredChannels returns the channels that the service has a provider for: those
 // of the sandbox if a demo seeded the database, else those that the settings configure.
-func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) ([]string, error) {
+func configuredChannels(ctx context.Context, cfg config.Config, pool *pgxpool.Pool) (care.Channels, error) {
 	_, err := db.New(pool).ServiceSettingGet(ctx, demoMark)
 	if err == nil {
-		return channelNames(func(c channel) bool { return c.sandboxed }), nil
+		return channelsThat(func(c channel) bool { return c.sandboxed }), nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("read the settings: %w", postgres.Translate(err))
 	}
-	return channelNames(func(c channel) bool { return c.configured(cfg) }), nil
+	return channelsThat(func(c channel) bool { return c.configured(cfg) }), nil
 }
 
 // Migrate brings the database's schema up to date. It waits for a database that is unavailable, as

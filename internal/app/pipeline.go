@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -57,8 +56,8 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	s.lifecycle.run("waker", waker.Run)
 	s.lifecycle.run("listener", listener.Run)
 	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}}
-	pl.directory = directory.New(pl.writer, slices.Collect(maps.Keys(providers.channels))...)
-	known, err := operator.KnownToRules()
+	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names())
+	known, err := operator.KnownToRules(knownChannels())
 	if err != nil {
 		return nil, err
 	}
@@ -74,18 +73,18 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
-		River: pl.river, Known: known, Channels: slices.Collect(maps.Keys(pl.providers.channels)), Logger: s.logger, Tracer: s.tracer,
+		River: pl.river, Known: known, Channels: pl.providers.configured(), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc,
 	})
 	pl.operator, err = operator.New(operator.Config{
-		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, waker), River: pl.river, Planner: planner, Listeners: listeners(),
-		Known: known, Logger: s.logger,
+		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, waker), River: pl.river, Planner: planner, Listeners: handlers(),
+		Channels: knownChannels(), Known: known, Logger: s.logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.Does("dispatch") {
-		s.startDispatch(pl, operator.FollowerHandlers(listeners(), planner), waker, listener)
+		s.startDispatch(pl, operator.FollowerHandlers(handlers(), planner), waker, listener)
 	}
 	if s.cfg.Does("realtime") {
 		return pl, s.startRealtime(ctx, pl, listener)
@@ -144,7 +143,7 @@ func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error 
 // need it; only instances with the role work run its queues.
 func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: pl.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
+		Pool: s.db.worker, Channels: pl.providers.channels, Known: knownChannels(), BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
@@ -224,7 +223,9 @@ func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler
 // follow starts a follower of the ledger.
 func (s *Service) follow(name string, h ledger.Handler, listener *ledger.Listener) *ledger.Follower {
 	wake, stop := listener.Ledger()
-	follower := ledger.NewFollower(ledger.FollowerConfig{Name: name, Pool: s.db.worker, Handler: h, Wake: wake, Logger: s.logger})
+	follower := ledger.NewFollower(ledger.FollowerConfig{
+		Name: name, Pool: s.db.worker, Handler: h, StartAt: listeners()[name].startAt, Wake: wake, Logger: s.logger,
+	})
 	s.metrics.watchFollower(name, follower.Stats)
 	s.lifecycle.run(name, func(ctx context.Context) error {
 		defer stop()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/httpapi"
 	"carewire/internal/notify"
@@ -31,7 +33,7 @@ type providers struct {
 
 // channel is a way to reach people that this binary supports.
 type channel struct {
-	name string
+	care.Channel
 	// provider is the provider's name in metrics and logs; it defaults to the name of the channel.
 	provider string
 	// maxRate returns the messages a second that the settings allow this instance; nil means as many
@@ -62,26 +64,48 @@ type standIn struct {
 // channels are all channels that this binary supports. To add a channel, add an entry here.
 var channels = []channel{
 	{
-		name: notify.Email, provider: "ses", sandboxed: true, open: openEmail,
+		Channel: builtin(notify.Email), provider: "ses", sandboxed: true, open: openEmail,
 		configured: func(cfg config.Config) bool { return cfg.EmailFrom != "" },
 		maxRate:    func(cfg config.Config) float64 { return cfg.EmailMaxRate },
 	},
 	{
-		name: notify.Push, provider: "fcm", sandboxed: true, open: openPush,
+		Channel: builtin(notify.Push), provider: "fcm", sandboxed: true, open: openPush,
 		configured: func(cfg config.Config) bool { return cfg.FCMProject != "" },
 		maxRate:    func(cfg config.Config) float64 { return cfg.PushMaxRate },
 	},
 }
 
-// channelNames returns the names of the channels for which match returns true.
-func channelNames(match func(c channel) bool) []string {
-	var names []string
+// builtin returns the built-in channel of that name.
+func builtin(name string) care.Channel {
+	c, _ := care.BuiltinChannels.Lookup(name)
+	return c
+}
+
+// knownChannels returns the table of channels: the built-in ones, of which some have no provider
+// yet, and those that are registered here. Rules, preferences, templates, queues and metrics read
+// it.
+func knownChannels() care.Channels {
+	known := care.BuiltinChannels
 	for _, c := range channels {
-		if match(c) {
-			names = append(names, c.name)
+		known = known.With(c.Channel)
+	}
+	return known
+}
+
+// channelsThat returns the registered channels that satisfy the condition.
+func channelsThat(satisfy func(c channel) bool) care.Channels {
+	var found care.Channels
+	for _, c := range channels {
+		if satisfy(c) {
+			found = append(found, c.Channel)
 		}
 	}
-	return names
+	return found
+}
+
+// configured returns the channels that have a provider.
+func (p *providers) configured() care.Channels {
+	return knownChannels().Named(slices.Collect(maps.Keys(p.channels))...)
 }
 
 // maxSandboxEmail is the size in bytes of the largest request that the sandbox's SES accepts.
@@ -110,21 +134,21 @@ func (s *Service) openProviders(ctx context.Context) (*providers, error) {
 		}
 		client, err := c.open(ctx, s.cfg, demo)
 		if err != nil {
-			return nil, fmt.Errorf("open the channel %s: %w", c.name, err)
+			return nil, fmt.Errorf("open the channel %s: %w", c.Name, err)
 		}
-		s.lifecycle.onStop(back, c.name, closing(client.Close))
+		s.lifecycle.onStop(back, c.Name, closing(client.Close))
 		provider, err := s.newProvider(c, client)
 		if err != nil {
 			return nil, err
 		}
-		p.channels[c.name] = []*notify.Provider{provider}
+		p.channels[c.Name] = []*notify.Provider{provider}
 	}
 	return p, nil
 }
 
 // newProvider wraps the client with the channel's circuit breaker and rate limiter.
 func (s *Service) newProvider(c channel, client notify.Notifier) (*notify.Provider, error) {
-	cfg := notify.ProviderConfig{Name: cmp.Or(c.provider, c.name), Notifier: client, Logger: s.logger}
+	cfg := notify.ProviderConfig{Name: cmp.Or(c.provider, c.Name), Notifier: client, Logger: s.logger}
 	if c.maxRate != nil {
 		cfg.MaxRate = c.maxRate(s.cfg)
 	}

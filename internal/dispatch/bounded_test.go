@@ -31,7 +31,7 @@ func staffed(t *testing.T) *bundle {
 	return b
 }
 
-// follower moves what was written into the ledger and gives the planner's follower.
+// follower moves what was written into the ledger and returns the planner's follower.
 func (b *bundle) follower(t *testing.T) *ledger.Follower {
 	t.Helper()
 	silent := slog.New(slog.DiscardHandler)

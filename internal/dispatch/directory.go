@@ -15,27 +15,29 @@ import (
 	"carewire/internal/rule"
 )
 
-// never is what the directory says where there is no time.
+// never is the directory's value for a missing time.
 var never = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
 
-// question is what the directory is asked for a batch: each thing once.
-type question struct {
-	params  db.PlanningDirectoryParams
-	users   map[uuid.UUID]bool
-	clinics map[uuid.UUID]bool
-	posts   map[rule.RoleKey]bool
-	// teams are the places of the care teams in params, by clinic and patient.
+// directoryQuery collects the parameters of the directory's queries for a batch, without
+// duplicates.
+type directoryQuery struct {
+	params   db.PlanningDirectoryParams
+	users    map[uuid.UUID]bool
+	clinics  map[uuid.UUID]bool
+	roleKeys map[rule.RoleKey]bool
+	// teams are the indexes of the care teams in params, by clinic and patient.
 	teams         map[[2]uuid.UUID]int
 	conversations map[uuid.UUID]bool
-	// records are those whose events say that they were held.
+	// records are the records whose events report that they were held.
 	records []uuid.UUID
 }
 
-// lookUp asks the directory once for the whole batch, and once more where events are of records that were held. Holders of a
-// role and members of a care team come in the order of their ids.
-func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
-	ask := question{
-		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, posts: map[rule.RoleKey]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
+// loadPeople returns the people for a batch. It runs one query, and one more if events are about
+// records that were held. Holders of a role and members of a care team are in the order of their
+// ids.
+func loadPeople(ctx context.Context, queries *db.Queries, all []matched) (*rule.People, error) {
+	ask := directoryQuery{
+		users: map[uuid.UUID]bool{}, clinics: map[uuid.UUID]bool{}, roleKeys: map[rule.RoleKey]bool{}, teams: map[[2]uuid.UUID]int{}, conversations: map[uuid.UUID]bool{},
 	}
 	for i := range all {
 		ask.add(&all[i])
@@ -43,7 +45,7 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	found := &rule.People{
 		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
 	}
-	if len(ask.users)+len(ask.posts)+len(ask.teams) == 0 {
+	if len(ask.users)+len(ask.roleKeys)+len(ask.teams) == 0 {
 		return found, nil
 	}
 	rows, err := queries.PlanningDirectory(ctx, ask.params)
@@ -52,13 +54,13 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	}
 	for _, row := range rows {
 		found.ByID[row.ID] = &rule.Person{
-			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Sms != "none", PhoneVerified: row.Sms == "verified",
-			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Push != "none", Off: row.Off,
-			Posts: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
+			Active: row.Active, Deceased: row.Deceased, HasNoEmail: row.Email == "none", EmailVerified: row.Email == "verified", HasPhone: row.Phone != "none", PhoneVerified: row.Phone == "verified",
+			HasWhatsApp: row.Whatsapp != "none", WhatsAppVerified: row.Whatsapp == "verified", HasDevice: row.Devices != "none", Off: row.Off,
+			RoleKeys: row.Posts, Teams: row.Teams, Conversations: row.Conversations,
 		}
-		for _, post := range row.Posts { // The query names posts as rule.PostOf does.
-			if ask.posts[rule.RoleKey(post)] {
-				found.Holders[rule.RoleKey(post)] = append(found.Holders[rule.RoleKey(post)], row.ID)
+		for _, key := range row.Posts { // In the form of rule.RoleKeyOf.
+			if ask.roleKeys[rule.RoleKey(key)] {
+				found.Holders[rule.RoleKey(key)] = append(found.Holders[rule.RoleKey(key)], row.ID)
 			}
 		}
 		for _, team := range row.Teams {
@@ -68,8 +70,9 @@ func lookUp(ctx context.Context, queries *db.Queries, all []matched) (*rule.Peop
 	return found, held(ctx, queries, all, ask.records, found.Held)
 }
 
-// add asks for whom the rules that match an event name, and for what decides whether they may read it.
-func (q *question) add(m *matched) {
+// add adds the recipients in the rules that match an event, and the data that decides whether they
+// may read it.
+func (q *directoryQuery) add(m *matched) {
 	for _, match := range m.matches {
 		for _, r := range match.Recipients {
 			switch {
@@ -81,10 +84,10 @@ func (q *question) add(m *matched) {
 			}
 		}
 	}
-	for _, post := range m.posts() {
-		if !q.posts[post] {
-			q.posts[post] = true
-			clinic, role, _ := strings.Cut(string(post), "/")
+	for _, key := range m.roleKeys() {
+		if !q.roleKeys[key] {
+			q.roleKeys[key] = true
+			clinic, role, _ := strings.Cut(string(key), "/")
 			q.params.ClinicIds = append(q.params.ClinicIds, uuid.MustParse(clinic))
 			q.params.Roles = append(q.params.Roles, role)
 		}
@@ -110,15 +113,16 @@ func (q *question) add(m *matched) {
 	}
 }
 
-// record asks whether the event's record is held still.
-func (q *question) record(e *event.Event) {
+// record adds the event's record, to find out whether it is still held.
+func (q *directoryQuery) record(e *event.Event) {
 	if id, ok := event.SubjectID(e.Subject); ok && !slices.Contains(q.records, id) {
 		q.records = append(q.records, id)
 	}
 }
 
-// team asks for the care team of the event's person; told also loads those who are on it and not named otherwise.
-func (q *question) team(e *event.Event, told bool) {
+// team adds the care team of the event's person. members also loads its members that are not
+// selected otherwise.
+func (q *directoryQuery) team(e *event.Event, members bool) {
 	if e.ClinicID == nil || e.PersonID == nil {
 		return
 	}
@@ -131,10 +135,11 @@ func (q *question) team(e *event.Event, told bool) {
 		q.params.TeamPatientIds = append(q.params.TeamPatientIds, *e.PersonID)
 		q.params.TeamTold = append(q.params.TeamTold, false)
 	}
-	q.params.TeamTold[at] = q.params.TeamTold[at] || told
+	q.params.TeamTold[at] = q.params.TeamTold[at] || members
 }
 
-// held notes which of the records are withheld from their patients, by the subjects of the events.
+// held adds the times until which records are held from their patients, by the subjects of the
+// events.
 func held(ctx context.Context, queries *db.Queries, all []matched, records []uuid.UUID, until map[string]time.Time) error {
 	if len(records) == 0 {
 		return nil

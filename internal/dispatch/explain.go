@@ -18,23 +18,23 @@ import (
 // Follower is the name under which the planner follows the ledger.
 const Follower = "dispatch"
 
-// Verdict is what the rules came to for an event.
+// Verdict is the overall result of the rules for an event.
 type Verdict string
 
 // The verdicts.
 const (
-	VerdictDecided  Verdict = "decided"         // Rules matched; Explanation.Rules tells what each decided.
-	VerdictNoMatch  Verdict = "no_rule_matched" // The rules in force had nothing to say about it.
+	VerdictDecided  Verdict = "decided"         // Rules matched; Explanation.Rules has their decisions.
+	VerdictNoMatch  Verdict = "no_rule_matched" // None of the rules in force matched.
 	VerdictNoRules  Verdict = "no_rules"        // No rule set was in force yet.
-	VerdictNotRuled Verdict = "not_for_rules"   // Rules never see events of its type.
-	VerdictPending  Verdict = "not_planned_yet" // The planner has not come to it yet.
-	VerdictFailed   Verdict = "planning_failed" // The planner could not handle it and passed it over; redrive it.
+	VerdictNotRuled Verdict = "not_for_rules"   // Its type is hidden from rules.
+	VerdictPending  Verdict = "not_planned_yet" // The planner has not reached it yet.
+	VerdictFailed   Verdict = "planning_failed" // The planner failed and dead-lettered it; redrive it.
 )
 
-// NotSent is the state of a Decision against sending; every other is the delivery's.
+// NotSent is the state of a Decision without a delivery; every other state is the delivery's.
 const NotSent = "not_sent"
 
-// Explanation says why each person was told of an event, or not. It holds ids and codes.
+// Explanation explains why each person was notified of an event or not. It contains ids and codes.
 type Explanation struct {
 	EventID  uuid.UUID `json:"eventId" format:"uuid"`
 	Position int64     `json:"position" doc:"The event's place in the ledger."`
@@ -43,18 +43,18 @@ type Explanation struct {
 	Time     time.Time `json:"time" format:"date-time"`
 	Imported bool      `json:"imported,omitempty" doc:"Rules see it only where they ask for imported events."`
 	Verdict  Verdict   `json:"verdict" enum:"decided,no_rule_matched,no_rules,not_for_rules,not_planned_yet,planning_failed"`
-	// RuleVersion is 0 where none was in force.
+	// RuleVersion is 0 if none was in force.
 	RuleVersion int32           `json:"ruleVersion" doc:"The rule set in force at the event; 0 for none."`
 	Rules       []ExplainedRule `json:"rules" doc:"The rules that matched."`
 }
 
-// ExplainedRule is a rule that matched, with what it decided.
+// ExplainedRule is a rule that matched, with its decisions.
 type ExplainedRule struct {
 	Rule      string     `json:"rule"`
 	Decisions []Decision `json:"decisions"`
 }
 
-// Decision is what became of one person on one channel.
+// Decision is the result for one person on one channel.
 type Decision struct {
 	RecipientID    *uuid.UUID `json:"recipientId,omitempty" format:"uuid" doc:"Left out where the rule found nobody."`
 	Channel        string     `json:"channel,omitempty" doc:"Left out where the decision is about every channel."`
@@ -67,8 +67,8 @@ type Decision struct {
 	At             time.Time  `json:"at" format:"date-time" doc:"When it was decided, or the delivery changed last."`
 }
 
-// Explain tells what the rules decided about an event, and what became of it. It refuses with care.NotFound an event
-// that is not in the ledger.
+// Explain returns the rules' decisions about an event, with the state of its deliveries. The error
+// for an event that is not in the ledger is care.NotFound.
 func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, error) {
 	queries := db.New(q)
 	e, err := queries.ExplainEvent(ctx, db.ExplainEventParams{Follower: Follower, EventID: eventID})
@@ -117,7 +117,7 @@ func verdict(e db.ExplainEventRow, decisions int) Verdict {
 	return VerdictNoMatch
 }
 
-// pointer gives nil for the zero id.
+// pointer returns nil for the zero id.
 func pointer(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil

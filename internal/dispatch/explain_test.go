@@ -56,7 +56,7 @@ func (b *bundle) explain(e event.Event) dispatch.Explanation {
 	return x
 }
 
-// said gives the decisions: "rule name channel state: reason".
+// said returns the decisions: "rule name channel state: reason".
 func said(x dispatch.Explanation, names map[uuid.UUID]string) []string {
 	var all []string
 	for _, r := range x.Rules {
@@ -98,7 +98,7 @@ func TestExplain_TellsForEachRulePersonAndChannelWhatWasDecidedAndWhy(t *testing
 	require.NotNil(t, x.Rules[0].Decisions[0].DeliveryID)
 	require.Nil(t, x.Rules[2].Decisions[0].DeliveryID)
 
-	// It tells how things stand now.
+	// It shows the current state.
 	b.exec(`UPDATE deliveries SET state = 'failed', error_code = 'UNREGISTERED', attempt = 3 WHERE state = 'queued'`)
 	now := b.explain(e).Rules[0].Decisions[0]
 	require.Equal(t, []any{"failed", "UNREGISTERED", int32(3)}, []any{now.State, now.ErrorCode, now.Attempt})

@@ -45,12 +45,12 @@ func TestPlanner_FollowsTheLedgerFromTheWriteToTheJobs(t *testing.T) {
 	write(forged)
 	write(heard)
 	drain()
-	drain() // The second time it passes what it announced itself.
+	drain() // The second time it skips the events that it appended itself.
 
 	require.Empty(t, b.told(unheard), "it was written before the rules were in force")
 	require.Len(t, b.jobs(heard), 4)
 	require.Equal(t, []string{"notification.planned", "notification.planned"}, b.texts(`SELECT type FROM events WHERE cause_id = $1 ORDER BY position`, heard.ID))
-	require.Equal(t, []string{forged.ID.String()}, b.texts(`SELECT event_id::text FROM follower_failures`), "a publication of nothing is passed over")
+	require.Equal(t, []string{forged.ID.String()}, b.texts(`SELECT event_id::text FROM follower_failures`), "a publication of a version that is not stored is skipped")
 	require.Equal(t, int64(2), one[int64](b, `SELECT position FROM rule_publications`))
 }
 

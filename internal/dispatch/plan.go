@@ -12,32 +12,34 @@ import (
 )
 
 const (
-	// maxTxRows is how many rows one transaction plans at most: notifications, deliveries, their jobs, and decisions. What is
-	// more waits for the next one, so that a transaction lasts for about a second whatever the events come to.
+	// maxTxRows bounds the rows of one transaction: notifications, deliveries, their jobs, and
+	// decisions. The rest waits for the next one, so that a transaction takes about a second
+	// regardless of the events.
 	maxTxRows = 5000
-	// maxPosts is how many roles at clinics are looked up at once at most: everybody who holds one of them is in memory.
-	maxPosts = 32
+	// maxRoleKeys bounds the roles at clinics that are loaded at once, because everybody who holds
+	// one is in memory.
+	maxRoleKeys = 32
 )
 
 // matched is an event with the rules that apply to it.
 type matched struct {
 	event   *event.Event
-	index   int // Its place in the batch.
+	index   int // In the batch.
 	version int32
 	matches []rule.Match
 }
 
-// plan decides event by event, for as many of the batch as one transaction should write.
+// plan decides event by event, for as many events of the batch as one transaction should write.
 func (p *Planner) plan(ctx context.Context, queries *db.Queries, batch []event.Event, inForce []versioned) (all plan, to ledger.Progress, err error) {
 	for to.Events < len(batch) {
 		found, end, err := match(batch, inForce, to.Events)
 		if err != nil {
-			if to.Events > 0 { // What comes before it is done first.
+			if to.Events > 0 { // The events before it are planned first.
 				return all, to, nil
 			}
 			return plan{}, to, err
 		}
-		people, err := lookUp(ctx, queries, found)
+		people, err := loadPeople(ctx, queries, found)
 		if err != nil {
 			return plan{}, to, err
 		}
@@ -59,19 +61,20 @@ func (p *Planner) plan(ctx context.Context, queries *db.Queries, batch []event.E
 	return all, to, nil
 }
 
-// match finds the rules for the events of the batch from one place on, and gives the place where it stopped: where an event
-// must wait or be refused, or where too many roles would have to be looked up at once. It is an error when that is the first.
+// match returns the rules for the events of the batch from an index on, and the index at which it
+// stopped: at an event that must wait or cannot be planned, or before too many roles would have to
+// be loaded at once. It returns an error if the first event must wait or cannot be planned.
 func match(batch []event.Event, inForce []versioned, from int) (found []matched, end int, err error) {
-	posts := map[rule.RoleKey]bool{}
+	roleKeys := map[rule.RoleKey]bool{}
 	for i := from; i < len(batch); i++ {
-		if refused := inForce[i].err; refused != nil {
+		if cause := inForce[i].err; cause != nil {
 			if i > from {
 				return found, i, nil
 			}
-			if refused.Code == care.Unavailable {
-				return nil, i, &ledger.BlockedError{Position: batch[i].Position, Cause: refused}
+			if cause.Code == care.Unavailable {
+				return nil, i, &ledger.BlockedError{Position: batch[i].Position, Cause: cause}
 			}
-			return nil, i, refused
+			return nil, i, cause
 		}
 		if inForce[i].set == nil {
 			continue
@@ -80,10 +83,10 @@ func match(batch []event.Event, inForce []versioned, from int) (found []matched,
 		if len(m.matches) == 0 {
 			continue
 		}
-		for _, post := range m.posts() {
-			posts[post] = true
+		for _, key := range m.roleKeys() {
+			roleKeys[key] = true
 		}
-		if len(posts) > maxPosts && len(found) > 0 {
+		if len(roleKeys) > maxRoleKeys && len(found) > 0 {
 			return found, i, nil
 		}
 		found = append(found, m)
@@ -91,27 +94,28 @@ func match(batch []event.Event, inForce []versioned, from int) (found []matched,
 	return found, len(batch), nil
 }
 
-// posts are the roles whose holders at the event's clinic the matching rules may tell: those that they name, and the doctors,
-// whom a critical event falls back to.
-func (m *matched) posts() (posts []rule.RoleKey) {
+// roleKeys returns the roles at the event's clinic whose holders may be notified: those in the
+// matching rules, and the doctors, to which a critical event escalates.
+func (m *matched) roleKeys() (roleKeys []rule.RoleKey) {
 	if m.event.ClinicID == nil {
 		return nil
 	}
 	for _, match := range m.matches {
 		for _, r := range match.Recipients {
 			if r.Role != "" && !r.CareTeam {
-				posts = append(posts, rule.PostOf(*m.event.ClinicID, r.Role))
+				roleKeys = append(roleKeys, rule.RoleKeyOf(*m.event.ClinicID, r.Role))
 			}
 		}
 	}
 	if d, ok := event.Lookup(m.event.Type); ok && d.Critical() {
-		posts = append(posts, rule.PostOf(*m.event.ClinicID, care.Doctor))
+		roleKeys = append(roleKeys, rule.RoleKeyOf(*m.event.ClinicID, care.Doctor))
 	}
-	return posts
+	return roleKeys
 }
 
-// part gives what one transaction should write of an event that comes to more: the first of what no earlier transaction
-// wrote, in the order in which people are told.
+// part returns the part of an event's plan that one transaction should write, if the plan is too
+// large for one: the next rows after those of earlier transactions, in the order of the
+// notifications.
 func part(ctx context.Context, queries *db.Queries, m matched, whole plan) (plan, ledger.Progress, error) {
 	rest, written, err := unwritten(ctx, queries, m.event, whole)
 	if err != nil {
@@ -124,22 +128,23 @@ func part(ctx context.Context, queries *db.Queries, m matched, whole plan) (plan
 	return first, ledger.Progress{Events: m.index, Part: int64(written + 1)}, nil
 }
 
-// unwritten leaves out what the database holds already of the event's plan, and gives how many rows that are.
+// unwritten returns the event's plan without the rows that are in the database already, and how
+// many these are.
 func unwritten(ctx context.Context, queries *db.Queries, e *event.Event, whole plan) (rest plan, written int, err error) {
-	told, err := queries.PlannedRecipients(ctx, db.PlannedRecipientsParams{EventPosition: e.Position, EventID: e.ID})
+	recipients, err := queries.PlannedRecipients(ctx, db.PlannedRecipientsParams{EventPosition: e.Position, EventID: e.ID})
 	if err != nil {
-		return rest, 0, fmt.Errorf("read who is told already: %w", err)
+		return rest, 0, fmt.Errorf("read planned recipients: %w", err)
 	}
 	decided, err := queries.PlannedDecisions(ctx, db.PlannedDecisionsParams{EventPosition: e.Position, EventID: e.ID})
 	if err != nil {
-		return rest, 0, fmt.Errorf("read what is decided already: %w", err)
+		return rest, 0, fmt.Errorf("read planned decisions: %w", err)
 	}
-	isTold, isDecided := set(told), make(map[db.PlannedDecisionsRow]bool, len(decided))
+	isPlanned, isDecided := set(recipients), make(map[db.PlannedDecisionsRow]bool, len(decided))
 	for _, d := range decided {
 		isDecided[d] = true
 	}
 	for _, n := range whole.notifications {
-		if !isTold[n.recipient] {
+		if !isPlanned[n.recipient] {
 			rest.notifications = append(rest.notifications, n)
 		}
 	}
@@ -148,26 +153,26 @@ func unwritten(ctx context.Context, queries *db.Queries, e *event.Event, whole p
 			rest.decisions = append(rest.decisions, d)
 		}
 	}
-	return rest, len(told) + len(decided), nil
+	return rest, len(recipients) + len(decided), nil
 }
 
-// plan is what events come to, in their order.
+// plan is the plan for events, in their order.
 type plan struct {
 	notifications []notification
 	decisions     []decision
-	messages      int // How many rows the deliveries and their jobs are.
+	messages      int // The number of rows of the deliveries and their jobs.
 }
 
-// add takes in what the rules come to for one event. Ids are given in its order.
+// add adds the result of the rules for one event. It assigns ids in the same order.
 func (p *plan) add(m matched, o rule.Plan) {
-	for _, t := range o.Notifications {
-		n := notification{id: newID(), event: m.event, version: m.version, recipient: t.Recipient, match: t.Match, heldUntil: t.HeldUntil}
-		for _, d := range t.Messages {
+	for _, from := range o.Notifications {
+		n := notification{id: newID(), event: m.event, version: m.version, recipient: from.Recipient, match: from.Match, heldUntil: from.HeldUntil}
+		for _, d := range from.Messages {
 			n.deliveries = append(n.deliveries, delivery{
-				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !t.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,
+				id: newID(), channel: d.Channel, suppressed: d.Suppressed, held: !from.HeldUntil.IsZero(), reason: d.Reason, match: d.Match, fallback: d.Fallback,
 			})
 		}
-		p.tell(n)
+		p.addNotification(n)
 	}
 	for _, d := range o.Decisions {
 		p.decisions = append(p.decisions, decision{
@@ -176,38 +181,39 @@ func (p *plan) add(m matched, o rule.Plan) {
 	}
 }
 
-func (p *plan) tell(n notification) {
+func (p *plan) addNotification(n notification) {
 	p.notifications = append(p.notifications, n)
 	p.messages += n.messages()
 }
 
-// take adds another plan behind this one.
+// take appends another plan.
 func (p *plan) take(o plan) {
 	p.notifications = append(p.notifications, o.notifications...)
 	p.decisions = append(p.decisions, o.decisions...)
 	p.messages += o.messages
 }
 
-// rows is how many rows the plan comes to, the jobs among them.
+// rows returns the number of rows of the plan, including the jobs.
 func (p *plan) rows() int { return len(p.notifications) + p.messages + len(p.decisions) }
 
-// size counts notifications and decisions: each is written whole or not at all.
+// size returns the number of notifications and decisions: each is written completely or not at all.
 func (p *plan) size() int { return len(p.notifications) + len(p.decisions) }
 
-// first is the beginning of the plan that comes to so many rows at most: at least one notification or decision.
+// first returns the beginning of the plan with at most so many rows, but at least one notification
+// or decision.
 func (p *plan) first(rows int) (first plan) {
 	for _, n := range p.notifications {
 		if first.size() > 0 && first.rows()+1+n.messages() > rows {
 			return first
 		}
-		first.tell(n)
+		first.addNotification(n)
 	}
 	room := max(0, rows-first.rows())
 	first.decisions = p.decisions[:min(room, len(p.decisions))]
 	return first
 }
 
-// messages is how many rows the deliveries of a notification and their jobs are.
+// messages returns the number of rows of a notification's deliveries and their jobs.
 func (n *notification) messages() int {
 	rows := len(n.deliveries)
 	for i := range n.deliveries {

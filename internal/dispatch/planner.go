@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/postgres/db"
@@ -17,49 +18,47 @@ import (
 	"carewire/internal/tracing"
 )
 
-// Inserter is the part of River's client that the planner uses.
+// Inserter inserts jobs. It is implemented by river.Client.
 type Inserter interface {
 	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
 }
 
-// Config is what a Planner needs.
+// Config configures a Planner.
 type Config struct {
 	// River inserts the jobs. Its client needs no workers.
 	River Inserter
-	// Known is what a stored rule set is checked against when it is loaded.
+	// Known is used to check a stored rule set when it is loaded.
 	Known rule.Known
-	// Channels are those that this installation has a provider for.
-	Channels []string
+	// Channels are the configured channels: those for which this installation has a provider.
+	Channels care.Channels
 	Logger   *slog.Logger
-	// Tracer shows what was planned for each sampled event; nil means nobody looks.
+	// Tracer records the plan of each sampled event; nil disables tracing.
 	Tracer *tracing.Tracer
-	// Unreached is called for each critical event with which nobody can be reached, for metrics. May be nil.
+	// Unreached is called for each critical event that reaches no one, for metrics. May be nil.
 	Unreached func()
 }
 
-// Planner plans what the rules say. It implements ledger.PartialHandler and is safe for concurrent use.
+// Planner plans notifications by the rules. It implements ledger.PartialHandler and is safe for
+// concurrent use.
 type Planner struct {
 	river      Inserter
 	sets       *sets
-	configured map[string]bool
+	configured care.Channels
 	logger     *slog.Logger
 	tracer     *tracing.Tracer
 	unreached  func()
 }
 
-// New makes a Planner.
+// New returns a Planner.
 func New(cfg Config) *Planner {
-	p := &Planner{
-		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: map[string]bool{}, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
+	return &Planner{
+		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: cfg.Channels, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
 	}
-	for _, channel := range cfg.Channels {
-		p.configured[channel] = true
-	}
-	return p
 }
 
-// Handle plans a batch of events, in the order of their positions. An event whose rule set this binary does not understand
-// is answered with a ledger.BlockedError, or with a care.Error of code care.Conflict; see the package comment.
+// Handle plans a batch of events, in the order of their positions. For an event whose rule set this
+// binary does not understand, it returns a ledger.BlockedError, or a care.Error of code
+// care.Conflict; see the package comment.
 func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 	for len(batch) > 0 {
 		progress, err := p.HandlePart(ctx, tx, batch)
@@ -71,8 +70,9 @@ func (p *Planner) Handle(ctx context.Context, tx pgx.Tx, batch []event.Event) er
 	return nil
 }
 
-// HandlePart is Handle for the events that come to maxTxRows rows at most, or for so many rows of the first event. It reads
-// and decides before it writes, so that it holds no lock meanwhile.
+// HandlePart implements ledger.PartialHandler. It plans events with at most maxTxRows rows in
+// total, or that many rows of the first event. It reads and decides before it writes, so that it
+// holds no lock meanwhile.
 func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event) (ledger.Progress, error) {
 	began := time.Now()
 	queries := db.New(tx)
@@ -104,15 +104,15 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// notification is what one person is told of one event.
+// notification is the notification of one person about one event.
 type notification struct {
 	id         uuid.UUID
 	event      *event.Event
 	version    int32
 	recipient  uuid.UUID
-	match      *rule.Match // The first of those that tell the person.
+	match      *rule.Match // The first that notifies the person.
 	deliveries []delivery
-	heldUntil  time.Time // Zero where it does not wait for a review.
+	heldUntil  time.Time // Zero if it does not wait for a review.
 }
 
 // delivery is the message on one channel. It is queued unless suppressed or held.
@@ -141,7 +141,8 @@ func (n *notification) sends() bool {
 	return slices.ContainsFunc(n.deliveries, func(d delivery) bool { return !d.suppressed })
 }
 
-// decision is something that a matching rule did not do, and why. recipient and channel may be empty.
+// decision is the decision of a matching rule not to send something, with its reason. recipient and
+// channel may be empty.
 type decision struct {
 	event     *event.Event
 	version   int32

@@ -18,17 +18,19 @@ import (
 	"carewire/internal/rule"
 )
 
-// MaxNote is the most characters of a note.
+// MaxNote is the maximum length of a note, in characters.
 const MaxNote = 500
 
 // liveRules is the subject of rules.published; its version is the set's.
 const liveRules = "rules/live"
 
-// Publish checks a rule set, stores it as the next version and announces it with rules.published, in one transaction. It
-// is in force from the event after that one on. A source that is the newest version's gives that version and does
-// nothing. Whoever calls it has seen to it that the actor may.
+// Publish checks a rule set, stores it as the next version and announces it with rules.published,
+// in one transaction. It is in force from the event after that one on. If the source equals the
+// newest version's, Publish changes nothing and returns that version. The caller has checked that
+// the actor may publish.
 //
-// A set with mistakes is a care.Error of code care.Invalid with each of them as a field; its chain holds the rule.Errors.
+// The error for an invalid set is a care.Error of code care.Invalid with each mistake as a field;
+// its chain contains the rule.Errors.
 func Publish(ctx context.Context, writer *outbox.Writer, cmd care.Command, src []byte, note string, known rule.Known) (int32, error) {
 	if _, err := Check(src, known); err != nil {
 		return 0, err
@@ -75,16 +77,16 @@ func publication(cmd care.Command, version int32) event.Event {
 	return e.AtVersion(int64(version))
 }
 
-// refusal makes a care.Error of the mistakes in a rule set.
-func refusal(mistakes rule.Errors) *care.Error {
-	refused := care.Errorf(care.Invalid, "the rule set has %d mistakes: %w", len(mistakes), mistakes)
-	refused.Message = fmt.Sprintf("the rule set has %d mistakes", len(mistakes))
+// invalidRules returns a care.Error for the mistakes in a rule set.
+func invalidRules(mistakes rule.Errors) *care.Error {
+	invalid := care.Errorf(care.Invalid, "the rule set has %d mistakes: %w", len(mistakes), mistakes)
+	invalid.Message = fmt.Sprintf("the rule set has %d mistakes", len(mistakes))
 	for _, m := range mistakes {
 		field := "rules"
 		if m.Field != "" {
 			field = m.Field
 		}
-		refused.Fields = append(refused.Fields, care.FieldError{Field: field, Message: m.Error(), Line: m.Line})
+		invalid.Fields = append(invalid.Fields, care.FieldError{Field: field, Message: m.Error(), Line: m.Line})
 	}
-	return refused
+	return invalid
 }

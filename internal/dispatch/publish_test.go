@@ -83,7 +83,7 @@ func TestPublish_RefusesASetWithMistakesAndStoresNothing(t *testing.T) {
 	require.Equal(t, "the rule set has 3 mistakes", refused.Message)
 	require.Len(t, refused.Fields, 3)
 	require.Equal(t, "recipients", refused.Fields[0].Field)
-	require.Contains(t, refused.Fields[2].Message, `line 4: rule one: channels: "fax" is no channel`)
+	require.Contains(t, refused.Fields[2].Message, `line 4: rule one: channels: unknown channel "fax"; want one of`)
 	var mistakes rule.Errors
 	require.ErrorAs(t, err, &mistakes)
 	require.Zero(t, one[int64](b, `SELECT count(*) FROM rule_sets`))

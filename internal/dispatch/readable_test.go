@@ -37,7 +37,8 @@ func record(status string) string {
 	return fmt.Sprintf(`{"recordId": %q, "userId": %q, "clinicId": %q, "doctorId": %q, "version": 1, "status": %s}`, id, id, id, id, status)
 }
 
-// hostile are events of which SQL can hold every one, or nearly: each is refused, or every reader can read it.
+// hostile are events of which SQL can hold every one, or nearly: each is refused, or every reader
+// can read it.
 func hostile() map[string]outside {
 	all := map[string]outside{"plain": plain()}
 	for _, text := range []string{"infinity", "-infinity", "0001-01-01 00:00:00+00", "0001-01-01 BC", "4713-01-01 BC", "9999-12-31 23:59:59.999999+00", "10000-01-01 00:00:00+00", "20000-01-01", "294276-12-31", "9999-12-31 23:59:59-14"} {
@@ -93,8 +94,8 @@ func newReaders(tb testing.TB) *readers {
 	return r
 }
 
-// check hands the event to outbox_append, and unless that refuses it asserts that every reader can read it. It reports
-// whether it was accepted.
+// check hands the event to outbox_append, and unless that refuses it asserts that every reader can
+// read it. It reports whether it was accepted.
 func (r *readers) check(tb testing.TB, o outside) bool {
 	tb.Helper()
 	_, err := r.App.Exec(tb.Context(), `SELECT outbox_append(p_type => 'ehr.lab_report.created', p_subject => $1::text, p_data => $2::text::jsonb, p_source => $3::text,

@@ -11,8 +11,8 @@ import (
 	"carewire/internal/rule"
 )
 
-// followReviews ends the waiting of what was held for a review, for each event of the batch after which it may: a review, and
-// a retraction of a record that nobody had reviewed.
+// followReviews releases held notifications, for each event of the batch that ends a hold: a
+// review, and the retraction of an unreviewed record.
 func (p *Planner) followReviews(ctx context.Context, tx pgx.Tx, batch []event.Event) error {
 	for i := range batch {
 		e := &batch[i]
@@ -32,7 +32,8 @@ func (p *Planner) followReviews(ctx context.Context, tx pgx.Tx, batch []event.Ev
 	return nil
 }
 
-// report raises the alarm for critical events with which nobody can be reached. A batch that is planned again reports again.
+// report logs and counts critical events that reach no one. A batch that is planned again is
+// reported again.
 func (p *Planner) report(ctx context.Context, plan *plan) {
 	for _, d := range plan.decisions {
 		if d.reason != rule.ReasonReachedNobody {

@@ -15,43 +15,43 @@ import (
 	"carewire/internal/rule"
 )
 
-// maxSets is how many compiled sets are kept. One is in use; replays need others.
+// maxSets bounds the cached compiled sets. One is in use; replays need others.
 const maxSets = 16
 
 const publishedType = "rules.published"
 
-// sets knows which rule set is in force where, and keeps compiled ones by version.
+// sets finds the rule set in force at a position, and caches compiled sets by version.
 type sets struct {
 	known  rule.Known
 	logger *slog.Logger
 
 	mu       sync.Mutex
 	compiled map[int32]*rule.Set
-	told     int32 // The version that was last told of as not understood.
+	reported int32 // The version last logged as not understood.
 }
 
 func newSets(known rule.Known, logger *slog.Logger) *sets {
 	return &sets{known: known, logger: logger, compiled: map[int32]*rule.Set{}}
 }
 
-// versioned is a set with its version; set is nil where none is in force, the event is not for rules, or this binary does
-// not understand the set: err then says so.
+// versioned is a set with its version. set is nil if none is in force, if the event is hidden from
+// rules, or if this binary does not understand the set; err is set in the last case.
 type versioned struct {
 	version int32
 	set     *rule.Set
 	err     *care.Error
 }
 
-// loadedSet is a compiled set, or why there is none.
+// loadedSet is a compiled set or an error.
 type loadedSet struct {
 	set *rule.Set
 	err *care.Error
 }
 
-// inForce gives the set for each event of the batch, and the publications that are to be recorded.
+// inForce returns the set for each event of the batch, and the publications to record.
 func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.Event) ([]versioned, publications, error) {
 	result := make([]versioned, len(batch))
-	current := int32(-1) // Not yet asked for.
+	current := int32(-1) // Not loaded yet.
 	var published publications
 	needed := map[int32]bool{}
 	for i, e := range batch {
@@ -88,10 +88,11 @@ func (s *sets) inForce(ctx context.Context, queries *db.Queries, batch []event.E
 	return result, published, nil
 }
 
-// publications says from which positions on which versions are in force, in the order of the positions.
+// publications lists the versions with the positions from which they are in force, in the order of
+// the positions.
 type publications db.RulePublicationInsertParams
 
-// record stores those of the events that are done.
+// record stores the publications among the planned events.
 func (p publications) record(ctx context.Context, queries *db.Queries, done []event.Event) error {
 	n := 0
 	for n < len(p.Positions) && len(done) > 0 && p.Positions[n] <= done[len(done)-1].Position {
@@ -119,7 +120,7 @@ func publishedVersion(e event.Event) (int32, error) {
 	return published.Version, nil
 }
 
-// versionBefore gives the version in force at the position, 0 for none.
+// versionBefore returns the version in force at the position, 0 for none.
 func versionBefore(ctx context.Context, queries *db.Queries, position int64) (int32, error) {
 	version, err := queries.RulePublicationBefore(ctx, position)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -131,8 +132,8 @@ func versionBefore(ctx context.Context, queries *db.Queries, position int64) (in
 	return version, nil
 }
 
-// load gives the compiled sets of the versions needed. One that this binary does not understand has an error, which is
-// the matter of those who need it.
+// load returns the compiled sets of the versions needed. One that this binary does not understand
+// has an error, which concerns only the events that need it.
 func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]bool) (map[int32]loadedSet, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,16 +162,16 @@ func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]b
 			loaded[row.Version] = loadedSet{set: set}
 			continue
 		}
-		refused, err := s.refusal(ctx, queries, row.Version, err)
+		cause, err := s.notUnderstood(ctx, queries, row.Version, err)
 		if err != nil {
 			return nil, err
 		}
-		loaded[row.Version] = loadedSet{err: refused}
+		loaded[row.Version] = loadedSet{err: cause}
 	}
 	return loaded, nil
 }
 
-// compile checks a stored set and keeps it.
+// compile checks a stored set and caches it.
 func (s *sets) compile(row db.RuleSetSourcesRow) (*rule.Set, error) {
 	set, err := rule.Parse([]byte(row.Source), s.known)
 	if err != nil {
@@ -180,29 +181,30 @@ func (s *sets) compile(row db.RuleSetSourcesRow) (*rule.Set, error) {
 		clear(s.compiled)
 	}
 	s.compiled[row.Version] = set
-	if s.told == row.Version {
-		s.told = 0
+	if s.reported == row.Version {
+		s.reported = 0
 	}
 	return set, nil
 }
 
-// refusal says what becomes of the events for which a set counts that is not understood, and raises the alarm once. While
-// it is the newest they wait: a binary that understands it takes over, or an operator publishes another. Once a newer one
-// that is understood was published, waiting would hold up what that one is for: they are set aside.
-func (s *sets) refusal(ctx context.Context, queries *db.Queries, version int32, mistakes error) (*care.Error, error) {
+// notUnderstood returns the error for the events that need a set that this binary does not
+// understand, and logs it once. While the set is the newest, they wait: a binary that understands
+// it takes over, or an operator publishes another. Once a newer set that is understood was
+// published, waiting would block the events of that one: they are dead-lettered.
+func (s *sets) notUnderstood(ctx context.Context, queries *db.Queries, version int32, mistakes error) (*care.Error, error) {
 	superseded, err := s.superseded(ctx, queries, version)
 	if err != nil {
 		return nil, err
 	}
 	found, _ := errors.AsType[rule.Errors](mistakes)
-	if s.told != version {
-		s.told = version
+	if s.reported != version {
+		s.reported = version
 		s.logger.ErrorContext(ctx, "rule set not understood", "version", version, "mistakes", len(found), "superseded", superseded)
 	}
 	if superseded {
-		refused := care.Errorf(care.Conflict, "rule set version %d is not understood by this binary: run one that does, or mend its source, then redrive what it is for", version)
-		refused.Fields = []care.FieldError{{Field: fmt.Sprintf("rule set version %d", version), Message: "is not understood by this binary"}}
-		return refused, nil
+		cause := care.Errorf(care.Conflict, "rule set version %d is not understood by this binary: run one that does, or fix its source, then redrive the events that need it", version)
+		cause.Fields = []care.FieldError{{Field: fmt.Sprintf("rule set version %d", version), Message: "is not understood by this binary"}}
+		return cause, nil
 	}
 	return care.Errorf(care.Unavailable, "rule set version %d is not understood by this binary: run one that does, or roll back to an earlier version; nothing is planned until then", version), nil
 }

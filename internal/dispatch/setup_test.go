@@ -54,7 +54,7 @@ func (b *bundle) newPlanner() *dispatch.Planner {
 	logger := slog.New(slog.NewJSONHandler(b.log, nil))
 	client, err := river.NewClient(riverpgxv5.New(b.Worker), &river.Config{Schema: "river", Logger: logger})
 	require.NoError(b.tb, err)
-	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: []string{"email", "push", "sms"}, Logger: logger})
+	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger})
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
@@ -65,7 +65,7 @@ func (b *bundle) exec(sql string, args ...any) {
 	require.NoError(b.tb, err)
 }
 
-// one gives the single value that a query answers with.
+// one returns the single value of a query's result.
 func one[T any](b *bundle, sql string, args ...any) T {
 	b.tb.Helper()
 	rows, err := b.Owner.Query(b.tb.Context(), sql, args...)
@@ -84,8 +84,8 @@ func (b *bundle) texts(sql string, args ...any) []string {
 	return all
 }
 
-// user makes a person with a verified address and a device, whose given name is what the tests call them, and gives them
-// the roles at the clinic.
+// user inserts a person with a verified address and a device, whose given name is what the tests call
+// them, with the roles at the clinic.
 func (b *bundle) user(name string, roles ...care.Role) uuid.UUID {
 	b.tb.Helper()
 	id := newID()
@@ -117,7 +117,7 @@ func (b *bundle) published(version int32) event.Event {
 	return b.at(e)
 }
 
-// at gives the event the next position.
+// at returns the event with the next position.
 func (b *bundle) at(e event.Event) event.Event {
 	e.Position = b.last.Add(1)
 	return e
@@ -144,7 +144,7 @@ func (b *bundle) handle(batch ...event.Event) {
 	require.NoError(b.tb, b.tryHandle(b.tb.Context(), b.planner, batch...))
 }
 
-// told gives what was planned of an event: "name channel state priority: reason".
+// told returns the planned deliveries of an event: "name channel state priority: reason".
 func (b *bundle) told(e event.Event) []string {
 	b.tb.Helper()
 	return b.texts(`
@@ -153,7 +153,8 @@ func (b *bundle) told(e event.Event) []string {
 		WHERE d.event_id = $1 ORDER BY d.id`, e.ID)
 }
 
-// not gives what was decided against: "rule name channel: reason", with - for nobody and for every channel.
+// not returns the decisions not to send: "rule name channel: reason", with - for nobody and for every
+// channel.
 func (b *bundle) not(e event.Event) []string {
 	b.tb.Helper()
 	return b.texts(`
@@ -162,7 +163,7 @@ func (b *bundle) not(e event.Event) []string {
 		WHERE d.event_id = $1 ORDER BY d.id`, e.ID)
 }
 
-// jobs gives the deliveries that River has a job for: "queue priority".
+// jobs returns the deliveries that River has a job for: "queue priority".
 func (b *bundle) jobs(e event.Event) []string {
 	b.tb.Helper()
 	return b.texts(`
@@ -171,7 +172,7 @@ func (b *bundle) jobs(e event.Event) []string {
 		WHERE d.event_id = $1 AND j.kind = 'delivery' AND j.state = 'available' ORDER BY d.id`, e.ID)
 }
 
-// announced gives the events that were appended about the event: "type name: channel state …".
+// announced returns the events that were appended about the event: "type name: channel state …".
 func (b *bundle) announced(e event.Event) []string {
 	b.tb.Helper()
 	rows, err := b.Owner.Query(b.tb.Context(), `

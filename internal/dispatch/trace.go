@@ -7,8 +7,8 @@ import (
 	"carewire/internal/tracing"
 )
 
-// trace shows what a batch came to, in the trace of each sampled event that rules look at. The batch is planned as a
-// whole: each step is as long as the whole.
+// trace records the planning of a batch in the trace of each sampled event that is visible to
+// rules. The batch is planned as a whole: each span has the duration of the whole.
 func (p *Planner) trace(began time.Time, batch []event.Event, inForce []versioned, plan *plan) {
 	if p.tracer == nil {
 		return
@@ -28,7 +28,7 @@ func (p *Planner) trace(began time.Time, batch []event.Event, inForce []versione
 	}
 }
 
-// count says what the plan holds for one event.
+// count returns the numbers of the plan for one event.
 func (p *plan) count(e *event.Event) (queued, suppressed, decisions int) {
 	for _, n := range p.notifications {
 		if n.event.ID != e.ID {

@@ -16,21 +16,22 @@ import (
 	"carewire/internal/rule"
 )
 
-// RuleSet is a version of the rules that was published.
+// RuleSet is a published version of the rules.
 type RuleSet struct {
 	Version int32  `json:"version"`
 	Note    string `json:"note" doc:"Why it was published."`
 	// PublishedBy is the id of the actor.
 	PublishedBy string    `json:"publishedBy" doc:"A person's id, or system:<part>."`
 	PublishedAt time.Time `json:"publishedAt" format:"date-time"`
-	// Position is that of the event after which the set is in force; 0 while the planner has not passed it.
+	// Position is the position of the event after which the set is in force; 0 until the planner
+	// has passed it.
 	Position int64 `json:"position,omitempty" doc:"Where in the ledger it came into force; left out while the planner has not come to it."`
 	// Source is the YAML; Versions leaves it out.
 	Source string `json:"source,omitempty" doc:"The YAML as its author wrote it; a list leaves it out."`
 }
 
-// Current gives the newest rule set, with its source: the one in force once the planner has come to it. Before the first
-// it is a care.Error of code care.NotFound.
+// Current returns the newest rule set, with its source: the one in force once the planner has
+// reached it. The error before the first publication is care.NotFound.
 func Current(ctx context.Context, conn db.DBTX) (RuleSet, error) {
 	newest, err := Versions(ctx, conn, 0, 1)
 	if err != nil {
@@ -42,7 +43,8 @@ func Current(ctx context.Context, conn db.DBTX) (RuleSet, error) {
 	return AtVersion(ctx, conn, newest[0].Version)
 }
 
-// AtVersion gives one rule set, with its source. It refuses with care.NotFound a version that was not published.
+// AtVersion returns one rule set, with its source. The error for a version that was not published
+// is care.NotFound.
 func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error) {
 	row, err := db.New(conn).RuleSetGet(ctx, version)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -57,7 +59,8 @@ func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error
 	}, nil
 }
 
-// Versions lists the published rule sets below a version (0: all), newest first, at most limit of them.
+// Versions returns the published rule sets below a version (0: all), newest first, at most limit of
+// them.
 func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet, error) {
 	if before == 0 {
 		before = math.MaxInt32
@@ -73,9 +76,10 @@ func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet
 	return versions, nil
 }
 
-// Rollback publishes an earlier version's source again, as a new version, and gives that. An empty note says what it goes
-// back to. It refuses with care.NotFound a version that was not published, and like Publish a source that no longer
-// passes the checks of this binary. Going back to what the newest version says changes nothing and gives that version.
+// Rollback publishes an earlier version's source again, as a new version, and returns that. The
+// default note contains the earlier version. The error for a version that was not published is
+// care.NotFound; a source that no longer passes the checks of this binary fails as in Publish. If
+// the source equals the newest version's, Rollback changes nothing and returns that version.
 func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, version int32, note string, known rule.Known) (int32, error) {
 	old, err := AtVersion(ctx, writer.Pool(), version)
 	if err != nil {
@@ -86,18 +90,19 @@ func Rollback(ctx context.Context, writer *outbox.Writer, cmd care.Command, vers
 	}
 	published, err := Publish(ctx, writer, cmd, []byte(old.Source), note, known)
 	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
-		refused := refusal(mistakes)
-		refused.Message = fmt.Sprintf("version %d no longer passes the checks of this binary: it has %d mistakes", version, len(mistakes))
-		return 0, refused
+		invalid := invalidRules(mistakes)
+		invalid.Message = fmt.Sprintf("version %d no longer passes the checks of this binary: it has %d mistakes", version, len(mistakes))
+		return 0, invalid
 	}
 	return published, err
 }
 
-// Check says how many rules a source holds, and stores nothing. It refuses mistakes as Publish does.
+// Check returns the number of rules in a source, and stores nothing. The error for mistakes is that
+// of Publish.
 func Check(src []byte, known rule.Known) (int, error) {
 	set, err := rule.Parse(src, known)
 	if mistakes, ok := errors.AsType[rule.Errors](err); ok {
-		return 0, refusal(mistakes)
+		return 0, invalidRules(mistakes)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("check rule set: %w", err)
@@ -105,21 +110,21 @@ func Check(src []byte, known rule.Known) (int, error) {
 	return len(set.Rules), nil
 }
 
-// Difference is how one version differs from another.
+// Difference describes the differences between two versions.
 type Difference struct {
 	From int32  `json:"from"`
 	To   int32  `json:"to"`
 	Text string `json:"text" doc:"A unified diff of the sources; empty where they are the same."`
-	// Added, Removed and Changed name rules.
+	// Added, Removed and Changed are names of rules.
 	Added   []string `json:"added" doc:"Rules that only the second version has."`
 	Removed []string `json:"removed" doc:"Rules that only the first version has."`
 	Changed []string `json:"changed" doc:"Rules that say something else in the second version."`
-	// Unreadable says why no rules are named.
+	// Unreadable is the reason for missing names of rules.
 	Unreadable string `json:"unreadable,omitempty" doc:"Which version is no YAML with a list of rules: no rules are named then."`
 }
 
-// Compare tells how a version differs from another; 0 stands for the newest. It refuses with care.NotFound a version that
-// was not published.
+// Compare returns the differences between two versions; 0 is the newest. The error for a version
+// that was not published is care.NotFound.
 func Compare(ctx context.Context, conn db.DBTX, from, to int32) (Difference, error) {
 	var sets [2]RuleSet
 	for i, version := range []int32{from, to} {

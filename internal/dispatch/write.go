@@ -17,12 +17,12 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxRows bounds one statement: a batch whose roles have very many holders goes out in several.
+// maxRows bounds one statement: a batch whose roles have very many holders is written in several.
 const maxRows = 5000
 
 var planner = care.SystemActor("dispatch")
 
-// write stores the plan, and makes jobs and events for what is new in it.
+// write stores the plan, and inserts jobs and appends events for its new rows.
 func (p *Planner) write(ctx context.Context, tx pgx.Tx, plan *plan) error {
 	for chunk := range slices.Chunk(plan.notifications, maxRows) {
 		fresh, err := insertNotifications(ctx, tx, chunk)
@@ -51,7 +51,7 @@ func (p *Planner) write(ctx context.Context, tx pgx.Tx, plan *plan) error {
 	return nil
 }
 
-// insertNotifications gives those that no earlier run planned.
+// insertNotifications returns those that no earlier run planned.
 func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]notification, error) {
 	var rows db.NotificationPlanParams
 	for _, n := range all {
@@ -80,7 +80,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 	return slices.DeleteFunc(slices.Clone(all), func(n notification) bool { return !isNew[n.id] }), nil
 }
 
-// insertDeliveries gives those that are to be sent.
+// insertDeliveries returns those that are to be sent.
 func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]delivery, error) {
 	var rows db.DeliveryPlanParams
 	var queued []delivery
@@ -151,7 +151,7 @@ func (p *Planner) insertJobs(ctx context.Context, tx pgx.Tx, queued []delivery) 
 	return nil
 }
 
-// announce appends what was planned as events.
+// announce appends the events of planned notifications.
 func announce(ctx context.Context, tx pgx.Tx, fresh []notification) error {
 	events := make([]event.Event, len(fresh))
 	for i := range fresh {
@@ -189,7 +189,7 @@ func set(ids []uuid.UUID) map[uuid.UUID]bool {
 	return m
 }
 
-// value gives what p points to, or the zero value.
+// value returns *p, or the zero value for nil.
 func value[T any](p *T) T {
 	if p == nil {
 		var zero T

@@ -152,7 +152,7 @@ type Notification struct {
 
 // ChannelDecision is the planner's decision for one channel. State is "queued" or "suppressed".
 type ChannelDecision struct {
-	Channel    string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	Channel    string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	DeliveryID uuid.UUID `json:"deliveryId" doc:"The message on this channel."`
 	State      string    `json:"state" doc:"queued or suppressed." example:"queued"`
 	Reason     string    `json:"reason" doc:"The reason, as a code." example:"planned"`
@@ -164,7 +164,7 @@ type Delivery struct {
 	NotificationID    uuid.UUID `json:"notificationId" doc:"The notification."`
 	DeliveryID        uuid.UUID `json:"deliveryId" doc:"The message."`
 	UserID            uuid.UUID `json:"userId" doc:"The recipient."`
-	Channel           string    `json:"channel" doc:"email, push, sms, whatsapp or inapp." example:"email"`
+	Channel           string    `json:"channel" doc:"The channel's name, such as email or push." example:"email"`
 	Attempt           int32     `json:"attempt" doc:"Number of calls to a provider." example:"1"`
 	Provider          string    `json:"provider,omitempty" doc:"The provider." example:"ses"`
 	ProviderID        string    `json:"providerId,omitempty" doc:"The provider's id of the message." example:"0100018e2f6c"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
@@ -129,4 +130,14 @@ func (s *Server) addPreferences() {
 	}, care.SelfManage, func(ctx context.Context, in *input) (*output, error) {
 		return &output{in.Body}, s.cfg.Directory.UpdatePreference(ctx, commandOf(ctx), in.Body)
 	})
+	s.listChannels(s.api.OpenAPI().Components.Schemas.Map()["Preference"].Properties["channel"])
+}
+
+// listChannels restricts a schema to the names of the channels. They are known at run time only, so that a struct tag cannot
+// list them.
+func (s *Server) listChannels(schema *huma.Schema) {
+	for _, name := range s.cfg.Directory.Channels() {
+		schema.Enum = append(schema.Enum, name)
+	}
+	schema.PrecomputeMessages()
 }

@@ -110,7 +110,7 @@ func (s *Server) followerFailures(ctx context.Context, name string, in Paging) (
 
 type deliveriesInput struct {
 	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those in this state."`
-	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"Only those on this channel."`
+	Channel     string    `query:"channel" doc:"Only those on this channel."`
 	Rule        string    `query:"rule" maxLength:"100" doc:"Only those that this rule said to send."`
 	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only this person's."`
 	From        time.Time `query:"from" format:"date-time" doc:"Only those that were planned at this time or later."`
@@ -129,6 +129,11 @@ func (s *Server) addDeliveries() {
 		page, err := s.deliveries(ctx, in)
 		return &output{page}, err
 	})
+	for _, p := range s.api.OpenAPI().Paths["/api/deliveries"].Get.Parameters {
+		if p.Name == "channel" {
+			s.listChannels(p.Schema)
+		}
+	}
 
 	type redriveInput struct {
 		ID uuid.UUID `path:"id" format:"uuid"`
@@ -155,7 +160,7 @@ func (s *Server) deliveries(ctx context.Context, in *deliveriesInput) (page Deli
 	err = s.cfg.Writer.Read(ctx, infoOf(ctx).actor, func(tx pgx.Tx) (err error) {
 		all, err = notify.Deliveries(ctx, tx, notify.DeliveryFilter{
 			State: in.State, Channel: in.Channel, Rule: in.Rule, RecipientID: in.RecipientID, From: in.From, To: in.To,
-			Before: before, Limit: int32(in.Limit) + 1,
+			Before: before, Limit: int32(in.Limit) + 1, Channels: s.cfg.Directory.Channels(),
 		})
 		return err
 	})

@@ -119,6 +119,6 @@ func TestRules_ThatNoLongerPassTheChecksAreNotGoneBackToButCompared(t *testing.T
 	d := decode(t, b.do(operator, http.MethodGet, "/api/rules/diff?from=1&to=3", nil))
 	require.Equal(t, []any{"old"}, d["removed"])
 	d = decode(t, b.do(operator, http.MethodGet, "/api/rules/diff?from=2&to=3", nil))
-	require.Equal(t, "version 2 is no YAML with a list of rules", d["unreadable"])
+	require.Equal(t, "version 2: want YAML with a list of rules", d["unreadable"])
 	require.Contains(t, d["text"], "-rules: [")
 }

@@ -16,8 +16,8 @@ import (
 	"carewire/internal/postgres/postgrestest"
 )
 
-// BenchmarkWorker measures deliveries a second through River with a provider that answers at once, and beside it, as the
-// floor, River alone with jobs that do nothing.
+// BenchmarkWorker measures deliveries a second through River with a provider that answers at once,
+// and beside it, as the floor, River alone with jobs that do nothing.
 func BenchmarkWorker(b *testing.B) {
 	for _, c := range []struct {
 		name string

@@ -6,11 +6,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres/db"
 )
 
-// request asks for a delivery, of which the queue says the channel, on behalf of a run of its job. A run that does not
-// know whether its claim was committed claims again.
+// request is a claim of a delivery for one run of its job. The channel is the job's queue. A run
+// that does not know whether its claim was committed claims again.
 type request struct {
 	target
 	run uuid.UUID
@@ -21,9 +22,9 @@ type target struct {
 	channel string
 }
 
-// newClaimer begins attempts in groups. It gives nil for a delivery that there is not.
-func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
-	return &group[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
+// newClaimer returns a batcher that begins attempts. Its result is nil for an unknown delivery.
+func newClaimer(pool *pgxpool.Pool, known care.Channels) *batcher[request, *db.DeliveryClaimRow] {
+	return &batcher[request, *db.DeliveryClaimRow]{work: func(ctx context.Context, all []request) ([]*db.DeliveryClaimRow, error) {
 		rows := make([]*db.DeliveryClaimRow, len(all))
 		left := make([]int, len(all))
 		for i := range all {
@@ -31,8 +32,8 @@ func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
 		}
 		for len(left) > 0 {
 			var now map[target]int
-			now, left = eachOnce(all, left)
-			if err := claimAll(ctx, pool, all, now, rows); err != nil {
+			now, left = splitRepeats(all, left)
+			if err := claimAll(ctx, pool, known, all, now, rows); err != nil {
 				return nil, err
 			}
 		}
@@ -40,9 +41,9 @@ func newClaimer(pool *pgxpool.Pool) *group[request, *db.DeliveryClaimRow] {
 	}}
 }
 
-// eachOnce parts the requests at these indexes into the first for each delivery, and the rest: two jobs of one delivery
-// ask one after the other, so that the second is told of the first.
-func eachOnce(all []request, indexes []int) (first map[target]int, rest []int) {
+// splitRepeats returns the first of these requests for each delivery, and the rest: two jobs of one
+// delivery claim one after the other, so that the second sees the first one's claim.
+func splitRepeats(all []request, indexes []int) (first map[target]int, rest []int) {
 	first = map[target]int{}
 	for _, i := range indexes {
 		if _, twice := first[all[i].target]; twice {
@@ -54,12 +55,15 @@ func eachOnce(all []request, indexes []int) (first map[target]int, rest []int) {
 	return first, rest
 }
 
-// claimAll is the one statement that begins attempts. It puts what it gives at the requests' indexes.
-func claimAll(ctx context.Context, tx db.DBTX, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
+// claimAll begins attempts in one statement and stores the rows at the requests' indexes.
+func claimAll(ctx context.Context, tx db.DBTX, known care.Channels, all []request, now map[target]int, rows []*db.DeliveryClaimRow) error {
 	p := db.DeliveryClaimParams{StaleSeconds: staleAfter.Seconds()}
 	for t, i := range now {
 		p.Ids = append(p.Ids, t.id)
 		p.Channels = append(p.Channels, t.channel)
+		c, _ := known.Lookup(t.channel)
+		p.AddressKinds = append(p.AddressKinds, string(c.Address))
+		p.RepeatSafe = append(p.RepeatSafe, c.RepeatSafe)
 		p.Runs = append(p.Runs, all[i].run)
 	}
 	claimed, err := db.New(tx).DeliveryClaim(ctx, p)

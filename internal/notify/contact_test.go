@@ -10,7 +10,8 @@ import (
 	"carewire/internal/notify/notifytest"
 )
 
-// reaching are what makes each channel reach the person: verified, there but not verified, and not there.
+// reaching holds, for each channel, the SQL that sets the person's address: verified, unverified, and
+// none.
 var reaching = map[string]struct{ verified, unverified, none string }{
 	notify.Email: {verified: `UPDATE users SET email_verified = true`, unverified: `UPDATE users SET email_verified = false`},
 	notify.SMS: {
@@ -26,7 +27,8 @@ var reaching = map[string]struct{ verified, unverified, none string }{
 	notify.Push: {verified: `SELECT`, none: `DELETE FROM devices`},
 }
 
-// others makes every channel but one the opposite of what the case is about, so that a look at the wrong column shows.
+// others sets the addresses of every other channel to the opposite of the case, so that reading the
+// wrong column fails the test.
 func (b *bundle) others(channel string, reachable bool) {
 	b.t.Helper()
 	for other, sql := range reaching {

@@ -1,39 +1,51 @@
-// Package notify carries out what the planner decided: it works one delivery after the other, hands the message to the
-// channel's Notifier and writes down what became of it.
+// Package notify works the deliveries that the planner created: it hands each message to the
+// channel's Notifier and records the outcome.
 //
 // # Truth and engine
 //
-// The row in deliveries is the truth; the River job only drives it. A Worker claims the row (attempt + 1,
-// attempt_started_at set), calls the provider under a timeout, and settles: the outcome and the event that tells of it
-// (notification.sent, notification.failed) commit in one statement, guarded by state and attempt. A job that finds its
-// delivery settled does nothing, so jobs may run any number of times. Sweep brings back deliveries that no live job
-// carries, and closes those that waited for a receipt in vain: their state is then unknown.
+// The row in deliveries is the truth; the River job only drives it. A Worker claims the row
+// (attempt + 1, attempt_started_at set), calls the provider under a timeout, and settles: the
+// outcome and its event (notification.sent, notification.failed) commit in one statement, guarded
+// by state and attempt. A job that finds its delivery settled does nothing, so a job may run any
+// number of times. Sweep adopts deliveries that no live job carries, and closes those for which no
+// receipt came: their state is then unknown.
 //
-// An outcome is a fact: settling is repeated until it is written, as long as the process lives. It is written over what
-// others made of the silence (predecessors), by the run that claimed the attempt and by no other, so that its event is told
-// once. A run whose claim was not confirmed claims again and gets the same attempt.
+// An outcome is a fact: settling is retried until it is written, as long as the process lives. It
+// overwrites the states that others assume after a silence (predecessors), and only the run that
+// claimed the attempt can write it, so that its event is appended once. A run that does not know
+// whether its claim was committed claims again and gets the same attempt.
+//
+// # Channels
+//
+// The worker takes everything that differs between channels from the table Config.Known: the kind
+// of address, the format of the message, and whether a repeat is harmless. The claim and the
+// fallback pass the kind of address to SQL.
 //
 // # Providers
 //
-// A Provider is a client with its circuit breaker and its rate limiter. A job waits for both before its claim, so that a
-// wait writes nothing; the more urgent pass the others. Throttling slows the limiter and is no failure for the breaker; the
-// attempt is given back. Drain releases those that wait, for a process that is about to stop.
+// A Provider is a client with its circuit breaker and its rate limiter. A job waits for both before
+// its claim, so that a wait writes nothing; the more urgent pass the others. Throttling slows the
+// limiter, is no failure for the breaker, and returns the attempt. Drain releases the waiting jobs
+// of a process that is about to stop.
 //
-// # What may have been sent
+// # Possible duplicates
 //
-// A row whose attempt_started_at still stands from an earlier run was interrupted in mid-call: the provider may have the
-// message. Push (it has a collapse key) and critical messages are sent once more, marked as a possible duplicate;
-// everything else becomes uncertain and waits for a receipt until a deadline. A call that timed out after sending is
-// treated alike. A call under way and its settlement need less than staleAfter; an attempt_started_at younger than that
-// therefore belongs to another run, and this one steps back.
+// A row whose attempt_started_at is still set from an earlier run was interrupted during the call:
+// the provider may have the message. Messages on a repeat-safe channel (push has a collapse key)
+// and critical messages are sent once more, marked as a possible duplicate; every other becomes
+// uncertain and waits for a receipt until a deadline. A call that timed out after sending is
+// treated in the same way. A call and its settlement need less than staleAfter; a younger
+// attempt_started_at therefore belongs to another run, and this one steps back.
 //
 // # Ordering and goroutines
 //
-// The package starts no goroutines. Settlements of concurrent workers are committed in groups: the first to come
-// commits for all that came while the commit before was under way, so that one alone never waits.
+// The package starts no goroutines. Settlements of concurrent workers are committed in groups: the
+// first worker commits for all that arrived during the previous commit, so that a single one never
+// waits.
 //
 // # Privacy
 //
-// Messages name the kind of thing there is to read, and ask to sign in. Errors, job arguments and logs carry ids and
-// codes. A Notifier returns Error, whose text is made of its class and code alone.
+// Messages name the kind of thing there is to read, and ask to sign in. Errors, job arguments and
+// logs carry ids and codes. A Notifier returns Error, whose text consists of its class and code
+// alone.
 package notify

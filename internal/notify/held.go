@@ -18,20 +18,22 @@ import (
 )
 
 const (
-	// heldBatch is how many held notifications one sweep ends at most, and how many of one record a review does.
+	// heldBatch bounds the held notifications that one sweep releases, and those of one record that
+	// a review releases.
 	heldBatch = 500
-	// retractedBeforeReview is rule.ReasonRetractedBeforeReview.
+	// retractedBeforeReview equals rule.ReasonRetractedBeforeReview.
 	retractedBeforeReview = "retracted_before_review"
 )
 
-// Inserter is the part of River's client that queues messages.
+// Inserter inserts jobs. It is implemented by river.Client.
 type Inserter interface {
 	InsertManyFastTx(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) (int, error)
 }
 
-// Reviewed ends the waiting of what the patient is to be told of the record, as far as the record is not held any more: the
-// messages are queued, or suppressed where the record was retracted. It locks the notifications in the order of their ids.
-// What is more than it takes on is left to the sweep. Called again, it does nothing.
+// Reviewed releases the patient's held notifications about a record, as far as the record is not
+// held any more: their messages are queued, or suppressed if the record was retracted. It locks the
+// notifications in the order of their ids. It handles at most heldBatch of them and leaves the rest
+// to the sweep. A second call does nothing.
 func Reviewed(ctx context.Context, tx pgx.Tx, jobs Inserter, subject string, patientID uuid.UUID) error {
 	rows, err := db.New(tx).NotificationHeldOf(ctx, db.NotificationHeldOfParams{RecipientID: patientID, Subject: subject, MaxRows: heldBatch})
 	if err != nil {
@@ -40,7 +42,8 @@ func Reviewed(ctx context.Context, tx pgx.Tx, jobs Inserter, subject string, pat
 	return endHold(ctx, tx, jobs, rows)
 }
 
-// sweepHeld ends the waiting of what has waited for the clinic's period. It returns how many notifications it looked at.
+// sweepHeld releases the notifications that have waited for the clinic's period. It returns how
+// many it examined.
 func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (n int, err error) {
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		due, err := db.New(tx).NotificationHeldDue(ctx, heldBatch)
@@ -63,8 +66,8 @@ func (w *Worker) sweepHeld(ctx context.Context, jobs Inserter) (n int, err error
 	return n, nil
 }
 
-// endHold ends the waiting of the notifications, which are locked, as their records stand now. A record that a later version
-// holds again is waited for longer.
+// endHold releases the locked notifications according to the current state of their records. Those
+// of a record that a later version holds again go on waiting.
 func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.NotificationHeldOfRow) error {
 	if len(all) == 0 {
 		return nil
@@ -104,14 +107,14 @@ func endHold(ctx context.Context, tx pgx.Tx, jobs Inserter, all []db.Notificatio
 		if err != nil {
 			return fmt.Errorf("end the hold of notifications: %w", err)
 		}
-		if err := tellEnded(ctx, tx, jobs, rows); err != nil {
+		if err := appendEnded(ctx, tx, jobs, rows); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// holds returns what is to be known of the notifications' records; nothing of one that is free.
+// holds returns the state of the notifications' records. A record that is not held is left out.
 func holds(ctx context.Context, tx pgx.Tx, all []db.NotificationHeldOfRow) (map[uuid.UUID]db.RecordHoldsRow, error) {
 	ids := make([]uuid.UUID, len(all))
 	for i, n := range all {
@@ -128,14 +131,14 @@ func holds(ctx context.Context, tx pgx.Tx, all []db.NotificationHeldOfRow) (map[
 	return byID, nil
 }
 
-// recordOf returns the id in a subject; zero where there is none.
+// recordOf returns the id in a subject, or the zero id.
 func recordOf(subject string) uuid.UUID {
 	id, _ := event.SubjectID(subject)
 	return id
 }
 
-// tellEnded inserts the jobs of what is queued, and appends one event a notification.
-func tellEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.NotificationHoldEndRow) error {
+// appendEnded inserts the jobs of queued deliveries and appends one event for each notification.
+func appendEnded(ctx context.Context, tx pgx.Tx, jobs Inserter, rows []db.NotificationHoldEndRow) error {
 	slices.SortFunc(rows, func(a, b db.NotificationHoldEndRow) int {
 		return cmp.Or(bytes.Compare(a.NotificationID[:], b.NotificationID[:]), bytes.Compare(a.ID[:], b.ID[:]))
 	})

@@ -8,26 +8,32 @@ import (
 )
 
 const (
-	// unlimitedRate is the highest rate, in messages a second, of a provider without a configured maximum.
+	// unlimitedRate is the highest rate, in messages a second, of a provider without a configured
+	// maximum.
 	unlimitedRate = 10_000
-	// slowestRate is the lowest rate that throttling leads to, in messages a second, unless the configured maximum is lower.
+	// slowestRate is the lowest rate that throttling leads to, in messages a second, unless the
+	// configured maximum is lower.
 	slowestRate = 1
-	// rateStep is what each accepted message adds to the rate, in messages a second: at full use the rate doubles in three
-	// and a half seconds. A provider of 14 messages a second then refuses about one in thirty (TestProvider_FollowsTheRate).
+	// rateStep is added to the rate, in messages a second, for each accepted message: at full use
+	// the rate doubles in three and a half seconds. A provider of 14 messages a second then rejects
+	// about one in thirty (TestProvider_FollowsTheRate).
 	rateStep = 0.2
 	// rateMemory is how long a throttled answer holds the rate down when no other follows it.
 	rateMemory = time.Minute
-	// burstTime is how much of the rate may go out at once after a lull, and the shortest time over which it is measured.
+	// burstTime is how much of the rate may go out at once after a lull, and the shortest time over
+	// which it is measured.
 	burstTime = 100 * time.Millisecond
-	// pauseAfter is how many throttled answers in a row, without an accepted message between them, mean that the account is
-	// over its limit, and not only one recipient's device: then the provider's Retry-After holds for every message.
+	// pauseAfter is how many throttled answers in a row, without an accepted message between them,
+	// mean that the account is over its limit, and not only one recipient's device: then the
+	// provider's Retry-After holds for every message.
 	pauseAfter = 3
 	// maxPause bounds that wait. A provider that asks for more is asked again after it.
 	maxPause = 5 * time.Minute
 )
 
-// limiter is the rate at which a provider is called: additive increase with each accepted message, multiplicative decrease
-// with each throttled one, between slowestRate and the configured maximum. It is not safe for concurrent use.
+// limiter is the rate at which a provider is called: additive increase with each accepted message,
+// multiplicative decrease with each throttled one, between slowestRate and the configured maximum.
+// It is not safe for concurrent use.
 type limiter struct {
 	bucket  *rate.Limiter
 	current float64
@@ -36,12 +42,14 @@ type limiter struct {
 	slowed, pausedUntil time.Time
 	inRow               int
 	throttled           int64
-	// calls and before are how many were let through in this window of a second, and in the one before it.
+	// calls and before are how many were let through in this window of a second, and in the one
+	// before it.
 	window        time.Time
 	calls, before float64
 }
 
-// newLimiter returns a limiter with the maximum in messages a second; 0 means that only throttling limits it.
+// newLimiter returns a limiter with the maximum in messages a second; 0 means that only throttling
+// limits it.
 func newLimiter(maximum float64) *limiter {
 	if maximum == 0 {
 		maximum = unlimitedRate
@@ -91,10 +99,10 @@ func (l *limiter) roll(now time.Time) {
 	}
 }
 
-// answered notes an answer that has nothing to do with the rate.
+// answered records an answer that is unrelated to the rate.
 func (l *limiter) answered() { l.inRow = 0 }
 
-// sent returns how many messages a second were let through lately.
+// sent returns the recent rate of messages that were let through, per second.
 func (l *limiter) sent(now time.Time) float64 {
 	l.roll(now)
 	return max(l.before, l.calls/max(now.Sub(l.window), burstTime).Seconds())
@@ -108,9 +116,9 @@ func (l *limiter) accepted(now time.Time) {
 	}
 }
 
-// throttle halves the rate after a throttled call that was let through at began. What is halved is no more than what was
-// really sent: a rate that nobody used says nothing about the provider. Calls that were under way when the rate was halved
-// do not halve it again.
+// throttle halves the rate after a throttled call that was let through at began. It halves no more
+// than the rate at which messages were really sent, because an unused rate is no evidence about the
+// provider. Calls in progress when the rate was halved do not halve it again.
 func (l *limiter) throttle(now, began time.Time, retryAfter time.Duration) {
 	l.throttled++
 	l.inRow++

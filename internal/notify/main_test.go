@@ -120,13 +120,13 @@ func (b *bundle) device(token string) {
 	b.exec(`INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'android', $3)`, newID(), b.user, token)
 }
 
-// plan is what a test plans; the zero value is a push of normal priority.
+// plan describes a delivery to plan; the zero value is a push of normal priority.
 type plan struct {
 	channel, priority string
 	fallback          []string
 }
 
-// plan writes what the planner would, without the job.
+// plan writes the rows that the planner would write, without the job.
 func (b *bundle) plan(p plan) uuid.UUID {
 	b.t.Helper()
 	if p.channel == "" {
@@ -158,7 +158,7 @@ func (b *bundle) enqueue(ids ...uuid.UUID) {
 	}
 }
 
-// row is what a test looks at of a delivery.
+// row holds the columns of a delivery that tests check.
 type row struct {
 	ID                uuid.UUID
 	EventID           uuid.UUID
@@ -203,7 +203,7 @@ func (b *bundle) count(sql string, args ...any) (n int) {
 	return n
 }
 
-// told counts the outbox's events of the type that the delivery's event caused.
+// told returns the number of the outbox's events of the type that the delivery's event caused.
 func (b *bundle) told(typ string, id uuid.UUID) int {
 	b.t.Helper()
 	return b.count(`SELECT count(*) FROM outbox WHERE type = $1 AND cause_id = (SELECT event_id FROM deliveries WHERE id = $2)`, typ, id)

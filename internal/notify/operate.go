@@ -24,21 +24,18 @@ import (
 // States are those of a delivery, in the order in which it may pass them.
 var States = []string{"planned", "queued", "uncertain", "sent", "delivered", "read", "suppressed", "cancelled", "failed", "unknown"}
 
-// Channels are all there are, configured or not.
-var Channels = []string{Email, Push, SMS, WhatsApp}
-
-// DeliveryStatus is a delivery as an operator sees it: ids, states and codes.
+// DeliveryStatus describes a delivery to an operator: ids, states and codes.
 type DeliveryStatus struct {
 	ID                uuid.UUID `json:"id" format:"uuid"`
 	NotificationID    uuid.UUID `json:"notificationId" format:"uuid"`
 	EventID           uuid.UUID `json:"eventId" format:"uuid"`
 	EventType         string    `json:"eventType" example:"ehr.lab_report.created"`
-	Subject           string    `json:"subject" doc:"What the event is about."`
+	Subject           string    `json:"subject" doc:"The subject of the event."`
 	RecipientID       uuid.UUID `json:"recipientId" format:"uuid"`
 	Channel           string    `json:"channel"`
 	State             string    `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string    `json:"reason"`
-	Rule              string    `json:"rule" doc:"The rule that said so."`
+	Rule              string    `json:"rule" doc:"The rule that planned it."`
 	Priority          string    `json:"priority"`
 	Attempt           int32     `json:"attempt" doc:"How often a provider was called."`
 	PossibleDuplicate bool      `json:"possibleDuplicate"`
@@ -48,30 +45,38 @@ type DeliveryStatus struct {
 	UpdatedAt         time.Time `json:"updatedAt" format:"date-time"`
 }
 
-// DeliveryFilter says which deliveries to list; an empty field asks for all.
+// DeliveryFilter selects deliveries; an empty field selects all.
 type DeliveryFilter struct {
 	State, Channel, Rule string
 	RecipientID          uuid.UUID
-	// From and To bound when a delivery was planned: not before From, before To.
+	// From and To bound the time at which a delivery was planned: not before From, before To.
 	From, To time.Time
-	// Before is the last delivery of the page before, by when it was planned; the zero mark begins with the newest.
+	// Before is the cursor of the last delivery on the previous page; the zero cursor begins with
+	// the newest.
 	Before care.PageCursor
-	// Limit is how many at most.
+	// Limit bounds the number of deliveries.
 	Limit int32
+	// Channels are the names that Channel can have; nil means those of care.BuiltinChannels.
+	Channels []string
 }
 
 func (f DeliveryFilter) check() error {
 	if f.State != "" && !slices.Contains(States, f.State) {
-		return care.Errorf(care.Invalid, "there is no state %q: name one of %s", f.State, strings.Join(States, ", "))
+		return care.Errorf(care.Invalid, "unknown state %q; want one of %s", f.State, strings.Join(States, ", "))
 	}
-	if f.Channel != "" && !slices.Contains(Channels, f.Channel) {
-		return care.Errorf(care.Invalid, "there is no channel %q: name one of %s", f.Channel, strings.Join(Channels, ", "))
+	channels := f.Channels
+	if channels == nil {
+		channels = care.BuiltinChannels.Names()
+	}
+	if f.Channel != "" && !slices.Contains(channels, f.Channel) {
+		return care.Errorf(care.Invalid, "unknown channel %q; want one of %s", f.Channel, strings.Join(channels, ", "))
 	}
 	return nil
 }
 
-// Deliveries lists deliveries, the last planned first. A delivery keeps its place while it changes, so that paging shows each
-// once. It refuses a state or a channel that does not exist with care.Invalid.
+// Deliveries returns deliveries, the last planned first. A delivery keeps its place while it
+// changes, so that paging returns each once. The error for an unknown state or channel is
+// care.Invalid.
 func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliveryStatus, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -92,7 +97,7 @@ func Deliveries(ctx context.Context, q db.DBTX, f DeliveryFilter) ([]DeliverySta
 	return all, nil
 }
 
-// list asks the query that has an index for what the filter names.
+// list runs the query that has an index for the filter.
 func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDelivery, error) {
 	before, to := cmp.Or(f.Before, care.AfterAll), cmp.Or(f.To, care.AfterAll.Time)
 	switch {
@@ -106,7 +111,7 @@ func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDel
 			State: f.State, Channel: f.Channel, Rule: f.Rule, CreatedFrom: f.From, CreatedBefore: to,
 			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
 		})
-	case f.Channel != "" && f.Channel != Email && f.Channel != Push:
+	case f.Channel != "" && f.Channel != Email && f.Channel != Push: // deliveries_channel_idx leaves these two out.
 		return q.DeliveryListOnChannel(ctx, db.DeliveryListOnChannelParams{
 			Channel: f.Channel, Rule: f.Rule, State: f.State, CreatedFrom: f.From, CreatedBefore: to,
 			BeforeTime: before.Time, BeforeID: before.ID, MaxRows: f.Limit,
@@ -118,12 +123,12 @@ func (f DeliveryFilter) list(ctx context.Context, q *db.Queries) ([]db.ListedDel
 	})
 }
 
-// DeliveryMark returns where a delivery stands in the list of Deliveries. It refuses the id of one that is not there, or that
-// the caller may not see, with care.NotFound.
+// DeliveryMark returns the position of a delivery in the list of Deliveries. The error for an
+// unknown delivery, or one that the caller may not see, is care.NotFound.
 func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageCursor, error) {
 	at, err := db.New(q).DeliveryPlannedAt(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.PageCursor{}, care.Errorf(care.NotFound, "there is no delivery %s", id)
+		return care.PageCursor{}, care.Errorf(care.NotFound, "no delivery %s", id)
 	}
 	if err != nil {
 		return care.PageCursor{}, fmt.Errorf("find the delivery: %w", postgres.Translate(err))
@@ -131,17 +136,18 @@ func DeliveryMark(ctx context.Context, q db.DBTX, id uuid.UUID) (care.PageCursor
 	return care.PageCursor{Time: at, ID: id}, nil
 }
 
-// Redrive queues a delivery again that failed, was cancelled, whose outcome is unknown (it is then marked as a possible
-// duplicate), or that was suppressed for want of an address that the person has by now: its state, a new job and a
-// notification.planned event of the command's actor commit together. One that had
-// used up its attempts gets a single one more. It refuses with care.NotFound what is not there, and with care.Conflict
-// what is in another state. The pool is of the worker role; the client needs no workers.
-func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], cmd care.Command, id uuid.UUID) error {
+// Redrive queues a delivery again that failed or was cancelled, whose outcome is unknown (it is
+// then marked as a possible duplicate), or that was suppressed for lack of an address that the
+// person has by now. Its state, a new job and a notification.planned event of the command's actor
+// commit together. A delivery without attempts left gets one more. channels is the table of known
+// channels. The error is care.NotFound for an unknown delivery and care.Conflict for one in another
+// state. The pool is of the worker role; the client needs no workers.
+func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], channels care.Channels, cmd care.Command, id uuid.UUID) error {
 	return postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		row, err := q.DeliveryTakeForRedrive(ctx, id)
+		row, err := q.DeliveryTakeForRedrive(ctx, db.DeliveryTakeForRedriveParams{ID: id, Channels: channels.Names(), AddressKinds: addressKinds(channels)})
 		if errors.Is(err, pgx.ErrNoRows) {
-			return care.Errorf(care.NotFound, "there is no delivery %s", id)
+			return care.Errorf(care.NotFound, "no delivery %s", id)
 		}
 		if err != nil {
 			return fmt.Errorf("take the delivery: %w", err)
@@ -160,7 +166,7 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.T
 	})
 }
 
-// redrivable refuses what must not be sent again.
+// redrivable returns an error for a delivery that must not be sent again.
 func redrivable(row db.DeliveryTakeForRedriveRow) error {
 	switch row.State {
 	case "failed", "cancelled", "unknown":
@@ -170,14 +176,15 @@ func redrivable(row db.DeliveryTakeForRedriveRow) error {
 			break
 		}
 		if !row.Reachable {
-			return care.Errorf(care.Conflict, "delivery %s was suppressed (%s), and its recipient still has no address for %s that is known to be theirs: have it added or verified first", row.ID, row.Reason, row.Channel)
+			return care.Errorf(care.Conflict, "delivery %s was suppressed (%s), and its recipient still has no verified address for %s; add or verify one first", row.ID, row.Reason, row.Channel)
 		}
 		return nil
 	}
-	return care.Errorf(care.Conflict, "delivery %s is %s (%s): only one that failed, was cancelled, or was suppressed for want of an address (no_address, address_unverified), or whose outcome is unknown, can be queued again", row.ID, row.State, row.Reason)
+	return care.Errorf(care.Conflict, "delivery %s is %s (%s); only a failed, cancelled or unknown one, or one suppressed for lack of an address (no_address, address_unverified), can be queued again", row.ID, row.State, row.Reason)
 }
 
-// redriven tells of it in the trace of the delivery, with the command's actor.
+// redriven returns the event of a redrive, in the trace of the delivery and with the command's
+// actor.
 func redriven(cmd care.Command, row db.DeliveryTakeForRedriveRow, reason string) event.Event {
 	data := event.Notification{
 		NotificationID: row.NotificationID, UserID: row.RecipientID, Rule: row.Rule, RuleVersion: row.RuleVersion,
@@ -188,17 +195,34 @@ func redriven(cmd care.Command, row db.DeliveryTakeForRedriveRow, reason string)
 	return e
 }
 
-// MarkRead notes that a person has read what they were told; the first time counts. What was not told to this person is
-// care.NotFound.
+// MarkRead records that a person has read a notification; the first time counts. The error for
+// another person's notification is care.NotFound.
 func MarkRead(ctx context.Context, q db.DBTX, recipientID, id uuid.UUID) error {
 	_, err := db.New(q).NotificationMarkRead(ctx, db.NotificationMarkReadParams{ID: id, RecipientID: recipientID})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return care.Errorf(care.NotFound, "there is no such notification in your inbox")
+		return care.Errorf(care.NotFound, "no such notification in your inbox")
 	}
 	if err != nil {
 		return fmt.Errorf("mark a notification as read: %w", postgres.Translate(err))
 	}
 	return nil
+}
+
+// known returns the channels, or the built-in ones for none.
+func known(channels care.Channels) care.Channels {
+	if len(channels) == 0 {
+		return care.BuiltinChannels
+	}
+	return channels
+}
+
+// addressKinds returns the kinds of address of the channels, in their order.
+func addressKinds(channels care.Channels) []string {
+	kinds := make([]string, len(channels))
+	for i, c := range channels {
+		kinds[i] = string(c.Address)
+	}
+	return kinds
 }
 
 func orEmpty(s *string) string {

@@ -15,7 +15,7 @@ import (
 var byHand = care.Command{Actor: care.SystemActor("cli")}
 
 func (b *bundle) redrive(id uuid.UUID) error {
-	return notify.Redrive(b.t.Context(), b.db.Worker, b.client, byHand, id)
+	return notify.Redrive(b.t.Context(), b.db.Worker, b.client, care.BuiltinChannels, byHand, id)
 }
 
 // ended is a delivery in a final state, without a job.

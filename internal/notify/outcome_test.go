@@ -10,8 +10,8 @@ import (
 	"carewire/internal/notify"
 )
 
-// lockDeliveries keeps everybody from reading and writing deliveries until the function it returns is called, as a
-// migration or a failover does.
+// lockDeliveries keeps everybody from reading and writing deliveries until the function it returns
+// is called, as a migration or a failover does.
 func (b *bundle) lockDeliveries() (unlock func()) {
 	b.t.Helper()
 	tx, err := b.db.Owner.Begin(context.WithoutCancel(b.t.Context()))

@@ -20,52 +20,63 @@ type ProviderConfig struct {
 	Name string
 	// Notifier is its client. Required.
 	Notifier Notifier
-	// MaxRate is how many messages a second this process sends at most; 0 means that only the provider's throttling limits
-	// it.
+	// MaxRate is how many messages a second this process sends at most; 0 means that only the
+	// provider's throttling limits it.
 	MaxRate float64
-	// BreakerFailures in a row open its circuit breaker, for BreakerOpen; 0 means 10, and 10 seconds.
+	// BreakerFailures in a row open its circuit breaker, for BreakerOpen; 0 means 10, and 10
+	// seconds.
 	BreakerFailures uint32
 	BreakerOpen     time.Duration
-	// Logger is told when the breaker changes. Required.
+	// Logger logs changes of the breaker. Required.
 	Logger *slog.Logger
 }
 
-// Provider is a client together with its circuit breaker and its rate limiter. A message is sent only after the Provider
-// admitted it. It is safe for concurrent use, and has no goroutine.
+// Validate returns an error for a missing Notifier or Logger, a name that is not a code, or a
+// negative rate.
+func (cfg ProviderConfig) Validate() error {
+	switch {
+	case cfg.Notifier == nil || cfg.Logger == nil:
+		return errors.New("notify: a provider needs Notifier and Logger")
+	case !codeForm.MatchString(cfg.Name):
+		return fmt.Errorf("notify: invalid provider name %q; want a short word such as ses", cfg.Name)
+	case !(cfg.MaxRate >= 0):
+		return fmt.Errorf("notify: maximum rate of %s is %v; want 0 or more messages a second", cfg.Name, cfg.MaxRate)
+	}
+	return nil
+}
+
+// Provider is a client together with its circuit breaker and its rate limiter. A message is sent
+// only after the Provider admitted it. It is safe for concurrent use, and has no goroutine.
 type Provider struct {
 	name     string
 	notifier Notifier
 	logger   *slog.Logger
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	open     time.Duration
-	// openUntil is when an open breaker lets the next probe through, in nanoseconds since 1970.
+	// openUntil is when an open breaker admits the next probe, in nanoseconds since 1970.
 	openUntil atomic.Int64
 
 	mu      sync.Mutex
 	limiter *limiter
-	// queue holds those that wait, the most urgent first. Only the first of them watches limiter and breaker.
+	// queue holds the waiters, the most urgent first. Only the first of them watches limiter and
+	// breaker.
 	queue []*waiter
 }
 
 // waiter is a job that waits to be admitted.
 type waiter struct {
 	rank int
-	// nudge tells the first of the queue to look again.
+	// nudge wakes the first waiter in the queue.
 	nudge chan struct{}
 }
 
-// errNotCalled tells the breaker that the provider was not called.
+// errNotCalled reports to the breaker that the provider was not called.
 var errNotCalled = errors.New("the provider was not called")
 
-// NewProvider returns a Provider. It refuses a name that is not a code, and a negative rate.
+// NewProvider returns a Provider, or an error for an invalid ProviderConfig.
 func NewProvider(cfg ProviderConfig) (*Provider, error) {
-	switch {
-	case cfg.Notifier == nil || cfg.Logger == nil:
-		return nil, errors.New("notify: a provider needs Notifier and Logger")
-	case !codeForm.MatchString(cfg.Name):
-		return nil, fmt.Errorf("notify: invalid provider name %q; want a short word such as ses", cfg.Name)
-	case !(cfg.MaxRate >= 0):
-		return nil, fmt.Errorf("notify: the maximum rate of %s is %v; want 0 or more messages a second", cfg.Name, cfg.MaxRate)
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
 	p := &Provider{
 		name: cfg.Name, notifier: cfg.Notifier, logger: cfg.Logger,
@@ -104,17 +115,18 @@ type pass struct {
 	finished bool
 }
 
-// obstacle is why nothing is admitted now.
+// obstacle describes why nothing is admitted now.
 type obstacle struct {
 	breaker bool
-	// wait is when to look again; 0 means at the next nudge.
+	// wait is when to try again; 0 means at the next nudge.
 	wait time.Duration
 }
 
-// admit waits until the provider may be called: until the breaker lets it through and the limiter has room, at most
-// holdTimeout. Those of a lower rank (1 is the most urgent) go first, those of one rank in the order in which they came.
-// It returns a pass, of which finish must be called; or, when the wait was in vain, or stop was closed, or ctx ended, nil
-// and how long to stay away. held is called once when it is the breaker that makes it wait.
+// admit waits until the provider may be called: until the breaker lets it through and the limiter
+// has room, at most holdTimeout. Those of a lower rank (1 is the most urgent) go first, those of
+// one rank in the order in which they came. It returns a pass, whose finish must be called. If the
+// wait timed out, stop was closed or ctx ended, it returns nil and how long the job should snooze.
+// It calls held once if the breaker is the reason for the wait.
 func (p *Provider) admit(ctx context.Context, stop <-chan struct{}, rank int, held func()) (*pass, time.Duration) {
 	p.mu.Lock()
 	if len(p.queue) == 0 {
@@ -137,15 +149,15 @@ func (p *Provider) wait(ctx context.Context, stop <-chan struct{}, w *waiter, he
 	limit, again := time.NewTimer(holdTimeout), time.NewTimer(holdTimeout)
 	defer limit.Stop()
 	defer again.Stop()
-	told := false
+	reported := false
 	for {
-		c, o := p.turn(w)
+		c, o := p.admitFirst(w)
 		if c != nil {
 			return c, 0
 		}
-		if o.breaker && !told {
+		if o.breaker && !reported {
 			held()
-			told = true
+			reported = true
 		}
 		if o.wait > 0 {
 			again.Reset(o.wait)
@@ -168,8 +180,8 @@ func (p *Provider) wait(ctx context.Context, stop <-chan struct{}, w *waiter, he
 	}
 }
 
-// turn lets the waiter through if it is the first of the queue and nothing is in its way.
-func (p *Provider) turn(w *waiter) (*pass, obstacle) {
+// admitFirst admits the waiter if it is the first in the queue and there is no obstacle.
+func (p *Provider) admitFirst(w *waiter) (*pass, obstacle) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.queue[0] != w {
@@ -182,7 +194,7 @@ func (p *Provider) turn(w *waiter) (*pass, obstacle) {
 	return c, o
 }
 
-// try admits one if nothing is in its way. It needs the lock.
+// try admits a message if there is no obstacle. The caller holds the lock.
 func (p *Provider) try() (*pass, obstacle) {
 	now := time.Now()
 	if wait := p.limiter.wait(now); wait > 0 {
@@ -190,7 +202,7 @@ func (p *Provider) try() (*pass, obstacle) {
 	}
 	done, err := p.breaker.Allow()
 	if errors.Is(err, gobreaker.ErrOpenState) {
-		// The breaker lets the next one through after this moment, not at it.
+		// The breaker admits the next one after this moment, not at it.
 		return nil, obstacle{breaker: true, wait: max(time.Duration(p.openUntil.Load()-now.UnixNano()), 0) + time.Millisecond}
 	}
 	if err != nil {
@@ -206,7 +218,8 @@ func (p *Provider) leave(w *waiter) {
 	p.remove(w)
 }
 
-// remove takes the waiter out of the queue, and has the first of the others look. It needs the lock.
+// remove removes the waiter from the queue, and wakes the first of the others. The caller holds the
+// lock.
 func (p *Provider) remove(w *waiter) {
 	if at := slices.Index(p.queue, w); at >= 0 {
 		p.queue = slices.Delete(p.queue, at, at+1)
@@ -224,7 +237,8 @@ func (p *Provider) nudge() {
 	}
 }
 
-// finish tells breaker and limiter what became of the call: errNotCalled when there was none. Only the first time counts.
+// finish reports the result of the call to breaker and limiter: errNotCalled if there was none.
+// Only the first call counts.
 func (c *pass) finish(receipt Receipt, err error) {
 	if c == nil || c.finished {
 		return
@@ -252,7 +266,7 @@ func (c *pass) finish(receipt Receipt, err error) {
 	p.nudge()
 }
 
-// BreakerState is the state of a provider's circuit breaker, as metrics show it.
+// BreakerState is the state of a circuit breaker, as a metric's value.
 type BreakerState int
 
 // The states.
@@ -264,18 +278,18 @@ const (
 
 // ProviderStats describes a provider as this process sees it.
 type ProviderStats struct {
-	// Name is the provider's.
+	// Name is ProviderConfig.Name.
 	Name    string
 	Breaker BreakerState
 	// Rate is how many messages a second may be sent now.
 	Rate float64
-	// Throttled is how often the provider said that it was called too often.
+	// Throttled is the number of throttled calls.
 	Throttled int64
-	// Waiting is how many messages wait for the breaker or the rate.
+	// Waiting is the number of messages that wait for the breaker or the rate.
 	Waiting int
 }
 
-// Stats returns how the provider is doing.
+// Stats returns the current state of the provider.
 func (p *Provider) Stats() ProviderStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -29,7 +29,8 @@ func newTestProvider(t *testing.T, change ...func(*ProviderConfig)) *Provider {
 	return p
 }
 
-// bucket is an account of a provider: it takes perSecond messages a second, after a lull as many at once.
+// bucket is an account of a provider: it takes perSecond messages a second, after a lull as many at
+// once.
 type bucket struct {
 	mu                sync.Mutex
 	perSecond, tokens float64
@@ -56,8 +57,8 @@ func (b *bucket) send() error {
 	return nil
 }
 
-// work sends n messages as 32 jobs of a Worker would, each of which stays away for a second after a refusal. It returns how
-// long that took.
+// work sends n messages as 32 jobs of a Worker would, each of which stays away for a second after a
+// refusal. It returns how long that took.
 func (b *bucket) work(t *testing.T, p *Provider, n int) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -15,21 +15,23 @@ import (
 // Schema is where River keeps its tables.
 const Schema = "river"
 
-// defaultMaxWorkers is how many messages of a channel are under way at once: calls mostly wait for the provider.
+// defaultMaxWorkers is how many messages of a channel are in progress at once: calls mostly wait
+// for the provider.
 const defaultMaxWorkers = 32
 
-// RiverConfig gives the configuration of a River client that works this package's jobs: a queue for each channel, also
-// for those not configured, whose deliveries then fail over to their fallback; and the sweep. The caller may add workers
-// and queues to it. maxWorkers bounds the deliveries under way on one channel; 0 means 32.
+// RiverConfig returns the configuration of a River client that works this package's jobs: the
+// sweep, and a queue for each channel, also for those that are not configured, whose deliveries
+// fail over to their fallback. The caller may add workers and queues. maxWorkers bounds the
+// deliveries in progress on one channel; 0 means 32.
 //
-// An insert's NOTIFY is sent at most once a cooldown and client, also for one that is rolled back, so that the short poll
-// is part of correctness.
+// River sends an insert's NOTIFY at most once per cooldown and client, and also for an insert that
+// is rolled back: correctness depends on the short poll.
 func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.Worker[DeliveryArgs](w))
 	river.AddWorker(workers, river.Worker[SweepArgs](&sweeper{worker: w}))
 	queues := map[string]river.QueueConfig{sweepQueue: {MaxWorkers: 1, FetchPollInterval: time.Second}}
-	for _, channel := range Channels {
+	for _, channel := range w.cfg.Known.Names() {
 		queues[channel] = river.QueueConfig{MaxWorkers: cmp.Or(maxWorkers, defaultMaxWorkers)}
 	}
 	return &river.Config{
@@ -53,20 +55,21 @@ func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config 
 	}
 }
 
-// errorHandler logs what River's jobs return. Their errors are made of codes; of a panic only the type is told.
+// errorHandler logs the errors of River's jobs, which consist of codes. Of a panic it logs the type
+// only.
 type errorHandler struct{ logger *slog.Logger }
 
-// HandleError logs a job's error.
+// HandleError implements river.ErrorHandler.
 func (h *errorHandler) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	h.logger.InfoContext(ctx, "job will be tried again or given up", "job_id", job.ID, "kind", job.Kind, "attempt", job.Attempt, "error", err.Error())
+	h.logger.InfoContext(ctx, "job failed; it is retried or discarded", "job_id", job.ID, "kind", job.Kind, "attempt", job.Attempt, "error", err.Error())
 	return nil
 }
 
-// HandlePanic logs a job's panic.
+// HandlePanic implements river.ErrorHandler.
 func (h *errorHandler) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
 	h.logger.ErrorContext(ctx, "job panicked", "job_id", job.ID, "kind", job.Kind, "attempt", job.Attempt, "panic_type", fmt.Sprintf("%T", value), "stack", trace)
 	return nil
 }
 
-// stack is the trace of a panic. It holds addresses, not values.
+// stack returns the trace of a panic. It contains addresses, not values.
 func stack() string { return string(debug.Stack()) }

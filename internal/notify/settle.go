@@ -16,25 +16,27 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// settlement is the end of one attempt as it goes into the database.
+// settlement is the result of one attempt as it is written to the database.
 type settlement struct {
 	delivery
-	// run is the run that claimed the attempt; zero where nobody did, and then the attempt alone must be the same.
+	// run is the run that claimed the attempt. It is zero without a claim; then only the attempt
+	// has to match.
 	run   uuid.UUID
 	state string
-	// unused says that the attempt counts for nothing.
+	// unused reports that the attempt is not counted.
 	unused            bool
 	reason            string
 	code              string
 	receipt           Receipt
 	possibleDuplicate bool
 	wait              time.Duration
-	// told are the events, each with the delivery or the device whose change it tells.
-	told []news
-	gone []goneDevice
+	// events are appended with the settlement, each with the id of the delivery or device that it
+	// is about.
+	events []pendingEvent
+	gone   []goneDevice
 }
 
-// delivery is what events say of a delivery.
+// delivery holds the values of a delivery that events contain.
 type delivery struct {
 	id, notificationID, eventID, recipientID uuid.UUID
 	clinicID                                 *uuid.UUID
@@ -44,7 +46,7 @@ type delivery struct {
 	correlationID, traceparent               *string
 }
 
-type news struct {
+type pendingEvent struct {
 	ref   uuid.UUID
 	event event.Event
 }
@@ -59,9 +61,9 @@ func (a *attempt) delivery() delivery {
 	}
 }
 
-// predecessors are the states from which a settlement leads to a state; it must be of the same attempt. What is known of an
-// attempt is written also over what others made of its silence: uncertain, or, if the message was sent, unknown. A state
-// never goes back on what is known: sent stays sent.
+// predecessors are the states from which a settlement of the same attempt leads to a state. A known
+// result also overwrites the states that others assumed after a silence: uncertain, or, if the
+// message was sent, unknown. A known result is never overwritten: sent stays sent.
 var predecessors = map[string]string{
 	"queued":     "queued,uncertain",
 	"uncertain":  "queued",
@@ -72,21 +74,21 @@ var predecessors = map[string]string{
 	"unknown":    "uncertain",
 }
 
-// settlement gives the row's change and the events of an ending.
-func (a *attempt) settlement(e ending) settlement {
+// settlement returns the row's change and the events of a result.
+func (a *attempt) settlement(e result) settlement {
 	s := settlement{
-		delivery: a.delivery(), run: a.run, unused: e.outcome == Slowed, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
+		delivery: a.delivery(), run: a.run, unused: e.outcome == OutcomeThrottled, code: e.code, receipt: e.receipt, possibleDuplicate: e.possibleDuplicate, wait: e.wait,
 	}
 	switch e.outcome {
-	case Sent:
+	case OutcomeSent:
 		s.state = "sent"
-		s.tell(s.outcome("notification.sent", "", a.PossibleDuplicate))
-	case Failed:
+		s.addEvent(s.outcome("notification.sent", "", a.PossibleDuplicate))
+	case OutcomeFailed:
 		s.state = "failed"
-		s.tell(s.outcome("notification.failed", e.code, a.PossibleDuplicate))
-	case Suppressed:
+		s.addEvent(s.outcome("notification.failed", e.code, a.PossibleDuplicate))
+	case OutcomeSuppressed:
 		s.state, s.reason = "suppressed", e.code
-		s.tell(s.decision("notification.suppressed", event.ChannelDecision{
+		s.addEvent(s.decision("notification.suppressed", event.ChannelDecision{
 			Channel: a.Channel, DeliveryID: a.ID, State: "suppressed", Reason: e.code,
 		}))
 	case OutcomeUncertain:
@@ -104,16 +106,16 @@ func (a *attempt) settlement(e ending) settlement {
 	return s
 }
 
-func (s *settlement) tell(e event.Event) { s.told = append(s.told, news{s.id, e}) }
+func (s *settlement) addEvent(e event.Event) { s.events = append(s.events, pendingEvent{s.id, e}) }
 
-// remove drops a device that the provider no longer knows.
+// remove removes a device that the provider no longer knows.
 func (s *settlement) remove(id uuid.UUID, platform string) {
 	cmd := s.command()
 	e := event.New(cmd, "device.removed", care.Ref{Kind: "device", ID: id}, event.Device{
 		DeviceID: id, UserID: s.recipientID, Platform: platform, Reason: "unregistered",
 	}).About(cmd, s.recipientID, nil)
 	e.CauseID = &s.eventID
-	s.told = append(s.told, news{id, e})
+	s.events = append(s.events, pendingEvent{id, e})
 	s.gone = append(s.gone, goneDevice{id, s.recipientID})
 }
 
@@ -128,7 +130,8 @@ func (d delivery) command() care.Command {
 	return cmd
 }
 
-// outcome is notification.sent or notification.failed. Only the latter says the state: failed, cancelled or unknown.
+// outcome returns the event notification.sent or notification.failed. Only the latter has the
+// state: failed, cancelled or unknown.
 func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Event {
 	data := event.Delivery{
 		NotificationID: s.notificationID, DeliveryID: s.id, UserID: s.recipientID, Channel: s.channel, Attempt: s.attempt,
@@ -140,8 +143,8 @@ func (s *settlement) outcome(typ, code string, possibleDuplicate bool) event.Eve
 	return s.event(typ, data)
 }
 
-// expiry ends a delivery for which no receipt came until its deadline. Nobody knows whether it arrived: its state is
-// unknown, and only what is urgent takes its fallback channel, as a possible duplicate.
+// expiry ends a delivery for which no receipt came until its deadline. Its state becomes unknown.
+// Only one of the priorities critical and high uses its fallback channel, as a possible duplicate.
 func expiry(r db.DeliveryExpiredRow) (s settlement, fallback []string) {
 	s = settlement{
 		delivery: delivery{
@@ -151,14 +154,14 @@ func expiry(r db.DeliveryExpiredRow) (s settlement, fallback []string) {
 		},
 		state: "unknown", code: "no_receipt",
 	}
-	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
+	s.addEvent(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
 	if r.Priority == "critical" || r.Priority == "high" {
 		fallback = r.Fallback
 	}
 	return s, fallback
 }
 
-// decision is notification.planned or notification.suppressed, for one channel.
+// decision returns the event notification.planned or notification.suppressed for one channel.
 func (d delivery) decision(typ string, c event.ChannelDecision) event.Event {
 	return d.event(typ, event.Notification{
 		NotificationID: d.notificationID, UserID: d.recipientID, Rule: d.rule, RuleVersion: d.ruleVersion,
@@ -173,27 +176,28 @@ func (d delivery) event(typ string, data event.Payload) event.Event {
 	return e
 }
 
-// closed reports whether the delivery ends here, and is not known to have reached the person.
+// closed reports whether the delivery ends without being known to have reached the person.
 func (s *settlement) closed() bool {
 	return s.state == "failed" || s.state == "suppressed" || s.state == "unknown"
 }
 
-// keep commits a settlement, and repeats that until it is written: what is known of a message is kept as long as the process
-// lives, whatever became of the job's time. One whose commit was not confirmed is found written, and is then not the
-// attempt's any more.
-func (w *Worker) keep(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
+// commitWithRetry commits a settlement and retries until it is written: a known result is kept as
+// long as the process lives, even if the job's time is over. A settlement whose commit was not
+// confirmed is found written, and no longer belongs to the attempt.
+func (w *Worker) commitWithRetry(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	err = persist(ctx, nil, func() error {
+	err = retryTransient(ctx, nil, func() error {
 		settled, err = w.commit(ctx, client, s, fallback)
 		return err
 	}, func(err error) {
-		w.cfg.Logger.WarnContext(ctx, "the outcome of a delivery cannot be written yet; it is kept", "delivery_id", s.id, "state", s.state, "error", postgres.SafeError(err))
+		w.cfg.Logger.WarnContext(ctx, "outcome of a delivery not written yet; retrying", "delivery_id", s.id, "state", s.state, "error", postgres.SafeError(err))
 	})
 	return settled, err
 }
 
-// commit writes a settlement. One that ends in vain plans the next fallback channel in the same transaction; every other is
-// committed together with those of concurrent workers. It reports whether the delivery was still this attempt's.
+// commit writes a settlement. A closed one plans the next fallback channel in the same transaction;
+// every other is batched with those of concurrent workers. It reports whether the delivery still
+// belonged to this attempt.
 func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
 	if !s.closed() || len(fallback) == 0 {
 		return w.settler.do(ctx, s)
@@ -202,7 +206,7 @@ func (w *Worker) commit(ctx context.Context, client *river.Client[pgx.Tx], s set
 }
 
 func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (settled bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	err = postgres.InTx(ctx, w.cfg.Pool, func(tx pgx.Tx) error {
 		ids, err := settleAll(ctx, tx, []settlement{s})
@@ -217,10 +221,12 @@ func (w *Worker) commitWithFallback(ctx context.Context, client *river.Client[pg
 	return settled, err
 }
 
-// fallBack plans the first of the channels by which the person can be reached and does not have the event yet.
+// fallBack plans the first of the channels on which the person can be reached and does not have the
+// event yet.
 func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], s settlement, channels []string) error {
 	for i, channel := range channels {
-		if w.provider(channel) == nil {
+		kind, ok := w.cfg.Known.Lookup(channel)
+		if !ok || w.provider(channel) == nil {
 			continue
 		}
 		reason := fmt.Sprintf("fallback for %s, rule %s", s.channel, s.rule)
@@ -228,9 +234,9 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 			reason = fmt.Sprintf("fallback for %s, which may have arrived, rule %s", s.channel, s.rule)
 		}
 		row, err := db.New(tx).DeliveryFallback(ctx, db.DeliveryFallbackParams{
-			ID: newID(), Channel: channel, Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
+			ID: newID(), Channel: channel, AddressKind: string(kind.Address), Reason: reason, Fallback: channels[i+1:], InsteadOf: s.id,
 		})
-		if err == pgx.ErrNoRows { //nolint:errorlint // pgx gives it bare
+		if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns it unwrapped
 			continue
 		}
 		if err != nil {
@@ -250,7 +256,8 @@ func (w *Worker) fallBack(ctx context.Context, tx pgx.Tx, client *river.Client[p
 	return nil
 }
 
-// settleAll is the one statement that ends attempts. It gives the ids of the deliveries that were still theirs.
+// settleAll ends attempts in one statement. It returns the ids of the deliveries that still
+// belonged to them.
 func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, error) {
 	var p db.DeliverySettleParams
 	var events outbox.Columns
@@ -268,8 +275,8 @@ func settleAll(ctx context.Context, tx db.DBTX, all []settlement) ([]uuid.UUID, 
 		p.ErrorCodes = append(p.ErrorCodes, s.code)
 		p.PossibleDuplicates = append(p.PossibleDuplicates, s.possibleDuplicate)
 		p.WaitSeconds = append(p.WaitSeconds, s.wait.Seconds())
-		for _, n := range s.told {
-			// Two messages may find the same device gone; it is removed, and told of, once.
+		for _, n := range s.events {
+			// Two messages may report the same device as gone; it has one event.
 			if n.ref != s.id && removed[n.ref] {
 				continue
 			}

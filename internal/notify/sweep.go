@@ -18,25 +18,29 @@ import (
 const (
 	sweepQueue    = "sweep"
 	sweepInterval = 15 * time.Second
-	// sweepGrace is how long a delivery may be without a live job: longer than it takes a job's insertion to commit, and
-	// than a worker may need after River gave up its job.
+	// sweepGrace is how long a delivery may be without a live job: longer than the commit of a
+	// job's insertion takes, and than a worker may need after River discarded its job.
 	sweepGrace = 2 * time.Minute
-	// sweepLook is how many queued deliveries one sweep looks at; the next one goes on behind them. At 15 seconds a sweep, a
-	// backlog of 100,000 is looked through in 5 minutes. Looking at so many takes some 50 ms (measured).
+	// sweepLook is how many queued deliveries one sweep examines; the next one continues behind
+	// them. At 15 seconds a sweep, a backlog of 100,000 is examined in 5 minutes. One sweep's share
+	// takes some 50 ms (measured).
 	sweepLook = 5000
-	// sweepBatch is how many deliveries of each kind one sweep takes on.
+	// sweepBatch bounds the deliveries of each kind that one sweep handles.
 	sweepBatch = 500
 	// strandedSweep names the cursor of the search for stranded deliveries.
 	strandedSweep = "stranded deliveries"
 )
 
-// Unsettleable is the outcome of a delivery that the database does not let end as it did: it is parked.
-const Unsettleable Outcome = "unsettleable"
+// OutcomeUnsettleable is the outcome of a delivery whose settlement the database rejects: it is
+// parked.
+const OutcomeUnsettleable Outcome = "unsettleable"
 
-// Sweep gives a new job to deliveries that no live job carries, because the rescuer discarded it or somebody deleted it,
-// cancels those whose job was cancelled by hand, closes those that waited until their deadline for a receipt, and queues what
-// waited for a clinician's review for as long as the clinic says. It returns how many it took on. What it looks at is bounded, whatever the backlog. A delivery that fails does not stop the
-// others: Sweep returns the errors joined. Several instances may sweep at once.
+// Sweep inserts a new job for deliveries that no live job carries, because the rescuer discarded it
+// or it was deleted. It cancels those whose job was cancelled by hand, closes those that waited for
+// a receipt until their deadline, and queues held notifications at the end of the clinic's period.
+// It returns how many it handled. The work of one sweep is bounded, regardless of the backlog. A
+// delivery that fails does not stop the others: Sweep returns the errors joined. Several instances
+// may sweep at once.
 func (w *Worker) Sweep(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
 	stranded, err := w.sweepStranded(ctx, client)
 	expired, errExpired := w.sweepExpired(ctx, client)
@@ -52,7 +56,8 @@ func (w *Worker) sweepExpired(ctx context.Context, client *river.Client[pgx.Tx])
 	return w.closeEach(ctx, client, len(rows), func(i int) (settlement, []string) { return expiry(rows[i]) })
 }
 
-// closeEach closes n deliveries one after the other. It goes on behind one that fails, until ctx ends.
+// closeEach closes n deliveries one after the other. It continues after one that fails, until ctx
+// ends.
 func (w *Worker) closeEach(ctx context.Context, client *river.Client[pgx.Tx], n int, next func(i int) (settlement, []string)) (done int, err error) {
 	for i := range n {
 		if ctx.Err() != nil {
@@ -70,8 +75,9 @@ func (w *Worker) closeEach(ctx context.Context, client *river.Client[pgx.Tx], n 
 	return done, err
 }
 
-// closeOrPark commits a settlement that ends a delivery. Where the database refuses it because of the row, it tries without
-// the fallback, and then parks the delivery. It reports whether the delivery was still open.
+// closeOrPark commits a settlement that ends a delivery. If the database rejects it because of the
+// row, it tries without the fallback, and then parks the delivery. It reports whether the delivery
+// was still open.
 func (w *Worker) closeOrPark(ctx context.Context, client *river.Client[pgx.Tx], s settlement, fallback []string) (bool, error) {
 	closed, err := w.commit(ctx, client, s, fallback)
 	if len(fallback) > 0 && postgres.RowFault(err) {
@@ -82,12 +88,12 @@ func (w *Worker) closeOrPark(ctx context.Context, client *river.Client[pgx.Tx], 
 		return w.park(ctx, s, err)
 	}
 	if closed && s.state == "unknown" {
-		w.cfg.Observe(s.channel, Unknown, 0)
+		w.cfg.Observe(s.channel, OutcomeUnknown, 0)
 	}
 	return closed, err
 }
 
-// park ends a delivery as failed, without an event, for an operator to look at.
+// park ends a delivery as failed, without an event. An operator has to examine it.
 func (w *Worker) park(ctx context.Context, s settlement, cause error) (bool, error) {
 	n, err := w.queries.DeliveryPark(context.WithoutCancel(ctx), db.DeliveryParkParams{ID: s.id, Attempt: s.attempt, FromStates: predecessors[s.state]})
 	if err != nil {
@@ -96,28 +102,29 @@ func (w *Worker) park(ctx context.Context, s settlement, cause error) (bool, err
 	if n == 0 {
 		return false, nil
 	}
-	w.cfg.Logger.ErrorContext(ctx, "delivery cannot be settled; it is failed with code unsettleable",
+	w.cfg.Logger.ErrorContext(ctx, "delivery cannot be settled; it failed with the code unsettleable",
 		"delivery_id", s.id, "state", s.state, "code", s.code, "error", postgres.SafeError(cause))
-	w.cfg.Observe(s.channel, Unsettleable, 0)
+	w.cfg.Observe(s.channel, OutcomeUnsettleable, 0)
 	return true, nil
 }
 
-// piece is what one sweep looks at.
+// piece is the part of the queued deliveries that one sweep examines.
 type piece struct {
 	stranded []db.DeliveryStrandedRow
-	// last is where the next sweep goes on; ends says that there is nothing behind it.
+	// last is where the next sweep continues; ends reports that it is the last delivery.
 	last db.DeliveryQueuedPageRow
 	ends bool
 }
 
-// sweepStranded looks at the queued deliveries behind those that the sweep before looked at, and begins again after the
-// last. The cursor is in the database, so that instances that take turns go through the backlog once.
+// sweepStranded examines the queued deliveries behind those of the previous sweep, and starts over
+// after the last. The cursor is in the database, so that instances that take turns examine the
+// backlog once.
 func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]) (int, error) {
-	found, err := w.look(ctx)
+	found, err := w.nextPiece(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("look for stranded deliveries: %w", err)
 	}
-	n, failed := w.takeOnAll(ctx, client, found.stranded)
+	n, failed := w.requeueAll(ctx, client, found.stranded)
 	if postgres.Transient(failed) {
 		return n, failed // The same ones again.
 	}
@@ -127,13 +134,13 @@ func (w *Worker) sweepStranded(ctx context.Context, client *river.Client[pgx.Tx]
 		err = w.queries.SweepAdvance(ctx, db.SweepAdvanceParams{Name: strandedSweep, AfterTime: found.last.CreatedAt, AfterID: found.last.ID})
 	}
 	if err != nil {
-		failed = errors.Join(failed, fmt.Errorf("keep the sweep's cursor: %w", err))
+		failed = errors.Join(failed, fmt.Errorf("store the sweep's cursor: %w", err))
 	}
 	return n, failed
 }
 
-// look finds the next piece.
-func (w *Worker) look(ctx context.Context) (piece, error) {
+// nextPiece returns the next piece.
+func (w *Worker) nextPiece(ctx context.Context) (piece, error) {
 	after, err := w.queries.SweepCursor(ctx, strandedSweep)
 	if errors.Is(err, pgx.ErrNoRows) {
 		after, err = db.SweepCursorRow{AfterTime: care.BeforeAll.Time}, nil
@@ -167,30 +174,32 @@ func (w *Worker) look(ctx context.Context) (piece, error) {
 	return p, err
 }
 
-// takeOnAll takes on all together. Where that fails because of a row, it takes on each alone.
-func (w *Worker) takeOnAll(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (int, error) {
+// requeueAll requeues all deliveries together. If that fails because of a row, it requeues each
+// alone.
+func (w *Worker) requeueAll(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (int, error) {
 	if len(all) == 0 {
 		return 0, nil
 	}
-	queued, cancelled, err := w.takeOn(ctx, client, all)
+	queued, cancelled, err := w.requeue(ctx, client, all)
 	if len(all) > 1 && postgres.RowFault(err) {
 		err = nil
 		for i := range all {
-			n, more, failed := w.takeOn(ctx, client, all[i:i+1])
+			n, more, failed := w.requeue(ctx, client, all[i:i+1])
 			queued += n
 			cancelled = append(cancelled, more...)
 			err = errors.Join(err, failed)
 		}
 	}
 	if queued > 0 {
-		w.cfg.Logger.WarnContext(ctx, "took on deliveries that no live job carried", "count", queued)
+		w.cfg.Logger.WarnContext(ctx, "requeued deliveries that no live job carried", "count", queued)
 	}
 	done, failed := w.closeEach(ctx, client, len(cancelled), func(i int) (settlement, []string) { return cancelled[i], nil })
 	return queued + done, errors.Join(err, failed)
 }
 
-// takeOn gives new jobs to stranded deliveries, and returns how many. Those whose last job was cancelled are to be cancelled.
-func (w *Worker) takeOn(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (queued int, cancelled []settlement, err error) {
+// requeue inserts new jobs for stranded deliveries. It returns how many, and the settlements of
+// those whose last job was cancelled.
+func (w *Worker) requeue(ctx context.Context, client *river.Client[pgx.Tx], all []db.DeliveryStrandedRow) (queued int, cancelled []settlement, err error) {
 	wasCancelled := map[uuid.UUID]bool{}
 	ids := make([]uuid.UUID, len(all))
 	for i, s := range all {
@@ -224,7 +233,8 @@ func (w *Worker) takeOn(ctx context.Context, client *river.Client[pgx.Tx], all [
 	return len(jobs), cancelled, nil
 }
 
-// cancellation follows an operator who cancelled the job in the dashboard.
+// cancellation returns the settlement of a delivery whose job an operator cancelled in the
+// dashboard.
 func cancellation(r db.DeliveryTakeStrandedRow) settlement {
 	s := settlement{
 		delivery: delivery{
@@ -233,7 +243,7 @@ func cancellation(r db.DeliveryTakeStrandedRow) settlement {
 		},
 		state: "cancelled", reason: "job_cancelled", code: "cancelled",
 	}
-	s.tell(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
+	s.addEvent(s.outcome("notification.failed", s.code, r.PossibleDuplicate))
 	return s
 }
 
@@ -243,7 +253,7 @@ type sweeper struct {
 	worker *Worker
 }
 
-// Work sweeps once.
+// Work implements river.Worker.
 func (s *sweeper) Work(ctx context.Context, _ *river.Job[SweepArgs]) error {
 	client, err := river.ClientFromContextSafely[pgx.Tx](ctx)
 	if err != nil {

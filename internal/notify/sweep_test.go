@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/notify"
 )
 
-// tooLong is longer than an event's correlation id may be: no event can be appended for such a delivery.
+// tooLong is longer than an event's correlation id may be: no event can be appended for such a
+// delivery.
 const tooLong = `UPDATE deliveries SET correlation_id = repeat('x', 300) WHERE id = $1`
 
 func TestSweep_ParksADeliveryThatCannotBeClosedAndClosesTheOthers(t *testing.T) {
@@ -31,8 +33,8 @@ func TestSweep_ParksADeliveryThatCannotBeClosedAndClosesTheOthers(t *testing.T) 
 	}
 	require.Equal(t, "no_receipt", *b.delivery(other).ErrorCode)
 	require.Equal(t, 1, b.told("notification.failed", other))
-	require.Equal(t, 2, b.observed(notify.Unsettleable))
-	require.Equal(t, 1, b.observed(notify.Unknown))
+	require.Equal(t, 2, b.observed(notify.OutcomeUnsettleable))
+	require.Equal(t, 1, b.observed(notify.OutcomeUnknown))
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM river.river_job WHERE args->>'deliveryId' = $1`, lost.String()))
 	n, err = b.worker.Sweep(t.Context(), b.client)
 	require.NoError(t, err)
@@ -96,7 +98,7 @@ func TestSweep_LooksThroughABacklogPieceByPiece(t *testing.T) {
 	}
 	require.Equal(t, []int{0, 0, 1, 0}, taken, "the third piece of 5,000 holds the stranded one, then it begins again")
 
-	// Another round finds what was stranded meanwhile at the beginning.
+	// Another round finds deliveries at the beginning that were stranded meanwhile.
 	b.exec(`DELETE FROM river.river_job WHERE args->>'deliveryId' = '00000000-0000-7000-8000-000000000001'`)
 	found := 0
 	for range 3 {
@@ -134,4 +136,81 @@ func TestWorker_ParksWhatItCannotEnd(t *testing.T) {
 	require.Equal(t, "unsettleable", *d.ErrorCode)
 	require.Empty(t, mail.Messages())
 	b.idle()
+}
+
+func TestSweep_GivesAJobToADeliveryThatNoLiveJobCarries(t *testing.T) {
+	t.Parallel()
+	b, _, phone := withRecorders(t)
+	lost, discarded, carried, young := b.plan(plan{}), b.plan(plan{}), b.plan(plan{}), b.plan(plan{})
+	b.exec(`UPDATE deliveries SET updated_at = now() - interval '3 minutes' WHERE id <> $1`, young)
+	b.enqueue(discarded, carried)
+	b.exec(`UPDATE river.river_job SET state = 'discarded', finalized_at = now() WHERE args->>'deliveryId' = $1`, discarded.String())
+	n, err := b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	n, err = b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	require.Zero(t, n, "nothing is taken twice")
+	b.start()
+	for _, id := range []uuid.UUID{lost, discarded, carried} {
+		b.await(id, "sent")
+	}
+	b.idle()
+	require.Equal(t, "queued", b.delivery(young).State)
+	require.Len(t, phone.Messages(), 3)
+}
+
+func TestSweep_FollowsAnOperatorWhoCancelledTheJob(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	id := b.plan(plan{})
+	b.enqueue(id)
+	b.exec(`UPDATE deliveries SET updated_at = now() - interval '3 minutes'`)
+	var job int64
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), `SELECT id FROM river.river_job`).Scan(&job))
+	cancelled, err := b.client.JobCancel(t.Context(), job)
+	require.NoError(t, err)
+	require.Equal(t, rivertype.JobStateCancelled, cancelled.State)
+	_, err = b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	d := b.delivery(id)
+	require.Equal(t, "cancelled", d.State)
+	require.Equal(t, 1, b.told("notification.failed", id))
+}
+
+func TestSweep_EndsTheWaitForAReceiptAsUnknownAndOnlyWhatIsUrgentTakesItsFallback(t *testing.T) {
+	t.Parallel()
+	b, mail, _ := withRecorders(t)
+	fallback := []string{notify.Email}
+	ids := map[string]uuid.UUID{}
+	for _, priority := range []string{"critical", "high", "normal", "bulk"} {
+		ids[priority] = b.plan(plan{priority: priority, fallback: fallback})
+	}
+	ids["without a fallback"] = b.plan(plan{priority: "critical"})
+	waiting := b.plan(plan{fallback: fallback})
+	b.exec(`UPDATE deliveries SET state = 'uncertain', attempt = 2, deadline_at = now() - interval '1 second'`)
+	b.exec(`UPDATE deliveries SET deadline_at = now() + interval '1 minute' WHERE id = $1`, waiting)
+	n, err := b.worker.Sweep(t.Context(), b.client)
+	require.NoError(t, err)
+	require.Equal(t, len(ids), n)
+	require.Equal(t, len(ids), b.observed(notify.OutcomeUnknown))
+	for _, id := range ids {
+		d := b.delivery(id)
+		require.Equal(t, "unknown", d.State)
+		require.Equal(t, "no_receipt", *d.ErrorCode)
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM outbox WHERE type = 'notification.failed' AND data @> '{"state": "unknown", "code": "no_receipt"}' AND cause_id = $1`, d.EventID))
+	}
+	require.Equal(t, "uncertain", b.delivery(waiting).State)
+	listed, err := b.deliveries(t, notify.DeliveryFilter{State: "unknown", Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, listed, len(ids))
+	b.start()
+	mail.Wait(t, 2)
+	b.idle()
+	require.Len(t, mail.Messages(), 2)
+	for _, m := range mail.Messages() {
+		require.Contains(t, []string{"critical", "high"}, m.Priority)
+		require.True(t, m.PossibleDuplicate, "the first may have arrived")
+	}
+	require.Equal(t, 2, b.count(`SELECT count(*) FROM deliveries WHERE channel = 'email' AND possible_duplicate AND reason = 'fallback for push, which may have arrived, rule record-created'`))
 }

@@ -14,50 +14,54 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 )
 
 //go:embed templates
 var embedded embed.FS
 
-// frameName is the file of what stands around every email's words. It is no template of its own.
+// frameName is the name of the file with the greeting and the footer of every email. It is not a
+// template.
 const frameName = "frame"
 
-// Data is all that a template can reach. It has no place for a person, a clinic or anything clinical.
+// Data is everything that a template can access. It contains no person, no clinic and nothing
+// clinical.
 type Data struct {
 	// EventType is the event's type, such as "ehr.lab_report.created".
 	EventType string
-	// Thing is what it is about, in words: "lab report".
+	// Thing is the kind of its subject in words, such as "lab report".
 	Thing string
-	// Action is what happened to it, in words: "created", "corrected", "checked in".
+	// Action is the change in words, such as "created", "corrected" or "checked in".
 	Action string
 	Link   string
-	// Code is the one that the message is there to carry, or empty.
+	// Code is the verification code that the message carries, or empty.
 	Code     string
 	Priority string
 	AppName  string
 }
 
-// Templates are the words of every message, by name, channel and locale. They are immutable.
+// Templates holds the texts of every message, by name, channel and locale. It is immutable.
 type Templates struct {
+	channels   care.Channels
 	byKey      map[string]*wording // name, or name.locale
 	frames     map[string]*frame   // locale, "" for the fallback
 	layoutHTML *htmltemplate.Template
 	layoutText *template.Template
 }
 
-// wording is one file.
+// wording is the content of one file.
 type wording struct {
-	email *emailWords
-	push  *pushWords
+	email *emailSection
+	push  *pushSection
 }
 
-type emailWords struct {
+type emailSection struct {
 	subject, button *template.Template
 	paragraphs      []*template.Template
 }
 
-type pushWords struct {
+type pushSection struct {
 	title, body *template.Template
 }
 
@@ -66,7 +70,7 @@ type frame struct {
 	footer       []*template.Template
 }
 
-// The files' form.
+// The format of the files.
 type (
 	wordingFile struct {
 		Email *struct {
@@ -94,7 +98,7 @@ var templateFuncs = template.FuncMap{
 		}
 		return "a " + s
 	},
-	// title makes the first letter a capital.
+	// title makes the first letter upper case.
 	"title": func(s string) string {
 		if s == "" {
 			return s
@@ -103,22 +107,31 @@ var templateFuncs = template.FuncMap{
 	},
 }
 
-// DefaultTemplates returns the built-in templates. They are loaded once: checking them takes 90 ms
-// of CPU time, and rules and messages both need them.
-func DefaultTemplates() (*Templates, error) { return defaultTemplates() }
+// DefaultTemplates returns the built-in templates, for messages on the channels; none means
+// care.BuiltinChannels. Those of the built-in channels are loaded once: checking them takes 90 ms of
+// CPU time, and rules and messages both need them.
+func DefaultTemplates(channels ...care.Channel) (*Templates, error) {
+	if len(channels) == 0 || slices.Equal(channels, care.BuiltinChannels) {
+		return builtinTemplates()
+	}
+	return loadDefaults(channels...)
+}
 
-var defaultTemplates = sync.OnceValues(func() (*Templates, error) {
+var builtinTemplates = sync.OnceValues(func() (*Templates, error) { return loadDefaults() })
+
+func loadDefaults(channels ...care.Channel) (*Templates, error) {
 	sub, err := fs.Sub(embedded, "templates")
 	if err != nil {
 		return nil, fmt.Errorf("open the built-in templates: %w", err)
 	}
-	return LoadTemplates(sub)
-})
+	return LoadTemplates(sub, channels...)
+}
 
-// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt. Each template is
-// rendered once for a sample of every event type, so that a mistake shows here and not when a message is due.
-func LoadTemplates(files fs.FS) (*Templates, error) {
-	t := &Templates{byKey: map[string]*wording{}, frames: map[string]*frame{}}
+// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt,
+// for messages on the channels; none means care.BuiltinChannels. It renders each template once for
+// every event type, so that a mistake is found here and not when a message is due.
+func LoadTemplates(files fs.FS, channels ...care.Channel) (*Templates, error) {
+	t := &Templates{channels: known(channels), byKey: map[string]*wording{}, frames: map[string]*frame{}}
 	var err error
 	if t.layoutHTML, err = htmltemplate.New("layout.html").Option("missingkey=error").ParseFS(files, "layout.html"); err != nil {
 		return nil, fmt.Errorf("template layout.html: %w", err)
@@ -172,19 +185,19 @@ func parseWording(src []byte) (*wording, error) {
 	}
 	p, w := &parser{}, &wording{}
 	if f.Email != nil {
-		w.email = &emailWords{
+		w.email = &emailSection{
 			subject:    p.one("email.subject", f.Email.Subject),
 			paragraphs: p.many("email.paragraphs", f.Email.Paragraphs),
 			button:     p.one("email.button", f.Email.Button),
 		}
 	}
 	if f.Push != nil {
-		w.push = &pushWords{title: p.one("push.title", f.Push.Title), body: p.one("push.body", f.Push.Body)}
+		w.push = &pushSection{title: p.one("push.title", f.Push.Title), body: p.one("push.body", f.Push.Body)}
 	}
 	return w, p.err
 }
 
-// parser keeps the first error.
+// parser parses the texts of a file and keeps the first error.
 type parser struct{ err error }
 
 func (p *parser) one(field, src string) *template.Template {
@@ -209,17 +222,17 @@ func (p *parser) many(field string, srcs []string) []*template.Template {
 	return all
 }
 
-// check renders everything once.
+// check renders every template once.
 func (t *Templates) check() error {
 	for key, w := range t.byKey {
 		name, locale, _ := strings.Cut(key, ".")
 		for _, d := range event.Catalog {
 			data := DataFor(d.Type, "normal", "https://clinic.example/notifications/1", "carewire")
-			for channel, there := range map[string]bool{Email: w.email != nil, Push: w.push != nil} {
-				if !there {
+			for _, channel := range t.channels {
+				if !w.has(channel.Format) {
 					continue
 				}
-				if _, err := t.Render(name, channel, locale, data); err != nil {
+				if _, err := t.Render(name, channel.Name, locale, data); err != nil {
 					return err
 				}
 			}
@@ -228,7 +241,7 @@ func (t *Templates) check() error {
 	return nil
 }
 
-// Names gives the names of all templates, in order.
+// Names returns the names of all templates, sorted.
 func (t *Templates) Names() []string {
 	var names []string
 	for key := range t.byKey {
@@ -239,33 +252,47 @@ func (t *Templates) Names() []string {
 	return slices.Compact(names)
 }
 
-// Has reports whether the template has words for the channel. A text message takes those of a push.
+// Has reports whether the template has the section that the channel's messages are rendered from.
 func (t *Templates) Has(name, channel string) bool {
-	w := t.byKey[name]
-	return w != nil && ((channel == Email && w.email != nil) || ((channel == Push || channel == SMS) && w.push != nil))
+	c, ok := t.channels.Lookup(channel)
+	return ok && t.byKey[name].has(c.Format)
 }
 
-// Content is a rendered message: an email's parts, a push's, or the Text of a text message.
+// has reports whether the file has the section for the format. A text message is rendered from the
+// section push.
+func (w *wording) has(f care.MessageFormat) bool {
+	switch {
+	case w == nil:
+		return false
+	case f == care.FormatEmail:
+		return w.email != nil
+	default:
+		return w.push != nil
+	}
+}
+
+// Content is a rendered message: the parts of an email, those of a push message, or the Text of a
+// text message.
 type Content struct {
 	Subject, Text, HTML string
 	Title, Body         string
 }
 
-// Render makes the message of the template for the channel, in the closest locale there is: "de-AT", then "de", then
-// the file without one.
+// Render returns the template's message for the channel in the closest locale: "de-AT", then "de",
+// then the file without a locale.
 func (t *Templates) Render(name, channel, locale string, data Data) (Content, error) {
 	w, f, lang := t.find(name, channel, locale)
 	if w == nil {
-		return Content{}, fmt.Errorf("template %s has no words for the channel %s", name, channel)
+		return Content{}, fmt.Errorf("template %q has no section for the channel %s", name, channel)
 	}
 	r := &renderer{data: data}
 	var c Content
-	switch channel {
-	case Push:
+	switch of, _ := t.channels.Lookup(channel); of.Format {
+	case care.FormatPush:
 		c = Content{Title: r.line(w.push.title), Body: r.line(w.push.body)}
-	case SMS:
+	case care.FormatText:
 		c = Content{Text: r.line(w.push.body) + " " + data.Link}
-	default:
+	case care.FormatEmail:
 		c = t.renderEmail(r, w.email, f, lang)
 	}
 	if r.err != nil {
@@ -274,7 +301,7 @@ func (t *Templates) Render(name, channel, locale string, data Data) (Content, er
 	return c, nil
 }
 
-// find gives the words and the frame in the closest locale, and which language that is.
+// find returns the texts and the frame in the closest locale, and that locale.
 func (t *Templates) find(name, channel, locale string) (*wording, *frame, string) {
 	for l := strings.ToLower(locale); l != ""; l = parent(l) {
 		if w := t.byKey[name+"."+l]; w != nil && t.Has(name+"."+l, channel) {
@@ -291,13 +318,13 @@ func (t *Templates) find(name, channel, locale string) (*wording, *frame, string
 	return t.byKey[name], t.frames[""], "en"
 }
 
-// parent is the locale without its last part; "" at the end.
+// parent returns the locale without its last part, and "" for a language.
 func parent(locale string) string {
 	i := strings.LastIndexAny(locale, "-_")
 	return locale[:max(i, 0)]
 }
 
-func (t *Templates) renderEmail(r *renderer, w *emailWords, f *frame, lang string) Content {
+func (t *Templates) renderEmail(r *renderer, w *emailSection, f *frame, lang string) Content {
 	page := struct {
 		Locale, AppName, Link         string
 		Subject, Greeting, Or, Button string
@@ -317,13 +344,13 @@ func (t *Templates) renderEmail(r *renderer, w *emailWords, f *frame, lang strin
 	return Content{Subject: page.Subject, HTML: html.String(), Text: text.String()}
 }
 
-// renderer keeps the first error.
+// renderer renders texts and keeps the first error.
 type renderer struct {
 	data Data
 	err  error
 }
 
-// line renders one line: no template can break an email's header in two.
+// line renders one line: no template can inject a second email header.
 func (r *renderer) line(t *template.Template) string {
 	var b strings.Builder
 	if err := t.Execute(&b, r.data); err != nil && r.err == nil {
@@ -340,10 +367,10 @@ func (r *renderer) lines(ts []*template.Template) []string {
 	return all
 }
 
-// spoken says some participles in plainer words.
-var spoken = map[string]string{"retracted": "withdrawn", "amended": "corrected", "reversed": "corrected"}
+// plainParticiples replaces some participles by plainer words.
+var plainParticiples = map[string]string{"retracted": "withdrawn", "amended": "corrected", "reversed": "corrected"}
 
-// DataFor gives what the templates may know of an event of the type.
+// DataFor returns the Data of an event of the type.
 func DataFor(eventType, priority, link, appName string) Data {
 	segments := strings.Split(eventType, ".")
 	thing, action := segments[0], segments[len(segments)-1]
@@ -362,7 +389,7 @@ func DataFor(eventType, priority, link, appName string) Data {
 			thing, action = action[:at], action[at+1:]
 		}
 	}
-	if plain, ok := spoken[action]; ok {
+	if plain, ok := plainParticiples[action]; ok {
 		action = plain
 	}
 	return Data{

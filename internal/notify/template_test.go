@@ -93,7 +93,8 @@ func TestTemplates_HaveWordsForEveryCategoryOnBothChannels(t *testing.T) {
 		}
 	}
 	require.True(t, templates.Has("clinical", notify.SMS))
-	require.False(t, templates.Has("clinical", notify.WhatsApp))
+	require.True(t, templates.Has("clinical", notify.WhatsApp))
+	require.False(t, templates.Has("clinical", "fax"))
 	require.False(t, templates.Has("no_such", notify.SMS))
 	require.False(t, templates.Has("no_such", notify.Email))
 	require.False(t, templates.Has("frame", notify.Email))

@@ -7,8 +7,8 @@ import (
 	"carewire/internal/tracing"
 )
 
-// traced begins the step of the event's trace in which this attempt is made.
-func (w *Worker) traced(ctx context.Context, a *attempt, began time.Time) (context.Context, tracing.Span) {
+// startSpan starts the span of this attempt in the event's trace.
+func (w *Worker) startSpan(ctx context.Context, a *attempt, began time.Time) (context.Context, tracing.Span) {
 	if !w.cfg.Tracer.Sampled(a.Traceparent) {
 		return ctx, tracing.Span{}
 	}
@@ -19,8 +19,8 @@ func (w *Worker) traced(ctx context.Context, a *attempt, began time.Time) (conte
 	return ctx, a.span
 }
 
-// ended says what the provider answered.
-func ended(span tracing.Span, receipt Receipt, err error) {
+// endSpan records the provider's answer and ends the span.
+func endSpan(span tracing.Span, receipt Receipt, err error) {
 	if span.Recording() {
 		span.Set(tracing.String("carewire.provider", receipt.Provider))
 		if err != nil {

@@ -29,6 +29,7 @@ func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after u
 				return err
 			}
 		}
+		f.Channels = o.channels.Names()
 		all, err = notify.Deliveries(ctx, tx, f)
 		return err
 	})
@@ -38,7 +39,7 @@ func (o *Operator) ListDeliveries(ctx context.Context, f DeliveryFilter, after u
 // RedriveDelivery queues a delivery again. See notify.Redrive for the states that it accepts.
 func (o *Operator) RedriveDelivery(ctx context.Context, cmd care.Command, id uuid.UUID) error {
 	return o.withJobs(ctx, func(j *jobs) error {
-		return notify.Redrive(ctx, j.writer.Pool(), j.river, cmd, id)
+		return notify.Redrive(ctx, j.writer.Pool(), j.river, o.channels, cmd, id)
 	})
 }
 

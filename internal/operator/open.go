@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/dispatch"
 	"carewire/internal/ledger"
@@ -35,8 +36,10 @@ type OpenConfig struct {
 	Settings config.Config
 	// Listeners are the handlers of the followers other than dispatch, by name.
 	Listeners map[string]ledger.Handler
-	// Channels returns the names of the channels that the service has a provider for.
-	Channels func(ctx context.Context, worker *pgxpool.Pool) ([]string, error)
+	// Channels are all channels of this binary.
+	Channels care.Channels
+	// Configured returns the channels that the service has a provider for.
+	Configured func(ctx context.Context, worker *pgxpool.Pool) (care.Channels, error)
 	// LibraryLogger is the logger of the River client.
 	LibraryLogger *slog.Logger
 	Logger        *slog.Logger
@@ -49,6 +52,8 @@ func (c OpenConfig) Validate() error {
 		return errors.New("operator: OpenConfig.Listeners is required")
 	case c.Channels == nil:
 		return errors.New("operator: OpenConfig.Channels is required")
+	case c.Configured == nil:
+		return errors.New("operator: OpenConfig.Configured is required")
 	case c.LibraryLogger == nil:
 		return errors.New("operator: OpenConfig.LibraryLogger is required")
 	case c.Logger == nil:
@@ -65,11 +70,11 @@ func Open(cfg OpenConfig) (*Operator, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	known, err := KnownToRules()
+	known, err := KnownToRules(cfg.Channels)
 	if err != nil {
 		return nil, err
 	}
-	o := &Operator{followers: FollowerNames(cfg.Listeners), known: known, logger: cfg.Logger, terminal: true}
+	o := &Operator{followers: FollowerNames(cfg.Listeners), channels: cfg.Channels, known: known, logger: cfg.Logger, terminal: true}
 	o.app = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.App) }}
 	o.worker = &lazy[*pgxpool.Pool]{open: func(ctx context.Context) (*pgxpool.Pool, error) { return openPool(ctx, cfg.Settings, postgres.Worker) }}
 	o.jobs = &lazy[*jobs]{open: func(ctx context.Context) (*jobs, error) { return o.openJobs(ctx, cfg) }}
@@ -90,7 +95,7 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	if err != nil {
 		return nil, err
 	}
-	channels, err := cfg.Channels(ctx, pool)
+	configured, err := cfg.Configured(ctx, pool)
 	if err != nil {
 		return nil, o.safe(err)
 	}
@@ -98,7 +103,7 @@ func (o *Operator) openJobs(ctx context.Context, cfg OpenConfig) (*jobs, error) 
 	if err != nil {
 		return nil, err
 	}
-	planner := dispatch.New(dispatch.Config{River: client, Known: o.known, Channels: channels, Logger: o.logger})
+	planner := dispatch.New(dispatch.Config{River: client, Known: o.known, Channels: configured, Logger: o.logger})
 	// The service learns of these writes from its own poll.
 	writer := outbox.NewWriter(pool, outbox.NewWaker(pool, o.logger))
 	return &jobs{writer: writer, river: client, handlers: FollowerHandlers(cfg.Listeners, planner)}, nil
@@ -139,10 +144,10 @@ func openPool(ctx context.Context, cfg config.Config, role postgres.Role) (*pgxp
 
 // KnownToRules returns the channels and templates that a rule may name: all channels, configured or
 // not, and the templates in this binary.
-func KnownToRules() (rule.Known, error) {
-	templates, err := notify.DefaultTemplates()
+func KnownToRules(channels care.Channels) (rule.Known, error) {
+	templates, err := notify.DefaultTemplates(channels...)
 	if err != nil {
 		return rule.Known{}, fmt.Errorf("load the templates: %w", err)
 	}
-	return rule.Known{Channels: notify.Channels, Template: templates.Has}, nil
+	return rule.Known{Channels: channels.Names(), Template: templates.Has}, nil
 }

@@ -34,6 +34,7 @@ type Operator struct {
 	worker    *lazy[*pgxpool.Pool]
 	jobs      *lazy[*jobs]
 	followers []string
+	channels  care.Channels
 	known     rule.Known
 	logger    *slog.Logger
 	// terminal reports errors in one line without data, as Open describes.
@@ -61,6 +62,8 @@ type Config struct {
 	Planner *dispatch.Planner
 	// Listeners are the handlers of the other followers, by name.
 	Listeners map[string]ledger.Handler
+	// Channels are all channels of this binary.
+	Channels care.Channels
 	// Known lists the channels and templates that a rule may name.
 	Known  rule.Known
 	Logger *slog.Logger
@@ -79,6 +82,8 @@ func (c Config) Validate() error {
 		return errors.New("operator: Config.Planner is required")
 	case c.Listeners == nil:
 		return errors.New("operator: Config.Listeners is required")
+	case c.Channels == nil:
+		return errors.New("operator: Config.Channels is required")
 	case c.Known.Template == nil:
 		return errors.New("operator: Config.Known is required")
 	case c.Logger == nil:
@@ -98,6 +103,7 @@ func New(cfg Config) (*Operator, error) {
 		worker:    opened(cfg.Writer.Pool()),
 		jobs:      opened(&jobs{writer: cfg.Writer, river: cfg.River, handlers: FollowerHandlers(cfg.Listeners, cfg.Planner)}),
 		followers: FollowerNames(cfg.Listeners),
+		channels:  cfg.Channels,
 		known:     cfg.Known,
 		logger:    cfg.Logger,
 	}, nil

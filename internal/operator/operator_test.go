@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/config"
 	"carewire/internal/ledger"
 	"carewire/internal/operator"
@@ -29,7 +30,8 @@ func open(t *testing.T) *operator.Operator {
 	op, err := operator.Open(operator.OpenConfig{
 		Settings:  config.Config{DataDir: t.TempDir()},
 		Listeners: map[string]ledger.Handler{"export": nil, "analytics": nil},
-		Channels: func(context.Context, *pgxpool.Pool) ([]string, error) {
+		Channels:  care.BuiltinChannels,
+		Configured: func(context.Context, *pgxpool.Pool) (care.Channels, error) {
 			return nil, nil
 		},
 		LibraryLogger: slog.New(slog.DiscardHandler), Logger: slog.New(slog.DiscardHandler),
@@ -56,9 +58,9 @@ func TestListFailures_RejectsAnUnknownFollowerWithoutADatabase(t *testing.T) {
 
 func TestCheckRules_ReturnsTheNumberOfRulesOrErrorsWithTheirLines(t *testing.T) {
 	t.Parallel()
-	n, err := operator.CheckRules("default.yaml", operator.DefaultRules())
+	n, err := operator.CheckRules(care.BuiltinChannels, "default.yaml", operator.DefaultRules())
 	require.NoError(t, err)
 	require.Positive(t, n)
-	_, err = operator.CheckRules("rules.yaml", []byte("rules:\n  - name: x\n    on: ehr.unheard_of\n"))
+	_, err = operator.CheckRules(care.BuiltinChannels, "rules.yaml", []byte("rules:\n  - name: x\n    on: ehr.unheard_of\n"))
 	require.ErrorContains(t, err, "rules.yaml:")
 }

@@ -19,10 +19,10 @@ type RuleSet = dispatch.RuleSet
 // Difference is the difference between two rule sets.
 type Difference = dispatch.Difference
 
-// CheckRules returns the number of rules in a rule file, or every error in it with its line. It
-// needs no database.
-func CheckRules(file string, src []byte) (int, error) {
-	known, err := KnownToRules()
+// CheckRules returns the number of rules in a rule file, or every error in it with its line. channels
+// are those that a rule may name. It needs no database.
+func CheckRules(channels care.Channels, file string, src []byte) (int, error) {
+	known, err := KnownToRules(channels)
 	if err != nil {
 		return 0, err
 	}

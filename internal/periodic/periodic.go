@@ -8,26 +8,21 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"carewire/internal/clinic/directory"
+	"carewire/internal/notify"
 	"carewire/internal/postgres"
 )
 
 // queue separates these jobs from messages, so that they do not wait behind them.
 const queue = "periodic"
 
-// unfinished are the states of a job that prevent another one of its kind from being queued.
-var unfinished = []rivertype.JobState{
-	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
-}
-
 // insertOpts returns the options of every job in this package. A failed job is not retried, because
 // the next one follows anyway. A job is not queued while one of its kind waits or runs, so that
 // slow jobs do not pile up. If a killed process left a job running, the next one is queued after
 // River's rescue (RescueStuckJobsAfter).
 func insertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: 1, Queue: queue, UniqueOpts: river.UniqueOpts{ByState: unfinished}}
+	return river.InsertOpts{MaxAttempts: 1, Queue: queue, UniqueOpts: river.UniqueOpts{ByState: notify.UnfinishedStates}}
 }
 
 const (

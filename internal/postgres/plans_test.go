@@ -202,7 +202,7 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 		ask  func(ctx context.Context, q *db.Queries) error
 	}{
 		{"claim", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.DeliveryClaim(ctx, db.DeliveryClaimParams{StaleSeconds: 30, Ids: mails, Channels: []string{"email", "email", "email"}})
+			_, err := q.DeliveryClaim(ctx, db.DeliveryClaimParams{StaleSeconds: 30, Ids: mails, Channels: []string{"email", "email", "email"}, AddressKinds: []string{"email", "email", "email"}, RepeatSafe: make([]bool, 3)})
 			return err
 		}},
 		{"settle", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
@@ -210,11 +210,11 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"fallback", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.DeliveryFallback(ctx, db.DeliveryFallbackParams{ID: uuid.New(), Channel: "sms", Reason: "r", Fallback: []string{}, InsteadOf: mails[0]})
+			_, err := q.DeliveryFallback(ctx, db.DeliveryFallbackParams{ID: uuid.New(), Channel: "sms", AddressKind: "phone", Reason: "r", Fallback: []string{}, InsteadOf: mails[0]})
 			return err
 		}},
 		{"redrive", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.DeliveryTakeForRedrive(ctx, mails[0])
+			_, err := q.DeliveryTakeForRedrive(ctx, db.DeliveryTakeForRedriveParams{ID: mails[0], Channels: []string{"email"}, AddressKinds: []string{"email"}})
 			return err
 		}},
 		{"the end of a sweep's piece", base.Worker, care.Actor{}, 6000, func(ctx context.Context, q *db.Queries) error {

@@ -189,8 +189,22 @@ func TestRecipes_BuildAndPassTheirTestsInACopyOfTheRepository(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(spec), "/api/ehr/referrals/{id}:")
 	run(t, dir, "make", "build")
-	require.Contains(t, run(t, dir, "bin/carewire", "serve", "--help"), "CAREWIRE_SMS_GATEWAY")
+	require.Contains(t, run(t, dir, "bin/carewire", "serve", "--help"), "CAREWIRE_TEAMS_GATEWAY")
 	require.Contains(t, run(t, dir, "bin/carewire", "follower", "failures", "--help"), "export")
+	checkChannel(t, dir)
+}
+
+// checkChannel uses the channel of the recipe, which nothing in the repository prepares: a rule set that names it passes
+// the check, and a message on it reaches its stand-in.
+func checkChannel(t *testing.T, dir string) {
+	t.Helper()
+	rules := filepath.Join(dir, "teams.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte("rules: [{name: teams, on: ehr.*.created, recipients: [{user: data.userId}], channels: [teams]}]\n"), 0o600))
+	run(t, dir, "bin/carewire", "rules", "check", rules)
+	text, err := os.ReadFile("testdata/teams_test.go.txt")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "internal/e2e/teams_test.go"), text, 0o600))
+	run(t, dir, "go", "test", "./internal/e2e", "-count=1", "-run", "^TestChannel_ThatNobodyPreparedDeliversWhatARuleSends$")
 }
 
 var testName = regexp.MustCompile(`(?m)^func (Test\w+_\w+)\(`)

@@ -4,22 +4,24 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds of a source, looked at before it is parsed: the parser takes time and memory with the square of the nesting (20,000 brackets
-// 4.3 s and 600 MB) and of the number of keys. A rule has at most 5 levels; a set of 256 KB some 35,000 tokens.
+// Bounds of a source, checked before parsing: the parser's time and memory grow with the square of
+// the nesting (20,000 brackets take 4.3 s and 600 MB) and of the number of keys. A rule has at most
+// 5 levels; a set of 256 KB some 35,000 tokens.
 const (
 	maxNesting = 20
 	maxTokens  = 40_000
 )
 
-// bounded reports whether the source may be parsed. The tokens say how deep it is nested, in brackets and by indentation; to parse
-// anchors, aliases and tags means to resolve them, and no set needs any.
+// bounded reports whether the source may be parsed. It computes the nesting, by brackets and by
+// indentation, from the tokens. Anchors, aliases and tags are rejected: parsing would resolve them,
+// and no set needs any.
 func (r *reader) bounded(tokens token.Tokens) bool {
 	flow, documents := 0, 0
-	var columns []int // Of the block collections that are open, outermost first.
+	var columns []int // The columns of the open block collections, outermost first.
 	for i, t := range tokens {
 		at := t.Position.Line
 		if i >= maxTokens {
-			r.fail(at, "", "more than %d words and signs stand before this: split the set, or take out what is not a rule", maxTokens)
+			r.fail(at, "", "more than %d tokens before this line; split the set", maxTokens)
 			return false
 		}
 		column := 0
@@ -35,11 +37,11 @@ func (r *reader) bounded(tokens token.Tokens) bool {
 				column = tokens[i-1].Position.Column
 			}
 		case token.AnchorType, token.AliasType, token.MergeKeyType, token.TagType:
-			r.fail(at, "", "%s, which is not supported: a text that begins with &, * or ! is quoted", meaning(t.Type))
+			r.fail(at, "", "%s is not supported; quote a text that begins with &, * or !", meaning(t.Type))
 			return false
 		case token.DocumentHeaderType:
-			if documents++; documents > 2 { // The parser's own message is of the second.
-				r.fail(at, "", "a third document begins here: put all rules into the first")
+			if documents++; documents > 2 { // The parser reports the second one.
+				r.fail(at, "", "third document; put all rules into the first")
 				return false
 			}
 			columns = columns[:0]
@@ -53,7 +55,7 @@ func (r *reader) bounded(tokens token.Tokens) bool {
 			}
 		}
 		if flow+len(columns) > maxNesting {
-			r.fail(at, "", "is nested deeper than %d levels: a rule needs 5", maxNesting)
+			r.fail(at, "", "nested deeper than %d levels; a rule needs 5", maxNesting)
 			return false
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"carewire/internal/rule"
 )
 
-// What is nested without end, or long without end, is refused before it is parsed: by then 40 KB had taken seconds and gigabytes.
+// What is nested without end, or long without end, is refused before it is parsed: by then 40 KB
+// had taken seconds and gigabytes.
 func TestParse_RefusesBombsBeforeItParsesThem(t *testing.T) {
 	const n = 20_000
 	laughs := "rules: &a [x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b]\n"
@@ -24,22 +25,22 @@ func TestParse_RefusesBombsBeforeItParsesThem(t *testing.T) {
 		steps.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	for name, row := range map[string]struct{ src, want string }{
-		"brackets":                    {"rules: " + strings.Repeat("[", n) + strings.Repeat("]", n), "line 1: is nested deeper than 20 levels"},
+		"brackets":                    {"rules: " + strings.Repeat("[", n) + strings.Repeat("]", n), "line 1: nested deeper than 20 levels"},
 		"brackets that never end":     {"rules: " + strings.Repeat("[", n), "nested deeper"},
 		"braces":                      {"rules: " + strings.Repeat("{a: ", n) + strings.Repeat("}", n), "nested deeper"},
 		"brackets and braces":         {"rules: " + strings.Repeat("[{a: ", n/2) + strings.Repeat("}]", n/2), "nested deeper"},
-		"brackets behind a comment":   {"# don't ]]]]\nrules: " + strings.Repeat("['] ]', ", 40) + strings.Repeat("]", 40), "line 2: is nested deeper"},
+		"brackets behind a comment":   {"# don't ]]]]\nrules: " + strings.Repeat("['] ]', ", 40) + strings.Repeat("]", 40), "line 2: nested deeper"},
 		"brackets beside closed ones": {"rules: " + strings.Repeat("[[x], ", 40) + strings.Repeat("]", 40), "nested deeper"},
-		"brackets in a rule's field":  {"rules:\n  - name: a\n    on: " + strings.Repeat("[", 30) + strings.Repeat("]", 30), "line 3: is nested deeper"},
-		"dashes":                      {"rules:\n  " + strings.Repeat("- ", n) + "a", "line 2: is nested deeper"},
+		"brackets in a rule's field":  {"rules:\n  - name: a\n    on: " + strings.Repeat("[", 30) + strings.Repeat("]", 30), "line 3: nested deeper"},
+		"dashes":                      {"rules:\n  " + strings.Repeat("- ", n) + "a", "line 2: nested deeper"},
 		"question marks":              {"rules:\n  " + strings.Repeat("? ", n) + "a", "nested deeper"},
 		"steps of indentation":        {"rules:\n" + steps.String(), "nested deeper"},
-		"keys":                        {keys.String(), "more than 40000 words and signs"},
-		"items":                       {"rules: [" + strings.Repeat("a, ", 3*n) + "a]", "more than 40000 words and signs"},
-		"documents":                   {strings.Repeat("---\na: b\n", n), "a third document"},
-		"anchors that double":         {laughs, "line 1: an anchor or alias, which is not supported"},
-		"tags":                        {"rules: " + strings.Repeat("!!a ", n) + "a", "a tag, which is not supported"},
-		"bytes":                       {"rules: []\n#" + strings.Repeat("x", 256<<10), "at most 262144 are read"},
+		"keys":                        {keys.String(), "more than 40000 tokens"},
+		"items":                       {"rules: [" + strings.Repeat("a, ", 3*n) + "a]", "more than 40000 tokens"},
+		"documents":                   {strings.Repeat("---\na: b\n", n), "third document"},
+		"anchors that double":         {laughs, "line 1: an anchor or alias is not supported"},
+		"tags":                        {"rules: " + strings.Repeat("!!a ", n) + "a", "a tag is not supported"},
+		"bytes":                       {"rules: []\n#" + strings.Repeat("x", 256<<10), "want at most 262144"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

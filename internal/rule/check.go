@@ -13,12 +13,12 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
 var categories = []event.Category{event.CategoryClinical, event.CategoryAppointment, event.CategoryBilling, event.CategoryAccount, event.CategoryChat, event.CategorySystem}
 
-// checker turns raw rules into checked ones.
+// checker checks raw rules.
 type checker struct {
 	*reader
 	known Known
 	names map[string]int // The line of each name.
-	// conditions are the characters of the conditions so far, broken those of the ones that were refused.
+	// conditions counts the characters of the conditions so far, broken those of the invalid ones.
 	conditions, broken int
 }
 
@@ -43,23 +43,23 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 	if raw.when.line > 0 {
 		r.when = c.condition(raw.when, "when", false, types)
 	}
-	c.missing(raw, "recipients", "name at least one user, role, careTeam or actor")
+	c.missing(raw, "recipients", "want at least one user, role, careTeam or actor")
 	for _, recipient := range raw.recipients {
 		r.recipients = append(r.recipients, c.checkRecipient(recipient, types))
 	}
-	c.missing(raw, "channels", "name at least one of "+strings.Join(c.known.Channels, ", "))
+	c.missing(raw, "channels", "want at least one of "+strings.Join(c.known.Channels, ", "))
 	r.Channels = c.checkChannels(raw.channels, "channels", nil)
 	r.Fallback = c.checkChannels(raw.fallback, "fallback", r.Channels)
 	if raw.priority.line > 0 {
 		r.Priority = Priority(raw.priority.value)
 		if r.Priority.Rank() == 0 {
-			c.fail(raw.priority.line, "priority", "%q is no priority; there are critical, high, normal, bulk", raw.priority.value)
+			c.fail(raw.priority.line, "priority", "unknown priority %q; want one of critical, high, normal, bulk", raw.priority.value)
 		}
 	}
 	if raw.category.line > 0 {
 		r.category = event.Category(raw.category.value)
 		if !slices.Contains(categories, r.category) {
-			c.fail(raw.category.line, "category", "%q is no category; there are clinical, appointment, billing, account, chat, system", raw.category.value)
+			c.fail(raw.category.line, "category", "unknown category %q; want one of clinical, appointment, billing, account, chat, system", raw.category.value)
 		}
 	}
 	r.template = raw.template.value
@@ -67,7 +67,7 @@ func (c *checker) checkRule(raw *rawRule) (*Rule, []*event.Declaration) {
 	return r, types
 }
 
-// missing reports a field that is not there. One that is there and was refused has its error already.
+// missing reports a missing field. An invalid one has its error already.
 func (c *checker) missing(raw *rawRule, field, advice string) {
 	if !slices.Contains(raw.has, field) {
 		c.fail(raw.line, field, "is missing: %s", advice)
@@ -77,20 +77,20 @@ func (c *checker) missing(raw *rawRule, field, advice string) {
 func (c *checker) checkName(raw *rawRule) {
 	switch {
 	case raw.name.line == 0:
-		c.missing(raw, "name", "give the rule a name; deliveries and decisions are stored with it")
+		c.missing(raw, "name", "want a name, which deliveries and decisions are stored with")
 	case !nameForm.MatchString(raw.name.value):
-		c.fail(raw.name.line, "name", "%q: use a-z, 0-9 and -, at most 63 of them", raw.name.value)
+		c.fail(raw.name.line, "name", "invalid name %q; want at most 63 characters a-z, 0-9 and -", raw.name.value)
 	case c.names[raw.name.value] > 0:
-		c.fail(raw.name.line, "name", "the rule on line %d has this name too: give each its own", c.names[raw.name.value])
+		c.fail(raw.name.line, "name", "duplicate rule name %q, also on line %d", raw.name.value, c.names[raw.name.value])
 	default:
 		c.names[raw.name.value] = raw.name.line
 	}
 }
 
-// checkPattern gives the types that the rule will see.
+// checkPattern returns the event types that the rule matches.
 func (c *checker) checkPattern(raw *rawRule) []*event.Declaration {
 	if raw.on.line == 0 {
-		c.missing(raw, "on", "name the events, such as ehr.*.created")
+		c.missing(raw, "on", "want a pattern of events, such as ehr.*.created")
 		return nil
 	}
 	pattern := event.Pattern(raw.on.value)
@@ -113,14 +113,15 @@ func (c *checker) checkPattern(raw *rawRule) []*event.Declaration {
 	}
 	switch {
 	case len(types) == 0 && hidden != "":
-		c.fail(raw.on.line, "on", "%s matches only events that rules do not see, such as %s", pattern, hidden)
+		c.fail(raw.on.line, "on", "%s matches only events that are hidden from rules, such as %s", pattern, hidden)
 	case len(types) == 0:
-		c.fail(raw.on.line, "on", "%s matches no event there is; see the event reference for their names", pattern)
+		c.fail(raw.on.line, "on", "%s matches no event; see the event reference for the names", pattern)
 	}
 	return types
 }
 
-// condition compiles an expression. Without types there is nothing to check it against: the pattern's error is enough.
+// condition compiles an expression. Without types it returns nil, because the pattern's error is
+// enough.
 func (c *checker) condition(source text, field string, unless bool, types []*event.Declaration) *condition {
 	if len(types) == 0 {
 		return nil
@@ -130,7 +131,7 @@ func (c *checker) condition(source text, field string, unless bool, types []*eve
 		return nil
 	}
 	if c.conditions > maxConditions {
-		c.fail(source.line, field, "the conditions up to here have more than %d characters together: shorten them", maxConditions)
+		c.fail(source.line, field, "the conditions up to here have more than %d characters together; shorten them", maxConditions)
 		return nil
 	}
 	compiled, err := compileCondition(source.value, unless, types)
@@ -161,9 +162,9 @@ func (c *checker) checkRecipient(raw rawRecipient, types []*event.Declaration) r
 	}
 	switch {
 	case named == 0 && !slices.ContainsFunc(raw.has, func(key string) bool { return key != "unless" }):
-		c.fail(raw.line, raw.field, "names nobody: write user: data.<field>, careTeam: [doctor, nurse], role: [<role>, …] or actor: true")
+		c.fail(raw.line, raw.field, "missing recipient; want one of user: data.<field>, careTeam: [doctor, nurse], role: [<role>, …] or actor: true")
 	case named > 1:
-		c.fail(raw.line, raw.field, "names several at once: make each of user, role, careTeam and actor a recipient of its own")
+		c.fail(raw.line, raw.field, "more than one of user, role, careTeam and actor; make each a separate recipient")
 	}
 	if raw.unless.line > 0 {
 		spec.unless = c.condition(raw.unless, raw.field+".unless", true, types)
@@ -174,7 +175,7 @@ func (c *checker) checkRecipient(raw rawRecipient, types []*event.Declaration) r
 func (c *checker) checkUser(raw rawRecipient, types []*event.Declaration) string {
 	name, ok := strings.CutPrefix(raw.user.value, "data.")
 	if !ok || name == "" {
-		c.fail(raw.user.line, raw.field+".user", "%q: write the field of the data that holds the person's id, such as data.userId", raw.user.value)
+		c.fail(raw.user.line, raw.field+".user", "invalid field %q; want a field of the data that holds a person's id, such as data.userId", raw.user.value)
 		return ""
 	}
 	for _, d := range types {
@@ -186,7 +187,7 @@ func (c *checker) checkUser(raw rawRecipient, types []*event.Declaration) string
 	return name
 }
 
-// careTeamRoles are those that somebody on a care team can hold.
+// careTeamRoles lists the roles on a care team.
 var careTeamRoles = []care.Role{care.Doctor, care.Nurse}
 
 func (c *checker) checkRoles(raw []text, field string, known []care.Role) []care.Role {
@@ -195,13 +196,13 @@ func (c *checker) checkRoles(raw []text, field string, known []care.Role) []care
 		role := care.Role(t.value)
 		switch {
 		case !slices.Contains(care.ClinicRoles, role):
-			c.fail(t.line, field, "%q is no role at a clinic; there are doctor, nurse, receptionist, admin", t.value)
+			c.fail(t.line, field, "unknown clinic role %q; want one of doctor, nurse, receptionist, admin", t.value)
 		case role == care.Patient:
-			c.fail(t.line, field, "would tell every patient of the clinic: name the person with user: data.userId")
+			c.fail(t.line, field, "patient would notify every patient of the clinic; use user: data.userId")
 		case !slices.Contains(known, role):
-			c.fail(t.line, field, "nobody is on a care team as %s; there are doctor, nurse", t.value)
+			c.fail(t.line, field, "role %s is not on care teams; want one of doctor, nurse", t.value)
 		case slices.Contains(roles, role):
-			c.fail(t.line, field, "%s stands here twice", t.value)
+			c.fail(t.line, field, "duplicate %s", t.value)
 		default:
 			roles = append(roles, role)
 		}
@@ -214,9 +215,9 @@ func (c *checker) checkChannels(raw []text, field string, taken []string) []stri
 	for _, t := range raw {
 		switch {
 		case !slices.Contains(c.known.Channels, t.value):
-			c.fail(t.line, field, "%q is no channel; there are %s", t.value, strings.Join(c.known.Channels, ", "))
+			c.fail(t.line, field, "unknown channel %q; want one of %s", t.value, strings.Join(c.known.Channels, ", "))
 		case slices.Contains(channels, t.value) || slices.Contains(taken, t.value):
-			c.fail(t.line, field, "%s stands here twice: nobody is told twice on one channel", t.value)
+			c.fail(t.line, field, "duplicate channel %s", t.value)
 		default:
 			channels = append(channels, t.value)
 		}
@@ -224,7 +225,7 @@ func (c *checker) checkChannels(raw []text, field string, taken []string) []stri
 	return channels
 }
 
-// checkTemplates sees that every message the rule can lead to has its template.
+// checkTemplates checks that every message that the rule can lead to has its template.
 func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declaration) {
 	if c.known.Template == nil {
 		return
@@ -239,7 +240,7 @@ func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declarati
 		for _, channel := range slices.Concat(r.Channels, r.Fallback) {
 			if key := template + "/" + channel; !c.known.Template(template, channel) && !slices.Contains(reported, key) {
 				reported = append(reported, key)
-				c.fail(at, "template", "there is no template %q for the channel %s: add one or name another", template, channel)
+				c.fail(at, "template", "no template %q for the channel %s; add one or choose another", template, channel)
 			}
 		}
 	}

@@ -10,20 +10,22 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 )
 
-// contextLines is how many lines that are alike stand around each change, as diff -u has it.
+// contextLines is the number of unchanged lines around each change, as in diff -u.
 const contextLines = 3
 
-// Comparison is how two rule sets differ.
+// Comparison describes the differences between two rule sets.
 type Comparison struct {
 	// Text is a unified diff; empty where the sources are the same.
 	Text string
-	// Added, Removed and Changed name the rules, in the order of the set that they stand in (Changed: of the second). A
-	// rule counts as changed when it says something else, not when only its lines or comments do. Never nil.
+	// Added, Removed and Changed are the names of rules, in the order of their set (Changed: of the
+	// second). A rule with different values counts as changed; different lines or comments alone do
+	// not. Never nil.
 	Added, Removed, Changed []string
 }
 
-// Compare tells how one source differs from another; fromName and toName head the unified diff. The sources need not
-// pass the checks. One that is no YAML list of rules has none to name: the error then says which, and only Text counts.
+// Compare returns the differences between two sources; fromName and toName are the headers of the
+// unified diff. The sources need not pass the checks. For a source that is not a YAML list of rules
+// it returns an error, and only Text is set.
 func Compare(fromName, toName string, from, to []byte) (Comparison, error) {
 	c := Comparison{Added: []string{}, Removed: []string{}, Changed: []string{}}
 	var err error
@@ -57,7 +59,8 @@ func Compare(fromName, toName string, from, to []byte) (Comparison, error) {
 	return c, nil
 }
 
-// lines splits a source, each line with its end. The last has one too: whether the file does is no difference.
+// lines returns the lines of a source, each with a line end, also the last: a missing one at the
+// end of a file is no difference.
 func lines(src []byte) []string {
 	all := strings.SplitAfter(string(src), "\n")
 	last := len(all) - 1
@@ -68,15 +71,15 @@ func lines(src []byte) []string {
 	return all
 }
 
-// writtenSet is what a source says, rule by rule, whether it may or not.
+// writtenSet holds the unchecked rules of a source by name.
 type writtenSet struct {
 	names []string
 	rules map[string]any
 }
 
 func written(name string, src []byte) (set writtenSet, err error) {
-	unreadable := fmt.Errorf("%s is no YAML with a list of rules", name)
-	defer func() { // The parser is not ours.
+	unreadable := fmt.Errorf("%s: want YAML with a list of rules", name)
+	defer func() { // The parser may panic.
 		if recover() != nil {
 			err = unreadable
 		}

@@ -30,7 +30,7 @@ func TestCompare_StillShowsTheLinesOfWhatIsNoRuleSet(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []string{"rules: [", "rules: 7", "", "just text", "- a\n- b"} {
 		c, err := rule.Compare("version 1", "version 2", []byte("rules: []\n"), []byte(broken))
-		require.ErrorContains(t, err, "version 2 is no YAML with a list of rules", broken)
+		require.ErrorContains(t, err, "version 2: want YAML with a list of rules", broken)
 		require.Contains(t, c.Text, "-rules: []")
 		require.Empty(t, c.Removed)
 	}

@@ -18,29 +18,31 @@ import (
 	"carewire/internal/event"
 )
 
-// Bounds of one condition. The cost is CEL's own measure, about one a step; a condition that compares some fields costs
-// less than 50.
+// Bounds of one condition. The cost is CEL's own measure, about one a step; a condition that
+// compares some fields costs less than 50.
 const (
 	maxConditionLength = 2000
 	maxConditionCost   = 10_000
 	maxRegexProgram    = 200
-	// maxIssues is how many faults of one condition are told of.
+	// maxIssues bounds the reported mistakes of one condition.
 	maxIssues = 10
-	// maxConditions bounds the conditions of a set together, in characters: compiling takes up to 15 µs a character.
+	// maxConditions bounds the conditions of a set together, in characters: compiling takes up to
+	// 15 µs a character.
 	maxConditions = 64_000
-	// maxBroken is how many characters of conditions may be refused before the others of the set are not looked at: CEL takes up to
-	// 70 µs for each to say what is wrong.
+	// maxBroken bounds the characters of invalid conditions, after which the others of the set are
+	// not compiled: CEL takes up to 70 µs a character to report the mistakes.
 	maxBroken = 4000
 )
 
-// eventFields and recipientFields are the variables of a condition, each declared under its dotted name, so that a
-// misspelt one is an error at loading.
+// eventFields and recipientFields are the variables of a condition, each declared under its dotted
+// name, so that a misspelt one is an error at loading.
 var (
 	eventFields     = []string{"id", "type", "source", "subject", "time", "clinicid", "personid", "actorid", "actorrole", "subjectversion", "imported"}
 	recipientFields = []string{"id", "role"}
 )
 
-// environments gives the CEL environment of when and that of unless. They are made once: each takes milliseconds.
+// environments returns the CEL environments of when and of unless. They are built once: each takes
+// milliseconds.
 var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.CrossTypeNumericComparisons(true),
@@ -71,12 +73,13 @@ var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
 	return [2]*cel.Env{when, unless}, nil
 })
 
-// condition is a compiled CEL expression that gives a bool.
+// condition is a compiled CEL expression that returns a bool.
 type condition struct {
 	program cel.Program
 }
 
-// compileCondition checks the expression against the types it will see. The error's lines are messages for the author.
+// compileCondition checks and compiles the expression for these event types. The error's lines are
+// messages for the author.
 func compileCondition(source string, unless bool, types []*event.Declaration) (*condition, error) {
 	envs, err := environments()
 	if err != nil {
@@ -106,7 +109,7 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 	return &condition{program: program}, nil
 }
 
-// explain gives CEL's messages on one line, with what the author may write where a name is unknown.
+// explain returns CEL's messages on one line, with the valid names if a name is unknown.
 func explain(issues *cel.Issues, unless bool) string {
 	var messages []string
 	unknown := false
@@ -124,8 +127,8 @@ func explain(issues *cel.Issues, unless bool) string {
 	return text
 }
 
-// isBooleanField reports whether the whole condition is one field of the data, such as data.released, that is a boolean in
-// every matched type. CEL does not know the fields' types.
+// isBooleanField reports whether the whole condition is one field of the data, such as
+// data.released, that is a boolean in every matched type. CEL does not know the fields' types.
 func isBooleanField(checked *cel.Ast, types []*event.Declaration) bool {
 	root := checked.NativeRep().Expr()
 	if root.Kind() != ast.SelectKind || root.AsSelect().IsTestOnly() {
@@ -142,7 +145,8 @@ func isBooleanField(checked *cel.Ast, types []*event.Declaration) bool {
 	})
 }
 
-// checkDataFields refuses a field that an event of a matched type may lack, unless the condition asks has() for it.
+// checkDataFields returns an error for a field that an event of a matched type may lack, unless the
+// condition tests it with has().
 func checkDataFields(checked *cel.Ast, types []*event.Declaration) error {
 	used, asked := dataFields(checked)
 	for _, name := range used {
@@ -161,7 +165,8 @@ func checkDataFields(checked *cel.Ast, types []*event.Declaration) error {
 	return nil
 }
 
-// dataFields lists the fields of data that the expression reads, and those it asks has() for.
+// dataFields returns the fields of data that the expression reads, and those that it tests with
+// has().
 func dataFields(checked *cel.Ast) (used, asked []string) {
 	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		isData := func(o ast.Expr) bool { return o.Kind() == ast.IdentKind && o.AsIdent() == "data" }
@@ -199,17 +204,18 @@ func (c *condition) holds(vars cel.Activation) (bool, error) {
 	return holds, nil
 }
 
-// variables are what a condition sees of one event, read from it as they are asked for. Not for concurrent use.
+// variables resolves the variables of a condition from one event, on demand. It is not safe for
+// concurrent use.
 type variables struct {
 	event   *event.Event
 	data    map[string]any
 	decoded bool
 }
 
-// Parent is nil: there are no other variables.
+// Parent implements cel.Activation.
 func (v *variables) Parent() cel.Activation { return nil }
 
-// ResolveName gives a variable by its dotted name.
+// ResolveName implements cel.Activation. It returns a variable by its dotted name.
 func (v *variables) ResolveName(name string) (any, bool) {
 	e := v.event
 	switch name {
@@ -244,7 +250,8 @@ func (v *variables) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-// decode reads the data once. Data that is no object reads as empty: a condition on a field of it then fails.
+// decode returns the decoded data. Data that is not an object decodes as empty: a condition on one
+// of its fields then fails.
 func (v *variables) decode() map[string]any {
 	if v.decoded {
 		return v.data
@@ -265,7 +272,7 @@ func (v *variables) decode() map[string]any {
 	return v.data
 }
 
-// addDefaults adds the fields that the event's type has by now and that the event was written without.
+// addDefaults adds fields that the event's type has by now and that the event was written without.
 func (v *variables) addDefaults(d *event.Declaration) {
 	for name, value := range d.Defaults() {
 		if _, ok := v.data[name]; !ok {
@@ -274,7 +281,7 @@ func (v *variables) addDefaults(d *event.Declaration) {
 	}
 }
 
-// plain turns JSON numbers into int64 where they are whole, as a rule's author expects of data.version.
+// plain converts whole JSON numbers to int64, as a rule's author expects of data.version.
 func plain(value any) any {
 	switch x := value.(type) {
 	case json.Number:
@@ -295,13 +302,13 @@ func plain(value any) any {
 	return value
 }
 
-// id gives the id in a field of the data, or zero.
+// id returns the id in a field of the data, or the zero id.
 func (v *variables) id(field string) uuid.UUID {
 	text, _ := v.decode()[field].(string)
 	return parseID(text)
 }
 
-// about adds the recipient, for unless.
+// about returns the variables with the recipient added, for unless.
 func (v *variables) about(personID uuid.UUID, role care.Role) cel.Activation {
 	return &recipientVariables{variables: v, id: personID, role: role}
 }
@@ -312,7 +319,7 @@ type recipientVariables struct {
 	role care.Role
 }
 
-// ResolveName gives a variable by its dotted name.
+// ResolveName implements cel.Activation. It returns a variable by its dotted name.
 func (v *recipientVariables) ResolveName(name string) (any, bool) {
 	switch name {
 	case "recipient.id":

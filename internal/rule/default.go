@@ -8,5 +8,5 @@ import (
 //go:embed default.yaml
 var defaultSource []byte
 
-// Default gives the source of the rules that a new installation starts with.
+// Default returns the source of the rules that a new installation starts with.
 func Default() []byte { return slices.Clone(defaultSource) }

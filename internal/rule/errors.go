@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// Error is one thing that is wrong with a rule set.
+// Error is one mistake in a rule set.
 type Error struct {
-	// File is the file's name, where Errors.In gave it.
+	// File is the file's name, if set by Errors.In.
 	File string
 	// Line counts from 1.
 	Line int
-	// Rule is the rule's name, or "#3" for the third rule when it has none; empty for an error outside the rules.
+	// Rule is the rule's name, or "#3" for the third rule if it has none; empty for an error
+	// outside the rules.
 	Rule string
 	// Field is the path inside the rule, such as "recipients[0].user".
 	Field string
-	// Message says what is wrong and what to do.
+	// Message describes the mistake and its correction.
 	Message string
 }
 
-// Error gives the error on one line, as editors read it: FILE:LINE: rule NAME: FIELD: message.
+// Error implements error. The format is FILE:LINE: rule NAME: FIELD: message, which editors parse.
 func (e Error) Error() string {
 	var b strings.Builder
 	if e.File != "" {
@@ -39,10 +40,10 @@ func (e Error) Error() string {
 	return b.String()
 }
 
-// Errors is everything that is wrong with a rule set, in the order of its lines.
+// Errors lists every mistake in a rule set, in the order of its lines.
 type Errors []Error
 
-// Error gives one line an error.
+// Error implements error. It returns one line for each mistake.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
@@ -51,7 +52,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// In gives the same errors with the name of the file they are in.
+// In returns a copy of the errors with the name of their file.
 func (e Errors) In(file string) Errors {
 	named := slices.Clone(e)
 	for i := range named {

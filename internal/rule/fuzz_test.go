@@ -13,7 +13,8 @@ import (
 	"carewire/internal/rule"
 )
 
-// atMost ends the run when what follows takes longer than anything that is read or evaluated here may, by far.
+// atMost ends the run when what follows takes longer than anything that is read or evaluated here
+// may, by far.
 func atMost(tb testing.TB, limit time.Duration) {
 	tb.Helper()
 	watch := time.AfterFunc(limit, func() { panic("this takes for ever") })
@@ -41,8 +42,8 @@ func match(t *testing.T, set *rule.Set, e event.Event) {
 	}
 }
 
-// FuzzParse: whatever the source, Parse answers with a set or with errors that have a line and a message, and never both.
-// A set can be matched against an event of each type.
+// FuzzParse: whatever the source, Parse answers with a set or with errors that have a line and a
+// message, and never both. A set can be matched against an event of each type.
 func FuzzParse(f *testing.F) {
 	f.Add(string(rule.Default()))
 	f.Add(one("**", "    when: has(data.changed) && data.changed.exists(x, x == 'email')\n"))
@@ -72,7 +73,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzCondition: a condition that is accepted ends on whatever an event holds, with an answer or as failed.
+// FuzzCondition: a condition that is accepted ends on whatever an event holds, with an answer or as
+// failed.
 func FuzzCondition(f *testing.F) {
 	for _, seed := range []struct{ when, unless, data string }{
 		{"data.status == 'final'", "recipient.id == event.actorid", `{"status":"final"}`},

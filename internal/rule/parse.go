@@ -15,15 +15,17 @@ import (
 // maxSource is the largest rule set that is read, in bytes; the default one has 2,000.
 const maxSource = 256 << 10
 
-// Known is what a set is checked against besides the event catalog.
+// Known holds the names that a set is checked against, in addition to the event catalog.
 type Known struct {
 	// Channels names the channels that a rule may use.
 	Channels []string
-	// Template reports whether there is a template of the name for the channel. Nil: any is taken to be there.
+	// Template reports whether there is a template of that name for the channel. Nil accepts every
+	// name.
 	Template func(name, channel string) bool
 }
 
-// Parse reads a rule set and checks all of it. The error is an Errors, with everything that is wrong.
+// Parse returns a rule set after checking all of it. The error is of type Errors and contains every
+// mistake.
 func Parse(src []byte, known Known) (*Set, error) {
 	r := &reader{}
 	raws := r.set(src)
@@ -35,17 +37,17 @@ func Parse(src []byte, known Known) (*Set, error) {
 	return set, nil
 }
 
-// text is a value with the line it stands on. Line 0: it is not there.
+// text is a value with its line; line 0 means that it is missing.
 type text struct {
 	value string
 	line  int
 }
 
-// rawRule is a rule as it is written, in the right shape but not yet checked.
+// rawRule is a rule of the right structure that is not checked yet.
 type rawRule struct {
 	label      string // Its name, or "#3".
 	line       int
-	has        []string // The fields that stand there, also those that were refused.
+	has        []string // The fields that are present, valid or not.
 	name       text
 	on         text
 	when       text
@@ -70,7 +72,8 @@ type rawRecipient struct {
 	unless text
 }
 
-// reader turns YAML into raw rules. It refuses what it does not know and goes on, to find everything that is wrong.
+// reader reads raw rules from YAML. It records an error for unknown fields and continues, to find
+// every mistake.
 type reader struct {
 	errs Errors
 	rule string
@@ -104,16 +107,17 @@ func (r *reader) set(src []byte) []*rawRule {
 	return raws
 }
 
-// parse gives the source's only document. The parser is not ours: whatever makes it panic is refused as no YAML.
+// parse returns the source's only document. A source that makes the YAML parser panic is reported
+// as invalid YAML.
 func (r *reader) parse(src []byte) (root ast.Node) {
 	defer func() {
 		if recover() != nil {
-			r.fail(1, "", "this is not YAML that can be read")
+			r.fail(1, "", "invalid YAML")
 			root = nil
 		}
 	}()
 	if len(src) > maxSource {
-		r.fail(1, "", "the set has %d bytes; at most %d are read: split off what is not a rule", len(src), maxSource)
+		r.fail(1, "", "the set has %d bytes; want at most %d", len(src), maxSource)
 		return nil
 	}
 	tokens := lexer.Tokenize(string(src))
@@ -123,9 +127,9 @@ func (r *reader) parse(src []byte) (root ast.Node) {
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if syntax, ok := errors.AsType[yaml.Error](err); ok && syntax.GetToken() != nil {
-			r.fail(syntax.GetToken().Position.Line, "", "this is no YAML: %s (a pattern that begins with * is quoted)", syntax.GetMessage())
+			r.fail(syntax.GetToken().Position.Line, "", "invalid YAML: %s (quote a pattern that begins with *)", syntax.GetMessage())
 		} else {
-			r.fail(1, "", "this is no YAML: %v", err)
+			r.fail(1, "", "invalid YAML: %v", err)
 		}
 		return nil
 	}
@@ -142,7 +146,7 @@ func (r *reader) parse(src []byte) (root ast.Node) {
 	case 1:
 		return docs[0]
 	default:
-		r.fail(line(docs[1]), "", "a second document begins here: put all rules into the first")
+		r.fail(line(docs[1]), "", "second document; put all rules into the first")
 		return nil
 	}
 }
@@ -181,7 +185,7 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 		case "unverified":
 			raw.unverified = r.boolean(value, key)
 		case "schedule", "digest", "escalate":
-			r.fail(line(value), key, "is not supported yet: take it out")
+			r.fail(line(value), key, "is not supported yet; remove it")
 		default:
 			return false
 		}
@@ -190,7 +194,8 @@ func (r *reader) readRule(i int, node ast.Node) *rawRule {
 	return raw
 }
 
-// label is the rule's name, wherever it stands in the rule, so that every error can say it; or "#3" for the third.
+// label returns the rule's name, in whichever position it is written, so that every error contains
+// it; or "#3" for the third rule.
 func label(i int, node ast.Node) string {
 	if m, ok := node.(ast.MapNode); ok {
 		for it := m.MapRange(); it.Next(); {
@@ -213,13 +218,13 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 			raw.roles = r.texts(value, raw.field+".role")
 		case "careTeam":
 			if _, ok := value.(*ast.BoolNode); ok {
-				r.fail(line(value), raw.field+".careTeam", "expected a list of roles: write careTeam: [doctor, nurse]")
+				r.fail(line(value), raw.field+".careTeam", "want a list of roles, such as careTeam: [doctor, nurse]")
 				return true
 			}
 			raw.team = r.texts(value, raw.field+".careTeam")
 		case "actor":
 			if raw.actor = r.boolean(value, raw.field+".actor"); !raw.actor {
-				r.fail(line(value), raw.field+".actor", "says something only as true: write that or take it out")
+				r.fail(line(value), raw.field+".actor", "want true; remove it otherwise")
 			}
 		case "unless":
 			raw.unless = r.text(value, raw.field+".unless")
@@ -231,11 +236,12 @@ func (r *reader) recipient(i int, node ast.Node) rawRecipient {
 	return raw
 }
 
-// each calls fn for every key of a mapping; fn says whether it knows the key, known are those it does.
+// each calls fn for every key of a mapping. fn reports whether it knows the key; known are the keys
+// for the error message.
 func (r *reader) each(node ast.Node, field string, fn func(key string, value ast.Node) bool, known ...string) {
 	m, ok := node.(ast.MapNode)
 	if !ok {
-		r.fail(line(node), field, "expected fields, found %s: write one or more of %s", kind(node), strings.Join(known, ", "))
+		r.fail(line(node), field, "want fields, got %s; use one or more of %s", kind(node), strings.Join(known, ", "))
 		return
 	}
 	var seen []string
@@ -243,12 +249,12 @@ func (r *reader) each(node ast.Node, field string, fn func(key string, value ast
 		key := keyOf(it.Key())
 		at := strings.TrimPrefix(field+"."+key, ".")
 		if slices.Contains(seen, key) {
-			r.fail(line(it.Key()), at, "stands here a second time: keep one")
+			r.fail(line(it.Key()), at, "duplicate field")
 			continue
 		}
 		seen = append(seen, key)
 		if !fn(key, it.Value()) {
-			r.fail(line(it.Key()), at, "is not a known field; there are %s", strings.Join(known, ", "))
+			r.fail(line(it.Key()), at, "unknown field; want one of %s", strings.Join(known, ", "))
 		}
 	}
 }
@@ -256,17 +262,17 @@ func (r *reader) each(node ast.Node, field string, fn func(key string, value ast
 func (r *reader) list(node ast.Node, field string) []ast.Node {
 	s, ok := node.(*ast.SequenceNode)
 	if !ok {
-		r.fail(line(node), field, "expected a list, found %s", kind(node))
+		r.fail(line(node), field, "want a list, got %s", kind(node))
 		return nil
 	}
 	return s.Values
 }
 
-// filled is a list that may not be empty.
+// filled returns the entries of a list, and records an error for an empty one.
 func (r *reader) filled(node ast.Node, field string) []ast.Node {
 	values := r.list(node, field)
 	if s, ok := node.(*ast.SequenceNode); ok && len(s.Values) == 0 {
-		r.fail(line(node), field, "is an empty list: name at least one")
+		r.fail(line(node), field, "empty list; want at least one entry")
 	}
 	return values
 }
@@ -289,11 +295,11 @@ func (r *reader) text(node ast.Node, field string) text {
 	case *ast.LiteralNode:
 		value = n.Value.Value
 	default:
-		r.fail(line(node), field, "expected text, found %s: put it in quotes if it is meant as text", kind(node))
+		r.fail(line(node), field, "want text, got %s; quote it if it is meant as text", kind(node))
 		return text{}
 	}
 	if value = strings.TrimSpace(value); value == "" {
-		r.fail(line(node), field, "is empty: write a value or take it out")
+		r.fail(line(node), field, "empty; write a value or remove the field")
 		return text{}
 	}
 	return text{value: value, line: line(node)}
@@ -302,7 +308,7 @@ func (r *reader) text(node ast.Node, field string) text {
 func (r *reader) boolean(node ast.Node, field string) bool {
 	b, ok := node.(*ast.BoolNode)
 	if !ok {
-		r.fail(line(node), field, "expected true or false, found %s", kind(node))
+		r.fail(line(node), field, "want true or false, got %s", kind(node))
 		return true
 	}
 	return b.Value

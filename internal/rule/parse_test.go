@@ -14,46 +14,46 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 	for _, c := range []struct {
 		name, src, want string
 	}{
-		{"no YAML", "rules: [", "line 1: this is no YAML"},
-		{"an unquoted star", "rules:\n  - name: a\n    on: *\n", "quoted"},
+		{"no YAML", "rules: [", "line 1: invalid YAML"},
+		{"an unquoted star", "rules:\n  - name: a\n    on: *\n", "quote a text"},
 		{"nothing", "", "rules: is missing"},
 		{"a comment only", "# nothing\n", "rules: is missing"},
-		{"no list", "rules: 7\n", "line 1: rules: expected a list, found a number"},
-		{"another top field", "rules: []\nrule: []\n", "line 2: rule: is not a known field"},
+		{"no list", "rules: 7\n", "line 1: rules: want a list, got a number"},
+		{"another top field", "rules: []\nrule: []\n", "line 2: rule: unknown field"},
 		{"two documents", "rules: []\n---\nrules: []\n", "second document"},
-		{"a rule that is text", "rules:\n  - hello\n", "line 2: rule #1: expected fields, found text"},
-		{"an unknown field", one("user.created", "    chanels: [email]\n"), "line 6: rule one: chanels: is not a known field"},
-		{"a field twice", one("user.created", "    channels: [push]\n"), "rule one: channels: stands here a second time"},
+		{"a rule that is text", "rules:\n  - hello\n", "line 2: rule #1: want fields, got text"},
+		{"an unknown field", one("user.created", "    chanels: [email]\n"), "line 6: rule one: chanels: unknown field"},
+		{"a field twice", one("user.created", "    channels: [push]\n"), "rule one: channels: duplicate field"},
 		{"schedule", one("user.created", "    schedule: 24h\n"), "rule one: schedule: is not supported yet"},
 		{"digest", one("user.created", "    digest: {every: 1h}\n"), "rule one: digest: is not supported yet"},
 		{"escalate", one("user.created", "    escalate: []\n"), "rule one: escalate: is not supported yet"},
 		{"an anchor", one("user.created", "    template: &a welcome\n"), "not supported"},
-		{"a number as text", one("user.created", "    template: 7\n"), "rule one: template: expected text, found a number"},
-		{"an empty value", one("user.created", "    template:\n"), "rule one: template: expected text, found nothing"},
-		{"text as boolean", one("user.created", "    imported: yes please\n"), "rule one: imported: expected true or false"},
-		{"a bad name", "rules: [{name: A b, on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: \"A b\": use a-z"},
+		{"a number as text", one("user.created", "    template: 7\n"), "rule one: template: want text, got a number"},
+		{"an empty value", one("user.created", "    template:\n"), "rule one: template: want text, got nothing"},
+		{"text as boolean", one("user.created", "    imported: yes please\n"), "rule one: imported: want true or false"},
+		{"a bad name", "rules: [{name: A b, on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: invalid name \"A b\"; want"},
 		{"no name", "rules: [{on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: is missing"},
-		{"the same name", one("user.created", "") + "  - {name: one, on: user.created, recipients: [{actor: true}], channels: [email]}\n", "line 6: rule one: name: the rule on line 2 has this name too"},
+		{"the same name", one("user.created", "") + "  - {name: one, on: user.created, recipients: [{actor: true}], channels: [email]}\n", "line 6: rule one: name: duplicate rule name \"one\", also on line 2"},
 		{"no pattern", "rules: [{name: one, recipients: [{actor: true}], channels: [email]}]", "rule one: on: is missing"},
 		{"a malformed pattern", one("User.created", ""), "line 3: rule one: on: pattern"},
-		{"a pattern for nothing", one("user.exploded", ""), "matches no event there is"},
-		{"a pattern for the hidden", one("notification.*", ""), "matches only events that rules do not see"},
+		{"a pattern for nothing", one("user.exploded", ""), "matches no event;"},
+		{"a pattern for the hidden", one("notification.*", ""), "matches only events that are hidden from rules"},
 		{"no recipients", "rules: [{name: one, on: user.created, channels: [email]}]", "recipients: is missing"},
-		{"empty recipients", "rules: [{name: one, on: user.created, recipients: [], channels: [email]}]", "recipients: is an empty list"},
-		{"a recipient that is nobody", "rules: [{name: one, on: user.created, recipients: [{unless: event.imported}], channels: [email]}]", "recipients[0]: names nobody"},
-		{"a recipient that is two", "rules: [{name: one, on: user.created, recipients: [{user: data.userId, actor: true}], channels: [email]}]", "recipients[0]: names several at once"},
-		{"actor: false", "rules: [{name: one, on: user.created, recipients: [{actor: false}], channels: [email]}]", "recipients[0].actor: says something only as true"},
-		{"no data path", "rules: [{name: one, on: user.created, recipients: [{user: userId}], channels: [email]}]", "recipients[0].user: \"userId\": write the field of the data"},
+		{"empty recipients", "rules: [{name: one, on: user.created, recipients: [], channels: [email]}]", "recipients: empty list"},
+		{"a recipient that is nobody", "rules: [{name: one, on: user.created, recipients: [{unless: event.imported}], channels: [email]}]", "recipients[0]: missing recipient"},
+		{"a recipient that is two", "rules: [{name: one, on: user.created, recipients: [{user: data.userId, actor: true}], channels: [email]}]", "recipients[0]: more than one of"},
+		{"actor: false", "rules: [{name: one, on: user.created, recipients: [{actor: false}], channels: [email]}]", "recipients[0].actor: want true"},
+		{"no data path", "rules: [{name: one, on: user.created, recipients: [{user: userId}], channels: [email]}]", "recipients[0].user: invalid field \"userId\"; want a field of the data"},
 		{"a path that one type lacks", "rules: [{name: one, on: '**', recipients: [{user: data.doctorId}], channels: [email]}]", "data.doctorId is not an id in the data of user.created, which has data.userId"},
 		{"a path to no id", "rules: [{name: one, on: ehr.*.created, recipients: [{user: data.status}], channels: [email]}]", "data.status is not an id"},
-		{"an unknown role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [surgeon]}], channels: [email]}]", "recipients[0].role: \"surgeon\" is no role at a clinic"},
-		{"a platform role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [operator]}], channels: [email]}]", "is no role at a clinic"},
-		{"all patients", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [patient]}], channels: [email]}]", "would tell every patient"},
-		{"a role that is no list", "rules: [{name: one, on: ehr.*.created, recipients: [{role: doctor}], channels: [email]}]", "recipients[0].role: expected a list"},
-		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: \"fax\" is no channel; there are email, push, sms"},
-		{"a channel twice", one("user.created", "    fallback: [email]\n"), "fallback: email stands here twice"},
-		{"an unknown priority", one("user.created", "    priority: urgent\n"), "priority: \"urgent\" is no priority"},
-		{"an unknown category", one("user.created", "    category: spam\n"), "category: \"spam\" is no category"},
+		{"an unknown role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [surgeon]}], channels: [email]}]", "recipients[0].role: unknown clinic role \"surgeon\""},
+		{"a platform role", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [operator]}], channels: [email]}]", "unknown clinic role"},
+		{"all patients", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [patient]}], channels: [email]}]", "would notify every patient"},
+		{"a role that is no list", "rules: [{name: one, on: ehr.*.created, recipients: [{role: doctor}], channels: [email]}]", "recipients[0].role: want a list"},
+		{"an unknown channel", "rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]", "channels: unknown channel \"fax\"; want one of email, push, sms"},
+		{"a channel twice", one("user.created", "    fallback: [email]\n"), "fallback: duplicate channel email"},
+		{"an unknown priority", one("user.created", "    priority: urgent\n"), "priority: unknown priority \"urgent\""},
+		{"an unknown category", one("user.created", "    category: spam\n"), "category: unknown category \"spam\""},
 		{"CEL that is none", one("user.created", "    when: 'event.type =='\n"), "line 6: rule one: when: Syntax error"},
 		{"CEL that is no bool", one("user.created", "    when: event.type\n"), "when: gives string, not true or false"},
 		{"CEL that may be no bool", one("user.created", "    when: data.userId\n"), "when: gives dyn, not true or false"},
@@ -67,7 +67,7 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"CEL that is too long", one("user.created", "    when: event.type == '"+strings.Repeat("x", 3000)+"'\n"), "longer than 2000 characters"},
 		{"CEL that is too deep", one("user.created", "    when: "+strings.Repeat("(", 400)+"true"+strings.Repeat(")", 400)+"\n"), "recursion"},
 		{"unless", "rules: [{name: one, on: user.created, recipients: [{actor: true, unless: recipient.name == ''}], channels: [email]}]", "recipients[0].unless: undeclared reference to 'recipient.name'"},
-		{"too large", strings.Repeat("#", 300<<10), "at most 262144 are read"},
+		{"too large", strings.Repeat("#", 300<<10), "want at most 262144"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -96,14 +96,14 @@ rules:
     colour: red
 `)
 	require.Equal(t, strings.TrimSpace(`
-my.yaml:4: rule first: on: ehr.unheard.created matches no event there is; see the event reference for their names
-my.yaml:8: rule first: channels: "fax" is no channel; there are email, push, sms
-my.yaml:8: rule first: channels: "pigeon" is no channel; there are email, push, sms
-my.yaml:9: rule first: priority: "soon" is no priority; there are critical, high, normal, bulk
-my.yaml:10: rule #2: name: is missing: give the rule a name; deliveries and decisions are stored with it
-my.yaml:12: rule #2: recipients[0].role: "king" is no role at a clinic; there are doctor, nurse, receptionist, admin
+my.yaml:4: rule first: on: ehr.unheard.created matches no event; see the event reference for the names
+my.yaml:8: rule first: channels: unknown channel "fax"; want one of email, push, sms
+my.yaml:8: rule first: channels: unknown channel "pigeon"; want one of email, push, sms
+my.yaml:9: rule first: priority: unknown priority "soon"; want one of critical, high, normal, bulk
+my.yaml:10: rule #2: name: is missing: want a name, which deliveries and decisions are stored with
+my.yaml:12: rule #2: recipients[0].role: unknown clinic role "king"; want one of doctor, nurse, receptionist, admin
 my.yaml:14: rule #2: recipients[1].unless: undeclared reference to 'recipient.size' (did you mean 'recipient.id' or 'recipient.role'?). There are data.<field>, event.id, event.type, event.source, event.subject, event.time, event.clinicid, event.personid, event.actorid, event.actorrole, event.subjectversion, event.imported, recipient.id, recipient.role
-my.yaml:16: rule #2: colour: is not a known field; there are name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified
+my.yaml:16: rule #2: colour: unknown field; want one of name, on, when, recipients, channels, fallback, priority, category, template, imported, unverified
 `), errs.In("my.yaml").Error())
 }
 
@@ -112,7 +112,7 @@ func TestParse_ChecksATemplateForEachChannelAndType(t *testing.T) {
 	k := known
 	k.Template = func(name, channel string) bool { return name == "clinical" && channel == "push" }
 	_, err := rule.Parse([]byte("rules: [{name: one, on: '**', recipients: [{user: data.userId}], channels: [push], fallback: [sms]}]"), k)
-	require.ErrorContains(t, err, `there is no template "clinical" for the channel sms`)
-	require.ErrorContains(t, err, `there is no template "billing" for the channel push`)
+	require.ErrorContains(t, err, `no template "clinical" for the channel sms`)
+	require.ErrorContains(t, err, `no template "billing" for the channel push`)
 	require.NotContains(t, err.Error(), `"clinical" for the channel push`)
 }

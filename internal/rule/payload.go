@@ -9,7 +9,7 @@ import (
 	"carewire/internal/event"
 )
 
-// fieldOf gives the type of a field of the declared data by its JSON name, or nil.
+// fieldOf returns the type of a field of the declared data by its JSON name, or nil.
 func fieldOf(d *event.Declaration, name string) reflect.Type {
 	for f := range reflect.TypeOf(d.Payload).Fields() {
 		if jsonName(f) == name {
@@ -19,7 +19,7 @@ func fieldOf(d *event.Declaration, name string) reflect.Type {
 	return nil
 }
 
-// fieldNames lists the JSON names of the declared data's fields.
+// fieldNames returns the JSON names of the declared data's fields.
 func fieldNames(d *event.Declaration) []string {
 	var names []string
 	for f := range reflect.TypeOf(d.Payload).Fields() {
@@ -28,7 +28,7 @@ func fieldNames(d *event.Declaration) []string {
 	return names
 }
 
-// idFields lists the fields of the declared data that hold an id.
+// idFields returns the fields of the declared data that contain an id.
 func idFields(d *event.Declaration) []string {
 	var names []string
 	for f := range reflect.TypeOf(d.Payload).Fields() {

@@ -9,13 +9,14 @@ import (
 	"carewire/internal/care"
 )
 
-// Person is what resolving must know of somebody: not where they can be reached, only whether, and what they may read.
+// Person holds what Resolve needs about a person: which addresses they have, but not the addresses,
+// and which records they may read.
 type Person struct {
-	// Active says that the account is not disabled.
+	// Active reports that the account is not disabled.
 	Active bool
-	// Deceased says that the person has died.
+	// Deceased reports that the person has died.
 	Deceased bool
-	// HasNoEmail says that the person has no email address.
+	// HasNoEmail reports that the person has no email address.
 	HasNoEmail       bool
 	EmailVerified    bool
 	HasPhone         bool
@@ -25,16 +26,18 @@ type Person struct {
 	HasDevice        bool
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
-	// Posts are the roles that the person holds now at the clinics of the events.
-	Posts []string
-	// Teams are those of the events' care teams that the person is on.
+	// RoleKeys are the roles that the person holds now at the clinics of the events, in the form of
+	// RoleKeyOf.
+	RoleKeys []string
+	// Teams are the person's care teams, among those of the events.
 	Teams []string
-	// Conversations are those of the events' conversations in which the person takes part, as ConversationOf names them.
+	// Conversations are the person's conversations, among those of the events, in the form of
+	// ConversationOf.
 	Conversations []string
 }
 
-// gone returns why nobody can be told as this person, whatever it is of; nothing where they can be.
-func (p *Person) gone() string {
+// unavailable returns the reason why the person receives no messages at all, or "".
+func (p *Person) unavailable() string {
 	switch {
 	case p == nil:
 		return ReasonUnknownUser
@@ -47,37 +50,38 @@ func (p *Person) gone() string {
 	}
 }
 
-// rolesAt returns the roles that the person holds at the clinic with whose prefix their posts begin.
+// rolesAt returns the roles that the person holds at the clinic; clinic is the prefix of its role
+// keys.
 func (p *Person) rolesAt(clinic string) (roles []care.Role) {
 	if clinic == "" {
 		return nil
 	}
-	for _, post := range p.Posts {
-		if role, ok := strings.CutPrefix(post, clinic); ok {
+	for _, key := range p.RoleKeys {
+		if role, ok := strings.CutPrefix(key, clinic); ok {
 			roles = append(roles, care.Role(role))
 		}
 	}
 	return roles
 }
 
-// RoleKey names a role at a clinic.
+// RoleKey identifies a role at a clinic.
 type RoleKey string
 
-// PostOf gives the name of a role at a clinic: the clinic's id, a slash and the role.
-func PostOf(clinicID uuid.UUID, role care.Role) RoleKey {
+// RoleKeyOf returns the key of a role at a clinic: the clinic's id, a slash and the role.
+func RoleKeyOf(clinicID uuid.UUID, role care.Role) RoleKey {
 	return RoleKey(clinicID.String() + "/" + string(role))
 }
 
-// Team names the care team of a patient at a clinic.
+// Team identifies the care team of a patient at a clinic.
 type Team string
 
-// TeamOf returns the name of a care team: the clinic's id, a slash and the patient's id.
+// TeamOf returns the key of a care team: the clinic's id, a slash and the patient's id.
 func TeamOf(clinicID, patientID uuid.UUID) Team {
 	return Team(clinicID.String() + "/" + patientID.String())
 }
 
-// ConversationOf returns the name under which a person takes part in a conversation: as staff on the care team of the patient
-// whom it is about, or as that patient.
+// ConversationOf returns the key of a person's part in a conversation: as the patient that it is
+// about, or as staff on that patient's care team.
 func ConversationOf(id uuid.UUID, patient bool) string {
 	if patient {
 		return "patient/" + id.String()
@@ -85,13 +89,15 @@ func ConversationOf(id uuid.UUID, patient bool) string {
 	return "staff/" + id.String()
 }
 
-// People is what the directory says about everybody whom an event may be told to.
+// People holds the directory's data about every possible recipient of the events.
 type People struct {
 	ByID map[uuid.UUID]*Person
-	// Holders are who holds a role at a clinic, in the order in which they are told.
+	// Holders are the people who hold a role at a clinic, in the order of their notifications.
 	Holders map[RoleKey][]uuid.UUID
-	// Members are who is on a care team, in the order in which they are told, whatever role they hold by now.
+	// Members are the people on a care team, in the order of their notifications, regardless of
+	// their current roles.
 	Members map[Team][]uuid.UUID
-	// Held is until when a record's patient may not read it, by the event's subject. Records that are not held are not there.
+	// Held is the time until which a record is held from its patient, by the event's subject, for
+	// held records only.
 	Held map[string]time.Time
 }

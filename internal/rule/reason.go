@@ -1,17 +1,17 @@
 package rule
 
-// The reasons why a person is not told, as they stand in deliveries.reason and decisions.reason. They are stable: people
-// query for them.
+// The reasons for not notifying a person, as stored in deliveries.reason and decisions.reason. They
+// are stable, because people query for them.
 const (
 	// ReasonNoAddress: the person has no device, phone number or email address for the channel.
 	ReasonNoAddress = "no_address"
-	// ReasonAddressUnverified: the address is there, but nobody has shown that it is the person's.
+	// ReasonAddressUnverified: the person has an address that is not verified.
 	ReasonAddressUnverified = "address_unverified"
 	// ReasonPreferenceOff: the person switched the category off on the channel.
 	ReasonPreferenceOff = "preference_off"
 	// ReasonChannelNotConfigured: this installation has no provider for the channel.
 	ReasonChannelNotConfigured = "channel_not_configured"
-	// ReasonDuplicateOf, followed by a rule's name: that rule tells the person on this channel.
+	// ReasonDuplicateOf, followed by a rule's name: that rule notifies the person on this channel.
 	ReasonDuplicateOf = "duplicate_of:"
 	// ReasonUnless: the recipient's unless leaves the person out.
 	ReasonUnless = "unless"
@@ -21,28 +21,34 @@ const (
 	ReasonUserDisabled = "user_disabled"
 	// ReasonDeceased: the person has died.
 	ReasonDeceased = "deceased"
-	// ReasonUnknownUser: there is no such person.
+	// ReasonUnknownUser: no person has this id.
 	ReasonUnknownUser = "unknown_user"
-	// ReasonNobodyNamed: the event names nobody where the rule looks, or its actor is a program.
+	// ReasonNobodyNamed: the event's field is empty, or its actor is a program.
 	ReasonNobodyNamed = "nobody_named"
 	// ReasonNobodyInRole: nobody holds any of the rule's roles at the event's clinic.
 	ReasonNobodyInRole = "nobody_in_role"
-	// ReasonNobodyOnCareTeam: nobody on the person's care team holds any of the rule's roles at the event's clinic.
+	// ReasonNobodyOnCareTeam: nobody on the person's care team holds any of the rule's roles at the
+	// event's clinic.
 	ReasonNobodyOnCareTeam = "nobody_on_care_team"
 	// ReasonNoClinic: the rule names a role or a care team, but the event belongs to no clinic.
 	ReasonNoClinic = "no_clinic"
-	// ReasonMayNotRead: the access table does not let the person read what the event is about.
+	// ReasonMayNotRead: the access table does not let the person read the event's subject.
 	ReasonMayNotRead = "may_not_read"
-	// ReasonNoLongerAtClinic: the person is named by id and holds no role at the event's clinic now.
+	// ReasonNoLongerAtClinic: the person is named by id and holds no role at the event's clinic
+	// now.
 	ReasonNoLongerAtClinic = "no_longer_at_clinic"
-	// ReasonAwaitingReview: the patient is told once a clinician has seen the critical finding, or after the clinic's period.
+	// ReasonAwaitingReview: the message waits until a clinician has seen the critical finding, or
+	// for the clinic's period.
 	ReasonAwaitingReview = "awaiting_review"
-	// ReasonRetractedBeforeReview: the record was retracted while its patient could not read it yet.
+	// ReasonRetractedBeforeReview: the record was retracted while its patient could not read it
+	// yet.
 	ReasonRetractedBeforeReview = "retracted_before_review"
-	// ReasonFallbackCareTeam: the rule reached nobody with a critical event, so the care team is told.
+	// ReasonFallbackCareTeam: the rule reached no one with a critical event, so the care team is
+	// notified.
 	ReasonFallbackCareTeam = "fallback_care_team"
-	// ReasonFallbackClinicDoctors: nor did the care team: all doctors of the clinic are told, who may not read the record.
+	// ReasonFallbackClinicDoctors: the care team was not reached either, so all doctors of the
+	// clinic are notified, who may not read the record.
 	ReasonFallbackClinicDoctors = "fallback_clinic_doctors"
-	// ReasonReachedNobody: no doctor of the clinic can be reached either: operators are alerted.
+	// ReasonReachedNobody: no doctor of the clinic can be reached either, so operators are alerted.
 	ReasonReachedNobody = "reached_nobody"
 )

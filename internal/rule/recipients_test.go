@@ -13,7 +13,7 @@ import (
 	"carewire/internal/rule/ruletest"
 )
 
-// who makes a person of the clinic whose id says their name.
+// who returns a person of the clinic with an id derived from the name.
 func who(name string, roles ...care.Role) ruletest.Person {
 	return ruletest.Person{Name: name, ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(name)), Roles: roles, NoDevice: true, NoPhone: true}
 }
@@ -53,7 +53,7 @@ func TestResolve_TellsNobodyOfWhatTheyMayNotRead(t *testing.T) {
 		event event.Event
 		told  []string
 	}{
-		{about("ehr.lab_report.created", final), []string{"pat", "dora", "dan", "nina"}}, // dan is the doctor whom the record names.
+		{about("ehr.lab_report.created", final), []string{"pat", "dora", "dan", "nina"}}, // dan is the record's doctor.
 		{about("ehr.lab_report.created", draft), []string{"dora", "dan", "nina"}},
 		{about("ehr.lab_report.critical", final), []string{"dora", "dan", "nina"}},
 		{about("appointment.booked", event.Appointment{UserID: pat.ID}), []string{"pat", "dora", "dan", "nina", "noel", "rita", "adam"}},
@@ -126,12 +126,12 @@ func TestResolve_TellsTheCareTeamInItsRoles(t *testing.T) {
 func TestParse_RefusesACareTeamThatNobodyCanBeOn(t *testing.T) {
 	t.Parallel()
 	for recipient, says := range map[string]string{
-		"{careTeam: true}":                   "write careTeam: [doctor, nurse]",
-		"{careTeam: [receptionist]}":         "nobody is on a care team as receptionist",
-		"{careTeam: [patient]}":              "would tell every patient",
-		"{careTeam: [nurse, nurse]}":         "nurse stands here twice",
-		"{careTeam: []}":                     "is an empty list",
-		"{careTeam: [nurse], role: [nurse]}": "names several at once",
+		"{careTeam: true}":                   "such as careTeam: [doctor, nurse]",
+		"{careTeam: [receptionist]}":         "role receptionist is not on care teams",
+		"{careTeam: [patient]}":              "would notify every patient",
+		"{careTeam: [nurse, nurse]}":         "duplicate nurse",
+		"{careTeam: []}":                     "empty list",
+		"{careTeam: [nurse], role: [nurse]}": "more than one of",
 		"{unless: 'true'}":                   "careTeam: [doctor, nurse]",
 	} {
 		src := "rules: [{name: one, on: ehr.*.created, recipients: [" + recipient + "], channels: [email]}]"

@@ -7,38 +7,41 @@ import (
 
 	"github.com/google/uuid"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 )
 
-// Plan is what the matching rules come to for one event.
+// Plan is the result of the matching rules for one event.
 type Plan struct {
 	Notifications []Notification
-	Decisions []Decision
+	Decisions     []Decision
 }
 
-// Notification is what one person is told of the event.
+// Notification is the notification of one person about the event.
 type Notification struct {
 	Recipient uuid.UUID
-	// Match is the first of those that tell the person.
+	// Match is the first match that notifies the person.
 	Match    *Match
 	Messages []Message
-	// HeldUntil is until when the telling waits for a clinician to see a critical finding; zero where it does not wait.
+	// HeldUntil is the time until which the notification waits for a clinician to see a critical
+	// finding; zero if it does not.
 	HeldUntil time.Time
 }
 
-// Message is the telling on one channel. It is to be sent unless Suppressed.
+// Message is the message on one channel. It is to be sent unless Suppressed.
 type Message struct {
 	Channel    string
 	Suppressed bool
-	// Reason is the rule's name where it is to be sent, ReasonAwaitingReview where it waits, else why it cannot be sent.
+	// Reason contains the rule's name if it is to be sent, is ReasonAwaitingReview if it waits, and
+	// else the reason for not sending it.
 	Reason string
 	Match  *Match
-	// Fallback are the channels that are left, should sending fail.
+	// Fallback are the remaining channels if sending fails.
 	Fallback []string
 }
 
-// Decision is something that a matching rule does not do, and why. Recipient and Channel are zero where it is about
-// everybody or every channel.
+// Decision is the decision of a matching rule not to send something, with its reason. Recipient and
+// Channel are zero if it concerns everybody or every channel.
 type Decision struct {
 	Rule      string
 	Recipient uuid.UUID
@@ -46,29 +49,31 @@ type Decision struct {
 	Reason    string
 }
 
-// Resolve decides whom the matching rules tell of the event, on which of the configured channels, and why. The matches
-// are those that Set.Match gave for the event; people holds everybody whom they name.
+// Resolve returns the plan for an event: who is notified on which of the configured channels, and
+// why. The matches are the result of Set.Match for the event; people contains everybody that they
+// refer to.
 //
-// Who may not read what the event is about is not told. What is held for a clinician to see first waits for its patient. Where
-// a rule of the priority critical matches a critical event and no message is to be sent to a clinician, the patient's care team
-// is told, and where that reaches nobody either, every doctor of the clinic: the last are told that there is a critical finding,
-// and may read it once they are put on the care team.
-func Resolve(e *event.Event, matches []Match, people *People, configured map[string]bool) Plan {
+// People who may not read the event's subject are not notified. The patient's notification of a
+// finding that a clinician has to see first is held. If a rule of the priority critical matches a
+// critical event and no message is to be sent to a clinician, the patient's care team is notified,
+// and if that reaches no one either, every doctor of the clinic: they learn that there is a
+// critical finding, and may read it once they are put on the care team.
+func Resolve(e *event.Event, matches []Match, people *People, configured care.Channels) Plan {
 	r := resolver{event: e, matches: matches, people: people, configured: configured}
 	for _, c := range r.candidates() {
 		person := people.ByID[c.id]
-		reason := person.gone()
+		reason := person.unavailable()
 		if reason == "" {
 			reason = r.mayNotRead(c.id, person)
 		}
 		if reason != "" {
-			r.refuseAll(c, reason)
+			r.skipAll(c, reason)
 			continue
 		}
-		r.tell(c, person)
+		r.notify(c, person)
 	}
-	r.reachSomebody()
-	return r.outcome
+	r.escalate()
+	return r.plan
 }
 
 // resolver decides one event.
@@ -76,42 +81,43 @@ type resolver struct {
 	event      *event.Event
 	matches    []Match
 	people     *People
-	configured map[string]bool
-	outcome    Plan
-	// subject is what deciding who may read needs of the event; nil until somebody asks.
+	configured care.Channels
+	plan       Plan
+	// subject is the result of about; nil before its first call.
 	subject *subject
 }
 
-// candidate is a person with the rules that name them, in the order of the file: the last one is the last that did.
+// candidate is a possible recipient with the rules that select them, in the order of the file.
 type candidate struct {
 	id      uuid.UUID
 	matches []*Match
-	// why precedes the rule's name in the reason; empty means that the rule names the person.
+	// why precedes the rule's name in the reason; empty means that the rule selects the person
+	// itself.
 	why string
 }
 
-func (r *resolver) refuse(m *Match, recipient uuid.UUID, channel, reason string) {
-	r.outcome.Decisions = append(r.outcome.Decisions, Decision{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
+func (r *resolver) skip(m *Match, recipient uuid.UUID, channel, reason string) {
+	r.plan.Decisions = append(r.plan.Decisions, Decision{Rule: m.Rule.Name, Recipient: recipient, Channel: channel, Reason: reason})
 }
 
-func (r *resolver) refuseAll(c *candidate, reason string) {
+func (r *resolver) skipAll(c *candidate, reason string) {
 	for _, m := range c.matches {
-		r.refuse(m, c.id, "", reason)
+		r.skip(m, c.id, "", reason)
 	}
 }
 
-// namedBy reports whether the rule names the person already.
+// namedBy reports whether the rule has selected the person already.
 func (c *candidate) namedBy(m *Match) bool {
 	return c != nil && c.matches[len(c.matches)-1] == m
 }
 
-// candidates gives everybody whom a rule names, in the order in which they are named first.
+// candidates returns everybody that a rule selects, in the order of their first selection.
 func (r *resolver) candidates() []*candidate {
 	all := candidates{byID: map[uuid.UUID]*candidate{}}
 	for i := range r.matches {
 		m := &r.matches[i]
 		if m.Failed {
-			r.refuse(m, uuid.Nil, "", ReasonConditionFailed)
+			r.skip(m, uuid.Nil, "", ReasonConditionFailed)
 			continue
 		}
 		r.named(m, &all)
@@ -119,13 +125,13 @@ func (r *resolver) candidates() []*candidate {
 	return all.ordered
 }
 
-// candidates are those whom the rules named so far.
+// candidates are the people selected so far.
 type candidates struct {
 	ordered []*candidate
 	byID    map[uuid.UUID]*candidate
 }
 
-// add says that the rule names the person.
+// add records that the rule selects the person.
 func (all *candidates) add(id uuid.UUID, m *Match) {
 	c := all.byID[id]
 	if c == nil {
@@ -136,7 +142,8 @@ func (all *candidates) add(id uuid.UUID, m *Match) {
 	c.matches = append(c.matches, m)
 }
 
-// named adds whom one rule names, each once. Who is left out of one of its recipients may still be named by another.
+// named adds the people that one rule selects, each once. A person excluded from one of its
+// recipients may be selected by another.
 func (r *resolver) named(m *Match, all *candidates) {
 	var left []Decision
 	var empty string
@@ -169,27 +176,27 @@ func (r *resolver) named(m *Match, all *candidates) {
 		empty = cmp.Or(empty, ReasonNobodyOnCareTeam)
 	}
 	if empty != "" {
-		r.refuse(m, uuid.Nil, "", empty)
+		r.skip(m, uuid.Nil, "", empty)
 	}
-	r.leaveOut(m, left, all)
+	r.skipExcluded(m, left, all)
 }
 
-// leaveOut writes down who was left out and is not named otherwise, each once.
-func (r *resolver) leaveOut(m *Match, left []Decision, all *candidates) {
+// skipExcluded records the people who were excluded and not selected otherwise, each once.
+func (r *resolver) skipExcluded(m *Match, left []Decision, all *candidates) {
 	if len(left) == 0 {
 		return
 	}
-	told := make(map[uuid.UUID]bool, len(left))
+	seen := make(map[uuid.UUID]bool, len(left))
 	for _, d := range left {
-		if !told[d.Recipient] && !all.byID[d.Recipient].namedBy(m) {
-			told[d.Recipient] = true
-			r.refuse(m, d.Recipient, "", d.Reason)
+		if !seen[d.Recipient] && !all.byID[d.Recipient].namedBy(m) {
+			seen[d.Recipient] = true
+			r.skip(m, d.Recipient, "", d.Reason)
 		}
 	}
 }
 
-// find gives the persons behind a recipient, or why there can be none. That a role has no holders says nothing yet: the
-// rule may name others besides.
+// find returns the people of a recipient, or the reason why there can be none. A role without
+// holders is no reason yet: the rule may select others.
 func (r *resolver) find(recipient Recipient) ([]uuid.UUID, string) {
 	switch {
 	case recipient.Role == "" && recipient.UserID == uuid.Nil:
@@ -201,21 +208,21 @@ func (r *resolver) find(recipient Recipient) ([]uuid.UUID, string) {
 	case recipient.CareTeam:
 		return r.careTeam(recipient.Role), ""
 	default:
-		return r.people.Holders[PostOf(*r.event.ClinicID, recipient.Role)], ""
+		return r.people.Holders[RoleKeyOf(*r.event.ClinicID, recipient.Role)], ""
 	}
 }
 
-// tell decides each channel of one person.
-func (r *resolver) tell(c *candidate, person *Person) {
+// notify decides each channel of one person.
+func (r *resolver) notify(c *candidate, person *Person) {
 	slices.SortStableFunc(c.matches, func(a, b *Match) int {
 		return cmp.Compare(a.Rule.Priority.Rank(), b.Rule.Priority.Rank())
 	})
-	t := Notification{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldFrom(c.id, person)}
+	t := Notification{Recipient: c.id, Match: c.matches[0], HeldUntil: r.heldUntil(c.id, person)}
 	why := cmp.Or(c.why, "rule ")
 	for _, m := range c.matches {
 		for _, channel := range m.Rule.Channels {
 			if taken := t.on(channel); taken != nil {
-				r.refuse(m, c.id, channel, ReasonDuplicateOf+taken.Match.Rule.Name)
+				r.skip(m, c.id, channel, ReasonDuplicateOf+taken.Match.Rule.Name)
 				continue
 			}
 			r.add(&t, person, m, channel, why+m.Rule.Name)
@@ -229,10 +236,11 @@ func (r *resolver) tell(c *candidate, person *Person) {
 	for i := range t.Messages {
 		t.Messages[i].Fallback = t.remaining(&t.Messages[i])
 	}
-	r.outcome.Notifications = append(r.outcome.Notifications, t)
+	r.plan.Notifications = append(r.plan.Notifications, t)
 }
 
-// fallBack tries the rule's fallback channels, in their order, until the person is told on one of them.
+// fallBack tries the rule's fallback channels, in their order, until a message is to be sent on one
+// of them.
 func (r *resolver) fallBack(t *Notification, person *Person, failed Message) {
 	for _, channel := range failed.Match.Rule.Fallback {
 		d := t.on(channel)
@@ -245,7 +253,7 @@ func (r *resolver) fallBack(t *Notification, person *Person, failed Message) {
 	}
 }
 
-// add decides one channel, suppressed when it cannot be used.
+// add decides one channel. The message is suppressed if the channel cannot be used.
 func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reason string) *Message {
 	d := Message{Channel: channel, Reason: reason, Match: m}
 	if obstacle := r.obstacle(person, m, channel); obstacle != "" {
@@ -257,15 +265,16 @@ func (r *resolver) add(t *Notification, person *Person, m *Match, channel, reaso
 	return &t.Messages[len(t.Messages)-1]
 }
 
-// obstacle says why the person cannot or may not be told on the channel, or nothing.
+// obstacle returns the reason why the person cannot be notified on the channel, or "".
 func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	if m.Rule.Priority != Critical && slices.Contains(person.Off, string(m.Category)+"/"+channel) {
 		return ReasonPreferenceOff
 	}
-	if !r.configured[channel] {
+	c, ok := r.configured.Lookup(channel)
+	if !ok {
 		return ReasonChannelNotConfigured
 	}
-	has, verified := person.address(channel)
+	has, verified := person.address(c.Address)
 	switch {
 	case !has:
 		return ReasonNoAddress
@@ -275,25 +284,25 @@ func (r *resolver) obstacle(person *Person, m *Match, channel string) string {
 	return ""
 }
 
-// address tells whether the person can be reached on the channel, and whether the address is known to be theirs. A device
-// was registered by the person, signed in.
-func (p *Person) address(channel string) (has, verified bool) {
-	switch channel {
-	case "email":
+// address reports whether the person has an address of the kind, and whether the address is
+// verified to be theirs. A device was registered by the person, signed in.
+func (p *Person) address(kind care.AddressKind) (has, verified bool) {
+	switch kind {
+	case care.AddressEmail:
 		return !p.HasNoEmail, p.EmailVerified
-	case "push":
-		return p.HasDevice, true
-	case "sms":
+	case care.AddressPhone:
 		return p.HasPhone, p.PhoneVerified
-	case "whatsapp":
+	case care.AddressWhatsApp:
 		return p.HasWhatsApp, p.WhatsAppVerified
-	case "inapp":
+	case care.AddressDevices:
+		return p.HasDevice, true
+	case care.AddressNone:
 		return true, true
 	}
 	return false, false
 }
 
-// on gives the message on the channel, or nil.
+// on returns the message on the channel, or nil.
 func (t *Notification) on(channel string) *Message {
 	for i := range t.Messages {
 		if t.Messages[i].Channel == channel {
@@ -303,7 +312,7 @@ func (t *Notification) on(channel string) *Message {
 	return nil
 }
 
-// remaining lists the fallback channels that are left, should a message fail when it is sent.
+// remaining returns the fallback channels that are left if sending a message fails.
 func (t *Notification) remaining(d *Message) []string {
 	if d.Suppressed {
 		return nil

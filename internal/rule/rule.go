@@ -9,8 +9,8 @@ import (
 	"carewire/internal/event"
 )
 
-// Priority is how urgent a message is. It orders rules that want to tell the same person on the same channel, and the
-// jobs of a queue. No preference silences Critical.
+// Priority is the urgency of a message. It orders rules for the same person on the same channel,
+// and the jobs of a queue. No preference suppresses Critical.
 type Priority string
 
 // The priorities, most urgent first.
@@ -24,7 +24,7 @@ const (
 // Priorities lists the priorities, most urgent first.
 var Priorities = []Priority{Critical, High, Normal, Bulk}
 
-// Rank gives 1 for the most urgent priority, 4 for the least.
+// Rank returns 1 for the most urgent priority, 4 for the least, and 0 for an unknown one.
 func (p Priority) Rank() int { return slices.Index(Priorities, p) + 1 }
 
 // Rule is one checked rule.
@@ -35,12 +35,12 @@ type Rule struct {
 	// Fallback is tried in order for each channel that cannot be used.
 	Fallback []string
 	Priority Priority
-	// Imported says that the rule also sees events brought in from elsewhere.
+	// Imported reports that the rule also matches events imported from other systems.
 	Imported bool
-	// Unverified says that the rule may also use an address that is not verified yet.
+	// Unverified reports that the rule may also use an address that is not verified yet.
 	Unverified bool
 
-	// category and template are empty where the event type decides.
+	// category and template are empty if the event type decides.
 	category   event.Category
 	template   string
 	when       *condition
@@ -68,28 +68,30 @@ type Match struct {
 	Rule     *Rule
 	Category event.Category
 	Template string
-	// Recipients is in the order of the rule. A list of roles is one Recipient a role, also of a care team.
+	// Recipients is in the order of the rule. A list of roles is one Recipient a role, also of a
+	// care team.
 	Recipients []Recipient
-	// Failed says that the rule's condition could not be evaluated on this event: nobody is told by it.
+	// Failed reports that the rule's condition could not be evaluated for this event: it notifies
+	// no one.
 	Failed bool
 
 	vars *variables
 }
 
-// Recipient is whom a rule names: a person, everybody who holds a role at the event's clinic, or those of them who are on
-// the care team of the event's person.
+// Recipient is a recipient in a rule: a person, everybody who holds a role at the event's clinic,
+// or those of them who are on the care team of the event's person.
 type Recipient struct {
-	// UserID is the person; zero for a role, and when the event names nobody there.
+	// UserID is the person; zero for a role, and if the event's field is empty.
 	UserID uuid.UUID
 	// Role is set for a list of roles.
 	Role care.Role
-	// CareTeam says that the role's holders are told only where they are on the care team.
+	// CareTeam restricts a role to its holders on the care team.
 	CareTeam bool
 	unless   *condition
 }
 
-// Excludes reports whether the recipient's unless leaves out the person found for it. An error means that the condition
-// could not be evaluated.
+// Excludes reports whether the recipient's unless leaves out the person found for it. An error
+// means that the condition could not be evaluated.
 func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, error) {
 	if r.unless == nil {
 		return false, nil
@@ -97,14 +99,14 @@ func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, error) {
 	return r.unless.holds(m.vars.about(personID, r.Role))
 }
 
-// Held reports whether the event says that its record was withheld from the patient when it happened.
+// Held reports whether the event's record was held from the patient at the time of the event.
 func (m *Match) Held() bool {
 	held, _ := m.vars.decode()["held"].(bool)
 	return held
 }
 
-// Match gives the rules that apply to the event, in the order of the file. It gives none for a type that rules do not
-// see, and for an imported event only those that ask for such.
+// Match returns the rules that apply to the event, in the order of the file. It returns none for a
+// type that is hidden from rules, and for an imported event only rules with Imported.
 func (s *Set) Match(e event.Event) []Match {
 	rules := s.byType[e.Type]
 	if len(rules) == 0 {
@@ -156,7 +158,7 @@ func (r *Rule) match(vars *variables) (Match, bool) {
 	return m, true
 }
 
-// resolve gives the category and the template of the rule for an event type.
+// resolve returns the category and the template of the rule for an event type.
 func (r *Rule) resolve(typ string) (event.Category, string) {
 	category, template := r.category, r.template
 	if category == "" {
@@ -169,7 +171,7 @@ func (r *Rule) resolve(typ string) (event.Category, string) {
 	return category, template
 }
 
-// parseID gives the zero id for what is none.
+// parseID returns the zero id for an invalid one.
 func parseID(s string) uuid.UUID {
 	id, err := uuid.Parse(s)
 	if err != nil {

@@ -5,23 +5,26 @@
 -- plan cheaper, and keeps one generic plan.
 
 -- name: DeliveryClaim :many
--- Begins attempts and returns all data that each needs, or the reason why none can begin; no row
--- for an unknown id. Ids must be unique.
---   settled    there is nothing left to do
---   in_flight  another run is working on it, or was, less than stale_seconds ago
+-- Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
+-- is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
+--   settled    nothing is left to do
+--   in_flight  another run began an attempt less than stale_seconds ago
 --   crashed    an earlier run was interrupted during the call, and the message must not be sent twice
--- A claim after an interrupted call marks the message as a possible duplicate, and is granted once.
--- A run that repeats its claim because it missed the response gets the same attempt again. No
--- indexed column changes, so that the new version of the row needs no index entry. Rows are locked
--- in the order of their ids.
+-- A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
+-- its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
+-- index entry. Rows are locked in the order of their ids.
 WITH asked AS (
     SELECT
         unnest((SELECT @ids::uuid[])) AS id,
         unnest((SELECT @channels::text[])) AS channel,
+        unnest((SELECT @address_kinds::text[])) AS address_kind,
+        unnest((SELECT @repeat_safe::boolean[])) AS repeat_safe,
         unnest((SELECT @runs::uuid[])) AS run
 ), before AS (
     SELECT
         d.*,
+        asked.address_kind,
+        asked.repeat_safe,
         asked.run,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
@@ -45,7 +48,7 @@ WITH asked AS (
             OR (
                 before.attempt_started_at < now() - make_interval(secs => @stale_seconds)
                 AND NOT before.possible_duplicate
-                AND (before.channel = 'push' OR before.priority = 'critical')
+                AND (before.repeat_safe OR before.priority = 'critical')
             )
         )
     RETURNING
@@ -79,23 +82,23 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    coalesce(contact_address(u, before.channel), '')::text AS address,
-    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
+    coalesce(user_address(u, before.address_kind), '')::text AS address,
+    user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::uuid[] AS device_ids,
     ARRAY(
         SELECT v.token FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_tokens,
     ARRAY(
         SELECT v.platform FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
@@ -230,7 +233,7 @@ WHERE d.id = @instead_of
             AND p.channel = @channel::text
             AND NOT p.enabled
     ))
-    AND CASE contact_state(u, @channel::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    AND CASE user_address_state(u, @address_kind::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -455,8 +458,8 @@ FROM deliveries
 WHERE id = @id;
 
 -- name: DeliveryTakeForRedrive :one
--- reachable reports whether the person now has a verified address for the channel, or an unverified
--- one that the rule allows.
+-- reachable reports that the person has, by now, a verified address for the channel, or an unverified one that the rule may use.
+-- address_kinds are those of the channels, in their order; no one is reachable on a channel that is not in the list.
 SELECT
     d.id,
     d.notification_id,
@@ -472,7 +475,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    CASE user_address_state(u, (@address_kinds::text[])[array_position(@channels::text[], d.channel)], EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false

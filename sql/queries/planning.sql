@@ -1,12 +1,10 @@
 -- name: PlanningDirectory :many
--- Returns all possible recipients of a batch: the people named by id, those who hold one of the
--- roles at one of the clinics, and, if told is true, the members of the care teams; a care team
--- without told is only read to determine which of the others are on it. posts are the clinic/role
--- pairs that the person holds now at the clinics of the events; teams are the requested care teams
--- that the person is on, and conversations those in which they participate, as staff or as the
--- patient, in the format of rule.TeamOf and rule.ConversationOf; off are the category/channel pairs
--- that the person disabled. For each channel there is contact_state. No address is read: it is
--- looked up when the message is sent.
+-- Returns every possible recipient of a batch: the people with these ids, the holders of these roles at these clinics, and, for
+-- care teams with team_told, their members; the other care teams only show which recipients are on them. posts are the clinic/role
+-- pairs that the person holds now at the clinics of the events, as in rule.RoleKeyOf; teams are the person's care teams among
+-- these, as in rule.TeamOf; conversations are those in which the person takes part, as staff or as the patient, as in
+-- rule.ConversationOf; off are the category/channel pairs that the person switched off. Each kind of address has its
+-- user_address_state. No address is read: it is read when the message is sent.
 WITH pairs AS (
     SELECT
         unnest(@clinic_ids::uuid[]) AS clinic_id,
@@ -45,10 +43,10 @@ SELECT
     u.id,
     (u.status = 'active')::boolean AS active,
     (u.deceased_on IS NOT NULL)::boolean AS deceased,
-    contact_state(u, 'email', false)::text AS email,
-    contact_state(u, 'sms', false)::text AS sms,
-    contact_state(u, 'whatsapp', false)::text AS whatsapp,
-    contact_state(u, 'push', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS push,
+    user_address_state(u, 'email', false)::text AS email,
+    user_address_state(u, 'phone', false)::text AS phone,
+    user_address_state(u, 'whatsapp', false)::text AS whatsapp,
+    user_address_state(u, 'devices', EXISTS (SELECT FROM devices AS d WHERE d.user_id = u.id OFFSET 0))::text AS devices,
     ARRAY(
         SELECT p.category || '/' || p.channel
         FROM preferences AS p

@@ -61,7 +61,7 @@ func TestCreateUser_APatientWithoutAnAddressReceivesNoInvitation(t *testing.T) {
 	var invitations, linkable int
 	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM invitations WHERE user_id = $1", u.ID).Scan(&invitations))
 	require.Zero(t, invitations)
-	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE contact_state(users, 'email', false) = 'none' AND id = $1", u.ID).Scan(&linkable))
+	require.NoError(t, b.db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE user_address_state(users, 'email', false) = 'none' AND id = $1", u.ID).Scan(&linkable))
 	require.Equal(t, 1, linkable)
 	_, err = b.dir.RequestVerification(t.Context(), by(b.actor(t, u.ID)), "email")
 	requireCode(t, err, care.Conflict, "channel")

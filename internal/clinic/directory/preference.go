@@ -30,7 +30,7 @@ func (s *Service) ListPreferences(ctx context.Context, actor care.Actor) ([]Pref
 	}
 	var list []Preference
 	for _, category := range categories {
-		for _, channel := range Channels {
+		for _, channel := range s.preferable {
 			i := slices.IndexFunc(rows, func(r db.PreferenceListRow) bool { return r.Category == string(category) && r.Channel == channel })
 			list = append(list, Preference{Category: string(category), Channel: channel, Enabled: i < 0 || rows[i].Enabled})
 		}
@@ -43,7 +43,7 @@ func (s *Service) UpdatePreference(ctx context.Context, cmd care.Command, p Pref
 	if err := requirePerson(cmd); err != nil {
 		return err
 	}
-	if err := p.Validate(); err != nil {
+	if err := p.Validate(s.preferable); err != nil {
 		return err
 	}
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {

@@ -19,13 +19,26 @@ type Service struct {
 	reads  *db.Queries
 	// channels are the channels with a provider.
 	channels []string
+	// preferable are the channels that a preference can name.
+	preferable []string
 }
 
 // New returns a directory on the writer's database. channels are the channels for verification
 // codes.
 func New(writer *outbox.Writer, channels ...string) *Service {
-	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels}
+	return &Service{writer: writer, reads: db.New(writer.Pool()), channels: channels, preferable: care.BuiltinChannels.Names()}
 }
+
+// WithChannels returns a directory in which preferences can name these channels, in this order. The
+// default is care.BuiltinChannels.
+func (s *Service) WithChannels(names []string) *Service {
+	with := *s
+	with.preferable = names
+	return &with
+}
+
+// Channels returns the channels that a preference can name.
+func (s *Service) Channels() []string { return s.preferable }
 
 // notFound reports whether the error means that there is no such row.
 func notFound(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -176,12 +176,9 @@ type NewDevice struct {
 // is true.
 type Preference struct {
 	Category string `json:"category" enum:"clinical,appointment,billing,account,chat,system"`
-	Channel  string `json:"channel" enum:"email,push,sms,whatsapp,inapp"`
+	Channel  string `json:"channel"` // One of Service.Channels; the OpenAPI document lists them.
 	Enabled  bool   `json:"enabled"`
 }
-
-// Channels are the channels of preferences, in the order in which preferences are listed.
-var Channels = []string{"email", "push", "sms", "whatsapp", "inapp"}
 
 // MembershipInput is a role to grant or revoke. ClinicID is nil for a platform role, which only
 // carewire's own seed grants.

@@ -98,13 +98,13 @@ func (d NewDevice) Validate() error {
 }
 
 // Validate returns an error with every invalid field, or nil.
-func (p Preference) Validate() error {
+func (p Preference) Validate(channels []string) error {
 	var errs care.FieldErrors
 	if !slices.Contains(categories, event.Category(p.Category)) {
 		errs.Add("category", "must be one of %s", join(categories))
 	}
-	if !slices.Contains(Channels, p.Channel) {
-		errs.Add("channel", "must be one of %s", join(Channels))
+	if !slices.Contains(channels, p.Channel) {
+		errs.Add("channel", "must be one of %s", join(channels))
 	}
 	return errs.Err()
 }

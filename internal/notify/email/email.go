@@ -1,5 +1,6 @@
-// Package email sends messages through Amazon SES v2, with the real SDK client; only endpoint and credentials differ
-// between production and the sandbox. The SDK's own retries are off: the delivery's attempts are counted by us.
+// Package email sends messages through Amazon SES v2, with the real SDK client; only endpoint and
+// credentials differ between production and the sandbox. The SDK's retries are disabled: notify
+// counts the attempts of a delivery.
 package email
 
 import (
@@ -31,17 +32,17 @@ const (
 	dialTimeout = 5 * time.Second
 )
 
-// Config says how to reach SES.
+// Config configures the client of SES.
 type Config struct {
 	// From is the sender's address, verified with SES. Required.
 	From string
 	// ConfigurationSet publishes receipts; empty means none.
 	ConfigurationSet string
-	// Region overrides the SDK's own choice.
+	// Region overrides the SDK's choice.
 	Region string
-	// Endpoint is another address of the API, such as the sandbox's; empty means Amazon's.
+	// Endpoint is the URL of the API, such as the sandbox's; empty means Amazon's.
 	Endpoint string
-	// AccessKeyID and SecretAccessKey override the SDK's own search for credentials.
+	// AccessKeyID and SecretAccessKey override the SDK's search for credentials.
 	AccessKeyID, SecretAccessKey string
 }
 
@@ -54,14 +55,14 @@ type Sender struct {
 
 var _ notify.Notifier = (*Sender)(nil)
 
-// New makes a Sender. It does not call SES.
+// New returns a Sender. It does not call SES.
 func New(ctx context.Context, cfg Config) (*Sender, error) {
 	if cfg.From == "" {
 		return nil, errors.New("email: the sender's address is missing")
 	}
 	options := []func(*config.LoadOptions) error{
-		// The SDK adds its own settings to this one, such as AWS_CA_BUNDLE. Dialling is given up well within one attempt, so
-		// that a host that cannot be reached is known as such.
+		// The SDK adds its own settings to this one, such as AWS_CA_BUNDLE. Dialling times out well
+		// within one attempt, so that an unreachable host is recognized as such.
 		config.WithHTTPClient(awshttp.NewBuildableClient().
 			WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
 			WithTransportOptions(func(t *http.Transport) {
@@ -85,7 +86,7 @@ func New(ctx context.Context, cfg Config) (*Sender, error) {
 	if !ok {
 		return nil, fmt.Errorf("email: the AWS SDK made an HTTP client of type %T", loaded.HTTPClient)
 	}
-	// The same transport in a client of ours, which can be closed.
+	// The same transport in our client, which can be closed.
 	transport := built.GetTransport()
 	loaded.HTTPClient = &http.Client{Transport: transport, CheckRedirect: noRedirect}
 	client := sesv2.NewFromConfig(loaded, func(o *sesv2.Options) {
@@ -96,16 +97,17 @@ func New(ctx context.Context, cfg Config) (*Sender, error) {
 	return &Sender{client: client, transport: transport, cfg: cfg}, nil
 }
 
-// noRedirect keeps a message from being sent anywhere but where it is meant to go.
+// noRedirect rejects redirects, so that no message is sent to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 
-// Notify sends the message to its one address.
+// Notify implements notify.Notifier. It sends the message to its one address.
 func (s *Sender) Notify(ctx context.Context, m notify.Message) (notify.Receipt, error) {
 	receipt := notify.Receipt{Provider: provider}
-	// A connection that was kept alive may break before the request is written: then nothing was sent.
+	// A connection that was kept alive may break before the request is written: then nothing was
+	// sent.
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	out, err := s.client.SendEmail(ctx, s.input(m))
@@ -138,7 +140,7 @@ func content(s string) *types.Content {
 	return &types.Content{Data: &s, Charset: aws.String("UTF-8")}
 }
 
-// headers keep auto-responders quiet (RFC 3834) and tell mail programs what is urgent.
+// headers returns the headers that suppress automatic replies (RFC 3834) and mark urgent messages.
 func headers(m notify.Message) []types.MessageHeader {
 	all := []types.MessageHeader{{Name: aws.String("Auto-Submitted"), Value: aws.String("auto-generated")}}
 	if m.Priority == "critical" {
@@ -148,12 +150,14 @@ func headers(m notify.Message) []types.MessageHeader {
 	return all
 }
 
-// permanent are the codes after which the same message is refused again. A suspended or paused account and an unverified
-// sender are not among them: an operator mends those, and the messages should still go out.
+// permanent are the codes after which the same message would be rejected again. A suspended or
+// paused account and an unverified sender are not among them: an operator fixes those, and the
+// messages should still be sent.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 var permanent = map[string]bool{"MessageRejected": true, "BadRequestException": true, "NotFoundException": true}
 
-// throttled reports whether SES means by the answer that it is called too often: for the account's sending rate or quota.
+// throttled reports whether the answer means that SES is called too often for the account's sending
+// rate or quota.
 // https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html
 func throttled(code string, status int) bool {
 	switch code {
@@ -163,7 +167,7 @@ func throttled(code string, status int) bool {
 	return status == http.StatusTooManyRequests || strings.HasPrefix(code, "Throttl") || strings.HasPrefix(code, "RequestThrottl")
 }
 
-// classify says what the SDK's error means. sent says that the request went out.
+// classify returns the SDK's error as a *notify.Error. sent reports that the request was sent.
 func classify(err error, sent bool) error {
 	response, answered := errors.AsType[*awshttp.ResponseError](err)
 	if !answered || response.HTTPStatusCode() == 0 {
@@ -181,19 +185,19 @@ func classify(err error, sent bool) error {
 	}
 	switch {
 	case status < 300:
-		// An answer that says yes and cannot be read.
+		// A successful answer that cannot be read.
 		return notify.Uncertain("unreadable_answer")
 	case throttled(code, status):
 		return notify.Throttled(code, retryAfter(response))
 	case permanent[code]:
 		return notify.Permanent(code)
 	default:
-		// An account or credentials to be mended, and the provider's own failures.
+		// An account or credentials that an operator has to fix, and the provider's failures.
 		return notify.Transient(code, retryAfter(response))
 	}
 }
 
-// unsent names why a request did not go out.
+// unsent returns the code for a request that was not sent.
 func unsent(err error) string {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return "dns"
@@ -204,7 +208,7 @@ func unsent(err error) string {
 	return "not_sent"
 }
 
-// retryAfter reads the header's form in seconds, which is what AWS sends.
+// retryAfter returns the value of the header, which AWS sends in seconds.
 func retryAfter(r *awshttp.ResponseError) time.Duration {
 	seconds, err := strconv.Atoi(r.Response.Header.Get("Retry-After"))
 	if err != nil || seconds < 0 {

@@ -2,7 +2,6 @@ package email_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,32 +15,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// provider puts the sandbox in the suite's moods.
-type provider struct{ *sandbox.Sandbox }
-
-func (p provider) Handler() http.Handler { return p.Providers() }
-
-func (p provider) Received() int { return len(p.Messages("email")) }
-
-func (p provider) Use(day notifytest.Scenario) {
-	p.ClearFaults()
-	switch day {
-	case notifytest.Refused:
-		p.fault(sandbox.Fault{ErrorCode: "MessageRejected"})
-	case notifytest.Throttled:
-		p.fault(sandbox.Fault{ErrorCode: "TooManyRequestsException", RetryAfterSeconds: 7})
-	case notifytest.Broken:
-		p.fault(sandbox.Fault{Status: 500})
-	case notifytest.AcceptsOnly:
-		p.fault(sandbox.Fault{AcceptThenHang: true})
-	case notifytest.Accepts:
-	}
-}
-
-func (p provider) fault(f sandbox.Fault) {
-	if _, err := p.AddFault(f); err != nil {
-		panic(err)
-	}
+// faults are the answers of SES.
+var faults = map[notifytest.Scenario]sandbox.Fault{
+	notifytest.Rejects:   {ErrorCode: "MessageRejected"},
+	notifytest.Throttles: {ErrorCode: "TooManyRequestsException", RetryAfterSeconds: 7},
+	notifytest.Fails:     {Status: 500},
 }
 
 func newSender(t *testing.T, url string) notify.Notifier {
@@ -56,7 +34,7 @@ func newSender(t *testing.T, url string) notify.Notifier {
 
 func TestSender_IsAChannel(t *testing.T) {
 	t.Parallel()
-	notifytest.TestChannel(t, notify.Email, func() notifytest.Provider { return provider{sandbox.New()} },
+	notifytest.TestChannel(t, notify.Email, func() notifytest.Provider { return notifytest.NewSandboxProvider(notify.Email, faults) },
 		func(t *testing.T, _ notifytest.Provider, url string) notify.Notifier {
 			t.Helper()
 			return newSender(t, url)
@@ -66,7 +44,7 @@ func TestSender_IsAChannel(t *testing.T) {
 func TestSender_SaysWhatSESNeedsToKnow(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
-	url := serve(t, s)
+	url := notifytest.ServeSandbox(t, s)
 	m := notifytest.TestMessage(notify.Email)
 	_, err := newSender(t, url).Notify(t.Context(), m)
 	require.NoError(t, err)
@@ -97,7 +75,7 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 			s := sandbox.New()
 			_, err := s.AddFault(sandbox.Fault{ErrorCode: code})
 			require.NoError(t, err)
-			_, err = newSender(t, serve(t, s)).Notify(t.Context(), notifytest.TestMessage(notify.Email))
+			_, err = newSender(t, notifytest.ServeSandbox(t, s)).Notify(t.Context(), notifytest.TestMessage(notify.Email))
 			require.EqualError(t, err, string(class)+": "+code)
 		})
 	}
@@ -114,7 +92,7 @@ func TestSender_KnowsThrottlingByEachOfItsNames(t *testing.T) {
 		s := sandbox.New()
 		_, err := s.AddFault(f)
 		require.NoError(t, err)
-		_, err = newSender(t, serve(t, s)).Notify(t.Context(), notifytest.TestMessage(notify.Email))
+		_, err = newSender(t, notifytest.ServeSandbox(t, s)).Notify(t.Context(), notifytest.TestMessage(notify.Email))
 		require.EqualError(t, err, "throttled: "+f.ErrorCode)
 	}
 }
@@ -123,11 +101,4 @@ func TestNew_NeedsASender(t *testing.T) {
 	t.Parallel()
 	_, err := email.New(t.Context(), email.Config{})
 	require.ErrorContains(t, err, "sender")
-}
-
-func serve(t *testing.T, s *sandbox.Sandbox) string {
-	t.Helper()
-	server := httptest.NewServer(s.Providers())
-	t.Cleanup(server.Close)
-	return server.URL
 }

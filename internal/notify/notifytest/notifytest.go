@@ -1,4 +1,5 @@
-// Package notifytest holds what every channel's Notifier must do, as a test suite, and a Notifier that records.
+// Package notifytest provides the test suite that every channel's Notifier must pass, stand-ins for
+// providers, and a Recorder that records messages.
 package notifytest
 
 import (
@@ -18,35 +19,36 @@ import (
 	"carewire/internal/notify"
 )
 
-// Scenario is how a provider answers while a test runs.
+// Scenario is the way a provider answers during a test.
 type Scenario string
 
-// The days.
+// The scenarios.
 const (
-	Accepts     Scenario = "good"      // Everything is accepted.
-	Refused     Scenario = "refused"   // This message is refused for good.
-	Throttled   Scenario = "throttled" // Too many requests; Retry-After is 7 seconds.
-	Broken      Scenario = "broken"    // An internal error.
-	AcceptsOnly Scenario = "accepts"   // The message is accepted, and no answer comes.
+	Accepts              Scenario = "accepts"                // Every message is accepted.
+	Rejects              Scenario = "rejects"                // Every message is rejected for good.
+	Throttles            Scenario = "throttles"              // Too many requests; Retry-After is 7 seconds.
+	Fails                Scenario = "fails"                  // An internal error.
+	AcceptsWithoutAnswer Scenario = "accepts_without_answer" // The message is accepted, and no answer follows.
 )
 
-// RetryAfter is what a provider asks for on a Throttled day.
+// RetryAfter is the wait that a provider asks for in the scenario Throttles.
 const RetryAfter = 7 * time.Second
 
-// Provider is a stand-in that the suite can put in a mood.
+// Provider is a stand-in that the suite controls.
 type Provider interface {
-	// Handler speaks the provider's protocol.
+	// Handler serves the provider's protocol.
 	Handler() http.Handler
-	// Use makes it answer so from now on.
-	Use(day Scenario)
-	// Received is how many messages it took.
+	// Use sets the scenario of the calls that follow.
+	Use(s Scenario)
+	// Received returns how many messages it accepted.
 	Received() int
 }
 
-// Factory makes the Notifier under test against the provider, which is served at the URL. It closes it with the test.
+// Factory returns the Notifier under test for the provider, which is served at the URL, and closes
+// it at the end of the test.
 type Factory func(t *testing.T, p Provider, url string) notify.Notifier
 
-// Secret words stand for what must not get into an error.
+// The parts of a message that no error may contain.
 const (
 	secretAddress = "secret.person@mail.example"
 	secretPhone   = "+15550100077"
@@ -54,7 +56,8 @@ const (
 	secretTitle   = "Secret title"
 )
 
-// TestMessage is a message for the channel, with an address, a token and words that no error may repeat.
+// TestMessage returns a message for the channel. No error may contain its address, its token or its
+// text.
 func TestMessage(channel string) notify.Message {
 	id := uuid.Must(uuid.NewV7())
 	return notify.Message{
@@ -65,76 +68,92 @@ func TestMessage(channel string) notify.Message {
 	}
 }
 
-// TestChannel runs the suite for a channel: provider makes a fresh stand-in for each test.
-func TestChannel(t *testing.T, channel string, provider func() Provider, factory Factory) {
+// TestChannel runs the suite for a channel. newProvider returns a fresh stand-in for each test.
+func TestChannel(t *testing.T, channel string, newProvider func() Provider, factory Factory) {
 	t.Helper()
-	for _, c := range []struct {
-		name  string
-		day   Scenario
-		class notify.Class
-		after time.Duration
-		took  int
-	}{
+	for _, c := range []answerCase{
 		{"AcceptedIsAReceipt", Accepts, "", 0, 1},
-		{"RefusedIsPermanent", Refused, notify.ClassPermanent, 0, 0},
-		{"ThrottledIsAClassOfItsOwnAndSaysWhen", Throttled, notify.ClassThrottled, RetryAfter, 0},
-		{"BrokenIsTransient", Broken, notify.ClassTransient, 0, 0},
-		{"NoAnswerAfterSendingIsUncertain", AcceptsOnly, notify.ClassUncertain, 0, 1},
+		{"RefusedIsPermanent", Rejects, notify.ClassPermanent, 0, 0},
+		{"ThrottledIsAClassOfItsOwnAndSaysWhen", Throttles, notify.ClassThrottled, RetryAfter, 0},
+		{"BrokenIsTransient", Fails, notify.ClassTransient, 0, 0},
+		{"NoAnswerAfterSendingIsUncertain", AcceptsWithoutAnswer, notify.ClassUncertain, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := provider()
-			server := httptest.NewServer(p.Handler())
-			t.Cleanup(server.Close)
-			n := factory(t, p, server.URL)
-			p.Use(c.day)
-			receipt, err := send(t, n, channel)
-			require.Equal(t, c.took, p.Received(), "one call is one request")
-			if c.class == "" {
-				require.NoError(t, err)
-				require.NotEmpty(t, receipt.Provider)
-				require.NotEmpty(t, receipt.ProviderID)
-				return
-			}
-			requireClass(t, err, c.class)
-			failure, _ := errors.AsType[*notify.Error](err)
-			require.Equal(t, c.after, failure.RetryAfter)
-			requireNoSecret(t, err)
+			c.run(t, channel, newProvider(), factory)
 		})
 	}
 	t.Run("NobodyListeningIsTransient", func(t *testing.T) {
 		t.Parallel()
-		p := provider()
-		server := httptest.NewServer(p.Handler())
-		n := factory(t, p, server.URL)
-		server.Close()
-		_, err := send(t, n, channel)
-		requireClass(t, err, notify.ClassTransient)
-		requireNoSecret(t, err)
+		testNotListening(t, channel, newProvider(), factory)
 	})
 	t.Run("AConnectionThatBreaksAfterSendingIsUncertain", func(t *testing.T) {
 		t.Parallel()
-		p := provider()
-		handler := p.Handler()
-		var calls atomic.Int32
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/token") {
-				handler.ServeHTTP(w, r)
-				return
-			}
-			calls.Add(1)
-			hangUp(w)
-		}))
-		t.Cleanup(server.Close)
-		n := factory(t, p, server.URL)
-		_, err := send(t, n, channel)
-		requireClass(t, err, notify.ClassUncertain)
-		require.EqualValues(t, 1, calls.Load(), "the SDK did not send it again")
-		requireNoSecret(t, err)
+		testBrokenConnection(t, channel, newProvider(), factory)
 	})
 }
 
-// send makes one call under a short timeout, which only a provider that does not answer makes it wait for.
+// answerCase is a scenario, with the class, the wait and the number of received messages that must
+// result.
+type answerCase struct {
+	name     string
+	scenario Scenario
+	class    notify.Class
+	after    time.Duration
+	received int
+}
+
+func (c answerCase) run(t *testing.T, channel string, p Provider, factory Factory) {
+	t.Helper()
+	server := httptest.NewServer(p.Handler())
+	t.Cleanup(server.Close)
+	n := factory(t, p, server.URL)
+	p.Use(c.scenario)
+	receipt, err := send(t, n, channel)
+	require.Equal(t, c.received, p.Received(), "one call is one request")
+	if c.class == "" {
+		require.NoError(t, err)
+		require.NotEmpty(t, receipt.Provider)
+		require.NotEmpty(t, receipt.ProviderID)
+		return
+	}
+	requireClass(t, err, c.class)
+	failure, _ := errors.AsType[*notify.Error](err)
+	require.Equal(t, c.after, failure.RetryAfter)
+	requireNoSecret(t, err)
+}
+
+func testNotListening(t *testing.T, channel string, p Provider, factory Factory) {
+	t.Helper()
+	server := httptest.NewServer(p.Handler())
+	n := factory(t, p, server.URL)
+	server.Close()
+	_, err := send(t, n, channel)
+	requireClass(t, err, notify.ClassTransient)
+	requireNoSecret(t, err)
+}
+
+func testBrokenConnection(t *testing.T, channel string, p Provider, factory Factory) {
+	t.Helper()
+	handler := p.Handler()
+	var calls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		calls.Add(1)
+		closeConnection(w)
+	}))
+	t.Cleanup(server.Close)
+	n := factory(t, p, server.URL)
+	_, err := send(t, n, channel)
+	requireClass(t, err, notify.ClassUncertain)
+	require.EqualValues(t, 1, calls.Load(), "the SDK did not send it again")
+	requireNoSecret(t, err)
+}
+
+// send makes one call under a short timeout, which only a provider that does not answer reaches.
 func send(t *testing.T, n notify.Notifier, channel string) (notify.Receipt, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -142,8 +161,8 @@ func send(t *testing.T, n notify.Notifier, channel string) (notify.Receipt, erro
 	return n.Notify(ctx, TestMessage(channel))
 }
 
-// hangUp ends the connection without an answer.
-func hangUp(w http.ResponseWriter) {
+// closeConnection ends the connection without an answer.
+func closeConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {

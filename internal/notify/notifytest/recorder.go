@@ -10,22 +10,22 @@ import (
 	"carewire/internal/notify"
 )
 
-// soon bounds what Wait waits for. It is long: the machine may be busy.
+// soon is the timeout of Wait. It is long because the machine may be busy.
 const soon = 30 * time.Second
 
-// Recorder is a Notifier that keeps what it was given and answers as it is told; at first it accepts everything. Its zero
-// value is ready, and it is safe for concurrent use.
+// Recorder is a Notifier that records messages and returns configured answers; by default it
+// accepts every message. The zero value is ready for use. It is safe for concurrent use.
 type Recorder struct {
 	mu       sync.Mutex
 	messages []notify.Message
 	answer   func(ctx context.Context, m notify.Message) (notify.Receipt, error)
-	// came is closed when the next message is recorded; nil while nobody waits.
+	// came is closed when the next message is recorded; nil while no call of Wait is in progress.
 	came chan struct{}
 }
 
 var _ notify.Notifier = (*Recorder)(nil)
 
-// Answer makes the Recorder answer with fn from now on; nil means that all is accepted again.
+// Answer sets the function that answers the calls that follow; nil accepts every message.
 func (r *Recorder) Answer(fn func(m notify.Message) (notify.Receipt, error)) {
 	if fn == nil {
 		r.set(nil)
@@ -34,8 +34,8 @@ func (r *Recorder) Answer(fn func(m notify.Message) (notify.Receipt, error)) {
 	r.set(func(_ context.Context, m notify.Message) (notify.Receipt, error) { return fn(m) })
 }
 
-// Fail makes every call fail with err from now on, such as notify.Permanent("REJECTED") or notify.Transient("BUSY",
-// time.Second); nil means that all is accepted again.
+// Fail makes the calls that follow fail with err, such as notify.Permanent("REJECTED") or
+// notify.Transient("BUSY", time.Second); nil accepts every message.
 func (r *Recorder) Fail(err *notify.Error) {
 	if err == nil {
 		r.set(nil)
@@ -44,8 +44,8 @@ func (r *Recorder) Fail(err *notify.Error) {
 	r.set(func(context.Context, notify.Message) (notify.Receipt, error) { return notify.Receipt{}, err })
 }
 
-// Stall makes every call from now on last until its context ends, and then succeed: a provider that accepted the message
-// while the caller was giving up.
+// Stall makes the calls that follow block until their context ends, and then succeed: as if the
+// provider accepted the message during the caller's time-out.
 func (r *Recorder) Stall() {
 	r.set(func(ctx context.Context, m notify.Message) (notify.Receipt, error) {
 		<-ctx.Done()
@@ -59,7 +59,7 @@ func (r *Recorder) set(answer func(ctx context.Context, m notify.Message) (notif
 	r.answer = answer
 }
 
-// Notify records the message, and answers.
+// Notify implements notify.Notifier.
 func (r *Recorder) Notify(ctx context.Context, m notify.Message) (notify.Receipt, error) {
 	r.mu.Lock()
 	r.messages = append(r.messages, m)
@@ -79,15 +79,15 @@ func accepted(m notify.Message) notify.Receipt {
 	return notify.Receipt{Provider: "recorder", ProviderID: m.DeliveryID.String()}
 }
 
-// Messages gives what was recorded, oldest first.
+// Messages returns the recorded messages, oldest first.
 func (r *Recorder) Messages() []notify.Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.messages)
 }
 
-// Wait gives what was recorded once there are at least n messages, and fails the test when they do not come within half a
-// minute.
+// Wait returns the recorded messages once there are at least n, and fails the test if there are
+// fewer after half a minute.
 func (r *Recorder) Wait(tb testing.TB, n int) []notify.Message {
 	tb.Helper()
 	deadline := time.NewTimer(soon)
@@ -105,7 +105,7 @@ func (r *Recorder) Wait(tb testing.TB, n int) []notify.Message {
 	}
 }
 
-// waiting gives what was recorded, and the signal of the next message after it.
+// waiting returns the recorded messages, and the signal of the next one.
 func (r *Recorder) waiting() ([]notify.Message, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

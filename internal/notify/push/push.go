@@ -1,6 +1,6 @@
-// Package push sends messages through Firebase Cloud Messaging's HTTP v1 API, with the real Admin SDK; only endpoint and
-// credentials differ between production and the sandbox. The SDK's own retries are kept from happening: after a time-out
-// they would send a message twice.
+// Package push sends messages through Firebase Cloud Messaging's HTTP v1 API, with the real Admin
+// SDK; only endpoint and credentials differ between production and the sandbox. The SDK's retries
+// are prevented: after a time-out they would send a message twice.
 package push
 
 import (
@@ -27,24 +27,25 @@ import (
 const (
 	// provider is the name in receipts.
 	provider = "fcm"
-	// scope is what a send needs.
+	// scope is the OAuth scope that sending requires.
 	scope = "https://www.googleapis.com/auth/firebase.messaging"
 	// quotaWait is how long FCM asks to wait after QUOTA_EXCEEDED without a Retry-After.
 	// https://firebase.google.com/docs/cloud-messaging/scale-fcm
 	quotaWait = time.Minute
-	// tokenTimeout bounds the fetching of an access token.
+	// tokenTimeout bounds the request for an access token.
 	tokenTimeout = 5 * time.Second
 	// maxDevices bounds the calls of one message; the devices seen last come first.
 	maxDevices = 10
 )
 
-// Config says how to reach FCM.
+// Config configures the client of FCM.
 type Config struct {
 	// ProjectID is the Firebase project. Required.
 	ProjectID string
-	// Endpoint is another address of the API, such as the sandbox's, without /v1; empty means Google's.
+	// Endpoint is the URL of the API, such as the sandbox's, without /v1; empty means Google's.
 	Endpoint string
-	// CredentialsJSON is a service account's key file; empty means the application default credentials.
+	// CredentialsJSON is a service account's key file; empty means the application default
+	// credentials.
 	CredentialsJSON []byte
 }
 
@@ -56,13 +57,13 @@ type Sender struct {
 
 var _ notify.Notifier = (*Sender)(nil)
 
-// New makes a Sender. It does not call FCM.
+// New returns a Sender. It does not call FCM.
 func New(ctx context.Context, cfg Config) (*Sender, error) {
 	if cfg.ProjectID == "" {
 		return nil, errors.New("push: the Firebase project is missing")
 	}
 	base := newTransport()
-	// Tokens are fetched without the request's context: they need a limit of their own.
+	// Tokens are requested without the request's context: they need a separate timeout.
 	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, &http.Client{Transport: base, Timeout: tokenTimeout})
 	auth := []option.ClientOption{option.WithScopes(scope), option.WithTelemetryDisabled()}
 	if len(cfg.CredentialsJSON) > 0 {
@@ -87,14 +88,15 @@ func New(ctx context.Context, cfg Config) (*Sender, error) {
 	return &Sender{client: client, transport: base}, nil
 }
 
-// noRedirect keeps a message from being sent anywhere but where it is meant to go.
+// noRedirect rejects redirects, so that no message is sent to another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 
-// Notify sends the message to each of the person's devices. It succeeds when one accepted it; devices that FCM no longer
-// knows are in the receipt, also beside an error.
+// Notify implements notify.Notifier. It sends the message to each of the person's devices and
+// succeeds if it is accepted for one. The receipt lists the devices that FCM no longer knows, also
+// with an error.
 func (s *Sender) Notify(ctx context.Context, m notify.Message) (notify.Receipt, error) {
 	devices := m.Devices[:min(len(m.Devices), maxDevices)]
 	results := make([]result, len(devices))
@@ -106,7 +108,7 @@ func (s *Sender) Notify(ctx context.Context, m notify.Message) (notify.Receipt, 
 	return combine(results)
 }
 
-// result is what became of the message at one device.
+// result is the result for one device.
 type result struct {
 	device     uuid.UUID
 	providerID string
@@ -124,8 +126,8 @@ func (s *Sender) send(ctx context.Context, m notify.Message, d notify.Device) re
 	return result{device: d.ID, providerID: id}
 }
 
-// severity orders the classes by what a person who got nothing is owed: where one device may have the message, it is not
-// sent anew; where one may still get it, it is tried again.
+// severity orders the classes for a message that no device accepted: if one device may have it, it
+// is not sent again; if one may still get it, it is retried.
 var severity = map[notify.Class]int{notify.ClassPermanent: 1, notify.ClassThrottled: 2, notify.ClassTransient: 3, notify.ClassUncertain: 4}
 
 func combine(results []result) (notify.Receipt, error) {
@@ -155,7 +157,7 @@ func combine(results []result) (notify.Receipt, error) {
 	}
 }
 
-// message is the message for one device. It carries ids, a link and the words that lead to signing in.
+// message returns the message for one device. It contains ids, a link and the request to sign in.
 func message(m notify.Message, d notify.Device) *messaging.Message {
 	urgent := m.Priority == "critical" || m.Priority == "high"
 	androidPriority, apnsPriority, urgency := "normal", "5", "normal"
@@ -177,7 +179,8 @@ func message(m notify.Message, d notify.Device) *messaging.Message {
 			Payload: &messaging.APNSPayload{Aps: &messaging.Aps{Sound: "default", MutableContent: true}},
 		},
 		Webpush: &messaging.WebpushConfig{
-			// The topic has at most 32 characters of base64url (RFC 8030, section 5.4): a UUID without its dashes.
+			// The topic has at most 32 characters of base64url (RFC 8030, section 5.4): a UUID
+			// without its dashes.
 			Headers: map[string]string{"TTL": strconv.Itoa(int(m.TTL.Seconds())), "Urgency": urgency, "Topic": topic(m.CollapseKey)},
 		},
 	}
@@ -191,8 +194,8 @@ func topic(key string) string {
 	return fmt.Sprintf("%x", id[:])
 }
 
-// classify says what the SDK's error means, and whether FCM no longer knows the token. sent says that the request went
-// out.
+// classify returns the SDK's error as a *notify.Error, and whether FCM no longer knows the token.
+// sent reports that the request was sent.
 // https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
 func classify(err error, sent bool) (failure *notify.Error, gone bool) {
 	response := errorutils.HTTPResponse(err) //nolint:bodyclose // a copy in memory
@@ -209,10 +212,10 @@ func classify(err error, sent bool) (failure *notify.Error, gone bool) {
 	case messaging.IsUnregistered(err):
 		return notify.Permanent("UNREGISTERED"), true
 	case messaging.IsSenderIDMismatch(err):
-		// The token belongs to another project's app: it will never be ours.
+		// The token belongs to another project's app and will never work.
 		return notify.Permanent("SENDER_ID_MISMATCH"), true
 	case messaging.IsInvalidArgument(err):
-		// Whether message or token is at fault stands only in the text: the token is kept.
+		// Only the error's text shows whether message or token is at fault: the token is kept.
 		return notify.Permanent("INVALID_ARGUMENT"), false
 	case messaging.IsThirdPartyAuthError(err):
 		return notify.Transient("THIRD_PARTY_AUTH_ERROR", wait), false
@@ -231,7 +234,7 @@ func classify(err error, sent bool) (failure *notify.Error, gone bool) {
 	}
 }
 
-// retryAfter reads the header in both its forms (RFC 9110, section 10.2.3).
+// retryAfter returns the value of the header, which has two forms (RFC 9110, section 10.2.3).
 func retryAfter(r *http.Response) time.Duration {
 	value := r.Header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil {

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/google/uuid"
@@ -24,39 +22,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const project = "carewire-sandbox"
 
-// provider puts the sandbox in the suite's moods.
-type provider struct{ *sandbox.Sandbox }
-
-func (p provider) Handler() http.Handler { return p.Providers() }
-
-func (p provider) Received() int { return len(p.Messages("push")) }
-
-func (p provider) Use(day notifytest.Scenario) {
-	p.ClearFaults()
-	switch day {
-	case notifytest.Refused:
-		p.fault(sandbox.Fault{ErrorCode: "UNREGISTERED"})
-	case notifytest.Throttled:
-		p.fault(sandbox.Fault{ErrorCode: "QUOTA_EXCEEDED", RetryAfterSeconds: 7})
-	case notifytest.Broken:
-		p.fault(sandbox.Fault{Status: 503})
-	case notifytest.AcceptsOnly:
-		p.fault(sandbox.Fault{AcceptThenHang: true})
-	case notifytest.Accepts:
-	}
-}
-
-func (p provider) fault(f sandbox.Fault) {
-	if _, err := p.AddFault(f); err != nil {
-		panic(err)
-	}
-}
-
-func serve(t *testing.T, s *sandbox.Sandbox) string {
-	t.Helper()
-	server := httptest.NewServer(s.Providers())
-	t.Cleanup(server.Close)
-	return server.URL
+// faults are the answers of FCM.
+var faults = map[notifytest.Scenario]sandbox.Fault{
+	notifytest.Rejects:   {ErrorCode: "UNREGISTERED"},
+	notifytest.Throttles: {ErrorCode: "QUOTA_EXCEEDED", RetryAfterSeconds: 7},
+	notifytest.Fails:     {Status: 503},
 }
 
 func newSender(t *testing.T, s *sandbox.Sandbox, url string) *push.Sender {
@@ -72,10 +42,10 @@ func newSender(t *testing.T, s *sandbox.Sandbox, url string) *push.Sender {
 func TestSender_IsAChannel(t *testing.T) {
 	t.Parallel()
 	notifytest.TestChannel(t, notify.Push,
-		func() notifytest.Provider { return provider{sandbox.New()} },
+		func() notifytest.Provider { return notifytest.NewSandboxProvider(notify.Push, faults) },
 		func(t *testing.T, p notifytest.Provider, url string) notify.Notifier {
 			t.Helper()
-			return newSender(t, p.(provider).Sandbox, url)
+			return newSender(t, p.(*notifytest.SandboxProvider).Sandbox, url)
 		})
 }
 
@@ -84,7 +54,7 @@ func TestSender_SaysWhatFCMNeedsToKnow(t *testing.T) {
 	s := sandbox.New()
 	m := notifytest.TestMessage(notify.Push)
 	m.Priority = "critical"
-	_, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	_, err := newSender(t, s, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
 	require.NoError(t, err)
 	got := s.Messages("push")
 	require.Len(t, got, 1)
@@ -116,7 +86,7 @@ func TestSender_TellsWhatEachErrorMeans(t *testing.T) {
 			_, err := s.AddFault(sandbox.Fault{ErrorCode: code, Count: 1})
 			require.NoError(t, err)
 			m := notifytest.TestMessage(notify.Push)
-			receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+			receipt, err := newSender(t, s, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
 			require.EqualError(t, err, string(want.class)+": "+code)
 			require.Empty(t, s.Messages("push"), "the SDK did not try again by itself")
 			require.Equal(t, want.gone, len(receipt.Gone) == 1)
@@ -132,7 +102,7 @@ func TestSender_SucceedsWhenOneDeviceGotIt(t *testing.T) {
 	m := notifytest.TestMessage(notify.Push)
 	old, gone := m.Devices[0], uuid.Must(uuid.NewV7())
 	m.Devices = []notify.Device{old, {ID: gone, Token: "old"}, {ID: uuid.Must(uuid.NewV7()), Token: "new"}}
-	receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	receipt, err := newSender(t, s, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
 	require.NoError(t, err)
 	require.NotEmpty(t, receipt.ProviderID)
 	require.Equal(t, []uuid.UUID{gone}, receipt.Gone)
@@ -146,7 +116,7 @@ func TestSender_SaysThatItWasThrottledForOneOfTwoDevices(t *testing.T) {
 	require.NoError(t, err)
 	m := notifytest.TestMessage(notify.Push)
 	m.Devices = append(m.Devices, notify.Device{ID: uuid.Must(uuid.NewV7()), Token: "busy"})
-	receipt, err := newSender(t, s, serve(t, s)).Notify(t.Context(), m)
+	receipt, err := newSender(t, s, notifytest.ServeSandbox(t, s)).Notify(t.Context(), m)
 	require.NoError(t, err)
 	require.NotEmpty(t, receipt.ProviderID)
 	require.True(t, receipt.Throttled)
@@ -155,8 +125,8 @@ func TestSender_SaysThatItWasThrottledForOneOfTwoDevices(t *testing.T) {
 func TestSender_IsTransientWithoutAnAccessToken(t *testing.T) {
 	t.Parallel()
 	s := sandbox.New()
-	credentials := withOtherKey(t, s, serve(t, s))
-	sender, err := push.New(t.Context(), push.Config{ProjectID: project, Endpoint: serve(t, s), CredentialsJSON: credentials})
+	credentials := withOtherKey(t, s, notifytest.ServeSandbox(t, s))
+	sender, err := push.New(t.Context(), push.Config{ProjectID: project, Endpoint: notifytest.ServeSandbox(t, s), CredentialsJSON: credentials})
 	require.NoError(t, err)
 	t.Cleanup(sender.Close)
 	_, err = sender.Notify(t.Context(), notifytest.TestMessage(notify.Push))

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// The Admin SDK repeats a request after any error of the network, also when it may have been accepted, and after a 503,
-// for up to 15 seconds. It offers no way to turn that off, but it repeats nothing that was answered with another status.
-// So once answers for the network: an error becomes an answer with the status 599, and a 503 becomes a 502, with the body
-// that says what it was.
+// The Admin SDK retries a request after any network error, even if it may have been accepted, and
+// after a 503, for up to 15 seconds. There is no option to disable that, but it does not retry
+// after another status. So once turns a network error into an answer with the status 599, and a 503
+// into a 502 with the same body.
 const (
 	statusNoAnswer = 599
-	// headerReason says why there is no answer.
+	// headerReason holds the reason for a missing answer.
 	headerReason = "Carewire-Reason"
 )
 
-// progressKey finds, in a request's context, its *progress.
+// progressKey is the context key of a request's *progress.
 type progressKey struct{}
 
-// progress is how far a request came: signed in, with what it takes to be sent, and sent.
+// progress records how far a request got: authorized, and sent.
 type progress struct{ signedIn, sent atomic.Bool }
 
-// once makes each request one attempt.
+// once limits each request to one attempt.
 type once struct{ next http.RoundTripper }
 
-// RoundTrip sends the request and always gives an answer.
+// RoundTrip implements http.RoundTripper. It always returns an answer.
 func (t *once) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.next.RoundTrip(r)
 	if err != nil {
@@ -47,11 +47,11 @@ func (t *once) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// answerBody hides that an answer broke off: the SDK would send the message again. What is missing then shows in the
-// decoding.
+// answerBody hides that an answer was cut off, after which the SDK would send the message again.
+// Decoding then fails instead.
 type answerBody struct{ io.ReadCloser }
 
-// Read ends the body where it breaks off.
+// Read implements io.Reader. It ends the body where it is cut off.
 func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
@@ -60,7 +60,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reason names why a request failed, without its address or what it carried.
+// reason returns the code for a failed request, without its address or content.
 func reason(ctx context.Context, err error) string {
 	if p, ok := ctx.Value(progressKey{}).(*progress); ok && !p.signedIn.Load() {
 		return "credentials"
@@ -74,11 +74,11 @@ func reason(ctx context.Context, err error) string {
 	return "connect"
 }
 
-// marking notes how far a request to FCM comes. It is the innermost: the authorizing transport around it fetches tokens
-// by itself.
+// marking records how far a request to FCM gets. It is the innermost transport: the authorizing one
+// around it requests tokens separately.
 type marking struct{ next http.RoundTripper }
 
-// RoundTrip sends the request.
+// RoundTrip implements http.RoundTripper.
 func (t *marking) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p, ok := r.Context().Value(progressKey{}).(*progress); ok {
 		p.signedIn.Store(true)
@@ -87,7 +87,8 @@ func (t *marking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(r)
 }
 
-// newTransport gives up dialling well within one attempt, so that a host that cannot be reached is known as such.
+// newTransport returns a transport whose dialling times out well within one attempt, so that an
+// unreachable host is recognized as such.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,

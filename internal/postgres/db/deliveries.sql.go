@@ -18,10 +18,14 @@ WITH asked AS (
     SELECT
         unnest((SELECT $2::uuid[])) AS id,
         unnest((SELECT $3::text[])) AS channel,
-        unnest((SELECT $4::uuid[])) AS run
+        unnest((SELECT $4::text[])) AS address_kind,
+        unnest((SELECT $5::boolean[])) AS repeat_safe,
+        unnest((SELECT $6::uuid[])) AS run
 ), before AS (
     SELECT
         d.id, d.event_position, d.notification_id, d.event_id, d.recipient_id, d.channel, d.state, d.reason, d.rule, d.template, d.priority, d.fallback, d.attempt, d.attempt_started_at, d.claimed_by, d.possible_duplicate, d.not_before, d.deadline_at, d.provider, d.provider_id, d.error_code, d.correlation_id, d.traceparent, d.created_at, d.updated_at, d.sent_at, d.unverified,
+        asked.address_kind,
+        asked.repeat_safe,
         asked.run,
         (d.attempt_started_at IS NOT NULL AND d.claimed_by IS NOT DISTINCT FROM asked.run) AS own
     FROM asked
@@ -45,7 +49,7 @@ WITH asked AS (
             OR (
                 before.attempt_started_at < now() - make_interval(secs => $1)
                 AND NOT before.possible_duplicate
-                AND (before.channel = 'push' OR before.priority = 'critical')
+                AND (before.repeat_safe OR before.priority = 'critical')
             )
         )
     RETURNING
@@ -79,23 +83,23 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    coalesce(contact_address(u, before.channel), '')::text AS address,
-    contact_state(u, before.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
+    coalesce(user_address(u, before.address_kind), '')::text AS address,
+    user_address_state(u, before.address_kind, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))::text AS contact,
     u.locale,
     (u.status = 'active')::boolean AS active,
     ARRAY(
         SELECT v.id FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::uuid[] AS device_ids,
     ARRAY(
         SELECT v.token FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_tokens,
     ARRAY(
         SELECT v.platform FROM devices AS v
-        WHERE v.user_id = u.id AND before.channel = 'push'
+        WHERE v.user_id = u.id AND before.address_kind = 'devices'
         ORDER BY v.last_seen_at DESC, v.id
     )::text[] AS device_platforms
 FROM before
@@ -108,6 +112,8 @@ type DeliveryClaimParams struct {
 	StaleSeconds float64
 	Ids          []uuid.UUID
 	Channels     []string
+	AddressKinds []string
+	RepeatSafe   []bool
 	Runs         []uuid.UUID
 }
 
@@ -146,22 +152,23 @@ type DeliveryClaimRow struct {
 // Claim and settle run for every message or two, and planning takes longer than executing them.
 // They hide the lengths of their arrays in subqueries, so that PostgreSQL never considers a custom
 // plan cheaper, and keeps one generic plan.
-// Begins attempts and returns all data that each needs, or the reason why none can begin; no row
-// for an unknown id. Ids must be unique.
+// Begins attempts, and returns everything that each needs, or why none can begin; no row where there is no such delivery. Each id
+// is given once, with its channel's address_kind and whether a repeat is harmless (repeat_safe).
 //
-//	settled    there is nothing left to do
-//	in_flight  another run is working on it, or was, less than stale_seconds ago
+//	settled    nothing is left to do
+//	in_flight  another run began an attempt less than stale_seconds ago
 //	crashed    an earlier run was interrupted during the call, and the message must not be sent twice
 //
-// A claim after an interrupted call marks the message as a possible duplicate, and is granted once.
-// A run that repeats its claim because it missed the response gets the same attempt again. No
-// indexed column changes, so that the new version of the row needs no index entry. Rows are locked
-// in the order of their ids.
+// A claim after an interrupted call marks the message as a possible duplicate, and succeeds once. A run that claims again, because
+// its claim was not confirmed, gets the same attempt. It changes no indexed column, so that the new version of the row needs no
+// index entry. Rows are locked in the order of their ids.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, DeliveryClaim,
 		arg.StaleSeconds,
 		arg.Ids,
 		arg.Channels,
+		arg.AddressKinds,
+		arg.RepeatSafe,
 		arg.Runs,
 	)
 	if err != nil {
@@ -332,7 +339,7 @@ WHERE d.id = $5
             AND p.channel = $2::text
             AND NOT p.enabled
     ))
-    AND CASE contact_state(u, $2::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    AND CASE user_address_state(u, $6::text, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -344,11 +351,12 @@ RETURNING
 `
 
 type DeliveryFallbackParams struct {
-	ID        uuid.UUID
-	Channel   string
-	Reason    string
-	Fallback  []string
-	InsteadOf uuid.UUID
+	ID          uuid.UUID
+	Channel     string
+	Reason      string
+	Fallback    []string
+	InsteadOf   uuid.UUID
+	AddressKind string
 }
 
 type DeliveryFallbackRow struct {
@@ -367,6 +375,7 @@ func (q *Queries) DeliveryFallback(ctx context.Context, arg DeliveryFallbackPara
 		arg.Reason,
 		arg.Fallback,
 		arg.InsteadOf,
+		arg.AddressKind,
 	)
 	var i DeliveryFallbackRow
 	err := row.Scan(&i.ID, &i.Priority)
@@ -1049,7 +1058,7 @@ SELECT
     n.clinic_id,
     n.rule,
     n.rule_version,
-    CASE contact_state(u, d.channel, EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
+    CASE user_address_state(u, ($1::text[])[array_position($2::text[], d.channel)], EXISTS (SELECT FROM devices AS v WHERE v.user_id = u.id OFFSET 0))
         WHEN 'verified' THEN true
         WHEN 'unverified' THEN d.unverified
         ELSE false
@@ -1057,9 +1066,15 @@ SELECT
 FROM deliveries AS d
 JOIN notifications AS n ON n.id = d.notification_id AND n.event_position = d.event_position
 JOIN users AS u ON u.id = d.recipient_id
-WHERE d.id = $1
+WHERE d.id = $3
 FOR UPDATE OF d
 `
+
+type DeliveryTakeForRedriveParams struct {
+	AddressKinds []string
+	Channels     []string
+	ID           uuid.UUID
+}
 
 type DeliveryTakeForRedriveRow struct {
 	ID             uuid.UUID
@@ -1079,10 +1094,10 @@ type DeliveryTakeForRedriveRow struct {
 	Reachable      bool
 }
 
-// reachable reports whether the person now has a verified address for the channel, or an unverified
-// one that the rule allows.
-func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, id uuid.UUID) (DeliveryTakeForRedriveRow, error) {
-	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, id)
+// reachable reports that the person has, by now, a verified address for the channel, or an unverified one that the rule may use.
+// address_kinds are those of the channels, in their order; no one is reachable on a channel that is not in the list.
+func (q *Queries) DeliveryTakeForRedrive(ctx context.Context, arg DeliveryTakeForRedriveParams) (DeliveryTakeForRedriveRow, error) {
+	row := q.db.QueryRow(ctx, DeliveryTakeForRedrive, arg.AddressKinds, arg.Channels, arg.ID)
 	var i DeliveryTakeForRedriveRow
 	err := row.Scan(
 		&i.ID,

@@ -1,6 +1,7 @@
-// Package ruletest tells a test what a rule set comes to for one event: who is told on which channel by which rule, who
-// is not, and why. It needs no database; what it runs is what the planner runs, rule.Parse, Set.Match and rule.Resolve,
-// with the people that the test describes in place of the directory.
+// Package ruletest returns the plan of a rule set for one event: who is notified on which channel
+// by which rule, who is not, and why. It needs no database. It runs the planner's functions,
+// rule.Parse, Set.Match and rule.Resolve, with the people that the test describes in place of the
+// directory.
 //
 //	plan := ruletest.Plan(t, rules, e, ruletest.People(
 //		ruletest.Person{Name: "ada", ID: patient},
@@ -27,19 +28,16 @@ import (
 	"carewire/internal/rule"
 )
 
-// channels are those that a rule may name, and all of them are configured unless Channels says otherwise.
-var channels = []string{"email", "push", "sms", "whatsapp"}
-
-// Person is somebody whom the rules may name. Whoever is not described is unknown. The zero value but for Name and ID can
-// be reached on every channel, and has switched nothing off.
+// Person is a possible recipient. People who are not described are unknown. By default a person can
+// be reached on every channel and has switched nothing off.
 type Person struct {
-	// Name is what the plan calls the person.
+	// Name identifies the person in the plan.
 	Name string
 	ID   uuid.UUID
 	// Roles are held at the event's clinic.
 	Roles []care.Role
-	// OnCareTeam says that the person is on the care team of whom the event is about, TakesPart that they take part in its
-	// conversation, which is about that person.
+	// OnCareTeam reports that the person is on the care team of the person that the event is about,
+	// TakesPart that they take part in its conversation, which is about that person.
 	OnCareTeam, TakesPart bool
 	// Off are the category/channel pairs that the person switched off, such as "clinical/email".
 	Off []string
@@ -52,58 +50,68 @@ type Person struct {
 	PhoneUnverified bool
 }
 
-// Option describes the world that an event happens in.
+// Option describes the circumstances of the event.
 type Option func(*world)
 
 type world struct {
 	people     []Person
-	configured []string
+	channels   care.Channels
+	configured care.Channels
 	known      rule.Known
 	heldUntil  time.Time
 }
 
-// People are those whom the rules may name.
+// People adds possible recipients.
 func People(people ...Person) Option {
 	return func(w *world) { w.people = append(w.people, people...) }
 }
 
-// Channels are those that the installation has a provider for; by default all.
-func Channels(configured ...string) Option { return func(w *world) { w.configured = configured } }
+// Channels sets the channels that the installation has a provider for; the default is every known
+// one but inapp.
+func Channels(configured ...string) Option {
+	return func(w *world) { w.configured = w.channels.Named(configured...) }
+}
 
-// Held has the event's record withheld from its patient until then, as no clinician has seen its critical finding.
+// KnownChannels adds channels that the application registers. They are configured.
+func KnownChannels(more ...care.Channel) Option {
+	return func(w *world) {
+		w.channels, w.configured = w.channels.With(more...), w.configured.With(more...)
+		w.known.Channels = w.channels.Names()
+	}
+}
+
+// Held sets the time until which the event's record is held from its patient, as no clinician has
+// seen its critical finding.
 func Held(until time.Time) Option { return func(w *world) { w.heldUntil = until } }
 
-// Templates has the rules checked against the templates there are, such as those of notify.DefaultTemplates; by default
-// any template is taken to be there.
+// Templates sets the templates that the rules are checked against, such as Templates.Has of
+// notify.DefaultTemplates; by default every template exists.
 func Templates(has func(name, channel string) bool) Option {
 	return func(w *world) { w.known.Template = has }
 }
 
-// Planned is what the rules come to.
+// Planned is the resulting plan.
 type Planned struct {
 	rule.Plan
 
 	names map[uuid.UUID]string
 }
 
-// Plan checks the rule set, as `carewire rules check` does, and gives what it comes to for the event. A set with mistakes
-// fails the test with all of them.
+// Plan checks the rule set, as `carewire rules check` does, and returns its plan for the event. A
+// set with mistakes fails the test with all of them.
 func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planned {
 	tb.Helper()
-	w := world{configured: channels, known: rule.Known{Channels: channels}}
+	all := care.BuiltinChannels
+	w := world{channels: all, configured: all.Named("email", "push", "sms", "whatsapp"), known: rule.Known{Channels: all.Names()}}
 	for _, option := range options {
 		option(&w)
 	}
 	set, err := rule.Parse(rules, w.known)
 	if err != nil {
-		tb.Fatalf("the rule set is not right:\n%v", err)
+		tb.Fatalf("invalid rule set:\n%v", err)
 	}
 	if d, ok := event.Lookup(e.Type); !ok || !d.RuleVisible {
 		tb.Fatalf("rules never see %s: it is not in the catalog, or not for rules", e.Type)
-	}
-	configured := map[string]bool{}
-	for _, channel := range w.configured {
-		configured[channel] = true
 	}
 	p := &Planned{names: map[uuid.UUID]string{}}
 	for _, person := range w.people {
@@ -112,12 +120,12 @@ func Plan(tb testing.TB, rules []byte, e event.Event, options ...Option) *Planne
 		}
 		p.names[person.ID] = person.Name
 	}
-	p.Plan = rule.Resolve(&e, set.Match(e), w.directory(&e), configured)
+	p.Plan = rule.Resolve(&e, set.Match(e), w.directory(&e), w.configured)
 	return p
 }
 
-// directory is what the planner would have been told. Holders of a role and members of a care team come in the order of their
-// ids there.
+// directory returns the data that the planner would have loaded. Holders of a role and members of a
+// care team are in the order of their ids, as there.
 func (w *world) directory(e *event.Event) *rule.People {
 	found := &rule.People{
 		ByID: map[uuid.UUID]*rule.Person{}, Holders: map[rule.RoleKey][]uuid.UUID{}, Members: map[rule.Team][]uuid.UUID{}, Held: map[string]time.Time{},
@@ -132,8 +140,8 @@ func (w *world) directory(e *event.Event) *rule.People {
 			continue
 		}
 		for _, role := range p.Roles {
-			post := rule.PostOf(*e.ClinicID, role)
-			found.Holders[post] = append(found.Holders[post], p.ID)
+			key := rule.RoleKeyOf(*e.ClinicID, role)
+			found.Holders[key] = append(found.Holders[key], p.ID)
 		}
 		if p.OnCareTeam && e.PersonID != nil {
 			team := rule.TeamOf(*e.ClinicID, *e.PersonID)
@@ -157,7 +165,7 @@ func (p *Person) inDirectory(e *event.Event) *rule.Person {
 		return person
 	}
 	for _, role := range p.Roles {
-		person.Posts = append(person.Posts, string(rule.PostOf(*e.ClinicID, role)))
+		person.RoleKeys = append(person.RoleKeys, string(rule.RoleKeyOf(*e.ClinicID, role)))
 	}
 	if p.OnCareTeam && e.PersonID != nil {
 		person.Teams = []string{string(rule.TeamOf(*e.ClinicID, *e.PersonID))}
@@ -165,9 +173,10 @@ func (p *Person) inDirectory(e *event.Event) *rule.Person {
 	return person
 }
 
-// Lines gives the plan, a line a decision: who is told ("name channel priority: reason"), who is told later ("name channel later: reason"), whom a channel cannot reach
-// ("name channel not: reason"), and what a rule did not do ("name channel not by rule: reason", with - for nobody and for
-// every channel). The reasons are those that the planner stores.
+// Lines returns the plan with one line for each decision: a message ("name channel priority:
+// reason"), a held message ("name channel later: reason"), a suppressed message ("name channel not:
+// reason"), and a decision of a rule not to send ("name channel not by rule: reason", with - if it
+// concerns everybody or every channel). The reasons are those that the planner stores.
 func (p *Planned) Lines() []string {
 	lines := []string{}
 	for _, t := range p.Notifications {
@@ -206,11 +215,12 @@ func (p *Planned) name(id uuid.UUID) string {
 func (p *Planned) Require(tb testing.TB, lines ...string) {
 	tb.Helper()
 	if diff := cmp.Diff(append([]string{}, lines...), p.Lines()); diff != "" {
-		tb.Fatalf("the rules come to something else (-wanted +planned):\n%s", diff)
+		tb.Fatalf("unexpected plan (-want +got):\n%s", diff)
 	}
 }
 
-// Template gives the name of the template of the message to the person on the channel, or nothing where none is sent.
+// Template returns the name of the template of the message to the person on the channel, or "" if
+// none is sent.
 func (p *Planned) Template(id uuid.UUID, channel string) string {
 	for _, t := range p.Notifications {
 		for _, m := range t.Messages {

@@ -18,7 +18,7 @@ func id(n byte) uuid.UUID { return uuid.UUID{15: n} }
 
 var clinic = id(9)
 
-// failing is a test that is meant to fail, and keeps what it said.
+// failing is a testing.TB that is expected to fail, and records its message.
 type failing struct {
 	testing.TB
 	said string
@@ -48,7 +48,8 @@ func prescribed() event.Event {
 	return event.New(cmd, "ehr.prescription.created", care.Ref{Kind: "prescription", ID: id(1)}, data).About(cmd, id(3), &clinic).AtVersion(1)
 }
 
-// clinicPeople are given out of the order of their ids, in which the planner tells the holders of a role.
+// clinicPeople are given out of the order of their ids, in which the planner tells the holders of a
+// role.
 func clinicPeople() ruletest.Option {
 	return ruletest.People(
 		ruletest.Person{Name: "ada", ID: id(3), Roles: []care.Role{care.Patient}},
@@ -107,7 +108,7 @@ func TestRequire_ShowsTheDifference(t *testing.T) {
 func TestPlan_RefusesWhatCannotBePlanned(t *testing.T) {
 	t.Parallel()
 	for says, assert := range map[string]func(tb testing.TB){
-		`"fax" is no channel`: func(tb testing.TB) {
+		`unknown channel "fax"`: func(tb testing.TB) {
 			tb.Helper()
 			ruletest.Plan(tb, []byte("rules: [{name: one, on: ehr.*.created, recipients: [{actor: true}], channels: [fax]}]"), prescribed())
 		},

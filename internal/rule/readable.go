@@ -11,19 +11,20 @@ import (
 	"carewire/internal/event"
 )
 
-// subject is what an event is about, as the access table asks for it.
+// subject holds the properties of an event's subject that decide who may read it.
 type subject struct {
-	// action is what reading takes; empty where there is nothing to read and a role at the clinic is enough.
+	// action is the action that reading requires; empty if there is nothing to read and a role at
+	// the clinic is enough.
 	action care.Action
 	doctor uuid.UUID
-	// team and conversation are empty where the event has none.
+	// team and conversation are empty if the event has none.
 	team         Team
 	conversation string
-	// clinic begins the posts at the event's clinic; empty where it has none.
+	// clinic is the prefix of the role keys at the event's clinic; empty if it has none.
 	clinic string
 }
 
-// about reads the event once.
+// about returns the event's subject. It is computed once.
 func (r *resolver) about() *subject {
 	if r.subject != nil {
 		return r.subject
@@ -39,7 +40,7 @@ func (r *resolver) about() *subject {
 		s.conversation = id.String()
 	}
 	if r.event.ClinicID != nil {
-		s.clinic = string(PostOf(*r.event.ClinicID, ""))
+		s.clinic = string(RoleKeyOf(*r.event.ClinicID, ""))
 		if r.event.PersonID != nil {
 			s.team = TeamOf(*r.event.ClinicID, *r.event.PersonID)
 		}
@@ -48,7 +49,8 @@ func (r *resolver) about() *subject {
 	return s
 }
 
-// ConversationIn returns the conversation that reading the event's subject means.
+// ConversationIn returns the conversation that a person must be able to read, for an event about
+// one.
 func ConversationIn(e *event.Event) (uuid.UUID, bool) {
 	d, ok := event.Lookup(e.Type)
 	if !ok || d.ReadAction() != care.ConversationRead {
@@ -57,7 +59,7 @@ func ConversationIn(e *event.Event) (uuid.UUID, bool) {
 	return event.SubjectID(e.Subject)
 }
 
-// mayNotRead returns why the person may not be told of the event, or nothing where they may.
+// mayNotRead returns the reason why the person may not be notified of the event, or "".
 func (r *resolver) mayNotRead(id uuid.UUID, person *Person) string {
 	own := r.ownReads(id, person)
 	if own && r.retractedUnseen() {
@@ -89,7 +91,8 @@ func (r *resolver) ownReads(id uuid.UUID, person *Person) bool {
 	}
 }
 
-// forPerson reports whether the event is for the person whom it is about to know: of a record, once it is released.
+// forPerson reports whether the person that the event is about may know of it: of a record, once it
+// is released.
 func (r *resolver) forPerson() bool {
 	d, ok := event.Lookup(r.event.Type)
 	if !ok || !d.Person || len(r.matches) == 0 {
@@ -102,7 +105,8 @@ func (r *resolver) forPerson() bool {
 	return released
 }
 
-// staffReads reports whether a role that the person holds at the event's clinic now lets them read its subject.
+// staffReads reports whether a role that the person holds at the event's clinic now lets them read
+// its subject.
 func (r *resolver) staffReads(id uuid.UUID, person *Person) bool {
 	s := r.about()
 	for _, role := range person.rolesAt(s.clinic) {
@@ -121,8 +125,9 @@ func (r *resolver) staffReads(id uuid.UUID, person *Person) bool {
 	return false
 }
 
-// heldFrom returns until when the event's record is held from the person; zero where it is not, or where they read it as staff.
-func (r *resolver) heldFrom(id uuid.UUID, person *Person) time.Time {
+// heldUntil returns the time until which the event's record is held from the person; zero if it is
+// not, or if they read it as staff.
+func (r *resolver) heldUntil(id uuid.UUID, person *Person) time.Time {
 	until, held := r.people.Held[r.event.Subject]
 	if !held || r.event.PersonID == nil || id != *r.event.PersonID || r.staffReads(id, person) {
 		return time.Time{}
@@ -135,7 +140,8 @@ func (r *resolver) retractedUnseen() bool {
 	return strings.HasSuffix(r.event.Type, ".retracted") && len(r.matches) > 0 && r.matches[0].Held()
 }
 
-// careTeam returns who is on the care team of the event's person and still holds the role at its clinic.
+// careTeam returns who is on the care team of the event's person and still holds the role at its
+// clinic.
 func (r *resolver) careTeam(role care.Role) (members []uuid.UUID) {
 	s := r.about()
 	for _, id := range r.people.Members[s.team] {

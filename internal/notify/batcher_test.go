@@ -14,13 +14,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/postgres"
 	sqlc "carewire/internal/postgres/db"
 	"carewire/internal/postgres/postgrestest"
 )
 
 // settleable makes n deliveries in flight and their settlements.
-func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
+func newSettlements(t *testing.T, db *postgrestest.DB, n int) []settlement {
 	t.Helper()
 	user := newID()
 	exec := func(sql string, args ...any) {
@@ -36,7 +37,7 @@ func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
 		exec(`INSERT INTO deliveries (id, event_position, notification_id, event_id, recipient_id, channel, state, rule, template, priority, attempt, attempt_started_at)
 			VALUES ($1, $5, $2, $3, $4, 'email', 'queued', 'r', 'welcome', 'normal', 1, now())`, d.id, d.notificationID, d.eventID, user, i+1)
 		all[i] = settlement{delivery: d, state: "sent"}
-		all[i].tell(all[i].outcome("notification.sent", "", false))
+		all[i].addEvent(all[i].outcome("notification.sent", "", false))
 	}
 	return all
 }
@@ -44,7 +45,7 @@ func settleable(t *testing.T, db *postgrestest.DB, n int) []settlement {
 func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 10)
+	all := newSettlements(t, db, 10)
 	var groups atomic.Int32
 	s := newSettler(db.Worker, func() { groups.Add(1) })
 	// The first group hangs on a lock, so that all others have to wait.
@@ -88,17 +89,17 @@ func TestSettler_CommitsForAllThatCameWhileTheOneBeforeWasUnderWay(t *testing.T)
 func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 3)
+	all := newSettlements(t, db, 3)
 	all[1].receipt.ProviderID = "\x00" // PostgreSQL stores no such text.
 	s := newSettler(db.Worker, func() {})
 	members := make([]*waiting[settlement, bool], len(all))
 	for i, one := range all {
-		members[i] = &waiting[settlement, bool]{in: one, turn: make(chan turn[bool], 1)}
+		members[i] = &waiting[settlement, bool]{in: one, result: make(chan batchResult[bool], 1)}
 	}
 	s.queue, s.busy = slices.Clone(members), true
 	s.lead(t.Context())
 	for i, w := range members {
-		got := <-w.turn
+		got := <-w.result
 		require.Equal(t, i != 1, got.out)
 		require.Equal(t, i == 1, got.err != nil)
 	}
@@ -107,7 +108,7 @@ func TestSettler_LetsOneBadSettlementFailAlone(t *testing.T) {
 func TestSettler_TellsOfADeviceOnce(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 2)
+	all := newSettlements(t, db, 2)
 	device := newID()
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO devices (id, user_id, platform, token) VALUES ($1, $2, 'ios', 't')`, device, all[0].recipientID)
 	require.NoError(t, err)
@@ -125,12 +126,12 @@ func TestSettler_TellsOfADeviceOnce(t *testing.T) {
 func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 2)
+	all := newSettlements(t, db, 2)
 	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
 	require.NoError(t, err)
 	first, second := request{target{all[0].id, Email}, newID()}, request{target{all[1].id, Email}, newID()}
 	again := request{first.target, newID()}
-	rows, err := newClaimer(db.Worker).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
+	rows, err := newClaimer(db.Worker, care.BuiltinChannels).work(t.Context(), []request{first, second, again, {target{all[1].id, Push}, newID()}, {target{newID(), Email}, newID()}})
 	require.NoError(t, err)
 	require.Equal(t, "claimed", rows[0].Verdict)
 	require.Equal(t, "claimed", rows[1].Verdict)
@@ -141,10 +142,11 @@ func TestClaimer_GivesADeliveryToOneOfTwoThatAskAtOnce(t *testing.T) {
 	require.EqualValues(t, 1, rows[2].Attempt)
 }
 
-// forgetful has the group's work done, and its first answer lost: as when the connection breaks after the commit.
-func forgetful[I, O any](g *group[I, O]) *group[I, O] {
+// forgetful has the group's work done, and its first answer lost: as when the connection breaks
+// after the commit.
+func losingFirstReply[I, O any](g *batcher[I, O]) *batcher[I, O] {
 	var forgot atomic.Bool
-	return &group[I, O]{work: func(ctx context.Context, all []I) ([]O, error) {
+	return &batcher[I, O]{work: func(ctx context.Context, all []I) ([]O, error) {
 		out, err := g.work(ctx, all)
 		if err == nil && forgot.CompareAndSwap(false, true) {
 			return nil, io.ErrUnexpectedEOF
@@ -163,11 +165,11 @@ func newTestWorker(t *testing.T, db *postgrestest.DB) *Worker {
 func TestClaim_WhoseCommitWasNotConfirmedIsGivenToTheSameRunAgain(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 1)
+	all := newSettlements(t, db, 1)
 	_, err := db.Owner.Exec(t.Context(), `UPDATE deliveries SET attempt = 0, attempt_started_at = NULL`)
 	require.NoError(t, err)
 	w := newTestWorker(t, db)
-	w.claimer = forgetful(w.claimer)
+	w.claimer = losingFirstReply(w.claimer)
 	mine, other := request{target{all[0].id, Email}, newID()}, request{target{all[0].id, Email}, newID()}
 	row, err := w.claimFor(t.Context(), mine)
 	require.NoError(t, err)
@@ -188,7 +190,7 @@ func TestClaim_IsNotRepeatedInAProcessThatIsAboutToStop(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
 	w := newTestWorker(t, db)
-	w.claimer = &group[request, *sqlc.DeliveryClaimRow]{work: func(context.Context, []request) ([]*sqlc.DeliveryClaimRow, error) {
+	w.claimer = &batcher[request, *sqlc.DeliveryClaimRow]{work: func(context.Context, []request) ([]*sqlc.DeliveryClaimRow, error) {
 		return nil, io.ErrUnexpectedEOF
 	}}
 	w.Drain()
@@ -199,15 +201,15 @@ func TestClaim_IsNotRepeatedInAProcessThatIsAboutToStop(t *testing.T) {
 func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 2)
+	all := newSettlements(t, db, 2)
 	w := newTestWorker(t, db)
-	w.settler = forgetful(w.settler)
-	_, err := w.keep(t.Context(), nil, all[0], nil)
+	w.settler = losingFirstReply(w.settler)
+	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.NoError(t, err)
-	// A throttled one gives its attempt back, once.
-	w.settler = forgetful(newSettler(db.Worker, func() {}))
-	all[1].state, all[1].unused, all[1].told = "queued", true, nil
-	_, err = w.keep(t.Context(), nil, all[1], nil)
+	// A throttled one returns its attempt, once.
+	w.settler = losingFirstReply(newSettler(db.Worker, func() {}))
+	all[1].state, all[1].unused, all[1].events = "queued", true, nil
+	_, err = w.commitWithRetry(t.Context(), nil, all[1], nil)
 	require.NoError(t, err)
 	var told, attempts int
 	require.NoError(t, db.Owner.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM outbox), (SELECT sum(attempt) FROM deliveries)`).Scan(&told, &attempts))
@@ -218,22 +220,22 @@ func TestOutcome_WhoseCommitWasNotConfirmedIsToldOnce(t *testing.T) {
 func TestOutcome_IsGivenUpWhenThePoolIsClosed(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t)
-	all := settleable(t, db, 1)
+	all := newSettlements(t, db, 1)
 	pool := db.Pool(t, postgres.Worker, 2)
 	w := newTestWorker(t, db)
 	w.settler = newSettler(pool, func() {})
 	pool.Close()
-	_, err := w.keep(t.Context(), nil, all[0], nil)
+	_, err := w.commitWithRetry(t.Context(), nil, all[0], nil)
 	require.True(t, postgres.Closed(err), "%v", err)
 }
 
 func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := &group[int, time.Duration]{work: func(ctx context.Context, all []int) ([]time.Duration, error) {
+		g := &batcher[int, time.Duration]{work: func(ctx context.Context, all []int) ([]time.Duration, error) {
 			deadline, _ := ctx.Deadline()
 			left := time.Until(deadline)
-			elapse(groupTimeout - time.Millisecond)
+			elapse(batchTimeout - time.Millisecond)
 			return slices.Repeat([]time.Duration{left}, len(all)), nil
 		}}
 		var wg sync.WaitGroup
@@ -242,7 +244,7 @@ func TestGroup_GivesItsNextLeaderTheWholeTime(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				left, err := g.do(ctx, 1)
-				if left != groupTimeout || err != nil {
+				if left != batchTimeout || err != nil {
 					t.Errorf("%s, %v", left, err)
 				}
 			})
