@@ -14,7 +14,7 @@ TAGS = disable_grpc_modules
 FUZZTIME ?= 30s
 # Tests wait for timers, processes and PostgreSQL more than they compute, so a small machine runs more at once than it has
 # processors. A large one runs fewer: the cluster takes 500 connections.
-TESTFLAGS ?= -p 4 -parallel 6
+TESTFLAGS ?= -p 3 -parallel 3
 # The packages that test-short leaves out.
 NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|postgres/embedded|postgrestest(/withpostgres)?
 # The tests that test-short leaves out of other packages: a third of their time. A name that no longer exists only skips nothing.

@@ -31,6 +31,7 @@ type backend struct {
 	url      string
 	proxy    *httputil.ReverseProxy
 	ready    bool
+	removed  bool
 	underWay int
 }
 
@@ -86,9 +87,16 @@ func (b *balancer) watch(ctx context.Context, one *backend) {
 			_ = res.Body.Close()
 		}
 		b.mu.Lock()
-		one.ready = ready
+		one.ready = ready && !one.removed
 		b.mu.Unlock()
 	}
+}
+
+// remove takes the instance out of the balancer for good: a service of another test may get its port.
+func (b *balancer) remove(one *backend) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one.ready, one.removed = false, true
 }
 
 // ServeHTTP forwards a request.
@@ -189,6 +197,7 @@ func TestStop_RollingRestartsBehindALoadBalancerFailNoWrite(t *testing.T) {
 			old.Stop()
 		}()
 		c.within(2*patience, "the balancer leaves it alone", func() bool { return b.leftAlone(backends[i]) })
+		b.remove(backends[i])
 		old.Hurry()
 		<-stopped
 		services[i] = c.startInstance()
