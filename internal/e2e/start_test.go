@@ -266,9 +266,9 @@ func TestStart_FailsImmediatelyWithARemedyIfWaitingDoesNotHelp(t *testing.T) {
 		url  string
 		says []string
 	}{
-		"a wrong password": {"postgres://carewire:wrong@" + tcp + base.Path + "?sslmode=disable", []string{"SQLSTATE 28P01", "check both"}},
-		"no such database": {strings.Replace(db.URL, base.Path, "/nowhere", 1), []string{"SQLSTATE 3D000", "create it first"}},
-		"connection refused":   {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", []string{"CAREWIRE_START_TIMEOUT", "127.0.0.1:1", "connection refused"}},
+		"a wrong password":   {"postgres://carewire:wrong@" + tcp + base.Path + "?sslmode=disable", []string{"SQLSTATE 28P01", "check both"}},
+		"no such database":   {strings.Replace(db.URL, base.Path, "/nowhere", 1), []string{"SQLSTATE 3D000", "create it first"}},
+		"connection refused": {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", []string{"CAREWIRE_START_TIMEOUT", "127.0.0.1:1", "connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
