@@ -51,11 +51,11 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	bell := outbox.NewBell(s.db.app, s.logger)
+	waker := outbox.NewBell(s.db.app, s.logger)
 	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
-	s.lifecycle.run("bell", bell.Run)
+	s.lifecycle.run("waker", waker.Run)
 	s.lifecycle.run("listener", listener.Run)
-	pl := &pipeline{writer: outbox.NewWriter(s.db.app, bell), providers: providers, followers: map[string]*ledger.Follower{}}
+	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}}
 	pl.directory = directory.New(pl.writer, slices.Collect(maps.Keys(providers.channels))...)
 	known, err := operator.KnownToRules()
 	if err != nil {
@@ -69,22 +69,23 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err := s.newVerifier(pl); err != nil {
 		return nil, err
 	}
-	if err := s.startWork(ctx, pl, bell); err != nil {
+	if err := s.startWork(ctx, pl, waker); err != nil {
 		return nil, err
 	}
 	planner := dispatch.New(dispatch.Config{
 		River: pl.river, Known: known, Channels: slices.Collect(maps.Keys(pl.providers.channels)), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc,
 	})
+	listeners := listeners()
 	pl.operator, err = operator.New(operator.Config{
-		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, bell), River: pl.river, Planner: planner, Listeners: listeners(),
+		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, waker), River: pl.river, Planner: planner, Listeners: listeners,
 		Known: known, Logger: s.logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.Does("dispatch") {
-		s.startDispatch(pl, operator.FollowerHandlers(listeners(), planner), bell, listener)
+		s.startDispatch(pl, operator.FollowerHandlers(listeners, planner), waker, listener)
 	}
 	if s.cfg.Does("realtime") {
 		return pl, s.startRealtime(ctx, pl, listener)
@@ -141,9 +142,9 @@ func publishDefaults(ctx context.Context, pl *pipeline, known rule.Known) error 
 
 // startWork creates the River client. Every instance has one, because the planner and the dashboard
 // need it; only instances with the role work run its queues.
-func (s *Service) startWork(ctx context.Context, pl *pipeline, bell *outbox.Waker) error {
+func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Waker) error {
 	worker, err := notify.New(notify.Config{
-		Pool: s.db.worker, Channels: pl.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: bell.Wake,
+		Pool: s.db.worker, Channels: pl.providers.channels, BaseURL: s.cfg.BaseURL, Logger: s.logger, Wake: waker.Wake,
 		Observe: s.metrics.observeDelivery, Tracer: s.tracer, IssueSecret: directory.NewSecrets(s.db.worker).Issue,
 	})
 	if err != nil {
@@ -209,9 +210,9 @@ func stopRiver(ctx context.Context, client jobClient) error {
 }
 
 // startDispatch starts the sequencer, which moves the outbox into the ledger, and the followers.
-func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler, bell *outbox.Waker, listener *ledger.Listener) {
+func (s *Service) startDispatch(pl *pipeline, handlers map[string]ledger.Handler, waker *outbox.Waker, listener *ledger.Listener) {
 	sequencer := ledger.NewSequencer(ledger.SequencerConfig{
-		Pool: s.db.worker, Wake: []<-chan struct{}{bell.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
+		Pool: s.db.worker, Wake: []<-chan struct{}{waker.C(), listener.Outbox()}, Logger: s.logger, Tracer: s.tracer,
 	})
 	s.metrics.watchSequencer(sequencer.Stats)
 	s.lifecycle.run("sequencer", sequencer.Run)
