@@ -51,17 +51,16 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	waker := outbox.NewBell(s.db.app, s.logger)
-	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
-	s.lifecycle.run("waker", waker.Run)
-	s.lifecycle.run("listener", listener.Run)
-	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}}
-	pl.directory = directory.New(pl.writer, slices.Collect(maps.Keys(providers.channels))...)
 	known, err := operator.KnownToRules()
 	if err != nil {
 		return nil, err
 	}
-	pl.known = known
+	waker := outbox.NewBell(s.db.app, s.logger)
+	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
+	s.lifecycle.run("waker", waker.Run)
+	s.lifecycle.run("listener", listener.Run)
+	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}, known: known}
+	pl.directory = directory.New(pl.writer, slices.Collect(maps.Keys(providers.channels))...)
 	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
 	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err
