@@ -226,7 +226,7 @@ func TestServe_LosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 			case 1:
 				delete(acknowledged, subject)
 			default:
-				require.Fail(t, "an event stands twice", subject)
+				require.Fail(t, "duplicate event", subject)
 			}
 		}
 		return true

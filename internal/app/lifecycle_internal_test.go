@@ -98,7 +98,7 @@ func TestLifecycle_AbandonsAPartThatDoesNotEndAndStopsTheRest(t *testing.T) {
 		}
 		g.stopAll(20 * time.Second)
 		require.Len(t, s.names, 4)
-		require.LessOrEqual(t, time.Since(began), 20*time.Second+stopMargin+databaseTimeout, "no longer than StopTime says")
+		require.LessOrEqual(t, time.Since(began), 20*time.Second+stopMargin+databaseTimeout, "no longer than StopTime")
 	})
 }
 
@@ -133,7 +133,7 @@ func TestStopRiver_CancelsRunningJobsInTimeToRecordTheirOutcome(t *testing.T) {
 		require.Equal(t, 14*time.Second, slow.told)
 		quick := &jobs{began: time.Now(), endable: true}
 		require.NoError(t, stopRiver(ctx, quick))
-		require.Zero(t, quick.told, "nobody is interrupted who ends in time")
+		require.Zero(t, quick.told, "jobs that end in time are not cancelled")
 	})
 }
 

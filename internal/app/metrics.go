@@ -158,15 +158,8 @@ func (c *pipelineCollector) collect(ctx context.Context, ch chan<- prometheus.Me
 	gauge(skewDesc, state.DatabaseTime.Sub(asked.Add(time.Since(asked)/2)).Seconds())
 	gauge(unsequencedDesc, max(0, state.OldestUnsequencedSeconds))
 	gauge(headDesc, float64(state.Head))
-	followers, err := c.queries.FollowerList(ctx)
-	if err != nil {
+	if err := c.collectFollowers(ctx, gauge); err != nil {
 		return err
-	}
-	for _, f := range followers {
-		gauge(lagDesc, float64(f.Lag), f.Name)
-		gauge(lagSecondsDesc, f.LagSeconds, f.Name)
-		gauge(stalledDesc, f.StalledSeconds, f.Name)
-		gauge(failuresDesc, float64(f.Failures), f.Name)
 	}
 	rejected, err := c.queries.RejectedOpen(ctx)
 	if err != nil {
@@ -188,6 +181,20 @@ func (c *pipelineCollector) collect(ctx context.Context, ch chan<- prometheus.Me
 	}
 	for of, n := range counts {
 		gauge(openDesc, n, of[0], of[1])
+	}
+	return nil
+}
+
+func (c *pipelineCollector) collectFollowers(ctx context.Context, gauge func(d *prometheus.Desc, value float64, labels ...string)) error {
+	followers, err := c.queries.FollowerList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range followers {
+		gauge(lagDesc, float64(f.Lag), f.Name)
+		gauge(lagSecondsDesc, f.LagSeconds, f.Name)
+		gauge(stalledDesc, f.StalledSeconds, f.Name)
+		gauge(failuresDesc, float64(f.Failures), f.Name)
 	}
 	return nil
 }

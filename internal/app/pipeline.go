@@ -51,17 +51,16 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	waker := outbox.NewWaker(s.db.app, s.logger)
-	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
-	s.lifecycle.run("waker", waker.Run)
-	s.lifecycle.run("listener", listener.Run)
-	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}}
-	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names())
 	known, err := operator.KnownToRules(knownChannels())
 	if err != nil {
 		return nil, err
 	}
-	pl.known = known
+	waker := outbox.NewWaker(s.db.app, s.logger)
+	listener := ledger.NewListener(postgres.Config{URL: s.db.work.URL, Setting: s.db.work.Setting, Role: postgres.Worker, AppName: listenerName + providers.address}, s.logger)
+	s.lifecycle.run("waker", waker.Run)
+	s.lifecycle.run("listener", listener.Run)
+	pl := &pipeline{writer: outbox.NewWriter(s.db.app, waker), providers: providers, followers: map[string]*ledger.Follower{}, known: known}
+	pl.directory = directory.New(pl.writer, providers.configured().Names()...).WithChannels(knownChannels().Names())
 	s.metrics.registry.MustRegister(&pipelineCollector{queries: db.New(s.db.worker), known: known, logger: s.logger})
 	if err := s.waiter.do(ctx, "prepare the database", func(ctx context.Context) error { return s.bootstrap(ctx, pl, known) }); err != nil {
 		return nil, err
@@ -76,15 +75,16 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 		River: pl.river, Known: known, Channels: pl.providers.configured(), Logger: s.logger, Tracer: s.tracer,
 		Unreached: s.metrics.unreached.Inc,
 	})
+	listeners := handlers()
 	pl.operator, err = operator.New(operator.Config{
-		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, waker), River: pl.river, Planner: planner, Listeners: handlers(),
+		App: s.db.app, Writer: outbox.NewWriter(s.db.worker, waker), River: pl.river, Planner: planner, Listeners: listeners,
 		Channels: knownChannels(), Known: known, Logger: s.logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.Does("dispatch") {
-		s.startDispatch(pl, operator.FollowerHandlers(handlers(), planner), waker, listener)
+		s.startDispatch(pl, operator.FollowerHandlers(listeners, planner), waker, listener)
 	}
 	if s.cfg.Does("realtime") {
 		return pl, s.startRealtime(ctx, pl, listener)

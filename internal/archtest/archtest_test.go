@@ -147,7 +147,7 @@ func TestImports_FollowTheTable(t *testing.T) {
 		name := short(p.ImportPath)
 		from, ok := row(name)
 		if !ok {
-			t.Errorf("%s has no row in the table: say what it may import", name)
+			t.Errorf("%s has no row in the table", name)
 			continue
 		}
 		check := func(imports []string, test bool) {

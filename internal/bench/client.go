@@ -19,7 +19,7 @@ const (
 	reportsPath  = "/api/ehr/lab-reports"
 )
 
-// cast has the demo people whom the records are about.
+// cast has the demo people in the records.
 type cast struct {
 	patient, clinic, doctor uuid.UUID
 	// token is the doctor's bearer token.

@@ -165,17 +165,25 @@ func nothingRate(ctx context.Context, s *service, owner *pgxpool.Pool) (float64,
 	}
 	m := newMeter(ctx, owner)
 	began := time.Now()
+	if err := awaitJobs(ctx, completed); err != nil {
+		return 0, err
+	}
+	perSecond := deliveries / time.Since(began).Seconds()
+	progress("its floor: %.0f/s%s", perSecond, m.per(deliveries))
+	return perSecond, nil
+}
+
+// awaitJobs waits until all jobs are completed.
+func awaitJobs(ctx context.Context, completed <-chan *river.Event) error {
 	deadline := time.After(deliverTimeout)
 	for range deliveries {
 		select {
 		case <-completed:
 		case <-deadline:
-			return 0, errors.New("the jobs were not done in a minute")
+			return errors.New("the jobs were not completed in a minute")
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	perSecond := deliveries / time.Since(began).Seconds()
-	progress("its floor: %.0f/s%s", perSecond, m.per(deliveries))
-	return perSecond, nil
+	return nil
 }

@@ -43,19 +43,11 @@ func sequence(ctx context.Context, dir string) ([]Measure, error) {
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := owner.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	snapshot, err := openSnapshot(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = snapshot.Rollback(context.WithoutCancel(ctx)) }()
-	// The transaction has a snapshot from its first statement on. Disable the timeout that would end
-	// the idle session.
-	if _, err := snapshot.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
-		return nil, err
-	}
-	if _, err := snapshot.Exec(ctx, "SELECT count(*) FROM clinics"); err != nil {
-		return nil, err
-	}
 	held, err := moveBacklog(ctx, owner, worker, who)
 	if err != nil {
 		return nil, err
@@ -67,6 +59,23 @@ func sequence(ctx context.Context, dir string) ([]Measure, error) {
 		alone("sequencer, backlog of 100,000", usual, "events/s"),
 		alone("sequencer, the same with a long snapshot open", held, "events/s"),
 	}, nil
+}
+
+// openSnapshot returns a read-only transaction that holds a snapshot.
+func openSnapshot(ctx context.Context, owner *pgxpool.Pool) (pgx.Tx, error) {
+	tx, err := owner.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, err
+	}
+	// The transaction has a snapshot from its first statement on. Disable the timeout that would end
+	// the idle session.
+	for _, sql := range []string{"SET LOCAL idle_in_transaction_session_timeout = 0", "SELECT count(*) FROM clinics"} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			_ = tx.Rollback(context.WithoutCancel(ctx))
+			return nil, err
+		}
+	}
+	return tx, nil
 }
 
 // moveBacklog fills the outbox and returns how many events a second leave it.

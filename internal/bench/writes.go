@@ -47,37 +47,44 @@ func writes(ctx context.Context, dir string) ([]Measure, error) {
 	}
 	defer rest.close()
 	floor := func(ctx context.Context) error { return insertTwo(ctx, pool, who) }
-	secured, err := securedTables(ctx, pool)
+	floorRate, openRate, restRate, err := writeRates(ctx, newMeter(ctx, pool, s), pool, rest.post, floor)
 	if err != nil {
 		return nil, err
-	}
-	// Alternate, so that all measures see the same machine load and table sizes.
-	m := newMeter(ctx, pool, s)
-	var floorRate, openRate, restRate float64
-	for range writeRounds {
-		for _, turn := range []struct {
-			what, security string
-			work           func(context.Context) error
-			sum            *float64
-		}{
-			{"floor of writes", "DISABLE", floor, &floorRate},
-			{"writes without row-level security", "DISABLE", rest.post, &openRate},
-			{"writes", "ENABLE", rest.post, &restRate},
-		} {
-			if err := setSecurity(ctx, pool, secured, turn.security); err != nil {
-				return nil, err
-			}
-			rate, err := m.rate(ctx, turn.what, turn.work)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", turn.what, err)
-			}
-			*turn.sum += rate / writeRounds
-		}
 	}
 	return []Measure{
 		beside("REST writes, 32 connections", restRate, "1/s", floorRate),
 		beside("REST writes, the same without row-level security", openRate, "1/s", floorRate),
 	}, nil
+}
+
+// writeRates returns the rates of the floor, of posts without row-level security, and of posts. It
+// alternates between them, so that all see the same machine load and table sizes.
+func writeRates(ctx context.Context, m *meter, pool *pgxpool.Pool, post, floor func(context.Context) error) (floorRate, openRate, restRate float64, err error) {
+	secured, err := securedTables(ctx, pool)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for range writeRounds {
+		for _, turn := range []struct {
+			name, security string
+			work           func(context.Context) error
+			sum            *float64
+		}{
+			{"floor of writes", "DISABLE", floor, &floorRate},
+			{"writes without row-level security", "DISABLE", post, &openRate},
+			{"writes", "ENABLE", post, &restRate},
+		} {
+			if err := setSecurity(ctx, pool, secured, turn.security); err != nil {
+				return 0, 0, 0, err
+			}
+			rate, err := m.rate(ctx, turn.name, turn.work)
+			if err != nil {
+				return 0, 0, 0, fmt.Errorf("%s: %w", turn.name, err)
+			}
+			*turn.sum += rate / writeRounds
+		}
+	}
+	return floorRate, openRate, restRate, nil
 }
 
 // securedTables returns the names of the tables with policies.

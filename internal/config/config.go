@@ -45,8 +45,8 @@ type Config struct {
 	// Origins are the origins of browser apps, other than the service's own, that may call the API and
 	// open sockets.
 	Origins []string `env:"CAREWIRE_ORIGINS" envSeparator:"," about:"browser origins that may call the API, comma-separated; default: only the service's own"`
-	// TrustedProxies are the addresses of proxies in front of the service whose X-Forwarded-For header
-	// is trusted.
+	// TrustedProxies are the addresses of proxies in front of the service. Their X-Forwarded-For
+	// header is trusted.
 	TrustedProxies []string `env:"CAREWIRE_TRUSTED_PROXIES" envSeparator:"," about:"addresses or networks of proxies whose X-Forwarded-For or Forwarded header is trusted, comma-separated; default: none"`
 	// RateLimit is the maximum number of requests a second of one subject.
 	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"maximum requests a second of one subject"`

@@ -55,12 +55,12 @@ func TestValidate_RejectsUnsafeSettingsUnlessAllowed(t *testing.T) {
 					cfg.AllowInsecure = append(cfg.AllowInsecure, other)
 				}
 			}
-			require.Error(t, cfg.Validate(), "what else is allowed does not count")
+			require.Error(t, cfg.Validate(), "other exceptions do not apply")
 			cfg.AllowInsecure = []string{" " + c.allow}
 			require.NoError(t, cfg.Validate())
 			cfg.AllowInsecure, cfg.Demo = nil, true
 			cfg.DemoAnyAddr = true
-			require.NoError(t, cfg.Validate(), "a demo holds nobody's data")
+			require.NoError(t, cfg.Validate(), "a demo has no real data")
 		})
 	}
 }

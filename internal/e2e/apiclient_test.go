@@ -144,7 +144,7 @@ func TestGeneratedClient_ReadsTheAuditTrailOfARecord(t *testing.T) {
 	id := c.writeReport()
 	asAuditor := c.client(auditor)
 	var created *apiclient.Event
-	c.eventually("the event and what it caused are in the ledger", func() bool {
+	c.eventually("the event and its effects are in the ledger", func() bool {
 		story, err := asAuditor.AuditWithResponse(ctx, &apiclient.AuditParams{Subject: "lab_report/" + id})
 		require.NoError(t, err)
 		require.NotNil(t, story.JSON200, "%s", story.Body)

@@ -36,13 +36,13 @@ func TestAppointment_BookingAndConfirmationNotifyPatientAndDoctorByEmailAndPush(
 	people := map[string]string{patient: "demo-device-patient", doctor: "demo-device-doctor"}
 	told := func(n int) {
 		for who, device := range people {
-			c.eventually(who+" is told by email and push", func() bool {
+			c.eventually(who+" is notified by email and push", func() bool {
 				return len(c.sandboxMessages("email", who)) == n && len(c.sandboxMessages("push", device)) == n
 			})
 		}
-		c.eventually("the ledger says so", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 4*n })
-		require.Len(t, c.sandboxMessages("email", ""), 2*n, "nobody else is told")
-		require.Len(t, c.sandboxMessages("push", ""), 2*n, "nobody else is told")
+		c.eventually("the ledger has it", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 4*n })
+		require.Len(t, c.sandboxMessages("email", ""), 2*n, "nobody else is notified")
+		require.Len(t, c.sandboxMessages("push", ""), 2*n, "nobody else is notified")
 	}
 	told(1)
 	for _, channel := range []string{"email", "push"} {

@@ -56,7 +56,7 @@ func TestBadInput_GetsAProblemThatNamesTheFieldAndWritesNothing(t *testing.T) {
 		{"a date that is none", doctor, with(good, "effectiveAt", "yesterday"), 422, "effectiveAt"},
 		{"results of a wrong form", doctor, with(good, "results", []any{map[string]any{"code": map[string]any{"system": "s", "code": "c"}, "value": []int{1}}}), 422, "results[0].value"},
 		{"a huge body", doctor, with(good, "status", strings.Repeat("x", 2<<20)), 413, ""},
-		{"by nobody", "", good, 401, ""},
+		{"without a token", "", good, 401, ""},
 		{"by a receptionist", receptionist, good, 403, ""},
 		{"by a patient", patient, good, 403, ""},
 	} {

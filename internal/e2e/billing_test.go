@@ -25,12 +25,12 @@ func TestBilling_AnInvoiceIsSentToThePatientOnlyByEmailAndPush(t *testing.T) {
 	c.eventually("an email and a push for the patient", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 2 })
 	require.Len(t, c.sandboxMessages("email", patient), 1)
 	require.Len(t, c.sandboxMessages("push", "demo-device-patient"), 1)
-	require.Len(t, c.sandboxMessages("email", ""), 1, "nobody else got an email")
+	require.Len(t, c.sandboxMessages("email", ""), 1, "nobody else received an email")
 	require.Len(t, c.sandboxMessages("push", ""), 1, "nor a push message")
 	for _, channel := range []string{"email", "push"} {
 		text := fmt.Sprint(c.sandboxMessages(channel, ""))
 		for _, private := range []string{"Blood", "77125", "1542", "154250", "EUR", due, "Winter"} {
-			require.NotContains(t, text, private, "a message says no more than that there is something to read")
+			require.NotContains(t, text, private, "a message only has a link")
 		}
 		require.Contains(t, text, "nvoice")
 	}
@@ -38,7 +38,7 @@ func TestBilling_AnInvoiceIsSentToThePatientOnlyByEmailAndPush(t *testing.T) {
 	path := "/api/billing/invoices/" + id
 	paid := c.do(receptionist, http.MethodPost, path+"/payments", map[string]any{"amountMinor": 154250, "provider": "stripe", "reference": "pi_1"})
 	require.Equal(t, http.StatusCreated, paid.status, "%s", paid.body)
-	c.eventually("the patient is told of the payment", func() bool { return len(c.sandboxMessages("email", patient)) == 2 })
+	c.eventually("the patient is notified of the payment", func() bool { return len(c.sandboxMessages("email", patient)) == 2 })
 	require.Equal(t, "paid", c.do(patient, http.MethodGet, path, nil).decode(t)["status"])
 	require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, path, nil).status)
 	c.eventually("the refusal is in the ledger", func() bool { return len(ofType(c.story(subject), "access.denied")) == 1 })
@@ -66,7 +66,7 @@ func TestBilling_ARefundWithItsCreditNoteIsOneMessage(t *testing.T) {
 	create("/api/billing/invoices/"+credited+"/credit-notes", map[string]any{"reason": "Goodwill", "lines": lines})
 	// Planning follows the ledger: messages of the last event are planned after those of earlier
 	// events.
-	c.eventually("the patient is told of the credit note", func() bool { return planned(credited) == 2 })
+	c.eventually("the patient is notified of the credit note", func() bool { return planned(credited) == 2 })
 	require.Len(t, ofType(c.story("invoice/"+refunded), "billing.credit_note_issued"), 1)
 	require.Equal(t, 3, planned(refunded), "of the invoice, the payment and the refund")
 }

@@ -55,13 +55,13 @@ func TestChat_AMessageIsLiveInItsRoomAndNotifiesThoseWhoHaveNotReadIt(t *testing
 		require.Equal(t, message, s.about("chat.message_created", subject)[0]["data"].(map[string]any)["messageId"])
 	}
 
-	require.Empty(t, c.sandboxMessages("email", ""), "nobody is told before two minutes are over")
+	require.Empty(t, c.sandboxMessages("email", ""), "no notification within two minutes")
 	_, err := c.db.Owner.Exec(t.Context(), `UPDATE conversation_participants SET unread_since = unread_since - interval '2 minutes'`)
 	require.NoError(t, err)
-	c.eventually("the doctor is told by push and email", func() bool {
+	c.eventually("the doctor is notified by push and email", func() bool {
 		return len(c.sandboxMessages("push", "demo-device-doctor")) == 1 && len(c.sandboxMessages("email", doctor)) == 1
 	})
-	c.eventually("the ledger says so", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 2 })
+	c.eventually("the ledger has it", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 2 })
 	require.Len(t, c.sandboxMessages("push", ""), 1, "not who has read, and not the author")
 	require.Len(t, c.sandboxMessages("email", ""), 1, "not who has read, and not the author")
 	require.Contains(t, fmt.Sprint(c.sandboxMessages("email", doctor)), "You have a new message. Sign in to read")

@@ -254,5 +254,5 @@ func TestStop_KeepsServingWhileItDrainsAndClosesConnections(t *testing.T) {
 	s.Hurry()
 	<-stopped
 	_, err := http.Get(s.URL + "/livez") //nolint:bodyclose // There is no answer.
-	require.Error(t, err, "nobody serves any more")
+	require.Error(t, err, "the service has stopped")
 }

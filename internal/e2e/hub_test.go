@@ -75,7 +75,7 @@ func TestHub_AnEventOfAnotherSystemIsNotifiedShownAndAudited(t *testing.T) {
 		s.await("device.reading_received", calm["subject"].(string))
 		require.Len(t, s.about("device.reading_received", subject), 1, "once: %s", who)
 	}
-	c.eventually("the nurse is told", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 1 })
+	c.eventually("the nurse is notified", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 1 })
 	require.Len(t, c.sandboxMessages("email", nurse), 1)
 	require.Contains(t, c.sandboxMessages("email", nurse)[0]["body"], "reading")
 	require.Empty(t, c.sandboxMessages("email", patient))
@@ -117,7 +117,7 @@ func TestHub_AServiceAccountIsNoPersonAndCanBeDisabled(t *testing.T) {
 	a = c.do(gateway, http.MethodPost, "/api/events", c.reading(account, "urgent"))
 	require.Equal(t, http.StatusForbidden, a.status, "%s", a.body)
 	require.Contains(t, string(a.body), "disabled")
-	c.eventually("the ledger tells of it", func() bool {
+	c.eventually("the ledger has it", func() bool {
 		return len(ofType(c.story("service_account/"+account), "service_account.disabled")) == 1
 	})
 

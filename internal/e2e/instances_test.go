@@ -35,7 +35,7 @@ func TestInstances_StartedConcurrentlyOnAnEmptyDatabaseSeedItOnce(t *testing.T) 
 	for typ, n := range map[string]int{"user.created": 12, "membership.granted": 12, "device.registered": 3, "rules.published": 1} {
 		require.Equal(t, n, count(`SELECT count(*) FROM events WHERE type = '`+typ+`'`), typ)
 	}
-	require.Empty(t, c.sandboxMessages("email", ""), "and nobody is notified of it")
+	require.Empty(t, c.sandboxMessages("email", ""), "and no notification is sent")
 }
 
 func TestInstances_ShareSandboxMessagesAndFaults(t *testing.T) {

@@ -85,7 +85,7 @@ func TestLogins_WithoutTheOwnersURLTheServiceWaitsForMigrations(t *testing.T) {
 		a, _ := c.try(c.api.url(), "", http.MethodGet, path, nil)
 		return a
 	}
-	c.eventually("it says what it waits for", func() bool {
+	c.eventually("it reports the step that waits", func() bool {
 		a := ask("/readyz")
 		return a.status == http.StatusServiceUnavailable && strings.Contains(string(a.body), "migrations are pending")
 	})

@@ -27,6 +27,6 @@ func TestMetrics_AreExposed(t *testing.T) {
 		require.Contains(t, string(a.body), "\n"+line)
 	}
 	for _, phi := range []string{id, patient, "demo-device"} {
-		require.NotContains(t, string(a.body), phi, "labels are bounded and name nobody")
+		require.NotContains(t, string(a.body), phi, "labels are bounded and have no names")
 	}
 }

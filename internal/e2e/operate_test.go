@@ -43,7 +43,7 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 
 	require.NoError(t, c.commands().RedriveDelivery(t.Context(), byCLI, id))
 	c.eventually("it arrives", func() bool { return len(c.sandboxMessages("email", patient)) == 1 })
-	c.eventually("and is told of", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	c.eventually("and is recorded", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	var byHand []map[string]any
 	for _, e := range ofType(c.story(subject), "notification.planned") {
 		if e["actorid"] == "system:cli" {
@@ -119,7 +119,7 @@ func TestOperators_RedriveEventsThatFollowersSkipped(t *testing.T) {
 		require.NoError(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position))
 		require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position), "redriven already")
 	}
-	c.eventually("everybody is told after all", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	c.eventually("everybody is notified", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	require.Equal(t, 1, c.eventCount(operator, "ehr.lab_report.created", ""))
 	require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, "dispatch", 1), "no failure at position 1")
 	require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, "sequencer", 1), "want one of dispatch, analytics")
@@ -129,7 +129,7 @@ func TestInbox_APersonMarksTheirOwnNotificationsAsRead(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
 	c.writeReport()
-	c.eventually("the patient is told", func() bool { return len(c.inbox()) == 1 })
+	c.eventually("the patient is notified", func() bool { return len(c.inbox()) == 1 })
 	own := c.inbox()[0].(map[string]any)
 	require.NotContains(t, own, "readAt")
 	path := fmt.Sprintf("/api/notifications/%s/read", own["id"])

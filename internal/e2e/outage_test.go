@@ -59,7 +59,7 @@ func TestFaults_AnOutageOpensTheBreakerUsesNoAttemptAndAllIsDeliveredAfterwards(
 	c.mend()
 	c.within(3*patience, "all of them arrive", func() bool { return len(c.sandboxMessages("email", "")) == emails })
 	for _, subject := range subjects {
-		c.eventually("and are told of", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+		c.eventually("and recorded", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	}
 	require.Len(t, c.sandboxMessages("email", ""), emails, "none came twice")
 	calls := c.query(`SELECT sum(attempt) FROM deliveries WHERE channel = 'email'`)
@@ -88,17 +88,17 @@ rules:
 	c.breakFor(map[string]any{"channel": "push", "to": "demo-device-patient", "status": 400})
 	subject := "lab_report/" + c.writeReport()
 
-	c.eventually("each is told by one channel", func() bool {
+	c.eventually("each is notified on one channel", func() bool {
 		return len(ofType(c.story(subject), "notification.sent")) == 3 && len(ofType(c.story(subject), "notification.failed")) == 1
 	})
 	require.Len(t, c.sandboxMessages("email", nurse), 1, "who has no device, at planning")
-	require.Len(t, c.sandboxMessages("email", patient), 1, "whose device is refused, after that")
+	require.Len(t, c.sandboxMessages("email", patient), 1, "after the device was rejected")
 	require.Len(t, c.sandboxMessages("email", ""), 2)
 	require.Len(t, c.sandboxMessages("push", "demo-device-doctor"), 1)
 	require.Len(t, c.sandboxMessages("push", ""), 1)
 	eventID := ofType(c.story(subject), "ehr.lab_report.created")[0]["id"].(string)
 	why := string(c.do(operator, http.MethodGet, "/api/notifications/explain?event="+eventID, nil).body)
-	require.Contains(t, why, "fallback for push", "and the operator is told why")
+	require.Contains(t, why, "fallback for push", "the explanation has the fallback")
 }
 
 func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
@@ -118,7 +118,7 @@ func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	_, err := c.db.Owner.Exec(t.Context(), `DELETE FROM river.river_job WHERE id = $1`, job(nurse))
 	require.NoError(t, err)
-	c.within(2*patience, "nobody knows of the doctor's", func() bool {
+	c.within(2*patience, "the doctor's email is uncertain", func() bool {
 		a := c.do(operator, http.MethodGet, "/api/notifications?state=uncertain", nil)
 		return len(a.decode(t)["items"].([]any)) == 1
 	})
@@ -133,7 +133,7 @@ func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
 		return c.query(`SELECT count(*) FROM deliveries WHERE state IN ('queued', 'uncertain')`) == 0
 	})
 	codes := map[string]any{}
-	c.eventually("and told of", func() bool {
+	c.eventually("and recorded", func() bool {
 		for _, e := range ofType(c.story(subject), "notification.failed") {
 			data := e["data"].(map[string]any)
 			codes[data["userId"].(string)] = data["code"]
@@ -143,7 +143,7 @@ func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
 	doctorID, _ := c.me(doctor)
 	patientID, _ := c.me(patient)
 	require.Equal(t, map[string]any{doctorID: "no_receipt", patientID: "cancelled"}, codes)
-	require.Len(t, c.sandboxMessages("email", doctor), 1, "what may have arrived is not sent again")
-	require.Empty(t, c.sandboxMessages("email", patient), "what an operator cancelled is not sent")
-	require.Len(t, c.sandboxMessages("email", nurse), 1, "what lost its job gets another")
+	require.Len(t, c.sandboxMessages("email", doctor), 1, "an uncertain email is not sent again")
+	require.Empty(t, c.sandboxMessages("email", patient), "a cancelled email is not sent")
+	require.Len(t, c.sandboxMessages("email", nurse), 1, "a delivery without a job gets a new one")
 }

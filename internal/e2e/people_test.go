@@ -35,7 +35,7 @@ func TestPeople_ANewPersonIsWelcomedAndNotifiedOfAChange(t *testing.T) {
 	}
 	updated := c.do(admin, http.MethodPut, "/api/users/"+patientID, body, "If-Match", read.header.Get("ETag"))
 	require.Equal(t, http.StatusOK, updated.status, "%s", updated.body)
-	c.eventually("the patient is told by email and push", func() bool {
+	c.eventually("the patient is notified by email and push", func() bool {
 		return len(c.sandboxMessages("email", patient)) == 1 && len(c.sandboxMessages("push", "demo-device-patient")) == 1
 	})
 	require.Len(t, ofType(c.story("user/"+patientID), "user.updated"), 1)
@@ -66,7 +66,7 @@ func TestPeople_APreferenceIsRespectedAndTheReasonRecorded(t *testing.T) {
 	require.Less(t, off.status, 300, "%s", off.body)
 	require.Less(t, c.do(patient, http.MethodDelete, "/api/me/devices/"+c.deviceOf(patient), nil).status, 300)
 	id := c.writeReport()
-	c.eventually("the others are told", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 4 })
+	c.eventually("the others are notified", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 4 })
 	require.Empty(t, c.sandboxMessages("email", patient))
 	suppressed := ofType(c.story("lab_report/"+id), "notification.suppressed")
 	require.Len(t, suppressed, 1)
@@ -95,8 +95,8 @@ func TestRules_APrescriptionNotifiesThePatientOnceByTheUrgentRule(t *testing.T) 
 	})
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	subject := "prescription/" + a.decode(t)["id"].(string)
-	c.eventually("patient, doctor and nurse are told", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
-	require.Len(t, c.sandboxMessages("email", patient), 1, "nobody gets one event twice on one channel")
+	c.eventually("patient, doctor and nurse are notified", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
+	require.Len(t, c.sandboxMessages("email", patient), 1, "one message per event and channel")
 	for _, e := range ofType(c.story(subject), "notification.planned") {
 		data := e["data"].(map[string]any)
 		want := "record-created"

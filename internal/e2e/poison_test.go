@@ -105,7 +105,7 @@ func TestPoison_AnEventThatAFollowerCannotHandleIsSkippedReportedAndRedriven(t *
 	require.Equal(t, http.StatusNotFound, status)
 	status, _ = c.redrive("/api/followers/nobody/failures/1")
 	require.Equal(t, http.StatusNotFound, status)
-	c.eventually("everybody is told after all", func() bool { return c.sentAbout(subject) })
+	c.eventually("everybody is notified", func() bool { return c.sentAbout(subject) })
 	told := c.redrivenBy(operator, subject)
 	require.Equal(t, "follower/dispatch", told["subject"])
 	require.Equal(t, map[string]any{"eventId": created["id"], "follower": "dispatch", "position": position}, told["data"])
@@ -130,7 +130,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven
 	})
 	require.Equal(t, "SQLSTATE 54000", rejected["error"])
 	require.Equal(t, "device.removed", rejected["type"])
-	require.Empty(t, rejected["subject"], "what has not the form of a subject is not shown")
+	require.Empty(t, rejected["subject"], "an invalid subject is hidden")
 	require.True(t, c.metric(`carewire_outbox_rejected_open 1`))
 	require.Regexp(t, fmt.Sprintf(`level=ERROR msg="the ledger rejected an outbox row[^\n]* outbox_id=%.0f event_id=%s type=device.removed `, rejected["id"], rejected["eventId"]), c.log.String())
 	require.NotContains(t, c.log.String(), "Smith")
@@ -140,7 +140,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven
 	status, detail := c.redrive("/api/outbox/rejected/%.0f", rejected["id"])
 	require.Equal(t, http.StatusNoContent, status, detail)
 	first := rejected["id"]
-	c.eventually("it is rejected anew", func() bool {
+	c.eventually("it is rejected again", func() bool {
 		all := c.items("/api/outbox/rejected")
 		if len(all) == 1 {
 			rejected = all[0]
@@ -182,11 +182,11 @@ func TestPoison_ARuleSetThatNoLongerParsesHoldsItsEventsUntilARollback(t *testin
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, actor_id, actor_role)
 		VALUES (gen_random_uuid(), 'rules.published', '/psql', 'rules/live', 2, now(), '{"version": 2}', 'psql', 'service')`)
 	held := "lab_report/" + c.writeReport()
-	c.eventually("it is told of", func() bool {
+	c.eventually("it is reported", func() bool {
 		return strings.Contains(c.log.String(), `level=ERROR msg="rule set not understood" version=2 mistakes=`)
 	})
 	require.True(t, c.metric(`carewire_rule_set_broken 1`))
-	c.eventually("what came before is told", func() bool { return c.sentAbout(before) })
+	c.eventually("earlier events are notified", func() bool { return c.sentAbout(before) })
 	c.eventually("who does not need rules goes on", func() bool { return c.eventCount(operator, "ehr.lab_report.created", "") == 2 })
 	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/readyz", nil).status)
 	created := ofType(c.story(held), "ehr.lab_report.created")[0]
@@ -198,7 +198,7 @@ func TestPoison_ARuleSetThatNoLongerParsesHoldsItsEventsUntilARollback(t *testin
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	require.EqualValues(t, 3, a.decode(t)["version"])
 	after := "lab_report/" + c.writeReport()
-	c.eventually("what comes after is told", func() bool { return c.sentAbout(after) })
+	c.eventually("later events are notified", func() bool { return c.sentAbout(after) })
 	require.False(t, c.metric(`carewire_rule_set_broken 1`))
 	failures := c.items("/api/followers/dispatch/failures")
 	require.NotEmpty(t, failures)
@@ -213,7 +213,7 @@ func TestPoison_ARuleSetThatNoLongerParsesHoldsItsEventsUntilARollback(t *testin
 	c.psql(`UPDATE rule_sets SET source = $1 WHERE version = 2`, string(rule.Default()))
 	status, detail = c.redrive("/api/followers/dispatch/failures/%.0f", created["position"])
 	require.Equal(t, http.StatusNoContent, status, detail)
-	c.eventually("what was set aside is told after the mend", func() bool { return c.sentAbout(held) })
+	c.eventually("the skipped event is notified after the fix", func() bool { return c.sentAbout(held) })
 	c.redrivenBy(operator, held)
 }
 
@@ -300,7 +300,7 @@ func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) 
 	require.True(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		VALUES (gen_random_uuid(), 'robot.moved', '/psql', 'robot/1', now(), '{}', 'psql', 'service')`)
-	c.eventually("nobody knows its type", func() bool { return strings.Contains(c.log.String(), "unknown event type") })
+	c.eventually("its type is unknown", func() bool { return strings.Contains(c.log.String(), "unknown event type") })
 	require.Equal(t, http.StatusOK, c.do("", http.MethodGet, "/readyz", nil).status, "a newer binary may take over at once")
 	// Two minutes later.
 	_, err := c.db.Pool(t, "", 1).Exec(t.Context(), `SET session_replication_role = replica; UPDATE events SET recorded_at = recorded_at - interval '2 minutes';
@@ -330,7 +330,7 @@ func TestPoison_AnUnreadableEventStopsNothing(t *testing.T) {
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		VALUES ('0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b', 'ehr.lab_report.created', '/psql', $1, 'infinity', '{}', 'psql', 'service')`, subject)
 	written := "lab_report/" + c.writeReport()
-	c.eventually("what comes after is told", func() bool { return c.sentAbout(written) })
+	c.eventually("later events are notified", func() bool { return c.sentAbout(written) })
 	require.Len(t, c.items("/api/followers/dispatch/failures"), 1)
 	require.Equal(t, "cannot read column time into time.Time", c.items("/api/followers/analytics/failures")[0]["error"])
 	story := c.story(subject)

@@ -178,7 +178,7 @@ func TestFaults_ADatabaseCrashUnderLoadIsReportedAndLosesNothing(t *testing.T) {
 		pg.crash()
 		refused := refusals()
 		c.eventually("requests are refused", func() bool { return refusals() >= refused+5 })
-		c.eventually("it says so", func() bool { return status("/readyz") == http.StatusServiceUnavailable })
+		c.eventually("/readyz returns 503", func() bool { return status("/readyz") == http.StatusServiceUnavailable })
 		require.Equal(t, http.StatusOK, status("/livez"))
 		pg.restart()
 		close(restarted)

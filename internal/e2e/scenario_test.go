@@ -62,14 +62,14 @@ func TestScenario_OnlyPatientDoctorAndNurseAreNotifiedByPushAndEmail(t *testing.
 	t.Parallel()
 	everyDeployment(t, func(c *clinic) {
 		t := c.t
-		require.Empty(t, c.sandboxMessages("email", ""), "seeding notifies nobody")
+		require.Empty(t, c.sandboxMessages("email", ""), "seeding sends no notifications")
 		id := c.writeReport()
 		for _, who := range []string{patient, doctor, nurse} {
 			c.eventually("an email for "+who, func() bool { return len(c.sandboxMessages("email", who)) == 1 })
 		}
 		c.eventually("three push messages", func() bool { return len(c.sandboxMessages("push", "")) == 3 })
 		c.eventually("six sent events", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 6 })
-		require.Len(t, c.sandboxMessages("email", ""), 3, "nobody else got an email")
+		require.Len(t, c.sandboxMessages("email", ""), 3, "nobody else received an email")
 
 		for _, channel := range []string{"email", "push"} {
 			for _, m := range c.sandboxMessages(channel, "") {
@@ -77,7 +77,7 @@ func TestScenario_OnlyPatientDoctorAndNurseAreNotifiedByPushAndEmail(t *testing.
 				delete(m, "receivedAt") // The digits of the time vary.
 				text := fmt.Sprint(m)
 				for _, phi := range []string{"Potassium", "2823-3", "4.1", "Winter", "Paula", "metabolic"} {
-					require.NotContains(t, text, phi, "a message says no more than that there is something to read")
+					require.NotContains(t, text, phi, "a message only has a link")
 				}
 				require.Contains(t, text, "lab report")
 			}
@@ -139,7 +139,7 @@ func TestScenario_TheAuditTrailIsComplete(t *testing.T) {
 		subject := "lab_report/" + id
 		require.Equal(t, http.StatusOK, c.do(patient, http.MethodGet, "/api/ehr/lab-reports/"+id, nil).status)
 		require.Equal(t, http.StatusNotFound, c.do(receptionist, http.MethodGet, "/api/ehr/lab-reports/"+id, nil).status)
-		c.eventually("all is told", func() bool {
+		c.eventually("all notifications are sent", func() bool {
 			s := c.story(subject)
 			return len(ofType(s, "notification.sent")) == 6 && len(ofType(s, "record.read")) == 1 && len(ofType(s, "access.denied")) == 1
 		})
@@ -153,7 +153,7 @@ func TestScenario_TheAuditTrailIsComplete(t *testing.T) {
 		require.Equal(t, receptionistID, ofType(story, "access.denied")[0]["actorid"], "who was refused")
 
 		planned := ofType(story, "notification.planned")
-		require.Len(t, planned, 3, "what was planned, for whom")
+		require.Len(t, planned, 3, "planned notifications with their recipients")
 		for _, e := range append(planned, ofType(story, "notification.sent")...) {
 			require.Equal(t, created["id"], e["causeid"], "each with its cause")
 		}
@@ -198,7 +198,7 @@ func TestScenario_TheLinkInAMessageOpensTheRecord(t *testing.T) {
 		page := c.do(patient, http.MethodGet, link, nil, "Accept", "text/html")
 		require.Equal(t, http.StatusOK, page.status, "%s", page.body)
 		require.Contains(t, string(page.body), "/api/ehr/lab-reports/"+id)
-		require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, link, nil).status, "it is nobody else's")
+		require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, link, nil).status, "it is hidden from others")
 		require.Equal(t, http.StatusSeeOther, c.do("", http.MethodGet, link, nil, "Accept", "text/html").status, "sign in first")
 	})
 }
@@ -251,7 +251,7 @@ func TestScenario_ACriticalResultNotifiesThoseWhoMustActRegardlessOfPreferences(
 	require.Empty(t, c.sandboxMessages("email", patient))
 	require.Equal(t, http.StatusOK, c.do(doctor, http.MethodGet, path, nil).status)
 	require.Equal(t, http.StatusOK, c.do(patient, http.MethodGet, path, nil).status)
-	c.eventually("the patient is told of the report", func() bool {
+	c.eventually("the patient is notified of the report", func() bool {
 		return len(c.sandboxMessages("email", patient)) == 1 && len(ofType(c.story(subject), "notification.sent")) == 6
 	})
 	for _, m := range append(c.sandboxMessages("email", patient), c.sandboxMessages("push", "demo-device-patient")...) {

@@ -179,7 +179,7 @@ func TestStart_RespondsFromTheFirstMomentAndWaitsForAnUnavailableDatabase(t *tes
 	c.url = "http://" + c.cfg.Addr
 	c.api.urls = []func() string{func() string { return c.url }}
 	done, failed := c.starting(t.Context())
-	c.within(2*patience, "it says what it waits for", func() bool {
+	c.within(2*patience, "it reports the step that waits", func() bool {
 		a, err := c.try(c.url, "", http.MethodGet, "/readyz", nil)
 		return err == nil && a.status == http.StatusServiceUnavailable && strings.Contains(string(a.body), "starting: migrate: waiting for the database")
 	})
@@ -224,7 +224,7 @@ func TestStart_RespondsToAClientThatNeverSendsItsBody(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled, "and a Ctrl-C ends the wait")
 	_, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", c.cfg.Addr)
-	require.Error(t, err, "nobody listens any more")
+	require.Error(t, err, "the listener is closed")
 }
 
 // The database becomes unavailable at each moment of the start in turn, and returns when the
@@ -266,14 +266,14 @@ func TestStart_FailsImmediatelyWithARemedyIfWaitingDoesNotHelp(t *testing.T) {
 		url  string
 		says []string
 	}{
-		"a wrong password": {"postgres://carewire:wrong@" + tcp + base.Path + "?sslmode=disable", []string{"SQLSTATE 28P01", "check both"}},
-		"no such database": {strings.Replace(db.URL, base.Path, "/nowhere", 1), []string{"SQLSTATE 3D000", "create it first"}},
-		"nobody listens":   {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", []string{"CAREWIRE_START_TIMEOUT", "127.0.0.1:1", "connection refused"}},
+		"a wrong password":   {"postgres://carewire:wrong@" + tcp + base.Path + "?sslmode=disable", []string{"SQLSTATE 28P01", "check both"}},
+		"no such database":   {strings.Replace(db.URL, base.Path, "/nowhere", 1), []string{"SQLSTATE 3D000", "create it first"}},
+		"connection refused": {"postgres://u:s3cret@127.0.0.1:1/db?sslmode=disable", []string{"CAREWIRE_START_TIMEOUT", "127.0.0.1:1", "connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := testConfig(t, &postgrestest.DB{URL: test.url})
-			if name != "nobody listens" {
+			if name != "connection refused" {
 				cfg.StartTimeout = time.Hour
 			}
 			_, err := app.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))

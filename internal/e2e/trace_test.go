@@ -102,7 +102,7 @@ func TestTrace_SpansFromTheRequestToTheProviders(t *testing.T) {
 	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
 	id := a.decode(t)["id"].(string)
 	c.eventually("all is sent", func() bool { return len(ofType(c.story("lab_report/"+id), "notification.sent")) == 6 })
-	c.eventually("all is told", func() bool {
+	c.eventually("all notifications are sent", func() bool {
 		named := o.ofTrace(traceID)
 		return len(named["deliver email"])+len(named["deliver push"]) == 6 && len(named["sequence notification.sent"]) == 6
 	})
@@ -184,7 +184,7 @@ func TestTrace_OfARejectedRequestHasNoneOfItsData(t *testing.T) {
 		CREATE TRIGGER refuse BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION refuse()`)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, c.do(doctor, http.MethodPost, "/api/ehr/lab-reports", c.report()).status, 400)
-	c.eventually("told", func() bool {
+	c.eventually("exported", func() bool {
 		return slices.Contains(o.said(), "GET unmatched") && slices.Contains(o.said(), "23514")
 	})
 	require.NotContains(t, strings.Join(o.said(), "\n"), "jane")

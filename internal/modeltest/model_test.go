@@ -145,7 +145,7 @@ func (w *world) may(p *person, action care.Action, relations ...care.Relation) b
 // generator prefers small values, and shrinks to them.
 func (w *world) draw(t *rapid.T, label string, fits func(p *person) bool) *person {
 	fit := slices.DeleteFunc(slices.Clone(w.people), func(p *person) bool { return !fits(p) })
-	if len(fit) == 0 || rarely(t, 4, "anybody as "+label) {
+	if len(fit) == 0 || rarely(t, 4, "any person as "+label) {
 		fit = w.people
 	}
 	return rapid.SampledFrom(fit).Draw(t, label)

@@ -28,7 +28,7 @@ func (w *world) registerPerson(t *rapid.T) {
 	known := rarely(t, 5, "a known address")
 	email, here := w.email(name), false
 	if known {
-		of := rapid.SampledFrom(w.people).Draw(t, "whose address")
+		of := rapid.SampledFrom(w.people).Draw(t, "owner of the address")
 		email, here = of.email, (of.at == w.clinic && len(of.roles) > 0) || w.doubled[of.email]
 	}
 	a := w.as(t, who, "POST", "/api/users", 0, map[string]any{"email": email, "givenName": name, "familyName": "Model", "clinicId": w.clinic, "roles": []string{"patient"}})
@@ -123,7 +123,7 @@ func (w *world) grantRole(t *rapid.T) {
 func (w *world) give(t *rapid.T, who, p *person, role care.Role) {
 	t.Helper()
 	err := w.directory.GrantMembership(context.Background(), w.command(who), directory.MembershipInput{UserID: p.id, ClinicID: &w.clinic, Role: role})
-	t.Logf("%s gives %s the role %s: %v", who.name, p.name, role, err)
+	t.Logf("%s grants %s the role %s: %v", who.name, p.name, role, err)
 	may := w.may(who, care.MembershipManage, care.SameClinic) || (role == care.Patient && w.may(who, care.PatientRegister, care.SameClinic))
 	switch {
 	case !w.managed(t, p, may, care.CodeOf(err)):

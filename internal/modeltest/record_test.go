@@ -176,7 +176,7 @@ func (w *world) revision(t *rapid.T, r *record, who *person, action care.Action,
 	}
 	if named != r.version() {
 		w.refused(t, a, 412, "")
-		require.Equal(t, r.version(), a.version, "a stale version is told the current one")
+		require.Equal(t, r.version(), a.version, "a stale version returns the current one")
 		return
 	}
 	status, what := change()

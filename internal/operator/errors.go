@@ -24,7 +24,7 @@ func (o *Operator) oneLine(err error) error {
 	return postgres.Explain(err)
 }
 
-// userError returns an error for a terminal: the message of a domain error, which says how to
+// userError returns an error for a terminal: the message of a domain error, which includes how to
 // proceed; otherwise the SQLSTATE or type, with a remedy if there is one. PostgreSQL's own messages
 // can quote protected health information.
 func userError(err error) error {

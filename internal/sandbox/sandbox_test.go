@@ -268,7 +268,7 @@ func TestSandbox_SharesMessagesAndFaultsWithPeers(t *testing.T) {
 		for _, m := range all {
 			status, _, html := one.do(http.MethodGet, fmt.Sprintf("%s/sandbox/messages/%d/html", one.page, m.ID), "")
 			require.Equal(t, http.StatusOK, status)
-			require.Equal(t, "<p>Hello</p>", html, "whoever received it")
+			require.Equal(t, "<p>Hello</p>", html, "from any sandbox")
 		}
 		_, _, body = one.do(http.MethodGet, one.page+"/sandbox/messages?channel=push", "")
 		require.Equal(t, "[]", body)
@@ -280,7 +280,7 @@ func TestSandbox_SharesMessagesAndFaultsWithPeers(t *testing.T) {
 	status, _, _ = b.do(http.MethodPost, b.page+"/sandbox/faults", `{"status": 5}`)
 	require.Equal(t, http.StatusBadRequest, status)
 	status, _, _ = b.do(http.MethodPost, b.page+"/sandbox/faults", `{"status": 503}`+strings.Repeat(" ", 64<<10)+"{}")
-	require.Equal(t, http.StatusBadRequest, status, "it is not cut to what could be read")
+	require.Equal(t, http.StatusBadRequest, status, "it is not truncated")
 	status, _, _ = b.do(http.MethodDelete, b.page+"/sandbox/faults", "")
 	require.Equal(t, http.StatusNoContent, status)
 	send(a, "third@x.example", http.StatusOK)
@@ -345,7 +345,7 @@ func TestSandbox_RequestsNoMoreThanTheLimitFromPeers(t *testing.T) {
 	calls := len(asked)
 	status, _, _ := a.do(http.MethodGet, fmt.Sprintf("%s/sandbox/messages/%d/html", a.page, own.ID), "")
 	require.Equal(t, http.StatusOK, status)
-	require.Len(t, asked, calls, "what is here is not asked for")
+	require.Len(t, asked, calls, "own messages are not requested")
 	require.Len(t, page(""), 5, "without a limit it is all")
 	for _, bad := range []string{"?limit=-1", "?limit=x", "?before=yesterday", "?channel=fax"} {
 		status, _, _ := a.do(http.MethodGet, a.page+"/sandbox/messages"+bad, "")

@@ -1,4 +1,4 @@
-// Package apiclient is a client of the REST API, generated from the service's own OpenAPI document by make generate. It
-// stands for the clients that other programs generate for themselves: the tests of the whole service use it, so that the
-// document says what the service does. Nothing else imports it.
+// Package apiclient is a client of the REST API, generated from the service's OpenAPI document by
+// make generate. The tests of the whole service use it as other programs use their generated
+// clients, so that they also test the document. Nothing else imports it.
 package apiclient
