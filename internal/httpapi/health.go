@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -66,19 +67,25 @@ func starting(detail string) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
 }
 
-// addSpecification serves the OpenAPI document, made once from the operations added before.
-func (s *Server) addSpecification() error {
+// addSpecification serves the OpenAPI document of the operations added before. Encoding it takes 150 ms of CPU time, so the
+// first request for it does that.
+func (s *Server) addSpecification() {
 	s.completeSpecification()
-	asJSON, asYAML, err := s.specification()
-	if err != nil {
-		return err
+	for path, document := range map[string]struct {
+		mediaType string
+		encode    func() ([]byte, error)
+	}{
+		"/openapi.json": {"application/openapi+json", s.specificationJSON},
+		"/openapi.yaml": {"application/openapi+yaml", s.specificationYAML},
+	} {
+		encoded := sync.OnceValues(document.encode)
+		s.handle(http.MethodGet, path, access{public: true}, func(c *echo.Context) error {
+			body, err := encoded()
+			if err != nil {
+				return err
+			}
+			return c.Blob(http.StatusOK, document.mediaType, body)
+		})
 	}
-	s.handle(http.MethodGet, "/openapi.json", access{public: true}, func(c *echo.Context) error {
-		return c.Blob(http.StatusOK, "application/openapi+json", asJSON)
-	})
-	s.handle(http.MethodGet, "/openapi.yaml", access{public: true}, func(c *echo.Context) error {
-		return c.Blob(http.StatusOK, "application/openapi+yaml", asYAML)
-	})
 	s.handle(http.MethodGet, "/", access{public: true}, s.landing)
-	return nil
 }

@@ -205,13 +205,22 @@ func exampleProblem(status int, code, detail string) *Problem {
 	return p
 }
 
-// specification gives the OpenAPI document as JSON and as YAML.
-func (s *Server) specification() (asJSON, asYAML []byte, err error) {
-	if asJSON, err = json.Marshal(s.api.OpenAPI()); err != nil {
-		return nil, nil, fmt.Errorf("write the OpenAPI document: %w", err)
+// specificationJSON returns the OpenAPI document as JSON.
+func (s *Server) specificationJSON() ([]byte, error) {
+	encoded, err := json.Marshal(s.api.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
 	}
-	asYAML, err = s.api.OpenAPI().YAML()
-	return asJSON, asYAML, err
+	return encoded, nil
+}
+
+// specificationYAML returns the OpenAPI document as YAML.
+func (s *Server) specificationYAML() ([]byte, error) {
+	encoded, err := s.api.OpenAPI().YAML()
+	if err != nil {
+		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
+	}
+	return encoded, nil
 }
 
 // refusalStatuses are the statuses with which an operation can refuse, besides those it names: whoever asks may be
