@@ -15,6 +15,9 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
+	"carewire/internal/httpapi/web"
+	"carewire/internal/notify"
 )
 
 // buildHTTP wires the API to the domain and the spine.
@@ -27,7 +30,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	dashboard, err := httpapi.NewDashboard(s.spine.river, s.logger)
+	dashboard, err := web.NewDashboard(s.spine.river, s.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -42,25 +45,14 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
 	}
-	cfg := httpapi.Config{
+	server, err := httpapi.New(httpapi.Config{
 		Directory:      s.spine.directory,
-		Appointments:   appointment.New(s.spine.writer),
-		Billing:        billing.New(s.spine.writer),
-		Chat:           chat.New(s.spine.writer),
-		Intake:         intake.New(s.spine.writer),
-		Audit:          audit.New(s.db.app),
 		Writer:         s.spine.writer,
 		Verifier:       s.spine.verifier,
 		NoAPI:          !s.cfg.Does("api"),
-		Rules:          s.spine.known,
-		Operations:     s.spine.operations,
-		Hub:            s.spine.hub,
-		Dashboard:      dashboard,
-		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
 		Demo:           s.cfg.Demo,
 		BaseURL:        s.cfg.BaseURL,
 		Origins:        s.cfg.Origins,
-		CookieKey:      key,
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
 		Ready:          s.readiness,
@@ -69,16 +61,55 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 		Gatherer:       s.metrics.registry,
 		Logger:         s.logger,
 		Tracer:         s.tracer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := rest.Register(server, s.services()); err != nil {
+		return nil, err
+	}
+	if err := web.Register(server, s.pages(key, dashboard)); err != nil {
+		return nil, err
+	}
+	return server, server.Finish()
+}
+
+// services are what the REST resources call.
+func (s *Service) services() rest.Services {
+	return rest.Services{
+		Directory:    s.spine.directory,
+		Appointments: appointment.New(s.spine.writer),
+		Billing:      billing.New(s.spine.writer),
+		Chat:         chat.New(s.spine.writer),
+		Intake:       intake.New(s.spine.writer),
+		Audit:        audit.New(s.db.app),
+		Writer:       s.spine.writer,
+		Operations:   s.spine.operations,
+		Rules:        s.spine.known,
+		Hub:          s.spine.hub,
+	}
+}
+
+// pages are what the HTML pages need.
+func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
+	cfg := web.Config{
+		Directory: s.spine.directory,
+		Verifier:  s.spine.verifier,
+		Inbox:     notify.NewInbox(s.spine.writer),
+		Hub:       s.spine.hub,
+		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		CookieKey: key,
+		Dashboard: dashboard,
 	}
 	if s.spine.providers.sandbox != nil {
 		cfg.Sandbox = s.spine.providers.sandbox.Handler()
 	}
 	if s.cfg.Demo {
 		for _, p := range demoPeople {
-			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
+			cfg.DemoPeople = append(cfg.DemoPeople, web.DemoPerson{Email: p.email, Label: p.label()})
 		}
 	}
-	return httpapi.New(cfg)
+	return cfg
 }
 
 // serveMetrics serves /metrics, and profiles at /debug/pprof/, on an address of its own, where one is set. It asks nobody

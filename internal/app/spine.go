@@ -19,6 +19,7 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/dispatch"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
@@ -235,8 +236,8 @@ func (s *Service) startRealtime(ctx context.Context, sp *spine, listener *ledger
 	}
 	wake, stop := listener.Ledger()
 	sp.hub, err = realtime.New(realtime.Config{
-		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: httpapi.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
-		Verify: httpapi.Sessions(sp.verifier, sp.directory), Denied: httpapi.Denials(sp.writer),
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: rest.Rights(sp.directory, chat.New(sp.writer)), Origins: s.cfg.Origins, Logger: s.logger,
+		Verify: rest.Sessions(sp.verifier, sp.directory), Denied: rest.Denials(sp.writer),
 	})
 	if err != nil {
 		stop()

@@ -46,13 +46,13 @@ func checkBody(body []byte) error {
 	case strictjson.TooDeep:
 		return care.Errorf(care.Malformed, "the body is nested deeper than %d levels at byte %d; send fewer", wrong.Depth, wrong.Offset)
 	case strictjson.TooMany:
-		return care.InvalidField(fieldName(wrong.Path), "has more than %d fields", strictjson.MaxMembers)
+		return care.InvalidField(FieldName(wrong.Path), "has more than %d fields", strictjson.MaxMembers)
 	case strictjson.Duplicate:
-		return care.InvalidField(fieldName(wrong.Path), "is given twice in one object; give it once")
+		return care.InvalidField(FieldName(wrong.Path), "is given twice in one object; give it once")
 	case strictjson.NUL:
-		return care.InvalidField(fieldName(wrong.Path), "contains a NUL character (\\u0000), which cannot be stored")
+		return care.InvalidField(FieldName(wrong.Path), "contains a NUL character (\\u0000), which cannot be stored")
 	case strictjson.BigNumber:
-		return care.InvalidField(fieldName(wrong.Path), "is a number too large to be stored")
+		return care.InvalidField(FieldName(wrong.Path), "is a number too large to be stored")
 	default:
 		return syntaxError(body, wrong.Offset)
 	}
@@ -91,9 +91,9 @@ func findInJSON(v any, path string, match func(any) bool) (string, bool) {
 	return "", false
 }
 
-// fieldName makes a path fit to be shown: without control characters, not longer than 200 characters. The names in it
+// FieldName makes a path fit to be shown: without control characters, not longer than 200 characters. The names in it
 // can be a client's own.
-func fieldName(path string) string {
+func FieldName(path string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			return '?'
@@ -122,47 +122,12 @@ func checkQuery(u *url.URL) error {
 	for name, all := range values {
 		for _, value := range append(all, name) {
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-				return care.InvalidField(fieldName(name), "contains a NUL character or is not valid UTF-8")
+				return care.InvalidField(FieldName(name), "contains a NUL character or is not valid UTF-8")
 			}
 		}
-		if len(all) > 1 && u.Path != socketPath {
-			return care.InvalidField(fieldName(name), "is given %d times; give it once", len(all))
+		if len(all) > 1 && u.Path != SocketPath {
+			return care.InvalidField(FieldName(name), "is given %d times; give it once", len(all))
 		}
 	}
 	return nil
-}
-
-// parseETag reads the version out of an If-Match header: a strong entity tag such as "3".
-func parseETag(value string) (int64, error) {
-	if value == "" {
-		return 0, care.Errorf(care.PreconditionRequired, `name the version you mean to replace: If-Match with the ETag you were given, such as "3"`)
-	}
-	digits, ok := strings.CutPrefix(strings.TrimSpace(value), `"`)
-	digits, closed := strings.CutSuffix(digits, `"`)
-	version, err := strconv.ParseUint(digits, 10, 63)
-	if !ok || !closed || err != nil || version == 0 || etag(int64(version)) != `"`+digits+`"` {
-		return 0, care.InvalidField("If-Match", `must be one ETag as this service gives them, such as "3"`)
-	}
-	return int64(version), nil
-}
-
-// parseOptionalETag is parseETag for a header that may be left out: 0 is none.
-func parseOptionalETag(value string) (int64, error) {
-	if value == "" {
-		return 0, nil
-	}
-	return parseETag(value)
-}
-
-// matchesETag reports whether an If-None-Match header names the version (RFC 9110, section 13.1.2: weak comparison).
-func matchesETag(header string, version int64) bool {
-	if strings.TrimSpace(header) == "*" {
-		return true
-	}
-	for tag := range strings.SplitSeq(header, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == etag(version) {
-			return true
-		}
-	}
-	return false
 }

@@ -21,7 +21,7 @@ func (s *Server) addDocs() {
 		"/docs/socket": func() ([]byte, error) { return reference.Text("/docs/socket", docs.Socket) },
 	} {
 		page := sync.OnceValues(render)
-		s.handle(http.MethodGet, path, access{public: true}, func(c *echo.Context) error {
+		s.Handle(http.MethodGet, path, Access{Public: true}, func(c *echo.Context) error {
 			text, err := page()
 			if err != nil {
 				return err

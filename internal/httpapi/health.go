@@ -15,13 +15,13 @@ import (
 // addHealth adds what load balancers and monitors ask for.
 func (s *Server) addHealth() {
 	for _, verb := range []string{http.MethodGet, http.MethodHead} {
-		s.handle(verb, "/livez", access{public: true}, func(c *echo.Context) error {
+		s.Handle(verb, "/livez", Access{Public: true}, func(c *echo.Context) error {
 			return c.String(http.StatusOK, "alive\n")
 		})
-		s.handle(verb, "/readyz", access{public: true}, s.readyz)
+		s.Handle(verb, "/readyz", Access{Public: true}, s.readyz)
 	}
 	if s.cfg.Demo && s.cfg.Gatherer != nil {
-		s.handle(http.MethodGet, "/metrics", access{public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
+		s.Handle(http.MethodGet, "/metrics", Access{Public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
 	}
 }
 
@@ -79,7 +79,7 @@ func (s *Server) addSpecification() {
 		"/openapi.yaml": {"application/openapi+yaml", s.specificationYAML},
 	} {
 		encoded := sync.OnceValues(document.encode)
-		s.handle(http.MethodGet, path, access{public: true}, func(c *echo.Context) error {
+		s.Handle(http.MethodGet, path, Access{Public: true}, func(c *echo.Context) error {
 			body, err := encoded()
 			if err != nil {
 				return err
@@ -87,5 +87,4 @@ func (s *Server) addSpecification() {
 			return c.Blob(http.StatusOK, document.mediaType, body)
 		})
 	}
-	s.handle(http.MethodGet, "/", access{public: true}, s.landing)
 }

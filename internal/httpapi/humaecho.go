@@ -83,7 +83,7 @@ func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serv
 // Handle adds the route of an operation. Its access stands in the operation's metadata, where register puts it.
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
-	access, _ := op.Metadata[accessKey].(access)
+	access, _ := op.Metadata[accessKey].(Access)
 	access.body = op.RequestBody != nil
 	limit := int64(maxBody)
 	if access.identity {
@@ -92,7 +92,7 @@ func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	// Known once every route is registered.
 	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
 	keyed := slices.Contains(op.Parameters, keyParameter)
-	a.server.handle(op.Method, path, access, func(c *echo.Context) error {
+	a.server.Handle(op.Method, path, access, func(c *echo.Context) error {
 		ctx := &humaContext{op: op, echo: c, body: http.NoBody}
 		var body []byte
 		if op.RequestBody != nil {

@@ -36,7 +36,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 func (m *metrics) observe(verb, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method(verb), route, strconv.Itoa(status)).Inc()
-	if route != socketPath { // A socket lasts as long as it lasts.
+	if route != SocketPath { // A socket lasts as long as it lasts.
 		m.durations.WithLabelValues(method(verb), route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
 
 	"carewire/internal/tracing"
 )
@@ -29,7 +29,7 @@ var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
+		i := &requestInfo{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
 		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}
@@ -49,7 +49,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // record says what became of a request. The route's pattern stands for its path, so that logs hold no more than needed.
-func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.Duration) {
+func (s *Server) record(c *echo.Context, i *requestInfo, span tracing.Span, took time.Duration) {
 	r := c.Request()
 	status, route := http.StatusOK, c.Path()
 	if res, err := echo.UnwrapResponse(c.Response()); err == nil {
@@ -58,7 +58,7 @@ func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.D
 	if i.hijacked {
 		status = http.StatusSwitchingProtocols
 	}
-	if status == http.StatusNotFound && !s.known[r.Method+" "+route] {
+	if status == http.StatusNotFound && !s.hasRoute(r.Method, route) {
 		route = "unmatched"
 	}
 	s.metrics.observe(r.Method, route, status, took)
@@ -97,9 +97,7 @@ func (s *Server) answerError(c *echo.Context, err error) {
 		return
 	}
 	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
-	if p.Status == http.StatusMethodNotAllowed && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, recordsPath) {
-		p.Detail = neverDeleted
-	}
+	s.explainMethod(r, p)
 	writeProblem(c.Response(), r, p)
 }
 
@@ -128,50 +126,66 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 // apiPolicy is the Content-Security-Policy of what is no page.
 const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 
-// headers sets what every answer carries. Pages replace the policy by their own.
+// secureHeaders sets the headers that keep browsers safe. Pages replace the policy by their own.
+func (s *Server) secureHeaders() echo.MiddlewareFunc {
+	return middleware.SecureWithConfig(middleware.SecureConfig{
+		ContentSecurityPolicy: apiPolicy,
+		ContentTypeNosniff:    "nosniff",
+		XFrameOptions:         "DENY",
+		ReferrerPolicy:        "no-referrer",
+	})
+}
+
+// headers sets the headers of every answer that echo's middleware does not. That one would send Strict-Transport-Security
+// only where the request itself came by TLS, which ends at a proxy.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
-	common := http.Header{
-		"Content-Security-Policy":      {apiPolicy},
-		"X-Content-Type-Options":       {"nosniff"},
-		"X-Frame-Options":              {"DENY"},
-		"Referrer-Policy":              {"no-referrer"},
-		"Cross-Origin-Resource-Policy": {"same-origin"},
-		// Nothing here is for a cache to keep: records, and who is signed in.
-		"Cache-Control": {"no-store"},
-	}
-	if s.secure {
-		common.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 	return func(c *echo.Context) error {
-		maps.Copy(c.Response().Header(), common)
+		h := c.Response().Header()
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		// Nothing here is for a cache to keep: records, and who is signed in.
+		h.Set("Cache-Control", "no-store")
+		if s.secure() {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		return next(c)
 	}
 }
 
+// corsMaxAge is the time for which a browser may keep the answer to a preflight request, in seconds.
+const corsMaxAge = 600
+
 // cors lets the pages of the origins in the settings call the API, with bearer tokens: cookies are not allowed across.
-func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c *echo.Context) error {
-		r, h := c.Request(), c.Response().Header()
-		origin := r.Header.Get("Origin")
-		if origin == "" || len(s.cfg.Origins) == 0 || !strings.HasPrefix(r.URL.Path, "/api/") {
-			return next(c)
-		}
-		h.Add("Vary", "Origin")
-		if !slices.Contains(s.cfg.Origins, origin) {
-			return next(c)
-		}
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "ETag, Location, Retry-After, X-Request-Id")
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
-			return next(c)
-		}
-		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, traceparent")
-		h.Set("Access-Control-Max-Age", "600")
-		return c.NoContent(http.StatusNoContent)
-	}
+func (s *Server) cors() echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		Skipper: s.noCORS,
+		UnsafeAllowOriginFunc: func(c *echo.Context, origin string) (string, bool, error) {
+			c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+			return origin, true, nil // noCORS has compared it with the settings.
+		},
+		AllowMethods:  []string{"GET, POST, PUT, DELETE"},
+		AllowHeaders:  []string{"Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, traceparent"},
+		ExposeHeaders: []string{"ETag, Location, Retry-After, X-Request-Id"},
+		MaxAge:        corsMaxAge,
+	})
 }
+
+// noCORS reports whether a request is answered without the headers of CORS: outside of the API, without an Origin, or from
+// one that is not in the settings, whose preflight is answered as any other OPTIONS request is.
+func (s *Server) noCORS(c *echo.Context) bool {
+	r := c.Request()
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(s.cfg.Origins) == 0 || !strings.HasPrefix(r.URL.Path, "/api/") {
+		return true
+	}
+	if slices.Contains(s.cfg.Origins, origin) {
+		return false
+	}
+	c.Response().Header().Add("Vary", "Origin")
+	return true
+}
+
+// requestTimeout is the time that a request may take; it does not hold for a socket's handshake.
+const requestTimeout = 30 * time.Second
 
 // limits bounds what a request may send and how long it may take, and refuses a query that cannot be read.
 func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
@@ -182,7 +196,7 @@ func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		if r.URL.Path == socketPath {
+		if r.URL.Path == SocketPath {
 			return next(c)
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)

@@ -14,6 +14,54 @@ import (
 	"carewire/internal/care"
 )
 
+// SchemaPrefix begins a reference to a schema of the document.
+const SchemaPrefix = "#/components/schemas/"
+
+// newAPI prepares huma: JSON only, no pages of its own, and the schemas of types that write their own JSON.
+func newAPI(s *Server) huma.API {
+	configureHuma()
+	registry := huma.NewMapRegistry(SchemaPrefix, huma.DefaultSchemaNamer)
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "carewire", Version: "1",
+				Contact: &huma.Contact{Name: "The operator of this service"},
+				// No license is granted: the text is the clinic's own.
+				License: &huma.License{Name: "Proprietary", Identifier: "LicenseRef-Proprietary"},
+				Description: "The event backbone of a clinic's software. Refusals are RFC 9457 problems; their `code` is stable. " +
+					"Reading a record is audited, also when it is refused; what a caller may not know of does not exist for them (404).",
+			},
+			Servers: []*huma.Server{{URL: "/", Description: "The service that serves this document."}},
+			Components: &huma.Components{
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A token of the identity provider: `Authorization: Bearer …`."},
+					"cookie": {Type: "apiKey", In: "cookie", Name: SessionCookie, Description: "A browser's session after `/login`. Requests that change something must come from the same origin."},
+				},
+			},
+			Tags: []*huma.Tag{
+				{Name: "me", Description: "One's own account, devices, preferences and inbox."},
+				{Name: "users", Description: "People and their roles."},
+				{Name: "clinics", Description: "Clinics, who holds which role there, and who cares for whom."},
+				{Name: "records", Description: "Clinical records. Every version is kept."},
+				{Name: "appointments", Description: "Who sees whom, where and when: asked for, booked, and how it went."},
+				{Name: "billing", Description: "Invoices, credit notes, payments, refunds and statements of account, in whole minor units of a currency."},
+				{Name: "chat", Description: "Conversations between a patient and their care team."},
+				{Name: "integration", Description: "Other systems: their accounts, and the events that they append."},
+				{Name: "realtime", Description: "Live events on a WebSocket."},
+				{Name: "operate", Description: "For operators: the notification rules, and what was set aside and can be put to work again."},
+				{Name: "audit", Description: "Who did what, when, and what came of it."},
+				{Name: "stats", Description: "How much of what happens."},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	}
+	return huma.NewAPI(config, &humaAdapter{server: s})
+}
+
 const (
 	headerPrefix   = "#/components/headers/"
 	responsePrefix = "#/components/responses/"
@@ -190,7 +238,7 @@ func (c completer) problem(status int, written *huma.Response) *huma.Response {
 		}
 		c.doc.Components.Responses[name] = &huma.Response{
 			Description: words.words, Headers: headers,
-			Content: map[string]*huma.MediaType{problemType: {Schema: &huma.Schema{Ref: schemaPrefix + "Problem"}, Examples: examples}},
+			Content: map[string]*huma.MediaType{problemType: {Schema: &huma.Schema{Ref: SchemaPrefix + "Problem"}, Examples: examples}},
 		}
 	}
 	return &huma.Response{Ref: responsePrefix + name}
@@ -225,12 +273,12 @@ func (s *Server) specificationYAML() ([]byte, error) {
 
 // refusalStatuses are the statuses with which an operation can refuse, besides those it names: whoever asks may be
 // nobody, ask too often, or find a part of the service away.
-func refusalStatuses(op operation) []int {
+func refusalStatuses(op Operation) []int {
 	found := map[int]bool{http.StatusBadRequest: true, http.StatusInternalServerError: true, http.StatusServiceUnavailable: true}
-	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.refusals...) {
+	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.Refusals...) {
 		found[statuses[code]] = true
 	}
-	if op.method == http.MethodPost || op.method == http.MethodPut {
+	if op.Method == http.MethodPost || op.Method == http.MethodPut {
 		found[http.StatusRequestEntityTooLarge] = true
 		found[http.StatusUnsupportedMediaType] = true
 		found[http.StatusUnprocessableEntity] = true

@@ -107,6 +107,22 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
+// CrossOrigin refuses a request that another site's page may have sent.
+func CrossOrigin(detail string) error {
+	return newProblem(http.StatusForbidden, codeCrossOrigin, detail)
+}
+
+// RoleMissing refuses what only instances of another role serve. It sets no Retry-After, as asking this instance again
+// does not help.
+func RoleMissing(what, role string) error {
+	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+what+"; ask one that was started with the role "+role)
+}
+
+// WrongHost refuses a request of the demo that names another host.
+func WrongHost() error {
+	return newProblem(http.StatusMisdirectedRequest, codeWrongHost, "the demo answers to localhost, an address, or the host of CAREWIRE_BASE_URL")
+}
+
 // problemOf makes the answer to an error. One that is no refusal is logged here, once, and told of in general words.
 func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	p := classify(ctx, logger, err)
@@ -151,7 +167,7 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 		return p.with("WWW-Authenticate", `Bearer realm="carewire"`)
 	case care.PreconditionFailed:
 		if refusal.Version > 0 {
-			return p.with("ETag", etag(refusal.Version))
+			return p.with("ETag", ETag(refusal.Version))
 		}
 	case care.RateLimited:
 		return p.with("Retry-After", "1")
@@ -193,9 +209,4 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 
 func tooLarge(limit int64) *care.Error {
 	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", limit)
-}
-
-// etag is a version as an entity tag.
-func etag(version int64) string {
-	return `"` + strconv.FormatInt(version, 10) + `"`
 }

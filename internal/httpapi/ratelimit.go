@@ -8,23 +8,23 @@ import (
 	"carewire/internal/care"
 )
 
-// limiters hold a rate limit for each key, of those that asked last. One that is forgotten begins anew with a full burst.
-type limiters[K comparable] struct {
+// keyedLimiter hold a rate limit for each key, of those that asked last. One that is forgotten begins anew with a full burst.
+type keyedLimiter[K comparable] struct {
 	rate  rate.Limit
 	burst int
 	known *lru[K, *rate.Limiter]
 }
 
-func newLimiters[K comparable](perSecond float64, burst int) *limiters[K] {
-	return &limiters[K]{rate.Limit(perSecond), burst, newLRU[K, *rate.Limiter](10_000)}
+func newKeyedLimiter[K comparable](perSecond float64, burst int) *keyedLimiter[K] {
+	return &keyedLimiter[K]{rate.Limit(perSecond), burst, newLRU[K, *rate.Limiter](10_000)}
 }
 
-func (l *limiters[K]) of(key K) *rate.Limiter {
+func (l *keyedLimiter[K]) of(key K) *rate.Limiter {
 	return l.known.getOrPut(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) })
 }
 
 // allow counts one against the key and tells whether it was within the limit.
-func (l *limiters[K]) allow(key K) error {
+func (l *keyedLimiter[K]) allow(key K) error {
 	if !l.of(key).Allow() {
 		return tooMany()
 	}
@@ -32,7 +32,7 @@ func (l *limiters[K]) allow(key K) error {
 }
 
 // exhausted tells whether the key has used up what it may, without counting.
-func (l *limiters[K]) exhausted(key K) bool {
+func (l *keyedLimiter[K]) exhausted(key K) bool {
 	limiter, ok := l.known.get(key)
 	return ok && limiter.Tokens() < 1
 }

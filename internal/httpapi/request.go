@@ -6,58 +6,66 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
-	"carewire/internal/postgres/db"
 )
 
-// info is what is known of a request. The guard completes it before the handler runs; afterwards only an actor who was kept
-// from an earlier request may be looked up anew.
-type info struct {
+// requestInfo is what is known of a request. The guard completes it before the handler runs; afterwards only an actor from
+// the actor cache may be replaced.
+type requestInfo struct {
 	id          string
 	traceparent string
 	// peer is the client's address; see proxies.
 	peer netip.Addr
-	// begun is when the request came, body what reads its body.
+	// begun is when the request arrived, body reads its body.
 	begun time.Time
 	body  bodyReader
-	// key is the client's Idempotency-Key, requestHash what tells this request from another with it.
+	// key is the client's Idempotency-Key; requestHash tells this request from another with the same key.
 	key         string
 	requestHash []byte
 	actor       care.Actor
-	// identity is by what a person who was kept can be looked up.
+	// identity is the verified identity of a bearer token.
 	identity directory.Identity
-	// expiresAt is when the proof of who asks ends.
+	// expiresAt is when the token or session of the caller ends.
 	expiresAt time.Time
-	// session is the browser's session by which they ask; zero for a bearer token.
+	// session is the browser's session that authenticated the caller; uuid.Nil for a bearer token.
 	session uuid.UUID
-	// hijacked says that the connection is a socket now: nothing can be answered any more.
+	// hijacked is true once the connection is a socket: nothing can be answered any more.
 	hijacked bool
 }
 
 type infoKey struct{}
 
-func withInfo(ctx context.Context, i *info) context.Context {
+func withInfo(ctx context.Context, i *requestInfo) context.Context {
 	return context.WithValue(ctx, infoKey{}, i)
 }
 
-// infoOf gives what is known of the request; never nil.
-func infoOf(ctx context.Context) *info {
-	if i, ok := ctx.Value(infoKey{}).(*info); ok {
+// infoOf returns what is known of the request; never nil.
+func infoOf(ctx context.Context) *requestInfo {
+	if i, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
 		return i
 	}
-	return &info{}
+	return &requestInfo{}
 }
 
-// read runs fn in a transaction that sees what the request's actor may.
-func (s *Server) read(ctx context.Context, fn func(q *db.Queries) error) error {
-	return s.cfg.Writer.Read(ctx, infoOf(ctx).actor, func(tx pgx.Tx) error { return fn(db.New(tx)) })
-}
-
-// commandOf makes the command of a request: its actor and its trace.
-func commandOf(ctx context.Context) care.Command {
+// CommandOf returns the command of a request: its actor, its trace and its Idempotency-Key.
+func CommandOf(ctx context.Context) care.Command {
 	i := infoOf(ctx)
 	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Key: i.key, RequestHash: i.requestHash}
+}
+
+// ActorOf returns the caller.
+func ActorOf(ctx context.Context) care.Actor { return infoOf(ctx).actor }
+
+// SetActor sets the caller of a request whose route authenticates its callers itself, for its log line and its command.
+func SetActor(ctx context.Context, actor care.Actor) { infoOf(ctx).actor = actor }
+
+// IdentityOf returns the verified identity of the bearer token, which may have no account.
+func IdentityOf(ctx context.Context) directory.Identity { return infoOf(ctx).identity }
+
+// SessionOf returns the caller's session. Its ID is uuid.Nil where the caller sent a bearer token.
+func SessionOf(ctx context.Context) directory.Session {
+	i := infoOf(ctx)
+	return directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}
 }

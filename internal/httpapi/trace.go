@@ -8,10 +8,10 @@ import (
 )
 
 // untraced are the paths whose requests say nothing: monitors ask all the time, and a socket lasts for hours.
-var untraced = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, socketPath: true}
+var untraced = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, SocketPath: true}
 
 // traced begins the span of a request, and makes what it leads to continue the trace.
-func (s *Server) traced(r *http.Request, i *info) (context.Context, tracing.Span) {
+func (s *Server) traced(r *http.Request, i *requestInfo) (context.Context, tracing.Span) {
 	if s.cfg.Tracer == nil || untraced[r.URL.Path] {
 		return r.Context(), tracing.Span{}
 	}
@@ -21,7 +21,7 @@ func (s *Server) traced(r *http.Request, i *info) (context.Context, tracing.Span
 }
 
 // answered says what became of a request: by its route, for a path could be anything.
-func answered(span tracing.Span, i *info, method, route string, status int) {
+func answered(span tracing.Span, i *requestInfo, method, route string, status int) {
 	if !span.Recording() {
 		return
 	}

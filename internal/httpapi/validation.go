@@ -41,29 +41,29 @@ func problemOfHuma(status int, msg string, errs []error) *Problem {
 	}
 	for _, err := range errs[:min(len(errs), maxProblems)] {
 		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			f := fieldProblem(detail.Location, detail.Message)
+			f := FieldProblemOf(detail.Location, detail.Message)
 			refusal.Fields = append(refusal.Fields, care.FieldError{Field: f.Field, Message: f.Message})
 		}
 	}
 	return problemOfRefusal(refusal)
 }
 
-// fieldProblem says in our words what huma found at a location such as "body.results[0].value" or "path.id". huma's own
+// FieldProblemOf says in our words what huma found at a location such as "body.results[0].value" or "path.id". huma's own
 // words can repeat a part of the value (a malformed id, an address): only those that come from the schema are kept.
-func fieldProblem(location, message string) FieldProblem {
+func FieldProblemOf(location, message string) FieldProblem {
 	place, path, _ := strings.Cut(location, ".")
 	if place != "body" && place != "path" && place != "query" && place != "header" && place != "cookie" {
 		path = location
 	}
 	if rest, ok := strings.CutPrefix(message, "expected required property "); ok {
 		name, _, _ := strings.Cut(rest, " ")
-		return FieldProblem{Field: fieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
+		return FieldProblem{Field: FieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
 	}
 	if rest, ok := strings.CutPrefix(message, decodePrefix); ok {
 		field, what, _ := strings.Cut(rest, decodeSplit)
-		return FieldProblem{Field: fieldName(field), Message: what}
+		return FieldProblem{Field: FieldName(field), Message: what}
 	}
-	return FieldProblem{Field: fieldName(path), Message: inOurWords(message)}
+	return FieldProblem{Field: FieldName(path), Message: inOurWords(message)}
 }
 
 func inOurWords(message string) string {

@@ -181,8 +181,8 @@ func TestRecipes_BuildAndPassTheirTestsInACopyOfTheRepository(t *testing.T) {
 	}
 	// What the recipes could have broken: the direction of imports, and what is checked of every event and rule.
 	run(t, dir, "go", "test", "./internal/archtest", "./internal/event", "./internal/rule/...", "./internal/config")
-	require.Contains(t, run(t, dir, "go", "test", "-v", "./internal/httpapi", "-run", "^TestKinds_/^referral$"), "/referral", "what every kind does")
-	spec, err := os.ReadFile(filepath.Join(dir, "internal/httpapi/testdata/openapi.yaml"))
+	require.Contains(t, run(t, dir, "go", "test", "-v", "./internal/httpapi/rest", "-run", "^TestKinds_/^referral$"), "/referral", "what every kind does")
+	spec, err := os.ReadFile(filepath.Join(dir, "internal/httpapi/rest/testdata/openapi.yaml"))
 	require.NoError(t, err)
 	require.Contains(t, string(spec), "/api/ehr/referrals/{id}:")
 	run(t, dir, "make", "build")

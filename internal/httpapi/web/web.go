@@ -1,0 +1,85 @@
+// Package web holds the HTML pages: sign-in, the landing page, the page that links in messages lead to, and the mounts of
+// River's dashboard and of the sandbox.
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
+	"carewire/internal/notify"
+	"carewire/internal/realtime"
+)
+
+// minCookieKey is the shortest CookieKey: as long as the AES-256 key that is derived from it.
+const minCookieKey = 32
+
+// Config configures the pages. Directory, Verifier, Inbox and CookieKey are required.
+type Config struct {
+	Directory *directory.Service
+	// Verifier verifies the tokens that the identity provider answers a sign-in with.
+	Verifier *httpapi.Verifier
+	Inbox    *notify.Inbox
+	// Hub closes the sockets of a session that ends; it may be nil.
+	Hub *realtime.Hub
+	// Login signs browsers in through the identity provider; its zero value leaves /login without that.
+	Login LoginConfig
+	// DemoPeople are whom anybody may sign in as, in demo mode.
+	DemoPeople []DemoPerson
+	// CookieKey seals the cookie that a sign-in carries to the identity provider and back: at least 32 bytes, the same on
+	// every instance.
+	CookieKey []byte
+	// Sandbox is the page of the providers' stand-ins, or nil.
+	Sandbox http.Handler
+	// Dashboard is River's, or nil.
+	Dashboard http.Handler
+}
+
+// Validate reports the required fields that are missing.
+func (c Config) Validate() error {
+	var missing []string
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{
+		{"Directory", c.Directory != nil},
+		{"Verifier", c.Verifier != nil},
+		{"Inbox", c.Inbox != nil},
+		{"CookieKey (32 bytes)", len(c.CookieKey) >= minCookieKey},
+	} {
+		if !field.set {
+			missing = append(missing, field.name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("web: not set: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// pages serves the pages.
+type pages struct {
+	cfg    Config
+	api    *httpapi.Server
+	sealer *httpapi.Sealer
+}
+
+// Register adds the routes of all pages to the server.
+func Register(api *httpapi.Server, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	sealer, err := httpapi.NewSealer(cfg.CookieKey)
+	if err != nil {
+		return err
+	}
+	p := &pages{cfg, api, sealer}
+	p.addLogin()
+	p.addNotification()
+	p.addDashboard()
+	p.addSandbox()
+	api.Handle(http.MethodGet, "/", httpapi.Access{Public: true}, p.landing)
+	return nil
+}
