@@ -6,8 +6,8 @@ import (
 	"text/template"
 	"time"
 
+	"carewire/internal/auth"
 	"carewire/internal/clinic/intake"
-	"carewire/internal/httpapi"
 )
 
 // bannerTokenTTL is how long the printed tokens are good: a working day.
@@ -59,7 +59,7 @@ func (s *Service) printBanner(out io.Writer) error {
 		if p.clinic == otherClinic && p.role != "doctor" {
 			continue
 		}
-		token, err := s.spine.issuer.Mint(p.email, httpapi.LocalSubject(p.email), bannerTokenTTL)
+		token, err := s.spine.issuer.Mint(p.email, auth.DemoSubject(p.email), bannerTokenTTL)
 		if err != nil {
 			return fmt.Errorf("mint a token: %w", err)
 		}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
-	"carewire/internal/httpapi"
 )
 
 // demoNamespace makes the demo's ids from names, the same on every machine, so that what is printed can be pasted.
@@ -96,7 +96,7 @@ func seedDemo(ctx context.Context, dir *directory.Service) error {
 		}
 	}
 	err := seeded(dir.CreateServiceAccount(ctx, cmd, directory.NewServiceAccount{
-		ID: demoID(demoService), ClinicID: demoID(demoClinic), Name: "Device gateway", Issuer: httpapi.LocalIssuerURL, ClientID: demoService,
+		ID: demoID(demoService), ClinicID: demoID(demoClinic), Name: "Device gateway", Issuer: auth.DemoIssuerURL, ClientID: demoService,
 	}))
 	if err != nil {
 		return fmt.Errorf("seed service account: %w", err)

@@ -12,13 +12,13 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/dispatch"
-	"carewire/internal/httpapi"
 	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
@@ -34,8 +34,8 @@ import (
 type spine struct {
 	writer    *outbox.Writer
 	directory *directory.Service
-	verifier  *httpapi.Verifier
-	issuer    *httpapi.LocalIssuer // In demo mode only.
+	verifier  *auth.Verifier
+	issuer    *auth.DemoIssuer // In demo mode only.
 	providers *providers
 	river     *river.Client[pgx.Tx]
 	followers map[string]*ledger.Follower // Those of this instance, by name.
@@ -105,16 +105,16 @@ func (s *Service) prepare(ctx context.Context, sp *spine, known rule.Known) erro
 
 // signIn builds the verifier of tokens: the demo's own key, or the identity provider's.
 func (s *Service) signIn(sp *spine) error {
-	cfg := httpapi.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, KeysMaxAge: s.cfg.OIDCKeysMaxAge, Logger: s.logger}
+	cfg := auth.VerifierConfig{Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, KeysMaxAge: s.cfg.OIDCKeysMaxAge, Logger: s.logger}
 	if s.cfg.Demo {
-		issuer, err := httpapi.NewLocalIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
+		issuer, err := auth.NewDemoIssuer(keyFile(s.cfg), s.cfg.OIDCAudience)
 		if err != nil {
 			return err
 		}
-		sp.issuer, cfg.Local = issuer, issuer
+		sp.issuer, cfg.Demo = issuer, issuer
 	}
 	var err error
-	sp.verifier, err = httpapi.NewVerifier(cfg)
+	sp.verifier, err = auth.NewVerifier(cfg)
 	return err
 }
 

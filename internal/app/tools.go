@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"carewire/internal/auth"
 	"carewire/internal/config"
-	"carewire/internal/httpapi"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/postgres"
@@ -30,7 +30,7 @@ func Token(cfg config.Config, email string, ttl time.Duration) (string, error) {
 	var known []string
 	for _, p := range demoPeople {
 		if p.email == email {
-			return issuer.Mint(p.email, httpapi.LocalSubject(p.email), ttl)
+			return issuer.Mint(p.email, auth.DemoSubject(p.email), ttl)
 		}
 		known = append(known, p.email)
 	}
@@ -50,11 +50,11 @@ func ServiceToken(cfg config.Config, clientID string, ttl time.Duration) (string
 }
 
 // demoIssuer makes no key: where there is none, no service in demo mode has run.
-func demoIssuer(cfg config.Config) (*httpapi.LocalIssuer, error) {
+func demoIssuer(cfg config.Config) (*auth.DemoIssuer, error) {
 	if _, err := os.Stat(keyFile(cfg)); err != nil { // Only a service makes the key.
 		return nil, fmt.Errorf("CAREWIRE_DATA_DIR: %s holds no demo key; start a service with --demo first", cfg.DataDir)
 	}
-	return httpapi.LoadLocalIssuer(keyFile(cfg), cfg.OIDCAudience)
+	return auth.LoadDemoIssuer(keyFile(cfg), cfg.OIDCAudience)
 }
 
 // Migrate brings the database's schema up to date. It waits for a database that is away.

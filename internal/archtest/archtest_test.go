@@ -41,9 +41,11 @@ var allowed = map[string][]string{
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
 	"periodic":              {"care", "clinic/*", "postgres"},
 	"sandbox":               {},
-	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "strictjson"},
-	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "httpapi"},
-	"httpapi/web":           {"care", "clinic/directory", "event", "notify", "realtime", "httpapi"},
+	"auth":                  {"care", "clinic/directory", "strictjson"},
+	"apidoc":                {"care", "event"},
+	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "strictjson"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi"},
+	"httpapi/web":           {"care", "clinic/directory", "event", "notify", "realtime", "auth", "httpapi"},
 	"e2e":                   {"app", "config", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
@@ -52,7 +54,7 @@ var allowed = map[string][]string{
 	"migrations":            {},
 	"archtest":              {},
 	"recipetest":            {},
-	"modeltest":             {"care", "clinic/*", "audit", "httpapi", "httpapi/rest", "ledger", "outbox"},
+	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "outbox"},
 	"postgres/db":           {},
 	"cmd/carewire":          {"app", "care", "config"},
 	"postgres/embedded":     {"postgres"},
@@ -61,12 +63,12 @@ var allowed = map[string][]string{
 
 // fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
 // what was appended.
-var fromTests = []string{"postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"auth/authtest", "postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors says in which packages a vendor's modules may be imported.
 var vendors = map[string][]string{
 	"github.com/labstack/echo":          {"httpapi", "httpapi/rest", "httpapi/web", "sandbox"},
-	"github.com/danielgtaylor/huma":     {"httpapi", "httpapi/rest", "sandbox"},
+	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/rest", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/email"},
 	"firebase.google.com/go":            {"notify/push"},
@@ -76,12 +78,13 @@ var vendors = map[string][]string{
 	"github.com/pressly/goose":          {"postgres"},
 	"cel.dev/cel-go":                    {"rule"},
 	"github.com/pmezard/go-difflib":     {"rule"},
-	"github.com/coreos/go-oidc":         {"httpapi", "httpapi/web"},
+	"github.com/coreos/go-oidc":         {"auth", "httpapi/web"},
 	"go.opentelemetry.io/":              {"tracing"},
 	"github.com/exaring/otelpgx":        {"tracing"},
 	"github.com/prometheus/":            {"app", "httpapi"},
 	"github.com/oapi-codegen/runtime":   {"e2e/apiclient"},
-	"github.com/yuin/goldmark":          {"httpapi"},
+	"github.com/yuin/goldmark":          {"apidoc"},
+	"github.com/hashicorp/golang-lru":   {"auth", "httpapi"},
 	"pgregory.net/rapid":                {"modeltest"},
 }
 

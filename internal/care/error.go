@@ -29,7 +29,9 @@ const (
 // Error is a refusal in words for the person who reads it: what was wrong, with what, and what to do. It never carries
 // protected health information.
 type Error struct {
-	Code    Code
+	Code Code
+	// Reason is a finer code for programs, such as "token_expired", or empty. Problems have it in place of Code.
+	Reason  string
 	Message string
 	// Fields name each input at fault, as a path into the body ("results[0].value"), a parameter or a header.
 	Fields []FieldError

@@ -151,10 +151,14 @@ func (s *Server) authenticateBearer(r *http.Request, cached bool) error {
 		return err
 	}
 	i := infoOf(r.Context())
-	if cached && s.keeper.recall(i) {
-		return nil
+	if cached {
+		if actor, ok := s.actors.Get(i.identity); ok {
+			i.actor = actor
+			return nil
+		}
 	}
-	_, err := s.keeper.lookUp(r.Context(), i)
+	var err error
+	i.actor, _, err = s.actors.Load(r.Context(), i.identity)
 	return err
 }
 

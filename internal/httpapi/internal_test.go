@@ -1,16 +1,12 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/labstack/echo/v5"
 	"github.com/stretchr/testify/require"
 
@@ -68,45 +64,6 @@ func TestProblems_HaveAStatusForEveryCode(t *testing.T) {
 	require.Contains(t, log.String(), "request failed")
 }
 
-func TestSealer_OpensOnlyWhatItSealedForThePurposeAndInTime(t *testing.T) {
-	t.Parallel()
-	s, err := newSealer([]byte(strings.Repeat("k", 32)))
-	require.NoError(t, err)
-	other, err := newSealer([]byte(strings.Repeat("x", 32)))
-	require.NoError(t, err)
-	text := seal(s, "a", "hello", time.Minute)
-	value, ok := unseal[string](s, "a", text)
-	require.True(t, ok)
-	require.Equal(t, "hello", value)
-	for name, try := range map[string]func() bool{
-		"another purpose": func() bool { _, ok := unseal[string](s, "b", text); return ok },
-		"another key":     func() bool { _, ok := unseal[string](other, "a", text); return ok },
-		"another text":    func() bool { _, ok := unseal[string](s, "a", "A"+text[1:]); return ok && text[0] != 'A' },
-		"nothing":         func() bool { _, ok := unseal[string](s, "a", ""); return ok },
-		"too late":        func() bool { _, ok := unseal[string](s, "a", seal(s, "a", "x", -2*time.Second)); return ok },
-	} {
-		require.False(t, try(), name)
-	}
-}
-
-func TestLRU_ForgetsWhatWasNotUsedForLongest(t *testing.T) {
-	t.Parallel()
-	l := newLRU[string, int](2)
-	l.put("a", 1)
-	l.put("b", 2)
-	_, _ = l.get("a")
-	require.Equal(t, 3, l.getOrPut("c", func() int { return 3 }))
-	_, ok := l.get("b")
-	require.False(t, ok)
-	v, _ := l.get("a")
-	require.Equal(t, 1, v)
-	l.put("a", 7)
-	require.Equal(t, 7, l.getOrPut("a", func() int { return 0 }))
-	l.remove("a")
-	_, ok = l.get("a")
-	require.False(t, ok)
-}
-
 func TestCheckBody_NamesTheFieldThatNoColumnCanHold(t *testing.T) {
 	t.Parallel()
 	for body, field := range map[string]string{
@@ -122,43 +79,4 @@ func TestCheckBody_NamesTheFieldThatNoColumnCanHold(t *testing.T) {
 		require.Equal(t, field, refusal.Fields[0].Field, body)
 	}
 	require.NoError(t, checkBody([]byte(`{"a": "\\u0000 is how JSON says it"}`)))
-}
-
-// countingKeys counts how often a signature is looked at.
-type countingKeys struct {
-	oidc.KeySet
-	n int
-}
-
-func (k *countingKeys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	k.n++
-	return k.KeySet.VerifySignature(ctx, token)
-}
-
-func TestVerifier_LooksAtASignatureOnceInFiveMinutesAndNeverTrustsPastTheEnd(t *testing.T) {
-	t.Parallel()
-	issuer, err := NewLocalIssuer(filepath.Join(t.TempDir(), "key.pem"), "carewire")
-	require.NoError(t, err)
-	now := time.Now()
-	v, err := NewVerifier(VerifierConfig{Local: issuer, Audience: "carewire", Now: func() time.Time { return now }})
-	require.NoError(t, err)
-	keys := &countingKeys{KeySet: v.keys}
-	v.keys = keys
-	token, err := issuer.Mint("a@b.example", "x", 7*time.Minute)
-	require.NoError(t, err)
-	for _, step := range []struct {
-		after time.Duration
-		looks int
-	}{{0, 1}, {4 * time.Minute, 1}, {2 * time.Minute, 2}, {time.Minute, 2}} {
-		now = now.Add(step.after)
-		_, err := v.Verify(t.Context(), token)
-		require.NoError(t, err)
-		require.Equal(t, step.looks, keys.n)
-	}
-	now = now.Add(2 * time.Minute)
-	_, err = v.Verify(t.Context(), token)
-	p, ok := errors.AsType[*Problem](err)
-	require.True(t, ok)
-	require.Equal(t, codeTokenExpired, p.Code)
-	require.Equal(t, care.Unauthenticated, care.CodeOf(err), "to those who know the domain's codes only")
 }

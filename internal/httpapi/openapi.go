@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 )
 
@@ -83,7 +84,7 @@ var problemAnswers = map[int]problemAnswer{
 	}},
 	http.StatusUnauthorized: {"Nobody is signed in, or the token is not good.", []string{"WWW-Authenticate"}, [][2]string{
 		{string(care.Unauthenticated), "sign in: send Authorization: Bearer and a token, or open /login in a browser"},
-		{codeTokenExpired, "the token has expired; get a new one"},
+		{auth.ReasonTokenExpired, "the token has expired; get a new one"},
 	}},
 	http.StatusForbidden: {"The caller's roles do not allow it, or a browser's request comes from another site.", nil, [][2]string{
 		{string(care.Forbidden), "your roles do not allow this"},

@@ -58,8 +58,12 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
-		if err != nil && s.keeper.again(ctx, &err) {
-			out, err = handler(ctx, in)
+		if err != nil {
+			var retry bool
+			i := infoOf(ctx)
+			if i.actor, retry, err = s.actors.ShouldRetry(ctx, i.identity, i.actor, err); retry {
+				out, err = handler(ctx, in)
+			}
 		}
 		if err != nil {
 			return nil, problemOf(ctx, s.logger, err)

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -41,11 +43,6 @@ const (
 	codeCrossOrigin      = "cross_origin"
 	codeRoleMissing      = "role_missing"
 	codeWrongHost        = "wrong_host"
-	codeTokenExpired     = "token_expired"
-	codeTokenNotYet      = "token_not_yet_valid" //nolint:gosec // A code, no credential.
-	codeTokenInvalid     = "token_invalid"
-	codeWrongIssuer      = "token_wrong_issuer"
-	codeWrongAudience    = "token_wrong_audience"
 )
 
 // retryAfter is what a client that finds a part of the service unavailable is told to wait, in seconds.
@@ -65,8 +62,6 @@ type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema'
 	RequestID          string      `json:"requestId,omitempty" doc:"Names the request in logs and events."`
 
 	headers http.Header
-	// refusal is what it is to those who know the domain's codes only.
-	refusal *care.Error
 }
 
 // FieldProblem is what is wrong with one input. The value itself is never repeated.
@@ -83,14 +78,6 @@ func newProblem(status int, code, detail string) *Problem {
 
 // Error gives the detail.
 func (p *Problem) Error() string { return p.Detail }
-
-// Unwrap gives the domain's refusal, where there is one.
-func (p *Problem) Unwrap() error {
-	if p.refusal == nil {
-		return nil
-	}
-	return p.refusal
-}
 
 // GetStatus gives the HTTP status; huma asks for it.
 func (p *Problem) GetStatus() int { return p.Status }
@@ -157,13 +144,16 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 
 // problemOfRefusal makes the problem of a domain's refusal, with the headers that its status asks for.
 func problemOfRefusal(refusal *care.Error) *Problem {
-	p := newProblem(statuses[refusal.Code], string(refusal.Code), refusal.Message)
+	p := newProblem(statuses[refusal.Code], cmp.Or(refusal.Reason, string(refusal.Code)), refusal.Message)
 	p.NextFree, p.PossibleDuplicates = refusal.NextFree, refusal.Duplicates
 	for _, f := range refusal.Fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message, Line: f.Line})
 	}
 	switch refusal.Code {
 	case care.Unauthenticated:
+		if refusal.Reason != "" { // RFC 6750, section 3.1.
+			return p.with("WWW-Authenticate", fmt.Sprintf(`Bearer realm="carewire", error="invalid_token", error_description=%q`, refusal.Message))
+		}
 		return p.with("WWW-Authenticate", `Bearer realm="carewire"`)
 	case care.PreconditionFailed:
 		if refusal.Version > 0 {

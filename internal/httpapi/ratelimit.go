@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
 	"carewire/internal/care"
@@ -12,15 +13,29 @@ import (
 type keyedLimiter[K comparable] struct {
 	rate  rate.Limit
 	burst int
-	known *lru[K, *rate.Limiter]
+	known *lru.Cache[K, *rate.Limiter]
 }
 
+// limitedKeys limits how many keys have a limiter of their own: about 100 bytes each.
+const limitedKeys = 10_000
+
 func newKeyedLimiter[K comparable](perSecond float64, burst int) *keyedLimiter[K] {
-	return &keyedLimiter[K]{rate.Limit(perSecond), burst, newLRU[K, *rate.Limiter](10_000)}
+	known, err := lru.New[K, *rate.Limiter](limitedKeys)
+	if err != nil {
+		panic(err) // Only a size below 1 is an error.
+	}
+	return &keyedLimiter[K]{rate.Limit(perSecond), burst, known}
 }
 
 func (l *keyedLimiter[K]) of(key K) *rate.Limiter {
-	return l.known.getOrPut(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) })
+	if limiter, ok := l.known.Get(key); ok {
+		return limiter
+	}
+	limiter := rate.NewLimiter(l.rate, l.burst)
+	if before, ok, _ := l.known.PeekOrAdd(key, limiter); ok {
+		return before // Another request was faster.
+	}
+	return limiter
 }
 
 // allow counts one against the key and tells whether it was within the limit.
@@ -33,7 +48,7 @@ func (l *keyedLimiter[K]) allow(key K) error {
 
 // exhausted tells whether the key has used up what it may, without counting.
 func (l *keyedLimiter[K]) exhausted(key K) bool {
-	limiter, ok := l.known.get(key)
+	limiter, ok := l.known.Get(key)
 	return ok && limiter.Tokens() < 1
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"carewire/internal/auth"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/tracing"
@@ -41,7 +42,7 @@ type Config struct {
 	Directory *directory.Service
 	// Writer commits denials to the audit trail.
 	Writer   *outbox.Writer
-	Verifier *Verifier
+	Verifier *auth.Verifier
 	// NoAPI leaves the API and its pages to other instances: their routes answer 503 with the code role_missing. Health,
 	// metrics, the sandbox and sockets are served all the same.
 	NoAPI bool
@@ -102,7 +103,7 @@ type Server struct {
 	echo       *echo.Echo
 	api        huma.API
 	metrics    *metrics
-	keeper     *keeper
+	actors     *auth.ActorCache
 	perSubject *keyedLimiter[string]
 	proxies    proxies
 	// failures counts failed sign-ins by the network that they come from.
@@ -129,13 +130,15 @@ func New(cfg Config) (*Server, error) {
 	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
 	s := &Server{
 		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), baseURL: base,
-		keeper:     newKeeper(cfg.Directory),
 		perSubject: newKeyedLimiter[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
 		proxies:    cfg.TrustedProxies,
 		failures:   newKeyedLimiter[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
 		doubtful:   make(gate, maxDoubtful), exchanges: make(gate, maxExchanges),
 		crossOrigin: http.NewCrossOriginProtection(),
 		routes:      map[string]Access{}, collections: map[string]string{},
+	}
+	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
+		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carewire/internal/audit"
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
@@ -40,7 +41,7 @@ type service struct {
 	db        *postgrestest.DB
 	directory *directory.Service
 	server    *httpapi.Server
-	issuer    *httpapi.LocalIssuer
+	issuer    *auth.DemoIssuer
 	sequencer *ledger.Sequencer
 	runs      int
 	// clock is what appointments take the time from; nil is the machine's.
@@ -55,9 +56,9 @@ func start(t *testing.T) *service {
 	s.directory = directory.New(writer)
 	s.sequencer = ledger.NewSequencer(ledger.SequencerConfig{Pool: s.db.Worker, Logger: quiet})
 	var err error
-	s.issuer, err = httpapi.NewLocalIssuer(filepath.Join(t.TempDir(), "key.pem"), "carewire")
+	s.issuer, err = auth.NewDemoIssuer(filepath.Join(t.TempDir(), "key.pem"), "carewire")
 	require.NoError(t, err)
-	verifier, err := httpapi.NewVerifier(httpapi.VerifierConfig{Local: s.issuer, Audience: "carewire"})
+	verifier, err := auth.NewVerifier(auth.VerifierConfig{Demo: s.issuer, Audience: "carewire"})
 	require.NoError(t, err)
 	s.server, err = httpapi.New(httpapi.Config{
 		Directory: s.directory, Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
@@ -81,7 +82,7 @@ func (s *service) now() time.Time {
 
 // token signs the person in.
 func (s *service) token(t require.TestingT, email string) string {
-	token, err := s.issuer.Mint(email, httpapi.LocalSubject(email), time.Hour)
+	token, err := s.issuer.Mint(email, auth.DemoSubject(email), time.Hour)
 	require.NoError(t, err)
 	return token
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"carewire/internal/auth/authtest"
+
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
@@ -227,11 +229,11 @@ func TestServiceAccount_IsNobodyWithAnAccountOrAnInbox(t *testing.T) {
 
 func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := authtest.NewProvider(t, doctor, audience)
 	b := setup(t, withProvider(t, p))
 	// The admin signs in at the provider too; the client's own token has no email.
-	adminToken := p.sign(t, p.claims(map[string]any{"sub": "admin-1", "email": admin}))
-	own := p.sign(t, p.claims(map[string]any{"sub": "gateway", "azp": "gateway", "client_id": "gateway", "email": nil, "email_verified": nil}))
+	adminToken := p.Sign(t, p.Claims(map[string]any{"sub": "admin-1", "email": admin}))
+	own := p.Sign(t, p.Claims(map[string]any{"sub": "gateway", "azp": "gateway", "client_id": "gateway", "email": nil, "email_verified": nil}))
 	as := func(token, method, path string, body any, headers ...string) *httptest.ResponseRecorder {
 		return b.do("", method, path, body, append([]string{"Authorization", "Bearer " + token}, headers...)...)
 	}
@@ -265,7 +267,7 @@ func TestServiceAccount_CountsFromRegistrationToDisabling(t *testing.T) {
 	require.Equal(t, "active", decode(t, w)["status"])
 	require.Equal(t, http.StatusAccepted, g.post(structured, g.reading()).Code)
 	// A person who signed in through that client is not the client.
-	person := p.sign(t, p.claims(map[string]any{"sub": "doctor-1", "azp": "gateway", "client_id": "gateway"}))
+	person := p.Sign(t, p.Claims(map[string]any{"sub": "doctor-1", "azp": "gateway", "client_id": "gateway"}))
 	requireProblem(t, as(person, http.MethodPost, "/api/events", g.reading()), 403, "forbidden")
 	require.Equal(t, b.ids[doctor].String(), decode(t, as(person, http.MethodGet, "/api/me", nil))["id"])
 

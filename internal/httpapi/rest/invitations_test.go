@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"carewire/internal/auth/authtest"
+
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
@@ -70,7 +72,7 @@ func TestInvitations_EndAfterSevenDaysAndWithTheAddress(t *testing.T) {
 
 func TestInvitations_ALinkIsAcceptedBySigningInWithABrowser(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := authtest.NewProvider(t, doctor, audience)
 	b := setup(t, withProvider(t, p))
 	id := b.ids[patient]
 	b.exec(`INSERT INTO invitations (id, clinic_id, user_id, roles, created_by, expires_at) VALUES ($1, $2, $1, '{}', '', now() + interval '1 day')`, id, b.clinicID)
@@ -78,7 +80,7 @@ func TestInvitations_ALinkIsAcceptedBySigningInWithABrowser(t *testing.T) {
 	begun := b.do("", http.MethodGet, "/login?invitation="+token, nil)
 	require.Equal(t, http.StatusSeeOther, begun.Code, "%s", begun.Body)
 	require.NotContains(t, begun.Header().Get("Location"), token, "it is not the provider's to know")
-	callback := p.approve(t, begun.Header().Get("Location"), map[string]any{"email": private, "sub": "somebody-new"})
+	callback := p.Approve(t, begun.Header().Get("Location"), map[string]any{"email": private, "sub": "somebody-new"})
 	done := b.send(carry(httptest.NewRequest(http.MethodGet, callback, nil), begun))
 	require.Equal(t, http.StatusSeeOther, done.Code, "%s", done.Body)
 	require.Equal(t, 1, b.events("invitation.accepted"))

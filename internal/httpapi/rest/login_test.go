@@ -3,8 +3,6 @@ package rest_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,43 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/auth/authtest"
 	"carewire/internal/httpapi/web"
 )
-
-// token answers the code flow's second step: it wants the client's secret and the verifier that fits the challenge.
-func (p *provider) token(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	claims, ok := p.codes[r.PostFormValue("code")]
-	delete(p.codes, r.PostFormValue("code"))
-	p.mu.Unlock()
-	id, secret, _ := r.BasicAuth()
-	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	if !ok || id != "client" || secret != "s3cret" || claims["challenge"] != base64.RawURLEncoding.EncodeToString(sum[:]) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "x", "token_type": "Bearer", "id_token": claims["id_token"]})
-}
-
-// approve acts as the person at the provider: it gives a code for the address to which the service sent the browser.
-func (p *provider) approve(t *testing.T, to string, changes map[string]any) (callback string) {
-	t.Helper()
-	u, err := url.Parse(to)
-	require.NoError(t, err)
-	q := u.Query()
-	require.Equal(t, "S256", q.Get("code_challenge_method"))
-	require.Equal(t, "http://carewire.test/login/callback", q.Get("redirect_uri"))
-	claims := map[string]any{"aud": "client", "nonce": q.Get("nonce")}
-	maps.Copy(claims, changes)
-	idToken := p.sign(t, p.claims(claims))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.codes["code-1"] = map[string]any{"challenge": q.Get("code_challenge"), "id_token": idToken}
-	return "/login/callback?code=code-1&state=" + url.QueryEscape(q.Get("state"))
-}
 
 // carry copies the answer's cookies to a request, as a browser would.
 func carry(req *http.Request, answers ...*httptest.ResponseRecorder) *http.Request {
@@ -66,11 +30,11 @@ func carry(req *http.Request, answers ...*httptest.ResponseRecorder) *http.Reque
 
 func TestLogin_ThroughTheProviderEndsWhereItBegan(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := authtest.NewProvider(t, doctor, audience)
 	b := setup(t, withProvider(t, p))
 	begun := b.do("", http.MethodGet, "/login?next=/admin/river/jobs%3Fstate%3Dfailed", nil)
 	require.Equal(t, http.StatusSeeOther, begun.Code, "%s", begun.Body)
-	callback := p.approve(t, begun.Header().Get("Location"), nil)
+	callback := p.Approve(t, begun.Header().Get("Location"), nil)
 	done := b.send(carry(httptest.NewRequest(http.MethodGet, callback, nil), begun))
 	require.Equal(t, http.StatusSeeOther, done.Code, "%s", done.Body)
 	require.Equal(t, "/admin/river/jobs?state=failed", done.Header().Get("Location"))
@@ -88,7 +52,7 @@ func TestLogin_ThroughTheProviderEndsWhereItBegan(t *testing.T) {
 
 func TestLogin_RefusesAnAnswerThatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
+	p := authtest.NewProvider(t, doctor, audience)
 	b := setup(t, withProvider(t, p))
 	for name, row := range map[string]struct {
 		changes  map[string]any
@@ -107,7 +71,7 @@ func TestLogin_RefusesAnAnswerThatIsNotItsOwn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := b.do("", http.MethodGet, "/login", nil)
-			callback := p.approve(t, begun.Header().Get("Location"), row.changes)
+			callback := p.Approve(t, begun.Header().Get("Location"), row.changes)
 			if row.callback != nil {
 				callback = row.callback(callback)
 			}

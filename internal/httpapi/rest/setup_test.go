@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/audit"
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
@@ -61,7 +62,7 @@ type bundle struct {
 	db       *postgrestest.DB
 	server   *httpapi.Server
 	cfg      config
-	issuer   *httpapi.LocalIssuer
+	issuer   *auth.DemoIssuer
 	clinicID uuid.UUID
 	ids      map[string]uuid.UUID
 	tokens   map[string]string
@@ -129,9 +130,9 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 	dir := directory.New(writer, "email")
 	b.seed(dir)
 	var err error
-	b.issuer, err = httpapi.NewLocalIssuer(filepath.Join(tb.TempDir(), "key.pem"), audience)
+	b.issuer, err = auth.NewDemoIssuer(filepath.Join(tb.TempDir(), "key.pem"), audience)
 	require.NoError(tb, err)
-	verifier, err := httpapi.NewVerifier(httpapi.VerifierConfig{Local: b.issuer, Audience: audience})
+	verifier, err := auth.NewVerifier(auth.VerifierConfig{Demo: b.issuer, Audience: audience})
 	require.NoError(tb, err)
 	registry := prometheus.NewRegistry()
 	b.cfg = config{
@@ -193,7 +194,7 @@ func (b *bundle) seed(dir *directory.Service) {
 func (b *bundle) token(email string) string {
 	b.t.Helper()
 	if b.tokens[email] == "" {
-		token, err := b.issuer.Mint(email, httpapi.LocalSubject(email), time.Hour)
+		token, err := b.issuer.Mint(email, auth.DemoSubject(email), time.Hour)
 		require.NoError(b.t, err)
 		b.tokens[email] = token
 	}

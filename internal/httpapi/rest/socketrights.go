@@ -6,16 +6,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
-	"carewire/internal/httpapi"
 	"carewire/internal/outbox"
 	"carewire/internal/realtime"
 )
 
 // Sessions returns the function that finds the session of a bearer token; sockets refresh by it.
-func Sessions(v *httpapi.Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
+func Sessions(v *auth.Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
 	return func(ctx context.Context, token string) (realtime.Session, error) {
 		claims, err := v.Verify(ctx, token)
 		if err != nil {

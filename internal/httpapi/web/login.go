@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/labstack/echo/v5"
 	"golang.org/x/oauth2"
 
+	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 )
@@ -62,7 +64,7 @@ func (p *pages) addLogin() {
 
 // login shows the demo's people, or sends the browser to the identity provider.
 func (p *pages) login(c *echo.Context) error {
-	a := attempt{State: httpapi.Nonce(), Nonce: httpapi.Nonce(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
+	a := attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
 	if token := c.QueryParam("invitation"); len(token) <= 200 {
 		a.Invitation = token
 	}
@@ -113,7 +115,7 @@ func (p *pages) demoLogin(c *echo.Context) error {
 	if !slices.ContainsFunc(p.cfg.DemoPeople, func(person DemoPerson) bool { return person.Email == email }) {
 		return care.InvalidField("email", "must be one of the demo's people")
 	}
-	return p.signIn(c, directory.Identity{Issuer: httpapi.LocalIssuerURL, Subject: httpapi.LocalSubject(email), Email: email, EmailVerified: true}, a)
+	return p.signIn(c, directory.Identity{Issuer: auth.DemoIssuerURL, Subject: auth.DemoSubject(email), Email: email, EmailVerified: true}, a)
 }
 
 // loginCallback takes a browser back from the identity provider, with a code for its tokens.
@@ -126,7 +128,7 @@ func (p *pages) loginCallback(c *echo.Context) error {
 	if c.QueryParam("error") != "" {
 		return care.Errorf(care.Unauthenticated, "the identity provider did not let you in; open /login to try again")
 	}
-	var claims httpapi.Claims
+	var claims auth.Claims
 	err := p.api.ThrottleFailedLogins(r, func() (err error) {
 		claims, err = p.exchange(r.Context(), c.QueryParam("code"), a)
 		return err
@@ -138,25 +140,25 @@ func (p *pages) loginCallback(c *echo.Context) error {
 }
 
 // exchange gets the tokens for a code and tells what the ID token says (OpenID Connect Core, section 3.1.3).
-func (p *pages) exchange(ctx context.Context, code string, a attempt) (httpapi.Claims, error) {
+func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Claims, error) {
 	client, err := p.oauth(ctx)
 	if err != nil {
-		return httpapi.Claims{}, err
+		return auth.Claims{}, err
 	}
 	tokens, err := client.Exchange(oidc.ClientContext(ctx, p.cfg.Verifier.Client()), code, oauth2.VerifierOption(a.Verifier))
 	if _, refused := errors.AsType[*oauth2.RetrieveError](err); refused {
-		return httpapi.Claims{}, care.Errorf(care.Unauthenticated, "the identity provider does not know this sign-in any more; open /login again")
+		return auth.Claims{}, care.Errorf(care.Unauthenticated, "the identity provider does not know this sign-in any more; open /login again")
 	}
 	if err != nil {
-		return httpapi.Claims{}, httpapi.IssuerUnavailable()
+		return auth.Claims{}, auth.IssuerUnavailable()
 	}
 	idToken, _ := tokens.Extra("id_token").(string)
 	claims, err := p.cfg.Verifier.VerifyFor(ctx, idToken, p.cfg.Login.ClientID)
 	if err != nil {
-		return httpapi.Claims{}, err
+		return auth.Claims{}, err
 	}
 	if !secretEqual(claims.Nonce, a.Nonce) {
-		return httpapi.Claims{}, httpapi.BadToken(httpapi.CodeTokenInvalid, "the identity provider's answer belongs to another sign-in")
+		return auth.Claims{}, auth.BadToken(auth.ReasonTokenInvalid, "the identity provider's answer belongs to another sign-in")
 	}
 	return claims, nil
 }
@@ -207,7 +209,7 @@ func (p *pages) logout(c *echo.Context) error {
 }
 
 func (p *pages) remember(c *echo.Context, a attempt) {
-	c.SetCookie(p.cookie(loginCookie, httpapi.Seal(p.sealer, loginCookie, a, loginLife), "/login", loginLife))
+	c.SetCookie(p.cookie(loginCookie, auth.Seal(p.sealer, loginCookie, a, loginLife), "/login", loginLife))
 }
 
 func (p *pages) remembered(r *http.Request) (attempt, bool) {
@@ -215,7 +217,7 @@ func (p *pages) remembered(r *http.Request) (attempt, bool) {
 	if err != nil {
 		return attempt{}, false
 	}
-	return httpapi.Unseal[attempt](p.sealer, loginCookie, cookie.Value)
+	return auth.Unseal[attempt](p.sealer, loginCookie, cookie.Value)
 }
 
 // cookie makes a cookie that scripts cannot read and other sites' requests do not carry; a negative life removes it.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"carewire/internal/auth"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
 	"carewire/internal/notify"
@@ -20,7 +21,7 @@ const minCookieKey = 32
 type Config struct {
 	Directory *directory.Service
 	// Verifier verifies the tokens that the identity provider answers a sign-in with.
-	Verifier *httpapi.Verifier
+	Verifier *auth.Verifier
 	Inbox    *notify.Inbox
 	// Hub closes the sockets of a session that ends; it may be nil.
 	Hub *realtime.Hub
@@ -63,7 +64,7 @@ func (c Config) Validate() error {
 type pages struct {
 	cfg    Config
 	api    *httpapi.Server
-	sealer *httpapi.Sealer
+	sealer *auth.Sealer
 }
 
 // Register adds the routes of all pages to the server.
@@ -71,7 +72,7 @@ func Register(api *httpapi.Server, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	sealer, err := httpapi.NewSealer(cfg.CookieKey)
+	sealer, err := auth.NewSealer(cfg.CookieKey)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package auth
 
 import (
 	"context"
@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// keysMaxAge is how old the issuer's keys may be before they are fetched again: so long a key that the issuer withdrew counts.
+	// keysMaxAge is the age at which the issuer's keys are fetched again. A withdrawn key is accepted for as long.
 	keysMaxAge = 5 * time.Minute
-	// keysOutage is how many times as long keys count while the issuer cannot be reached: an hour by default.
+	// keysOutage times the maximum age is how long keys are used while the issuer cannot be reached: an hour by default.
 	keysOutage = 12
-	// keysPause is how long after a fetch the next one waits, but for the second: anybody can name a key that is not there.
-	keysPause = 5 * time.Second
-	// maxKeySet is the largest key set that is read, in bytes.
+	// keysInterval is the least time between two fetches, with a burst of two: anyone can send a token with an unknown key ID.
+	keysInterval = 5 * time.Second
+	// maxKeySet is the largest accepted key set, in bytes.
 	maxKeySet = 1 << 20
 )
 
-// errKeysAway means that the issuer's keys cannot be fetched and none that were fetched before count any more.
-var errKeysAway = errors.New("the issuer's keys cannot be fetched")
+// errKeysUnavailable means that the issuer's keys cannot be fetched and the last ones are too old.
+var errKeysUnavailable = errors.New("the issuer's keys cannot be fetched")
 
-// remoteKeys are the keys that an issuer publishes (RFC 7517). They are fetched when the first token comes, when they are too old,
-// and when a token names a key that is not among them, but not more often than once in keysPause. It is an oidc.KeySet: unlike the one
-// of go-oidc, which keeps keys until a token names an unknown one, and then fetches for each such token.
+// remoteKeys are the keys that an issuer publishes (RFC 7517). They are fetched for the first token, when they are too old, and
+// when a token has an unknown key ID, at most once per keysInterval. It is an oidc.KeySet. The one of go-oidc keeps keys until
+// a token has an unknown key ID, and fetches for each such token.
 type remoteKeys struct {
 	url     string
 	client  *http.Client
@@ -44,18 +44,18 @@ type remoteKeys struct {
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
 	fetched time.Time
-	// withdrawals counts how often a key went away.
+	// withdrawals counts the fetches after which a key was gone.
 	withdrawals uint64
-	// fetching is open while somebody asks the issuer.
+	// fetching is open while a fetch runs.
 	fetching chan struct{}
 }
 
 func newRemoteKeys(url string, client *http.Client, maxAge time.Duration, now func() time.Time, failed func(error)) *remoteKeys {
-	return &remoteKeys{url: url, client: client, maxAge: maxAge, now: now, failed: failed, limiter: rate.NewLimiter(rate.Every(keysPause), 2)}
+	return &remoteKeys{url: url, client: client, maxAge: maxAge, now: now, failed: failed, limiter: rate.NewLimiter(rate.Every(keysInterval), 2)}
 }
 
-// VerifySignature returns the token's payload if one of the issuer's keys signed it. The error is errKeysAway, the context's, or that
-// of a signature that is not good.
+// VerifySignature returns the payload of a token that one of the issuer's keys signed. The error is errKeysUnavailable, the
+// context's, or that of an invalid signature.
 func (k *remoteKeys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	signed, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil {
@@ -68,9 +68,9 @@ func (k *remoteKeys) VerifySignature(ctx context.Context, token string) ([]byte,
 	if payload, ok := verifyWith(keys, signed); ok {
 		return payload, nil
 	}
-	// A key that is not known yet: that is how keys rotate (OpenID Connect Core, section 10.1.1).
+	// An unknown key ID may be that of a new key (OpenID Connect Core, section 10.1.1).
 	if id := signed.Signatures[0].Header.KeyID; id == "" || !slices.ContainsFunc(keys, func(key jose.JSONWebKey) bool { return key.KeyID == id }) {
-		if err := k.fetch(ctx); err != nil && !errors.Is(err, errKeysAway) {
+		if err := k.fetch(ctx); err != nil && !errors.Is(err, errKeysUnavailable) {
 			return nil, err
 		}
 		if keys, _, err = k.current(ctx); err != nil {
@@ -80,7 +80,7 @@ func (k *remoteKeys) VerifySignature(ctx context.Context, token string) ([]byte,
 			return payload, nil
 		}
 	}
-	return nil, errors.New("no key of the issuer made the signature")
+	return nil, errors.New("the signature is not by a key of the issuer")
 }
 
 func verifyWith(keys []jose.JSONWebKey, signed *jose.JSONWebSignature) ([]byte, bool) {
@@ -96,38 +96,38 @@ func verifyWith(keys []jose.JSONWebKey, signed *jose.JSONWebSignature) ([]byte, 
 	return nil, false
 }
 
-// withdrawn returns how often a key went away. What was verified counts as long as that stays the same.
+// withdrawn returns the count of withdrawals. A verified token is accepted while it stays the same.
 func (k *remoteKeys) withdrawn(ctx context.Context) (uint64, error) {
 	_, n, err := k.current(ctx)
 	return n, err
 }
 
-// current returns the keys, fetched again where they are too old. While one caller asks, the others go on with the old ones.
+// current returns the keys and fetches them if they are too old. The other callers use the old keys during a fetch.
 func (k *remoteKeys) current(ctx context.Context) ([]jose.JSONWebKey, uint64, error) {
 	k.mu.Lock()
 	age := k.now().Sub(k.fetched)
-	if fresh := !k.fetched.IsZero() && age < k.maxAge; fresh || (k.fetching != nil && k.countsYet()) {
+	if fresh := !k.fetched.IsZero() && age < k.maxAge; fresh || (k.fetching != nil && k.usable()) {
 		defer k.mu.Unlock()
 		return k.keys, k.withdrawals, nil
 	}
 	k.mu.Unlock()
-	if err := k.fetch(ctx); err != nil && !errors.Is(err, errKeysAway) {
+	if err := k.fetch(ctx); err != nil && !errors.Is(err, errKeysUnavailable) {
 		return nil, 0, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.countsYet() {
-		return nil, 0, errKeysAway
+	if !k.usable() {
+		return nil, 0, errKeysUnavailable
 	}
 	return k.keys, k.withdrawals, nil
 }
 
-// countsYet reports whether there are keys that count at least while the issuer cannot be reached. The lock is held.
-func (k *remoteKeys) countsYet() bool {
+// usable reports whether the keys may be used while the issuer cannot be reached. The caller holds the lock.
+func (k *remoteKeys) usable() bool {
 	return !k.fetched.IsZero() && k.now().Sub(k.fetched) < keysOutage*k.maxAge
 }
 
-// fetch asks the issuer, unless that was done just before. One caller asks, the others wait for the answer, which is for all of them.
+// fetch fetches the keys within the limit of keysInterval. One caller fetches and the others wait for its result.
 func (k *remoteKeys) fetch(ctx context.Context) error {
 	k.mu.Lock()
 	if waiting := k.fetching; waiting != nil {
@@ -141,7 +141,7 @@ func (k *remoteKeys) fetch(ctx context.Context) error {
 	}
 	if !k.limiter.AllowN(k.now(), 1) {
 		k.mu.Unlock()
-		return errKeysAway
+		return errKeysUnavailable
 	}
 	done := make(chan struct{})
 	k.fetching = done
@@ -154,9 +154,9 @@ func (k *remoteKeys) fetch(ctx context.Context) error {
 	close(done)
 	if err != nil {
 		k.failed(err)
-		return errKeysAway
+		return errKeysUnavailable
 	}
-	if slices.ContainsFunc(k.keys, func(old jose.JSONWebKey) bool { return !holds(keys, old) }) {
+	if slices.ContainsFunc(k.keys, func(old jose.JSONWebKey) bool { return !containsKey(keys, old) }) {
 		k.withdrawals++
 	}
 	k.keys, k.fetched = keys, k.now()
@@ -189,7 +189,7 @@ func (k *remoteKeys) ask(ctx context.Context) ([]jose.JSONWebKey, error) {
 	var keys []jose.JSONWebKey
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
-		// Keys of kinds that are not known here, and those for something else, are passed over (RFC 7517, section 5).
+		// Keys of unknown types and encryption keys are skipped (RFC 7517, section 5).
 		if key.UnmarshalJSON(raw) == nil && key.Valid() && key.IsPublic() && key.Use != "enc" {
 			keys = append(keys, key)
 		}
@@ -197,8 +197,8 @@ func (k *remoteKeys) ask(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// holds reports whether the key is among the keys, under the same name.
-func holds(keys []jose.JSONWebKey, key jose.JSONWebKey) bool {
+// containsKey reports whether the keys contain the key under the same key ID.
+func containsKey(keys []jose.JSONWebKey, key jose.JSONWebKey) bool {
 	digest, err := key.Thumbprint(crypto.SHA256)
 	return err == nil && slices.ContainsFunc(keys, func(other jose.JSONWebKey) bool {
 		same, err := other.Thumbprint(crypto.SHA256)

@@ -1,4 +1,4 @@
-package httpapi
+package auth
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"carewire/internal/strictjson"
 )
 
-// accessType reports whether the header's typ is that of an access token (RFC 9068, section 2.1), of any JWT, or missing. Other types
-// name tokens for another purpose, such as logout+jwt (RFC 8725, section 3.11).
+// accessType reports whether the header's typ is that of an access token (RFC 9068, section 2.1), of any JWT, or missing. Other
+// types are of tokens for another purpose, such as logout+jwt (RFC 8725, section 3.11).
 func accessType(signed *jose.JSONWebSignature) bool {
 	typ, there := signed.Signatures[0].Header.ExtraHeaders[jose.HeaderType]
 	if !there {
@@ -23,12 +23,13 @@ func accessType(signed *jose.JSONWebSignature) bool {
 	return text == "jwt" || text == "at+jwt"
 }
 
-// check reads a token's claims and compares them with what is expected. Names are matched exactly, and one that stands twice makes
-// the token bad (RFC 7519, section 4).
+// check reads a token's claims and compares them with the expected ones. Names match exactly, and a duplicate name makes the
+// token invalid (RFC 7519, section 4). oidc.IDTokenVerifier does neither, and only its error for an expired token has a type:
+// the other reasons could not be told apart.
 func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
 	members, err := strictjson.Object(payload)
 	if err != nil {
-		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read, or one of them is given twice")
+		return Claims{}, BadToken(ReasonTokenInvalid, "the token's claims are not valid JSON, or have a duplicate name")
 	}
 	raw := rawClaims{members: members}
 	c := Claims{Issuer: raw.text("iss"), Subject: raw.text("sub"), Email: raw.text("email"), Nonce: raw.text("nonce")}
@@ -40,29 +41,29 @@ func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
 	now := v.cfg.Now()
 	switch {
 	case raw.wrong:
-		return Claims{}, badToken(codeTokenInvalid, "the token's claims cannot be read: one has not the type that RFC 7519 gives it")
+		return Claims{}, BadToken(ReasonTokenInvalid, "a claim of the token does not have the type that RFC 7519 defines")
 	case c.Issuer != v.cfg.Issuer:
-		return Claims{}, badToken(codeWrongIssuer, "the token is from another issuer than this service trusts")
+		return Claims{}, BadToken(ReasonWrongIssuer, "the token is from an issuer that this service does not trust")
 	case !slices.Contains(raw.audiences(), audience):
-		return Claims{}, badToken(codeWrongAudience, "the token is meant for another service")
+		return Claims{}, BadToken(ReasonWrongAudience, "the token is for another audience")
 	case c.Subject == "" || !expires:
-		return Claims{}, badToken(codeTokenInvalid, "the token has no subject or does not say when it ends")
+		return Claims{}, BadToken(ReasonTokenInvalid, "the token has no sub or no exp")
 	case now.Add(-clockSkew).After(ends):
-		return Claims{}, badToken(codeTokenExpired, "the token has expired; get a new one")
+		return Claims{}, BadToken(ReasonTokenExpired, "the token has expired; get a new one")
 	case now.Add(clockSkew).Before(begins):
-		return Claims{}, badToken(codeTokenNotYet, "the token is not valid yet; is a clock wrong?")
+		return Claims{}, BadToken(ReasonTokenNotYet, "the token is not valid yet; check the clocks")
 	}
 	return c, nil
 }
 
-// rawClaims are a token's claims as they come (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).
+// rawClaims are a token's undecoded claims (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).
 type rawClaims struct {
 	members map[string]json.RawMessage
-	// wrong says that a claim had not the type that it must have.
+	// wrong is set when a claim has the wrong type.
 	wrong bool
 }
 
-// into decodes a claim, if it is there.
+// into decodes a claim and reports whether it is present.
 func (c *rawClaims) into(name string, v any) (there bool) {
 	raw, there := c.members[name]
 	if there && json.Unmarshal(raw, v) != nil {
@@ -97,6 +98,6 @@ func (c *rawClaims) audiences() []string {
 		return []string{one}
 	}
 	var many []string
-	_ = json.Unmarshal(raw, &many) // What is neither is nobody.
+	_ = json.Unmarshal(raw, &many) // Anything else is no audience.
 	return many
 }

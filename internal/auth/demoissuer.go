@@ -1,4 +1,4 @@
-package httpapi
+package auth
 
 import (
 	"crypto"
@@ -19,33 +19,33 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// LocalIssuerURL is the issuer of the tokens that the demo signs itself. It leads nowhere on purpose.
-const LocalIssuerURL = "https://carewire.invalid/demo"
+// DemoIssuerURL is the issuer of the tokens that the demo signs. It deliberately does not resolve.
+const DemoIssuerURL = "https://carewire.invalid/demo"
 
-// LocalIssuer signs tokens with a key of its own, for the demo and for nothing else.
-type LocalIssuer struct {
+// DemoIssuer signs tokens for the demo, with its own key.
+type DemoIssuer struct {
 	key      *ecdsa.PrivateKey
 	audience string
 }
 
-// NewLocalIssuer reads the issuer's key from the file, which it makes, for the owner's eyes only, where there is none.
-// Several processes may do so at once: they end up with one key.
-func NewLocalIssuer(path, audience string) (*LocalIssuer, error) {
+// NewDemoIssuer reads the issuer's key from the file. If the file is missing it creates it with mode 0600. Several
+// processes may do so at once and end up with one key.
+func NewDemoIssuer(path, audience string) (*DemoIssuer, error) {
 	if err := makeKey(path); err != nil {
-		return nil, fmt.Errorf("make the demo's signing key: %w", err)
+		return nil, fmt.Errorf("create the demo's signing key: %w", err)
 	}
-	return LoadLocalIssuer(path, audience)
+	return LoadDemoIssuer(path, audience)
 }
 
-// LoadLocalIssuer reads the issuer's key from the file, which must be there.
-func LoadLocalIssuer(path, audience string) (*LocalIssuer, error) {
+// LoadDemoIssuer reads the issuer's key from the file, which must exist.
+func LoadDemoIssuer(path, audience string) (*DemoIssuer, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // The path is the operator's setting.
 	if err != nil {
 		return nil, fmt.Errorf("read the demo's signing key: %w", err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s is not a PEM file; delete it to have a new key made", path)
+		return nil, fmt.Errorf("%s is not a PEM file; delete it to get a new key", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -53,13 +53,13 @@ func LoadLocalIssuer(path, audience string) (*LocalIssuer, error) {
 	}
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds no ECDSA key", path)
+		return nil, fmt.Errorf("%s is not an ECDSA key", path)
 	}
-	return &LocalIssuer{ec, audience}, nil
+	return &DemoIssuer{ec, audience}, nil
 }
 
-// makeKey writes a new key beside the path and links it there, which fails when somebody was faster: nobody ever reads
-// half a key.
+// makeKey writes a new key to a temporary file and links it to the path. The link fails if another process was faster, and a
+// reader never sees half a key.
 func makeKey(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -90,32 +90,32 @@ func makeKey(path string) error {
 	return nil
 }
 
-// Mint signs a token for the person with the email, good from now on for ttl. The subject names them at this issuer.
-func (l *LocalIssuer) Mint(email, subject string, ttl time.Duration) (string, error) {
+// Mint returns a token for the person with the email, valid from now for ttl. The subject identifies them at this issuer.
+func (l *DemoIssuer) Mint(email, subject string, ttl time.Duration) (string, error) {
 	return l.sign(subject, ttl, map[string]any{"email": email, "email_verified": true})
 }
 
-// MintService signs a token as a client gets it for itself (RFC 6749, section 4.4): its subject is the client.
-func (l *LocalIssuer) MintService(clientID string, ttl time.Duration) (string, error) {
+// MintService returns a token of the client credentials grant (RFC 6749, section 4.4): its subject is the client.
+func (l *DemoIssuer) MintService(clientID string, ttl time.Duration) (string, error) {
 	return l.sign(clientID, ttl, map[string]any{"client_id": clientID, "azp": clientID})
 }
 
-func (l *LocalIssuer) sign(subject string, ttl time.Duration, claims map[string]any) (string, error) {
+func (l *DemoIssuer) sign(subject string, ttl time.Duration, claims map[string]any) (string, error) {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: l.key}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		return "", err
 	}
 	now := time.Now()
 	return jwt.Signed(signer).Claims(jwt.Claims{
-		Issuer: LocalIssuerURL, Subject: subject, Audience: jwt.Audience{l.audience},
+		Issuer: DemoIssuerURL, Subject: subject, Audience: jwt.Audience{l.audience},
 		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(ttl)),
 	}).Claims(claims).Serialize()
 }
 
-// KeySet gives the key by which the issuer's tokens are checked.
-func (l *LocalIssuer) KeySet() oidc.KeySet {
+// KeySet returns the public key of the issuer.
+func (l *DemoIssuer) KeySet() oidc.KeySet {
 	return &oidc.StaticKeySet{PublicKeys: []crypto.PublicKey{l.key.Public()}}
 }
 
-// LocalSubject is the subject under which the local issuer knows the person with the email.
-func LocalSubject(email string) string { return "demo:" + email }
+// DemoSubject returns the subject of the person with the email at the demo's issuer.
+func DemoSubject(email string) string { return "demo:" + email }
