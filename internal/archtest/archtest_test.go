@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 
 // fromTests may be imported by any package's tests: the real database, what stands in for the outside world, and what tells
 // what was appended.
-var fromTests = []string{"auth/authtest", "postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"auth/authtest", "httpapi/web", "postgres/postgrestest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors says in which packages a vendor's modules may be imported.
 var vendors = map[string][]string{
