@@ -15,23 +15,23 @@ import (
 const (
 	// maxBody is the largest body that is read, in bytes.
 	maxBody = 1 << 20
-	// maxSmallBody is the largest body of those who have shown no more than a sign-in, in bytes.
+	// maxSmallBody is the largest body of a caller with a valid token but no account, in bytes.
 	maxSmallBody = 4 << 10
-	// drainLarge is how much more of a body that is too large is read and thrown away, in bytes.
+	// drainLarge is the number of bytes of a body that is too large that are discarded after maxBody.
 	drainLarge = 8 << 20
-	// drainUnread is how much is read and thrown away of a body that no handler looked at, in bytes. It is net/http's own measure
+	// drainUnread is the number of bytes that are discarded of a body that no handler read. It is the limit of net/http
 	// (maxPostHandlerReadBytes).
 	drainUnread = 256 << 10
-	// bodyTimeout is how long a client may take to send its body. A body of 1 MiB then needs 70 KB/s.
+	// bodyTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70 KB/s.
 	bodyTimeout = 15 * time.Second
 )
 
-// A body that does not arrive must not hold its connection. The rules, which hold on every route and for every way to send a body:
+// A slow body must not hold its connection. These rules apply to every route and every encoding of a body:
 //
-//   - Before a body is read, the connection gets a deadline for all of it: bytes that trickle in do not move it.
-//   - Only a body that was read to its end has the deadline replaced, and by the server's own, never by none: net/http reads what is
-//     left of a body before it answers, and the server's watch for a client that hangs up reads on the same connection.
-//   - What was not read to its end is answered with Connection: close, and with 408 where the time was up.
+//   - Before a body is read, the connection gets a deadline for the whole body: a trickle of bytes does not extend it.
+//   - Only after a body was read to its end is the deadline replaced, by that of the server, never removed: net/http reads
+//     the rest of a body before it answers, and the server detects that a client hung up by reading on the same connection.
+//   - A body that was not read to its end is answered with Connection: close, and with 408 after the deadline.
 
 // bodyReader reads the body of one request.
 type bodyReader struct {
@@ -39,19 +39,19 @@ type bodyReader struct {
 	r       *http.Request
 	begun   time.Time
 	timeout time.Duration
-	// done says that the body was read to its end, or that there is none.
+	// done is true after the body was read to its end or given up.
 	done bool
 }
 
-// hasBody reports whether the request says that a body follows.
+// hasBody reports whether the request has a body.
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
-// arm sets the deadline. Not every writer has a connection (tests): then there is nothing to limit.
+// arm sets the deadline. A writer without a connection (in tests) has nothing to limit.
 func (b *bodyReader) arm() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(b.timeout))
 }
 
-// finished replaces the deadline by that of the server (http.Server.ReadTimeout, counted from the request's beginning).
+// finished replaces the deadline by that of the server (http.Server.ReadTimeout, counted from the start of the request).
 func (b *bodyReader) finished() {
 	b.done = true
 	deadline := time.Time{}
@@ -61,12 +61,12 @@ func (b *bodyReader) finished() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(deadline)
 }
 
-// read reads the whole body, of at most so many bytes.
+// read returns the whole body, of at most limit bytes.
 func (b *bodyReader) read(limit int64) ([]byte, error) {
 	b.arm()
 	body, err := io.ReadAll(io.LimitReader(b.r.Body, limit+1))
 	if err == nil && int64(len(body)) > limit {
-		// Many clients look for the answer only when they have sent everything: let them, within reason.
+		// Many clients read the answer only after they have sent everything. Let them, up to drainLarge.
 		_, err = io.CopyN(io.Discard, b.r.Body, drainLarge)
 		if b.leave(err); !isTimeout(err) {
 			return nil, tooLarge(limit)
@@ -80,11 +80,11 @@ func (b *bodyReader) read(limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// drain reads and throws away a body that nobody looked at, as net/http would, so that the connection can be used again. The
-// error is that of a body that did not arrive in time.
+// drain discards a body that was not read, as net/http does, so that the connection can be reused. It returns the error of
+// a body that did not arrive in time.
 func (b *bodyReader) drain() error {
 	if b.r.Header.Get("Expect") != "" {
-		// To read would ask the client for the body (RFC 9110, section 10.1.1).
+		// Reading would ask the client for the body (RFC 9110, section 10.1.1).
 		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now())
 		b.leave(nil)
 		return nil
@@ -98,7 +98,7 @@ func (b *bodyReader) drain() error {
 	return nil
 }
 
-// leave stops reading. A connection on which something of the body may still come is closed after the answer.
+// leave stops reading. A connection with unread parts of the body is closed after the answer.
 func (b *bodyReader) leave(err error) {
 	if errors.Is(err, io.EOF) {
 		b.finished()
@@ -120,10 +120,10 @@ func bodyReadError(err error) error {
 	if isTimeout(err) {
 		return newProblem(http.StatusRequestTimeout, codeRequestTimeout, "the body did not arrive in time")
 	}
-	return care.Errorf(care.Malformed, "the body ended before it was complete")
+	return care.Errorf(care.Malformed, "the body is incomplete")
 }
 
-// readBody reads and checks the JSON body of a request, of one of the media types, before anything else looks at it.
+// readBody returns the JSON body of a request, of one of the accepted media types, after its checks.
 func (s *Server) readBody(c *echo.Context, limit int64, accepted ...string) ([]byte, error) {
 	r := c.Request()
 	if err := checkContentType(r.Header.Get("Content-Type"), accepted); err != nil {
@@ -139,7 +139,7 @@ func (s *Server) readBody(c *echo.Context, limit int64, accepted ...string) ([]b
 	return body, checkBody(body)
 }
 
-// bodyOf gives the reader of the request's body.
+// bodyOf returns the reader of the request's body.
 func (s *Server) bodyOf(c *echo.Context) *bodyReader {
 	i := infoOf(c.Request().Context())
 	if i.body.r == nil {
@@ -148,7 +148,7 @@ func (s *Server) bodyOf(c *echo.Context) *bodyReader {
 	return &i.body
 }
 
-// bodyFirst reads the body before the handler runs, which gets it from memory: for routes that do not read it by readBody.
+// bodyFirst reads the body into memory before the handler runs, for routes that do not call readBody.
 func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -163,7 +163,7 @@ func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// bodyLast throws a body away that nobody read as the request was refused before. It gives the error to answer with.
+// bodyLast discards the body of a request that was refused before its body was read. It returns the error to answer with.
 func (s *Server) bodyLast(c *echo.Context, refusal error) error {
 	if !hasBody(c.Request()) {
 		return refusal
@@ -176,8 +176,8 @@ func (s *Server) bodyLast(c *echo.Context, refusal error) error {
 	return refusal
 }
 
-// WithBodies reads each request's body, of at most so many bytes, before the handler runs. It holds the rules above for a server of
-// its own. A timeout of 0 is the API's.
+// WithBodies reads each request's body, of at most limit bytes, into memory before the handler runs. It applies the rules
+// above to a handler that is not behind a Server. A timeout of 0 means that of the API.
 func WithBodies(next http.Handler, limit int64, timeout time.Duration) http.Handler {
 	if timeout == 0 {
 		timeout = bodyTimeout

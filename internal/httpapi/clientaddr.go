@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// proxies are the addresses of the proxies that are trusted to say whom they speak for.
+// proxies are the addresses of trusted proxies.
 type proxies []netip.Prefix
 
 func (p proxies) trust(addr netip.Addr) bool {
@@ -19,10 +19,10 @@ func (p proxies) trust(addr netip.Addr) bool {
 	return false
 }
 
-// client returns the address of the client: whoever holds the connection or, where that is a trusted proxy, the right-most address
-// that is not one's in the header that the proxy sets: X-Forwarded-For, or Forwarded (RFC 7239) where there is no X-Forwarded-For. To
-// the left of it stands what the client says, which is not believed. An entry that is no address ends the search: the proxy that
-// wrote it counts. The zero Addr means that the address is not known.
+// client returns the address of the client. It is the peer of the connection or, if that is a trusted proxy, the right-most
+// address in the proxy's header that is not a trusted proxy. The header is X-Forwarded-For, or Forwarded (RFC 7239) if there
+// is no X-Forwarded-For. Addresses to the left come from the client and are not trusted. An entry that is not an address
+// ends the search at the proxy that wrote it. The zero Addr means that the address is unknown.
 func (p proxies) client(r *http.Request) netip.Addr {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -56,7 +56,7 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	return addr
 }
 
-// forParameter returns the value of for= in one element of a Forwarded header. A comma inside a quoted value is no address.
+// forParameter returns the value of for= in one element of a Forwarded header. A quoted value with a comma is not an address.
 func forParameter(element string) string {
 	for pair := range strings.SplitSeq(element, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
@@ -67,7 +67,7 @@ func forParameter(element string) string {
 	return ""
 }
 
-// parseHop reads an address, with a port or without.
+// parseHop parses an address with or without a port.
 func parseHop(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	if withPort, err := netip.ParseAddrPort(text); err == nil {
@@ -77,8 +77,8 @@ func parseHop(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// network returns what an address counts as in a limit: an IPv6 network of 64 bits, which one customer has all to themselves
-// (RFC 6177), or a single IPv4 address.
+// network returns the prefix that limits are counted by: an IPv6 network of 64 bits, which belongs to one customer (RFC
+// 6177), or a single IPv4 address.
 func network(addr netip.Addr) netip.Prefix {
 	bits := 32
 	if addr.Is6() {

@@ -11,8 +11,7 @@ import (
 	"carewire/internal/event"
 )
 
-// addDocs adds the pages for those who write programs against the service. They hold nothing that is secret. Each is
-// rendered when it is first asked for.
+// addDocs adds the documentation for developers, which is public. Each page is rendered at its first request.
 func (s *Server) addDocs() {
 	for path, render := range map[string]func() ([]byte, error){
 		"/docs":        apidoc.Index,

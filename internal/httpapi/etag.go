@@ -7,26 +7,27 @@ import (
 	"carewire/internal/care"
 )
 
-// ETag is a version as an entity tag.
+// ETag returns a version as an entity tag.
 func ETag(version int64) string {
 	return `"` + strconv.FormatInt(version, 10) + `"`
 }
 
-// ParseETag reads the version out of an If-Match header: a strong entity tag such as "3".
+// ParseETag returns the version in an If-Match header: a strong entity tag such as "3". Without a header it returns
+// care.PreconditionRequired.
 func ParseETag(value string) (int64, error) {
 	if value == "" {
-		return 0, care.Errorf(care.PreconditionRequired, `name the version you mean to replace: If-Match with the ETag you were given, such as "3"`)
+		return 0, care.Errorf(care.PreconditionRequired, `If-Match is required: send the ETag of the version to change, such as "3"`)
 	}
 	digits, ok := strings.CutPrefix(strings.TrimSpace(value), `"`)
 	digits, closed := strings.CutSuffix(digits, `"`)
 	version, err := strconv.ParseUint(digits, 10, 63)
 	if !ok || !closed || err != nil || version == 0 || ETag(int64(version)) != `"`+digits+`"` {
-		return 0, care.InvalidField("If-Match", `must be one ETag as this service gives them, such as "3"`)
+		return 0, care.InvalidField("If-Match", `must be one ETag of this service, such as "3"`)
 	}
 	return int64(version), nil
 }
 
-// ParseOptionalETag is ParseETag for a header that may be left out: 0 is none.
+// ParseOptionalETag is ParseETag for an optional header: without one it returns 0.
 func ParseOptionalETag(value string) (int64, error) {
 	if value == "" {
 		return 0, nil

@@ -17,8 +17,7 @@ import (
 // SessionCookie is the cookie with the secret of a browser's session.
 const SessionCookie = "carewire_session"
 
-// guard puts the questions that come before a handler: who is it, do they ask too often, may the request come from where
-// it comes, may they use the route at all.
+// guard returns the handler behind authentication, the check of the request's origin, the rate limit and authorization.
 func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 	if a.identity {
 		return s.identified(next)
@@ -50,17 +49,17 @@ func (s *Server) admit(ctx context.Context, action care.Action) error {
 	return s.authorize(ctx, action)
 }
 
-// toLogin sends a browser that has to sign in to /login, and back here after it.
+// toLogin redirects a browser to /login, which redirects it back.
 func toLogin(c *echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(c.Request().URL.RequestURI()))
 }
 
-// wantsPage reports whether a person looks at a page, rather than a program asking.
+// wantsPage reports whether the request is for an HTML page.
 func wantsPage(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// identified lets whoever has a good bearer token through, as often as one subject may ask.
+// identified returns the handler behind a valid bearer token, with or without an account, and the rate limit of its subject.
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -74,7 +73,7 @@ func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// authenticate finds out who asks, by bearer token or else by session cookie.
+// authenticate identifies the caller by bearer token or else by session cookie.
 func (s *Server) authenticate(r *http.Request, cached bool) error {
 	return s.throttleFailedLogins(r, s.doubtful, func() error {
 		if r.Header.Get("Authorization") != "" {
@@ -90,7 +89,7 @@ func (s *Server) AuthenticateBearer(r *http.Request, action care.Action) (direct
 	return s.authenticateOwn(r, action, func() error { return s.authenticateBearer(r, false) })
 }
 
-// AuthenticateSecret is AuthenticateBearer for a secret that redeem finds the session of.
+// AuthenticateSecret is AuthenticateBearer for a secret: redeem returns its session.
 func (s *Server) AuthenticateSecret(r *http.Request, action care.Action, redeem func(ctx context.Context) (directory.Session, error)) (directory.Session, error) {
 	return s.authenticateOwn(r, action, func() error {
 		session, err := redeem(r.Context())
@@ -111,10 +110,10 @@ func (s *Server) ThrottleFailedLogins(r *http.Request, login func() error) error
 	return s.throttleFailedLogins(r, s.exchanges, login)
 }
 
-// throttleFailedLogins runs a sign-in and counts its failure. Whoever proves who they are is let in, however many others fail: many share an
-// address behind a proxy or a clinic's router. A failure after too many is answered with 429 instead of saying what was wrong. What
-// cannot be told at once from a network with too many failures waits for a place at the gate, so that a flood takes a few of the
-// pool's connections and no more.
+// throttleFailedLogins runs a sign-in and counts a failure by the client's network. A successful sign-in is never limited:
+// many people share an address behind a proxy or a clinic's router. A failure after too many returns 429 without the cause.
+// Sign-ins from a network with too many failures wait at the gate, unless their token was verified before, so that a flood
+// takes only a few connections of the pool.
 func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() error) error {
 	from := network(infoOf(r.Context()).peer)
 	if s.failures.exhausted(from) && !s.knownToken(r) {
@@ -125,7 +124,7 @@ func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() erro
 		defer leave()
 	}
 	err := login()
-	// To say nothing of who one is costs nothing and guesses nothing.
+	// A request without any credential costs nothing and tests no guess.
 	if care.CodeOf(err) == care.Unauthenticated && (r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "") {
 		if limited := s.failures.allow(from); limited != nil {
 			return limited
@@ -162,11 +161,11 @@ func (s *Server) authenticateBearer(r *http.Request, cached bool) error {
 	return err
 }
 
-// verifyBearer notes whose the bearer token is, who may have no account.
+// verifyBearer sets the identity of the bearer token, which can be without an account.
 func (s *Server) verifyBearer(r *http.Request) error {
 	token, ok := bearer(r)
 	if !ok {
-		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
+		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer with a token of the identity provider")
 	}
 	claims, err := s.cfg.Verifier.Verify(r.Context(), token)
 	if err != nil {
@@ -180,7 +179,7 @@ func (s *Server) verifyBearer(r *http.Request) error {
 func (s *Server) authenticateCookie(r *http.Request) error {
 	cookie, err := r.Cookie(SessionCookie)
 	if err != nil || cookie.Value == "" {
-		return care.Errorf(care.Unauthenticated, "sign in: send Authorization: Bearer and a token, or open /login in a browser")
+		return care.Errorf(care.Unauthenticated, "sign in: send Authorization: Bearer with a token, or open /login in a browser")
 	}
 	if err := s.CheckOrigin(r); err != nil {
 		return err
@@ -194,17 +193,17 @@ func (i *requestInfo) setSession(session directory.Session) {
 	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 }
 
-// CheckOrigin refuses a request that changes something and comes from another site's page: a browser adds our cookie to
-// it without the person's knowing.
+// CheckOrigin refuses a request that is not safe and comes from another site's page: a browser sends the session cookie with
+// it without the user's knowledge.
 func (s *Server) CheckOrigin(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
-		return CrossOrigin("the request comes from another site's page; this service takes changes by cookie only from its own")
+		return CrossOrigin("cross-origin request: with a cookie, only pages of this service can make changes")
 	}
 	return nil
 }
 
-// authorize refuses an actor who can never use the route, whatever it is about: where the table gives the action only on
-// the platform, or only for oneself. Everything else depends on what the request is about, and the services decide it.
+// authorize denies an actor who can never use the route: if the access table grants the action only on the platform, or only
+// for the actor themselves. All other decisions depend on the subject of the request and are made by the services.
 func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	actor := infoOf(ctx).actor
 	var may bool
@@ -220,14 +219,15 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 		return nil
 	}
 	if _, program := actor.ServiceAccount(); program && action == care.SelfManage {
-		return s.Deny(ctx, action, "a service account has no account, inbox or sockets of its own: it appends events with POST /api/events")
+		return s.Deny(ctx, action, "service accounts have no profile, inbox or sockets: append events with POST /api/events")
 	}
 	return s.Deny(ctx, action, "your roles do not allow this")
 }
 
-// Deny refuses the actor a route in these words, once that has committed; if it cannot be committed, that is the error.
-func (s *Server) Deny(ctx context.Context, action care.Action, words string) error {
-	denied := outbox.Deny(CommandOf(ctx), care.Errorf(care.Forbidden, "%s", words), action, care.Ref{}, nil, nil)
+// Deny returns the denial of a route, with this message, after it was committed to the audit trail. If the commit fails, it
+// returns that error.
+func (s *Server) Deny(ctx context.Context, action care.Action, message string) error {
+	denied := outbox.Deny(CommandOf(ctx), care.Errorf(care.Forbidden, "%s", message), action, care.Ref{}, nil, nil)
 	denied.Event.Subject = "route/" + string(action)
 	return s.cfg.Writer.Audited(ctx, denied)
 }

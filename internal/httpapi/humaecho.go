@@ -18,7 +18,8 @@ import (
 	"github.com/labstack/echo/v5"
 )
 
-// humaContext lets huma read an Echo v5 request and write its answer.
+// humaContext adapts an Echo v5 context to huma. Replace it by huma's own adapter for Echo v5 once that is released:
+// https://github.com/danielgtaylor/huma/issues/957
 type humaContext struct {
 	op     *huma.Operation
 	echo   *echo.Context
@@ -65,10 +66,10 @@ func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header()
 
 func (c *humaContext) AppendHeader(name, value string) { c.echo.Response().Header().Add(name, value) }
 
-// SetReadDeadline does nothing: readBody has read the body before huma asks for it.
+// SetReadDeadline does nothing, as readBody has already read the body.
 func (c *humaContext) SetReadDeadline(time.Time) error { return nil }
 
-// GetMultipartForm refuses: no operation takes a form.
+// GetMultipartForm returns an error, as no operation takes a form.
 func (c *humaContext) GetMultipartForm() (*multipart.Form, error) {
 	return nil, http.ErrNotMultipart
 }

@@ -14,20 +14,23 @@ import (
 	"carewire/internal/care"
 )
 
-// KeyHeader is a client's name for one request, so that sending it again does nothing twice (the IETF draft
-// draft-ietf-httpapi-idempotency-key-header). Every POST knows it that is not repeatable as it is.
+// KeyHeader identifies a request, so that a repetition is not carried out twice (IETF draft
+// draft-ietf-httpapi-idempotency-key-header). Every POST that is not Repeatable supports it.
 const KeyHeader = "Idempotency-Key"
 
+// maxKey is the longest Idempotency-Key, in characters: the size of its column.
 const maxKey = 255
 
-// keyParameter tells of the header in the reference.
+// keyParameter documents the header.
 var keyParameter = &huma.Param{
 	Name: KeyHeader, In: "header", Example: "7a0e5c1e-4d0b-4f0e-9d3c-6a9f1f4f2b10",
-	Description: "The client's own name for this request. Sent again within 24 hours with the same body it is not carried out again: the answer is the first one, rendered from what is stored now. With another body it is refused with 422, while the first is under way with 409. Only what succeeded counts.",
-	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey), Pattern: "^[!-~]+$"},
+	Description: "Identifies this request. Repeating it within 24 hours with the same body does not carry it out again: the answer " +
+		"is that of the first request, rendered from the current data. With another body it returns 422; while the first request " +
+		"is in progress, 409. Only successful requests count.",
+	Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey), Pattern: "^[!-~]+$"},
 }
 
-// readKey notes the request's Idempotency-Key, and by what its request can be told from others.
+// readKey sets the request's Idempotency-Key and the hash of the request.
 func (i *requestInfo) readKey(r *http.Request, body []byte) error {
 	values := r.Header.Values(KeyHeader)
 	if len(values) == 0 {
@@ -54,9 +57,9 @@ func withoutKey(ctx context.Context) context.Context {
 	return withInfo(ctx, &i)
 }
 
-// ReplayedID is the id in the subject of what was done.
+// ReplayedID returns the id in the subject of the first request.
 func ReplayedID(done *care.ReplayError) uuid.UUID {
 	_, id, _ := strings.Cut(done.Subject, "/")
-	parsed, _ := uuid.Parse(id) // A subject of ours always holds one; what does not is not found.
+	parsed, _ := uuid.Parse(id) // Subjects have an id; uuid.Nil is not found.
 	return parsed
 }

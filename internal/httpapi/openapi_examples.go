@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// exampleTexts are examples of texts by the name of their field, for those that have no example tag of their own.
+// exampleTexts are examples of strings by the name of their field, for fields without an example tag.
 var exampleTexts = map[string]string{ //nolint:gosec // Invented, no credentials.
 	"actorid":       exampleID("doctorId"),
 	"actorrole":     "doctor",
@@ -69,16 +69,16 @@ var exampleTexts = map[string]string{ //nolint:gosec // Invented, no credentials
 	"updatedBy":     exampleID("doctorId"),
 }
 
-// exampleNumbers do the same for numbers whose least would mislead.
+// exampleNumbers are examples of numbers by the name of their field, where the minimum would mislead.
 var exampleNumbers = map[string]float64{
 	"amountMinor": 4250, "totalMinor": 4250, "paidMinor": 0, "refundedMinor": 0, "position": 1042, "limit": 50, "version": 3, "subjectversion": 3,
 	"ruleVersion": 2, "status": 422, "attempt": 1, "quantity": 30, "low": 3.5, "high": 5.1, "value": 4.1,
 }
 
-// exampleTimes are those of times that come after others.
+// exampleTimes are examples of times that are later than others.
 var exampleTimes = map[string]string{"endsAt": "2026-03-14T10:00:00Z", "to": "2026-03-15T09:30:00Z", "expiresAt": "2026-03-14T09:30:30Z"}
 
-// exampleID is the id that stands for a field of that name in every example: a UUIDv7, and the same each time.
+// exampleID returns the id of a field of that name in every example: a UUIDv7, always the same.
 func exampleID(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	id := uuid.UUID(sum[:16])
@@ -87,8 +87,7 @@ func exampleID(name string) string {
 	return id.String()
 }
 
-// exampleOf makes an example of a schema: from example tags where there are some, else from what the schema allows and
-// from the field's name.
+// exampleOf returns an example of a schema: from its example tags or else from its type and the field's name.
 func exampleOf(r huma.Registry, s *huma.Schema, name string) any {
 	if s.Ref != "" {
 		s = r.SchemaFromRef(s.Ref)

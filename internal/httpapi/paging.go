@@ -7,36 +7,36 @@ import (
 	"carewire/internal/care"
 )
 
-// Paging is how lists are read page by page.
+// Paging is the input of a list that is read page by page.
 type Paging struct {
-	Cursor string `query:"cursor" maxLength:"500" doc:"The next of the page before."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+	Cursor string `query:"cursor" maxLength:"500" doc:"The value of next of the previous page."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The largest number of items."`
 }
 
-// Paginate makes a page of rows that were read with one more than its limit, and gives the mark that the next begins after;
-// empty on the last.
-func Paginate[T any](rows []T, limit int, mark func(last T) string) (page []T, next string) {
+// Paginate returns the page of rows that were read with one more than its limit, and the cursor of the next page, or "" on
+// the last one.
+func Paginate[T any](rows []T, limit int, cursor func(last T) string) (page []T, next string) {
 	if len(rows) <= limit {
 		return rows, ""
 	}
-	return rows[:limit], mark(rows[limit-1])
+	return rows[:limit], cursor(rows[limit-1])
 }
 
-// ParseCursor reads the cursor of a list in the order of time and id; an empty one is start.
+// ParseCursor parses the cursor of a list that is ordered by time and id; an empty cursor is start.
 func ParseCursor(cursor string, start care.PageCursor) (care.PageCursor, error) {
-	mark, ok := care.ParsePageCursor(cursor, start)
+	at, ok := care.ParsePageCursor(cursor, start)
 	if !ok {
-		return mark, InvalidCursor()
+		return at, InvalidCursor()
 	}
-	return mark, nil
+	return at, nil
 }
 
-// EncodeIDCursor is the cursor of a list in the order of a number.
+// EncodeIDCursor returns the cursor of a list that is ordered by a number.
 func EncodeIDCursor(n int64) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt(nil, n, 10))
 }
 
-// ParseIDCursor reads what EncodeIDCursor gave; an empty cursor is 0.
+// ParseIDCursor parses a cursor of EncodeIDCursor; an empty cursor is 0.
 func ParseIDCursor(cursor string) (int64, error) {
 	if cursor == "" {
 		return 0, nil
@@ -52,7 +52,7 @@ func ParseIDCursor(cursor string) (int64, error) {
 	return n, nil
 }
 
-// InvalidCursor is the error of a cursor that this service did not make.
+// InvalidCursor returns the error of a cursor that is not one of this service.
 func InvalidCursor() error {
-	return care.InvalidField("cursor", "must be the next of the page before")
+	return care.InvalidField("cursor", "must be the value of next of the previous page")
 }

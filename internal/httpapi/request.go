@@ -11,8 +11,8 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-// requestInfo is what is known of a request. The guard completes it before the handler runs; afterwards only an actor from
-// the actor cache may be replaced.
+// requestInfo is the state of a request. The guard completes it before the handler runs; afterwards only an actor from the
+// actor cache can be replaced.
 type requestInfo struct {
 	id          string
 	traceparent string
@@ -21,7 +21,7 @@ type requestInfo struct {
 	// begun is when the request arrived, body reads its body.
 	begun time.Time
 	body  bodyReader
-	// key is the client's Idempotency-Key; requestHash tells this request from another with the same key.
+	// key is the client's Idempotency-Key; requestHash distinguishes this request from another one with the same key.
 	key         string
 	requestHash []byte
 	actor       care.Actor
@@ -41,7 +41,7 @@ func withInfo(ctx context.Context, i *requestInfo) context.Context {
 	return context.WithValue(ctx, infoKey{}, i)
 }
 
-// infoOf returns what is known of the request; never nil.
+// infoOf returns the state of the request; never nil.
 func infoOf(ctx context.Context) *requestInfo {
 	if i, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
 		return i
@@ -58,13 +58,13 @@ func CommandOf(ctx context.Context) care.Command {
 // ActorOf returns the caller.
 func ActorOf(ctx context.Context) care.Actor { return infoOf(ctx).actor }
 
-// SetActor sets the caller of a request whose route authenticates its callers itself, for its log line and its command.
+// SetActor sets the caller of a public route, for its log line and its command.
 func SetActor(ctx context.Context, actor care.Actor) { infoOf(ctx).actor = actor }
 
-// IdentityOf returns the verified identity of the bearer token, which may have no account.
+// IdentityOf returns the verified identity of the bearer token, which can be without an account.
 func IdentityOf(ctx context.Context) directory.Identity { return infoOf(ctx).identity }
 
-// SessionOf returns the caller's session. Its ID is uuid.Nil where the caller sent a bearer token.
+// SessionOf returns the caller's session. Its ID is uuid.Nil for a bearer token.
 func SessionOf(ctx context.Context) directory.Session {
 	i := infoOf(ctx)
 	return directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}

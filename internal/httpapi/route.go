@@ -15,13 +15,13 @@ import (
 // long as the socket.
 const SocketPath = "/api/socket"
 
-// Access describes who may use a route: everybody, or a caller who may perform the action.
+// Access defines who may use a route: everybody, or callers who may perform the action.
 type Access struct {
 	Action care.Action
 	Public bool
 	// Own leaves authentication to the handler.
 	Own bool
-	// Page marks a route that people open in a browser: one who is not signed in is sent to /login.
+	// Page marks a route for browsers: one that is not signed in is redirected to /login.
 	Page bool
 	// identity lets every valid bearer token through; the handler finds the account.
 	identity bool
@@ -76,7 +76,7 @@ func everywhere(path string) bool {
 	return false
 }
 
-// methodHint is the detail of the 405 that a method on the paths below a prefix is answered with.
+// methodHint is the detail of the 405 for a method on the paths below a prefix.
 type methodHint struct{ method, prefix, detail string }
 
 // ExplainMethod sets the detail of the 405 for a method that the paths below the prefix do not support.
@@ -93,7 +93,7 @@ func (s *Server) explainMethod(r *http.Request, p *Problem) {
 	}
 }
 
-// public lists the routes that ask nobody who they are. /sandbox and /metrics are on it in demo mode only.
+// public lists the routes without authentication.
 var public = map[string]bool{
 	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
 	"GET /docs": true, "GET /docs/api": true, "GET /docs/events": true, "GET /docs/socket": true,
@@ -101,11 +101,12 @@ var public = map[string]bool{
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }
 
+// publicInDemo lists the routes without authentication in demo mode.
 var publicInDemo = map[string]bool{
 	"GET /metrics": true, "GET /sandbox": true, "GET /sandbox/*": true, "POST /sandbox/*": true, "DELETE /sandbox/*": true,
 }
 
-// checkRoutes refuses a route without a decision about who may use it.
+// checkRoutes reports routes without a valid Access.
 func (s *Server) checkRoutes() error {
 	var errs []error
 	for _, r := range s.echo.Router().Routes() {

@@ -43,8 +43,8 @@ type Config struct {
 	// Writer commits denials to the audit trail.
 	Writer   *outbox.Writer
 	Verifier *auth.Verifier
-	// NoAPI leaves the API and its pages to other instances: their routes answer 503 with the code role_missing. Health,
-	// metrics, the sandbox and sockets are served all the same.
+	// NoAPI disables the API and the pages: their routes answer 503 with the code role_missing. Health, metrics, the sandbox
+	// and sockets are still served.
 	NoAPI bool
 	// Demo opens the sandbox and /metrics to everybody.
 	Demo bool
@@ -58,9 +58,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// BodyTimeout is the time that a client has to send a request's body; 15 s by default.
 	BodyTimeout time.Duration
-	// Ready returns what is missing before the service can take requests, in words that may be shown, or nil.
+	// Ready returns the reason why the service cannot take requests, which is shown, or nil.
 	Ready func(ctx context.Context) error
-	// Notes are shown in /readyz, a line each: what an operator should fix although the service works.
+	// Notes are warnings for operators, shown in /readyz, a line each.
 	Notes []string
 	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
 	Registerer prometheus.Registerer

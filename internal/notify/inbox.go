@@ -23,13 +23,13 @@ type Notification struct {
 	ID          uuid.UUID  `json:"id" format:"uuid"`
 	EventID     uuid.UUID  `json:"eventId" format:"uuid"`
 	EventType   string     `json:"eventType" example:"ehr.lab_report.created"`
-	Position    int64      `json:"position" doc:"The event's place in the ledger."`
-	Subject     string     `json:"subject" doc:"What the event is about: read it there."`
+	Position    int64      `json:"position" doc:"The event's position in the ledger."`
+	Subject     string     `json:"subject" doc:"The subject of the event: kind/id."`
 	RecipientID uuid.UUID  `json:"recipientId" format:"uuid"`
 	ClinicID    *uuid.UUID `json:"clinicId,omitempty" format:"uuid"`
 	Category    string     `json:"category"`
 	Priority    string     `json:"priority"`
-	Rule        string     `json:"rule" doc:"The rule that said so."`
+	Rule        string     `json:"rule" doc:"The rule that matched the event."`
 	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
 	ReadAt      *time.Time `json:"readAt,omitempty" format:"date-time"`
 	Deliveries  []Delivery `json:"deliveries"`
@@ -41,7 +41,7 @@ type Delivery struct {
 	Channel           string     `json:"channel"`
 	State             string     `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
 	Reason            string     `json:"reason,omitempty"`
-	Attempt           int32      `json:"attempt" doc:"How often a provider was called."`
+	Attempt           int32      `json:"attempt" doc:"The number of calls of the provider."`
 	PossibleDuplicate bool       `json:"possibleDuplicate,omitempty"`
 	Provider          string     `json:"provider,omitempty"`
 	ErrorCode         string     `json:"errorCode,omitempty"`

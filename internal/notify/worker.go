@@ -53,15 +53,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	Sent       Outcome = "sent"       // The provider accepted the message.
-	Failed     Outcome = "failed"     // It will not be delivered on this channel.
-	Suppressed Outcome = "suppressed" // There is nobody or no address to send it to any more.
-	Unknown    Outcome = "unknown"    // It may have been sent, and no receipt came in time.
-	OutcomeUncertain     Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
-	Retried    Outcome = "retried"    // It will be tried again.
-	Slowed     Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
-	Held       Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
-	Repeated   Outcome = "repeated"   // Nothing was left to do.
+	Sent             Outcome = "sent"       // The provider accepted the message.
+	Failed           Outcome = "failed"     // It will not be delivered on this channel.
+	Suppressed       Outcome = "suppressed" // There is nobody or no address to send it to any more.
+	Unknown          Outcome = "unknown"    // It may have been sent, and no receipt came in time.
+	OutcomeUncertain Outcome = "uncertain"  // It may have been sent; a receipt or a deadline decides.
+	Retried          Outcome = "retried"    // It will be tried again.
+	Slowed           Outcome = "throttled"  // The provider is called too often; it will be sent again, and no attempt is used up.
+	Held             Outcome = "held"       // The provider's breaker is open; it waits, and nothing was tried.
+	Repeated         Outcome = "repeated"   // Nothing was left to do.
 )
 
 // Worker works deliveries. It is safe for concurrent use.

@@ -5,18 +5,24 @@ import (
 	"net/http"
 	"time"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
+	"carewire/internal/httpapi"
 )
 
+const absencesPath = clinicsPath + "/{clinicId}/absences"
+
 func registerAbsences(api *httpapi.Server, service *appointment.Service) {
-	const path = clinicsPath + "/{clinicId}/absences"
+	registerAbsenceCreate(api, service)
+	registerAbsenceList(api, service)
+	registerAbsenceDelete(api, service)
+}
+
+func registerAbsenceCreate(api *httpapi.Server, service *appointment.Service) {
 	type createInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 		Body     appointment.NewAbsence
 	}
 	type output struct {
@@ -27,47 +33,56 @@ func registerAbsences(api *httpapi.Server, service *appointment.Service) {
 		return &output{httpapi.Location(clinicsPath+"/"+a.ClinicID.String()+"/absences", a.ID.String()), a}, err
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-absence", Method: http.MethodPost, Path: path, Tag: "appointments", Action: care.HoursWrite,
+		ID: "create-absence", Method: http.MethodPost, Path: absencesPath, Tag: "appointments", Action: care.HoursWrite,
 		Status:  http.StatusCreated,
-		Summary: "Enter leave, a closing day or one-off hours",
-		Description: "For receptionists, administrators and the doctor themselves; closing the whole clinic is not a doctor's to do. Availability and what patients ask for keep to it from then on. " +
-			"What is booked in that time stays as it is: `affected` says how many open appointments these are, and `GET /api/appointments?needsAttention=true` lists them.",
+		Summary: "Create an absence",
+		Description: "Creates leave, a closing day or one-off hours. For receptionists, " +
+			"administrators and the doctor; only receptionists and administrators can close the " +
+			"whole clinic. Availability and patients' requests respect it from then on. Existing " +
+			"bookings in that time do not change: `affected` is the number of open appointments " +
+			"among them, and `GET /api/appointments?needsAttention=true` lists them.",
 		Refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, func(ctx context.Context, in *createInput) (*output, error) {
 		return created(service.CreateAbsence(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*output, error) {
 		return created(service.AbsenceAgain(ctx, httpapi.CommandOf(ctx), in.ClinicID, httpapi.ReplayedID(done)))
 	})
+}
 
+func registerAbsenceList(api *httpapi.Server, service *appointment.Service) {
 	type listInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
-		DoctorID uuid.UUID `query:"doctorId" format:"uuid" doc:"Only this doctor's, and those of the whole clinic."`
-		From     time.Time `query:"from" format:"date-time" doc:"Only those that end after then."`
-		To       time.Time `query:"to" format:"date-time" doc:"Only those that start before then."`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
+		DoctorID uuid.UUID `query:"doctorId" format:"uuid" doc:"Only those of this doctor and of the whole clinic."`
+		From     time.Time `query:"from" format:"date-time" doc:"Only those that end after this time."`
+		To       time.Time `query:"to" format:"date-time" doc:"Only those that start before this time."`
 		httpapi.Paging
 	}
 	type listOutput struct{ Body appointment.AbsencePage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-absences", Method: http.MethodGet, Path: path, Tag: "appointments", Action: care.AbsenceRead,
-		Summary:     "List leave, closing days and one-off hours",
-		Description: "Those of the clinic, in the order in which they start, for those who work there.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		ID: "list-absences", Method: http.MethodGet, Path: absencesPath, Tag: "appointments", Action: care.AbsenceRead,
+		Summary: "List absences",
+		Description: "The clinic's leave, closing days and one-off hours, ordered by start, for " +
+			"the people who work there.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := service.ListAbsences(ctx, httpapi.CommandOf(ctx), appointment.AbsenceFilter{
 			ClinicID: in.ClinicID, DoctorID: in.DoctorID, From: in.From, To: in.To, Cursor: in.Cursor, Limit: in.Limit,
 		})
 		return &listOutput{page}, err
 	})
+}
 
+func registerAbsenceDelete(api *httpapi.Server, service *appointment.Service) {
 	type deleteInput struct {
-		ClinicID  uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID  uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 		AbsenceID uuid.UUID `path:"absenceId" format:"uuid" doc:"The absence."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "delete-absence", Method: http.MethodDelete, Path: path + "/{absenceId}", Tag: "appointments", Action: care.HoursWrite,
-		Summary:     "Remove leave, a closing day or one-off hours",
-		Description: "For those who may enter it. The doctor's hours count again.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		ID: "delete-absence", Method: http.MethodDelete, Path: absencesPath + "/{absenceId}", Tag: "appointments", Action: care.HoursWrite,
+		Summary: "Delete an absence",
+		Description: "Deletes leave, a closing day or one-off hours. For the people who can " +
+			"create it. The doctor's hours apply again.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *deleteInput) (*struct{}, error) {
 		return nil, service.DeleteAbsence(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.AbsenceID)
 	})

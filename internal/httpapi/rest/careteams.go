@@ -11,7 +11,7 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// CareTeam is who cares for a patient.
+// CareTeam lists the people who care for a patient.
 type CareTeam struct {
 	Items []directory.Carer `json:"items"`
 }
@@ -24,9 +24,11 @@ func registerCareTeams(api *httpapi.Server, dir *directory.Service) {
 	type list struct{ Body CareTeam }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-care-team", Method: http.MethodGet, Path: path, Tag: "clinics", Action: care.CareTeamRead,
-		Summary:     "List a patient's care team",
-		Description: "The doctors and nurses who care for the patient: for the patient everywhere, for others at their clinics. Being shown another's is audited. A patient whom the caller may not know of is answered like one who is not there.",
-		Refusals:    []care.Code{care.NotFound, care.Invalid},
+		Summary: "List a patient's care team",
+		Description: "The doctors and nurses who care for the patient: at all clinics for the " +
+			"patient, at the caller's clinics for others. Reading another person's care team is " +
+			"audited. Returns 404 if the caller may not see the patient.",
+		Refusals: []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*list, error) {
 		team, err := dir.ListCareTeam(ctx, httpapi.CommandOf(ctx), in.ID)
 		return &list{CareTeam{team}}, err
@@ -43,11 +45,12 @@ func registerCareTeams(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "join-care-team", Method: http.MethodPut, Path: path + "/{clinicId}/{memberId}", Tag: "clinics", Action: care.CareTeamManage,
-		Status:      http.StatusCreated,
-		Summary:     "Put somebody on a care team",
-		Description: "Lets a doctor or nurse of the clinic read and write the records of a patient there. For the clinic's administrators, who do not put themselves on one (403).",
-		Also:        map[int]string{http.StatusOK: "They were on the care team already; nothing was changed."},
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Status:  http.StatusCreated,
+		Summary: "Add a care team member",
+		Description: "Lets a doctor or nurse of the clinic read and write the patient's records " +
+			"there. For the clinic's administrators, who cannot add themselves (403).",
+		Also:     map[int]string{http.StatusOK: "They were already on the care team; nothing changed."},
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *memberInput) (*output, error) {
 		m := directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID}
 		joined, err := dir.AddCareTeamMember(ctx, httpapi.CommandOf(ctx), m)
@@ -59,9 +62,11 @@ func registerCareTeams(api *httpapi.Server, dir *directory.Service) {
 	})
 	httpapi.Register(api, httpapi.Operation{
 		ID: "leave-care-team", Method: http.MethodDelete, Path: path + "/{clinicId}/{memberId}", Tag: "clinics", Action: care.CareTeamManage,
-		Summary:     "Take somebody off a care team",
-		Description: "The member reads the patient's records no more, but those that name them as the doctor or that they wrote as one; an open socket leaves the patient's room. For the clinic's administrators.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "Remove a care team member",
+		Description: "The member can no longer read the patient's records, except those that " +
+			"name them as the doctor or that they wrote as a doctor; an open socket leaves the " +
+			"patient's room. For the clinic's administrators.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *memberInput) (*struct{}, error) {
 		return nil, dir.RemoveCareTeamMember(ctx, httpapi.CommandOf(ctx), directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID})
 	})

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"carewire/internal/auth/authtest"
-
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/auth/authtest"
 )
 
 // Claims are matched by their exact names, and a token in which one is given twice says nothing that can be relied on.

@@ -4,17 +4,16 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
 )
 
 const clinicsPath = "/api/clinics"
 
-// ClinicList is the clinics that the caller belongs to.
+// ClinicList lists the caller's clinics.
 type ClinicList struct {
 	Items []directory.Clinic `json:"items"`
 }
@@ -24,8 +23,9 @@ func registerClinics(api *httpapi.Server, dir *directory.Service) {
 	type list struct{ Body ClinicList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-clinics", Method: http.MethodGet, Path: clinicsPath, Tag: "clinics", Action: care.ClinicRead,
-		Summary:     "List one's clinics",
-		Description: "The clinics at which the caller holds a role; all of them for an operator. Clinics are registered by the platform.",
+		Summary: "List clinics",
+		Description: "The clinics where the caller has a role; all clinics for operators. " +
+			"Clinics are registered by the platform.",
 	}, func(ctx context.Context, _ *struct{}) (*list, error) {
 		clinics, err := dir.ListClinics(ctx, httpapi.ActorOf(ctx))
 		return &list{ClinicList{clinics}}, err
@@ -37,8 +37,8 @@ func registerClinics(api *httpapi.Server, dir *directory.Service) {
 	type output struct{ Body directory.Clinic }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-clinic", Method: http.MethodGet, Path: clinicsPath + "/{id}", Tag: "clinics", Action: care.ClinicRead,
-		Summary:     "Read a clinic",
-		Description: "One of the caller's clinics. Another is answered like one that is not there.",
+		Summary:     "Get a clinic",
+		Description: "Returns 404 if it is not one of the caller's clinics.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*output, error) {
 		clinic, err := dir.GetClinic(ctx, httpapi.CommandOf(ctx), in.ID)

@@ -4,12 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
+	"carewire/internal/httpapi"
 )
 
 const conversationsPath = "/api/conversations"
@@ -39,10 +38,12 @@ func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	type createInput struct{ Body chat.NewConversation }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "create-conversation", Method: http.MethodPost, Path: conversationsPath, Tag: "chat", Action: care.ConversationCreate,
-		Status:      http.StatusCreated,
-		Summary:     "Begin a conversation",
-		Description: "A patient begins one for themselves, with their whole care team at the clinic (409 where they have none); a doctor or nurse on the team begins one with the patient, and adds others.",
-		Refusals:    []care.Code{care.Forbidden, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Start a conversation",
+		Description: "A patient starts one for themselves, with their whole care team at the " +
+			"clinic (409 if they have none). A doctor or nurse on the care team starts one with " +
+			"the patient, and can add others.",
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *createInput) (*conversationOutput, error) {
 		c, err := service.Create(ctx, httpapi.CommandOf(ctx), in.Body)
 		return newConversationOutput(c), err
@@ -55,9 +56,10 @@ func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	type listOutput struct{ Body ConversationPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-conversations", Method: http.MethodGet, Path: conversationsPath, Tag: "chat", Action: care.ConversationRead,
-		Summary:     "List conversations",
-		Description: "Those in which the caller takes part, the newest activity first. Being shown a list is audited, for each patient in it.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List conversations",
+		Description: "The caller's conversations, latest activity first. The list is audited for " +
+			"each patient in it.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := service.List(ctx, httpapi.CommandOf(ctx), in.Cursor, in.Limit)
 		return &listOutput{ConversationPage(page)}, err
@@ -69,9 +71,10 @@ func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	type getOutput struct{ Body chat.Conversation }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-conversation", Method: http.MethodGet, Path: conversationsPath + "/{id}", Tag: "chat", Action: care.ConversationRead,
-		Summary:     "Read a conversation",
-		Description: "Who takes part, and how far the caller has read. One in which the caller does not take part is answered like one that is not there. Both are audited.",
-		Refusals:    []care.Code{care.NotFound, care.Invalid},
+		Summary: "Get a conversation",
+		Description: "The participants, and the position up to which the caller has read. " +
+			"Returns 404 if the caller does not participate. Both are audited.",
+		Refusals: []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *getInput) (*getOutput, error) {
 		c, err := service.Get(ctx, httpapi.CommandOf(ctx), in.ID)
 		return &getOutput{c}, err
@@ -85,10 +88,11 @@ func registerConversationRead(api *httpapi.Server, service *chat.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "mark-conversation-read", Method: http.MethodPut, Path: conversationsPath + "/{id}/read", Tag: "chat", Action: care.ConversationRead,
-		Status:      http.StatusNoContent,
-		Summary:     "Mark messages as read",
-		Description: "Says that the caller has read up to this message. The mark only moves forward: an older message changes nothing.",
-		Refusals:    []care.Code{care.NotFound},
+		Status:  http.StatusNoContent,
+		Summary: "Mark messages as read",
+		Description: "Sets the last message that the caller has read. The mark only moves " +
+			"forward: an older message changes nothing.",
+		Refusals: []care.Code{care.NotFound},
 	}, func(ctx context.Context, in *readInput) (*struct{}, error) {
 		return nil, service.MarkRead(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 	})

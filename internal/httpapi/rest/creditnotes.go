@@ -4,12 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/billing"
+	"carewire/internal/httpapi"
 )
 
 func registerCreditNotes(api *httpapi.Server, service *billing.Service) {
@@ -22,16 +21,19 @@ func registerCreditNotes(api *httpapi.Server, service *billing.Service) {
 		Location string `header:"Location"`
 		Body     billing.CreditNote
 	}
-	// A credit note is read with its invoice.
+	// A credit note is part of its invoice.
 	issued := func(n billing.CreditNote) *output {
 		return &output{http.StatusCreated, httpapi.Location(invoicesPath, n.InvoiceID.String()), n}
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "issue-credit-note", Method: http.MethodPost, Path: invoicesPath + "/{id}/credit-notes", Tag: "billing", Action: care.InvoiceWrite,
-		Status:      http.StatusCreated,
-		Summary:     "Issue a credit note",
-		Description: "Takes back what an invoice charged, or a part of it: that much less is owed on it. What was paid already and is owed no longer becomes the patient's credit at the clinic, which can be refunded or pay other invoices. More than is not credited yet is refused with 409.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Issue a credit note",
+		Description: "Credits all of an invoice or a part of it, which reduces its balance. A " +
+			"payment that exceeds the new balance becomes the patient's credit at the clinic, " +
+			"which can be refunded or pay other invoices. An amount above the part that is not " +
+			"credited yet returns 409.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *input) (*output, error) {
 		n, err := service.Credit(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 		return issued(n), err

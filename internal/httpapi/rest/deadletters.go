@@ -12,21 +12,22 @@ import (
 // Rejection is a dead letter of the ledger. Clients know its schema by this name.
 type Rejection ledger.DeadLetter
 
-// RejectionPage is one page of outbox rows that the ledger refused.
+// RejectionPage is one page of outbox rows that the ledger rejected.
 type RejectionPage struct {
 	Items []Rejection `json:"items"`
-	Next  string      `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string      `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 }
 
-// registerDeadLetters adds the routes of outbox rows that the ledger refused.
+// registerDeadLetters adds the routes of outbox rows that the ledger rejected.
 func registerDeadLetters(api *httpapi.Server, operations Operations) {
 	type listInput struct{ httpapi.Paging }
 	type listOutput struct{ Body RejectionPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-rejected", Method: http.MethodGet, Path: "/api/outbox/rejected", Tag: "operate", Action: care.OperationsRead,
-		Summary:     "List outbox rows that the ledger refused",
-		Description: "The oldest first, until they are redriven. What a row holds is not shown: it was put past the checks and can be anything.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List outbox rows that the ledger rejected",
+		Description: "Oldest first, until they are redriven. The content of a row is not shown: " +
+			"it bypassed the checks and can be anything.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		after, err := httpapi.ParseIDCursor(in.Cursor)
 		if err != nil {
@@ -46,10 +47,13 @@ func registerDeadLetters(api *httpapi.Server, operations Operations) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "redrive-rejected", Method: http.MethodPost, Path: "/api/outbox/rejected/{id}/redrive", Tag: "operate", Action: care.OperationsRedrive,
-		Repeatable:  true,
-		Summary:     "Put an outbox row back that the ledger refused",
-		Description: "Once the row or what refused it is mended. One that the outbox itself still refuses, and one that was redriven already, are refused with 409; one that the ledger refuses again is rejected anew, under a new id. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Repeatable: true,
+		Summary:    "Redrive an outbox row that the ledger rejected",
+		Description: "Appends the row to the outbox again, after the row or the cause was fixed. " +
+			"Returns 409 if the outbox does not accept it, or if it was already redriven; if the " +
+			"ledger rejects it again, it gets a new id. The ledger records the caller " +
+			"(`ledger.redriven`). It takes no body.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
 		return nil, operations.RejectionRedrive(ctx, httpapi.CommandOf(ctx), in.ID)
 	})

@@ -22,9 +22,14 @@ func registerDeaths(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "record-death", Method: http.MethodPost, Path: path, Tag: "users", Action: care.DeathRecord,
-		Summary:     "Record that a patient has died",
-		Description: "For receptionists, doctors and administrators of a clinic where the person is a patient or was one. Nobody signs in as the person any more, their sessions end, and nothing is sent to them; late results and final invoices are still entered. The status of the account stays. The same day again changes nothing, another one is answered with 409. A person who works at a clinic is left to the administrator of every clinic where they hold a role (403).",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Summary: "Record a death",
+		Description: "For receptionists, doctors and administrators of a clinic where the person " +
+			"is or was a patient. Nobody can sign in as the person, their sessions end, and " +
+			"nothing is sent to them; late results and final invoices can still be entered. The " +
+			"account's status does not change. Repeating the same day changes nothing, another " +
+			"day returns 409. For a person who works at a clinic it requires an administrator of " +
+			"every clinic where they have a role (403).",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *recordInput) (*userOutput, error) {
 		return currentUser(dir.RecordDeath(ctx, httpapi.CommandOf(ctx), in.ID, in.Body))
 	}, func(ctx context.Context, in *recordInput, _ *care.ReplayError) (*userOutput, error) {
@@ -37,9 +42,11 @@ func registerDeaths(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "withdraw-death", Method: http.MethodPost, Path: path + "/withdraw", Tag: "users", Action: care.DeathRecord,
-		Summary:     "Withdraw a death that was recorded by mistake",
-		Description: "With the reason, which is kept for the audit. The person may sign in and is sent messages again; what was not sent meanwhile is not sent later. Where no death is recorded the answer is 409.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Summary: "Withdraw a death that was recorded by mistake",
+		Description: "Takes a reason, which is kept for audits. The person can sign in and gets " +
+			"messages again; messages that were not sent meanwhile are not sent later. Returns " +
+			"409 if no death is recorded.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *withdrawInput) (*userOutput, error) {
 		return currentUser(dir.WithdrawDeath(ctx, httpapi.CommandOf(ctx), in.ID, in.Body))
 	}, func(ctx context.Context, in *withdrawInput, _ *care.ReplayError) (*userOutput, error) {

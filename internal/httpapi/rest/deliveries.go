@@ -17,27 +17,29 @@ import (
 // DeliveryPage is one page of deliveries.
 type DeliveryPage struct {
 	Items []notify.DeliveryStatus `json:"items"`
-	Next  string                  `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string                  `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 }
 
 type deliveriesInput struct {
 	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"Only those in this state."`
 	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"Only those on this channel."`
-	Rule        string    `query:"rule" maxLength:"100" doc:"Only those that this rule said to send."`
-	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only this person's."`
+	Rule        string    `query:"rule" maxLength:"100" doc:"Only those of this rule."`
+	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"Only those of this recipient."`
 	From        time.Time `query:"from" format:"date-time" doc:"Only those that were planned at this time or later."`
 	To          time.Time `query:"to" format:"date-time" doc:"Only those that were planned before this time."`
 	httpapi.Paging
 }
 
-// registerDeliveries adds the routes of messages.
+// registerDeliveries adds the routes of deliveries.
 func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations Operations) {
 	type output struct{ Body DeliveryPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-deliveries", Method: http.MethodGet, Path: "/api/deliveries", Tag: "operate", Action: care.NotificationReview,
-		Summary:     "List messages",
-		Description: "What became of every message, the last planned first: ids, states and codes, never words or addresses. One that changes while it is paged through keeps its place.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List deliveries",
+		Description: "The state of every message, last planned first: ids, states and codes, " +
+			"never texts or addresses. A delivery that changes while a client pages through the " +
+			"list keeps its place.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *deliveriesInput) (*output, error) {
 		page, err := listDeliveries(ctx, writer, in)
 		return &output{page}, err
@@ -48,10 +50,13 @@ func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations O
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "redrive-delivery", Method: http.MethodPost, Path: "/api/deliveries/{id}/redrive", Tag: "operate", Action: care.OperationsRedrive,
-		Repeatable:  true,
-		Summary:     "Queue a message again",
-		Description: "One that failed, was cancelled, whose outcome is unknown, or that was suppressed for want of an address that its recipient has by now; any other is refused with 409. Who asked for it is in the ledger (`notification.planned`). It takes no body.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Repeatable: true,
+		Summary:    "Redrive a delivery",
+		Description: "Queues a delivery again that failed, was cancelled, has an unknown " +
+			"outcome, or was suppressed because its recipient had no address, if they have one " +
+			"now; any other state returns 409. The ledger records the caller " +
+			"(`notification.planned`). It takes no body.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
 		return nil, operations.DeliveryRedrive(ctx, httpapi.CommandOf(ctx), in.ID)
 	})

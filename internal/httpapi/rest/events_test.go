@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"carewire/internal/auth/authtest"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/auth/authtest"
 )
 
 // gateway is another system of the clinic's, and what a test needs to speak as it.

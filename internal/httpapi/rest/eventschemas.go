@@ -16,7 +16,7 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// eventSchemas hold what an event is checked against: the envelope, and the data of each type.
+// eventSchemas are the schemas of events: the envelope, and the data of each type.
 type eventSchemas struct {
 	registry huma.Registry
 	envelope *huma.Schema
@@ -32,11 +32,11 @@ func newEventSchemas(registry huma.Registry) *eventSchemas {
 	return v
 }
 
-// content documents the three media types.
+// content returns the documentation of the three media types.
 func (v *eventSchemas) content() map[string]*huma.MediaType {
 	most := maxBatch
 	one := &huma.MediaType{Schema: v.envelope}
-	datas := &huma.Schema{Description: "In binary mode, with `ce-` headers: the data of one of the types. Without: as application/cloudevents+json.", OneOf: []*huma.Schema{v.envelope}}
+	datas := &huma.Schema{Description: "In binary mode, with `ce-` headers: the data of one of the types. Without these headers: like application/cloudevents+json.", OneOf: []*huma.Schema{v.envelope}}
 	for _, name := range event.ExternalTypes() {
 		datas.OneOf = append(datas.OneOf, v.data[name])
 	}
@@ -47,7 +47,7 @@ func (v *eventSchemas) content() map[string]*huma.MediaType {
 	}
 }
 
-// read gives the events of a request, each checked against its schemas.
+// read returns the events of a request, validated against their schemas.
 func (v *eventSchemas) read(in *eventsInput) ([]intake.Event, error) {
 	if in.mediaType == mediaBatch {
 		return v.batch(in.RawBody)
@@ -84,17 +84,17 @@ func (v *eventSchemas) batch(body []byte) ([]intake.Event, error) {
 	return events, wrong.Err()
 }
 
-// structured makes the structured form of an event in binary mode (CloudEvents HTTP binding 1.0, section 3.1). A header's
-// value is percent-encoded where it is not plain ASCII.
+// structured returns the structured form of an event in binary mode (CloudEvents HTTP binding 1.0, section 3.1). The
+// value of a header is percent-encoded if it is not plain ASCII.
 func structured(in *eventsInput) (json.RawMessage, error) {
-	if in.twice != "" {
-		return nil, care.InvalidField(httpapi.FieldName(in.twice), "is given twice; give it once")
+	if in.duplicate != "" {
+		return nil, care.InvalidField(httpapi.FieldName(in.duplicate), "duplicate header; send it once")
 	}
 	parts := map[string]any{}
 	for name, value := range in.attributes {
 		text, err := url.PathUnescape(value)
 		if err != nil {
-			return nil, care.InvalidField(httpapi.FieldName(binaryPrefix+name), "has a percent sign that begins no escape")
+			return nil, care.InvalidField(httpapi.FieldName(binaryPrefix+name), "invalid percent-encoding")
 		}
 		parts[name] = text
 	}
@@ -102,11 +102,11 @@ func structured(in *eventsInput) (json.RawMessage, error) {
 	return json.Marshal(parts)
 }
 
-// one checks one event and reads it.
+// one validates an event and decodes it.
 func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, error) {
 	if len(raw) > maxEvent {
 		refused := care.Errorf(care.TooLarge, "an event is larger than %d bytes", maxEvent)
-		refused.Fields = []care.FieldError{{Field: eventField(path), Message: "is too large: send ids, and keep the rest where it is"}}
+		refused.Fields = []care.FieldError{{Field: eventField(path), Message: "is too large: send ids only"}}
 		return intake.Event{}, refused
 	}
 	if err := v.check(path, v.envelope, raw); err != nil {
@@ -115,7 +115,7 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 	var e ExternalEvent
 	var parts struct{ Data json.RawMessage }
 	if err := errors.Join(json.Unmarshal(raw, &e), json.Unmarshal(raw, &parts)); err != nil {
-		return intake.Event{}, care.InvalidField(eventField(path), "cannot be read: a value has not the form that its field requires")
+		return intake.Event{}, care.InvalidField(eventField(path), "invalid JSON value for its field")
 	}
 	d, err := intake.Declared(path+"type", e.Type)
 	if err != nil {
@@ -126,7 +126,7 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 	}
 	data, err := d.Decode(parts.Data)
 	if err != nil {
-		return intake.Event{}, care.InvalidField(path+"data", "cannot be read: a value has not the form that its field requires")
+		return intake.Event{}, care.InvalidField(path+"data", "invalid JSON value for its field")
 	}
 	in := intake.Event{
 		Path: path, ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, Data: data,
@@ -138,11 +138,11 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 	return in, nil
 }
 
-// check holds a JSON value against a schema. Everything that is wrong with it is said, with the path before each field.
+// check validates a JSON value against a schema. It reports all errors, with the path before each field.
 func (v *eventSchemas) check(path string, schema *huma.Schema, raw json.RawMessage) error {
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return care.InvalidField(eventField(path), "cannot be read")
+		return care.InvalidField(eventField(path), "invalid JSON")
 	}
 	res := &huma.ValidateResult{}
 	huma.Validate(v.registry, schema, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, value, res)
@@ -162,7 +162,7 @@ func (v *eventSchemas) check(path string, schema *huma.Schema, raw json.RawMessa
 	return wrong.Err()
 }
 
-// eventField names the whole of what stands at the path.
+// eventField returns the name of the whole value at the path.
 func eventField(path string) string {
 	if path == "" {
 		return "body"

@@ -4,14 +4,13 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-	"carewire/internal/outbox"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/dispatch"
+	"carewire/internal/httpapi"
+	"carewire/internal/outbox"
 )
 
 func registerExplain(api *httpapi.Server, writer *outbox.Writer) {
@@ -21,9 +20,11 @@ func registerExplain(api *httpapi.Server, writer *outbox.Writer) {
 	type output struct{ Body dispatch.Explanation }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "explain-notifications", Method: http.MethodGet, Path: "/api/notifications/explain", Tag: "me", Action: care.NotificationReview,
-		Summary:     "Say why people were told of an event, or were not",
-		Description: "For each rule that matched the event: what it decided for each recipient and channel, why, and what became of the message. For operators; it holds ids and codes only.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "Explain the notifications of an event",
+		Description: "For each rule that matched the event: the decision for each recipient and " +
+			"channel, the reason, and the state of the message. For operators; it has ids and " +
+			"codes only.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *input) (*output, error) {
 		var out output
 		err := writer.Read(ctx, httpapi.ActorOf(ctx), func(tx pgx.Tx) (err error) {

@@ -11,55 +11,59 @@ import (
 	"carewire/internal/outbox"
 )
 
-// FollowerList is where each follower stands.
+// FollowerList lists the followers.
 type FollowerList struct {
 	Items []ledger.FollowerStatus `json:"items"`
 }
 
-// FailurePage is one page of what a follower passed over.
+// FailurePage is one page of the events that a follower skipped.
 type FailurePage struct {
 	Items []ledger.Failure `json:"items"`
-	Next  string           `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string           `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 }
 
-// registerFollowers adds the routes of what follows the ledger.
+// registerFollowers adds the routes of the ledger's followers.
 func registerFollowers(api *httpapi.Server, writer *outbox.Writer, operations Operations) {
 	type output struct{ Body FollowerList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-followers", Method: http.MethodGet, Path: "/api/followers", Tag: "operate", Action: care.OperationsRead,
-		Summary:     "See where the followers stand",
-		Description: "Each follower of the ledger: how far it is, how much it has not come to yet, and how much it passed over.",
-		Refusals:    []care.Code{care.Forbidden},
+		Summary: "List followers",
+		Description: "The position of each follower of the ledger, the number of events that it " +
+			"has not handled yet, and the number that it skipped.",
+		Refusals: []care.Code{care.Forbidden},
 	}, func(ctx context.Context, _ *struct{}) (*output, error) {
 		all, err := ledger.Followers(ctx, writer.Pool())
 		return &output{FollowerList{all}}, err
 	})
 
 	type listInput struct {
-		Name string `path:"name" maxLength:"100" doc:"The follower's name, as /api/followers tells it."`
+		Name string `path:"name" maxLength:"100" doc:"The follower's name in /api/followers."`
 		httpapi.Paging
 	}
 	type listOutput struct{ Body FailurePage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-follower-failures", Method: http.MethodGet, Path: "/api/followers/{name}/failures", Tag: "operate", Action: care.OperationsRead,
-		Summary:     "List what a follower passed over",
-		Description: "The events that the follower could not handle and passed over, the oldest first, until they are redriven. An error tells classes and codes, never data.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "List the events that a follower skipped",
+		Description: "The events that the follower could not handle and skipped, oldest first, " +
+			"until they are redriven. Errors have classes and codes, never data.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := listFollowerFailures(ctx, writer, in.Name, in.Paging)
 		return &listOutput{page}, err
 	})
 
 	type redriveInput struct {
-		Name     string `path:"name" maxLength:"100" doc:"The follower's name, as /api/followers tells it."`
-		Position int64  `path:"position" minimum:"1" doc:"The event's place in the ledger."`
+		Name     string `path:"name" maxLength:"100" doc:"The follower's name in /api/followers."`
+		Position int64  `path:"position" minimum:"1" doc:"The event's position in the ledger."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "redrive-follower-failure", Method: http.MethodPost, Path: "/api/followers/{name}/failures/{position}/redrive", Tag: "operate", Action: care.OperationsRedrive,
-		Repeatable:  true,
-		Summary:     "Let a follower handle an event that it passed over",
-		Description: "Alone and out of order; once mended, it is redriven once. One that still cannot be handled is refused with 409 and keeps the new error. Who asked for it is in the ledger (`ledger.redriven`). It takes no body.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Repeatable: true,
+		Summary:    "Redrive an event that a follower skipped",
+		Description: "The follower handles this event alone and out of order. It can succeed " +
+			"once. An event that still cannot be handled returns 409 and keeps the new error. " +
+			"The ledger records the caller (`ledger.redriven`). It takes no body.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *redriveInput) (*struct{}, error) {
 		return nil, operations.FollowerRedrive(ctx, httpapi.CommandOf(ctx), in.Name, in.Position)
 	})
@@ -75,7 +79,7 @@ func listFollowerFailures(ctx context.Context, writer *outbox.Writer, name strin
 		return page, err
 	}
 	if !slices.ContainsFunc(all, func(f ledger.FollowerStatus) bool { return f.Name == name }) {
-		return page, care.Errorf(care.NotFound, "there is no such follower; /api/followers lists those there are")
+		return page, care.Errorf(care.NotFound, "unknown follower; see /api/followers")
 	}
 	found, err := ledger.Failures(ctx, writer.Pool(), name, after, int32(in.Limit)+1)
 	page.Items, page.Next = httpapi.Paginate(found, in.Limit, func(f ledger.Failure) string { return httpapi.EncodeIDCursor(f.Position) })

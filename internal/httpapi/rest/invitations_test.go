@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"carewire/internal/auth/authtest"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/auth/authtest"
 )
 
 // accept accepts an invitation with the sign-in of that address.

@@ -11,15 +11,15 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// MessagePage is one page of a conversation's messages, the newest first.
+// MessagePage is one page of a conversation's messages, newest first.
 type MessagePage struct {
 	Items []chat.Message `json:"items"`
-	Next  string         `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string         `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 }
 
 type messageOutput struct{ Body chat.Message }
 
-// writtenOutput is a message that was written.
+// writtenOutput is a new message.
 type writtenOutput struct {
 	Location string `header:"Location"`
 	Body     chat.Message
@@ -36,21 +36,23 @@ func registerMessages(api *httpapi.Server, service *chat.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "write-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages", Tag: "chat", Action: care.MessageWrite,
-		Status:      http.StatusCreated,
-		Summary:     "Write a message",
-		Description: "It is shown to those who take part. Whoever has not read it within two minutes is told that there is something to read, once until they have read something. A patient's message that nobody of the clinic would read is refused with 409.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Write a message",
+		Description: "Shown to all participants. Participants who have not read it within two " +
+			"minutes get one notification, until they have read something. A patient's message " +
+			"that nobody at the clinic would read returns 409.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *writeInput) (*writtenOutput, error) {
 		m, err := service.CreateMessage(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 		return newWrittenOutput(m), err
 	}, func(ctx context.Context, in *writeInput, done *care.ReplayError) (*writtenOutput, error) {
-		// What was written then is the message of that number.
+		// The first request wrote the message with this number.
 		list, _, err := service.ListMessages(ctx, httpapi.CommandOf(ctx), in.ID, done.Version+1, 1)
 		if err != nil {
 			return nil, err
 		}
 		if len(list) == 0 {
-			return nil, care.Errorf(care.NotFound, "the message that was written under this key is not there any more")
+			return nil, care.Errorf(care.NotFound, "the message that was written under this key does not exist any more")
 		}
 		return newWrittenOutput(list[0]), nil
 	})
@@ -62,9 +64,10 @@ func registerMessages(api *httpapi.Server, service *chat.Service) {
 	type listOutput struct{ Body MessagePage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-messages", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages", Tag: "chat", Action: care.ConversationRead,
-		Summary:     "Read messages",
-		Description: "The conversation's messages, the newest first. Being shown them is audited, and marks nothing as read.",
-		Refusals:    []care.Code{care.NotFound, care.Invalid},
+		Summary: "List messages",
+		Description: "The conversation's messages, newest first. The read is audited. It does " +
+			"not mark anything as read.",
+		Refusals: []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		before, err := httpapi.ParseIDCursor(in.Cursor)
 		if err != nil {
@@ -86,9 +89,10 @@ func registerOneMessage(api *httpapi.Server, service *chat.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-message", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages/{messageId}", Tag: "chat", Action: care.ConversationRead,
-		Summary:     "Read a message",
-		Description: "One message, such as an event on a socket names. Being shown it is audited, and marks nothing as read.",
-		Refusals:    []care.Code{care.NotFound, care.Invalid},
+		Summary: "Get a message",
+		Description: "For example a message from a socket event. The read is audited. It does " +
+			"not mark anything as read.",
+		Refusals: []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *oneInput) (*messageOutput, error) {
 		m, err := service.GetMessage(ctx, httpapi.CommandOf(ctx), in.ID, in.MessageID)
 		return &messageOutput{m}, err
@@ -100,10 +104,12 @@ func registerOneMessage(api *httpapi.Server, service *chat.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "withdraw-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages/{messageId}/withdraw", Tag: "chat", Action: care.MessageWrite,
-		Summary:     "Withdraw a message",
-		Description: "Hides the text of one's own message from everybody; that there was one stays visible, and the text is kept for the audit. Withdrawing it again changes nothing.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound},
+		Summary: "Withdraw a message",
+		Description: "Hides the text of the caller's own message from everybody. The message " +
+			"remains visible as withdrawn, and its text is kept for audits. Withdrawing it again " +
+			"changes nothing.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, withdraw, func(ctx context.Context, in *oneInput, _ *care.ReplayError) (*messageOutput, error) {
-		return withdraw(ctx, in) // A withdrawn message is given as it is.
+		return withdraw(ctx, in) // A withdrawn message does not change.
 	})
 }

@@ -15,22 +15,22 @@ import (
 // NotificationPage is one page of notifications.
 type NotificationPage struct {
 	Items []notify.Notification `json:"items"`
-	Next  string                `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
-	// Unread is left out of an operator's list of everybody's.
-	Unread *int64 `json:"unread,omitempty" doc:"How many of one's own are not marked as read, counted up to 1000; left out for an operator."`
+	Next  string                `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
+	// Unread is nil in an operator's list of all recipients.
+	Unread *int64 `json:"unread,omitempty" doc:"The number of the caller's unread notifications, counted up to 1000; left out for operators."`
 }
 
 type notificationsInput struct {
-	Unread      bool      `query:"unread" doc:"true: only those that are not marked as read."`
+	Unread      bool      `query:"unread" doc:"true returns only unread notifications."`
 	State       string    `query:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown" doc:"For operators: only those with a delivery in this state."`
-	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel; with a state, in that state on it."`
-	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only this person's."`
-	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those made at this time or later."`
-	To          time.Time `query:"to" format:"date-time" doc:"For operators: only those made before this time."`
+	Channel     string    `query:"channel" enum:"email,push,sms,whatsapp" doc:"For operators: only those with a delivery on this channel, in that state if one is given."`
+	RecipientID uuid.UUID `query:"recipientId" format:"uuid" doc:"For operators: only those of this recipient."`
+	From        time.Time `query:"from" format:"date-time" doc:"For operators: only those created at this time or later."`
+	To          time.Time `query:"to" format:"date-time" doc:"For operators: only those created before this time."`
 	httpapi.Paging
 }
 
-// checkOwn refuses the first filter that is for operators only.
+// checkOwn refuses filters that are for operators only.
 func (in *notificationsInput) checkOwn() error {
 	for _, f := range []struct {
 		field string
@@ -53,9 +53,10 @@ func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 	type output struct{ Body NotificationPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-notifications", Method: http.MethodGet, Path: "/api/notifications", Tag: "me", Action: care.SelfManage,
-		Summary:     "List notifications",
-		Description: "What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List notifications",
+		Description: "The caller's notifications, newest first. Operators get those of all " +
+			"recipients, with filters for state, channel, time and recipient.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *notificationsInput) (*output, error) {
 		page, err := listNotifications(ctx, inbox, in)
 		return &output{page}, err
@@ -66,9 +67,10 @@ func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "mark-notification-read", Method: http.MethodPut, Path: "/api/notifications/{id}/read", Tag: "me", Action: care.SelfManage,
-		Summary:     "Mark a notification as read",
-		Description: "Notes when the caller read one of their own notifications. The first time counts; it may be repeated. It takes no body.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound},
+		Summary: "Mark a notification as read",
+		Description: "Records when the caller first read one of their own notifications. " +
+			"Repeating it changes nothing. It takes no body.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, func(ctx context.Context, in *one) (*struct{}, error) {
 		return nil, inbox.MarkRead(ctx, httpapi.CommandOf(ctx), in.ID)
 	})

@@ -19,9 +19,12 @@ func registerParticipants(api *httpapi.Server, service *chat.Service) {
 	type addOutput struct{ Body chat.Conversation }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "add-participant", Method: http.MethodPost, Path: conversationsPath + "/{id}/participants", Tag: "chat", Action: care.ConversationManage,
-		Summary:     "Add somebody to a conversation",
-		Description: "Lets a doctor or nurse on the patient's care team take part. They see what is written from now on; with `history` also what was written before, as far as the caller sees it. Who takes part from the clinic adds others. One who takes part already is fine, and is shown the history with `history`.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound},
+		Summary: "Add a participant",
+		Description: "Adds a doctor or nurse on the patient's care team. They see messages from " +
+			"now on; with `history` also earlier ones, as far as the caller sees them. For " +
+			"participants from the clinic. Adding a participant again is not an error; with " +
+			"`history` it shows them the history.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound},
 	}, func(ctx context.Context, in *addInput) (*addOutput, error) {
 		c, err := service.AddParticipant(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 		return &addOutput{c}, err
@@ -32,13 +35,19 @@ func registerParticipants(api *httpapi.Server, service *chat.Service) {
 
 	type removeInput struct {
 		ID     uuid.UUID `path:"id" format:"uuid"`
-		UserID uuid.UUID `path:"userId" format:"uuid" doc:"Who takes part."`
+		UserID uuid.UUID `path:"userId" format:"uuid" doc:"The participant."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "remove-participant", Method: http.MethodDelete, Path: conversationsPath + "/{id}/participants/{userId}", Tag: "chat", Action: care.ConversationManage,
-		Summary:     "Take somebody out of a conversation",
-		Description: "Ends somebody's part. Everybody from the clinic ends their own. Who began the conversation is taken out by nobody else while they are on the patient's care team, and takes out anybody. Who takes part from the beginning takes out those who were added, and a doctor of them the others from the beginning too; who was added takes out only those whom they added themselves (else 403). The patient stays (409). Who leaves the patient's care team leaves by itself.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
+		Summary: "Remove a participant",
+		Description: "Participants from the clinic can leave. The person who started the " +
+			"conversation can remove anybody, and nobody else can remove them while they are on " +
+			"the patient's care team. Initial participants can remove those who were added " +
+			"later; a doctor among them can remove the other initial participants too. A " +
+			"participant who was added can remove only those whom they added (otherwise 403). " +
+			"The patient cannot be removed (409). People who leave the patient's care team leave " +
+			"the conversation automatically.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, func(ctx context.Context, in *removeInput) (*struct{}, error) {
 		return nil, service.RemoveParticipant(ctx, httpapi.CommandOf(ctx), in.ID, in.UserID)
 	})

@@ -11,8 +11,8 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// registerPayments adds what a payment's provider, or the desk, tells. What is told again is answered with 200 and what the
-// first telling made.
+// registerPayments adds the routes for payments, which providers or the desk report. A repeated report returns 200 and the
+// first payment.
 func registerPayments(api *httpapi.Server, service *billing.Service) {
 	type payInput struct {
 		ID   uuid.UUID `path:"id" format:"uuid"`
@@ -24,17 +24,23 @@ func registerPayments(api *httpapi.Server, service *billing.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "record-payment", Method: http.MethodPost, Path: invoicesPath + "/{id}/payments", Tag: "billing", Action: care.PaymentWrite,
-		Status:      http.StatusCreated,
-		Summary:     "Record a payment",
-		Description: "Records money received for an invoice. What exceeds its balance becomes the patient's credit at the clinic in the currency; the provider `credit` pays out of that. The same provider, reference and amount again give the payment that was recorded first, with 200. A reference that stands for another payment of the clinic, and more from credit than there is or is owed, are refused with 409. Cash and credit need no reference: without one, each request is a payment of its own unless it has the same Idempotency-Key.",
-		Also:        map[int]string{http.StatusOK: "This payment was recorded before: nothing changed."},
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Record a payment",
+		Description: "Records a payment of an invoice. An amount above its balance becomes the " +
+			"patient's credit at the clinic in that currency; the provider `credit` pays from " +
+			"it. Repeating a provider, reference and amount returns the first payment, with 200. " +
+			"Returns 409 if the reference belongs to another payment of the clinic, or if a " +
+			"payment from credit exceeds the credit or the balance. Cash and credit need no " +
+			"reference: without one, each request is a new payment unless it has the same " +
+			"Idempotency-Key.",
+		Also:     map[int]string{http.StatusOK: "This payment was already recorded; nothing changed."},
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *payInput) (*payOutput, error) {
 		in.Body.Fallback = keyReference(httpapi.CommandOf(ctx))
 		p, first, err := service.Pay(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 		return &payOutput{createdOr200(first), p}, err
 	}, func(ctx context.Context, in *payInput, _ *care.ReplayError) (*payOutput, error) {
-		// The reference finds the payment that was recorded.
+		// The reference identifies the payment.
 		p, _, err := service.Pay(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
 		return &payOutput{http.StatusCreated, p}, err
 	})
@@ -51,11 +57,18 @@ func registerRefunds(api *httpapi.Server, service *billing.Service) {
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "record-refund", Method: http.MethodPost, Path: "/api/billing/payments/{id}/refunds", Tag: "billing", Action: care.PaymentWrite,
-		Status:      http.StatusCreated,
-		Summary:     "Record a refund",
-		Description: "Records that money of a payment was given back by its provider. Unless `reopen` says that it is owed again, a credit note over it is issued in the same transaction, so that nothing more is owed than before; it has the lines of the invoice where it credits all of it, else a line for each of its tax rates. For a credit note of your own, issue it first: what it leaves of the payments is then refunded without another. The same reference, amount and `reopen` again give the refund that was recorded first, with 200. A reference that stands for another refund, or more than is left of the payment, is refused with 409.",
-		Also:        map[int]string{http.StatusOK: "This refund was recorded before: nothing changed."},
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Record a refund",
+		Description: "Records a refund of a payment by its provider. Unless `reopen` is true, so " +
+			"that the amount is owed again, a credit note for it is issued in the same " +
+			"transaction, which keeps the balance. It has the lines of the invoice if it credits " +
+			"the whole invoice, otherwise one line for each of its tax rates. To use your own " +
+			"credit note, issue it first: the excess payment is then refunded without another. " +
+			"Repeating a reference, amount and `reopen` returns the first refund, with 200. " +
+			"Returns 409 if the reference belongs to another refund, or if the amount exceeds " +
+			"the rest of the payment.",
+		Also:     map[int]string{http.StatusOK: "This refund was already recorded; nothing changed."},
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *refundInput) (*refundOutput, error) {
 		in.Body.Fallback = keyReference(httpapi.CommandOf(ctx))
 		r, first, err := service.Refund(ctx, httpapi.CommandOf(ctx), in.ID, in.Body)
@@ -66,8 +79,8 @@ func registerRefunds(api *httpapi.Server, service *billing.Service) {
 	})
 }
 
-// keyReference is the reference of a payment or refund that is given none and has an Idempotency-Key: the same request under
-// the same key has the same one, so that it is found again. Without a key it is empty.
+// keyReference returns the reference of a payment or refund without one: it is derived from the Idempotency-Key and the
+// request, so that the same request under the same key finds it again. Without a key it is empty.
 func keyReference(cmd care.Command) string {
 	if cmd.Key == "" {
 		return ""

@@ -7,53 +7,54 @@ import (
 	"slices"
 	"strings"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/ehr"
+	"carewire/internal/httpapi"
 )
 
-// Amendment is a corrected record and why it was corrected.
+// Amendment is a corrected record with the reason.
 type Amendment[B any] struct {
-	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why the record is corrected; kept with the version." example:"The sample had been mixed up."`
-	Record B      `json:"record" doc:"The whole record as it should be."`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"The reason for the correction; kept with the version." example:"The sample had been mixed up."`
+	Record B      `json:"record" doc:"The whole corrected record."`
 }
 
-// Retraction is why a record should never have been made.
+// Retraction is the reason of a retraction.
 type Retraction struct {
-	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"Why the record was entered in error; kept with the version." example:"Written for the wrong patient."`
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"The reason why the record is wrong; kept with the version." example:"Written for the wrong patient."`
 }
 
-// changeRefusals are how a change of a record can be refused.
+// changeRefusals are the refusals of every change of a record.
 var changeRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired}
 
-// neverDeleted answers who would delete a record.
-const neverDeleted = "a record is never deleted: POST to its path with /retract behind it says that it was entered in error, and why"
+// neverDeleted is the detail of the answer to DELETE on a record.
+const neverDeleted = "records are never deleted; retract the record with POST to its path followed by /retract"
 
-// correctors says in words who may amend or retract a record of the kind.
+// correctors describes who may amend or retract a record of the kind.
 func correctors(spec ehr.Spec, action care.Action) string {
-	words := "It is for the doctor whom the record names, for doctors of the care team, and for a doctor who wrote it"
+	words := "For the record's doctor, doctors of the care team, and a doctor who wrote it"
 	if care.AllowedOn(spec.Name, action, care.Nurse, care.Author) {
-		words += ", and for a nurse of the care team who released it"
+		words += ", and a nurse of the care team who released it"
 	}
 	return words + "."
 }
 
 func registerRecordAmend[B any](api *httpapi.Server, k recordRoutes[B]) {
 	spec := k.kind.Spec()
-	words := "Writes a new version that corrects what others rely on, and keeps why. The status stays what it is."
+	words := "Writes a new version that corrects a released record, with the reason. The status does not change."
 	if len(spec.Corrected) > 0 {
-		words = "Writes a new version that corrects what others rely on, and keeps why. Its status says so: " + strings.Join(spec.Corrected, ", ") + "."
+		words = "Writes a new version that corrects a released record, with the reason. Its new status is one of: " +
+			strings.Join(spec.Corrected, ", ") + "."
 	}
 	if len(spec.Released) > 0 {
-		words += " What can be amended is " + strings.Join(spec.Released, ", ") + "; what others do not rely on yet is replaced with PUT."
+		words += " Only records with a status of " + strings.Join(spec.Released, ", ") +
+			" can be amended; replace others with PUT."
 	}
 	words += " " + correctors(spec, care.RecordAmend)
 	type amendInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is corrected. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to correct. Required."`
 		Body    Amendment[B]
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
@@ -75,15 +76,16 @@ func registerRecordAmend[B any](api *httpapi.Server, k recordRoutes[B]) {
 func registerRecordRetract[B any](api *httpapi.Server, k recordRoutes[B]) {
 	type retractInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is retracted. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to retract. Required."`
 		Body    Retraction
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "retract-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/retract", Tag: "records", Action: care.RecordRetract,
 		CachedActor: true,
 		Summary:     "Retract " + k.one,
-		Description: "Says that the record was entered in error, and keeps why. Nothing is deleted: it can be read, with its versions, and nothing else can be done with it. " + correctors(k.kind.Spec(), care.RecordRetract),
-		Refusals:    changeRefusals,
+		Description: "Marks the record as entered in error, with the reason. Nothing is deleted: the record and its " +
+			"versions can be read, but not changed. " + correctors(k.kind.Spec(), care.RecordRetract),
+		Refusals: changeRefusals,
 	}, func(ctx context.Context, in *retractInput) (*recordOutput[B], error) {
 		return withVersion(in.IfMatch, func(version int64) (*recordOutput[B], error) {
 			return currentRecord(k.kind.Retract(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body.Reason))
@@ -93,22 +95,22 @@ func registerRecordRetract[B any](api *httpapi.Server, k recordRoutes[B]) {
 	})
 }
 
-// registerRecordAcknowledge adds the route for the kinds that can hold a critical finding.
+// registerRecordAcknowledge adds the route, for kinds that can have a critical finding.
 func registerRecordAcknowledge[B any](api *httpapi.Server, k recordRoutes[B]) {
 	if !k.kind.CanBeCritical() {
 		return
 	}
 	type acknowledgeInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that one has read. Left out, the version that stands is acknowledged."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version that was read. The default is the current version."`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "acknowledge-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/acknowledge", Tag: "records", Action: care.RecordAcknowledge,
 		CachedActor: true,
 		Summary:     "Acknowledge the critical finding of " + k.one,
-		Description: "Says that the caller, who is the doctor whom the record names or another doctor of the care team, has seen the critical finding. " +
-			"The patient, who could neither read the record nor was told of it until now, can and is. The doctor whom the record names does the same by reading it. " +
-			"409 where no finding waits for a review.",
+		Description: "Records that the caller, the record's doctor or another doctor of the care team, has seen the critical finding. " +
+			"The patient is then notified and can read the record. When the record's doctor reads it, that has the same effect. " +
+			"Returns 409 if no finding waits for a review.",
 		Refusals: changeRefusals,
 	}, func(ctx context.Context, in *acknowledgeInput) (*recordOutput[B], error) {
 		version, err := httpapi.ParseOptionalETag(in.IfMatch)
@@ -121,7 +123,7 @@ func registerRecordAcknowledge[B any](api *httpapi.Server, k recordRoutes[B]) {
 	})
 }
 
-// inRecord names the fields at fault as they stand in an amendment: below record.
+// inRecord returns the error with its fields below record, their place in an amendment.
 func inRecord(err error) error {
 	refusal, ok := errors.AsType[*care.Error](err)
 	if !ok || len(refusal.Fields) == 0 {

@@ -8,20 +8,20 @@ import (
 	"strings"
 	"time"
 
-	"carewire/internal/httpapi"
-	"carewire/internal/outbox"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/event"
+	"carewire/internal/httpapi"
+	"carewire/internal/outbox"
 )
 
-// recordsPath is where the collections of records are.
+// recordsPath is the path above the collections of records.
 const recordsPath = "/api/ehr/"
 
-// recordKinds lists the kinds of records that are served. A kind is its file in clinic/ehr, its line in the event catalog, and its line here.
+// recordKinds returns the kinds of records that are served. A kind is its file in clinic/ehr, its line in the event
+// catalog, and its line here.
 func recordKinds() []recordKind {
 	return []recordKind{
 		newRecordKind[ehr.LabReport](),
@@ -37,7 +37,7 @@ func recordKinds() []recordKind {
 	}
 }
 
-// recordKind is a kind of records and what registers its routes.
+// recordKind is a kind of records and the function that registers its routes.
 type recordKind struct {
 	spec     ehr.Spec
 	register func(api *httpapi.Server, writer *outbox.Writer)
@@ -54,11 +54,11 @@ func registerRecords(api *httpapi.Server, writer *outbox.Writer) {
 	api.ExplainMethod(http.MethodDelete, recordsPath, neverDeleted)
 }
 
-// recordRoutes say how one kind of record is served.
+// recordRoutes describes the routes of one kind of records.
 type recordRoutes[B any] struct {
 	kind *ehr.Kind[B]
-	// path is the collection's; one and many are what one is called in sentences, with its article, and several; schema is
-	// the body's name in the specification.
+	// path is the path of the collection. one is the name of a record with its article, many the plural; schema is the
+	// name of the body's schema.
 	path, one, many, schema string
 }
 
@@ -68,7 +68,7 @@ type recordOutput[B any] = versioned[recordView[B]]
 // RecordPage is one page of a list of records.
 type RecordPage[B any] struct {
 	Items []recordView[B] `json:"items"`
-	Next  string          `json:"next,omitempty" doc:"The cursor of the page after this one; left out on the last."`
+	Next  string          `json:"next,omitempty" doc:"The cursor of the next page; left out on the last one."`
 }
 
 func currentRecord[B any](r ehr.Record[B], err error) (*recordOutput[B], error) {
@@ -104,16 +104,16 @@ func registerRecordKind[B any, P ehr.BodyOf[B]](api *httpapi.Server, writer *out
 	registerRecordHistory(api, k)
 }
 
-// releasers says in words who may release a record of the kind.
+// releasers describes who may release a record of the kind.
 func releasers(spec ehr.Spec) string {
-	who := "the doctor whom it names, and nobody else; others write a draft"
+	who := "its doctor only; others write a draft"
 	switch {
 	case care.AllowedOn(spec.Name, care.RecordRelease, care.Doctor, care.SameClinic):
-		who = "the patient's care team and any doctor of the clinic"
+		who = "the patient's care team and all doctors of the clinic"
 	case care.AllowedOn(spec.Name, care.RecordRelease, care.Doctor, care.CareTeam):
-		who = "the patient's care team and the doctor whom it names"
+		who = "the patient's care team and its doctor"
 	}
-	return "It is released, so that others rely on it and the patient reads it, by " + who + "."
+	return "A release, after which others rely on it and the patient can read it, is possible for " + who + "."
 }
 
 func registerRecordWrites[B any](api *httpapi.Server, k recordRoutes[B]) {
@@ -121,9 +121,11 @@ func registerRecordWrites[B any](api *httpapi.Server, k recordRoutes[B]) {
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "create-" + k.schema, Method: http.MethodPost, Path: k.path, Tag: "records", Action: care.RecordCreate,
 		Status: http.StatusCreated, CachedActor: true,
-		Summary:     "Write " + k.one,
-		Description: fmt.Sprintf("Writes %s about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of %s. %s", k.one, strings.Join(k.kind.Spec().Statuses(), ", "), releasers(k.kind.Spec())),
-		Refusals:    []care.Code{care.Forbidden, care.Conflict},
+		Summary: "Create " + k.one,
+		Description: fmt.Sprintf("Creates %s of a patient of the clinic. The record and its event commit together. If `doctorId` "+
+			"is left out, it is the caller if they are a doctor. `status` is one of %s. %s",
+			k.one, strings.Join(k.kind.Spec().Statuses(), ", "), releasers(k.kind.Spec())),
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *createInput) (*recordOutput[B], error) {
 		return k.created(k.kind.Create(ctx, httpapi.CommandOf(ctx), in.Body))
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*recordOutput[B], error) {
@@ -132,15 +134,17 @@ func registerRecordWrites[B any](api *httpapi.Server, k recordRoutes[B]) {
 
 	type replaceInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to replace. Required."`
 		Body    B
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "replace-" + k.schema, Method: http.MethodPut, Path: k.path + "/{id}", Tag: "records", Action: care.RecordReplace,
 		CachedActor: true,
 		Summary:     "Replace " + k.one,
-		Description: "Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. " + releasers(k.kind.Spec()),
-		Refusals:    changeRefusals,
+		Description: "Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the " +
+			"current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. " +
+			"Of a released record only the status can change. " + releasers(k.kind.Spec()),
+		Refusals: changeRefusals,
 	}, func(ctx context.Context, in *replaceInput) (*recordOutput[B], error) {
 		return withVersion(in.IfMatch, func(version int64) (*recordOutput[B], error) {
 			return currentRecord(k.kind.Update(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body))
@@ -152,12 +156,12 @@ func registerRecordReads[B any](api *httpapi.Server, k recordRoutes[B]) {
 	type listInput struct {
 		PatientID uuid.UUID `query:"patientId" format:"uuid" doc:"Only records about this patient."`
 		ClinicID  uuid.UUID `query:"clinicId" format:"uuid" doc:"Only records of this clinic."`
-		DoctorID  uuid.UUID `query:"doctorId" format:"uuid" doc:"Only records that this doctor answers for."`
-		AuthorID  uuid.UUID `query:"authorId" format:"uuid" doc:"Only records whose first version this person wrote."`
-		Status    string    `query:"status" maxLength:"40" doc:"Only records of this status."`
-		Code      string    `query:"code" maxLength:"301" doc:"Only records of this code: system|code, or a code of any system." example:"http://loinc.org|24323-8"`
-		From      time.Time `query:"from" format:"date-time" doc:"Only records that were true then or later."`
-		To        time.Time `query:"to" format:"date-time" doc:"Only records that were true before then."`
+		DoctorID  uuid.UUID `query:"doctorId" format:"uuid" doc:"Only records with this responsible doctor."`
+		AuthorID  uuid.UUID `query:"authorId" format:"uuid" doc:"Only records created by this person."`
+		Status    string    `query:"status" maxLength:"40" doc:"Only records with this status."`
+		Code      string    `query:"code" maxLength:"301" doc:"Only records with this code: system|code, or a code of any system." example:"http://loinc.org|24323-8"`
+		From      time.Time `query:"from" format:"date-time" doc:"Only records with an effectiveAt at this time or later."`
+		To        time.Time `query:"to" format:"date-time" doc:"Only records with an effectiveAt before this time."`
 		httpapi.Paging
 	}
 	type listOutput struct{ Body RecordPage[B] }
@@ -165,7 +169,7 @@ func registerRecordReads[B any](api *httpapi.Server, k recordRoutes[B]) {
 		ID: "list-" + k.schema, Method: http.MethodGet, Path: k.path, Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
 		Summary:     "List " + k.many,
-		Description: "The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.",
+		Description: "The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.",
 		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := k.kind.List(ctx, httpapi.CommandOf(ctx), ehr.Filter{
@@ -177,14 +181,14 @@ func registerRecordReads[B any](api *httpapi.Server, k recordRoutes[B]) {
 
 	type getInput struct {
 		ID          uuid.UUID `path:"id" format:"uuid"`
-		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of the version that one has: 304 when it is still the current one. That is a read too, and audited."`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current. That is also a read, and audited."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}", Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
-		Summary:     "Read " + k.one,
-		Description: "The current version. A record that the caller may not see is answered like one that is not there. Both are audited.",
-		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
+		Summary:     "Get " + k.one,
+		Description: "The current version. Returns 404 if the caller may not see the record. Both are audited.",
+		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *getInput) (*recordOutput[B], error) {
 		r, err := k.kind.Get(ctx, httpapi.CommandOf(ctx), in.ID)
@@ -201,8 +205,8 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 	httpapi.Register(api, httpapi.Operation{
 		ID: "history-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history", Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
-		Summary:     "Read the versions of " + k.one,
-		Description: "The newest first, each with who wrote it, when, and why where it amends or retracts.",
+		Summary:     "List the versions of " + k.one,
+		Description: "Newest first, each with its author and time, and the reason of an amendment or a retraction.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
 		page, err := k.kind.ListVersions(ctx, httpapi.CommandOf(ctx), in.ID, ehr.HistoryPage{Cursor: in.Cursor, Limit: in.Limit})
@@ -211,13 +215,13 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 
 	type versionInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		Version int64     `path:"version" minimum:"1" doc:"Which version: 1 is the first."`
+		Version int64     `path:"version" minimum:"1" doc:"The version; the first is 1."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "version-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history/{version}", Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
-		Summary:     "Read one version of " + k.one,
-		Description: "One version, the current or one before it.",
+		Summary:     "Get a version of " + k.one,
+		Description: "The current version or an earlier one.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *versionInput) (*recordOutput[B], error) {
 		return currentRecord(k.kind.GetVersion(ctx, httpapi.CommandOf(ctx), in.ID, in.Version))

@@ -15,21 +15,22 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// recordMeta is what a record has besides its body.
+// recordMeta is the metadata of a record.
 type recordMeta struct {
 	ID        uuid.UUID `json:"id" format:"uuid"`
-	Version   int64     `json:"version" doc:"1 for the first; the ETag is this number in quotes."`
+	Version   int64     `json:"version" doc:"The first version is 1; the ETag is this number in quotes."`
 	CreatedAt time.Time `json:"createdAt" format:"date-time"`
-	CreatedBy string    `json:"createdBy" doc:"The id of who wrote the first version: a person's, or system:<part>."`
+	CreatedBy string    `json:"createdBy" doc:"The id of the author of the first version: a person's, or system:<part>."`
 	UpdatedAt time.Time `json:"updatedAt" format:"date-time"`
-	UpdatedBy string    `json:"updatedBy" doc:"The id of who wrote this version."`
-	Reason    string    `json:"reason,omitempty" doc:"Why this version was written, where it amends or retracts."`
+	UpdatedBy string    `json:"updatedBy" doc:"The id of the author of this version."`
+	Reason    string    `json:"reason,omitempty" doc:"The reason for this version, if it is an amendment or a retraction."`
 }
 
-// recordView is a record as it is answered: the fields of its body, and recordMeta's beside them.
+// recordView is the JSON form of a record: the fields of its body and of recordMeta.
 type recordView[B any] ehr.Record[B]
 
-// MarshalJSON writes the id and the version first, then the body's fields, then who wrote it when.
+// MarshalJSON implements json.Marshaler. It writes the id and the version first, then the body's fields, then authors and
+// times.
 func (v recordView[B]) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(struct {
 		ID      uuid.UUID `json:"id"`
@@ -57,7 +58,7 @@ func (v recordView[B]) MarshalJSON() ([]byte, error) {
 	return slices.Concat([]byte("{"), bytes.Join(joined, []byte(",")), []byte("}")), nil
 }
 
-// Schema is that of the body with recordMeta's fields added, under a name of its own.
+// Schema implements huma.SchemaProvider: the schema of the body with the fields of recordMeta.
 func (v recordView[B]) Schema(r huma.Registry) *huma.Schema {
 	bodyType := reflect.TypeFor[B]()
 	name := bodyType.Name() + "Record"
@@ -76,13 +77,13 @@ func (v recordView[B]) Schema(r huma.Registry) *huma.Schema {
 // numberSchema is the schema of a number that keeps its digits.
 type numberSchema struct{}
 
-// Schema says that it is a number.
+// Schema implements huma.SchemaProvider.
 func (numberSchema) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber} }
 
 // valueSchema is the schema of a result's value.
 type valueSchema struct{}
 
-// Schema says that it is a number, a text or a code.
+// Schema implements huma.SchemaProvider: a number, a text or a code.
 func (valueSchema) Schema(r huma.Registry) *huma.Schema {
 	one, most := 1, 2000
 	return &huma.Schema{

@@ -1,5 +1,5 @@
-// Package rest holds the REST resources under /api, one file a resource: their paths, their bodies, and the calls of the
-// services that do the work. All that is the same for every route is httpapi's.
+// Package rest defines the REST resources under /api, one file per resource: their routes, inputs and outputs, and the
+// calls of the services. Everything common to all routes is in package httpapi.
 package rest
 
 import (
@@ -22,7 +22,7 @@ import (
 	"carewire/internal/rule"
 )
 
-// Services are what the resources call. All but Hub and Rules are required.
+// Services are the services that the resources call. All but Hub and Rules are required.
 type Services struct {
 	Directory    *directory.Service
 	Appointments *appointment.Service
@@ -30,11 +30,11 @@ type Services struct {
 	Chat         *chat.Service
 	Intake       *intake.Service
 	Audit        *audit.Reader
-	// Writer writes records; its pool is where rules, followers and counts are read.
+	// Writer writes records. Rules, followers and counts are read from its pool.
 	Writer *outbox.Writer
-	// Operations are those of an operator that need more than the API's own database role.
+	// Operations are the operations of operators that need more than the API's own database role.
 	Operations Operations
-	// Rules is what a rule set is checked against.
+	// Rules are the names that a rule set may use.
 	Rules rule.Known
 	// Hub serves sockets; without it GET /api/socket answers 503.
 	Hub *realtime.Hub

@@ -4,12 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
 )
 
 // serviceAccountOutput is a service account with its version.
@@ -36,16 +35,21 @@ func registerServiceAccountCreate(api *httpapi.Server, dir *directory.Service) {
 	type createInput struct{ Body directory.NewServiceAccount }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "create-service-account", Method: http.MethodPost, Path: serviceAccountsPath, Tag: "integration", Action: care.ServiceAccountManage,
-		Status:      http.StatusCreated,
-		Summary:     "Let another system in",
-		Description: "Registers another system at a clinic of which the caller is an administrator. The system gets its tokens from the identity provider (client credentials grant), activates the account with one of them and the `activationCode` of this answer (`POST /api/service-accounts/activate`), and then appends events with `POST /api/events`. The code is shown once. Another clinic may have registered the same client: it acts at the clinic whose code it sends.",
-		Refusals:    []care.Code{care.Forbidden, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Create a service account",
+		Description: "Registers another system at a clinic where the caller is an administrator. " +
+			"The system gets its tokens from the identity provider (client credentials grant), " +
+			"activates the account with one of them and the `activationCode` of this answer " +
+			"(`POST /api/service-accounts/activate`), and then appends events with `POST " +
+			"/api/events`. The code is shown once. Another clinic can have registered the same " +
+			"client: it acts at the clinic whose code it sends.",
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *createInput) (*serviceAccountOutput, error) {
 		switch trusted := api.Issuer(); in.Body.Issuer {
 		case "", trusted:
 			in.Body.Issuer = trusted
 		default:
-			return nil, care.InvalidField("issuer", "is not the identity provider that this service trusts; leave it out")
+			return nil, care.InvalidField("issuer", "is not the identity provider of this service; leave it out")
 		}
 		return createdServiceAccount(dir.CreateServiceAccount(ctx, httpapi.CommandOf(ctx), in.Body))
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*serviceAccountOutput, error) {
@@ -61,9 +65,10 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 	type listOutput struct{ Body directory.ServiceAccountPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-service-accounts", Method: http.MethodGet, Path: serviceAccountsPath, Tag: "integration", Action: care.ServiceAccountManage,
-		Summary:     "List the systems that were let in",
-		Description: "The service accounts of the clinics of which the caller is an administrator, the disabled ones too.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List service accounts",
+		Description: "The service accounts of the clinics where the caller is an administrator, " +
+			"including disabled ones.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := dir.ListServiceAccounts(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.Cursor, in.Limit)
 		return &listOutput{page}, err
@@ -74,8 +79,8 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-service-account", Method: http.MethodGet, Path: serviceAccountsPath + "/{id}", Tag: "integration", Action: care.ServiceAccountManage,
-		Summary:     "Read a service account",
-		Description: "One service account of a clinic of which the caller is an administrator.",
+		Summary:     "Get a service account",
+		Description: "A service account of a clinic where the caller is an administrator.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
 		return currentServiceAccount(dir.GetServiceAccount(ctx, httpapi.CommandOf(ctx), in.ID))
@@ -85,14 +90,16 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 func registerServiceAccountChanges(api *httpapi.Server, dir *directory.Service) {
 	type replaceInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to replace. Required."`
 		Body    directory.ServiceAccountInput
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "replace-service-account", Method: http.MethodPut, Path: serviceAccountsPath + "/{id}", Tag: "integration", Action: care.ServiceAccountManage,
-		Summary:     "Rename, disable or enable a service account",
-		Description: "Replaces the name and the status of a service account. A system whose account is disabled is refused from its next request on. Accounts are never deleted: the audit trail refers to them.",
-		Refusals:    []care.Code{care.NotFound, care.PreconditionFailed, care.PreconditionRequired},
+		Summary: "Rename, disable or enable a service account",
+		Description: "Replaces the name and the status of a service account. Requests of a " +
+			"disabled account are denied from the next one on. Accounts are never deleted: the " +
+			"audit trail refers to them.",
+		Refusals: []care.Code{care.NotFound, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *replaceInput) (*serviceAccountOutput, error) {
 		return withVersion(in.IfMatch, func(version int64) (*serviceAccountOutput, error) {
 			return currentServiceAccount(dir.UpdateServiceAccount(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body))
@@ -104,16 +111,17 @@ func registerServiceAccountChanges(api *httpapi.Server, dir *directory.Service) 
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "renew-activation-code", Method: http.MethodPost, Path: serviceAccountsPath + "/{id}/activation-code", Tag: "integration", Action: care.ServiceAccountManage,
-		Repeatable:  true,
-		Summary:     "Make another activation code",
-		Description: "Makes another code for a service account that is pending, in place of the one before. It is shown in this answer and nowhere else.",
-		Refusals:    []care.Code{care.NotFound, care.Conflict, care.Invalid},
+		Repeatable: true,
+		Summary:    "Renew an activation code",
+		Description: "Replaces the code of a service account that is pending. It is shown only " +
+			"in this answer.",
+		Refusals: []care.Code{care.NotFound, care.Conflict, care.Invalid},
 	}, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
 		return currentServiceAccount(dir.RenewActivationCode(ctx, httpapi.CommandOf(ctx), in.ID))
 	})
 }
 
-// Activation is what the clinic's administrator was shown.
+// Activation is the code that the clinic's administrator got.
 type Activation struct {
 	Code string `json:"code" minLength:"1" maxLength:"200" doc:"The activationCode of the account." example:"qCJqAH6V1Yt9dIhTn8kIqJbKXq6nUe0Xn4T8W0yE0eU"`
 }
@@ -123,9 +131,12 @@ func registerActivation(api *httpapi.Server, dir *directory.Service) {
 	httpapi.Register(api, httpapi.Operation{
 		ID: "activate-service-account", Method: http.MethodPost, Path: serviceAccountsPath + "/activate", Tag: "integration", Action: care.EventAppend,
 		Repeatable: true, Identity: true,
-		Summary:     "Activate a service account",
-		Description: "For the system itself: binds the service account whose code it is to the client that the bearer token is of, which must be the registered one. From then on the system may append events. Activating again changes nothing. A code that has expired, a client that acts at another clinic, and a token that is a person's are answered with 409.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict},
+		Summary: "Activate a service account",
+		Description: "Called by the system: binds the service account of the code to the client " +
+			"of the bearer token, which must be the registered one. The system can then append " +
+			"events. Activating again changes nothing. Returns 409 if the code has expired, if " +
+			"the client acts at another clinic, or if the token belongs to a person.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *input) (*serviceAccountOutput, error) {
 		return currentServiceAccount(dir.ActivateServiceAccount(ctx, httpapi.CommandOf(ctx), httpapi.IdentityOf(ctx), in.Body.Code))
 	})

@@ -17,11 +17,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"carewire/internal/httpapi/rest"
-	"carewire/internal/httpapi/web"
-	"carewire/internal/notify"
-
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -35,6 +30,9 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
+	"carewire/internal/httpapi/web"
+	"carewire/internal/notify"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
 	"carewire/internal/rule"

@@ -11,7 +11,7 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// SignInList is how a person signs in.
+// SignInList lists a person's sign-ins.
 type SignInList struct {
 	Items []directory.SignIn `json:"items"`
 }
@@ -24,9 +24,11 @@ func registerSignIns(api *httpapi.Server, dir *directory.Service) {
 	type list struct{ Body SignInList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-sign-ins", Method: http.MethodGet, Path: path, Tag: "users", Action: care.SignInManage,
-		Summary:     "List a person's sign-ins",
-		Description: "The sign-ins at identity providers that are linked to the person, the first linked first. For administrators of every clinic where the person holds a role, and for operators. It is audited.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "List a person's sign-ins",
+		Description: "The sign-ins at identity providers that are linked to the person, first " +
+			"linked first. For administrators of every clinic where the person has a role, and " +
+			"for operators. The read is audited.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*list, error) {
 		items, err := dir.ListSignIns(ctx, httpapi.CommandOf(ctx), in.ID)
 		return &list{SignInList{items}}, err
@@ -38,9 +40,14 @@ func registerSignIns(api *httpapi.Server, dir *directory.Service) {
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "unlink-sign-in", Method: http.MethodDelete, Path: path + "/{signInId}", Tag: "users", Action: care.SignInManage,
-		Summary:     "Take a sign-in from a person",
-		Description: "Takes back the link between a sign-in and a person, where it was the wrong one: it is refused from the next request on, and the person's sessions and sockets end. Its email address does not link it to the person again; another sign-in with the person's verified address is linked at its next use, and an invitation links any. For administrators of every clinic where the person holds a role, and for operators; nobody takes their own (409).",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
+		Summary: "Unlink a sign-in",
+		Description: "Removes a wrong link between a sign-in and a person: its next request is " +
+			"denied, and the person's sessions and sockets end. Its email address does not link " +
+			"it to the person again. Another sign-in with the person's verified address is " +
+			"linked at its next use, and an invitation links any. For administrators of every " +
+			"clinic where the person has a role, and for operators. Nobody can unlink their own " +
+			"(409).",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, func(ctx context.Context, in *one) (*struct{}, error) {
 		return nil, dir.UnlinkSignIn(ctx, httpapi.CommandOf(ctx), in.ID, in.SignInID)
 	})

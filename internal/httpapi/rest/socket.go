@@ -5,19 +5,18 @@ import (
 	"net/http"
 	"time"
 
-	"carewire/internal/httpapi"
-
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
 	"carewire/internal/realtime"
 )
 
-// Ticket opens one socket.
+// Ticket is the credential for one socket.
 type Ticket struct {
-	Ticket    string    `json:"ticket" doc:"Put it into ?ticket= of /api/socket. It works once."`
-	ExpiresAt time.Time `json:"expiresAt" format:"date-time" doc:"30 seconds from now."`
+	Ticket    string    `json:"ticket" doc:"The value of ?ticket= of /api/socket. It is valid once."`
+	ExpiresAt time.Time `json:"expiresAt" format:"date-time" doc:"30 seconds after the request."`
 }
 
 func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.Hub) {
@@ -25,9 +24,12 @@ func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.H
 	httpapi.Register(api, httpapi.Operation{
 		ID: "issue-socket-ticket", Method: http.MethodPost, Path: "/api/socket/tickets", Tag: "realtime", Action: care.SelfManage,
 		Status: http.StatusCreated, Repeatable: true,
-		Summary:     "Get a ticket for a socket",
-		Description: "A browser cannot send a token with a WebSocket's handshake: it opens `GET /api/socket?ticket=…` instead. The ticket is good once, for 30 seconds, on any instance, and ends with the browser's session that asked for it, as does its socket. `GET /api/socket` speaks the subprotocol `carewire.v1`; `?cursor=` resumes.",
-		Refusals:    []care.Code{care.Forbidden},
+		Summary: "Issue a socket ticket",
+		Description: "A browser cannot send a token with a WebSocket handshake: it opens `GET " +
+			"/api/socket?ticket=…` instead. The ticket is valid once, for 30 seconds, on any " +
+			"instance. It ends with the browser session that requested it, and so does its " +
+			"socket. `GET /api/socket` speaks the subprotocol `carewire.v1`; `?cursor=` resumes.",
+		Refusals: []care.Code{care.Forbidden},
 	}, func(ctx context.Context, _ *struct{}) (*output, error) {
 		ticket, expiresAt, err := dir.CreateTicket(ctx, httpapi.SessionOf(ctx))
 		return &output{Ticket{ticket, expiresAt.UTC()}}, err
@@ -46,7 +48,7 @@ func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.H
 	})
 }
 
-// socketSession returns the session of whoever opens a socket: by bearer token or by ticket, never by cookie.
+// socketSession authenticates the handshake by bearer token or by ticket, never by cookie.
 func socketSession(api *httpapi.Server, dir *directory.Service, r *http.Request) (directory.Session, error) {
 	ticket := r.URL.Query().Get("ticket")
 	if ticket == "" || r.Header.Get("Authorization") != "" {

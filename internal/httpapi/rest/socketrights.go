@@ -14,7 +14,7 @@ import (
 	"carewire/internal/realtime"
 )
 
-// Sessions returns the function that finds the session of a bearer token; sockets refresh by it.
+// Sessions returns the function that authenticates a bearer token; sockets refresh with it.
 func Sessions(v *auth.Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
 	return func(ctx context.Context, token string) (realtime.Session, error) {
 		claims, err := v.Verify(ctx, token)
@@ -44,11 +44,11 @@ func (r socketRights) InConversation(ctx context.Context, userID, conversationID
 	return r.chat.InConversation(ctx, userID, conversationID)
 }
 
-// Denials returns the function that commits a refused room to the audit trail; realtime.Config.Denied takes it.
+// Denials returns the function for realtime.Config.Denied: it commits a denied room to the audit trail.
 func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial) error {
 	return func(ctx context.Context, d realtime.Denial) error {
 		cmd := care.Command{Actor: d.Actor}
-		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
+		answer := care.Errorf(care.Forbidden, "room refused") // The audit trail keeps only its code.
 		e := outbox.Deny(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
 		e.Subject = "room/" + d.Room
 		return writer.InTx(ctx, cmd, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })

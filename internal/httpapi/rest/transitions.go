@@ -11,34 +11,55 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// transitionRefusals are how a transition can be refused.
+// transitionRefusals are the refusals of every transition.
 var transitionRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired}
 
-func registerAppointmentMoves(api *httpapi.Server, service *appointment.Service) {
-	type moveInput struct {
+func registerAppointmentTransitions(api *httpapi.Server, service *appointment.Service) {
+	type transitionInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is changed. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to change. Required."`
 	}
-	for _, move := range []struct {
+	for _, t := range []struct {
 		appointment.Transition
 		summary, description string
 	}{
-		{appointment.Confirm, "Confirm an appointment", "Says that the patient will come: a patient until it starts, the clinic until it ends. Where the doctor or the patient has left the clinic or is disabled, the 409 says so."},
-		{appointment.CheckIn, "Check a patient in", "Says that the patient has arrived, on the day of the appointment at the clinic; also of one who was marked as not come, if the time is still free. Where the doctor or the patient has left the clinic or is disabled, the 409 says so."},
-		{appointment.Complete, "Complete an appointment", "Says, once the appointment has begun, that it took place."},
-		{appointment.Cancel, "Cancel an appointment", "Frees its time for others: a patient until it starts, the clinic until it ends, and nobody once the patient is checked in. The clinic can take it back on the same day (`/reverse`)."},
-		{appointment.Miss, "Mark a patient as not come", "Says, once the appointment has begun, that the patient did not come."},
+		{
+			appointment.Confirm, "Confirm an appointment",
+			"Confirms that the patient will come: patients until it starts, the clinic until it " +
+				"ends. Returns 409 if the doctor or the patient has left the clinic or is " +
+				"disabled.",
+		},
+		{
+			appointment.CheckIn, "Check a patient in",
+			"Records that the patient has arrived, on the day of the appointment at the clinic; " +
+				"also after a no-show, if the time is still free. Returns 409 if the doctor or " +
+				"the patient has left the clinic or is disabled.",
+		},
+		{
+			appointment.Complete, "Complete an appointment",
+			"Records that the appointment took place, after it has started.",
+		},
+		{
+			appointment.Cancel, "Cancel an appointment",
+			"Frees its time: patients until it starts, the clinic until it ends, and nobody " +
+				"after check-in. The clinic can reverse it on the same day (`/reverse`).",
+		},
+		{
+			appointment.Miss, "Mark a no-show",
+			"Records that the patient did not come, after the appointment has started.",
+		},
 	} {
 		httpapi.RegisterIdempotent(api, httpapi.Operation{
-			ID: string(move.Transition) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(move.Transition), Tag: "appointments", Action: move.Action(),
-			Summary:     move.summary,
-			Description: move.description + " What the status does not allow is answered with 409, which says what it does; a stale `If-Match` with 412 and the current ETag.",
-			Refusals:    transitionRefusals,
-		}, func(ctx context.Context, in *moveInput) (*appointmentOutput, error) {
+			ID: string(t.Transition) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(t.Transition), Tag: "appointments", Action: t.Action(),
+			Summary: t.summary,
+			Description: t.description + " If the status does not allow it, the answer is 409 and lists " +
+				"the transitions that are allowed. A stale `If-Match` returns 412 with the current ETag.",
+			Refusals: transitionRefusals,
+		}, func(ctx context.Context, in *transitionInput) (*appointmentOutput, error) {
 			return withVersion(in.IfMatch, func(version int64) (*appointmentOutput, error) {
-				return currentAppointment(service.Transition(ctx, httpapi.CommandOf(ctx), in.ID, version, move.Transition))
+				return currentAppointment(service.Transition(ctx, httpapi.CommandOf(ctx), in.ID, version, t.Transition))
 			})
-		}, func(ctx context.Context, in *moveInput, _ *care.ReplayError) (*appointmentOutput, error) {
+		}, func(ctx context.Context, in *transitionInput, _ *care.ReplayError) (*appointmentOutput, error) {
 			return currentAppointment(service.Get(ctx, httpapi.CommandOf(ctx), in.ID))
 		})
 	}
@@ -50,7 +71,7 @@ func registerAppointmentChange[B any](api *httpapi.Server, service *appointment.
 ) {
 	type input struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is changed. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to change. Required."`
 		Body    B
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
@@ -68,18 +89,26 @@ func registerAppointmentChange[B any](api *httpapi.Server, service *appointment.
 }
 
 func registerAppointmentChanges(api *httpapi.Server, service *appointment.Service) {
-	registerAppointmentChange(api, service, appointment.Reschedule, "Move an appointment to another time",
-		"To one to come. A confirmed one is to be confirmed again. The time that it has already is no change. A time at which the doctor or the patient is taken, or that is outside the doctor's hours without `override`, is answered with 409 and the next times that are free (`nextFree`).",
+	registerAppointmentChange(api, service, appointment.Reschedule, "Reschedule an appointment",
+		"Moves it to a time in the future. A confirmed appointment must be confirmed again. Its "+
+			"current time is not a change. If the doctor or the patient is not free at that "+
+			"time, or it is outside the doctor's hours without `override`, the answer is 409 "+
+			"with the next free times (`nextFree`).",
 		service.Reschedule)
-	registerAppointmentChange(api, service, appointment.Reassign, "Give an appointment to another doctor",
-		"To an active doctor of the clinic who is free then, until it ends. A confirmed one is to be confirmed again. Where the doctor is taken, or it is outside of their hours without `override`, the 409 names their next free times (`nextFree`).",
+	registerAppointmentChange(api, service, appointment.Reassign, "Reassign an appointment to another doctor",
+		"The new doctor must be an active doctor of the clinic who is free, until it ends. A "+
+			"confirmed appointment must be confirmed again. If the doctor is not free, or it is "+
+			"outside of their hours without `override`, the 409 has their next free times "+
+			"(`nextFree`).",
 		service.Reassign)
-	registerAppointmentChange(api, service, appointment.Reverse, "Take back how an appointment ended",
-		"Takes back that it was completed, cancelled or missed, on the day at the clinic on which that was said; what was cancelled also before it ends. It has the status before again, and its time, which is answered with 409 if somebody else has it now.",
+	registerAppointmentChange(api, service, appointment.Reverse, "Reverse the end of an appointment",
+		"Reverses a completion, cancellation or no-show, on the same day at the clinic; a "+
+			"cancellation also until the appointment ends. It returns to its previous status and "+
+			"time; if that time is no longer free, the answer is 409.",
 		service.Reverse)
 }
 
-// ReversalList is what was taken back of an appointment.
+// ReversalList lists the reversals of an appointment.
 type ReversalList struct {
 	Items []appointment.Reversed `json:"items"`
 }
@@ -91,9 +120,10 @@ func registerAppointmentReversals(api *httpapi.Server, service *appointment.Serv
 	type output struct{ Body ReversalList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-appointment-reversals", Method: http.MethodGet, Path: appointmentsPath + "/{id}/reversals", Tag: "appointments", Action: care.AppointmentReverse,
-		Summary:     "Read why steps were taken back",
-		Description: "What was taken back of an appointment and why, oldest first, for those who work at the clinic. Reading it is audited.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "List the reversals of an appointment",
+		Description: "The steps of an appointment that were reversed and the reasons, oldest " +
+			"first, for the people who work at the clinic. The read is audited.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *input) (*output, error) {
 		items, err := service.ListReversals(ctx, httpapi.CommandOf(ctx), in.ID)
 		return &output{ReversalList{items}}, err
@@ -103,14 +133,17 @@ func registerAppointmentReversals(api *httpapi.Server, service *appointment.Serv
 func registerAppointmentBook(api *httpapi.Server, service *appointment.Service) {
 	type input struct {
 		ID       uuid.UUID `path:"id" format:"uuid"`
-		IfMatch  string    `header:"If-Match" doc:"The ETag of the version that is changed. Required."`
-		Override bool      `query:"override" doc:"Books it also where the time is outside the doctor's hours by now; the event says so."`
+		IfMatch  string    `header:"If-Match" doc:"The ETag of the version to change. Required."`
+		Override bool      `query:"override" doc:"Books it even if the time is now outside the doctor's hours; the event records that."`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "book-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/book", Tag: "appointments", Action: care.AppointmentBook,
-		Summary:     "Book a requested appointment",
-		Description: "Gives the patient the time that they asked for, before it starts, if the doctor and they are still free then; else the 409 names the next times that are (`nextFree`). What the status does not allow is answered with 409, which says what it does; a stale `If-Match` with 412 and the current ETag.",
-		Refusals:    transitionRefusals,
+		Summary: "Book a requested appointment",
+		Description: "Books the requested time, before it starts, if the doctor and the patient " +
+			"are still free; otherwise the answer is 409 with the next free times (`nextFree`). " +
+			"If the status does not allow it, the answer is 409 and lists the transitions that " +
+			"are allowed. A stale `If-Match` returns 412 with the current ETag.",
+		Refusals: transitionRefusals,
 	}, func(ctx context.Context, in *input) (*appointmentOutput, error) {
 		return withVersion(in.IfMatch, func(version int64) (*appointmentOutput, error) {
 			return currentAppointment(service.Book(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Override))

@@ -4,15 +4,14 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
 )
 
-// userOutput is a person with their version.
+// userOutput is a person with its version.
 type userOutput = versioned[directory.User]
 
 const usersPath = "/api/users"
@@ -37,10 +36,18 @@ func registerUserWrites(api *httpapi.Server, dir *directory.Service) {
 	type createInput struct{ Body directory.NewUser }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "create-user", Method: http.MethodPost, Path: usersPath, Tag: "users", Action: care.UserCreate,
-		Status:      http.StatusCreated,
-		Summary:     "Register a person",
-		Description: "Registers a person with roles at a clinic of which the caller is an administrator; a receptionist registers patients. The person is sent a link by which they sign in first. An address that somebody at the clinic has is answered with 409; one that other clinics know is answered as one that nobody knows. Then there are two registrations of one person until they accept: from then on the one of this clinic is theirs (`user.merged`), with what was written about it. A patient may have no email address. Where a patient of the clinic has the same name and birth date, or the same phone or WhatsApp number, the answer is 409 with the code `possible_duplicate` and their ids, unless `allowDuplicate` is sent.",
-		Refusals:    []care.Code{care.Forbidden, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Register a person",
+		Description: "Registers a person with roles at a clinic where the caller is an " +
+			"administrator; receptionists can register patients. The person gets a link to sign " +
+			"in for the first time. An address that a person of the clinic has returns 409. An " +
+			"address known only at other clinics is treated like a new one: the person then has " +
+			"two registrations until they accept, after which that of this clinic is merged into " +
+			"theirs (`user.merged`), with everything written about it. A patient can have no " +
+			"email address. If a patient of the clinic has the same name and birth date, or the " +
+			"same phone or WhatsApp number, the answer is 409 with the code `possible_duplicate` " +
+			"and their ids, unless `allowDuplicate` is sent.",
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *createInput) (*userOutput, error) {
 		return createdUser(dir.CreateUser(ctx, httpapi.CommandOf(ctx), in.Body))
 	}, func(ctx context.Context, _ *createInput, done *care.ReplayError) (*userOutput, error) {
@@ -49,14 +56,16 @@ func registerUserWrites(api *httpapi.Server, dir *directory.Service) {
 
 	type replaceInput struct {
 		ID      uuid.UUID `path:"id" format:"uuid"`
-		IfMatch string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		IfMatch string    `header:"If-Match" doc:"The ETag of the version to replace. Required."`
 		Body    directory.UserInput
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "replace-user", Method: http.MethodPut, Path: usersPath + "/{id}", Tag: "users", Action: care.UserUpdate,
-		Summary:     "Replace a person's details",
-		Description: "Replaces all of a person's details. An administrator of the clinic does; a receptionist those of patients who do not work there, but for email and status. A person who is disabled cannot sign in any more, and their sessions end at once.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
+		Summary: "Replace a person's details",
+		Description: "Replaces all details of a person. For administrators of the clinic; " +
+			"receptionists can do it for patients who do not work there, except for email and " +
+			"status. A disabled person cannot sign in, and their sessions end at once.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *replaceInput) (*userOutput, error) {
 		return withVersion(in.IfMatch, func(version int64) (*userOutput, error) {
 			return currentUser(dir.UpdateUser(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body))
@@ -68,7 +77,7 @@ func registerUserReads(api *httpapi.Server, dir *directory.Service) {
 	type listInput struct {
 		ClinicID  uuid.UUID `query:"clinicId" format:"uuid" doc:"Only people with a role at this clinic."`
 		Role      string    `query:"role" enum:"patient,doctor,nurse,receptionist,admin" doc:"Only people with this role."`
-		Name      string    `query:"name" maxLength:"200" doc:"Only people in whose name each of these words begins one, whatever the case and the accents." example:"mar sil"`
+		Name      string    `query:"name" maxLength:"200" doc:"Only people with a word in their name that starts with each of these words, ignoring case and accents." example:"mar sil"`
 		BirthDate string    `query:"birthDate" format:"date" doc:"Only people with this birth date." example:"1984-03-14"`
 		Number    string    `query:"number" maxLength:"64" doc:"Only the patient with this medical record number at the clinic." example:"A-10042"`
 		httpapi.Paging
@@ -76,9 +85,12 @@ func registerUserReads(api *httpapi.Server, dir *directory.Service) {
 	type listOutput struct{ Body directory.UserPage }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-users", Method: http.MethodGet, Path: usersPath, Tag: "users", Action: care.UserRead,
-		Summary:     "List people",
-		Description: "The people with a role at the caller's clinics, without their contacts. With `name`, `birthDate` or `number` it is a search of one clinic's people, which `clinicId` names where the caller works at several: it shows birth dates and medical record numbers, and is audited.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List people",
+		Description: "The people with a role at the caller's clinics, without their contacts. " +
+			"With `name`, `birthDate` or `number` it searches the people of one clinic; " +
+			"`clinicId` selects it if the caller works at several. A search returns birth dates " +
+			"and medical record numbers, and is audited.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		page, err := dir.ListUsers(ctx, httpapi.CommandOf(ctx), directory.UserFilter{
 			ClinicID: in.ClinicID, Role: care.Role(in.Role), Name: in.Name, BirthDate: in.BirthDate, Number: in.Number, Cursor: in.Cursor, Limit: in.Limit,
@@ -88,14 +100,15 @@ func registerUserReads(api *httpapi.Server, dir *directory.Service) {
 
 	type one struct {
 		ID          uuid.UUID `path:"id" format:"uuid"`
-		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of the version that one has."`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-user", Method: http.MethodGet, Path: usersPath + "/{id}", Tag: "users", Action: care.UserRead,
-		Summary:     "Read a person",
-		Description: "A person's details. Memberships are those at clinics that the caller may see. It is audited.",
-		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is still the current one."},
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
+		Summary: "Get a person",
+		Description: "A person's details, with the memberships at clinics that the caller may " +
+			"see. The read is audited.",
+		Also:     map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*userOutput, error) {
 		u, err := dir.GetUser(ctx, httpapi.CommandOf(ctx), in.ID)
 		return unlessMatched(in.IfNoneMatch, u.Version, u), err

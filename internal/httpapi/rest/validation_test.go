@@ -27,8 +27,8 @@ func TestValidation_SaysWhatAFieldMustBeInASentence(t *testing.T) {
 		{http.MethodDelete, member + "king", nil, "role", `must be one of "patient, doctor, nurse, receptionist, admin"`},
 		{http.MethodGet, "/api/clinics/nowhere", nil, "id", "must be a UUID"},
 		{http.MethodGet, "/api/ehr/lab-reports?limit=0", nil, "limit", "must be: number >= 1"},
-		{http.MethodPost, "/api/ehr/lab-reports", report("effectiveAt", "noon"), "effectiveAt", "must be a date and time as RFC 3339 has it, such as 2026-03-14T09:30:00Z"},
-		{http.MethodPost, "/api/ehr/lab-reports", report("colour", "red"), "colour", "is not known here; remove it or mend its spelling"},
+		{http.MethodPost, "/api/ehr/lab-reports", report("effectiveAt", "noon"), "effectiveAt", "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z"},
+		{http.MethodPost, "/api/ehr/lab-reports", report("colour", "red"), "colour", "is unknown; remove it or correct its spelling"},
 	} {
 		w := b.do(admin, c.method, c.path, c.body)
 		require.Equal(t, http.StatusUnprocessableEntity, w.Code, "%s", w.Body)

@@ -4,15 +4,14 @@ import (
 	"context"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
+	"carewire/internal/httpapi"
 )
 
-// VisitTypeList is what a clinic offers appointments for.
+// VisitTypeList lists the visit types of a clinic.
 type VisitTypeList struct {
 	Items []appointment.VisitType `json:"items"`
 }
@@ -34,15 +33,16 @@ func registerVisitTypes(api *httpapi.Server, service *appointment.Service) {
 
 func registerVisitTypeCreate(api *httpapi.Server, service *appointment.Service) {
 	type createInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 		Body     appointment.VisitTypeInput
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
 		ID: "create-visit-type", Method: http.MethodPost, Path: visitTypesPath, Tag: "appointments", Action: care.VisitTypeWrite,
-		Status:      http.StatusCreated,
-		Summary:     "Add a visit type",
-		Description: "What the clinic offers appointments for, and how long they take that do not say: for receptionists and administrators. A clinic has at most 200.",
-		Refusals:    []care.Code{care.Forbidden, care.Conflict},
+		Status:  http.StatusCreated,
+		Summary: "Create a visit type",
+		Description: "A reason for appointments that the clinic offers, with their default " +
+			"length. For receptionists and administrators. A clinic has at most 200.",
+		Refusals: []care.Code{care.Forbidden, care.Conflict},
 	}, func(ctx context.Context, in *createInput) (*visitTypeOutput, error) {
 		return createdVisitType(service.CreateVisitType(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.Body))
 	}, func(ctx context.Context, in *createInput, done *care.ReplayError) (*visitTypeOutput, error) {
@@ -52,14 +52,16 @@ func registerVisitTypeCreate(api *httpapi.Server, service *appointment.Service) 
 
 func registerVisitTypeList(api *httpapi.Server, service *appointment.Service) {
 	type listInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 	}
 	type listOutput struct{ Body VisitTypeList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-visit-types", Method: http.MethodGet, Path: visitTypesPath, Tag: "appointments", Action: care.VisitTypeRead,
-		Summary:     "List visit types",
-		Description: "All of the clinic's by name, for everybody of the clinic, its patients too; those that are not `active` are no longer offered.",
-		Refusals:    []care.Code{care.Forbidden, care.Invalid},
+		Summary: "List visit types",
+		Description: "All visit types of the clinic, ordered by name, for everybody of the " +
+			"clinic, including its patients. The clinic does not offer those that are not " +
+			"`active`.",
+		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		items, err := service.ListVisitTypes(ctx, httpapi.CommandOf(ctx), in.ClinicID)
 		return &listOutput{VisitTypeList{items}}, err
@@ -68,20 +70,21 @@ func registerVisitTypeList(api *httpapi.Server, service *appointment.Service) {
 
 func registerVisitTypeChanges(api *httpapi.Server, service *appointment.Service) {
 	type one struct {
-		ClinicID    uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID    uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 		VisitTypeID uuid.UUID `path:"visitTypeId" format:"uuid" doc:"The visit type."`
 	}
 	type replaceInput struct {
-		ClinicID    uuid.UUID `path:"clinicId" format:"uuid" doc:"Where."`
+		ClinicID    uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
 		VisitTypeID uuid.UUID `path:"visitTypeId" format:"uuid" doc:"The visit type."`
-		IfMatch     string    `header:"If-Match" doc:"The ETag of the version that is replaced. Required."`
+		IfMatch     string    `header:"If-Match" doc:"The ETag of the version to replace. Required."`
 		Body        appointment.VisitTypeChange
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "replace-visit-type", Method: http.MethodPut, Path: visitTypesPath + "/{visitTypeId}", Tag: "appointments", Action: care.VisitTypeWrite,
-		Summary:     "Replace a visit type",
-		Description: "Appointments that have it keep their times. A stale `If-Match` is answered with 412 and the current ETag.",
-		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
+		Summary: "Replace a visit type",
+		Description: "Existing appointments of this type keep their times. A stale `If-Match` " +
+			"returns 412 with the current ETag.",
+		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *replaceInput) (*visitTypeOutput, error) {
 		return withVersion(in.IfMatch, func(version int64) (*visitTypeOutput, error) {
 			v, err := service.UpdateVisitType(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.VisitTypeID, version, in.Body)
@@ -90,8 +93,8 @@ func registerVisitTypeChanges(api *httpapi.Server, service *appointment.Service)
 	})
 	httpapi.Register(api, httpapi.Operation{
 		ID: "delete-visit-type", Method: http.MethodDelete, Path: visitTypesPath + "/{visitTypeId}", Tag: "appointments", Action: care.VisitTypeWrite,
-		Summary:     "Stop offering a visit type",
-		Description: "It is inactive from then on; the appointments that have it keep it.",
+		Summary:     "Deactivate a visit type",
+		Description: "The clinic no longer offers it; existing appointments keep it.",
 		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*struct{}, error) {
 		return nil, service.RetireVisitType(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.VisitTypeID)

@@ -6,27 +6,26 @@ import (
 	"log/slog"
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 	"github.com/riverqueue/river"
 	"riverqueue.com/riverui"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi"
 )
 
 const dashboardPath = "/admin/river"
 
-// dashboardPolicy is the Content-Security-Policy of River's page: its own scripts, and the styles that they set.
+// dashboardPolicy is the Content-Security-Policy of River's page: it allows its own scripts, and the styles that they set.
 const dashboardPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
-// Dashboard is River's own page. It asks nobody who they are: the server puts its guard before it.
+// Dashboard is River's web UI. It has no authentication: the server's guard is in front of it.
 type Dashboard struct {
 	handler *riverui.Handler
 }
 
-// NewDashboard makes the page of a River client. Job arguments are hidden until somebody asks for them.
+// NewDashboard returns the web UI of a River client. Job arguments are hidden by default.
 func NewDashboard(client *river.Client[pgx.Tx], logger *slog.Logger) (*Dashboard, error) {
 	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
 		Endpoints: riverui.NewEndpoints(client, nil), JobListHideArgsByDefault: true, Logger: logger, Prefix: dashboardPath,
@@ -37,13 +36,13 @@ func NewDashboard(client *river.Client[pgx.Tx], logger *slog.Logger) (*Dashboard
 	return &Dashboard{handler}, nil
 }
 
-// Start begins the page's background queries; they end with ctx.
+// Start starts the background queries, which end with ctx.
 func (d *Dashboard) Start(ctx context.Context) error { return d.handler.Start(ctx) }
 
-// ServeHTTP shows the page.
+// ServeHTTP implements http.Handler.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
 
-// addDashboard mounts the page for operators. A browser that is not signed in is sent to /login.
+// addDashboard adds the web UI, for operators.
 func (p *pages) addDashboard() {
 	if p.cfg.Dashboard == nil {
 		return

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"carewire/internal/httpapi"
-
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
@@ -21,37 +19,42 @@ import (
 	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
+	"carewire/internal/httpapi"
 )
 
 const (
 	// loginCookie holds the state of a sign-in under way.
 	loginCookie = "carewire_login"
-	// sessionLife is how long a browser stays signed in: a working day.
+	// maxInvitation is the longest token of an invitation; the API accepts no longer ones.
+	maxInvitation = 200
+	// maxNext is the longest path to return to: the cookie that has it must stay below 4 KB.
+	maxNext = 2000
+	// sessionLife is the duration of a browser's session: a working day. loginLife is that of a sign-in.
 	sessionLife = 8 * time.Hour
 	loginLife   = 10 * time.Minute
 )
 
-// LoginConfig is carewire as a client of the identity provider. Without a ClientID browsers cannot sign in.
+// LoginConfig is the client of the identity provider. Without a ClientID browsers cannot sign in.
 type LoginConfig struct {
 	ClientID     string
 	ClientSecret string
 }
 
-// DemoPerson is somebody as whom anybody may sign in, in the demo.
+// DemoPerson is a person that anybody can sign in as, in demo mode.
 type DemoPerson struct {
 	Email string
-	// Label says what they are: "doctor at the demo clinic".
+	// Label is their role, such as "doctor at the demo clinic".
 	Label string
 }
 
-// attempt is what a sign-in under way remembers, sealed in a cookie: what it will be recognized by when it comes back,
-// the PKCE verifier (RFC 7636), and where the person wanted to go.
+// attempt is the state of a sign-in, sealed in a cookie: the values that the callback is checked against, the PKCE verifier
+// (RFC 7636), and the page to return to.
 type attempt struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`
 	Verifier string `json:"verifier"`
 	Next     string `json:"next"`
-	// Invitation is the token of one that the person accepts by signing in, or empty.
+	// Invitation is the token of an invitation that the person accepts by signing in, or empty.
 	Invitation string `json:"invitation,omitempty"`
 }
 
@@ -62,10 +65,10 @@ func (p *pages) addLogin() {
 	p.api.Handle(http.MethodPost, "/logout", httpapi.Access{Public: true}, p.logout)
 }
 
-// login shows the demo's people, or sends the browser to the identity provider.
+// login shows the people of the demo, or redirects the browser to the identity provider.
 func (p *pages) login(c *echo.Context) error {
 	a := attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: localPath(c.QueryParam("next"))}
-	if token := c.QueryParam("invitation"); len(token) <= 200 {
+	if token := c.QueryParam("invitation"); len(token) <= maxInvitation {
 		a.Invitation = token
 	}
 	if p.api.Demo() {
@@ -80,10 +83,10 @@ func (p *pages) login(c *echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, client.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)))
 }
 
-// oauth is carewire as a client of the identity provider.
+// oauth returns the OAuth client for the identity provider.
 func (p *pages) oauth(ctx context.Context) (*oauth2.Config, error) {
 	if p.cfg.Login.ClientID == "" {
-		return nil, care.Errorf(care.NotFound, "browsers cannot sign in here: the operator has not set CAREWIRE_OIDC_CLIENT_ID; bearer tokens work")
+		return nil, care.Errorf(care.NotFound, "sign-in with a browser is disabled: CAREWIRE_OIDC_CLIENT_ID is not set; use bearer tokens")
 	}
 	endpoint, err := p.cfg.Verifier.Endpoint(ctx)
 	if err != nil {
@@ -95,11 +98,11 @@ func (p *pages) oauth(ctx context.Context) (*oauth2.Config, error) {
 	}, nil
 }
 
-// demoLogin signs the browser in as one of the demo's people.
+// demoLogin signs the browser in as one of the people of the demo.
 func (p *pages) demoLogin(c *echo.Context) error {
 	r := c.Request()
 	if !p.api.Demo() {
-		return care.Errorf(care.NotFound, "there is nothing to choose here; open /login")
+		return care.Errorf(care.NotFound, "not available outside of demo mode; open /login")
 	}
 	if err := p.demoHost(r); err != nil {
 		return err
@@ -110,23 +113,23 @@ func (p *pages) demoLogin(c *echo.Context) error {
 	email := r.PostFormValue("email")
 	a, ok := p.remembered(r)
 	if !ok || !secretEqual(a.State, r.PostFormValue("token")) {
-		return httpapi.CrossOrigin("the page has expired, or the request does not come from it; open /login again")
+		return httpapi.CrossOrigin("the page has expired, or the request is not from it; open /login again")
 	}
 	if !slices.ContainsFunc(p.cfg.DemoPeople, func(person DemoPerson) bool { return person.Email == email }) {
-		return care.InvalidField("email", "must be one of the demo's people")
+		return care.InvalidField("email", "must be one of the people of the demo")
 	}
 	return p.signIn(c, directory.Identity{Issuer: auth.DemoIssuerURL, Subject: auth.DemoSubject(email), Email: email, EmailVerified: true}, a)
 }
 
-// loginCallback takes a browser back from the identity provider, with a code for its tokens.
+// loginCallback handles the redirect from the identity provider, with a code for the tokens.
 func (p *pages) loginCallback(c *echo.Context) error {
 	r := c.Request()
 	a, ok := p.remembered(r)
 	if !ok || !secretEqual(a.State, c.QueryParam("state")) {
-		return care.Errorf(care.Unauthenticated, "this sign-in has expired or was not begun in this browser; open /login again")
+		return care.Errorf(care.Unauthenticated, "this sign-in has expired or was not started in this browser; open /login again")
 	}
 	if c.QueryParam("error") != "" {
-		return care.Errorf(care.Unauthenticated, "the identity provider did not let you in; open /login to try again")
+		return care.Errorf(care.Unauthenticated, "the identity provider did not sign you in; open /login to try again")
 	}
 	var claims auth.Claims
 	err := p.api.ThrottleFailedLogins(r, func() (err error) {
@@ -139,7 +142,7 @@ func (p *pages) loginCallback(c *echo.Context) error {
 	return p.signIn(c, claims.Identity(), a)
 }
 
-// exchange gets the tokens for a code and tells what the ID token says (OpenID Connect Core, section 3.1.3).
+// exchange exchanges a code for tokens and returns the claims of the ID token (OpenID Connect Core, section 3.1.3).
 func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Claims, error) {
 	client, err := p.oauth(ctx)
 	if err != nil {
@@ -147,7 +150,7 @@ func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Clai
 	}
 	tokens, err := client.Exchange(oidc.ClientContext(ctx, p.cfg.Verifier.Client()), code, oauth2.VerifierOption(a.Verifier))
 	if _, refused := errors.AsType[*oauth2.RetrieveError](err); refused {
-		return auth.Claims{}, care.Errorf(care.Unauthenticated, "the identity provider does not know this sign-in any more; open /login again")
+		return auth.Claims{}, care.Errorf(care.Unauthenticated, "the identity provider has ended this sign-in; open /login again")
 	}
 	if err != nil {
 		return auth.Claims{}, auth.IssuerUnavailable()
@@ -163,7 +166,7 @@ func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Clai
 	return claims, nil
 }
 
-// signIn opens a session for whoever the identity is, and goes where they wanted to. One who was invited accepts by it.
+// signIn creates a session for the identity, after accepting an invitation, and redirects to the page to return to.
 func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) error {
 	ctx := c.Request().Context()
 	if a.Invitation != "" {
@@ -177,7 +180,7 @@ func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) 
 	}
 	httpapi.SetActor(ctx, actor)
 	if actor.UserID == uuid.Nil {
-		return p.api.Deny(ctx, care.SelfManage, "a service account does not sign in with a browser; it sends its token")
+		return p.api.Deny(ctx, care.SelfManage, "service accounts cannot sign in with a browser; send a bearer token")
 	}
 	secret, expiresAt, err := p.cfg.Directory.CreateSession(ctx, actor.UserID, sessionLife)
 	if err != nil {
@@ -188,8 +191,8 @@ func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) 
 	return c.Redirect(http.StatusSeeOther, a.Next)
 }
 
-// logout ends the browser's session, its tickets and its sockets: those of this instance at once, those of the others when the
-// ledger tells them.
+// logout ends the browser's session with its tickets and sockets. Sockets of this instance are closed at once, those of
+// others when they read the event from the ledger.
 func (p *pages) logout(c *echo.Context) error {
 	r := c.Request()
 	if err := p.api.CheckOrigin(r); err != nil {
@@ -220,26 +223,28 @@ func (p *pages) remembered(r *http.Request) (attempt, bool) {
 	return auth.Unseal[attempt](p.sealer, loginCookie, cookie.Value)
 }
 
-// cookie makes a cookie that scripts cannot read and other sites' requests do not carry; a negative life removes it.
+// cookie returns a cookie that scripts cannot read and that is not sent with requests of other sites. A negative life
+// removes it.
 func (p *pages) cookie(name, value, path string, life time.Duration) *http.Cookie {
 	maxAge := int(life.Seconds())
 	if life < 0 {
 		maxAge = -1
 	}
-	return &http.Cookie{ //nolint:gosec // Secure follows from how people reach the service.
+	return &http.Cookie{ //nolint:gosec // Secure depends on the scheme of BaseURL.
 		Name: name, Value: value, Path: path, MaxAge: maxAge, HttpOnly: true, Secure: p.api.BaseURL().Scheme == "https", SameSite: http.SameSiteLaxMode,
 	}
 }
 
+// secretEqual compares secrets in constant time; an empty one is equal to none.
 func secretEqual(a, b string) bool {
 	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
 
-// localPath keeps a redirect on this service: a path of ours, or "/". Browsers take a backslash for a slash and skip
-// control characters, so that "/\evil.example" would lead away.
+// localPath returns next if it is a path of this service, and otherwise "/". Browsers treat a backslash like a slash and
+// ignore control characters, so "/\evil.example" would lead to another site.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || len(next) > 2000 {
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || len(next) > maxNext {
 		return "/"
 	}
 	if strings.ContainsFunc(next, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }) {

@@ -3,23 +3,22 @@ package web
 import (
 	"net/http"
 
-	"carewire/internal/httpapi"
-
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/httpapi"
 )
 
-var notificationPage = newPage(`<h1>{{.What}}</h1>
+var notificationPage = newPage(`<h1>{{.Text}}</h1>
 {{- if .Path}}
-<p><a href="{{.Path}}">Read it</a></p>
+<p><a href="{{.Path}}">Open</a></p>
 {{- end}}
 <p><small>{{.At}} UTC</small></p>`)
 
-// addNotification adds where the links in messages lead: a person signs in and is shown the way to what they were
-// told of. A clinic whose own app answers at CAREWIRE_BASE_URL serves this path there.
+// addNotification adds the page that links in messages open: after sign-in it links to the subject of the notification. A
+// clinic with its own app at CAREWIRE_BASE_URL serves this path there.
 func (p *pages) addNotification() {
 	p.api.Handle(http.MethodGet, "/notifications/:id", httpapi.Access{Action: care.SelfManage, Page: true}, p.showNotification)
 }
@@ -34,11 +33,11 @@ func (p *pages) showNotification(c *echo.Context) error {
 	if err != nil {
 		return err
 	}
-	what := "There is something new for you."
+	text := "You have a new notification."
 	if d, ok := event.Lookup(n.EventType); ok {
-		what = d.Doc
+		text = d.Doc
 	}
 	return render(c, http.StatusOK, notificationPage, map[string]any{
-		"What": what, "Path": p.api.SubjectPath(n.Subject), "At": n.CreatedAt.UTC().Format("2 January 2006 15:04"),
+		"Text": text, "Path": p.api.SubjectPath(n.Subject), "At": n.CreatedAt.UTC().Format("2 January 2006 15:04"),
 	})
 }

@@ -14,7 +14,7 @@ h1{font-size:1.6rem}a{color:#0b6b7c}li{margin:.3rem 0}
 button{font:inherit;display:block;width:100%;text-align:left;margin:.4rem 0;padding:.6rem 1rem;border:1px solid #9bb5bd;border-radius:.4rem;background:#f3f8f9;cursor:pointer}
 button:hover{background:#e3f0f2}small{color:#5a6f78}`
 
-// pagePolicy lets a page have its own style and send its forms here; nothing else.
+// pagePolicy allows only the page's own style, and forms to this service.
 var pagePolicy = func() string {
 	sum := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -25,13 +25,13 @@ var (
 <p>The event backbone of a clinic's software.</p>
 <ul>
 {{- range .Links}}
-<li><a href="{{.Path}}">{{.Path}}</a> {{.What}}</li>
+<li><a href="{{.Path}}">{{.Path}}</a> {{.Text}}</li>
 {{- end}}
 </ul>
 <form method="post" action="/logout"><button>Sign out</button></form>`)
 
 	loginPage = newPage(`<h1>Sign in</h1>
-<p>This is the demo: choose who you are. The people are invented.</p>
+<p>This is a demo. Choose a person; they are fictitious.</p>
 <form method="post" action="/login">
 <input type="hidden" name="token" value="{{.Token}}">
 {{- range .People}}

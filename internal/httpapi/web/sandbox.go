@@ -6,17 +6,16 @@ import (
 	"net/netip"
 	"strings"
 
-	"carewire/internal/httpapi"
-
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/httpapi"
 )
 
-// sandboxPolicy is the Content-Security-Policy of the sandbox's page unless it sets its own.
+// sandboxPolicy is the Content-Security-Policy of the sandbox, unless it sets one.
 const sandboxPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
-// addSandbox mounts what the providers' stand-ins received: for everybody in demo mode, else for operators.
+// addSandbox adds the sandbox: for everybody in demo mode, otherwise for operators.
 func (p *pages) addSandbox() {
 	if p.cfg.Sandbox == nil {
 		return
@@ -29,7 +28,7 @@ func (p *pages) addSandbox() {
 		if err := p.demoHost(c.Request()); err != nil {
 			return err
 		}
-		// Nobody is asked who they are in the demo: what another site's page sends must not count.
+		// Demo mode has no authentication, so requests of other sites' pages must be refused.
 		if err := p.api.CheckOrigin(c.Request()); err != nil {
 			return err
 		}
@@ -43,8 +42,8 @@ func (p *pages) addSandbox() {
 	}
 }
 
-// demoHost refuses, in the demo, a request that names another host than the service's own, localhost or an address. A page of another
-// site whose name is made to lead here (DNS rebinding) is of the same origin as the sandbox to a browser.
+// demoHost refuses, in demo mode, a request whose Host is not the service's own, localhost or an IP address. Otherwise a page
+// of another site whose name resolves to this service (DNS rebinding) would have the same origin as the sandbox.
 func (p *pages) demoHost(r *http.Request) error {
 	if !p.api.Demo() || r.Method == http.MethodGet {
 		return nil

@@ -1,5 +1,5 @@
-// Package web holds the HTML pages: sign-in, the landing page, the page that links in messages lead to, and the mounts of
-// River's dashboard and of the sandbox.
+// Package web serves the HTML pages: sign-in, the landing page, the page that links in messages open, River's dashboard and
+// the sandbox.
 package web
 
 import (
@@ -20,21 +20,20 @@ const minCookieKey = 32
 // Config configures the pages. Directory, Verifier, Inbox and CookieKey are required.
 type Config struct {
 	Directory *directory.Service
-	// Verifier verifies the tokens that the identity provider answers a sign-in with.
+	// Verifier verifies the ID tokens of the identity provider.
 	Verifier *auth.Verifier
 	Inbox    *notify.Inbox
 	// Hub closes the sockets of a session that ends; it may be nil.
 	Hub *realtime.Hub
-	// Login signs browsers in through the identity provider; its zero value leaves /login without that.
+	// Login is the client of the identity provider; the zero value disables sign-in with browsers.
 	Login LoginConfig
-	// DemoPeople are whom anybody may sign in as, in demo mode.
+	// DemoPeople are the people that anybody can sign in as, in demo mode.
 	DemoPeople []DemoPerson
-	// CookieKey seals the cookie that a sign-in carries to the identity provider and back: at least 32 bytes, the same on
-	// every instance.
+	// CookieKey encrypts the cookie of a sign-in: at least 32 bytes, the same on every instance.
 	CookieKey []byte
-	// Sandbox is the page of the providers' stand-ins, or nil.
+	// Sandbox serves the messages that providers would have sent, or is nil.
 	Sandbox http.Handler
-	// Dashboard is River's, or nil.
+	// Dashboard is River's web UI, or nil.
 	Dashboard http.Handler
 }
 
