@@ -28,9 +28,10 @@ func checkContentType(value string, accepted []string) error {
 	return nil
 }
 
-// checkBody returns care.Malformed, with the position, for a body that is not one JSON value in UTF-8 or is nested too
-// deep. It returns care.Invalid, with the field, for JSON that is ambiguous or cannot be stored: duplicate names in an
-// object, NUL characters, which PostgreSQL does not store, and numbers beyond the range of float64.
+// checkBody returns care.Malformed, with the position, for a body that is not one JSON value in
+// UTF-8 or is nested too deep. It returns care.Invalid, with the field, for JSON that is ambiguous
+// or cannot be stored: duplicate names in an object, NUL characters, which PostgreSQL does not
+// store, and numbers beyond the range of float64.
 func checkBody(body []byte) error {
 	if len(body) == 0 {
 		return care.Errorf(care.Malformed, "the body is empty; send a JSON object")
@@ -91,8 +92,8 @@ func findInJSON(v any, path string, match func(any) bool) (string, bool) {
 	return "", false
 }
 
-// FieldName returns a path in a form that can be shown: without control characters, at most 200 characters long. The
-// names in it can be a client's own.
+// FieldName returns a path in a form that can be shown: without control characters, at most 200
+// characters long. The names in it can be a client's own.
 func FieldName(path string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
@@ -109,8 +110,8 @@ func FieldName(path string) string {
 	return clean
 }
 
-// checkQuery refuses an invalid query string, a parameter that cannot be stored, and a duplicate parameter. The socket
-// ignores duplicates.
+// checkQuery refuses an invalid query string, a parameter that cannot be stored, and a duplicate
+// parameter. The socket ignores duplicates.
 func checkQuery(u *url.URL) error {
 	if u.RawQuery == "" {
 		return nil

@@ -17,21 +17,27 @@ const (
 	maxBody = 1 << 20
 	// maxSmallBody is the largest body of a caller with a valid token but no account, in bytes.
 	maxSmallBody = 4 << 10
-	// drainLarge is the number of bytes of a body that is too large that are discarded after maxBody.
+	// drainLarge is the number of bytes of a body that is too large that are discarded after
+	// maxBody.
 	drainLarge = 8 << 20
-	// drainUnread is the number of bytes that are discarded of a body that no handler read. It is the limit of net/http
-	// (maxPostHandlerReadBytes).
+	// drainUnread is the number of bytes that are discarded of a body that no handler read. It is
+	// the limit of net/http (maxPostHandlerReadBytes).
 	drainUnread = 256 << 10
-	// bodyTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70 KB/s.
+	// bodyTimeout is the time that a client has to send its body. A body of 1 MiB then needs 70
+	// KB/s.
 	bodyTimeout = 15 * time.Second
 )
 
-// A slow body must not hold its connection. These rules apply to every route and every encoding of a body:
+// A slow body must not hold its connection. These rules apply to every route and every encoding of
+// a body:
 //
-//   - Before a body is read, the connection gets a deadline for the whole body: a trickle of bytes does not extend it.
-//   - Only after a body was read to its end is the deadline replaced, by that of the server, never removed: net/http reads
-//     the rest of a body before it answers, and the server detects that a client hung up by reading on the same connection.
-//   - A body that was not read to its end is answered with Connection: close, and with 408 after the deadline.
+//   - Before a body is read, the connection gets a deadline for the whole body: a trickle of bytes
+//     does not extend it.
+//   - Only after a body was read to its end is the deadline replaced, by that of the server, never
+//     removed: net/http reads the rest of a body before it answers, and the server detects that a
+//     client hung up by reading on the same connection.
+//   - A body that was not read to its end is answered with Connection: close, and with 408 after
+//     the deadline.
 
 // bodyReader reads the body of one request.
 type bodyReader struct {
@@ -51,7 +57,8 @@ func (b *bodyReader) arm() {
 	_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(b.timeout))
 }
 
-// finished replaces the deadline by that of the server (http.Server.ReadTimeout, counted from the start of the request).
+// finished replaces the deadline by that of the server (http.Server.ReadTimeout, counted from the
+// start of the request).
 func (b *bodyReader) finished() {
 	b.done = true
 	deadline := time.Time{}
@@ -66,7 +73,8 @@ func (b *bodyReader) read(limit int64) ([]byte, error) {
 	b.arm()
 	body, err := io.ReadAll(io.LimitReader(b.r.Body, limit+1))
 	if err == nil && int64(len(body)) > limit {
-		// Many clients read the answer only after they have sent everything. Let them, up to drainLarge.
+		// Many clients read the answer only after they have sent everything. Let them, up to
+		// drainLarge.
 		_, err = io.CopyN(io.Discard, b.r.Body, drainLarge)
 		if b.leave(err); !isTimeout(err) {
 			return nil, tooLarge(limit)
@@ -80,8 +88,8 @@ func (b *bodyReader) read(limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// drain discards a body that was not read, as net/http does, so that the connection can be reused. It returns the error of
-// a body that did not arrive in time.
+// drain discards a body that was not read, as net/http does, so that the connection can be reused.
+// It returns the error of a body that did not arrive in time.
 func (b *bodyReader) drain() error {
 	if b.r.Header.Get("Expect") != "" {
 		// Reading would ask the client for the body (RFC 9110, section 10.1.1).
@@ -123,7 +131,8 @@ func bodyReadError(err error) error {
 	return care.Errorf(care.Malformed, "the body is incomplete")
 }
 
-// readBody returns the JSON body of a request, of one of the accepted media types, after its checks.
+// readBody returns the JSON body of a request, of one of the accepted media types, after its
+// checks.
 func (s *Server) readBody(c *echo.Context, limit int64, accepted ...string) ([]byte, error) {
 	r := c.Request()
 	if err := checkContentType(r.Header.Get("Content-Type"), accepted); err != nil {
@@ -148,7 +157,8 @@ func (s *Server) bodyOf(c *echo.Context) *bodyReader {
 	return &i.body
 }
 
-// bodyFirst reads the body into memory before the handler runs, for routes that do not call readBody.
+// bodyFirst reads the body into memory before the handler runs, for routes that do not call
+// readBody.
 func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -163,7 +173,8 @@ func (s *Server) bodyFirst(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// bodyLast discards the body of a request that was refused before its body was read. It returns the error to answer with.
+// bodyLast discards the body of a request that was refused before its body was read. It returns the
+// error to answer with.
 func (s *Server) bodyLast(c *echo.Context, refusal error) error {
 	if !hasBody(c.Request()) {
 		return refusal
@@ -176,8 +187,9 @@ func (s *Server) bodyLast(c *echo.Context, refusal error) error {
 	return refusal
 }
 
-// WithBodies reads each request's body, of at most limit bytes, into memory before the handler runs. It applies the rules
-// above to a handler that is not behind a Server. A timeout of 0 means that of the API.
+// WithBodies reads each request's body, of at most limit bytes, into memory before the handler
+// runs. It applies the rules above to a handler that is not behind a Server. A timeout of 0 means
+// that of the API.
 func WithBodies(next http.Handler, limit int64, timeout time.Duration) http.Handler {
 	if timeout == 0 {
 		timeout = bodyTimeout

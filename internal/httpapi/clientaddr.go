@@ -19,10 +19,11 @@ func (p proxies) trust(addr netip.Addr) bool {
 	return false
 }
 
-// client returns the address of the client. It is the peer of the connection or, if that is a trusted proxy, the right-most
-// address in the proxy's header that is not a trusted proxy. The header is X-Forwarded-For, or Forwarded (RFC 7239) if there
-// is no X-Forwarded-For. Addresses to the left come from the client and are not trusted. An entry that is not an address
-// ends the search at the proxy that wrote it. The zero Addr means that the address is unknown.
+// client returns the address of the client. It is the peer of the connection or, if that is a
+// trusted proxy, the right-most address in the proxy's header that is not a trusted proxy. The
+// header is X-Forwarded-For, or Forwarded (RFC 7239) if there is no X-Forwarded-For. Addresses to
+// the left come from the client and are not trusted. An entry that is not an address ends the
+// search at the proxy that wrote it. The zero Addr means that the address is unknown.
 func (p proxies) client(r *http.Request) netip.Addr {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -56,7 +57,8 @@ func (p proxies) client(r *http.Request) netip.Addr {
 	return addr
 }
 
-// forParameter returns the value of for= in one element of a Forwarded header. A quoted value with a comma is not an address.
+// forParameter returns the value of for= in one element of a Forwarded header. A quoted value with
+// a comma is not an address.
 func forParameter(element string) string {
 	for pair := range strings.SplitSeq(element, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
@@ -77,8 +79,8 @@ func parseHop(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// network returns the prefix that limits are counted by: an IPv6 network of 64 bits, which belongs to one customer (RFC
-// 6177), or a single IPv4 address.
+// network returns the prefix that limits are counted by: an IPv6 network of 64 bits, which belongs
+// to one customer (RFC 6177), or a single IPv4 address.
 func network(addr netip.Addr) netip.Prefix {
 	bits := 32
 	if addr.Is6() {

@@ -11,7 +11,8 @@ import (
 	"carewire/internal/event"
 )
 
-// addDocs adds the documentation for developers, which is public. Each page is rendered at its first request.
+// addDocs adds the documentation for developers, which is public. Each page is rendered at its
+// first request.
 func (s *Server) addDocs() {
 	for path, render := range map[string]func() ([]byte, error){
 		"/docs":        apidoc.Index,

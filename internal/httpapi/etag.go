@@ -12,8 +12,8 @@ func ETag(version int64) string {
 	return `"` + strconv.FormatInt(version, 10) + `"`
 }
 
-// ParseETag returns the version in an If-Match header: a strong entity tag such as "3". Without a header it returns
-// care.PreconditionRequired.
+// ParseETag returns the version in an If-Match header: a strong entity tag such as "3". Without a
+// header it returns care.PreconditionRequired.
 func ParseETag(value string) (int64, error) {
 	if value == "" {
 		return 0, care.Errorf(care.PreconditionRequired, `If-Match is required: send the ETag of the version to change, such as "3"`)
@@ -35,7 +35,8 @@ func ParseOptionalETag(value string) (int64, error) {
 	return ParseETag(value)
 }
 
-// MatchesETag reports whether an If-None-Match header names the version (RFC 9110, section 13.1.2: weak comparison).
+// MatchesETag reports whether an If-None-Match header names the version (RFC 9110, section 13.1.2:
+// weak comparison).
 func MatchesETag(header string, version int64) bool {
 	if strings.TrimSpace(header) == "*" {
 		return true

@@ -17,7 +17,8 @@ import (
 // SessionCookie is the cookie with the secret of a browser's session.
 const SessionCookie = "carewire_session"
 
-// guard returns the handler behind authentication, the check of the request's origin, the rate limit and authorization.
+// guard returns the handler behind authentication, the check of the request's origin, the rate
+// limit and authorization.
 func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 	if a.identity {
 		return s.identified(next)
@@ -59,7 +60,8 @@ func wantsPage(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// identified returns the handler behind a valid bearer token, with or without an account, and the rate limit of its subject.
+// identified returns the handler behind a valid bearer token, with or without an account, and the
+// rate limit of its subject.
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -83,14 +85,16 @@ func (s *Server) authenticate(r *http.Request, cached bool) error {
 	})
 }
 
-// AuthenticateBearer authenticates the caller of a route whose Access is Own by bearer token, and checks their rate limit
-// and that they may use the route.
+// AuthenticateBearer authenticates the caller of a route whose Access is Own by bearer token, and
+// checks their rate limit and that they may use the route.
 func (s *Server) AuthenticateBearer(r *http.Request, action care.Action) (directory.Session, error) {
 	return s.authenticateOwn(r, action, func() error { return s.authenticateBearer(r, false) })
 }
 
 // AuthenticateSecret is AuthenticateBearer for a secret: redeem returns its session.
-func (s *Server) AuthenticateSecret(r *http.Request, action care.Action, redeem func(ctx context.Context) (directory.Session, error)) (directory.Session, error) {
+func (s *Server) AuthenticateSecret(
+	r *http.Request, action care.Action, redeem func(ctx context.Context) (directory.Session, error),
+) (directory.Session, error) {
 	return s.authenticateOwn(r, action, func() error {
 		session, err := redeem(r.Context())
 		infoOf(r.Context()).setSession(session)
@@ -105,15 +109,17 @@ func (s *Server) authenticateOwn(r *http.Request, action care.Action, authentica
 	return SessionOf(r.Context()), s.admit(r.Context(), action)
 }
 
-// ThrottleFailedLogins runs a sign-in at the identity provider. It counts a failure, and answers too many with 429.
+// ThrottleFailedLogins runs a sign-in at the identity provider. It counts a failure, and answers
+// too many with 429.
 func (s *Server) ThrottleFailedLogins(r *http.Request, login func() error) error {
 	return s.throttleFailedLogins(r, s.exchanges, login)
 }
 
-// throttleFailedLogins runs a sign-in and counts a failure by the client's network. A successful sign-in is never limited:
-// many people share an address behind a proxy or a clinic's router. A failure after too many returns 429 without the cause.
-// Sign-ins from a network with too many failures wait at the gate, unless their token was verified before, so that a flood
-// takes only a few connections of the pool.
+// throttleFailedLogins runs a sign-in and counts a failure by the client's network. A successful
+// sign-in is never limited: many people share an address behind a proxy or a clinic's router. A
+// failure after too many returns 429 without the cause. Sign-ins from a network with too many
+// failures wait at the gate, unless their token was verified before, so that a flood takes only a
+// few connections of the pool.
 func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() error) error {
 	from := network(infoOf(r.Context()).peer)
 	if s.failures.exhausted(from) && !s.knownToken(r) {
@@ -125,7 +131,8 @@ func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() erro
 	}
 	err := login()
 	// A request without any credential costs nothing and tests no guess.
-	if care.CodeOf(err) == care.Unauthenticated && (r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "") {
+	attempted := r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != ""
+	if care.CodeOf(err) == care.Unauthenticated && attempted {
 		if limited := s.failures.allow(from); limited != nil {
 			return limited
 		}
@@ -193,8 +200,8 @@ func (i *requestInfo) setSession(session directory.Session) {
 	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
 }
 
-// CheckOrigin refuses a request that is not safe and comes from another site's page: a browser sends the session cookie with
-// it without the user's knowledge.
+// CheckOrigin refuses a request that is not safe and comes from another site's page: a browser
+// sends the session cookie with it without the user's knowledge.
 func (s *Server) CheckOrigin(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
 		return CrossOrigin("cross-origin request: with a cookie, only pages of this service can make changes")
@@ -202,8 +209,9 @@ func (s *Server) CheckOrigin(r *http.Request) error {
 	return nil
 }
 
-// authorize denies an actor who can never use the route: if the access table grants the action only on the platform, or only
-// for the actor themselves. All other decisions depend on the subject of the request and are made by the services.
+// authorize denies an actor who can never use the route: if the access table grants the action only
+// on the platform, or only for the actor themselves. All other decisions depend on the subject of
+// the request and are made by the services.
 func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	actor := infoOf(ctx).actor
 	var may bool
@@ -224,8 +232,8 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	return s.Deny(ctx, action, "your roles do not allow this")
 }
 
-// Deny returns the denial of a route, with this message, after it was committed to the audit trail. If the commit fails, it
-// returns that error.
+// Deny returns the denial of a route, with this message, after it was committed to the audit trail.
+// If the commit fails, it returns that error.
 func (s *Server) Deny(ctx context.Context, action care.Action, message string) error {
 	denied := outbox.Deny(CommandOf(ctx), care.Errorf(care.Forbidden, "%s", message), action, care.Ref{}, nil, nil)
 	denied.Event.Subject = "route/" + string(action)

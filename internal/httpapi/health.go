@@ -25,7 +25,8 @@ func (s *Server) addHealth() {
 	}
 }
 
-// readyz answers 200, with a line per note, if the service can take requests, and otherwise a problem with the cause.
+// readyz answers 200, with a line per note, if the service can take requests, and otherwise a
+// problem with the cause.
 func (s *Server) readyz(c *echo.Context) error {
 	if err := s.cfg.Ready(c.Request().Context()); err != nil {
 		return notReady(err)
@@ -41,9 +42,9 @@ func notReady(missing error) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).with("Retry-After", retryAfter)
 }
 
-// Starting returns the handler for the time before a Server exists. It answers /livez with 200, /readyz with 503 and the
-// status of the start, and all other paths with 503 and Retry-After. It closes the connection after each answer, so that it
-// waits for no body.
+// Starting returns the handler for the time before a Server exists. It answers /livez with 200,
+// /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After. It
+// closes the connection after each answer, so that it waits for no body.
 func Starting(status func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -68,8 +69,8 @@ func starting(detail string) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), detail).with("Retry-After", retryAfter)
 }
 
-// addSpecification serves the OpenAPI document of the operations added before. Encoding it takes 150 ms of CPU time, so the
-// first request for it does that.
+// addSpecification serves the OpenAPI document of the operations added before. Encoding it takes
+// 150 ms of CPU time, so the first request for it does that.
 func (s *Server) addSpecification() {
 	s.completeSpecification()
 	for path, document := range map[string]struct {

@@ -31,7 +31,8 @@ func (w *hijackTracker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffers, err
 }
 
-// TrackHijack returns the writer for a handler that hijacks the connection. The server does not answer on it afterwards.
+// TrackHijack returns the writer for a handler that hijacks the connection. The server does not
+// answer on it afterwards.
 func TrackHijack(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	return &hijackTracker{Response: w, info: infoOf(r.Context())}
 }

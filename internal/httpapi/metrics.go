@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the metrics of requests. Their labels have patterns of routes, never paths, so that their number is bounded.
+// metrics are the metrics of requests. Their labels have patterns of routes, never paths, so that
+// their number is bounded.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec

@@ -18,14 +18,16 @@ import (
 	"carewire/internal/tracing"
 )
 
-// requestIDForm is the form of a request id that a client may send: a UUID, a ULID, 32 hexadecimal digits, or a traceparent.
-// The id becomes part of logs and of events that are never deleted, so it must have no room for text.
+// requestIDForm is the form of a request id that a client may send: a UUID, a ULID, 32 hexadecimal
+// digits, or a traceparent. The id becomes part of logs and of events that are never deleted, so it
+// must have no room for text.
 var requestIDForm = regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$`)
 
 // traceparentForm is version 00 of the W3C Trace Context header.
 var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// observe sets the request's id, answers its errors, and records it in one log line and in the metrics.
+// observe sets the request's id, answers its errors, and records it in one log line and in the
+// metrics.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -48,8 +50,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// record records a request with its status. It has the pattern of the route instead of the path, which can have personal
-// data.
+// record records a request with its status. It has the pattern of the route instead of the path,
+// which can have personal data.
 func (s *Server) record(c *echo.Context, i *requestInfo, span tracing.Span, took time.Duration) {
 	r := c.Request()
 	status, route := http.StatusOK, c.Path()
@@ -114,7 +116,8 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(p)
 			}
 			ctx := c.Request().Context()
-			// The value of a panic is not logged: it can contain input of a client. The stack has the place.
+			// The value of a panic is not logged: it can contain input of a client. The stack has
+			// the place.
 			s.logger.ErrorContext(ctx, "panic", "request_id", infoOf(ctx).id, "stack", string(debug.Stack()))
 			p500 := newProblem(http.StatusInternalServerError, codeInternal, internalDetail)
 			p500.RequestID = infoOf(ctx).id
@@ -137,8 +140,8 @@ func (s *Server) secureHeaders() echo.MiddlewareFunc {
 	})
 }
 
-// headers sets the headers that Echo's Secure middleware does not. Echo sends Strict-Transport-Security only if the request
-// itself arrived by TLS, but TLS ends at a proxy.
+// headers sets the headers that Echo's Secure middleware does not. Echo sends
+// Strict-Transport-Security only if the request itself arrived by TLS, but TLS ends at a proxy.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		h := c.Response().Header()
@@ -152,10 +155,12 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// corsMaxAge is the time for which a browser may cache the answer to a preflight request, in seconds.
+// corsMaxAge is the time for which a browser may cache the answer to a preflight request, in
+// seconds.
 const corsMaxAge = 600
 
-// cors lets pages of the configured origins call the API with bearer tokens. Cookies are not allowed.
+// cors lets pages of the configured origins call the API with bearer tokens. Cookies are not
+// allowed.
 func (s *Server) cors() echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
 		Skipper: s.noCORS,
@@ -170,8 +175,9 @@ func (s *Server) cors() echo.MiddlewareFunc {
 	})
 }
 
-// noCORS reports whether a request gets no CORS headers: outside of the API, without an Origin, or with one that is not
-// configured. A preflight request of such an origin is answered like any other OPTIONS request.
+// noCORS reports whether a request gets no CORS headers: outside of the API, without an Origin, or
+// with one that is not configured. A preflight request of such an origin is answered like any other
+// OPTIONS request.
 func (s *Server) noCORS(c *echo.Context) bool {
 	r := c.Request()
 	origin := r.Header.Get("Origin")

@@ -128,11 +128,15 @@ var answerHeaders = map[string]struct{ description, example string }{
 	"Location":         {"The path of the new resource.", "/api/ehr/lab-reports/" + exampleID("id")},
 	"Retry-After":      {"The number of seconds to wait.", "2"},
 	"WWW-Authenticate": {"How to sign in (RFC 6750).", `Bearer realm="carewire"`},
-	"X-Request-Id":     {"The id of the request in logs and events. It is the caller's if that is a UUID, a ULID, 32 hexadecimal digits or a traceparent.", exampleTexts["requestId"]},
+	"X-Request-Id": {
+		"The id of the request in logs and events. It is the caller's if that is a UUID, a ULID, 32 hexadecimal digits " +
+			"or a traceparent.",
+		exampleTexts["requestId"],
+	},
 }
 
-// completeSpecification adds to the document the parts that are common to operations: the answers to refusals with
-// examples, headers, examples of bodies, and the descriptions of ids.
+// completeSpecification adds to the document the parts that are common to operations: the answers
+// to refusals with examples, headers, examples of bodies, and the descriptions of ids.
 func (s *Server) completeSpecification() {
 	doc := s.api.OpenAPI()
 	c := completer{doc: doc, schemas: doc.Components.Schemas}
@@ -189,7 +193,8 @@ func (c completer) parameter(p *huma.Param) {
 	}
 }
 
-// success completes an answer of success. like is the answer of the default status; others have the same body and headers.
+// success completes an answer of success. like is the answer of the default status; others have the
+// same body and headers.
 func (c completer) success(status int, answer, like *huma.Response) {
 	bodiless := status == http.StatusNotModified || status == http.StatusNoContent
 	if answer.Content == nil && like != nil && !bodiless {
@@ -220,8 +225,8 @@ func (c completer) examples(content map[string]*huma.MediaType) {
 	}
 }
 
-// problem returns the shared answer of a status of refusal and adds it to the document at the first call. A status without
-// a problemAnswer keeps huma's answer.
+// problem returns the shared answer of a status of refusal and adds it to the document at the first
+// call. A status without a problemAnswer keeps huma's answer.
 func (c completer) problem(status int, written *huma.Response) *huma.Response {
 	shared, ok := problemAnswers[status]
 	if !ok {
@@ -272,7 +277,8 @@ func (s *Server) specificationYAML() ([]byte, error) {
 	return encoded, nil
 }
 
-// refusalStatuses returns the statuses of an operation's refusals: its own, and those of every operation.
+// refusalStatuses returns the statuses of an operation's refusals: its own, and those of every
+// operation.
 func refusalStatuses(op Operation) []int {
 	found := map[int]bool{http.StatusBadRequest: true, http.StatusInternalServerError: true, http.StatusServiceUnavailable: true}
 	for _, code := range append([]care.Code{care.Unauthenticated, care.RateLimited}, op.Refusals...) {

@@ -8,7 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// exampleTexts are examples of strings by the name of their field, for fields without an example tag.
+// exampleTexts are examples of strings by the name of their field, for fields without an example
+// tag.
 var exampleTexts = map[string]string{ //nolint:gosec // Invented, no credentials.
 	"actorid":       exampleID("doctorId"),
 	"actorrole":     "doctor",
@@ -69,7 +70,8 @@ var exampleTexts = map[string]string{ //nolint:gosec // Invented, no credentials
 	"updatedBy":     exampleID("doctorId"),
 }
 
-// exampleNumbers are examples of numbers by the name of their field, where the minimum would mislead.
+// exampleNumbers are examples of numbers by the name of their field, where the minimum would
+// mislead.
 var exampleNumbers = map[string]float64{
 	"amountMinor": 4250, "totalMinor": 4250, "paidMinor": 0, "refundedMinor": 0, "position": 1042, "limit": 50, "version": 3, "subjectversion": 3,
 	"ruleVersion": 2, "status": 422, "attempt": 1, "quantity": 30, "low": 3.5, "high": 5.1, "value": 4.1,
@@ -87,7 +89,8 @@ func exampleID(name string) string {
 	return id.String()
 }
 
-// exampleOf returns an example of a schema: from its example tags or else from its type and the field's name.
+// exampleOf returns an example of a schema: from its example tags or else from its type and the
+// field's name.
 func exampleOf(r huma.Registry, s *huma.Schema, name string) any {
 	if s.Ref != "" {
 		s = r.SchemaFromRef(s.Ref)

@@ -13,8 +13,8 @@ type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The largest number of items."`
 }
 
-// Paginate returns the page of rows that were read with one more than its limit, and the cursor of the next page, or "" on
-// the last one.
+// Paginate returns the page of rows that were read with one more than its limit, and the cursor of
+// the next page, or "" on the last one.
 func Paginate[T any](rows []T, limit int, cursor func(last T) string) (page []T, next string) {
 	if len(rows) <= limit {
 		return rows, ""

@@ -18,7 +18,8 @@ import (
 	"carewire/internal/postgres"
 )
 
-// statuses maps the codes of the domain to HTTP statuses. An error with another code is an internal one: 500.
+// statuses maps the codes of the domain to HTTP statuses. An error with another code is an internal
+// one: 500.
 var statuses = map[care.Code]int{
 	care.Malformed:            http.StatusBadRequest,
 	care.Unauthenticated:      http.StatusUnauthorized,
@@ -102,8 +103,8 @@ func CrossOrigin(detail string) error {
 	return newProblem(http.StatusForbidden, codeCrossOrigin, detail)
 }
 
-// RoleMissing returns the refusal of a request that only instances of another role serve. It sets no Retry-After, as a retry
-// at this instance does not help.
+// RoleMissing returns the refusal of a request that only instances of another role serve. It sets
+// no Retry-After, as a retry at this instance does not help.
 func RoleMissing(service, role string) error {
 	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+service+"; use an instance with the role "+role)
 }
@@ -113,7 +114,8 @@ func WrongHost() error {
 	return newProblem(http.StatusMisdirectedRequest, codeWrongHost, "in demo mode, Host must be localhost, an IP address, or the host of CAREWIRE_BASE_URL")
 }
 
-// problemOf returns the problem of an error. An internal error is logged here, once; its problem has no details.
+// problemOf returns the problem of an error. An internal error is logged here, once; its problem
+// has no details.
 func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	p := classify(ctx, logger, err)
 	p.RequestID = infoOf(ctx).id

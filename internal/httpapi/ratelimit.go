@@ -9,8 +9,8 @@ import (
 	"carewire/internal/care"
 )
 
-// keyedLimiter limits the rate of each key. It keeps the most recently used keys; a key that was evicted starts again with a
-// full burst.
+// keyedLimiter limits the rate of each key. It keeps the most recently used keys; a key that was
+// evicted starts again with a full burst.
 type keyedLimiter[K comparable] struct {
 	rate  rate.Limit
 	burst int

@@ -11,8 +11,8 @@ import (
 	"carewire/internal/clinic/directory"
 )
 
-// requestInfo is the state of a request. The guard completes it before the handler runs; afterwards only an actor from the
-// actor cache can be replaced.
+// requestInfo is the state of a request. The guard completes it before the handler runs; afterwards
+// only an actor from the actor cache can be replaced.
 type requestInfo struct {
 	id          string
 	traceparent string
@@ -21,7 +21,8 @@ type requestInfo struct {
 	// begun is when the request arrived, body reads its body.
 	begun time.Time
 	body  bodyReader
-	// key is the client's Idempotency-Key; requestHash distinguishes this request from another one with the same key.
+	// key is the client's Idempotency-Key; requestHash distinguishes this request from another one
+	// with the same key.
 	key         string
 	requestHash []byte
 	actor       care.Actor

@@ -11,8 +11,8 @@ import (
 	"carewire/internal/care"
 )
 
-// SocketPath is the path of the WebSocket. Its requests have no timeout and are neither traced nor timed, as they last as
-// long as the socket.
+// SocketPath is the path of the WebSocket. Its requests have no timeout and are neither traced nor
+// timed, as they last as long as the socket.
 const SocketPath = "/api/socket"
 
 // Access defines who may use a route: everybody, or callers who may perform the action.
@@ -79,7 +79,8 @@ func everywhere(path string) bool {
 // methodHint is the detail of the 405 for a method on the paths below a prefix.
 type methodHint struct{ method, prefix, detail string }
 
-// ExplainMethod sets the detail of the 405 for a method that the paths below the prefix do not support.
+// ExplainMethod sets the detail of the 405 for a method that the paths below the prefix do not
+// support.
 func (s *Server) ExplainMethod(method, prefix, detail string) {
 	s.methodHints = append(s.methodHints, methodHint{method, prefix, detail})
 }

@@ -23,16 +23,17 @@ import (
 )
 
 const (
-	// defaultRateLimit is the number of requests per second of one subject: far above what a person or a device
-	// gateway sends, and low enough that one client cannot take the whole instance.
+	// defaultRateLimit is the number of requests per second of one subject: far above what a person
+	// or a device gateway sends, and low enough that one client cannot take the whole instance.
 	defaultRateLimit = 500
-	// failureShare is the part of RateLimit that failed sign-ins of one network may take. A failed sign-in costs the
-	// check of a signature and tests one guess, so a fifth is plenty.
+	// failureShare is the part of RateLimit that failed sign-ins of one network may take. A failed
+	// sign-in costs the check of a signature and tests one guess, so a fifth is plenty.
 	failureShare = 5
-	// maxDoubtful bounds the sign-ins from networks with too many failures that are checked at once, so that a flood
-	// takes few of the pool's connections.
+	// maxDoubtful bounds the sign-ins from networks with too many failures that are checked at
+	// once, so that a flood takes few of the pool's connections.
 	maxDoubtful = 8
-	// maxExchanges bounds the authorization codes that are exchanged at the identity provider at once.
+	// maxExchanges bounds the authorization codes that are exchanged at the identity provider at
+	// once.
 	maxExchanges = 16
 )
 
@@ -43,18 +44,22 @@ type Config struct {
 	// Writer commits denials to the audit trail.
 	Writer   *outbox.Writer
 	Verifier *auth.Verifier
-	// NoAPI disables the API and the pages: their routes answer 503 with the code role_missing. Health, metrics, the sandbox
-	// and sockets are still served.
+	// NoAPI disables the API and the pages: their routes answer 503 with the code role_missing.
+	// Health, metrics, the sandbox and sockets are still served.
 	NoAPI bool
 	// Demo opens the sandbox and /metrics to everybody.
 	Demo bool
-	// BaseURL is the URL at which people reach the service. Cookies are marked Secure when it is https.
+	// BaseURL is the URL at which people reach the service. Cookies are marked Secure when it is
+	// https.
 	BaseURL string
-	// Origins are the origins, other than the service's own, whose pages may call the API and open sockets.
+	// Origins are the origins, other than the service's own, whose pages may call the API and open
+	// sockets.
 	Origins []string
-	// RateLimit is the number of requests per second of one subject, with bursts of twice as many; 500 by default.
+	// RateLimit is the number of requests per second of one subject, with bursts of twice as many;
+	// 500 by default.
 	RateLimit int
-	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded header names the client.
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded header names
+	// the client.
 	TrustedProxies []netip.Prefix
 	// BodyTimeout is the time that a client has to send a request's body; 15 s by default.
 	BodyTimeout time.Duration
@@ -62,7 +67,8 @@ type Config struct {
 	Ready func(ctx context.Context) error
 	// Notes are warnings for operators, shown in /readyz, a line each.
 	Notes []string
-	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
+	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both
+	// may be nil.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
@@ -95,8 +101,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Server answers requests. It is an http.Handler. Routes are added to it, by Register and Handle, before Finish; then it
-// serves.
+// Server answers requests. It is an http.Handler. Routes are added to it, by Register and Handle,
+// before Finish; then it serves.
 type Server struct {
 	cfg        Config
 	logger     *slog.Logger
@@ -117,7 +123,8 @@ type Server struct {
 	methodHints []methodHint
 }
 
-// New returns a server with the routes of health, metrics and documentation. It serves after Finish.
+// New returns a server with the routes of health, metrics and documentation. It serves after
+// Finish.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -150,8 +157,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Finish completes the OpenAPI document from the operations added before and adds its routes and the pages under /docs. It
-// fails if a route names no action of care.Access and is not on the list of public ones.
+// Finish completes the OpenAPI document from the operations added before and adds its routes and
+// the pages under /docs. It fails if a route names no action of care.Access and is not on the list
+// of public ones.
 func (s *Server) Finish() error {
 	s.addDocs()
 	s.addSpecification()

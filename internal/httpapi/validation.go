@@ -12,8 +12,8 @@ import (
 	"carewire/internal/care"
 )
 
-// configureHuma sets huma's package variables: errors become problems, names of fields are matched exactly ("patientid" is
-// unknown too), and lists are not null.
+// configureHuma sets huma's package variables: errors become problems, names of fields are matched
+// exactly ("patientid" is unknown too), and lists are not null.
 var configureHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return problemOfHuma(status, msg, errs)
@@ -48,8 +48,9 @@ func problemOfHuma(status int, msg string, errs []error) *Problem {
 	return problemOfRefusal(refusal)
 }
 
-// FieldProblemOf returns the problem of huma's message at a location such as "body.results[0].value" or "path.id". Some of
-// huma's messages repeat a part of the value (a malformed id, an address): only texts from the schema are kept.
+// FieldProblemOf returns the problem of huma's message at a location such as
+// "body.results[0].value" or "path.id". Some of huma's messages repeat a part of the value (a
+// malformed id, an address): only texts from the schema are kept.
 func FieldProblemOf(location, message string) FieldProblem {
 	place, path, _ := strings.Cut(location, ".")
 	if place != "body" && place != "path" && place != "query" && place != "header" && place != "cookie" {

@@ -15,7 +15,8 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// maxUnread is the largest number of unread notifications that is counted, so that a large inbox costs no more than this.
+// maxUnread is the largest number of unread notifications that is counted, so that a large inbox
+// costs no more than this.
 const maxUnread = 1000
 
 // Notification is one person's notification of one event.
@@ -50,7 +51,8 @@ type Delivery struct {
 	SentAt            *time.Time `json:"sentAt,omitempty" format:"date-time"`
 }
 
-// NotificationPage is one page of a list of notifications. Next is the cursor of the next page, or empty on the last one.
+// NotificationPage is one page of a list of notifications. Next is the cursor of the next page, or
+// empty on the last one.
 type NotificationPage struct {
 	Items []Notification
 	Next  string
@@ -69,7 +71,8 @@ type NotificationFilter struct {
 	Limit int
 }
 
-// Inbox reads notifications, in transactions that see what the actor may see. It is safe for use by many goroutines.
+// Inbox reads notifications, in transactions that see what the actor may see. It is safe for use by
+// many goroutines.
 type Inbox struct {
 	writer *outbox.Writer
 }
@@ -81,8 +84,8 @@ func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Querie
 	return i.writer.Read(ctx, actor, func(tx pgx.Tx) error { return fn(db.New(tx)) })
 }
 
-// ListOwn returns the actor's own notifications, newest first, and the number of unread ones, counted up to 1000. Of the
-// filter it uses Unread, Before and Limit.
+// ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
+// counted up to 1000. Of the filter it uses Unread, Before and Limit.
 func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
 	var rows []db.NotificationListOfRecipientRow
 	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
@@ -106,8 +109,9 @@ func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFil
 	return page, unread, err
 }
 
-// ListAll returns the notifications of all recipients, newest first. It is for operators. With a State other than sent it
-// returns those with a delivery in that state, ordered by that delivery, so that a rare state is found as fast.
+// ListAll returns the notifications of all recipients, newest first. It is for operators. With a
+// State other than sent it returns those with a delivery in that state, ordered by that delivery,
+// so that a rare state is found as fast.
 func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
 	f.To = cmp.Or(f.To, care.AfterAll.Time)
 	if !f.From.Before(f.To) {
@@ -130,7 +134,8 @@ func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFil
 	return i.page(ctx, actor, rows, f.Limit)
 }
 
-// listInState returns the notifications with a delivery in the state. The page's cursor is the one of the last delivery.
+// listInState returns the notifications with a delivery in the state. The page's cursor is the one
+// of the last delivery.
 func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
 	var found []db.NotificationListInStateRow
 	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
@@ -214,8 +219,8 @@ type Summary struct {
 	CreatedAt time.Time
 }
 
-// GetOwn returns one of the actor's own notifications. For one that does not exist or is another person's it returns
-// care.NotFound, once that denial is in the audit trail.
+// GetOwn returns one of the actor's own notifications. For one that does not exist or is another
+// person's it returns care.NotFound, once that denial is in the audit trail.
 func (i *Inbox) GetOwn(ctx context.Context, cmd care.Command, id uuid.UUID) (Summary, error) {
 	var row db.NotificationOfRecipientRow
 	err := i.read(ctx, cmd.Actor, func(q *db.Queries) (err error) {
@@ -231,8 +236,8 @@ func (i *Inbox) GetOwn(ctx context.Context, cmd care.Command, id uuid.UUID) (Sum
 	return Summary(row), nil
 }
 
-// MarkRead records when the actor first read one of their own notifications. For one that does not exist or is another
-// person's it returns care.NotFound, once that denial is in the audit trail.
+// MarkRead records when the actor first read one of their own notifications. For one that does not
+// exist or is another person's it returns care.NotFound, once that denial is in the audit trail.
 func (i *Inbox) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID) error {
 	err := i.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error { return MarkRead(ctx, tx, cmd.Actor.UserID, id) })
 	if refusal, ok := errors.AsType[*care.Error](err); ok && refusal.Code == care.NotFound {

@@ -33,7 +33,8 @@ func registerAbsenceCreate(api *httpapi.Server, service *appointment.Service) {
 		return &output{httpapi.Location(clinicsPath+"/"+a.ClinicID.String()+"/absences", a.ID.String()), a}, err
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-absence", Method: http.MethodPost, Path: absencesPath, Tag: "appointments", Action: care.HoursWrite,
+		ID: "create-absence", Method: http.MethodPost, Path: absencesPath,
+		Tag: "appointments", Action: care.HoursWrite,
 		Status:  http.StatusCreated,
 		Summary: "Create an absence",
 		Description: "Creates leave, a closing day or one-off hours. For receptionists, " +
@@ -59,7 +60,8 @@ func registerAbsenceList(api *httpapi.Server, service *appointment.Service) {
 	}
 	type listOutput struct{ Body appointment.AbsencePage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-absences", Method: http.MethodGet, Path: absencesPath, Tag: "appointments", Action: care.AbsenceRead,
+		ID: "list-absences", Method: http.MethodGet, Path: absencesPath,
+		Tag: "appointments", Action: care.AbsenceRead,
 		Summary: "List absences",
 		Description: "The clinic's leave, closing days and one-off hours, ordered by start, for " +
 			"the people who work there.",
@@ -78,7 +80,8 @@ func registerAbsenceDelete(api *httpapi.Server, service *appointment.Service) {
 		AbsenceID uuid.UUID `path:"absenceId" format:"uuid" doc:"The absence."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "delete-absence", Method: http.MethodDelete, Path: absencesPath + "/{absenceId}", Tag: "appointments", Action: care.HoursWrite,
+		ID: "delete-absence", Method: http.MethodDelete, Path: absencesPath + "/{absenceId}",
+		Tag: "appointments", Action: care.HoursWrite,
 		Summary: "Delete an absence",
 		Description: "Deletes leave, a closing day or one-off hours. For the people who can " +
 			"create it. The doctor's hours apply again.",

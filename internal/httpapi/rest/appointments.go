@@ -48,7 +48,8 @@ func registerAppointments(api *httpapi.Server, service *appointment.Service) {
 func registerAppointmentCreate(api *httpapi.Server, service *appointment.Service) {
 	type createInput struct{ Body NewAppointment }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-appointment", Method: http.MethodPost, Path: appointmentsPath, Tag: "appointments", Action: care.AppointmentBook,
+		ID: "create-appointment", Method: http.MethodPost, Path: appointmentsPath,
+		Tag: "appointments", Action: care.AppointmentBook,
 		Status:  http.StatusCreated,
 		Summary: "Book or request an appointment",
 		Description: "People who arrange appointments at the clinic book it; patients request " +
@@ -80,7 +81,8 @@ func registerAppointmentReads(api *httpapi.Server, service *appointment.Service)
 	}
 	type listOutput struct{ Body AppointmentPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-appointments", Method: http.MethodGet, Path: appointmentsPath, Tag: "appointments", Action: care.AppointmentRead,
+		ID: "list-appointments", Method: http.MethodGet, Path: appointmentsPath,
+		Tag: "appointments", Action: care.AppointmentRead,
 		Summary: "List appointments",
 		Description: "The appointments that the caller may see, ordered by start. The list is " +
 			"audited for each patient in it.",
@@ -102,7 +104,8 @@ func registerAppointmentReads(api *httpapi.Server, service *appointment.Service)
 		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current. That is also a read, and audited."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-appointment", Method: http.MethodGet, Path: appointmentsPath + "/{id}", Tag: "appointments", Action: care.AppointmentRead,
+		ID: "get-appointment", Method: http.MethodGet, Path: appointmentsPath + "/{id}",
+		Tag: "appointments", Action: care.AppointmentRead,
 		Summary:     "Get an appointment",
 		Description: "Returns 404 if the caller may not see it. Both are audited.",
 		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},

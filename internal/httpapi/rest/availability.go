@@ -21,7 +21,8 @@ func registerAvailability(api *httpapi.Server, service *appointment.Service) {
 	}
 	type output struct{ Body appointment.Availability }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "doctor-availability", Method: http.MethodGet, Path: appointmentsPath + "/availability", Tag: "appointments", Action: care.AvailabilityRead,
+		ID: "doctor-availability", Method: http.MethodGet, Path: appointmentsPath + "/availability",
+		Tag: "appointments", Action: care.AvailabilityRead,
 		Summary: "Get a doctor's free times",
 		Description: "The free and busy times of a doctor on one day at a clinic, for everybody " +
 			"of the clinic, including its patients. The day is the clinic's, also on days when " +

@@ -44,7 +44,8 @@ func registerCareTeams(api *httpapi.Server, dir *directory.Service) {
 		Body   directory.CareTeamMember
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "join-care-team", Method: http.MethodPut, Path: path + "/{clinicId}/{memberId}", Tag: "clinics", Action: care.CareTeamManage,
+		ID: "join-care-team", Method: http.MethodPut, Path: path + "/{clinicId}/{memberId}",
+		Tag: "clinics", Action: care.CareTeamManage,
 		Status:  http.StatusCreated,
 		Summary: "Add a care team member",
 		Description: "Lets a doctor or nurse of the clinic read and write the patient's records " +
@@ -61,13 +62,16 @@ func registerCareTeams(api *httpapi.Server, dir *directory.Service) {
 		return out, err
 	})
 	httpapi.Register(api, httpapi.Operation{
-		ID: "leave-care-team", Method: http.MethodDelete, Path: path + "/{clinicId}/{memberId}", Tag: "clinics", Action: care.CareTeamManage,
+		ID: "leave-care-team", Method: http.MethodDelete, Path: path + "/{clinicId}/{memberId}",
+		Tag: "clinics", Action: care.CareTeamManage,
 		Summary: "Remove a care team member",
 		Description: "The member can no longer read the patient's records, except those that " +
 			"name them as the doctor or that they wrote as a doctor; an open socket leaves the " +
 			"patient's room. For the clinic's administrators.",
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *memberInput) (*struct{}, error) {
-		return nil, dir.RemoveCareTeamMember(ctx, httpapi.CommandOf(ctx), directory.CareTeamMember{PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID})
+		return nil, dir.RemoveCareTeamMember(ctx, httpapi.CommandOf(ctx), directory.CareTeamMember{
+			PatientID: in.ID, ClinicID: in.ClinicID, MemberID: in.MemberID,
+		})
 	})
 }

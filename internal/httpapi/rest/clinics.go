@@ -36,7 +36,8 @@ func registerClinics(api *httpapi.Server, dir *directory.Service) {
 	}
 	type output struct{ Body directory.Clinic }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-clinic", Method: http.MethodGet, Path: clinicsPath + "/{id}", Tag: "clinics", Action: care.ClinicRead,
+		ID: "get-clinic", Method: http.MethodGet, Path: clinicsPath + "/{id}",
+		Tag: "clinics", Action: care.ClinicRead,
 		Summary:     "Get a clinic",
 		Description: "Returns 404 if it is not one of the caller's clinics.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},

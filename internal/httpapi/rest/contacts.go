@@ -60,7 +60,8 @@ func registerVerificationRequest(api *httpapi.Server, dir *directory.Service) {
 		Channel string `path:"channel" doc:"The channel that the code is sent on; sms and whatsapp use their own numbers." enum:"email,sms,whatsapp" example:"email"`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "request-verification", Method: http.MethodPost, Path: contactsPath + "/{channel}/verification", Tag: "me", Action: care.SelfManage,
+		ID: "request-verification", Method: http.MethodPost, Path: contactsPath + "/{channel}/verification",
+		Tag: "me", Action: care.SelfManage,
 		Status:  http.StatusAccepted,
 		Summary: "Request a verification code",
 		Description: "Sends a code of six digits to the caller's address on the channel. It is " +
@@ -82,7 +83,8 @@ func registerVerificationConfirm(api *httpapi.Server, dir *directory.Service) {
 		Body    Code
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "confirm-verification", Method: http.MethodPost, Path: contactsPath + "/{channel}/verification/confirm", Tag: "me", Action: care.SelfManage,
+		ID: "confirm-verification", Method: http.MethodPost, Path: contactsPath + "/{channel}/verification/confirm",
+		Tag: "me", Action: care.SelfManage,
 		Status:  http.StatusOK,
 		Summary: "Confirm a verification code",
 		Description: "Verifies the address. A wrong code returns 422 and counts as an attempt. " +

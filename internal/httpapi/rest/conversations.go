@@ -37,7 +37,8 @@ func registerConversations(api *httpapi.Server, service *chat.Service) {
 func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	type createInput struct{ Body chat.NewConversation }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-conversation", Method: http.MethodPost, Path: conversationsPath, Tag: "chat", Action: care.ConversationCreate,
+		ID: "create-conversation", Method: http.MethodPost, Path: conversationsPath,
+		Tag: "chat", Action: care.ConversationCreate,
 		Status:  http.StatusCreated,
 		Summary: "Start a conversation",
 		Description: "A patient starts one for themselves, with their whole care team at the " +
@@ -55,7 +56,8 @@ func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	type listInput struct{ httpapi.Paging }
 	type listOutput struct{ Body ConversationPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-conversations", Method: http.MethodGet, Path: conversationsPath, Tag: "chat", Action: care.ConversationRead,
+		ID: "list-conversations", Method: http.MethodGet, Path: conversationsPath,
+		Tag: "chat", Action: care.ConversationRead,
 		Summary: "List conversations",
 		Description: "The caller's conversations, latest activity first. The list is audited for " +
 			"each patient in it.",
@@ -70,7 +72,8 @@ func registerConversationRoutes(api *httpapi.Server, service *chat.Service) {
 	}
 	type getOutput struct{ Body chat.Conversation }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-conversation", Method: http.MethodGet, Path: conversationsPath + "/{id}", Tag: "chat", Action: care.ConversationRead,
+		ID: "get-conversation", Method: http.MethodGet, Path: conversationsPath + "/{id}",
+		Tag: "chat", Action: care.ConversationRead,
 		Summary: "Get a conversation",
 		Description: "The participants, and the position up to which the caller has read. " +
 			"Returns 404 if the caller does not participate. Both are audited.",
@@ -87,7 +90,8 @@ func registerConversationRead(api *httpapi.Server, service *chat.Service) {
 		Body chat.ReadMark
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "mark-conversation-read", Method: http.MethodPut, Path: conversationsPath + "/{id}/read", Tag: "chat", Action: care.ConversationRead,
+		ID: "mark-conversation-read", Method: http.MethodPut, Path: conversationsPath + "/{id}/read",
+		Tag: "chat", Action: care.ConversationRead,
 		Status:  http.StatusNoContent,
 		Summary: "Mark messages as read",
 		Description: "Sets the last message that the caller has read. The mark only moves " +

@@ -26,7 +26,8 @@ func registerCreditNotes(api *httpapi.Server, service *billing.Service) {
 		return &output{http.StatusCreated, httpapi.Location(invoicesPath, n.InvoiceID.String()), n}
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "issue-credit-note", Method: http.MethodPost, Path: invoicesPath + "/{id}/credit-notes", Tag: "billing", Action: care.InvoiceWrite,
+		ID: "issue-credit-note", Method: http.MethodPost, Path: invoicesPath + "/{id}/credit-notes",
+		Tag: "billing", Action: care.InvoiceWrite,
 		Status:  http.StatusCreated,
 		Summary: "Issue a credit note",
 		Description: "Credits all of an invoice or a part of it, which reduces its balance. A " +

@@ -38,7 +38,8 @@ func registerCriticalLimits(api *httpapi.Server, writer *outbox.Writer) {
 	}
 	type list struct{ Body CriticalLimitList }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-critical-limits", Method: http.MethodGet, Path: path, Tag: "records", Action: care.CriticalLimitsRead,
+		ID: "list-critical-limits", Method: http.MethodGet, Path: path,
+		Tag: "records", Action: care.CriticalLimitsRead,
 		Summary: "List a clinic's critical limits",
 		Description: "The limits beyond which a result of a lab report or a vital sign is " +
 			"critical at the clinic, for the people who work there: the clinic's own limits " +
@@ -57,7 +58,8 @@ func registerCriticalLimits(api *httpapi.Server, writer *outbox.Writer) {
 	}
 	type output struct{ Body ehr.CriticalLimit }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "set-critical-limit", Method: http.MethodPut, Path: path + "/{code}", Tag: "records", Action: care.CriticalLimitsWrite,
+		ID: "set-critical-limit", Method: http.MethodPut, Path: path + "/{code}",
+		Tag: "records", Action: care.CriticalLimitsWrite,
 		Summary: "Set a critical limit of a clinic",
 		Description: "Sets the limits beyond which a result with this code and unit is critical " +
 			"at the clinic, for its doctors and administrators. It replaces the built-in limit " +
@@ -71,7 +73,8 @@ func registerCriticalLimits(api *httpapi.Server, writer *outbox.Writer) {
 
 	type deleteInput struct{ CriticalLimitPath }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "delete-critical-limit", Method: http.MethodDelete, Path: path + "/{code}", Tag: "records", Action: care.CriticalLimitsWrite,
+		ID: "delete-critical-limit", Method: http.MethodDelete, Path: path + "/{code}",
+		Tag: "records", Action: care.CriticalLimitsWrite,
 		Summary: "Delete a critical limit of a clinic",
 		Description: "Deletes the clinic's own limit; the built-in limit for the code and unit " +
 			"applies again, if there is one. Deleting a limit that does not exist changes " +

@@ -23,7 +23,8 @@ func registerDeadLetters(api *httpapi.Server, operations Operations) {
 	type listInput struct{ httpapi.Paging }
 	type listOutput struct{ Body RejectionPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-rejected", Method: http.MethodGet, Path: "/api/outbox/rejected", Tag: "operate", Action: care.OperationsRead,
+		ID: "list-rejected", Method: http.MethodGet, Path: "/api/outbox/rejected",
+		Tag: "operate", Action: care.OperationsRead,
 		Summary: "List outbox rows that the ledger rejected",
 		Description: "Oldest first, until they are redriven. The content of a row is not shown: " +
 			"it bypassed the checks and can be anything.",
@@ -46,7 +47,8 @@ func registerDeadLetters(api *httpapi.Server, operations Operations) {
 		ID int64 `path:"id" minimum:"1"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "redrive-rejected", Method: http.MethodPost, Path: "/api/outbox/rejected/{id}/redrive", Tag: "operate", Action: care.OperationsRedrive,
+		ID: "redrive-rejected", Method: http.MethodPost, Path: "/api/outbox/rejected/{id}/redrive",
+		Tag: "operate", Action: care.OperationsRedrive,
 		Repeatable: true,
 		Summary:    "Redrive an outbox row that the ledger rejected",
 		Description: "Appends the row to the outbox again, after the row or the cause was fixed. " +

@@ -41,7 +41,8 @@ func registerDeaths(api *httpapi.Server, dir *directory.Service) {
 		Body directory.DeathWithdrawal
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "withdraw-death", Method: http.MethodPost, Path: path + "/withdraw", Tag: "users", Action: care.DeathRecord,
+		ID: "withdraw-death", Method: http.MethodPost, Path: path + "/withdraw",
+		Tag: "users", Action: care.DeathRecord,
 		Summary: "Withdraw a death that was recorded by mistake",
 		Description: "Takes a reason, which is kept for audits. The person can sign in and gets " +
 			"messages again; messages that were not sent meanwhile are not sent later. Returns " +

@@ -34,7 +34,8 @@ type deliveriesInput struct {
 func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations Operations) {
 	type output struct{ Body DeliveryPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-deliveries", Method: http.MethodGet, Path: "/api/deliveries", Tag: "operate", Action: care.NotificationReview,
+		ID: "list-deliveries", Method: http.MethodGet, Path: "/api/deliveries",
+		Tag: "operate", Action: care.NotificationReview,
 		Summary: "List deliveries",
 		Description: "The state of every message, last planned first: ids, states and codes, " +
 			"never texts or addresses. A delivery that changes while a client pages through the " +
@@ -49,7 +50,8 @@ func registerDeliveries(api *httpapi.Server, writer *outbox.Writer, operations O
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "redrive-delivery", Method: http.MethodPost, Path: "/api/deliveries/{id}/redrive", Tag: "operate", Action: care.OperationsRedrive,
+		ID: "redrive-delivery", Method: http.MethodPost, Path: "/api/deliveries/{id}/redrive",
+		Tag: "operate", Action: care.OperationsRedrive,
 		Repeatable: true,
 		Summary:    "Redrive a delivery",
 		Description: "Queues a delivery again that failed, was cancelled, has an unknown " +
@@ -78,6 +80,8 @@ func listDeliveries(ctx context.Context, writer *outbox.Writer, in *deliveriesIn
 		})
 		return err
 	})
-	page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(d notify.DeliveryStatus) string { return care.PageCursor{Time: d.CreatedAt, ID: d.ID}.String() })
+	page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(d notify.DeliveryStatus) string {
+		return care.PageCursor{Time: d.CreatedAt, ID: d.ID}.String()
+	})
 	return page, err
 }

@@ -84,7 +84,8 @@ func registerDeviceDelete(api *httpapi.Server, dir *directory.Service) {
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "remove-device", Method: http.MethodDelete, Path: devicesPath + "/{id}", Tag: "me", Action: care.SelfManage,
+		ID: "remove-device", Method: http.MethodDelete, Path: devicesPath + "/{id}",
+		Tag: "me", Action: care.SelfManage,
 		Summary:     "Remove a device",
 		Description: "Stops push messages to one of the caller's devices.",
 		Refusals:    []care.Code{care.Forbidden, care.NotFound},

@@ -32,7 +32,8 @@ const (
 	binaryPrefix = "ce-"
 )
 
-// ExternalEvent is a CloudEvents 1.0 event of another system. Attributes that are not stored are refused.
+// ExternalEvent is a CloudEvents 1.0 event of another system. Attributes that are not stored are
+// refused.
 type ExternalEvent struct {
 	SpecVersion     string         `json:"specversion" enum:"1.0"`
 	ID              uuid.UUID      `json:"id" format:"uuid" doc:"The id that the other system assigns. An event with the same id and content is accepted again, and appended once."`

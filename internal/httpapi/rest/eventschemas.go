@@ -84,8 +84,8 @@ func (v *eventSchemas) batch(body []byte) ([]intake.Event, error) {
 	return events, wrong.Err()
 }
 
-// structured returns the structured form of an event in binary mode (CloudEvents HTTP binding 1.0, section 3.1). The
-// value of a header is percent-encoded if it is not plain ASCII.
+// structured returns the structured form of an event in binary mode (CloudEvents HTTP binding 1.0,
+// section 3.1). The value of a header is percent-encoded if it is not plain ASCII.
 func structured(in *eventsInput) (json.RawMessage, error) {
 	if in.duplicate != "" {
 		return nil, care.InvalidField(httpapi.FieldName(in.duplicate), "duplicate header; send it once")
@@ -138,7 +138,8 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 	return in, nil
 }
 
-// check validates a JSON value against a schema. It reports all errors, with the path before each field.
+// check validates a JSON value against a schema. It reports all errors, with the path before each
+// field.
 func (v *eventSchemas) check(path string, schema *huma.Schema, raw json.RawMessage) error {
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {

@@ -19,7 +19,8 @@ func registerExplain(api *httpapi.Server, writer *outbox.Writer) {
 	}
 	type output struct{ Body dispatch.Explanation }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "explain-notifications", Method: http.MethodGet, Path: "/api/notifications/explain", Tag: "me", Action: care.NotificationReview,
+		ID: "explain-notifications", Method: http.MethodGet, Path: "/api/notifications/explain",
+		Tag: "me", Action: care.NotificationReview,
 		Summary: "Explain the notifications of an event",
 		Description: "For each rule that matched the event: the decision for each recipient and " +
 			"channel, the reason, and the state of the message. For operators; it has ids and " +

@@ -26,7 +26,8 @@ type FailurePage struct {
 func registerFollowers(api *httpapi.Server, writer *outbox.Writer, operations Operations) {
 	type output struct{ Body FollowerList }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-followers", Method: http.MethodGet, Path: "/api/followers", Tag: "operate", Action: care.OperationsRead,
+		ID: "list-followers", Method: http.MethodGet, Path: "/api/followers",
+		Tag: "operate", Action: care.OperationsRead,
 		Summary: "List followers",
 		Description: "The position of each follower of the ledger, the number of events that it " +
 			"has not handled yet, and the number that it skipped.",
@@ -42,7 +43,8 @@ func registerFollowers(api *httpapi.Server, writer *outbox.Writer, operations Op
 	}
 	type listOutput struct{ Body FailurePage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-follower-failures", Method: http.MethodGet, Path: "/api/followers/{name}/failures", Tag: "operate", Action: care.OperationsRead,
+		ID: "list-follower-failures", Method: http.MethodGet, Path: "/api/followers/{name}/failures",
+		Tag: "operate", Action: care.OperationsRead,
 		Summary: "List the events that a follower skipped",
 		Description: "The events that the follower could not handle and skipped, oldest first, " +
 			"until they are redriven. Errors have classes and codes, never data.",
@@ -57,7 +59,8 @@ func registerFollowers(api *httpapi.Server, writer *outbox.Writer, operations Op
 		Position int64  `path:"position" minimum:"1" doc:"The event's position in the ledger."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "redrive-follower-failure", Method: http.MethodPost, Path: "/api/followers/{name}/failures/{position}/redrive", Tag: "operate", Action: care.OperationsRedrive,
+		ID: "redrive-follower-failure", Method: http.MethodPost, Path: "/api/followers/{name}/failures/{position}/redrive",
+		Tag: "operate", Action: care.OperationsRedrive,
 		Repeatable: true,
 		Summary:    "Redrive an event that a follower skipped",
 		Description: "The follower handles this event alone and out of order. It can succeed " +
@@ -82,6 +85,8 @@ func listFollowerFailures(ctx context.Context, writer *outbox.Writer, name strin
 		return page, care.Errorf(care.NotFound, "unknown follower; see /api/followers")
 	}
 	found, err := ledger.Failures(ctx, writer.Pool(), name, after, int32(in.Limit)+1)
-	page.Items, page.Next = httpapi.Paginate(found, in.Limit, func(f ledger.Failure) string { return httpapi.EncodeIDCursor(f.Position) })
+	page.Items, page.Next = httpapi.Paginate(found, in.Limit, func(f ledger.Failure) string {
+		return httpapi.EncodeIDCursor(f.Position)
+	})
 	return page, err
 }

@@ -28,7 +28,8 @@ func registerHours(api *httpapi.Server, service *appointment.Service) {
 		DoctorID uuid.UUID `path:"doctorId" format:"uuid" doc:"The doctor."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-doctor-hours", Method: http.MethodGet, Path: path, Tag: "appointments", Action: care.AvailabilityRead,
+		ID: "get-doctor-hours", Method: http.MethodGet, Path: path,
+		Tag: "appointments", Action: care.AvailabilityRead,
 		Summary: "Get a doctor's hours",
 		Description: "The doctor's weekly hours at the clinic, for everybody of the clinic. If " +
 			"none are set, `default` is true and there is no ETag.",

@@ -46,7 +46,8 @@ func registerInvitations(api *httpapi.Server, dir *directory.Service) {
 	}
 	type read struct{ Body directory.Invitation }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-invitation", Method: http.MethodGet, Path: path + "/{invitationId}", Tag: "clinics", Action: care.PatientRegister,
+		ID: "get-invitation", Method: http.MethodGet, Path: path + "/{invitationId}",
+		Tag: "clinics", Action: care.PatientRegister,
 		Summary:     "Get an invitation",
 		Description: "Whether it was accepted. It does not reveal who accepted it.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
@@ -74,7 +75,8 @@ func registerAcceptance(api *httpapi.Server, dir *directory.Service) {
 	}
 	type output struct{ Body AcceptedInvitation }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "accept-invitation", Method: http.MethodPost, Path: "/api/invitations/accept", Tag: "clinics", Action: care.SelfManage,
+		ID: "accept-invitation", Method: http.MethodPost, Path: "/api/invitations/accept",
+		Tag: "clinics", Action: care.SelfManage,
 		Repeatable: true, Identity: true,
 		Summary: "Accept an invitation",
 		Description: "Links the sign-in of the bearer token to the invited person, and grants " +

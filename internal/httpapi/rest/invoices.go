@@ -58,7 +58,8 @@ func registerInvoiceWrites(api *httpapi.Server, service *billing.Service) {
 		IfMatch string    `header:"If-Match" doc:"The ETag of the version to void. Required."`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "void-invoice", Method: http.MethodPost, Path: invoicesPath + "/{id}/void", Tag: "billing", Action: care.InvoiceWrite,
+		ID: "void-invoice", Method: http.MethodPost, Path: invoicesPath + "/{id}/void",
+		Tag: "billing", Action: care.InvoiceWrite,
 		Status:  http.StatusOK,
 		Summary: "Void an invoice",
 		Description: "Cancels an invoice: nothing is owed on it. Returns 409 after a payment, " +
@@ -100,7 +101,8 @@ func registerInvoiceReads(api *httpapi.Server, service *billing.Service) {
 		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current. That is also a read, and audited."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-invoice", Method: http.MethodGet, Path: invoicesPath + "/{id}", Tag: "billing", Action: care.InvoiceRead,
+		ID: "get-invoice", Method: http.MethodGet, Path: invoicesPath + "/{id}",
+		Tag: "billing", Action: care.InvoiceRead,
 		Summary: "Get an invoice",
 		Description: "The invoice with its lines, credit notes and payments. Returns 404 if the " +
 			"caller may not see it. Both are audited.",

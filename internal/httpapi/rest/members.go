@@ -48,7 +48,9 @@ func registerMembers(api *httpapi.Server, dir *directory.Service) {
 			"can grant roles to themselves (403).",
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict},
 	}, func(ctx context.Context, in *grantInput) (*output, error) {
-		err := dir.GrantMembership(ctx, httpapi.CommandOf(ctx), directory.MembershipInput{UserID: in.Body.UserID, ClinicID: &in.ID, Role: in.Body.Role})
+		err := dir.GrantMembership(ctx, httpapi.CommandOf(ctx), directory.MembershipInput{
+			UserID: in.Body.UserID, ClinicID: &in.ID, Role: in.Body.Role,
+		})
 		return granted(in), err
 	}, func(_ context.Context, in *grantInput, _ *care.ReplayError) (*output, error) { return granted(in), nil })
 
@@ -58,13 +60,16 @@ func registerMembers(api *httpapi.Server, dir *directory.Service) {
 		Role   care.Role `path:"role" doc:"The role to revoke." enum:"patient,doctor,nurse,receptionist,admin" example:"nurse"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "revoke-role", Method: http.MethodDelete, Path: path + "/{userId}/{role}", Tag: "clinics", Action: care.MembershipManage,
+		ID: "revoke-role", Method: http.MethodDelete, Path: path + "/{userId}/{role}",
+		Tag: "clinics", Action: care.MembershipManage,
 		Summary: "Revoke a role",
 		Description: "Revokes a role at the clinic, from the person's next request; open sockets " +
 			"are updated at once. A person without a caring role leaves the clinic's care teams. " +
 			"Administrators cannot revoke their own role of administrator (409).",
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.Invalid},
 	}, func(ctx context.Context, in *revokeInput) (*struct{}, error) {
-		return nil, dir.RevokeMembership(ctx, httpapi.CommandOf(ctx), directory.MembershipInput{UserID: in.UserID, ClinicID: &in.ID, Role: in.Role})
+		return nil, dir.RevokeMembership(ctx, httpapi.CommandOf(ctx), directory.MembershipInput{
+			UserID: in.UserID, ClinicID: &in.ID, Role: in.Role,
+		})
 	})
 }

@@ -35,7 +35,8 @@ func registerMessages(api *httpapi.Server, service *chat.Service) {
 		Body chat.NewMessage
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "write-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages", Tag: "chat", Action: care.MessageWrite,
+		ID: "write-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages",
+		Tag: "chat", Action: care.MessageWrite,
 		Status:  http.StatusCreated,
 		Summary: "Write a message",
 		Description: "Shown to all participants. Participants who have not read it within two " +
@@ -63,7 +64,8 @@ func registerMessages(api *httpapi.Server, service *chat.Service) {
 	}
 	type listOutput struct{ Body MessagePage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-messages", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages", Tag: "chat", Action: care.ConversationRead,
+		ID: "list-messages", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages",
+		Tag: "chat", Action: care.ConversationRead,
 		Summary: "List messages",
 		Description: "The conversation's messages, newest first. The read is audited. It does " +
 			"not mark anything as read.",
@@ -88,7 +90,8 @@ func registerOneMessage(api *httpapi.Server, service *chat.Service) {
 		MessageID uuid.UUID `path:"messageId" format:"uuid" doc:"The message's id."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-message", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages/{messageId}", Tag: "chat", Action: care.ConversationRead,
+		ID: "get-message", Method: http.MethodGet, Path: conversationsPath + "/{id}/messages/{messageId}",
+		Tag: "chat", Action: care.ConversationRead,
 		Summary: "Get a message",
 		Description: "For example a message from a socket event. The read is audited. It does " +
 			"not mark anything as read.",
@@ -103,7 +106,8 @@ func registerOneMessage(api *httpapi.Server, service *chat.Service) {
 		return &messageOutput{m}, err
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "withdraw-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages/{messageId}/withdraw", Tag: "chat", Action: care.MessageWrite,
+		ID: "withdraw-message", Method: http.MethodPost, Path: conversationsPath + "/{id}/messages/{messageId}/withdraw",
+		Tag: "chat", Action: care.MessageWrite,
 		Summary: "Withdraw a message",
 		Description: "Hides the text of the caller's own message from everybody. The message " +
 			"remains visible as withdrawn, and its text is kept for audits. Withdrawing it again " +

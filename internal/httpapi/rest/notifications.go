@@ -52,7 +52,8 @@ func (in *notificationsInput) checkOwn() error {
 func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 	type output struct{ Body NotificationPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-notifications", Method: http.MethodGet, Path: "/api/notifications", Tag: "me", Action: care.SelfManage,
+		ID: "list-notifications", Method: http.MethodGet, Path: "/api/notifications",
+		Tag: "me", Action: care.SelfManage,
 		Summary: "List notifications",
 		Description: "The caller's notifications, newest first. Operators get those of all " +
 			"recipients, with filters for state, channel, time and recipient.",
@@ -66,7 +67,8 @@ func registerNotifications(api *httpapi.Server, inbox *notify.Inbox) {
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "mark-notification-read", Method: http.MethodPut, Path: "/api/notifications/{id}/read", Tag: "me", Action: care.SelfManage,
+		ID: "mark-notification-read", Method: http.MethodPut, Path: "/api/notifications/{id}/read",
+		Tag: "me", Action: care.SelfManage,
 		Summary: "Mark a notification as read",
 		Description: "Records when the caller first read one of their own notifications. " +
 			"Repeating it changes nothing. It takes no body.",

@@ -9,11 +9,12 @@ import (
 	"carewire/internal/ledger"
 )
 
-// Operations are the operations of operators that need more than the API's own database role. The caller has checked that
-// the actor may perform them. Each redrive appends an event with the command's actor.
+// Operations are the operations of operators that need more than the API's own database role. The
+// caller has checked that the actor may perform them. Each redrive appends an event with the
+// command's actor.
 type Operations interface {
-	// FollowerRedrive calls a follower's handler with an event that it skipped. It returns care.Conflict if the handler
-	// still fails.
+	// FollowerRedrive calls a follower's handler with an event that it skipped. It returns
+	// care.Conflict if the handler still fails.
 	FollowerRedrive(ctx context.Context, cmd care.Command, follower string, position int64) error
 	// DeliveryRedrive is notify.Redrive.
 	DeliveryRedrive(ctx context.Context, cmd care.Command, id uuid.UUID) error

@@ -18,7 +18,8 @@ func registerParticipants(api *httpapi.Server, service *chat.Service) {
 	}
 	type addOutput struct{ Body chat.Conversation }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "add-participant", Method: http.MethodPost, Path: conversationsPath + "/{id}/participants", Tag: "chat", Action: care.ConversationManage,
+		ID: "add-participant", Method: http.MethodPost, Path: conversationsPath + "/{id}/participants",
+		Tag: "chat", Action: care.ConversationManage,
 		Summary: "Add a participant",
 		Description: "Adds a doctor or nurse on the patient's care team. They see messages from " +
 			"now on; with `history` also earlier ones, as far as the caller sees them. For " +
@@ -38,7 +39,8 @@ func registerParticipants(api *httpapi.Server, service *chat.Service) {
 		UserID uuid.UUID `path:"userId" format:"uuid" doc:"The participant."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "remove-participant", Method: http.MethodDelete, Path: conversationsPath + "/{id}/participants/{userId}", Tag: "chat", Action: care.ConversationManage,
+		ID: "remove-participant", Method: http.MethodDelete, Path: conversationsPath + "/{id}/participants/{userId}",
+		Tag: "chat", Action: care.ConversationManage,
 		Summary: "Remove a participant",
 		Description: "Participants from the clinic can leave. The person who started the " +
 			"conversation can remove anybody, and nobody else can remove them while they are on " +

@@ -11,8 +11,8 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// registerPayments adds the routes for payments, which providers or the desk report. A repeated report returns 200 and the
-// first payment.
+// registerPayments adds the routes for payments, which providers or the desk report. A repeated
+// report returns 200 and the first payment.
 func registerPayments(api *httpapi.Server, service *billing.Service) {
 	type payInput struct {
 		ID   uuid.UUID `path:"id" format:"uuid"`
@@ -23,7 +23,8 @@ func registerPayments(api *httpapi.Server, service *billing.Service) {
 		Body   billing.Payment
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "record-payment", Method: http.MethodPost, Path: invoicesPath + "/{id}/payments", Tag: "billing", Action: care.PaymentWrite,
+		ID: "record-payment", Method: http.MethodPost, Path: invoicesPath + "/{id}/payments",
+		Tag: "billing", Action: care.PaymentWrite,
 		Status:  http.StatusCreated,
 		Summary: "Record a payment",
 		Description: "Records a payment of an invoice. An amount above its balance becomes the " +
@@ -56,7 +57,8 @@ func registerRefunds(api *httpapi.Server, service *billing.Service) {
 		Body   billing.Refund
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "record-refund", Method: http.MethodPost, Path: "/api/billing/payments/{id}/refunds", Tag: "billing", Action: care.PaymentWrite,
+		ID: "record-refund", Method: http.MethodPost, Path: "/api/billing/payments/{id}/refunds",
+		Tag: "billing", Action: care.PaymentWrite,
 		Status:  http.StatusCreated,
 		Summary: "Record a refund",
 		Description: "Records a refund of a payment by its provider. Unless `reopen` is true, so " +
@@ -79,8 +81,9 @@ func registerRefunds(api *httpapi.Server, service *billing.Service) {
 	})
 }
 
-// keyReference returns the reference of a payment or refund without one: it is derived from the Idempotency-Key and the
-// request, so that the same request under the same key finds it again. Without a key it is empty.
+// keyReference returns the reference of a payment or refund without one: it is derived from the
+// Idempotency-Key and the request, so that the same request under the same key finds it again.
+// Without a key it is empty.
 func keyReference(cmd care.Command) string {
 	if cmd.Key == "" {
 		return ""

@@ -17,7 +17,8 @@ type PreferenceList struct {
 func registerPreferences(api *httpapi.Server, dir *directory.Service) {
 	type list struct{ Body PreferenceList }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-preferences", Method: http.MethodGet, Path: "/api/me/preferences", Tag: "me", Action: care.SelfManage,
+		ID: "list-preferences", Method: http.MethodGet, Path: "/api/me/preferences",
+		Tag: "me", Action: care.SelfManage,
 		Summary: "List own preferences",
 		Description: "Whether the caller wants notifications of each category on each channel. " +
 			"The default is yes.",

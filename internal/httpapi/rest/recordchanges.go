@@ -58,7 +58,8 @@ func registerRecordAmend[B any](api *httpapi.Server, k recordRoutes[B]) {
 		Body    Amendment[B]
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "amend-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/amend", Tag: "records", Action: care.RecordAmend,
+		ID: "amend-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/amend",
+		Tag: "records", Action: care.RecordAmend,
 		CachedActor: true,
 		Summary:     "Amend " + k.one,
 		Description: words,
@@ -80,7 +81,8 @@ func registerRecordRetract[B any](api *httpapi.Server, k recordRoutes[B]) {
 		Body    Retraction
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "retract-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/retract", Tag: "records", Action: care.RecordRetract,
+		ID: "retract-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/retract",
+		Tag: "records", Action: care.RecordRetract,
 		CachedActor: true,
 		Summary:     "Retract " + k.one,
 		Description: "Marks the record as entered in error, with the reason. Nothing is deleted: the record and its " +
@@ -105,7 +107,8 @@ func registerRecordAcknowledge[B any](api *httpapi.Server, k recordRoutes[B]) {
 		IfMatch string    `header:"If-Match" doc:"The ETag of the version that was read. The default is the current version."`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "acknowledge-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/acknowledge", Tag: "records", Action: care.RecordAcknowledge,
+		ID: "acknowledge-" + k.schema, Method: http.MethodPost, Path: k.path + "/{id}/acknowledge",
+		Tag: "records", Action: care.RecordAcknowledge,
 		CachedActor: true,
 		Summary:     "Acknowledge the critical finding of " + k.one,
 		Description: "Records that the caller, the record's doctor or another doctor of the care team, has seen the critical finding. " +

@@ -20,8 +20,8 @@ import (
 // recordsPath is the path above the collections of records.
 const recordsPath = "/api/ehr/"
 
-// recordKinds returns the kinds of records that are served. A kind is its file in clinic/ehr, its line in the event
-// catalog, and its line here.
+// recordKinds returns the kinds of records that are served. A kind is its file in clinic/ehr, its
+// line in the event catalog, and its line here.
 func recordKinds() []recordKind {
 	return []recordKind{
 		newRecordKind[ehr.LabReport](),
@@ -57,8 +57,8 @@ func registerRecords(api *httpapi.Server, writer *outbox.Writer) {
 // recordRoutes describes the routes of one kind of records.
 type recordRoutes[B any] struct {
 	kind *ehr.Kind[B]
-	// path is the path of the collection. one is the name of a record with its article, many the plural; schema is the
-	// name of the body's schema.
+	// path is the path of the collection. one is the name of a record with its article, many the
+	// plural; schema is the name of the body's schema.
 	path, one, many, schema string
 }
 
@@ -138,7 +138,8 @@ func registerRecordWrites[B any](api *httpapi.Server, k recordRoutes[B]) {
 		Body    B
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "replace-" + k.schema, Method: http.MethodPut, Path: k.path + "/{id}", Tag: "records", Action: care.RecordReplace,
+		ID: "replace-" + k.schema, Method: http.MethodPut, Path: k.path + "/{id}",
+		Tag: "records", Action: care.RecordReplace,
 		CachedActor: true,
 		Summary:     "Replace " + k.one,
 		Description: "Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the " +
@@ -184,7 +185,8 @@ func registerRecordReads[B any](api *httpapi.Server, k recordRoutes[B]) {
 		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current. That is also a read, and audited."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}", Tag: "records", Action: care.RecordRead,
+		ID: "get-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}",
+		Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
 		Summary:     "Get " + k.one,
 		Description: "The current version. Returns 404 if the caller may not see the record. Both are audited.",
@@ -203,7 +205,8 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 	}
 	type historyOutput struct{ Body RecordPage[B] }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "history-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history", Tag: "records", Action: care.RecordRead,
+		ID: "history-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history",
+		Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
 		Summary:     "List the versions of " + k.one,
 		Description: "Newest first, each with its author and time, and the reason of an amendment or a retraction.",
@@ -218,7 +221,8 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 		Version int64     `path:"version" minimum:"1" doc:"The version; the first is 1."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "version-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history/{version}", Tag: "records", Action: care.RecordRead,
+		ID: "version-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history/{version}",
+		Tag: "records", Action: care.RecordRead,
 		CachedActor: true,
 		Summary:     "Get a version of " + k.one,
 		Description: "The current version or an earlier one.",

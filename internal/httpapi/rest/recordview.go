@@ -29,8 +29,8 @@ type recordMeta struct {
 // recordView is the JSON form of a record: the fields of its body and of recordMeta.
 type recordView[B any] ehr.Record[B]
 
-// MarshalJSON implements json.Marshaler. It writes the id and the version first, then the body's fields, then authors and
-// times.
+// MarshalJSON implements json.Marshaler. It writes the id and the version first, then the body's
+// fields, then authors and times.
 func (v recordView[B]) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(struct {
 		ID      uuid.UUID `json:"id"`

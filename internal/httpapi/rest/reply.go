@@ -8,7 +8,8 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// versioned is the answer with one version of a resource. Location is set where the request created it.
+// versioned is the answer with one version of a resource. Location is set where the request created
+// it.
 type versioned[T any] struct {
 	Status   int
 	ETag     string `header:"ETag"`
@@ -16,7 +17,8 @@ type versioned[T any] struct {
 	Body     T
 }
 
-// newVersioned returns the answer with a version of a resource. Version 0, of a resource that was never set, has no ETag.
+// newVersioned returns the answer with a version of a resource. Version 0, of a resource that was
+// never set, has no ETag.
 func newVersioned[T any](status int, version int64, body T) *versioned[T] {
 	out := &versioned[T]{Status: status, Body: body}
 	if version > 0 {
@@ -39,7 +41,8 @@ func unlessMatched[T any](ifNoneMatch string, version int64, body T) *versioned[
 	return newVersioned(http.StatusOK, version, body)
 }
 
-// withVersion runs a change of the version that If-Match names. Without If-Match it returns care.PreconditionRequired.
+// withVersion runs a change of the version that If-Match names. Without If-Match it returns
+// care.PreconditionRequired.
 func withVersion[O any](ifMatch string, change func(version int64) (*O, error)) (*O, error) {
 	version, err := httpapi.ParseETag(ifMatch)
 	if err != nil {

@@ -69,12 +69,15 @@ func registerRuleReads(api *httpapi.Server, writer *outbox.Writer, known rule.Kn
 			return nil, err
 		}
 		var page RuleSetPage
-		page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(v dispatch.RuleSet) string { return httpapi.EncodeIDCursor(int64(v.Version)) })
+		page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(v dispatch.RuleSet) string {
+			return httpapi.EncodeIDCursor(int64(v.Version))
+		})
 		return &listOutput{page}, nil
 	})
 
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-current-rules", Method: http.MethodGet, Path: rulesPath + "/current", Tag: "operate", Action: care.RulesRead,
+		ID: "get-current-rules", Method: http.MethodGet, Path: rulesPath + "/current",
+		Tag: "operate", Action: care.RulesRead,
 		Summary: "Get the current rules",
 		Description: "The newest version, with its source. It applies to the events after its " +
 			"position; without a position, the planner has not reached it yet.",
@@ -88,7 +91,8 @@ func registerRuleReads(api *httpapi.Server, writer *outbox.Writer, known rule.Kn
 		Version int32 `path:"version" minimum:"1" doc:"The version of the rules."`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-rule-set", Method: http.MethodGet, Path: rulesPath + "/{version}", Tag: "operate", Action: care.RulesRead,
+		ID: "get-rule-set", Method: http.MethodGet, Path: rulesPath + "/{version}",
+		Tag: "operate", Action: care.RulesRead,
 		Summary:     "Get a version of the rules",
 		Description: "One version, with its source as the author wrote it.",
 		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},
@@ -105,7 +109,8 @@ func registerRuleDiff(api *httpapi.Server, writer *outbox.Writer, known rule.Kno
 	}
 	type output struct{ Body dispatch.Difference }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "diff-rule-sets", Method: http.MethodGet, Path: rulesPath + "/diff", Tag: "operate", Action: care.RulesRead,
+		ID: "diff-rule-sets", Method: http.MethodGet, Path: rulesPath + "/diff",
+		Tag: "operate", Action: care.RulesRead,
 		Summary: "Compare two versions of the rules",
 		Description: "A unified diff of the sources, and the names of the rules that were added, " +
 			"removed or changed.",
@@ -120,7 +125,8 @@ func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known rule.K
 	type checkInput struct{ Body RuleSource }
 	type checkOutput struct{ Body RuleCount }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "check-rules", Method: http.MethodPost, Path: rulesPath + "/check", Tag: "operate", Action: care.RulesPublish,
+		ID: "check-rules", Method: http.MethodPost, Path: rulesPath + "/check",
+		Tag: "operate", Action: care.RulesPublish,
 		Status: http.StatusOK, Repeatable: true,
 		Summary: "Check rules",
 		Description: "Returns the number of rules in a source, or 422 with every mistake in it, " +
@@ -152,7 +158,8 @@ func registerRuleWrites(api *httpapi.Server, writer *outbox.Writer, known rule.K
 		Body    RuleRollback
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "roll-back-rules", Method: http.MethodPost, Path: rulesPath + "/{version}/rollback", Tag: "operate", Action: care.RulesPublish,
+		ID: "roll-back-rules", Method: http.MethodPost, Path: rulesPath + "/{version}/rollback",
+		Tag: "operate", Action: care.RulesPublish,
 		Status:  http.StatusOK,
 		Summary: "Roll back to a version of the rules",
 		Description: "Publishes the source of that version as a new version. A source that does " +

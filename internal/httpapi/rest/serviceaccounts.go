@@ -34,7 +34,8 @@ func registerServiceAccounts(api *httpapi.Server, dir *directory.Service) {
 func registerServiceAccountCreate(api *httpapi.Server, dir *directory.Service) {
 	type createInput struct{ Body directory.NewServiceAccount }
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-service-account", Method: http.MethodPost, Path: serviceAccountsPath, Tag: "integration", Action: care.ServiceAccountManage,
+		ID: "create-service-account", Method: http.MethodPost, Path: serviceAccountsPath,
+		Tag: "integration", Action: care.ServiceAccountManage,
 		Status:  http.StatusCreated,
 		Summary: "Create a service account",
 		Description: "Registers another system at a clinic where the caller is an administrator. " +
@@ -64,7 +65,8 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 	}
 	type listOutput struct{ Body directory.ServiceAccountPage }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-service-accounts", Method: http.MethodGet, Path: serviceAccountsPath, Tag: "integration", Action: care.ServiceAccountManage,
+		ID: "list-service-accounts", Method: http.MethodGet, Path: serviceAccountsPath,
+		Tag: "integration", Action: care.ServiceAccountManage,
 		Summary: "List service accounts",
 		Description: "The service accounts of the clinics where the caller is an administrator, " +
 			"including disabled ones.",
@@ -78,7 +80,8 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-service-account", Method: http.MethodGet, Path: serviceAccountsPath + "/{id}", Tag: "integration", Action: care.ServiceAccountManage,
+		ID: "get-service-account", Method: http.MethodGet, Path: serviceAccountsPath + "/{id}",
+		Tag: "integration", Action: care.ServiceAccountManage,
 		Summary:     "Get a service account",
 		Description: "A service account of a clinic where the caller is an administrator.",
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
@@ -94,7 +97,8 @@ func registerServiceAccountChanges(api *httpapi.Server, dir *directory.Service) 
 		Body    directory.ServiceAccountInput
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "replace-service-account", Method: http.MethodPut, Path: serviceAccountsPath + "/{id}", Tag: "integration", Action: care.ServiceAccountManage,
+		ID: "replace-service-account", Method: http.MethodPut, Path: serviceAccountsPath + "/{id}",
+		Tag: "integration", Action: care.ServiceAccountManage,
 		Summary: "Rename, disable or enable a service account",
 		Description: "Replaces the name and the status of a service account. Requests of a " +
 			"disabled account are denied from the next one on. Accounts are never deleted: the " +
@@ -110,7 +114,8 @@ func registerServiceAccountChanges(api *httpapi.Server, dir *directory.Service) 
 		ID uuid.UUID `path:"id" format:"uuid"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "renew-activation-code", Method: http.MethodPost, Path: serviceAccountsPath + "/{id}/activation-code", Tag: "integration", Action: care.ServiceAccountManage,
+		ID: "renew-activation-code", Method: http.MethodPost, Path: serviceAccountsPath + "/{id}/activation-code",
+		Tag: "integration", Action: care.ServiceAccountManage,
 		Repeatable: true,
 		Summary:    "Renew an activation code",
 		Description: "Replaces the code of a service account that is pending. It is shown only " +
@@ -129,7 +134,8 @@ type Activation struct {
 func registerActivation(api *httpapi.Server, dir *directory.Service) {
 	type input struct{ Body Activation }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "activate-service-account", Method: http.MethodPost, Path: serviceAccountsPath + "/activate", Tag: "integration", Action: care.EventAppend,
+		ID: "activate-service-account", Method: http.MethodPost, Path: serviceAccountsPath + "/activate",
+		Tag: "integration", Action: care.EventAppend,
 		Repeatable: true, Identity: true,
 		Summary: "Activate a service account",
 		Description: "Called by the system: binds the service account of the code to the client " +

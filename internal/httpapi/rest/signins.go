@@ -39,7 +39,8 @@ func registerSignIns(api *httpapi.Server, dir *directory.Service) {
 		SignInID uuid.UUID `path:"signInId" format:"uuid" doc:"The sign-in." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5f"`
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "unlink-sign-in", Method: http.MethodDelete, Path: path + "/{signInId}", Tag: "users", Action: care.SignInManage,
+		ID: "unlink-sign-in", Method: http.MethodDelete, Path: path + "/{signInId}",
+		Tag: "users", Action: care.SignInManage,
 		Summary: "Unlink a sign-in",
 		Description: "Removes a wrong link between a sign-in and a person: its next request is " +
 			"denied, and the person's sessions and sockets end. Its email address does not link " +

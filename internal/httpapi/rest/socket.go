@@ -22,7 +22,8 @@ type Ticket struct {
 func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.Hub) {
 	type output struct{ Body Ticket }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "issue-socket-ticket", Method: http.MethodPost, Path: "/api/socket/tickets", Tag: "realtime", Action: care.SelfManage,
+		ID: "issue-socket-ticket", Method: http.MethodPost, Path: "/api/socket/tickets",
+		Tag: "realtime", Action: care.SelfManage,
 		Status: http.StatusCreated, Repeatable: true,
 		Summary: "Issue a socket ticket",
 		Description: "A browser cannot send a token with a WebSocket handshake: it opens `GET " +

@@ -44,7 +44,8 @@ func (r socketRights) InConversation(ctx context.Context, userID, conversationID
 	return r.chat.InConversation(ctx, userID, conversationID)
 }
 
-// Denials returns the function for realtime.Config.Denied: it commits a denied room to the audit trail.
+// Denials returns the function for realtime.Config.Denied: it commits a denied room to the audit
+// trail.
 func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.Denial) error {
 	return func(ctx context.Context, d realtime.Denial) error {
 		cmd := care.Command{Actor: d.Actor}

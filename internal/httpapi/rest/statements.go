@@ -22,7 +22,8 @@ func registerStatements(api *httpapi.Server, service *billing.Service) {
 	}
 	type output struct{ Body billing.Statement }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-statement", Method: http.MethodGet, Path: "/api/billing/statements", Tag: "billing", Action: care.InvoiceRead,
+		ID: "get-statement", Method: http.MethodGet, Path: "/api/billing/statements",
+		Tag: "billing", Action: care.InvoiceRead,
 		Summary: "Get a statement of account",
 		Description: "The patient's charges, credits, payments and refunds at a clinic, oldest " +
 			"first, each with the balance after it, and the balance before and after the " +

@@ -20,7 +20,8 @@ const (
 	// statsSpan is the longest time span of a request, statsDefault the default.
 	statsSpan    = 31 * 24 * time.Hour
 	statsDefault = 24 * time.Hour
-	// maxCounts is the largest number of counts in an answer. A request for more is refused, not truncated.
+	// maxCounts is the largest number of counts in an answer. A request for more is refused, not
+	// truncated.
 	maxCounts = 10_000
 )
 
@@ -59,7 +60,8 @@ func registerStats(api *httpapi.Server, writer *outbox.Writer) {
 	})
 }
 
-// statsFilter validates the request and checks that the actor may see the counts. A denial is committed to the audit trail.
+// statsFilter validates the request and checks that the actor may see the counts. A denial is
+// committed to the audit trail.
 func statsFilter(ctx context.Context, api *httpapi.Server, in *statsInput) (analytics.Filter, error) {
 	actor := httpapi.ActorOf(ctx)
 	f := analytics.Filter{

@@ -12,7 +12,9 @@ import (
 )
 
 // transitionRefusals are the refusals of every transition.
-var transitionRefusals = []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired}
+var transitionRefusals = []care.Code{
+	care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired,
+}
 
 func registerAppointmentTransitions(api *httpapi.Server, service *appointment.Service) {
 	type transitionInput struct {
@@ -50,7 +52,8 @@ func registerAppointmentTransitions(api *httpapi.Server, service *appointment.Se
 		},
 	} {
 		httpapi.RegisterIdempotent(api, httpapi.Operation{
-			ID: string(t.Transition) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(t.Transition), Tag: "appointments", Action: t.Action(),
+			ID: string(t.Transition) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(t.Transition),
+			Tag: "appointments", Action: t.Action(),
 			Summary: t.summary,
 			Description: t.description + " If the status does not allow it, the answer is 409 and lists " +
 				"the transitions that are allowed. A stale `If-Match` returns 412 with the current ETag.",
@@ -66,7 +69,8 @@ func registerAppointmentTransitions(api *httpapi.Server, service *appointment.Se
 }
 
 // registerAppointmentChange adds a transition that takes a body.
-func registerAppointmentChange[B any](api *httpapi.Server, service *appointment.Service, t appointment.Transition, summary, description string,
+func registerAppointmentChange[B any](
+	api *httpapi.Server, service *appointment.Service, t appointment.Transition, summary, description string,
 	change func(ctx context.Context, cmd care.Command, id uuid.UUID, version int64, body B) (appointment.Appointment, error),
 ) {
 	type input struct {
@@ -75,7 +79,8 @@ func registerAppointmentChange[B any](api *httpapi.Server, service *appointment.
 		Body    B
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: string(t) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(t), Tag: "appointments", Action: t.Action(),
+		ID: string(t) + "-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/" + string(t),
+		Tag: "appointments", Action: t.Action(),
 		Summary:     summary,
 		Description: description,
 		Refusals:    transitionRefusals,
@@ -119,7 +124,8 @@ func registerAppointmentReversals(api *httpapi.Server, service *appointment.Serv
 	}
 	type output struct{ Body ReversalList }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "get-appointment-reversals", Method: http.MethodGet, Path: appointmentsPath + "/{id}/reversals", Tag: "appointments", Action: care.AppointmentReverse,
+		ID: "get-appointment-reversals", Method: http.MethodGet, Path: appointmentsPath + "/{id}/reversals",
+		Tag: "appointments", Action: care.AppointmentReverse,
 		Summary: "List the reversals of an appointment",
 		Description: "The steps of an appointment that were reversed and the reasons, oldest " +
 			"first, for the people who work at the clinic. The read is audited.",
@@ -137,7 +143,8 @@ func registerAppointmentBook(api *httpapi.Server, service *appointment.Service) 
 		Override bool      `query:"override" doc:"Books it even if the time is now outside the doctor's hours; the event records that."`
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "book-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/book", Tag: "appointments", Action: care.AppointmentBook,
+		ID: "book-appointment", Method: http.MethodPost, Path: appointmentsPath + "/{id}/book",
+		Tag: "appointments", Action: care.AppointmentBook,
 		Summary: "Book a requested appointment",
 		Description: "Books the requested time, before it starts, if the doctor and the patient " +
 			"are still free; otherwise the answer is 409 with the next free times (`nextFree`). " +

@@ -37,7 +37,8 @@ func registerVisitTypeCreate(api *httpapi.Server, service *appointment.Service) 
 		Body     appointment.VisitTypeInput
 	}
 	httpapi.RegisterIdempotent(api, httpapi.Operation{
-		ID: "create-visit-type", Method: http.MethodPost, Path: visitTypesPath, Tag: "appointments", Action: care.VisitTypeWrite,
+		ID: "create-visit-type", Method: http.MethodPost, Path: visitTypesPath,
+		Tag: "appointments", Action: care.VisitTypeWrite,
 		Status:  http.StatusCreated,
 		Summary: "Create a visit type",
 		Description: "A reason for appointments that the clinic offers, with their default " +
@@ -56,7 +57,8 @@ func registerVisitTypeList(api *httpapi.Server, service *appointment.Service) {
 	}
 	type listOutput struct{ Body VisitTypeList }
 	httpapi.Register(api, httpapi.Operation{
-		ID: "list-visit-types", Method: http.MethodGet, Path: visitTypesPath, Tag: "appointments", Action: care.VisitTypeRead,
+		ID: "list-visit-types", Method: http.MethodGet, Path: visitTypesPath,
+		Tag: "appointments", Action: care.VisitTypeRead,
 		Summary: "List visit types",
 		Description: "All visit types of the clinic, ordered by name, for everybody of the " +
 			"clinic, including its patients. The clinic does not offer those that are not " +
@@ -80,7 +82,8 @@ func registerVisitTypeChanges(api *httpapi.Server, service *appointment.Service)
 		Body        appointment.VisitTypeChange
 	}
 	httpapi.Register(api, httpapi.Operation{
-		ID: "replace-visit-type", Method: http.MethodPut, Path: visitTypesPath + "/{visitTypeId}", Tag: "appointments", Action: care.VisitTypeWrite,
+		ID: "replace-visit-type", Method: http.MethodPut, Path: visitTypesPath + "/{visitTypeId}",
+		Tag: "appointments", Action: care.VisitTypeWrite,
 		Summary: "Replace a visit type",
 		Description: "Existing appointments of this type keep their times. A stale `If-Match` " +
 			"returns 412 with the current ETag.",
@@ -92,7 +95,8 @@ func registerVisitTypeChanges(api *httpapi.Server, service *appointment.Service)
 		})
 	})
 	httpapi.Register(api, httpapi.Operation{
-		ID: "delete-visit-type", Method: http.MethodDelete, Path: visitTypesPath + "/{visitTypeId}", Tag: "appointments", Action: care.VisitTypeWrite,
+		ID: "delete-visit-type", Method: http.MethodDelete, Path: visitTypesPath + "/{visitTypeId}",
+		Tag: "appointments", Action: care.VisitTypeWrite,
 		Summary:     "Deactivate a visit type",
 		Description: "The clinic no longer offers it; existing appointments keep it.",
 		Refusals:    []care.Code{care.Forbidden, care.NotFound, care.Invalid},

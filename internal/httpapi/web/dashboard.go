@@ -17,8 +17,11 @@ import (
 
 const dashboardPath = "/admin/river"
 
-// dashboardPolicy is the Content-Security-Policy of River's page: it allows its own scripts, and the styles that they set.
-const dashboardPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+// dashboardPolicy is the Content-Security-Policy of River's page: it allows its own scripts, and
+// the styles that they set.
+const dashboardPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; font-src 'self' data:; " +
+	"object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
 // Dashboard is River's web UI. It has no authentication: the server's guard is in front of it.
 type Dashboard struct {

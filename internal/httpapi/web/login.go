@@ -29,7 +29,8 @@ const (
 	maxInvitation = 200
 	// maxNext is the longest path to return to: the cookie that has it must stay below 4 KB.
 	maxNext = 2000
-	// sessionLife is the duration of a browser's session: a working day. loginLife is that of a sign-in.
+	// sessionLife is the duration of a browser's session: a working day. loginLife is that of a
+	// sign-in.
 	sessionLife = 8 * time.Hour
 	loginLife   = 10 * time.Minute
 )
@@ -47,8 +48,8 @@ type DemoPerson struct {
 	Label string
 }
 
-// attempt is the state of a sign-in, sealed in a cookie: the values that the callback is checked against, the PKCE verifier
-// (RFC 7636), and the page to return to.
+// attempt is the state of a sign-in, sealed in a cookie: the values that the callback is checked
+// against, the PKCE verifier (RFC 7636), and the page to return to.
 type attempt struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`
@@ -94,7 +95,8 @@ func (p *pages) oauth(ctx context.Context) (*oauth2.Config, error) {
 	}
 	return &oauth2.Config{
 		ClientID: p.cfg.Login.ClientID, ClientSecret: p.cfg.Login.ClientSecret, Endpoint: endpoint,
-		RedirectURL: strings.TrimSuffix(p.api.BaseURL().String(), "/") + "/login/callback", Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
+		RedirectURL: strings.TrimSuffix(p.api.BaseURL().String(), "/") + "/login/callback",
+		Scopes:      []string{oidc.ScopeOpenID, "email", "profile"},
 	}, nil
 }
 
@@ -118,7 +120,9 @@ func (p *pages) demoLogin(c *echo.Context) error {
 	if !slices.ContainsFunc(p.cfg.DemoPeople, func(person DemoPerson) bool { return person.Email == email }) {
 		return care.InvalidField("email", "must be one of the people of the demo")
 	}
-	return p.signIn(c, directory.Identity{Issuer: auth.DemoIssuerURL, Subject: auth.DemoSubject(email), Email: email, EmailVerified: true}, a)
+	return p.signIn(c, directory.Identity{
+		Issuer: auth.DemoIssuerURL, Subject: auth.DemoSubject(email), Email: email, EmailVerified: true,
+	}, a)
 }
 
 // loginCallback handles the redirect from the identity provider, with a code for the tokens.
@@ -142,7 +146,8 @@ func (p *pages) loginCallback(c *echo.Context) error {
 	return p.signIn(c, claims.Identity(), a)
 }
 
-// exchange exchanges a code for tokens and returns the claims of the ID token (OpenID Connect Core, section 3.1.3).
+// exchange exchanges a code for tokens and returns the claims of the ID token (OpenID Connect Core,
+// section 3.1.3).
 func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Claims, error) {
 	client, err := p.oauth(ctx)
 	if err != nil {
@@ -166,7 +171,8 @@ func (p *pages) exchange(ctx context.Context, code string, a attempt) (auth.Clai
 	return claims, nil
 }
 
-// signIn creates a session for the identity, after accepting an invitation, and redirects to the page to return to.
+// signIn creates a session for the identity, after accepting an invitation, and redirects to the
+// page to return to.
 func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) error {
 	ctx := c.Request().Context()
 	if a.Invitation != "" {
@@ -191,8 +197,8 @@ func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) 
 	return c.Redirect(http.StatusSeeOther, a.Next)
 }
 
-// logout ends the browser's session with its tickets and sockets. Sockets of this instance are closed at once, those of
-// others when they read the event from the ledger.
+// logout ends the browser's session with its tickets and sockets. Sockets of this instance are
+// closed at once, those of others when they read the event from the ledger.
 func (p *pages) logout(c *echo.Context) error {
 	r := c.Request()
 	if err := p.api.CheckOrigin(r); err != nil {
@@ -223,15 +229,16 @@ func (p *pages) remembered(r *http.Request) (attempt, bool) {
 	return auth.Unseal[attempt](p.sealer, loginCookie, cookie.Value)
 }
 
-// cookie returns a cookie that scripts cannot read and that is not sent with requests of other sites. A negative life
-// removes it.
+// cookie returns a cookie that scripts cannot read and that is not sent with requests of other
+// sites. A negative life removes it.
 func (p *pages) cookie(name, value, path string, life time.Duration) *http.Cookie {
 	maxAge := int(life.Seconds())
 	if life < 0 {
 		maxAge = -1
 	}
 	return &http.Cookie{ //nolint:gosec // Secure depends on the scheme of BaseURL.
-		Name: name, Value: value, Path: path, MaxAge: maxAge, HttpOnly: true, Secure: p.api.BaseURL().Scheme == "https", SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: path, MaxAge: maxAge,
+		HttpOnly: true, Secure: p.api.BaseURL().Scheme == "https", SameSite: http.SameSiteLaxMode,
 	}
 }
 
@@ -240,8 +247,9 @@ func secretEqual(a, b string) bool {
 	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
 
-// localPath returns next if it is a path of this service, and otherwise "/". Browsers treat a backslash like a slash and
-// ignore control characters, so "/\evil.example" would lead to another site.
+// localPath returns next if it is a path of this service, and otherwise "/". Browsers treat a
+// backslash like a slash and ignore control characters, so "/\evil.example" would lead to another
+// site.
 func localPath(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || len(next) > maxNext {

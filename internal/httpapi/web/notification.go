@@ -17,8 +17,8 @@ var notificationPage = newPage(`<h1>{{.Text}}</h1>
 {{- end}}
 <p><small>{{.At}} UTC</small></p>`)
 
-// addNotification adds the page that links in messages open: after sign-in it links to the subject of the notification. A
-// clinic with its own app at CAREWIRE_BASE_URL serves this path there.
+// addNotification adds the page that links in messages open: after sign-in it links to the subject
+// of the notification. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
 func (p *pages) addNotification() {
 	p.api.Handle(http.MethodGet, "/notifications/:id", httpapi.Access{Action: care.SelfManage, Page: true}, p.showNotification)
 }

@@ -13,7 +13,9 @@ import (
 )
 
 // sandboxPolicy is the Content-Security-Policy of the sandbox, unless it sets one.
-const sandboxPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+const sandboxPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"script-src 'self' 'unsafe-inline'; " +
+	"object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
 // addSandbox adds the sandbox: for everybody in demo mode, otherwise for operators.
 func (p *pages) addSandbox() {
@@ -42,8 +44,9 @@ func (p *pages) addSandbox() {
 	}
 }
 
-// demoHost refuses, in demo mode, a request whose Host is not the service's own, localhost or an IP address. Otherwise a page
-// of another site whose name resolves to this service (DNS rebinding) would have the same origin as the sandbox.
+// demoHost refuses, in demo mode, a request whose Host is not the service's own, localhost or an IP
+// address. Otherwise a page of another site whose name resolves to this service (DNS rebinding)
+// would have the same origin as the sandbox.
 func (p *pages) demoHost(r *http.Request) error {
 	if !p.api.Demo() || r.Method == http.MethodGet {
 		return nil

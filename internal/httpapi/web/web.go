@@ -1,5 +1,5 @@
-// Package web serves the HTML pages: sign-in, the landing page, the page that links in messages open, River's dashboard and
-// the sandbox.
+// Package web serves the HTML pages: sign-in, the landing page, the page that links in messages
+// open, River's dashboard and the sandbox.
 package web
 
 import (
