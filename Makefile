@@ -3,8 +3,8 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The tests that compare with a golden: events, messages, the OpenAPI file.
-GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
-OPENAPI = internal/httpapi/testdata/openapi.yaml
+GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi/rest -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
+OPENAPI = internal/httpapi/rest/testdata/openapi.yaml
 # The Go client that the tests of the whole service use.
 CLIENT = $(TOOL) oapi-codegen -config internal/e2e/apiclient/oapi-codegen.yaml $(OPENAPI)
 # Leaves out the gRPC modules of a storage client that Firebase's SDK brings along and nothing here calls: 19 MB of binary.

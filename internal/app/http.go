@@ -14,6 +14,9 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
+	"carewire/internal/httpapi/web"
+	"carewire/internal/notify"
 )
 
 // buildHTTP builds the API from the domain services and the pipeline.
@@ -30,17 +33,22 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := s.apiConfig()
+	server, err := s.newServer()
 	if err != nil {
 		return nil, err
 	}
-	cfg.CookieKey, cfg.Dashboard = key, dashboard
-	return httpapi.New(cfg)
+	if err := rest.Register(server, s.services()); err != nil {
+		return nil, err
+	}
+	if err := web.Register(server, s.pages(key, dashboard)); err != nil {
+		return nil, err
+	}
+	return server, server.Finish()
 }
 
 // startDashboard starts the dashboard of River's jobs.
-func (s *Service) startDashboard() (*httpapi.Dashboard, error) {
-	dashboard, err := httpapi.NewDashboard(s.pipeline.river, s.logger)
+func (s *Service) startDashboard() (*web.Dashboard, error) {
+	dashboard, err := web.NewDashboard(s.pipeline.river, s.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -54,26 +62,17 @@ func (s *Service) startDashboard() (*httpapi.Dashboard, error) {
 	return dashboard, nil
 }
 
-// apiConfig returns the API's configuration, except for CookieKey and Dashboard.
-func (s *Service) apiConfig() (httpapi.Config, error) {
+// newServer returns the HTTP server without routes.
+func (s *Service) newServer() (*httpapi.Server, error) {
 	proxies, err := s.cfg.Proxies()
 	if err != nil {
-		return httpapi.Config{}, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
+		return nil, fmt.Errorf("CAREWIRE_TRUSTED_PROXIES: %w", err)
 	}
-	cfg := httpapi.Config{
+	return httpapi.New(httpapi.Config{
 		Directory:      s.pipeline.directory,
-		Appointments:   appointment.New(s.pipeline.writer),
-		Billing:        billing.New(s.pipeline.writer),
-		Chat:           chat.New(s.pipeline.writer),
-		Intake:         intake.New(s.pipeline.writer),
-		Audit:          audit.New(s.db.app),
 		Writer:         s.pipeline.writer,
 		Verifier:       s.pipeline.verifier,
 		NoAPI:          !s.cfg.Does("api"),
-		Rules:          s.pipeline.known,
-		Operations:     s.pipeline.operator,
-		Hub:            s.pipeline.hub,
-		Login:          httpapi.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
 		Demo:           s.cfg.Demo,
 		BaseURL:        s.cfg.BaseURL,
 		Origins:        s.cfg.Origins,
@@ -85,16 +84,45 @@ func (s *Service) apiConfig() (httpapi.Config, error) {
 		Gatherer:       s.metrics.registry,
 		Logger:         s.logger,
 		Tracer:         s.tracer,
+	})
+}
+
+// services returns the dependencies of the REST resources.
+func (s *Service) services() rest.Services {
+	return rest.Services{
+		Directory:    s.pipeline.directory,
+		Appointments: appointment.New(s.pipeline.writer),
+		Billing:      billing.New(s.pipeline.writer),
+		Chat:         chat.New(s.pipeline.writer),
+		Intake:       intake.New(s.pipeline.writer),
+		Audit:        audit.New(s.db.app),
+		Writer:       s.pipeline.writer,
+		Operations:   s.pipeline.operator,
+		Rules:        s.pipeline.known,
+		Hub:          s.pipeline.hub,
+	}
+}
+
+// pages returns the dependencies of the HTML pages.
+func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
+	cfg := web.Config{
+		Directory: s.pipeline.directory,
+		Verifier:  s.pipeline.verifier,
+		Inbox:     notify.NewInbox(s.pipeline.writer),
+		Hub:       s.pipeline.hub,
+		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
+		CookieKey: key,
+		Dashboard: dashboard,
 	}
 	if s.pipeline.providers.sandbox != nil {
 		cfg.Sandbox = s.pipeline.providers.sandbox.Handler()
 	}
 	if s.cfg.Demo {
 		for _, p := range demoPeople {
-			cfg.DemoPeople = append(cfg.DemoPeople, httpapi.DemoPerson{Email: p.email, Label: p.label()})
+			cfg.DemoPeople = append(cfg.DemoPeople, web.DemoPerson{Email: p.email, Label: p.label()})
 		}
 	}
-	return cfg, nil
+	return cfg
 }
 
 // serveMetrics serves /metrics, and profiles at /debug/pprof/, on the address in the settings, if

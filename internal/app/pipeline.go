@@ -18,7 +18,7 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/dispatch"
-	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
 	"carewire/internal/operator"
@@ -246,8 +246,8 @@ func (s *Service) startRealtime(ctx context.Context, pl *pipeline, listener *led
 	}
 	wake, stop := listener.Ledger()
 	pl.hub, err = realtime.New(realtime.Config{
-		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: httpapi.Rights(pl.directory, chat.New(pl.writer)), Origins: s.cfg.Origins, Logger: s.logger,
-		Verify: httpapi.Sessions(pl.verifier, pl.directory), Denied: httpapi.Denials(pl.writer),
+		Pool: s.db.app, Wake: wake, Codec: ledger.NewCodec(key), Authorizer: rest.Rights(pl.directory, chat.New(pl.writer)), Origins: s.cfg.Origins, Logger: s.logger,
+		Verify: rest.Sessions(pl.verifier, pl.directory), Denied: rest.Denials(pl.writer),
 	})
 	if err != nil {
 		stop()

@@ -50,7 +50,9 @@ var allowed = map[string][]string{
 	"sandbox":               {},
 	"auth":                  {"care", "clinic/directory", "strictjson"},
 	"apidoc":                {"care", "event"},
-	"httpapi":               {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "sandbox", "postgres", "config", "tracing", "docs", "apidoc", "auth", "strictjson"},
+	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "strictjson"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi"},
+	"httpapi/web":           {"care", "clinic/directory", "event", "notify", "realtime", "auth", "httpapi"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
@@ -60,7 +62,7 @@ var allowed = map[string][]string{
 	"migrations":            {},
 	"archtest":              {},
 	"recipetest":            {},
-	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "ledger", "outbox"},
+	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "outbox"},
 	"postgres/db":           {},
 	"cmd/carewire":          {"app", "config", "operator"},
 	"postgres/embedded":     {"postgres"},
@@ -69,22 +71,22 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"auth/authtest", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"auth/authtest", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{
-	"github.com/labstack/echo":          {"httpapi", "sandbox"},
-	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "sandbox"},
+	"github.com/labstack/echo":          {"httpapi", "httpapi/rest", "httpapi/web", "sandbox"},
+	"github.com/danielgtaylor/huma":     {"httpapi", "apidoc", "httpapi/rest", "sandbox"},
 	"github.com/olahol/melody":          {"realtime"},
 	"github.com/aws/aws-sdk-go-v2":      {"notify/email"},
 	"firebase.google.com/go":            {"notify/push"},
-	"github.com/riverqueue/river":       {"app", "bench", "dispatch", "notify", "operator", "periodic", "httpapi", "postgres"},
-	"riverqueue.com/riverui":            {"app", "httpapi"},
+	"github.com/riverqueue/river":       {"app", "bench", "dispatch", "notify", "operator", "periodic", "httpapi/web", "postgres"},
+	"riverqueue.com/riverui":            {"app", "httpapi/web"},
 	"github.com/fergusstrange/embedded": {"postgres/embedded"},
 	"github.com/pressly/goose":          {"postgres"},
 	"cel.dev/cel-go":                    {"rule"},
 	"github.com/pmezard/go-difflib":     {"rule"},
-	"github.com/coreos/go-oidc":         {"auth", "httpapi"},
+	"github.com/coreos/go-oidc":         {"auth", "httpapi/web"},
 	"go.opentelemetry.io/":              {"tracing"},
 	"github.com/exaring/otelpgx":        {"tracing"},
 	"github.com/prometheus/":            {"app", "httpapi"},

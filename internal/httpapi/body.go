@@ -15,7 +15,7 @@ import (
 	"carewire/internal/strictjson"
 )
 
-// checkContentType takes a body without a type for JSON.
+// checkContentType refuses other media types. A body without a type counts as JSON.
 func checkContentType(value string, accepted []string) error {
 	if value == "" {
 		return nil
@@ -23,14 +23,15 @@ func checkContentType(value string, accepted []string) error {
 	mediaType, params, err := mime.ParseMediaType(value)
 	charset := params["charset"]
 	if err != nil || !slices.Contains(accepted, mediaType) || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
-		return newProblem(http.StatusUnsupportedMediaType, codeUnsupportedMedia, "send the body as Content-Type: "+strings.Join(accepted, " or ")+", in UTF-8")
+		return newProblem(http.StatusUnsupportedMediaType, codeUnsupportedMedia, "Content-Type must be "+strings.Join(accepted, " or ")+", in UTF-8")
 	}
 	return nil
 }
 
-// checkBody refuses what is not one JSON value in UTF-8 or is nested too deep (Malformed, with the position), and what two readers
-// would understand differently or no field can hold: a name that an object has twice, a NUL character, which PostgreSQL does not
-// store, and a number beyond what a float64 holds (Invalid, with the field).
+// checkBody returns care.Malformed, with the position, for a body that is not one JSON value in
+// UTF-8 or is nested too deep. It returns care.Invalid, with the field, for JSON that is ambiguous
+// or cannot be stored: duplicate names in an object, NUL characters, which PostgreSQL does not
+// store, and numbers beyond the range of float64.
 func checkBody(body []byte) error {
 	if len(body) == 0 {
 		return care.Errorf(care.Malformed, "the body is empty; send a JSON object")
@@ -44,29 +45,29 @@ func checkBody(body []byte) error {
 	case strictjson.NotUTF8:
 		return care.Errorf(care.Malformed, "the body is not valid UTF-8")
 	case strictjson.TooDeep:
-		return care.Errorf(care.Malformed, "the body is nested deeper than %d levels at byte %d; send fewer", wrong.Depth, wrong.Offset)
+		return care.Errorf(care.Malformed, "the body has more than %d levels at byte %d", wrong.Depth, wrong.Offset)
 	case strictjson.TooMany:
-		return care.InvalidField(fieldName(wrong.Path), "has more than %d fields", strictjson.MaxMembers)
+		return care.InvalidField(FieldName(wrong.Path), "has more than %d fields", strictjson.MaxMembers)
 	case strictjson.Duplicate:
-		return care.InvalidField(fieldName(wrong.Path), "is given twice in one object; give it once")
+		return care.InvalidField(FieldName(wrong.Path), "duplicate name in an object")
 	case strictjson.NUL:
-		return care.InvalidField(fieldName(wrong.Path), "contains a NUL character (\\u0000), which cannot be stored")
+		return care.InvalidField(FieldName(wrong.Path), "contains a NUL character (\\u0000)")
 	case strictjson.BigNumber:
-		return care.InvalidField(fieldName(wrong.Path), "is a number too large to be stored")
+		return care.InvalidField(FieldName(wrong.Path), "is too large a number")
 	default:
 		return syntaxError(body, wrong.Offset)
 	}
 }
 
-// syntaxError says where the JSON stops being JSON.
+// syntaxError returns the error with the position of the first invalid byte.
 func syntaxError(body []byte, offset int) error {
 	read := body[:offset]
 	line := bytes.Count(read, []byte("\n")) + 1
 	column := len(read) - bytes.LastIndexByte(read, '\n') - 1
-	return care.Errorf(care.Malformed, "the body is not valid JSON: it goes wrong at line %d, column %d (byte %d)", line, column, offset)
+	return care.Errorf(care.Malformed, "invalid JSON at line %d, column %d (byte %d)", line, column, offset)
 }
 
-// findInJSON gives the path of the first value, or of the first object with a name, that matches.
+// findInJSON returns the path of the first value or name that matches.
 func findInJSON(v any, path string, match func(any) bool) (string, bool) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -91,9 +92,9 @@ func findInJSON(v any, path string, match func(any) bool) (string, bool) {
 	return "", false
 }
 
-// fieldName makes a path fit to be shown: without control characters, not longer than 200 characters. The names in it
-// can be a client's own.
-func fieldName(path string) string {
+// FieldName returns a path in a form that can be shown: without control characters, at most 200
+// characters long. The names in it can be a client's own.
+func FieldName(path string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			return '?'
@@ -109,60 +110,25 @@ func fieldName(path string) string {
 	return clean
 }
 
-// checkQuery refuses a query that cannot be read, a parameter that no column can hold, and one that is given twice where
-// only one is looked at.
+// checkQuery refuses an invalid query string, a parameter that cannot be stored, and a duplicate
+// parameter. The socket ignores duplicates.
 func checkQuery(u *url.URL) error {
 	if u.RawQuery == "" {
 		return nil
 	}
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return care.Errorf(care.Malformed, "the query string cannot be read: an escape in it is not complete, or it holds a semicolon")
+		return care.Errorf(care.Malformed, "invalid query string: it has an incomplete escape or a semicolon")
 	}
 	for name, all := range values {
 		for _, value := range append(all, name) {
 			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-				return care.InvalidField(fieldName(name), "contains a NUL character or is not valid UTF-8")
+				return care.InvalidField(FieldName(name), "contains a NUL character or invalid UTF-8")
 			}
 		}
-		if len(all) > 1 && u.Path != socketPath {
-			return care.InvalidField(fieldName(name), "is given %d times; give it once", len(all))
+		if len(all) > 1 && u.Path != SocketPath {
+			return care.InvalidField(FieldName(name), "has %d values; send one", len(all))
 		}
 	}
 	return nil
-}
-
-// parseETag reads the version out of an If-Match header: a strong entity tag such as "3".
-func parseETag(value string) (int64, error) {
-	if value == "" {
-		return 0, care.Errorf(care.PreconditionRequired, `name the version you mean to replace: If-Match with the ETag you were given, such as "3"`)
-	}
-	digits, ok := strings.CutPrefix(strings.TrimSpace(value), `"`)
-	digits, closed := strings.CutSuffix(digits, `"`)
-	version, err := strconv.ParseUint(digits, 10, 63)
-	if !ok || !closed || err != nil || version == 0 || etag(int64(version)) != `"`+digits+`"` {
-		return 0, care.InvalidField("If-Match", `must be one ETag as this service gives them, such as "3"`)
-	}
-	return int64(version), nil
-}
-
-// parseOptionalETag is parseETag for a header that may be left out: 0 is none.
-func parseOptionalETag(value string) (int64, error) {
-	if value == "" {
-		return 0, nil
-	}
-	return parseETag(value)
-}
-
-// matchesETag reports whether an If-None-Match header names the version (RFC 9110, section 13.1.2: weak comparison).
-func matchesETag(header string, version int64) bool {
-	if strings.TrimSpace(header) == "*" {
-		return true
-	}
-	for tag := range strings.SplitSeq(header, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == etag(version) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,15 +1,17 @@
-// Package httpapi is carewire's outside: REST under /api, the socket's handshake, sign-in, the operators' pages, health and
-// metrics. It is the only package that knows HTTP: what the domain refuses (care.Error) becomes an RFC 9457 problem here,
-// in one table (problem.go).
+// Package httpapi is the HTTP plumbing of carewire: the server and its middleware, authentication
+// and the guard of each route, problems, paging, idempotency, the OpenAPI document, and health. The
+// REST resources are in package rest, the HTML pages in package web; both register their routes
+// with a Server. Only these packages know HTTP: a care.Error becomes an RFC 9457 problem in one
+// table (problem.go).
 //
-// Every request passes the same way: request id and log, recovery, headers, limits, the route's guard (who is it, may they,
-// not too often), the body's check (body.go), huma's validation against the schema, the handler. A refusal anywhere on the
-// way is a problem with a stable code; what a client sends is never echoed, as it may be health information, and nothing a
-// client sends makes a 500.
+// Every request takes the same path: request id and log, recovery, headers, limits, the guard of
+// the route (authentication, rate limit, authorization), the check of the body (body.go),
+// validation against the schema by huma, the handler. A refusal anywhere on that path is a problem
+// with a stable code. Values that a client sends are never echoed, as they can be health
+// information, and no input of a client causes a 500.
 //
-// A route names an action of care.Access or stands on the explicit list of public routes; New refuses to start with one
-// that does neither.
+// A route names an action of care.Access or is on the explicit list of public routes; Finish fails
+// otherwise.
 //
-// The package starts no goroutine of its own: but for the river dashboard's (Dashboard.Start), all work happens in the
-// request's.
+// The package starts no goroutines.
 package httpapi

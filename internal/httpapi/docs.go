@@ -11,8 +11,8 @@ import (
 	"carewire/internal/event"
 )
 
-// addDocs adds the pages for those who write programs against the service. They hold nothing that is secret. Each is
-// rendered when it is first asked for.
+// addDocs adds the documentation for developers, which is public. Each page is rendered at its
+// first request.
 func (s *Server) addDocs() {
 	for path, render := range map[string]func() ([]byte, error){
 		"/docs":        apidoc.Index,
@@ -21,7 +21,7 @@ func (s *Server) addDocs() {
 		"/docs/socket": func() ([]byte, error) { return apidoc.Text("/docs/socket", docs.Socket) },
 	} {
 		page := sync.OnceValues(render)
-		s.handle(http.MethodGet, path, access{public: true}, func(c *echo.Context) error {
+		s.Handle(http.MethodGet, path, Access{Public: true}, func(c *echo.Context) error {
 			text, err := page()
 			if err != nil {
 				return err

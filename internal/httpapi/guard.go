@@ -3,97 +3,124 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 
-	"carewire/internal/auth"
 	"carewire/internal/care"
-	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
-	"carewire/internal/realtime"
 )
 
-// access says who may use a route: everybody, or whoever may do the action.
-type access struct {
-	action care.Action
-	public bool
-	// own says that the handler itself finds out who asks.
-	own bool
-	// identity says that the guard asks for a bearer token and the handler whose account it is.
-	identity bool
-	// body says that the handler reads the request's body itself, by readBody.
-	body bool
-	// kept says that the actor may be kept from an earlier request (see keep.go).
-	kept bool
-	// page says that a person may be looking: one who is not signed in is sent to /login.
-	page bool
-}
+// SessionCookie is the cookie with the secret of a browser's session.
+const SessionCookie = "carewire_session"
 
-// guard puts the questions that come before a handler: who is it, do they ask too often, may the request come from where
-// it comes, may they use the route at all.
-func (s *Server) guard(a access, next echo.HandlerFunc) echo.HandlerFunc {
+// guard returns the handler behind authentication, the check of the request's origin, the rate
+// limit and authorization.
+func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 	if a.identity {
 		return s.identified(next)
 	}
-	if a.public || a.own {
+	if a.Public || a.Own {
 		return next
 	}
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := infoOf(r.Context())
-		err := s.identify(r, i, a.kept)
-		if a.page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) {
+		err := s.authenticate(r, a.cachedActor)
+		if a.Page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) {
 			return toLogin(c)
 		}
 		if err != nil {
 			return err
 		}
-		if err := s.perSubject.allow(i.actor.ID); err != nil {
-			return err
-		}
-		if err := s.authorize(r.Context(), a.action); err != nil {
+		if err := s.admit(r.Context(), a.Action); err != nil {
 			return err
 		}
 		return next(c)
 	}
 }
 
-// identified lets whoever has a good bearer token through, as often as one subject may ask.
+// admit checks the rate limit of the caller and whether they may use the route at all.
+func (s *Server) admit(ctx context.Context, action care.Action) error {
+	if err := s.perSubject.allow(infoOf(ctx).actor.ID); err != nil {
+		return err
+	}
+	return s.authorize(ctx, action)
+}
+
+// toLogin redirects a browser to /login, which redirects it back.
+func toLogin(c *echo.Context) error {
+	return c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(c.Request().URL.RequestURI()))
+}
+
+// wantsPage reports whether the request is for an HTML page.
+func wantsPage(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// identified returns the handler behind a valid bearer token, with or without an account, and the
+// rate limit of its subject.
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := infoOf(r.Context())
-		if err := s.counted(r, s.doubtful, func() error { return s.proveIdentity(r, i) }); err != nil {
+		if err := s.throttleFailedLogins(r, s.doubtful, func() error { return s.verifyBearer(r) }); err != nil {
 			return err
 		}
-		if err := s.perSubject.allow("identity:" + i.identity.Subject); err != nil {
+		if err := s.perSubject.allow("identity:" + infoOf(r.Context()).identity.Subject); err != nil {
 			return err
 		}
 		return next(c)
 	}
 }
 
-// identify finds out who asks, by bearer token or else by session cookie.
-func (s *Server) identify(r *http.Request, i *info, kept bool) error {
-	return s.counted(r, s.doubtful, func() error {
+// authenticate identifies the caller by bearer token or else by session cookie.
+func (s *Server) authenticate(r *http.Request, cached bool) error {
+	return s.throttleFailedLogins(r, s.doubtful, func() error {
 		if r.Header.Get("Authorization") != "" {
-			return s.byBearer(r, i, kept)
+			return s.authenticateBearer(r, cached)
 		}
-		return s.byCookie(r, i)
+		return s.authenticateCookie(r)
 	})
 }
 
-// counted runs a sign-in and counts its failure. Whoever proves who they are is let in, however many others fail: many share an
-// address behind a proxy or a clinic's router. A failure after too many is answered with 429 instead of saying what was wrong. What
-// cannot be told at once from a network with too many failures waits for a place at the gate, so that a flood takes a few of the
-// pool's connections and no more.
-func (s *Server) counted(r *http.Request, g gate, signIn func() error) error {
+// AuthenticateBearer authenticates the caller of a route whose Access is Own by bearer token, and
+// checks their rate limit and that they may use the route.
+func (s *Server) AuthenticateBearer(r *http.Request, action care.Action) (directory.Session, error) {
+	return s.authenticateOwn(r, action, func() error { return s.authenticateBearer(r, false) })
+}
+
+// AuthenticateSecret is AuthenticateBearer for a secret: redeem returns its session.
+func (s *Server) AuthenticateSecret(
+	r *http.Request, action care.Action, redeem func(ctx context.Context) (directory.Session, error),
+) (directory.Session, error) {
+	return s.authenticateOwn(r, action, func() error {
+		session, err := redeem(r.Context())
+		infoOf(r.Context()).setSession(session)
+		return err
+	})
+}
+
+func (s *Server) authenticateOwn(r *http.Request, action care.Action, authenticate func() error) (directory.Session, error) {
+	if err := s.throttleFailedLogins(r, s.doubtful, authenticate); err != nil {
+		return directory.Session{}, err
+	}
+	return SessionOf(r.Context()), s.admit(r.Context(), action)
+}
+
+// ThrottleFailedLogins runs a sign-in at the identity provider. It counts a failure, and answers
+// too many with 429.
+func (s *Server) ThrottleFailedLogins(r *http.Request, login func() error) error {
+	return s.throttleFailedLogins(r, s.exchanges, login)
+}
+
+// throttleFailedLogins runs a sign-in and counts a failure by the client's network. A successful
+// sign-in is never limited: many people share an address behind a proxy or a clinic's router. A
+// failure after too many returns 429 without the cause. Sign-ins from a network with too many
+// failures wait at the gate, unless their token was verified before, so that a flood takes only a
+// few connections of the pool.
+func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() error) error {
 	from := network(infoOf(r.Context()).peer)
 	if s.failures.exhausted(from) && !s.knownToken(r) {
 		leave, err := g.pass(r.Context())
@@ -102,9 +129,10 @@ func (s *Server) counted(r *http.Request, g gate, signIn func() error) error {
 		}
 		defer leave()
 	}
-	err := signIn()
-	// To say nothing of who one is costs nothing and guesses nothing.
-	if care.CodeOf(err) == care.Unauthenticated && (r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != "") {
+	err := login()
+	// A request without any credential costs nothing and tests no guess.
+	attempted := r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != ""
+	if care.CodeOf(err) == care.Unauthenticated && attempted {
 		if limited := s.failures.allow(from); limited != nil {
 			return limited
 		}
@@ -124,11 +152,12 @@ func bearer(r *http.Request) (token string, ok bool) {
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
-	if err := s.proveIdentity(r, i); err != nil {
+func (s *Server) authenticateBearer(r *http.Request, cached bool) error {
+	if err := s.verifyBearer(r); err != nil {
 		return err
 	}
-	if kept {
+	i := infoOf(r.Context())
+	if cached {
 		if actor, ok := s.actors.Get(i.identity); ok {
 			i.actor = actor
 			return nil
@@ -139,44 +168,50 @@ func (s *Server) byBearer(r *http.Request, i *info, kept bool) error {
 	return err
 }
 
-// proveIdentity notes whose the bearer token is, who may have no account.
-func (s *Server) proveIdentity(r *http.Request, i *info) error {
+// verifyBearer sets the identity of the bearer token, which can be without an account.
+func (s *Server) verifyBearer(r *http.Request) error {
 	token, ok := bearer(r)
 	if !ok {
-		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer and a token of the identity provider")
+		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer with a token of the identity provider")
 	}
 	claims, err := s.cfg.Verifier.Verify(r.Context(), token)
 	if err != nil {
 		return err
 	}
+	i := infoOf(r.Context())
 	i.identity, i.expiresAt = claims.Identity(), claims.ExpiresAt
 	return nil
 }
 
-func (s *Server) byCookie(r *http.Request, i *info) error {
-	cookie, err := r.Cookie(sessionCookie)
+func (s *Server) authenticateCookie(r *http.Request) error {
+	cookie, err := r.Cookie(SessionCookie)
 	if err != nil || cookie.Value == "" {
-		return care.Errorf(care.Unauthenticated, "sign in: send Authorization: Bearer and a token, or open /login in a browser")
+		return care.Errorf(care.Unauthenticated, "sign in: send Authorization: Bearer with a token, or open /login in a browser")
 	}
-	if err := s.sameOrigin(r); err != nil {
+	if err := s.CheckOrigin(r); err != nil {
 		return err
 	}
 	session, err := s.cfg.Directory.GetSessionActor(r.Context(), cookie.Value)
-	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
+	infoOf(r.Context()).setSession(session)
 	return err
 }
 
-// sameOrigin refuses a request that changes something and comes from another site's page: a browser adds our cookie to
-// it without the person's knowing.
-func (s *Server) sameOrigin(r *http.Request) error {
+func (i *requestInfo) setSession(session directory.Session) {
+	i.actor, i.expiresAt, i.session = session.Actor, session.ExpiresAt, session.ID
+}
+
+// CheckOrigin refuses a request that is not safe and comes from another site's page: a browser
+// sends the session cookie with it without the user's knowledge.
+func (s *Server) CheckOrigin(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
-		return newProblem(http.StatusForbidden, codeCrossOrigin, "the request comes from another site's page; this service takes changes by cookie only from its own")
+		return CrossOrigin("cross-origin request: with a cookie, only pages of this service can make changes")
 	}
 	return nil
 }
 
-// authorize refuses an actor who can never use the route, whatever it is about: where the table gives the action only on
-// the platform, or only for oneself. Everything else depends on what the request is about, and the services decide it.
+// authorize denies an actor who can never use the route: if the access table grants the action only
+// on the platform, or only for the actor themselves. All other decisions depend on the subject of
+// the request and are made by the services.
 func (s *Server) authorize(ctx context.Context, action care.Action) error {
 	actor := infoOf(ctx).actor
 	var may bool
@@ -192,63 +227,21 @@ func (s *Server) authorize(ctx context.Context, action care.Action) error {
 		return nil
 	}
 	if _, program := actor.ServiceAccount(); program && action == care.SelfManage {
-		return s.denied(ctx, action, "a service account has no account, inbox or sockets of its own: it appends events with POST /api/events")
+		return s.Deny(ctx, action, "service accounts have no profile, inbox or sockets: append events with POST /api/events")
 	}
-	return s.denied(ctx, action, "your roles do not allow this")
+	return s.Deny(ctx, action, "your roles do not allow this")
 }
 
-// denied refuses the actor a route in these words, once that has committed; if it cannot be committed, that is the error.
-func (s *Server) denied(ctx context.Context, action care.Action, words string) error {
-	refused := outbox.Deny(commandOf(ctx), care.Errorf(care.Forbidden, "%s", words), action, care.Ref{}, nil, nil)
-	refused.Event.Subject = "route/" + string(action)
-	return s.cfg.Writer.Audited(ctx, refused)
+// Deny returns the denial of a route, with this message, after it was committed to the audit trail.
+// If the commit fails, it returns that error.
+func (s *Server) Deny(ctx context.Context, action care.Action, message string) error {
+	denied := outbox.Deny(CommandOf(ctx), care.Errorf(care.Forbidden, "%s", message), action, care.Ref{}, nil, nil)
+	denied.Event.Subject = "route/" + string(action)
+	return s.cfg.Writer.Audited(ctx, denied)
 }
 
 func onlyBy(action care.Action, relation care.Relation) bool {
 	return !slices.ContainsFunc(care.Access, func(g care.Grant) bool {
 		return g.Action == action && g.Relation != relation && g.Role != care.System
 	})
-}
-
-// Sessions gives the function that tells whose a bearer token is and when it ends; sockets refresh by it.
-func Sessions(v *auth.Verifier, dir *directory.Service) func(ctx context.Context, token string) (realtime.Session, error) {
-	return func(ctx context.Context, token string) (realtime.Session, error) {
-		claims, err := v.Verify(ctx, token)
-		if err != nil {
-			return realtime.Session{}, err
-		}
-		actor, err := dir.GetActorByIdentity(ctx, claims.Identity())
-		if err != nil {
-			return realtime.Session{}, err
-		}
-		return realtime.Session{Actor: actor, ExpiresAt: claims.ExpiresAt}, nil
-	}
-}
-
-// Rights tells sockets what a person may see.
-func Rights(dir *directory.Service, conversations *chat.Service) realtime.Authorizer {
-	return socketRights{dir, conversations}
-}
-
-type socketRights struct {
-	*directory.Service
-	chat *chat.Service
-}
-
-func (r socketRights) InConversation(ctx context.Context, userID, conversationID uuid.UUID) (room care.ConversationRoom, in bool, err error) {
-	return r.chat.InConversation(ctx, userID, conversationID)
-}
-
-// requestTimeout is how long a request may take; a socket's handshake is none.
-const requestTimeout = 30 * time.Second
-
-// Denials gives the function that commits a refused room to the audit trail; realtime.Config.Denied takes it.
-func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.DeniedRoom) error {
-	return func(ctx context.Context, d realtime.DeniedRoom) error {
-		cmd := care.Command{Actor: d.Actor}
-		answer := care.Errorf(care.Forbidden, "room refused") // The socket words it; here only its code counts.
-		e := outbox.Deny(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
-		e.Subject = "room/" + d.Room
-		return writer.InTx(ctx, cmd, func(tx pgx.Tx) error { return outbox.Append(ctx, tx, e) })
-	}
 }

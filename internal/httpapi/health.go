@@ -12,20 +12,21 @@ import (
 	"carewire/internal/care"
 )
 
-// addHealth adds what load balancers and monitors ask for.
+// addHealth adds the routes for load balancers and monitoring.
 func (s *Server) addHealth() {
 	for _, verb := range []string{http.MethodGet, http.MethodHead} {
-		s.handle(verb, "/livez", access{public: true}, func(c *echo.Context) error {
+		s.Handle(verb, "/livez", Access{Public: true}, func(c *echo.Context) error {
 			return c.String(http.StatusOK, "alive\n")
 		})
-		s.handle(verb, "/readyz", access{public: true}, s.readyz)
+		s.Handle(verb, "/readyz", Access{Public: true}, s.readyz)
 	}
 	if s.cfg.Demo && s.cfg.Gatherer != nil {
-		s.handle(http.MethodGet, "/metrics", access{public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
+		s.Handle(http.MethodGet, "/metrics", Access{Public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
 	}
 }
 
-// readyz is 200 when requests can be taken, with the notes a line each, else a problem that names what is missing.
+// readyz answers 200, with a line per note, if the service can take requests, and otherwise a
+// problem with the cause.
 func (s *Server) readyz(c *echo.Context) error {
 	if err := s.cfg.Ready(c.Request().Context()); err != nil {
 		return notReady(err)
@@ -41,8 +42,9 @@ func notReady(missing error) *Problem {
 	return newProblem(http.StatusServiceUnavailable, string(care.Unavailable), "not ready: "+missing.Error()).with("Retry-After", retryAfter)
 }
 
-// Starting answers until a Server can: /livez with 200, /readyz with 503 and what status says the start waits for, and any
-// other path with 503 and Retry-After. Each answer is its connection's last: no client's body is waited for.
+// Starting returns the handler for the time before a Server exists. It answers /livez with 200,
+// /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After. It
+// closes the connection after each answer, so that it waits for no body.
 func Starting(status func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -79,7 +81,7 @@ func (s *Server) addSpecification() {
 		"/openapi.yaml": {"application/openapi+yaml", s.specificationYAML},
 	} {
 		encoded := sync.OnceValues(document.encode)
-		s.handle(http.MethodGet, path, access{public: true}, func(c *echo.Context) error {
+		s.Handle(http.MethodGet, path, Access{Public: true}, func(c *echo.Context) error {
 			body, err := encoded()
 			if err != nil {
 				return err
@@ -87,5 +89,4 @@ func (s *Server) addSpecification() {
 			return c.Blob(http.StatusOK, document.mediaType, body)
 		})
 	}
-	s.handle(http.MethodGet, "/", access{public: true}, s.landing)
 }

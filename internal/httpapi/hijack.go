@@ -6,27 +6,33 @@ import (
 	"net/http"
 )
 
-// hijackNoticer notes when a connection stops being HTTP, so that nobody tries to answer on it.
-type hijackNoticer struct {
+// hijackTracker records that a connection was hijacked, so that nothing is answered on it.
+type hijackTracker struct {
 	Response http.ResponseWriter
-	info     *info
+	info     *requestInfo
 }
 
-// Header gives the answer's headers.
-func (w *hijackNoticer) Header() http.Header { return w.Response.Header() }
+// Header implements http.ResponseWriter.
+func (w *hijackTracker) Header() http.Header { return w.Response.Header() }
 
-// Write writes to the answer's body.
-func (w *hijackNoticer) Write(p []byte) (int, error) { return w.Response.Write(p) }
+// Write implements http.ResponseWriter.
+func (w *hijackTracker) Write(p []byte) (int, error) { return w.Response.Write(p) }
 
-// WriteHeader sends the answer's status.
-func (w *hijackNoticer) WriteHeader(status int) { w.Response.WriteHeader(status) }
+// WriteHeader implements http.ResponseWriter.
+func (w *hijackTracker) WriteHeader(status int) { w.Response.WriteHeader(status) }
 
-// Unwrap gives the writer below; http.ResponseController asks for it.
-func (w *hijackNoticer) Unwrap() http.ResponseWriter { return w.Response }
+// Unwrap returns the underlying writer, for http.ResponseController.
+func (w *hijackTracker) Unwrap() http.ResponseWriter { return w.Response }
 
-// Hijack takes the connection over.
-func (w *hijackNoticer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+// Hijack implements http.Hijacker.
+func (w *hijackTracker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(w.Response).Hijack()
 	w.info.hijacked = err == nil
 	return conn, buffers, err
+}
+
+// TrackHijack returns the writer for a handler that hijacks the connection. The server does not
+// answer on it afterwards.
+func TrackHijack(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	return &hijackTracker{Response: w, info: infoOf(r.Context())}
 }

@@ -1,24 +1,20 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
-	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
 )
 
-// humaContext lets huma read an Echo v5 request and write its answer.
+// humaContext adapts an Echo v5 context to huma. Replace it by huma's own adapter for Echo v5 once
+// that is released: https://github.com/danielgtaylor/huma/issues/957
 type humaContext struct {
 	op     *huma.Operation
 	echo   *echo.Context
@@ -65,49 +61,25 @@ func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header()
 
 func (c *humaContext) AppendHeader(name, value string) { c.echo.Response().Header().Add(name, value) }
 
-// SetReadDeadline does nothing: readBody has read the body before huma asks for it.
+// SetReadDeadline does nothing, as readBody has already read the body.
 func (c *humaContext) SetReadDeadline(time.Time) error { return nil }
 
-// GetMultipartForm refuses: no operation takes a form.
+// GetMultipartForm returns an error, as no operation takes a form.
 func (c *humaContext) GetMultipartForm() (*multipart.Form, error) {
 	return nil, http.ErrNotMultipart
 }
 
-// humaAdapter registers huma's operations as routes of the server, behind the same guard as every other route.
+// humaAdapter registers huma's operations as routes of the server, behind the same guard as every
+// other route.
 type humaAdapter struct {
 	server *Server
 }
 
 func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.server.ServeHTTP(w, r) }
 
-// Handle adds the route of an operation. Its access stands in the operation's metadata, where register puts it.
+// Handle implements huma.Adapter.
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
-	access, _ := op.Metadata[accessKey].(access)
-	access.body = op.RequestBody != nil
-	limit := int64(maxBody)
-	if access.identity {
-		limit = maxSmallBody
-	}
-	// Known once every route is registered.
-	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
-	keyed := slices.Contains(op.Parameters, keyParameter)
-	a.server.handle(op.Method, path, access, func(c *echo.Context) error {
-		ctx := &humaContext{op: op, echo: c, body: http.NoBody}
-		var body []byte
-		if op.RequestBody != nil {
-			var err error
-			if body, err = a.server.readBody(c, limit, media()...); err != nil {
-				return err
-			}
-			ctx.body = bytes.NewReader(body)
-		}
-		if keyed {
-			if err := infoOf(ctx.Context()).readKey(c.Request(), body); err != nil {
-				return err
-			}
-		}
-		handler(ctx)
-		return nil
+	a.server.handleOperation(op, func(c *echo.Context, body io.Reader) {
+		handler(&humaContext{op: op, echo: c, body: body})
 	})
 }

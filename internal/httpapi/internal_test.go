@@ -18,20 +18,20 @@ func TestCheckRoutes_RefusesARouteThatNobodyDecidedAbout(t *testing.T) {
 	nothing := func(*echo.Context) error { return nil }
 	for name, row := range map[string]struct {
 		path   string
-		access access
+		access Access
 		demo   bool
 		want   string
 	}{
-		"no action":          {"/api/x", access{}, false, `GET /api/x needs action "", which is not in the access table`},
-		"an unknown action":  {"/api/x", access{action: "x.y"}, false, `"x.y"`},
-		"public by mistake":  {"/api/x", access{public: true}, false, "not on the list of public routes"},
-		"public in the demo": {"/metrics", access{public: true}, false, "not on the list of public routes"},
-		"a demo":             {"/metrics", access{public: true}, true, ""},
-		"a known action":     {"/api/x", access{action: care.RecordRead}, false, ""},
-		"public":             {"/livez", access{public: true}, false, ""},
+		"no action":          {"/api/x", Access{}, false, `GET /api/x needs action "", which is not in the access table`},
+		"an unknown action":  {"/api/x", Access{Action: "x.y"}, false, `"x.y"`},
+		"public by mistake":  {"/api/x", Access{Public: true}, false, "not on the list of public routes"},
+		"public in the demo": {"/metrics", Access{Public: true}, false, "not on the list of public routes"},
+		"a demo":             {"/metrics", Access{Public: true}, true, ""},
+		"a known action":     {"/api/x", Access{Action: care.RecordRead}, false, ""},
+		"public":             {"/livez", Access{Public: true}, false, ""},
 	} {
-		s := &Server{cfg: Config{Demo: row.demo}, echo: echo.New(), routes: map[string]access{}, known: map[string]bool{}}
-		s.handle("GET", row.path, row.access, nothing)
+		s := &Server{cfg: Config{Demo: row.demo}, echo: echo.New(), routes: map[string]Access{}}
+		s.Handle("GET", row.path, row.access, nothing)
 		err := s.checkRoutes()
 		if row.want == "" {
 			require.NoError(t, err, name)

@@ -7,7 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what is counted of requests. The routes' patterns are labels, never paths: their number is bounded.
+// metrics are the metrics of requests. Their labels have patterns of routes, never paths, so that
+// their number is bounded.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
@@ -36,7 +37,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 func (m *metrics) observe(verb, route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(method(verb), route, strconv.Itoa(status)).Inc()
-	if route != socketPath { // A socket lasts as long as it lasts.
+	if route != SocketPath { // The duration of a socket is no latency.
 		m.durations.WithLabelValues(method(verb), route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -14,22 +13,25 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
 
 	"carewire/internal/tracing"
 )
 
-// requestIDForm is what a client's own request id may look like: a UUID, a ULID, 32 hexadecimal digits, or a traceparent. It becomes part
-// of logs and of events that are never deleted, so it must be of a form in which nobody writes anything.
+// requestIDForm is the form of a request id that a client may send: a UUID, a ULID, 32 hexadecimal
+// digits, or a traceparent. The id becomes part of logs and of events that are never deleted, so it
+// must have no room for text.
 var requestIDForm = regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{32}|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$`)
 
 // traceparentForm is version 00 of the W3C Trace Context header.
 var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// observe gives the request its id, answers its errors, and writes one log line and the metrics about it.
+// observe sets the request's id, answers its errors, and records it in one log line and in the
+// metrics.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		i := &info{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
+		i := &requestInfo{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
 		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}
@@ -48,8 +50,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// record says what became of a request. The route's pattern stands for its path, so that logs hold no more than needed.
-func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.Duration) {
+// record records a request with its status. It has the pattern of the route instead of the path,
+// which can have personal data.
+func (s *Server) record(c *echo.Context, i *requestInfo, span tracing.Span, took time.Duration) {
 	r := c.Request()
 	status, route := http.StatusOK, c.Path()
 	if res, err := echo.UnwrapResponse(c.Response()); err == nil {
@@ -58,7 +61,7 @@ func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.D
 	if i.hijacked {
 		status = http.StatusSwitchingProtocols
 	}
-	if status == http.StatusNotFound && !s.known[r.Method+" "+route] {
+	if status == http.StatusNotFound && !s.hasRoute(r.Method, route) {
 		route = "unmatched"
 	}
 	s.metrics.observe(r.Method, route, status, took)
@@ -80,7 +83,7 @@ func (s *Server) record(c *echo.Context, i *info, span tracing.Span, took time.D
 	s.logger.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// method keeps a method that a client made up out of logs and metrics.
+// method returns a known method, or OTHER, so that a client cannot add values to logs and metrics.
 func method(m string) string {
 	known := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 	if slices.Contains(known, m) {
@@ -89,21 +92,19 @@ func method(m string) string {
 	return "OTHER"
 }
 
-// answerError answers an error with its problem, unless an answer has begun.
+// answerError answers an error with its problem, unless the answer has already started.
 func (s *Server) answerError(c *echo.Context, err error) {
 	r := c.Request()
 	if res, _ := echo.UnwrapResponse(c.Response()); (res != nil && res.Committed) || infoOf(r.Context()).hijacked {
-		s.logger.WarnContext(r.Context(), "request failed after its answer had begun", "request_id", infoOf(r.Context()).id)
+		s.logger.WarnContext(r.Context(), "request failed after its answer had started", "request_id", infoOf(r.Context()).id)
 		return
 	}
 	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
-	if p.Status == http.StatusMethodNotAllowed && r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, recordsPath) {
-		p.Detail = neverDeleted
-	}
+	s.explainMethod(r, p)
 	writeProblem(c.Response(), r, p)
 }
 
-// recovered makes an error of a panic. The stack goes to the log only.
+// recovered turns a panic into an error. The stack goes only to the log.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) (err error) {
 		defer func() {
@@ -115,9 +116,10 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(p)
 			}
 			ctx := c.Request().Context()
-			// The value of a panic can hold anything, also what a client sent: the stack says where it happened.
+			// The value of a panic is not logged: it can contain input of a client. The stack has
+			// the place.
 			s.logger.ErrorContext(ctx, "panic", "request_id", infoOf(ctx).id, "stack", string(debug.Stack()))
-			p500 := newProblem(http.StatusInternalServerError, codeInternal, "something went wrong on our side; if it stays so, give the request id to the operator")
+			p500 := newProblem(http.StatusInternalServerError, codeInternal, internalDetail)
 			p500.RequestID = infoOf(ctx).id
 			err = p500
 		}()
@@ -125,55 +127,74 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// apiPolicy is the Content-Security-Policy of what is no page.
+// apiPolicy is the Content-Security-Policy of all answers but pages.
 const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 
-// headers sets what every answer carries. Pages replace the policy by their own.
+// secureHeaders sets the security headers. Pages replace the Content-Security-Policy.
+func (s *Server) secureHeaders() echo.MiddlewareFunc {
+	return middleware.SecureWithConfig(middleware.SecureConfig{
+		ContentSecurityPolicy: apiPolicy,
+		ContentTypeNosniff:    "nosniff",
+		XFrameOptions:         "DENY",
+		ReferrerPolicy:        "no-referrer",
+	})
+}
+
+// headers sets the headers that Echo's Secure middleware does not. Echo sends
+// Strict-Transport-Security only if the request itself arrived by TLS, but TLS ends at a proxy.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
-	common := http.Header{
-		"Content-Security-Policy":      {apiPolicy},
-		"X-Content-Type-Options":       {"nosniff"},
-		"X-Frame-Options":              {"DENY"},
-		"Referrer-Policy":              {"no-referrer"},
-		"Cross-Origin-Resource-Policy": {"same-origin"},
-		// Nothing here is for a cache to keep: records, and who is signed in.
-		"Cache-Control": {"no-store"},
-	}
-	if s.secure {
-		common.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 	return func(c *echo.Context) error {
-		maps.Copy(c.Response().Header(), common)
+		h := c.Response().Header()
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		// No answer may be cached: answers have records and depend on the caller.
+		h.Set("Cache-Control", "no-store")
+		if s.secure() {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		return next(c)
 	}
 }
 
-// cors lets the pages of the origins in the settings call the API, with bearer tokens: cookies are not allowed across.
-func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c *echo.Context) error {
-		r, h := c.Request(), c.Response().Header()
-		origin := r.Header.Get("Origin")
-		if origin == "" || len(s.cfg.Origins) == 0 || !strings.HasPrefix(r.URL.Path, "/api/") {
-			return next(c)
-		}
-		h.Add("Vary", "Origin")
-		if !slices.Contains(s.cfg.Origins, origin) {
-			return next(c)
-		}
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "ETag, Location, Retry-After, X-Request-Id")
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
-			return next(c)
-		}
-		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, traceparent")
-		h.Set("Access-Control-Max-Age", "600")
-		return c.NoContent(http.StatusNoContent)
-	}
+// corsMaxAge is the time for which a browser may cache the answer to a preflight request, in
+// seconds.
+const corsMaxAge = 600
+
+// cors lets pages of the configured origins call the API with bearer tokens. Cookies are not
+// allowed.
+func (s *Server) cors() echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		Skipper: s.noCORS,
+		UnsafeAllowOriginFunc: func(c *echo.Context, origin string) (string, bool, error) {
+			c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+			return origin, true, nil // noCORS has checked it.
+		},
+		AllowMethods:  []string{"GET, POST, PUT, DELETE"},
+		AllowHeaders:  []string{"Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, traceparent"},
+		ExposeHeaders: []string{"ETag, Location, Retry-After, X-Request-Id"},
+		MaxAge:        corsMaxAge,
+	})
 }
 
-// limits bounds what a request may send and how long it may take, and refuses a query that cannot be read.
+// noCORS reports whether a request gets no CORS headers: outside of the API, without an Origin, or
+// with one that is not configured. A preflight request of such an origin is answered like any other
+// OPTIONS request.
+func (s *Server) noCORS(c *echo.Context) bool {
+	r := c.Request()
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(s.cfg.Origins) == 0 || !strings.HasPrefix(r.URL.Path, "/api/") {
+		return true
+	}
+	if slices.Contains(s.cfg.Origins, origin) {
+		return false
+	}
+	c.Response().Header().Add("Vary", "Origin")
+	return true
+}
+
+// requestTimeout is the longest duration of a request, except for sockets.
+const requestTimeout = 30 * time.Second
+
+// limits refuses an invalid query string and sets the timeout of the request.
 func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
@@ -182,7 +203,7 @@ func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		if r.URL.Path == socketPath {
+		if r.URL.Path == SocketPath {
 			return next(c)
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)

@@ -18,7 +18,8 @@ import (
 	"carewire/internal/postgres"
 )
 
-// statuses is the one place where a code of the domain becomes an HTTP status. What is not in it is a fault of ours: 500.
+// statuses maps the codes of the domain to HTTP statuses. An error with another code is an internal
+// one: 500.
 var statuses = map[care.Code]int{
 	care.Malformed:            http.StatusBadRequest,
 	care.Unauthenticated:      http.StatusUnauthorized,
@@ -34,7 +35,7 @@ var statuses = map[care.Code]int{
 	care.Unavailable:          http.StatusServiceUnavailable,
 }
 
-// The codes of refusals that only HTTP knows; those of the domain stand in care.
+// The codes of refusals that are specific to HTTP; those of the domain are in package care.
 const (
 	codeInternal         = "internal"
 	codeMethodNotAllowed = "method_not_allowed"
@@ -45,47 +46,50 @@ const (
 	codeWrongHost        = "wrong_host"
 )
 
-// retryAfter is what a client that finds a part of the service unavailable is told to wait, in seconds.
+// retryAfter is the Retry-After of a part of the service that is unavailable, in seconds.
 const retryAfter = "2"
 
-// Problem is a refusal as RFC 9457 has it, with a stable code for programs and the fields at fault.
+// internalDetail is the detail of internal errors, which reveals nothing.
+const internalDetail = "internal error; if it persists, report the request id to the operator"
+
+// Problem is a problem of RFC 9457, with a stable code for programs and the invalid fields.
 type Problem struct { //nolint:errname // It is RFC 9457's name, and the schema's.
-	Type     string         `json:"type" doc:"Always about:blank: the code says what it is." example:"about:blank"`
-	Title    string         `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Type     string         `json:"type" doc:"Always about:blank; see code." example:"about:blank"`
+	Title    string         `json:"title" doc:"The name of the status." example:"Unprocessable Entity"`
 	Status   int            `json:"status" example:"422"`
-	Detail   string         `json:"detail" doc:"What was wrong and what to do, for a person." example:"the request has an invalid value"`
-	Code     string         `json:"code" doc:"What was wrong, for a program. Codes are only added." example:"invalid"`
-	Errors   []FieldProblem `json:"errors,omitempty" doc:"Each input at fault."`
-	NextFree []care.Span    `json:"nextFree,omitempty" doc:"Where a time for an appointment was taken: the next ones that were free just now."`
+	Detail   string         `json:"detail" doc:"The error and the remedy, for people." example:"the request has an invalid value"`
+	Code     string         `json:"code" doc:"The error, for programs. Codes never change; new ones can be added." example:"invalid"`
+	Errors   []FieldProblem `json:"errors,omitempty" doc:"The invalid inputs."`
+	NextFree []care.Span    `json:"nextFree,omitempty" doc:"If the time of an appointment is not free: the next free times."`
 	// PossibleDuplicates goes with the code possible_duplicate.
-	PossibleDuplicates []uuid.UUID `json:"possibleDuplicates,omitempty" format:"uuid" doc:"Where a patient may be registered already: the ids of those who may be the same person, at most 10."`
-	RequestID          string      `json:"requestId,omitempty" doc:"Names the request in logs and events."`
+	PossibleDuplicates []uuid.UUID `json:"possibleDuplicates,omitempty" format:"uuid" doc:"If a patient may already be registered: the ids of the possible duplicates, at most 10."`
+	RequestID          string      `json:"requestId,omitempty" doc:"The id of the request in logs and events."`
 
 	headers http.Header
 }
 
-// FieldProblem is what is wrong with one input. The value itself is never repeated.
+// FieldProblem is the error of one input. It never repeats the value.
 type FieldProblem struct {
 	Field   string `json:"field" doc:"A path into the body, or the name of a parameter or header." example:"results[0].value"`
 	Message string `json:"message" example:"is required"`
-	Line    int    `json:"line,omitempty" doc:"Where it stands, counted from 1, in an input that is a text of many lines, such as a rule set."`
+	Line    int    `json:"line,omitempty" doc:"The line, counted from 1, in an input of many lines, such as a rule set."`
 }
 
-// newProblem makes a problem of a status and a code.
+// newProblem returns a problem with a status and a code.
 func newProblem(status int, code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, headers: http.Header{}}
 }
 
-// Error gives the detail.
+// Error implements error.
 func (p *Problem) Error() string { return p.Detail }
 
-// GetStatus gives the HTTP status; huma asks for it.
+// GetStatus implements huma.StatusError.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// GetHeaders gives the headers that go with the problem; huma asks for them.
+// GetHeaders implements huma.HeadersError.
 func (p *Problem) GetHeaders() http.Header { return p.headers }
 
-// ContentType makes application/problem+json of application/json; huma asks for it.
+// ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
 // with adds a header to the problem.
@@ -94,7 +98,24 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
-// problemOf makes the answer to an error. One that is no refusal is logged here, once, and told of in general words.
+// CrossOrigin returns the refusal of a request that another site's page may have sent.
+func CrossOrigin(detail string) error {
+	return newProblem(http.StatusForbidden, codeCrossOrigin, detail)
+}
+
+// RoleMissing returns the refusal of a request that only instances of another role serve. It sets
+// no Retry-After, as a retry at this instance does not help.
+func RoleMissing(service, role string) error {
+	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+service+"; use an instance with the role "+role)
+}
+
+// WrongHost returns the refusal of a request to the demo with another Host.
+func WrongHost() error {
+	return newProblem(http.StatusMisdirectedRequest, codeWrongHost, "in demo mode, Host must be localhost, an IP address, or the host of CAREWIRE_BASE_URL")
+}
+
+// problemOf returns the problem of an error. An internal error is logged here, once; its problem
+// has no details.
 func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	p := classify(ctx, logger, err)
 	p.RequestID = infoOf(ctx).id
@@ -123,10 +144,10 @@ func classify(ctx context.Context, logger *slog.Logger, err error) *Problem {
 		return problemOfRefusal(care.Errorf(care.Unavailable, "the request took too long; try again"))
 	}
 	logger.ErrorContext(ctx, "request failed", "request_id", infoOf(ctx).id, "error", postgres.SafeError(err))
-	return newProblem(http.StatusInternalServerError, codeInternal, "something went wrong on our side; if it stays so, give the request id to the operator")
+	return newProblem(http.StatusInternalServerError, codeInternal, internalDetail)
 }
 
-// problemOfRefusal makes the problem of a domain's refusal, with the headers that its status asks for.
+// problemOfRefusal returns the problem of a domain error, with the headers of its status.
 func problemOfRefusal(refusal *care.Error) *Problem {
 	p := newProblem(statuses[refusal.Code], cmp.Or(refusal.Reason, string(refusal.Code)), refusal.Message)
 	p.NextFree, p.PossibleDuplicates = refusal.NextFree, refusal.Duplicates
@@ -141,7 +162,7 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 		return p.with("WWW-Authenticate", `Bearer realm="carewire"`)
 	case care.PreconditionFailed:
 		if refusal.Version > 0 {
-			return p.with("ETag", etag(refusal.Version))
+			return p.with("ETag", ETag(refusal.Version))
 		}
 	case care.RateLimited:
 		return p.with("Retry-After", "1")
@@ -152,13 +173,13 @@ func problemOfRefusal(refusal *care.Error) *Problem {
 	return p
 }
 
-// problemOfStatus makes the problem of a refusal by the router; nil for a status that is none of its.
+// problemOfStatus returns the problem of a refusal by the router, or nil for another status.
 func problemOfStatus(status int) *Problem {
 	switch status {
 	case http.StatusNotFound:
-		return newProblem(status, string(care.NotFound), "there is no such route; /docs/api lists those there are")
+		return newProblem(status, string(care.NotFound), "unknown route; see /docs/api")
 	case http.StatusMethodNotAllowed:
-		return newProblem(status, codeMethodNotAllowed, "this route does not know that method; the Allow header lists those it knows")
+		return newProblem(status, codeMethodNotAllowed, "method not allowed; the Allow header lists the methods of this route")
 	case http.StatusRequestEntityTooLarge:
 		return problemOfRefusal(tooLarge(maxBody))
 	default:
@@ -166,26 +187,21 @@ func problemOfStatus(status int) *Problem {
 	}
 }
 
-// writeProblem answers with the problem. It is for the handlers that huma does not serve.
+// writeProblem answers with the problem, for handlers outside of huma.
 func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	maps.Copy(w.Header(), p.headers)
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // A Problem is made of strings and numbers: it always marshals.
+		panic(err) // A Problem has only strings and numbers, so it always marshals.
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // The client is gone: there is nobody to tell.
+		_, _ = w.Write(body) // An error means that the client is gone.
 	}
 }
 
 func tooLarge(limit int64) *care.Error {
 	return care.Errorf(care.TooLarge, "the body is larger than %d bytes", limit)
-}
-
-// etag is a version as an entity tag.
-func etag(version int64) string {
-	return `"` + strconv.FormatInt(version, 10) + `"`
 }

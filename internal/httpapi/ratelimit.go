@@ -9,25 +9,26 @@ import (
 	"carewire/internal/care"
 )
 
-// limiters hold a rate limit for each key, of those that asked last. One that is forgotten begins anew with a full burst.
-type limiters[K comparable] struct {
+// keyedLimiter limits the rate of each key. It keeps the most recently used keys; a key that was
+// evicted starts again with a full burst.
+type keyedLimiter[K comparable] struct {
 	rate  rate.Limit
 	burst int
 	known *lru.Cache[K, *rate.Limiter]
 }
 
-// limitedKeys limits how many keys have a limiter of their own: about 100 bytes each.
+// limitedKeys is the largest number of keys, at about 100 bytes each.
 const limitedKeys = 10_000
 
-func newLimiters[K comparable](perSecond float64, burst int) *limiters[K] {
+func newKeyedLimiter[K comparable](perSecond float64, burst int) *keyedLimiter[K] {
 	known, err := lru.New[K, *rate.Limiter](limitedKeys)
 	if err != nil {
 		panic(err) // Only a size below 1 is an error.
 	}
-	return &limiters[K]{rate.Limit(perSecond), burst, known}
+	return &keyedLimiter[K]{rate.Limit(perSecond), burst, known}
 }
 
-func (l *limiters[K]) of(key K) *rate.Limiter {
+func (l *keyedLimiter[K]) of(key K) *rate.Limiter {
 	if limiter, ok := l.known.Get(key); ok {
 		return limiter
 	}
@@ -38,16 +39,16 @@ func (l *limiters[K]) of(key K) *rate.Limiter {
 	return limiter
 }
 
-// allow counts one against the key and tells whether it was within the limit.
-func (l *limiters[K]) allow(key K) error {
+// allow counts a request of the key. It returns care.RateLimited above the limit.
+func (l *keyedLimiter[K]) allow(key K) error {
 	if !l.of(key).Allow() {
 		return tooMany()
 	}
 	return nil
 }
 
-// exhausted tells whether the key has used up what it may, without counting.
-func (l *limiters[K]) exhausted(key K) bool {
+// exhausted reports whether the key has reached its limit, without counting.
+func (l *keyedLimiter[K]) exhausted(key K) bool {
 	limiter, ok := l.known.Get(key)
 	return ok && limiter.Tokens() < 1
 }
@@ -56,7 +57,7 @@ func tooMany() *care.Error {
 	return care.Errorf(care.RateLimited, "too many requests; slow down and try again")
 }
 
-// gate lets a few in at a time. The others wait, those who came first go first.
+// gate limits concurrency: its capacity is the number of places. Others wait, first in, first out.
 type gate chan struct{}
 
 // pass waits for a place and returns the function that frees it.

@@ -16,95 +16,93 @@ import (
 	"github.com/labstack/echo/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carewire/internal/audit"
 	"carewire/internal/auth"
-	"carewire/internal/care"
-	"carewire/internal/clinic/appointment"
-	"carewire/internal/clinic/billing"
-	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
-	"carewire/internal/clinic/ehr"
-	"carewire/internal/clinic/intake"
 	"carewire/internal/outbox"
-	"carewire/internal/realtime"
-	"carewire/internal/rule"
 	"carewire/internal/tracing"
 )
 
-// Config is what the server is made of. Directory, Appointments, Billing, Chat, Intake, Audit, Writer, Verifier, BaseURL,
-// CookieKey, Operations and Ready are required.
+const (
+	// defaultRateLimit is the number of requests per second of one subject: far above what a person
+	// or a device gateway sends, and low enough that one client cannot take the whole instance.
+	defaultRateLimit = 500
+	// failureShare is the part of RateLimit that failed sign-ins of one network may take. A failed
+	// sign-in costs the check of a signature and tests one guess, so a fifth is plenty.
+	failureShare = 5
+	// maxDoubtful bounds the sign-ins from networks with too many failures that are checked at
+	// once, so that a flood takes few of the pool's connections.
+	maxDoubtful = 8
+	// maxExchanges bounds the authorization codes that are exchanged at the identity provider at
+	// once.
+	maxExchanges = 16
+)
+
+// Config configures a Server. Directory, Writer, Verifier, BaseURL and Ready are required.
 type Config struct {
-	Directory    *directory.Service
-	Appointments *appointment.Service
-	Billing      *billing.Service
-	Chat         *chat.Service
-	Intake       *intake.Service
-	Audit        *audit.Reader
-	// Writer writes records and appends denials; its pool is where the inbox is read.
+	// Directory finds the person or service account behind a sign-in.
+	Directory *directory.Service
+	// Writer commits denials to the audit trail.
 	Writer   *outbox.Writer
 	Verifier *auth.Verifier
-	// NoAPI leaves the API and its pages to other instances: their routes answer 503, with a code that says so. Health,
-	// metrics, the sandbox and sockets are served all the same.
+	// NoAPI disables the API and the pages: their routes answer 503 with the code role_missing.
+	// Health, metrics, the sandbox and sockets are still served.
 	NoAPI bool
-	// Hub serves sockets; without it GET /api/socket answers 503 in the same way.
-	Hub *realtime.Hub
-	// Rules is what a rule set is checked against.
-	Rules rule.Known
-	// Operations is what operators do beside what the API's own database role may.
-	Operations Operations
-	// Sandbox is the page of the providers' stand-ins, or nil.
-	Sandbox http.Handler
-	// Dashboard is River's, or nil.
-	Dashboard http.Handler
-	// Login signs browsers in through the identity provider; its zero value leaves /login without that.
-	Login LoginConfig
-	// Demo opens the sandbox and /metrics to everybody, and lets anybody sign in as one of DemoPeople.
-	Demo       bool
-	DemoPeople []DemoPerson
-	// BaseURL is how people reach the service. Cookies are marked Secure when it is https.
+	// Demo opens the sandbox and /metrics to everybody.
+	Demo bool
+	// BaseURL is the URL at which people reach the service. Cookies are marked Secure when it is
+	// https.
 	BaseURL string
-	// Origins may call the API from a browser and open sockets, besides the service's own.
+	// Origins are the origins, other than the service's own, whose pages may call the API and open
+	// sockets.
 	Origins []string
-	// CookieKey seals the cookie that a sign-in carries to the identity provider and back: at least 32 bytes, the same on
-	// every instance.
-	CookieKey []byte
-	// RateLimit is how many requests a second one subject may make, with bursts of twice as many; by default 500.
+	// RateLimit is the number of requests per second of one subject, with bursts of twice as many;
+	// 500 by default.
 	RateLimit int
-	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded says who the client is.
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded header names
+	// the client.
 	TrustedProxies []netip.Prefix
-	// BodyTimeout is how long a client may take to send a request's body; by default 15 s.
+	// BodyTimeout is the time that a client has to send a request's body; 15 s by default.
 	BodyTimeout time.Duration
-	// Ready says what is missing before the service can take requests, in words that may be shown; nil when nothing is.
+	// Ready returns the reason why the service cannot take requests, which is shown, or nil.
 	Ready func(ctx context.Context) error
-	// Notes say what an operator should put right although the service works, a line each in /readyz.
+	// Notes are warnings for operators, shown in /readyz, a line each.
 	Notes []string
-	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both may be nil.
+	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both
+	// may be nil.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
-	// Tracer shows each sampled request; nil means nobody looks.
+	// Tracer traces sampled requests; nil disables tracing.
 	Tracer *tracing.Tracer
 }
 
-func (c Config) validate() error {
+// Validate reports the required fields that are missing, and a BaseURL that is not a URL.
+func (c Config) Validate() error {
 	var missing []string
-	for name, there := range map[string]bool{
-		"Directory": c.Directory != nil, "Appointments": c.Appointments != nil, "Chat": c.Chat != nil,
-		"Billing": c.Billing != nil, "Intake": c.Intake != nil, "Audit": c.Audit != nil, "Writer": c.Writer != nil, "Verifier": c.Verifier != nil, "Ready": c.Ready != nil,
-		"Operations":           c.Operations != nil,
-		"CookieKey (32 bytes)": len(c.CookieKey) >= 32,
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{
+		{"Directory", c.Directory != nil},
+		{"Writer", c.Writer != nil},
+		{"Verifier", c.Verifier != nil},
+		{"Ready", c.Ready != nil},
 	} {
-		if !there {
-			missing = append(missing, name)
+		if !field.set {
+			missing = append(missing, field.name)
 		}
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("httpapi: not set: %s", strings.Join(missing, ", "))
 	}
+	if base, err := url.Parse(c.BaseURL); err != nil || base.Host == "" {
+		return errors.New("httpapi: BaseURL is not a URL")
+	}
 	return nil
 }
 
-// Server answers requests. It is an http.Handler.
+// Server answers requests. It is an http.Handler. Routes are added to it, by Register and Handle,
+// before Finish; then it serves.
 type Server struct {
 	cfg        Config
 	logger     *slog.Logger
@@ -112,156 +110,88 @@ type Server struct {
 	api        huma.API
 	metrics    *metrics
 	actors     *auth.ActorCache
-	sealer     *auth.Sealer
-	perSubject *limiters[string]
+	perSubject *keyedLimiter[string]
 	proxies    proxies
-	// failures counts failed sign-ins by the network that they come from. doubtful bounds how many sign-ins from networks with too
-	// many failures are looked at at once, exchanges how many codes are taken to the identity provider.
-	failures            *limiters[netip.Prefix]
+	// failures counts failed sign-ins by the network that they come from.
+	failures            *keyedLimiter[netip.Prefix]
 	doubtful, exchanges gate
 	crossOrigin         *http.CrossOriginProtection
-	// secure says that people reach the service by TLS.
-	secure bool
-	// host is the name by which they do.
-	host string
-	// kinds are those of records; collections are where subjects of each kind are read.
-	kinds       []ehr.Spec
+	baseURL             *url.URL
+	// collections are the paths at which subjects of each kind are read.
 	collections map[string]string
-	routes      map[string]access
-	known       map[string]bool
+	routes      map[string]Access
+	methodHints []methodHint
 }
 
-// New builds the server and its routes. It refuses a configuration that is not complete, and a route that names no
-// action of care.Access and is not on the list of public ones.
+// New returns a server with the routes of health, metrics and documentation. It serves after
+// Finish.
 func New(cfg Config) (*Server, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	base, err := url.Parse(cfg.BaseURL)
-	if err != nil || base.Host == "" {
-		return nil, errors.New("httpapi: BaseURL is not a URL")
-	}
-	cfg.RateLimit = cmp.Or(cfg.RateLimit, 500)
-	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
-	s := &Server{
-		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), secure: base.Scheme == "https", host: strings.ToLower(base.Hostname()),
-		perSubject: newLimiters[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
-		proxies:    cfg.TrustedProxies,
-		// A failed sign-in costs a signature's check and tells an attacker one guess: a fifth of the rate is plenty.
-		failures: newLimiters[netip.Prefix](float64(cfg.RateLimit)/5, cfg.RateLimit),
-		doubtful: make(gate, 8), exchanges: make(gate, 16),
-		crossOrigin: http.NewCrossOriginProtection(),
-		routes:      map[string]access{}, known: map[string]bool{}, collections: map[string]string{"user": "/api/users"},
-	}
-	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if s.sealer, err = auth.NewSealer(cfg.CookieKey); err != nil {
+	cfg.RateLimit = cmp.Or(cfg.RateLimit, defaultRateLimit)
+	cfg.BodyTimeout = cmp.Or(cfg.BodyTimeout, bodyTimeout)
+	s := &Server{
+		cfg: cfg, logger: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), baseURL: base,
+		perSubject: newKeyedLimiter[string](float64(cfg.RateLimit), 2*cfg.RateLimit),
+		proxies:    cfg.TrustedProxies,
+		failures:   newKeyedLimiter[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
+		doubtful:   make(gate, maxDoubtful), exchanges: make(gate, maxExchanges),
+		crossOrigin: http.NewCrossOriginProtection(),
+		routes:      map[string]Access{}, collections: map[string]string{},
+	}
+	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	s.echo = echo.NewWithConfig(echo.Config{Logger: s.logger, HTTPErrorHandler: s.answerError})
-	s.echo.Use(s.observe, s.recovered, s.headers, s.cors, s.limits)
-	s.addRoutes()
-	return s, s.checkRoutes()
+	s.echo.Use(s.observe, s.recovered, s.secureHeaders(), s.headers, s.cors(), s.limits)
+	s.api = newAPI(s)
+	s.addHealth()
+	return s, nil
 }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
-
-// addRoutes adds every route. What stands in the specification comes first, the specification after it.
-func (s *Server) addRoutes() {
-	s.api = newAPI(s)
-	s.addMe()
-	s.addDevices()
-	s.addPreferences()
-	s.addNotifications()
-	s.addReadMark()
-	s.addExplain()
-	s.addRules()
-	s.addFollowers()
-	s.addDeliveries()
-	s.addRejections()
-	s.addUsers()
-	s.addKinds()
-	s.addCriticalLimits()
-	s.addClinics()
-	s.addInvitations()
-	s.addContacts()
-	s.addAppointments()
-	s.addInvoices()
-	s.addChat()
-	s.addServiceAccounts()
-	s.addEvents()
-	s.addNotificationPage()
-	s.addAudit()
-	s.addStats()
-	s.addSocket()
-	s.addLogin()
-	s.addDashboard()
-	s.addSandbox()
-	s.addHealth()
+// Finish completes the OpenAPI document from the operations added before and adds its routes and
+// the pages under /docs. It fails if a route names no action of care.Access and is not on the list
+// of public ones.
+func (s *Server) Finish() error {
 	s.addDocs()
 	s.addSpecification()
+	return s.checkRoutes()
 }
 
-// handle adds a route behind its guard.
-func (s *Server) handle(method, path string, a access, h echo.HandlerFunc) {
-	s.routes[method+" "+path] = a
-	s.known[method+" "+path] = true
-	if s.cfg.NoAPI && !everywhere(path) {
-		s.echo.Add(method, path, func(*echo.Context) error { return roleMissing("the API", "api") })
-		return
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// OpenAPI returns the OpenAPI document.
+func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
+
+// BaseURL returns the URL at which people reach the service.
+func (s *Server) BaseURL() *url.URL { return s.baseURL }
+
+// Demo reports whether the service runs in demo mode.
+func (s *Server) Demo() bool { return s.cfg.Demo }
+
+// Issuer returns the identity provider that is trusted.
+func (s *Server) Issuer() string { return s.cfg.Verifier.Issuer() }
+
+// secure reports whether people reach the service by TLS.
+func (s *Server) secure() bool { return s.baseURL.Scheme == "https" }
+
+// AddCollection sets the path of the collection in which subjects of the kind are read.
+func (s *Server) AddCollection(kind, path string) { s.collections[kind] = path }
+
+// SubjectPath returns the path at which an event's subject is read, or "" where there is none.
+func (s *Server) SubjectPath(subject string) string {
+	kind, id, _ := strings.Cut(subject, "/")
+	if collection, ok := s.collections[kind]; ok {
+		return Location(collection, id)
 	}
-	h = s.guard(a, h)
-	if !a.body {
-		h = s.bodyFirst(h)
-	}
-	s.echo.Add(method, path, h)
-}
-
-// everywhere reports whether a route is served by an instance without the role api.
-func everywhere(path string) bool {
-	switch path {
-	case "/livez", "/readyz", "/metrics", "/sandbox", "/sandbox/*", socketPath:
-		return true
-	}
-	return false
-}
-
-// roleMissing refuses what only instances of another role serve. There is no Retry-After: asking here again is in vain.
-func roleMissing(what, role string) *Problem {
-	return newProblem(http.StatusServiceUnavailable, codeRoleMissing, "this instance does not serve "+what+"; ask one that was started with the role "+role)
-}
-
-// public lists the routes that ask nobody who they are. /sandbox and /metrics are on it in demo mode only.
-var public = map[string]bool{
-	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
-	"GET /docs": true, "GET /docs/api": true, "GET /docs/events": true, "GET /docs/socket": true,
-	"GET /livez": true, "HEAD /livez": true, "GET /readyz": true, "HEAD /readyz": true,
-	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
-}
-
-var publicInDemo = map[string]bool{
-	"GET /metrics": true, "GET /sandbox": true, "GET /sandbox/*": true, "POST /sandbox/*": true, "DELETE /sandbox/*": true,
-}
-
-// checkRoutes refuses a route that nobody decided about.
-func (s *Server) checkRoutes() error {
-	var errs []error
-	for _, r := range s.echo.Router().Routes() {
-		name := r.Method + " " + r.Path
-		a, ok := s.routes[name]
-		switch {
-		case !ok:
-			errs = append(errs, fmt.Errorf("route %s has no access", name))
-		case a.public && !public[name] && (!s.cfg.Demo || !publicInDemo[name]):
-			errs = append(errs, fmt.Errorf("route %s is not on the list of public routes", name))
-		case !a.public && !care.Declared(a.action):
-			errs = append(errs, fmt.Errorf("route %s needs action %q, which is not in the access table", name, a.action))
-		}
-	}
-	return errors.Join(errs...)
+	return ""
 }

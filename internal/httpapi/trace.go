@@ -7,11 +7,11 @@ import (
 	"carewire/internal/tracing"
 )
 
-// untraced are the paths whose requests say nothing: monitors ask all the time, and a socket lasts for hours.
-var untraced = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, socketPath: true}
+// untraced are the paths that are not traced: monitors poll them, and a socket lasts for hours.
+var untraced = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, SocketPath: true}
 
-// traced begins the span of a request, and makes what it leads to continue the trace.
-func (s *Server) traced(r *http.Request, i *info) (context.Context, tracing.Span) {
+// traced starts the span of a request. The commands of the request continue its trace.
+func (s *Server) traced(r *http.Request, i *requestInfo) (context.Context, tracing.Span) {
 	if s.cfg.Tracer == nil || untraced[r.URL.Path] {
 		return r.Context(), tracing.Span{}
 	}
@@ -20,8 +20,8 @@ func (s *Server) traced(r *http.Request, i *info) (context.Context, tracing.Span
 	return ctx, span
 }
 
-// answered says what became of a request: by its route, for a path could be anything.
-func answered(span tracing.Span, i *info, method, route string, status int) {
+// answered records the result of a request in its span, with the route instead of the path.
+func answered(span tracing.Span, i *requestInfo, method, route string, status int) {
 	if !span.Recording() {
 		return
 	}

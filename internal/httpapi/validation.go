@@ -12,8 +12,8 @@ import (
 	"carewire/internal/care"
 )
 
-// configureHuma sets what huma keeps in package variables: its errors become problems, field names are matched exactly
-// (also "patientid" is unknown), and a list is not null.
+// configureHuma sets huma's package variables: errors become problems, names of fields are matched
+// exactly ("patientid" is unknown too), and lists are not null.
 var configureHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return problemOfHuma(status, msg, errs)
@@ -27,13 +27,13 @@ var configureHuma = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false
 })
 
-// maxProblems is how many inputs at fault are named at most.
+// maxProblems is the largest number of invalid inputs in a problem.
 const maxProblems = 100
 
-// problemOfHuma makes the problem of what huma refuses itself: values that do not fit the schema.
+// problemOfHuma returns the problem of an error of huma: values that do not match the schema.
 func problemOfHuma(status int, msg string, errs []error) *Problem {
 	if status >= 500 {
-		return newProblem(status, codeInternal, "something went wrong on our side; if it stays so, give the request id to the operator")
+		return newProblem(status, codeInternal, internalDetail)
 	}
 	refusal := care.Errorf(care.Invalid, "the request has an invalid value")
 	if status == 400 {
@@ -41,74 +41,75 @@ func problemOfHuma(status int, msg string, errs []error) *Problem {
 	}
 	for _, err := range errs[:min(len(errs), maxProblems)] {
 		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			f := fieldProblem(detail.Location, detail.Message)
+			f := FieldProblemOf(detail.Location, detail.Message)
 			refusal.Fields = append(refusal.Fields, care.FieldError{Field: f.Field, Message: f.Message})
 		}
 	}
 	return problemOfRefusal(refusal)
 }
 
-// fieldProblem says in our words what huma found at a location such as "body.results[0].value" or "path.id". huma's own
-// words can repeat a part of the value (a malformed id, an address): only those that come from the schema are kept.
-func fieldProblem(location, message string) FieldProblem {
+// FieldProblemOf returns the problem of huma's message at a location such as
+// "body.results[0].value" or "path.id". Some of huma's messages repeat a part of the value (a
+// malformed id, an address): only texts from the schema are kept.
+func FieldProblemOf(location, message string) FieldProblem {
 	place, path, _ := strings.Cut(location, ".")
 	if place != "body" && place != "path" && place != "query" && place != "header" && place != "cookie" {
 		path = location
 	}
 	if rest, ok := strings.CutPrefix(message, "expected required property "); ok {
 		name, _, _ := strings.Cut(rest, " ")
-		return FieldProblem{Field: fieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
+		return FieldProblem{Field: FieldName(strings.TrimPrefix(path+"."+name, ".")), Message: "is required"}
 	}
 	if rest, ok := strings.CutPrefix(message, decodePrefix); ok {
-		field, what, _ := strings.Cut(rest, decodeSplit)
-		return FieldProblem{Field: fieldName(field), Message: what}
+		field, detail, _ := strings.Cut(rest, decodeSplit)
+		return FieldProblem{Field: FieldName(field), Message: detail}
 	}
-	return FieldProblem{Field: fieldName(path), Message: inOurWords(message)}
+	return FieldProblem{Field: FieldName(path), Message: safeMessage(message)}
 }
 
-func inOurWords(message string) string {
-	for prefix, words := range map[string]string{
-		"unexpected property":                   "is not known here; remove it or mend its spelling",
-		"unknown query parameter":               "is not known here; remove it or mend its spelling",
+func safeMessage(message string) string {
+	for prefix, text := range map[string]string{
+		"unexpected property":                   "is unknown; remove it or correct its spelling",
+		"unknown query parameter":               "is unknown; remove it or correct its spelling",
 		"expected string to be RFC 4122 uuid":   "must be a UUID",
-		"invalid value":                         "must be a UUID", // The only parameters that are not plain are ids.
+		"invalid value":                         "must be a UUID", // Only ids have this error.
 		"invalid integer":                       "must be a whole number",
 		"invalid boolean":                       "must be true or false",
 		"expected string to be RFC 5322 email":  "must be an email address",
 		"expected string to be RFC 3986 uri":    "must be a URI",
-		"expected string to be RFC 3339 date-t": "must be a date and time as RFC 3339 has it, such as 2026-03-14T09:30:00Z",
+		"expected string to be RFC 3339 date-t": "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z",
 		"required ":                             "is required",
 	} {
 		if strings.HasPrefix(message, prefix) {
-			return words
+			return text
 		}
 	}
 	if rest, ok := strings.CutPrefix(message, "expected value to match exactly one schema"); ok || rest == "" {
-		return "has none of the forms that are allowed here"
+		return "matches none of the allowed schemas"
 	}
-	for _, safe := range []struct{ prefix, words string }{
-		{"expected value to be ", "must be "}, // One of those that the schema lists.
-		{"expected string to ", "must "},      // Match a pattern.
+	for _, safe := range []struct{ prefix, text string }{
+		{"expected value to be ", "must be "}, // A value of the enum.
+		{"expected string to ", "must "},      // A pattern.
 		{"expected ", "must be: "},
 		{"write only", "must be: "},
 	} {
 		if rest, ok := strings.CutPrefix(message, safe.prefix); ok {
-			return safe.words + rest
+			return safe.text + rest
 		}
 	}
 	return "is not valid"
 }
 
-// The messages of decodeJSON are marked, and hold the field and what is wrong with it: huma hands on nothing but text.
+// The messages of decodeJSON have a mark, the field and the error, as huma passes only text on.
 const (
 	decodePrefix = "\x00decode\x00"
 	decodeSplit  = "\x00"
 )
 
-// jsonFormat is how huma reads and writes JSON. A body was checked by checkBody before.
+// jsonFormat is huma's JSON format. checkBody has checked a body before.
 var jsonFormat = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeJSON}
 
-// longNumber finds a number that ehr.Decimal does not take.
+// longNumber returns the path of a number that is too long for ehr.Decimal.
 func longNumber(data []byte) (string, bool) {
 	var parsed any
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -123,18 +124,18 @@ func longNumber(data []byte) (string, bool) {
 	})
 }
 
-// decodeJSON is json.Unmarshal with errors that name the field and never repeat a value.
+// decodeJSON is json.Unmarshal with errors that have the field and never a value.
 func decodeJSON(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	if err == nil {
 		return nil
 	}
-	where, what := "", "a value has not the form that its field requires"
+	where, detail := "", "invalid JSON value for its field"
 	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		where = wrongType.Field
 	}
 	if path, ok := longNumber(data); where == "" && ok {
-		where, what = path, "is a number with more digits than are kept: at most 40 characters, and 3 for an exponent"
+		where, detail = path, "is a number with too many digits: at most 40 characters, and 3 of an exponent"
 	}
-	return errors.New(decodePrefix + where + decodeSplit + what)
+	return errors.New(decodePrefix + where + decodeSplit + detail)
 }

@@ -29,6 +29,7 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/intake"
 	"carewire/internal/httpapi"
+	"carewire/internal/httpapi/rest"
 	"carewire/internal/ledger"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
@@ -61,11 +62,15 @@ func start(t *testing.T) *service {
 	verifier, err := auth.NewVerifier(auth.VerifierConfig{Demo: s.issuer, Audience: "carewire"})
 	require.NoError(t, err)
 	s.server, err = httpapi.New(httpapi.Config{
-		Directory: s.directory, Appointments: appointment.New(writer, appointment.WithClock(s.now)), Billing: billing.New(writer), Intake: intake.New(writer), Chat: chat.New(writer),
-		Operations: struct{ httpapi.Operations }{}, Audit: audit.New(s.db.App), Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
-		CookieKey: bytes.Repeat([]byte("k"), 32), RateLimit: 1_000_000, Ready: func(context.Context) error { return nil }, Logger: quiet,
+		Directory: s.directory, Writer: writer, Verifier: verifier, BaseURL: "http://carewire.test",
+		RateLimit: 1_000_000, Ready: func(context.Context) error { return nil }, Logger: quiet,
 	})
 	require.NoError(t, err)
+	require.NoError(t, rest.Register(s.server, rest.Services{
+		Directory: s.directory, Appointments: appointment.New(writer, appointment.WithClock(s.now)), Billing: billing.New(writer),
+		Chat: chat.New(writer), Intake: intake.New(writer), Audit: audit.New(s.db.App), Writer: writer, Operations: struct{ rest.Operations }{},
+	}))
+	require.NoError(t, s.server.Finish())
 	return s
 }
 

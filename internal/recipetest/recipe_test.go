@@ -184,8 +184,8 @@ func TestRecipes_BuildAndPassTheirTestsInACopyOfTheRepository(t *testing.T) {
 	// Tests of rules that the recipes could break: the direction of imports, and the checks of every
 	// event and rule.
 	run(t, dir, "go", "test", "./internal/archtest", "./internal/event", "./internal/rule/...", "./internal/config")
-	require.Contains(t, run(t, dir, "go", "test", "-v", "./internal/httpapi", "-run", "^TestKinds_/^referral$"), "/referral", "what every kind does")
-	spec, err := os.ReadFile(filepath.Join(dir, "internal/httpapi/testdata/openapi.yaml"))
+	require.Contains(t, run(t, dir, "go", "test", "-v", "./internal/httpapi/rest", "-run", "^TestKinds_/^referral$"), "/referral", "what every kind does")
+	spec, err := os.ReadFile(filepath.Join(dir, "internal/httpapi/rest/testdata/openapi.yaml"))
 	require.NoError(t, err)
 	require.Contains(t, string(spec), "/api/ehr/referrals/{id}:")
 	run(t, dir, "make", "build")

@@ -229,7 +229,7 @@ type Coding struct {
 
 // Delivery defines model for Delivery.
 type Delivery struct {
-	// Attempt How often a provider was called.
+	// Attempt The number of calls of the provider.
 	Attempt           int32              `json:"attempt"`
 	Channel           string             `json:"channel"`
 	CreatedAt         time.Time          `json:"createdAt"`
@@ -248,7 +248,7 @@ type DeliveryState string
 
 // Event defines model for Event.
 type Event struct {
-	// Actorid Who did it: a person's id, or system:<part>.
+	// Actorid The actor: a person's id, or system:<part>.
 	Actorid   string `json:"actorid"`
 	Actorrole string `json:"actorrole"`
 
@@ -256,10 +256,10 @@ type Event struct {
 	Causeid  *openapi_types.UUID `json:"causeid,omitempty"`
 	Clinicid *openapi_types.UUID `json:"clinicid,omitempty"`
 
-	// Correlationid The request that led to it.
+	// Correlationid The id of the request that caused it.
 	Correlationid *string `json:"correlationid,omitempty"`
 
-	// Data What the type's payload says, see /docs/events: ids, statuses and times, never health information.
+	// Data The payload of the type, see /docs/events: ids, statuses and times, never health information.
 	//
 	// Examples: {"clinicId":"019ceab1-9d40-7423-8a9b-0c1d2e3f4a5b","critical":false,"doctorId":"019ceab1-9d40-7e9a-8a9b-0c1d2e3f4a5b","held":false,"recordId":"019ceab1-9d40-754c-8a9b-0c1d2e3f4a5b","released":true,"status":"final","userId":"019ceab1-9d40-7e46-8a9b-0c1d2e3f4a5b","version":1}
 	Data            map[string]interface{} `json:"data"`
@@ -267,10 +267,10 @@ type Event struct {
 	Id              openapi_types.UUID     `json:"id"`
 	Imported        *bool                  `json:"imported,omitempty"`
 
-	// Personid Whom it is about.
+	// Personid The person that the event is about.
 	Personid *openapi_types.UUID `json:"personid,omitempty"`
 
-	// Position The place in the ledger.
+	// Position The position in the ledger.
 	Position *int64 `json:"position,omitempty"`
 
 	// Source Examples: /carewire
@@ -281,14 +281,14 @@ type Event struct {
 	Subject        string `json:"subject"`
 	Subjectversion *int64 `json:"subjectversion,omitempty"`
 
-	// Time Left out only where the ledger holds none that can be read.
+	// Time Left out only if the ledger has no readable time.
 	Time        *time.Time `json:"time,omitempty"`
 	Traceparent *string    `json:"traceparent,omitempty"`
 
 	// Type Examples: ehr.lab_report.created
 	Type string `json:"type"`
 
-	// Unreadable What the ledger holds of this event that cannot be read; left out for every event that is whole.
+	// Unreadable The part of this event that the ledger cannot read; left out for intact events.
 	//
 	// Examples: column time into time.Time
 	Unreadable *string `json:"unreadable,omitempty"`
@@ -304,7 +304,7 @@ type EventSpecversion string
 type EventPage struct {
 	Items []Event `json:"items"`
 
-	// Next The after of the page after this one; left out on the last.
+	// Next The value of after for the next page; left out on the last one.
 	Next *string `json:"next,omitempty"`
 }
 
@@ -315,7 +315,7 @@ type FieldProblem struct {
 	// Examples: results[0].value
 	Field string `json:"field"`
 
-	// Line Where it stands, counted from 1, in an input that is a text of many lines, such as a rule set.
+	// Line The line, counted from 1, in an input of many lines, such as a rule set.
 	Line *int64 `json:"line,omitempty"`
 
 	// Message Examples: is required
@@ -359,7 +359,7 @@ type LabReportRecord struct {
 	Code      Coding    `json:"code"`
 	CreatedAt time.Time `json:"createdAt"`
 
-	// CreatedBy The id of who wrote the first version: a person's, or system:<part>.
+	// CreatedBy The id of the author of the first version: a person's, or system:<part>.
 	CreatedBy string `json:"createdBy"`
 
 	// DoctorId The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged.
@@ -374,7 +374,7 @@ type LabReportRecord struct {
 	// PatientId The patient: an active patient of the clinic.
 	PatientId openapi_types.UUID `json:"patientId"`
 
-	// Reason Why this version was written, where it amends or retracts.
+	// Reason The reason for this version, if it is an amendment or a retraction.
 	Reason *string `json:"reason,omitempty"`
 
 	// Results The findings; a report in a reporting status has at least one.
@@ -386,10 +386,10 @@ type LabReportRecord struct {
 	Status    string    `json:"status"`
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// UpdatedBy The id of who wrote this version.
+	// UpdatedBy The id of the author of this version.
 	UpdatedBy string `json:"updatedBy"`
 
-	// Version 1 for the first; the ETag is this number in quotes.
+	// Version The first version is 1; the ETag is this number in quotes.
 	Version int64 `json:"version"`
 }
 
@@ -443,16 +443,16 @@ type Notification struct {
 	EventType string             `json:"eventType"`
 	Id        openapi_types.UUID `json:"id"`
 
-	// Position The event's place in the ledger.
+	// Position The event's position in the ledger.
 	Position    int64              `json:"position"`
 	Priority    string             `json:"priority"`
 	ReadAt      *time.Time         `json:"readAt,omitempty"`
 	RecipientId openapi_types.UUID `json:"recipientId"`
 
-	// Rule The rule that said so.
+	// Rule The rule that matched the event.
 	Rule string `json:"rule"`
 
-	// Subject What the event is about: read it there.
+	// Subject The subject of the event: kind/id.
 	Subject string `json:"subject"`
 }
 
@@ -460,46 +460,46 @@ type Notification struct {
 type NotificationPage struct {
 	Items []Notification `json:"items"`
 
-	// Next The cursor of the page after this one; left out on the last.
+	// Next The cursor of the next page; left out on the last one.
 	Next *string `json:"next,omitempty"`
 
-	// Unread How many of one's own are not marked as read, counted up to 1000; left out for an operator.
+	// Unread The number of the caller's unread notifications, counted up to 1000; left out for operators.
 	Unread *int64 `json:"unread,omitempty"`
 }
 
 // Problem defines model for Problem.
 type Problem struct {
-	// Code What was wrong, for a program. Codes are only added.
+	// Code The error, for programs. Codes never change; new ones can be added.
 	//
 	// Examples: invalid
 	Code string `json:"code"`
 
-	// Detail What was wrong and what to do, for a person.
+	// Detail The error and the remedy, for people.
 	//
 	// Examples: the request has an invalid value
 	Detail string `json:"detail"`
 
-	// Errors Each input at fault.
+	// Errors The invalid inputs.
 	Errors *[]FieldProblem `json:"errors,omitempty"`
 
-	// NextFree Where a time for an appointment was taken: the next ones that were free just now.
+	// NextFree If the time of an appointment is not free: the next free times.
 	NextFree *[]Span `json:"nextFree,omitempty"`
 
-	// PossibleDuplicates Where a patient may be registered already: the ids of those who may be the same person, at most 10.
+	// PossibleDuplicates If a patient may already be registered: the ids of the possible duplicates, at most 10.
 	PossibleDuplicates *[]openapi_types.UUID `json:"possibleDuplicates,omitempty"`
 
-	// RequestId Names the request in logs and events.
+	// RequestId The id of the request in logs and events.
 	RequestId *string `json:"requestId,omitempty"`
 
 	// Status Examples: 422
 	Status int64 `json:"status"`
 
-	// Title The status in words.
+	// Title The name of the status.
 	//
 	// Examples: Unprocessable Entity
 	Title string `json:"title"`
 
-	// Type Always about:blank: the code says what it is.
+	// Type Always about:blank; see code.
 	//
 	// Examples: about:blank
 	Type string `json:"type"`
@@ -509,7 +509,7 @@ type Problem struct {
 type RecordPageLabReport struct {
 	Items []LabReportRecord `json:"items"`
 
-	// Next The cursor of the page after this one; left out on the last.
+	// Next The cursor of the next page; left out on the last one.
 	Next *string `json:"next,omitempty"`
 }
 
@@ -601,13 +601,13 @@ type UnsupportedMediaType = Problem
 
 // AuditParams defines parameters for Audit.
 type AuditParams struct {
-	// Subject What to tell the story of: kind/id.
+	// Subject The subject: kind/id.
 	Subject string `form:"subject" json:"subject"`
 
-	// After The next of the page before.
+	// After The value of next of the previous page.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 
-	// Limit How many at most.
+	// Limit The largest number of items.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
@@ -619,73 +619,73 @@ type ListLabReportParams struct {
 	// ClinicId Only records of this clinic.
 	ClinicId *openapi_types.UUID `form:"clinicId,omitempty" json:"clinicId,omitempty"`
 
-	// DoctorId Only records that this doctor answers for.
+	// DoctorId Only records with this responsible doctor.
 	DoctorId *openapi_types.UUID `form:"doctorId,omitempty" json:"doctorId,omitempty"`
 
-	// AuthorId Only records whose first version this person wrote.
+	// AuthorId Only records created by this person.
 	AuthorId *openapi_types.UUID `form:"authorId,omitempty" json:"authorId,omitempty"`
 
-	// Status Only records of this status.
+	// Status Only records with this status.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// Code Only records of this code: system|code, or a code of any system.
+	// Code Only records with this code: system|code, or a code of any system.
 	Code *string `form:"code,omitempty" json:"code,omitempty"`
 
-	// From Only records that were true then or later.
+	// From Only records with an effectiveAt at this time or later.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
-	// To Only records that were true before then.
+	// To Only records with an effectiveAt before this time.
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
-	// Cursor The next of the page before.
+	// Cursor The value of next of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit How many at most.
+	// Limit The largest number of items.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // CreateLabReportParams defines parameters for CreateLabReport.
 type CreateLabReportParams struct {
-	// IdempotencyKey The client's own name for this request. Sent again within 24 hours with the same body it is not carried out again: the answer is the first one, rendered from what is stored now. With another body it is refused with 422, while the first is under way with 409. Only what succeeded counts.
+	// IdempotencyKey Identifies this request. Repeating it within 24 hours with the same body does not carry it out again: the answer is that of the first request, rendered from the current data. With another body it returns 422; while the first request is in progress, 409. Only successful requests count.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // GetLabReportParams defines parameters for GetLabReport.
 type GetLabReportParams struct {
-	// IfNoneMatch The ETag of the version that one has: 304 when it is still the current one. That is a read too, and audited.
+	// IfNoneMatch The ETag of a known version: returns 304 if it is current. That is also a read, and audited.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ReplaceLabReportParams defines parameters for ReplaceLabReport.
 type ReplaceLabReportParams struct {
-	// IfMatch The ETag of the version that is replaced. Required.
+	// IfMatch The ETag of the version to replace. Required.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
-	// Unread true: only those that are not marked as read.
+	// Unread true returns only unread notifications.
 	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
 
 	// State For operators: only those with a delivery in this state.
 	State *ListNotificationsParamsState `form:"state,omitempty" json:"state,omitempty"`
 
-	// Channel For operators: only those with a delivery on this channel; with a state, in that state on it.
+	// Channel For operators: only those with a delivery on this channel, in that state if one is given.
 	Channel *ListNotificationsParamsChannel `form:"channel,omitempty" json:"channel,omitempty"`
 
-	// RecipientId For operators: only this person's.
+	// RecipientId For operators: only those of this recipient.
 	RecipientId *openapi_types.UUID `form:"recipientId,omitempty" json:"recipientId,omitempty"`
 
-	// From For operators: only those made at this time or later.
+	// From For operators: only those created at this time or later.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
-	// To For operators: only those made before this time.
+	// To For operators: only those created before this time.
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
-	// Cursor The next of the page before.
+	// Cursor The value of next of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit How many at most.
+	// Limit The largest number of items.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
@@ -863,48 +863,48 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// Audit Tell the story of a subject
+	// Audit Get the audit trail of a subject
 	//
-	// The subject's events and all that they caused, the oldest first: who wrote and read it, who was refused, whom it was told and what became of the messages. For auditors.
+	// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
 	//
 	// Corresponds with GET /api/audit (the `Audit` operationId).
 	Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListLabReport List lab reports
 	//
-	// The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.
+	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
 	//
 	// Corresponds with GET /api/ehr/lab-reports (the `ListLabReport` operationId).
 	ListLabReport(ctx context.Context, params *ListLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateLabReportWithBody Write a lab report
+	// CreateLabReportWithBody Create a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
 	CreateLabReportWithBody(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateLabReport Write a lab report
+	// CreateLabReport Create a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
 	CreateLabReport(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetLabReport Read a lab report
+	// GetLabReport Get a lab report
 	//
-	// The current version. A record that the caller may not see is answered like one that is not there. Both are audited.
+	// The current version. Returns 404 if the caller may not see the record. Both are audited.
 	//
 	// Corresponds with GET /api/ehr/lab-reports/{id} (the `GetLabReport` operationId).
 	GetLabReport(ctx context.Context, id openapi_types.UUID, params *GetLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReplaceLabReportWithBody Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -913,31 +913,31 @@ type ClientInterface interface {
 
 	// ReplaceLabReport Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /api/ehr/lab-reports/{id} (the `ReplaceLabReport` operationId).
 	ReplaceLabReport(ctx context.Context, id openapi_types.UUID, params *ReplaceLabReportParams, body ReplaceLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Me Who am I
+	// Me Get own account
 	//
-	// The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.
+	// The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 	//
 	// Corresponds with GET /api/me (the `Me` operationId).
 	Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNotifications List notifications
 	//
-	// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
 	//
 	// Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// Audit Tell the story of a subject
+// Audit Get the audit trail of a subject
 //
-// The subject's events and all that they caused, the oldest first: who wrote and read it, who was refused, whom it was told and what became of the messages. For auditors.
+// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
 //
 // Corresponds with GET /api/audit (the `Audit` operationId).
 func (c *Client) Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -954,7 +954,7 @@ func (c *Client) Audit(ctx context.Context, params *AuditParams, reqEditors ...R
 
 // ListLabReport List lab reports
 //
-// The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.
+// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
 //
 // Corresponds with GET /api/ehr/lab-reports (the `ListLabReport` operationId).
 func (c *Client) ListLabReport(ctx context.Context, params *ListLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -969,9 +969,9 @@ func (c *Client) ListLabReport(ctx context.Context, params *ListLabReportParams,
 	return c.Client.Do(req)
 }
 
-// CreateLabReportWithBody Write a lab report
+// CreateLabReportWithBody Create a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes any type of body and a specified content type.
 //
@@ -988,9 +988,9 @@ func (c *Client) CreateLabReportWithBody(ctx context.Context, params *CreateLabR
 	return c.Client.Do(req)
 }
 
-// CreateLabReport Write a lab report
+// CreateLabReport Create a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1007,9 +1007,9 @@ func (c *Client) CreateLabReport(ctx context.Context, params *CreateLabReportPar
 	return c.Client.Do(req)
 }
 
-// GetLabReport Read a lab report
+// GetLabReport Get a lab report
 //
-// The current version. A record that the caller may not see is answered like one that is not there. Both are audited.
+// The current version. Returns 404 if the caller may not see the record. Both are audited.
 //
 // Corresponds with GET /api/ehr/lab-reports/{id} (the `GetLabReport` operationId).
 func (c *Client) GetLabReport(ctx context.Context, id openapi_types.UUID, params *GetLabReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1026,7 +1026,7 @@ func (c *Client) GetLabReport(ctx context.Context, id openapi_types.UUID, params
 
 // ReplaceLabReportWithBody Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1045,7 +1045,7 @@ func (c *Client) ReplaceLabReportWithBody(ctx context.Context, id openapi_types.
 
 // ReplaceLabReport Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1062,9 +1062,9 @@ func (c *Client) ReplaceLabReport(ctx context.Context, id openapi_types.UUID, pa
 	return c.Client.Do(req)
 }
 
-// Me Who am I
+// Me Get own account
 //
-// The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.
+// The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 //
 // Corresponds with GET /api/me (the `Me` operationId).
 func (c *Client) Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1081,7 +1081,7 @@ func (c *Client) Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.R
 
 // ListNotifications List notifications
 //
-// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
 //
 // Corresponds with GET /api/notifications (the `ListNotifications` operationId).
 func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1707,9 +1707,9 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// AuditWithResponse Tell the story of a subject
+	// AuditWithResponse Get the audit trail of a subject
 	//
-	// The subject's events and all that they caused, the oldest first: who wrote and read it, who was refused, whom it was told and what became of the messages. For auditors.
+	// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1718,34 +1718,34 @@ type ClientWithResponsesInterface interface {
 
 	// ListLabReportWithResponse List lab reports
 	//
-	// The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.
+	// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/ehr/lab-reports (the `ListLabReport` operationId).
 	ListLabReportWithResponse(ctx context.Context, params *ListLabReportParams, reqEditors ...RequestEditorFn) (*ListLabReportResponse, error)
 
-	// CreateLabReportWithBodyWithResponse Write a lab report
+	// CreateLabReportWithBodyWithResponse Create a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
 	CreateLabReportWithBodyWithResponse(ctx context.Context, params *CreateLabReportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
 
-	// CreateLabReportWithResponse Write a lab report
+	// CreateLabReportWithResponse Create a lab report
 	//
-	// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/ehr/lab-reports (the `CreateLabReport` operationId).
 	CreateLabReportWithResponse(ctx context.Context, params *CreateLabReportParams, body CreateLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateLabReportResponse, error)
 
-	// GetLabReportWithResponse Read a lab report
+	// GetLabReportWithResponse Get a lab report
 	//
-	// The current version. A record that the caller may not see is answered like one that is not there. Both are audited.
+	// The current version. Returns 404 if the caller may not see the record. Both are audited.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1754,7 +1754,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithBodyWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1763,16 +1763,16 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceLabReportWithResponse Replace a lab report
 	//
-	// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+	// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/ehr/lab-reports/{id} (the `ReplaceLabReport` operationId).
 	ReplaceLabReportWithResponse(ctx context.Context, id openapi_types.UUID, params *ReplaceLabReportParams, body ReplaceLabReportJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceLabReportResponse, error)
 
-	// MeWithResponse Who am I
+	// MeWithResponse Get own account
 	//
-	// The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.
+	// The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1781,7 +1781,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListNotificationsWithResponse List notifications
 	//
-	// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
+	// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2612,9 +2612,9 @@ func (r ListNotificationsResponse) ContentType() string {
 	return ""
 }
 
-// AuditWithResponse Tell the story of a subject
+// AuditWithResponse Get the audit trail of a subject
 //
-// The subject's events and all that they caused, the oldest first: who wrote and read it, who was refused, whom it was told and what became of the messages. For auditors.
+// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2629,7 +2629,7 @@ func (c *ClientWithResponses) AuditWithResponse(ctx context.Context, params *Aud
 
 // ListLabReportWithResponse List lab reports
 //
-// The records that the caller may see, the newest `effectiveAt` first. Being shown a list is audited, for each patient in it.
+// The records that the caller may see, latest `effectiveAt` first. The list is audited for each patient in it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2642,9 +2642,9 @@ func (c *ClientWithResponses) ListLabReportWithResponse(ctx context.Context, par
 	return ParseListLabReportResponse(rsp)
 }
 
-// CreateLabReportWithBodyWithResponse Write a lab report
+// CreateLabReportWithBodyWithResponse Create a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2657,9 +2657,9 @@ func (c *ClientWithResponses) CreateLabReportWithBodyWithResponse(ctx context.Co
 	return ParseCreateLabReportResponse(rsp)
 }
 
-// CreateLabReportWithResponse Write a lab report
+// CreateLabReportWithResponse Create a lab report
 //
-// Writes a lab report about a patient of the clinic. The record and the event that tells of it commit together. Without `doctorId` an acting doctor is it. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Creates a lab report of a patient of the clinic. The record and its event commit together. If `doctorId` is left out, it is the caller if they are a doctor. `status` is one of registered, partial, preliminary, final, amended, corrected, appended, cancelled, unknown, entered-in-error. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2672,9 +2672,9 @@ func (c *ClientWithResponses) CreateLabReportWithResponse(ctx context.Context, p
 	return ParseCreateLabReportResponse(rsp)
 }
 
-// GetLabReportWithResponse Read a lab report
+// GetLabReportWithResponse Get a lab report
 //
-// The current version. A record that the caller may not see is answered like one that is not there. Both are audited.
+// The current version. Returns 404 if the caller may not see the record. Both are audited.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2689,7 +2689,7 @@ func (c *ClientWithResponses) GetLabReportWithResponse(ctx context.Context, id o
 
 // ReplaceLabReportWithBodyWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2704,7 +2704,7 @@ func (c *ClientWithResponses) ReplaceLabReportWithBodyWithResponse(ctx context.C
 
 // ReplaceLabReportWithResponse Replace a lab report
 //
-// Writes a new version of the whole record. The versions before are kept. A status that cannot follow the one before is answered with 409, which says what can; a stale `If-Match` with 412 and the current ETag. A released record keeps its content: its status alone moves on. It is released, so that others rely on it and the patient reads it, by the patient's care team and any doctor of the clinic.
+// Writes a new version of the whole record; earlier versions are kept. If the status cannot follow the current one, the answer is 409 and lists those that can. A stale `If-Match` returns 412 with the current ETag. Of a released record only the status can change. A release, after which others rely on it and the patient can read it, is possible for the patient's care team and all doctors of the clinic.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2717,9 +2717,9 @@ func (c *ClientWithResponses) ReplaceLabReportWithResponse(ctx context.Context, 
 	return ParseReplaceLabReportResponse(rsp)
 }
 
-// MeWithResponse Who am I
+// MeWithResponse Get own account
 //
-// The caller's own account, and the roles they hold: at a clinic, or on the platform where `clinicId` is null.
+// The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2734,7 +2734,7 @@ func (c *ClientWithResponses) MeWithResponse(ctx context.Context, reqEditors ...
 
 // ListNotificationsWithResponse List notifications
 //
-// What the caller was told of, the newest first. An operator gets everybody's, by state, channel, time and recipient.
+// The caller's notifications, newest first. Operators get those of all recipients, with filters for state, channel, time and recipient.
 //
 // Returns a wrapper object for the known response body format(s).
 //

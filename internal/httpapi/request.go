@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"carewire/internal/care"
+	"carewire/internal/clinic/directory"
+)
+
+// requestInfo is the state of a request. The guard completes it before the handler runs; afterwards
+// only an actor from the actor cache can be replaced.
+type requestInfo struct {
+	id          string
+	traceparent string
+	// peer is the client's address; see proxies.
+	peer netip.Addr
+	// begun is when the request arrived, body reads its body.
+	begun time.Time
+	body  bodyReader
+	// key is the client's Idempotency-Key; requestHash distinguishes this request from another one
+	// with the same key.
+	key         string
+	requestHash []byte
+	actor       care.Actor
+	// identity is the verified identity of a bearer token.
+	identity directory.Identity
+	// expiresAt is when the token or session of the caller ends.
+	expiresAt time.Time
+	// session is the browser's session that authenticated the caller; uuid.Nil for a bearer token.
+	session uuid.UUID
+	// hijacked is true once the connection is a socket: nothing can be answered any more.
+	hijacked bool
+}
+
+type infoKey struct{}
+
+func withInfo(ctx context.Context, i *requestInfo) context.Context {
+	return context.WithValue(ctx, infoKey{}, i)
+}
+
+// infoOf returns the state of the request; never nil.
+func infoOf(ctx context.Context) *requestInfo {
+	if i, ok := ctx.Value(infoKey{}).(*requestInfo); ok {
+		return i
+	}
+	return &requestInfo{}
+}
+
+// CommandOf returns the command of a request: its actor, its trace and its Idempotency-Key.
+func CommandOf(ctx context.Context) care.Command {
+	i := infoOf(ctx)
+	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Key: i.key, RequestHash: i.requestHash}
+}
+
+// ActorOf returns the caller.
+func ActorOf(ctx context.Context) care.Actor { return infoOf(ctx).actor }
+
+// SetActor sets the caller of a public route, for its log line and its command.
+func SetActor(ctx context.Context, actor care.Actor) { infoOf(ctx).actor = actor }
+
+// IdentityOf returns the verified identity of the bearer token, which can be without an account.
+func IdentityOf(ctx context.Context) directory.Identity { return infoOf(ctx).identity }
+
+// SessionOf returns the caller's session. Its ID is uuid.Nil for a bearer token.
+func SessionOf(ctx context.Context) directory.Session {
+	i := infoOf(ctx)
+	return directory.Session{ID: i.session, Actor: i.actor, ExpiresAt: i.expiresAt}
+}

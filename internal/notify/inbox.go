@@ -1,0 +1,251 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"carewire/internal/care"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/db"
+)
+
+// maxUnread is the largest number of unread notifications that is counted, so that a large inbox
+// costs no more than this.
+const maxUnread = 1000
+
+// Notification is one person's notification of one event.
+type Notification struct {
+	ID          uuid.UUID  `json:"id" format:"uuid"`
+	EventID     uuid.UUID  `json:"eventId" format:"uuid"`
+	EventType   string     `json:"eventType" example:"ehr.lab_report.created"`
+	Position    int64      `json:"position" doc:"The event's position in the ledger."`
+	Subject     string     `json:"subject" doc:"The subject of the event: kind/id."`
+	RecipientID uuid.UUID  `json:"recipientId" format:"uuid"`
+	ClinicID    *uuid.UUID `json:"clinicId,omitempty" format:"uuid"`
+	Category    string     `json:"category"`
+	Priority    string     `json:"priority"`
+	Rule        string     `json:"rule" doc:"The rule that matched the event."`
+	CreatedAt   time.Time  `json:"createdAt" format:"date-time"`
+	ReadAt      *time.Time `json:"readAt,omitempty" format:"date-time"`
+	Deliveries  []Delivery `json:"deliveries"`
+}
+
+// Delivery is the state of one message of a notification.
+type Delivery struct {
+	ID                uuid.UUID  `json:"id" format:"uuid"`
+	Channel           string     `json:"channel"`
+	State             string     `json:"state" enum:"planned,queued,uncertain,sent,delivered,read,suppressed,cancelled,failed,unknown"`
+	Reason            string     `json:"reason,omitempty"`
+	Attempt           int32      `json:"attempt" doc:"The number of calls of the provider."`
+	PossibleDuplicate bool       `json:"possibleDuplicate,omitempty"`
+	Provider          string     `json:"provider,omitempty"`
+	ErrorCode         string     `json:"errorCode,omitempty"`
+	CreatedAt         time.Time  `json:"createdAt" format:"date-time"`
+	UpdatedAt         time.Time  `json:"updatedAt" format:"date-time"`
+	SentAt            *time.Time `json:"sentAt,omitempty" format:"date-time"`
+}
+
+// NotificationPage is one page of a list of notifications. Next is the cursor of the next page, or
+// empty on the last one.
+type NotificationPage struct {
+	Items []Notification
+	Next  string
+}
+
+// NotificationFilter selects notifications; an empty field selects all.
+type NotificationFilter struct {
+	Unread         bool
+	State, Channel string
+	RecipientID    uuid.UUID
+	// From and To bound when a notification was created: not before From, before To.
+	From, To time.Time
+	// Before is the cursor of the previous page; care.AfterAll begins with the newest.
+	Before care.PageCursor
+	// Limit is the largest number of notifications returned.
+	Limit int
+}
+
+// Inbox reads notifications, in transactions that see what the actor may see. It is safe for use by
+// many goroutines.
+type Inbox struct {
+	writer *outbox.Writer
+}
+
+// NewInbox returns an Inbox that reads through the writer's pool.
+func NewInbox(writer *outbox.Writer) *Inbox { return &Inbox{writer} }
+
+func (i *Inbox) read(ctx context.Context, actor care.Actor, fn func(q *db.Queries) error) error {
+	return i.writer.Read(ctx, actor, func(tx pgx.Tx) error { return fn(db.New(tx)) })
+}
+
+// ListOwn returns the actor's own notifications, newest first, and the number of unread ones,
+// counted up to 1000. Of the filter it uses Unread, Before and Limit.
+func (i *Inbox) ListOwn(ctx context.Context, actor care.Actor, f NotificationFilter) (page NotificationPage, unread int64, err error) {
+	var rows []db.NotificationListOfRecipientRow
+	err = i.read(ctx, actor, func(q *db.Queries) (err error) {
+		rows, err = q.NotificationListOfRecipient(ctx, db.NotificationListOfRecipientParams{
+			RecipientID: actor.UserID, Unread: f.Unread, BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+		})
+		if err != nil {
+			return err
+		}
+		unread, err = q.NotificationUnread(ctx, db.NotificationUnreadParams{RecipientID: actor.UserID, Most: maxUnread})
+		return err
+	})
+	if err != nil {
+		return NotificationPage{}, 0, fmt.Errorf("read inbox: %w", err)
+	}
+	all := make([]db.NotificationListRow, len(rows))
+	for n, row := range rows {
+		all[n] = db.NotificationListRow(row)
+	}
+	page, err = i.page(ctx, actor, all, f.Limit)
+	return page, unread, err
+}
+
+// ListAll returns the notifications of all recipients, newest first. It is for operators. With a
+// State other than sent it returns those with a delivery in that state, ordered by that delivery,
+// so that a rare state is found as fast.
+func (i *Inbox) ListAll(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
+	f.To = cmp.Or(f.To, care.AfterAll.Time)
+	if !f.From.Before(f.To) {
+		return NotificationPage{}, care.InvalidField("from", "must be before to")
+	}
+	if f.State != "" && f.State != "sent" {
+		return i.listInState(ctx, actor, f)
+	}
+	var rows []db.NotificationListRow
+	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
+		rows, err = q.NotificationList(ctx, db.NotificationListParams{
+			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, CreatedFrom: f.From, CreatedBefore: f.To, RecipientID: f.RecipientID,
+			Unread: f.Unread, State: f.State, Channel: f.Channel, RowLimit: int32(f.Limit) + 1,
+		})
+		return err
+	})
+	if err != nil {
+		return NotificationPage{}, fmt.Errorf("read notifications: %w", err)
+	}
+	return i.page(ctx, actor, rows, f.Limit)
+}
+
+// listInState returns the notifications with a delivery in the state. The page's cursor is the one
+// of the last delivery.
+func (i *Inbox) listInState(ctx context.Context, actor care.Actor, f NotificationFilter) (NotificationPage, error) {
+	var found []db.NotificationListInStateRow
+	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
+		found, err = q.NotificationListInState(ctx, db.NotificationListInStateParams{
+			State: f.State, Channel: f.Channel, RecipientID: f.RecipientID, Unread: f.Unread, CreatedFrom: f.From, CreatedBefore: f.To,
+			BeforeTime: f.Before.Time, BeforeID: f.Before.ID, RowLimit: int32(f.Limit) + 1,
+		})
+		return err
+	})
+	if err != nil {
+		return NotificationPage{}, fmt.Errorf("read notifications by state: %w", err)
+	}
+	var next string
+	if len(found) > f.Limit {
+		found = found[:f.Limit]
+		last := found[f.Limit-1]
+		next = care.PageCursor{Time: last.MarkTime, ID: last.MarkID}.String()
+	}
+	rows := make([]db.NotificationListRow, len(found))
+	for n, r := range found {
+		rows[n] = db.NotificationListRow{
+			ID: r.ID, EventPosition: r.EventPosition, EventID: r.EventID, EventType: r.EventType, Subject: r.Subject,
+			RecipientID: r.RecipientID, ClinicID: r.ClinicID, Category: r.Category, Priority: r.Priority, Rule: r.Rule,
+			CreatedAt: r.CreatedAt, ReadAt: r.ReadAt,
+		}
+	}
+	page, err := i.page(ctx, actor, rows, f.Limit)
+	page.Next = next
+	return page, err
+}
+
+// page returns at most limit of the rows with their deliveries.
+func (i *Inbox) page(ctx context.Context, actor care.Actor, rows []db.NotificationListRow, limit int) (NotificationPage, error) {
+	page := NotificationPage{Items: []Notification{}}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		page.Next = care.PageCursor{Time: rows[limit-1].CreatedAt, ID: rows[limit-1].ID}.String()
+	}
+	deliveries, err := i.deliveries(ctx, actor, rows)
+	if err != nil {
+		return NotificationPage{}, err
+	}
+	for _, row := range rows {
+		page.Items = append(page.Items, Notification{
+			ID: row.ID, EventID: row.EventID, EventType: row.EventType, Position: row.EventPosition, Subject: row.Subject,
+			RecipientID: row.RecipientID, ClinicID: row.ClinicID, Category: row.Category, Priority: row.Priority, Rule: row.Rule,
+			CreatedAt: row.CreatedAt.UTC(), ReadAt: row.ReadAt, Deliveries: append([]Delivery{}, deliveries[row.ID]...),
+		})
+	}
+	return page, nil
+}
+
+// deliveries returns the deliveries of the notifications, by notification.
+func (i *Inbox) deliveries(ctx context.Context, actor care.Actor, rows []db.NotificationListRow) (map[uuid.UUID][]Delivery, error) {
+	ids := make([]uuid.UUID, len(rows))
+	for n, row := range rows {
+		ids[n] = row.ID
+	}
+	var found []db.NotificationDeliveriesRow
+	err := i.read(ctx, actor, func(q *db.Queries) (err error) {
+		found, err = q.NotificationDeliveries(ctx, ids)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	all := map[uuid.UUID][]Delivery{}
+	for _, d := range found {
+		all[d.NotificationID] = append(all[d.NotificationID], Delivery{
+			ID: d.ID, Channel: d.Channel, State: d.State, Reason: d.Reason, Attempt: d.Attempt, PossibleDuplicate: d.PossibleDuplicate,
+			Provider: orEmpty(d.Provider), ErrorCode: orEmpty(d.ErrorCode), CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(), SentAt: d.SentAt,
+		})
+	}
+	return all, nil
+}
+
+// Summary is the part of a notification that a link in a message leads to.
+type Summary struct {
+	EventType string
+	Subject   string
+	CreatedAt time.Time
+}
+
+// GetOwn returns one of the actor's own notifications. For one that does not exist or is another
+// person's it returns care.NotFound, once that denial is in the audit trail.
+func (i *Inbox) GetOwn(ctx context.Context, cmd care.Command, id uuid.UUID) (Summary, error) {
+	var row db.NotificationOfRecipientRow
+	err := i.read(ctx, cmd.Actor, func(q *db.Queries) (err error) {
+		row, err = q.NotificationOfRecipient(ctx, db.NotificationOfRecipientParams{ID: id, RecipientID: cmd.Actor.UserID})
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Summary{}, i.denied(ctx, cmd, id, care.Errorf(care.NotFound, "there is no such message for you; you may be signed in as somebody else"))
+	}
+	if err != nil {
+		return Summary{}, fmt.Errorf("read notification: %w", err)
+	}
+	return Summary(row), nil
+}
+
+// MarkRead records when the actor first read one of their own notifications. For one that does not
+// exist or is another person's it returns care.NotFound, once that denial is in the audit trail.
+func (i *Inbox) MarkRead(ctx context.Context, cmd care.Command, id uuid.UUID) error {
+	err := i.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) error { return MarkRead(ctx, tx, cmd.Actor.UserID, id) })
+	if refusal, ok := errors.AsType[*care.Error](err); ok && refusal.Code == care.NotFound {
+		return i.denied(ctx, cmd, id, refusal)
+	}
+	return err
+}
+
+func (i *Inbox) denied(ctx context.Context, cmd care.Command, id uuid.UUID, refusal *care.Error) error {
+	return i.writer.Audited(ctx, outbox.Deny(cmd, refusal, care.SelfManage, care.Ref{Kind: "notification", ID: id}, nil, nil))
+}
