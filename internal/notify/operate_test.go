@@ -85,7 +85,7 @@ func TestRedrive_TakesWhatFailedWasCancelledOrHadNoAddressAndNothingElse(t *test
 			continue
 		}
 		require.Equal(t, care.Conflict, care.CodeOf(err), "%s %s", c.state, c.reason)
-		require.ErrorContains(t, err, "only one that failed, was cancelled, or was suppressed for want of an address")
+		require.ErrorContains(t, err, "only a failed, cancelled or unknown one, or one suppressed for lack of an address")
 		require.Equal(t, c.state, b.delivery(id).State)
 		require.Zero(t, jobs)
 		require.Zero(t, b.told("notification.planned", id))
@@ -102,7 +102,7 @@ func TestRedrive_WantsTheAddressThatWasMissing(t *testing.T) {
 	for _, id := range []uuid.UUID{push, mail} {
 		err := b.redrive(id)
 		require.Equal(t, care.Conflict, care.CodeOf(err))
-		require.ErrorContains(t, err, "have it added or verified first")
+		require.ErrorContains(t, err, "add or verify one first")
 	}
 	b.device("another-token")
 	b.exec(`UPDATE users SET email_verified = true`)

@@ -60,7 +60,7 @@ func TestWorker_KeepsAnOutcomeUntilItIsWritten(t *testing.T) {
 			require.NoError(t, b.client.Start(context.WithoutCancel(t.Context())))
 			b.enqueue(id)
 			unlock := <-locked
-			b.eventually(func() bool { return strings.Contains(b.logs.String(), "cannot be written yet") }, "a first attempt at writing gives up")
+			b.eventually(func() bool { return strings.Contains(b.logs.String(), "not written yet") }, "a first attempt at writing gives up")
 			stopped := make(chan error, 1)
 			stop := func() { stopped <- b.client.StopAndCancel(context.WithoutCancel(t.Context())) }
 			if c.stop {
