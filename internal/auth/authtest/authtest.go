@@ -83,6 +83,7 @@ func (p *Provider) Rotate(t *testing.T, kid string) {
 	p.keys, p.kid = map[string]*ecdsa.PrivateKey{kid: key}, kid
 }
 
+// Key returns the current signing key.
 func (p *Provider) Key() jose.SigningKey {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,6 +96,7 @@ func (p *Provider) Sign(t *testing.T, claims map[string]any) string {
 	return SignWith(t, p.Key(), claims)
 }
 
+// SignWith returns a token with the claims, signed with the key.
 func SignWith(t *testing.T, key jose.SigningKey, claims map[string]any) string {
 	t.Helper()
 	payload, err := json.Marshal(claims)
