@@ -46,12 +46,12 @@ type RuleCount struct {
 
 // registerRules adds the routes of the notification rules.
 func registerRules(api *httpapi.Server, writer *outbox.Writer, known rule.Known) {
-	registerRuleReads(api, writer, known)
-	registerRuleDiff(api, writer, known)
+	registerRuleReads(api, writer)
+	registerRuleDiff(api, writer)
 	registerRuleWrites(api, writer, known)
 }
 
-func registerRuleReads(api *httpapi.Server, writer *outbox.Writer, known rule.Known) {
+func registerRuleReads(api *httpapi.Server, writer *outbox.Writer) {
 	type listInput struct{ httpapi.Paging }
 	type listOutput struct{ Body RuleSetPage }
 	httpapi.Register(api, httpapi.Operation{
@@ -102,7 +102,7 @@ func registerRuleReads(api *httpapi.Server, writer *outbox.Writer, known rule.Kn
 	})
 }
 
-func registerRuleDiff(api *httpapi.Server, writer *outbox.Writer, known rule.Known) {
+func registerRuleDiff(api *httpapi.Server, writer *outbox.Writer) {
 	type input struct {
 		From int32 `query:"from" required:"true" minimum:"1" doc:"The version to compare with."`
 		To   int32 `query:"to" minimum:"1" doc:"The version to compare; the default is the newest."`
