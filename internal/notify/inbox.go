@@ -228,7 +228,7 @@ func (i *Inbox) GetOwn(ctx context.Context, cmd care.Command, id uuid.UUID) (Sum
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Summary{}, i.denied(ctx, cmd, id, care.Errorf(care.NotFound, "there is no such message for you; you may be signed in as somebody else"))
+		return Summary{}, i.denied(ctx, cmd, id, care.Errorf(care.NotFound, "notification not found; you may be signed in as another person"))
 	}
 	if err != nil {
 		return Summary{}, fmt.Errorf("read notification: %w", err)
