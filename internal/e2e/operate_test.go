@@ -52,7 +52,7 @@ func TestOperators_RedriveAFailedMessageAndItArrives(t *testing.T) {
 	}
 	require.Len(t, byHand, 1, "the story has who sent it again")
 	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, id), "is sent")
-	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, uuid.New()), "there is no delivery")
+	require.ErrorContains(t, c.commands().RedriveDelivery(t.Context(), byCLI, uuid.New()), "no delivery")
 }
 
 func TestOperators_GetTheSameExplanationFromTheAPIAndTheCommand(t *testing.T) {
@@ -117,7 +117,7 @@ func TestOperators_RedriveEventsThatFollowersSkipped(t *testing.T) {
 	}
 	for _, name := range []string{"dispatch", "analytics"} {
 		require.NoError(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position))
-		require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position), "redriven already")
+		require.ErrorContains(t, c.commands().RedriveFailure(t.Context(), byCLI, name, position), "already redriven")
 	}
 	c.eventually("everybody is notified", func() bool { return len(ofType(c.story(subject), "notification.sent")) == 6 })
 	require.Equal(t, 1, c.eventCount(operator, "ehr.lab_report.created", ""))

@@ -149,7 +149,7 @@ func TestPoison_AnOutboxRowThatTheLedgerRejectsIsDeadLetteredReportedAndRedriven
 	})
 	status, detail = c.redrive("/api/outbox/rejected/%.0f", first)
 	require.Equal(t, http.StatusConflict, status)
-	require.Contains(t, detail, "redriven already")
+	require.Contains(t, detail, "already redriven")
 	c.psql(`ALTER TABLE outbox ADD CONSTRAINT outbox_subject_form CHECK (subject ~ '^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$')`)
 	status, detail = c.redrive("/api/outbox/rejected/%.0f", rejected["id"])
 	require.Equal(t, http.StatusConflict, status)
@@ -284,7 +284,7 @@ func TestOperators_GetTheSameListsFromTheCommandAndTheAPI(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
 	require.NoError(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900))
-	require.ErrorContains(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900), "redriven already")
+	require.ErrorContains(t, c.commands().RedriveDeadLetter(t.Context(), byCLI, 900), "already redriven")
 	c.eventually("it is in the ledger, and who did it", func() bool {
 		s := c.story("device/1")
 		return len(s) == 2 && s[0]["type"] == "device.removed" && s[1]["actorid"] == "system:cli"

@@ -155,7 +155,7 @@ func (r *redrive) attempt(ctx context.Context, tx pgx.Tx) error {
 	case err != nil:
 		return err
 	case row.RedrivenAt != nil:
-		return care.Errorf(care.Conflict, "the failure of follower %s at position %d was redriven already", r.follower, r.position)
+		return care.Errorf(care.Conflict, "the failure of follower %s at position %d was already redriven", r.follower, r.position)
 	}
 	events, err := Read(ctx, tx, r.position-1, 1)
 	if err != nil {

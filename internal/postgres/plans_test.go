@@ -75,10 +75,16 @@ func numbered(kind byte, i int) uuid.UUID {
 func filled(t *testing.T) *postgrestest.DB {
 	t.Helper()
 	db := postgrestest.New(t)
+	conn, err := db.Owner.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
 	exec := func(sql string) {
-		_, err := db.Owner.Exec(t.Context(), sql)
+		_, err := conn.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}
+	// The default of 30 seconds is short on a machine that runs other tests.
+	exec("SET statement_timeout = '5min'")
+	defer exec("RESET statement_timeout")
 	exec(`CREATE FUNCTION numbered(kind text, i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
 		RETURN ('0190' || kind || '000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid`)
 	for _, sql := range fill {

@@ -35,7 +35,7 @@ func TestParse_RefusesEachMistakeWithItsLineAndField(t *testing.T) {
 		{"no name", "rules: [{on: user.created, recipients: [{actor: true}], channels: [email]}]", "rule #1: name: is missing"},
 		{"the same name", one("user.created", "") + "  - {name: one, on: user.created, recipients: [{actor: true}], channels: [email]}\n", "line 6: rule one: name: duplicate rule name \"one\", also on line 2"},
 		{"no pattern", "rules: [{name: one, recipients: [{actor: true}], channels: [email]}]", "rule one: on: is missing"},
-		{"a malformed pattern", one("User.created", ""), "line 3: rule one: on: pattern"},
+		{"a malformed pattern", one("User.created", ""), "line 3: rule one: on: invalid pattern"},
 		{"a pattern for nothing", one("user.exploded", ""), "matches no event;"},
 		{"a pattern for the hidden", one("notification.*", ""), "matches only events that are hidden from rules"},
 		{"no recipients", "rules: [{name: one, on: user.created, channels: [email]}]", "recipients: is missing"},

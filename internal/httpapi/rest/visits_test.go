@@ -98,7 +98,7 @@ func TestTransitions_EachHaveATimeWindow(t *testing.T) {
 				w := b.do(c.as, http.MethodPost, path+"/"+c.move, nil, "If-Match", etagOf(version))
 				require.Equal(t, want, w.Code, "%s at %s: %s", name, now, w.Body)
 				if want == http.StatusConflict {
-					require.Contains(t, decode(t, w)["detail"], "possible")
+					require.Contains(t, decode(t, w)["detail"], "allowed")
 				}
 			})
 			_, err := b.db.Owner.Exec(t.Context(), `DELETE FROM appointments`)
@@ -339,7 +339,7 @@ func TestRequests_ForOneTimeAreOneAndThereAreNoMoreThanTen(t *testing.T) {
 	}
 	w := b.do(patient, http.MethodPost, "/api/appointments", b.appointment(10))
 	requireProblem(t, w, 409, "conflict")
-	require.Contains(t, decode(t, w)["detail"], "10 requests")
+	require.Contains(t, decode(t, w)["detail"], "10 open requests")
 	b.step(patient, "/api/appointments/"+first, "cancel", 1, 200, nil)
 	require.Equal(t, http.StatusCreated, b.do(patient, http.MethodPost, "/api/appointments", b.appointment(10)).Code)
 }

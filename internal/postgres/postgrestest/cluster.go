@@ -89,7 +89,7 @@ func makeDataDir() (string, error) {
 // time of all tests.
 func parentDir() string {
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(sharedMemory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) >= memoryNeeded { //nolint:unconvert // types differ by system
+	if err := syscall.Statfs(sharedMemory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) >= memoryNeeded {
 		return sharedMemory
 	}
 	return os.TempDir()
