@@ -297,7 +297,7 @@ func TestOperators_GetTheSameListsFromTheCommandAndTheAPI(t *testing.T) {
 func TestPoison_AFollowerThatDoesNotAdvanceMakesTheServiceUnready(t *testing.T) {
 	t.Parallel()
 	c := openClinic(t)
-	require.True(t, c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`))
+	c.eventually("it has not stalled", func() bool { return c.metric(`carewire_follower_stalled_seconds{follower="dispatch"} 0`) })
 	c.psql(`INSERT INTO outbox (event_id, type, source, subject, time, data, actor_id, actor_role)
 		VALUES (gen_random_uuid(), 'robot.moved', '/psql', 'robot/1', now(), '{}', 'psql', 'service')`)
 	c.eventually("its type is unknown", func() bool { return strings.Contains(c.log.String(), "unknown event type") })
