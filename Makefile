@@ -12,9 +12,9 @@ TAGS = disable_grpc_modules
 # How long each fuzzer runs: a time, or so many executions as 1000x. Left to itself, one spends a minute on each find to make
 # it smaller, which is most of its time.
 FUZZTIME ?= 30s
-# Tests wait for timers, processes and PostgreSQL more than they compute, so a small machine runs more at once than it has
-# processors. A large one runs fewer: the cluster takes 500 connections.
-TESTFLAGS ?= -p 3 -parallel 3
+# The tests of one package at once, of as many packages as there are processors. Some tests wait, so a small machine runs
+# more than it has processors. The cluster accepts 500 connections.
+TESTFLAGS ?= -parallel 3
 # The packages that test-short leaves out.
 NOT_SHORT = cmd/carewire|internal/(e2e|modeltest|recipetest|archtest|bench)|postgres/embedded|postgrestest(/withpostgres)?
 # The tests that test-short leaves out of other packages: a third of their time. A name that no longer exists only skips nothing.

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 )
 
 // writers create reports on the next instance in turn, and record the acknowledged ones.
 type writers struct {
+	rate   *rate.Limiter
 	c      *clinic
 	report map[string]any
 
@@ -27,8 +29,18 @@ type writers struct {
 	then func()
 }
 
+const (
+	writersAtOnce = 4
+	// writesPerSecond keeps about one write in progress at any moment, and leaves the machine to the
+	// instances that stop and start.
+	writesPerSecond = 60
+)
+
 func newWriters(c *clinic) *writers {
-	return &writers{c: c, report: c.report(), acknowledged: map[string]bool{}, refused: map[int]int{}}
+	return &writers{
+		c: c, report: c.report(), acknowledged: map[string]bool{}, refused: map[int]int{},
+		rate: rate.NewLimiter(writesPerSecond, writersAtOnce),
+	}
 }
 
 func (w *writers) count() int {
@@ -59,12 +71,12 @@ func (w *writers) write() {
 	}
 }
 
-// until writes with four writers until enough are acknowledged.
+// until writes with several writers until enough are acknowledged.
 func (w *writers) until(enough func() bool) {
 	var all sync.WaitGroup
-	for range 4 {
+	for range writersAtOnce {
 		all.Go(func() {
-			for !enough() && !w.c.t.Failed() {
+			for !enough() && !w.c.t.Failed() && w.rate.Wait(w.c.t.Context()) == nil {
 				w.write()
 			}
 		})
