@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// apiView is the API as the page shows it.
+// apiView is the data of the page of the REST API.
 type apiView struct {
 	Description string
 	Security    []securityView
@@ -32,7 +32,7 @@ type tagView struct {
 
 type operationView struct {
 	ID, Method, Path, Summary, Description string
-	// Security names the schemes of which one is needed.
+	// Security lists the schemes, one of which is required.
 	Security []string
 	Params   []fieldView
 	Body     *bodyView
@@ -46,7 +46,7 @@ type bodyView struct {
 	Example string
 }
 
-// answerView is an answer of success, or one of refusal, which all operations share.
+// answerView is a success response, or an error response shared by all operations.
 type answerView struct {
 	Status            int
 	Text, Description string
@@ -57,19 +57,19 @@ type answerView struct {
 
 type exampleView struct{ Name, Text string }
 
-// everywhere is a header of every answer: the page says so once.
+// everywhere is a header of every response. The page mentions it once.
 const everywhere = "X-Request-Id"
 
-// methods are in the order in which operations on one path are shown.
+// methods lists the methods in the order in which operations on a path are shown.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// builder makes views of a document.
+// builder converts a document to views.
 type builder struct {
 	doc  *huma.OpenAPI
 	base string
 }
 
-// API renders the reference of the REST API. base is how the service is reached, for the examples.
+// API returns the page of the REST API. base is the URL of the service in the examples.
 func API(doc *huma.OpenAPI, base string) ([]byte, error) {
 	b := builder{doc: doc, base: strings.TrimSuffix(base, "/")}
 	view := apiView{Description: doc.Info.Description, Schemas: schemaViews(doc.Components.Schemas)}
@@ -179,7 +179,7 @@ func (b builder) answer(status string, r *huma.Response) (answerView, error) {
 	return view, err
 }
 
-// problems are the answers of refusal, which operations share.
+// problems returns the error responses, which operations share.
 func (b builder) problems() ([]answerView, error) {
 	var all []answerView
 	for status := 400; status < 600; status++ {
@@ -205,10 +205,10 @@ func (b builder) problems() ([]answerView, error) {
 	return all, nil
 }
 
-// body makes the view of the first media type; nil where there is no content.
+// body returns the view of the first media type, or nil if there is no content.
 func body(content map[string]*huma.MediaType) (*bodyView, error) {
 	if len(content) == 0 {
-		return nil, nil //nolint:nilnil // There is no content, and that is well.
+		return nil, nil //nolint:nilnil // No content is valid.
 	}
 	media := content[slices.Min(slices.Collect(maps.Keys(content)))]
 	view := &bodyView{Type: typeOf(media.Schema)}
@@ -231,7 +231,7 @@ func indented(v any) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// curl is a command line that calls the operation with the examples of its parameters and its body.
+// curl returns a command line that calls the operation with the examples of its parameters and body.
 func (b builder) curl(method, path string, op *huma.Operation) (string, error) {
 	query := url.Values{}
 	lines := []string{`-H "Authorization: Bearer $TOKEN"`}
@@ -265,5 +265,5 @@ func (b builder) curl(method, path string, op *huma.Operation) (string, error) {
 	return command + " " + quoted(b.base+path) + " \\\n  " + strings.Join(lines, " \\\n  "), nil
 }
 
-// quoted is a word for a POSIX shell.
+// quoted returns the text quoted for a POSIX shell.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -11,11 +11,12 @@ import (
 	"carewire/internal/event"
 )
 
-// eventView is one type of the catalog as the page shows it.
+// eventView is the data of one event type.
 type eventView struct {
 	Type, Doc, Category string
 	Live                string
-	Ruled, External     bool
+	RuleVisible         bool
+	External            bool
 	Fields              []event.Field
 	Example             string
 }
@@ -25,7 +26,7 @@ type eventGroup struct {
 	Events []eventView
 }
 
-// Events renders the catalog of events.
+// Events returns the page of the event catalog.
 func Events(catalog []event.Declaration) ([]byte, error) {
 	p := page{Title: "Events", Here: "/docs/events"}
 	var groups []eventGroup
@@ -48,7 +49,7 @@ func Events(catalog []event.Declaration) ([]byte, error) {
 	return p.render("events.html")
 }
 
-// groupOf is what stands before the last segment: "ehr.lab_report" of "ehr.lab_report.created".
+// groupOf returns a type without its last segment: "ehr.lab_report" for "ehr.lab_report.created".
 func groupOf(typ string) string { return typ[:strings.LastIndexByte(typ, '.')] }
 
 func newEventView(d *event.Declaration) (eventView, error) {
@@ -61,11 +62,11 @@ func newEventView(d *event.Declaration) (eventView, error) {
 		return eventView{}, fmt.Errorf("write the example of %s: %w", d.Type, err)
 	}
 	return eventView{
-		Type: d.Type, Doc: d.Doc, Category: string(d.Category), Live: live(d.Person, d.Roles), Ruled: d.RuleVisible, External: d.External(), Fields: d.Fields(), Example: example.String(),
+		Type: d.Type, Doc: d.Doc, Category: string(d.Category), Live: live(d.Person, d.Roles), RuleVisible: d.RuleVisible, External: d.External(), Fields: d.Fields(), Example: example.String(),
 	}, nil
 }
 
-// live says in words who may see an event on a socket.
+// live returns a text that lists who may see an event on a socket.
 func live(person bool, roles []care.Role) string {
 	var who []string
 	if person {

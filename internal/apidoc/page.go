@@ -21,19 +21,19 @@ var style string
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// Policy is the Content-Security-Policy of the pages: their own style, and nothing else.
+// Policy is the Content-Security-Policy of the pages. It allows their own style sheet only.
 var Policy = func() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }()
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"style":    func() template.CSS { return template.CSS(style) }, //nolint:gosec // It is the file beside this one.
+	"style":    func() template.CSS { return template.CSS(style) }, //nolint:gosec // It is the embedded style.css.
 	"markdown": markdown,
 	"inline":   inline,
 }).ParseFS(templateFiles, "templates/*.html"))
 
-// textMarkdown reads GitHub's Markdown with tables. It leaves out HTML that stands in the text.
+// textMarkdown renders GitHub Flavored Markdown with tables. It omits raw HTML.
 var textMarkdown = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 
 func markdown(text string) (template.HTML, error) {
@@ -41,10 +41,10 @@ func markdown(text string) (template.HTML, error) {
 	if err := textMarkdown.Convert([]byte(text), &out); err != nil {
 		return "", fmt.Errorf("render Markdown: %w", err)
 	}
-	return template.HTML(out.String()), nil //nolint:gosec // goldmark escapes what it does not know, and leaves out HTML.
+	return template.HTML(out.String()), nil //nolint:gosec // goldmark escapes text and omits raw HTML.
 }
 
-// inline is markdown for a sentence inside of another element.
+// inline renders Markdown for a sentence inside another element.
 func inline(text string) (template.HTML, error) {
 	html, err := markdown(text)
 	if err != nil {
@@ -55,7 +55,7 @@ func inline(text string) (template.HTML, error) {
 	return template.HTML(trimmed), nil //nolint:gosec // As above.
 }
 
-// page is what the layout shows around every page.
+// page is the data of the layout.
 type page struct {
 	Title string
 	// Here is the page's path.
@@ -64,7 +64,7 @@ type page struct {
 	Data any
 }
 
-// navGroup is a heading in the navigation with what stands below it.
+// navGroup is a heading in the navigation with its links.
 type navGroup struct {
 	Title, Anchor string
 	Links         []navLink
@@ -80,11 +80,11 @@ func (p page) render(name string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Index renders the page that leads to the others.
+// Index returns the page with links to the others.
 func Index() ([]byte, error) { return page{Title: "Documentation", Here: "/docs"}.render("index.html") }
 
-// Text renders a page of documentation in Markdown. Its first heading is its title, those of the second level are its
-// contents.
+// Text returns a page of documentation in Markdown. The first heading is its title, and headings of
+// the second level are its table of contents.
 func Text(here string, source []byte) ([]byte, error) {
 	p := page{Here: here, Data: string(source)}
 	root := textMarkdown.Parser().Parse(text.NewReader(source))

@@ -9,20 +9,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// typePart is a piece of a type in words; one with a Ref leads to that schema.
+// typePart is a part of a type's description. One with a Ref links to that schema.
 type typePart struct{ Text, Ref string }
 
-// fieldView is a property, a parameter or a header.
+// fieldView is the data of a property, a parameter or a header.
 type fieldView struct {
 	Name, In    string
 	Type        []typePart
 	Required    bool
 	Description string
-	// Limits are what a value must keep to.
+	// Limits are the constraints of a value.
 	Limits []string
 }
 
-// schemaView is a named schema.
+// schemaView is the data of a named schema.
 type schemaView struct {
 	Name, Description string
 	Fields            []fieldView
@@ -42,7 +42,7 @@ func schemaViews(r huma.Registry) []schemaView {
 	return all
 }
 
-// propertyNames puts the required first, in the order in which the type has them.
+// propertyNames returns the names in the order of the type, the required ones first.
 func propertyNames(s *huma.Schema) []string {
 	names := slices.Clone(s.Required)
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
@@ -57,7 +57,7 @@ func newField(name, in string, s *huma.Schema, description string, required bool
 	return fieldView{Name: name, In: in, Type: typeOf(s), Required: required, Description: description, Limits: limits(s)}
 }
 
-// typeOf says in words what a schema takes.
+// typeOf returns a description of the accepted values.
 func typeOf(s *huma.Schema) []typePart {
 	if s.Ref != "" {
 		name := s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
