@@ -47,7 +47,8 @@ test: ## Run all tests against a real PostgreSQL started by this target
 
 .PHONY: test-short
 test-short: ## Run the fast tests: without whole-service, model, recipe, embedded server, migration, large table and every-route tests
-	@$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
+	@CAREWIRE_TEST_CLUSTER=short-$$(printf %s "$(CURDIR)" | cksum | cut -d' ' -f1) \
+		$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
 
 .PHONY: race
 race: ## Run all tests under the race detector and print the duration (needs cgo; takes several times as long as test)

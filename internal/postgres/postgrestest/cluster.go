@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,6 +26,9 @@ const (
 	// settled is longer than a cluster takes from its directory to its lock.
 	settled = 10 * time.Minute
 
+	// Named clusters have one of these ports, below the ephemeral ones of Linux.
+	firstPort, ports = 22000, 10000
+
 	sharedMemory = "/dev/shm"
 	// memoryNeeded is about 12 MB for each of 100 databases, and the write-ahead log.
 	memoryNeeded = 4 << 30
@@ -43,7 +47,35 @@ func StartCluster(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Fast: true})
+	return startCluster(ctx, dir, 0)
+}
+
+// StartNamedCluster is StartCluster with the same URL for the same name, if its port is free. The
+// URL is in the environment of tests, so that go test can use the cached results of an earlier run.
+// It fails while another cluster with the name runs.
+func StartNamedCluster(ctx context.Context, name string) (*Cluster, error) {
+	sweep()
+	dir := filepath.Join(parentDir(), dirPrefix+name)
+	if !unheld(dir) {
+		return nil, fmt.Errorf("a PostgreSQL for tests is already running in %s", dir)
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)); err != nil {
+		return nil, fmt.Errorf("make a directory for the tests' PostgreSQL: %w", err)
+	}
+	if err := letPass(dir); err != nil {
+		return nil, err
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(name))
+	cluster, err := startCluster(ctx, dir, firstPort+int(hash.Sum32()%ports))
+	if err == nil {
+		return cluster, nil
+	}
+	return StartCluster(ctx) // The port is in use.
+}
+
+func startCluster(ctx context.Context, dir string, port int) (*Cluster, error) {
+	server, err := embedded.Start(ctx, embedded.Config{DataDir: dir, Fast: true, Port: port})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -77,11 +109,15 @@ func makeDataDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a directory for the tests' PostgreSQL: %w", err)
 	}
-	// Root's server runs as another user, who must be able to pass.
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the directory holds nothing but the server's own
-		return "", fmt.Errorf("open the directory of the tests' PostgreSQL: %w", err)
+	return dir, letPass(dir)
+}
+
+// letPass lets the server's user, who is another one if root runs the tests, enter the directory.
+func letPass(dir string) error {
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the directory has only the server's files
+		return fmt.Errorf("open the directory of the tests' PostgreSQL: %w", err)
 	}
-	return dir, nil
+	return nil
 }
 
 // parentDir returns the directory that clusters are made in: the shared memory file system when it
@@ -95,8 +131,8 @@ func parentDir() string {
 	return os.TempDir()
 }
 
-// sweep removes the directories of test binaries that panicked or were killed. Their servers ended with them, and with
-// their service's lock.
+// sweep removes the directories of test binaries that panicked or were killed. Their servers ended
+// with them, and with their service's lock.
 func sweep() {
 	onDisk, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	inMemory, _ := filepath.Glob(filepath.Join(sharedMemory, dirPrefix+"*"))

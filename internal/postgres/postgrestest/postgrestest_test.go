@@ -2,6 +2,7 @@ package postgrestest_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"sync"
@@ -87,4 +88,19 @@ func TestPart(t *testing.T) {
 			require.NoError(t, postgrestest.New(t).App.Ping(t.Context()))
 		}
 	}
+}
+
+func TestStartNamedCluster_HasTheSameURLAgainAndRunsOnce(t *testing.T) {
+	t.Parallel()
+	name := fmt.Sprintf("named-%d", os.Getpid())
+	first, err := postgrestest.StartNamedCluster(t.Context(), name)
+	require.NoError(t, err)
+	_, err = postgrestest.StartNamedCluster(t.Context(), name)
+	require.ErrorContains(t, err, "already running")
+	url := first.URL()
+	require.NoError(t, first.Stop(t.Context()))
+	second, err := postgrestest.StartNamedCluster(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, url, second.URL())
+	require.NoError(t, second.Stop(t.Context()))
 }

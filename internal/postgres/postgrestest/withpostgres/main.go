@@ -2,6 +2,9 @@
 // status:
 //
 //	go run ./internal/postgres/postgrestest/withpostgres go test ./...
+//
+// If CAREWIRE_TEST_CLUSTER is set, the PostgreSQL has the same URL in each run with that name, so
+// that go test can use cached results.
 package main
 
 import (
@@ -32,7 +35,11 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	cluster, err := postgrestest.StartCluster(ctx)
+	start := postgrestest.StartCluster
+	if name := os.Getenv("CAREWIRE_TEST_CLUSTER"); name != "" {
+		start = func(ctx context.Context) (*postgrestest.Cluster, error) { return postgrestest.StartNamedCluster(ctx, name) }
+	}
+	cluster, err := start(ctx)
 	if err != nil {
 		return 1, err
 	}
