@@ -37,7 +37,9 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	defer signal.Stop(signals)
 	start := postgrestest.StartCluster
 	if name := os.Getenv("CAREWIRE_TEST_CLUSTER"); name != "" {
-		start = func(ctx context.Context) (*postgrestest.Cluster, error) { return postgrestest.StartNamedCluster(ctx, name) }
+		start = func(ctx context.Context) (*postgrestest.Cluster, error) {
+			return postgrestest.StartNamedCluster(ctx, name)
+		}
 	}
 	cluster, err := start(ctx)
 	if err != nil {
