@@ -61,7 +61,7 @@ func insertNotifications(ctx context.Context, tx pgx.Tx, all []notification) ([]
 		rows.EventTypes = append(rows.EventTypes, n.event.Type)
 		rows.Subjects = append(rows.Subjects, n.event.Subject)
 		rows.RecipientIds = append(rows.RecipientIds, n.recipient)
-		rows.ClinicIds = append(rows.ClinicIds, value(n.event.ClinicID))
+		rows.ClinicIds = append(rows.ClinicIds, care.OrZero(n.event.ClinicID))
 		rows.Categories = append(rows.Categories, string(n.match.Category))
 		rows.Priorities = append(rows.Priorities, string(n.match.Rule.Priority))
 		rows.Rules = append(rows.Rules, n.match.Rule.Name)
@@ -99,8 +99,8 @@ func insertDeliveries(ctx context.Context, tx pgx.Tx, fresh []notification) ([]d
 			rows.Priorities = append(rows.Priorities, string(d.match.Rule.Priority))
 			rows.Fallbacks = append(rows.Fallbacks, strings.Join(d.fallback, ","))
 			rows.Unverified = append(rows.Unverified, d.match.Rule.Unverified)
-			rows.CorrelationIds = append(rows.CorrelationIds, value(n.event.CorrelationID))
-			rows.Traceparents = append(rows.Traceparents, value(n.event.Traceparent))
+			rows.CorrelationIds = append(rows.CorrelationIds, care.OrZero(n.event.CorrelationID))
+			rows.Traceparents = append(rows.Traceparents, care.OrZero(n.event.Traceparent))
 			if !d.suppressed && !d.held {
 				queued = append(queued, d)
 			}
@@ -187,13 +187,4 @@ func set(ids []uuid.UUID) map[uuid.UUID]bool {
 		m[id] = true
 	}
 	return m
-}
-
-// value returns *p, or the zero value for nil.
-func value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }

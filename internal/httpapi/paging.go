@@ -13,12 +13,6 @@ type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The largest number of items."`
 }
 
-// Paginate returns the page of rows that were read with one more than its limit, and the cursor of
-// the next page, or "" on the last one.
-func Paginate[T any](rows []T, limit int, cursor func(last T) string) (page []T, next string) {
-	return care.Paginate(rows, limit, cursor)
-}
-
 // ParseCursor parses the cursor of a list that is ordered by time and id; an empty cursor is start.
 func ParseCursor(cursor string, start care.PageCursor) (care.PageCursor, error) {
 	at, ok := care.ParsePageCursor(cursor, start)

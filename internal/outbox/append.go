@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres/db"
 )
@@ -96,8 +97,8 @@ func check(e *event.Event) error {
 		length("source", e.Source, 1, 200),
 		length("actor id", e.ActorID, 1, 200),
 		length("actor role", e.ActorRole, 1, 50),
-		length("correlation id", value(e.CorrelationID), 0, 200),
-		length("traceparent", value(e.Traceparent), 0, 100),
+		length("correlation id", care.OrZero(e.CorrelationID), 0, 200),
+		length("traceparent", care.OrZero(e.Traceparent), 0, 100),
 	)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
 	"carewire/internal/postgres/db"
 )
@@ -35,16 +36,16 @@ func (c *Columns) Append(e *event.Event) {
 	c.Types = append(c.Types, e.Type)
 	c.Sources = append(c.Sources, e.Source)
 	c.Subjects = append(c.Subjects, e.Subject)
-	c.SubjectVersions = append(c.SubjectVersions, value(e.SubjectVersion))
+	c.SubjectVersions = append(c.SubjectVersions, care.OrZero(e.SubjectVersion))
 	c.Times = append(c.Times, e.Time)
 	c.Data = append(c.Data, e.Data)
-	c.ClinicIDs = append(c.ClinicIDs, value(e.ClinicID))
-	c.PersonIDs = append(c.PersonIDs, value(e.PersonID))
+	c.ClinicIDs = append(c.ClinicIDs, care.OrZero(e.ClinicID))
+	c.PersonIDs = append(c.PersonIDs, care.OrZero(e.PersonID))
 	c.ActorIDs = append(c.ActorIDs, e.ActorID)
 	c.ActorRoles = append(c.ActorRoles, e.ActorRole)
-	c.CauseIDs = append(c.CauseIDs, value(e.CauseID))
-	c.CorrelationIDs = append(c.CorrelationIDs, value(e.CorrelationID))
-	c.Traceparents = append(c.Traceparents, value(e.Traceparent))
+	c.CauseIDs = append(c.CauseIDs, care.OrZero(e.CauseID))
+	c.CorrelationIDs = append(c.CorrelationIDs, care.OrZero(e.CorrelationID))
+	c.Traceparents = append(c.Traceparents, care.OrZero(e.Traceparent))
 	c.Imported = append(c.Imported, e.Imported)
 }
 
@@ -67,15 +68,6 @@ func insertManyParams(events []event.Event) db.OutboxInsertManyParams {
 		ActorRoles: c.ActorRoles, CauseIds: c.CauseIDs, CorrelationIds: c.CorrelationIDs, Traceparents: c.Traceparents,
 		Imported: c.Imported,
 	}
-}
-
-// value returns *p, or the zero value if p is nil.
-func value[T any](p *T) T {
-	var zero T
-	if p == nil {
-		return zero
-	}
-	return *p
 }
 
 // nonZero returns p, or nil if it points to a zero value. OutboxInsert and OutboxInsertMany thus

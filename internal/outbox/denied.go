@@ -52,7 +52,7 @@ func (d *DeniedError) eventWithOwner(ctx context.Context, tx pgx.Tx) (event.Even
 	if owner.PersonID == uuid.Nil {
 		return d.Event, nil
 	}
-	return Deny(d.cmd, d.Answer, d.action, d.subject, &owner.PersonID, nonZero(&owner.ClinicID)).Event, nil
+	return Deny(d.cmd, d.Answer, d.action, d.subject, &owner.PersonID, care.NonZero(owner.ClinicID)).Event, nil
 }
 
 // Audited returns err, or the answer of a DeniedError after its event has committed. If the event

@@ -84,7 +84,7 @@ func replay(cmd care.Command, use db.IdempotencyKeyGetRow, err error) error {
 	case !bytes.Equal(use.RequestHash, cmd.RequestHash):
 		return care.InvalidField("Idempotency-Key", "was used for another request; use a new key for each request")
 	}
-	return &care.ReplayError{Subject: use.Subject, Version: value(use.Version)}
+	return &care.ReplayError{Subject: use.Subject, Version: care.OrZero(use.Version)}
 }
 
 func idempotencyParams(cmd care.Command, first *event.Event) db.IdempotencyKeyPutParams {

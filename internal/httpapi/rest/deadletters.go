@@ -35,7 +35,7 @@ func registerDeadLetters(api *httpapi.Server, operations Operations) {
 			return nil, err
 		}
 		all, err := operations.ListDeadLetters(ctx, after, int32(in.Limit)+1)
-		all, next := httpapi.Paginate(all, in.Limit, func(r ledger.DeadLetter) string { return httpapi.EncodeIDCursor(r.ID) })
+		all, next := care.Paginate(all, in.Limit, func(r ledger.DeadLetter) string { return httpapi.EncodeIDCursor(r.ID) })
 		page := RejectionPage{Items: make([]Rejection, len(all)), Next: next}
 		for i, r := range all {
 			page.Items[i] = Rejection(r)

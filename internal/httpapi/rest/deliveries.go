@@ -85,7 +85,7 @@ func listDeliveries(ctx context.Context, writer *outbox.Writer, channels []strin
 		})
 		return err
 	})
-	page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(d notify.DeliveryStatus) string {
+	page.Items, page.Next = care.Paginate(all, in.Limit, func(d notify.DeliveryStatus) string {
 		return care.PageCursor{Time: d.CreatedAt, ID: d.ID}.String()
 	})
 	return page, err

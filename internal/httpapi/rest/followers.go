@@ -85,7 +85,7 @@ func listFollowerFailures(ctx context.Context, writer *outbox.Writer, name strin
 		return page, care.Errorf(care.NotFound, "unknown follower; see /api/followers")
 	}
 	found, err := ledger.ListFailures(ctx, writer.Pool(), name, after, int32(in.Limit)+1)
-	page.Items, page.Next = httpapi.Paginate(found, in.Limit, func(f ledger.Failure) string {
+	page.Items, page.Next = care.Paginate(found, in.Limit, func(f ledger.Failure) string {
 		return httpapi.EncodeIDCursor(f.Position)
 	})
 	return page, err

@@ -69,7 +69,7 @@ func registerRuleReads(api *httpapi.Server, writer *outbox.Writer) {
 			return nil, err
 		}
 		var page RuleSetPage
-		page.Items, page.Next = httpapi.Paginate(all, in.Limit, func(v dispatch.RuleSet) string {
+		page.Items, page.Next = care.Paginate(all, in.Limit, func(v dispatch.RuleSet) string {
 			return httpapi.EncodeIDCursor(int64(v.Version))
 		})
 		return &listOutput{page}, nil
