@@ -3,7 +3,7 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 # The tests that compare with a golden: events, messages, the OpenAPI file.
-GOLDENS = $(GO) test ./internal/event ./internal/notify ./internal/httpapi/rest -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
+GOLDENS = $(GO) test ./internal/event ./internal/notify/template ./internal/httpapi/rest -run 'TestCatalog_Pins|TestTemplates_EveryOne|TestSpecification_IsTheGolden'
 OPENAPI = internal/httpapi/rest/testdata/openapi.yaml
 # The Go client that the tests of the whole service use.
 CLIENT = $(TOOL) oapi-codegen -config internal/e2e/apiclient/oapi-codegen.yaml $(OPENAPI)

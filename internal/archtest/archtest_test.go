@@ -38,11 +38,12 @@ var allowed = map[string][]string{
 	"fhirimport/fhir":       {"clinic/ehr", "strictjson"},
 	"fhirimport/mapping":    {"care", "clinic/*", "fhirimport/fhir"},
 	"rule":                  {"care", "event"},
-	"notify":                {"care", "event", "outbox", "postgres", "tracing"},
+	"notify":                {"care", "event", "outbox", "postgres", "tracing", "notify/template"},
+	"notify/template":       {"care", "event"},
 	"notify/email":          {"notify"},
 	"notify/push":           {"notify"},
 	"notify/notifytest":     {"notify", "sandbox"},
-	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "postgres", "tracing"},
+	"dispatch":              {"care", "event", "ledger", "outbox", "rule", "notify", "notify/template", "postgres", "tracing"},
 	"realtime":              {"care", "event", "ledger", "postgres", "strictjson"},
 	"analytics":             {"event", "ledger", "postgres"},
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
-	"operator":              {"care", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "outbox", "postgres", "postgres/embedded", "rule"},
+	"operator":              {"care", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "notify/template", "outbox", "postgres", "postgres/embedded", "rule"},
 	"app":                   {"**"},
 	"bench":                 {"ledger", "postgres", "postgres/embedded"},
 	"migrations":            {},
@@ -71,7 +72,7 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"auth/authtest", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"auth/authtest", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{

@@ -12,6 +12,7 @@ import (
 	"carewire/internal/event"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/rule"
 )
@@ -56,7 +57,7 @@ func TestPlanner_FollowsTheLedgerFromTheWriteToTheJobs(t *testing.T) {
 
 func TestDefaultRules_HaveTheirTemplates(t *testing.T) {
 	t.Parallel()
-	templates, err := notify.DefaultTemplates()
+	templates, err := template.Default()
 	require.NoError(t, err)
 	_, err = rule.Parse(rule.Default(), rule.Known{Channels: []string{notify.Email, notify.Push}, Template: templates.Has})
 	require.NoError(t, err)

@@ -37,6 +37,12 @@
 // treated in the same way. A call and its settlement need less than staleAfter; a younger
 // attempt_started_at therefore belongs to another run, and this one steps back.
 //
+// # One package
+//
+// Claim, call, settlement, sweep and the lists over them share the states of a delivery and the
+// rules for moving between them, so they stay in one package. The texts are in notify/template, each
+// channel's client in a package below this one.
+//
 // # Ordering and goroutines
 //
 // The package starts no goroutines. Settlements of concurrent workers are committed in groups: the

@@ -18,6 +18,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"carewire/internal/care"
+	"carewire/internal/notify/template"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/db"
 	"carewire/internal/tracing"
@@ -33,8 +34,8 @@ type Config struct {
 	// Known describes every channel that a delivery can be on, configured or not; nil means
 	// care.BuiltinChannels.
 	Known care.Channels
-	// Templates are the texts of the messages; nil means DefaultTemplates.
-	Templates *Templates
+	// Templates are the texts of the messages; nil means template.Default.
+	Templates *template.Set
 	// IssueSecret returns the secret for a message about the subject, on the channel to the
 	// recipient, which is stored nowhere else: the token of an invitation, or a code; both empty if
 	// there is none. Nil disables secrets.
@@ -127,7 +128,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if cfg.Templates == nil {
 		var err error
-		if cfg.Templates, err = DefaultTemplates(cfg.Known...); err != nil {
+		if cfg.Templates, err = template.Default(cfg.Known...); err != nil {
 			return nil, err
 		}
 	}
@@ -279,7 +280,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 		return Message{}, &result{outcome: OutcomeSuppressed, code: "no_address"}
 	}
 	link := w.cfg.BaseURL + "/notifications/" + a.NotificationID.String()
-	data := DataFor(a.EventType, a.Priority, link, w.cfg.AppName)
+	data := template.DataFor(a.EventType, a.Priority, link, w.cfg.AppName)
 	if unsent := w.addSecret(ctx, a, &data); unsent != nil {
 		return Message{}, unsent
 	}
@@ -311,7 +312,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 var secretRequired = map[string]bool{"welcome": false, "invitation": true, "verification": true}
 
 // addSecret issues the message's secret and adds it to the data. The secret exists nowhere else.
-func (w *Worker) addSecret(ctx context.Context, a *attempt, data *Data) *result {
+func (w *Worker) addSecret(ctx context.Context, a *attempt, data *template.Data) *result {
 	needed, ok := secretRequired[a.Template]
 	if !ok || w.cfg.IssueSecret == nil {
 		return nil

@@ -17,6 +17,7 @@ import (
 	"carewire/internal/dispatch"
 	"carewire/internal/ledger"
 	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres"
 	"carewire/internal/postgres/embedded"
@@ -145,7 +146,7 @@ func openPool(ctx context.Context, cfg config.Config, role postgres.Role) (*pgxp
 // KnownToRules returns the channels and templates that a rule may name: all channels, configured or
 // not, and the templates in this binary.
 func KnownToRules(channels care.Channels) (rule.Known, error) {
-	templates, err := notify.DefaultTemplates(channels...)
+	templates, err := template.Default(channels...)
 	if err != nil {
 		return rule.Known{}, fmt.Errorf("load the templates: %w", err)
 	}

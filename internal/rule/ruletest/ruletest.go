@@ -85,7 +85,7 @@ func KnownChannels(more ...care.Channel) Option {
 func Held(until time.Time) Option { return func(w *world) { w.heldUntil = until } }
 
 // Templates sets the templates that the rules are checked against, such as Templates.Has of
-// notify.DefaultTemplates; by default every template exists.
+// template.Default; by default every template exists.
 func Templates(has func(name, channel string) bool) Option {
 	return func(w *world) { w.known.Template = has }
 }

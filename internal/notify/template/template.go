@@ -1,4 +1,8 @@
-package notify
+// Package template renders the texts of messages, by name, channel and locale.
+//
+// The built-in texts are the files in builtin. They name the kind of thing there is to read, and ask
+// to sign in: a template has no access to a person, a clinic or anything clinical.
+package template
 
 import (
 	"bytes"
@@ -10,7 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/template"
+	texttemplate "text/template"
 
 	"github.com/goccy/go-yaml"
 
@@ -18,7 +22,7 @@ import (
 	"carewire/internal/event"
 )
 
-//go:embed templates
+//go:embed builtin
 var embedded embed.FS
 
 // frameName is the name of the file with the greeting and the footer of every email. It is not a
@@ -41,13 +45,13 @@ type Data struct {
 	AppName  string
 }
 
-// Templates holds the texts of every message, by name, channel and locale. It is immutable.
-type Templates struct {
+// Set holds the texts of every message, by name, channel and locale. It is immutable.
+type Set struct {
 	channels   care.Channels
 	byKey      map[string]*wording // name, or name.locale
 	frames     map[string]*frame   // locale, "" for the fallback
 	layoutHTML *htmltemplate.Template
-	layoutText *template.Template
+	layoutText *texttemplate.Template
 }
 
 // wording is the content of one file.
@@ -57,17 +61,17 @@ type wording struct {
 }
 
 type emailSection struct {
-	subject, button *template.Template
-	paragraphs      []*template.Template
+	subject, button *texttemplate.Template
+	paragraphs      []*texttemplate.Template
 }
 
 type pushSection struct {
-	title, body *template.Template
+	title, body *texttemplate.Template
 }
 
 type frame struct {
-	greeting, or *template.Template
-	footer       []*template.Template
+	greeting, or *texttemplate.Template
+	footer       []*texttemplate.Template
 }
 
 // The format of the files.
@@ -90,7 +94,7 @@ type (
 	}
 )
 
-var templateFuncs = template.FuncMap{
+var funcs = texttemplate.FuncMap{
 	// article puts "a" or "an" before an English word.
 	"article": func(s string) string {
 		if s != "" && strings.ContainsRune("aeiou", rune(s[0])) {
@@ -107,36 +111,39 @@ var templateFuncs = template.FuncMap{
 	},
 }
 
-// DefaultTemplates returns the built-in templates, for messages on the channels; none means
+// Default returns the built-in templates, for messages on the channels; none means
 // care.BuiltinChannels. Those of the built-in channels are loaded once: checking them takes 90 ms of
 // CPU time, and rules and messages both need them.
-func DefaultTemplates(channels ...care.Channel) (*Templates, error) {
+func Default(channels ...care.Channel) (*Set, error) {
 	if len(channels) == 0 || slices.Equal(channels, care.BuiltinChannels) {
-		return builtinTemplates()
+		return builtinSet()
 	}
 	return loadDefaults(channels...)
 }
 
-var builtinTemplates = sync.OnceValues(func() (*Templates, error) { return loadDefaults() })
+var builtinSet = sync.OnceValues(func() (*Set, error) { return loadDefaults() })
 
-func loadDefaults(channels ...care.Channel) (*Templates, error) {
-	sub, err := fs.Sub(embedded, "templates")
+func loadDefaults(channels ...care.Channel) (*Set, error) {
+	sub, err := fs.Sub(embedded, "builtin")
 	if err != nil {
 		return nil, fmt.Errorf("open the built-in templates: %w", err)
 	}
-	return LoadTemplates(sub, channels...)
+	return Load(sub, channels...)
 }
 
-// LoadTemplates reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt,
+// Load reads name.yaml and name.locale.yaml files, frame.yaml, layout.html and layout.txt,
 // for messages on the channels; none means care.BuiltinChannels. It renders each template once for
 // every event type, so that a mistake is found here and not when a message is due.
-func LoadTemplates(files fs.FS, channels ...care.Channel) (*Templates, error) {
-	t := &Templates{channels: known(channels), byKey: map[string]*wording{}, frames: map[string]*frame{}}
+func Load(files fs.FS, channels ...care.Channel) (*Set, error) {
+	if len(channels) == 0 {
+		channels = care.BuiltinChannels
+	}
+	t := &Set{channels: channels, byKey: map[string]*wording{}, frames: map[string]*frame{}}
 	var err error
 	if t.layoutHTML, err = htmltemplate.New("layout.html").Option("missingkey=error").ParseFS(files, "layout.html"); err != nil {
 		return nil, fmt.Errorf("template layout.html: %w", err)
 	}
-	if t.layoutText, err = template.New("layout.txt").Option("missingkey=error").ParseFS(files, "layout.txt"); err != nil {
+	if t.layoutText, err = texttemplate.New("layout.txt").Option("missingkey=error").ParseFS(files, "layout.txt"); err != nil {
 		return nil, fmt.Errorf("template layout.txt: %w", err)
 	}
 	names, err := fs.Glob(files, "*.yaml")
@@ -154,7 +161,7 @@ func LoadTemplates(files fs.FS, channels ...care.Channel) (*Templates, error) {
 	return t, t.check()
 }
 
-func (t *Templates) load(files fs.FS, name string) error {
+func (t *Set) load(files fs.FS, name string) error {
 	src, err := fs.ReadFile(files, name)
 	if err != nil {
 		return err
@@ -200,8 +207,8 @@ func parseWording(src []byte) (*wording, error) {
 // parser parses the texts of a file and keeps the first error.
 type parser struct{ err error }
 
-func (p *parser) one(field, src string) *template.Template {
-	t, err := template.New(field).Option("missingkey=error").Funcs(templateFuncs).Parse(src)
+func (p *parser) one(field, src string) *texttemplate.Template {
+	t, err := texttemplate.New(field).Option("missingkey=error").Funcs(funcs).Parse(src)
 	if err == nil && strings.TrimSpace(src) == "" {
 		err = fmt.Errorf("%s is empty", field)
 	}
@@ -211,11 +218,11 @@ func (p *parser) one(field, src string) *template.Template {
 	return t
 }
 
-func (p *parser) many(field string, srcs []string) []*template.Template {
+func (p *parser) many(field string, srcs []string) []*texttemplate.Template {
 	if len(srcs) == 0 && p.err == nil {
 		p.err = fmt.Errorf("%s is empty", field)
 	}
-	all := make([]*template.Template, len(srcs))
+	all := make([]*texttemplate.Template, len(srcs))
 	for i, src := range srcs {
 		all[i] = p.one(fmt.Sprintf("%s[%d]", field, i), src)
 	}
@@ -223,7 +230,7 @@ func (p *parser) many(field string, srcs []string) []*template.Template {
 }
 
 // check renders every template once.
-func (t *Templates) check() error {
+func (t *Set) check() error {
 	for key, w := range t.byKey {
 		name, locale, _ := strings.Cut(key, ".")
 		for _, d := range event.Catalog {
@@ -242,7 +249,7 @@ func (t *Templates) check() error {
 }
 
 // Names returns the names of all templates, sorted.
-func (t *Templates) Names() []string {
+func (t *Set) Names() []string {
 	var names []string
 	for key := range t.byKey {
 		name, _, _ := strings.Cut(key, ".")
@@ -253,7 +260,7 @@ func (t *Templates) Names() []string {
 }
 
 // Has reports whether the template has the section that the channel's messages are rendered from.
-func (t *Templates) Has(name, channel string) bool {
+func (t *Set) Has(name, channel string) bool {
 	c, ok := t.channels.Lookup(channel)
 	return ok && t.byKey[name].has(c.Format)
 }
@@ -280,7 +287,7 @@ type Content struct {
 
 // Render returns the template's message for the channel in the closest locale: "de-AT", then "de",
 // then the file without a locale.
-func (t *Templates) Render(name, channel, locale string, data Data) (Content, error) {
+func (t *Set) Render(name, channel, locale string, data Data) (Content, error) {
 	w, f, lang := t.find(name, channel, locale)
 	if w == nil {
 		return Content{}, fmt.Errorf("template %q has no section for the channel %s", name, channel)
@@ -302,7 +309,7 @@ func (t *Templates) Render(name, channel, locale string, data Data) (Content, er
 }
 
 // find returns the texts and the frame in the closest locale, and that locale.
-func (t *Templates) find(name, channel, locale string) (*wording, *frame, string) {
+func (t *Set) find(name, channel, locale string) (*wording, *frame, string) {
 	for l := strings.ToLower(locale); l != ""; l = parent(l) {
 		if w := t.byKey[name+"."+l]; w != nil && t.Has(name+"."+l, channel) {
 			f := t.frames[l]
@@ -324,7 +331,7 @@ func parent(locale string) string {
 	return locale[:max(i, 0)]
 }
 
-func (t *Templates) renderEmail(r *renderer, w *emailSection, f *frame, lang string) Content {
+func (t *Set) renderEmail(r *renderer, w *emailSection, f *frame, lang string) Content {
 	page := struct {
 		Locale, AppName, Link         string
 		Subject, Greeting, Or, Button string
@@ -351,7 +358,7 @@ type renderer struct {
 }
 
 // line renders one line: no template can inject a second email header.
-func (r *renderer) line(t *template.Template) string {
+func (r *renderer) line(t *texttemplate.Template) string {
 	var b strings.Builder
 	if err := t.Execute(&b, r.data); err != nil && r.err == nil {
 		r.err = err
@@ -359,7 +366,7 @@ func (r *renderer) line(t *template.Template) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-func (r *renderer) lines(ts []*template.Template) []string {
+func (r *renderer) lines(ts []*texttemplate.Template) []string {
 	all := make([]string, len(ts))
 	for i, t := range ts {
 		all[i] = r.line(t)

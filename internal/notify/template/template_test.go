@@ -1,4 +1,4 @@
-package notify_test
+package template_test
 
 import (
 	"flag"
@@ -11,8 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/event"
-	"carewire/internal/notify"
+	"carewire/internal/notify/template"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -36,9 +37,9 @@ var samples = map[string][]string{
 	"generic":             {"user.created"},
 }
 
-func defaultTemplates(t *testing.T) *notify.Templates {
+func defaultTemplates(t *testing.T) *template.Set {
 	t.Helper()
-	templates, err := notify.DefaultTemplates()
+	templates, err := template.Default()
 	require.NoError(t, err)
 	return templates
 }
@@ -56,11 +57,11 @@ func TestTemplates_EveryOneHasItsGolden(t *testing.T) {
 			t.Parallel()
 			var b strings.Builder
 			for i, typ := range types {
-				data := notify.DataFor(typ, "normal", "https://clinic.example/notifications/01990000-0000-7000-8000-000000000001", "Demo Clinic")
+				data := template.DataFor(typ, "normal", "https://clinic.example/notifications/01990000-0000-7000-8000-000000000001", "Demo Clinic")
 				data.Code = "204816"
-				push, err := templates.Render(name, notify.Push, "en-GB", data)
+				push, err := templates.Render(name, care.ChannelPush, "en-GB", data)
 				require.NoError(t, err)
-				email, err := templates.Render(name, notify.Email, "en-GB", data)
+				email, err := templates.Render(name, care.ChannelEmail, "en-GB", data)
 				require.NoError(t, err)
 				fmt.Fprintf(&b, "=== %s\n--- push\n%s\n%s\n--- email\nSubject: %s\n\n%s", typ, push.Title, push.Body, email.Subject, email.Text)
 				if i == 0 {
@@ -88,26 +89,26 @@ func TestTemplates_HaveWordsForEveryCategoryOnBothChannels(t *testing.T) {
 	t.Parallel()
 	templates := defaultTemplates(t)
 	for _, d := range event.Catalog {
-		for _, channel := range []string{notify.Email, notify.Push} {
+		for _, channel := range []string{care.ChannelEmail, care.ChannelPush} {
 			require.True(t, templates.Has(string(d.Category), channel), "%s on %s", d.Category, channel)
 		}
 	}
-	require.True(t, templates.Has("clinical", notify.SMS))
-	require.True(t, templates.Has("clinical", notify.WhatsApp))
+	require.True(t, templates.Has("clinical", care.ChannelSMS))
+	require.True(t, templates.Has("clinical", care.ChannelWhatsApp))
 	require.False(t, templates.Has("clinical", "fax"))
-	require.False(t, templates.Has("no_such", notify.SMS))
-	require.False(t, templates.Has("no_such", notify.Email))
-	require.False(t, templates.Has("frame", notify.Email))
+	require.False(t, templates.Has("no_such", care.ChannelSMS))
+	require.False(t, templates.Has("no_such", care.ChannelEmail))
+	require.False(t, templates.Has("frame", care.ChannelEmail))
 }
 
 func TestTemplates_SayInATextMessageWhatAPushSays(t *testing.T) {
 	t.Parallel()
-	data := notify.DataFor("ehr.lab_report.created", "normal", "https://clinic.example/notifications/1", "Demo Clinic")
-	text, err := defaultTemplates(t).Render("clinical", notify.SMS, "en-GB", data)
+	data := template.DataFor("ehr.lab_report.created", "normal", "https://clinic.example/notifications/1", "Demo Clinic")
+	text, err := defaultTemplates(t).Render("clinical", care.ChannelSMS, "en-GB", data)
 	require.NoError(t, err)
-	push, err := defaultTemplates(t).Render("clinical", notify.Push, "en-GB", data)
+	push, err := defaultTemplates(t).Render("clinical", care.ChannelPush, "en-GB", data)
 	require.NoError(t, err)
-	require.Equal(t, notify.Content{Text: push.Body + " https://clinic.example/notifications/1"}, text)
+	require.Equal(t, template.Content{Text: push.Body + " https://clinic.example/notifications/1"}, text)
 }
 
 func TestTemplates_TakeTheClosestLocale(t *testing.T) {
@@ -122,20 +123,20 @@ func TestTemplates_TakeTheClosestLocale(t *testing.T) {
 		"note.de-AT.yaml":  {Data: []byte("email: {subject: Neuigkeiten, paragraphs: [Lies es], button: Los}\n")},
 		"not-a-template.x": {Data: []byte("x")},
 	}
-	templates, err := notify.LoadTemplates(files)
+	templates, err := template.Load(files)
 	require.NoError(t, err)
 	for locale, want := range map[string]string{"de-AT": "Neuigkeiten", "de-CH": "Neues", "de": "Neues", "fr": "News", "": "News", "en-US": "News"} {
-		c, err := templates.Render("note", notify.Email, locale, notify.Data{})
+		c, err := templates.Render("note", care.ChannelEmail, locale, template.Data{})
 		require.NoError(t, err)
 		require.Equal(t, want, c.Subject, locale)
 	}
-	c, err := templates.Render("note", notify.Email, "de-AT", notify.Data{})
+	c, err := templates.Render("note", care.ChannelEmail, "de-AT", template.Data{})
 	require.NoError(t, err)
 	require.Equal(t, "Guten Tag Lies es", c.Text, "the frame is in the same language")
-	c, err = templates.Render("note", notify.Push, "de-AT", notify.Data{})
+	c, err = templates.Render("note", care.ChannelPush, "de-AT", template.Data{})
 	require.NoError(t, err)
 	require.Equal(t, "News", c.Title, "where a translation lacks the channel, the fallback has it")
-	c, err = templates.Render("note", notify.Email, "fr", notify.Data{})
+	c, err = templates.Render("note", care.ChannelEmail, "fr", template.Data{})
 	require.NoError(t, err)
 	require.Contains(t, c.HTML, "Read &lt;it&gt;")
 }
@@ -153,14 +154,14 @@ func TestTemplates_RefuseAMistakeWhenLoaded(t *testing.T) {
 			"layout.html": {Data: []byte(`x`)}, "layout.txt": {Data: []byte(`x`)},
 			"frame.yaml": {Data: []byte("greeting: Hello\nor: or\nfooter: [bye]\n")}, "bad.yaml": {Data: []byte(text)},
 		}
-		_, err := notify.LoadTemplates(files)
+		_, err := template.Load(files)
 		require.ErrorContains(t, err, "bad", name)
 	}
 }
 
 func TestTemplates_SayNoMoreThanThereIsSomethingToRead(t *testing.T) {
 	t.Parallel()
-	c, err := defaultTemplates(t).Render("clinical", notify.Push, "en", notify.DataFor("ehr.lab_report.created", "normal", "", ""))
+	c, err := defaultTemplates(t).Render("clinical", care.ChannelPush, "en", template.DataFor("ehr.lab_report.created", "normal", "", ""))
 	require.NoError(t, err)
 	require.Equal(t, "You have a new lab report. Sign in to read it.", c.Body)
 }
