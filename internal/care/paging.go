@@ -15,7 +15,7 @@ const (
 	MaxPageLimit     = 200
 )
 
-const invalidCursor = "must be the next of the previous page"
+const invalidCursor = "must be the value of next of the previous page"
 
 // Page is one page of a list. Next is the cursor of the following page; it is empty on the last
 // page.
@@ -62,6 +62,9 @@ func (errs *FieldErrors) Cursor(text string, start PageCursor) PageCursor {
 
 // InvalidCursor adds an error to the field "cursor".
 func (errs *FieldErrors) InvalidCursor() { errs.Add("cursor", invalidCursor) }
+
+// InvalidCursor returns the error of a request whose only fault is its cursor.
+func InvalidCursor() *Error { return InvalidField("cursor", invalidCursor) }
 
 // PageCursor is the position of the last item of a page in a list ordered by time and id. Paging by
 // it returns each item once, regardless of concurrent writes. A cursor grants no access: each query

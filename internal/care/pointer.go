@@ -15,3 +15,8 @@ func OrZero[T any](p *T) T {
 	}
 	return *p
 }
+
+// EqualPtr reports whether both pointers are nil, or both point to equal values.
+func EqualPtr[T comparable](a, b *T) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
+}

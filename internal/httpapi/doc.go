@@ -13,5 +13,8 @@
 // A route names an action of care.Access or is on the explicit list of public routes; Finish fails
 // otherwise.
 //
+// The steps of that path are one package because each reads the state that the ones before it left
+// with the request (request.go).
+//
 // The package starts no goroutines.
 package httpapi

@@ -17,7 +17,7 @@ type Paging struct {
 func ParseCursor(cursor string, start care.PageCursor) (care.PageCursor, error) {
 	at, ok := care.ParsePageCursor(cursor, start)
 	if !ok {
-		return at, InvalidCursor()
+		return at, care.InvalidCursor()
 	}
 	return at, nil
 }
@@ -34,16 +34,11 @@ func ParseIDCursor(cursor string) (int64, error) {
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return 0, InvalidCursor()
+		return 0, care.InvalidCursor()
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || n < 1 {
-		return 0, InvalidCursor()
+		return 0, care.InvalidCursor()
 	}
 	return n, nil
-}
-
-// InvalidCursor returns the error of a cursor that is not one of this service.
-func InvalidCursor() error {
-	return care.InvalidField("cursor", "must be the value of next of the previous page")
 }

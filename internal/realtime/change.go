@@ -93,7 +93,7 @@ func (c *change) read(n *entry, e *event.Event) error {
 		complete = c.patient != uuid.Nil && c.clinic != uuid.Nil
 	case event.Membership:
 		c.membership = care.Membership{ClinicID: data.ClinicID, Role: care.Role(data.Role)}
-		complete = data.Role != "" && data.UserID == n.person && equal(data.ClinicID, e.ClinicID)
+		complete = data.Role != "" && data.UserID == n.person && care.EqualPtr(data.ClinicID, e.ClinicID)
 	case event.Session:
 		c.session = data.SessionID
 		complete = c.session != uuid.Nil && data.UserID == n.person

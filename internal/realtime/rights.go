@@ -101,7 +101,7 @@ func (r *rights) apply(c *change) (lost []lostRoom) {
 	default:
 	}
 	same := func(m care.Membership) bool {
-		return m.Role == c.membership.Role && equal(m.ClinicID, c.membership.ClinicID)
+		return m.Role == c.membership.Role && care.EqualPtr(m.ClinicID, c.membership.ClinicID)
 	}
 	if c.kind == granted {
 		if !slices.ContainsFunc(r.memberships, same) {
@@ -195,8 +195,4 @@ func (r *rights) places() []place {
 		list = append(list, place{kind: conversationRoom, id: id})
 	}
 	return list
-}
-
-func equal(a, b *uuid.UUID) bool {
-	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }

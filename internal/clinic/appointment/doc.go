@@ -36,4 +36,7 @@
 // Audit: each read appends record.read and each denial access.denied, committed before the response
 // is sent. An appointment that the caller may not see is reported, and audited, as not found. A
 // list appends one record.read per patient and clinic.
+//
+// Requests, slots, hours and absences are one package because a booking checks all of them under
+// the same row locks.
 package appointment

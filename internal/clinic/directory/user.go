@@ -352,8 +352,8 @@ func (u UserInput) changes(row db.User) []string {
 		{"email", u.Email == care.OrZero(row.Email)},
 		{"givenName", u.GivenName == row.GivenName},
 		{"familyName", u.FamilyName == row.FamilyName},
-		{"phone", equal(u.Phone, row.Phone)},
-		{"whatsApp", equal(u.WhatsApp, row.Whatsapp)},
+		{"phone", care.EqualPtr(u.Phone, row.Phone)},
+		{"whatsApp", care.EqualPtr(u.WhatsApp, row.Whatsapp)},
 		{"locale", u.Locale == row.Locale},
 		{"timeZone", u.TimeZone == row.TimeZone},
 		{"birthDate", u.BirthDate == dateText(row.BirthDate)},
@@ -366,8 +366,6 @@ func (u UserInput) changes(row db.User) []string {
 	}
 	return changed
 }
-
-func equal(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 func userRef(id uuid.UUID) care.Ref { return care.Ref{Kind: "user", ID: id} }
 

@@ -62,7 +62,7 @@ func registerRuleReads(api *httpapi.Server, writer *outbox.Writer) {
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		before, err := httpapi.ParseIDCursor(in.Cursor)
 		if err != nil || before > math.MaxInt32 {
-			return nil, httpapi.InvalidCursor()
+			return nil, care.InvalidCursor()
 		}
 		all, err := dispatch.Versions(ctx, writer.Pool(), int32(before), int32(in.Limit)+1)
 		if err != nil {
