@@ -51,7 +51,7 @@ test-short: ## Run the fast tests: without whole-service, model, recipe, embedde
 		$(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -vet=off -skip '$(NOT_SHORT_TESTS)' $$($(GO) list ./... | grep -vE '/($(NOT_SHORT))$$')
 
 .PHONY: race
-race: ## Run all tests under the race detector and print the duration (needs cgo; takes several times as long as test)
+race: ## Run all tests under the race detector and print the duration (needs cgo; takes about twice as long as test)
 	@begin=$$(date +%s); status=0; \
 	CGO_ENABLED=1 $(WITH_POSTGRES) $(GOTESTSUM) $(TESTFLAGS) -race -timeout 40m $(RACE) || status=$$?; \
 	echo "race: $$(( $$(date +%s) - begin )) s"; exit $$status

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,13 +22,21 @@ const KeyHeader = "Idempotency-Key"
 // maxKey is the longest Idempotency-Key, in characters: the size of its column.
 const maxKey = 255
 
-// keyParameter documents the header.
-var keyParameter = &huma.Param{
-	Name: KeyHeader, In: "header", Example: "7a0e5c1e-4d0b-4f0e-9d3c-6a9f1f4f2b10",
-	Description: "Identifies this request. Repeating it within 24 hours with the same body does not carry it out again: the answer " +
-		"is that of the first request, rendered from the current data. With another body it returns 422; while the first request " +
-		"is in progress, 409. Only successful requests count.",
-	Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey), Pattern: "^[!-~]+$"},
+// keyParameter documents the header. Each operation has its own, because completing the document
+// changes it.
+func keyParameter() *huma.Param {
+	return &huma.Param{
+		Name: KeyHeader, In: "header", Example: "7a0e5c1e-4d0b-4f0e-9d3c-6a9f1f4f2b10",
+		Description: "Identifies this request. Repeating it within 24 hours with the same body does not carry it out again: the answer " +
+			"is that of the first request, rendered from the current data. With another body it returns 422; while the first request " +
+			"is in progress, 409. Only successful requests count.",
+		Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey), Pattern: "^[!-~]+$"},
+	}
+}
+
+// hasKeyParameter reports whether the operation supports the header.
+func hasKeyParameter(op *huma.Operation) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == KeyHeader })
 }
 
 // readKey sets the request's Idempotency-Key and the hash of the request.

@@ -53,7 +53,7 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 	}
 	var parameters []*huma.Param
 	if op.Method == http.MethodPost && !op.Repeatable {
-		parameters = append(parameters, keyParameter)
+		parameters = append(parameters, keyParameter())
 	}
 	huma.Register(s.api, huma.Operation{
 		Responses: responses, Parameters: parameters,
@@ -92,7 +92,7 @@ func (s *Server) handleOperation(op *huma.Operation, handler func(c *echo.Contex
 	}
 	// The media types are known once every route is registered.
 	media := sync.OnceValue(func() []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) })
-	keyed := slices.Contains(op.Parameters, keyParameter)
+	keyed := hasKeyParameter(op)
 	s.Handle(op.Method, path, access, func(c *echo.Context) error {
 		var body []byte
 		if op.RequestBody != nil {
