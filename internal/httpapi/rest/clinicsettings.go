@@ -43,10 +43,8 @@ func registerClinicSettings(api *httpapi.Server, dir *directory.Service) {
 			"current ETag.",
 		Refusals: []care.Code{care.Forbidden, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *putInput) (*output, error) {
-		version, err := httpapi.ParseOptionalETag(in.IfMatch)
-		if err != nil {
-			return nil, err
-		}
-		return answer(dir.UpdateClinicSettings(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body))
+		return withOptionalVersion(in.IfMatch, func(version int64) (*output, error) {
+			return answer(dir.UpdateClinicSettings(ctx, httpapi.CommandOf(ctx), in.ID, version, in.Body))
+		})
 	})
 }

@@ -53,10 +53,8 @@ func registerHours(api *httpapi.Server, service *appointment.Service) {
 			"them with `override`. A stale `If-Match` returns 412 with the current ETag.",
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *putInput) (*output, error) {
-		version, err := httpapi.ParseOptionalETag(in.IfMatch)
-		if err != nil {
-			return nil, err
-		}
-		return answer(service.UpdateHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
+		return withOptionalVersion(in.IfMatch, func(version int64) (*output, error) {
+			return answer(service.UpdateHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
+		})
 	})
 }

@@ -44,11 +44,13 @@ func unlessMatched[T any](ifNoneMatch string, version int64, body T) *versioned[
 // withVersion runs a change of the version that If-Match names. Without If-Match it returns
 // care.PreconditionRequired.
 func withVersion[O any](ifMatch string, change func(version int64) (*O, error)) (*O, error) {
-	version, err := httpapi.ParseETag(ifMatch)
-	if err != nil {
-		return nil, err
-	}
-	return change(version)
+	return httpapi.Matching(ifMatch, change)
+}
+
+// withOptionalVersion is withVersion for a resource that may not exist yet. Without If-Match, the
+// version is 0.
+func withOptionalVersion[O any](ifMatch string, change func(version int64) (*O, error)) (*O, error) {
+	return httpapi.OptionallyMatching(ifMatch, change)
 }
 
 // createdOr200 returns 201 for a request that created something, and 200 for one that found it.
