@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"auth":                  {"care", "clinic/directory", "strictjson"},
 	"apidoc":                {"care", "event"},
 	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "strictjson", "jsonform"},
-	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "jsonform"},
 	"httpapi/web":           {"care", "clinic/directory", "event", "notify", "realtime", "auth", "httpapi"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},

@@ -146,7 +146,7 @@ func checkQuery(u *url.URL) error {
 		if len(all) > 1 {
 			return care.InvalidField(FieldName(name), "has %d values; send one", len(all))
 		}
-		if all[0] == "" {
+		if all[0] == "" && name != "cursor" && name != "after" { // Without a value, the first page.
 			return care.InvalidField(FieldName(name), "has no value; send one, or leave the parameter out")
 		}
 	}

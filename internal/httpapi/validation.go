@@ -76,8 +76,8 @@ func queryHint(ctx huma.Context, name, message string) string {
 	return ""
 }
 
-// timeForm is the error of a value that is not a time.
-const timeForm = "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z"
+// TimeForm is the error of a value that is not a time.
+const TimeForm = "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z"
 
 // FieldProblemOf returns the problem of huma's message at a location such as
 // "body.results[0].value" or "path.id". Some of huma's messages repeat a part of the value (a
@@ -108,8 +108,8 @@ func safeMessage(message string) string {
 		"invalid boolean":                       "must be true or false",
 		"expected string to be RFC 5322 email":  "must be an email address",
 		"expected string to be RFC 3986 uri":    "must be a URI",
-		"expected string to be RFC 3339 date-t": timeForm,
-		"invalid date/time":                     timeForm,
+		"expected string to be RFC 3339 date-t": TimeForm,
+		"invalid date/time":                     TimeForm,
 		"invalid float":                         "must be a number",
 		"required ":                             "is required",
 	} {
@@ -160,7 +160,8 @@ func longNumber(data []byte) (string, bool) {
 // decodeJSON is json.Unmarshal with errors that have the field and never a value.
 func decodeJSON(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
-	if err == nil {
+	invalid, found := jsonform.InvalidTime(data, reflect.TypeOf(v))
+	if err == nil && !found {
 		return nil
 	}
 	where, detail := "", "invalid JSON value for its field"
@@ -172,8 +173,8 @@ func decodeJSON(data []byte, v any) error {
 		if strings.HasPrefix(wrongType.Value, "number") {
 			detail = "is too large, or not a whole number"
 		}
-	} else if path, ok := jsonform.InvalidTime(data, reflect.TypeOf(v)); ok {
-		where, detail = path, timeForm
+	} else if found {
+		where, detail = invalid, TimeForm
 	}
 	if path, ok := longNumber(data); where == "" && ok {
 		where, detail = path, "is a number with too many digits: at most 40 characters, and 3 of an exponent"

@@ -43,8 +43,11 @@ func Canonical(data []byte, t reflect.Type) []byte {
 }
 
 // InvalidTime returns the path of the first text that is not a time although the Go type has one
-// there.
+// there. encoding/json accepts some, such as hours of one digit.
 func InvalidTime(data []byte, t reflect.Type) (path string, found bool) {
+	if !suspicious(data) {
+		return "", false
+	}
 	walk(data, t, func(v value) bool {
 		text, isText := v.token.(string)
 		if isText && v.target == timeType {
@@ -68,14 +71,14 @@ func PathAt(data []byte, offset int64) (path string, found bool) {
 	return path, found
 }
 
-// suspicious reports whether the text may have a value that Canonical rewrites. It is a quick scan,
-// because few texts have one.
+// suspicious reports whether the text may have a number that Canonical rewrites, or a text that
+// looks like a time in another form. It is a quick scan, because few texts have one.
 func suspicious(data []byte) bool {
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
 		case c == '"':
 			end := stringEnd(data, i+1)
-			if text := data[i+1 : end]; len(text) > len("2006-01-02T") && text[4] == '-' && text[7] == '-' && !isCanonicalTime(text) {
+			if text := data[i+1 : end]; likeTime(text) && !isCanonicalTime(string(text)) {
 				return true
 			}
 			i = end
@@ -99,9 +102,15 @@ func stringEnd(data []byte, i int) int {
 	return len(data)
 }
 
-// isCanonicalTime reports whether a text that may be a time has no form that needs a change.
-func isCanonicalTime(text []byte) bool {
-	return !bytes.ContainsAny(text, `tz\`) && !bytes.HasPrefix(text[min(16, len(text)):], []byte(":60"))
+// likeTime reports whether a text begins like a time, or has an escape and could be one.
+func likeTime(text []byte) bool {
+	return len(text) > len("2006-01-02") && (text[4] == '-' && text[7] == '-' || text[0] >= '0' && text[0] <= '9' && bytes.IndexByte(text, '\\') > 0)
+}
+
+// isCanonicalTime reports whether a text is a time in the form that encoding/json reads and writes.
+func isCanonicalTime(text string) bool {
+	canonical, leap, ok := upper(text)
+	return ok && !leap && canonical == text
 }
 
 // integralTail reports whether the rest of a number after a digit has only zeros after the point,

@@ -35,7 +35,7 @@ func (v *versioned[T]) at(collection string, id uuid.UUID) *versioned[T] {
 
 // unlessMatched returns the answer to a read: 304 where If-None-Match names the version.
 func unlessMatched[T any](ifNoneMatch string, version int64, body T) *versioned[T] {
-	if httpapi.MatchesETag(ifNoneMatch, version) {
+	if version > 0 && httpapi.MatchesETag(ifNoneMatch, version) {
 		return newVersioned(http.StatusNotModified, version, body)
 	}
 	return newVersioned(http.StatusOK, version, body)
