@@ -216,7 +216,7 @@ func (c *pipelineCollector) ruleSetBroken(ctx context.Context) (float64, error) 
 		if err != nil {
 			return 0, err
 		}
-		_, err = rule.Parse([]byte(set.Source), c.known)
+		_, err = rule.Load([]byte(set.Source), c.known)
 		c.seen, c.broken = newest, err != nil
 	}
 	if c.broken {
