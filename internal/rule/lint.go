@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"github.com/google/uuid"
@@ -117,9 +118,27 @@ func checkTypes(env *cel.Env, checked *cel.Ast, types []*event.Declaration, unle
 		return fmt.Errorf("make CEL environment: %w", err)
 	}
 	if _, issues := typed.Check(checked); len(issues.Errors()) > 0 {
-		return errors.New(explain(issues, unless))
+		if text := explain(withoutFieldEquality(issues, checked), unless); text != "" {
+			return errors.New(text)
+		}
 	}
 	return nil
+}
+
+// withoutFieldEquality returns the issues without those of comparing two fields of different types
+// for equality: that never holds, but it is no error when it is evaluated.
+func withoutFieldEquality(issues *cel.Issues, checked *cel.Ast) *cel.Issues {
+	tolerated := map[int64]bool{}
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind {
+			return
+		}
+		name := e.AsCall().FunctionName()
+		constant := slices.ContainsFunc(e.AsCall().Args(), func(arg ast.Expr) bool { return arg.Kind() != ast.IdentKind && arg.Kind() != ast.SelectKind })
+		tolerated[e.ID()] = !constant && (name == operators.Equals || name == operators.NotEquals)
+	}))
+	errs := slices.DeleteFunc(slices.Clone(issues.Errors()), func(e *cel.Error) bool { return tolerated[e.ExprID] })
+	return cel.NewIssues(common.NewErrors(common.NewTextSource("")).Append(errs))
 }
 
 // commonType returns the CEL type of a field that several event types have, or dyn if it differs.
