@@ -30,6 +30,38 @@ type metrics struct {
 	attempts   *prometheus.HistogramVec
 	// unreached counts calls of dispatch.Config.Unreached.
 	unreached prometheus.Counter
+	// conditions counts calls of dispatch.Config.ConditionFailed; ruleNames are its rules so far.
+	conditions *prometheus.CounterVec
+	ruleNames  ruleNames
+}
+
+// maxRuleNames bounds the values of the label rule: names change with each rule set, and a set has
+// rarely a hundred rules.
+const maxRuleNames = 1000
+
+// ruleNames are the rules with series of their own.
+type ruleNames struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// label returns the rule's name, or "other" once there are too many.
+func (n *ruleNames) label(name string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.seen == nil {
+		n.seen = map[string]bool{}
+	}
+	if !n.seen[name] && len(n.seen) >= maxRuleNames {
+		return "other"
+	}
+	n.seen[name] = true
+	return name
+}
+
+// countConditionFailure implements dispatch.Config.ConditionFailed.
+func (m *metrics) countConditionFailure(rule, condition string) {
+	m.conditions.WithLabelValues(m.ruleNames.label(rule), condition).Inc()
 }
 
 func newMetrics() *metrics {
@@ -45,12 +77,15 @@ func newMetrics() *metrics {
 		unreached: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carewire_critical_unreached_total", Help: "Critical events planned by this instance for which nobody at the clinic can be reached.",
 		}),
+		conditions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carewire_rule_condition_failures_total", Help: "Events planned by this instance for which a condition of the rule could not be evaluated.",
+		}, []string{"rule", "condition"}),
 	}
 	// Initialize the series to 0, so that the alert sees the first increase.
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))
 	}
-	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.deliveries, m.attempts, m.unreached, m.conditions, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	return m
 }
@@ -216,7 +251,7 @@ func (c *pipelineCollector) ruleSetBroken(ctx context.Context) (float64, error) 
 		if err != nil {
 			return 0, err
 		}
-		_, err = rule.Parse([]byte(set.Source), c.known)
+		_, err = rule.Load([]byte(set.Source), c.known)
 		c.seen, c.broken = newest, err != nil
 	}
 	if c.broken {

@@ -73,7 +73,7 @@ func (s *Service) startPipeline(ctx context.Context) (*pipeline, error) {
 	}
 	planner := dispatch.New(dispatch.Config{
 		River: pl.river, Known: known, Channels: pl.providers.configured(), Logger: s.logger, Tracer: s.tracer,
-		Unreached: s.metrics.unreached.Inc,
+		Unreached: s.metrics.unreached.Inc, ConditionFailed: s.metrics.countConditionFailure,
 	})
 	listeners := handlers()
 	pl.operator, err = operator.New(operator.Config{

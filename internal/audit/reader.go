@@ -52,6 +52,7 @@ func (r *Reader) GetStory(ctx context.Context, actor care.Actor, subject, after 
 	if !actor.MayOnPlatform(care.AuditRead) {
 		return nil, "", r.deny(ctx, actor, subject)
 	}
+	subject = event.CanonicalIDs(subject)
 	from, limit, err := check(subject, after, limit)
 	if err != nil {
 		return nil, "", err

@@ -33,7 +33,9 @@
 //
 // # What stops the planner
 //
-// A condition that cannot be evaluated on an event is a decision (condition_failed), not an error.
+// A condition that cannot be evaluated on an event is a decision, not an error: condition_failed, or
+// condition_ignored where the rule notifies all the same. It is counted in rule_failures, in a
+// metric and in the log.
 // A published version that is not stored is the event's fault: the follower dead-letters and skips
 // the event. A stored set that this binary does not understand is not: planning with another set,
 // or with none, would lose messages for good. Handle then logs "rule set not understood" and

@@ -123,6 +123,7 @@ func part(ctx context.Context, queries *db.Queries, m matched, whole plan) (plan
 	}
 	first := rest.first(maxTxRows)
 	if first.size() == rest.size() {
+		first.failures = whole.failures // Once, with the last part.
 		return first, ledger.Progress{Events: m.index + 1}, nil
 	}
 	return first, ledger.Progress{Events: m.index, Part: int64(written + 1)}, nil
@@ -160,6 +161,7 @@ func unwritten(ctx context.Context, queries *db.Queries, e *event.Event, whole p
 type plan struct {
 	notifications []notification
 	decisions     []decision
+	failures      []failure
 	messages      int // The number of rows of the deliveries and their jobs.
 }
 
@@ -173,6 +175,9 @@ func (p *plan) add(m matched, o rule.Plan) {
 			})
 		}
 		p.addNotification(n)
+	}
+	for _, f := range o.Failures {
+		p.failures = append(p.failures, failure{f, m.event, m.version})
 	}
 	for _, d := range o.Decisions {
 		p.decisions = append(p.decisions, decision{
@@ -190,6 +195,7 @@ func (p *plan) addNotification(n notification) {
 func (p *plan) take(o plan) {
 	p.notifications = append(p.notifications, o.notifications...)
 	p.decisions = append(p.decisions, o.decisions...)
+	p.failures = append(p.failures, o.failures...)
 	p.messages += o.messages
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	Logger   *slog.Logger
 	// Tracer records the plan of each sampled event; nil disables tracing.
 	Tracer *tracing.Tracer
+	// ConditionFailed is called for each event for which a condition of a rule cannot be evaluated,
+	// with the rule's name and "when" or "unless", for metrics. May be nil.
+	ConditionFailed func(rule, condition string)
 	// Unreached is called for each critical event that reaches no one, for metrics. May be nil.
 	Unreached func()
 }
@@ -47,12 +50,16 @@ type Planner struct {
 	logger     *slog.Logger
 	tracer     *tracing.Tracer
 	unreached  func()
+
+	conditionFailed func(rule, condition string)
+	failureLog      failureLog
 }
 
 // New returns a Planner.
 func New(cfg Config) *Planner {
 	return &Planner{
 		river: cfg.River, sets: newSets(cfg.Known, cfg.Logger), configured: cfg.Channels, logger: cfg.Logger, tracer: cfg.Tracer, unreached: cfg.Unreached,
+		conditionFailed: cfg.ConditionFailed,
 	}
 }
 
@@ -98,6 +105,7 @@ func (p *Planner) HandlePart(ctx context.Context, tx pgx.Tx, batch []event.Event
 		return ledger.Progress{}, err
 	}
 	p.report(ctx, &plan)
+	p.reportFailures(ctx, &plan)
 	p.trace(began, batch[:seen], inForce, &plan)
 	return progress, nil
 }

@@ -110,8 +110,8 @@ func TestPlanner_GivesEachReasonForNotTelling(t *testing.T) {
 		},
 		{
 			"unless that fails", "rules: [{name: one, on: ehr.*.created, recipients: [{role: [doctor], unless: int(recipient.id) > 0}], channels: [email]}]", nil,
-			nil,
-			[]string{"one doc -: condition_failed"},
+			[]string{"doc email queued normal: rule one"},
+			[]string{"one/unless doc -: condition_ignored"},
 		},
 		{
 			"when that is false", toPatient("ehr.*.created", emailOnly+"    when: data.status == 'draft'\n"), nil,

@@ -173,7 +173,7 @@ func (s *sets) load(ctx context.Context, queries *db.Queries, needed map[int32]b
 
 // compile checks a stored set and caches it.
 func (s *sets) compile(row db.RuleSetSourcesRow) (*rule.Set, error) {
-	set, err := rule.Parse([]byte(row.Source), s.known)
+	set, err := rule.Load([]byte(row.Source), s.known)
 	if err != nil {
 		return nil, err
 	}

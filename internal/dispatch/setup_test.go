@@ -49,12 +49,16 @@ func setup(tb testing.TB) *bundle {
 	return b
 }
 
-func (b *bundle) newPlanner() *dispatch.Planner {
+func (b *bundle) newPlanner(change ...func(*dispatch.Config)) *dispatch.Planner {
 	b.tb.Helper()
 	logger := slog.New(slog.NewJSONHandler(b.log, nil))
 	client, err := river.NewClient(riverpgxv5.New(b.Worker), &river.Config{Schema: "river", Logger: logger})
 	require.NoError(b.tb, err)
-	return dispatch.New(dispatch.Config{River: client, Known: known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger})
+	cfg := dispatch.Config{River: client, Known: known, Channels: care.BuiltinChannels.Named("email", "push", "sms"), Logger: logger}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return dispatch.New(cfg)
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,10 @@ type RuleSet struct {
 	// Position is the position of the event after which the set is in force; 0 until the planner
 	// has passed it.
 	Position int64 `json:"position,omitempty" doc:"Where in the ledger it came into force; left out while the planner has not come to it."`
+	// ConditionFailures counts the events for which a condition of a rule could not be evaluated, a
+	// condition and an event once. FailedConditions lists them; Versions leaves it out.
+	ConditionFailures int64             `json:"conditionFailures" doc:"How often a condition of a rule could not be evaluated on an event. Above 0, rules notify other people than their author meant."`
+	FailedConditions  []FailedCondition `json:"failedConditions,omitempty" doc:"The conditions that could not be evaluated, the last one first; a list leaves it out."`
 	// Source is the YAML; Versions leaves it out.
 	Source string `json:"source,omitempty" doc:"The YAML as its author wrote it; a list leaves it out."`
 }
@@ -53,10 +58,15 @@ func AtVersion(ctx context.Context, conn db.DBTX, version int32) (RuleSet, error
 	if err != nil {
 		return RuleSet{}, fmt.Errorf("read rule set: %w", postgres.Translate(err))
 	}
-	return RuleSet{
+	failed, err := FailedConditions(ctx, conn, version)
+	set := RuleSet{
 		Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position,
-		Source: row.Source,
-	}, nil
+		Source: row.Source, FailedConditions: failed,
+	}
+	for _, f := range failed {
+		set.ConditionFailures += f.Failures
+	}
+	return set, err
 }
 
 // Versions returns the published rule sets below a version (0: all), newest first, at most limit of
@@ -69,9 +79,18 @@ func Versions(ctx context.Context, conn db.DBTX, before, limit int32) ([]RuleSet
 	if err != nil {
 		return nil, postgres.Translate(fmt.Errorf("list rule sets: %w", err))
 	}
-	versions := make([]RuleSet, len(rows))
+	versions, numbers := make([]RuleSet, len(rows)), make([]int32, len(rows))
 	for i, row := range rows {
+		numbers[i] = row.Version
 		versions[i] = RuleSet{Version: row.Version, Note: row.Note, PublishedBy: row.PublishedBy, PublishedAt: row.PublishedAt.UTC(), Position: row.Position}
+	}
+	totals, err := db.New(conn).RuleFailureTotals(ctx, numbers)
+	if err != nil {
+		return nil, postgres.Translate(fmt.Errorf("count failed conditions: %w", err))
+	}
+	for _, total := range totals {
+		i := slices.IndexFunc(versions, func(v RuleSet) bool { return v.Version == total.Version })
+		versions[i].ConditionFailures = total.Failures
 	}
 	return versions, nil
 }

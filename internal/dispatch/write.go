@@ -48,7 +48,7 @@ func (p *Planner) write(ctx context.Context, tx pgx.Tx, plan *plan) error {
 			return err
 		}
 	}
-	return nil
+	return countFailures(ctx, tx, plan.failures)
 }
 
 // insertNotifications returns those that no earlier run planned.

@@ -49,7 +49,7 @@ func TestGeneratedClient_WritesReadsAndReplacesARecord(t *testing.T) {
 	c, ctx := openClinic(t), t.Context()
 	asDoctor := c.client(doctor)
 
-	me, err := c.client(patient).MeWithResponse(ctx)
+	me, err := c.client(patient).MeWithResponse(ctx, nil)
 	require.NoError(t, err)
 	require.NotNil(t, me.JSON200, "%s", me.Body)
 	require.Equal(t, patient, *me.JSON200.Email)
@@ -98,7 +98,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	t.Parallel()
 	c, ctx := openClinic(t), t.Context()
 	asDoctor := c.client(doctor)
-	me, err := c.client(patient).MeWithResponse(ctx)
+	me, err := c.client(patient).MeWithResponse(ctx, nil)
 	require.NoError(t, err)
 	patientID, clinicID := me.JSON200.Id, *me.JSON200.Memberships[0].ClinicId
 	report := potassium(t, patientID, clinicID, "4.1")
@@ -132,7 +132,7 @@ func TestGeneratedClient_DecodesProblems(t *testing.T) {
 	require.Equal(t, "not_found", hidden.ApplicationproblemJSON404.Code)
 	nobody, err := apiclient.NewClientWithResponses(c.url)
 	require.NoError(t, err)
-	refused, err := nobody.MeWithResponse(ctx)
+	refused, err := nobody.MeWithResponse(ctx, nil)
 	require.NoError(t, err)
 	require.Equal(t, "unauthenticated", refused.ApplicationproblemJSON401.Code)
 	require.Contains(t, *refused.Headers401.WWWAuthenticate, "Bearer")

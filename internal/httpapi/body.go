@@ -28,6 +28,19 @@ func checkContentType(value string, accepted []string) error {
 	return nil
 }
 
+// checkContentEncoding refuses a compressed body (RFC 9110, section 12.5.3).
+func checkContentEncoding(h http.Header) error {
+	for _, value := range h.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return newProblem(http.StatusUnsupportedMediaType, codeUnsupportedMedia, "Content-Encoding is not supported; send the body uncompressed").
+					with("Accept-Encoding", "identity")
+			}
+		}
+	}
+	return nil
+}
+
 // checkBody returns care.Malformed, with the position, for a body that is not one JSON value in
 // UTF-8 or is nested too deep. It returns care.Invalid, with the field, for JSON that is ambiguous
 // or cannot be stored: duplicate names in an object, NUL characters, which PostgreSQL does not
@@ -110,8 +123,9 @@ func FieldName(path string) string {
 	return clean
 }
 
-// checkQuery refuses an invalid query string, a parameter that cannot be stored, and a duplicate
-// parameter. The socket ignores duplicates.
+// checkQuery refuses an invalid query string, a parameter that cannot be stored, a duplicate
+// parameter, and one without a value, which would otherwise count as left out: a filter that a
+// client computed as empty must not list everything. The socket ignores duplicates.
 func checkQuery(u *url.URL) error {
 	if u.RawQuery == "" {
 		return nil
@@ -126,8 +140,14 @@ func checkQuery(u *url.URL) error {
 				return care.InvalidField(FieldName(name), "contains a NUL character or invalid UTF-8")
 			}
 		}
-		if len(all) > 1 && u.Path != SocketPath {
+		if u.Path == SocketPath {
+			continue
+		}
+		if len(all) > 1 {
 			return care.InvalidField(FieldName(name), "has %d values; send one", len(all))
+		}
+		if all[0] == "" && name != "cursor" && name != "after" { // Without a value, the first page.
+			return care.InvalidField(FieldName(name), "has no value; send one, or leave the parameter out")
 		}
 	}
 	return nil

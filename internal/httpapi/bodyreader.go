@@ -70,6 +70,9 @@ func (b *bodyReader) finished() {
 
 // read returns the whole body, of at most limit bytes.
 func (b *bodyReader) read(limit int64) ([]byte, error) {
+	if err := checkContentEncoding(b.r.Header); err != nil {
+		return nil, err
+	}
 	b.arm()
 	body, err := io.ReadAll(io.LimitReader(b.r.Body, limit+1))
 	if err == nil && int64(len(body)) > limit {

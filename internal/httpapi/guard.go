@@ -57,7 +57,7 @@ func toLogin(c *echo.Context) error {
 
 // wantsPage reports whether the request is for an HTML page.
 func wantsPage(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // identified returns the handler behind a valid bearer token, with or without an account, and the

@@ -14,12 +14,10 @@ import (
 
 // addHealth adds the routes for load balancers and monitoring.
 func (s *Server) addHealth() {
-	for _, verb := range []string{http.MethodGet, http.MethodHead} {
-		s.Handle(verb, "/livez", Access{Public: true}, func(c *echo.Context) error {
-			return c.String(http.StatusOK, "alive\n")
-		})
-		s.Handle(verb, "/readyz", Access{Public: true}, s.readyz)
-	}
+	s.Handle(http.MethodGet, "/livez", Access{Public: true}, func(c *echo.Context) error {
+		return c.String(http.StatusOK, "alive\n")
+	})
+	s.Handle(http.MethodGet, "/readyz", Access{Public: true}, s.readyz)
 	if s.cfg.Demo && s.cfg.Gatherer != nil {
 		s.Handle(http.MethodGet, "/metrics", Access{Public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
 	}

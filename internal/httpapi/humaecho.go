@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
+
+	"carewire/internal/jsonform"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
@@ -20,6 +25,8 @@ type humaContext struct {
 	echo   *echo.Context
 	body   io.Reader
 	status int
+	// times are the query parameters of the format date-time.
+	times map[string]bool
 }
 
 var _ huma.Context = (*humaContext)(nil)
@@ -32,12 +39,37 @@ func (c *humaContext) Host() string               { return c.echo.Request().Host
 func (c *humaContext) RemoteAddr() string         { return c.echo.Request().RemoteAddr }
 func (c *humaContext) URL() url.URL               { return *c.echo.Request().URL }
 func (c *humaContext) Param(name string) string   { return c.echo.Param(name) }
-func (c *humaContext) Query(name string) string   { return c.echo.QueryParam(name) }
 func (c *humaContext) BodyReader() io.Reader      { return c.body }
 func (c *humaContext) Status() int                { return c.status }
 func (c *humaContext) BodyWriter() io.Writer      { return c.echo.Response() }
 
-func (c *humaContext) Header(name string) string { return c.echo.Request().Header.Get(name) }
+// Query returns a query parameter. A time is returned in the form that huma's parser reads, and
+// anything that RFC 3339 does not allow, which the parser might, as a text that it refuses.
+func (c *humaContext) Query(name string) string {
+	value := c.echo.QueryParam(name)
+	if value == "" || !c.times[name] {
+		return value
+	}
+	t, ok := jsonform.ParseTime(value)
+	if !ok {
+		return "not a time"
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+// Header returns a header. The lines of a list of entity tags are joined. Content-Type, which
+// readBody has checked, is returned as huma compares it: in lower case and without parameters.
+func (c *humaContext) Header(name string) string {
+	h := c.echo.Request().Header
+	if slices.Contains(preconditions, name) {
+		return strings.Join(h.Values(name), ",")
+	}
+	if name == "Content-Type" {
+		mediaType, _, _ := mime.ParseMediaType(h.Get(name))
+		return mediaType
+	}
+	return h.Get(name)
+}
 
 func (c *humaContext) EachHeader(fn func(name, value string)) {
 	for name, values := range c.echo.Request().Header {
@@ -79,7 +111,13 @@ func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serv
 
 // Handle implements huma.Adapter.
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
+	times := map[string]bool{}
+	for _, p := range op.Parameters {
+		if p.In == "query" && p.Schema.Format == "date-time" {
+			times[p.Name] = true
+		}
+	}
 	a.server.handleOperation(op, func(c *echo.Context, body io.Reader) {
-		handler(&humaContext{op: op, echo: c, body: body})
+		handler(&humaContext{op: op, echo: c, body: body, times: times})
 	})
 }

@@ -159,6 +159,10 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 // seconds.
 const corsMaxAge = 600
 
+// corsHeaders are the headers that pages of other origins may send: all that the API reads.
+const corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, traceparent, tracestate, " +
+	"ce-specversion, ce-id, ce-type, ce-source, ce-subject, ce-time, ce-clinicid, ce-personid, ce-datacontenttype, ce-traceparent"
+
 // cors lets pages of the configured origins call the API with bearer tokens. Cookies are not
 // allowed.
 func (s *Server) cors() echo.MiddlewareFunc {
@@ -168,9 +172,9 @@ func (s *Server) cors() echo.MiddlewareFunc {
 			c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 			return origin, true, nil // noCORS has checked it.
 		},
-		AllowMethods:  []string{"GET, POST, PUT, DELETE"},
-		AllowHeaders:  []string{"Authorization, Content-Type, If-Match, If-None-Match, X-Request-Id, traceparent"},
-		ExposeHeaders: []string{"ETag, Location, Retry-After, X-Request-Id"},
+		AllowMethods:  []string{"GET, HEAD, POST, PUT, DELETE"},
+		AllowHeaders:  []string{corsHeaders},
+		ExposeHeaders: []string{"Accept-Encoding, Allow, ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"},
 		MaxAge:        corsMaxAge,
 	})
 }
@@ -194,12 +198,15 @@ func (s *Server) noCORS(c *echo.Context) bool {
 // requestTimeout is the longest duration of a request, except for sockets.
 const requestTimeout = 30 * time.Second
 
-// limits refuses an invalid query string and sets the timeout of the request.
+// limits refuses an invalid query string or precondition and sets the timeout of the request.
 func (s *Server) limits(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			if err := checkQuery(r.URL); err != nil {
+				return err
+			}
+			if err := checkPreconditions(r.Header); err != nil {
 				return err
 			}
 		}

@@ -30,6 +30,7 @@ func newAPI(s *Server) huma.API {
 				Contact: &huma.Contact{Name: "The operator of this service"},
 				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 				Description: "The event backbone of a clinic's software. Errors are RFC 9457 problems with a stable `code`. " +
+					"HEAD is served wherever GET is. " +
 					"Reads of records are audited, including denied ones; resources the caller may not see return 404.",
 			},
 			Servers: []*huma.Server{{URL: "/", Description: "This service."}},
@@ -101,7 +102,7 @@ var problemAnswers = map[int]problemAnswer{
 	http.StatusRequestEntityTooLarge: {"The body is larger than 1 MiB.", nil, [][2]string{
 		{string(care.TooLarge), "the body is larger than 1048576 bytes"},
 	}},
-	http.StatusUnsupportedMediaType: {"The Content-Type of the body is not supported.", nil, [][2]string{
+	http.StatusUnsupportedMediaType: {"The Content-Type or the Content-Encoding of the body is not supported.", []string{"Accept-Encoding"}, [][2]string{
 		{codeUnsupportedMedia, "Content-Type must be application/json, in UTF-8"},
 	}},
 	http.StatusUnprocessableEntity: {"Invalid values; they are listed in `errors`.", nil, [][2]string{
@@ -123,6 +124,7 @@ var problemAnswers = map[int]problemAnswer{
 
 // answerHeaders are the headers of answers.
 var answerHeaders = map[string]struct{ description, example string }{
+	"Accept-Encoding":  {"The codings of bodies that are supported, if Content-Encoding is another one (RFC 9110, section 12.5.3).", "identity"},
 	"ETag":             {"The version, in quotes. Send it back as `If-Match` or `If-None-Match`.", `"3"`},
 	"Location":         {"The path of the new resource.", "/api/ehr/lab-reports/" + exampleID("id")},
 	"Retry-After":      {"The number of seconds to wait.", "2"},
@@ -146,6 +148,21 @@ func (s *Server) completeSpecification() {
 	for _, path := range doc.Paths {
 		for _, op := range operationsOf(path) {
 			c.complete(op)
+		}
+	}
+	for _, schema := range doc.Components.Schemas.Map() {
+		withoutDefaults(schema)
+	}
+}
+
+// withoutDefaults moves the defaults of a schema's fields to their descriptions. Generators of
+// clients take a field with a default for one that is always there, and then require it in
+// requests. huma has read the defaults from the struct tags before.
+func withoutDefaults(schema *huma.Schema) {
+	for _, field := range schema.Properties {
+		if field.Default != nil {
+			field.Description = strings.TrimSpace(fmt.Sprintf("%s The default is %v.", field.Description, field.Default))
+			field.Default = nil
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,10 +16,14 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/jsonform"
 )
 
-// accessKey is the key of an operation's Access in its metadata.
-const accessKey = "access"
+// The keys of an operation's metadata: its Access, and the reflect.Type of its body.
+const (
+	accessKey = "access"
+	bodyKey   = "body"
+)
 
 // Operation describes a route of the OpenAPI document.
 type Operation struct {
@@ -61,7 +66,9 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 		Tags: []string{op.Tag}, DefaultStatus: op.Status,
 		Errors:   refusalStatuses(op),
 		Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
-		Metadata: map[string]any{accessKey: Access{Action: op.Action, identity: op.Identity, cachedActor: op.CachedActor}},
+		Metadata: map[string]any{
+			accessKey: Access{Action: op.Action, identity: op.Identity, cachedActor: op.CachedActor}, bodyKey: bodyType[I](),
+		},
 		// readBody enforces the limit; huma must not refuse a body that readBody accepted.
 		MaxBodyBytes: maxBody + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
@@ -80,12 +87,21 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 	})
 }
 
+// bodyType returns the type of an input's field Body, or nil if it has none.
+func bodyType[I any]() reflect.Type {
+	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		return body.Type
+	}
+	return nil
+}
+
 // handleOperation adds the route of an operation. Its Access is in the operation's metadata, set by
 // Register. The handler gets the body after its checks.
 func (s *Server) handleOperation(op *huma.Operation, handler func(c *echo.Context, body io.Reader)) {
 	path := strings.NewReplacer("{", ":", "}", "").Replace(op.Path)
 	access, _ := op.Metadata[accessKey].(Access)
 	access.body = op.RequestBody != nil
+	decoded, _ := op.Metadata[bodyKey].(reflect.Type)
 	limit := int64(maxBody)
 	if access.identity {
 		limit = maxSmallBody
@@ -100,6 +116,7 @@ func (s *Server) handleOperation(op *huma.Operation, handler func(c *echo.Contex
 			if body, err = s.readBody(c, limit, media()...); err != nil {
 				return err
 			}
+			body = jsonform.Canonical(body, decoded)
 		}
 		if keyed {
 			if err := infoOf(c.Request().Context()).readKey(c.Request(), body); err != nil {

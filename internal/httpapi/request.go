@@ -2,7 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +37,37 @@ type requestInfo struct {
 	session uuid.UUID
 	// hijacked is true once the connection is a socket: nothing can be answered any more.
 	hijacked bool
+}
+
+// plainPath returns the request with needless escapes in its path removed, so that it finds its
+// route: %61 and a are the same (RFC 3986, section 6.2.2.2). Escapes of other characters, such as a
+// slash, remain.
+func plainPath(r *http.Request) *http.Request {
+	if r.URL.RawPath == "" {
+		return r
+	}
+	var b strings.Builder
+	raw := r.URL.RawPath
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '%' && i+2 < len(raw) {
+			if c, err := strconv.ParseUint(raw[i+1:i+3], 16, 8); err == nil && unreserved(byte(c)) {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(raw[i])
+	}
+	plain, u := *r, *r.URL
+	u.RawPath = b.String()
+	plain.URL = &u
+	return &plain
+}
+
+// unreserved reports whether a character is unreserved in URLs (RFC 3986, section 2.3). Dots are
+// not included, as dot segments must not appear only now.
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '~'
 }
 
 type infoKey struct{}

@@ -51,18 +51,34 @@ func (s *Server) Routes() []Route {
 func (s *Server) Handle(method, path string, a Access, h echo.HandlerFunc) {
 	s.routes[method+" "+path] = a
 	if s.cfg.NoAPI && !everywhere(path) {
-		s.echo.Add(method, path, func(*echo.Context) error { return RoleMissing("the API", "api") })
+		s.add(method, path, func(*echo.Context) error { return RoleMissing("the API", "api") })
 		return
 	}
 	h = s.guard(a, h)
 	if !a.body {
 		h = s.bodyFirst(h)
 	}
-	s.echo.Add(method, path, h)
+	s.add(method, path, h)
 }
 
-// hasRoute reports whether the route was added.
+// add adds a route to the router, and HEAD with each GET: the answer has the same status and
+// headers, and net/http leaves out the body. GET of a path in oneTime has an effect that only its
+// body makes useful.
+func (s *Server) add(method, path string, h echo.HandlerFunc) {
+	s.echo.Add(method, path, h)
+	if method == http.MethodGet && !oneTime[path] {
+		s.echo.Add(http.MethodHead, path, h)
+	}
+}
+
+// oneTime lists the paths without HEAD: the socket, and the redeeming of an authorization code.
+var oneTime = map[string]bool{SocketPath: true, "/login/callback": true}
+
+// hasRoute reports whether the route was added. HEAD is that of its GET.
 func (s *Server) hasRoute(method, path string) bool {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	_, ok := s.routes[method+" "+path]
 	return ok
 }
@@ -98,7 +114,7 @@ func (s *Server) explainMethod(r *http.Request, p *Problem) {
 var public = map[string]bool{
 	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
 	"GET /docs": true, "GET /docs/api": true, "GET /docs/events": true, "GET /docs/socket": true,
-	"GET /livez": true, "HEAD /livez": true, "GET /readyz": true, "HEAD /readyz": true,
+	"GET /livez": true, "GET /readyz": true,
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }
 
@@ -111,6 +127,9 @@ var publicInDemo = map[string]bool{
 func (s *Server) checkRoutes() error {
 	var errs []error
 	for _, r := range s.echo.Router().Routes() {
+		if r.Method == http.MethodHead {
+			continue // It is behind the guard of its GET.
+		}
 		name := r.Method + " " + r.Path
 		a, ok := s.routes[name]
 		switch {

@@ -150,7 +150,9 @@ func New(cfg Config) (*Server, error) {
 	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	s.echo = echo.NewWithConfig(echo.Config{Logger: s.logger, HTTPErrorHandler: s.answerError})
+	s.echo = echo.NewWithConfig(echo.Config{
+		Logger: s.logger, HTTPErrorHandler: s.answerError, Router: echo.NewRouter(echo.RouterConfig{UnescapePathParamValues: true}),
+	})
 	s.echo.Use(s.observe, s.recovered, s.secureHeaders(), s.headers, s.cors(), s.limits)
 	s.api = newAPI(s)
 	s.addHealth()
@@ -167,7 +169,7 @@ func (s *Server) Finish() error {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, plainPath(r)) }
 
 // OpenAPI returns the OpenAPI document.
 func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }

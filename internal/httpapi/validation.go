@@ -4,22 +4,24 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"carewire/internal/care"
+	"carewire/internal/jsonform"
 )
 
 // configureHuma sets huma's package variables: errors become problems, names of fields are matched
 // exactly ("patientid" is unknown too), and lists are not null.
 var configureHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-		return problemOfHuma(status, msg, errs)
+		return problemOfHuma(nil, status, msg, errs)
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
-		p := problemOfHuma(status, msg, errs)
+		p := problemOfHuma(ctx, status, msg, errs)
 		p.RequestID = infoOf(ctx.Context()).id
 		return p
 	}
@@ -30,8 +32,9 @@ var configureHuma = sync.OnceFunc(func() {
 // maxProblems is the largest number of invalid inputs in a problem.
 const maxProblems = 100
 
-// problemOfHuma returns the problem of an error of huma: values that do not match the schema.
-func problemOfHuma(status int, msg string, errs []error) *Problem {
+// problemOfHuma returns the problem of an error of huma: values that do not match the schema. ctx is
+// nil if there is no request.
+func problemOfHuma(ctx huma.Context, status int, msg string, errs []error) *Problem {
 	if status >= 500 {
 		return newProblem(status, codeInternal, internalDetail)
 	}
@@ -42,11 +45,39 @@ func problemOfHuma(status int, msg string, errs []error) *Problem {
 	for _, err := range errs[:min(len(errs), maxProblems)] {
 		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 			f := FieldProblemOf(detail.Location, detail.Message)
+			if ctx != nil && strings.HasPrefix(detail.Location, "query.") {
+				f.Message += queryHint(ctx, strings.TrimPrefix(detail.Location, "query."), detail.Message)
+			}
 			refusal.Fields = append(refusal.Fields, care.FieldError{Field: f.Field, Message: f.Message})
 		}
 	}
 	return problemOfRefusal(refusal)
 }
+
+// queryHint returns what else to know about an invalid query parameter: which ones there are, or that
+// a plus sign arrived as a space.
+func queryHint(ctx huma.Context, name, message string) string {
+	if strings.HasPrefix(message, "unknown query parameter") {
+		var known []string
+		for _, p := range ctx.Operation().Parameters {
+			if p.In == "query" {
+				known = append(known, p.Name)
+			}
+		}
+		if len(known) == 0 {
+			return "; there are no query parameters here"
+		}
+		return "; want one of " + strings.Join(known, ", ")
+	}
+	u := ctx.URL()
+	if strings.Contains(u.Query().Get(name), " ") {
+		return "; the value has a space: in a query string, write + as %2B"
+	}
+	return ""
+}
+
+// TimeForm is the error of a value that is not a time.
+const TimeForm = "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z"
 
 // FieldProblemOf returns the problem of huma's message at a location such as
 // "body.results[0].value" or "path.id". Some of huma's messages repeat a part of the value (a
@@ -77,7 +108,9 @@ func safeMessage(message string) string {
 		"invalid boolean":                       "must be true or false",
 		"expected string to be RFC 5322 email":  "must be an email address",
 		"expected string to be RFC 3986 uri":    "must be a URI",
-		"expected string to be RFC 3339 date-t": "must be an RFC 3339 date and time, such as 2026-03-14T09:30:00Z",
+		"expected string to be RFC 3339 date-t": TimeForm,
+		"invalid date/time":                     TimeForm,
+		"invalid float":                         "must be a number",
 		"required ":                             "is required",
 	} {
 		if strings.HasPrefix(message, prefix) {
@@ -127,12 +160,21 @@ func longNumber(data []byte) (string, bool) {
 // decodeJSON is json.Unmarshal with errors that have the field and never a value.
 func decodeJSON(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
-	if err == nil {
+	invalid, found := jsonform.InvalidTime(data, reflect.TypeOf(v))
+	if err == nil && !found {
 		return nil
 	}
 	where, detail := "", "invalid JSON value for its field"
 	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		where = wrongType.Field
+		if path, ok := jsonform.PathAt(data, wrongType.Offset); ok {
+			where = path // With the indexes of lists.
+		}
+		if strings.HasPrefix(wrongType.Value, "number") {
+			detail = "is too large, or not a whole number"
+		}
+	} else if found {
+		where, detail = invalid, TimeForm
 	}
 	if path, ok := longNumber(data); where == "" && ok {
 		where, detail = path, "is a number with too many digits: at most 40 characters, and 3 of an exponent"

@@ -17,6 +17,8 @@ var categories = []event.Category{event.CategoryClinical, event.CategoryAppointm
 type checker struct {
 	*reader
 	known Known
+	// published reports that the set is in force already; see Load.
+	published bool
 	names map[string]int // The line of each name.
 	// conditions counts the characters of the conditions so far, broken those of the invalid ones.
 	conditions, broken int
@@ -120,12 +122,9 @@ func (c *checker) checkPattern(raw *rawRule) []*event.Declaration {
 	return types
 }
 
-// condition compiles an expression. Without types it returns nil, because the pattern's error is
-// enough.
+// condition compiles an expression. Without types, because the pattern is wrong, the fields of the
+// data are not checked.
 func (c *checker) condition(source text, field string, unless bool, types []*event.Declaration) *condition {
-	if len(types) == 0 {
-		return nil
-	}
 	before := c.conditions
 	if c.conditions += len(source.value); c.broken >= maxBroken || before > maxConditions {
 		return nil
@@ -135,6 +134,12 @@ func (c *checker) condition(source text, field string, unless bool, types []*eve
 		return nil
 	}
 	compiled, err := compileCondition(source.value, unless, types)
+	if err == nil && len(types) > 0 && !c.published {
+		err = compiled.lint(types)
+	}
+	if compiled != nil {
+		compiled.env, compiled.checked = nil, nil // Evaluation needs the program only.
+	}
 	if err != nil {
 		c.broken += len(source.value)
 		c.fail(source.line, field, "%v", err)
@@ -235,8 +240,15 @@ func (c *checker) checkTemplates(raw *rawRule, r *Rule, types []*event.Declarati
 		at = raw.line
 	}
 	var reported []string
+	templates := []string{}
 	for _, d := range types {
 		_, template := r.resolve(d.Type)
+		templates = append(templates, template)
+	}
+	if len(types) == 0 && r.template != "" { // The pattern is wrong.
+		templates = append(templates, r.template)
+	}
+	for _, template := range templates {
 		for _, channel := range slices.Concat(r.Channels, r.Fallback) {
 			if key := template + "/" + channel; !c.known.Template(template, channel) && !slices.Contains(reported, key) {
 				reported = append(reported, key)

@@ -76,10 +76,13 @@ var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
 // condition is a compiled CEL expression that returns a bool.
 type condition struct {
 	program cel.Program
+	env     *cel.Env
+	checked *cel.Ast
+	unless  bool
 }
 
-// compileCondition checks and compiles the expression for these event types. The error's lines are
-// messages for the author.
+// compileCondition checks and compiles the expression for these event types; without any, the data's
+// fields are not checked. The error is a message for the author.
 func compileCondition(source string, unless bool, types []*event.Declaration) (*condition, error) {
 	envs, err := environments()
 	if err != nil {
@@ -96,17 +99,19 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 	if len(issues.Errors()) > 0 { // Err would quote the source for each.
 		return nil, errors.New(explain(issues, unless))
 	}
-	if !checked.OutputType().IsExactType(cel.BoolType) && !isBooleanField(checked, types) {
+	if !checked.OutputType().IsExactType(cel.BoolType) && len(types) > 0 && !isBooleanField(checked, types) {
 		return nil, fmt.Errorf("gives %s, not true or false: write a comparison", checked.OutputType())
 	}
-	if err := checkDataFields(checked, types); err != nil {
-		return nil, err
+	if len(types) > 0 {
+		if err := checkDataFields(checked, types); err != nil {
+			return nil, err
+		}
 	}
 	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxConditionCost))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be compiled: %w", err)
 	}
-	return &condition{program: program}, nil
+	return &condition{program: program, env: env, checked: checked, unless: unless}, nil
 }
 
 // explain returns CEL's messages on one line, with the valid names if a name is unknown.
@@ -195,11 +200,11 @@ func dataFields(checked *cel.Ast) (used, asked []string) {
 func (c *condition) holds(vars cel.Activation) (bool, error) {
 	out, _, err := c.program.Eval(vars)
 	if err != nil {
-		return false, fmt.Errorf("evaluate condition: %w", err)
+		return false, &evalError{classify(err), err}
 	}
 	holds, ok := out.Value().(bool)
 	if !ok {
-		return false, fmt.Errorf("evaluate condition: gave %s", out.Type().TypeName())
+		return false, &evalError{CauseType, fmt.Errorf("the result is a %s", out.Type().TypeName())}
 	}
 	return holds, nil
 }

@@ -32,6 +32,10 @@
 // event's data. unless also has recipient.id and recipient.role: the role by which the recipient
 // was found, empty for user and actor.
 //
+// A condition that cannot be evaluated never hides a critical finding: the rule of the priority
+// critical notifies as if its when were true; another rule notifies no one. An unless that cannot
+// be evaluated leaves out nobody. The table in docs/events.md has every case.
+//
 // People are only notified of records that they may read: Resolve checks the access table for each
 // recipient, by the roles that they hold at the event's clinic now. A critical event
 // (ehr.*.critical) whose rule of the priority critical reaches no one is sent to the care team,

@@ -26,10 +26,17 @@ type Known struct {
 
 // Parse returns a rule set after checking all of it. The error is of type Errors and contains every
 // mistake.
-func Parse(src []byte, known Known) (*Set, error) {
+func Parse(src []byte, known Known) (*Set, error) { return load(src, known, false) }
+
+// Load is Parse for a set that was published: it leaves out the checks that only predict that a
+// condition fails on events, so that a new check does not block a set in force. Such a condition
+// fails when it is evaluated, and is counted then.
+func Load(src []byte, known Known) (*Set, error) { return load(src, known, true) }
+
+func load(src []byte, known Known, published bool) (*Set, error) {
 	r := &reader{}
 	raws := r.set(src)
-	c := checker{reader: r, known: known, names: map[string]int{}}
+	c := checker{reader: r, known: known, published: published, names: map[string]int{}}
 	set := c.check(raws)
 	if len(r.errs) > 0 {
 		return nil, r.errs.sorted()

@@ -15,8 +15,11 @@ const (
 	ReasonDuplicateOf = "duplicate_of:"
 	// ReasonUnless: the recipient's unless leaves the person out.
 	ReasonUnless = "unless"
-	// ReasonConditionFailed: when or unless could not be evaluated on this event.
+	// ReasonConditionFailed: when could not be evaluated on this event, so the rule notifies no one.
 	ReasonConditionFailed = "condition_failed"
+	// ReasonConditionIgnored: the when of a rule of the priority critical, or an unless, could not
+	// be evaluated on this event, and the rule notifies as without it.
+	ReasonConditionIgnored = "condition_ignored"
 	// ReasonUserDisabled: the person's account is disabled.
 	ReasonUserDisabled = "user_disabled"
 	// ReasonDeceased: the person has died.

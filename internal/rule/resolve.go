@@ -15,6 +15,8 @@ import (
 type Plan struct {
 	Notifications []Notification
 	Decisions     []Decision
+	// Failures are the conditions that could not be evaluated, each once.
+	Failures []Failure
 }
 
 // Notification is the notification of one person about the event.
@@ -116,13 +118,34 @@ func (r *resolver) candidates() []*candidate {
 	all := candidates{byID: map[uuid.UUID]*candidate{}}
 	for i := range r.matches {
 		m := &r.matches[i]
+		r.failed(m, When, m.Cause)
 		if m.Failed {
 			r.skip(m, uuid.Nil, "", ReasonConditionFailed)
 			continue
 		}
+		if m.Cause != "" {
+			r.ignored(m, When, uuid.Nil)
+		}
 		r.named(m, &all)
 	}
 	return all.ordered
+}
+
+// failed records that a condition could not be evaluated.
+func (r *resolver) failed(m *Match, c Condition, cause Cause) {
+	f := Failure{Rule: m.Rule.Name, Condition: c, Cause: cause}
+	if cause != "" && !slices.Contains(r.plan.Failures, f) {
+		r.plan.Failures = append(r.plan.Failures, f)
+	}
+}
+
+// ignored adds the decision that the rule notifies although a condition could not be evaluated. Its
+// name is the rule's and the condition's, such as "critical-result/when", beside the rule's own
+// decisions.
+func (r *resolver) ignored(m *Match, c Condition, recipient uuid.UUID) {
+	r.plan.Decisions = append(r.plan.Decisions, Decision{
+		Rule: m.Rule.Name + "/" + string(c), Recipient: recipient, Reason: ReasonConditionIgnored,
+	})
 }
 
 // candidates are the people selected so far.
@@ -158,15 +181,16 @@ func (r *resolver) named(m *Match, all *candidates) {
 			if all.byID[id].namedBy(m) {
 				continue
 			}
-			out, err := m.Excludes(recipient, id)
-			switch {
-			case err != nil:
-				left = append(left, Decision{Recipient: id, Reason: ReasonConditionFailed})
-			case out:
+			out, cause := m.Excludes(recipient, id)
+			if out {
 				left = append(left, Decision{Recipient: id, Reason: ReasonUnless})
-			default:
-				all.add(id, m)
+				continue
 			}
+			if cause != "" {
+				r.failed(m, Unless, cause)
+				r.ignored(m, Unless, id)
+			}
+			all.add(id, m)
 		}
 	}
 	switch {

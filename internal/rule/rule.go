@@ -71,8 +71,10 @@ type Match struct {
 	// Recipients is in the order of the rule. A list of roles is one Recipient a role, also of a
 	// care team.
 	Recipients []Recipient
-	// Failed reports that the rule's condition could not be evaluated for this event: it notifies
-	// no one.
+	// Cause is the reason why the rule's when could not be evaluated for this event, or empty.
+	Cause Cause
+	// Failed reports that the rule notifies no one, because its when could not be evaluated. A rule
+	// of the priority critical notifies then all the same.
 	Failed bool
 
 	vars *variables
@@ -90,13 +92,14 @@ type Recipient struct {
 	unless   *condition
 }
 
-// Excludes reports whether the recipient's unless leaves out the person found for it. An error
-// means that the condition could not be evaluated.
-func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, error) {
+// Excludes reports whether the recipient's unless leaves out the person found for it. If it could
+// not be evaluated, it leaves out nobody, and the cause is returned.
+func (m *Match) Excludes(r Recipient, personID uuid.UUID) (bool, Cause) {
 	if r.unless == nil {
-		return false, nil
+		return false, ""
 	}
-	return r.unless.holds(m.vars.about(personID, r.Role))
+	excludes, err := r.unless.holds(m.vars.about(personID, r.Role))
+	return excludes && err == nil, causeOf(err)
 }
 
 // Held reports whether the event's record was held from the patient at the time of the event.
@@ -131,12 +134,12 @@ func (r *Rule) match(vars *variables) (Match, bool) {
 	m.Category, m.Template = r.resolve(vars.event.Type)
 	if r.when != nil {
 		holds, err := r.when.holds(vars)
-		if err != nil {
+		switch m.Cause = causeOf(err); {
+		case err == nil && !holds:
+			return m, false
+		case err != nil && r.Priority != Critical:
 			m.Failed = true
 			return m, true
-		}
-		if !holds {
-			return m, false
 		}
 	}
 	m.Recipients = make([]Recipient, 0, len(r.recipients))

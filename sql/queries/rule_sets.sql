@@ -63,3 +63,43 @@ SELECT
     unnest(@positions::bigint[]),
     unnest(@versions::integer[])
 ON CONFLICT DO NOTHING;
+
+-- name: RuleFailureCount :exec
+-- Adds to the numbers of failed conditions. The rows are in the order of the key, so that two
+-- transactions cannot deadlock.
+INSERT INTO rule_failures (version, rule, condition, cause, failures, last_position)
+SELECT
+    unnest(@versions::integer[]),
+    unnest(@rules::text[]),
+    unnest(@conditions::text[]),
+    unnest(@causes::text[]),
+    unnest(@failures::bigint[]),
+    unnest(@last_positions::bigint[])
+ON CONFLICT (version, rule, condition, cause) DO UPDATE
+SET
+    failures = rule_failures.failures + excluded.failures,
+    last_failed_at = excluded.last_failed_at,
+    last_position = greatest(rule_failures.last_position, excluded.last_position);
+
+-- name: RuleFailureTotals :many
+SELECT
+    version,
+    sum(failures)::bigint AS failures
+FROM rule_failures
+WHERE version = ANY(@versions::integer[])
+GROUP BY version;
+
+-- name: RuleFailureList :many
+-- The failed conditions of a version, the last one first.
+SELECT
+    rule,
+    condition,
+    cause,
+    failures,
+    first_failed_at,
+    last_failed_at,
+    last_position
+FROM rule_failures
+WHERE version = @version
+ORDER BY last_failed_at DESC, rule, condition, cause
+LIMIT @max_rows;

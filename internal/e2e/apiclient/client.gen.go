@@ -90,6 +90,90 @@ func (e EventSpecversion) Valid() bool {
 	}
 }
 
+// Defines values for LabReportStatus.
+const (
+	LabReportStatusAmended        LabReportStatus = "amended"
+	LabReportStatusAppended       LabReportStatus = "appended"
+	LabReportStatusCancelled      LabReportStatus = "cancelled"
+	LabReportStatusCorrected      LabReportStatus = "corrected"
+	LabReportStatusEnteredInError LabReportStatus = "entered-in-error"
+	LabReportStatusFinal          LabReportStatus = "final"
+	LabReportStatusPartial        LabReportStatus = "partial"
+	LabReportStatusPreliminary    LabReportStatus = "preliminary"
+	LabReportStatusRegistered     LabReportStatus = "registered"
+	LabReportStatusUnknown        LabReportStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the LabReportStatus enum.
+func (e LabReportStatus) Valid() bool {
+	switch e {
+	case LabReportStatusAmended:
+		return true
+	case LabReportStatusAppended:
+		return true
+	case LabReportStatusCancelled:
+		return true
+	case LabReportStatusCorrected:
+		return true
+	case LabReportStatusEnteredInError:
+		return true
+	case LabReportStatusFinal:
+		return true
+	case LabReportStatusPartial:
+		return true
+	case LabReportStatusPreliminary:
+		return true
+	case LabReportStatusRegistered:
+		return true
+	case LabReportStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LabReportRecordStatus.
+const (
+	LabReportRecordStatusAmended        LabReportRecordStatus = "amended"
+	LabReportRecordStatusAppended       LabReportRecordStatus = "appended"
+	LabReportRecordStatusCancelled      LabReportRecordStatus = "cancelled"
+	LabReportRecordStatusCorrected      LabReportRecordStatus = "corrected"
+	LabReportRecordStatusEnteredInError LabReportRecordStatus = "entered-in-error"
+	LabReportRecordStatusFinal          LabReportRecordStatus = "final"
+	LabReportRecordStatusPartial        LabReportRecordStatus = "partial"
+	LabReportRecordStatusPreliminary    LabReportRecordStatus = "preliminary"
+	LabReportRecordStatusRegistered     LabReportRecordStatus = "registered"
+	LabReportRecordStatusUnknown        LabReportRecordStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the LabReportRecordStatus enum.
+func (e LabReportRecordStatus) Valid() bool {
+	switch e {
+	case LabReportRecordStatusAmended:
+		return true
+	case LabReportRecordStatusAppended:
+		return true
+	case LabReportRecordStatusCancelled:
+		return true
+	case LabReportRecordStatusCorrected:
+		return true
+	case LabReportRecordStatusEnteredInError:
+		return true
+	case LabReportRecordStatusFinal:
+		return true
+	case LabReportRecordStatusPartial:
+		return true
+	case LabReportRecordStatusPreliminary:
+		return true
+	case LabReportRecordStatusRegistered:
+		return true
+	case LabReportRecordStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeSex.
 const (
 	MeSexFemale  MeSex = "female"
@@ -141,6 +225,48 @@ func (e MembershipRole) Valid() bool {
 	case MembershipRolePatient:
 		return true
 	case MembershipRoleReceptionist:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLabReportParamsStatus.
+const (
+	ListLabReportParamsStatusAmended        ListLabReportParamsStatus = "amended"
+	ListLabReportParamsStatusAppended       ListLabReportParamsStatus = "appended"
+	ListLabReportParamsStatusCancelled      ListLabReportParamsStatus = "cancelled"
+	ListLabReportParamsStatusCorrected      ListLabReportParamsStatus = "corrected"
+	ListLabReportParamsStatusEnteredInError ListLabReportParamsStatus = "entered-in-error"
+	ListLabReportParamsStatusFinal          ListLabReportParamsStatus = "final"
+	ListLabReportParamsStatusPartial        ListLabReportParamsStatus = "partial"
+	ListLabReportParamsStatusPreliminary    ListLabReportParamsStatus = "preliminary"
+	ListLabReportParamsStatusRegistered     ListLabReportParamsStatus = "registered"
+	ListLabReportParamsStatusUnknown        ListLabReportParamsStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ListLabReportParamsStatus enum.
+func (e ListLabReportParamsStatus) Valid() bool {
+	switch e {
+	case ListLabReportParamsStatusAmended:
+		return true
+	case ListLabReportParamsStatusAppended:
+		return true
+	case ListLabReportParamsStatusCancelled:
+		return true
+	case ListLabReportParamsStatusCorrected:
+		return true
+	case ListLabReportParamsStatusEnteredInError:
+		return true
+	case ListLabReportParamsStatusFinal:
+		return true
+	case ListLabReportParamsStatusPartial:
+		return true
+	case ListLabReportParamsStatusPreliminary:
+		return true
+	case ListLabReportParamsStatusRegistered:
+		return true
+	case ListLabReportParamsStatusUnknown:
 		return true
 	default:
 		return false
@@ -347,8 +473,13 @@ type LabReport struct {
 	// Status The status: one of the codes of FHIR R4 for this kind.
 	//
 	// Examples: final
-	Status string `json:"status"`
+	Status LabReportStatus `json:"status"`
 }
+
+// LabReportStatus The status: one of the codes of FHIR R4 for this kind.
+//
+// Examples: final
+type LabReportStatus string
 
 // LabReportRecord defines model for LabReportRecord.
 type LabReportRecord struct {
@@ -383,8 +514,8 @@ type LabReportRecord struct {
 	// Status The status: one of the codes of FHIR R4 for this kind.
 	//
 	// Examples: final
-	Status    string    `json:"status"`
-	UpdatedAt time.Time `json:"updatedAt"`
+	Status    LabReportRecordStatus `json:"status"`
+	UpdatedAt time.Time             `json:"updatedAt"`
 
 	// UpdatedBy The id of the author of this version.
 	UpdatedBy string `json:"updatedBy"`
@@ -392,6 +523,11 @@ type LabReportRecord struct {
 	// Version The first version is 1; the ETag is this number in quotes.
 	Version int64 `json:"version"`
 }
+
+// LabReportRecordStatus The status: one of the codes of FHIR R4 for this kind.
+//
+// Examples: final
+type LabReportRecordStatus string
 
 // Me defines model for Me.
 type Me struct {
@@ -626,7 +762,7 @@ type ListLabReportParams struct {
 	AuthorId *openapi_types.UUID `form:"authorId,omitempty" json:"authorId,omitempty"`
 
 	// Status Only records with this status.
-	Status *string `form:"status,omitempty" json:"status,omitempty"`
+	Status *ListLabReportParamsStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Code Only records with this code: system|code, or a code of any system.
 	Code *string `form:"code,omitempty" json:"code,omitempty"`
@@ -644,6 +780,9 @@ type ListLabReportParams struct {
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListLabReportParamsStatus defines parameters for ListLabReport.
+type ListLabReportParamsStatus string
+
 // CreateLabReportParams defines parameters for CreateLabReport.
 type CreateLabReportParams struct {
 	// IdempotencyKey Identifies this request. Repeating it within 24 hours with the same body does not carry it out again: the answer is that of the first request, rendered from the current data. With another body it returns 422; while the first request is in progress, 409. Only successful requests count.
@@ -660,6 +799,12 @@ type GetLabReportParams struct {
 type ReplaceLabReportParams struct {
 	// IfMatch The ETag of the version to replace. Required.
 	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// MeParams defines parameters for Me.
+type MeParams struct {
+	// IfNoneMatch The ETag of a known version: returns 304 if it is current.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ListNotificationsParams defines parameters for ListNotifications.
@@ -925,7 +1070,7 @@ type ClientInterface interface {
 	// The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 	//
 	// Corresponds with GET /api/me (the `Me` operationId).
-	Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Me(ctx context.Context, params *MeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNotifications List notifications
 	//
@@ -1067,8 +1212,8 @@ func (c *Client) ReplaceLabReport(ctx context.Context, id openapi_types.UUID, pa
 // The caller's account and roles: at a clinic, or on the platform if `clinicId` is null.
 //
 // Corresponds with GET /api/me (the `Me` operationId).
-func (c *Client) Me(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewMeRequest(c.Server)
+func (c *Client) Me(ctx context.Context, params *MeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMeRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1499,7 +1644,7 @@ func NewReplaceLabReportRequestWithBody(server string, id openapi_types.UUID, pa
 }
 
 // NewMeRequest constructs an http.Request for the Me method
-func NewMeRequest(server string) (*http.Request, error) {
+func NewMeRequest(server string, params *MeParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -1520,6 +1665,21 @@ func NewMeRequest(server string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -1777,7 +1937,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/me (the `Me` operationId).
-	MeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MeResponse, error)
+	MeWithResponse(ctx context.Context, params *MeParams, reqEditors ...RequestEditorFn) (*MeResponse, error)
 
 	// ListNotificationsWithResponse List notifications
 	//
@@ -2041,7 +2201,8 @@ type CreateLabReportResponse413Headers struct {
 
 // CreateLabReportResponse415Headers the declared response headers of an HTTP 415 response for CreateLabReport
 type CreateLabReportResponse415Headers struct {
-	XRequestId *string
+	AcceptEncoding *string
+	XRequestId     *string
 }
 
 // CreateLabReportResponse422Headers the declared response headers of an HTTP 422 response for CreateLabReport
@@ -2297,7 +2458,8 @@ type ReplaceLabReportResponse413Headers struct {
 
 // ReplaceLabReportResponse415Headers the declared response headers of an HTTP 415 response for ReplaceLabReport
 type ReplaceLabReportResponse415Headers struct {
-	XRequestId *string
+	AcceptEncoding *string
+	XRequestId     *string
 }
 
 // ReplaceLabReportResponse422Headers the declared response headers of an HTTP 422 response for ReplaceLabReport
@@ -2418,6 +2580,12 @@ type MeResponse200Headers struct {
 	XRequestId *string
 }
 
+// MeResponse304Headers the declared response headers of an HTTP 304 response for Me
+type MeResponse304Headers struct {
+	ETag       *string
+	XRequestId *string
+}
+
 // MeResponse400Headers the declared response headers of an HTTP 400 response for Me
 type MeResponse400Headers struct {
 	XRequestId *string
@@ -2431,6 +2599,11 @@ type MeResponse401Headers struct {
 
 // MeResponse403Headers the declared response headers of an HTTP 403 response for Me
 type MeResponse403Headers struct {
+	XRequestId *string
+}
+
+// MeResponse422Headers the declared response headers of an HTTP 422 response for Me
+type MeResponse422Headers struct {
 	XRequestId *string
 }
 
@@ -2462,6 +2635,8 @@ type MeResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableEntity
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -2470,12 +2645,16 @@ type MeResponse struct {
 	ApplicationproblemJSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *MeResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *MeResponse304Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *MeResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *MeResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *MeResponse403Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *MeResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *MeResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -2724,8 +2903,8 @@ func (c *ClientWithResponses) ReplaceLabReportWithResponse(ctx context.Context, 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/me (the `Me` operationId).
-func (c *ClientWithResponses) MeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MeResponse, error) {
-	rsp, err := c.Me(ctx, reqEditors...)
+func (c *ClientWithResponses) MeWithResponse(ctx context.Context, params *MeParams, reqEditors ...RequestEditorFn) (*MeResponse, error) {
+	rsp, err := c.Me(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -3299,6 +3478,13 @@ func ParseCreateLabReportResponse(rsp *http.Response) (*CreateLabReportResponse,
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers CreateLabReportResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -3790,6 +3976,13 @@ func ParseReplaceLabReportResponse(rsp *http.Response) (*ReplaceLabReportRespons
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers ReplaceLabReportResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -3888,6 +4081,9 @@ func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3908,6 +4104,13 @@ func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableEntity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -3950,6 +4153,23 @@ func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers MeResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 400:
 		var headers MeResponse400Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -3987,6 +4207,16 @@ func ParseMeResponse(rsp *http.Response) (*MeResponse, error) {
 			headers.XRequestId = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 422:
+		var headers MeResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestId = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers MeResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -115,7 +115,8 @@ func TestAppointments_AreChangedByVersionOnly(t *testing.T) {
 		body any
 	}{{"cancel", nil}, {"reschedule", moved}} {
 		requireProblem(t, b.do(receptionist, http.MethodPost, path+"/"+c.move, c.body), 428, "precondition_required")
-		require.Equal(t, []string{"If-Match"}, requireProblem(t, b.do(receptionist, http.MethodPost, path+"/"+c.move, c.body, "If-Match", `W/"1"`), 422, "invalid"))
+		requireProblem(t, b.do(receptionist, http.MethodPost, path+"/"+c.move, c.body, "If-Match", `W/"1"`), 412, "precondition_failed")
+		require.Equal(t, []string{"If-Match"}, requireProblem(t, b.do(receptionist, http.MethodPost, path+"/"+c.move, c.body, "If-Match", `1`), 400, "malformed"))
 		stale := b.do(receptionist, http.MethodPost, path+"/"+c.move, c.body, "If-Match", `"7"`)
 		requireProblem(t, stale, 412, "precondition_failed")
 		require.Equal(t, `"1"`, stale.Header().Get("ETag"), "the current one")

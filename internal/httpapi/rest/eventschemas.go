@@ -14,6 +14,7 @@ import (
 	"carewire/internal/clinic/intake"
 	"carewire/internal/event"
 	"carewire/internal/httpapi"
+	"carewire/internal/jsonform"
 )
 
 // eventSchemas are the schemas of events: the envelope, and the data of each type.
@@ -109,8 +110,12 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 		refused.Fields = []care.FieldError{{Field: eventField(path), Message: "is too large: send ids only"}}
 		return intake.Event{}, refused
 	}
+	raw = jsonform.Canonical(raw, reflect.TypeFor[ExternalEvent]())
 	if err := v.check(path, v.envelope, raw); err != nil {
 		return intake.Event{}, err
+	}
+	if at, ok := jsonform.InvalidTime(raw, reflect.TypeFor[ExternalEvent]()); ok {
+		return intake.Event{}, care.InvalidField(path+at, "%s", httpapi.TimeForm)
 	}
 	var e ExternalEvent
 	var parts struct{ Data json.RawMessage }
@@ -121,15 +126,19 @@ func (v *eventSchemas) one(path string, raw json.RawMessage) (intake.Event, erro
 	if err != nil {
 		return intake.Event{}, err
 	}
-	if err := v.check(path+"data.", v.data[e.Type], parts.Data); err != nil {
+	payload := jsonform.Canonical(parts.Data, reflect.TypeOf(d.Payload))
+	if err := v.check(path+"data.", v.data[e.Type], payload); err != nil {
 		return intake.Event{}, err
 	}
-	data, err := d.Decode(parts.Data)
+	if at, ok := jsonform.InvalidTime(payload, reflect.TypeOf(d.Payload)); ok {
+		return intake.Event{}, care.InvalidField(path+"data."+at, "%s", httpapi.TimeForm)
+	}
+	data, err := d.Decode(payload)
 	if err != nil {
 		return intake.Event{}, care.InvalidField(path+"data", "invalid JSON value for its field")
 	}
 	in := intake.Event{
-		Path: path, ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, Data: data,
+		Path: path, ID: e.ID, Type: e.Type, Source: event.CanonicalIDs(e.Source), Subject: event.CanonicalIDs(e.Subject), Data: data,
 		ClinicID: e.ClinicID, PersonID: e.PersonID, Traceparent: e.Traceparent,
 	}
 	if e.Time != nil {

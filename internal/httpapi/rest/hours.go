@@ -24,8 +24,9 @@ func registerHours(api *httpapi.Server, service *appointment.Service) {
 	}
 
 	type getInput struct {
-		ClinicID uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
-		DoctorID uuid.UUID `path:"doctorId" format:"uuid" doc:"The doctor."`
+		ClinicID    uuid.UUID `path:"clinicId" format:"uuid" doc:"The clinic."`
+		DoctorID    uuid.UUID `path:"doctorId" format:"uuid" doc:"The doctor."`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-doctor-hours", Method: http.MethodGet, Path: path,
@@ -33,9 +34,11 @@ func registerHours(api *httpapi.Server, service *appointment.Service) {
 		Summary: "Get a doctor's hours",
 		Description: "The doctor's weekly hours at the clinic, for everybody of the clinic. If " +
 			"none are set, `default` is true and there is no ETag.",
+		Also:     map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *getInput) (*output, error) {
-		return answer(service.GetHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID))
+		hours, err := service.GetHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID)
+		return unlessMatched(in.IfNoneMatch, hours.Version, hours), err
 	})
 
 	type putInput struct {
@@ -53,10 +56,8 @@ func registerHours(api *httpapi.Server, service *appointment.Service) {
 			"them with `override`. A stale `If-Match` returns 412 with the current ETag.",
 		Refusals: []care.Code{care.Forbidden, care.NotFound, care.Conflict, care.PreconditionFailed, care.PreconditionRequired},
 	}, func(ctx context.Context, in *putInput) (*output, error) {
-		version, err := httpapi.ParseOptionalETag(in.IfMatch)
-		if err != nil {
-			return nil, err
-		}
-		return answer(service.UpdateHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
+		return withOptionalVersion(in.IfMatch, func(version int64) (*output, error) {
+			return answer(service.UpdateHours(ctx, httpapi.CommandOf(ctx), in.ClinicID, in.DoctorID, version, in.Body.Openings))
+		})
 	})
 }

@@ -14,14 +14,19 @@ func registerMe(api *httpapi.Server, dir *directory.Service) {
 	answer := func(me directory.Me, err error) (*output, error) {
 		return newVersioned(http.StatusOK, me.Version, me), err
 	}
+	type getInput struct {
+		IfNoneMatch string `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
+	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "me", Method: http.MethodGet, Path: "/api/me", Tag: "me", Action: care.SelfManage,
 		Summary: "Get own account",
 		Description: "The caller's account and roles: at a clinic, or on the platform if " +
 			"`clinicId` is null.",
+		Also:     map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
 		Refusals: []care.Code{care.Forbidden},
-	}, func(ctx context.Context, _ *struct{}) (*output, error) {
-		return answer(dir.GetSelf(ctx, httpapi.ActorOf(ctx)))
+	}, func(ctx context.Context, in *getInput) (*output, error) {
+		me, err := dir.GetSelf(ctx, httpapi.ActorOf(ctx))
+		return unlessMatched(in.IfNoneMatch, me.Version, me), err
 	})
 
 	type replaceInput struct {

@@ -44,11 +44,12 @@ func registerPreferences(api *httpapi.Server, dir *directory.Service) {
 	restrict(api.OpenAPI().Components.Schemas.Map()["Preference"].Properties["channel"], dir.Channels())
 }
 
-// restrict limits a schema to the names of the channels. They are known at run time only, so a
-// struct tag cannot list them.
-func restrict(schema *huma.Schema, channels []string) {
-	for _, name := range channels {
-		schema.Enum = append(schema.Enum, name)
+// restrict limits a schema to values that are known at run time only, such as the names of the
+// channels: a struct tag cannot list them.
+func restrict(schema *huma.Schema, values []string) {
+	schema.Enum, schema.MinLength, schema.MaxLength = nil, nil, nil
+	for _, value := range values {
+		schema.Enum = append(schema.Enum, value)
 	}
 	schema.PrecomputeMessages()
 }

@@ -116,11 +116,9 @@ func registerRecordAcknowledge[B any](api *httpapi.Server, k recordRoutes[B]) {
 			"Returns 409 if no finding waits for a review.",
 		Refusals: changeRefusals,
 	}, func(ctx context.Context, in *acknowledgeInput) (*recordOutput[B], error) {
-		version, err := httpapi.ParseOptionalETag(in.IfMatch)
-		if err != nil {
-			return nil, err
-		}
-		return currentRecord(k.kind.Acknowledge(ctx, httpapi.CommandOf(ctx), in.ID, version))
+		return withOptionalVersion(in.IfMatch, func(version int64) (*recordOutput[B], error) {
+			return currentRecord(k.kind.Acknowledge(ctx, httpapi.CommandOf(ctx), in.ID, version))
+		})
 	}, func(ctx context.Context, in *acknowledgeInput, _ *care.ReplayError) (*recordOutput[B], error) {
 		return currentRecord(k.kind.Current(ctx, httpapi.CommandOf(ctx), in.ID))
 	})

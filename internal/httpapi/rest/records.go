@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -102,6 +103,28 @@ func registerRecordKind[B any, P ehr.BodyOf[B]](api *httpapi.Server, writer *out
 	registerRecordAcknowledge(api, k)
 	registerRecordReads(api, k)
 	registerRecordHistory(api, k)
+	k.restrictStatus(api)
+}
+
+// restrictStatus limits the status in the kind's schemas and in the filter of its list to the
+// kind's own. A struct tag cannot list them, because all kinds share the field.
+func (k recordRoutes[B]) restrictStatus(api *httpapi.Server) {
+	statuses, doc := k.kind.Spec().Statuses(), api.OpenAPI()
+	var example struct{ Status string }
+	if err := json.Unmarshal([]byte(k.kind.Spec().Example), &example); err != nil {
+		panic(fmt.Sprintf("the example of %s: %v", k.one, err)) // It is a constant.
+	}
+	for _, name := range []string{k.schema, k.schema + "Record"} {
+		status := *doc.Components.Schemas.Map()[name].Properties["status"]
+		restrict(&status, statuses)
+		status.Examples = []any{example.Status}
+		doc.Components.Schemas.Map()[name].Properties["status"] = &status
+	}
+	for _, p := range doc.Paths[k.path].Get.Parameters {
+		if p.Name == "status" {
+			restrict(p.Schema, statuses)
+		}
+	}
 }
 
 // releasers describes who may release a record of the kind.
@@ -217,8 +240,9 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 	})
 
 	type versionInput struct {
-		ID      uuid.UUID `path:"id" format:"uuid"`
-		Version int64     `path:"version" minimum:"1" doc:"The version; the first is 1."`
+		ID          uuid.UUID `path:"id" format:"uuid"`
+		Version     int64     `path:"version" minimum:"1" doc:"The version; the first is 1."`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is this one. That is also a read, and audited."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "version-" + k.schema, Method: http.MethodGet, Path: k.path + "/{id}/history/{version}",
@@ -226,8 +250,10 @@ func registerRecordHistory[B any](api *httpapi.Server, k recordRoutes[B]) {
 		CachedActor: true,
 		Summary:     "Get a version of " + k.one,
 		Description: "The current version or an earlier one.",
+		Also:        map[int]string{http.StatusNotModified: "If-None-Match has this version."},
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *versionInput) (*recordOutput[B], error) {
-		return currentRecord(k.kind.GetVersion(ctx, httpapi.CommandOf(ctx), in.ID, in.Version))
+		r, err := k.kind.GetVersion(ctx, httpapi.CommandOf(ctx), in.ID, in.Version)
+		return unlessMatched(in.IfNoneMatch, r.Version, recordView[B](r)), err
 	})
 }

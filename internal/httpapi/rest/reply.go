@@ -35,7 +35,7 @@ func (v *versioned[T]) at(collection string, id uuid.UUID) *versioned[T] {
 
 // unlessMatched returns the answer to a read: 304 where If-None-Match names the version.
 func unlessMatched[T any](ifNoneMatch string, version int64, body T) *versioned[T] {
-	if httpapi.MatchesETag(ifNoneMatch, version) {
+	if version > 0 && httpapi.MatchesETag(ifNoneMatch, version) {
 		return newVersioned(http.StatusNotModified, version, body)
 	}
 	return newVersioned(http.StatusOK, version, body)
@@ -44,11 +44,13 @@ func unlessMatched[T any](ifNoneMatch string, version int64, body T) *versioned[
 // withVersion runs a change of the version that If-Match names. Without If-Match it returns
 // care.PreconditionRequired.
 func withVersion[O any](ifMatch string, change func(version int64) (*O, error)) (*O, error) {
-	version, err := httpapi.ParseETag(ifMatch)
-	if err != nil {
-		return nil, err
-	}
-	return change(version)
+	return httpapi.Matching(ifMatch, change)
+}
+
+// withOptionalVersion is withVersion for a resource that may not exist yet. Without If-Match, the
+// version is 0.
+func withOptionalVersion[O any](ifMatch string, change func(version int64) (*O, error)) (*O, error) {
+	return httpapi.OptionallyMatching(ifMatch, change)
 }
 
 // createdOr200 returns 201 for a request that created something, and 200 for one that found it.

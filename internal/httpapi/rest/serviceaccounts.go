@@ -77,16 +77,19 @@ func registerServiceAccountReads(api *httpapi.Server, dir *directory.Service) {
 	})
 
 	type one struct {
-		ID uuid.UUID `path:"id" format:"uuid"`
+		ID          uuid.UUID `path:"id" format:"uuid"`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-service-account", Method: http.MethodGet, Path: serviceAccountsPath + "/{id}",
 		Tag: "integration", Action: care.ServiceAccountManage,
 		Summary:     "Get a service account",
 		Description: "A service account of a clinic where the caller is an administrator.",
+		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*serviceAccountOutput, error) {
-		return currentServiceAccount(dir.GetServiceAccount(ctx, httpapi.CommandOf(ctx), in.ID))
+		a, err := dir.GetServiceAccount(ctx, httpapi.CommandOf(ctx), in.ID)
+		return unlessMatched(in.IfNoneMatch, a.Version, a), err
 	})
 }
 

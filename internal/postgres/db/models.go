@@ -735,6 +735,17 @@ type RiverRiverJob struct {
 	Args        []byte
 }
 
+type RuleFailure struct {
+	Version       int32
+	Rule          string
+	Condition     string
+	Cause         string
+	Failures      int64
+	FirstFailedAt time.Time
+	LastFailedAt  time.Time
+	LastPosition  int64
+}
+
 type RulePublication struct {
 	Position int64
 	Version  int32

@@ -10,6 +10,138 @@ import (
 	"time"
 )
 
+const RuleFailureCount = `-- name: RuleFailureCount :exec
+INSERT INTO rule_failures (version, rule, condition, cause, failures, last_position)
+SELECT
+    unnest($1::integer[]),
+    unnest($2::text[]),
+    unnest($3::text[]),
+    unnest($4::text[]),
+    unnest($5::bigint[]),
+    unnest($6::bigint[])
+ON CONFLICT (version, rule, condition, cause) DO UPDATE
+SET
+    failures = rule_failures.failures + excluded.failures,
+    last_failed_at = excluded.last_failed_at,
+    last_position = greatest(rule_failures.last_position, excluded.last_position)
+`
+
+type RuleFailureCountParams struct {
+	Versions      []int32
+	Rules         []string
+	Conditions    []string
+	Causes        []string
+	Failures      []int64
+	LastPositions []int64
+}
+
+// Adds to the numbers of failed conditions. The rows are in the order of the key, so that two
+// transactions cannot deadlock.
+func (q *Queries) RuleFailureCount(ctx context.Context, arg RuleFailureCountParams) error {
+	_, err := q.db.Exec(ctx, RuleFailureCount,
+		arg.Versions,
+		arg.Rules,
+		arg.Conditions,
+		arg.Causes,
+		arg.Failures,
+		arg.LastPositions,
+	)
+	return err
+}
+
+const RuleFailureList = `-- name: RuleFailureList :many
+SELECT
+    rule,
+    condition,
+    cause,
+    failures,
+    first_failed_at,
+    last_failed_at,
+    last_position
+FROM rule_failures
+WHERE version = $1
+ORDER BY last_failed_at DESC, rule, condition, cause
+LIMIT $2
+`
+
+type RuleFailureListParams struct {
+	Version int32
+	MaxRows int32
+}
+
+type RuleFailureListRow struct {
+	Rule          string
+	Condition     string
+	Cause         string
+	Failures      int64
+	FirstFailedAt time.Time
+	LastFailedAt  time.Time
+	LastPosition  int64
+}
+
+// The failed conditions of a version, the last one first.
+func (q *Queries) RuleFailureList(ctx context.Context, arg RuleFailureListParams) ([]RuleFailureListRow, error) {
+	rows, err := q.db.Query(ctx, RuleFailureList, arg.Version, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RuleFailureListRow
+	for rows.Next() {
+		var i RuleFailureListRow
+		if err := rows.Scan(
+			&i.Rule,
+			&i.Condition,
+			&i.Cause,
+			&i.Failures,
+			&i.FirstFailedAt,
+			&i.LastFailedAt,
+			&i.LastPosition,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RuleFailureTotals = `-- name: RuleFailureTotals :many
+SELECT
+    version,
+    sum(failures)::bigint AS failures
+FROM rule_failures
+WHERE version = ANY($1::integer[])
+GROUP BY version
+`
+
+type RuleFailureTotalsRow struct {
+	Version  int32
+	Failures int64
+}
+
+func (q *Queries) RuleFailureTotals(ctx context.Context, versions []int32) ([]RuleFailureTotalsRow, error) {
+	rows, err := q.db.Query(ctx, RuleFailureTotals, versions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RuleFailureTotalsRow
+	for rows.Next() {
+		var i RuleFailureTotalsRow
+		if err := rows.Scan(&i.Version, &i.Failures); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const RulePublicationBefore = `-- name: RulePublicationBefore :one
 SELECT version
 FROM rule_publications
