@@ -137,7 +137,9 @@ func (a *setupAnswers) ask(in io.Reader, out io.Writer, cfg config.Config, opera
 	return lines.Err()
 }
 
-func isYes(answer string) bool { return strings.EqualFold(answer, "yes") || strings.EqualFold(answer, "y") }
+func isYes(answer string) bool {
+	return strings.EqualFold(answer, "yes") || strings.EqualFold(answer, "y")
+}
 
 // localZone returns the name of the machine's time zone, or "" if it is not known.
 func localZone() string {
