@@ -9,6 +9,10 @@ OPENAPI = internal/httpapi/rest/testdata/openapi.yaml
 CLIENT = $(TOOL) oapi-codegen -config internal/e2e/apiclient/oapi-codegen.yaml $(OPENAPI)
 # Leaves out the gRPC modules of a storage client that Firebase's SDK brings along and nothing here calls: 19 MB of binary.
 TAGS = disable_grpc_modules
+# The version in the binary, /livez, the OpenAPI document and carewire_build_info: a tag such as v0.4.0, or the tag before with
+# the number of commits since, or a commit. It is empty outside of a clone.
+VERSION ?= $(shell git describe --always --dirty --tags --match "v[0-9]*" 2>/dev/null)
+STAMP = -X carewire/internal/app.stamp=$(VERSION)
 # How long each fuzzer runs: a time, or so many executions as 1000x. Left to itself, one spends a minute on each find to make
 # it smaller, which is most of its time.
 FUZZTIME ?= 30s
@@ -24,17 +28,22 @@ RACE ?= ./...
 GOTESTSUM = $(TOOL) gotestsum --format pkgname --hide-summary skipped --
 WITH_POSTGRES = $(GO) run ./internal/postgres/postgrestest/withpostgres
 
+# Prints a notice if most packages are not in Go's build cache: the build then takes minutes and prints nothing.
+FIRST_BUILD = { n=$$($(GO) build -n -tags $(TAGS) -o bin/carewire ./cmd/carewire 2>&1 | grep -c '/compile"* -o'); \
+	if [ "$$n" -gt 100 ]; then echo "First build: compiling $$n packages, which takes 1 to 10 minutes and prints nothing. Later builds take seconds." >&2; fi; }
+
 .PHONY: help
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/carewire
-	$(GO) build -tags $(TAGS) -o bin/carewire ./cmd/carewire
+	@[ -e bin/carewire ] || $(FIRST_BUILD)
+	$(GO) build -tags $(TAGS) -ldflags "$(STAMP)" -o bin/carewire ./cmd/carewire
 
 .PHONY: static
 static: ## Build bin/static/carewire like the image, and run it in an empty root directory
-	CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w" -o bin/static/carewire ./cmd/carewire
+	CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags "-s -w $(STAMP)" -o bin/static/carewire ./cmd/carewire
 	unshare --map-root-user --root=bin/static /carewire version
 
 .PHONY: run

@@ -44,13 +44,20 @@ func withSettings(fn func(cmd *cobra.Command, cfg config.Config, args []string) 
 // fn. The Operator connects to the database on first use, so fn checks its flags and arguments
 // first.
 func withOperator(fn func(cmd *cobra.Command, op *operator.Operator, args []string) error) runE {
+	return withOperatorSettings(func(cmd *cobra.Command, op *operator.Operator, _ config.Config, args []string) error {
+		return fn(cmd, op, args)
+	})
+}
+
+// withOperatorSettings is withOperator for commands that also need the settings.
+func withOperatorSettings(fn func(cmd *cobra.Command, op *operator.Operator, cfg config.Config, args []string) error) runE {
 	return withSettings(func(cmd *cobra.Command, cfg config.Config, args []string) error {
 		op, err := app.OpenOperator(cfg)
 		if err != nil {
 			return err
 		}
 		defer op.Close()
-		return fn(cmd, op, args)
+		return fn(cmd, op, cfg, args)
 	})
 }
 

@@ -45,8 +45,10 @@ curl -s "{{.URL}}/api/audit?subject=lab_report/$ID" -H "Authorization: Bearer $A
 {{- if .PSQL}}
 {{.PSQL}} -v subject=lab_report/$ID -f sql/audit/record_story.sql
 {{- end}}
-# another system posts a reading (docs/events.md; bin/carewire token --service device-gateway prints its token)
+# another system posts an urgent reading (docs/events.md; bin/carewire token --service device-gateway prints its token)
 curl -si {{.URL}}/api/events -H "Authorization: Bearer $GATEWAY" -H 'Content-Type: application/cloudevents+json' -d '{{.Reading}}'
+# the care team is notified by the rule urgent-reading: an email and a push message each, within a second in {{.URL}}/sandbox
+sleep 1; curl -s "{{.URL}}/sandbox/messages?channel=email"
 
 `))
 

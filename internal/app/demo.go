@@ -78,11 +78,11 @@ const demoService = "device-gateway"
 // as imported, so that no rule fires on them. The next start completes an interrupted seed.
 func seedDemo(ctx context.Context, dir *directory.Service) error {
 	cmd := care.Command{Actor: care.SystemActor("seed"), CorrelationID: "seed", Imported: true}
-	for _, c := range []directory.Clinic{
-		{ID: demoID(demoClinic), Name: "Demo Clinic", TimeZone: "Europe/Berlin"},
-		{ID: demoID(otherClinic), Name: "Other Clinic", TimeZone: "America/New_York"},
+	for _, c := range []directory.NewClinic{
+		{ID: demoID(demoClinic), ClinicInput: directory.ClinicInput{Name: "Demo Clinic", TimeZone: "Europe/Berlin"}},
+		{ID: demoID(otherClinic), ClinicInput: directory.ClinicInput{Name: "Other Clinic", TimeZone: "America/New_York"}},
 	} {
-		if err := ifNew(dir.CreateClinic(ctx, cmd, c)); err != nil {
+		if err := seeded(dir.CreateClinic(ctx, cmd, c)); err != nil {
 			return fmt.Errorf("seed clinic %s: %w", c.ID, err)
 		}
 	}

@@ -79,6 +79,7 @@ func (s *Service) newServer() (*httpapi.Server, error) {
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
 		Ready:          s.readiness,
+		Version:        Version().Number,
 		Notes:          s.db.notes,
 		Registerer:     s.metrics.registry,
 		Gatherer:       s.metrics.registry,

@@ -163,7 +163,7 @@ func (s *Service) open(ctx context.Context) error {
 	if s.cfg.BaseURL == "http://"+s.cfg.Addr {
 		s.cfg.BaseURL = s.URL
 	}
-	s.gate = &gate{starting: httpapi.Starting(s.waiter.status), draining: &s.draining}
+	s.gate = &gate{starting: httpapi.Starting(Version().Number, s.waiter.status), draining: &s.draining}
 	s.serve(front, "http", &http.Server{
 		Handler:           s.gate,
 		ReadHeaderTimeout: readHeaderTimeout,

@@ -47,7 +47,7 @@ func MintServiceToken(cfg config.Config, clientID string, ttl time.Duration) (st
 // in demo mode has run.
 func demoIssuer(cfg config.Config) (*auth.DemoIssuer, error) {
 	if _, err := os.Stat(keyFile(cfg)); err != nil {
-		return nil, fmt.Errorf("CAREWIRE_DATA_DIR: no demo key in %s; start a service with --demo first", cfg.DataDir)
+		return nil, fmt.Errorf("CAREWIRE_DATA_DIR: no demo key in %s: start a service with --demo first, or set CAREWIRE_DATA_DIR to the directory of the one that runs", cfg.DataDir)
 	}
 	return auth.LoadDemoIssuer(keyFile(cfg), cfg.OIDCAudience)
 }

@@ -10,7 +10,8 @@ import (
 
 // Build describes the binary.
 type Build struct {
-	// Number is the module's version, or "devel" for a build from a working tree.
+	// Number is the stamped version, such as v0.4.0-3-g8d5f3c1, or else the module's version, or
+	// "devel" for a plain build from a working tree.
 	Number string
 	// Revision is the commit it was built from, with the suffix "-dirty" if the tree had changes;
 	// empty if unknown.
@@ -24,14 +25,25 @@ func (b Build) String() string {
 	return fmt.Sprintf("carewire %s (%s, %s, %s/%s)", b.Number, cmp.Or(b.Revision, "unknown revision"), b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
-// Version returns the build information that the toolchain wrote into the binary.
+// stamp is the output of `git describe --always --dirty --tags` for the tree that the binary was
+// built from. The Makefile, the Dockerfile and goreleaser set it with
+// -ldflags "-X carewire/internal/app.stamp=…"; it is empty after a plain go build.
+var stamp string
+
+// Version returns the build information that the linker and the toolchain wrote into the binary.
 var Version = sync.OnceValue(func() Build {
-	b := Build{Number: "devel", Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	info, _ := debug.ReadBuildInfo()
+	return buildOf(stamp, info)
+})
+
+// buildOf returns the build with the stamp, or with the version of the module if it is empty. info
+// may be nil.
+func buildOf(stamp string, info *debug.BuildInfo) Build {
+	b := Build{Number: cmp.Or(stamp, "devel"), Go: runtime.Version()}
+	if info == nil {
 		return b
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
+	if v := info.Main.Version; stamp == "" && v != "" && v != "(devel)" {
 		b.Number = v
 	}
 	dirty := ""
@@ -47,4 +59,4 @@ var Version = sync.OnceValue(func() Build {
 		b.Revision += dirty
 	}
 	return b
-})
+}

@@ -58,7 +58,7 @@ var allowed = map[string][]string{
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
-	"operator":              {"care", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "notify/template", "outbox", "postgres", "postgres/embedded", "rule"},
+	"operator":              {"care", "clinic/directory", "config", "dispatch", "event", "fhirimport", "ledger", "notify", "notify/template", "outbox", "postgres", "postgres/embedded", "rule"},
 	"app":                   {"**"},
 	"bench":                 {"ledger", "postgres", "postgres/embedded"},
 	"migrations":            {},

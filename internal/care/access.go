@@ -62,12 +62,15 @@ const (
 	// Records the death of a patient, and withdraws that record.
 	DeathRecord      Action = "death.record"
 	SignInManage     Action = "sign_in.manage"    // Lists and unlinks the sign-ins of a person.
+	SignInLink       Action = "sign_in.link"      // Links a sign-in to a person without proof of it.
+	AccountRead      Action = "account.read"      // Lists staff, and roles on the platform.
 	MembershipManage Action = "membership.manage" // Grants and revokes roles.
 	// Registers and invites people in the role patient only.
 	PatientRegister    Action = "patient.register"
 	CareTeamManage     Action = "care_team.manage" // Sets who cares for a patient.
 	CareTeamRead       Action = "care_team.read"
 	ClinicCreate       Action = "clinic.create"
+	ClinicUpdate       Action = "clinic.update" // Changes the name and the time zone of a clinic.
 	ClinicRead         Action = "clinic.read"
 	CriticalLimitsRead Action = "critical_limits.read"
 	// Sets from which values on a result at the clinic is critical.
@@ -202,9 +205,10 @@ func ofAllKinds(lines []line) []Grant {
 // nobody else. Participants who work at the clinic add and remove others. A patient reads their
 // conversations forever, and writes while they are a patient of the clinic.
 //
-// Platform roles see no records. The service role is held by other systems: they append events at
-// their clinic, and nothing else. The system role is held by carewire's own seed and import: they
-// write, including replacements of their earlier writes, and read nothing.
+// Platform roles see no records. Operators also register clinics. The service role is held by other
+// systems: they append events at their clinic, and nothing else. The system role is held by
+// carewire's own seed, import and command line: they write, including replacements of their earlier
+// writes, and read nothing except clinics and the accounts of staff.
 var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{AppointmentRequest, Patient, Own},
 	{AppointmentBook, Receptionist, SameClinic},
@@ -307,6 +311,8 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{DeathRecord, Admin, SameClinic},
 	{SignInManage, Admin, SameClinic},
 	{SignInManage, Operator, Platform},
+	{SignInLink, System, Platform},
+	{AccountRead, System, Platform},
 	{MembershipManage, Admin, SameClinic},
 	{MembershipManage, System, Platform},
 	{PatientRegister, Receptionist, SameClinic},
@@ -318,13 +324,17 @@ var Access = slices.Concat(recordAccess, ofAllKinds([]line{
 	{CareTeamRead, Nurse, SameClinic},
 	{CareTeamRead, Receptionist, SameClinic},
 	{CareTeamRead, Admin, SameClinic},
+	{ClinicCreate, Operator, Platform},
 	{ClinicCreate, System, Platform},
+	{ClinicUpdate, Operator, Platform},
+	{ClinicUpdate, System, Platform},
 	{ClinicRead, Patient, SameClinic},
 	{ClinicRead, Doctor, SameClinic},
 	{ClinicRead, Nurse, SameClinic},
 	{ClinicRead, Receptionist, SameClinic},
 	{ClinicRead, Admin, SameClinic},
 	{ClinicRead, Operator, Platform},
+	{ClinicRead, System, Platform},
 	{CriticalLimitsRead, Doctor, SameClinic},
 	{CriticalLimitsRead, Nurse, SameClinic},
 	{CriticalLimitsRead, Receptionist, SameClinic},

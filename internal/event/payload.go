@@ -39,17 +39,30 @@ type UserSearch struct {
 	UserIDs  []uuid.UUID `json:"userIds" doc:"The people that the page showed, with their birth dates and numbers."`
 }
 
+// Clinic is the data of clinic.created and clinic.updated.
+type Clinic struct {
+	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic."`
+	Changed  []string  `json:"changed,omitempty" doc:"The changed details: name, timeZone. Never the values." example:"timeZone"`
+}
+
+// AccountsListed is the data of account.listed. Filters has the names of the filters in use;
+// UserIDs are the accounts that were shown.
+type AccountsListed struct {
+	Filters []string    `json:"filters" doc:"The filters in use: clinic, role, status, user. Never the values." example:"role"`
+	UserIDs []uuid.UUID `json:"userIds" doc:"The people whose accounts were shown, with their names and addresses."`
+}
+
 // Merge is the data of user.merged.
 type Merge struct {
 	UserID   uuid.UUID `json:"userId" doc:"The person that remains."`
 	MergedID uuid.UUID `json:"mergedId" doc:"The merged person's id. Data about it is now about userId."`
 }
 
-// SignIn is the data of user.sign_in_unlinked. It does not have the identity provider's name of the
-// sign-in.
+// SignIn is the data of user.sign_in_linked and user.sign_in_unlinked. It does not have the identity
+// provider's name of the sign-in.
 type SignIn struct {
 	SignInID uuid.UUID `json:"signInId" doc:"The sign-in."`
-	UserID   uuid.UUID `json:"userId" doc:"The person that it was unlinked from."`
+	UserID   uuid.UUID `json:"userId" doc:"The person that it was linked to or unlinked from."`
 }
 
 // Membership is the data of membership.granted and membership.revoked. ClinicID is null for a
@@ -241,6 +254,8 @@ func (User) payload()           {}
 func (UserSearch) payload()     {}
 func (Merge) payload()          {}
 func (SignIn) payload()         {}
+func (Clinic) payload()         {}
+func (AccountsListed) payload() {}
 func (Membership) payload()     {}
 func (CareTeam) payload()       {}
 func (Invitation) payload()     {}

@@ -15,12 +15,20 @@ import (
 // addHealth adds the routes for load balancers and monitoring.
 func (s *Server) addHealth() {
 	s.Handle(http.MethodGet, "/livez", Access{Public: true}, func(c *echo.Context) error {
-		return c.String(http.StatusOK, "alive\n")
+		return c.String(http.StatusOK, alive(s.cfg.Version))
 	})
 	s.Handle(http.MethodGet, "/readyz", Access{Public: true}, s.readyz)
 	if s.cfg.Demo && s.cfg.Gatherer != nil {
 		s.Handle(http.MethodGet, "/metrics", Access{Public: true}, echo.WrapHandler(promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{})))
 	}
+}
+
+// alive returns the body of /livez, with the version of the binary if it is known.
+func alive(version string) string {
+	if version == "" {
+		return "alive\n"
+	}
+	return "alive\nversion: " + version + "\n"
 }
 
 // readyz answers 200, with a line per note, if the service can take requests, and otherwise a
@@ -43,7 +51,7 @@ func notReady(missing error) *Problem {
 // Starting returns the handler for the time before a Server exists. It answers /livez with 200,
 // /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After. It
 // closes the connection after each answer, so that it waits for no body.
-func Starting(status func() string) http.Handler {
+func Starting(version string, status func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Connection", "close")
@@ -54,7 +62,7 @@ func Starting(status func() string) http.Handler {
 		switch {
 		case reads && r.URL.Path == "/livez":
 			h.Set("Content-Type", "text/plain; charset=UTF-8")
-			_, _ = io.WriteString(w, "alive\n")
+			_, _ = io.WriteString(w, alive(version))
 		case reads && r.URL.Path == "/readyz":
 			writeProblem(w, r, starting("not ready: starting: "+status()))
 		default:

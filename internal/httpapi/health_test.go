@@ -12,13 +12,13 @@ import (
 
 func TestStarting_AnswersEveryRequestAndEndsItsConnection(t *testing.T) {
 	t.Parallel()
-	h := httpapi.Starting(func() string { return "migrate: waiting for the database (SQLSTATE 57P03)" })
+	h := httpapi.Starting("v1.2.3", func() string { return "migrate: waiting for the database (SQLSTATE 57P03)" })
 	for _, c := range []struct {
 		method, path string
 		status       int
 		says         string
 	}{
-		{http.MethodGet, "/livez", http.StatusOK, "alive\n"},
+		{http.MethodGet, "/livez", http.StatusOK, "alive\nversion: v1.2.3\n"},
 		{http.MethodHead, "/livez", http.StatusOK, ""},
 		{http.MethodGet, "/readyz", http.StatusServiceUnavailable, "not ready: starting: migrate: waiting for the database (SQLSTATE 57P03)"},
 		{http.MethodHead, "/readyz", http.StatusServiceUnavailable, ""},

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -26,7 +27,7 @@ func newAPI(s *Server) huma.API {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "carewire", Version: "1",
+				Title: "carewire", Version: cmp.Or(s.cfg.Version, "1"),
 				Contact: &huma.Contact{Name: "The operator of this service"},
 				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 				Description: "The event backbone of a clinic's software. Errors are RFC 9457 problems with a stable `code`. " +

@@ -65,6 +65,9 @@ type Config struct {
 	BodyTimeout time.Duration
 	// Ready returns the reason why the service cannot take requests, which is shown, or nil.
 	Ready func(ctx context.Context) error
+	// Version is the version of the binary, shown at /livez and in the OpenAPI document. If it is
+	// empty, /livez shows none, and the document has the version "1".
+	Version string
 	// Notes are warnings for operators, shown in /readyz, a line each.
 	Notes []string
 	// Registerer takes the metrics of requests; Gatherer is shown at /metrics in demo mode. Both

@@ -136,6 +136,7 @@ var seeder = care.Command{Actor: care.SystemActor("seed"), Imported: true}
 func (s *service) newClinic(t *rapid.T) uuid.UUID {
 	t.Helper()
 	id := uuid.New()
-	require.NoError(t, s.directory.CreateClinic(context.Background(), seeder, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
+	_, err := s.directory.CreateClinic(context.Background(), seeder, directory.NewClinic{ID: id, ClinicInput: directory.ClinicInput{Name: "Clinic", TimeZone: "Europe/Berlin"}})
+	require.NoError(t, err)
 	return id
 }

@@ -25,9 +25,6 @@ import (
 	"carewire/internal/rule"
 )
 
-// CommandLine returns the command that the command line acts for.
-func CommandLine() care.Command { return care.Command{Actor: care.SystemActor("cli")} }
-
 // Operator performs operators' tasks on one database.
 type Operator struct {
 	app       *lazy[*pgxpool.Pool]

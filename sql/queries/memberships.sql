@@ -1,19 +1,53 @@
 -- Clinics, roles at clinics, and care teams.
 
--- name: ClinicInsert :exec
+-- name: ClinicInsert :one
 INSERT INTO clinics (id, name, time_zone)
-VALUES (@id, @name, @time_zone);
+VALUES (@id, @name, @time_zone)
+RETURNING *;
+
+-- Serializes registrations of clinics, so that the second of two with one name sees the first.
+-- name: ClinicNameLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended('carewire clinic names', 3));
+
+-- Returns the clinic with the name, ignoring case.
+-- name: ClinicByName :one
+SELECT *
+FROM clinics
+WHERE lower(name) = lower(@name)
+    AND id <> @id
+ORDER BY id
+LIMIT 1;
+
+-- name: ClinicLock :one
+SELECT *
+FROM clinics
+WHERE id = @id
+FOR UPDATE;
+
+-- name: ClinicUpdate :one
+UPDATE clinics
+SET
+    version = version + 1,
+    name = @name,
+    time_zone = @time_zone,
+    updated_at = now()
+WHERE id = @id
+RETURNING *;
 
 -- name: ClinicListOf :many
 SELECT *
 FROM clinics
 WHERE id = ANY(@ids::uuid[])
-ORDER BY id;
+    AND id > @after
+ORDER BY id
+LIMIT @row_limit;
 
 -- name: ClinicList :many
 SELECT *
 FROM clinics
-ORDER BY id;
+WHERE id > @after
+ORDER BY id
+LIMIT @row_limit;
 
 -- name: MembershipListOfUser :many
 SELECT *
@@ -51,6 +85,29 @@ WHERE user_id = @user_id
     AND role = @role
     AND revoked_at IS NULL
 RETURNING id;
+
+-- Returns the roles of staff and on the platform, but not those of patients, in the order in which
+-- they were granted.
+-- name: StaffRoleList :many
+SELECT
+    m.id,
+    m.user_id,
+    m.clinic_id,
+    m.role,
+    m.granted_at,
+    u.email,
+    u.given_name,
+    u.family_name
+FROM memberships AS m
+JOIN users AS u ON u.id = m.user_id
+WHERE m.revoked_at IS NULL
+    AND m.role <> 'patient'
+    AND (@role::text = '' OR m.role = @role)
+    AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
+    AND (sqlc.narg(user_id)::uuid IS NULL OR m.user_id = sqlc.narg(user_id))
+    AND m.id > @after
+ORDER BY m.id
+LIMIT @row_limit;
 
 -- Reports whether an active, living person holds the role at the clinic.
 -- name: MembershipActive :one

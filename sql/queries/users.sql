@@ -47,6 +47,55 @@ FROM linkable(@issuer::text, @subject::text, @emails::text[]) AS u (id)
 WHERE u.id IS NOT NULL
 ON CONFLICT ON CONSTRAINT identities_pkey DO NOTHING;
 
+-- Returns the people whose address is one of the spellings.
+-- name: UserByEmail :many
+SELECT id
+FROM users
+WHERE email = ANY(@emails::text[])
+    AND merged_into IS NULL
+ORDER BY email_verified DESC, id
+LIMIT 10;
+
+-- Returns the people with a role at a clinic other than patient, or on the platform, in the order of
+-- their ids.
+-- name: StaffList :many
+SELECT s.user_id
+FROM (
+    SELECT DISTINCT m.user_id
+    FROM memberships AS m
+    WHERE m.revoked_at IS NULL
+        AND m.role <> 'patient'
+        AND (@role::text = '' OR m.role = @role)
+        AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
+        AND m.user_id > @after
+) AS s
+JOIN users AS u ON u.id = s.user_id
+WHERE @status::text = '' OR u.status = @status
+ORDER BY s.user_id
+LIMIT @row_limit;
+
+-- Returns accounts in the order of their ids, with all roles. A merged registration is not one.
+-- name: AccountListOf :many
+SELECT
+    u.id,
+    u.version,
+    u.email,
+    u.given_name,
+    u.family_name,
+    u.status,
+    u.created_at,
+    (SELECT count(*) FROM identities AS i WHERE i.user_id = u.id)::bigint AS sign_ins,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)
+        FROM memberships AS m
+        WHERE m.user_id = u.id
+            AND m.revoked_at IS NULL
+    ), '[]')::jsonb AS memberships
+FROM users AS u
+WHERE u.id = ANY(@ids::uuid[])
+    AND u.merged_into IS NULL
+ORDER BY u.id;
+
 -- name: SignInList :many
 SELECT
     id,

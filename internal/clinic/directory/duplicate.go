@@ -23,6 +23,9 @@ func checkNewAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in N
 			return nil, err
 		}
 	}
+	if in.ClinicID == uuid.Nil {
+		return nil, checkEmailUnknown(ctx, q, in)
+	}
 	if cmd.Actor.MayOnPlatform(care.UserCreate) || !slices.Contains(in.Roles, care.Patient) {
 		return nil, nil
 	}
@@ -47,4 +50,19 @@ func checkNewAtClinic(ctx context.Context, q *db.Queries, cmd care.Command, in N
 		return nil, answer
 	}
 	return found, nil
+}
+
+// checkEmailUnknown returns an error if another person has the address, at any clinic. Only
+// carewire itself registers people without a clinic, and it may learn of all others.
+func checkEmailUnknown(ctx context.Context, q *db.Queries, in NewUser) error {
+	ids, err := q.UserByEmail(ctx, care.EmailSpellings(in.Email))
+	if err != nil {
+		return fmt.Errorf("look up address: %w", err)
+	}
+	for _, id := range ids {
+		if id != in.ID {
+			return conflict("email", "the person %s is registered with this email address: grant that person a role", id)
+		}
+	}
+	return nil
 }

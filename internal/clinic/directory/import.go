@@ -35,7 +35,7 @@ func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Comma
 	itemErrs := make([]error, len(clinics))
 	var p db.ClinicUpsertManyParams
 	for i, c := range clinics {
-		if itemErrs[i] = c.Validate(); itemErrs[i] != nil {
+		if itemErrs[i] = (ClinicInput{Name: c.Name, TimeZone: c.TimeZone}).Validate(); itemErrs[i] != nil {
 			continue
 		}
 		p.Ids, p.Names, p.TimeZones = append(p.Ids, c.ID), append(p.Names, c.Name), append(p.TimeZones, c.TimeZone)

@@ -35,7 +35,8 @@ func setup(t *testing.T) *testBundle {
 	clinics := clinictest.NewEmpty(t)
 	b := &testBundle{Bundle: clinics, db: clinics.DB, dir: directory.New(clinics.Writer), here: clinics.Here, there: clinics.There}
 	for _, id := range []uuid.UUID{b.here, b.there} {
-		require.NoError(t, b.dir.CreateClinic(t.Context(), seed, directory.Clinic{ID: id, Name: "Clinic", TimeZone: "Europe/Berlin"}))
+		_, err := b.dir.CreateClinic(t.Context(), seed, directory.NewClinic{ID: id, ClinicInput: directory.ClinicInput{Name: "Clinic", TimeZone: "Europe/Berlin"}})
+		require.NoError(t, err)
 	}
 	b.admin, b.other = b.person(t, b.here, care.Admin), b.person(t, b.there, care.Admin)
 	b.doctor, b.nurse = b.person(t, b.here, care.Doctor), b.person(t, b.here, care.Nurse)

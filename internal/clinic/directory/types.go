@@ -110,8 +110,8 @@ type UserFilter struct {
 	Limit int
 }
 
-// NewUser is a person to register. Only carewire's own seed may register a person without a
-// ClinicID, who has no role yet.
+// NewUser is a person to register. Only carewire's own seed and command line may register a person
+// without a ClinicID.
 type NewUser struct {
 	// ID is chosen by the service if it is zero. EmailVerified reports whether the address is
 	// verified. Seed and import set them.
@@ -128,6 +128,8 @@ type NewUser struct {
 	Sex           string      `json:"sex,omitempty" enum:"male,female,other,unknown" doc:"The administrative gender of FHIR R4."`
 	ClinicID      uuid.UUID   `json:"clinicId" format:"uuid" doc:"The clinic of the roles."`
 	Roles         []care.Role `json:"roles" minItems:"1" maxItems:"5" enum:"patient,doctor,nurse,receptionist,admin"`
+	// PlatformRoles are roles on the platform, which only the command line grants.
+	PlatformRoles []care.Role `json:"-"`
 	// MedicalRecordNumber is the number at ClinicID.
 	MedicalRecordNumber string `json:"medicalRecordNumber,omitempty" text:"line" minLength:"1" maxLength:"64" doc:"The number of the patient's file, which is unique at the clinic." example:"A-10042"`
 	AllowDuplicate      bool   `json:"allowDuplicate,omitempty" doc:"Registers a patient despite possible duplicates at the clinic (409, possible_duplicate). It is audited."`
@@ -181,7 +183,7 @@ type Preference struct {
 }
 
 // MembershipInput is a role to grant or revoke. ClinicID is nil for a platform role, which only
-// carewire's own seed grants.
+// carewire's own seed and command line grant.
 type MembershipInput struct {
 	UserID   uuid.UUID  `json:"userId" format:"uuid"`
 	ClinicID *uuid.UUID `json:"clinicId" format:"uuid"`

@@ -47,7 +47,7 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 			return fmt.Errorf("insert user: %w", err)
 		}
 		clinicID := care.NonZero(in.ClinicID)
-		granted, held, err := grant(ctx, q, cmd, in.ID, clinicID, in.Roles)
+		granted, held, err := in.grant(ctx, q, cmd)
 		if err != nil {
 			return err
 		}
@@ -74,6 +74,19 @@ func (s *Service) CreateUser(ctx context.Context, cmd care.Command, in NewUser) 
 	return created, nil
 }
 
+// grant grants the roles of a new person.
+func (in NewUser) grant(ctx context.Context, q *db.Queries, cmd care.Command) ([]event.Event, []care.Membership, error) {
+	granted, held, err := grant(ctx, q, cmd, in.ID, care.NonZero(in.ClinicID), in.Roles)
+	if err != nil {
+		return nil, nil, err
+	}
+	onPlatform, also, err := grant(ctx, q, cmd, in.ID, nil, in.PlatformRoles)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(granted, onPlatform...), append(held, also...), nil
+}
+
 // mayCreate checks the right before the input, so that an actor without the right learns nothing
 // from the validation.
 func mayCreate(cmd care.Command, in NewUser) error {
@@ -87,6 +100,9 @@ func mayCreate(cmd care.Command, in NewUser) error {
 	}
 	if in.ClinicID == uuid.Nil && len(in.Roles) > 0 {
 		return care.InvalidField("clinicId", "must name the clinic of the roles")
+	}
+	if len(in.PlatformRoles) > 0 && !cmd.Actor.MayOnPlatform(care.MembershipManage) {
+		return care.InvalidField("roles", "must be roles at a clinic")
 	}
 	return in.Validate()
 }

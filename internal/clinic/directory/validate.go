@@ -31,6 +31,11 @@ func (n NewUser) Validate() error {
 	person(&errs, n.Email, n.GivenName, n.FamilyName, n.Phone, n.WhatsApp, n.Locale, n.TimeZone)
 	demographics(&errs, n.BirthDate, n.Sex)
 	rolesOf(&errs, n.Roles)
+	for _, role := range n.PlatformRoles {
+		if !slices.Contains(care.PlatformRoles, role) {
+			errs.Add("platformRoles", "must be one of %s", join(care.PlatformRoles))
+		}
+	}
 	if n.Email == "" && (len(n.Roles) == 0 || slices.ContainsFunc(n.Roles, isStaff)) {
 		errs.Add("email", "is required: only patients may have no email address, because staff sign in with it")
 	}
@@ -110,10 +115,10 @@ func (p Preference) Validate(channels []string) error {
 }
 
 // Validate returns an error with every invalid field, or nil.
-func (c Clinic) Validate() error {
+func (in ClinicInput) Validate() error {
 	var errs care.FieldErrors
-	errs.Line("name", c.Name, 1, 200)
-	timeZone(&errs, c.TimeZone)
+	errs.Line("name", in.Name, 1, 200)
+	timeZone(&errs, in.TimeZone)
 	return errs.Err()
 }
 

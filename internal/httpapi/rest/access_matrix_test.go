@@ -97,7 +97,8 @@ func setupWalk(t *testing.T) *walk {
 	b := setup(t, func(c *config) { c.Pages.Sandbox, c.Pages.Dashboard = hello, hello })
 	w := &walk{bundle: b, other: uuid.New(), teams: map[[2]string]bool{}}
 	ctx, seeder := t.Context(), care.Command{Actor: care.SystemActor("seed"), Imported: true}
-	require.NoError(t, b.cfg.Directory.CreateClinic(ctx, seeder, directory.Clinic{ID: w.other, Name: "Other Clinic", TimeZone: "Europe/Berlin"}))
+	_, err := b.cfg.Directory.CreateClinic(ctx, seeder, directory.NewClinic{ID: w.other, ClinicInput: directory.ClinicInput{Name: "Other Clinic", TimeZone: "Europe/Berlin"}})
+	require.NoError(t, err)
 	person := func(email string, role care.Role, clinic uuid.UUID) {
 		if b.ids[email] == uuid.Nil {
 			b.ids[email] = uuid.New()
@@ -119,7 +120,7 @@ func setupWalk(t *testing.T) *walk {
 		person(string(role)+"@demo.example", role, uuid.Nil)
 	}
 	// setup's doctor answers for the patient's records and is on no care team: the two relations are told apart.
-	_, err := b.db.Owner.Exec(ctx, `DELETE FROM care_team WHERE member_id = $1`, b.ids[doctor])
+	_, err = b.db.Owner.Exec(ctx, `DELETE FROM care_team WHERE member_id = $1`, b.ids[doctor])
 	require.NoError(t, err)
 	for _, pair := range [][2]string{{nurse, patient}, {teamDoctor, patient}, {awayNurse, awayPatient}} {
 		w.teams[pair] = true

@@ -382,6 +382,12 @@ func (w *walk) visitClinics(all map[string]func() visit) {
 	path := "/api/clinics/" + clinic.id
 	all["list-clinics"] = func() visit { return visit{path: "/api/clinics", own: true, empty: true} }
 	all["get-clinic"] = func() visit { return visitTo(clinic, "/api/clinics/{id}", nil) }
+	named := map[string]any{"name": "Harbour Clinic", "timeZone": "UTC"}
+	all["create-clinic"] = func() visit { return visit{path: "/api/clinics", body: named} }
+	all["replace-clinic"] = func() visit {
+		made := w.must(operator, http.MethodPost, "/api/clinics", map[string]any{"name": "North", "timeZone": "UTC"})
+		return visit{path: "/api/clinics/" + decode(w.t, made)["id"].(string), body: map[string]any{"name": "South", "timeZone": "UTC"}, headers: []string{"If-Match", `"1"`}}
+	}
 	limits := path + "/critical-limits"
 	limit := limits + "/2823-3?unit=mmol/L"
 	all["list-critical-limits"] = func() visit { return visitTo(clinic, "/api/clinics/{id}/critical-limits", nil) }

@@ -39,7 +39,7 @@ func TestClinics_AreSeenByWhoBelongsAndByOperators(t *testing.T) {
 		require.Len(t, decode(t, w)["items"], want, who)
 	}
 	own := b.do(patient, http.MethodGet, "/api/clinics/"+b.clinicID.String(), nil)
-	require.Equal(t, map[string]any{"id": b.clinicID.String(), "name": "Demo Clinic", "timeZone": "Europe/Berlin"}, decode(t, own))
+	require.Equal(t, map[string]any{"id": b.clinicID.String(), "version": 1.0, "name": "Demo Clinic", "timeZone": "Europe/Berlin"}, decode(t, own))
 	require.Equal(t, http.StatusOK, b.do(operator, http.MethodGet, "/api/clinics/"+other.String(), nil).Code)
 	before := b.events("access.denied")
 	for _, id := range []string{other.String(), uuid.NewString()} {
@@ -49,6 +49,54 @@ func TestClinics_AreSeenByWhoBelongsAndByOperators(t *testing.T) {
 	require.Equal(t, before+3, b.events("access.denied"))
 	require.Equal(t, []string{"id"}, requireProblem(t, b.do(admin, http.MethodGet, "/api/clinics/mine", nil), 422, "invalid"))
 	requireProblem(t, b.do("", http.MethodGet, "/api/clinics", nil), 401, "unauthenticated")
+}
+
+func TestClinics_AreListedInPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.elsewhere()
+	first := decode(t, b.do(operator, http.MethodGet, "/api/clinics?limit=1", nil))
+	require.Len(t, first["items"], 1)
+	second := decode(t, b.do(operator, http.MethodGet, "/api/clinics?limit=1&cursor="+first["next"].(string), nil))
+	require.Len(t, second["items"], 1)
+	require.NotEqual(t, first["items"], second["items"])
+	require.NotContains(t, second, "next")
+	require.Equal(t, []string{"cursor"}, requireProblem(t, b.do(operator, http.MethodGet, "/api/clinics?cursor=x", nil), 422, "invalid"))
+}
+
+func TestClinics_AreRegisteredAndChangedByOperators(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	body := map[string]any{"name": "Harbour Clinic", "timeZone": "Europe/Lisbon"}
+	before := b.events("clinic.created")
+	w := b.do(operator, http.MethodPost, "/api/clinics", body)
+	require.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
+	require.Equal(t, `"1"`, w.Header().Get("ETag"))
+	created := decode(t, w)
+	path := "/api/clinics/" + created["id"].(string)
+	require.Equal(t, path, w.Header().Get("Location"))
+	require.Equal(t, created, decode(t, b.do(operator, http.MethodGet, path, nil)))
+	require.Equal(t, before+1, b.events("clinic.created"))
+
+	require.Equal(t, []string{"name"}, requireProblem(t, b.do(operator, http.MethodPost, "/api/clinics", map[string]any{"name": "harbour clinic", "timeZone": "UTC"}), 409, "conflict"))
+	require.Equal(t, []string{"timeZone"}, requireProblem(t, b.do(operator, http.MethodPost, "/api/clinics", map[string]any{"name": "Mars", "timeZone": "Mars"}), 422, "invalid"))
+	denied := b.events("access.denied")
+	for _, who := range []string{admin, doctor, patient, auditor} {
+		requireProblem(t, b.do(who, http.MethodPost, "/api/clinics", body), 403, "forbidden")
+		requireProblem(t, b.do(who, http.MethodPut, path, body, "If-Match", `"1"`), 403, "forbidden")
+	}
+	require.Equal(t, denied+8, b.events("access.denied"))
+
+	body["name"] = "Harbour Clinic North"
+	requireProblem(t, b.do(operator, http.MethodPut, path, body), 428, "precondition_required")
+	requireProblem(t, b.do(operator, http.MethodPut, path, body, "If-Match", `"7"`), 412, "precondition_failed")
+	w = b.do(operator, http.MethodPut, path, body, "If-Match", `"1"`)
+	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+	require.Equal(t, `"2"`, w.Header().Get("ETag"))
+	require.Equal(t, "Harbour Clinic North", decode(t, w)["name"])
+	body["name"] = "demo clinic"
+	require.Equal(t, []string{"name"}, requireProblem(t, b.do(operator, http.MethodPut, path, body, "If-Match", `"2"`), 409, "conflict"))
+	requireProblem(t, b.do(operator, http.MethodPut, "/api/clinics/"+uuid.NewString(), body, "If-Match", `"1"`), 404, "not_found")
 }
 
 func TestMembers_AreGivenAndTakenRolesByTheClinicsAdmin(t *testing.T) {

@@ -106,7 +106,7 @@ func (b *bundle) targets() (all []*target, bodies []string) {
 	}
 	posts := b.posts()
 	for _, name := range []string{
-		"amend-LabReport", "retract-LabReport", "publish-rules", "roll-back-rules", "create-service-account", "create-user", "register-device",
+		"amend-LabReport", "retract-LabReport", "publish-rules", "roll-back-rules", "create-service-account", "create-clinic", "create-user", "register-device",
 		"create-appointment", "reschedule-appointment", "issue-invoice", "record-payment", "record-refund", "issue-credit-note",
 	} {
 		p := posts[name]()

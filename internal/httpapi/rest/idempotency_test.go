@@ -90,6 +90,10 @@ func (b *bundle) posts() map[string]func() post {
 			account := map[string]any{"clinicId": b.clinicID, "name": "Gateway", "clientId": "gateway-1"}
 			return post{as: admin, path: "/api/service-accounts", body: account, other: changed(account, "name", "Other")}
 		},
+		"create-clinic": func() post {
+			c := map[string]any{"name": "Harbour Clinic", "timeZone": "UTC"}
+			return post{as: operator, path: "/api/clinics", body: c, other: changed(c, "timeZone", "Europe/Berlin")}
+		},
 		"create-user": func() post {
 			u := map[string]any{"email": "new@demo.example", "givenName": "N", "familyName": "W", "clinicId": b.clinicID, "roles": []string{"patient"}}
 			return post{as: admin, path: "/api/users", body: u, other: changed(u, "givenName", "M")}

@@ -95,6 +95,14 @@ func TestMetrics_AreNotOnTheMainAddressOutsideTheDemo(t *testing.T) {
 	requireProblem(t, setup(t).do("", http.MethodGet, "/metrics", nil), 404, "not_found")
 }
 
+func TestHealth_NamesTheVersionOfTheBinary(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config) { c.Version = "v1.2.3-4-g8d5f3c1" })
+	require.Equal(t, "alive\nversion: v1.2.3-4-g8d5f3c1\n", b.do("", http.MethodGet, "/livez", nil).Body.String())
+	require.Contains(t, b.do("", http.MethodGet, "/openapi.yaml", nil).Body.String(), "version: v1.2.3-4-g8d5f3c1\n")
+	require.Equal(t, "alive\n", setup(t).do("", http.MethodGet, "/livez", nil).Body.String())
+}
+
 func TestHealth_NamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	var missing error

@@ -171,7 +171,8 @@ func (b *bundle) seed(dir *directory.Service) {
 	ctx := b.t.Context()
 	seeder := care.Command{Actor: care.SystemActor("seed"), Imported: true}
 	b.clinicID = uuid.NewSHA1(uuid.NameSpaceURL, []byte("clinic")) // The same in every run: a fuzzer keeps what it finds.
-	require.NoError(b.t, dir.CreateClinic(ctx, seeder, directory.Clinic{ID: b.clinicID, Name: "Demo Clinic", TimeZone: "Europe/Berlin"}))
+	_, err := dir.CreateClinic(ctx, seeder, directory.NewClinic{ID: b.clinicID, ClinicInput: directory.ClinicInput{Name: "Demo Clinic", TimeZone: "Europe/Berlin"}})
+	require.NoError(b.t, err)
 	for _, email := range []string{patient, doctor, nurse, receptionist, admin, auditor, operator} {
 		id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(email))
 		b.ids[email] = id

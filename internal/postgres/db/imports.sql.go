@@ -124,7 +124,7 @@ func (q *Queries) AppointmentInsertMany(ctx context.Context, arg AppointmentInse
 }
 
 const ClinicGet = `-- name: ClinicGet :one
-SELECT id, name, time_zone, created_at
+SELECT id, name, time_zone, created_at, version, updated_at
 FROM clinics
 WHERE id = $1
 `
@@ -137,6 +137,8 @@ func (q *Queries) ClinicGet(ctx context.Context, id uuid.UUID) (Clinic, error) {
 		&i.Name,
 		&i.TimeZone,
 		&i.CreatedAt,
+		&i.Version,
+		&i.UpdatedAt,
 	)
 	return i, err
 }

@@ -235,10 +235,40 @@ func (q *Queries) CareTeamList(ctx context.Context, arg CareTeamListParams) ([]C
 	return items, nil
 }
 
-const ClinicInsert = `-- name: ClinicInsert :exec
+const ClinicByName = `-- name: ClinicByName :one
+SELECT id, name, time_zone, created_at, version, updated_at
+FROM clinics
+WHERE lower(name) = lower($1)
+    AND id <> $2
+ORDER BY id
+LIMIT 1
+`
+
+type ClinicByNameParams struct {
+	Name string
+	ID   uuid.UUID
+}
+
+// Returns the clinic with the name, ignoring case.
+func (q *Queries) ClinicByName(ctx context.Context, arg ClinicByNameParams) (Clinic, error) {
+	row := q.db.QueryRow(ctx, ClinicByName, arg.Name, arg.ID)
+	var i Clinic
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.TimeZone,
+		&i.CreatedAt,
+		&i.Version,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const ClinicInsert = `-- name: ClinicInsert :one
 
 INSERT INTO clinics (id, name, time_zone)
 VALUES ($1, $2, $3)
+RETURNING id, name, time_zone, created_at, version, updated_at
 `
 
 type ClinicInsertParams struct {
@@ -248,19 +278,35 @@ type ClinicInsertParams struct {
 }
 
 // Clinics, roles at clinics, and care teams.
-func (q *Queries) ClinicInsert(ctx context.Context, arg ClinicInsertParams) error {
-	_, err := q.db.Exec(ctx, ClinicInsert, arg.ID, arg.Name, arg.TimeZone)
-	return err
+func (q *Queries) ClinicInsert(ctx context.Context, arg ClinicInsertParams) (Clinic, error) {
+	row := q.db.QueryRow(ctx, ClinicInsert, arg.ID, arg.Name, arg.TimeZone)
+	var i Clinic
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.TimeZone,
+		&i.CreatedAt,
+		&i.Version,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const ClinicList = `-- name: ClinicList :many
-SELECT id, name, time_zone, created_at
+SELECT id, name, time_zone, created_at, version, updated_at
 FROM clinics
+WHERE id > $1
 ORDER BY id
+LIMIT $2
 `
 
-func (q *Queries) ClinicList(ctx context.Context) ([]Clinic, error) {
-	rows, err := q.db.Query(ctx, ClinicList)
+type ClinicListParams struct {
+	After    uuid.UUID
+	RowLimit int32
+}
+
+func (q *Queries) ClinicList(ctx context.Context, arg ClinicListParams) ([]Clinic, error) {
+	rows, err := q.db.Query(ctx, ClinicList, arg.After, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -273,6 +319,8 @@ func (q *Queries) ClinicList(ctx context.Context) ([]Clinic, error) {
 			&i.Name,
 			&i.TimeZone,
 			&i.CreatedAt,
+			&i.Version,
+			&i.UpdatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -285,14 +333,22 @@ func (q *Queries) ClinicList(ctx context.Context) ([]Clinic, error) {
 }
 
 const ClinicListOf = `-- name: ClinicListOf :many
-SELECT id, name, time_zone, created_at
+SELECT id, name, time_zone, created_at, version, updated_at
 FROM clinics
 WHERE id = ANY($1::uuid[])
+    AND id > $2
 ORDER BY id
+LIMIT $3
 `
 
-func (q *Queries) ClinicListOf(ctx context.Context, ids []uuid.UUID) ([]Clinic, error) {
-	rows, err := q.db.Query(ctx, ClinicListOf, ids)
+type ClinicListOfParams struct {
+	Ids      []uuid.UUID
+	After    uuid.UUID
+	RowLimit int32
+}
+
+func (q *Queries) ClinicListOf(ctx context.Context, arg ClinicListOfParams) ([]Clinic, error) {
+	rows, err := q.db.Query(ctx, ClinicListOf, arg.Ids, arg.After, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -305,6 +361,8 @@ func (q *Queries) ClinicListOf(ctx context.Context, ids []uuid.UUID) ([]Clinic, 
 			&i.Name,
 			&i.TimeZone,
 			&i.CreatedAt,
+			&i.Version,
+			&i.UpdatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -314,6 +372,68 @@ func (q *Queries) ClinicListOf(ctx context.Context, ids []uuid.UUID) ([]Clinic, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const ClinicLock = `-- name: ClinicLock :one
+SELECT id, name, time_zone, created_at, version, updated_at
+FROM clinics
+WHERE id = $1
+FOR UPDATE
+`
+
+func (q *Queries) ClinicLock(ctx context.Context, id uuid.UUID) (Clinic, error) {
+	row := q.db.QueryRow(ctx, ClinicLock, id)
+	var i Clinic
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.TimeZone,
+		&i.CreatedAt,
+		&i.Version,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const ClinicNameLock = `-- name: ClinicNameLock :exec
+SELECT pg_advisory_xact_lock(hashtextextended('carewire clinic names', 3))
+`
+
+// Serializes registrations of clinics, so that the second of two with one name sees the first.
+func (q *Queries) ClinicNameLock(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, ClinicNameLock)
+	return err
+}
+
+const ClinicUpdate = `-- name: ClinicUpdate :one
+UPDATE clinics
+SET
+    version = version + 1,
+    name = $1,
+    time_zone = $2,
+    updated_at = now()
+WHERE id = $3
+RETURNING id, name, time_zone, created_at, version, updated_at
+`
+
+type ClinicUpdateParams struct {
+	Name     string
+	TimeZone string
+	ID       uuid.UUID
+}
+
+func (q *Queries) ClinicUpdate(ctx context.Context, arg ClinicUpdateParams) (Clinic, error) {
+	row := q.db.QueryRow(ctx, ClinicUpdate, arg.Name, arg.TimeZone, arg.ID)
+	var i Clinic
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.TimeZone,
+		&i.CreatedAt,
+		&i.Version,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const MembershipActive = `-- name: MembershipActive :one
@@ -492,4 +612,82 @@ func (q *Queries) MembershipRevoke(ctx context.Context, arg MembershipRevokePara
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const StaffRoleList = `-- name: StaffRoleList :many
+SELECT
+    m.id,
+    m.user_id,
+    m.clinic_id,
+    m.role,
+    m.granted_at,
+    u.email,
+    u.given_name,
+    u.family_name
+FROM memberships AS m
+JOIN users AS u ON u.id = m.user_id
+WHERE m.revoked_at IS NULL
+    AND m.role <> 'patient'
+    AND ($1::text = '' OR m.role = $1)
+    AND ($2::uuid IS NULL OR m.clinic_id = $2)
+    AND ($3::uuid IS NULL OR m.user_id = $3)
+    AND m.id > $4
+ORDER BY m.id
+LIMIT $5
+`
+
+type StaffRoleListParams struct {
+	Role     string
+	ClinicID *uuid.UUID
+	UserID   *uuid.UUID
+	After    uuid.UUID
+	RowLimit int32
+}
+
+type StaffRoleListRow struct {
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	ClinicID   *uuid.UUID
+	Role       string
+	GrantedAt  time.Time
+	Email      *string
+	GivenName  string
+	FamilyName string
+}
+
+// Returns the roles of staff and on the platform, but not those of patients, in the order in which
+// they were granted.
+func (q *Queries) StaffRoleList(ctx context.Context, arg StaffRoleListParams) ([]StaffRoleListRow, error) {
+	rows, err := q.db.Query(ctx, StaffRoleList,
+		arg.Role,
+		arg.ClinicID,
+		arg.UserID,
+		arg.After,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StaffRoleListRow
+	for rows.Next() {
+		var i StaffRoleListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.ClinicID,
+			&i.Role,
+			&i.GrantedAt,
+			&i.Email,
+			&i.GivenName,
+			&i.FamilyName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

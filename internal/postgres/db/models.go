@@ -224,6 +224,8 @@ type Clinic struct {
 	Name      string
 	TimeZone  string
 	CreatedAt time.Time
+	Version   int64
+	UpdatedAt *time.Time
 }
 
 type ClinicSetting struct {

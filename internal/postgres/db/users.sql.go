@@ -13,6 +13,71 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const AccountListOf = `-- name: AccountListOf :many
+SELECT
+    u.id,
+    u.version,
+    u.email,
+    u.given_name,
+    u.family_name,
+    u.status,
+    u.created_at,
+    (SELECT count(*) FROM identities AS i WHERE i.user_id = u.id)::bigint AS sign_ins,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('clinicId', m.clinic_id, 'role', m.role) ORDER BY m.granted_at, m.id)
+        FROM memberships AS m
+        WHERE m.user_id = u.id
+            AND m.revoked_at IS NULL
+    ), '[]')::jsonb AS memberships
+FROM users AS u
+WHERE u.id = ANY($1::uuid[])
+    AND u.merged_into IS NULL
+ORDER BY u.id
+`
+
+type AccountListOfRow struct {
+	ID          uuid.UUID
+	Version     int64
+	Email       *string
+	GivenName   string
+	FamilyName  string
+	Status      string
+	CreatedAt   time.Time
+	SignIns     int64
+	Memberships []byte
+}
+
+// Returns accounts in the order of their ids, with all roles. A merged registration is not one.
+func (q *Queries) AccountListOf(ctx context.Context, ids []uuid.UUID) ([]AccountListOfRow, error) {
+	rows, err := q.db.Query(ctx, AccountListOf, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AccountListOfRow
+	for rows.Next() {
+		var i AccountListOfRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Version,
+			&i.Email,
+			&i.GivenName,
+			&i.FamilyName,
+			&i.Status,
+			&i.CreatedAt,
+			&i.SignIns,
+			&i.Memberships,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ActorByIdentity = `-- name: ActorByIdentity :many
 
 SELECT
@@ -640,6 +705,59 @@ func (q *Queries) SignInUnlinked(ctx context.Context, arg SignInUnlinkedParams) 
 	return exists, err
 }
 
+const StaffList = `-- name: StaffList :many
+SELECT s.user_id
+FROM (
+    SELECT DISTINCT m.user_id
+    FROM memberships AS m
+    WHERE m.revoked_at IS NULL
+        AND m.role <> 'patient'
+        AND ($1::text = '' OR m.role = $1)
+        AND ($2::uuid IS NULL OR m.clinic_id = $2)
+        AND m.user_id > $3
+) AS s
+JOIN users AS u ON u.id = s.user_id
+WHERE $4::text = '' OR u.status = $4
+ORDER BY s.user_id
+LIMIT $5
+`
+
+type StaffListParams struct {
+	Role     string
+	ClinicID *uuid.UUID
+	After    uuid.UUID
+	Status   string
+	RowLimit int32
+}
+
+// Returns the people with a role at a clinic other than patient, or on the platform, in the order of
+// their ids.
+func (q *Queries) StaffList(ctx context.Context, arg StaffListParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, StaffList,
+		arg.Role,
+		arg.ClinicID,
+		arg.After,
+		arg.Status,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const StaffRolesHeld = `-- name: StaffRolesHeld :one
 SELECT staff_roles_held($1::uuid)::bigint AS held
 `
@@ -665,6 +783,36 @@ func (q *Queries) UserActor(ctx context.Context, userID uuid.UUID) (Actor, error
 	var i Actor
 	err := row.Scan(&i.ID, &i.Status, &i.Memberships)
 	return i, err
+}
+
+const UserByEmail = `-- name: UserByEmail :many
+SELECT id
+FROM users
+WHERE email = ANY($1::text[])
+    AND merged_into IS NULL
+ORDER BY email_verified DESC, id
+LIMIT 10
+`
+
+// Returns the people whose address is one of the spellings.
+func (q *Queries) UserByEmail(ctx context.Context, emails []string) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, UserByEmail, emails)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const UserComplete = `-- name: UserComplete :one
