@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -20,6 +22,8 @@ type humaContext struct {
 	echo   *echo.Context
 	body   io.Reader
 	status int
+	// problem collects the JSON of a problem that is answered as a page.
+	problem *bytes.Buffer
 }
 
 var _ huma.Context = (*humaContext)(nil)
@@ -35,7 +39,13 @@ func (c *humaContext) Param(name string) string   { return c.echo.Param(name) }
 func (c *humaContext) Query(name string) string   { return c.echo.QueryParam(name) }
 func (c *humaContext) BodyReader() io.Reader      { return c.body }
 func (c *humaContext) Status() int                { return c.status }
-func (c *humaContext) BodyWriter() io.Writer      { return c.echo.Response() }
+
+func (c *humaContext) BodyWriter() io.Writer {
+	if c.problem != nil {
+		return c.problem
+	}
+	return c.echo.Response()
+}
 
 func (c *humaContext) Header(name string) string { return c.echo.Request().Header.Get(name) }
 
@@ -54,7 +64,24 @@ func (c *humaContext) Version() huma.ProtoVersion {
 
 func (c *humaContext) SetStatus(status int) {
 	c.status = status
+	if status >= http.StatusBadRequest && wantsPage(c.echo.Request()) {
+		c.problem = &bytes.Buffer{}
+		return
+	}
 	c.echo.Response().WriteHeader(status)
+}
+
+// finish answers with the page of a problem that was collected.
+func (c *humaContext) finish(s *Server) {
+	if c.problem == nil {
+		return
+	}
+	p := newProblem(c.status, codeInternal, internalDetail)
+	if err := json.Unmarshal(c.problem.Bytes(), p); err != nil {
+		s.logger.Error("problem page", "error", err)
+	}
+	p.headers = c.echo.Response().Header().Clone()
+	s.writeProblemPage(c.echo.Response(), c.echo.Request(), p)
 }
 
 func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header().Set(name, value) }
@@ -80,6 +107,8 @@ func (a *humaAdapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serv
 // Handle implements huma.Adapter.
 func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	a.server.handleOperation(op, func(c *echo.Context, body io.Reader) {
-		handler(&humaContext{op: op, echo: c, body: body})
+		answer := &humaContext{op: op, echo: c, body: body}
+		handler(answer)
+		answer.finish(a.server)
 	})
 }

@@ -19,7 +19,7 @@ type ClinicList struct {
 }
 
 func registerClinics(api *httpapi.Server, dir *directory.Service) {
-	api.AddCollection("clinic", clinicsPath)
+	api.AddCollection(httpapi.Collection{Kind: "clinic", Path: clinicsPath})
 	type list struct{ Body ClinicList }
 	httpapi.Register(api, httpapi.Operation{
 		ID: "list-clinics", Method: http.MethodGet, Path: clinicsPath, Tag: "clinics", Action: care.ClinicRead,
