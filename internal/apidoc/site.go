@@ -99,7 +99,7 @@ func (s *Site) Page(path string) (layout.Page, bool) {
 		return layout.Page{}, false
 	}
 	p := s.pages[i]
-	return s.frame(p.title, p.path, layout.Page{Filter: p.filter, Main: p.main}), true
+	return s.frame(p.title, p.path, layout.Page{Contents: p.contents, Filter: p.filter, Main: p.main}), true
 }
 
 // Has reports whether there is a page with the path.
@@ -109,14 +109,10 @@ func (s *Site) Has(path string) bool {
 
 // frame completes a page with the contents of the site.
 func (s *Site) frame(title, path string, p layout.Page) layout.Page {
-	p.Title, p.Here, p.SearchPath = title, IndexPath, SearchPath
+	p.Title, p.Here, p.Self, p.SearchPath = title, IndexPath, path, SearchPath
 	p.Scripts = []string{layout.AssetPath("docs.js")}
-	for _, other := range s.pages {
-		entry := layout.Section{Title: other.title, Path: other.path, Current: other.path == path}
-		if entry.Current {
-			entry.Nested = other.contents
-		}
-		p.Contents = append(p.Contents, entry)
+	for _, sibling := range s.pages {
+		p.Siblings = append(p.Siblings, layout.Link{Path: sibling.path, Text: sibling.title})
 	}
 	return p
 }

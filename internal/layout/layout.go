@@ -47,9 +47,7 @@ type Viewer struct {
 // Section is an entry of the contents of a page: a heading with its links.
 type Section struct {
 	Title, Path string
-	// Current marks the page itself.
-	Current bool
-	Links   []Entry
+	Links       []Entry
 	// Nested are sections within the section.
 	Nested []Section
 }
@@ -61,17 +59,20 @@ type Entry struct{ Path, Text, Label string }
 type Page struct {
 	// Title is the title of the page, without the name of the service.
 	Title string
-	// Here is the path of the page, which marks its link in the header.
-	Here   string
-	Header Header
-	// Contents is the navigation beside the main part; a page without contents is centred.
+	// Here is the path that marks a link in the header, Self the one that marks a sibling.
+	Here, Self string
+	Header     Header
+	// Siblings are the pages of the same part of the site, in a column beside the main part. A page
+	// without siblings is centred.
+	Siblings []Link
+	// Contents are the headings of the page, below the siblings.
 	Contents []Section
 	// Filter adds a filter box to the contents, which needs the script docs.js.
 	Filter bool
 	// Search is the query of the documentation's search, shown in its box. The box is shown if
 	// SearchPath is set.
 	SearchPath, Search string
-	// Wide makes the main part of a page without contents as wide as the window allows.
+	// Wide makes the main part of a page without siblings as wide as the window allows.
 	Wide bool
 	// Scripts and Styles are the paths of files that the page loads beside the style sheet.
 	Scripts, Styles []string

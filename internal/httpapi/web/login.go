@@ -55,8 +55,19 @@ type demoClinic struct {
 	People []DemoPerson
 }
 
-// byClinic returns the people in groups, in the order of each group's first person.
+// byClinic returns the people in groups, in the order of each group's first person. The people of
+// the platform are the last group.
 func byClinic(people []DemoPerson) []demoClinic {
+	people = slices.Clone(people)
+	slices.SortStableFunc(people, func(a, b DemoPerson) int {
+		switch {
+		case (a.Clinic == "") == (b.Clinic == ""):
+			return 0
+		case a.Clinic == "":
+			return 1
+		}
+		return -1
+	})
 	var all []demoClinic
 	for _, person := range people {
 		name := cmp.Or(person.Clinic, "Platform")
@@ -118,7 +129,7 @@ func (p *pages) login(c *echo.Context) error {
 		if err != nil {
 			return err
 		}
-		return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: "Sign in", Here: loginPath, Wide: true, Main: main})
+		return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: "Sign in", Here: loginPath, Main: main})
 	}
 	client, err := p.oauth(c.Request().Context())
 	if err != nil {
