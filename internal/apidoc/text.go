@@ -72,7 +72,9 @@ func textPage(name string, source []byte, files []string) (page, error) {
 	if err := textMarkdown.Renderer().Render(&out, source, root); err != nil {
 		return page{}, fmt.Errorf("render %s: %w", name, err)
 	}
-	main, err := execute("text.html", template.HTML(out.String())) //nolint:gosec // goldmark escapes text and omits raw HTML.
+	// What scrolls must be reachable by keyboard.
+	text := strings.NewReplacer("<pre>", `<pre tabindex="0">`, "<table>", `<table tabindex="0">`).Replace(out.String())
+	main, err := execute("text.html", template.HTML(text)) //nolint:gosec // goldmark escapes text and omits raw HTML.
 	p.main = main
 	return p, err
 }

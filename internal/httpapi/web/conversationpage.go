@@ -108,8 +108,7 @@ func conversationTitle(c chat.Conversation) string {
 // addMarkRead adds the form that marks a conversation's messages as read, so that the person is
 // notified of later ones again.
 func (p *pages) addMarkRead() {
-	a := httpapi.Access{Action: care.ConversationRead, Page: true}
-	p.api.Handle(http.MethodPost, "/conversations/:id/read", a, func(c *echo.Context) error {
+	p.handle(http.MethodPost, "/conversations/:id/read", care.ConversationRead, func(c *echo.Context) error {
 		id, err := uuid.Parse(c.Param("id"))
 		if err != nil {
 			return care.Errorf(care.NotFound, "page not found")

@@ -25,28 +25,36 @@ const recordsPath = "/records"
 // addSubjects adds the pages of records, appointments, invoices and conversations. They read
 // through the collections of the REST API.
 func (p *pages) addSubjects() {
-	records := httpapi.Access{Action: care.RecordRead, Page: true}
-	p.api.Handle(http.MethodGet, recordsPath, records, p.recordKinds)
-	p.api.Handle(http.MethodGet, recordsPath+"/:kind", records, func(c *echo.Context) error {
+	p.handle(http.MethodGet, recordsPath, care.RecordRead, p.recordKinds)
+	p.handle(http.MethodGet, recordsPath+"/:kind", care.RecordRead, func(c *echo.Context) error {
 		return p.list(c, p.recordCollection(c.Param("kind")))
 	})
-	p.api.Handle(http.MethodGet, recordsPath+"/:kind/:id", records, func(c *echo.Context) error {
+	p.handle(http.MethodGet, recordsPath+"/:kind/:id", care.RecordRead, func(c *echo.Context) error {
 		return p.show(c, p.recordCollection(c.Param("kind")))
 	})
 	for kind, action := range map[string]care.Action{
 		"appointment": care.AppointmentRead, "invoice": care.InvoiceRead, "conversation": care.ConversationRead,
 	} {
-		a := httpapi.Access{Action: action, Page: true}
 		find := func() *httpapi.Collection {
 			if collection, ok := p.api.CollectionOf(kind); ok {
 				return &collection
 			}
 			return nil
 		}
-		p.api.Handle(http.MethodGet, subjectPaths[kind], a, func(c *echo.Context) error { return p.list(c, find()) })
-		p.api.Handle(http.MethodGet, subjectPaths[kind]+"/:id", a, func(c *echo.Context) error { return p.show(c, find()) })
+		p.handle(http.MethodGet, subjectPaths[kind], action, func(c *echo.Context) error { return p.list(c, find()) })
+		p.handle(http.MethodGet, subjectPaths[kind]+"/:id", action, func(c *echo.Context) error { return p.show(c, find()) })
 	}
 	p.addMarkRead()
+}
+
+// handle adds a page of subjects, which only people may open: a program reads the REST API.
+func (p *pages) handle(method, path string, action care.Action, h echo.HandlerFunc) {
+	p.api.Handle(method, path, httpapi.Access{Action: action, Page: true}, func(c *echo.Context) error {
+		if ctx := c.Request().Context(); httpapi.ActorOf(ctx).UserID == uuid.Nil {
+			return p.api.Deny(ctx, action, "service accounts cannot open pages; use the REST API")
+		}
+		return h(c)
+	})
 }
 
 // recordCollection returns the collection of a kind of records, by the name of its path
@@ -81,11 +89,11 @@ func (p *pages) show(c *echo.Context, collection *httpapi.Collection) error {
 	if collection == nil || err != nil {
 		return care.Errorf(care.NotFound, "page not found")
 	}
-	to, err := p.readerOf(c)
+	subject, err := collection.Get(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
-	subject, err := collection.Get(c.Request().Context(), id)
+	to, err := p.readerOf(c)
 	if err != nil {
 		return err
 	}
