@@ -17,6 +17,8 @@ type recordView struct {
 	// Status is the status in words; Retracted marks a record that was entered in error.
 	Status    string
 	Retracted bool
+	// Masked marks a retracted record of which its patient sees no content.
+	Masked bool
 	// Reason is the reason of an amendment or a retraction.
 	Reason            string
 	Effective         string
@@ -51,6 +53,9 @@ func newRecordView(r ehr.Record[any], kind string, to reader) recordView {
 	body, head := reflect.ValueOf(r.Body), headOf(r)
 	v.Title, v.Status, v.Effective = coding(head.Code), words(head.Status), moment(head.EffectiveAt, to.zone)
 	v.Retracted, v.Clinic = head.Status == "entered-in-error", to.clinicName(head.ClinicID)
+	if v.Masked = masked(head); v.Masked {
+		v.Title = v.Kind
+	}
 	for i := range body.NumField() {
 		v.add(body.Type().Field(i), body.Field(i), head, to)
 	}

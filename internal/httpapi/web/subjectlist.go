@@ -79,7 +79,11 @@ func (p *pages) rowOf(item any, collection *httpapi.Collection, to reader) row {
 	switch s := item.(type) {
 	case ehr.Record[any]:
 		head := headOf(s)
-		return row{path(s.ID.String()), coding(head.Code), moment(head.EffectiveAt, to.zone), words(head.Status)}
+		title := coding(head.Code)
+		if masked(head) {
+			title = capital(strings.ReplaceAll(collection.Kind, "_", " "))
+		}
+		return row{path(s.ID.String()), title, moment(head.EffectiveAt, to.zone), words(head.Status)}
 	case appointment.Appointment:
 		zone, name := firstZone(s.TimeZone)
 		return row{path(s.ID.String()), "Appointment" + at(to.clinicName(s.ClinicID)), moment(s.StartsAt, zone) + " (" + name + ")", words(string(s.Status))}

@@ -16,13 +16,15 @@ import (
 var recordPage = template.Must(template.New("record").Parse(`{{with .Record}}<p class="note">{{.Kind}}</p>
 <h1>{{.Title}}</h1>
 {{- if .Retracted}}
-<div class="alert" role="note"><p><b>This record was entered in error.</b> Do not rely on it.</p>{{with .Reason}}<p>Reason: {{.}}</p>{{end}}</div>
+<div class="alert" role="note"><p><b>This record was entered in error.</b> Do not rely on it.</p>
+{{- if .Masked}}<p>Its content is not shown, because it may be about another person.</p>{{end}}
+{{- with .Reason}}<p>Reason: {{.}}</p>{{end}}</div>
 {{- end}}
 <dl class="facts">
 {{- with $.Patient}}
 <dt>Patient</dt><dd>{{.}}</dd>
 {{- end}}
-<dt>Date</dt><dd>{{.Effective}}</dd>
+<dt>{{if .Masked}}Withdrawn{{else}}Date{{end}}</dt><dd>{{.Effective}}</dd>
 <dt>Status</dt><dd>{{.Status}}</dd>
 {{- with .Clinic}}
 <dt>Clinic</dt><dd>{{.}}</dd>
@@ -49,6 +51,9 @@ var recordPage = template.Must(template.New("record").Parse(`{{with .Record}}<p 
 {{- end}}
 {{- range .Sections}}
 <h2>{{if .Title}}{{.Title}}{{else if .Code}}{{.Code.Display}}{{else}}Text{{end}}</h2>
+{{- if and .Title .Code}}
+<p class="note">{{if .Code.Display}}{{.Code.Display}}{{else}}{{.Code.Code}}{{end}}</p>
+{{- end}}
 <p class="text">{{.Text}}</p>
 {{- end}}
 <p class="note">Version {{.Version}}, last changed {{.Updated}}. Times are in {{$.Zone}}.{{if $.Own}} If you have a question about it, ask your clinic.{{end}}</p>

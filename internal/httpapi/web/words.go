@@ -101,6 +101,12 @@ func coding(c ehr.Coding) string {
 	return c.Code
 }
 
+// masked reports whether the content of a record is withheld from its patient (FHIR R4,
+// data-absent-reason).
+func masked(head ehr.Head) bool {
+	return head.Code.System == "http://terminology.hl7.org/CodeSystem/data-absent-reason" && head.Code.Code == "masked"
+}
+
 // day returns a date in words. moment adds the time of day; midnight in both UTC and the zone
 // cannot be told from a date, so it is shown too.
 func day(t time.Time, zone *time.Location) string { return t.In(zone).Format("2 January 2006") }
