@@ -1,9 +1,14 @@
-// Package docs holds the pages of documentation that the service itself serves, at /docs.
+// Package docs holds the documentation that the service itself serves, at /docs.
 package docs
 
-import _ "embed"
+import "embed"
 
-// Socket is the contract of the socket, in Markdown: docs/socket.md.
+// Files are the pages of the documentation, in Markdown.
+//
+//go:embed *.md
+var Files embed.FS
+
+// Socket is the contract of the socket: socket.md.
 //
 //go:embed socket.md
 var Socket []byte

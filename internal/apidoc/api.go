@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carewire/internal/layout"
 )
 
 // apiView is the data of the page of the REST API.
@@ -27,7 +29,14 @@ type securityView struct{ Name, Description string }
 
 type tagView struct {
 	Name, Description string
-	Operations        []operationView
+	Groups            []groupView
+}
+
+// groupView is a part of a tag's operations: those of one collection of records, or all.
+type groupView struct {
+	// Title and Anchor are empty if the tag has one group.
+	Title, Anchor string
+	Operations    []operationView
 }
 
 type operationView struct {
@@ -69,8 +78,8 @@ type builder struct {
 	base string
 }
 
-// API returns the page of the REST API. base is the URL of the service in the examples.
-func API(doc *huma.OpenAPI, base string) ([]byte, error) {
+// apiPage returns the page of the REST API. base is the URL of the service in the examples.
+func apiPage(doc *huma.OpenAPI, base string) (page, error) {
 	b := builder{doc: doc, base: strings.TrimSuffix(base, "/")}
 	view := apiView{Description: doc.Info.Description, Schemas: schemaViews(doc.Components.Schemas)}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.SecuritySchemes)) {
@@ -78,28 +87,84 @@ func API(doc *huma.OpenAPI, base string) ([]byte, error) {
 	}
 	var err error
 	if view.Tags, err = b.tags(); err != nil {
-		return nil, err
+		return page{}, err
 	}
 	if view.Problems, err = b.problems(); err != nil {
-		return nil, err
+		return page{}, err
 	}
-	return page{Title: "REST API", Here: "/docs/api", Nav: navigation(view), Data: view}.render("api.html")
+	main, err := execute("api.html", view)
+	return page{
+		title: "REST API", path: apiPath, about: "every operation, with parameters, bodies, responses and a curl command",
+		contents: navigation(view), filter: true, sections: apiSections(view), main: main,
+	}, err
 }
 
-func navigation(v apiView) []navGroup {
-	nav := []navGroup{{Title: "Signing in", Anchor: "signing-in"}}
+// apiSections returns what a search finds: operations and schemas.
+func apiSections(v apiView) []section {
+	all := []section{{title: "REST API", path: apiPath, text: v.Description}}
 	for _, tag := range v.Tags {
-		group := navGroup{Title: tag.Name, Anchor: "tag-" + tag.Name}
-		for _, op := range tag.Operations {
-			group.Links = append(group.Links, navLink{Anchor: op.ID, Text: op.Summary, Method: op.Method})
+		for _, group := range tag.Groups {
+			for _, op := range group.Operations {
+				names := make([]string, len(op.Params))
+				for i, p := range op.Params {
+					names[i] = p.Name
+				}
+				all = append(all, section{
+					title: op.Summary, path: apiPath + "#" + op.ID, text: op.Method + " " + op.Path + " " + op.Description + " " + strings.Join(names, " "),
+				})
+			}
 		}
-		nav = append(nav, group)
 	}
-	schemas := navGroup{Title: "Schemas", Anchor: "schemas"}
 	for _, s := range v.Schemas {
-		schemas.Links = append(schemas.Links, navLink{Anchor: "schema-" + s.Name, Text: s.Name})
+		text := s.Description
+		for _, field := range s.Fields {
+			text += " " + field.Name + ": " + field.Description
+		}
+		all = append(all, section{title: s.Name, path: apiPath + "#schema-" + s.Name, text: text})
 	}
-	return append(nav, navGroup{Title: "Refusals", Anchor: "refusals"}, schemas)
+	return all
+}
+
+func navigation(v apiView) []layout.Section {
+	nav := []layout.Section{{Title: "Signing in", Path: "#signing-in"}}
+	for _, tag := range v.Tags {
+		part := layout.Section{Title: tag.Name, Path: "#tag-" + tag.Name}
+		for _, group := range tag.Groups {
+			links := make([]layout.Entry, len(group.Operations))
+			for i, op := range group.Operations {
+				links[i] = layout.Entry{Path: "#" + op.ID, Text: op.Summary, Label: op.Method}
+			}
+			if group.Title == "" {
+				part.Links = append(part.Links, links...)
+				continue
+			}
+			part.Nested = append(part.Nested, layout.Section{Title: group.Title, Path: "#" + group.Anchor, Links: links})
+		}
+		nav = append(nav, part)
+	}
+	schemas := layout.Section{Title: "Schemas", Path: "#schemas"}
+	for _, s := range v.Schemas {
+		schemas.Links = append(schemas.Links, layout.Entry{Path: "#schema-" + s.Name, Text: s.Name})
+	}
+	return append(nav, layout.Section{Title: "Refusals", Path: "#refusals"}, schemas)
+}
+
+// recordPrefix begins the paths of the operations on records, which are grouped by kind.
+const recordPrefix = "/api/ehr/"
+
+// add adds an operation to its group.
+func (t *tagView) add(op operationView) {
+	title, anchor := "", ""
+	if rest, ok := strings.CutPrefix(op.Path, recordPrefix); ok {
+		kind, _, _ := strings.Cut(rest, "/")
+		title, anchor = strings.ToUpper(kind[:1])+strings.ReplaceAll(kind[1:], "-", " "), "group-"+kind
+	}
+	i := slices.IndexFunc(t.Groups, func(g groupView) bool { return g.Anchor == anchor })
+	if i < 0 {
+		i = len(t.Groups)
+		t.Groups = append(t.Groups, groupView{Title: title, Anchor: anchor})
+	}
+	t.Groups[i].Operations = append(t.Groups[i].Operations, op)
 }
 
 func (b builder) tags() ([]tagView, error) {
@@ -117,10 +182,10 @@ func (b builder) tags() ([]tagView, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s %s: %w", methods[i], path, err)
 				}
-				view.Operations = append(view.Operations, o)
+				view.add(o)
 			}
 		}
-		if len(view.Operations) > 0 {
+		if len(view.Groups) > 0 {
 			all = append(all, view)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/event"
+	"carewire/internal/layout"
 )
 
 // eventView is the data of one event type.
@@ -26,27 +27,33 @@ type eventGroup struct {
 	Events []eventView
 }
 
-// Events returns the page of the event catalog.
-func Events(catalog []event.Declaration) ([]byte, error) {
-	p := page{Title: "Events", Here: "/docs/events"}
+// eventPage returns the page of the event catalog.
+func eventPage(catalog []event.Declaration) (page, error) {
+	p := page{title: "Event catalog", path: eventsPath, about: "every type, with its data and its visibility", filter: true}
 	var groups []eventGroup
 	for i := range catalog {
 		view, err := newEventView(&catalog[i])
 		if err != nil {
-			return nil, err
+			return page{}, err
 		}
 		name := groupOf(view.Type)
 		at := slices.IndexFunc(groups, func(g eventGroup) bool { return g.Name == name })
 		if at < 0 {
 			at = len(groups)
 			groups = append(groups, eventGroup{Name: name})
-			p.Nav = append(p.Nav, navGroup{Title: name, Anchor: "group-" + name})
+			p.contents = append(p.contents, layout.Section{Title: name, Path: "#group-" + name})
 		}
 		groups[at].Events = append(groups[at].Events, view)
-		p.Nav[at].Links = append(p.Nav[at].Links, navLink{Anchor: view.Type, Text: view.Type})
+		p.contents[at].Links = append(p.contents[at].Links, layout.Entry{Path: "#" + view.Type, Text: view.Type})
+		text := view.Doc
+		for _, field := range view.Fields {
+			text += " " + field.Name + ": " + field.Doc
+		}
+		p.sections = append(p.sections, section{title: view.Type, path: eventsPath + "#" + view.Type, text: text})
 	}
-	p.Data = groups
-	return p.render("events.html")
+	var err error
+	p.main, err = execute("events.html", groups)
+	return p, err
 }
 
 // groupOf returns a type without its last segment: "ehr.lab_report" for "ehr.lab_report.created".

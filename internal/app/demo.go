@@ -28,17 +28,6 @@ type demoPerson struct {
 
 func (p demoPerson) id() uuid.UUID { return demoID(p.email) }
 
-// label returns a description of the person for the login page.
-func (p demoPerson) label() string {
-	switch p.clinic {
-	case demoClinic:
-		return string(p.role) + " at the demo clinic"
-	case otherClinic:
-		return string(p.role) + " at the other clinic"
-	}
-	return string(p.role) + " of the platform"
-}
-
 // variable returns the name of the shell variable for the person's token in the banner.
 func (p demoPerson) variable() string {
 	name := strings.ToUpper(string(p.role))
@@ -52,6 +41,9 @@ const (
 	demoClinic  = "demo.example"
 	otherClinic = "other.example"
 )
+
+// demoClinicNames are the names of the demo's clinics.
+var demoClinicNames = map[string]string{demoClinic: "Demo Clinic", otherClinic: "Other Clinic"}
 
 // demoPeople has the roles of a clinic and of the platform at demo.example, and the roles of a
 // second clinic at other.example (design, section 8).
@@ -79,8 +71,8 @@ const demoService = "device-gateway"
 func seedDemo(ctx context.Context, dir *directory.Service) error {
 	cmd := care.Command{Actor: care.SystemActor("seed"), CorrelationID: "seed", Imported: true}
 	for _, c := range []directory.NewClinic{
-		{ID: demoID(demoClinic), ClinicInput: directory.ClinicInput{Name: "Demo Clinic", TimeZone: "Europe/Berlin"}},
-		{ID: demoID(otherClinic), ClinicInput: directory.ClinicInput{Name: "Other Clinic", TimeZone: "America/New_York"}},
+		{ID: demoID(demoClinic), ClinicInput: directory.ClinicInput{Name: demoClinicNames[demoClinic], TimeZone: "Europe/Berlin"}},
+		{ID: demoID(otherClinic), ClinicInput: directory.ClinicInput{Name: demoClinicNames[otherClinic], TimeZone: "America/New_York"}},
 	} {
 		if err := seeded(dir.CreateClinic(ctx, cmd, c)); err != nil {
 			return fmt.Errorf("seed clinic %s: %w", c.ID, err)

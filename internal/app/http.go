@@ -1,13 +1,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"carewire/internal/analytics"
 	"carewire/internal/audit"
 	"carewire/internal/clinic/appointment"
 	"carewire/internal/clinic/billing"
@@ -110,6 +114,7 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 		Directory: s.pipeline.directory,
 		Verifier:  s.pipeline.verifier,
 		Inbox:     notify.NewInbox(s.pipeline.writer),
+		Chat:      chat.New(s.pipeline.writer),
 		Hub:       s.pipeline.hub,
 		Login:     web.LoginConfig{ClientID: s.cfg.OIDCClientID, ClientSecret: s.cfg.OIDCClientSecret},
 		CookieKey: key,
@@ -120,11 +125,43 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 	}
 	if s.cfg.Demo {
 		for _, p := range demoPeople {
-			cfg.DemoPeople = append(cfg.DemoPeople, web.DemoPerson{Email: p.email, Label: p.label()})
+			cfg.DemoPeople = append(cfg.DemoPeople, web.DemoPerson{
+				Email: p.email, Name: p.givenName + " " + p.familyName, Role: string(p.role), Clinic: demoClinicNames[p.clinic],
+			})
 		}
+		cfg.Events = s.recentEvents
 	}
 	return cfg
 }
+
+// recentEvents returns the numbers of the events of the last day by type, the most frequent first.
+func (s *Service) recentEvents(ctx context.Context) ([]web.EventCount, error) {
+	counts, err := analytics.ListCounts(ctx, s.db.worker, analytics.Filter{
+		EveryClinic: true, From: web.EventsSince(time.Now()), To: time.Now().Add(time.Hour), Limit: maxCounted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	byType := map[string]int64{}
+	for _, c := range counts {
+		byType[c.Type] += c.Count
+	}
+	var all []web.EventCount
+	for typ, n := range byType {
+		all = append(all, web.EventCount{Type: typ, Count: n})
+	}
+	slices.SortFunc(all, func(a, b web.EventCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Type, b.Type))
+	})
+	return all[:min(len(all), maxEventCounts)], nil
+}
+
+const (
+	// maxEventCounts is the number of event types on the start page.
+	maxEventCounts = 12
+	// maxCounted bounds the counts that are read for it: some 40 types in 24 hours at two clinics.
+	maxCounted = 2000
+)
 
 // serveMetrics serves /metrics, and profiles at /debug/pprof/, on the address in the settings, if
 // there is one. It does not authenticate: the address must be reachable for operators only.

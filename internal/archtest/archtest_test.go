@@ -49,12 +49,13 @@ var allowed = map[string][]string{
 	"analytics":             {"event", "ledger", "postgres"},
 	"audit":                 {"care", "event", "ledger", "outbox", "postgres"},
 	"periodic":              {"care", "clinic/*", "notify", "postgres"},
-	"sandbox":               {},
+	"sandbox":               {"layout"},
 	"auth":                  {"care", "clinic/directory", "strictjson"},
-	"apidoc":                {"care", "event"},
-	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "strictjson", "jsonform"},
+	"layout":                {},
+	"apidoc":                {"care", "event", "layout"},
+	"httpapi":               {"care", "clinic/directory", "event", "outbox", "postgres", "tracing", "docs", "apidoc", "auth", "layout", "strictjson", "jsonform"},
 	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "jsonform"},
-	"httpapi/web":           {"care", "clinic/directory", "event", "notify", "realtime", "auth", "httpapi"},
+	"httpapi/web":           {"care", "clinic/*", "event", "notify", "realtime", "auth", "httpapi", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},
 	"docs":                  {},
@@ -73,7 +74,7 @@ var allowed = map[string][]string{
 
 // fromTests lists packages that any package's tests may import: the real database, fakes of the
 // outside world, and helpers that read appended events.
-var fromTests = []string{"auth/authtest", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
+var fromTests = []string{"apidoc", "auth/authtest", "docs", "httpapi/web", "postgres/postgrestest", "clinic/clinictest", "logtest", "outbox/outboxtest", "notify/notifytest", "notify/template", "sandbox", "outbox", "ledger", "event", "care", "notify"}
 
 // vendors lists the packages in which a vendor's modules may be imported.
 var vendors = map[string][]string{

@@ -29,8 +29,8 @@ func (s *Server) guard(a Access, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		err := s.authenticate(r, a.cachedActor)
-		if a.Page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) {
-			return toLogin(c)
+		if a.Page && care.CodeOf(err) == care.Unauthenticated && wantsPage(r) && s.loginPath != "" {
+			return s.toLogin(c)
 		}
 		if err != nil {
 			return err
@@ -50,14 +50,9 @@ func (s *Server) admit(ctx context.Context, action care.Action) error {
 	return s.authorize(ctx, action)
 }
 
-// toLogin redirects a browser to /login, which redirects it back.
-func toLogin(c *echo.Context) error {
-	return c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(c.Request().URL.RequestURI()))
-}
-
-// wantsPage reports whether the request is for an HTML page.
-func wantsPage(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+// toLogin redirects a browser to the sign-in page, which redirects it back.
+func (s *Server) toLogin(c *echo.Context) error {
+	return c.Redirect(http.StatusSeeOther, s.loginPath+"?next="+url.QueryEscape(here(c.Request())))
 }
 
 // identified returns the handler behind a valid bearer token, with or without an account, and the

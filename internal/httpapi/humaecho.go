@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -27,6 +29,8 @@ type humaContext struct {
 	status int
 	// times are the query parameters of the format date-time.
 	times map[string]bool
+	// problem collects the JSON of a problem that is answered as a page.
+	problem *bytes.Buffer
 }
 
 var _ huma.Context = (*humaContext)(nil)
@@ -41,7 +45,13 @@ func (c *humaContext) URL() url.URL               { return *c.echo.Request().URL
 func (c *humaContext) Param(name string) string   { return c.echo.Param(name) }
 func (c *humaContext) BodyReader() io.Reader      { return c.body }
 func (c *humaContext) Status() int                { return c.status }
-func (c *humaContext) BodyWriter() io.Writer      { return c.echo.Response() }
+
+func (c *humaContext) BodyWriter() io.Writer {
+	if c.problem != nil {
+		return c.problem
+	}
+	return c.echo.Response()
+}
 
 // Query returns a query parameter. A time is returned in the form that huma's parser reads, and
 // anything that RFC 3339 does not allow, which the parser might, as a text that it refuses.
@@ -86,7 +96,24 @@ func (c *humaContext) Version() huma.ProtoVersion {
 
 func (c *humaContext) SetStatus(status int) {
 	c.status = status
+	if status >= http.StatusBadRequest && wantsPage(c.echo.Request()) {
+		c.problem = &bytes.Buffer{}
+		return
+	}
 	c.echo.Response().WriteHeader(status)
+}
+
+// finish answers with the page of a problem that was collected.
+func (c *humaContext) finish(s *Server) {
+	if c.problem == nil {
+		return
+	}
+	p := newProblem(c.status, codeInternal, internalDetail)
+	if err := json.Unmarshal(c.problem.Bytes(), p); err != nil {
+		s.logger.Error("problem page", "error", err)
+	}
+	p.headers = c.echo.Response().Header().Clone()
+	s.writeProblemPage(c.echo.Response(), c.echo.Request(), p)
 }
 
 func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header().Set(name, value) }
@@ -118,6 +145,8 @@ func (a *humaAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		}
 	}
 	a.server.handleOperation(op, func(c *echo.Context, body io.Reader) {
-		handler(&humaContext{op: op, echo: c, body: body, times: times})
+		answer := &humaContext{op: op, echo: c, body: body, times: times}
+		handler(answer)
+		answer.finish(a.server)
 	})
 }

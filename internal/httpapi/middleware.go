@@ -101,6 +101,10 @@ func (s *Server) answerError(c *echo.Context, err error) {
 	}
 	p := problemOf(r.Context(), s.logger, s.bodyLast(c, err))
 	s.explainMethod(r, p)
+	if wantsPage(r) {
+		s.writeProblemPage(c.Response(), r, p)
+		return
+	}
 	writeProblem(c.Response(), r, p)
 }
 

@@ -35,6 +35,9 @@ type requestInfo struct {
 	expiresAt time.Time
 	// session is the browser's session that authenticated the caller; uuid.Nil for a bearer token.
 	session uuid.UUID
+	// viewer is the person who is signed in, once viewed; nil for nobody.
+	viewer *directory.Me
+	viewed bool
 	// hijacked is true once the connection is a socket: nothing can be answered any more.
 	hijacked bool
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
+	"carewire/internal/layout"
 )
 
 // SocketPath is the path of the WebSocket. Its requests have no timeout and are neither traced nor
@@ -89,7 +90,7 @@ func everywhere(path string) bool {
 	case "/livez", "/readyz", "/metrics", "/sandbox", "/sandbox/*", SocketPath:
 		return true
 	}
-	return false
+	return strings.HasPrefix(path, layout.AssetPrefix)
 }
 
 // methodHint is the detail of the 405 for a method on the paths below a prefix.
@@ -113,7 +114,7 @@ func (s *Server) explainMethod(r *http.Request, p *Problem) {
 // public lists the routes without authentication.
 var public = map[string]bool{
 	"GET /": true, "GET /openapi.json": true, "GET /openapi.yaml": true,
-	"GET /docs": true, "GET /docs/api": true, "GET /docs/events": true, "GET /docs/socket": true,
+	"GET /docs": true, "GET /docs/": true, "GET /docs/:page": true, "GET /docs/search": true,
 	"GET /livez": true, "GET /readyz": true,
 	"GET /login": true, "POST /login": true, "GET /login/callback": true, "POST /logout": true,
 }
@@ -135,7 +136,7 @@ func (s *Server) checkRoutes() error {
 		switch {
 		case !ok:
 			errs = append(errs, fmt.Errorf("route %s has no access", name))
-		case a.Public && !public[name] && (!s.cfg.Demo || !publicInDemo[name]):
+		case a.Public && !public[name] && !strings.HasPrefix(r.Path, layout.AssetPrefix) && (!s.cfg.Demo || !publicInDemo[name]):
 			errs = append(errs, fmt.Errorf("route %s is not on the list of public routes", name))
 		case !a.Public && !care.Declared(a.Action):
 			errs = append(errs, fmt.Errorf("route %s needs action %q, which is not in the access table", name, a.Action))

@@ -120,10 +120,11 @@ type Server struct {
 	doubtful, exchanges gate
 	crossOrigin         *http.CrossOriginProtection
 	baseURL             *url.URL
-	// collections are the paths at which subjects of each kind are read.
-	collections map[string]string
-	routes      map[string]Access
-	methodHints []methodHint
+	collections         []Collection
+	routes              map[string]Access
+	headerLinks         []headerLink
+	loginPath           string
+	methodHints         []methodHint
 }
 
 // New returns a server with the routes of health, metrics and documentation. It serves after
@@ -145,7 +146,7 @@ func New(cfg Config) (*Server, error) {
 		failures:   newKeyedLimiter[netip.Prefix](float64(cfg.RateLimit)/failureShare, cfg.RateLimit),
 		doubtful:   make(gate, maxDoubtful), exchanges: make(gate, maxExchanges),
 		crossOrigin: http.NewCrossOriginProtection(),
-		routes:      map[string]Access{}, collections: map[string]string{},
+		routes:      map[string]Access{},
 	}
 	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
 		return nil, err
@@ -159,6 +160,7 @@ func New(cfg Config) (*Server, error) {
 	s.echo.Use(s.observe, s.recovered, s.secureHeaders(), s.headers, s.cors(), s.limits)
 	s.api = newAPI(s)
 	s.addHealth()
+	s.addAssets()
 	return s, nil
 }
 
@@ -188,15 +190,3 @@ func (s *Server) Issuer() string { return s.cfg.Verifier.Issuer() }
 
 // secure reports whether people reach the service by TLS.
 func (s *Server) secure() bool { return s.baseURL.Scheme == "https" }
-
-// AddCollection sets the path of the collection in which subjects of the kind are read.
-func (s *Server) AddCollection(kind, path string) { s.collections[kind] = path }
-
-// SubjectPath returns the path at which an event's subject is read, or "" where there is none.
-func (s *Server) SubjectPath(subject string) string {
-	kind, id, _ := strings.Cut(subject, "/")
-	if collection, ok := s.collections[kind]; ok {
-		return Location(collection, id)
-	}
-	return ""
-}

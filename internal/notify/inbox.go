@@ -217,6 +217,9 @@ type Summary struct {
 	EventType string
 	Subject   string
 	CreatedAt time.Time
+	// ClinicName and ClinicZone are the name and the time zone of the clinic, or empty.
+	ClinicName string
+	ClinicZone string
 }
 
 // GetOwn returns one of the actor's own notifications. For one that does not exist or is another

@@ -21,8 +21,9 @@ const defaultMaxWorkers = 32
 
 // RiverConfig returns the configuration of a River client that works this package's jobs: the
 // sweep, and a queue for each channel, also for those that are not configured, whose deliveries
-// fail over to their fallback. The caller may add workers and queues. maxWorkers bounds the
-// deliveries in progress on one channel; 0 means 32.
+// fail over to their fallback. The caller may add workers and queues; of the jobs of each kind but
+// deliveries only the last completed one is kept. maxWorkers bounds the deliveries in progress on
+// one channel; 0 means 32.
 //
 // River sends an insert's NOTIFY at most once per cooldown and client, and also for an insert that
 // is rolled back: correctness depends on the short poll.
@@ -40,6 +41,7 @@ func (w *Worker) RiverConfig(logger *slog.Logger, maxWorkers int) *river.Config 
 		Workers:                     workers,
 		Logger:                      logger,
 		ErrorHandler:                &errorHandler{logger: logger},
+		Middleware:                  []rivertype.Middleware{&lastOnly{queries: w.queries, logger: logger}},
 		FetchCooldown:               5 * time.Millisecond,
 		FetchPollInterval:           100 * time.Millisecond,
 		JobTimeout:                  jobTimeout,

@@ -241,6 +241,10 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.DeliveryExpired(ctx, 500)
 			return err
 		}},
+		{"completed periodic jobs", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.PeriodicJobForget(ctx, db.PeriodicJobForgetParams{Kind: "delivery_sweep", ID: 1})
+			return err
+		}},
 		{"plan notifications", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
 			_, err := q.NotificationPlan(ctx, db.NotificationPlanParams{
 				Ids: []uuid.UUID{uuid.New()}, EventPositions: []int64{110000}, EventIds: []uuid.UUID{uuid.New()}, EventTypes: []string{"user.updated"}, Subjects: []string{"user/1"},

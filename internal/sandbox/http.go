@@ -5,27 +5,41 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
+
+	"carewire/internal/layout"
 )
 
 //go:embed page
 var page embed.FS
 
-// pagePolicy lets the page load its two files, call its JSON API and frame its emails, and nothing
-// else.
-const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; img-src 'self' data:; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // emailPolicy is the policy of an email's HTML in its frame: no scripts, no requests, only inline
-// styles.
-const emailPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+// styles. Without scripts, the same origin lets only the page measure the email and open its links
+// in a new window.
+const emailPolicy = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
-func (s *Sandbox) servePage(w http.ResponseWriter, _ *http.Request) {
-	serveEmbedded(w, "index.html", "text/html; charset=utf-8")
+// servePage serves the page, in the frame of all pages. Its header is that of the request's context.
+func (s *Sandbox) servePage(w http.ResponseWriter, r *http.Request) {
+	main, err := page.ReadFile("page/index.html")
+	if err != nil {
+		problem(w, http.StatusInternalServerError, "page missing in this binary", "", "")
+		return
+	}
+	body, err := layout.Page{
+		Title: "Sandbox", Here: "/sandbox", Header: layout.HeaderOf(r.Context()), Wide: true,
+		Styles: []string{"/sandbox/style.css"}, Scripts: []string{"/sandbox/app.js"},
+		Main: template.HTML(main), //nolint:gosec // It is the embedded index.html.
+	}.Render()
+	if err != nil {
+		problem(w, http.StatusInternalServerError, "page cannot be rendered", "", "")
+		return
+	}
+	write(w, body, "text/html; charset=utf-8")
 }
 
 func (s *Sandbox) serveFile(w http.ResponseWriter, r *http.Request) {
@@ -45,8 +59,14 @@ func serveEmbedded(w http.ResponseWriter, name, contentType string) {
 		problem(w, http.StatusInternalServerError, "page missing in this binary", "", "")
 		return
 	}
+	write(w, body, contentType)
+}
+
+// write writes a file of the page. The page loads its files, calls its JSON API and frames its
+// emails, and nothing else.
+func write(w http.ResponseWriter, body []byte, contentType string) {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.Header().Set("Content-Security-Policy", layout.ScriptPolicy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(body)

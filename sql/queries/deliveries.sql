@@ -500,3 +500,10 @@ SET
     error_code = NULL,
     updated_at = now()
 WHERE id = @id;
+
+-- name: PeriodicJobForget :execrows
+-- Deletes the completed jobs of a kind, except one.
+DELETE FROM river.river_job
+WHERE kind = @kind
+    AND state = 'completed'
+    AND id <> @id;

@@ -132,14 +132,18 @@ WHERE n.id = ANY (@notification_ids::uuid[])
 ORDER BY d.notification_id, d.created_at, d.id;
 
 -- name: NotificationOfRecipient :one
+-- The clinic is empty for a notification without one.
 SELECT
-    event_type,
-    subject,
-    created_at
-FROM notifications
-WHERE id = @id
-    AND held_until IS NULL
-    AND recipient_id = @recipient_id;
+    n.event_type,
+    n.subject,
+    n.created_at,
+    coalesce(c.name, '') AS clinic_name,
+    coalesce(c.time_zone, '') AS clinic_zone
+FROM notifications n
+LEFT JOIN clinics c ON c.id = n.clinic_id
+WHERE n.id = @id
+    AND n.held_until IS NULL
+    AND n.recipient_id = @recipient_id;
 
 -- name: NotificationMarkRead :one
 -- The first mark is kept. Returns no row if the notification belongs to another person or does not

@@ -160,6 +160,7 @@ func (w *walk) visitRecords(all map[string]func() visit) {
 			return visitTo(on, path+"?patientId={id}", nil)
 		}
 		all["get-"+schema], all["history-"+schema], all["version-"+schema] = read(""), read("/history"), read("/history/1")
+		all["GET /records/:kind/:id"] = func() visit { return visitTo(write(released), "/records/"+spec.Path+"/{id}", nil) }
 		all["replace-"+schema] = func() visit {
 			v := change("", at, replaced)()
 			v.refused = len(next) == 0
@@ -216,6 +217,7 @@ func (w *walk) visitAppointments(all map[string]func() visit) {
 		return visitTo(w.theirs(w.ids[patient].String(), care.AppointmentRead), path+"?patientId={id}", nil)
 	}
 	all["get-appointment"] = func() visit { return visitTo(request(), path+"/{id}", nil) }
+	all["GET /appointments/:id"] = func() visit { return visitTo(request(), "/appointments/{id}", nil) }
 	all["book-appointment"], all["confirm-appointment"] = move("book"), move("confirm", "book")
 	all["cancel-appointment"] = move("cancel")
 	all["check-in-appointment"] = func() visit {
@@ -299,6 +301,7 @@ func (w *walk) visitBilling(all map[string]func() visit) {
 		return visitTo(w.theirs(w.ids[patient].String(), care.InvoiceRead), invoicesPath+"?patientId={id}", nil)
 	}
 	all["get-invoice"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}", nil) }
+	all["GET /invoices/:id"] = func() visit { return visitTo(issue(), "/invoices/{id}", nil) }
 	all["void-invoice"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}/void", nil, "If-Match", `"1"`) }
 	all["issue-credit-note"] = func() visit { return visitTo(issue(), invoicesPath+"/{id}/credit-notes", creditNote(100)) }
 	all["get-statement"] = func() visit {
@@ -465,6 +468,12 @@ func (w *walk) visitChat(all map[string]func() visit) {
 		v := to("/read", nil)()
 		v.body = map[string]any{"messageId": w.message(patient, path+"/"+v.on.id)}
 		return v
+	}
+	all["GET /conversations/:id"] = func() visit { return visitTo(w.talk(teamDoctor, patient, w.clinicID), "/conversations/{id}", nil) }
+	all["POST /conversations/:id/read"] = func() visit {
+		on := w.talk(teamDoctor, patient, w.clinicID)
+		form := "message=" + w.message(patient, path+"/"+on.id)
+		return visitTo(on, "/conversations/{id}/read", form, "Content-Type", "application/x-www-form-urlencoded")
 	}
 }
 

@@ -32,7 +32,7 @@ func createdAppointment(a appointment.Appointment, err error) (*appointmentOutpu
 }
 
 func registerAppointments(api *httpapi.Server, service *appointment.Service) {
-	api.AddCollection("appointment", appointmentsPath)
+	api.AddCollection(appointmentCollection(service))
 	registerAppointmentCreate(api, service)
 	registerAppointmentReads(api, service)
 	registerAppointmentTransitions(api, service)

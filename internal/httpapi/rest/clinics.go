@@ -16,7 +16,7 @@ const clinicsPath = "/api/clinics"
 type clinicOutput = versioned[directory.Clinic]
 
 func registerClinics(api *httpapi.Server, dir *directory.Service) {
-	api.AddCollection("clinic", clinicsPath)
+	api.AddCollection(httpapi.Collection{Kind: "clinic", Path: clinicsPath})
 	type listInput struct{ httpapi.Paging }
 	type list struct{ Body directory.ClinicPage }
 	httpapi.Register(api, httpapi.Operation{

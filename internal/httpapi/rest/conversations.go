@@ -26,7 +26,7 @@ func newConversationOutput(c chat.Conversation) *conversationOutput {
 }
 
 func registerConversations(api *httpapi.Server, service *chat.Service) {
-	api.AddCollection("conversation", conversationsPath)
+	api.AddCollection(conversationCollection(service))
 	registerConversationRoutes(api, service)
 	registerParticipants(api, service)
 	registerMessages(api, service)

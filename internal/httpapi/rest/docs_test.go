@@ -1,9 +1,11 @@
 package rest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
 
+	"carewire/docs"
+	"carewire/internal/apidoc"
 	"carewire/internal/event"
 )
 
@@ -25,30 +29,68 @@ func anchors(t *testing.T, page string) map[string]bool {
 	return found
 }
 
-func TestDocs_NeedNoSignInNoScriptAndNoNetwork(t *testing.T) {
+// docPages are the paths of all pages of the documentation.
+func docPages(t *testing.T) []string {
+	t.Helper()
+	names, err := apidoc.Files(docs.Files)
+	require.NoError(t, err)
+	require.Contains(t, names, "operating.md")
+	paths := []string{"/docs", "/docs/api", "/docs/events", "/docs/search?q=critical+finding", "/docs/search?q="}
+	for _, name := range names {
+		paths = append(paths, apidoc.PathOf(name))
+	}
+	return paths
+}
+
+func TestDocs_NeedNoSignInNoInlineScriptAndNoNetwork(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for _, path := range []string{"/docs", "/docs/api", "/docs/events", "/docs/socket"} {
+	ids := map[string]map[string]bool{}
+	pages := map[string]string{}
+	for _, path := range docPages(t) {
 		w := b.do("", http.MethodGet, path, nil)
 		require.Equal(t, http.StatusOK, w.Code, "%s: %s", path, w.Body)
 		require.Equal(t, "text/html; charset=UTF-8", w.Header().Get("Content-Type"))
-		policy, page := w.Header().Get("Content-Security-Policy"), w.Body.String()
-		require.Contains(t, policy, "default-src 'none'")
-		require.Contains(t, policy, "style-src 'sha256-")
-		require.NotContains(t, policy, "unsafe")
-		require.NotContains(t, policy, "script-src")
-		require.NotContains(t, page, "<script")
+		require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
+		require.NotContains(t, w.Header().Get("Content-Security-Policy"), "unsafe")
+		page := w.Body.String()
 		require.NotContains(t, page, "ZgotmplZ", "the template found something that it does not trust")
-		require.NotRegexp(t, `(src|href)="(https?:)?//`, page, "the page needs no network")
-		require.NotRegexp(t, ` style="`, page, "the policy does not let it")
-		ids := anchors(t, page)
-		for _, m := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(page, -1) {
-			require.True(t, ids[html.UnescapeString(m[1])], "%s: #%s leads nowhere", path, m[1])
-		}
-		for _, m := range regexp.MustCompile(`href="(/[^"#]*)"`).FindAllStringSubmatch(page, -1) {
-			require.Equal(t, http.StatusOK, b.do("", http.MethodGet, m[1], nil).Code, "%s: %s leads nowhere", path, m[1])
+		require.NotRegexp(t, `(src|href)="(https?:)?//`, strings.ReplaceAll(page, `<a href="http`, ""), "the page needs no network")
+		require.NotRegexp(t, ` style="|<style|<script>| on[a-z]+="`, page, "the policy does not let it")
+		ids[path], pages[path] = anchors(t, page), page
+	}
+	require.Equal(t, http.StatusMovedPermanently, b.do("", http.MethodGet, "/docs/", nil).Code)
+	require.Equal(t, "/docs/operating", b.do("", http.MethodGet, "/docs/operating.md", nil).Header().Get("Location"))
+	requireProblem(t, b.do("", http.MethodGet, "/docs/nothing", nil), 404, "not_found")
+	for path, page := range pages {
+		for _, m := range regexp.MustCompile(`href="(/[^"#]*)?(?:#([^"]+))?"`).FindAllStringSubmatch(page, -1) {
+			to := cmp.Or(html.UnescapeString(m[1]), path)
+			if to != path && ids[to] == nil {
+				require.Equal(t, http.StatusOK, b.do("", http.MethodGet, to, nil).Code, "%s: %s leads nowhere", path, to)
+			}
+			if m[2] != "" {
+				require.True(t, ids[to][html.UnescapeString(m[2])], "%s: %s#%s leads nowhere", path, to, m[2])
+			}
 		}
 	}
+}
+
+func TestDocs_SearchFindsOperationsEventsAndText(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for query, want := range map[string]string{
+		"replace lab report":     `href="/docs/api#replace-LabReport"`,
+		"ehr.lab_report.created": `href="/docs/events#ehr.lab_report.created"`,
+		"BACKUP restore":         `href="/docs/operating#backup-and-restore"`,
+		"IfMatchX-nothing-has":   "No results",
+		"<b>":                    "&lt;b&gt;",
+		strings.Repeat("ä", 200): "No results",
+	} {
+		w := b.do("", http.MethodGet, "/docs/search?q="+url.QueryEscape(query), nil)
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Contains(t, w.Body.String(), want, query)
+	}
+	require.Contains(t, b.do("", http.MethodGet, "/docs/search?q=quiet", nil).Body.String(), "<h1>Search</h1>")
 }
 
 func TestDocs_ShowEveryOperationAndSchema(t *testing.T) {
@@ -106,7 +148,7 @@ func TestDocs_ShowEveryEvent(t *testing.T) {
 		for _, name := range d.Required() {
 			require.Regexp(t, "<code>"+name+`</code> <span class="required">`, section, d.Type)
 		}
-		_, example, _ := strings.Cut(section, "<pre><code>")
+		_, example, _ := strings.Cut(section, `<pre tabindex="0"><code>`)
 		example, _, _ = strings.Cut(example, "</code></pre>")
 		var e struct{ Type, Specversion string }
 		require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(example)), &e))

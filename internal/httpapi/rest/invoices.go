@@ -26,7 +26,7 @@ func createdInvoice(i billing.Invoice, err error) (*invoiceOutput, error) {
 
 // registerInvoices adds the routes of billing.
 func registerInvoices(api *httpapi.Server, service *billing.Service) {
-	api.AddCollection("invoice", invoicesPath)
+	api.AddCollection(invoiceCollection(service))
 	registerInvoiceWrites(api, service)
 	registerInvoiceReads(api, service)
 	registerCreditNotes(api, service)

@@ -96,7 +96,7 @@ func registerRecordKind[B any, P ehr.BodyOf[B]](api *httpapi.Server, writer *out
 		kind: kind, path: recordsPath + spec.Path, schema: reflect.TypeFor[B]().Name(),
 		one: event.WithArticle(spec.Name), many: strings.ReplaceAll(spec.Path, "-", " "),
 	}
-	api.AddCollection(spec.Name, k.path)
+	api.AddCollection(recordCollection(kind, k.path))
 	registerRecordWrites(api, k)
 	registerRecordAmend(api, k)
 	registerRecordRetract(api, k)

@@ -51,7 +51,9 @@ func TestRoutes_AnswerNobodyWithoutASignIn(t *testing.T) {
 
 func TestDashboard_IsForOperatorsAndSendsOnlyPeopleToLogin(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *config) { c.Pages.Sandbox, c.Pages.Dashboard = hello, hello })
+	b := setup(t, func(c *config) {
+		c.Pages.Sandbox, c.Pages.Dashboard, c.Pages.Login = hello, hello, web.LoginConfig{ClientID: "browser"}
+	})
 	for _, path := range []string{"/admin/river", "/admin/river/", "/admin/river/api/jobs", "/sandbox", "/sandbox/messages?channel=email"} {
 		require.Equal(t, http.StatusOK, b.do(operator, http.MethodGet, path, nil).Code, path)
 		for _, who := range []string{admin, auditor, doctor, patient} {

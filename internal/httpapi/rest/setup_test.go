@@ -143,7 +143,7 @@ func setup(tb testing.TB, change ...func(*config)) *bundle {
 			Directory: dir, Appointments: appointment.New(writer, appointment.WithClock(b.now)), Billing: billing.New(writer), Chat: chat.New(writer), Intake: intake.New(writer),
 			Rules: rule.Known{Channels: []string{"email", "push"}}, Operations: &b.operations, Audit: audit.New(b.db.App), Writer: writer,
 		},
-		Pages: web.Config{Directory: dir, Inbox: notify.NewInbox(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
+		Pages: web.Config{Directory: dir, Inbox: notify.NewInbox(writer), Chat: chat.New(writer), CookieKey: bytes.Repeat([]byte("k"), 32)},
 	}
 	for _, c := range change {
 		c(&b.cfg)

@@ -25,7 +25,7 @@ func createdUser(u directory.User, err error) (*userOutput, error) {
 }
 
 func registerUsers(api *httpapi.Server, dir *directory.Service) {
-	api.AddCollection("user", usersPath)
+	api.AddCollection(httpapi.Collection{Kind: "user", Path: usersPath})
 	registerUserWrites(api, dir)
 	registerUserReads(api, dir)
 	registerDeaths(api, dir)

@@ -1,14 +1,19 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v5"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"riverqueue.com/riverui"
 
 	"carewire/internal/care"
@@ -23,9 +28,23 @@ const dashboardPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; "
 	"img-src 'self' data:; font-src 'self' data:; " +
 	"object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
+// deliveryKind is the kind of the jobs that send messages (notify.DeliveryArgs).
+const deliveryKind = "delivery"
+
+// watched are the states of jobs that an operator looks at first: the dashboard opens on the first
+// one that has deliveries, else on the completed ones.
+var watched = []rivertype.JobState{rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateAvailable, rivertype.JobStateScheduled}
+
+// homeLink leads from River's page back to this service's.
+const homeLink = `<a href="/" style="position:fixed;right:.8rem;bottom:.8rem;z-index:50;padding:.35rem .8rem;border-radius:.4rem;` +
+	`background:#14262e;color:#fff;font:14px/1.4 system-ui,sans-serif;text-decoration:none;border:1px solid #51636c">carewire: start page</a>`
+
 // Dashboard is River's web UI. It has no authentication: the server's guard is in front of it.
 type Dashboard struct {
-	handler *riverui.Handler
+	handler http.Handler
+	start   func(ctx context.Context) error
+	// first returns the state that the dashboard opens on.
+	first func(ctx context.Context) rivertype.JobState
 }
 
 // NewDashboard returns the web UI of a River client. Job arguments are hidden by default.
@@ -36,14 +55,78 @@ func NewDashboard(client *river.Client[pgx.Tx], logger *slog.Logger) (*Dashboard
 	if err != nil {
 		return nil, fmt.Errorf("build River's dashboard: %w", err)
 	}
-	return &Dashboard{handler}, nil
+	return &Dashboard{handler, handler.Start, func(ctx context.Context) rivertype.JobState { return firstState(ctx, client) }}, nil
+}
+
+// firstState returns the first of the watched states that has a delivery. A failure of the database
+// shows in the dashboard itself.
+func firstState(ctx context.Context, client *river.Client[pgx.Tx]) rivertype.JobState {
+	for _, state := range watched {
+		found, err := client.JobList(ctx, river.NewJobListParams().Kinds(deliveryKind).States(state).First(1))
+		if err == nil && len(found.Jobs) > 0 {
+			return state
+		}
+	}
+	return rivertype.JobStateCompleted
 }
 
 // Start starts the background queries, which end with ctx.
-func (d *Dashboard) Start(ctx context.Context) error { return d.handler.Start(ctx) }
+func (d *Dashboard) Start(ctx context.Context) error { return d.start(ctx) }
 
-// ServeHTTP implements http.Handler.
-func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
+// ServeHTTP implements http.Handler. Its entry redirects to the deliveries, and its page has a link
+// back to the start page.
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	entry := r.URL.Path == dashboardPath || r.URL.Path == dashboardPath+"/" || r.URL.Path == dashboardPath+"/jobs"
+	if r.Method == http.MethodGet && entry && r.URL.RawQuery == "" {
+		query := url.Values{"state": {string(d.first(r.Context()))}, "kind": {deliveryKind}}
+		http.Redirect(w, r, dashboardPath+"/jobs?"+query.Encode(), http.StatusSeeOther)
+		return
+	}
+	page := &homeLinkWriter{ResponseWriter: w}
+	d.handler.ServeHTTP(page, r)
+	page.finish()
+}
+
+// homeLinkWriter adds homeLink to an HTML page, which it collects. It passes on everything else.
+type homeLinkWriter struct {
+	http.ResponseWriter
+	status int
+	html   bool
+	page   bytes.Buffer
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *homeLinkWriter) WriteHeader(status int) {
+	w.status = status
+	w.html = strings.HasPrefix(w.Header().Get("Content-Type"), "text/html")
+	if !w.html {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write implements io.Writer.
+func (w *homeLinkWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.html {
+		return w.page.Write(b)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap returns the writer for http.ResponseController.
+func (w *homeLinkWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *homeLinkWriter) finish() {
+	if !w.html {
+		return
+	}
+	body := bytes.Replace(w.page.Bytes(), []byte("</body>"), []byte(homeLink+"</body>"), 1)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.ResponseWriter.WriteHeader(w.status)
+	_, _ = w.ResponseWriter.Write(body) // An error means that the client is gone.
+}
 
 // addDashboard adds the web UI, for operators.
 func (p *pages) addDashboard() {

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,9 +22,11 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/layout"
 )
 
 const (
+	loginPath = "/login"
 	// loginCookie holds the state of a sign-in under way.
 	loginCookie = "carewire_login"
 	// maxInvitation is the longest token of an invitation; the API accepts no longer ones.
@@ -41,12 +45,56 @@ type LoginConfig struct {
 	ClientSecret string
 }
 
-// DemoPerson is a person that anybody can sign in as, in demo mode.
-type DemoPerson struct {
-	Email string
-	// Label is their role, such as "doctor at the demo clinic".
-	Label string
+// DemoPerson is a person that anybody can sign in as, in demo mode. Clinic is the name of their
+// clinic, or empty for a role of the platform.
+type DemoPerson struct{ Email, Name, Role, Clinic string }
+
+// demoClinic is a group of people on the sign-in page of the demo.
+type demoClinic struct {
+	Name   string
+	People []DemoPerson
 }
+
+// byClinic returns the people in groups, in the order of each group's first person. The people of
+// the platform are the last group.
+func byClinic(people []DemoPerson) []demoClinic {
+	people = slices.Clone(people)
+	slices.SortStableFunc(people, func(a, b DemoPerson) int {
+		switch {
+		case (a.Clinic == "") == (b.Clinic == ""):
+			return 0
+		case a.Clinic == "":
+			return 1
+		}
+		return -1
+	})
+	var all []demoClinic
+	for _, person := range people {
+		name := cmp.Or(person.Clinic, "Platform")
+		i := slices.IndexFunc(all, func(c demoClinic) bool { return c.Name == name })
+		if i < 0 {
+			i = len(all)
+			all = append(all, demoClinic{Name: name})
+		}
+		all[i].People = append(all[i].People, person)
+	}
+	return all
+}
+
+var loginPage = template.Must(template.New("login").Parse(`<h1>Sign in</h1>
+<p class="lead">This is a demo, and its people are fictitious. Choose one{{if ne .Next "/"}} to continue{{else}}; you get to their start page{{end}}.</p>
+<form method="post" action="/login">
+<input type="hidden" name="token" value="{{.Token}}">
+<div class="people">
+{{- range .Clinics}}
+<section><h2>{{.Name}}</h2>
+{{- range .People}}
+<button name="email" value="{{.Email}}"><b>{{.Name}}</b> <small>{{.Role}}</small></button>
+{{- end}}
+</section>
+{{- end}}
+</div>
+</form>`))
 
 // attempt is the state of a sign-in, sealed in a cookie: the values that the callback is checked
 // against, the PKCE verifier (RFC 7636), and the page to return to.
@@ -60,7 +108,10 @@ type attempt struct {
 }
 
 func (p *pages) addLogin() {
-	p.api.Handle(http.MethodGet, "/login", httpapi.Access{Public: true}, p.login)
+	if p.api.Demo() || p.cfg.Login.ClientID != "" {
+		p.api.OfferLogin(loginPath)
+	}
+	p.api.Handle(http.MethodGet, loginPath, httpapi.Access{Public: true}, p.login)
 	p.api.Handle(http.MethodPost, "/login", httpapi.Access{Public: true}, p.demoLogin)
 	p.api.Handle(http.MethodGet, "/login/callback", httpapi.Access{Public: true}, p.loginCallback)
 	p.api.Handle(http.MethodPost, "/logout", httpapi.Access{Public: true}, p.logout)
@@ -74,7 +125,11 @@ func (p *pages) login(c *echo.Context) error {
 	}
 	if p.api.Demo() {
 		p.remember(c, a)
-		return render(c, http.StatusOK, loginPage, map[string]any{"People": p.cfg.DemoPeople, "Token": a.State})
+		main, err := layout.Fragment(loginPage, map[string]any{"Clinics": byClinic(p.cfg.DemoPeople), "Token": a.State, "Next": a.Next})
+		if err != nil {
+			return err
+		}
+		return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: "Sign in", Here: loginPath, Main: main})
 	}
 	client, err := p.oauth(c.Request().Context())
 	if err != nil {

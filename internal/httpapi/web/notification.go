@@ -1,21 +1,23 @@
 package web
 
 import (
+	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v5"
 
 	"carewire/internal/care"
-	"carewire/internal/event"
 	"carewire/internal/httpapi"
 )
 
-var notificationPage = newPage(`<h1>{{.Text}}</h1>
+var notificationPage = template.Must(template.New("notification").Parse(`<h1>{{.Text}}</h1>
+<p class="lead">{{with .Clinic}}{{.}}, {{end}}{{.At}} <span class="note">({{.Zone}})</span></p>
 {{- if .Path}}
-<p><a href="{{.Path}}">Open</a></p>
+<p class="actions"><a class="button" href="{{.Path}}">Open the {{.What}}</a></p>
 {{- end}}
-<p><small>{{.At}} UTC</small></p>`)
+<p class="note"><a href="/">All notifications</a></p>`))
 
 // addNotification adds the page that links in messages open: after sign-in it links to the subject
 // of the notification. A clinic with its own app at CAREWIRE_BASE_URL serves this path there.
@@ -33,11 +35,14 @@ func (p *pages) showNotification(c *echo.Context) error {
 	if err != nil {
 		return err
 	}
-	text := "You have a new notification."
-	if d, ok := event.Lookup(n.EventType); ok {
-		text = d.Doc
+	me, err := p.cfg.Directory.GetSelf(ctx, httpapi.ActorOf(ctx))
+	if err != nil {
+		return err
 	}
-	return render(c, http.StatusOK, notificationPage, map[string]any{
-		"Text": text, "Path": p.api.SubjectPath(n.Subject), "At": n.CreatedAt.UTC().Format("2 January 2006 15:04"),
+	zone, zoneName := firstZone(me.TimeZone, n.ClinicZone)
+	kind, _, _ := strings.Cut(n.Subject, "/")
+	return p.render(c, notificationText(n.EventType), notificationPage, map[string]any{
+		"Text": notificationText(n.EventType), "Clinic": n.ClinicName, "At": moment(n.CreatedAt, zone), "Zone": zoneName,
+		"Path": p.subjectPath(n.Subject), "What": strings.ReplaceAll(kind, "_", " "),
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
+	"carewire/internal/layout"
 )
 
 // sandboxPolicy is the Content-Security-Policy of the sandbox, unless it sets one.
@@ -35,13 +36,22 @@ func (p *pages) addSandbox() {
 			return err
 		}
 		c.Response().Header().Set("Content-Security-Policy", sandboxPolicy)
-		p.cfg.Sandbox.ServeHTTP(c.Response(), c.Request())
+		r := c.Request()
+		if r.Method == http.MethodGet && r.URL.Path == "/sandbox" {
+			r = r.WithContext(layout.WithHeader(r.Context(), p.api.Header(r)))
+		}
+		p.cfg.Sandbox.ServeHTTP(c.Response(), r)
 		return nil
 	}
 	p.api.Handle(http.MethodGet, "/sandbox", a, h)
 	for _, verb := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		p.api.Handle(verb, "/sandbox/*", a, h)
 	}
+}
+
+// sandboxVisible reports whether the actor may open the sandbox.
+func (p *pages) sandboxVisible(actor care.Actor) bool {
+	return p.api.Demo() || actor.MayOnPlatform(care.OperatorConsole)
 }
 
 // demoHost refuses, in demo mode, a request whose Host is not the service's own, localhost or an IP

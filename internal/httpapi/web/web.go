@@ -1,13 +1,19 @@
-// Package web serves the HTML pages: sign-in, the landing page, the page that links in messages
-// open, River's dashboard and the sandbox.
+// Package web serves the HTML pages: sign-in, the start page, the page that links in messages open,
+// the pages of records, appointments, invoices and conversations, River's dashboard and the sandbox.
+//
+// Pages of subjects read through the collections of the REST API (httpapi.Collection): the access
+// checks and the audit events are those of the API.
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"carewire/internal/auth"
+	"carewire/internal/care"
+	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
 	"carewire/internal/notify"
@@ -17,18 +23,23 @@ import (
 // minCookieKey is the shortest CookieKey: as long as the AES-256 key that is derived from it.
 const minCookieKey = 32
 
-// Config configures the pages. Directory, Verifier, Inbox and CookieKey are required.
+// Config configures the pages. Directory, Verifier, Inbox, Chat and CookieKey are required.
 type Config struct {
 	Directory *directory.Service
 	// Verifier verifies the ID tokens of the identity provider.
 	Verifier *auth.Verifier
 	Inbox    *notify.Inbox
+	// Chat reads the messages of conversations.
+	Chat *chat.Service
 	// Hub closes the sockets of a session that ends; it may be nil.
 	Hub *realtime.Hub
 	// Login is the client of the identity provider; the zero value disables sign-in with browsers.
 	Login LoginConfig
 	// DemoPeople are the people that anybody can sign in as, in demo mode.
 	DemoPeople []DemoPerson
+	// Events returns the numbers of recent events by type, for the start page in demo mode; it may be
+	// nil.
+	Events func(ctx context.Context) ([]EventCount, error)
 	// CookieKey encrypts the cookie of a sign-in: at least 32 bytes, the same on every instance.
 	CookieKey []byte
 	// Sandbox serves the messages that providers would have sent, or is nil.
@@ -47,6 +58,7 @@ func (c Config) Validate() error {
 		{"Directory", c.Directory != nil},
 		{"Verifier", c.Verifier != nil},
 		{"Inbox", c.Inbox != nil},
+		{"Chat", c.Chat != nil},
 		{"CookieKey (32 bytes)", len(c.CookieKey) >= minCookieKey},
 	} {
 		if !field.set {
@@ -78,8 +90,21 @@ func Register(api *httpapi.Server, cfg Config) error {
 	p := &pages{cfg, api, sealer}
 	p.addLogin()
 	p.addNotification()
+	p.addSubjects()
+	p.addHeaderLinks()
 	p.addDashboard()
 	p.addSandbox()
 	api.Handle(http.MethodGet, "/", httpapi.Access{Public: true}, p.landing)
 	return nil
+}
+
+// addHeaderLinks adds the links in the header of every page.
+func (p *pages) addHeaderLinks() {
+	p.api.AddHeaderLink("/docs", "Documentation", func(care.Actor) bool { return true })
+	if p.cfg.Sandbox != nil {
+		p.api.AddHeaderLink("/sandbox", "Sandbox", p.sandboxVisible)
+	}
+	if p.cfg.Dashboard != nil {
+		p.api.AddHeaderLink(dashboardPath, "Jobs", func(actor care.Actor) bool { return actor.MayOnPlatform(care.OperatorConsole) })
+	}
 }

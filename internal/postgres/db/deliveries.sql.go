@@ -1201,6 +1201,27 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 	return items, nil
 }
 
+const PeriodicJobForget = `-- name: PeriodicJobForget :execrows
+DELETE FROM river.river_job
+WHERE kind = $1
+    AND state = 'completed'
+    AND id <> $2
+`
+
+type PeriodicJobForgetParams struct {
+	Kind string
+	ID   int64
+}
+
+// Deletes the completed jobs of a kind, except one.
+func (q *Queries) PeriodicJobForget(ctx context.Context, arg PeriodicJobForgetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, PeriodicJobForget, arg.Kind, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const SweepAdvance = `-- name: SweepAdvance :exec
 INSERT INTO sweeps (name, after_time, after_id)
 VALUES ($1, $2, $3)

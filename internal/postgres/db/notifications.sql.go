@@ -416,13 +416,16 @@ func (q *Queries) NotificationMarkRead(ctx context.Context, arg NotificationMark
 
 const NotificationOfRecipient = `-- name: NotificationOfRecipient :one
 SELECT
-    event_type,
-    subject,
-    created_at
-FROM notifications
-WHERE id = $1
-    AND held_until IS NULL
-    AND recipient_id = $2
+    n.event_type,
+    n.subject,
+    n.created_at,
+    coalesce(c.name, '') AS clinic_name,
+    coalesce(c.time_zone, '') AS clinic_zone
+FROM notifications n
+LEFT JOIN clinics c ON c.id = n.clinic_id
+WHERE n.id = $1
+    AND n.held_until IS NULL
+    AND n.recipient_id = $2
 `
 
 type NotificationOfRecipientParams struct {
@@ -431,15 +434,24 @@ type NotificationOfRecipientParams struct {
 }
 
 type NotificationOfRecipientRow struct {
-	EventType string
-	Subject   string
-	CreatedAt time.Time
+	EventType  string
+	Subject    string
+	CreatedAt  time.Time
+	ClinicName string
+	ClinicZone string
 }
 
+// The clinic is empty for a notification without one.
 func (q *Queries) NotificationOfRecipient(ctx context.Context, arg NotificationOfRecipientParams) (NotificationOfRecipientRow, error) {
 	row := q.db.QueryRow(ctx, NotificationOfRecipient, arg.ID, arg.RecipientID)
 	var i NotificationOfRecipientRow
-	err := row.Scan(&i.EventType, &i.Subject, &i.CreatedAt)
+	err := row.Scan(
+		&i.EventType,
+		&i.Subject,
+		&i.CreatedAt,
+		&i.ClinicName,
+		&i.ClinicZone,
+	)
 	return i, err
 }
 

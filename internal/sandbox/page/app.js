@@ -20,15 +20,39 @@
     return t;
   };
 
-  const card = (m) => {
-    const li = el("li", "card");
+  const notice = (m) => {
+    const li = el("li", "notice");
     const app = el("div", "app");
     app.append(el("span", "", m.channel === "push" ? "carewire" : m.channel), time(m));
     li.append(app);
     if (m.title) li.append(el("h3", "", m.title));
     li.append(el("p", "", m.body));
+    if (m.link) {
+      const open = el("a", "", "Open");
+      open.href = m.link;
+      li.append(open);
+    }
     li.append(el("p", "app", "to " + m.to));
     return li;
+  };
+
+  // The frame has no scripts, so that its document may be measured.
+  const frame = (m) => {
+    const f = el("iframe");
+    f.setAttribute("sandbox", "allow-same-origin allow-popups allow-popups-to-escape-sandbox");
+    f.title = "Email: " + m.subject;
+    f.src = "/sandbox/messages/" + m.id + "/html";
+    const fit = () => {
+      const page = f.contentDocument?.documentElement;
+      if (page) f.style.height = page.scrollHeight + "px";
+    };
+    f.addEventListener("load", () => {
+      for (const a of f.contentDocument?.querySelectorAll("a") ?? []) a.target = "_blank";
+      f.style.height = "0";
+      fit();
+      addEventListener("resize", fit);
+    });
+    return f;
   };
 
   const mail = (m) => {
@@ -40,16 +64,22 @@
     details.addEventListener("toggle", () => {
       if (!details.open || details.dataset.filled) return;
       details.dataset.filled = "yes";
-      const frame = el("iframe");
-      frame.setAttribute("sandbox", "");
-      frame.title = "Email: " + m.subject;
-      frame.src = "/sandbox/messages/" + m.id + "/html";
       const plain = el("details");
       plain.append(el("summary", "", "Plain text"), el("pre", "", m.body));
-      details.append(frame, plain, el("p", "meta", "delivery " + m.deliveryId));
+      details.append(frame(m), plain, el("p", "meta note", "delivery " + m.deliveryId));
     });
     li.append(details);
     return li;
+  };
+
+  // Every recipient that was seen can be chosen; the others' messages are hidden.
+  const people = $("person");
+  const remember = (to) => {
+    if ([...people.options].some((o) => o.value === to)) return;
+    people.add(new Option(to, to));
+  };
+  const filter = () => {
+    for (const li of document.querySelectorAll("#phone-list > li, #mail-list > li")) li.hidden = people.value !== "" && li.dataset.to !== people.value;
   };
 
   const show = (messages) => {
@@ -61,18 +91,33 @@
       newest = 0;
     }
     for (const m of [...messages].reverse()) {
+      remember(m.to);
       if (m.id <= newest) continue;
-      (m.channel === "email" ? $("mail-list") : $("phone-list")).prepend(m.channel === "email" ? mail(m) : card(m));
+      const li = m.channel === "email" ? mail(m) : notice(m);
+      li.dataset.to = m.to;
+      (m.channel === "email" ? $("mail-list") : $("phone-list")).prepend(li);
     }
     newest = top;
     for (const id of ["phone-list", "mail-list"]) {
       while ($(id).children.length > limit) $(id).lastElementChild.remove();
     }
+    filter();
   };
 
+  const inWords = (f) => {
+    const what = f.acceptThenHang ? "accepts the message and never answers" : f.hang ? "never answers"
+      : f.errorCode || f.status ? "answers with " + [f.status, f.errorCode].filter(Boolean).join(" ") : "answers after " + f.delayMs + " ms";
+    const more = [];
+    if (f.delayMs && (f.errorCode || f.status)) more.push("after " + f.delayMs + " ms");
+    if (f.retryAfterSeconds) more.push("Retry-After " + f.retryAfterSeconds + " s");
+    if (f.probability !== undefined) more.push("with probability " + f.probability);
+    more.push(f.count ? f.left + " more " + (f.left === 1 ? "time" : "times") : "until cleared");
+    return (f.provider || f.channel || "every provider") + (f.to ? " for " + f.to : "") + " " + what + ", " + more.join(", ");
+  };
   const showFaults = (faults) => {
     $("faults").hidden = faults.length === 0;
-    $("faults").querySelector("ul").replaceChildren(...faults.map((f) => el("li", "", JSON.stringify(f))));
+    $("no-faults").hidden = faults.length > 0;
+    $("faults").querySelector("ul").replaceChildren(...faults.map((f) => el("li", "", inWords(f))));
   };
 
   const ask = async (path) => {
@@ -96,17 +141,34 @@
     }
   };
 
+  const names = { "": "notifications", push: "push notifications", sms: "SMS", whatsapp: "WhatsApp messages" };
   const choose = (next) => {
     channel = next;
     newest = null;
-    for (const b of document.querySelectorAll("nav button")) b.setAttribute("aria-pressed", String(b.dataset.channel === channel));
+    for (const b of document.querySelectorAll("[data-channel]")) b.setAttribute("aria-pressed", String(b.dataset.channel === channel));
     $("phone").hidden = channel === "email";
     $("mailbox").hidden = channel !== "" && channel !== "email";
-    document.querySelector("main").classList.toggle("one", channel !== "");
+    $("phone-empty").textContent = "No " + (names[channel] ?? "messages") + " yet.";
+    $("views").classList.toggle("one", channel !== "");
     refresh();
   };
 
-  for (const b of document.querySelectorAll("nav button")) b.addEventListener("click", () => choose(b.dataset.channel));
+  const kinds = {
+    down: { status: 503 }, throttled: { status: 429, retryAfterSeconds: 5 }, rejected: { status: 400 }, slow: { delayMs: 5000 }, hang: { hang: true },
+    lost: { acceptThenHang: true },
+  };
+  $("fault").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const form = new FormData(e.target);
+    const fault = { ...kinds[form.get("kind")], count: Number(form.get("count")) };
+    for (const name of ["channel", "to"]) if (form.get(name)) fault[name] = form.get(name).trim();
+    const answer = await fetch("/sandbox/faults", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fault) });
+    const problem = answer.ok ? null : await answer.json().catch(() => ({}));
+    $("fault-error").textContent = problem ? problem.errors?.[0]?.message || problem.detail || "The fault was not set." : "";
+    refresh();
+  });
+  people.addEventListener("change", filter);
+  for (const b of document.querySelectorAll("[data-channel]")) b.addEventListener("click", () => choose(b.dataset.channel));
   for (const [id, path] of [["clear-messages", "/sandbox/messages"], ["clear-faults", "/sandbox/faults"]]) {
     $(id).addEventListener("click", async () => {
       await fetch(path, { method: "DELETE" });
