@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,7 +27,7 @@ func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []ma
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
 	require.NoError(t, err)
-	sql := variable.ReplaceAllStringFunc(string(source), func(v string) string {
+	sql := variable.ReplaceAllStringFunc(withoutCommands(string(source)), func(v string) string {
 		value, ok := vars[variable.FindStringSubmatch(v)[1]]
 		require.True(t, ok, "%s: no value for %s", name, v)
 		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
@@ -36,6 +37,22 @@ func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []ma
 	list, err := pgx.CollectRows(rows, pgx.RowToMap)
 	require.NoError(t, err, name)
 	return list
+}
+
+// withoutCommands returns a script without psql's own commands and what runs if a variable is not
+// set.
+func withoutCommands(script string) string {
+	var kept []string
+	unset := false
+	for line := range strings.Lines(script) {
+		switch command, ok := strings.CutPrefix(line, `\`); {
+		case ok:
+			unset = strings.HasPrefix(command, "else")
+		case !unset:
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
 }
 
 func column(rows []map[string]any, name string) []string {
@@ -49,26 +66,80 @@ func column(rows []map[string]any, name string) []string {
 func TestReadyQueries_RunAsTheAuditorAndDocumentTheirUse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	vars := map[string]string{
-		"subject": b.created.Subject, "patient": b.patient.String(), "person": b.patient.String(), "from": "1", "until": "1000",
-	}
-	files, err := filepath.Glob(filepath.Join("..", "..", "sql", "audit", "*.sql"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".sql")
-		source, err := os.ReadFile(file)
+	for _, name := range readyQueries(t) {
+		source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(source), "-- "), "%s has a header", name)
 		require.Contains(t, string(source), "psql \"$DATABASE_URL\"", name)
-		use := vars
-		if name == "who_read_patient" {
-			use = map[string]string{"patient": b.patient.String(), "from": "2020-01-01", "until": "2100-01-01"}
-		}
+		require.Contains(t, string(source), "\\set ON_ERROR_STOP on\n", name)
+		require.NotContains(t, string(source), "accounting that", name)
 		for _, v := range variable.FindAllStringSubmatch(string(source), -1) {
 			require.Contains(t, string(source), "-v "+v[1]+"=", "%s: the header sets %s", name, v[1])
+			require.Contains(t, string(source), `\if :{?`+v[1]+"}\n", "%s: it stops without %s", name, v[1])
 		}
-		b.run(t, name, use)
+		b.run(t, name, b.variables(name))
+	}
+}
+
+// readyQueries returns the names of the queries in sql/audit.
+func readyQueries(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "sql", "audit", "*.sql"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(file), ".sql")
+	}
+	return files
+}
+
+// variables returns values for the variables of a ready query.
+func (b *testBundle) variables(name string) map[string]string {
+	vars := map[string]string{
+		"subject": b.created.Subject, "patient": b.patient.String(), "person": b.patient.String(), "actor": b.doctor.String(),
+		"from": "2020-01-01", "until": "2100-01-01",
+	}
+	if name == "integrity" {
+		vars["from"], vars["until"] = "1", "1000"
+	}
+	return vars
+}
+
+func TestReadyQueries_StopWithASentenceWithoutAVariable(t *testing.T) {
+	t.Parallel()
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("psql is not installed")
+	}
+	b := setup(t)
+	for _, name := range readyQueries(t) {
+		vars := b.variables(name)
+		source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
+		require.NoError(t, err)
+		used := map[string]bool{}
+		for _, v := range variable.FindAllStringSubmatch(string(source), -1) {
+			used[v[1]] = true
+		}
+		script := func(without string) (string, error) {
+			args := []string{b.db.URL, "--no-psqlrc", "-c", "SET ROLE carewire_auditor", "--csv", "-f", filepath.Join("..", "..", "sql", "audit", name+".sql")}
+			for v := range used {
+				if v != without {
+					args = append(args, "-v", v+"="+vars[v])
+				}
+			}
+			out, err := exec.CommandContext(t.Context(), psql, args...).CombinedOutput() //nolint:gosec // The test's own arguments.
+			return string(out), err
+		}
+		out, err := script("")
+		require.NoError(t, err, "%s: %s", name, out)
+		for missing := range used {
+			out, err := script(missing)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "%s without %s", name, missing)
+			require.Equal(t, 3, exit.ExitCode(), "%s without %s: %s", name, missing, out)
+			require.Contains(t, out, "the variable "+missing+" is not set", name)
+			require.Contains(t, out, "Add -v "+missing+"=", name)
+		}
 	}
 }
 
@@ -161,6 +232,10 @@ func TestAuditor_SeesOnlyTheViews(t *testing.T) {
 		require.NoError(t, b.db.Auditor.QueryRow(t.Context(), "SELECT string_agg(v::text, E'\\n') FROM "+view+" AS v").Scan(&all), view)
 		if all == nil {
 			continue
+		}
+		if view == "audit.people" { // The only one with names.
+			require.Contains(t, *all, "Wilhelmina Murgatroyd")
+			*all = strings.ReplaceAll(*all, "Wilhelmina Murgatroyd", "")
 		}
 		for _, private := range []string{"Wilhelmina", "Murgatroyd", "murgatroyd", "+15550100"} {
 			require.NotContains(t, *all, private, view)

@@ -26,7 +26,9 @@ import (
 )
 
 // CommandLine returns the command that the command line acts for.
-func CommandLine() care.Command { return care.Command{Actor: care.SystemActor("cli")} }
+func CommandLine() care.Command {
+	return care.Command{Actor: care.SystemActor("cli"), Client: care.Client{Agent: care.AgentCLI}}
+}
 
 // Operator performs operators' tasks on one database.
 type Operator struct {

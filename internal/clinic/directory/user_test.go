@@ -204,7 +204,7 @@ func TestUpdateUser_EventListsChangedFieldsWithoutValues(t *testing.T) {
 func TestUpdateUser_DisablingEndsSessions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), by(b.nurse), time.Hour)
 	require.NoError(t, err)
 	ticket, _, err := b.dir.CreateTicket(t.Context(), directory.Session{Actor: b.nurse, ExpiresAt: time.Now().Add(time.Hour)})
 	require.NoError(t, err)

@@ -76,6 +76,7 @@ func Register(api *httpapi.Server, s Services) error {
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Decimal](), reflect.TypeFor[numberSchema]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Value](), reflect.TypeFor[valueSchema]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[event.Event](), reflect.TypeFor[Event]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[audit.Entry](), reflect.TypeFor[AuditEvent]())
 	registerPeople(api, s.Directory)
 	registerRecords(api, s.Writer)
 	registerCriticalLimits(api, s.Writer)
