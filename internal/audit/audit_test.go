@@ -26,10 +26,10 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 // testBundle is a ledger with the story of one record: written by a doctor, critical, notified to
 // the patient by push, read by the patient individually and in a list, requested by a stranger.
 type testBundle struct {
-	db                                                     *postgrestest.DB
-	reader                                                 *audit.Reader
-	auditor                                                care.Actor
-	patient, doctor, stranger, clinic, record              uuid.UUID
+	db                                                           *postgrestest.DB
+	reader                                                       *audit.Reader
+	auditor                                                      care.Actor
+	patient, doctor, stranger, clinic, record                    uuid.UUID
 	created, critical, planned, sent, read, list, denied, unlike event.Event
 }
 

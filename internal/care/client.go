@@ -1,13 +1,11 @@
 package care
 
-import "net/netip"
-
 // Client describes the program that sent a request, for the audit trail. The zero value means that
 // there was none: carewire acted on its own initiative.
 type Client struct {
-	// Address is the network address as far as the settings allow it to be stored: a single
-	// address, a network that contains it, or the zero Prefix.
-	Address netip.Prefix
+	// Address is the network address as far as the settings allow it to be stored: "203.0.113.7",
+	// the network "203.0.113.0/24" that contains it, or empty.
+	Address string
 	Agent   Agent
 }
 
@@ -25,15 +23,3 @@ const (
 	AgentService Agent = "service"
 	AgentOther   Agent = "other"
 )
-
-// AddressText returns the address as text: "203.0.113.7", "203.0.113.0/24", or "" for none.
-func (c Client) AddressText() string {
-	switch {
-	case !c.Address.IsValid():
-		return ""
-	case c.Address.IsSingleIP():
-		return c.Address.Addr().String()
-	default:
-		return c.Address.String()
-	}
-}

@@ -115,7 +115,7 @@ func (c Config) validateLimits(add addError) {
 	if c.RateLimit < 1 {
 		add("CAREWIRE_RATE_LIMIT", "must be at least 1 request a second, not %d", c.RateLimit)
 	}
-	if !slices.Contains(clientAddresses, c.AuditClientAddress) {
+	if c.AuditClientAddress != "" && !slices.Contains(clientAddresses, c.AuditClientAddress) {
 		add("CAREWIRE_AUDIT_CLIENT_ADDRESS", "unknown value %q; want one of full, prefix, off", c.AuditClientAddress)
 	}
 	if c.AuditClientRetention != 0 && c.AuditClientRetention < minClientRetention {

@@ -36,20 +36,20 @@ func (d AddressDetail) validate() error {
 	return nil
 }
 
-// of returns the part of the address that is stored: the zero Prefix for none.
-func (d AddressDetail) of(addr netip.Addr) netip.Prefix {
-	if !addr.IsValid() || d == AddressOff {
-		return netip.Prefix{}
+// of returns the part of the address that is stored: "" for none.
+func (d AddressDetail) of(addr netip.Addr) string {
+	switch {
+	case !addr.IsValid() || d == AddressOff:
+		return ""
+	case d != AddressPrefix:
+		return addr.String()
 	}
-	bits := addr.BitLen()
-	if d == AddressPrefix {
-		bits = ipv6Prefix
-		if addr.Is4() {
-			bits = ipv4Prefix
-		}
+	bits := ipv6Prefix
+	if addr.Is4() {
+		bits = ipv4Prefix
 	}
 	prefix, _ := addr.Prefix(bits) // The bits fit the address.
-	return prefix
+	return prefix.String()
 }
 
 // agents are the beginnings of User-Agent values with their classes, in lower case. The first match

@@ -25,9 +25,9 @@ func TestAddressDetail_StoresWhatTheSettingAllows(t *testing.T) {
 		{AddressPrefix, "2001:db8:1:2::7", "2001:db8:1::/48"},
 		{AddressOff, "203.0.113.77", ""},
 	} {
-		require.Equal(t, c.want, care.Client{Address: c.detail.of(netip.MustParseAddr(c.addr))}.AddressText(), c)
+		require.Equal(t, c.want, c.detail.of(netip.MustParseAddr(c.addr)), c)
 	}
-	require.Empty(t, care.Client{Address: AddressFull.of(netip.Addr{})}.AddressText())
+	require.Empty(t, AddressFull.of(netip.Addr{}))
 	require.Error(t, AddressDetail("half").validate())
 }
 
@@ -36,7 +36,7 @@ func TestAgentOf_ReturnsAClassAndNeverTheText(t *testing.T) {
 	for text, want := range map[string]care.Agent{
 		"Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1": care.AgentBrowser,
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                 care.AgentBrowser,
-		"okhttp/5.1.0":                            care.AgentMobile,
+		"okhttp/5.1.0": care.AgentMobile,
 		"ClinicApp/42 CFNetwork/3826 Darwin/25.0": care.AgentMobile,
 		"Dart/3.9 (dart:io)":                      care.AgentMobile,
 		"curl/8.15.0":                             care.AgentCLI,

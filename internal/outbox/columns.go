@@ -49,7 +49,7 @@ func (c *Columns) Append(e *event.Event) {
 	c.CorrelationIDs = append(c.CorrelationIDs, care.OrZero(e.CorrelationID))
 	c.Traceparents = append(c.Traceparents, care.OrZero(e.Traceparent))
 	c.Imported = append(c.Imported, e.Imported)
-	c.ClientAddresses = append(c.ClientAddresses, e.Client.AddressText())
+	c.ClientAddresses = append(c.ClientAddresses, e.Client.Address)
 	c.ClientAgents = append(c.ClientAgents, string(e.Client.Agent))
 }
 
@@ -58,7 +58,7 @@ func insertParams(e *event.Event) db.OutboxInsertParams {
 		EventID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, SubjectVersion: e.SubjectVersion, Time: e.Time,
 		Data: e.Data, ClinicID: e.ClinicID, PersonID: e.PersonID, ActorID: e.ActorID, ActorRole: e.ActorRole, CauseID: e.CauseID,
 		CorrelationID: nonZero(e.CorrelationID), Traceparent: nonZero(e.Traceparent), Imported: e.Imported,
-		ClientAddress: e.Client.AddressText(), ClientAgent: string(e.Client.Agent),
+		ClientAddress: e.Client.Address, ClientAgent: string(e.Client.Agent),
 	}
 }
 
