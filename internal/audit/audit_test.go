@@ -227,11 +227,13 @@ func TestListEvents_NamesTheInvalidFilter(t *testing.T) {
 		f     audit.Filter
 		field string
 	}{
+		{audit.Filter{}, "subject"},
+		{audit.Filter{After: "1.2"}, "subject"},
 		{audit.Filter{Subject: "x"}, "subject"},
 		{audit.Filter{Subject: "a/b", After: "x"}, "cursor"},
 		{audit.Filter{Subject: "a/b", After: "-1"}, "cursor"},
-		{audit.Filter{After: "5.4"}, "cursor"},
-		{audit.Filter{Limit: 501}, "limit"},
+		{audit.Filter{Type: "**", After: "5.4"}, "cursor"},
+		{audit.Filter{Type: "**", Limit: 501}, "limit"},
 		{audit.Filter{Type: "User"}, "type"},
 		{audit.Filter{Type: "user.exploded"}, "type"},
 		{audit.Filter{ActorID: strings.Repeat("x", 201)}, "actor"},

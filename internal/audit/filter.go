@@ -31,8 +31,7 @@ var (
 	thingForm   = regexp.MustCompile(`^[a-z][a-z0-9_]*/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 )
 
-// Filter selects events. A zero field does not filter; the zero value is the first page of the whole
-// ledger.
+// Filter selects events. A zero field does not filter, and one of Subject to To is required.
 type Filter struct {
 	// Subject is a kind and an id, such as "lab_report/<id>": its own events, those that they caused
 	// and so on, and the lists that showed it.
@@ -59,6 +58,9 @@ func (f *Filter) check() (db.AuditListParams, error) {
 	var errs care.FieldErrors
 	f.Limit = errs.Limit(f.Limit, DefaultLimit, MaxLimit)
 	f.Subject, f.ActorID = lowerID(f.Subject, "/"), lowerID(f.ActorID, ":")
+	if names := f.names(); len(names) == 0 || names[0] == "after" {
+		errs.Add("subject", "is required, or one of person, actor, type, from and to")
+	}
 	if f.Subject != "" && !subjectForm.MatchString(f.Subject) {
 		errs.Add("subject", "must be a kind and an id, such as lab_report/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 	}

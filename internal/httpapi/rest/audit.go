@@ -14,7 +14,8 @@ import (
 	"carewire/internal/httpapi"
 )
 
-// Event is the schema of an event's JSON: a CloudEvents 1.0 envelope with carewire's extensions.
+// Event is the schema of an event of the audit trail: a CloudEvents 1.0 envelope with carewire's
+// extensions.
 type Event struct {
 	SpecVersion     string     `json:"specversion" enum:"1.0"`
 	ID              uuid.UUID  `json:"id" format:"uuid"`
@@ -33,16 +34,10 @@ type Event struct {
 	CorrelationID   *string    `json:"correlationid,omitempty" doc:"The id of the request that caused it."`
 	Traceparent     *string    `json:"traceparent,omitempty"`
 	Imported        bool       `json:"imported,omitempty"`
+	ClientAddress   string     `json:"clientaddress,omitempty" doc:"The address of the client, or its network; left out for carewire's own events, after the retention period, and if the settings disable it." example:"203.0.113.7"`
+	ClientAgent     care.Agent `json:"clientagent,omitempty" enum:"browser,mobile,cli,service,other" doc:"The class of the program that sent the request."`
 	Unreadable      string     `json:"unreadable,omitempty" doc:"The part of this event that the ledger cannot read; left out for intact events." example:"column time into time.Time"`
 	Data            eventData  `json:"data" doc:"The payload of the type, see /docs/events: ids, statuses and times, never health information."`
-}
-
-// AuditEvent is the schema of an event in the audit trail, which also has the client.
-type AuditEvent struct {
-	Event
-
-	ClientAddress string     `json:"clientaddress,omitempty" doc:"The address of the client, or its network; left out for carewire's own events, after the retention period, and if the settings disable it." example:"203.0.113.7"`
-	ClientAgent   care.Agent `json:"clientagent,omitempty" enum:"browser,mobile,cli,service,other" doc:"The class of the program that sent the request."`
 }
 
 // eventData is the schema of an event's data: an object.
@@ -62,7 +57,7 @@ type EventPage struct {
 
 // PersonList is a list of people with their names.
 type PersonList struct {
-	Items []audit.Person `json:"items" doc:"Those who exist, in the order of their ids."`
+	Items []audit.NamedPerson `json:"items" doc:"Those who exist, in the order of their ids."`
 }
 
 func registerAudit(api *httpapi.Server, reader *audit.Reader) {
