@@ -28,7 +28,7 @@ func main() {
 		Version:       app.Version().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), healthCommand(), setupCommand(), clinicCommand(), userCommand(), roleCommand(), tokenCommand(), importCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand())
+	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), healthCommand(), setupCommand(), clinicCommand(), userCommand(), roleCommand(), tokenCommand(), importCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand(), auditCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "carewire:", err)
 		os.Exit(1)

@@ -41,6 +41,7 @@ func (s *Service) buildHTTP(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.lifecycle.run("sign-in audit", server.RunAudit)
 	if err := rest.Register(server, s.services()); err != nil {
 		return nil, err
 	}
@@ -82,6 +83,7 @@ func (s *Service) newServer() (*httpapi.Server, error) {
 		Origins:        s.cfg.Origins,
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
+		ClientAddress:  httpapi.AddressDetail(s.cfg.AuditClientAddress),
 		Ready:          s.readiness,
 		Version:        Version().Number,
 		Notes:          s.db.notes,

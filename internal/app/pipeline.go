@@ -157,6 +157,9 @@ func (s *Service) startWork(ctx context.Context, pl *pipeline, waker *outbox.Wak
 		periodic.AddOverdue(cfg, billing.New(pl.writer))
 		periodic.AddChat(cfg, chat.New(pl.writer))
 		periodic.AddAttention(cfg, appointment.New(pl.writer))
+		if s.cfg.AuditClientRetention > 0 {
+			periodic.AddClients(cfg, s.db.worker, s.cfg.AuditClientRetention)
+		}
 	}
 	cfg.Logger = libraryLogger(s.logger)
 	return s.waiter.do(ctx, "start the job queue", func(ctx context.Context) error { return s.startRiver(ctx, pl, worker, cfg) })

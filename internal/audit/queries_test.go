@@ -4,14 +4,22 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/audit"
+	"carewire/internal/care"
+	"carewire/internal/event"
 )
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // pgxQuerier is a pool or a connection.
 type pgxQuerier interface {
@@ -26,7 +34,7 @@ func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []ma
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
 	require.NoError(t, err)
-	sql := variable.ReplaceAllStringFunc(string(source), func(v string) string {
+	sql := variable.ReplaceAllStringFunc(withoutCommands(string(source)), func(v string) string {
 		value, ok := vars[variable.FindStringSubmatch(v)[1]]
 		require.True(t, ok, "%s: no value for %s", name, v)
 		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
@@ -36,6 +44,22 @@ func (b *testBundle) run(t *testing.T, name string, vars map[string]string) []ma
 	list, err := pgx.CollectRows(rows, pgx.RowToMap)
 	require.NoError(t, err, name)
 	return list
+}
+
+// withoutCommands returns a script without psql's own commands and what runs if a variable is not
+// set.
+func withoutCommands(script string) string {
+	var kept []string
+	unset := false
+	for line := range strings.Lines(script) {
+		switch command, ok := strings.CutPrefix(line, `\`); {
+		case ok:
+			unset = strings.HasPrefix(command, "else")
+		case !unset:
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
 }
 
 func column(rows []map[string]any, name string) []string {
@@ -49,26 +73,80 @@ func column(rows []map[string]any, name string) []string {
 func TestReadyQueries_RunAsTheAuditorAndDocumentTheirUse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	vars := map[string]string{
-		"subject": b.created.Subject, "patient": b.patient.String(), "person": b.patient.String(), "from": "1", "until": "1000",
-	}
-	files, err := filepath.Glob(filepath.Join("..", "..", "sql", "audit", "*.sql"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".sql")
-		source, err := os.ReadFile(file)
+	for _, name := range readyQueries(t) {
+		source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(source), "-- "), "%s has a header", name)
 		require.Contains(t, string(source), "psql \"$DATABASE_URL\"", name)
-		use := vars
-		if name == "who_read_patient" {
-			use = map[string]string{"patient": b.patient.String(), "from": "2020-01-01", "until": "2100-01-01"}
-		}
+		require.Contains(t, string(source), "\\set ON_ERROR_STOP on\n", name)
+		require.NotContains(t, string(source), "accounting that", name)
 		for _, v := range variable.FindAllStringSubmatch(string(source), -1) {
 			require.Contains(t, string(source), "-v "+v[1]+"=", "%s: the header sets %s", name, v[1])
+			require.Contains(t, string(source), `\if :{?`+v[1]+"}\n", "%s: it stops without %s", name, v[1])
 		}
-		b.run(t, name, use)
+		b.run(t, name, b.variables(name))
+	}
+}
+
+// readyQueries returns the names of the queries in sql/audit.
+func readyQueries(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "sql", "audit", "*.sql"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(file), ".sql")
+	}
+	return files
+}
+
+// variables returns values for the variables of a ready query.
+func (b *testBundle) variables(name string) map[string]string {
+	vars := map[string]string{
+		"subject": b.created.Subject, "patient": b.patient.String(), "person": b.patient.String(), "actor": b.doctor.String(),
+		"from": "2020-01-01", "until": "2100-01-01",
+	}
+	if name == "integrity" {
+		vars["from"], vars["until"] = "1", "1000"
+	}
+	return vars
+}
+
+func TestReadyQueries_StopWithASentenceWithoutAVariable(t *testing.T) {
+	t.Parallel()
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("psql is not installed")
+	}
+	b := setup(t)
+	for _, name := range readyQueries(t) {
+		vars := b.variables(name)
+		source, err := os.ReadFile(filepath.Join("..", "..", "sql", "audit", name+".sql"))
+		require.NoError(t, err)
+		used := map[string]bool{}
+		for _, v := range variable.FindAllStringSubmatch(string(source), -1) {
+			used[v[1]] = true
+		}
+		script := func(without string) (string, error) {
+			args := []string{b.db.URL, "--no-psqlrc", "-c", "SET ROLE carewire_auditor", "--csv", "-f", filepath.Join("..", "..", "sql", "audit", name+".sql")}
+			for v := range used {
+				if v != without {
+					args = append(args, "-v", v+"="+vars[v])
+				}
+			}
+			out, err := exec.CommandContext(t.Context(), psql, args...).CombinedOutput() //nolint:gosec // The test's own arguments.
+			return string(out), err
+		}
+		out, err := script("")
+		require.NoError(t, err, "%s: %s", name, out)
+		for missing := range used {
+			out, err := script(missing)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "%s without %s", name, missing)
+			require.Equal(t, 3, exit.ExitCode(), "%s without %s: %s", name, missing, out)
+			require.Contains(t, out, "the variable "+missing+" is not set", name)
+			require.Contains(t, out, "Add -v "+missing+"=", name)
+		}
 	}
 }
 
@@ -85,6 +163,92 @@ func TestRecordStory_HasWritesReadsAndNotificationsWithTheirCauses(t *testing.T)
 	require.Contains(t, rows[3]["why"], "rule critical-result of set 1")
 	require.Contains(t, rows[4]["why"], "state sent")
 	require.Equal(t, []string{"read", "list", "record.read"}, column(rows[5:], "how"))
+}
+
+func TestRecordStory_HasTheEventsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	doctor := b.by(b.doctor, care.Doctor)
+	release := event.New(doctor, "ehr.lab_report.released", care.Ref{Kind: "lab_report", ID: b.record}, event.Record{
+		RecordID: b.record, UserID: b.patient, ClinicID: b.clinic, DoctorID: b.doctor, Status: "final", Version: 2, Released: true,
+	}).About(doctor, b.patient, &b.clinic).AtVersion(2)
+	elsewhere := event.ListRead(doctor, event.ListOf("lab_report"), b.patient, &b.clinic, []uuid.UUID{newID()})
+	shown := event.ListRead(doctor, event.ListOf("lab_report"), b.patient, &b.clinic, []uuid.UUID{b.record})
+	b.append(t, release, elsewhere, shown)
+	var api, sql []string
+	for _, e := range b.listed(t, audit.Filter{Subject: b.created.Subject}) {
+		api = append(api, fmt.Sprint(e.Position, " ", e.Type, " ", e.ActorID, " ", e.ActorRole))
+	}
+	for _, row := range b.run(t, "record_story", map[string]string{"subject": b.created.Subject}) {
+		if row["what"] != "not sent" { // A decision is not an event.
+			sql = append(sql, fmt.Sprint(row["position"], " ", row["what"], " ", row["who"], " ", row["as_role"]))
+		}
+	}
+	require.Equal(t, sql, api)
+	require.Len(t, api, 9)
+	require.Contains(t, api[8], "record.read "+b.doctor.String()+" doctor")
+}
+
+func TestActorActivity_HasAllThatAnActorDid(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "actor_activity", b.variables("actor_activity"))
+	require.Equal(t, []string{"ehr.lab_report.created", "ehr.lab_report.critical", "ehr.lab_report.created"}, column(rows, "what"))
+	require.Equal(t, []string{"Wilhelmina Murgatroyd", "Wilhelmina Murgatroyd", "Wilhelmina Murgatroyd"}, column(rows, "person_name"))
+}
+
+func TestPatientFile_CountsByActor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	rows := b.run(t, "patient_file", b.variables("patient_file"))
+	require.Equal(t, b.patient.String(), rows[0]["actor"])
+	require.Equal(t, "Wilhelmina Murgatroyd", rows[0]["actor_name"])
+	require.Equal(t, []string{"1", "0", "0"}, column(rows, "reads"))
+	require.ElementsMatch(t, []string{"0", "0", "3"}, column(rows, "writes"))
+	require.ElementsMatch(t, []string{"0", "1", "0"}, column(rows, "denials"))
+}
+
+func TestRoleChanges_NamesEveryone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	admin := b.by(b.doctor, care.Admin)
+	granted := event.New(admin, "membership.granted", care.Ref{Kind: "user", ID: b.patient}, event.Membership{UserID: b.patient, ClinicID: &b.clinic, Role: "nurse"}).About(admin, b.patient, &b.clinic)
+	joined := event.New(admin, "care_team.joined", care.Ref{Kind: "patient", ID: b.stranger}, event.CareTeam{UserID: b.stranger, ClinicID: b.clinic, MemberID: b.patient}).About(admin, b.stranger, &b.clinic)
+	b.append(t, granted, joined)
+	rows := b.run(t, "role_changes", b.variables("role_changes"))
+	require.Equal(t, []string{"nurse", "care team"}, column(rows, "role"))
+	require.Equal(t, "Wilhelmina Murgatroyd", rows[0]["person_name"])
+	require.Equal(t, "Wilhelmina Murgatroyd", rows[1]["member_name"])
+	require.Equal(t, []string{"admin", "admin"}, column(rows, "by_role"))
+}
+
+func TestSignIns_HasTheReasonsAndCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	patient, nobody := b.by(b.patient, care.Patient), care.Command{Actor: care.SystemActor("sign-in")}
+	user := care.Ref{Kind: "user", ID: b.patient}
+	b.append(t,
+		event.New(patient, "user.signed_in", user, event.SignedIn{UserID: b.patient, Method: "token"}).About(patient, b.patient, nil),
+		event.New(nobody, "user.sign_in_refused", user, event.SignInRefused{UserID: b.patient, Reason: "token_expired", Count: 17}).About(nobody, b.patient, nil),
+	)
+	rows := b.run(t, "sign_ins", b.variables("sign_ins"))
+	require.Equal(t, []string{"token", "token_expired"}, column(rows, "detail"))
+	require.Equal(t, []string{"1", "17"}, column(rows, "count"))
+}
+
+func TestWhoReadPatient_HasPagesOfPeopleAndReadsOfTheTrail(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	stranger := b.by(b.stranger, care.Doctor)
+	b.append(t, event.New(stranger, "user.searched", care.Ref{Kind: "clinic", ID: b.clinic}, event.UserSearch{
+		ClinicID: b.clinic, Filters: []string{"role", "name"}, UserIDs: []uuid.UUID{b.patient},
+	}).At(stranger, &b.clinic))
+	b.listed(t, audit.Filter{PersonID: b.patient})
+	b.sequence(t)
+	rows := b.run(t, "who_read_patient", b.variables("who_read_patient"))
+	require.Equal(t, []string{"audit", "search", "list", "read"}, column(rows, "action"))
+	require.Equal(t, []string{"event", "user", "lab_report", "<nil>"}, column(rows, "kind"))
+	require.Equal(t, []string{"person", "role, name", "status", ""}, column(rows, "filters"))
 }
 
 func TestWhoReadPatient_ListsReadersNewestFirst(t *testing.T) {
@@ -161,6 +325,10 @@ func TestAuditor_SeesOnlyTheViews(t *testing.T) {
 		require.NoError(t, b.db.Auditor.QueryRow(t.Context(), "SELECT string_agg(v::text, E'\\n') FROM "+view+" AS v").Scan(&all), view)
 		if all == nil {
 			continue
+		}
+		if view == "audit.people" { // The only one with names.
+			require.Contains(t, *all, "Wilhelmina Murgatroyd")
+			*all = strings.ReplaceAll(*all, "Wilhelmina Murgatroyd", "")
 		}
 		for _, private := range []string{"Wilhelmina", "Murgatroyd", "murgatroyd", "+15550100"} {
 			require.NotContains(t, *all, private, view)

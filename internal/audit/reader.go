@@ -1,14 +1,20 @@
-// Package audit answers auditors from the ledger: the recorded events of a subject. Direct access
-// to the database for auditors is defined by the schema audit (migrations) and the queries in
-// sql/audit.
+// Package audit answers auditors from the ledger: the recorded events by subject, person, actor,
+// type and time, and the names behind the ids. Direct access to the database for auditors is defined
+// by the schema audit (migrations) and the queries in sql/audit; both read the same events, selected
+// by the SQL function audit.positions.
+//
+// Reading the audit trail is audited as well: each page, and each look-up of names, commits an
+// audit.read before it is returned.
 package audit
 
 import (
 	"context"
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,18 +26,9 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// The page sizes bound the memory and the time of one request.
-const (
-	defaultLimit = 100
-	maxLimit     = 500
-)
-
-// subjectForm matches the outbox's constraint on subjects; idSubjectForm matches a subject with a
-// UUID.
-var (
-	subjectForm = regexp.MustCompile(`^[a-z][a-z0-9_]*/[A-Za-z0-9._:-]{1,100}$`)
-	thingForm   = regexp.MustCompile(`^[a-z][a-z0-9_]*/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-)
+// commandLine is the actor of the command line. Whoever can run a command on the database may read
+// all of it anyway; the events say that it was a command.
+const commandLine = "system:cli"
 
 // Reader reads the audit trail. It is safe for concurrent use.
 type Reader struct {
@@ -43,52 +40,124 @@ func New(pool *pgxpool.Pool) *Reader {
 	return &Reader{pool: pool}
 }
 
-// GetStory returns the events of a subject and, transitively, the events that they caused, oldest
-// first: at most limit (1 to 500; 0 means 100) after the page that returned after. next is empty on
-// the last page. Events that cannot be read completely are included, with Unreadable set. GetStory
-// returns care.Forbidden to actors that the access table does not allow to read the audit trail,
-// and audits it.
-func (r *Reader) GetStory(ctx context.Context, actor care.Actor, subject, after string, limit int) (items []event.Event, next string, err error) {
-	if !actor.MayOnPlatform(care.AuditRead) {
-		return nil, "", r.deny(ctx, actor, subject)
-	}
-	subject = event.CanonicalIDs(subject)
-	from, limit, err := check(subject, after, limit)
-	if err != nil {
-		return nil, "", err
-	}
-	items, err = ledger.Events(r.pool, func(q *db.Queries) ([]db.Event, error) {
-		return q.AuditStory(ctx, db.AuditStoryParams{Subject: subject, After: from, RowLimit: int32(limit) + 1})
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("read story: %w", err)
-	}
-	if items == nil {
-		items = []event.Event{}
-	}
-	items, next = care.Paginate(items, limit, func(last event.Event) string { return strconv.FormatInt(last.Position, 10) })
-	return items, next, nil
+// Page is one page of the audit trail, oldest first. Next is the After of the next page; it is empty
+// on the last one.
+type Page struct {
+	Items []Entry
+	Next  string
 }
 
-func check(subject, after string, limit int) (from int64, bounded int, err error) {
-	var p care.FieldErrors
-	if !subjectForm.MatchString(subject) {
-		p.Add("subject", "must be a kind and an id, such as lab_report/0198c2f4-…")
+// ListEvents returns a page of the events that the filter selects, oldest first, with their clients.
+// All pages of a list end at the event that was the ledger's last when the first one was read.
+// Events that cannot be read completely are included, with Unreadable set.
+//
+// ListEvents returns care.Invalid by field, and care.Forbidden to actors that the access table does
+// not allow to read the audit trail, which is audited.
+func (r *Reader) ListEvents(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
+	if !mayRead(cmd.Actor) {
+		return Page{}, r.deny(ctx, cmd, f.Subject)
 	}
-	if after != "" {
-		if from, err = strconv.ParseInt(after, 10, 64); err != nil || from < 0 {
-			p.InvalidCursor()
+	params, err := f.check()
+	if err != nil {
+		return Page{}, err
+	}
+	var page Page
+	err = r.inTx(ctx, cmd, func(tx pgx.Tx, q *db.Queries) error {
+		page = Page{Items: []Entry{}}
+		if params.Until == 0 {
+			if params.Until, err = q.AuditHead(ctx); err != nil {
+				return fmt.Errorf("read the ledger's head: %w", err)
+			}
+		}
+		params.RowLimit = int32(f.Limit) + 1
+		items, err := ledger.Events(tx, func(q *db.Queries) ([]db.Event, error) { return q.AuditList(ctx, params) })
+		if err != nil {
+			return fmt.Errorf("read events: %w", err)
+		}
+		items, page.Next = care.Paginate(items, f.Limit, func(last event.Event) string {
+			return strconv.FormatInt(last.Position, 10) + "." + strconv.FormatInt(params.Until, 10)
+		})
+		if page.Items, err = withClients(ctx, q, items); err != nil {
+			return err
+		}
+		e, err := f.readEvent(ctx, q, cmd, len(items))
+		if err != nil {
+			return err
+		}
+		return outbox.Append(ctx, tx, e)
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	return page, nil
+}
+
+// withClients returns the events with the clients that are still stored.
+func withClients(ctx context.Context, q *db.Queries, items []event.Event) ([]Entry, error) {
+	entries, positions := make([]Entry, len(items)), make([]int64, len(items))
+	for i := range items {
+		entries[i], positions[i] = Entry{Event: items[i]}, items[i].Position
+	}
+	rows, err := q.AuditClients(ctx, positions)
+	if err != nil {
+		return nil, fmt.Errorf("read clients: %w", err)
+	}
+	for _, row := range rows {
+		if i, ok := slices.BinarySearch(positions, row.Position); ok {
+			entries[i].ClientAddress, entries[i].ClientAgent = row.Address, care.Agent(row.Agent)
 		}
 	}
-	return from, p.Limit(limit, defaultLimit, maxLimit), p.Err()
+	return entries, nil
+}
+
+// readEvent returns the event that audits the page itself. Its subject is the reader and not the
+// requested subject, so that reading a story does not make it longer.
+func (f *Filter) readEvent(ctx context.Context, q *db.Queries, cmd care.Command, count int) (event.Event, error) {
+	data := event.AuditRead{UserID: care.NonZero(f.PersonID), Kind: "event", Filters: f.names(), Count: int64(count)}
+	if kind, id, ok := strings.Cut(f.Subject, "/"); ok && thingForm.MatchString(f.Subject) {
+		data.Subject = f.Subject
+		if data.UserID == nil {
+			owner, err := q.SubjectOwner(ctx, db.SubjectOwnerParams{Kind: kind, ID: uuid.MustParse(id)})
+			if err != nil {
+				return event.Event{}, fmt.Errorf("look up the subject's owner: %w", err)
+			}
+			data.UserID = care.NonZero(owner.PersonID)
+		}
+	}
+	return readOf(cmd, data), nil
+}
+
+func readOf(cmd care.Command, data event.AuditRead) event.Event {
+	e := event.New(cmd, "audit.read", readerRef(cmd.Actor), data)
+	if cmd.Actor.UserID == uuid.Nil {
+		e.Subject = "audit/trail"
+	}
+	e.PersonID = data.UserID
+	return e
+}
+
+func readerRef(actor care.Actor) care.Ref { return care.Ref{Kind: "user", ID: actor.UserID} }
+
+func mayRead(actor care.Actor) bool {
+	return actor.MayOnPlatform(care.AuditRead) || (actor.IsSystem() && actor.ID == commandLine)
+}
+
+// inTx runs fn in a transaction that sees everybody's names and clients. The service itself reads
+// them, on behalf of its caller.
+func (r *Reader) inTx(ctx context.Context, cmd care.Command, fn func(tx pgx.Tx, q *db.Queries) error) error {
+	return postgres.InTxAs(ctx, r.pool, care.SystemActor("audit"), func(tx pgx.Tx) error {
+		if err := postgres.CheckActorVersion(ctx, tx, cmd.Actor); err != nil {
+			return err
+		}
+		return fn(tx, db.New(tx))
+	})
 }
 
 // deny commits access.denied before it returns the answer. The event has the requested subject only
 // if that is an id, because it may be a person's name; otherwise the subject is the actor.
-func (r *Reader) deny(ctx context.Context, actor care.Actor, subject string) error {
+func (r *Reader) deny(ctx context.Context, cmd care.Command, subject string) error {
 	answer := care.Errorf(care.Forbidden, "the audit trail is for auditors")
-	cmd := care.Command{Actor: actor}
-	e := event.New(cmd, "access.denied", care.Ref{Kind: "user", ID: actor.UserID}, event.AccessDenied{
+	e := event.New(cmd, "access.denied", readerRef(cmd.Actor), event.AccessDenied{
 		Action: string(care.AuditRead), Code: string(answer.Code),
 	})
 	if thingForm.MatchString(subject) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"carewire/internal/care"
+	"carewire/internal/clinic/directory"
 	"carewire/internal/strictjson"
 )
 
@@ -45,15 +47,40 @@ func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
 	case c.Issuer != v.cfg.Issuer:
 		return Claims{}, BadToken(ReasonWrongIssuer, "the token is from an issuer that this service does not trust")
 	case !slices.Contains(raw.audiences(), audience):
-		return Claims{}, BadToken(ReasonWrongAudience, "the token is for another audience")
+		return Claims{}, refuse(c, BadToken(ReasonWrongAudience, "the token is for another audience"))
 	case c.Subject == "" || !expires:
 		return Claims{}, BadToken(ReasonTokenInvalid, "the token has no sub or no exp")
 	case now.Add(-clockSkew).After(ends):
-		return Claims{}, BadToken(ReasonTokenExpired, "the token has expired; get a new one")
+		return Claims{}, refuse(c, BadToken(ReasonTokenExpired, "the token has expired; get a new one"))
 	case now.Add(clockSkew).Before(begins):
-		return Claims{}, BadToken(ReasonTokenNotYet, "the token is not valid yet; check the clocks")
+		return Claims{}, refuse(c, BadToken(ReasonTokenNotYet, "the token is not valid yet; check the clocks"))
 	}
 	return c, nil
+}
+
+// RefusedToken is the error of a token that the issuer signed, but that is not accepted here or now.
+// It wraps the answer, whose Reason is one of ReasonTokenExpired, ReasonTokenNotYet and
+// ReasonWrongAudience. Identity is whose token it is, for the audit trail.
+type RefusedToken struct {
+	Identity directory.Identity
+	answer   *care.Error
+}
+
+// Error implements error.
+func (r *RefusedToken) Error() string { return r.answer.Error() }
+
+// Unwrap returns the answer, a care.Error.
+func (r *RefusedToken) Unwrap() error { return r.answer }
+
+// Reason returns the code of the answer.
+func (r *RefusedToken) Reason() string { return r.answer.Reason }
+
+// refuse returns the error of a token with a valid signature. A token without a subject is nobody's.
+func refuse(c Claims, answer *care.Error) error {
+	if c.Subject == "" {
+		return answer
+	}
+	return &RefusedToken{Identity: c.Identity(), answer: answer}
 }
 
 // rawClaims are a token's undecoded claims (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).

@@ -84,6 +84,9 @@ type Claims struct {
 	EmailVerified bool
 	Nonce         string
 	ExpiresAt     time.Time
+	// Fresh reports whether this call checked the signature; Verify did so within the last minutes for
+	// other tokens.
+	Fresh bool
 }
 
 // Identity returns the claims by which the directory finds a person.
@@ -168,6 +171,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		until = end
 	}
 	v.cache.Add(digest, cachedClaims{claims, until, withdrawals})
+	claims.Fresh = true
 	return claims, nil
 }
 

@@ -159,6 +159,8 @@ type Command struct {
 	CorrelationID string
 	// Traceparent is the W3C trace context of the request, or empty.
 	Traceparent string
+	// Client is the program that sent the request.
+	Client Client
 	// Key is the client's Idempotency-Key, or empty. A command with a key is executed once.
 	// RequestHash (SHA-256) distinguishes its request from other requests.
 	Key         string

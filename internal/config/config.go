@@ -50,6 +50,11 @@ type Config struct {
 	TrustedProxies []string `env:"CAREWIRE_TRUSTED_PROXIES" envSeparator:"," about:"addresses or networks of proxies whose X-Forwarded-For or Forwarded header is trusted, comma-separated; default: none"`
 	// RateLimit is the maximum number of requests a second of one subject.
 	RateLimit int `env:"CAREWIRE_RATE_LIMIT" envDefault:"500" about:"maximum requests a second of one subject"`
+	// AuditClientAddress is how much of a client's address events store: full, prefix or off.
+	AuditClientAddress string `env:"CAREWIRE_AUDIT_CLIENT_ADDRESS" envDefault:"full" about:"how much of a client's address the audit trail stores: full, prefix (/24 of IPv4, /48 of IPv6) or off"`
+	// AuditClientRetention is how long the addresses and agents of events are stored; 0 means for
+	// ever.
+	AuditClientRetention time.Duration `env:"CAREWIRE_AUDIT_CLIENT_RETENTION" envDefault:"8760h" about:"how long the audit trail stores clients' addresses and agents; 0: for ever"`
 	// MaxConns is the maximum number of connections of each of the two pools (requests, work).
 	MaxConns int32 `env:"CAREWIRE_DB_MAX_CONNS" envDefault:"32" about:"maximum connections of each of the two pools"`
 

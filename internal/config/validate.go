@@ -16,6 +16,12 @@ const (
 	maxConns = 1000
 )
 
+// clientAddresses are the values of CAREWIRE_AUDIT_CLIENT_ADDRESS. minClientRetention is the lowest
+// CAREWIRE_AUDIT_CLIENT_RETENTION: an incident is rarely noticed on the same day.
+var clientAddresses = []string{"full", "prefix", "off"}
+
+const minClientRetention = 24 * time.Hour
+
 // addError adds an error of a setting.
 type addError func(setting, format string, args ...any)
 
@@ -108,6 +114,12 @@ func (c Config) validateLimits(add addError) {
 	}
 	if c.RateLimit < 1 {
 		add("CAREWIRE_RATE_LIMIT", "must be at least 1 request a second, not %d", c.RateLimit)
+	}
+	if c.AuditClientAddress != "" && !slices.Contains(clientAddresses, c.AuditClientAddress) {
+		add("CAREWIRE_AUDIT_CLIENT_ADDRESS", "unknown value %q; want one of full, prefix, off", c.AuditClientAddress)
+	}
+	if c.AuditClientRetention != 0 && c.AuditClientRetention < minClientRetention {
+		add("CAREWIRE_AUDIT_CLIENT_RETENTION", "must be 0 (for ever) or at least %s, not %s", minClientRetention, c.AuditClientRetention)
 	}
 	if c.MaxConns < minConns || c.MaxConns > maxConns {
 		add("CAREWIRE_DB_MAX_CONNS", "must be %d to %d, not %d", minConns, maxConns, c.MaxConns)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"carewire/internal/care"
 )
 
 // Event is an event with its envelope. The ledger sets Position, Epoch, RecordedAt and LeafHash.
@@ -35,6 +37,11 @@ type Event struct {
 	Imported       bool
 	RecordedAt     time.Time
 	LeafHash       []byte
+
+	// Client is the program that sent the request. It is part neither of the JSON nor of the leaf
+	// hash, because it is deleted after some time. Events that are read from the ledger do not have
+	// it.
+	Client care.Client
 
 	// Unreadable names the part of the event in the ledger that cannot be read, such as "column
 	// time into time.Time"; that field is zero. It is empty for every event that was read

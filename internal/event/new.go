@@ -30,7 +30,7 @@ func New(cmd care.Command, typ string, subject care.Ref, data Payload) Event {
 	e := Event{
 		ID: uuid.Must(uuid.NewV7()), Type: typ, Source: Source, Subject: subject.String(), Time: time.Now().UTC().Truncate(time.Microsecond),
 		Data: body, ActorID: cmd.Actor.ID, ActorRole: actedAs(cmd.Actor, nil), Imported: cmd.Imported,
-		made: made{typ, &body[0]},
+		Client: cmd.Client, made: made{typ, &body[0]},
 	}
 	if cmd.CorrelationID != "" {
 		e.CorrelationID = &cmd.CorrelationID

@@ -31,14 +31,6 @@ type User struct {
 	DuplicateIDs []uuid.UUID `json:"duplicateIds,omitempty" doc:"Patients of the clinic who may be the same person; the caller registered this one knowing of them."`
 }
 
-// UserSearch is the data of user.searched. Filters has the names of the search criteria, never the
-// values; UserIDs are the people that were shown.
-type UserSearch struct {
-	ClinicID uuid.UUID   `json:"clinicId" doc:"The searched clinic."`
-	Filters  []string    `json:"filters" doc:"The search criteria: name, birthDate, number, role. Never the values." example:"name"`
-	UserIDs  []uuid.UUID `json:"userIds" doc:"The people that the page showed, with their birth dates and numbers."`
-}
-
 // Clinic is the data of clinic.created and clinic.updated.
 type Clinic struct {
 	ClinicID uuid.UUID `json:"clinicId" doc:"The clinic."`
@@ -220,38 +212,8 @@ type Redriven struct {
 	OutboxID int64     `json:"outboxId,omitempty" doc:"The id of the outbox row that the ledger rejected."`
 }
 
-// Session is the data of session.closed. UserID is the person who was signed in. Reason is
-// "signed_out", "expired", "disabled" or "sign_in_unlinked".
-type Session struct {
-	SessionID uuid.UUID `json:"sessionId" doc:"The browser's session."`
-	UserID    uuid.UUID `json:"userId" doc:"The session's user."`
-	Reason    string    `json:"reason" doc:"The reason: signed_out, expired, disabled or sign_in_unlinked." example:"signed_out"`
-}
-
-// RecordRead is the data of record.read: a record, its history or a list with it was shown. UserID
-// is the person that the record is about; the reader is the event's actor. Action is "read",
-// "history", "version" or "list". A list is one event for each patient and clinic in it, with the
-// subject "patient/<id>": RecordIDs are the records of them that it showed.
-type RecordRead struct {
-	UserID    uuid.UUID   `json:"userId" doc:"The person that the record is about; the reader is the actor."`
-	ClinicID  *uuid.UUID  `json:"clinicId" doc:"The record's clinic; null for none."`
-	Action    string      `json:"action" doc:"read, history, version or list." example:"read"`
-	Version   int64       `json:"version,omitempty" doc:"The version that was shown." example:"1"`
-	RecordIDs []uuid.UUID `json:"recordIds,omitempty" doc:"The records of this person at this clinic that a list showed."`
-}
-
-// AccessDenied is the data of access.denied. UserID is the person that the subject is about, if
-// known.
-type AccessDenied struct {
-	UserID   *uuid.UUID `json:"userId" doc:"The person that the subject is about; null if unknown."`
-	ClinicID *uuid.UUID `json:"clinicId" doc:"The subject's clinic; null if unknown."`
-	Action   string     `json:"action" doc:"The denied action of the access table." example:"record.read"`
-	Code     string     `json:"code" doc:"The code of the answer." example:"forbidden"`
-}
-
 func (Record) payload()         {}
 func (User) payload()           {}
-func (UserSearch) payload()     {}
 func (Merge) payload()          {}
 func (SignIn) payload()         {}
 func (Clinic) payload()         {}
@@ -273,6 +235,3 @@ func (ServiceAccount) payload() {}
 func (ClinicSettings) payload() {}
 func (RulesPublished) payload() {}
 func (Redriven) payload()       {}
-func (Session) payload()        {}
-func (RecordRead) payload()     {}
-func (AccessDenied) payload()   {}

@@ -117,6 +117,8 @@ func exampleSubject(typ string) string {
 		field = "record"
 	case "record", "access":
 		kind, field = "lab_report", "record"
+	case "audit":
+		kind, field = "user", "doctor"
 	case "billing":
 		kind, field = "invoice", "invoice"
 	case "chat":

@@ -60,7 +60,10 @@ func (s *Server) toLogin(c *echo.Context) error {
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
-		if err := s.throttleFailedLogins(r, s.doubtful, func() error { return s.verifyBearer(r) }); err != nil {
+		if err := s.throttleFailedLogins(r, s.doubtful, func() error {
+			_, err := s.verifyBearer(r)
+			return err
+		}); err != nil {
 			return err
 		}
 		if err := s.perSubject.allow("identity:" + infoOf(r.Context()).identity.Subject); err != nil {
@@ -110,6 +113,10 @@ func (s *Server) ThrottleFailedLogins(r *http.Request, login func() error) error
 	return s.throttleFailedLogins(r, s.exchanges, login)
 }
 
+// AuditRefusedSignIn audits the error of a sign-in that was not run by ThrottleFailedLogins, if it
+// is known whose it was.
+func (s *Server) AuditRefusedSignIn(r *http.Request, err error) { s.signIns.refused(r, err) }
+
 // throttleFailedLogins runs a sign-in and counts a failure by the client's network. A successful
 // sign-in is never limited: many people share an address behind a proxy or a clinic's router. A
 // failure after too many returns 429 without the cause. Sign-ins from a network with too many
@@ -125,6 +132,9 @@ func (s *Server) throttleFailedLogins(r *http.Request, g gate, login func() erro
 		defer leave()
 	}
 	err := login()
+	if err != nil {
+		s.signIns.refused(r, err)
+	}
 	// A request without any credential costs nothing and tests no guess.
 	attempted := r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" || r.URL.RawQuery != ""
 	if care.CodeOf(err) == care.Unauthenticated && attempted {
@@ -148,34 +158,38 @@ func bearer(r *http.Request) (token string, ok bool) {
 }
 
 func (s *Server) authenticateBearer(r *http.Request, cached bool) error {
-	if err := s.verifyBearer(r); err != nil {
+	fresh, err := s.verifyBearer(r)
+	if err != nil {
 		return err
 	}
 	i := infoOf(r.Context())
-	if cached {
+	if cached && !fresh {
 		if actor, ok := s.actors.Get(i.identity); ok {
 			i.actor = actor
 			return nil
 		}
 	}
-	var err error
-	i.actor, _, err = s.actors.Load(r.Context(), i.identity)
-	return err
+	if i.actor, _, err = s.actors.Load(r.Context(), i.identity); err != nil || !fresh {
+		return err
+	}
+	token, _ := bearer(r)
+	return s.signIns.token(r.Context(), token, CommandOf(r.Context()))
 }
 
-// verifyBearer sets the identity of the bearer token, which can be without an account.
-func (s *Server) verifyBearer(r *http.Request) error {
+// verifyBearer sets the identity of the bearer token, which can be without an account. fresh reports
+// whether the token was not verified in the last minutes.
+func (s *Server) verifyBearer(r *http.Request) (fresh bool, err error) {
 	token, ok := bearer(r)
 	if !ok {
-		return care.Errorf(care.Unauthenticated, "send Authorization: Bearer with a token of the identity provider")
+		return false, care.Errorf(care.Unauthenticated, "send Authorization: Bearer with a token of the identity provider")
 	}
 	claims, err := s.cfg.Verifier.Verify(r.Context(), token)
 	if err != nil {
-		return err
+		return false, err
 	}
 	i := infoOf(r.Context())
 	i.identity, i.expiresAt = claims.Identity(), claims.ExpiresAt
-	return nil
+	return claims.Fresh, nil
 }
 
 func (s *Server) authenticateCookie(r *http.Request) error {

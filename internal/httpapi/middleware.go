@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v5"
 	"github.com/labstack/echo/v5/middleware"
 
+	"carewire/internal/care"
 	"carewire/internal/tracing"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		r := c.Request()
 		i := &requestInfo{begun: time.Now(), id: r.Header.Get("X-Request-Id"), peer: s.proxies.client(r)}
+		i.client = care.Client{Address: s.cfg.ClientAddress.of(i.peer), Agent: agentOf(r)}
 		if !requestIDForm.MatchString(i.id) {
 			i.id = rand.Text()
 		}

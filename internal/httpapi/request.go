@@ -21,6 +21,8 @@ type requestInfo struct {
 	traceparent string
 	// peer is the client's address; see proxies.
 	peer netip.Addr
+	// client is what the audit trail stores of the client; see clientOf.
+	client care.Client
 	// begun is when the request arrived, body reads its body.
 	begun time.Time
 	body  bodyReader
@@ -90,7 +92,9 @@ func infoOf(ctx context.Context) *requestInfo {
 // CommandOf returns the command of a request: its actor, its trace and its Idempotency-Key.
 func CommandOf(ctx context.Context) care.Command {
 	i := infoOf(ctx)
-	return care.Command{Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Key: i.key, RequestHash: i.requestHash}
+	return care.Command{
+		Actor: i.actor, CorrelationID: i.id, Traceparent: i.traceparent, Client: i.clientOf(), Key: i.key, RequestHash: i.requestHash,
+	}
 }
 
 // ActorOf returns the caller.

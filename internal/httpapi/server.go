@@ -61,6 +61,8 @@ type Config struct {
 	// TrustedProxies are the addresses of proxies whose X-Forwarded-For or Forwarded header names
 	// the client.
 	TrustedProxies []netip.Prefix
+	// ClientAddress is how much of the client's address events store; all of it by default.
+	ClientAddress AddressDetail
 	// BodyTimeout is the time that a client has to send a request's body; 15 s by default.
 	BodyTimeout time.Duration
 	// Ready returns the reason why the service cannot take requests, which is shown, or nil.
@@ -101,7 +103,7 @@ func (c Config) Validate() error {
 	if base, err := url.Parse(c.BaseURL); err != nil || base.Host == "" {
 		return errors.New("httpapi: BaseURL is not a URL")
 	}
-	return nil
+	return c.ClientAddress.validate()
 }
 
 // Server answers requests. It is an http.Handler. Routes are added to it, by Register and Handle,
@@ -113,6 +115,7 @@ type Server struct {
 	api        huma.API
 	metrics    *metrics
 	actors     *auth.ActorCache
+	signIns    *signIns
 	perSubject *keyedLimiter[string]
 	proxies    proxies
 	// failures counts failed sign-ins by the network that they come from.
@@ -149,6 +152,9 @@ func New(cfg Config) (*Server, error) {
 		routes:      map[string]Access{},
 	}
 	if s.actors, err = auth.NewActorCache(cfg.Directory); err != nil {
+		return nil, err
+	}
+	if s.signIns, err = newSignIns(cfg.Directory, s.logger); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer); err != nil {

@@ -180,6 +180,25 @@ func TestSequencer_CarriesEveryFieldOfTheEnvelope(t *testing.T) {
 	}
 }
 
+func TestSequencer_StoresTheClientBesideTheLedger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	known, private, own := anEvent(), anEvent(), anEvent()
+	known.Client = care.Client{Address: "203.0.113.7", Agent: care.AgentBrowser}
+	private.Client = care.Client{Agent: care.AgentMobile}
+	b.publish(t, known, private, own)
+	b.publish(t, known) // A duplicate has no position.
+	rows, err := b.Owner.Query(t.Context(), `SELECT c.position || ' ' || coalesce(abbrev(c.address), '-') || ' ' || c.agent || ' ' || (c.recorded_at = e.recorded_at)
+		FROM event_clients AS c JOIN events AS e ON e.position = c.position ORDER BY c.position`)
+	require.NoError(t, err)
+	clients, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, []string{"1 203.0.113.7 browser true", "2 - mobile true"}, clients)
+	var changed int
+	require.NoError(t, b.Owner.QueryRow(t.Context(), "SELECT count(*) FROM events AS e WHERE e.leaf_hash <> event_leaf(e) OR to_jsonb(e)::text LIKE '%203.0.113.7%'").Scan(&changed))
+	require.Zero(t, changed)
+}
+
 func TestSequencer_NotifiesTheLastPositionOfABatch(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

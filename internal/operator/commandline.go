@@ -22,6 +22,7 @@ func CommandLine() care.Command {
 	return care.Command{
 		Actor:         care.SystemActor("cli"),
 		CorrelationID: "cli:" + osUser(os.Getuid(), os.Getenv("SUDO_USER")) + ":" + uuid.NewString(),
+		Client:        care.Client{Agent: care.AgentCLI},
 	}
 }
 

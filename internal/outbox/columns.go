@@ -28,6 +28,8 @@ type Columns struct {
 	CorrelationIDs  []string
 	Traceparents    []string
 	Imported        []bool
+	ClientAddresses []string
+	ClientAgents    []string
 }
 
 // Append adds an event to each column.
@@ -47,6 +49,8 @@ func (c *Columns) Append(e *event.Event) {
 	c.CorrelationIDs = append(c.CorrelationIDs, care.OrZero(e.CorrelationID))
 	c.Traceparents = append(c.Traceparents, care.OrZero(e.Traceparent))
 	c.Imported = append(c.Imported, e.Imported)
+	c.ClientAddresses = append(c.ClientAddresses, e.Client.Address)
+	c.ClientAgents = append(c.ClientAgents, string(e.Client.Agent))
 }
 
 func insertParams(e *event.Event) db.OutboxInsertParams {
@@ -54,6 +58,7 @@ func insertParams(e *event.Event) db.OutboxInsertParams {
 		EventID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, SubjectVersion: e.SubjectVersion, Time: e.Time,
 		Data: e.Data, ClinicID: e.ClinicID, PersonID: e.PersonID, ActorID: e.ActorID, ActorRole: e.ActorRole, CauseID: e.CauseID,
 		CorrelationID: nonZero(e.CorrelationID), Traceparent: nonZero(e.Traceparent), Imported: e.Imported,
+		ClientAddress: e.Client.Address, ClientAgent: string(e.Client.Agent),
 	}
 }
 
@@ -66,7 +71,7 @@ func insertManyParams(events []event.Event) db.OutboxInsertManyParams {
 		EventIds: c.IDs, Types: c.Types, Sources: c.Sources, Subjects: c.Subjects, SubjectVersions: c.SubjectVersions,
 		Times: c.Times, Data: c.Data, ClinicIds: c.ClinicIDs, PersonIds: c.PersonIDs, ActorIds: c.ActorIDs,
 		ActorRoles: c.ActorRoles, CauseIds: c.CauseIDs, CorrelationIds: c.CorrelationIDs, Traceparents: c.Traceparents,
-		Imported: c.Imported,
+		Imported: c.Imported, ClientAddresses: c.ClientAddresses, ClientAgents: c.ClientAgents,
 	}
 }
 

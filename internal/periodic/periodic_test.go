@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/outbox"
 	"carewire/internal/postgres/postgrestest"
@@ -25,7 +26,7 @@ func TestSessions_AreDeletedAfterExpiry(t *testing.T) {
 	person := uuid.New()
 	_, err := db.Owner.Exec(t.Context(), `INSERT INTO users (id, email, given_name, family_name) VALUES ($1, 'a@b.example', 'A', 'B')`, person)
 	require.NoError(t, err)
-	_, _, err = dir.CreateSession(t.Context(), person, time.Hour)
+	_, _, err = dir.CreateSession(t.Context(), care.Command{Actor: care.Actor{ID: person.String(), UserID: person}}, time.Hour)
 	require.NoError(t, err)
 	_, err = db.Owner.Exec(t.Context(), `INSERT INTO web_sessions (digest, user_id, expires_at) VALUES (sha256('old'), $1, now() - interval '1 minute')`, person)
 	require.NoError(t, err)

@@ -88,6 +88,9 @@ func migrate(ctx context.Context, url string, files fs.FS, logger *slog.Logger) 
 	if err := migrateSchema(ctx, pool, files, logger); err != nil {
 		return err
 	}
+	if err := buildPartitionIndexes(ctx, pool, logger); err != nil {
+		return err
+	}
 	return migrateRiver(ctx, pool, logger)
 }
 
@@ -278,5 +281,6 @@ func SchemaSum() (string, error) {
 		_, _ = fmt.Fprintf(sum, "river %d\n%s", m.Version, m.SQLUp)
 	}
 	_, _ = sum.Write([]byte(riverIndexesSQL))
+	_, _ = sum.Write([]byte(missingIndexesSQL))
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

@@ -41,10 +41,15 @@ var fill = []string{
 	`INSERT INTO preferences (user_id, category, channel, enabled) SELECT numbered('a', i), 'clinical', 'email', false FROM generate_series(1, 50000, 7) AS i`,
 	// One subject has 10,000 events and as many effects; every third of the other events is an
 	// effect of the previous one.
-	`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, actor_id, actor_role, cause_id, imported, recorded_at, leaf_hash)
-		SELECT i, 1, numbered('e', i), 'user.updated', 'test', CASE WHEN i % 12 = 0 THEN 'patient/busy' ELSE 'user/' || i END, now(), '{}', '', '',
+	`INSERT INTO events (position, epoch, event_id, type, source, subject, time, data, person_id, actor_id, actor_role, cause_id, imported, recorded_at, leaf_hash)
+		SELECT i, 1, numbered('e', i),
+			CASE WHEN i % 3000 = 0 THEN 'access.denied' WHEN i % 4 = 1 THEN 'record.read' WHEN i % 4 = 2 THEN 'notification.sent' ELSE 'user.updated' END,
+			'test', CASE WHEN i % 12 = 0 THEN 'patient/busy' ELSE 'user/' || i END, now(),
+			CASE WHEN i % 3000 = 0 THEN jsonb_build_object('userIds', jsonb_build_array(numbered('a', i))) ELSE '{}' END,
+			numbered('a', 1 + i % 5000), numbered('a', 1 + i % 40000)::text, '',
 			CASE WHEN i % 3 = 1 THEN numbered('e', i - 1) END, false, now(), sha256('')
 		FROM generate_series(1, 120000) AS i`,
+	`INSERT INTO event_clients (position, recorded_at, address, agent) SELECT i, now(), '203.0.113.7', 'browser' FROM generate_series(1, 120000) AS i`,
 	`INSERT INTO notifications (id, event_position, event_id, event_type, subject, recipient_id, category, priority, rule, rule_version, template, created_at, read_at)
 		SELECT numbered('f', i), i, numbered('e', i), 'user.updated', 'user/' || i, numbered('a', 1 + i % 5000), 'account', 'normal', 'rule-' || i % 10, 1, 'account',
 			now() - make_interval(mins => 200000 - i), CASE WHEN i % 50 > 0 THEN now() END
@@ -343,12 +348,16 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			_, err := q.NotificationListInState(ctx, db.NotificationListInStateParams{State: "queued", CreatedBefore: long.Time, BeforeTime: long.Time, BeforeID: long.ID, RowLimit: page})
 			return err
 		}},
-		{"the story of a subject with many events", base.App, operator, 2000, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.AuditStory(ctx, db.AuditStoryParams{Subject: "patient/busy", RowLimit: 101})
+		{"the audit trail's events of a page", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.AuditList(ctx, db.AuditListParams{ActorID: new("system:none"), Until: 120000, RowLimit: 101})
 			return err
 		}},
-		{"the end of a long story", base.App, operator, 40000, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.AuditStory(ctx, db.AuditStoryParams{Subject: "patient/busy", After: 110000, RowLimit: 101})
+		{"clients of events", base.App, care.SystemActor("audit"), 0, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.AuditClients(ctx, []int64{1, 60000, 120000})
+			return err
+		}},
+		{"old clients", base.Worker, care.Actor{}, 2000, func(ctx context.Context, q *db.Queries) error {
+			_, err := q.EventClientsDeleteOld(ctx, db.EventClientsDeleteOldParams{MaxRows: 100, MaxAgeSeconds: 1})
 			return err
 		}},
 		{"explain an event", base.App, operator, 0, func(ctx context.Context, q *db.Queries) error {

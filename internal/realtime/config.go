@@ -24,11 +24,14 @@ type Session struct {
 	// ExpiresAt is when the socket is closed with 4401 unless it is refreshed before; zero means
 	// never.
 	ExpiresAt time.Time
+	// Client is the program that opened the socket, for the audit trail.
+	Client care.Client
 }
 
 // DeniedRoom is a room that a person asked for and may not join.
 type DeniedRoom struct {
-	Actor care.Actor
+	Actor  care.Actor
+	Client care.Client
 	// Room is its name, such as "patient:<id>". PersonID and ClinicID are the room's person or
 	// clinic, if it has one.
 	Room               string

@@ -154,7 +154,7 @@ func (h *Hub) newSession(r *http.Request, sess Session, cursor string) (*session
 		return nil, care.InvalidField(roomParam, "must not be repeated more than %d times", h.limits.RoomsPerSession)
 	}
 	s := &session{
-		hub: h, user: sess.Actor.UserID, id: sess.ID, idEnds: sess.ExpiresAt, behind: true, lastSent: time.Now(), patience: randomPatience(),
+		hub: h, user: sess.Actor.UserID, client: sess.Client, id: sess.ID, idEnds: sess.ExpiresAt, behind: true, lastSent: time.Now(), patience: randomPatience(),
 	}
 	s.limiter = rate.NewLimiter(rate.Limit(h.limits.MessagesPerSecond), h.limits.MessageBurst)
 	h.mu.Lock()

@@ -149,7 +149,7 @@ func (s *session) auditDenied(ctx context.Context, name roomName, p *problem) *p
 		return p
 	}
 	s.mu.Lock()
-	d := DeniedRoom{Actor: care.Actor{ID: s.user.String(), UserID: s.user, Memberships: slices.Clone(s.rights.memberships)}, Room: name.String()}
+	d := DeniedRoom{Actor: care.Actor{ID: s.user.String(), UserID: s.user, Memberships: slices.Clone(s.rights.memberships)}, Client: s.client, Room: name.String()}
 	s.mu.Unlock()
 	switch name.kind {
 	case userRoom, patientRoom:

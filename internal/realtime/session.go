@@ -12,6 +12,7 @@ import (
 	"github.com/olahol/melody"
 	"golang.org/x/time/rate"
 
+	"carewire/internal/care"
 	"carewire/internal/ledger"
 )
 
@@ -23,6 +24,7 @@ type session struct {
 	hub    *Hub
 	socket *melody.Session
 	user   uuid.UUID
+	client care.Client
 	// id is the browser's session, which ends at idEnds; zero for none.
 	id      uuid.UUID
 	idEnds  time.Time

@@ -1,13 +1,15 @@
 -- Denied requests of the last 24 hours by actor, most denials first: the starting point of a
 -- review.
 --
--- Run as the auditor:
+-- Run as the auditor; add --csv for a spreadsheet:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -f denials_last_day.sql
 --
 -- people counts the persons concerned. things_not_there counts requests for ids that do not exist,
 -- which may indicate probing.
+\set ON_ERROR_STOP on
 SELECT
     d.actor_id,
+    w.name AS actor_name,
     d.actor_role,
     d.action,
     d.code,
@@ -17,6 +19,7 @@ SELECT
     min(d.time) AS first,
     max(d.time) AS last
 FROM audit.denials AS d
-WHERE d.time > now() - interval '1 day'
-GROUP BY d.actor_id, d.actor_role, d.action, d.code
+LEFT JOIN audit.people AS w ON w.id = audit.person_of(d.actor_id)
+WHERE d.position = ANY(ARRAY(SELECT audit.positions(NULL, NULL, NULL, '{access.denied}', now() - interval '1 day', NULL, NULL, NULL, NULL)))
+GROUP BY d.actor_id, w.name, d.actor_role, d.action, d.code
 ORDER BY refusals DESC, last DESC;

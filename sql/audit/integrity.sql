@@ -4,6 +4,15 @@
 --
 -- Run as the auditor, with the first and last position to check:
 --   psql "$DATABASE_URL" -c 'SET ROLE carewire_auditor' -v from=1 -v until=1000000 -f integrity.sql
+\set ON_ERROR_STOP on
+\if :{?from}
+\else
+DO $$ BEGIN RAISE EXCEPTION 'the variable from is not set' USING HINT = 'Add -v from=1, the first position.'; END $$;
+\endif
+\if :{?until}
+\else
+DO $$ BEGIN RAISE EXCEPTION 'the variable until is not set' USING HINT = 'Add -v until=1000000, the last position.'; END $$;
+\endif
 WITH ledger AS (
     SELECT
         l.position,

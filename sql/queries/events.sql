@@ -82,6 +82,16 @@ WITH taken AS (
     FROM placed AS p
     ORDER BY p.position
     RETURNING position
+), clients AS (
+    INSERT INTO event_clients (position, recorded_at, address, agent)
+    SELECT
+        p.position,
+        p.recorded_at,
+        p.client_address,
+        p.client_agent
+    FROM placed AS p
+    WHERE p.client_agent IS NOT NULL
+    ORDER BY p.position
 )
 SELECT
     (SELECT count(*) FROM taken) AS taken,

@@ -216,3 +216,13 @@ WHERE t.member_id = @member_id
             AND u.status = 'active'
     )
 ORDER BY t.clinic_id;
+
+-- Returns those of the clinics where the person is a patient.
+-- name: PatientClinics :many
+SELECT m.clinic_id::uuid AS clinic_id
+FROM memberships AS m
+WHERE m.user_id = @patient_id
+    AND m.clinic_id = ANY(@clinic_ids::uuid[])
+    AND m.role = 'patient'
+    AND m.revoked_at IS NULL
+ORDER BY m.clinic_id;

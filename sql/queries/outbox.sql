@@ -2,7 +2,7 @@
 
 -- name: OutboxInsert :exec
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
-    cause_id, correlation_id, traceparent, imported)
+    cause_id, correlation_id, traceparent, imported, client_address, client_agent)
 VALUES (
     @event_id,
     @type,
@@ -18,14 +18,16 @@ VALUES (
     @cause_id,
     @correlation_id,
     @traceparent,
-    @imported
+    @imported,
+    nullif(@client_address::text, '')::inet,
+    nullif(@client_agent::text, '')
 );
 
 -- Inserts events in the order of the arrays. Arrays of these types cannot contain NULL, so the zero
 -- value represents it.
 -- name: OutboxInsertMany :exec
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
-    cause_id, correlation_id, traceparent, imported)
+    cause_id, correlation_id, traceparent, imported, client_address, client_agent)
 SELECT
     unnest(@event_ids::uuid[]),
     unnest(@types::text[]),
@@ -41,7 +43,9 @@ SELECT
     nullif(unnest(@cause_ids::uuid[]), '00000000-0000-0000-0000-000000000000'),
     nullif(unnest(@correlation_ids::text[]), ''),
     nullif(unnest(@traceparents::text[]), ''),
-    unnest(@imported::boolean[]);
+    unnest(@imported::boolean[]),
+    nullif(unnest(@client_addresses::text[]), '')::inet,
+    nullif(unnest(@client_agents::text[]), '');
 
 -- A transaction that only notifies need not wait for its flush: the sequencer's poll compensates
 -- for a notification lost in a crash.
@@ -59,7 +63,7 @@ FROM outbox
 ORDER BY id
 LIMIT 1;
 
--- Moves a row that cannot be sequenced aside, in full.
+-- Moves a row that cannot be sequenced aside, without the client, which is deleted after some time.
 -- name: OutboxReject :one
 WITH taken AS (
     DELETE FROM outbox AS o
@@ -69,7 +73,7 @@ WITH taken AS (
     INSERT INTO outbox_rejected (id, event, error)
     SELECT
         taken.id,
-        to_jsonb(taken),
+        to_jsonb(taken) - 'client_address' - 'client_agent',
         @error
     FROM taken
 )

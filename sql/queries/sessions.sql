@@ -1,8 +1,15 @@
 -- Browser sessions and socket tickets. Only SHA-256 digests of the secrets are stored.
 
--- name: SessionInsert :exec
+-- name: SessionInsert :one
 INSERT INTO web_sessions (digest, user_id, expires_at)
-VALUES (@digest, @user_id, @expires_at);
+VALUES (@digest, @user_id, @expires_at)
+RETURNING id;
+
+-- Returns the person of a session, open or expired.
+-- name: SessionUser :one
+SELECT user_id
+FROM web_sessions
+WHERE digest = @digest;
 
 -- name: SessionActor :one
 SELECT

@@ -38,3 +38,13 @@ func may(actor care.Actor, action care.Action, row db.Appointment) bool {
 	}
 	return actor.MayAt(row.ClinicID, action, care.SameClinic)
 }
+
+// list describes a list for the audit trail. It takes the filter as it was requested.
+func list(f Filter) event.List {
+	return event.ListOf("appointment",
+		event.Filter{Name: "patientId", Used: f.PatientID != uuid.Nil}, event.Filter{Name: "doctorId", Used: f.DoctorID != uuid.Nil},
+		event.Filter{Name: "clinicId", Used: f.ClinicID != uuid.Nil}, event.Filter{Name: "status", Used: len(f.Statuses) > 0},
+		event.Filter{Name: "visitType", Used: f.VisitType != uuid.Nil}, event.Filter{Name: "needsAttention", Used: f.NeedsAttention},
+		event.Filter{Name: "from", Used: !f.From.IsZero()}, event.Filter{Name: "to", Used: !f.To.IsZero()},
+	)
+}

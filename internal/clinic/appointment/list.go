@@ -96,6 +96,7 @@ func (s *Service) Get(ctx context.Context, cmd care.Command, id uuid.UUID) (Appo
 // actor may not see any appointments of the patient or at the clinic, the error is care.NotFound
 // for the patient, and care.Forbidden for the clinic.
 func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, error) {
+	listed := list(f)
 	after, err := f.check()
 	if err != nil {
 		return Page{}, err
@@ -116,9 +117,9 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if page.Items, err = from(ctx, q, rows...); err != nil {
 			return err
 		}
-		events := event.ListReads(cmd, rows, shown)
+		events := event.ListReads(cmd, listed, rows, shown)
 		if len(rows) == 0 {
-			if events, err = emptyList(ctx, q, cmd, f); err != nil {
+			if events, err = emptyList(ctx, q, cmd, f, listed); err != nil {
 				return err
 			}
 		}
@@ -175,15 +176,15 @@ func appointments(ctx context.Context, q *db.Queries, actor care.Actor, f Filter
 
 // emptyList returns the events that audit an empty list, or a denial if the actor may not see any
 // appointments.
-func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
+func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter, listed event.List) ([]event.Event, error) {
 	clinics := cmd.Actor.ClinicsFor(care.AppointmentRead, care.SameClinic)
 	return outbox.EmptyList{
-		Action: care.AppointmentRead, Items: "appointments", PatientID: f.PatientID, ClinicID: f.ClinicID,
+		Action: care.AppointmentRead, Items: "appointments", List: listed, PatientID: f.PatientID, ClinicID: f.ClinicID,
 		ReadsAt: slices.Concat(clinics, cmd.Actor.ClinicsFor(care.AppointmentRead, care.Own)),
 		PatientListable: func() (bool, error) {
 			return q.AppointmentListable(ctx, db.AppointmentListableParams{
 				PatientID: f.PatientID, Clinics: clinics, AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 			})
 		},
-	}.Events(cmd)
+	}.Events(ctx, q, cmd)
 }

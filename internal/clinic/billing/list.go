@@ -64,7 +64,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, f Filter) (Page, e
 		if page.Items, err = details(ctx, q, rows); err != nil {
 			return err
 		}
-		events := event.ListReads(cmd, rows, shown)
+		events := event.ListReads(cmd, list(f), rows, shown)
 		if len(rows) == 0 {
 			if events, err = emptyList(ctx, q, cmd, f); err != nil {
 				return err
@@ -109,7 +109,7 @@ func invoices(ctx context.Context, q *db.Queries, actor care.Actor, f Filter, fr
 func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) ([]event.Event, error) {
 	clinics := cmd.Actor.ClinicsFor(care.InvoiceRead, care.SameClinic)
 	return outbox.EmptyList{
-		Action: care.InvoiceRead, Items: "invoices", PatientID: f.PatientID, ClinicID: f.ClinicID,
+		Action: care.InvoiceRead, Items: "invoices", List: list(f), PatientID: f.PatientID, ClinicID: f.ClinicID,
 		ReadsAt: slices.Concat(clinics, cmd.Actor.ClinicsFor(care.InvoiceRead, care.Own)),
 		PatientListable: func() (bool, error) {
 			if f.ClinicID != uuid.Nil {
@@ -117,5 +117,13 @@ func emptyList(ctx context.Context, q *db.Queries, cmd care.Command, f Filter) (
 			}
 			return q.InvoiceListable(ctx, db.InvoiceListableParams{PatientID: f.PatientID, Clinics: clinics})
 		},
-	}.Events(cmd)
+	}.Events(ctx, q, cmd)
+}
+
+// list describes a list for the audit trail.
+func list(f Filter) event.List {
+	return event.ListOf("invoice",
+		event.Filter{Name: "patientId", Used: f.PatientID != uuid.Nil}, event.Filter{Name: "clinicId", Used: f.ClinicID != uuid.Nil},
+		event.Filter{Name: "status", Used: f.Status != ""},
+	)
 }

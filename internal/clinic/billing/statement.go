@@ -81,6 +81,14 @@ func (f *StatementFilter) check() (period, care.PageCursor, error) {
 	return days, mark, p.Err()
 }
 
+// list describes a statement for the audit trail: it lists invoices.
+func (f *StatementFilter) list() event.List {
+	return event.ListOf("invoice",
+		event.Filter{Name: "patientId", Used: true}, event.Filter{Name: "clinicId", Used: true}, event.Filter{Name: "currency", Used: f.Currency != ""},
+		event.Filter{Name: "from", Used: f.From != ""}, event.Filter{Name: "to", Used: f.To != ""},
+	)
+}
+
 // isCurrencyCode reports whether the code has the form of a currency code. Invoices may be in a
 // currency that is no longer in use.
 func isCurrencyCode(code string) bool {
@@ -134,7 +142,7 @@ func (s *Service) GetStatement(ctx context.Context, cmd care.Command, f Statemen
 		if err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, event.ListRead(cmd, f.PatientID, &f.ClinicID, shown))
+		return outbox.Append(ctx, tx, event.ListRead(cmd, f.list(), f.PatientID, &f.ClinicID, shown))
 	})
 	if err != nil {
 		return Statement{}, err

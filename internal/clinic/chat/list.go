@@ -70,7 +70,7 @@ func (s *Service) List(ctx context.Context, cmd care.Command, cursor string, lim
 		if page.Items, err = conversations(ctx, q, rows); err != nil {
 			return err
 		}
-		return outbox.Append(ctx, tx, event.ListReads(cmd, rows, shown)...)
+		return outbox.Append(ctx, tx, event.ListReads(cmd, event.ListOf("conversation"), rows, shown)...)
 	})
 	if err != nil {
 		return Page{}, err
@@ -115,7 +115,7 @@ func (s *Service) GetMessage(ctx context.Context, cmd care.Command, id, messageI
 		}
 		c := row.Conversation
 		return outbox.Append(ctx, tx, event.New(cmd, "record.read", ref(id), event.RecordRead{
-			UserID: c.PatientID, ClinicID: &c.ClinicID, Action: "read", RecordIDs: []uuid.UUID{messageID},
+			UserID: c.PatientID, ClinicID: &c.ClinicID, Action: "read", Kind: "message", RecordIDs: []uuid.UUID{messageID},
 		}).About(cmd, c.PatientID, &c.ClinicID))
 	})
 	if err != nil {
@@ -147,6 +147,7 @@ func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UU
 	if err := errs.Err(); err != nil {
 		return nil, 0, err
 	}
+	listed := event.ListOf("message", event.Filter{Name: "conversationId", Used: true}, event.Filter{Name: "before", Used: before != 0})
 	if before == 0 {
 		before = math.MaxInt64
 	}
@@ -167,7 +168,7 @@ func (s *Service) ListMessages(ctx context.Context, cmd care.Command, id uuid.UU
 			list[i], ids[i] = message(m), m.ID
 		}
 		c := row.Conversation
-		return outbox.Append(ctx, tx, event.ListRead(cmd, c.PatientID, &c.ClinicID, ids))
+		return outbox.Append(ctx, tx, event.ListRead(cmd, listed, c.PatientID, &c.ClinicID, ids))
 	})
 	if err != nil {
 		return nil, 0, err

@@ -360,7 +360,7 @@ func TestSignIns_AreUnlinkedByThePersonsAdministrators(t *testing.T) {
 	wrong := signIn(b.email(t, b.nurse), true)
 	_, err := b.dir.GetActorByIdentity(t.Context(), wrong)
 	require.NoError(t, err)
-	secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), by(b.nurse), time.Hour)
 	require.NoError(t, err)
 	list, err := b.dir.ListSignIns(t.Context(), by(b.admin), b.nurse.UserID)
 	require.NoError(t, err)

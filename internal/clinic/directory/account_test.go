@@ -129,7 +129,7 @@ func TestPreferences_AreEnabledByDefault(t *testing.T) {
 func TestSession_StoresOnlyADigestAndEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	secret, expiresAt, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, time.Hour)
+	secret, expiresAt, err := b.dir.CreateSession(t.Context(), by(b.doctor), time.Hour)
 	require.NoError(t, err)
 	require.Len(t, secret, 43)
 	session, err := b.dir.GetSessionActor(t.Context(), secret)
@@ -150,7 +150,7 @@ func TestSession_StoresOnlyADigestAndEnds(t *testing.T) {
 	require.Equal(t, uuid.Nil, id, "it has ended already")
 	b.requireClosed(t, n, session, "signed_out", "none")
 
-	ended, _, err := b.dir.CreateSession(t.Context(), b.doctor.UserID, -time.Second)
+	ended, _, err := b.dir.CreateSession(t.Context(), by(b.doctor), -time.Second)
 	require.NoError(t, err)
 	_, err = b.dir.GetSessionActor(t.Context(), ended)
 	requireCode(t, err, care.Unauthenticated)
@@ -181,7 +181,7 @@ func TestTicket_EndsWithItsSession(t *testing.T) {
 	var secrets []string
 	var sessions []directory.Session
 	for range 2 {
-		secret, _, err := b.dir.CreateSession(t.Context(), b.nurse.UserID, time.Hour)
+		secret, _, err := b.dir.CreateSession(t.Context(), by(b.nurse), time.Hour)
 		require.NoError(t, err)
 		session, err := b.dir.GetSessionActor(t.Context(), secret)
 		require.NoError(t, err)

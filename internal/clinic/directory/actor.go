@@ -129,10 +129,12 @@ func actorOfView(id uuid.UUID, status string, list []byte) (care.Actor, error) {
 
 func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, error) {
 	if status == deceased {
-		return care.Actor{}, care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
+		answer := care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
+		return care.Actor{}, &RefusedSignIn{UserID: id, Reason: accountClosed, answer: answer}
 	}
 	if status != Active {
-		return care.Actor{}, care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
+		answer := care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
+		return care.Actor{}, &RefusedSignIn{UserID: id, Reason: accountDisabled, answer: answer}
 	}
 	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
 }

@@ -120,7 +120,7 @@ func (s *Service) ListCareTeam(ctx context.Context, cmd care.Command, patientID 
 		}
 		var reads []event.Event
 		for _, clinic := range clinics {
-			reads = append(reads, event.ListRead(cmd, patientID, &clinic, shown[clinic]))
+			reads = append(reads, event.PeopleRead(cmd, event.ListOf("care_team", event.Filter{Name: "patientId", Used: true}), patientID, &clinic, shown[clinic]))
 		}
 		return outbox.Append(ctx, tx, reads...)
 	})

@@ -322,7 +322,7 @@ func TestRecordDeath_EndsSignInAndSessionsUntilWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	desk := b.person(t, b.here, care.Receptionist)
-	secret, _, err := b.dir.CreateSession(t.Context(), b.patient.UserID, time.Hour)
+	secret, _, err := b.dir.CreateSession(t.Context(), by(b.patient), time.Hour)
 	require.NoError(t, err)
 	own := signIn(b.email(t, b.patient), true)
 	kept, err := b.dir.GetCachedActor(t.Context(), own)

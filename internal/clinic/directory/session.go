@@ -35,13 +35,17 @@ func digestOf(text string) []byte {
 	return sum[:]
 }
 
-// CreateSession creates a browser session that ends after ttl, and returns the secret for the
-// browser.
-func (s *Service) CreateSession(ctx context.Context, userID uuid.UUID, ttl time.Duration) (string, time.Time, error) {
+// CreateSession creates a browser session of the command's actor that ends after ttl, and returns
+// the secret for the browser. It is audited as user.signed_in.
+func (s *Service) CreateSession(ctx context.Context, cmd care.Command, ttl time.Duration) (string, time.Time, error) {
 	text, digest := secret()
-	expiresAt := time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
+	userID, expiresAt := cmd.Actor.UserID, time.Now().Add(ttl).UTC().Truncate(time.Microsecond)
 	err := s.writer.InTx(ctx, care.Command{Actor: care.SystemActor("sign-in")}, func(tx pgx.Tx) error {
-		return db.New(tx).SessionInsert(ctx, db.SessionInsertParams{Digest: digest, UserID: userID, ExpiresAt: expiresAt})
+		id, err := db.New(tx).SessionInsert(ctx, db.SessionInsertParams{Digest: digest, UserID: userID, ExpiresAt: expiresAt})
+		if err != nil {
+			return fmt.Errorf("insert session: %w", err)
+		}
+		return outbox.Append(ctx, tx, signedIn(cmd, event.SignedIn{UserID: userID, Method: "browser", SessionID: &id}))
 	})
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("open session: %w", err)
@@ -71,13 +75,27 @@ const (
 func (s *Service) GetSessionActor(ctx context.Context, secret string) (Session, error) {
 	row, err := s.reads.SessionActor(ctx, digestOf(secret))
 	if notFound(err) {
-		return Session{}, care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
+		return Session{}, s.endedSession(ctx, secret)
 	}
 	if err != nil {
 		return Session{}, reading("session", err)
 	}
 	a, err := actorOfView(row.ID, row.Status, row.Memberships)
 	return Session{ID: row.SessionID, Actor: a, ExpiresAt: row.ExpiresAt}, err
+}
+
+// endedSession returns the error for the secret of a session that is not open: a RefusedSignIn while
+// the expired session still exists.
+func (s *Service) endedSession(ctx context.Context, secret string) error {
+	answer := care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
+	userID, err := s.reads.SessionUser(ctx, digestOf(secret))
+	if notFound(err) {
+		return answer
+	}
+	if err != nil {
+		return reading("session", err)
+	}
+	return &RefusedSignIn{UserID: userID, Reason: "session_ended", answer: answer}
 }
 
 // HasSession reports whether the session is open: it has neither expired nor been closed.
@@ -163,7 +181,11 @@ func (s *Service) CreateTicket(ctx context.Context, session Session) (string, ti
 func (s *Service) RedeemTicket(ctx context.Context, ticket string) (Session, error) {
 	row, err := s.reads.TicketTake(ctx, digestOf(ticket))
 	if notFound(err) || (err == nil && !row.Good) {
-		return Session{}, care.Errorf(care.Unauthenticated, "the ticket is no longer valid: a ticket can be used once within %d seconds, while its session is open; request a new one", int(TicketLife.Seconds()))
+		answer := care.Errorf(care.Unauthenticated, "the ticket is no longer valid: a ticket can be used once within %d seconds, while its session is open; request a new one", int(TicketLife.Seconds()))
+		if err != nil {
+			return Session{}, answer
+		}
+		return Session{}, &RefusedSignIn{UserID: row.ID, Reason: "ticket_invalid", answer: answer}
 	}
 	if err != nil {
 		return Session{}, reading("ticket", err)

@@ -40,7 +40,9 @@ func (s *Service) ListSignIns(ctx context.Context, cmd care.Command, userID uuid
 		for i, r := range rows {
 			list[i] = SignIn{ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, LinkedAt: r.LinkedAt.UTC()}
 		}
-		read := event.New(cmd, "record.read", userRef(userID), event.RecordRead{UserID: userID, ClinicID: clinicID, Action: "list"})
+		read := event.New(cmd, "record.read", userRef(userID), event.RecordRead{
+			UserID: userID, ClinicID: clinicID, Action: "list", Kind: "sign_in", Count: new(int64(len(rows))),
+		})
 		return outbox.Append(ctx, tx, read.About(cmd, userID, clinicID))
 	})
 	return list, err

@@ -18,8 +18,8 @@ import (
 
 // ListUsers returns the people with a role at the clinics where the actor may see people, in the
 // order of their ids, without contacts. A clinic that is not the actor's is care.Forbidden, which
-// is audited. With a name, birth date or number it is a search in one clinic, which is audited as
-// user.searched.
+// is audited. With a name, birth date or number it is a search in one clinic. Each page is audited
+// as user.searched, once for each clinic with people on it.
 func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter) (UserPage, error) {
 	clinics := cmd.Actor.ClinicsFor(care.UserRead, care.SameClinic)
 	if len(clinics) == 0 || (f.ClinicID != uuid.Nil && !slices.Contains(clinics, f.ClinicID)) {
@@ -41,29 +41,65 @@ func (s *Service) ListUsers(ctx context.Context, cmd care.Command, f UserFilter)
 		f.ClinicID = clinics[0]
 		return s.search(ctx, cmd, f, after)
 	}
-	var rows []db.UserListRow
-	err = s.writer.Read(ctx, cmd.Actor, func(tx pgx.Tx) (err error) {
-		rows, err = db.New(tx).UserList(ctx, db.UserListParams{
+	return s.list(ctx, cmd, f, clinics, after)
+}
+
+// list lists people of the clinics. The page is returned after its audit events have committed.
+func (s *Service) list(ctx context.Context, cmd care.Command, f UserFilter, clinics []uuid.UUID, after uuid.UUID) (UserPage, error) {
+	var page UserPage
+	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
+		page = UserPage{Items: []UserSummary{}}
+		rows, err := db.New(tx).UserList(ctx, db.UserListParams{
 			ClinicIds: clinics, Role: string(f.Role), After: after, RowLimit: int32(f.Limit) + 1,
 		})
-		return err
+		if err != nil {
+			return fmt.Errorf("list users: %w", err)
+		}
+		rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserListRow) string { return last.ID.String() })
+		for _, row := range rows {
+			held, err := memberships(row.Memberships)
+			if err != nil {
+				return err
+			}
+			page.Items = append(page.Items, UserSummary{
+				ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
+				Memberships: held,
+			})
+		}
+		return outbox.Append(ctx, tx, listEvents(cmd, f, clinics, page.Items)...)
 	})
 	if err != nil {
-		return UserPage{}, reading("users", err)
-	}
-	page := UserPage{Items: []UserSummary{}}
-	rows, page.Next = care.Paginate(rows, f.Limit, func(last db.UserListRow) string { return last.ID.String() })
-	for _, row := range rows {
-		held, err := memberships(row.Memberships)
-		if err != nil {
-			return UserPage{}, err
-		}
-		page.Items = append(page.Items, UserSummary{
-			ID: row.ID, GivenName: row.GivenName, FamilyName: row.FamilyName, Status: row.Status, DeceasedOn: dateText(row.DeceasedOn),
-			Memberships: held,
-		})
+		return UserPage{}, err
 	}
 	return page, nil
+}
+
+// listEvents returns the events that audit a page of people: one for each clinic with people on it.
+// An empty page of one clinic is an event too.
+func listEvents(cmd care.Command, f UserFilter, clinics []uuid.UUID, items []UserSummary) []event.Event {
+	shown := map[uuid.UUID][]uuid.UUID{}
+	for _, item := range items {
+		for _, clinic := range clinicsOf(item.Memberships) {
+			shown[clinic] = append(shown[clinic], item.ID)
+		}
+	}
+	var events []event.Event
+	for _, clinic := range clinics {
+		if len(shown[clinic]) > 0 || len(clinics) == 1 {
+			events = append(events, searched(cmd, f, clinic, shown[clinic]))
+		}
+	}
+	return events
+}
+
+// searched returns the event that audits people of a clinic on a page.
+func searched(cmd care.Command, f UserFilter, clinicID uuid.UUID, shown []uuid.UUID) event.Event {
+	if shown == nil {
+		shown = []uuid.UUID{}
+	}
+	return event.New(cmd, "user.searched", clinicRef(clinicID), event.UserSearch{
+		ClinicID: clinicID, Filters: f.names(), UserIDs: shown,
+	}).At(cmd, &clinicID)
 }
 
 func (f *UserFilter) searches() bool { return f.Name != "" || f.BirthDate != "" || f.Number != "" }
@@ -94,8 +130,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 				BirthDate: dateText(row.BirthDate), MedicalRecordNumber: care.OrZero(row.Number), Memberships: held,
 			})
 		}
-		e := event.New(cmd, "user.searched", clinicRef(f.ClinicID), event.UserSearch{ClinicID: f.ClinicID, Filters: f.names(), UserIDs: shown})
-		return outbox.Append(ctx, tx, e.At(cmd, &f.ClinicID))
+		return outbox.Append(ctx, tx, searched(cmd, f, f.ClinicID, shown))
 	})
 	if err != nil {
 		return UserPage{}, err
@@ -105,7 +140,7 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 
 // names returns the names of the filters in use, without their values.
 func (f *UserFilter) names() []string {
-	var names []string
+	names := []string{}
 	for _, filter := range []struct{ name, value string }{{"name", f.Name}, {"birthDate", f.BirthDate}, {"number", f.Number}, {"role", string(f.Role)}} {
 		if filter.value != "" {
 			names = append(names, filter.name)

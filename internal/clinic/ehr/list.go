@@ -95,7 +95,7 @@ func (k *Kind[B]) List(ctx context.Context, cmd care.Command, f Filter) (Page[B]
 			}
 			page.Items = append(page.Items, r)
 		}
-		events := event.ListReads(cmd, rows, shown)
+		events := event.ListReads(cmd, k.list(f), rows, shown)
 		if len(rows) == 0 {
 			if events, err = k.emptyList(ctx, q, cmd, f); err != nil {
 				return err
@@ -148,7 +148,7 @@ func (k *Kind[B]) emptyList(ctx context.Context, q *db.Queries, cmd care.Command
 		readsAt = append(readsAt, actor.ClinicsFor(care.RecordRead, relation)...)
 	}
 	return outbox.EmptyList{
-		Action: care.RecordRead, Items: "records", PatientID: f.PatientID, ClinicID: f.ClinicID, ReadsAt: readsAt,
+		Action: care.RecordRead, Items: "records", List: k.list(f), PatientID: f.PatientID, ClinicID: f.ClinicID, ReadsAt: readsAt,
 		PatientListable: func() (bool, error) {
 			return q.RecordListable(ctx, db.RecordListableParams{
 				PatientID: f.PatientID, ActorID: actor.UserID, Kind: k.name,
@@ -158,5 +158,5 @@ func (k *Kind[B]) emptyList(ctx context.Context, q *db.Queries, cmd care.Command
 				AnyClinic: f.ClinicID == uuid.Nil, ClinicID: f.ClinicID,
 			})
 		},
-	}.Events(cmd)
+	}.Events(ctx, q, cmd)
 }

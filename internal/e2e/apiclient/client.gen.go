@@ -60,6 +60,33 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for EventClientagent.
+const (
+	EventClientagentBrowser EventClientagent = "browser"
+	EventClientagentCli     EventClientagent = "cli"
+	EventClientagentMobile  EventClientagent = "mobile"
+	EventClientagentOther   EventClientagent = "other"
+	EventClientagentService EventClientagent = "service"
+)
+
+// Valid indicates whether the value is a known member of the EventClientagent enum.
+func (e EventClientagent) Valid() bool {
+	switch e {
+	case EventClientagentBrowser:
+		return true
+	case EventClientagentCli:
+		return true
+	case EventClientagentMobile:
+		return true
+	case EventClientagentOther:
+		return true
+	case EventClientagentService:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventDatacontenttype.
 const (
 	EventDatacontenttypeApplicationjson EventDatacontenttype = "application/json"
@@ -379,8 +406,16 @@ type Event struct {
 	Actorrole string `json:"actorrole"`
 
 	// Causeid The event that caused it.
-	Causeid  *openapi_types.UUID `json:"causeid,omitempty"`
-	Clinicid *openapi_types.UUID `json:"clinicid,omitempty"`
+	Causeid *openapi_types.UUID `json:"causeid,omitempty"`
+
+	// Clientaddress The address of the client, or its network; left out for carewire's own events, after the retention period, and if the settings disable it.
+	//
+	// Examples: 203.0.113.7
+	Clientaddress *string `json:"clientaddress,omitempty"`
+
+	// Clientagent The class of the program that sent the request.
+	Clientagent *EventClientagent   `json:"clientagent,omitempty"`
+	Clinicid    *openapi_types.UUID `json:"clinicid,omitempty"`
 
 	// Correlationid The id of the request that caused it.
 	Correlationid *string `json:"correlationid,omitempty"`
@@ -419,6 +454,9 @@ type Event struct {
 	// Examples: column time into time.Time
 	Unreadable *string `json:"unreadable,omitempty"`
 }
+
+// EventClientagent The class of the program that sent the request.
+type EventClientagent string
 
 // EventDatacontenttype defines model for Event.Datacontenttype.
 type EventDatacontenttype string
@@ -737,8 +775,23 @@ type UnsupportedMediaType = Problem
 
 // AuditParams defines parameters for Audit.
 type AuditParams struct {
-	// Subject The subject: kind/id.
-	Subject string `form:"subject" json:"subject"`
+	// Subject A subject, kind/id: its events, those that they caused and so on, and the lists that showed it.
+	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Person Only events about this person, with the lists that showed the person's name.
+	Person *openapi_types.UUID `form:"person,omitempty" json:"person,omitempty"`
+
+	// Actor Only events of this actor: a person's id, service:<id> or system:<part>.
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Type Only events of this type, or of a pattern: * is one part of a type, ** any number.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// From The earliest time, inclusive.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The latest time, exclusive.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
 	// After The value of next of the previous page.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
@@ -1008,9 +1061,9 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// Audit Get the audit trail of a subject
+	// Audit List the audit trail
 	//
-	// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
+	// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 	//
 	// Corresponds with GET /api/audit (the `Audit` operationId).
 	Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1080,9 +1133,9 @@ type ClientInterface interface {
 	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// Audit Get the audit trail of a subject
+// Audit List the audit trail
 //
-// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
+// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 //
 // Corresponds with GET /api/audit (the `Audit` operationId).
 func (c *Client) Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1269,12 +1322,76 @@ func NewAuditRequest(server string, params *AuditParams) (*http.Request, error) 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "subject", params.Subject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Subject != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "subject", *params.Subject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
+		}
+
+		if params.Person != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "person", *params.Person, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
 		}
 
 		if params.After != nil {
@@ -1867,9 +1984,9 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// AuditWithResponse Get the audit trail of a subject
+	// AuditWithResponse List the audit trail
 	//
-	// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
+	// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2791,9 +2908,9 @@ func (r ListNotificationsResponse) ContentType() string {
 	return ""
 }
 
-// AuditWithResponse Get the audit trail of a subject
+// AuditWithResponse List the audit trail
 //
-// The subject's events and all events that they caused, oldest first: who wrote and read it, who was denied, who was notified, and the state of the messages. For auditors.
+// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"carewire/internal/care"
 	"carewire/internal/httpapi"
 )
 
@@ -57,7 +58,7 @@ func TestAuth_LetsWhoeverProvesWhoTheyAreInWhateverOthersFail(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config) { c.RateLimit = 50 })
 	ctx := t.Context()
-	session, _, err := b.cfg.Directory.CreateSession(ctx, b.ids[nurse], time.Hour)
+	session, _, err := b.cfg.Directory.CreateSession(ctx, care.Command{Actor: care.Actor{ID: b.ids[nurse].String(), UserID: b.ids[nurse]}}, time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, b.send(b.from(shared, doctor)).Code)
 	for range 3 {

@@ -15,7 +15,6 @@ import (
 	"carewire/internal/clinic/directory"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/clinic/intake"
-	"carewire/internal/event"
 	"carewire/internal/httpapi"
 	"carewire/internal/notify"
 	"carewire/internal/outbox"
@@ -75,7 +74,7 @@ func Register(api *httpapi.Server, s Services) error {
 	schemas := api.OpenAPI().Components.Schemas
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Decimal](), reflect.TypeFor[numberSchema]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Value](), reflect.TypeFor[valueSchema]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[event.Event](), reflect.TypeFor[Event]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[audit.Entry](), reflect.TypeFor[Event]())
 	registerPeople(api, s.Directory)
 	registerRecords(api, s.Writer)
 	registerCriticalLimits(api, s.Writer)

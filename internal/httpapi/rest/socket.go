@@ -45,7 +45,9 @@ func registerSocket(api *httpapi.Server, dir *directory.Service, hub *realtime.H
 			return err
 		}
 		w := httpapi.TrackHijack(c.Response(), r)
-		return hub.Serve(w, r, realtime.Session(session), r.URL.Query().Get("cursor"))
+		return hub.Serve(w, r, realtime.Session{
+			ID: session.ID, Actor: session.Actor, ExpiresAt: session.ExpiresAt, Client: httpapi.CommandOf(r.Context()).Client,
+		}, r.URL.Query().Get("cursor"))
 	})
 }
 

@@ -48,7 +48,7 @@ func (r socketRights) InConversation(ctx context.Context, userID, conversationID
 // trail.
 func Denials(writer *outbox.Writer) func(ctx context.Context, d realtime.DeniedRoom) error {
 	return func(ctx context.Context, d realtime.DeniedRoom) error {
-		cmd := care.Command{Actor: d.Actor}
+		cmd := care.Command{Actor: d.Actor, Client: d.Client}
 		answer := care.Errorf(care.Forbidden, "room refused") // The audit trail keeps only its code.
 		e := outbox.Deny(cmd, answer, "room.join", care.Ref{}, d.PersonID, d.ClinicID).Event
 		e.Subject = "room/" + d.Room

@@ -237,13 +237,14 @@ func (p *pages) signIn(c *echo.Context, identity directory.Identity, a attempt) 
 	}
 	actor, err := p.cfg.Directory.GetActorByIdentity(ctx, identity)
 	if err != nil {
+		p.api.AuditRefusedSignIn(c.Request(), err)
 		return err
 	}
 	httpapi.SetActor(ctx, actor)
 	if actor.UserID == uuid.Nil {
 		return p.api.Deny(ctx, care.SelfManage, "service accounts cannot sign in with a browser; send a bearer token")
 	}
-	secret, expiresAt, err := p.cfg.Directory.CreateSession(ctx, actor.UserID, sessionLife)
+	secret, expiresAt, err := p.cfg.Directory.CreateSession(ctx, httpapi.CommandOf(ctx), sessionLife)
 	if err != nil {
 		return err
 	}

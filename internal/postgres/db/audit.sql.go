@@ -7,70 +7,104 @@ package db
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
 
-const AuditStory = `-- name: AuditStory :many
+const AuditClients = `-- name: AuditClients :many
+SELECT
+    position,
+    coalesce(abbrev(address), '')::text AS address,
+    agent
+FROM event_clients
+WHERE position = ANY($1::bigint[])
+`
 
-WITH RECURSIVE told AS (
-    (
-        SELECT
-            s.position,
-            s.event_id
-        FROM events AS s
-        WHERE s.subject = $3
-            AND s.position <= $1::bigint
-        UNION ALL
-        (
-            SELECT
-                s.position,
-                s.event_id
-            FROM events AS s
-            WHERE s.subject = $3
-                AND s.position > $1::bigint
-            ORDER BY s.position
-            LIMIT $2
-        )
-    )
-    UNION
-    SELECT
-        c.position,
-        c.event_id
-    FROM told AS t
-    CROSS JOIN LATERAL (
-        SELECT
-            x.position,
-            x.event_id
-        FROM events AS x
-        WHERE x.cause_id = t.event_id
-        OFFSET 0
-    ) AS c
-)
+type AuditClientsRow struct {
+	Position int64
+	Address  string
+	Agent    string
+}
+
+// Requires the scope "system".
+func (q *Queries) AuditClients(ctx context.Context, positions []int64) ([]AuditClientsRow, error) {
+	rows, err := q.db.Query(ctx, AuditClients, positions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditClientsRow
+	for rows.Next() {
+		var i AuditClientsRow
+		if err := rows.Scan(&i.Position, &i.Address, &i.Agent); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AuditHead = `-- name: AuditHead :one
+SELECT coalesce((SELECT e.position FROM events AS e ORDER BY e.position DESC LIMIT 1), 0)::bigint AS position
+`
+
+func (q *Queries) AuditHead(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, AuditHead)
+	var position int64
+	err := row.Scan(&position)
+	return position, err
+}
+
+const AuditList = `-- name: AuditList :many
+
 SELECT e.position, e.epoch, e.event_id, e.type, e.source, e.subject, e.subject_version, e.time, e.data, e.clinic_id, e.person_id, e.actor_id, e.actor_role, e.cause_id, e.correlation_id, e.traceparent, e.imported, e.recorded_at, e.leaf_hash
 FROM events AS e
 WHERE e.position = ANY(ARRAY(
-    SELECT t.position
-    FROM told AS t
-    WHERE t.position > $1::bigint
-    ORDER BY t.position
-    LIMIT $2
+    SELECT audit.positions(
+        $1::text,
+        $2::uuid,
+        $3::text,
+        $4::text[],
+        $5::timestamptz,
+        $6::timestamptz,
+        $7::bigint,
+        $8::bigint,
+        $9::integer
+    )
 ))
 ORDER BY e.position
 `
 
-type AuditStoryParams struct {
+type AuditListParams struct {
+	Subject  *string
+	PersonID *uuid.UUID
+	ActorID  *string
+	Types    []string
+	FromTime *time.Time
+	ToTime   *time.Time
 	After    int64
+	Until    int64
 	RowLimit int32
-	Subject  string
 }
 
 // The audit trail as the service reads it.
-// Returns the events of a subject and those that they caused, transitively, oldest first: the same
-// as audit.story(), paged. An effect comes after its cause, so a page needs at most as many of the
-// subject's own events after the cursor as it has rows. Each step is a lookup by cause (LATERAL and
-// OFFSET enforce it), and the page's rows are then read by position, regardless of the planner's
-// row estimates.
-func (q *Queries) AuditStory(ctx context.Context, arg AuditStoryParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, AuditStory, arg.After, arg.RowLimit, arg.Subject)
+// Returns the events that all given filters select, oldest first: the same as audit.find(), paged.
+func (q *Queries) AuditList(ctx context.Context, arg AuditListParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, AuditList,
+		arg.Subject,
+		arg.PersonID,
+		arg.ActorID,
+		arg.Types,
+		arg.FromTime,
+		arg.ToTime,
+		arg.After,
+		arg.Until,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -107,4 +141,82 @@ func (q *Queries) AuditStory(ctx context.Context, arg AuditStoryParams) ([]Event
 		return nil, err
 	}
 	return items, nil
+}
+
+const AuditPeople = `-- name: AuditPeople :many
+SELECT
+    u.id,
+    concat_ws(' ', u.given_name, u.family_name)::text AS name,
+    CASE WHEN u.deceased_on IS NULL THEN u.status ELSE 'deceased' END::text AS status,
+    u.merged_into,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('role', m.role, 'clinicId', m.clinic_id, 'clinic', c.name) ORDER BY m.granted_at, m.id)
+        FROM memberships AS m
+        LEFT JOIN clinics AS c ON c.id = m.clinic_id
+        WHERE m.user_id = u.id
+            AND m.revoked_at IS NULL
+    ), '[]')::jsonb AS roles
+FROM users AS u
+WHERE u.id = ANY($1::uuid[])
+ORDER BY u.id
+`
+
+type AuditPeopleRow struct {
+	ID         uuid.UUID
+	Name       string
+	Status     string
+	MergedInto *uuid.UUID
+	Roles      []byte
+}
+
+// Returns people with their roles, like audit.people. Requires the scope "system".
+func (q *Queries) AuditPeople(ctx context.Context, ids []uuid.UUID) ([]AuditPeopleRow, error) {
+	rows, err := q.db.Query(ctx, AuditPeople, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditPeopleRow
+	for rows.Next() {
+		var i AuditPeopleRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Status,
+			&i.MergedInto,
+			&i.Roles,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const EventClientsDeleteOld = `-- name: EventClientsDeleteOld :execrows
+DELETE FROM event_clients
+WHERE position = ANY(ARRAY(
+    SELECT c.position
+    FROM event_clients AS c
+    ORDER BY c.position
+    LIMIT $1
+))
+    AND recorded_at < now() - make_interval(secs => $2::double precision)
+`
+
+type EventClientsDeleteOldParams struct {
+	MaxRows       int32
+	MaxAgeSeconds float64
+}
+
+// Deletes the clients of events that were recorded more than max_age_seconds ago: at most max_rows.
+func (q *Queries) EventClientsDeleteOld(ctx context.Context, arg EventClientsDeleteOldParams) (int64, error) {
+	result, err := q.db.Exec(ctx, EventClientsDeleteOld, arg.MaxRows, arg.MaxAgeSeconds)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

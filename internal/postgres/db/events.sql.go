@@ -279,15 +279,15 @@ WITH taken AS (
         ORDER BY waiting.id
         LIMIT $2
     ))
-    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at
+    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at, o.client_address, o.client_agent
 ), counted AS (
     SELECT
-        taken.id, taken.event_id, taken.type, taken.source, taken.subject, taken.subject_version, taken.time, taken.data, taken.clinic_id, taken.person_id, taken.actor_id, taken.actor_role, taken.cause_id, taken.correlation_id, taken.traceparent, taken.imported, taken.appended_at,
+        taken.id, taken.event_id, taken.type, taken.source, taken.subject, taken.subject_version, taken.time, taken.data, taken.clinic_id, taken.person_id, taken.actor_id, taken.actor_role, taken.cause_id, taken.correlation_id, taken.traceparent, taken.imported, taken.appended_at, taken.client_address, taken.client_agent,
         row_number() OVER (PARTITION BY event_id ORDER BY id) AS occurrence
     FROM taken
 ), placed AS (
     SELECT
-        counted.id, counted.event_id, counted.type, counted.source, counted.subject, counted.subject_version, counted.time, counted.data, counted.clinic_id, counted.person_id, counted.actor_id, counted.actor_role, counted.cause_id, counted.correlation_id, counted.traceparent, counted.imported, counted.appended_at, counted.occurrence,
+        counted.id, counted.event_id, counted.type, counted.source, counted.subject, counted.subject_version, counted.time, counted.data, counted.clinic_id, counted.person_id, counted.actor_id, counted.actor_role, counted.cause_id, counted.correlation_id, counted.traceparent, counted.imported, counted.appended_at, counted.client_address, counted.client_agent, counted.occurrence,
         head.position + row_number() OVER (ORDER BY counted.id) AS position,
         head.epoch,
         statement_timestamp() AS recorded_at
@@ -332,6 +332,16 @@ WITH taken AS (
     FROM placed AS p
     ORDER BY p.position
     RETURNING position
+), clients AS (
+    INSERT INTO event_clients (position, recorded_at, address, agent)
+    SELECT
+        p.position,
+        p.recorded_at,
+        p.client_address,
+        p.client_agent
+    FROM placed AS p
+    WHERE p.client_agent IS NOT NULL
+    ORDER BY p.position
 )
 SELECT
     (SELECT count(*) FROM taken) AS taken,

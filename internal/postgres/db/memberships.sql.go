@@ -614,6 +614,42 @@ func (q *Queries) MembershipRevoke(ctx context.Context, arg MembershipRevokePara
 	return id, err
 }
 
+const PatientClinics = `-- name: PatientClinics :many
+SELECT m.clinic_id::uuid AS clinic_id
+FROM memberships AS m
+WHERE m.user_id = $1
+    AND m.clinic_id = ANY($2::uuid[])
+    AND m.role = 'patient'
+    AND m.revoked_at IS NULL
+ORDER BY m.clinic_id
+`
+
+type PatientClinicsParams struct {
+	PatientID uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+// Returns those of the clinics where the person is a patient.
+func (q *Queries) PatientClinics(ctx context.Context, arg PatientClinicsParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, PatientClinics, arg.PatientID, arg.ClinicIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var clinic_id uuid.UUID
+		if err := rows.Scan(&clinic_id); err != nil {
+			return nil, err
+		}
+		items = append(items, clinic_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const StaffRoleList = `-- name: StaffRoleList :many
 SELECT
     m.id,

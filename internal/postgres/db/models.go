@@ -5,6 +5,7 @@
 package db
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,6 +128,8 @@ type AuditDenial struct {
 	Action        interface{}
 	Code          interface{}
 	CorrelationID *string
+	ClientAddress *netip.Addr
+	ClientAgent   *string
 }
 
 type AuditEpoch struct {
@@ -156,6 +159,8 @@ type AuditEvent struct {
 	Imported       bool
 	RecordedAt     time.Time
 	LeafHash       []byte
+	ClientAddress  *netip.Addr
+	ClientAgent    *string
 }
 
 type AuditEventCount struct {
@@ -189,6 +194,14 @@ type AuditNotification struct {
 	ReadAt        *time.Time
 }
 
+type AuditPerson struct {
+	ID         uuid.UUID
+	Name       string
+	Status     string
+	MergedInto *uuid.UUID
+	Roles      interface{}
+}
+
 type AuditRead struct {
 	Position      int64
 	Time          time.Time
@@ -199,7 +212,26 @@ type AuditRead struct {
 	ClinicID      *uuid.UUID
 	Action        interface{}
 	Version       interface{}
-	RecordIds     interface{}
+	RecordIds     uuid.UUID
+	CorrelationID *string
+	Kind          interface{}
+	Filters       string
+	Count         interface{}
+	UserIds       uuid.UUID
+	ClientAddress *netip.Addr
+	ClientAgent   *string
+}
+
+type AuditRoleChange struct {
+	Position      int64
+	Time          time.Time
+	Type          string
+	PersonID      *uuid.UUID
+	Role          interface{}
+	ClinicID      *uuid.UUID
+	MemberIds     interface{}
+	ActorID       string
+	ActorRole     string
 	CorrelationID *string
 }
 
@@ -210,6 +242,18 @@ type AuditRule struct {
 	Note        string
 	PublishedBy string
 	PublishedAt time.Time
+}
+
+type AuditSignIn struct {
+	Position      int64
+	Time          time.Time
+	PersonID      *uuid.UUID
+	Type          string
+	Detail        interface{}
+	Count         int32
+	CorrelationID *string
+	ClientAddress *netip.Addr
+	ClientAgent   *string
 }
 
 type CareTeam struct {
@@ -432,6 +476,13 @@ type Event struct {
 	LeafHash       []byte
 }
 
+type EventClient struct {
+	Position   int64
+	RecordedAt time.Time
+	Address    *netip.Addr
+	Agent      string
+}
+
 type EventCount struct {
 	ClinicID *uuid.UUID
 	Type     string
@@ -645,6 +696,8 @@ type Outbox struct {
 	Traceparent    *string
 	Imported       bool
 	AppendedAt     time.Time
+	ClientAddress  *netip.Addr
+	ClientAgent    *string
 }
 
 type OutboxRejected struct {

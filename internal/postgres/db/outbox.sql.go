@@ -54,7 +54,7 @@ func (q *Queries) OutboxFirst(ctx context.Context) (int64, error) {
 const OutboxInsert = `-- name: OutboxInsert :exec
 
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
-    cause_id, correlation_id, traceparent, imported)
+    cause_id, correlation_id, traceparent, imported, client_address, client_agent)
 VALUES (
     $1,
     $2,
@@ -70,7 +70,9 @@ VALUES (
     $12,
     $13,
     $14,
-    $15
+    $15,
+    nullif($16::text, '')::inet,
+    nullif($17::text, '')
 )
 `
 
@@ -90,6 +92,8 @@ type OutboxInsertParams struct {
 	CorrelationID  *string
 	Traceparent    *string
 	Imported       bool
+	ClientAddress  string
+	ClientAgent    string
 }
 
 // Appending to the outbox, the event types, and the notification that wakes the sequencer.
@@ -110,13 +114,15 @@ func (q *Queries) OutboxInsert(ctx context.Context, arg OutboxInsertParams) erro
 		arg.CorrelationID,
 		arg.Traceparent,
 		arg.Imported,
+		arg.ClientAddress,
+		arg.ClientAgent,
 	)
 	return err
 }
 
 const OutboxInsertMany = `-- name: OutboxInsertMany :exec
 INSERT INTO outbox (event_id, type, source, subject, subject_version, time, data, clinic_id, person_id, actor_id, actor_role,
-    cause_id, correlation_id, traceparent, imported)
+    cause_id, correlation_id, traceparent, imported, client_address, client_agent)
 SELECT
     unnest($1::uuid[]),
     unnest($2::text[]),
@@ -132,7 +138,9 @@ SELECT
     nullif(unnest($12::uuid[]), '00000000-0000-0000-0000-000000000000'),
     nullif(unnest($13::text[]), ''),
     nullif(unnest($14::text[]), ''),
-    unnest($15::boolean[])
+    unnest($15::boolean[]),
+    nullif(unnest($16::text[]), '')::inet,
+    nullif(unnest($17::text[]), '')
 `
 
 type OutboxInsertManyParams struct {
@@ -151,6 +159,8 @@ type OutboxInsertManyParams struct {
 	CorrelationIds  []string
 	Traceparents    []string
 	Imported        []bool
+	ClientAddresses []string
+	ClientAgents    []string
 }
 
 // Inserts events in the order of the arrays. Arrays of these types cannot contain NULL, so the zero
@@ -172,6 +182,8 @@ func (q *Queries) OutboxInsertMany(ctx context.Context, arg OutboxInsertManyPara
 		arg.CorrelationIds,
 		arg.Traceparents,
 		arg.Imported,
+		arg.ClientAddresses,
+		arg.ClientAgents,
 	)
 	return err
 }
@@ -189,12 +201,12 @@ const OutboxReject = `-- name: OutboxReject :one
 WITH taken AS (
     DELETE FROM outbox AS o
     WHERE o.id = $1
-    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at
+    RETURNING o.id, o.event_id, o.type, o.source, o.subject, o.subject_version, o.time, o.data, o.clinic_id, o.person_id, o.actor_id, o.actor_role, o.cause_id, o.correlation_id, o.traceparent, o.imported, o.appended_at, o.client_address, o.client_agent
 ), rejected AS (
     INSERT INTO outbox_rejected (id, event, error)
     SELECT
         taken.id,
-        to_jsonb(taken),
+        to_jsonb(taken) - 'client_address' - 'client_agent',
         $2
     FROM taken
 )
@@ -214,7 +226,7 @@ type OutboxRejectRow struct {
 	Type    string
 }
 
-// Moves a row that cannot be sequenced aside, in full.
+// Moves a row that cannot be sequenced aside, without the client, which is deleted after some time.
 func (q *Queries) OutboxReject(ctx context.Context, arg OutboxRejectParams) (OutboxRejectRow, error) {
 	row := q.db.QueryRow(ctx, OutboxReject, arg.ID, arg.Error)
 	var i OutboxRejectRow

@@ -139,10 +139,11 @@ func (q *Queries) SessionDeleteOfUser(ctx context.Context, userID uuid.UUID) ([]
 	return items, nil
 }
 
-const SessionInsert = `-- name: SessionInsert :exec
+const SessionInsert = `-- name: SessionInsert :one
 
 INSERT INTO web_sessions (digest, user_id, expires_at)
 VALUES ($1, $2, $3)
+RETURNING id
 `
 
 type SessionInsertParams struct {
@@ -152,9 +153,11 @@ type SessionInsertParams struct {
 }
 
 // Browser sessions and socket tickets. Only SHA-256 digests of the secrets are stored.
-func (q *Queries) SessionInsert(ctx context.Context, arg SessionInsertParams) error {
-	_, err := q.db.Exec(ctx, SessionInsert, arg.Digest, arg.UserID, arg.ExpiresAt)
-	return err
+func (q *Queries) SessionInsert(ctx context.Context, arg SessionInsertParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, SessionInsert, arg.Digest, arg.UserID, arg.ExpiresAt)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const SessionOpen = `-- name: SessionOpen :one
@@ -171,6 +174,20 @@ func (q *Queries) SessionOpen(ctx context.Context, id uuid.UUID) (bool, error) {
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const SessionUser = `-- name: SessionUser :one
+SELECT user_id
+FROM web_sessions
+WHERE digest = $1
+`
+
+// Returns the person of a session, open or expired.
+func (q *Queries) SessionUser(ctx context.Context, digest []byte) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, SessionUser, digest)
+	var user_id uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
 }
 
 const TicketDeleteExpired = `-- name: TicketDeleteExpired :execrows

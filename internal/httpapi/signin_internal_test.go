@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"carewire/internal/care"
+	"carewire/internal/clinic/directory"
+	"carewire/internal/outbox"
+	"carewire/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// refusals is a signIns with a clock of its own, and one person.
+type refusals struct {
+	*signIns
+	t      *testing.T
+	db     *postgrestest.DB
+	person uuid.UUID
+	clock  time.Time
+}
+
+func newRefusals(t *testing.T) *refusals {
+	t.Helper()
+	r := &refusals{t: t, db: postgrestest.New(t), person: uuid.New(), clock: time.Now()}
+	quiet := slog.New(slog.DiscardHandler)
+	var err error
+	r.signIns, err = newSignIns(directory.New(outbox.NewWriter(r.db.App, outbox.NewWaker(r.db.App, quiet))), quiet)
+	require.NoError(t, err)
+	r.now = func() time.Time { return r.clock }
+	return r
+}
+
+func (r *refusals) refuse(times int, reason string) {
+	r.t.Helper()
+	for range times {
+		require.NoError(r.t, r.count(r.t.Context(), care.Command{}, refusalKey{r.person.String(), reason}, func() (uuid.UUID, bool, error) { return r.person, true, nil }))
+	}
+}
+
+// counts returns the counts of the appended events.
+func (r *refusals) counts() (list []int64) {
+	r.t.Helper()
+	rows, err := r.db.Owner.Query(r.t.Context(), `SELECT (data ->> 'count')::bigint FROM outbox WHERE type = 'user.sign_in_refused' ORDER BY id`)
+	require.NoError(r.t, err)
+	for rows.Next() {
+		var n int64
+		require.NoError(r.t, rows.Scan(&n))
+		list = append(list, n)
+	}
+	require.NoError(r.t, rows.Err())
+	return list
+}
+
+func TestSignIns_CountTheRefusalsOfAMinute(t *testing.T) {
+	t.Parallel()
+	r := newRefusals(t)
+	r.refuse(1000, "token_expired")
+	r.refuse(1, "disabled")
+	require.Equal(t, []int64{1, 1}, r.counts())
+	r.flush(t.Context(), r.clock)
+	require.Equal(t, []int64{1, 1}, r.counts(), "the minute is not over")
+
+	r.clock = r.clock.Add(refusalWindow)
+	r.refuse(2, "token_expired")
+	require.Equal(t, []int64{1, 1, 999, 1}, r.counts(), "the ended window, and the first of the next one")
+	r.flush(t.Context(), r.clock.Add(refusalWindow))
+	require.Equal(t, []int64{1, 1, 999, 1, 1}, r.counts())
+	require.Empty(t, r.open)
+}
+
+func TestSignIns_BoundTheirMemory(t *testing.T) {
+	t.Parallel()
+	r := newRefusals(t)
+	unknown := func() (uuid.UUID, bool, error) { return uuid.Nil, false, nil }
+	for i := range maxRefusalWindows {
+		require.NoError(t, r.count(t.Context(), care.Command{}, refusalKey{strconv.Itoa(i), "token_expired"}, unknown))
+	}
+	require.Error(t, r.count(t.Context(), care.Command{}, refusalKey{"one more", "token_expired"}, unknown))
+	require.Len(t, r.open, maxRefusalWindows)
+	r.flush(t.Context(), r.clock.Add(refusalWindow))
+	require.Empty(t, r.counts())
+	require.Empty(t, r.open)
+}
