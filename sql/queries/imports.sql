@@ -178,7 +178,14 @@ SELECT
     r.doctor_id,
     r.code_system,
     r.code,
-    r.effective_at,
+    CASE
+        WHEN r.partial THEN (r.effective_at AT TIME ZONE 'UTC') AT TIME ZONE (
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = r.clinic_id
+        )
+        ELSE r.effective_at
+    END,
     r.body,
     now(),
     @created_by::text,
@@ -195,6 +202,7 @@ FROM (
         unnest(@code_systems::text[]) AS code_system,
         unnest(@codes::text[]) AS code,
         unnest(@effective_ats::timestamptz[]) AS effective_at,
+        unnest(@partials::boolean[]) AS partial,
         unnest(@bodies::json[]) AS body,
         unnest(@releases::boolean[]) AS releases
 ) AS r

@@ -123,7 +123,8 @@ func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte,
 	p.DoctorIds = append(p.DoctorIds, *h.DoctorID)
 	p.CodeSystems = append(p.CodeSystems, h.Code.System)
 	p.Codes = append(p.Codes, h.Code.Code)
-	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt)
+	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt.Start())
+	p.Partials = append(p.Partials, h.EffectiveAt.IsPartial())
 	p.Bodies = append(p.Bodies, data)
 	p.Releases = append(p.Releases, releases)
 }

@@ -184,7 +184,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(known, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
-		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
+		EffectiveAt: h.EffectiveAt.Start(), Partial: h.EffectiveAt.IsPartial(), Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
 		Holds: critical && !cmd.Imported,
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ type (
 		Reference  string      `json:"reference"`
 		Type       string      `json:"type"`
 		Identifier *Identifier `json:"identifier"`
+		Display    string      `json:"display"`
 	}
 	// Quantity is a measured amount.
 	Quantity struct {

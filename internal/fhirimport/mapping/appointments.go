@@ -40,38 +40,61 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if e.Period == nil {
 		e.Period = &fhir.Period{}
 	}
-	start, end, err := readSpan(r.Type, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.Duration())
+	s, err := readSpan(r.Type, "period.start", e.Period.Start, "period.end", e.Period.End, e.Length.Duration())
 	if err != nil {
 		return nil, err
 	}
 	d := &Draft{
 		Kind: "appointment", Patient: e.Subject.Keys("Patient"), PatientPath: "subject", Clinics: e.ServiceProvider.Keys("Organization"), Paths: encounterPaths,
-		Appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
+		Appointment: &appointment.Imported{Status: status},
 	}
+	d.setSpan(s)
 	for _, p := range e.Participant {
 		d.Doctors = append(d.Doctors, p.Individual.Keys("Practitioner", "PractitionerRole")...)
 	}
 	return d, nil
 }
 
+// span is the start and the end of a visit. A nil end means start and duration.
+type span struct {
+	startPath, endPath string
+	start              ehr.Time
+	end                *ehr.Time
+	duration           time.Duration
+}
+
 // readSpan reads the start and the end of a visit. If the end is absent or equal to the start, the
-// visit lasts as long as given, or defaultDuration.
-func readSpan(typ, startPath, startText, endPath, endText string, duration time.Duration) (start, end time.Time, err error) {
-	if start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
-		return start, end, err
+// visit lasts as long as given, or defaultDuration. So does one whose end is a partial date that
+// includes the start.
+func readSpan(typ, startPath, startText, endPath, endText string, duration time.Duration) (s span, err error) {
+	s = span{startPath: typ + "." + startPath, endPath: typ + "." + endPath, duration: duration}
+	if s.duration <= 0 {
+		s.duration = defaultDuration
 	}
-	explicitEnd, err := fhir.OptionalTime(typ+"."+endPath, endText)
-	if err != nil {
-		return start, end, err
+	if s.start, err = fhir.FirstTime(typ, startPath, startText); err != nil {
+		return s, err
 	}
-	if duration <= 0 {
-		duration = defaultDuration
+	if s.end, err = fhir.OptionalTime(s.endPath, endText); err != nil || s.end == nil {
+		return s, err
 	}
-	end = start.Add(duration)
-	if explicitEnd != nil && !explicitEnd.Equal(start) {
-		end = *explicitEnd
+	if start, end := s.start.Start(), s.end.Start(); end.Equal(start) || (s.end.IsPartial() && end.Before(start)) {
+		s.end = nil
 	}
-	return start, end, nil
+	return s, nil
+}
+
+// setSpan sets the start and the end of the appointment.
+func (d *Draft) setSpan(s span) {
+	slot := &d.Appointment.Slot
+	d.SetInstant(&slot.StartsAt, s.startPath, s.start)
+	if s.end != nil {
+		d.SetInstant(&slot.EndsAt, s.endPath, *s.end)
+		return
+	}
+	slot.EndsAt = slot.StartsAt.Add(s.duration)
+	if s.start.IsPartial() {
+		d.Floating = append(d.Floating, &slot.EndsAt)
+	}
 }
 
 func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -96,15 +119,16 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
 	}
 	duration := (&fhir.Quantity{Value: a.MinutesDuration, Code: "min"}).Duration()
-	start, end, err := readSpan(r.Type, "start", a.Start, "end", a.End, duration)
+	s, err := readSpan(r.Type, "start", a.Start, "end", a.End, duration)
 	if err != nil {
 		return nil, err
 	}
 	d := &Draft{
 		Kind: "appointment", PatientPath: "participant.actor",
 		Paths:       map[string]string{"startsAt": "start", "endsAt": "end", "patientId": "participant.actor", "doctorId": "participant.actor", "status": "status"},
-		Appointment: &appointment.Imported{Status: status, Input: appointment.Input{Slot: appointment.Slot{StartsAt: start, EndsAt: end}}},
+		Appointment: &appointment.Imported{Status: status},
 	}
+	d.setSpan(s)
 	for _, p := range a.Participant {
 		d.Patient = append(d.Patient, p.Actor.Keys("Patient")...)
 		d.Doctors = append(d.Doctors, p.Actor.Keys("Practitioner", "PractitionerRole")...)

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"cmp"
+	"time"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
@@ -18,6 +19,8 @@ type Draft struct {
 	Kind     string
 	// References to other resources, the likeliest first.
 	Patient, Encounter, Doctors, Clinics, Author []fhir.Key
+	// Refs are the references by path, for the report.
+	Refs []Ref
 	// PatientPath is the path of the patient, for the error if there is none.
 	PatientPath string
 	// Parts are other resources that the body includes.
@@ -37,6 +40,9 @@ type Draft struct {
 	Paths map[string]string
 	// LeftOut are the parts of the resource that were not imported.
 	LeftOut []fhir.Error
+	// Floating are times of the body that are in the time zone of the clinic, written in UTC until the
+	// clinic is known.
+	Floating []*time.Time
 	// Aliases are other identifiers of the resource.
 	Aliases []string
 }

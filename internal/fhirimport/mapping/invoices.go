@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
 )
 
@@ -118,14 +119,16 @@ func minorUnits(m *fhir.Money, path string) (int64, error) {
 	return int64(math.Round(value * math.Pow10(digits))), nil
 }
 
-func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at time.Time, status string, lines []billing.Line, unit string) *Draft {
-	return &Draft{
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, lines []billing.Line, unit string) *Draft {
+	d := &Draft{
 		Kind: "invoice", Patient: patient.Keys("Patient"), PatientPath: patientPath,
-		Invoice: &billing.Imported{Status: status, IssuedAt: at, NewInvoice: billing.NewInvoice{
-			Currency: unit, DueOn: at.Add(paymentTerm).Format(time.DateOnly), Lines: lines,
+		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
+			Currency: unit, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
+	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
+	return d
 }
 
 type invoice struct {

@@ -65,6 +65,7 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
+	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n")}
+	d.SetInstant(&d.Message.WrittenAt, r.Type+".sent", at)
 	return d, nil
 }

@@ -180,9 +180,7 @@ func phone(telecom []fhir.ContactPoint) *string {
 func aliases(ids []fhir.Identifier) []string {
 	var all []string
 	for _, id := range ids {
-		if id.Value != "" && len(id.System)+len(id.Value) < 300 {
-			all = append(all, id.Alias())
-		}
+		all = append(all, id.Aliases()...)
 	}
 	return all
 }

@@ -716,7 +716,14 @@ SELECT
     r.doctor_id,
     r.code_system,
     r.code,
-    r.effective_at,
+    CASE
+        WHEN r.partial THEN (r.effective_at AT TIME ZONE 'UTC') AT TIME ZONE (
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = r.clinic_id
+        )
+        ELSE r.effective_at
+    END,
     r.body,
     now(),
     $2::text,
@@ -733,8 +740,9 @@ FROM (
         unnest($8::text[]) AS code_system,
         unnest($9::text[]) AS code,
         unnest($10::timestamptz[]) AS effective_at,
-        unnest($11::json[]) AS body,
-        unnest($12::boolean[]) AS releases
+        unnest($11::boolean[]) AS partial,
+        unnest($12::json[]) AS body,
+        unnest($13::boolean[]) AS releases
 ) AS r
 WHERE (
         EXISTS (
@@ -780,6 +788,7 @@ type RecordInsertManyParams struct {
 	CodeSystems  []string
 	Codes        []string
 	EffectiveAts []time.Time
+	Partials     []bool
 	Bodies       [][]byte
 	Releases     []bool
 }
@@ -798,6 +807,7 @@ func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyPara
 		arg.CodeSystems,
 		arg.Codes,
 		arg.EffectiveAts,
+		arg.Partials,
 		arg.Bodies,
 		arg.Releases,
 	)

@@ -1,0 +1,62 @@
+package mapping
+
+import (
+	"time"
+
+	"carewire/internal/clinic/ehr"
+	"carewire/internal/fhirimport/fhir"
+)
+
+// Note records a part of the resource that is not imported as it is. The resource is then reported
+// as partly imported.
+func (d *Draft) Note(path, reason string) {
+	d.LeftOut = append(d.LeftOut, fhir.Error{Path: path, Reason: reason})
+}
+
+// Ref is a reference of the resource. If none of its keys is found, the resource is reported as
+// partly imported.
+type Ref struct {
+	// Path is the path of the reference, with the resource's type.
+	Path string
+	Keys []fhir.Key
+}
+
+// Refer returns the keys of the reference at the path, and records it. A reference that cannot be
+// looked up, such as one to a contained resource or one that is only a text, is noted.
+func (d *Draft) Refer(path string, ref *fhir.Reference, types ...string) []fhir.Key {
+	keys, fault := ref.Find(types...)
+	if fault != "" {
+		d.Note(path, fault)
+	}
+	if len(keys) > 0 {
+		d.Refs = append(d.Refs, Ref{path, keys})
+	}
+	return keys
+}
+
+// SetInstant sets a field that has no precision. A partial date is noted, and becomes its start in
+// the clinic's time zone once the clinic is known.
+func (d *Draft) SetInstant(field *time.Time, path string, t ehr.Time) {
+	*field = t.Start()
+	if t.IsPartial() {
+		d.Floating = append(d.Floating, field)
+		d.Note(path, "has no time of day: the start of the day, month or year was used")
+	}
+}
+
+// SetDay sets a field of which only the day matters: an unknown time of day is not noted.
+func (d *Draft) SetDay(field *time.Time, path string, t ehr.Time) {
+	noted := d.LeftOut
+	if d.SetInstant(field, path, t); t.HasDay() {
+		d.LeftOut = noted
+	}
+}
+
+// Localize moves the floating times to the time zone.
+func (d *Draft) Localize(zone *time.Location) {
+	for _, field := range d.Floating {
+		t := *field
+		*field = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+	}
+	d.Floating = nil
+}
