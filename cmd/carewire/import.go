@@ -21,8 +21,8 @@ func importCommand() *cobra.Command {
 
 // importFlags are the flags of import fhir.
 type importFlags struct {
-	source, clinic, timeZone   string
-	dryRun, strict, json, list bool
+	source, clinic, doctor, timeZone string
+	dryRun, strict, json, list         bool
 }
 
 func importFHIRCommand() *cobra.Command {
@@ -56,6 +56,7 @@ given; it is 1 if the import could not finish.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.source, "source", "", "name of the system that exported the resources (default: name of the first file's directory)")
 	flags.StringVar(&f.clinic, "clinic", "", "ID of the clinic for resources that name none")
+	flags.StringVar(&f.doctor, "doctor", "", "email address or ID of the doctor who is responsible for records that name none (default: a stand-in with the clinic's name)")
 	flags.StringVar(&f.timeZone, "time-zone", "UTC", "time zone of new clinics and people")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "report the outcome without importing")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 1 if a resource was refused")
@@ -65,7 +66,7 @@ given; it is 1 if the import could not finish.`,
 }
 
 func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
-	o := operator.ImportOptions{Source: f.source, TimeZone: f.timeZone, DryRun: f.dryRun}
+	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, DryRun: f.dryRun}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {

@@ -39,6 +39,10 @@ type Options struct {
 	Source string
 	// ClinicID is the clinic of resources that name none. If it is zero, they are refused.
 	ClinicID uuid.UUID
+	// Doctor is the email address or id of the doctor who is responsible for records and past
+	// appointments that name no doctor, at the clinics where they are one. If it is empty, the
+	// clinic's stand-in is: see directory.Service.ImportStandInsTx.
+	Doctor string
 	// TimeZone is the time zone of new clinics and people; the default is UTC.
 	TimeZone string
 	// DryRun rolls everything back at the end.
@@ -86,14 +90,15 @@ func New(writer *outbox.Writer) *Importer {
 		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
 		chat: chat.New(writer),
 		recordImporters: map[string]recordImporter{
-			"lab_report":     newRecordImporter(ehr.NewKind[ehr.LabReport](writer)),
-			"prescription":   newRecordImporter(ehr.NewKind[ehr.Prescription](writer)),
-			"vital_signs":    newRecordImporter(ehr.NewKind[ehr.VitalSigns](writer)),
-			"allergy":        newRecordImporter(ehr.NewKind[ehr.Allergy](writer)),
-			"condition":      newRecordImporter(ehr.NewKind[ehr.Condition](writer)),
-			"immunization":   newRecordImporter(ehr.NewKind[ehr.Immunization](writer)),
-			"procedure":      newRecordImporter(ehr.NewKind[ehr.Procedure](writer)),
-			"imaging_report": newRecordImporter(ehr.NewKind[ehr.ImagingReport](writer)),
+			"lab_report":      newRecordImporter(ehr.NewKind[ehr.LabReport](writer)),
+			"prescription":    newRecordImporter(ehr.NewKind[ehr.Prescription](writer)),
+			"vital_signs":     newRecordImporter(ehr.NewKind[ehr.VitalSigns](writer)),
+			"allergy":         newRecordImporter(ehr.NewKind[ehr.Allergy](writer)),
+			"condition":       newRecordImporter(ehr.NewKind[ehr.Condition](writer)),
+			"immunization":    newRecordImporter(ehr.NewKind[ehr.Immunization](writer)),
+			"procedure":       newRecordImporter(ehr.NewKind[ehr.Procedure](writer)),
+			"imaging_report":  newRecordImporter(ehr.NewKind[ehr.ImagingReport](writer)),
+			"medical_history": newRecordImporter(ehr.NewKind[ehr.MedicalHistory](writer)),
 		},
 	}
 }
@@ -129,7 +134,10 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	for _, m := range mapping.Table() {
 		r.byType[m.Type] = &m
 	}
-	var err error
+	err := r.findDoctor(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
 	if o.DryRun {
 		err = i.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			r.inTx = func(ctx context.Context, fn func(tx pgx.Tx) error) error { return pgx.BeginFunc(ctx, tx, fn) }

@@ -3,6 +3,7 @@ package fhirimport
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"carewire/internal/care"
@@ -20,13 +21,17 @@ type run struct {
 	byType map[string]*mapping.Row
 	inTx   func(ctx context.Context, fn func(tx pgx.Tx) error) error
 	// hasStage records which stages have resources in the files.
-	hasStage  [mapping.Stages]bool
-	granted   map[grant]bool
-	batch     []*candidate
-	inBatch   map[fhir.Key]bool
-	parts     stagedParts
-	bytesRead int64
-	err       error
+	hasStage [mapping.Stages]bool
+	granted  map[grant]bool
+	batch    []*candidate
+	inBatch  map[fhir.Key]bool
+	parts    stagedParts
+	replaced replacedPatients
+	// doctorID is the doctor of the options, doctorClinics are the clinics where they are one.
+	doctorID      uuid.UUID
+	doctorClinics []uuid.UUID
+	bytesRead     int64
+	err           error
 }
 
 func (r *run) runStages(ctx context.Context) error {
@@ -60,6 +65,9 @@ func (r *run) readStages(ctx context.Context) error {
 		if err := r.flush(ctx); err != nil {
 			return err
 		}
+		if err := r.storeReplaced(ctx); err != nil {
+			return err
+		}
 	}
 	return r.dropParts(ctx)
 }
@@ -89,6 +97,7 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 		r.hasStage[m.Stage] = true
 	}
 	r.parts.add(res)
+	r.replaced.scan(res)
 	if r.parts.full() {
 		if err := r.storeParts(ctx); err != nil {
 			return err
@@ -108,11 +117,22 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource) erro
 		r.refuse(res, err)
 		return nil
 	}
+	d = r.replaced.draft(res, d)
 	d.Resource = res
 	for _, alias := range d.Aliases {
 		r.parts.addAlias(res.Type, alias, res.ID)
 	}
-	own := fhir.Key{Type: res.Type, ID: res.ID}
+	res.Raw = nil // The draft has all that is needed of it.
+	if d.Kind == mapping.KindReplaced {
+		r.replaced.waiting = append(r.replaced.waiting, &candidate{Draft: d})
+		return nil
+	}
+	return r.enqueue(ctx, &candidate{Draft: d})
+}
+
+// enqueue adds a candidate to the batch. A batch has each resource once.
+func (r *run) enqueue(ctx context.Context, c *candidate) error {
+	own := fhir.Key{Type: c.Resource.Type, ID: c.Resource.ID}
 	if r.inBatch[own] || len(r.batch) >= batchSize {
 		if err := r.flush(ctx); err != nil {
 			return err
@@ -121,8 +141,7 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource) erro
 	if r.inBatch == nil {
 		r.inBatch = map[fhir.Key]bool{}
 	}
-	res.Raw = nil // The draft has all that is needed of it.
-	r.batch, r.inBatch[own] = append(r.batch, &candidate{Draft: d}), true
+	r.batch, r.inBatch[own] = append(r.batch, c), true
 	return nil
 }
 
