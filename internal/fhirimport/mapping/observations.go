@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,13 +70,18 @@ func (v *value) ehrValue() (*ehr.Value, string) {
 	return nil, ""
 }
 
+// interpretation returns the first code of v3 ObservationInterpretation, else the first code.
 func (v *value) interpretation() string {
+	first := ""
 	for i := range v.Interpretation {
-		if word := v.Interpretation[i].FirstCode(); word != "" {
-			return word
+		for _, c := range v.Interpretation[i].Coding {
+			if ehr.IsInterpretation(c.Code) {
+				return c.Code
+			}
+			first = cmp.Or(first, c.Code)
 		}
 	}
-	return ""
+	return first
 }
 
 func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
