@@ -26,6 +26,12 @@ type candidate struct {
 	doctorID  uuid.UUID
 	patientOf string // The patient's resource id.
 	usedParts []fhir.Key
+	// guessed are keys of defaults on the source's own server: see guess.
+	guessed map[fhir.Key]bool
+	// again reports whether the run has imported an older version of the resource.
+	again bool
+	// deletes is the kind of the record that the draft deletes.
+	deletes string
 }
 
 // resolve adds the parts and references of the drafts and returns those that are new or have
@@ -33,6 +39,7 @@ type candidate struct {
 func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
+		r.ambiguous = map[fhir.Key]bool{}
 		whole, err := r.assembleAll(ctx, q, batch)
 		if err != nil {
 			return err
@@ -44,9 +51,19 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 		var unchanged db.ImportPartUseParams
 		unchanged.Source = r.Source
 		for _, d := range whole {
+			if d.Kind == kindDeletion {
+				if r.locateDeletion(d, rows) {
+					ready = append(ready, d)
+				}
+				continue
+			}
 			if err := r.locate(d, rows); err != nil {
 				r.refuse(d.Resource, err)
 				continue
+			}
+			r.noteUnresolved(d, rows)
+			if err := r.localize(ctx, q, d); err != nil {
+				return err
 			}
 			d.Clean()
 			for _, w := range d.LeftOut {
@@ -60,7 +77,9 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 				ready = append(ready, d)
 				continue
 			}
-			r.count(d.Resource.Type, Unchanged, "")
+			if !d.again {
+				r.count(d.Resource.Type, Unchanged, "")
+			}
 			appendUsed(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
@@ -120,6 +139,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	if d.Kind == mapping.KindPart || d.Kind == "clinic" {
 		return nil
 	}
+	if err := r.checkAmbiguous(d, rows); err != nil {
+		return err
+	}
 	patient, hasPatient := firstFound(rows, d.Patient)
 	visit, _ := firstFound(rows, d.Encounter)
 	d.patientOf, d.personID = patient.ResourceID, patient.DomainID
@@ -141,9 +163,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	typ := d.Resource.Type
 	switch {
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
-		return fhir.NewError(typ+".practitioner", "does not refer to an imported person")
+		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, isNotAPerson))
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, "does not refer to an imported person")
+		return fhir.NewError(typ+"."+d.PatientPath, r.missing(d.Patient, isNotAPerson))
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
@@ -242,7 +264,7 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	}
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
-	row, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+	row, known := rows[d.Resource.Key()]
 	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {

@@ -166,7 +166,7 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	results, err := o.results()
 	if !vital {
 		// If a report includes the observation, it is not imported again. The look-ups decide that.
-		d.Parts = []Part{{Keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
+		d.Parts = []Part{{Keys: []fhir.Key{r.Key()}}}
 		if data, failed := json.Marshal(results); failed == nil && err == nil {
 			d.Body = json.RawMessage(data)
 		}
