@@ -72,7 +72,7 @@ func (b *testBundle) content(t *testing.T) string {
 		(SELECT string_agg(concat_ws(' ', name, time_zone), E'\n' ORDER BY name) FROM clinics),
 		(SELECT string_agg(concat_ws(' ', version, coalesce(email, 'none'), email_verified, given_name, family_name, phone, locale, status), E'\n' ORDER BY family_name) FROM users),
 		(SELECT string_agg(concat_ws(' ', u.family_name, m.role), E'\n' ORDER BY u.family_name, m.role) FROM memberships AS m JOIN users AS u ON u.id = m.user_id),
-		(SELECT string_agg(concat_ws(' ', kind, version, status, code_system, code, effective_at AT TIME ZONE 'UTC'), E'\n' ORDER BY kind, code, effective_at) FROM records),
+		(SELECT string_agg(concat_ws(' ', kind, version, status, code_system, code, body ->> 'effectiveAt', effective_at AT TIME ZONE 'UTC'), E'\n' ORDER BY kind, code, effective_at) FROM records),
 		(SELECT string_agg(concat_ws(' ', version, status, starts_at AT TIME ZONE 'UTC', ends_at AT TIME ZONE 'UTC', historic), E'\n' ORDER BY starts_at) FROM appointments),
 		(SELECT string_agg(concat_ws(' ', version, number, status, overdue, currency, total_minor, paid_minor, due_on), E'\n' ORDER BY due_on) FROM invoices),
 		(SELECT string_agg(concat_ws(' ', resource_type, resource_id, kind), E'\n' ORDER BY resource_type, resource_id) FROM import_identifiers))`)
@@ -176,7 +176,7 @@ func TestImport_RefusesByPathWithoutValuesAndImportsTheRest(t *testing.T) {
 		"refused: faulty.ndjson[10] DiagnosticReport/bad-form: DiagnosticReport.presentedForm[0].data: is not base64",
 		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a year, a month, a day or an RFC 3339 date and time, such as 2019, 2019-03, 2019-03-15 or 2026-03-14T09:30:00Z",
 		"refused: faulty.ndjson[9] Condition/bad-code: Condition.code.code: must be a SNOMED CT identifier with its check digit, such as 38341003",
-		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person; import the Patient too, in this run or before",
+		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person; import the person too, in this run or before",
 	}, listed)
 	require.Equal(t, [2]int{4, 7}, [2]int{sum.Imported, sum.Refused}, sum.Counts)
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))
@@ -242,7 +242,7 @@ func TestImport_ReportsWhereAFileIsBroken(t *testing.T) {
 		"two documents": text("a.json", `{"resourceType":"Patient","id":"a"}{"resourceType":"Patient","id":"b"}`),
 		"unreadable":    breaking(content, 100),
 	} {
-		_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}})
+		_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}, FailFast: true})
 		require.ErrorContains(t, err, file.Name, name)
 		require.NotContains(t, err.Error(), "Vogel", name)
 	}

@@ -18,25 +18,31 @@ type replacedPatients struct {
 	waiting []*candidate
 }
 
-// scan records which patients a Patient replaces.
-func (p *replacedPatients) scan(res *fhir.Resource) {
+// scanReplaced records which patients a Patient replaces.
+func (r *run) scanReplaced(ctx context.Context, res *fhir.Resource) error {
 	if res.Type != "Patient" || !bytes.Contains(res.Raw, []byte(`"replaces"`)) {
-		return
+		return nil
 	}
-	for _, k := range mapping.ReplacedPatients(res.Raw) {
-		if p.by == nil {
-			p.by = map[fhir.Key]fhir.Key{}
+	c := &candidate{Draft: &mapping.Draft{Resource: res, Patient: mapping.ReplacedPatients(res.Raw)}}
+	if err := r.qualify(ctx, c); err != nil {
+		return err
+	}
+	for _, k := range c.Patient {
+		if r.replaced.by == nil {
+			r.replaced.by = map[fhir.Key]fhir.Key{}
 		}
-		p.by[k] = fhir.Key{Type: res.Type, ID: res.ID}
+		r.replaced.by[k] = res.Key()
 	}
+	return nil
 }
 
-// draft returns the draft, or that of a replaced patient if another one says to replace it.
-func (p *replacedPatients) draft(res *fhir.Resource, d *mapping.Draft) *mapping.Draft {
-	if survivor, ok := p.by[fhir.Key{Type: res.Type, ID: res.ID}]; ok && d.Kind == "user" {
-		return mapping.ReplacedBy(survivor)
+// override makes the draft that of a replaced patient if another one says to replace it.
+func (p *replacedPatients) override(c *candidate) {
+	if survivor, ok := p.by[c.Resource.Key()]; ok && c.Kind == "user" {
+		res := c.Resource
+		c.Draft = mapping.ReplacedBy(survivor)
+		c.Resource = res
 	}
-	return d
 }
 
 // storeReplaced stores the replaced patients, after all others.
@@ -45,7 +51,7 @@ func (r *run) storeReplaced(ctx context.Context) error {
 	r.replaced.waiting = nil
 	next := map[fhir.Key][]fhir.Key{}
 	for _, d := range waiting {
-		next[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}] = d.Patient
+		next[d.Resource.Key()] = d.Patient
 	}
 	for _, d := range waiting {
 		// A survivor may be replaced too. A cycle ends with a patient that does not exist.
@@ -66,7 +72,7 @@ func (r *run) storeReplaced(ctx context.Context) error {
 // locateReplaced gives a replaced patient the person of its survivor.
 func (d *candidate) locateReplaced(rows map[fhir.Key]db.ImportIdentifier) error {
 	survivor, ok := firstFound(rows, d.Patient)
-	own, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+	own, known := rows[d.Resource.Key()]
 	switch {
 	case !ok:
 		return fhir.NewError("Patient.link.other", "does not refer to an imported patient; import the patient that replaces this one too")

@@ -34,6 +34,12 @@ type candidate struct {
 	// dateByImport means that the time of the import is the draft's date.
 	dateByImport bool
 	usedParts    []fhir.Key
+	// guessed are keys of defaults on the source's own server: see guess.
+	guessed map[fhir.Key]bool
+	// again reports whether the run has imported an older version of the resource.
+	again bool
+	// deletes is the kind of the record that the draft deletes.
+	deletes string
 }
 
 // resolve adds the parts and references of the drafts and returns those that are new or have
@@ -41,6 +47,7 @@ type candidate struct {
 func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
+		r.ambiguous = map[fhir.Key]bool{}
 		whole, err := r.assembleAll(ctx, q, batch)
 		if err != nil {
 			return err
@@ -53,6 +60,12 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 		unchanged.Source = r.Source
 		located := whole[:0]
 		for _, d := range whole {
+			if d.Kind == kindDeletion {
+				if r.locateDeletion(d, rows) {
+					ready = append(ready, d)
+				}
+				continue
+			}
 			if err := r.locate(d, rows); err != nil {
 				r.refuse(d.Resource, err)
 				continue
@@ -63,6 +76,10 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 			return err
 		}
 		for _, d := range located {
+			r.noteUnresolved(d, rows)
+			if err := r.localize(ctx, q, d); err != nil {
+				return err
+			}
 			d.Clean()
 			changed, err := d.hashChanged(rows)
 			if err != nil {
@@ -82,7 +99,9 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 				ready = append(ready, d)
 				continue
 			}
-			r.count(d.Resource.Type, Unchanged, "")
+			if !d.again {
+				r.count(d.Resource.Type, Unchanged, "")
+			}
 			appendUsed(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
@@ -149,6 +168,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	if d.Kind == mapping.KindReplaced {
 		return d.locateReplaced(rows)
 	}
+	if err := r.checkAmbiguous(d, rows); err != nil {
+		return err
+	}
 	patient, hasPatient := firstFound(rows, d.Patient)
 	visit, _ := firstFound(rows, d.Encounter)
 	d.patientOf, d.personID = patient.ResourceID, patient.DomainID
@@ -177,9 +199,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	typ := d.Resource.Type
 	switch {
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
-		return fhir.NewError(typ+".practitioner", "does not refer to an imported person; import the Practitioner too")
+		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, isNotAPerson))
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, "does not refer to an imported person; import the Patient too, in this run or before")
+		return fhir.NewError(typ+"."+d.PatientPath, r.missing(d.Patient, isNotAPerson))
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
@@ -281,11 +303,11 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
 	if d.Kind == mapping.KindReplaced {
-		row, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+		row, known := rows[d.Resource.Key()]
 		d.known = known
 		return !bytes.Equal(row.Hash, d.hash), nil
 	}
-	row, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+	row, known := rows[d.Resource.Key()]
 	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {

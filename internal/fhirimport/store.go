@@ -51,6 +51,9 @@ func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 		switch err, bad := refused[d]; {
 		case bad:
 			r.refuseDraft(d, err)
+		case d.again:
+		case d.deletes != "":
+			r.count(d.Resource.Type, Retracted, "")
 		case d.known:
 			r.count(d.Resource.Type, Updated, "")
 		default:
@@ -103,6 +106,8 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 	switch kind {
 	case mapping.KindPart, mapping.KindReplaced, "membership":
 		return nil, nil
+	case kindDeletion:
+		return r.deleteTx(ctx, tx, list)
 	case "clinic":
 		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.Clinic {
 			c := *d.Clinic
@@ -134,11 +139,11 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 			return m
 		}))
 	}
-	take, ok := r.recordImporters[kind]
+	record, ok := r.recordKinds[kind]
 	if !ok {
 		return nil, fmt.Errorf("fhirimport: unknown kind %q", kind)
 	}
-	return take(ctx, tx, r.cmd, list)
+	return record.importTx(ctx, tx, r.cmd, list)
 }
 
 // convert returns the results of calling of for each draft.
@@ -150,11 +155,14 @@ func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	return all
 }
 
-// recordImporter stores drafts of one record kind.
-type recordImporter func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
+// recordKind stores drafts of one record kind, and retracts records.
+type recordKind struct {
+	importTx func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
+	retract  func(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID, reason string) (refused, err error)
+}
 
-func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
-	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
+func newRecordKind[B any](kind *ehr.Kind[B]) recordKind {
+	importTx := func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
 			body, ok := d.Body.(*B)
@@ -165,6 +173,7 @@ func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
 		}
 		return kind.ImportTx(ctx, tx, cmd, records)
 	}
+	return recordKind{importTx, kind.RetractImportedTx}
 }
 
 // translateError converts a database error into a care.Error.
@@ -195,7 +204,7 @@ func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([
 	}
 	for _, d := range drafts {
 		switch d.Kind {
-		case mapping.KindPart, mapping.KindReplaced, "clinic", "user":
+		case mapping.KindPart, mapping.KindReplaced, "clinic", "user", kindDeletion:
 		case "membership":
 			add(d.doctorID, d.clinicID, d.Role, d.Former)
 		case "invoice":
@@ -227,7 +236,11 @@ func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candida
 		if refused[d] != nil {
 			continue
 		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, d.Resource.Type), append(p.Ids, d.Resource.ID), append(p.Kinds, d.storedKind())
+		own, kind := d.Resource.Key(), d.storedKind()
+		if d.deletes != "" {
+			kind = d.deletes
+		}
+		p.Types, p.Ids, p.Kinds = append(p.Types, own.Type), append(p.Ids, own.ID), append(p.Kinds, kind)
 		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
 		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.storedDoctor())
 		if d.Resource.Type == "Encounter" && d.patientOf != "" {

@@ -84,9 +84,21 @@ SELECT
 FROM appointments
 WHERE id = ANY (@ids::uuid[]);
 
+-- name: ImportSourceBase :one
+SELECT base_url
+FROM import_sources
+WHERE source = @source;
+
+-- The first address stays.
+-- name: ImportSourceInsert :exec
+INSERT INTO import_sources (source, base_url)
+VALUES (@source, @base_url)
+ON CONFLICT DO NOTHING;
+
+-- Returns each resource that has one of the aliases: an alias of several resources is ambiguous.
 -- name: ImportAliasList :many
 SELECT a.*
-FROM import_aliases AS a
+FROM import_resource_aliases AS a
 JOIN (
     SELECT
         unnest(@types::text[]) AS resource_type,
@@ -94,16 +106,40 @@ JOIN (
 ) AS asked USING (resource_type, alias)
 WHERE a.source = @source;
 
--- name: ImportAliasUpsertMany :exec
-INSERT INTO import_aliases (source, resource_type, alias, resource_id)
+-- name: ImportAliasInsertMany :exec
+INSERT INTO import_resource_aliases (source, resource_type, alias, resource_id)
 SELECT
     @source::text,
     unnest(@types::text[]),
     unnest(@aliases::text[]),
     unnest(@ids::text[])
-ON CONFLICT ON CONSTRAINT import_aliases_pkey DO UPDATE
-SET resource_id = excluded.resource_id
-WHERE import_aliases.resource_id <> excluded.resource_id;
+ON CONFLICT DO NOTHING;
+
+-- Deletes the identifiers that resources no longer have. Aliases without a bar are the names that
+-- bundles have for them.
+-- name: ImportAliasDeleteMany :exec
+DELETE FROM import_resource_aliases AS a
+USING (
+    SELECT
+        unnest(@owner_types::text[]) AS resource_type,
+        unnest(@owner_ids::text[]) AS resource_id
+) AS owner
+WHERE a.source = @source
+    AND a.resource_type = owner.resource_type
+    AND a.resource_id = owner.resource_id
+    AND a.alias LIKE '%|%'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM (
+            SELECT
+                unnest(@types::text[]) AS resource_type,
+                unnest(@ids::text[]) AS resource_id,
+                unnest(@aliases::text[]) AS alias
+        ) AS kept
+        WHERE kept.resource_type = a.resource_type
+            AND kept.resource_id = a.resource_id
+            AND kept.alias = a.alias
+    );
 
 -- name: ImportPartPut :exec
 INSERT INTO import_parts (source, resource_type, resource_id, body, used)

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"slices"
 	"strings"
@@ -93,10 +95,8 @@ func findLiteral(ref, declared string, types []string) ([]Key, string) {
 		return nil, isOtherType
 	case !slices.Contains(types, typ):
 		return nil, ""
-	case IsAddress(ref) && len(ref) <= maxKey:
-		return []Key{{typ, NormalAddress(ref)}}, ""
 	case IsAddress(ref):
-		return nil, isMalformed
+		return []Key{{typ, NormalAddress(ref)}}, ""
 	}
 	return []Key{{typ, id}}, ""
 }
@@ -142,6 +142,19 @@ func NormalAddress(address string) string {
 		end = host + len("://") + slash
 	}
 	return strings.ToLower(address[:end]) + address[end:]
+}
+
+// maxAddressID is the maximum length of an address as the id of a Key. The table of imported
+// resources has a limit of 200 characters.
+const maxAddressID = 200
+
+// AddressID returns the id of a Key for an address: the address, or a hash of a long one.
+func AddressID(address string) string {
+	if len(address) <= maxAddressID {
+		return address
+	}
+	sum := sha256.Sum256([]byte(address))
+	return "sha256://" + hex.EncodeToString(sum[:])
 }
 
 // Base returns the address of the server of a resource's address, without a slash at its end. It

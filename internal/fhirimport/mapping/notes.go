@@ -34,6 +34,18 @@ func (d *Draft) Refer(path string, ref *fhir.Reference, types ...string) []fhir.
 	return keys
 }
 
+// KeyLists returns the lists of keys of the draft, to be changed in place.
+func (d *Draft) KeyLists() []*[]fhir.Key {
+	all := []*[]fhir.Key{&d.Patient, &d.Encounter, &d.Doctors, &d.Clinics, &d.Author}
+	for i := range d.Parts {
+		all = append(all, &d.Parts[i].Keys)
+	}
+	for i := range d.Refs {
+		all = append(all, &d.Refs[i].Keys)
+	}
+	return all
+}
+
 // SetInstant sets a field that has no precision. A partial date is noted, and becomes its start in
 // the clinic's time zone once the clinic is known.
 func (d *Draft) SetInstant(field *time.Time, path string, t ehr.Time) {

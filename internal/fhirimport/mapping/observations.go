@@ -231,7 +231,7 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 // labResult returns the draft of an observation that may be a part of a report. If a report
 // includes it, it is not imported again. The look-ups decide that.
 func (o *observation) labResult(r *fhir.Resource) *Draft {
-	d := &Draft{Kind: KindPart, Parts: []Part{{Keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}}
+	d := &Draft{Kind: KindPart, Parts: []Part{{Keys: []fhir.Key{r.Key()}}}}
 	results, err := o.results()
 	if data, failed := json.Marshal(results); failed == nil && err == nil {
 		d.Body = json.RawMessage(data)

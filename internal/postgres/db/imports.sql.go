@@ -294,9 +294,84 @@ func (q *Queries) DoctorClinics(ctx context.Context, userID uuid.UUID) ([]uuid.U
 	return items, nil
 }
 
+const ImportAliasDeleteMany = `-- name: ImportAliasDeleteMany :exec
+DELETE FROM import_resource_aliases AS a
+USING (
+    SELECT
+        unnest($1::text[]) AS resource_type,
+        unnest($2::text[]) AS resource_id
+) AS owner
+WHERE a.source = $3
+    AND a.resource_type = owner.resource_type
+    AND a.resource_id = owner.resource_id
+    AND a.alias LIKE '%|%'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM (
+            SELECT
+                unnest($4::text[]) AS resource_type,
+                unnest($5::text[]) AS resource_id,
+                unnest($6::text[]) AS alias
+        ) AS kept
+        WHERE kept.resource_type = a.resource_type
+            AND kept.resource_id = a.resource_id
+            AND kept.alias = a.alias
+    )
+`
+
+type ImportAliasDeleteManyParams struct {
+	OwnerTypes []string
+	OwnerIds   []string
+	Source     string
+	Types      []string
+	Ids        []string
+	Aliases    []string
+}
+
+// Deletes the identifiers that resources no longer have. Aliases without a bar are the names that
+// bundles have for them.
+func (q *Queries) ImportAliasDeleteMany(ctx context.Context, arg ImportAliasDeleteManyParams) error {
+	_, err := q.db.Exec(ctx, ImportAliasDeleteMany,
+		arg.OwnerTypes,
+		arg.OwnerIds,
+		arg.Source,
+		arg.Types,
+		arg.Ids,
+		arg.Aliases,
+	)
+	return err
+}
+
+const ImportAliasInsertMany = `-- name: ImportAliasInsertMany :exec
+INSERT INTO import_resource_aliases (source, resource_type, alias, resource_id)
+SELECT
+    $1::text,
+    unnest($2::text[]),
+    unnest($3::text[]),
+    unnest($4::text[])
+ON CONFLICT DO NOTHING
+`
+
+type ImportAliasInsertManyParams struct {
+	Source  string
+	Types   []string
+	Aliases []string
+	Ids     []string
+}
+
+func (q *Queries) ImportAliasInsertMany(ctx context.Context, arg ImportAliasInsertManyParams) error {
+	_, err := q.db.Exec(ctx, ImportAliasInsertMany,
+		arg.Source,
+		arg.Types,
+		arg.Aliases,
+		arg.Ids,
+	)
+	return err
+}
+
 const ImportAliasList = `-- name: ImportAliasList :many
 SELECT a.source, a.resource_type, a.alias, a.resource_id
-FROM import_aliases AS a
+FROM import_resource_aliases AS a
 JOIN (
     SELECT
         unnest($1::text[]) AS resource_type,
@@ -311,15 +386,16 @@ type ImportAliasListParams struct {
 	Source  string
 }
 
-func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams) ([]ImportAlias, error) {
+// Returns each resource that has one of the aliases: an alias of several resources is ambiguous.
+func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams) ([]ImportResourceAlias, error) {
 	rows, err := q.db.Query(ctx, ImportAliasList, arg.Types, arg.Aliases, arg.Source)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ImportAlias
+	var items []ImportResourceAlias
 	for rows.Next() {
-		var i ImportAlias
+		var i ImportResourceAlias
 		if err := rows.Scan(
 			&i.Source,
 			&i.ResourceType,
@@ -334,35 +410,6 @@ func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams
 		return nil, err
 	}
 	return items, nil
-}
-
-const ImportAliasUpsertMany = `-- name: ImportAliasUpsertMany :exec
-INSERT INTO import_aliases (source, resource_type, alias, resource_id)
-SELECT
-    $1::text,
-    unnest($2::text[]),
-    unnest($3::text[]),
-    unnest($4::text[])
-ON CONFLICT ON CONSTRAINT import_aliases_pkey DO UPDATE
-SET resource_id = excluded.resource_id
-WHERE import_aliases.resource_id <> excluded.resource_id
-`
-
-type ImportAliasUpsertManyParams struct {
-	Source  string
-	Types   []string
-	Aliases []string
-	Ids     []string
-}
-
-func (q *Queries) ImportAliasUpsertMany(ctx context.Context, arg ImportAliasUpsertManyParams) error {
-	_, err := q.db.Exec(ctx, ImportAliasUpsertMany,
-		arg.Source,
-		arg.Types,
-		arg.Aliases,
-		arg.Ids,
-	)
-	return err
 }
 
 const ImportIdentifierList = `-- name: ImportIdentifierList :many
@@ -629,6 +676,36 @@ func (q *Queries) ImportPatientSeen(ctx context.Context, arg ImportPatientSeenPa
 		arg.ClinicIds,
 		arg.DoctorIds,
 	)
+	return err
+}
+
+const ImportSourceBase = `-- name: ImportSourceBase :one
+SELECT base_url
+FROM import_sources
+WHERE source = $1
+`
+
+func (q *Queries) ImportSourceBase(ctx context.Context, source string) (string, error) {
+	row := q.db.QueryRow(ctx, ImportSourceBase, source)
+	var base_url string
+	err := row.Scan(&base_url)
+	return base_url, err
+}
+
+const ImportSourceInsert = `-- name: ImportSourceInsert :exec
+INSERT INTO import_sources (source, base_url)
+VALUES ($1, $2)
+ON CONFLICT DO NOTHING
+`
+
+type ImportSourceInsertParams struct {
+	Source  string
+	BaseUrl string
+}
+
+// The first address stays.
+func (q *Queries) ImportSourceInsert(ctx context.Context, arg ImportSourceInsertParams) error {
+	_, err := q.db.Exec(ctx, ImportSourceInsert, arg.Source, arg.BaseUrl)
 	return err
 }
 
