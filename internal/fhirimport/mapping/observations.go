@@ -238,6 +238,9 @@ func (o *observation) labResult(r *fhir.Resource) *Draft {
 	}
 	switch {
 	case o.hasCategory("laboratory"):
+		// The references are needed before it is known whether a report includes the observation.
+		made := o.record("lab_report", "effectiveDateTime", nil, nil, o.Performer, "results", "value", "doctorId", "performer")
+		d.Patient, d.PatientPath, d.Encounter, d.Doctors, d.Paths = made.Patient, made.PatientPath, made.Encounter, made.Doctors, made.Paths
 		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
 	case len(o.Category) == 0:
 		d.Finish = func(*Draft) error {
@@ -290,10 +293,7 @@ func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, e
 		return err
 	}
 	b := &ehr.LabReport{Head: head, Results: results}
-	made := o.record("lab_report", "effectiveDateTime", &b.Head, b, o.Performer, "results", "value")
-	d.Kind, d.Head, d.Body, d.Paths = made.Kind, made.Head, made.Body, made.Paths
-	d.Patient, d.PatientPath, d.Encounter, d.Doctors = made.Patient, made.PatientPath, made.Encounter, made.Doctors
-	d.Paths["doctorId"] = "performer"
+	d.Kind, d.Head, d.Body = "lab_report", &b.Head, b
 	d.dateHead(at, o.Meta)
 	return nil
 }
