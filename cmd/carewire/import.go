@@ -21,8 +21,8 @@ func importCommand() *cobra.Command {
 
 // importFlags are the flags of import fhir.
 type importFlags struct {
-	source, clinic, timeZone, baseURL    string
-	dryRun, strict, failFast, json, list bool
+	source, clinic, doctor, timeZone, baseURL string
+	dryRun, strict, failFast, json, list      bool
 }
 
 func importFHIRCommand() *cobra.Command {
@@ -60,6 +60,7 @@ could not finish.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.source, "source", "", "name of the system that exported the resources (default: name of the first file's directory)")
 	flags.StringVar(&f.clinic, "clinic", "", "ID of the clinic for resources that name none")
+	flags.StringVar(&f.doctor, "doctor", "", "email address or ID of the doctor who is responsible for records that name none (default: a stand-in with the clinic's name)")
 	flags.StringVar(&f.timeZone, "time-zone", "UTC", "time zone of new clinics and people")
 	flags.StringVar(&f.baseURL, "base-url", "", "address of the source's FHIR server (default: the first one in the resources)")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first file that cannot be read")
@@ -71,7 +72,7 @@ could not finish.`,
 }
 
 func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
-	o := operator.ImportOptions{Source: f.source, TimeZone: f.timeZone, BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
+	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {

@@ -45,6 +45,10 @@ type Options struct {
 	Source string
 	// ClinicID is the clinic of resources that name none. If it is zero, they are refused.
 	ClinicID uuid.UUID
+	// Doctor is the email address or id of the doctor who is responsible for records and past
+	// appointments that name no doctor, at the clinics where they are one. If it is empty, the
+	// clinic's stand-in is: see directory.Service.ImportStandInsTx.
+	Doctor string
 	// TimeZone is the time zone of new clinics and people; the default is UTC.
 	TimeZone string
 	// BaseURL is the address of the source's server. If it is empty, it is the first address that an
@@ -102,14 +106,15 @@ func New(writer *outbox.Writer) *Importer {
 		writer: writer, directory: directory.New(writer), appointments: appointment.New(writer), billing: billing.New(writer),
 		chat: chat.New(writer),
 		recordKinds: map[string]recordKind{
-			"lab_report":     newRecordKind(ehr.NewKind[ehr.LabReport](writer)),
-			"prescription":   newRecordKind(ehr.NewKind[ehr.Prescription](writer)),
-			"vital_signs":    newRecordKind(ehr.NewKind[ehr.VitalSigns](writer)),
-			"allergy":        newRecordKind(ehr.NewKind[ehr.Allergy](writer)),
-			"condition":      newRecordKind(ehr.NewKind[ehr.Condition](writer)),
-			"immunization":   newRecordKind(ehr.NewKind[ehr.Immunization](writer)),
-			"procedure":      newRecordKind(ehr.NewKind[ehr.Procedure](writer)),
-			"imaging_report": newRecordKind(ehr.NewKind[ehr.ImagingReport](writer)),
+			"lab_report":      newRecordKind(ehr.NewKind[ehr.LabReport](writer)),
+			"prescription":    newRecordKind(ehr.NewKind[ehr.Prescription](writer)),
+			"vital_signs":     newRecordKind(ehr.NewKind[ehr.VitalSigns](writer)),
+			"allergy":         newRecordKind(ehr.NewKind[ehr.Allergy](writer)),
+			"condition":       newRecordKind(ehr.NewKind[ehr.Condition](writer)),
+			"immunization":    newRecordKind(ehr.NewKind[ehr.Immunization](writer)),
+			"procedure":       newRecordKind(ehr.NewKind[ehr.Procedure](writer)),
+			"imaging_report":  newRecordKind(ehr.NewKind[ehr.ImagingReport](writer)),
+			"medical_history": newRecordKind(ehr.NewKind[ehr.MedicalHistory](writer)),
 		},
 	}
 }
@@ -146,7 +151,10 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	for _, m := range mapping.Table() {
 		r.byType[m.Type] = &m
 	}
-	var err error
+	err := r.findDoctor(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
 	if o.DryRun {
 		err = i.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 			r.inTx = func(ctx context.Context, fn func(tx pgx.Tx) error) error { return pgx.BeginFunc(ctx, tx, fn) }

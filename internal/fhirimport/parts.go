@@ -54,7 +54,7 @@ func (s *stagedParts) add(res *fhir.Resource) {
 	var body any
 	switch res.Type {
 	case "Observation":
-		results, err := mapping.ObservationResults(res.Raw)
+		results, err := mapping.ReadObservationPart(res.Raw)
 		if err != nil {
 			return // Its own stage reports the error.
 		}

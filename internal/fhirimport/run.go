@@ -42,8 +42,12 @@ type run struct {
 	// ambiguous are the aliases of several resources among the references of the batch.
 	ambiguous map[fhir.Key]bool
 	parts     stagedParts
-	bytesRead int64
-	err       error
+	replaced  replacedPatients
+	// doctorID is the doctor of the options, doctorClinics are the clinics where they are one.
+	doctorID      uuid.UUID
+	doctorClinics []uuid.UUID
+	bytesRead     int64
+	err           error
 }
 
 func (r *run) runStages(ctx context.Context) error {
@@ -69,6 +73,9 @@ func (r *run) readStages(ctx context.Context) error {
 			}
 		}
 		if err := r.flush(ctx); err != nil {
+			return err
+		}
+		if err := r.storeReplaced(ctx); err != nil {
 			return err
 		}
 	}
@@ -211,6 +218,9 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	}
 	if !res.Deleted {
 		r.parts.add(res)
+		if err := r.scanReplaced(ctx, res); err != nil {
+			return err
+		}
 	}
 	if r.parts.full() {
 		if err := r.storeParts(ctx); err != nil {
@@ -261,10 +271,22 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource, agai
 	if err := r.qualify(ctx, c); err != nil {
 		return err
 	}
-	own := res.Key()
+	d = r.replaced.draft(res, d)
+	c.Draft, d.Resource = d, res
 	if d.Aliases != nil {
-		r.parts.addIdentifiers(own, d.Aliases)
+		r.parts.addIdentifiers(res.Key(), d.Aliases)
 	}
+	res.Raw = nil // The draft has all that is needed of it.
+	if d.Kind == mapping.KindReplaced {
+		r.replaced.waiting = append(r.replaced.waiting, c)
+		return nil
+	}
+	return r.enqueue(ctx, c)
+}
+
+// enqueue adds a candidate to the batch. A batch has each resource once.
+func (r *run) enqueue(ctx context.Context, c *candidate) error {
+	own := c.Resource.Key()
 	if r.inBatch[own] || len(r.batch) >= batchSize {
 		if err := r.flush(ctx); err != nil {
 			return err
@@ -273,7 +295,6 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource, agai
 	if r.inBatch == nil {
 		r.inBatch = map[fhir.Key]bool{}
 	}
-	res.Raw = nil // The draft has all that is needed of it.
 	r.batch, r.inBatch[own] = append(r.batch, c), true
 	return nil
 }

@@ -124,7 +124,7 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 func Decode(typ string, raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return NewError(JoinPath(typ, wrong.Field), "has the wrong type; see FHIR R4")
+		return NewError(JoinPath(typ, fieldPath(into, wrong.Field)), "has the wrong type; see FHIR R4")
 	}
 	if err != nil {
 		return NewError(typ, "contains a value of the wrong type; see FHIR R4")

@@ -26,11 +26,14 @@ type Draft struct {
 	// Parts are other resources that the body includes.
 	Parts []Part
 	// The mapped body: one of these is set.
-	Head        *ehr.Head
-	Body        any
-	Clinic      *directory.Clinic
-	User        *directory.ImportedUser
+	Head   *ehr.Head
+	Body   any
+	Clinic *directory.Clinic
+	User   *directory.ImportedUser
+	// Role is the role of a membership, or "" if the person gets none. Former means that they do
+	// not hold it any more.
 	Role        care.Role
+	Former      bool
 	Appointment *appointment.Imported
 	Invoice     *billing.Imported
 	Message     *chat.Imported
@@ -43,6 +46,10 @@ type Draft struct {
 	// Floating are times of the body that are in the time zone of the clinic, written in UTC until the
 	// clinic is known.
 	Floating []*time.Time
+	// Undated is set if the resource has no date.
+	Undated *Undated
+	// SkipUnlessKnown is the reason to skip the resource unless it was imported before.
+	SkipUnlessKnown string
 	// Aliases are other identifiers of the resource.
 	Aliases []string
 }
@@ -50,9 +57,11 @@ type Draft struct {
 // Part is a resource that another one includes. Without Apply, it only marks the draft as a
 // possible part.
 type Part struct {
-	Path  string
-	Keys  []fhir.Key
-	Apply func(body []byte) error
+	Path string
+	Keys []fhir.Key
+	// Apply adds the part to the body. It reports whether the part was used; if not, it has
+	// recorded the reason in LeftOut.
+	Apply func(body []byte) (used bool, err error)
 }
 
 // KindPart is the kind of a resource that became part of another.

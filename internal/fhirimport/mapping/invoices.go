@@ -15,7 +15,9 @@ import (
 const paymentTerm = 30 * 24 * time.Hour
 
 type claim struct {
+	Meta           meta            `json:"meta"`
 	Status         string          `json:"status"`
+	Use            string          `json:"use"`
 	Patient        *fhir.Reference `json:"patient"`
 	Provider       *fhir.Reference `json:"provider"`
 	Created        string          `json:"created"`
@@ -30,16 +32,24 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
+	switch c.Use {
+	case "", "claim":
+	case "predetermination", "preauthorization":
+		return nil, &SkipError{"is a " + c.Use + ", not an invoice: nothing was charged"}
+	default:
+		return nil, fhir.NewError(r.Type+".use", "is not a code of FHIR R4; want one of claim, predetermination, preauthorization")
+	}
 	if c.BillablePeriod == nil {
 		c.BillablePeriod = &fhir.Period{}
 	}
-	at, err := fhir.FirstTime(r.Type, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start)
+	at, err := requireDate(r.Type, 1, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start,
+		"meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
-	status, ok := map[string]string{"active": billing.StatusDraft, "draft": billing.StatusDraft, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid}[c.Status]
-	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	status, err := decideStatus(r.Type, "status", c.Status)
+	if err != nil {
+		return nil, err
 	}
 	prices := make([]price, len(c.Item))
 	for i, item := range c.Item {
@@ -49,7 +59,9 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "patient", c.Patient, at, status, lines, unit)
+	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, lines, unit)
+	status.apply(d, r.Type+".status")
+	d.date(at, meta{}, nil)
 	d.Clinics = c.Provider.Keys("Organization", "PractitionerRole")
 	for _, item := range c.Item {
 		for i := range item.Encounter {
@@ -132,6 +144,7 @@ func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time,
 }
 
 type invoice struct {
+	Meta       meta              `json:"meta"`
 	Identifier []fhir.Identifier `json:"identifier"`
 	Status     string            `json:"status"`
 	Subject    *fhir.Reference   `json:"subject"`
@@ -153,13 +166,11 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
-	status, ok := map[string]string{
-		"draft": billing.StatusDraft, "issued": billing.StatusIssued, "balanced": billing.StatusPaid, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid,
-	}[v.Status]
-	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	status, err := decideStatus(r.Type, "status", v.Status)
+	if err != nil {
+		return nil, err
 	}
-	at, err := fhir.FirstTime(r.Type, "date", v.Date)
+	at, err := requireDate(r.Type, 1, "date", v.Date, "meta.lastUpdated", v.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +191,9 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "subject", v.Subject, at, status, lines, unit)
+	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, lines, unit)
+	status.apply(d, r.Type+".status")
+	d.date(at, meta{}, nil)
 	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
 	d.Paths["currency"] = totalPath + ".currency"
 	if len(v.Identifier) > 0 && v.Identifier[0].Value != "" && len(v.Identifier[0].Value) <= 64 {

@@ -11,6 +11,7 @@ import (
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
 
 type communication struct {
+	Meta      meta             `json:"meta"`
 	Status    string           `json:"status"`
 	Subject   *fhir.Reference  `json:"subject"`
 	Encounter *fhir.Reference  `json:"encounter"`
@@ -28,12 +29,8 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
-	switch c.Status {
-	case "completed", "in-progress", "unknown":
-	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
-		return nil, &SkipError{"was not sent, or was entered in error"}
-	default:
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	if _, err := decideStatus(r.Type, "status", c.Status); err != nil {
+		return nil, err
 	}
 	d := &Draft{
 		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
@@ -61,11 +58,12 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if len(d.Patient) == 0 {
 		d.Patient = c.Sender.Keys("Patient")
 	}
-	at, err := fhir.FirstTime(r.Type, "sent", c.Sent, "received", c.Received)
+	at, err := requireDate(r.Type, 1, "sent", c.Sent, "received", c.Received, "meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
 	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n")}
-	d.SetInstant(&d.Message.WrittenAt, r.Type+".sent", at)
+	d.SetInstant(&d.Message.WrittenAt, r.Type+".sent", at.Time)
+	d.date(at, meta{}, nil)
 	return d, nil
 }
