@@ -21,8 +21,8 @@ func importCommand() *cobra.Command {
 
 // importFlags are the flags of import fhir.
 type importFlags struct {
-	source, clinic, doctor, timeZone, baseURL string
-	dryRun, strict, failFast, json, list      bool
+	source, clinic, doctor, timeZone, phoneRegion, baseURL string
+	dryRun, strict, failFast, json, list                   bool
 }
 
 func importFHIRCommand() *cobra.Command {
@@ -62,6 +62,7 @@ could not finish.`,
 	flags.StringVar(&f.clinic, "clinic", "", "ID of the clinic for resources that name none")
 	flags.StringVar(&f.doctor, "doctor", "", "email address or ID of the doctor who is responsible for records that name none (default: a stand-in with the clinic's name)")
 	flags.StringVar(&f.timeZone, "time-zone", "UTC", "time zone of new clinics and people")
+	flags.StringVar(&f.phoneRegion, "phone-region", "", "country of phone numbers without a country code, such as DE (default: the one of --time-zone)")
 	flags.StringVar(&f.baseURL, "base-url", "", "address of the source's FHIR server (default: the first one in the resources)")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first file that cannot be read")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "report the outcome without importing")
@@ -72,7 +73,7 @@ could not finish.`,
 }
 
 func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
-	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
+	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, PhoneRegion: strings.ToUpper(f.phoneRegion), BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {

@@ -79,6 +79,8 @@ func (d *candidate) storedDoctor() uuid.UUID {
 // storedKind returns the kind of the draft in import_identifiers.
 func (d *candidate) storedKind() string {
 	switch {
+	case d.deletes != "":
+		return d.deletes
 	case d.Kind == "membership" && d.Role != care.Doctor:
 		return kindStaff
 	case d.Kind == mapping.KindReplaced:

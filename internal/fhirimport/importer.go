@@ -1,6 +1,7 @@
 package fhirimport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -51,6 +52,9 @@ type Options struct {
 	Doctor string
 	// TimeZone is the time zone of new clinics and people; the default is UTC.
 	TimeZone string
+	// PhoneRegion is the country of phone numbers without a country code (ISO 3166-1 alpha-2). If it is
+	// empty, it is the country of the time zone, if it is of one.
+	PhoneRegion string
 	// BaseURL is the address of the source's server. If it is empty, it is the first address that an
 	// import of the source has seen.
 	BaseURL string
@@ -80,6 +84,9 @@ func (o Options) check() error {
 	p.Line("source", o.Source, 1, maxSource)
 	if _, err := time.LoadLocation(o.TimeZone); err != nil || o.TimeZone == "Local" {
 		p.Add("timeZone", "must be an IANA time zone such as Europe/Berlin")
+	}
+	if o.PhoneRegion != "" && !care.IsPhoneRegion(o.PhoneRegion) {
+		p.Add("phoneRegion", "must be a country in ISO 3166-1 alpha-2, such as DE")
 	}
 	if len(o.Files) == 0 {
 		p.Add("files", "must contain at least one file")
@@ -132,6 +139,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	if err := o.check(); err != nil {
 		return Summary{}, err
 	}
+	o.PhoneRegion = cmp.Or(o.PhoneRegion, care.RegionOfZone(o.TimeZone))
 	if o.ClinicID != uuid.Nil {
 		known, err := i.directory.HasClinic(ctx, o.ClinicID)
 		if err != nil {
@@ -143,7 +151,7 @@ func (i *Importer) Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	cmd := care.Command{Actor: care.SystemActor("import"), CorrelationID: "import-" + uuid.Must(uuid.NewV7()).String(), Imported: true}
 	r := &run{
-		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
+		Importer: i, Options: o, cmd: cmd, mapper: &mapping.Options{TimeZone: o.TimeZone, PhoneRegion: o.PhoneRegion}, byType: map[string]*mapping.Row{}, granted: map[grant]bool{},
 		occurrences: map[identityHash]occurrence{}, unread: map[int]bool{}, releases: map[int]string{}, zones: map[uuid.UUID]*time.Location{}, ambiguous: map[fhir.Key]bool{},
 		tally: tally{Summary: Summary{Source: o.Source, DryRun: o.DryRun, Listed: []Item{}}, counts: map[Count]int{}, onItem: o.List},
 		inTx:  func(ctx context.Context, fn func(tx pgx.Tx) error) error { return i.writer.InTx(ctx, cmd, fn) },

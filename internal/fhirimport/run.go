@@ -271,12 +271,13 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource, agai
 	if err := r.qualify(ctx, c); err != nil {
 		return err
 	}
-	r.replaced.override(c)
-	if c.Aliases != nil {
-		r.parts.addIdentifiers(res.Key(), c.Aliases)
+	d = r.replaced.draft(res, d)
+	c.Draft, d.Resource = d, res
+	if d.Aliases != nil {
+		r.parts.addIdentifiers(res.Key(), d.Aliases)
 	}
 	res.Raw = nil // The draft has all that is needed of it.
-	if c.Kind == mapping.KindReplaced {
+	if d.Kind == mapping.KindReplaced {
 		r.replaced.waiting = append(r.replaced.waiting, c)
 		return nil
 	}

@@ -236,11 +236,8 @@ func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candida
 		if refused[d] != nil {
 			continue
 		}
-		own, kind := d.Resource.Key(), d.storedKind()
-		if d.deletes != "" {
-			kind = d.deletes
-		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, own.Type), append(p.Ids, own.ID), append(p.Kinds, kind)
+		own := d.Resource.Key()
+		p.Types, p.Ids, p.Kinds = append(p.Types, own.Type), append(p.Ids, own.ID), append(p.Kinds, d.storedKind())
 		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
 		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.storedDoctor())
 		if d.Resource.Type == "Encounter" && d.patientOf != "" {

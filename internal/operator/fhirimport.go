@@ -59,7 +59,7 @@ func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader,
 func importError(err error) error {
 	if invalid, ok := errors.AsType[*care.Error](err); ok {
 		if len(invalid.Fields) > 0 {
-			flags := map[string]string{"source": "--source", "clinic": "--clinic", "doctor": "--doctor", "timeZone": "--time-zone", "baseUrl": "--base-url"}
+			flags := map[string]string{"source": "--source", "clinic": "--clinic", "doctor": "--doctor", "timeZone": "--time-zone", "baseUrl": "--base-url", "phoneRegion": "--phone-region"}
 			if flag, ok := flags[invalid.Fields[0].Field]; ok {
 				return fmt.Errorf("%s: %s", flag, invalid.Fields[0].Message)
 			}

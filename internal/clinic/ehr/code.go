@@ -117,7 +117,9 @@ func validSCTID(code string) bool {
 const maxUnit = 50
 
 var (
-	unitAnnotation = regexp.MustCompile(`\{[!-z|~]+\}`)
+	// UCUM allows only ASCII without spaces in an annotation. Units of other systems that have no
+	// equivalent in UCUM are annotations in any script.
+	unitAnnotation = regexp.MustCompile(`\{[^{}\p{C}\p{Zl}\p{Zp}]+\}`)
 	unitGroup      = regexp.MustCompile(`\([^()]*\)`)
 	unitTerm       = func() *regexp.Regexp {
 		// An atom consists of printable ASCII without special meaning and of names in brackets,

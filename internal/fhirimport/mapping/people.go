@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"time"
 
@@ -123,6 +122,7 @@ type person struct {
 	Identifier []identifier   `json:"identifier"`
 	Name       []humanName    `json:"name"`
 	Telecom    []contactPoint `json:"telecom"`
+	Address    []address      `json:"address"`
 }
 
 func (p *person) draft(m *Options, typ, locale string) *Draft {
@@ -134,7 +134,7 @@ func (p *person) draft(m *Options, typ, locale string) *Draft {
 		locale = tag.String()
 	}
 	u := &directory.ImportedUser{UserInput: directory.UserInput{
-		GivenName: given, FamilyName: family, Phone: phone(p.Telecom, now), Locale: locale, TimeZone: m.TimeZone,
+		GivenName: given, FamilyName: family, Locale: locale, TimeZone: m.TimeZone,
 	}}
 	d := &Draft{
 		Kind: "user", User: u, Aliases: aliases(p.Identifier, now),
@@ -147,6 +147,7 @@ func (p *person) draft(m *Options, typ, locale string) *Draft {
 	if u.Email, err = email(p.Telecom, now); err != nil {
 		d.Note(typ+".telecom", "was left out: "+err.Error())
 	}
+	d.setPhone(typ, p.Telecom, now, p.region(m))
 	return d
 }
 
@@ -156,22 +157,6 @@ func email(telecom []contactPoint, now time.Time) (string, error) {
 		return care.ParseEmail(strings.TrimSpace(t.Value))
 	}
 	return "", nil
-}
-
-var (
-	phonePunctuation = regexp.MustCompile(`[\s().\-/]`)
-	phonePattern     = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-)
-
-// phone returns the preferred number with a country code. The country of other numbers is unknown.
-func phone(telecom []contactPoint, now time.Time) *string {
-	for _, t := range chooseContacts(telecom, now, "phone", "sms") {
-		number := phonePunctuation.ReplaceAllString(t.Value, "")
-		if phonePattern.MatchString(number) {
-			return &number
-		}
-	}
-	return nil
 }
 
 // identifier is an Identifier with the elements that say whether it is still valid.

@@ -83,6 +83,8 @@ const UnknownType = "resources of this type are not imported"
 // Options are the run's options that mapping needs.
 type Options struct {
 	TimeZone string
+	// PhoneRegion is the country of phone numbers without a country code, or "": see care.ParsePhone.
+	PhoneRegion string
 	// Now is the time at which names, addresses and roles must be current; the default is the
 	// present.
 	Now time.Time
