@@ -299,13 +299,13 @@ func TestImport_ConvertsAmountsToTheMinorUnitsOfISO4217(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
-	for currency, amount := range map[string]string{"EUR": "12.34", "IQD": "1.5", "JPY": "900", "VES": "0.07", "XAU": "1"} {
+	for currency, amount := range map[string]string{"EUR": "12.34", "IQD": "1.5", "JPY": "900", "VES": "0.07", "XAU": "1", "DEM": "10.25", "ITL": "5000"} {
 		lines = append(lines, `{"resourceType":"Invoice","id":"`+currency+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","totalNet":{"value":`+amount+`,"currency":"`+currency+`"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
-	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
+	require.Equal(t, [2]int{8, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
 	require.Equal(t, "Invoice.totalNet.currency", sum.Listed[0].Path)
-	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
+	require.Equal(t, "DEM 1025, EUR 1234, IQD 1500, ITL 5000, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
 }
 
 // TestImport_OfLocalFiles imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may

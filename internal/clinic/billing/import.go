@@ -112,6 +112,9 @@ func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	if due.Before(earliestDue) {
 		checked.DueOn = earliestDue.Format(time.DateOnly)
 	}
+	if _, historic := HistoricDigits(checked.Currency); historic {
+		checked.Currency = currencyInUse
+	}
 	if _, total, err = checked.check(); err != nil {
 		return due, 0, err
 	}
@@ -121,6 +124,9 @@ func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	}
 	return due, 0, care.InvalidField("status", "must be draft, issued, paid or void")
 }
+
+// currencyInUse replaces a currency that is no longer in use when an invoice is checked.
+const currencyInUse = "EUR"
 
 func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total int64) {
 	number, status := "", in.Status

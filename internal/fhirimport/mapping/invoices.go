@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
@@ -55,11 +54,11 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	for i, item := range c.Item {
 		prices[i] = price{r.Type + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
 	}
-	lines, unit, err := invoiceLines(prices, r.Type+".total", c.Total)
+	charged, err := sumUp(prices, r.Type+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, lines, unit)
+	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, charged)
 	status.apply(d, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics = c.Provider.Keys("Organization", "PractitionerRole")
@@ -77,68 +76,15 @@ type claimItem struct {
 	Net              *fhir.Money          `json:"net"`
 }
 
-// price is the price of one item, nil if there is none, and its path.
-type price struct {
-	path    string
-	concept fhir.CodeableConcept
-	amount  *fhir.Money
-}
-
-// invoiceLines returns a line for each item with a price if they add up to the total, else one line
-// with the total.
-func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billing.Line, string, error) {
-	var lines []billing.Line
-	var sum int64
-	unit := ""
-	for _, p := range prices {
-		if p.amount == nil {
-			continue
-		}
-		minor, err := minorUnits(p.amount, p.path)
-		if err != nil {
-			return nil, "", err
-		}
-		lines = append(lines, billing.Line{Description: p.concept.Label(), Quantity: 1, UnitMinor: minor})
-		sum, unit = sum+minor, p.amount.Currency
-	}
-	if total == nil {
-		if len(lines) == 0 {
-			return nil, "", fhir.NewError(totalPath, "is missing, and no item has a price")
-		}
-		return lines, unit, nil
-	}
-	all, err := minorUnits(total, totalPath)
-	if err != nil || (sum == all && unit == total.Currency) {
-		return lines, total.Currency, err
-	}
-	description := "Service"
-	if len(prices) > 0 {
-		description = prices[0].concept.Label()
-	}
-	return []billing.Line{{Description: description, Quantity: 1, UnitMinor: all}}, total.Currency, nil
-}
-
-// minorUnits returns the amount in minor units of its currency, rounded.
-func minorUnits(m *fhir.Money, path string) (int64, error) {
-	value, err := strconv.ParseFloat(string(m.Value), 64)
-	digits, known := billing.MinorDigits(m.Currency)
-	if err != nil || value < 0 || value > 1e12 {
-		return 0, fhir.NewError(path+".value", "must be an amount of 0 or more")
-	}
-	if !known {
-		return 0, fhir.NewError(path+".currency", "must be an ISO 4217 code of a currency in use")
-	}
-	return int64(math.Round(value * math.Pow10(digits))), nil
-}
-
-func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, lines []billing.Line, unit string) *Draft {
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged charges) *Draft {
 	d := &Draft{
 		Kind: "invoice", Patient: patient.Keys("Patient"), PatientPath: patientPath,
 		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
-			Currency: unit, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: lines,
+			Currency: charged.currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
+	charged.note(d)
 	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
 	return d
 }
@@ -187,11 +133,11 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if total == nil {
 		total, totalPath = v.TotalNet, "totalNet"
 	}
-	lines, unit, err := invoiceLines(prices, fhir.JoinPath(r.Type, totalPath), total)
+	charged, err := sumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, lines, unit)
+	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, charged)
 	status.apply(d, r.Type+".status")
 	d.date(at, meta{}, nil)
 	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
