@@ -10,7 +10,7 @@ const (
 	isNotFound   = "does not refer to an imported resource"
 	isElsewhere  = "refers to a resource of another server, which is not imported"
 	wasGuessed   = "is not on the server of the resource; the one with this id on the source's own server was used"
-	isNotAPerson = "does not refer to an imported person"
+	isNotAPerson = "does not refer to an imported person; import the person too, in this run or before"
 )
 
 // guess adds the encounter and the clinic of the source's own server to those of a resource of

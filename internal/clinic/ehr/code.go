@@ -55,6 +55,13 @@ func (c Coding) check(errs *care.FieldErrors, path string) {
 	errs.Line(path+".display", c.Display, 0, 500)
 }
 
+// HasForm reports whether the code has the form of its system. A code of a system without a known
+// form has it.
+func (c Coding) HasForm() bool {
+	form, ok := codeForms[c.System]
+	return !ok || form.valid(c.Code)
+}
+
 // checkCode ignores nil.
 func checkCode(errs *care.FieldErrors, path string, c *Coding) {
 	if c != nil {

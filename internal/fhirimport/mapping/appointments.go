@@ -122,13 +122,13 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 
 // startsAt completes the start of an encounter that has only an end, or none of both and is over.
 func (e *encounter) startsAt(typ string) (dated, error) {
-	lastUpdated := ""
+	pairs := []string{"period.start", e.Period.Start, "period.end", e.Period.End}
 	if e.Status == "finished" || e.Status == "cancelled" || e.Status == "unknown" {
-		lastUpdated = e.Meta.LastUpdated
+		pairs = append(pairs, "meta.lastUpdated", e.Meta.LastUpdated)
 	}
-	at, err := requireDate(typ, 1, "period.start", e.Period.Start, "period.end", e.Period.End, "meta.lastUpdated", lastUpdated)
+	at, err := requireDate(typ, 1, pairs...)
 	if err == nil && at.instead != "" {
-		e.Period.Start = cmp.Or(e.Period.End, lastUpdated)
+		e.Period.Start = cmp.Or(e.Period.End, e.Meta.LastUpdated)
 	}
 	return at, err
 }

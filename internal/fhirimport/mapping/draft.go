@@ -92,6 +92,7 @@ func (s *SkipError) Error() string { return s.Reason }
 // that removed more than surrounding spaces. An import has no user to correct the input, and a line
 // break in a name is no reason to refuse a person.
 func (d *Draft) Clean() {
+	d.cleanCodes()
 	for _, what := range []any{d.Body, d.Clinic, d.User, d.Invoice} {
 		care.CleanLines(what, func(path string) {
 			d.LeftOut = append(d.LeftOut, fhir.Error{Path: d.Path(path), Reason: "contained line breaks, control characters or invisible characters, which were removed"})

@@ -54,7 +54,9 @@ func (n humanName) isReadable() bool {
 // parts returns the given and the family name. A name that consists of a text only is divided
 // before its last word. The text is not used if a part is masked, because it could contain it.
 func (n humanName) parts() (given, family string) {
-	given, family = strings.Join(strings.Fields(strings.Join(n.Given, " ")), " "), strings.TrimSpace(n.Family)
+	// A masked part is null, which the decoder reads as "".
+	known := slices.DeleteFunc(slices.Clone(n.Given), func(part string) bool { return part == "" })
+	given, family = strings.TrimSpace(strings.Join(known, " ")), strings.TrimSpace(n.Family)
 	masked := isMasked(n.MaskedFamily) || isMasked(n.MaskedGiven) || isMasked(n.MaskedText)
 	if given == "" && family == "" && !masked {
 		words := strings.Fields(n.Text)

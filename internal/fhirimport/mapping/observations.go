@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,13 +70,18 @@ func (v *value) ehrValue() (*ehr.Value, string) {
 	return nil, ""
 }
 
+// interpretation returns the first code of v3 ObservationInterpretation, else the first code.
 func (v *value) interpretation() string {
+	first := ""
 	for i := range v.Interpretation {
-		if word := v.Interpretation[i].FirstCode(); word != "" {
-			return word
+		for _, c := range v.Interpretation[i].Coding {
+			if ehr.IsInterpretation(c.Code) {
+				return c.Code
+			}
+			first = cmp.Or(first, c.Code)
 		}
 	}
-	return ""
+	return first
 }
 
 func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
@@ -232,6 +238,9 @@ func (o *observation) labResult(r *fhir.Resource) *Draft {
 	}
 	switch {
 	case o.hasCategory("laboratory"):
+		// The references are needed before it is known whether a report includes the observation.
+		made := o.record("lab_report", "effectiveDateTime", nil, nil, o.Performer, "results", "value", "doctorId", "performer")
+		d.Patient, d.PatientPath, d.Encounter, d.Doctors, d.Paths = made.Patient, made.PatientPath, made.Encounter, made.Doctors, made.Paths
 		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
 	case len(o.Category) == 0:
 		d.Finish = func(*Draft) error {
@@ -284,10 +293,7 @@ func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, e
 		return err
 	}
 	b := &ehr.LabReport{Head: head, Results: results}
-	made := o.record("lab_report", "effectiveDateTime", &b.Head, b, o.Performer, "results", "value")
-	d.Kind, d.Head, d.Body, d.Paths = made.Kind, made.Head, made.Body, made.Paths
-	d.Patient, d.PatientPath, d.Encounter, d.Doctors = made.Patient, made.PatientPath, made.Encounter, made.Doctors
-	d.Paths["doctorId"] = "performer"
+	d.Kind, d.Head, d.Body = "lab_report", &b.Head, b
 	d.dateHead(at, o.Meta)
 	return nil
 }
