@@ -2,6 +2,7 @@ package fhirimport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -201,7 +202,7 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
 		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, isNotAPerson))
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, r.missing(d.Patient, isNotAPerson))
+		return fhir.NewError(typ+"."+d.PatientPath, cmp.Or(d.PatientFault, r.missing(d.Patient, isNotAPerson)))
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
