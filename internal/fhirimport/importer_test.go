@@ -176,7 +176,7 @@ func TestImport_RefusesByPathWithoutValuesAndImportsTheRest(t *testing.T) {
 		"refused: faulty.ndjson[10] DiagnosticReport/bad-form: DiagnosticReport.presentedForm[0].data: is not base64",
 		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a year, a month, a day or an RFC 3339 date and time, such as 2019, 2019-03, 2019-03-15 or 2026-03-14T09:30:00Z",
 		"refused: faulty.ndjson[9] Condition/bad-code: Condition.code.code: must be a SNOMED CT identifier with its check digit, such as 38341003",
-		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person; import the Patient too, in this run or before",
+		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person; import the person too, in this run or before",
 	}, listed)
 	require.Equal(t, [2]int{4, 7}, [2]int{sum.Imported, sum.Refused}, sum.Counts)
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))

@@ -1,6 +1,8 @@
 package fhirimport
 
 import (
+	"github.com/google/uuid"
+
 	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/postgres/db"
 )
@@ -10,7 +12,7 @@ const (
 	isNotFound   = "does not refer to an imported resource"
 	isElsewhere  = "refers to a resource of another server, which is not imported"
 	wasGuessed   = "is not on the server of the resource; the one with this id on the source's own server was used"
-	isNotAPerson = "does not refer to an imported person"
+	isNotAPerson = "does not refer to an imported person; import the person too, in this run or before"
 )
 
 // guess adds the encounter and the clinic of the source's own server to those of a resource of
@@ -77,13 +79,24 @@ func (r *run) checkAmbiguous(d *candidate, rows map[fhir.Key]db.ImportIdentifier
 	return nil
 }
 
-// noteUnresolved notes the references of the draft that were not found. Another person or place was
-// used instead, or none.
+// noteUnresolved notes the references of the draft that were not found, and the people who cannot be
+// responsible for a record. Another person or place was used instead, or none.
 func (r *run) noteUnresolved(d *candidate, rows map[fhir.Key]db.ImportIdentifier) {
 	for _, ref := range d.Refs {
-		if _, found := firstFound(rows, ref.Keys); !found {
-			d.Note(ref.Path, r.missing(ref.Keys, isNotFound))
+		reason := ref.Fault
+		switch row, found := firstFound(rows, ref.Keys); {
+		case reason != "":
+		case !found:
+			reason = r.missing(ref.Keys, isNotFound)
+		case ref.Doctor && d.Kind != "membership" && responsibleID(row) == uuid.Nil:
+			reason = "is not a doctor"
+		default:
+			continue
 		}
+		if ref.Doctor && d.Head != nil && d.doctorID != uuid.Nil && !d.defaultDoctor {
+			reason += ": another doctor is responsible"
+		}
+		d.Note(fhir.JoinPath(d.Resource.Type, ref.Path), reason)
 	}
 	if d.firstGuessed(rows, d.Encounter) {
 		d.Note(fhir.JoinPath(d.Resource.Type, "encounter"), wasGuessed)

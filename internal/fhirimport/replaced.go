@@ -23,11 +23,11 @@ func (r *run) scanReplaced(ctx context.Context, res *fhir.Resource) error {
 	if res.Type != "Patient" || !bytes.Contains(res.Raw, []byte(`"replaces"`)) {
 		return nil
 	}
-	replaced := &candidate{Draft: &mapping.Draft{Resource: res, Patient: mapping.ReplacedPatients(res.Raw)}}
-	if err := r.qualify(ctx, replaced); err != nil {
+	c := &candidate{Draft: &mapping.Draft{Resource: res, Patient: mapping.ReplacedPatients(res.Raw)}}
+	if err := r.qualify(ctx, c); err != nil {
 		return err
 	}
-	for _, k := range replaced.Patient {
+	for _, k := range c.Patient {
 		if r.replaced.by == nil {
 			r.replaced.by = map[fhir.Key]fhir.Key{}
 		}
@@ -36,12 +36,13 @@ func (r *run) scanReplaced(ctx context.Context, res *fhir.Resource) error {
 	return nil
 }
 
-// draft returns the draft, or that of a replaced patient if another one says to replace it.
-func (p *replacedPatients) draft(res *fhir.Resource, d *mapping.Draft) *mapping.Draft {
-	if survivor, ok := p.by[res.Key()]; ok && d.Kind == "user" {
-		return mapping.ReplacedBy(survivor)
+// override makes the draft that of a replaced patient if another one says to replace it.
+func (p *replacedPatients) override(c *candidate) {
+	if survivor, ok := p.by[c.Resource.Key()]; ok && c.Kind == "user" {
+		res := c.Resource
+		c.Draft = mapping.ReplacedBy(survivor)
+		c.Resource = res
 	}
-	return d
 }
 
 // storeReplaced stores the replaced patients, after all others.

@@ -2,6 +2,7 @@ package fhirimport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -27,19 +28,19 @@ type candidate struct {
 	personID  uuid.UUID
 	doctorID  uuid.UUID
 	patientOf string // The patient's resource id.
-	// guessed are keys of defaults on the source's own server: see guess.
-	guessed map[fhir.Key]bool
-	// again reports whether the run has imported an older version of the resource.
-	again bool
-	// deletes is the kind of the record that the draft deletes.
-	deletes string
-	visitID uuid.UUID
+	visitID   uuid.UUID
 	// defaultDoctor means that the resource names no doctor; standIn, that the clinic's stand-in is
 	// responsible.
 	defaultDoctor, standIn bool
 	// dateByImport means that the time of the import is the draft's date.
 	dateByImport bool
 	usedParts    []fhir.Key
+	// guessed are keys of defaults on the source's own server: see guess.
+	guessed map[fhir.Key]bool
+	// again reports whether the run has imported an older version of the resource.
+	again bool
+	// deletes is the kind of the record that the draft deletes.
+	deletes string
 }
 
 // resolve adds the parts and references of the drafts and returns those that are new or have
@@ -199,9 +200,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	typ := d.Resource.Type
 	switch {
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
-		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, "does not refer to an imported person; import the Practitioner too"))
+		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, isNotAPerson))
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, r.missing(d.Patient, "does not refer to an imported person; import the Patient too, in this run or before"))
+		return fhir.NewError(typ+"."+d.PatientPath, cmp.Or(d.PatientFault, r.missing(d.Patient, isNotAPerson)))
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
@@ -302,11 +303,12 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	}
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
-	row, known := rows[d.Resource.Key()]
 	if d.Kind == mapping.KindReplaced {
+		row, known := rows[d.Resource.Key()]
 		d.known = known
 		return !bytes.Equal(row.Hash, d.hash), nil
 	}
+	row, known := rows[d.Resource.Key()]
 	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {

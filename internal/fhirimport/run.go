@@ -271,13 +271,12 @@ func (r *run) add(ctx context.Context, s mapping.Stage, res *fhir.Resource, agai
 	if err := r.qualify(ctx, c); err != nil {
 		return err
 	}
-	d = r.replaced.draft(res, d)
-	c.Draft, d.Resource = d, res
-	if d.Aliases != nil {
-		r.parts.addIdentifiers(res.Key(), d.Aliases)
+	r.replaced.override(c)
+	if c.Aliases != nil {
+		r.parts.addIdentifiers(res.Key(), c.Aliases)
 	}
 	res.Raw = nil // The draft has all that is needed of it.
-	if d.Kind == mapping.KindReplaced {
+	if c.Kind == mapping.KindReplaced {
 		r.replaced.waiting = append(r.replaced.waiting, c)
 		return nil
 	}

@@ -62,18 +62,19 @@ func (p *encounterParticipant) rank() int {
 	return best
 }
 
-// doctors returns the participants who treat the patient: first those who took part to the end of
+// addDoctors adds the participants who treat the patient: first those who took part to the end of
 // the encounter, and among them the main one.
-func (e *encounter) doctors(end time.Time) []fhir.Key {
+func (e *encounter) addDoctors(d *Draft) {
 	type ranked struct {
 		rank int
-		keys []fhir.Key
+		ref  *fhir.Reference
 	}
+	end := d.Appointment.EndsAt
 	var all []ranked
 	for i := range e.Participant {
 		p := &e.Participant[i]
-		r := ranked{p.rank(), p.Individual.Keys("Practitioner", "PractitionerRole")}
-		if r.rank < 0 || len(r.keys) == 0 {
+		r := ranked{p.rank(), p.Individual}
+		if r.rank < 0 || r.ref == nil {
 			continue
 		}
 		if p.Period != nil && hasEnded(p.Period.End, end.Add(-time.Nanosecond)) {
@@ -82,11 +83,9 @@ func (e *encounter) doctors(end time.Time) []fhir.Key {
 		all = append(all, r)
 	}
 	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
-	var keys []fhir.Key
 	for _, r := range all {
-		keys = append(keys, r.keys...)
+		d.ReferDoctor("participant.individual", r.ref)
 	}
-	return keys
 }
 
 func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -110,11 +109,12 @@ func readEncounter(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	d := &Draft{
-		Kind: "appointment", Patient: e.Subject.Keys("Patient"), PatientPath: "subject", Clinics: e.ServiceProvider.Keys("Organization"), Paths: encounterPaths,
-		Appointment: &appointment.Imported{Status: appointment.Status(status.as)},
+		Kind: "appointment", Paths: encounterPaths, Appointment: &appointment.Imported{Status: appointment.Status(status.as)},
 	}
+	d.ReferPatient("subject", e.Subject)
+	d.Clinics = d.Refer("serviceProvider", e.ServiceProvider, "Organization")
 	d.setSpan(s)
-	d.Doctors = e.doctors(d.Appointment.EndsAt)
+	e.addDoctors(d)
 	status.apply(d, r.Type+".status")
 	d.date(at, meta{}, nil)
 	return d, nil
@@ -209,8 +209,9 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 	declined := 0
 	for i, p := range a.Participant {
 		patient, doctor := p.Actor.Keys("Patient"), p.Actor.Keys("Practitioner", "PractitionerRole")
+		path := "participant[" + strconv.Itoa(i) + "]"
 		if !slices.Contains(participationStatuses, p.Status) {
-			return nil, fhir.NewError(r.Type+".participant["+strconv.Itoa(i)+"].status", "is not a code of FHIR R4; want one of accepted, declined, tentative, needs-action")
+			return nil, fhir.NewError(r.Type+"."+path+".status", "is not a code of FHIR R4; want one of accepted, declined, tentative, needs-action")
 		}
 		if p.Status == "declined" || (p.Period != nil && hasEnded(p.Period.End, d.Appointment.StartsAt)) {
 			if len(patient) > 0 {
@@ -219,7 +220,8 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 			declined += len(doctor)
 			continue
 		}
-		d.Patient, d.Doctors = append(d.Patient, patient...), append(d.Doctors, doctor...)
+		d.Patient = append(d.Patient, patient...)
+		d.ReferDoctor(path+".actor", p.Actor)
 	}
 	if declined > 0 && len(d.Doctors) == 0 {
 		return nil, &SkipError{"no doctor takes part: those invited declined"}

@@ -23,6 +23,9 @@ type Draft struct {
 	Refs []Ref
 	// PatientPath is the path of the patient, for the error if there is none.
 	PatientPath string
+	// PatientFault is the reason why the reference to the patient cannot be looked up, if it cannot
+	// be.
+	PatientFault string
 	// Parts are other resources that the body includes.
 	Parts []Part
 	// The mapped body: one of these is set.

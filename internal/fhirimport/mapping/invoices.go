@@ -61,10 +61,10 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, charged)
 	status.apply(d, r.Type+".status")
 	d.date(at, meta{}, nil)
-	d.Clinics = c.Provider.Keys("Organization", "PractitionerRole")
+	d.Clinics = d.Refer("provider", c.Provider, "Organization", "PractitionerRole")
 	for _, item := range c.Item {
 		for i := range item.Encounter {
-			d.Encounter = append(d.Encounter, item.Encounter[i].Keys("Encounter")...)
+			d.Encounter = append(d.Encounter, d.Refer("item.encounter", &item.Encounter[i], "Encounter")...)
 		}
 	}
 	return d, nil
@@ -78,12 +78,13 @@ type claimItem struct {
 
 func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged charges) *Draft {
 	d := &Draft{
-		Kind: "invoice", Patient: patient.Keys("Patient"), PatientPath: patientPath,
+		Kind: "invoice",
 		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
 			Currency: charged.currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
+	d.ReferPatient(patientPath, patient)
 	charged.note(d)
 	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
 	return d
@@ -140,7 +141,7 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, charged)
 	status.apply(d, r.Type+".status")
 	d.date(at, meta{}, nil)
-	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
+	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = d.Refer("issuer", v.Issuer, "Organization"), "date", "lineItem", "issuer"
 	d.Paths["currency"] = totalPath + ".currency"
 	if len(v.Identifier) > 0 && v.Identifier[0].Value != "" && len(v.Identifier[0].Value) <= 64 {
 		d.Invoice.Number = &v.Identifier[0].Value

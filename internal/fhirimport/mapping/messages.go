@@ -33,9 +33,10 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, err
 	}
 	d := &Draft{
-		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
-		Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
+		Kind: "message", Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
 	}
+	d.ReferPatient("subject", c.Subject)
+	d.Encounter = d.Refer("encounter", c.Encounter, "Encounter")
 	var texts []string
 	for i, p := range c.Payload {
 		if p.ContentString != "" {

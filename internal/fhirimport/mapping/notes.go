@@ -13,25 +13,40 @@ func (d *Draft) Note(path, reason string) {
 	d.LeftOut = append(d.LeftOut, fhir.Error{Path: path, Reason: reason})
 }
 
-// Ref is a reference of the resource. If none of its keys is found, the resource is reported as
-// partly imported.
+// Ref is a reference of the resource. If it does not lead to an imported resource, the resource is
+// reported as partly imported.
 type Ref struct {
-	// Path is the path of the reference, with the resource's type.
+	// Path is the path of the reference, without the resource's type.
 	Path string
 	Keys []fhir.Key
+	// Fault is the reason why the reference cannot be looked up, if it cannot be.
+	Fault string
+	// Doctor reports whether the reference names a person who may be the responsible doctor.
+	Doctor bool
 }
 
-// Refer returns the keys of the reference at the path, and records it. A reference that cannot be
-// looked up, such as one to a contained resource or one that is only a text, is noted.
+// Refer returns the keys of the reference at the path, and records it.
 func (d *Draft) Refer(path string, ref *fhir.Reference, types ...string) []fhir.Key {
 	keys, fault := ref.Find(types...)
-	if fault != "" {
-		d.Note(path, fault)
-	}
-	if len(keys) > 0 {
-		d.Refs = append(d.Refs, Ref{path, keys})
+	if len(keys) > 0 || fault != "" {
+		d.Refs = append(d.Refs, Ref{Path: path, Keys: keys, Fault: fault})
 	}
 	return keys
+}
+
+// ReferPatient sets the patient. A draft without one is refused, so the reference is not recorded.
+func (d *Draft) ReferPatient(path string, ref *fhir.Reference) {
+	d.PatientPath = path
+	d.Patient, d.PatientFault = ref.Find("Patient")
+}
+
+// ReferDoctor adds a person who may be the responsible doctor.
+func (d *Draft) ReferDoctor(path string, ref *fhir.Reference) {
+	recorded := len(d.Refs)
+	d.Doctors = append(d.Doctors, d.Refer(path, ref, "Practitioner", "PractitionerRole")...)
+	for i := recorded; i < len(d.Refs); i++ {
+		d.Refs[i].Doctor = true
+	}
 }
 
 // KeyLists returns the lists of keys of the draft, to be changed in place.

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,9 +86,9 @@ func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 	d := p.draft(m, r.Type, locale)
 	d.demographics(p.BirthDate, p.Gender)
 	p.apply(d)
-	d.Clinics = p.ManagingOrganization.Keys("Organization")
+	d.Clinics = d.Refer("managingOrganization", p.ManagingOrganization, "Organization")
 	for i := range p.GeneralPractitioner {
-		d.Doctors = append(d.Doctors, p.GeneralPractitioner[i].Keys("Practitioner", "PractitionerRole")...)
+		d.ReferDoctor("generalPractitioner["+strconv.Itoa(i)+"]", &p.GeneralPractitioner[i])
 	}
 	return d, nil
 }

@@ -37,11 +37,18 @@ func (a *common) record(kind, effective string, head *ehr.Head, body any, doctor
 	if a.Patient != nil {
 		path, who = "patient", a.Patient
 	}
-	d := &Draft{Kind: kind, Head: head, Body: body, Patient: who.Keys("Patient"), PatientPath: path, Encounter: a.Encounter.Keys("Encounter")}
-	d.Paths = recordPaths(path, effective, more...)
-	for _, doctor := range append(doctors, a.Recorder, a.Asserter) {
-		d.Doctors = append(d.Doctors, doctor.Keys("Practitioner", "PractitionerRole")...)
+	d := &Draft{Kind: kind, Head: head, Body: body, Paths: recordPaths(path, effective, more...)}
+	d.ReferPatient(path, who)
+	d.Encounter = d.Refer("encounter", a.Encounter, "Encounter")
+	doctorPath := d.Paths["doctorId"]
+	if doctorPath == "encounter" {
+		doctorPath = "performer"
 	}
+	for _, doctor := range doctors {
+		d.ReferDoctor(doctorPath, doctor)
+	}
+	d.ReferDoctor("recorder", a.Recorder)
+	d.ReferDoctor("asserter", a.Asserter)
 	return d
 }
 
