@@ -21,28 +21,32 @@ func importCommand() *cobra.Command {
 
 // importFlags are the flags of import fhir.
 type importFlags struct {
-	source, clinic, timeZone   string
-	dryRun, strict, json, list bool
+	source, clinic, doctor, timeZone, phoneRegion, baseURL string
+	dryRun, strict, failFast, json, list                   bool
 }
 
 func importFHIRCommand() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
-		Use:   "fhir FILE...",
+		Use:   "fhir FILE|DIRECTORY...",
 		Short: "Import FHIR R4 bundles, resources and NDJSON",
-		Long: `Import FHIR R4 bundles (transaction, batch, collection, searchset), single resources and NDJSON (.ndjson, one resource a
-line). Files can be compressed (.gz). "-" reads standard input. docs/fhir.md has a table of the resource types.
+		Long: `Import FHIR R4 bundles (transaction, batch, collection, searchset, history), single resources and NDJSON (one resource a
+line; .ndjson or .jsonl). Files can be compressed (.gz). "-" reads JSON or NDJSON from standard input. In a directory, all .json,
+.ndjson and .jsonl files are read. docs/fhir.md has a table of the resource types.
 
 Imported data is history: by default, no rule notifies anyone of it. Importing the same resource again changes nothing; a
 changed resource becomes a new version; an interrupted import is completed by the next one. Resources are identified by
 --source and their ID, so use a different source for each system. It defaults to the name of the first file's directory.
+Resources of another server than the source's own, by the address in fullUrl, are kept apart.
 
 The summary counts resources that were imported, updated, unchanged, skipped (the type or content is not supported) and
 refused (the resource is invalid). Each refused resource is listed on standard error with its place and the path of the
 invalid element; --list also lists skipped ones. The exit status is 0 even if resources were refused, unless --strict is
-given; it is 1 if the import could not finish.`,
+given. It is 1 if a file could not be read, which does not affect the others unless --fail-fast is given, and if the import
+could not finish.`,
 		Example: `  carewire import fhir --source hospital-a export/*.json
   carewire import fhir --dry-run --list bundle.json.gz
+  carewire import fhir export/
   carewire import fhir --source lab --clinic 0190a1b2-3c4d-7e5f-8a9b-0c1d2e3f4a5b --time-zone Europe/Berlin results.ndjson
   zcat export.ndjson.gz | carewire import fhir --source hospital-a --json -`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +60,11 @@ given; it is 1 if the import could not finish.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.source, "source", "", "name of the system that exported the resources (default: name of the first file's directory)")
 	flags.StringVar(&f.clinic, "clinic", "", "ID of the clinic for resources that name none")
+	flags.StringVar(&f.doctor, "doctor", "", "email address or ID of the doctor who is responsible for records that name none (default: a stand-in with the clinic's name)")
 	flags.StringVar(&f.timeZone, "time-zone", "UTC", "time zone of new clinics and people")
+	flags.StringVar(&f.phoneRegion, "phone-region", "", "country of phone numbers without a country code, such as DE (default: the one of --time-zone)")
+	flags.StringVar(&f.baseURL, "base-url", "", "address of the source's FHIR server (default: the first one in the resources)")
+	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first file that cannot be read")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "report the outcome without importing")
 	flags.BoolVar(&f.strict, "strict", false, "exit with status 1 if a resource was refused")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON")
@@ -65,7 +73,7 @@ given; it is 1 if the import could not finish.`,
 }
 
 func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []string) error {
-	o := operator.ImportOptions{Source: f.source, TimeZone: f.timeZone, DryRun: f.dryRun}
+	o := operator.ImportOptions{Source: f.source, Doctor: f.doctor, TimeZone: f.timeZone, PhoneRegion: strings.ToUpper(f.phoneRegion), BaseURL: f.baseURL, FailFast: f.failFast, DryRun: f.dryRun}
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {
@@ -90,10 +98,15 @@ func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []stri
 	} else {
 		err = printSummary(cmd.OutOrStdout(), sum)
 	}
-	if err == nil && f.strict && sum.Refused > 0 {
+	switch {
+	case err != nil:
+		return err
+	case sum.UnreadFiles > 0:
+		return fmt.Errorf("%d of the files could not be read to the end; the others were imported", sum.UnreadFiles)
+	case f.strict && sum.Refused > 0:
 		return fmt.Errorf("%d resources were refused", sum.Refused)
 	}
-	return err
+	return nil
 }
 
 func printSummary(out io.Writer, sum operator.ImportSummary) error {
@@ -108,12 +121,19 @@ func printSummary(out io.Writer, sum operator.ImportSummary) error {
 	if sum.DryRun {
 		done = " (dry run: nothing was written)"
 	}
-	_, err := fmt.Fprintf(out, "source %s: %d imported, %d updated, %d unchanged, %d skipped, %d refused%s\n",
-		sum.Source, sum.Imported, sum.Updated, sum.Unchanged, sum.Skipped, sum.Refused, done)
+	more := ""
+	if sum.Retracted > 0 {
+		more = fmt.Sprintf(", %d retracted", sum.Retracted)
+	}
+	if sum.UnreadFiles > 0 {
+		more += fmt.Sprintf(", %d files not read", sum.UnreadFiles)
+	}
+	_, err := fmt.Fprintf(out, "source %s: %d imported, %d updated, %d unchanged, %d skipped, %d refused%s%s\n",
+		sum.Source, sum.Imported, sum.Updated, sum.Unchanged, sum.Skipped, sum.Refused, more, done)
 	return err
 }
 
-// bar is a progress bar. Without a terminal it writes only lines.
+// bar is a progress bar. Without a terminal it writes a line from time to time.
 type bar struct {
 	out      io.Writer
 	terminal bool
@@ -123,23 +143,33 @@ type bar struct {
 
 func newBar(out io.Writer) *bar {
 	file, ok := out.(*os.File)
-	return &bar{out: out, terminal: ok && term.IsTerminal(int(file.Fd()))}
+	return &bar{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), shown: time.Now()}
 }
 
 const (
 	barWidth = 40
 	// barPause limits redraws, so that a slow terminal does not delay the import.
 	barPause = 100 * time.Millisecond
+	// linePause is the time between two lines without a terminal.
+	linePause = 30 * time.Second
 	// lineStart returns to the start of the line and clears it (ECMA-48, EL).
 	lineStart = "\r\x1b[K"
 )
 
 func (b *bar) show(done int64) {
-	if !b.terminal || b.total == 0 || time.Since(b.shown) < barPause {
+	pause := linePause
+	if b.terminal {
+		pause = barPause
+	}
+	if b.total == 0 || time.Since(b.shown) < pause {
 		return
 	}
 	b.shown = time.Now()
 	part := min(1, float64(done)/float64(b.total))
+	if !b.terminal {
+		_, _ = fmt.Fprintf(b.out, "import: %.0f %% read\n", part*100)
+		return
+	}
 	full := int(part * barWidth)
 	_, _ = fmt.Fprintf(b.out, "%s[%s%s] %3.0f %%", lineStart, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), part*100)
 }

@@ -72,7 +72,7 @@ func (b *testBundle) content(t *testing.T) string {
 		(SELECT string_agg(concat_ws(' ', name, time_zone), E'\n' ORDER BY name) FROM clinics),
 		(SELECT string_agg(concat_ws(' ', version, coalesce(email, 'none'), email_verified, given_name, family_name, phone, locale, status), E'\n' ORDER BY family_name) FROM users),
 		(SELECT string_agg(concat_ws(' ', u.family_name, m.role), E'\n' ORDER BY u.family_name, m.role) FROM memberships AS m JOIN users AS u ON u.id = m.user_id),
-		(SELECT string_agg(concat_ws(' ', kind, version, status, code_system, code, effective_at AT TIME ZONE 'UTC'), E'\n' ORDER BY kind, code, effective_at) FROM records),
+		(SELECT string_agg(concat_ws(' ', kind, version, status, code_system, code, body ->> 'effectiveAt', effective_at AT TIME ZONE 'UTC'), E'\n' ORDER BY kind, code, effective_at) FROM records),
 		(SELECT string_agg(concat_ws(' ', version, status, starts_at AT TIME ZONE 'UTC', ends_at AT TIME ZONE 'UTC', historic), E'\n' ORDER BY starts_at) FROM appointments),
 		(SELECT string_agg(concat_ws(' ', version, number, status, overdue, currency, total_minor, paid_minor, due_on), E'\n' ORDER BY due_on) FROM invoices),
 		(SELECT string_agg(concat_ws(' ', resource_type, resource_id, kind), E'\n' ORDER BY resource_type, resource_id) FROM import_identifiers))`)
@@ -174,9 +174,9 @@ func TestImport_RefusesByPathWithoutValuesAndImportsTheRest(t *testing.T) {
 		"refused: faulty.ndjson[5] Patient: Patient.id: must be a FHIR id",
 		"refused: faulty.ndjson[3] Patient/pat-9: Patient.name: has the wrong type; see FHIR R4",
 		"refused: faulty.ndjson[10] DiagnosticReport/bad-form: DiagnosticReport.presentedForm[0].data: is not base64",
-		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a date or time",
+		"refused: faulty.ndjson[11] Procedure/bad-time: Procedure.performedDateTime: must be a year, a month, a day or an RFC 3339 date and time, such as 2019, 2019-03, 2019-03-15 or 2026-03-14T09:30:00Z",
 		"refused: faulty.ndjson[9] Condition/bad-code: Condition.code.code: must be a SNOMED CT identifier with its check digit, such as 38341003",
-		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person",
+		"refused: faulty.ndjson[7] Observation/orphan: Observation.subject: does not refer to an imported person; import the person too, in this run or before",
 	}, listed)
 	require.Equal(t, [2]int{4, 7}, [2]int{sum.Imported, sum.Refused}, sum.Counts)
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM records`))
@@ -242,7 +242,7 @@ func TestImport_ReportsWhereAFileIsBroken(t *testing.T) {
 		"two documents": text("a.json", `{"resourceType":"Patient","id":"a"}{"resourceType":"Patient","id":"b"}`),
 		"unreadable":    breaking(content, 100),
 	} {
-		_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}})
+		_, err := b.importer.Run(t.Context(), fhirimport.Options{Source: "test", Files: []fhirimport.File{file}, FailFast: true})
 		require.ErrorContains(t, err, file.Name, name)
 		require.NotContains(t, err.Error(), "Vogel", name)
 	}
@@ -299,13 +299,13 @@ func TestImport_ConvertsAmountsToTheMinorUnitsOfISO4217(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	lines := []string{`{"resourceType":"Organization","id":"o","name":"Clinic"}`, `{"resourceType":"Patient","id":"p","managingOrganization":{"reference":"Organization/o"}}`}
-	for currency, amount := range map[string]string{"EUR": "12.34", "IQD": "1.5", "JPY": "900", "VES": "0.07", "XAU": "1"} {
+	for currency, amount := range map[string]string{"EUR": "12.34", "IQD": "1.5", "JPY": "900", "VES": "0.07", "XAU": "1", "DEM": "10.25", "ITL": "5000"} {
 		lines = append(lines, `{"resourceType":"Invoice","id":"`+currency+`","status":"issued","subject":{"reference":"Patient/p"},"date":"2024-01-01","totalNet":{"value":`+amount+`,"currency":"`+currency+`"}}`)
 	}
 	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", strings.Join(lines, "\n")))
-	require.Equal(t, [2]int{6, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
+	require.Equal(t, [2]int{8, 1}, [2]int{sum.Imported, sum.Refused}, "gold is not a currency: %v", sum.Listed)
 	require.Equal(t, "Invoice.totalNet.currency", sum.Listed[0].Path)
-	require.Equal(t, "EUR 1234, IQD 1500, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
+	require.Equal(t, "DEM 1025, EUR 1234, IQD 1500, ITL 5000, JPY 900, VES 7", one[string](t, b, `SELECT string_agg(currency || ' ' || total_minor, ', ' ORDER BY currency) FROM invoices`))
 }
 
 // TestImport_OfLocalFiles imports the files of CAREWIRE_TEST_FHIR_DIR, if it is set. Nothing may

@@ -24,12 +24,10 @@ func referencedKeys(drafts []*candidate) []fhir.Key {
 		}
 	}
 	for _, d := range drafts {
-		add(fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID})
-		add(d.Patient...)
-		add(d.Encounter...)
-		add(d.Doctors...)
-		add(d.Clinics...)
-		add(d.Author...)
+		add(d.Resource.Key())
+		for _, list := range d.KeyLists() {
+			add(*list...)
+		}
 	}
 	return all
 }
@@ -83,7 +81,8 @@ func findByKeyOrAlias[R any](ctx context.Context, r *run, q *db.Queries, names [
 	return found, nil
 }
 
-// findAliases returns the keys that the aliases among the names stand for.
+// findAliases returns the keys that the aliases among the names stand for. It adds those of several
+// resources to r.ambiguous, and does not return them.
 func (r *run) findAliases(ctx context.Context, q *db.Queries, names []fhir.Key, known func(fhir.Key) bool) (map[fhir.Key]fhir.Key, error) {
 	p := db.ImportAliasListParams{Source: r.Source}
 	for _, k := range names {
@@ -100,7 +99,14 @@ func (r *run) findAliases(ctx context.Context, q *db.Queries, names []fhir.Key, 
 	}
 	other := map[fhir.Key]fhir.Key{}
 	for _, row := range rows {
-		other[fhir.Key{Type: row.ResourceType, ID: row.Alias}] = fhir.Key{Type: row.ResourceType, ID: row.ResourceID}
+		alias, k := fhir.Key{Type: row.ResourceType, ID: row.Alias}, fhir.Key{Type: row.ResourceType, ID: row.ResourceID}
+		if before, twice := other[alias]; twice && before != k {
+			r.ambiguous[alias] = true
+		}
+		other[alias] = k
+	}
+	for alias := range r.ambiguous {
+		delete(other, alias)
 	}
 	return other, nil
 }

@@ -35,7 +35,7 @@ func TestImport_OfMessagesMakesAConversationPerPatientAndClinic(t *testing.T) {
 		"refused: messages.ndjson[11] Communication/nobody: Communication.sender: does not refer to an imported person",
 		"skipped: messages.ndjson[12] Communication/alert: the sender is not a patient or a practitioner",
 		"skipped: messages.ndjson[13] Communication/scan: contains no text; attachments are not imported",
-		"skipped: messages.ndjson[14] Communication/mistake: was not sent, or was entered in error",
+		"skipped: messages.ndjson[14] Communication/mistake: was entered in error",
 		"refused: messages.ndjson[15] Communication/ahead: Communication.sent: must be from 1900 on, and in the past",
 	}, listed)
 	require.Equal(t, "pat-1 1 pat-1 2024-03-01 May I drink before the test?\npat-1 2 nurse-1 2024-03-02 Yes.\n\nWater only.\npat-2 1 doc-1 2024-03-03 Please call us.", b.talk(t))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,28 +13,48 @@ import (
 	"carewire/internal/postgres/db"
 )
 
+// alias is a name of a resource other than its key.
+type alias struct {
+	name fhir.Key
+	id   string
+}
+
 // stagedParts are parts and aliases that are stored together.
 type stagedParts struct {
 	parts   map[fhir.Key]json.RawMessage
-	aliases map[fhir.Key]string
+	aliases map[alias]bool
+	// owners are the resources with all of their identifiers among the aliases.
+	owners map[fhir.Key]bool
 }
 
-func (s *stagedParts) addAlias(typ, alias, id string) {
+func (s *stagedParts) addAlias(owner fhir.Key, name string) {
 	if s.aliases == nil {
-		s.aliases = map[fhir.Key]string{}
+		s.aliases = map[alias]bool{}
 	}
-	s.aliases[fhir.Key{Type: typ, ID: alias}] = id
+	s.aliases[alias{fhir.Key{Type: owner.Type, ID: name}, owner.ID}] = true
+}
+
+// addIdentifiers adds all identifiers of a resource.
+func (s *stagedParts) addIdentifiers(owner fhir.Key, names []string) {
+	for _, name := range names {
+		s.addAlias(owner, name)
+	}
+	if s.owners == nil {
+		s.owners = map[fhir.Key]bool{}
+	}
+	s.owners[owner] = true
 }
 
 // add keeps the part of a resource that other resources may need.
 func (s *stagedParts) add(res *fhir.Resource) {
+	key := res.Key()
 	if alias := bundleAlias(res); alias != "" {
-		s.addAlias(res.Type, alias, res.ID)
+		s.addAlias(key, alias)
 	}
 	var body any
 	switch res.Type {
 	case "Observation":
-		results, err := mapping.ObservationResults(res.Raw)
+		results, err := mapping.ReadObservationPart(res.Raw)
 		if err != nil {
 			return // Its own stage reports the error.
 		}
@@ -54,35 +75,45 @@ func (s *stagedParts) add(res *fhir.Resource) {
 	if s.parts == nil {
 		s.parts = map[fhir.Key]json.RawMessage{}
 	}
-	s.parts[fhir.Key{Type: res.Type, ID: res.ID}] = data
+	s.parts[key] = data
 }
 
-// bundleAlias returns the UUID by which a bundle identifies a resource, if it is not the resource's
-// id.
+// bundleAlias returns the URN or the address by which a bundle identifies a resource, if it is not
+// the resource's key.
 func bundleAlias(res *fhir.Resource) string {
-	const prefix = "urn:uuid:"
-	if len(res.FullURL) > len(prefix) && res.FullURL[:len(prefix)] == prefix && res.FullURL[len(prefix):] != res.ID {
-		return res.FullURL[len(prefix):]
+	name := ""
+	switch {
+	case fhir.IsURN(res.FullURL):
+		name = fhir.TrimURN(res.FullURL)
+	case fhir.IsAddress(res.FullURL) && !strings.HasSuffix(res.FullURL, "/"+res.Type+"/"+res.ID):
+		name = fhir.AddressID(fhir.NormalAddress(res.FullURL))
 	}
-	return ""
+	if name == res.ID {
+		return ""
+	}
+	return name
 }
 
-func (s *stagedParts) full() bool { return len(s.parts)+len(s.aliases) >= batchSize }
+func (s *stagedParts) full() bool { return len(s.parts)+len(s.aliases)+len(s.owners) >= batchSize }
 
 // storeParts stores the staged parts and aliases.
 func (r *run) storeParts(ctx context.Context) error {
 	s := r.parts
 	r.parts = stagedParts{}
-	if len(s.parts)+len(s.aliases) == 0 {
+	if len(s.parts)+len(s.aliases)+len(s.owners) == 0 {
 		return nil
 	}
 	put := db.ImportPartPutParams{Source: r.Source}
 	for k, body := range s.parts {
 		put.Types, put.Ids, put.Bodies = append(put.Types, k.Type), append(put.Ids, k.ID), append(put.Bodies, body)
 	}
-	names := db.ImportAliasUpsertManyParams{Source: r.Source}
-	for k, id := range s.aliases {
-		names.Types, names.Aliases, names.Ids = append(names.Types, k.Type), append(names.Aliases, k.ID), append(names.Ids, id)
+	names := db.ImportAliasInsertManyParams{Source: r.Source}
+	for a := range s.aliases {
+		names.Types, names.Aliases, names.Ids = append(names.Types, a.name.Type), append(names.Aliases, a.name.ID), append(names.Ids, a.id)
+	}
+	stale := db.ImportAliasDeleteManyParams{Source: r.Source, Types: names.Types, Ids: names.Ids, Aliases: names.Aliases}
+	for owner := range s.owners {
+		stale.OwnerTypes, stale.OwnerIds = append(stale.OwnerTypes, owner.Type), append(stale.OwnerIds, owner.ID)
 	}
 	return r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
@@ -91,8 +122,13 @@ func (r *run) storeParts(ctx context.Context) error {
 				return fmt.Errorf("store parts: %w", err)
 			}
 		}
+		if len(stale.OwnerIds) > 0 {
+			if err := q.ImportAliasDeleteMany(ctx, stale); err != nil {
+				return fmt.Errorf("delete aliases: %w", err)
+			}
+		}
 		if len(names.Ids) > 0 {
-			if err := q.ImportAliasUpsertMany(ctx, names); err != nil {
+			if err := q.ImportAliasInsertMany(ctx, names); err != nil {
 				return fmt.Errorf("store aliases: %w", err)
 			}
 		}

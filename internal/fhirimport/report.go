@@ -22,14 +22,23 @@ const (
 	Unchanged Result = "unchanged"
 	Skipped   Result = "skipped" // Nothing here corresponds to the resource.
 	Refused   Result = "refused" // The resource is invalid, or conflicts with another one.
+	// Retracted is the result of a deletion: the record that was imported before was retracted, the
+	// appointment cancelled or the invoice voided.
+	Retracted Result = "retracted"
+	// Repeated is reported for a resource that the run has imported from another place: it is counted
+	// once.
+	Repeated Result = "repeated"
 	// Partly is reported in addition to another result: the resource was imported without a part of
 	// it or without something that it refers to.
 	Partly Result = "partly"
 )
 
-// Item is a resource that was not imported in full, with the reason. It contains no values.
+// Item is a resource that was not imported in full, or a file that was not read, with the reason. It
+// contains no values.
 type Item struct {
 	File string `json:"file"`
+	// WholeFile reports whether the item is a file. It has no index, type and id then.
+	WholeFile bool `json:"wholeFile,omitempty"`
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
 	Index   int    `json:"index"`
 	Type    string `json:"type,omitempty"`
@@ -41,6 +50,9 @@ type Item struct {
 
 // String returns the item as one line.
 func (i Item) String() string {
+	if i.WholeFile {
+		return fmt.Sprintf("%s: %s: %s", i.Outcome, i.File, i.Reason)
+	}
 	name := i.Type
 	if i.ID != "" {
 		name += "/" + i.ID
@@ -63,14 +75,17 @@ type Count struct {
 
 // Summary is the result of a run.
 type Summary struct {
-	Source    string  `json:"source"`
-	DryRun    bool    `json:"dryRun"`
-	Imported  int     `json:"imported"`
-	Updated   int     `json:"updated"`
-	Unchanged int     `json:"unchanged"`
-	Skipped   int     `json:"skipped"`
-	Refused   int     `json:"refused"`
-	Counts    []Count `json:"counts"`
+	Source    string `json:"source"`
+	DryRun    bool   `json:"dryRun"`
+	Imported  int    `json:"imported"`
+	Updated   int    `json:"updated"`
+	Unchanged int    `json:"unchanged"`
+	Skipped   int    `json:"skipped"`
+	Refused   int    `json:"refused"`
+	Retracted int    `json:"retracted"`
+	// UnreadFiles is the number of files that could not be read, or not to their end.
+	UnreadFiles int     `json:"unreadFiles"`
+	Counts      []Count `json:"counts"`
 	// Listed are the items that were not imported in full, at most maxListed of them.
 	Listed []Item `json:"listed"`
 }
@@ -102,7 +117,9 @@ func (t *tally) count(typ string, outcome Result, reason string) {
 		t.Skipped++
 	case Refused:
 		t.Refused++
-	case Partly:
+	case Retracted:
+		t.Retracted++
+	case Partly, Repeated:
 	}
 	k := Count{Type: typ, Outcome: outcome, Reason: reason}
 	if _, ok := t.counts[k]; !ok && len(t.counts) >= maxReasons {
@@ -118,6 +135,19 @@ func (t *tally) list(r *fhir.Resource, outcome Result, path, reason string) {
 		keyedReason = indexPattern.ReplaceAllString(path, "") + ": " + reason
 	}
 	t.count(r.Type, outcome, keyedReason)
+	t.add(i)
+}
+
+// listFile lists a file that is not read.
+func (t *tally) listFile(f File, outcome Result, reason string) {
+	t.counts[Count{Type: "file", Outcome: outcome, Reason: fileReason.ReplaceAllString(reason, "")}]++
+	t.add(Item{File: f.Name, WholeFile: true, Outcome: outcome, Reason: reason})
+}
+
+// fileReason matches the positions in the reason of a file.
+var fileReason = regexp.MustCompile(` at byte [0-9]+|^(at byte|line|entry) [0-9]+: `)
+
+func (t *tally) add(i Item) {
 	if len(t.Listed) < maxListed {
 		t.Listed = append(t.Listed, i)
 	}
@@ -141,6 +171,10 @@ func (t *tally) summary() Summary {
 // refuse lists a resource as skipped or refused, with the error's path and reason.
 func (r *run) refuse(res *fhir.Resource, err error) {
 	if s, ok := errors.AsType[*mapping.SkipError](err); ok {
+		r.list(res, Skipped, "", s.Reason)
+		return
+	}
+	if s, ok := errors.AsType[*fhir.Skip](err); ok {
 		r.list(res, Skipped, "", s.Reason)
 		return
 	}

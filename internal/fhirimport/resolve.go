@@ -2,14 +2,17 @@ package fhirimport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
 	"carewire/internal/fhirimport/mapping"
 	"carewire/internal/postgres/db"
@@ -25,7 +28,19 @@ type candidate struct {
 	personID  uuid.UUID
 	doctorID  uuid.UUID
 	patientOf string // The patient's resource id.
-	usedParts []fhir.Key
+	visitID   uuid.UUID
+	// defaultDoctor means that the resource names no doctor; standIn, that the clinic's stand-in is
+	// responsible.
+	defaultDoctor, standIn bool
+	// dateByImport means that the time of the import is the draft's date.
+	dateByImport bool
+	usedParts    []fhir.Key
+	// guessed are keys of defaults on the source's own server: see guess.
+	guessed map[fhir.Key]bool
+	// again reports whether the run has imported an older version of the resource.
+	again bool
+	// deletes is the kind of the record that the draft deletes.
+	deletes string
 }
 
 // resolve adds the parts and references of the drafts and returns those that are new or have
@@ -33,6 +48,7 @@ type candidate struct {
 func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candidate, err error) {
 	err = r.inTx(ctx, func(tx pgx.Tx) error {
 		q := db.New(tx)
+		r.ambiguous = map[fhir.Key]bool{}
 		whole, err := r.assembleAll(ctx, q, batch)
 		if err != nil {
 			return err
@@ -43,24 +59,50 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 		}
 		var unchanged db.ImportPartUseParams
 		unchanged.Source = r.Source
+		located := whole[:0]
 		for _, d := range whole {
+			if d.Kind == kindDeletion {
+				if r.locateDeletion(d, rows) {
+					ready = append(ready, d)
+				}
+				continue
+			}
 			if err := r.locate(d, rows); err != nil {
 				r.refuse(d.Resource, err)
 				continue
 			}
-			d.Clean()
-			for _, w := range d.LeftOut {
-				r.list(d.Resource, Partly, w.Path, w.Reason)
+			located = append(located, d)
+		}
+		if located, err = r.dateAll(ctx, q, located); err != nil {
+			return err
+		}
+		for _, d := range located {
+			r.noteUnresolved(d, rows)
+			if err := r.localize(ctx, q, d); err != nil {
+				return err
 			}
+			d.Clean()
 			changed, err := d.hashChanged(rows)
 			if err != nil {
 				return err
+			}
+			if d.SkipUnlessKnown != "" && !d.known {
+				r.refuse(d.Resource, &mapping.SkipError{Reason: d.SkipUnlessKnown})
+				continue
+			}
+			for _, w := range d.LeftOut {
+				r.list(d.Resource, Partly, w.Path, w.Reason)
+			}
+			if d.dateByImport {
+				d.Undated.Set(ehr.At(time.Now()))
 			}
 			if changed {
 				ready = append(ready, d)
 				continue
 			}
-			r.count(d.Resource.Type, Unchanged, "")
+			if !d.again {
+				r.count(d.Resource.Type, Unchanged, "")
+			}
 			appendUsed(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
@@ -101,8 +143,12 @@ func (r *run) assemble(d *candidate, parts map[fhir.Key]db.ImportPartListRow) er
 			return nil
 		case p.Apply == nil:
 		case ok && !bytes.Equal(row.Body, []byte("null")):
-			if err := p.Apply(row.Body); err != nil {
+			used, err := p.Apply(row.Body)
+			if err != nil {
 				return err
+			}
+			if !used {
+				continue
 			}
 			d.usedParts = append(d.usedParts, fhir.Key{Type: row.ResourceType, ID: row.ResourceID})
 		case d.Kind == "lab_report":
@@ -120,13 +166,26 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	if d.Kind == mapping.KindPart || d.Kind == "clinic" {
 		return nil
 	}
+	if d.Kind == mapping.KindReplaced {
+		return d.locateReplaced(rows)
+	}
+	if err := r.checkAmbiguous(d, rows); err != nil {
+		return err
+	}
 	patient, hasPatient := firstFound(rows, d.Patient)
 	visit, _ := firstFound(rows, d.Encounter)
 	d.patientOf, d.personID = patient.ResourceID, patient.DomainID
+	if visit.Kind == "appointment" {
+		d.visitID = visit.DomainID
+	}
 	d.clinicID = r.locateClinic(d, rows, visit, patient)
 	for _, k := range d.Doctors {
-		if row, ok := rows[k]; ok && d.doctorID == uuid.Nil {
+		switch row, ok := rows[k]; {
+		case !ok || d.doctorID != uuid.Nil:
+		case d.Kind == "membership":
 			d.doctorID = practitionerID(row)
+		default:
+			d.doctorID = responsibleID(row)
 		}
 	}
 	if d.Kind == "user" {
@@ -141,9 +200,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 	typ := d.Resource.Type
 	switch {
 	case d.Kind == "membership" && d.doctorID == uuid.Nil:
-		return fhir.NewError(typ+".practitioner", "does not refer to an imported person")
+		return fhir.NewError(typ+".practitioner", r.missing(d.Doctors, isNotAPerson))
 	case d.Kind != "membership" && !hasPatient:
-		return fhir.NewError(typ+"."+d.PatientPath, "does not refer to an imported person")
+		return fhir.NewError(typ+"."+d.PatientPath, cmp.Or(d.PatientFault, r.missing(d.Patient, isNotAPerson)))
 	case d.clinicID == uuid.Nil:
 		return fhir.NewError(fhir.JoinPath(typ, d.Paths["clinicId"]), "does not refer to an imported clinic; set a default with --clinic")
 	case d.Message != nil:
@@ -151,7 +210,9 @@ func (r *run) locate(d *candidate, rows map[fhir.Key]db.ImportIdentifier) error 
 			return err
 		}
 	case d.Kind != "invoice" && d.doctorID == uuid.Nil:
-		return fhir.NewError(fhir.JoinPath(typ, d.Paths["doctorId"]), "does not refer to an imported practitioner")
+		if err := r.setDefaultDoctor(d); err != nil {
+			return err
+		}
 	}
 	d.finalize()
 	return nil
@@ -194,7 +255,7 @@ func (d *candidate) unlessEncounter(id *uuid.UUID) *uuid.UUID {
 
 // practitionerID returns the person of a Practitioner or a PractitionerRole.
 func practitionerID(row db.ImportIdentifier) uuid.UUID {
-	if row.Kind == "user" {
+	if row.ResourceType == "Practitioner" {
 		return row.DomainID
 	}
 	if row.DoctorID != nil {
@@ -236,13 +297,18 @@ func (d *candidate) hashChanged(rows map[fhir.Key]db.ImportIdentifier) (bool, er
 	default:
 		what = d.Body
 	}
-	data, err := json.Marshal([]any{d.Kind, d.Role, d.clinicID, d.doctorID, what})
+	data, err := json.Marshal([]any{d.Kind, d.Role, d.Former, d.clinicID, d.doctorID, what})
 	if err != nil {
 		return false, fmt.Errorf("encode %s: %w", d.Kind, err)
 	}
 	sum := sha256.Sum256(data)
 	d.hash = sum[:]
-	row, known := rows[fhir.Key{Type: d.Resource.Type, ID: d.Resource.ID}]
+	if d.Kind == mapping.KindReplaced {
+		row, known := rows[d.Resource.Key()]
+		d.known = known
+		return !bytes.Equal(row.Hash, d.hash), nil
+	}
+	row, known := rows[d.Resource.Key()]
 	if !known || (row.Kind != d.Kind && row.Kind == mapping.KindPart) {
 		d.id = uuid.Must(uuid.NewV7())
 		if known {

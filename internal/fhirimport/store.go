@@ -51,6 +51,9 @@ func (r *run) storeBatch(ctx context.Context, drafts []*candidate) error {
 		switch err, bad := refused[d]; {
 		case bad:
 			r.refuseDraft(d, err)
+		case d.again:
+		case d.deletes != "":
+			r.count(d.Resource.Type, Retracted, "")
 		case d.known:
 			r.count(d.Resource.Type, Updated, "")
 		default:
@@ -78,6 +81,11 @@ func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refu
 	if roles, err = r.grantRoles(ctx, tx, drafts); err != nil {
 		return nil, nil, err
 	}
+	standIns, err := r.ensureStandIns(ctx, tx, drafts)
+	if err != nil {
+		return nil, nil, err
+	}
+	roles = append(roles, standIns...)
 	kinds := make([]string, 0, len(byKind))
 	for kind := range byKind {
 		kinds = append(kinds, kind)
@@ -96,8 +104,10 @@ func (r *run) storeTx(ctx context.Context, tx pgx.Tx, drafts []*candidate) (refu
 // storeKindTx passes the drafts of a kind to the service that stores them.
 func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*candidate) ([]error, error) {
 	switch kind {
-	case mapping.KindPart, "membership":
+	case mapping.KindPart, mapping.KindReplaced, "membership":
 		return nil, nil
+	case kindDeletion:
+		return r.deleteTx(ctx, tx, list)
 	case "clinic":
 		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.Clinic {
 			c := *d.Clinic
@@ -129,11 +139,11 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 			return m
 		}))
 	}
-	take, ok := r.recordImporters[kind]
+	record, ok := r.recordKinds[kind]
 	if !ok {
 		return nil, fmt.Errorf("fhirimport: unknown kind %q", kind)
 	}
-	return take(ctx, tx, r.cmd, list)
+	return record.importTx(ctx, tx, r.cmd, list)
 }
 
 // convert returns the results of calling of for each draft.
@@ -145,11 +155,14 @@ func convert[T any](list []*candidate, of func(*candidate) T) []T {
 	return all
 }
 
-// recordImporter stores drafts of one record kind.
-type recordImporter func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
+// recordKind stores drafts of one record kind, and retracts records.
+type recordKind struct {
+	importTx func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error)
+	retract  func(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID, reason string) (refused, err error)
+}
 
-func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
-	return func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
+func newRecordKind[B any](kind *ehr.Kind[B]) recordKind {
+	importTx := func(ctx context.Context, tx pgx.Tx, cmd care.Command, drafts []*candidate) ([]error, error) {
 		records := make([]ehr.Imported[B], len(drafts))
 		for i, d := range drafts {
 			body, ok := d.Body.(*B)
@@ -160,6 +173,7 @@ func newRecordImporter[B any](kind *ehr.Kind[B]) recordImporter {
 		}
 		return kind.ImportTx(ctx, tx, cmd, records)
 	}
+	return recordKind{importTx, kind.RetractImportedTx}
 }
 
 // translateError converts a database error into a care.Error.
@@ -177,27 +191,27 @@ const maxGranted = 100_000
 // grantRoles grants the roles that the drafts need and that this run has not granted yet.
 func (r *run) grantRoles(ctx context.Context, tx pgx.Tx, drafts []*candidate) ([]grant, error) {
 	var roles []grant
-	var in []directory.MembershipInput
+	var in []directory.ImportedRole
 	added := map[grant]bool{}
-	add := func(user, clinic uuid.UUID, role care.Role) {
+	add := func(user, clinic uuid.UUID, role care.Role, former bool) {
 		g := grant{user, clinic, role}
-		if user == uuid.Nil || clinic == uuid.Nil || r.granted[g] || added[g] {
+		if user == uuid.Nil || clinic == uuid.Nil || role == "" || r.granted[g] || added[g] {
 			return
 		}
 		added[g] = true
 		roles = append(roles, g)
-		in = append(in, directory.MembershipInput{UserID: user, ClinicID: &clinic, Role: role})
+		in = append(in, directory.ImportedRole{UserID: user, ClinicID: clinic, Role: role, Former: former})
 	}
 	for _, d := range drafts {
 		switch d.Kind {
-		case mapping.KindPart, "clinic", "user":
+		case mapping.KindPart, mapping.KindReplaced, "clinic", "user", kindDeletion:
 		case "membership":
-			add(d.doctorID, d.clinicID, d.Role)
+			add(d.doctorID, d.clinicID, d.Role, d.Former)
 		case "invoice":
-			add(d.personID, d.clinicID, care.Patient)
+			add(d.personID, d.clinicID, care.Patient, false)
 		default:
-			add(d.personID, d.clinicID, care.Patient)
-			add(d.doctorID, d.clinicID, care.Doctor)
+			add(d.personID, d.clinicID, care.Patient, false)
+			add(d.storedDoctor(), d.clinicID, care.Doctor, false)
 		}
 	}
 	return roles, r.directory.ImportRolesTx(ctx, tx, r.cmd, in)
@@ -222,11 +236,12 @@ func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candida
 		if refused[d] != nil {
 			continue
 		}
-		p.Types, p.Ids, p.Kinds = append(p.Types, d.Resource.Type), append(p.Ids, d.Resource.ID), append(p.Kinds, d.Kind)
+		own := d.Resource.Key()
+		p.Types, p.Ids, p.Kinds = append(p.Types, own.Type), append(p.Ids, own.ID), append(p.Kinds, d.storedKind())
 		p.DomainIds, p.Hashes = append(p.DomainIds, d.id), append(p.Hashes, d.hash)
-		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.doctorID)
+		p.ClinicIds, p.PersonIds, p.DoctorIds = append(p.ClinicIds, d.clinicID), append(p.PersonIds, d.personID), append(p.DoctorIds, d.storedDoctor())
 		if d.Resource.Type == "Encounter" && d.patientOf != "" {
-			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.doctorID)
+			seen.Ids, seen.ClinicIds, seen.DoctorIds = append(seen.Ids, d.patientOf), append(seen.ClinicIds, d.clinicID), append(seen.DoctorIds, d.storedDoctor())
 		}
 		appendUsed(&used, d)
 	}
@@ -237,6 +252,9 @@ func (r *run) storeIdentifiers(ctx context.Context, tx pgx.Tx, drafts []*candida
 	}
 	if int(n) != len(p.Ids) {
 		return care.Errorf(care.Unavailable, "another import of this source is in progress; try again after it has finished")
+	}
+	if err := r.markStaff(ctx, q, drafts); err != nil {
+		return fmt.Errorf("mark staff: %w", err)
 	}
 	if len(seen.Ids) > 0 {
 		if err := q.ImportPatientSeen(ctx, seen); err != nil {

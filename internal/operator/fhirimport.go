@@ -30,13 +30,14 @@ type ImportItem = fhirimport.Item
 // total size in bytes before it starts.
 func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader, opts ImportOptions, begin func(total int64)) (sum ImportSummary, err error) {
 	for _, name := range names {
-		file, remove, err := importFile(name, in)
+		files, remove, err := importFiles(name, in)
 		if err != nil {
 			return sum, err
 		}
 		defer remove()
-		opts.Files = append(opts.Files, file)
+		opts.Files = append(opts.Files, files...)
 	}
+	opts.Files = fhirimport.Unique(opts.Files)
 	if opts.Source == "" {
 		if opts.Source, err = importSource(names); err != nil {
 			return sum, err
@@ -58,7 +59,7 @@ func (o *Operator) ImportFHIR(ctx context.Context, names []string, in io.Reader,
 func importError(err error) error {
 	if invalid, ok := errors.AsType[*care.Error](err); ok {
 		if len(invalid.Fields) > 0 {
-			flags := map[string]string{"source": "--source", "clinic": "--clinic", "timeZone": "--time-zone"}
+			flags := map[string]string{"source": "--source", "clinic": "--clinic", "doctor": "--doctor", "timeZone": "--time-zone", "baseUrl": "--base-url", "phoneRegion": "--phone-region"}
 			if flag, ok := flags[invalid.Fields[0].Field]; ok {
 				return fmt.Errorf("%s: %s", flag, invalid.Fields[0].Message)
 			}
@@ -71,8 +72,8 @@ func importError(err error) error {
 	return err
 }
 
-// importSource returns the name of the first file's directory: an export of a system is one
-// directory.
+// importSource returns the name of the first directory, or of the first file's directory: an export
+// of a system is one directory.
 func importSource(names []string) (string, error) {
 	if names[0] == "-" {
 		return "stdin", nil
@@ -81,33 +82,37 @@ func importSource(names []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if base := filepath.Base(filepath.Dir(path)); base != string(filepath.Separator) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		path = filepath.Dir(path)
+	}
+	if base := filepath.Base(path); base != string(filepath.Separator) {
 		return base, nil
 	}
 	return "root", nil
 }
 
-// importFile returns the file and a function that removes its temporary copy.
-func importFile(name string, in io.Reader) (fhirimport.File, func(), error) {
+// importFiles returns the file, or the files of the directory, and a function that removes the
+// temporary copy.
+func importFiles(name string, in io.Reader) ([]fhirimport.File, func(), error) {
 	if name != "-" {
-		file, err := fhirimport.OnDisk(name)
-		return file, func() {}, err
+		files, err := fhirimport.Find(name)
+		return files, func() {}, err
 	}
 	spool, err := os.CreateTemp("", "carewire-import-*")
 	if err != nil {
-		return fhirimport.File{}, nil, err
+		return nil, nil, err
 	}
 	remove := func() { _ = os.Remove(spool.Name()) }
 	_, err = io.Copy(spool, in)
 	if err = errors.Join(err, spool.Close()); err != nil {
 		remove()
-		return fhirimport.File{}, nil, fmt.Errorf("read standard input: %w", err)
+		return nil, nil, fmt.Errorf("read standard input: %w", err)
 	}
 	file, err := fhirimport.OnDisk(spool.Name())
 	if err != nil {
 		remove()
-		return file, nil, err
+		return nil, nil, err
 	}
 	file.Name = "-"
-	return file, remove, nil
+	return []fhirimport.File{file}, remove, nil
 }

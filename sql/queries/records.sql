@@ -20,7 +20,14 @@ SELECT
     @doctor_id,
     @code_system,
     @code,
-    @effective_at,
+    CASE
+        WHEN @partial::boolean THEN timezone((
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = @clinic_id
+        ), timezone('UTC', @effective_at::timestamptz))
+        ELSE @effective_at::timestamptz
+    END,
     @body,
     now(),
     @created_by,
@@ -109,7 +116,14 @@ SET
     doctor_id = @doctor_id,
     code_system = @code_system,
     code = @code,
-    effective_at = @effective_at,
+    effective_at = CASE
+        WHEN @partial::boolean THEN timezone((
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = records.clinic_id
+        ), timezone('UTC', @effective_at::timestamptz))
+        ELSE @effective_at::timestamptz
+    END,
     body = @body,
     updated_at = now(),
     updated_by = @updated_by,

@@ -129,3 +129,27 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	}
 	return []event.Event{appointmentEvent(cmd, typ, row, false)}, nil
 }
+
+// CancelImportedTx cancels an appointment that was imported before and that the other system has
+// deleted; only carewire's own import may call it. refused is a care.Error if it cannot.
+func (s *Service) CancelImportedTx(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID) (refused, err error) {
+	if !cmd.Actor.MayOnPlatform(care.AppointmentBook) {
+		return nil, care.Errorf(care.Forbidden, "only the platform imports appointments")
+	}
+	found, err := db.New(tx).AppointmentLock(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return care.Errorf(care.NotFound, "the appointment that was imported before no longer exists"), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock appointment: %w", err)
+	}
+	old := found.Appointment
+	events, err := importChange(ctx, tx, cmd, Imported{
+		ID: id, Known: true, Status: Cancelled,
+		Input: Input{ClinicID: old.ClinicID, PatientID: old.PatientID, DoctorID: old.DoctorID, Slot: Slot{StartsAt: old.StartsAt, EndsAt: old.EndsAt}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nil, outbox.Append(ctx, tx, events...)
+}

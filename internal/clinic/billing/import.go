@@ -112,6 +112,9 @@ func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	if due.Before(earliestDue) {
 		checked.DueOn = earliestDue.Format(time.DateOnly)
 	}
+	if _, historic := HistoricDigits(checked.Currency); historic {
+		checked.Currency = currencyInUse
+	}
 	if _, total, err = checked.check(); err != nil {
 		return due, 0, err
 	}
@@ -121,6 +124,9 @@ func (in *Imported) checkImported() (due time.Time, total int64, err error) {
 	}
 	return due, 0, care.InvalidField("status", "must be draft, issued, paid or void")
 }
+
+// currencyInUse replaces a currency that is no longer in use when an invoice is checked.
+const currencyInUse = "EUR"
 
 func addInvoice(p *db.InvoiceInsertManyParams, in Imported, due time.Time, total int64) {
 	number, status := "", in.Status
@@ -186,4 +192,28 @@ func importStatus(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported,
 		return nil, fmt.Errorf("update invoice: %w", err)
 	}
 	return []event.Event{invoiceEvent(cmd, importEventType(in.Status), row, eventIDs{})}, nil
+}
+
+// VoidImportedTx voids an invoice that was imported before and that the other system has deleted;
+// only carewire's own import may call it. refused is a care.Error if it was paid or credited.
+func (s *Service) VoidImportedTx(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID) (refused, err error) {
+	if !cmd.Actor.MayOnPlatform(care.InvoiceWrite) {
+		return nil, care.Errorf(care.Forbidden, "only the platform imports invoices")
+	}
+	old, err := db.New(tx).InvoiceLock(ctx, id)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return care.Errorf(care.NotFound, "the invoice that was imported before no longer exists"), nil
+	case err != nil:
+		return nil, fmt.Errorf("lock invoice: %w", err)
+	case old.Status == StatusVoid:
+		return nil, nil
+	case old.PaidMinor+old.ExcessMinor+old.CreditedMinor > 0:
+		return care.Errorf(care.Conflict, "the status of a paid, credited or void invoice cannot change"), nil
+	}
+	row, err := db.New(tx).InvoiceImportStatus(ctx, db.InvoiceImportStatusParams{Status: StatusVoid, UpdatedBy: cmd.Actor.ID, ID: id})
+	if err != nil {
+		return nil, fmt.Errorf("update invoice: %w", err)
+	}
+	return nil, outbox.Append(ctx, tx, invoiceEvent(cmd, importEventType(StatusVoid), row, eventIDs{}))
 }

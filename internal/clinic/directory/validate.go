@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
 
 	"carewire/internal/care"
@@ -19,8 +18,6 @@ var (
 	// sexes are the codes of FHIR R4's administrative gender
 	// (http://hl7.org/fhir/administrative-gender).
 	sexes = []string{"male", "female", "other", "unknown"}
-	// phoneForm is E.164: a plus sign, at most 15 digits, no leading zero (ITU-T E.164, section 6).
-	phoneForm = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 	// tokenForm matches the tokens of push providers: printable ASCII without spaces.
 	tokenForm = regexp.MustCompile(`^[!-~]+$`)
 )
@@ -128,20 +125,22 @@ func normalPhone(text *string) *string {
 	if text == nil {
 		return nil
 	}
-	n, err := phonenumbers.Parse(*text, "")
-	if err != nil || !phonenumbers.IsValidNumber(n) {
+	number, err := care.ParsePhone(*text, "")
+	if err != nil {
 		return text
 	}
-	return new(phonenumbers.Format(n, phonenumbers.E164))
+	return &number
 }
 
 func phone(errs *care.FieldErrors, field string, text *string) {
 	if text == nil {
 		return
 	}
-	n, err := phonenumbers.Parse(*text, "")
-	if err != nil || !phonenumbers.IsValidNumber(n) || !phoneForm.MatchString(*text) {
-		errs.Add(field, "must be an existing phone number with + and the country code, such as +4930123456")
+	switch number, err := care.ParsePhone(*text, ""); {
+	case err != nil:
+		errs.Add(field, "%s", err.Error())
+	case number != *text:
+		errs.Add(field, "must be in E.164 form: + and the country code, without spaces")
 	}
 }
 

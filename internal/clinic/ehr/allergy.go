@@ -2,7 +2,6 @@ package ehr
 
 import (
 	"fmt"
-	"time"
 
 	"carewire/internal/care"
 )
@@ -15,20 +14,20 @@ type Allergy struct {
 	Type               string     `json:"type,omitempty" enum:"allergy,intolerance"`
 	Categories         []string   `json:"categories,omitempty" maxItems:"100" enum:"food,medication,environment,biologic"`
 	Criticality        string     `json:"criticality,omitempty" enum:"low,high,unable-to-assess" doc:"The potential harm of the next exposure."`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
-	LastOccurrenceAt   *time.Time `json:"lastOccurrenceAt,omitempty" format:"date-time"`
+	OnsetAt            *Time      `json:"onsetAt,omitempty" doc:"The start."`
+	LastOccurrenceAt   *Time      `json:"lastOccurrenceAt,omitempty"`
 	Reactions          []Reaction `json:"reactions,omitempty" maxItems:"100"`
 	Note               string     `json:"note,omitempty" maxLength:"10000"`
 }
 
 // Reaction is the effect of one exposure on the patient.
 type Reaction struct {
-	Substance      *Coding    `json:"substance,omitempty" doc:"The exact substance, if the record's code is a group."`
-	Manifestations []Coding   `json:"manifestations" minItems:"1" maxItems:"100" doc:"Signs and symptoms: SNOMED CT."`
-	Severity       string     `json:"severity,omitempty" enum:"mild,moderate,severe"`
-	OnsetAt        *time.Time `json:"onsetAt,omitempty" format:"date-time"`
-	ExposureRoute  *Coding    `json:"exposureRoute,omitempty"`
-	Description    string     `json:"description,omitempty" maxLength:"2000"`
+	Substance      *Coding  `json:"substance,omitempty" doc:"The exact substance, if the record's code is a group."`
+	Manifestations []Coding `json:"manifestations" minItems:"1" maxItems:"100" doc:"Signs and symptoms: SNOMED CT."`
+	Severity       string   `json:"severity,omitempty" enum:"mild,moderate,severe"`
+	OnsetAt        *Time    `json:"onsetAt,omitempty"`
+	ExposureRoute  *Coding  `json:"exposureRoute,omitempty"`
+	Description    string   `json:"description,omitempty" maxLength:"2000"`
 }
 
 // Kind implements Body.

@@ -55,6 +55,13 @@ func (c Coding) check(errs *care.FieldErrors, path string) {
 	errs.Line(path+".display", c.Display, 0, 500)
 }
 
+// HasForm reports whether the code has the form of its system. A code of a system without a known
+// form has it.
+func (c Coding) HasForm() bool {
+	form, ok := codeForms[c.System]
+	return !ok || form.valid(c.Code)
+}
+
 // checkCode ignores nil.
 func checkCode(errs *care.FieldErrors, path string, c *Coding) {
 	if c != nil {
@@ -110,7 +117,9 @@ func validSCTID(code string) bool {
 const maxUnit = 50
 
 var (
-	unitAnnotation = regexp.MustCompile(`\{[!-z|~]+\}`)
+	// UCUM allows only ASCII without spaces in an annotation. Units of other systems that have no
+	// equivalent in UCUM are annotations in any script.
+	unitAnnotation = regexp.MustCompile(`\{[^{}\p{C}\p{Zl}\p{Zp}]+\}`)
 	unitGroup      = regexp.MustCompile(`\([^()]*\)`)
 	unitTerm       = func() *regexp.Regexp {
 		// An atom consists of printable ASCII without special meaning and of names in brackets,

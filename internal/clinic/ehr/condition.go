@@ -2,7 +2,6 @@ package ehr
 
 import (
 	"slices"
-	"time"
 
 	"carewire/internal/care"
 )
@@ -11,15 +10,15 @@ import (
 // EffectiveAt is recordedDate, and Status is clinicalStatus.
 type Condition struct {
 	Head
-	VerificationStatus string     `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
-	Category           string     `json:"category,omitempty" enum:"problem-list-item,encounter-diagnosis"`
-	Severity           *Coding    `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
-	BodySites          []Coding   `json:"bodySites,omitempty" maxItems:"100"`
-	OnsetAt            *time.Time `json:"onsetAt,omitempty" format:"date-time" doc:"The start."`
-	OnsetText          string     `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"The start, if the day is not known." example:"in childhood"`
-	AbatementAt        *time.Time `json:"abatementAt,omitempty" format:"date-time" doc:"The end; requires the status inactive, remission or resolved."`
-	AbatementText      string     `json:"abatementText,omitempty" text:"line" maxLength:"200"`
-	Note               string     `json:"note,omitempty" maxLength:"10000"`
+	VerificationStatus string   `json:"verificationStatus,omitempty" enum:"unconfirmed,provisional,differential,confirmed,refuted" doc:"The certainty. A record that was entered in error has that status instead."`
+	Category           string   `json:"category,omitempty" enum:"problem-list-item,encounter-diagnosis"`
+	Severity           *Coding  `json:"severity,omitempty" doc:"SNOMED CT: mild, moderate or severe."`
+	BodySites          []Coding `json:"bodySites,omitempty" maxItems:"100"`
+	OnsetAt            *Time    `json:"onsetAt,omitempty" doc:"The start."`
+	OnsetText          string   `json:"onsetText,omitempty" text:"line" maxLength:"200" doc:"The start, if the day is not known." example:"in childhood"`
+	AbatementAt        *Time    `json:"abatementAt,omitempty" doc:"The end; requires the status inactive, remission or resolved."`
+	AbatementText      string   `json:"abatementText,omitempty" text:"line" maxLength:"200"`
+	Note               string   `json:"note,omitempty" maxLength:"10000"`
 }
 
 // Kind implements Body.
@@ -55,7 +54,7 @@ func (r *Condition) Validate() error {
 	errs.Line("onsetText", r.OnsetText, 0, 200)
 	errs.Line("abatementText", r.AbatementText, 0, 200)
 	checkTime(&errs, "abatementAt", r.AbatementAt)
-	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.Before(*r.OnsetAt) {
+	if r.AbatementAt != nil && r.OnsetAt != nil && r.AbatementAt.before(*r.OnsetAt) {
 		errs.Add("abatementAt", "must not be before onsetAt")
 	}
 	// FHIR R4, con-4.

@@ -19,18 +19,18 @@ func TestCreate_RejectsReleasedFactsInTheFuture(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.report()
-	in.EffectiveAt = time.Now().AddDate(0, 0, 300)
+	in.EffectiveAt = ehr.At(time.Now().AddDate(0, 0, 300))
 	_, err := b.reports.Create(t.Context(), by(b.doctor), in)
 	requireCode(t, err, care.Invalid, "effectiveAt")
 	in.Status = "registered"
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err, "what is planned may be ahead")
-	in.Status, in.EffectiveAt = "final", time.Now().Add(time.Hour)
+	in.Status, in.EffectiveAt = "final", ehr.At(time.Now().Add(time.Hour))
 	_, err = b.reports.Create(t.Context(), by(b.doctor), in)
 	require.NoError(t, err, "clocks differ")
 
 	conditions := ehr.NewKind[ehr.Condition](outbox.NewWriter(b.db.App, outbox.NewWaker(b.db.App, slog.New(slog.DiscardHandler))))
-	condition := ehr.Condition{Head: b.report().Head, OnsetAt: new(time.Now().AddDate(1, 0, 0))}
+	condition := ehr.Condition{Head: b.report().Head, OnsetAt: new(ehr.At(time.Now().AddDate(1, 0, 0)))}
 	condition.Status, condition.Code = "active", ehr.Coding{System: "http://hl7.org/fhir/sid/icd-10", Code: "I10"}
 	_, err = conditions.Create(t.Context(), by(b.doctor), condition)
 	requireCode(t, err, care.Invalid, "onsetAt")

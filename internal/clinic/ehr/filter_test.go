@@ -19,7 +19,7 @@ func TestList_FiltersByEachField(t *testing.T) {
 	day := func(d int) time.Time { return time.Date(2026, 2, d, 12, 0, 0, 0, time.UTC) }
 	write := func(actor, doctor care.Actor, status, code string, d int) uuid.UUID {
 		in := b.report()
-		in.DoctorID, in.Status, in.Code, in.EffectiveAt = &doctor.UserID, status, ehr.Coding{System: "http://loinc.org", Code: code}, day(d)
+		in.DoctorID, in.Status, in.Code, in.EffectiveAt = &doctor.UserID, status, ehr.Coding{System: "http://loinc.org", Code: code}, ehr.At(day(d))
 		r, err := b.reports.Create(t.Context(), by(actor), in)
 		require.NoError(t, err)
 		return r.ID
@@ -77,7 +77,7 @@ func TestList_PagesWithAFilter(t *testing.T) {
 	b := setup(t)
 	for i := range 9 {
 		in := b.report()
-		in.EffectiveAt = time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC)
+		in.EffectiveAt = ehr.At(time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC))
 		if i%2 == 1 {
 			in.Status = "preliminary"
 		}
@@ -93,7 +93,7 @@ func TestList_PagesWithAFilter(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rest.Items, 1)
 	require.Empty(t, rest.Next)
-	require.Equal(t, []int{7, 5, 3}, []int{page.Items[0].Body.EffectiveAt.Day(), page.Items[1].Body.EffectiveAt.Day(), rest.Items[0].Body.EffectiveAt.Day()})
+	require.Equal(t, []int{7, 5, 3}, []int{page.Items[0].Body.EffectiveAt.Start().Day(), page.Items[1].Body.EffectiveAt.Start().Day(), rest.Items[0].Body.EffectiveAt.Start().Day()})
 }
 
 func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
@@ -101,7 +101,7 @@ func TestList_ShowsEveryEarlierRecordOnceWhileOthersWrite(t *testing.T) {
 	b := setup(t)
 	create := func(day int) uuid.UUID {
 		in := b.report()
-		in.EffectiveAt = time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC)
+		in.EffectiveAt = ehr.At(time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC))
 		r, err := b.reports.Create(t.Context(), by(b.doctor), in)
 		require.NoError(t, err)
 		return r.ID

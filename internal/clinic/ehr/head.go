@@ -17,7 +17,7 @@ type Head struct {
 	DoctorID    *uuid.UUID `json:"doctorId,omitempty" format:"uuid" doc:"The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged."`
 	Status      string     `json:"status" minLength:"1" maxLength:"40" doc:"The status: one of the codes of FHIR R4 for this kind." example:"final"`
 	Code        Coding     `json:"code" doc:"The subject matter: the LOINC code of a report, the RxNorm code of a medicine."`
-	EffectiveAt time.Time  `json:"effectiveAt" format:"date-time" doc:"The time at which it applied to the patient; for a prescription, the time at which it was written." example:"2026-03-14T09:30:00Z"`
+	EffectiveAt Time       `json:"effectiveAt" doc:"The time at which it applied to the patient; for a prescription, the time at which it was written. A year, a month or a day if no more is known: it is that date in the clinic's time zone, and the record is listed and filtered at its start." example:"2026-03-14T09:30:00Z"`
 }
 
 // Coding is a code in a code system, with its display text.
@@ -40,13 +40,6 @@ const clockAllowance = 24 * time.Hour
 // head implements Body.
 func (h *Head) head() *Head { return h }
 
-// checkHappened ignores nil.
-func checkHappened(errs *care.FieldErrors, path string, t *time.Time) {
-	if t != nil && t.After(time.Now().Add(clockAllowance)) {
-		errs.Add(path, "must be at most one day in the future: a record in this status describes the past")
-	}
-}
-
 // check checks the common part against the specification of the kind.
 func (h *Head) check(errs *care.FieldErrors, s Spec) {
 	statuses := s.Statuses()
@@ -60,7 +53,10 @@ func (h *Head) check(errs *care.FieldErrors, s Spec) {
 		errs.Add("status", "must be one of %s", strings.Join(statuses, ", "))
 	}
 	h.Code.check(errs, "code")
-	if h.EffectiveAt.Before(earliest) || h.EffectiveAt.After(latest()) {
+	switch at := h.EffectiveAt; {
+	case at.fault != nil:
+		errs.Add("effectiveAt", "%s", at.fault.Error())
+	case at.start.Before(earliest) || at.start.After(latest()):
 		errs.Add("effectiveAt", "must be from %s to a year from now", earliest.Format(time.RFC3339))
 	}
 }

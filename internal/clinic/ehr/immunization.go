@@ -10,17 +10,19 @@ import (
 // is the vaccine, EffectiveAt is the occurrence.
 type Immunization struct {
 	Head
-	StatusReason   *Coding   `json:"statusReason,omitempty" doc:"The reason that it was not given."`
-	Manufacturer   string    `json:"manufacturer,omitempty" text:"line" maxLength:"200"`
-	LotNumber      string    `json:"lotNumber,omitempty" text:"line" maxLength:"100"`
-	ExpirationDate string    `json:"expirationDate,omitempty" format:"date" doc:"The expiration date of the vaccine."`
-	Site           *Coding   `json:"site,omitempty" doc:"The body site: v3 ActSite, or SNOMED CT."`
-	Route          *Coding   `json:"route,omitempty" doc:"The route of administration: v3 RouteOfAdministration, or SNOMED CT."`
-	DoseQuantity   *Quantity `json:"doseQuantity,omitempty"`
-	DoseNumber     *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"The number of the dose in the series."`
-	SeriesDoses    *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"The number of doses in the series."`
-	PrimarySource  *bool     `json:"primarySource,omitempty" doc:"Whether the author administered it; false if the source is the patient or an old record."`
-	Note           string    `json:"note,omitempty" maxLength:"10000"`
+	StatusReason     *Coding   `json:"statusReason,omitempty" doc:"The reason that it was not given."`
+	Manufacturer     string    `json:"manufacturer,omitempty" text:"line" maxLength:"200"`
+	LotNumber        string    `json:"lotNumber,omitempty" text:"line" maxLength:"100"`
+	ExpirationDate   string    `json:"expirationDate,omitempty" format:"date" doc:"The expiration date of the vaccine."`
+	Site             *Coding   `json:"site,omitempty" doc:"The body site: v3 ActSite, or SNOMED CT."`
+	Route            *Coding   `json:"route,omitempty" doc:"The route of administration: v3 RouteOfAdministration, or SNOMED CT."`
+	DoseQuantity     *Quantity `json:"doseQuantity,omitempty"`
+	DoseNumber       *int      `json:"doseNumber,omitempty" minimum:"1" maximum:"100" doc:"The number of the dose in the series."`
+	SeriesDoses      *int      `json:"seriesDoses,omitempty" minimum:"1" maximum:"100" doc:"The number of doses in the series."`
+	PrimarySource    *bool     `json:"primarySource,omitempty" doc:"Whether the author administered it; false if the source is the patient or an old record."`
+	Subpotent        bool      `json:"subpotent,omitempty" doc:"Whether the dose was not potent, because of its amount or its storage: it does not count as a vaccination."`
+	SubpotentReasons []Coding  `json:"subpotentReasons,omitempty" maxItems:"100" doc:"The reasons that it was not potent."`
+	Note             string    `json:"note,omitempty" maxLength:"10000"`
 }
 
 // Kind implements Body.
@@ -52,6 +54,7 @@ func (r *Immunization) Validate() error {
 	checkCode(&errs, "site", r.Site)
 	checkCode(&errs, "route", r.Route)
 	checkQuantity(&errs, "doseQuantity", r.DoseQuantity)
+	eachCode(&errs, "subpotentReasons", r.SubpotentReasons)
 	for field, n := range map[string]*int{"doseNumber": r.DoseNumber, "seriesDoses": r.SeriesDoses} {
 		if n != nil && (*n < 1 || *n > 100) {
 			errs.Add(field, "must be 1 to 100")

@@ -104,6 +104,29 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return events, err
 }
 
+// RetractImportedTx retracts a record that was imported before and that the other system has deleted.
+// Only carewire's own import may call it. refused is a care.Error if the record cannot be
+// retracted.
+func (k *Kind[B]) RetractImportedTx(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID, reason string) (refused, err error) {
+	if !cmd.Actor.MayOnPlatform(care.RecordReplace) {
+		return nil, care.Errorf(care.Forbidden, "only the platform imports records")
+	}
+	row, err := db.New(tx).RecordLock(ctx, db.RecordLockParams{ActorID: cmd.Actor.UserID, ID: id, Kind: k.name, Measures: k.limits != nil})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return care.Errorf(care.NotFound, "the record that was imported before no longer exists"), nil
+	case err != nil:
+		return nil, fmt.Errorf("lock record: %w", err)
+	case row.Record.Status == retracted:
+		return nil, nil
+	}
+	_, events, err := k.writeVersion(ctx, tx, cmd, row, k.retraction(reason))
+	if refused := asItemError(&err); refused != nil || err != nil {
+		return refused, err
+	}
+	return nil, outbox.Append(ctx, tx, events...)
+}
+
 // asItemError returns *err and sets it to nil if the error concerns one record only. Otherwise it
 // returns nil.
 func asItemError(err *error) error {
@@ -123,7 +146,8 @@ func addRecord(p *db.RecordInsertManyParams, id uuid.UUID, h *Head, data []byte,
 	p.DoctorIds = append(p.DoctorIds, *h.DoctorID)
 	p.CodeSystems = append(p.CodeSystems, h.Code.System)
 	p.Codes = append(p.Codes, h.Code.Code)
-	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt)
+	p.EffectiveAts = append(p.EffectiveAts, h.EffectiveAt.Start())
+	p.Partials = append(p.Partials, h.EffectiveAt.IsPartial())
 	p.Bodies = append(p.Bodies, data)
 	p.Releases = append(p.Releases, releases)
 }

@@ -110,8 +110,7 @@ func (k *Kind[B]) prepare(b *B) (*Head, error) {
 func (k *Kind[B]) prepareImported(b *B) (*Head, error) {
 	body := k.body(b)
 	h := body.head()
-	// PostgreSQL has a resolution of microseconds.
-	h.EffectiveAt = h.EffectiveAt.UTC().Truncate(time.Microsecond)
+	h.EffectiveAt = h.EffectiveAt.normal()
 	return h, body.Validate()
 }
 

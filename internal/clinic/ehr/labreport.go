@@ -68,6 +68,9 @@ var (
 	criticals = []string{"HH", "LL", "AA"}
 )
 
+// IsInterpretation reports whether the code is one of v3 ObservationInterpretation.
+func IsInterpretation(code string) bool { return slices.Contains(interpretations, code) }
+
 // Validate implements Body.
 func (r *LabReport) Validate() error {
 	var errs care.FieldErrors

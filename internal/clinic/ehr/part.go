@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"carewire/internal/care"
 )
@@ -32,8 +31,8 @@ func checkQuantity(errs *care.FieldErrors, path string, q *Quantity) {
 
 // Period is the time from Start to End; a nil side is open.
 type Period struct {
-	Start *time.Time `json:"start,omitempty" format:"date-time"`
-	End   *time.Time `json:"end,omitempty" format:"date-time"`
+	Start *Time `json:"start,omitempty"`
+	End   *Time `json:"end,omitempty"`
 }
 
 // checkPeriod ignores nil.
@@ -42,7 +41,10 @@ func checkPeriod(errs *care.FieldErrors, path string, period *Period) {
 		return
 	}
 	checkTime(errs, path+".start", period.Start)
-	if period.End != nil && period.Start != nil && period.End.Before(*period.Start) {
+	if period.End != nil && period.End.fault != nil {
+		errs.Add(path+".end", "%s", period.End.fault.Error())
+	}
+	if period.End != nil && period.Start != nil && period.End.before(*period.Start) {
 		errs.Add(path+".end", "must not be before the start")
 	}
 }
@@ -52,13 +54,6 @@ func checkPast(errs *care.FieldErrors, path string, period *Period) {
 	if period != nil {
 		checkHappened(errs, path+".start", period.Start)
 		checkHappened(errs, path+".end", period.End)
-	}
-}
-
-// checkTime ignores nil. Planned times may be far in the future.
-func checkTime(errs *care.FieldErrors, path string, t *time.Time) {
-	if t != nil && (t.Before(earliest) || t.After(time.Now().AddDate(50, 0, 0))) {
-		errs.Add(path, "must be from %s to fifty years from now", earliest.Format(time.RFC3339))
 	}
 }
 

@@ -77,6 +77,6 @@ func (k *Kind[B]) masked(row db.Record) Record[B] {
 	r := Record[B]{ID: row.ID, Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt}
 	h := k.body(&r.Body).head()
 	h.PatientID, h.ClinicID, h.Status = row.PatientID, row.ClinicID, row.Status
-	h.Code, h.EffectiveAt = maskedCode, row.UpdatedAt
+	h.Code, h.EffectiveAt = maskedCode, At(row.UpdatedAt)
 	return r
 }

@@ -95,15 +95,21 @@ func (k *Kind[B]) Retract(ctx context.Context, cmd care.Command, id uuid.UUID, i
 	if err := checkReason(reason); err != nil {
 		return Record[B]{}, err
 	}
-	return k.revise(ctx, cmd, id, revision[B]{
-		action: care.RecordRetract, ifMatch: ifMatch, reason: reason,
+	rev := k.retraction(reason)
+	rev.ifMatch = ifMatch
+	return k.revise(ctx, cmd, id, rev)
+}
+
+func (k *Kind[B]) retraction(reason string) revision[B] {
+	return revision[B]{
+		action: care.RecordRetract, reason: reason,
 		next: func(before B, row db.RecordLockRow) (B, string, error) {
 			// The body is not validated again: a record that was valid under older rules can be
 			// retracted too.
 			k.body(&before).head().Status = retracted
 			return before, "retracted", k.spec.checkTransition(row.Record.Status, retracted)
 		},
-	})
+	}
 }
 
 func checkReason(reason string) error {
@@ -184,7 +190,7 @@ func (k *Kind[B]) writeVersion(ctx context.Context, tx pgx.Tx, cmd care.Command,
 	critical := slices.ContainsFunc(k.criticalFindings(&b, limits), func(a string) bool { return !slices.Contains(known, a) })
 	row, err := q.RecordReplace(ctx, db.RecordReplaceParams{
 		ID: old.ID, Status: h.Status, DoctorID: *h.DoctorID, CodeSystem: h.Code.System, Code: h.Code.Code,
-		EffectiveAt: h.EffectiveAt, Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
+		EffectiveAt: h.EffectiveAt.Start(), Partial: h.EffectiveAt.IsPartial(), Body: data, UpdatedBy: cmd.Actor.ID, Reason: rev.reason, Releases: k.spec.Releases(h.Status),
 		Holds: critical && !cmd.Imported,
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ func (b *testBundle) report() ehr.LabReport {
 		Head: ehr.Head{
 			PatientID: b.patient.UserID, ClinicID: b.here, DoctorID: &b.doctor.UserID, Status: "final",
 			Code:        ehr.Coding{System: "http://loinc.org", Code: "24323-8", Display: "Comprehensive metabolic panel"},
-			EffectiveAt: time.Date(2026, 3, 14, 9, 30, 0, 0, time.UTC),
+			EffectiveAt: ehr.At(time.Date(2026, 3, 14, 9, 30, 0, 0, time.UTC)),
 		},
 		Results: []ehr.Result{{
 			Code:  ehr.Coding{System: "http://loinc.org", Code: "2823-3", Display: "Potassium serum"},

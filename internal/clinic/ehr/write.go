@@ -55,7 +55,7 @@ func (k *Kind[B]) insert(ctx context.Context, cmd care.Command, r *Record[B], da
 	ownDoctor := *h.DoctorID == cmd.Actor.UserID && cmd.Actor.Holds(h.ClinicID, care.Doctor)
 	params := db.RecordInsertParams{
 		ID: r.ID, Kind: k.name, Status: h.Status, PatientID: h.PatientID, ClinicID: h.ClinicID, DoctorID: *h.DoctorID,
-		CodeSystem: h.Code.System, Code: h.Code.Code, EffectiveAt: h.EffectiveAt, Body: data, CreatedBy: cmd.Actor.ID,
+		CodeSystem: h.Code.System, Code: h.Code.Code, EffectiveAt: h.EffectiveAt.Start(), Partial: h.EffectiveAt.IsPartial(), Body: data, CreatedBy: cmd.Actor.ID,
 		Releases: v.released, Holds: v.critical && !cmd.Imported, OwnDoctor: ownDoctor, AnyPatient: anyPatient,
 		ActorID: cmd.Actor.UserID, LimitsVersion: limits.expectedVersion(),
 	}

@@ -302,8 +302,8 @@ func TestValidate_ReportsEachInvalidValue(t *testing.T) {
 		"an empty value code":  {func(r *ehr.LabReport) { r.Results[0].Value = ehr.Value{Coding: &ehr.Coding{}} }, []string{"results[0].value.system", "results[0].value.code"}},
 		"too many results":     {func(r *ehr.LabReport) { r.Results = make([]ehr.Result, 501) }, []string{"results"}},
 		"no results":           {func(r *ehr.LabReport) { r.Results = nil }, []string{"results"}},
-		"long ago":             {func(r *ehr.LabReport) { r.EffectiveAt = time.Date(1066, 10, 14, 0, 0, 0, 0, time.UTC) }, []string{"effectiveAt"}},
-		"far ahead":            {func(r *ehr.LabReport) { r.EffectiveAt = time.Now().AddDate(5, 0, 0) }, []string{"effectiveAt"}},
+		"long ago":             {func(r *ehr.LabReport) { r.EffectiveAt = ehr.At(time.Date(1066, 10, 14, 0, 0, 0, 0, time.UTC)) }, []string{"effectiveAt"}},
+		"far ahead":            {func(r *ehr.LabReport) { r.EffectiveAt = ehr.At(time.Now().AddDate(5, 0, 0)) }, []string{"effectiveAt"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

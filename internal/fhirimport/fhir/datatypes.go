@@ -33,6 +33,7 @@ type (
 		Reference  string      `json:"reference"`
 		Type       string      `json:"type"`
 		Identifier *Identifier `json:"identifier"`
+		Display    string      `json:"display"`
 	}
 	// Quantity is a measured amount.
 	Quantity struct {
@@ -65,21 +66,39 @@ const (
 	absentAsText = "as-text"
 )
 
-// EHRCoding returns the first code that has a system, else the text as a coding, else nil.
+// EHRCoding returns the first code that has a system and its form, else the first with a system,
+// else the text as a coding, else nil.
 func (c *CodeableConcept) EHRCoding() *ehr.Coding {
 	if c == nil {
 		return nil
 	}
 	text := c.Text
+	var malformed *ehr.Coding
 	for _, one := range c.Coding {
-		if one.System != "" && one.Code != "" {
-			return &ehr.Coding{System: one.System, Code: one.Code, Display: cmp.Or(one.Display, c.Text)}
+		if one.System == "" || one.Code == "" {
+			text = cmp.Or(text, one.Display, one.Code)
+			continue
 		}
-		text = cmp.Or(text, one.Display, one.Code)
+		code := ehr.Coding{System: one.System, Code: one.Code, Display: cmp.Or(one.Display, c.Text)}
+		if code.HasForm() {
+			return &code
+		}
+		if malformed == nil {
+			malformed = &code
+		}
 	}
-	if text == "" {
+	switch {
+	case malformed != nil:
+		malformed.Display = cmp.Or(malformed.Display, text)
+		return malformed
+	case text == "":
 		return nil
 	}
+	return AsText(text)
+}
+
+// AsText returns the coding of a concept that has text and no code.
+func AsText(text string) *ehr.Coding {
 	return &ehr.Coding{System: absentSystem, Code: absentAsText, Display: text}
 }
 

@@ -16,3 +16,8 @@ func NewError(path, reason string) error { return &Error{path, reason} }
 func JoinPath(parts ...string) string {
 	return strings.Trim(strings.Join(parts, "."), ".")
 }
+
+// Skip is the reason why a part of a file is skipped: it is valid, and not a resource.
+type Skip struct{ Reason string }
+
+func (s *Skip) Error() string { return s.Reason }

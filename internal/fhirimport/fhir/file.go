@@ -5,12 +5,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 )
 
 const (
@@ -35,28 +33,39 @@ type File struct {
 	Open func() (io.ReadCloser, error)
 	// Size is the stored size in bytes.
 	Size int64
+	// Ignored is the reason why the file is not read, if it is not.
+	Ignored string
+	info    os.FileInfo
 }
 
 // handler is called with each resource; err is the reason why it could not be read.
 type handler func(r Resource, err error) error
 
-// Read calls fn with each resource of the file in turn. It returns an error if the file as a whole
-// cannot be read further.
+// FileError is the reason why a file cannot be read, or cannot be read any further. It contains no
+// values.
+type FileError struct{ File, Reason string }
+
+func (e *FileError) Error() string { return e.File + ": " + e.Reason }
+
+// Read calls fn with each resource of the file in turn. It returns a *FileError if the file as a
+// whole cannot be read further, and any error of fn or the context.
 func (f File) Read(ctx context.Context, progress func(n int), fn handler) error {
 	rc, err := f.Open()
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name, err)
+		return f.fail("%w", err)
 	}
 	defer func() { _ = rc.Close() }()
 	packed := &countingReader{Reader: rc, progress: progress}
-	buffered := bufio.NewReaderSize(packed, 1<<16)
-	var content io.Reader = buffered
+	buffered := bufio.NewReaderSize(packed, bufferSize)
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		zipped, err := gzip.NewReader(buffered)
 		if err != nil {
-			return fmt.Errorf("%s: invalid gzip: %w", f.Name, err)
+			return f.fail("invalid gzip: %w", err)
 		}
-		content = &ratioReader{zipped, packed, 0}
+		buffered = bufio.NewReaderSize(&ratioReader{zipped, packed, 0}, bufferSize)
+	}
+	if err := checkFormat(buffered); err != nil {
+		return f.fail("%w", err)
 	}
 	each := func(r Resource, err error) error {
 		if ctx.Err() != nil {
@@ -65,10 +74,21 @@ func (f File) Read(ctx context.Context, progress func(n int), fn handler) error 
 		r.File = f.Name
 		return fn(r, err)
 	}
-	if strings.HasSuffix(strings.TrimSuffix(f.Name, ".gz"), ".ndjson") {
-		return readLines(f.Name, content, each)
+	if hasLines(f.Name) {
+		return readLines(f.Name, buffered, 1, each)
 	}
-	return readDocument(f.Name, content, each)
+	return readDocument(f.Name, buffered, each)
+}
+
+// bufferSize is the number of bytes that are read at once.
+const bufferSize = 1 << 16
+
+func (f File) fail(format string, cause error) error {
+	// The message of a path error begins with the path.
+	if path, ok := errors.AsType[*os.PathError](cause); ok {
+		cause = path.Err
+	}
+	return &FileError{f.Name, fmt.Errorf(format, cause).Error()}
 }
 
 // countingReader counts the bytes that were read and reports them to progress.
@@ -103,152 +123,46 @@ func (u *ratioReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func readLines(name string, content io.Reader, fn handler) error {
+// readLines reads a resource, or a bundle, on each line. first is the number of the first line.
+func readLines(name string, content io.Reader, first int, fn handler) error {
 	lines := bufio.NewScanner(content)
-	lines.Buffer(make([]byte, 1<<16), maxResource)
-	n := 0
+	lines.Buffer(make([]byte, bufferSize), maxResource)
+	n := first - 1
 	for lines.Scan() {
 		n++
-		line := bytes.TrimSpace(lines.Bytes())
+		// A byte order mark inside a file is left over from files that were joined.
+		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), byteOrderMark))
 		if len(line) == 0 {
 			continue
 		}
-		if err := fn(parseHeader(Resource{Index: n, Raw: bytes.Clone(line)})); err != nil {
+		if err := readValue(Resource{Index: n, Raw: bytes.Clone(line)}, fn); err != nil {
 			return err
 		}
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("%s: line %d: resource is larger than %d MiB", name, n+1, maxResource>>20)
+		return &FileError{name, fmt.Sprintf("line %d: resource is larger than %d MiB", n+1, maxResource>>20)}
 	} else if err != nil {
-		return fmt.Errorf("%s: line %d: %w", name, n+1, err)
+		return &FileError{name, fmt.Sprintf("line %d: %s", n+1, err)}
 	}
 	return nil
 }
 
-// boundedReader returns errTooLarge if a single value is larger than a resource may be.
-type boundedReader struct {
-	io.Reader
-	left int
-}
-
-var errTooLarge = fmt.Errorf("a resource, or the fields of a bundle without its entries, is larger than %d MiB", maxResource>>20)
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
+// readValue reads a resource. A bundle inside a bundle or on a line is read as its entries, at the
+// position of the bundle.
+func readValue(r Resource, fn handler) error {
+	r, err := parseHeader(r)
+	if r.Type != "Bundle" || r.Raw == nil || r.nested {
+		return fn(r, err)
 	}
-	n, err := b.Reader.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
-}
-
-// readDocument reads a JSON object: a bundle's entries one by one, anything else as one resource.
-func readDocument(name string, content io.Reader, fn handler) error {
-	limit := &boundedReader{content, maxResource}
-	d := &documentReader{name: name, limit: limit, dec: json.NewDecoder(limit), fn: fn, fields: map[string]json.RawMessage{}}
-	if t, err := d.dec.Token(); err != nil || t != json.Delim('{') {
-		return d.broken(err)
+	inner := func(entry Resource, err error) error {
+		entry.Index, entry.nested = r.Index, true
+		return fn(entry, err)
 	}
-	for d.dec.More() {
-		if err := d.readField(); err != nil {
-			return err
-		}
+	err = readDocument("", bytes.NewReader(r.Raw), inner)
+	if broken, ok := errors.AsType[*FileError](err); ok {
+		return fn(Resource{Index: r.Index}, NewError("", broken.Reason))
 	}
-	if _, err := d.dec.Token(); err != nil {
-		return d.broken(err)
-	}
-	if d.dec.More() {
-		return fmt.Errorf("%s: more than one JSON document; NDJSON files must have the extension .ndjson", name)
-	}
-	if d.entries || string(d.fields["resourceType"]) == `"Bundle"` {
-		return nil
-	}
-	raw, err := json.Marshal(d.fields)
-	if err != nil {
-		return d.broken(err)
-	}
-	return fn(parseHeader(Resource{Raw: raw}))
-}
-
-type documentReader struct {
-	name  string
-	limit *boundedReader
-	dec   *json.Decoder
-	fn    handler
-	// fields are the top-level fields without a bundle's entries, size is their size in bytes.
-	fields map[string]json.RawMessage
-	size   int
-	// entries reports whether the document has entries.
-	entries bool
-}
-
-// broken returns an error with the position, and without the decoder's own error, which may quote
-// values.
-func (d *documentReader) broken(err error) error {
-	if errors.Is(err, errTooLarge) || errors.Is(err, errRatio) {
-		return fmt.Errorf("%s: at byte %d: %w", d.name, d.dec.InputOffset(), err)
-	}
-	return fmt.Errorf("%s: invalid JSON at byte %d", d.name, d.dec.InputOffset())
-}
-
-func (d *documentReader) readField() error {
-	d.limit.left = maxResource - d.size
-	key, err := d.dec.Token()
-	if err != nil {
-		return d.broken(err)
-	}
-	field, _ := key.(string)
-	if typ, known := d.fields["resourceType"]; field == "entry" && (!known || string(typ) == `"Bundle"`) {
-		d.entries = true
-		return d.readEntries()
-	}
-	var value json.RawMessage
-	if err := d.dec.Decode(&value); err != nil {
-		return d.broken(err)
-	}
-	if _, twice := d.fields[field]; twice {
-		return fmt.Errorf("%s: duplicate field before byte %d", d.name, d.dec.InputOffset())
-	}
-	if d.size += len(field) + len(value); d.size > maxResource {
-		return d.broken(errTooLarge)
-	}
-	d.fields[field] = value
-	return nil
-}
-
-func (d *documentReader) readEntries() error {
-	if t, err := d.dec.Token(); err != nil || t != json.Delim('[') {
-		return d.broken(err)
-	}
-	for i := 0; d.dec.More(); i++ {
-		d.limit.left = maxResource - d.size
-		var entry struct {
-			FullURL  string          `json:"fullUrl"`
-			Resource json.RawMessage `json:"resource"`
-		}
-		if err := d.dec.Decode(&entry); err != nil {
-			if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
-				return d.broken(fmt.Errorf("entry %d: %w", i, err))
-			}
-			if err := d.fn(Resource{Index: i}, NewError("Bundle.entry", "must be an entry of a bundle")); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(entry.Resource) == 0 {
-			if err := d.fn(Resource{Index: i}, NewError("Bundle.entry.resource", "is missing")); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := d.fn(parseHeader(Resource{Index: i, FullURL: entry.FullURL, Raw: entry.Resource})); err != nil {
-			return err
-		}
-	}
-	if _, err := d.dec.Token(); err != nil {
-		return d.broken(err)
-	}
-	return nil
+	return err
 }
 
 // OnDisk returns the file at the path.
@@ -257,8 +171,9 @@ func OnDisk(path string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	if info.IsDir() {
-		return File{}, fmt.Errorf("%s is a directory; list its files instead", path)
-	}
-	return File{Name: path, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(path) }}, nil //nolint:gosec // The user chose the files.
+	return onDisk(path, info), nil
+}
+
+func onDisk(path string, info os.FileInfo) File {
+	return File{Name: path, Size: info.Size(), info: info, Open: func() (io.ReadCloser, error) { return os.Open(path) }} //nolint:gosec // The user chose the files.
 }

@@ -2,35 +2,12 @@ package fhir
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"carewire/internal/clinic/ehr"
 )
-
-var ucumPattern = regexp.MustCompile(`^[!-~]{1,50}$`)
-
-// UCUM returns the quantity's unit in UCUM. A unit that is not in UCUM is put in braces, which is
-// UCUM's syntax for an annotation.
-func (q *Quantity) UCUM() string {
-	if q.System == "http://unitsofmeasure.org" && q.Code != "" {
-		return q.Code
-	}
-	text := cmp.Or(q.Code, q.Unit)
-	if text == "" || ucumPattern.MatchString(text) && !strings.ContainsAny(text, " \"") {
-		return text
-	}
-	text = strings.Map(func(r rune) rune {
-		if r == '{' || r == '}' || r <= ' ' || r > '~' || unicode.IsControl(r) {
-			return '_'
-		}
-		return r
-	}, text)
-	return "{" + text + "}"
-}
 
 // EHRQuantity returns the value and its unit, or nil if there is no value.
 func (q *Quantity) EHRQuantity() *ehr.Quantity {

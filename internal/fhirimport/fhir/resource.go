@@ -43,8 +43,33 @@ type Resource struct {
 	// Index counts from 0 in a bundle, and lines from 1 in NDJSON.
 	Index    int
 	Type, ID string
-	FullURL  string
-	Raw      []byte
+	// FullURL is the address or the URN that a bundle has for the resource.
+	FullURL string
+	Raw     []byte
+	// Deleted reports whether a bundle deletes the resource. Raw is then nil.
+	Deleted bool
+	// Version is known in a history and a transaction.
+	Version Version
+	// Foreign is the address of the server of the resource if it is not the source's own.
+	Foreign string
+
+	newestFirst, nested bool
+}
+
+// Key returns the key of the resource: see Key.
+func (r *Resource) Key() Key {
+	if r.Foreign != "" {
+		return Key{r.Type, AddressID(r.Foreign + "/" + r.Type + "/" + r.ID)}
+	}
+	return Key{r.Type, r.ID}
+}
+
+// Replaces reports whether the resource replaces an occurrence of the same resource, of the
+// version, that was read before. Of two unknown versions, the one that was read last is newer, but
+// a history begins with the newest.
+func (r *Resource) Replaces(before Version) bool {
+	newer, known := r.Version.Newer(before)
+	return newer || !known && !r.newestFirst
 }
 
 // isTypeName reports whether s has the form of a FHIR resource type.
@@ -55,7 +80,8 @@ func isTypeName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
 }
 
-// parseHeader reads a resource's type and id. A resource without an id has the UUID of its fullUrl.
+// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl. If
+// only the id is missing, the error is returned with the type.
 func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
@@ -69,14 +95,25 @@ func parseHeader(r Resource) (Resource, error) {
 		return r, NewError("resourceType", "must be a FHIR resource type")
 	}
 	r.Type, r.ID = typ, id
-	if uuid, ok := strings.CutPrefix(r.FullURL, "urn:uuid:"); r.ID == "" && ok {
-		r.ID = uuid
+	if r.ID == "" {
+		r.ID = idOfURL(r.FullURL, typ)
 	}
 	if !idPattern.MatchString(r.ID) {
 		r.ID = ""
 		return r, NewError(r.Type+".id", "must be a FHIR id")
 	}
 	return r, nil
+}
+
+// idOfURL returns the id of a resource of the type by its fullUrl, or "".
+func idOfURL(fullURL, typ string) string {
+	if IsURN(fullURL) {
+		return strings.TrimPrefix(strings.TrimPrefix(fullURL, uuidPrefix), oidPrefix)
+	}
+	if named, id, ok := cutAddress(fullURL); ok && named == typ {
+		return id
+	}
+	return ""
 }
 
 // idPattern is FHIR R4's data type id.
@@ -87,7 +124,7 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 func Decode(typ string, raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return NewError(JoinPath(typ, wrong.Field), "has the wrong type; see FHIR R4")
+		return NewError(JoinPath(typ, fieldPath(into, wrong.Field)), "has the wrong type; see FHIR R4")
 	}
 	if err != nil {
 		return NewError(typ, "contains a value of the wrong type; see FHIR R4")

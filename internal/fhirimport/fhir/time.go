@@ -1,46 +1,46 @@
 package fhir
 
 import (
-	"time"
-
 	"carewire/internal/clinic/ehr"
 )
 
-// ParseTime parses FHIR R4's date, dateTime or instant: a year, a month, a day or a time. A partial
-// date is its earliest moment.
-func ParseTime(text string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly, "2006-01", "2006"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, true
-		}
+// minuteLength is the length of a time without seconds and time zone.
+const minuteLength = len("2006-01-02T15:04")
+
+// ParseTime parses FHIR R4's date, dateTime or instant: a year, a month, a day, or a time with its
+// time zone. A time may lack its seconds, which FHIR requires and some systems omit. The error
+// describes the fault without the text.
+func ParseTime(text string) (ehr.Time, error) {
+	if len(text) > minuteLength && (text[minuteLength] == 'Z' || text[minuteLength] == 'z' || text[minuteLength] == '+' || text[minuteLength] == '-') {
+		text = text[:minuteLength] + ":00" + text[minuteLength:]
 	}
-	return time.Time{}, false
+	return ehr.ParseTime(text)
 }
 
 // OptionalTime parses a time, or returns nil for an empty text.
-func OptionalTime(path, text string) (*time.Time, error) {
+func OptionalTime(path, text string) (*ehr.Time, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // An absent time is not an error.
 	}
-	t, ok := ParseTime(text)
-	if !ok {
-		return nil, NewError(path, "must be a date or time")
+	t, err := ParseTime(text)
+	if err != nil {
+		return nil, NewError(path, err.Error())
 	}
 	return &t, nil
 }
 
 // FirstTime returns the first time that is present. pairs are paths and texts in turn.
-func FirstTime(typ string, pairs ...string) (time.Time, error) {
+func FirstTime(typ string, pairs ...string) (ehr.Time, error) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		t, err := OptionalTime(typ+"."+pairs[i], pairs[i+1])
 		if err != nil {
-			return time.Time{}, err
+			return ehr.Time{}, err
 		}
 		if t != nil {
 			return *t, nil
 		}
 	}
-	return time.Time{}, NewError(typ+"."+pairs[0], "is missing")
+	return ehr.Time{}, NewError(typ+"."+pairs[0], "is missing")
 }
 
 // EHRPeriod returns the period, or nil if it is empty.

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"cmp"
+	"time"
 
 	"carewire/internal/care"
 	"carewire/internal/clinic/appointment"
@@ -18,16 +19,24 @@ type Draft struct {
 	Kind     string
 	// References to other resources, the likeliest first.
 	Patient, Encounter, Doctors, Clinics, Author []fhir.Key
+	// Refs are the references by path, for the report.
+	Refs []Ref
 	// PatientPath is the path of the patient, for the error if there is none.
 	PatientPath string
+	// PatientFault is the reason why the reference to the patient cannot be looked up, if it cannot
+	// be.
+	PatientFault string
 	// Parts are other resources that the body includes.
 	Parts []Part
 	// The mapped body: one of these is set.
-	Head        *ehr.Head
-	Body        any
-	Clinic      *directory.Clinic
-	User        *directory.ImportedUser
+	Head   *ehr.Head
+	Body   any
+	Clinic *directory.Clinic
+	User   *directory.ImportedUser
+	// Role is the role of a membership, or "" if the person gets none. Former means that they do
+	// not hold it any more.
 	Role        care.Role
+	Former      bool
 	Appointment *appointment.Imported
 	Invoice     *billing.Imported
 	Message     *chat.Imported
@@ -37,6 +46,13 @@ type Draft struct {
 	Paths map[string]string
 	// LeftOut are the parts of the resource that were not imported.
 	LeftOut []fhir.Error
+	// Floating are times of the body that are in the time zone of the clinic, written in UTC until the
+	// clinic is known.
+	Floating []*time.Time
+	// Undated is set if the resource has no date.
+	Undated *Undated
+	// SkipUnlessKnown is the reason to skip the resource unless it was imported before.
+	SkipUnlessKnown string
 	// Aliases are other identifiers of the resource.
 	Aliases []string
 }
@@ -44,9 +60,11 @@ type Draft struct {
 // Part is a resource that another one includes. Without Apply, it only marks the draft as a
 // possible part.
 type Part struct {
-	Path  string
-	Keys  []fhir.Key
-	Apply func(body []byte) error
+	Path string
+	Keys []fhir.Key
+	// Apply adds the part to the body. It reports whether the part was used; if not, it has
+	// recorded the reason in LeftOut.
+	Apply func(body []byte) (used bool, err error)
 }
 
 // KindPart is the kind of a resource that became part of another.
@@ -77,6 +95,7 @@ func (s *SkipError) Error() string { return s.Reason }
 // that removed more than surrounding spaces. An import has no user to correct the input, and a line
 // break in a name is no reason to refuse a person.
 func (d *Draft) Clean() {
+	d.cleanCodes()
 	for _, what := range []any{d.Body, d.Clinic, d.User, d.Invoice} {
 		care.CleanLines(what, func(path string) {
 			d.LeftOut = append(d.LeftOut, fhir.Error{Path: d.Path(path), Reason: "contained line breaks, control characters or invisible characters, which were removed"})

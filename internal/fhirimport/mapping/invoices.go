@@ -2,11 +2,11 @@ package mapping
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
 	"carewire/internal/clinic/billing"
+	"carewire/internal/clinic/ehr"
 	"carewire/internal/fhirimport/fhir"
 )
 
@@ -14,7 +14,9 @@ import (
 const paymentTerm = 30 * 24 * time.Hour
 
 type claim struct {
+	Meta           meta            `json:"meta"`
 	Status         string          `json:"status"`
+	Use            string          `json:"use"`
 	Patient        *fhir.Reference `json:"patient"`
 	Provider       *fhir.Reference `json:"provider"`
 	Created        string          `json:"created"`
@@ -29,30 +31,40 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
+	switch c.Use {
+	case "", "claim":
+	case "predetermination", "preauthorization":
+		return nil, &SkipError{"is a " + c.Use + ", not an invoice: nothing was charged"}
+	default:
+		return nil, fhir.NewError(r.Type+".use", "is not a code of FHIR R4; want one of claim, predetermination, preauthorization")
+	}
 	if c.BillablePeriod == nil {
 		c.BillablePeriod = &fhir.Period{}
 	}
-	at, err := fhir.FirstTime(r.Type, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start)
+	at, err := requireDate(r.Type, 1, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start,
+		"meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
-	status, ok := map[string]string{"active": billing.StatusDraft, "draft": billing.StatusDraft, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid}[c.Status]
-	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	status, err := decideStatus(r.Type, "status", c.Status)
+	if err != nil {
+		return nil, err
 	}
 	prices := make([]price, len(c.Item))
 	for i, item := range c.Item {
 		prices[i] = price{r.Type + ".item[" + strconv.Itoa(i) + "].net", item.ProductOrService, item.Net}
 	}
-	lines, unit, err := invoiceLines(prices, r.Type+".total", c.Total)
+	charged, err := sumUp(prices, r.Type+".total", c.Total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "patient", c.Patient, at, status, lines, unit)
-	d.Clinics = c.Provider.Keys("Organization", "PractitionerRole")
+	d := invoiceDraft(r.Type, "patient", c.Patient, at.Time, status.as, charged)
+	status.apply(d, r.Type+".status")
+	d.date(at, meta{}, nil)
+	d.Clinics = d.Refer("provider", c.Provider, "Organization", "PractitionerRole")
 	for _, item := range c.Item {
 		for i := range item.Encounter {
-			d.Encounter = append(d.Encounter, item.Encounter[i].Keys("Encounter")...)
+			d.Encounter = append(d.Encounter, d.Refer("item.encounter", &item.Encounter[i], "Encounter")...)
 		}
 	}
 	return d, nil
@@ -64,71 +76,22 @@ type claimItem struct {
 	Net              *fhir.Money          `json:"net"`
 }
 
-// price is the price of one item, nil if there is none, and its path.
-type price struct {
-	path    string
-	concept fhir.CodeableConcept
-	amount  *fhir.Money
-}
-
-// invoiceLines returns a line for each item with a price if they add up to the total, else one line
-// with the total.
-func invoiceLines(prices []price, totalPath string, total *fhir.Money) ([]billing.Line, string, error) {
-	var lines []billing.Line
-	var sum int64
-	unit := ""
-	for _, p := range prices {
-		if p.amount == nil {
-			continue
-		}
-		minor, err := minorUnits(p.amount, p.path)
-		if err != nil {
-			return nil, "", err
-		}
-		lines = append(lines, billing.Line{Description: p.concept.Label(), Quantity: 1, UnitMinor: minor})
-		sum, unit = sum+minor, p.amount.Currency
-	}
-	if total == nil {
-		if len(lines) == 0 {
-			return nil, "", fhir.NewError(totalPath, "is missing, and no item has a price")
-		}
-		return lines, unit, nil
-	}
-	all, err := minorUnits(total, totalPath)
-	if err != nil || (sum == all && unit == total.Currency) {
-		return lines, total.Currency, err
-	}
-	description := "Service"
-	if len(prices) > 0 {
-		description = prices[0].concept.Label()
-	}
-	return []billing.Line{{Description: description, Quantity: 1, UnitMinor: all}}, total.Currency, nil
-}
-
-// minorUnits returns the amount in minor units of its currency, rounded.
-func minorUnits(m *fhir.Money, path string) (int64, error) {
-	value, err := strconv.ParseFloat(string(m.Value), 64)
-	digits, known := billing.MinorDigits(m.Currency)
-	if err != nil || value < 0 || value > 1e12 {
-		return 0, fhir.NewError(path+".value", "must be an amount of 0 or more")
-	}
-	if !known {
-		return 0, fhir.NewError(path+".currency", "must be an ISO 4217 code of a currency in use")
-	}
-	return int64(math.Round(value * math.Pow10(digits))), nil
-}
-
-func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at time.Time, status string, lines []billing.Line, unit string) *Draft {
-	return &Draft{
-		Kind: "invoice", Patient: patient.Keys("Patient"), PatientPath: patientPath,
-		Invoice: &billing.Imported{Status: status, IssuedAt: at, NewInvoice: billing.NewInvoice{
-			Currency: unit, DueOn: at.Add(paymentTerm).Format(time.DateOnly), Lines: lines,
+func invoiceDraft(typ, patientPath string, patient *fhir.Reference, at ehr.Time, status string, charged charges) *Draft {
+	d := &Draft{
+		Kind: "invoice",
+		Invoice: &billing.Imported{Status: status, NewInvoice: billing.NewInvoice{
+			Currency: charged.currency, DueOn: at.Start().Add(paymentTerm).Format(time.DateOnly), Lines: charged.lines,
 		}},
 		Paths: map[string]string{"dueOn": "created", "lines": map[string]string{"Claim": "item"}[typ], "currency": "total.currency", "patientId": patientPath, "clinicId": "provider"},
 	}
+	d.ReferPatient(patientPath, patient)
+	charged.note(d)
+	d.SetDay(&d.Invoice.IssuedAt, fhir.JoinPath(typ, d.Paths["dueOn"]), at)
+	return d
 }
 
 type invoice struct {
+	Meta       meta              `json:"meta"`
 	Identifier []fhir.Identifier `json:"identifier"`
 	Status     string            `json:"status"`
 	Subject    *fhir.Reference   `json:"subject"`
@@ -150,13 +113,11 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
-	status, ok := map[string]string{
-		"draft": billing.StatusDraft, "issued": billing.StatusIssued, "balanced": billing.StatusPaid, "cancelled": billing.StatusVoid, "entered-in-error": billing.StatusVoid,
-	}[v.Status]
-	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	status, err := decideStatus(r.Type, "status", v.Status)
+	if err != nil {
+		return nil, err
 	}
-	at, err := fhir.FirstTime(r.Type, "date", v.Date)
+	at, err := requireDate(r.Type, 1, "date", v.Date, "meta.lastUpdated", v.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +134,14 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if total == nil {
 		total, totalPath = v.TotalNet, "totalNet"
 	}
-	lines, unit, err := invoiceLines(prices, fhir.JoinPath(r.Type, totalPath), total)
+	charged, err := sumUp(prices, fhir.JoinPath(r.Type, totalPath), total)
 	if err != nil {
 		return nil, err
 	}
-	d := invoiceDraft(r.Type, "subject", v.Subject, at, status, lines, unit)
-	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = v.Issuer.Keys("Organization"), "date", "lineItem", "issuer"
+	d := invoiceDraft(r.Type, "subject", v.Subject, at.Time, status.as, charged)
+	status.apply(d, r.Type+".status")
+	d.date(at, meta{}, nil)
+	d.Clinics, d.Paths["dueOn"], d.Paths["lines"], d.Paths["clinicId"] = d.Refer("issuer", v.Issuer, "Organization"), "date", "lineItem", "issuer"
 	d.Paths["currency"] = totalPath + ".currency"
 	if len(v.Identifier) > 0 && v.Identifier[0].Value != "" && len(v.Identifier[0].Value) <= 64 {
 		d.Invoice.Number = &v.Identifier[0].Value

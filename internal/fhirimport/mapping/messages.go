@@ -11,6 +11,7 @@ import (
 var messagePaths = map[string]string{"patientId": "subject", "clinicId": "encounter", "authorId": "sender", "text": "payload", "writtenAt": "sent"}
 
 type communication struct {
+	Meta      meta             `json:"meta"`
 	Status    string           `json:"status"`
 	Subject   *fhir.Reference  `json:"subject"`
 	Encounter *fhir.Reference  `json:"encounter"`
@@ -28,17 +29,14 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
-	switch c.Status {
-	case "completed", "in-progress", "unknown":
-	case "preparation", "not-done", "on-hold", "stopped", "entered-in-error":
-		return nil, &SkipError{"was not sent, or was entered in error"}
-	default:
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	if _, err := decideStatus(r.Type, "status", c.Status); err != nil {
+		return nil, err
 	}
 	d := &Draft{
-		Kind: "message", Patient: c.Subject.Keys("Patient"), PatientPath: "subject", Encounter: c.Encounter.Keys("Encounter"),
-		Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
+		Kind: "message", Author: c.Sender.Keys("Patient", "Practitioner", "PractitionerRole"), Paths: messagePaths,
 	}
+	d.ReferPatient("subject", c.Subject)
+	d.Encounter = d.Refer("encounter", c.Encounter, "Encounter")
 	var texts []string
 	for i, p := range c.Payload {
 		if p.ContentString != "" {
@@ -61,10 +59,12 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if len(d.Patient) == 0 {
 		d.Patient = c.Sender.Keys("Patient")
 	}
-	at, err := fhir.FirstTime(r.Type, "sent", c.Sent, "received", c.Received)
+	at, err := requireDate(r.Type, 1, "sent", c.Sent, "received", c.Received, "meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}
-	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n"), WrittenAt: at}
+	d.Message = &chat.Imported{Text: strings.Join(texts, "\n\n")}
+	d.SetInstant(&d.Message.WrittenAt, r.Type+".sent", at.Time)
+	d.date(at, meta{}, nil)
 	return d, nil
 }

@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -68,13 +70,18 @@ func (v *value) ehrValue() (*ehr.Value, string) {
 	return nil, ""
 }
 
+// interpretation returns the first code of v3 ObservationInterpretation, else the first code.
 func (v *value) interpretation() string {
+	first := ""
 	for i := range v.Interpretation {
-		if word := v.Interpretation[i].FirstCode(); word != "" {
-			return word
+		for _, c := range v.Interpretation[i].Coding {
+			if ehr.IsInterpretation(c.Code) {
+				return c.Code
+			}
+			first = cmp.Or(first, c.Code)
 		}
 	}
-	return ""
+	return first
 }
 
 func (v *value) result(code ehr.Coding) (ehr.Result, bool) {
@@ -147,13 +154,50 @@ func (o *observation) results() ([]ehr.Result, error) {
 	return all, nil
 }
 
-// ObservationResults returns an Observation as results of a lab report.
-func ObservationResults(raw []byte) ([]ehr.Result, error) {
+// ObservationPart is an Observation as a part of a report.
+type ObservationPart struct {
+	Results []ehr.Result `json:"results"`
+	// Excluded is the reason why the observation is no result of a report.
+	Excluded    string `json:"excluded,omitempty"`
+	Preliminary bool   `json:"preliminary,omitempty"`
+}
+
+// ReadObservationPart returns an Observation as a part of a report.
+func ReadObservationPart(raw []byte) (ObservationPart, error) {
+	if err := CheckModifiers("Observation", raw); err != nil {
+		fault, _ := errors.AsType[*fhir.Error](err)
+		return ObservationPart{Excluded: fault.Path + " " + fault.Reason}, nil
+	}
 	var o observation
 	if err := fhir.Decode("Observation", raw, &o); err != nil {
-		return nil, err
+		return ObservationPart{}, err
 	}
-	return o.results()
+	if why := excluded[o.Status]; why != "" {
+		return ObservationPart{Excluded: why}, nil
+	}
+	if _, err := decideStatus("Observation", "status", o.Status); err != nil {
+		return ObservationPart{Excluded: "has an unknown status"}, nil //nolint:nilerr // The report has the reason.
+	}
+	results, err := o.results()
+	return ObservationPart{Results: results, Preliminary: o.Status == "preliminary"}, err
+}
+
+// vitalSignCodes are the LOINC codes of FHIR R4's vital signs profile, and those that it allows in
+// addition.
+var vitalSignCodes = []string{
+	"85353-1", "9279-1", "8867-4", "2708-6", "59408-5", "8310-5", "8302-2", "9843-4", "29463-7", "39156-5", "85354-9", "8480-6", "8462-4", "8478-0",
+	"8306-3", "8331-1", "8332-3", "8333-1", "8328-7", "3141-9", "8287-5", "55284-4",
+}
+
+// isVital reports whether the observation is a vital sign: by its category, or by its LOINC code if
+// it is not a laboratory result.
+func (o *observation) isVital() bool {
+	if o.hasCategory("vital-signs") {
+		return true
+	}
+	return !o.hasCategory("laboratory") && o.Code != nil && slices.ContainsFunc(o.Code.Coding, func(c fhir.Coding) bool {
+		return c.System == "http://loinc.org" && slices.Contains(vitalSignCodes, c.Code)
+	})
 }
 
 func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -161,35 +205,60 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
 	}
-	vital := o.hasCategory("vital-signs")
-	d := &Draft{Kind: KindPart}
-	results, err := o.results()
-	if !vital {
-		// If a report includes the observation, it is not imported again. The look-ups decide that.
-		d.Parts = []Part{{Keys: []fhir.Key{{Type: r.Type, ID: r.ID}}}}
-		if data, failed := json.Marshal(results); failed == nil && err == nil {
-			d.Body = json.RawMessage(data)
-		}
+	status, err := decideStatus(r.Type, "status", o.Status)
+	if err != nil {
+		return nil, err
 	}
+	var d *Draft
 	switch {
-	case vital:
-		return o.vitalSigns(r.Type)
-	case o.hasCategory("laboratory"):
-		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
-	case len(o.Category) == 0:
-		d.Finish = func(*Draft) error { return &SkipError{"has no category and is not part of a report"} }
+	case o.isVital():
+		d, err = o.vitalSigns(r.Type)
+	case o.hasCategory("social-history"):
+		d, err = o.socialHistory(r.Type)
 	default:
-		d.Finish = func(*Draft) error {
-			return &SkipError{"observations of this category are not imported: " + categoryName(o.Category)}
-		}
+		d = o.labResult(r)
 	}
+	if err != nil {
+		if status.unlessKnown {
+			return nil, &SkipError{status.skip}
+		}
+		return nil, err
+	}
+	status.apply(d, r.Type+".status")
 	return d, nil
 }
 
-// categoryName returns the name of a category that FHIR R4 defines.
+// labResult returns the draft of an observation that may be a part of a report. If a report
+// includes it, it is not imported again. The look-ups decide that.
+func (o *observation) labResult(r *fhir.Resource) *Draft {
+	d := &Draft{Kind: KindPart, Parts: []Part{{Keys: []fhir.Key{r.Key()}}}}
+	results, err := o.results()
+	if data, failed := json.Marshal(results); failed == nil && err == nil {
+		d.Body = json.RawMessage(data)
+	}
+	switch {
+	case o.hasCategory("laboratory"):
+		// The references are needed before it is known whether a report includes the observation.
+		made := o.record("lab_report", "effectiveDateTime", nil, nil, o.Performer, "results", "value", "doctorId", "performer")
+		d.Patient, d.PatientPath, d.Encounter, d.Doctors, d.Paths = made.Patient, made.PatientPath, made.Encounter, made.Doctors, made.Paths
+		d.Finish = func(d *Draft) error { return o.becomeReport(d, r.Type, results, err) }
+	case len(o.Category) == 0:
+		d.Finish = func(*Draft) error {
+			return &SkipError{"has no category and is not part of a report; the categories laboratory, vital-signs and social-history are imported"}
+		}
+	default:
+		d.Finish = func(*Draft) error {
+			return &SkipError{"observations of the category " + categoryName(o.Category) + " are not imported, unless a report includes them"}
+		}
+	}
+	return d
+}
+
+// categoryName returns the name of a category that FHIR R4 defines. Other texts could be about the
+// patient.
 func categoryName(categories []fhir.CodeableConcept) string {
 	for i := range categories {
-		for _, name := range []string{"survey", "social-history", "imaging", "procedure", "exam", "therapy", "activity"} {
+		for _, name := range []string{"survey", "imaging", "procedure", "exam", "therapy", "activity"} {
 			if categories[i].HasCode(name) {
 				return name
 			}
@@ -198,36 +267,39 @@ func categoryName(categories []fhir.CodeableConcept) string {
 	return "other"
 }
 
-func (o *observation) head(typ string) (ehr.Head, error) {
+func (o *observation) head(typ string) (ehr.Head, dated, error) {
 	if o.EffectivePeriod == nil {
 		o.EffectivePeriod = &fhir.Period{}
 	}
-	at, err := fhir.FirstTime(typ, "effectiveDateTime", o.EffectiveDateTime, "effectiveInstant", o.EffectiveInstant, "effectivePeriod.start", o.EffectivePeriod.Start, "issued", o.Issued)
+	at, err := firstDate(typ, 4, "effectiveDateTime", o.EffectiveDateTime, "effectiveInstant", o.EffectiveInstant, "effectivePeriod.start", o.EffectivePeriod.Start,
+		"effectivePeriod.end", o.EffectivePeriod.End, "issued", o.Issued)
 	if err != nil {
-		return ehr.Head{}, err
+		return ehr.Head{}, at, err
 	}
 	code, err := requiredCode(typ+".code", o.Code)
-	return ehr.Head{Status: o.Status, EffectiveAt: at, Code: code}, err
+	return ehr.Head{Status: o.Status, EffectiveAt: at.Time, Code: code}, at, err
 }
 
 // becomeReport makes a laboratory result without a report a report of its own.
 func (o *observation) becomeReport(d *Draft, typ string, results []ehr.Result, err error) error {
 	if err != nil {
+		if d.SkipUnlessKnown != "" {
+			return &SkipError{d.SkipUnlessKnown}
+		}
 		return err
 	}
-	head, err := o.head(typ)
+	head, at, err := o.head(typ)
 	if err != nil {
 		return err
 	}
 	b := &ehr.LabReport{Head: head, Results: results}
-	made := o.record("lab_report", "effectiveDateTime", &b.Head, b, o.Performer, "results", "value")
-	d.Kind, d.Head, d.Body, d.Paths = made.Kind, made.Head, made.Body, made.Paths
-	d.Patient, d.PatientPath, d.Encounter, d.Doctors = made.Patient, made.PatientPath, made.Encounter, made.Doctors
+	d.Kind, d.Head, d.Body = "lab_report", &b.Head, b
+	d.dateHead(at, o.Meta)
 	return nil
 }
 
 func (o *observation) vitalSigns(typ string) (*Draft, error) {
-	head, err := o.head(typ)
+	head, at, err := o.head(typ)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +311,10 @@ func (o *observation) vitalSigns(typ string) (*Draft, error) {
 		}
 		b.Components = append(b.Components, ehr.Component{Code: code, Measured: o.Component[i].measured()})
 	}
-	return o.record("vital_signs", "effectiveDateTime", &b.Head, b, o.Performer, "components", "component", "value", "value", "unit", "valueQuantity.unit"), nil
+	d := o.record("vital_signs", "effectiveDateTime", &b.Head, b, o.Performer, "components", "component", "value", "value", "unit", "valueQuantity.unit",
+		"doctorId", "performer")
+	d.dateHead(at, o.Meta)
+	return d, nil
 }
 
 func (v *value) measured() ehr.Measured {

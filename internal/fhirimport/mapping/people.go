@@ -2,9 +2,9 @@ package mapping
 
 import (
 	"errors"
-	"regexp"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"golang.org/x/text/language"
 
@@ -15,12 +15,20 @@ import (
 
 func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 	var o struct {
-		Identifier []fhir.Identifier `json:"identifier"`
-		Name       string            `json:"name"`
-		Alias      []string          `json:"alias"`
+		Identifier []identifier           `json:"identifier"`
+		Active     *bool                  `json:"active"`
+		Type       []fhir.CodeableConcept `json:"type"`
+		Name       string                 `json:"name"`
+		Alias      []string               `json:"alias"`
 	}
 	if err := fhir.Decode(r.Type, r.Raw, &o); err != nil {
 		return nil, err
+	}
+	if o.Active != nil && !*o.Active {
+		return nil, &SkipError{"is closed (active is false); import its records with --clinic"}
+	}
+	if what := notCareType(o.Type); what != "" {
+		return nil, &SkipError{"is " + what + " and no clinic; the type is that of a clinic only if it cares for patients"}
 	}
 	name := o.Name
 	for _, alias := range o.Alias {
@@ -29,28 +37,31 @@ func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 		}
 	}
 	return &Draft{
-		Kind: "clinic", Clinic: &directory.Clinic{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier),
+		Kind: "clinic", Clinic: &directory.Clinic{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier, m.now()),
 		Paths: map[string]string{"name": "name"},
 	}, nil
 }
 
 func readPractitioner(m *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
-		Identifier []fhir.Identifier   `json:"identifier"`
-		Name       []fhir.HumanName    `json:"name"`
-		Telecom    []fhir.ContactPoint `json:"telecom"`
+		person
+		Active *bool `json:"active"`
 	}
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	return personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, ""), nil
+	d := p.draft(m, r.Type, "")
+	if p.Active != nil && !*p.Active {
+		d.User.Inactive = true
+		d.Note(r.Type+".active", "is false: imported with a disabled account")
+	}
+	return d, nil
 }
 
 func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
-		Identifier    []fhir.Identifier   `json:"identifier"`
-		Name          []fhir.HumanName    `json:"name"`
-		Telecom       []fhir.ContactPoint `json:"telecom"`
+		person
+		patientState
 		Communication []struct {
 			Language  fhir.CodeableConcept `json:"language"`
 			Preferred bool                 `json:"preferred"`
@@ -69,11 +80,15 @@ func readPatient(m *Options, r *fhir.Resource) (*Draft, error) {
 			locale = c.Language.FirstCode()
 		}
 	}
-	d := personDraft(m, r.Type, p.Identifier, p.Name, p.Telecom, locale)
+	if survivor := p.survivor(); survivor != nil {
+		return ReplacedBy(survivor.Keys(r.Type)...), nil
+	}
+	d := p.draft(m, r.Type, locale)
 	d.demographics(p.BirthDate, p.Gender)
-	d.Clinics = p.ManagingOrganization.Keys("Organization")
+	p.apply(d)
+	d.Clinics = d.Refer("managingOrganization", p.ManagingOrganization, "Organization")
 	for i := range p.GeneralPractitioner {
-		d.Doctors = append(d.Doctors, p.GeneralPractitioner[i].Keys("Practitioner", "PractitionerRole")...)
+		d.ReferDoctor("generalPractitioner["+strconv.Itoa(i)+"]", &p.GeneralPractitioner[i])
 	}
 	return d, nil
 }
@@ -103,108 +118,93 @@ func (d *Draft) demographics(birthDate, gender string) {
 // unknownName replaces an absent part of a name.
 const unknownName = "Unknown"
 
-func personDraft(m *Options, typ string, ids []fhir.Identifier, names []fhir.HumanName, telecom []fhir.ContactPoint, locale string) *Draft {
-	given, family := chooseName(names)
+// person are the fields that Practitioner and Patient share.
+type person struct {
+	Identifier []identifier   `json:"identifier"`
+	Name       []humanName    `json:"name"`
+	Telecom    []contactPoint `json:"telecom"`
+	Address    []address      `json:"address"`
+}
+
+func (p *person) draft(m *Options, typ, locale string) *Draft {
+	now := m.now()
+	given, family, found := chooseName(p.Name, now)
 	if tag, err := language.Parse(locale); err != nil || locale == "" {
 		locale = ""
 	} else {
 		locale = tag.String()
 	}
 	u := &directory.ImportedUser{UserInput: directory.UserInput{
-		GivenName: given, FamilyName: family, Phone: phone(telecom), Locale: locale, TimeZone: m.TimeZone,
+		GivenName: given, FamilyName: family, Locale: locale, TimeZone: m.TimeZone,
 	}}
 	d := &Draft{
-		Kind: "user", User: u, Aliases: aliases(ids),
-		Paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom"},
+		Kind: "user", User: u, Aliases: aliases(p.Identifier, now),
+		Paths: map[string]string{"givenName": "name.given", "familyName": "name.family", "email": "telecom", "phone": "telecom", "deceasedOn": "deceasedDateTime"},
+	}
+	if !found {
+		d.Note(typ+".name", "has no current name (official, usual or temp); imported as "+unknownName)
 	}
 	var err error
-	if u.Email, err = email(telecom); err != nil {
-		d.LeftOut = append(d.LeftOut, fhir.Error{Path: typ + ".telecom", Reason: "was left out: " + err.Error()})
+	if u.Email, err = email(p.Telecom, now); err != nil {
+		d.Note(typ+".telecom", "was left out: "+err.Error())
 	}
+	d.setPhone(typ, p.Telecom, now, p.region(m))
 	return d
 }
 
-// chooseName returns the official name, else the first one.
-func chooseName(names []fhir.HumanName) (given, family string) {
-	var chosen fhir.HumanName
-	for i, n := range names {
-		if i == 0 || n.Use == "official" {
-			chosen = n
-		}
-	}
-	given, family = strings.TrimSpace(strings.Join(chosen.Given, " ")), strings.TrimSpace(chosen.Family)
-	if given == "" && family == "" {
-		words := strings.Fields(chosen.Text)
-		if n := len(words); n > 0 {
-			given, family = strings.Join(words[:n-1], " "), words[n-1]
-		}
-	}
-	return truncateName(given), truncateName(family)
-}
-
-// truncateName truncates a name to the directory's maximum of 200 characters.
-func truncateName(name string) string {
-	for utf8.RuneCountInString(name) > 200 {
-		_, size := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-size]
-	}
-	return name
-}
-
-// email returns the first current address, or an error if it is invalid.
-func email(telecom []fhir.ContactPoint) (string, error) {
-	for _, t := range telecom {
-		if value := strings.TrimSpace(t.Value); t.System == "email" && t.Use != "old" && value != "" {
-			return care.ParseEmail(value)
-		}
+// email returns the preferred address, or an error if it is invalid.
+func email(telecom []contactPoint, now time.Time) (string, error) {
+	for _, t := range chooseContacts(telecom, now, "email") {
+		return care.ParseEmail(strings.TrimSpace(t.Value))
 	}
 	return "", nil
 }
 
-var (
-	phonePunctuation = regexp.MustCompile(`[\s().\-/]`)
-	phonePattern     = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-)
-
-// phone returns the first number with a country code. The country of other numbers is unknown.
-func phone(telecom []fhir.ContactPoint) *string {
-	for _, t := range telecom {
-		number := phonePunctuation.ReplaceAllString(t.Value, "")
-		if (t.System == "phone" || t.System == "sms") && t.Use != "old" && phonePattern.MatchString(number) {
-			return &number
-		}
-	}
-	return nil
+// identifier is an Identifier with the elements that say whether it is still valid.
+type identifier struct {
+	fhir.Identifier
+	Use    string       `json:"use"`
+	Period *fhir.Period `json:"period"`
 }
 
-func aliases(ids []fhir.Identifier) []string {
+func (i *identifier) isValid(now time.Time) bool { return i.Use != "old" && isCurrent(i.Period, now) }
+
+// aliases returns the valid identifiers by which other resources may refer to this one.
+func aliases(ids []identifier, now time.Time) []string {
 	var all []string
 	for _, id := range ids {
-		if id.Value != "" && len(id.System)+len(id.Value) < 300 {
-			all = append(all, id.Alias())
+		if id.isValid(now) {
+			all = append(all, id.Aliases()...)
 		}
 	}
 	return all
 }
 
-func readPractitionerRole(_ *Options, r *fhir.Resource) (*Draft, error) {
+func readPractitionerRole(m *Options, r *fhir.Resource) (*Draft, error) {
 	var p struct {
 		Active       *bool                  `json:"active"`
 		Practitioner *fhir.Reference        `json:"practitioner"`
 		Organization *fhir.Reference        `json:"organization"`
 		Code         []fhir.CodeableConcept `json:"code"`
+		Period       *fhir.Period           `json:"period"`
 	}
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
-	if p.Active != nil && !*p.Active {
-		return nil, &SkipError{"the role is inactive"}
+	d := &Draft{
+		Kind: "membership", Role: practitionerRole(p.Code), Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization"),
+		Paths: map[string]string{"clinicId": "organization"},
 	}
-	d := &Draft{Kind: "membership", Role: care.Doctor, Doctors: p.Practitioner.Keys("Practitioner"), Clinics: p.Organization.Keys("Organization")}
-	for i := range p.Code {
-		if p.Code[i].HasCode("nurse") {
-			d.Role = care.Nurse
-		}
+	switch {
+	case p.Active != nil && !*p.Active:
+		d.Former = true
+		d.Note(r.Type+".active", "is false: imported as a former role")
+	case !isCurrent(p.Period, m.now()):
+		d.Former = true
+		d.Note(r.Type+".period", "has ended or not begun: imported as a former role")
+	}
+	if d.Role == "" {
+		d.Note(r.Type+".code", "is neither that of a doctor nor that of a nurse: the person gets no role; grant one in carewire")
 	}
 	return d, nil
 }

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 // common are the fields that clinical resources share.
 type common struct {
+	Meta      meta              `json:"meta"`
 	Status    string            `json:"status"`
 	Subject   *fhir.Reference   `json:"subject"`
 	Patient   *fhir.Reference   `json:"patient"`
@@ -35,11 +37,18 @@ func (a *common) record(kind, effective string, head *ehr.Head, body any, doctor
 	if a.Patient != nil {
 		path, who = "patient", a.Patient
 	}
-	d := &Draft{Kind: kind, Head: head, Body: body, Patient: who.Keys("Patient"), PatientPath: path, Encounter: a.Encounter.Keys("Encounter")}
-	d.Paths = recordPaths(path, effective, more...)
-	for _, doctor := range append(doctors, a.Recorder, a.Asserter) {
-		d.Doctors = append(d.Doctors, doctor.Keys("Practitioner", "PractitionerRole")...)
+	d := &Draft{Kind: kind, Head: head, Body: body, Paths: recordPaths(path, effective, more...)}
+	d.ReferPatient(path, who)
+	d.Encounter = d.Refer("encounter", a.Encounter, "Encounter")
+	doctorPath := d.Paths["doctorId"]
+	if doctorPath == "encounter" {
+		doctorPath = "performer"
 	}
+	for _, doctor := range doctors {
+		d.ReferDoctor(doctorPath, doctor)
+	}
+	d.ReferDoctor("recorder", a.Recorder)
+	d.ReferDoctor("asserter", a.Asserter)
 	return d
 }
 
@@ -53,21 +62,32 @@ func requiredCode(path string, concepts ...*fhir.CodeableConcept) (ehr.Coding, e
 	return ehr.Coding{}, fhir.NewError(path, "is missing")
 }
 
-// clinicalStatus returns the status of a resource that has a clinical and a verification status.
-// "entered-in-error" is a verification status.
-func clinicalStatus(status, verification *fhir.CodeableConcept) string {
-	if verification.HasCode("entered-in-error") {
-		return "entered-in-error"
-	}
-	return cmp.Or(status.FirstCode(), "unknown")
+// verificationCodes are FHIR R4's value sets allergyintolerance-verification and
+// condition-ver-status.
+var verificationCodes = map[string][]string{
+	"AllergyIntolerance": {"", "unconfirmed", "confirmed", "refuted", retracted},
+	"Condition":          {"", "unconfirmed", "provisional", "differential", "confirmed", "refuted", retracted},
 }
 
-// verificationStatus returns the verification status unless clinicalStatus includes it.
-func verificationStatus(verification *fhir.CodeableConcept) string {
-	if word := verification.FirstCode(); word != "entered-in-error" {
-		return word
+// clinicalStatus returns the decision about a resource that has a clinical and a verification
+// status, and its verification status. Without a clinical status, the status is unknown.
+func clinicalStatus(typ string, clinical, verification *fhir.CodeableConcept) (statusDecision, string, error) {
+	certainty := verification.FirstCode()
+	if verification.HasCode(retracted) {
+		certainty = retracted
 	}
-	return ""
+	if !slices.Contains(verificationCodes[typ], certainty) {
+		return statusDecision{}, "", fhir.NewError(typ+".verificationStatus", "is not a code of FHIR R4; want one of "+strings.Join(verificationCodes[typ][1:], ", "))
+	}
+	if certainty == retracted {
+		return statuses[typ][retracted], "", nil
+	}
+	code := clinical.FirstCode()
+	if clinical != nil && code == "" {
+		return statusDecision{}, "", fhir.NewError(typ+".clinicalStatus", "has no code; want one of "+codesOf(statuses[typ]))
+	}
+	d, err := decideStatus(typ, "clinicalStatus", cmp.Or(code, "unknown"))
+	return d, certainty, err
 }
 
 type allergyIntolerance struct {
@@ -79,6 +99,7 @@ type allergyIntolerance struct {
 	Criticality        string                `json:"criticality"`
 	Code               *fhir.CodeableConcept `json:"code"`
 	Onset              string                `json:"onsetDateTime"`
+	OnsetPeriod        fhir.Period           `json:"onsetPeriod"`
 	RecordedDate       string                `json:"recordedDate"`
 	LastOccurrence     string                `json:"lastOccurrence"`
 	Reaction           []struct {
@@ -96,14 +117,19 @@ func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
 		return nil, err
 	}
-	b := &ehr.Allergy{
-		Head: ehr.Head{Status: clinicalStatus(a.ClinicalStatus, a.VerificationStatus)}, VerificationStatus: verificationStatus(a.VerificationStatus),
-		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: fhir.JoinNotes(a.Note),
-	}
-	var err error
-	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "lastOccurrence", a.LastOccurrence); err != nil {
+	status, certainty, err := clinicalStatus(r.Type, a.ClinicalStatus, a.VerificationStatus)
+	if err != nil {
 		return nil, err
 	}
+	b := &ehr.Allergy{
+		Head: ehr.Head{Status: status.as}, VerificationStatus: certainty,
+		Type: a.Type, Categories: a.Category, Criticality: a.Criticality, Note: fhir.JoinNotes(a.Note),
+	}
+	at, err := firstDate(r.Type, 1, "recordedDate", a.RecordedDate, "onsetDateTime", a.Onset, "onsetPeriod.start", a.OnsetPeriod.Start, "lastOccurrence", a.LastOccurrence)
+	if err != nil {
+		return nil, err
+	}
+	b.EffectiveAt = at.Time
 	if b.Code, err = requiredCode(r.Type+".code", a.Code); err != nil {
 		return nil, err
 	}
@@ -123,8 +149,17 @@ func readAllergy(_ *Options, r *fhir.Resource) (*Draft, error) {
 			OnsetAt: onset, ExposureRoute: x.ExposureRoute.EHRCoding(), Description: x.Description,
 		})
 	}
-	return a.record("allergy", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "categories", "category", "reactions", "reaction",
-		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence"), nil
+	d := a.record("allergy", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "categories", "category", "reactions", "reaction",
+		"onsetAt", "onsetDateTime", "lastOccurrenceAt", "lastOccurrence", "doctorId", "recorder")
+	if isAbsence(a.Code) {
+		d = a.entry(historyMedical, "recordedDate", b.Head, nil)
+		d.Note(r.Type+".code", "denies allergies: imported as an entry of the medical history")
+	}
+	if d.dateHead(at, a.Meta); d.Undated != nil {
+		d.Undated.Always = true
+	}
+	status.apply(d, r.Type+".clinicalStatus")
+	return d, nil
 }
 
 type condition struct {
@@ -136,6 +171,7 @@ type condition struct {
 	Code               *fhir.CodeableConcept  `json:"code"`
 	BodySite           []fhir.CodeableConcept `json:"bodySite"`
 	Onset              string                 `json:"onsetDateTime"`
+	OnsetPeriod        fhir.Period            `json:"onsetPeriod"`
 	OnsetString        string                 `json:"onsetString"`
 	Abatement          string                 `json:"abatementDateTime"`
 	AbatementString    string                 `json:"abatementString"`
@@ -147,8 +183,12 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &c); err != nil {
 		return nil, err
 	}
+	status, certainty, err := clinicalStatus(r.Type, c.ClinicalStatus, c.VerificationStatus)
+	if err != nil {
+		return nil, err
+	}
 	b := &ehr.Condition{
-		Head: ehr.Head{Status: clinicalStatus(c.ClinicalStatus, c.VerificationStatus)}, VerificationStatus: verificationStatus(c.VerificationStatus),
+		Head: ehr.Head{Status: status.as}, VerificationStatus: certainty,
 		Severity: c.Severity.EHRCoding(), BodySites: fhir.EHRCodings(c.BodySite), OnsetText: c.OnsetString, AbatementText: c.AbatementString, Note: fhir.JoinNotes(c.Note),
 	}
 	for i := range c.Category {
@@ -156,10 +196,11 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 			b.Category = word
 		}
 	}
-	var err error
-	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "recordedDate", c.RecordedDate, "onsetDateTime", c.Onset); err != nil {
+	at, err := firstDate(r.Type, 1, "recordedDate", c.RecordedDate, "onsetDateTime", c.Onset, "onsetPeriod.start", c.OnsetPeriod.Start)
+	if err != nil {
 		return nil, err
 	}
+	b.EffectiveAt = at.Time
 	if b.Code, err = requiredCode(r.Type+".code", c.Code); err != nil {
 		return nil, err
 	}
@@ -169,8 +210,15 @@ func readCondition(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if b.AbatementAt, err = fhir.OptionalTime(r.Type+".abatementDateTime", c.Abatement); err != nil {
 		return nil, err
 	}
-	return c.record("condition", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "bodySites", "bodySite", "onsetAt", "onsetDateTime",
-		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString"), nil
+	d := c.record("condition", "recordedDate", &b.Head, b, nil, "status", "clinicalStatus", "bodySites", "bodySite", "onsetAt", "onsetDateTime",
+		"onsetText", "onsetString", "abatementAt", "abatementDateTime", "abatementText", "abatementString", "doctorId", "recorder")
+	if isAbsence(c.Code) {
+		d = c.entry(historyMedical, "recordedDate", b.Head, nil)
+		d.Note(r.Type+".code", "denies problems: imported as an entry of the medical history")
+	}
+	d.dateHead(at, c.Meta)
+	status.apply(d, r.Type+".clinicalStatus")
+	return d, nil
 }
 
 type immunization struct {
@@ -182,13 +230,15 @@ type immunization struct {
 	Manufacturer *struct {
 		Display string `json:"display"`
 	} `json:"manufacturer"`
-	LotNumber      string                `json:"lotNumber"`
-	ExpirationDate string                `json:"expirationDate"`
-	Site           *fhir.CodeableConcept `json:"site"`
-	Route          *fhir.CodeableConcept `json:"route"`
-	DoseQuantity   *fhir.Quantity        `json:"doseQuantity"`
-	PrimarySource  *bool                 `json:"primarySource"`
-	Performer      []struct {
+	LotNumber       string                 `json:"lotNumber"`
+	ExpirationDate  string                 `json:"expirationDate"`
+	Site            *fhir.CodeableConcept  `json:"site"`
+	Route           *fhir.CodeableConcept  `json:"route"`
+	DoseQuantity    *fhir.Quantity         `json:"doseQuantity"`
+	PrimarySource   *bool                  `json:"primarySource"`
+	IsSubpotent     *bool                  `json:"isSubpotent"`
+	SubpotentReason []fhir.CodeableConcept `json:"subpotentReason"`
+	Performer       []struct {
 		Actor *fhir.Reference `json:"actor"`
 	} `json:"performer"`
 	ProtocolApplied []struct {
@@ -202,9 +252,18 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
+	status, err := decideStatus(r.Type, "status", v.Status)
+	if err != nil {
+		return nil, err
+	}
 	b := &ehr.Immunization{
-		Head: ehr.Head{Status: v.Status}, StatusReason: v.StatusReason.EHRCoding(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
-		Site: v.Site.EHRCoding(), Route: v.Route.EHRCoding(), DoseQuantity: v.DoseQuantity.EHRQuantity(), PrimarySource: v.PrimarySource, Note: fhir.JoinNotes(v.Note),
+		Head: ehr.Head{Status: status.as}, Subpotent: v.IsSubpotent != nil && *v.IsSubpotent, SubpotentReasons: fhir.EHRCodings(v.SubpotentReason), StatusReason: v.StatusReason.EHRCoding(), LotNumber: v.LotNumber, ExpirationDate: v.ExpirationDate,
+		Site: v.Site.EHRCoding(), Route: v.Route.EHRCoding(), PrimarySource: v.PrimarySource, Note: fhir.JoinNotes(v.Note),
+	}
+	if v.DoseQuantity != nil && v.DoseQuantity.Comparator != "" {
+		b.Note = strings.TrimSpace("Dose " + v.DoseQuantity.Text() + "\n" + b.Note)
+	} else {
+		b.DoseQuantity = v.DoseQuantity.EHRQuantity()
 	}
 	if v.Manufacturer != nil {
 		b.Manufacturer = v.Manufacturer.Display
@@ -212,10 +271,11 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if len(v.ProtocolApplied) > 0 {
 		b.DoseNumber, b.SeriesDoses = v.ProtocolApplied[0].DoseNumber, v.ProtocolApplied[0].SeriesDoses
 	}
-	var err error
-	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "occurrenceDateTime", v.Occurrence, "recorded", v.Recorded); err != nil {
+	at, err := firstDate(r.Type, 1, "occurrenceDateTime", v.Occurrence, "recorded", v.Recorded)
+	if err != nil {
 		return nil, err
 	}
+	b.EffectiveAt = at.Time
 	if b.Code, err = requiredCode(r.Type+".vaccineCode", v.VaccineCode); err != nil {
 		return nil, err
 	}
@@ -223,7 +283,10 @@ func readImmunization(_ *Options, r *fhir.Resource) (*Draft, error) {
 	for _, p := range v.Performer {
 		doctors = append(doctors, p.Actor)
 	}
-	return v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode"), nil
+	d := v.record("immunization", "occurrenceDateTime", &b.Head, b, doctors, "code", "vaccineCode", "doctorId", "performer", "subpotentReasons", "subpotentReason")
+	d.dateHead(at, v.Meta)
+	status.apply(d, r.Type+".status")
+	return d, nil
 }
 
 type procedure struct {
@@ -248,23 +311,28 @@ func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &p); err != nil {
 		return nil, err
 	}
+	status, err := decideStatus(r.Type, "status", p.Status)
+	if err != nil {
+		return nil, err
+	}
 	b := &ehr.Procedure{
-		Head: ehr.Head{Status: p.Status}, StatusReason: p.StatusReason.EHRCoding(), Category: p.Category.EHRCoding(), Reasons: fhir.EHRCodings(p.ReasonCode),
+		Head: ehr.Head{Status: status.as}, StatusReason: p.StatusReason.EHRCoding(), Category: p.Category.EHRCoding(), Reasons: fhir.EHRCodings(p.ReasonCode),
 		BodySites: fhir.EHRCodings(p.BodySite), Outcome: p.Outcome.EHRCoding(), Complications: fhir.EHRCodings(p.Complication), Note: fhir.JoinNotes(p.Note),
 	}
 	for i := range p.FollowUp {
 		b.FollowUp = strings.TrimPrefix(b.FollowUp+"; "+p.FollowUp[i].Label(), "; ")
 	}
-	var err error
 	if b.PerformedPeriod, err = p.PerformedPeriod.EHRPeriod(r.Type + ".performedPeriod"); err != nil {
 		return nil, err
 	}
 	if p.PerformedPeriod == nil {
 		p.PerformedPeriod = &fhir.Period{}
 	}
-	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "performedPeriod.start", p.PerformedPeriod.Start, "performedDateTime", p.PerformedDateTime, "performedPeriod.end", p.PerformedPeriod.End); err != nil {
+	at, err := firstDate(r.Type, 3, "performedPeriod.start", p.PerformedPeriod.Start, "performedDateTime", p.PerformedDateTime, "performedPeriod.end", p.PerformedPeriod.End)
+	if err != nil {
 		return nil, err
 	}
+	b.EffectiveAt = at.Time
 	if b.Code, err = requiredCode(r.Type+".code", p.Code); err != nil {
 		return nil, err
 	}
@@ -272,5 +340,8 @@ func readProcedure(_ *Options, r *fhir.Resource) (*Draft, error) {
 	for _, x := range p.Performer {
 		doctors = append(doctors, x.Actor)
 	}
-	return p.record("procedure", "performedPeriod.start", &b.Head, b, doctors, "reasons", "reasonCode", "bodySites", "bodySite", "complications", "complication"), nil
+	d := p.record("procedure", "performedPeriod.start", &b.Head, b, doctors, "reasons", "reasonCode", "bodySites", "bodySite", "complications", "complication", "doctorId", "performer")
+	d.dateHead(at, p.Meta)
+	status.apply(d, r.Type+".status")
+	return d, nil
 }

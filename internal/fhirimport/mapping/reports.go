@@ -45,10 +45,27 @@ func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 			return nil, fhir.NewError(fmt.Sprintf("%s.presentedForm[%d].data", r.Type, i), "is not base64")
 		}
 	}
-	head, err := p.head(r.Type)
+	status, err := decideStatus(r.Type, "status", p.Status)
 	if err != nil {
 		return nil, err
 	}
+	head, at, err := p.head(r.Type)
+	if err != nil {
+		return nil, err
+	}
+	head.Status = status.as
+	d, err := p.report(r.Type, head)
+	if err != nil {
+		return nil, err
+	}
+	d.dateHead(at, p.Meta)
+	status.apply(d, r.Type+".status")
+	d.Paths["doctorId"] = "performer"
+	return d, nil
+}
+
+// report returns an imaging report or a lab report.
+func (p *diagnosticReport) report(typ string, head ehr.Head) (*Draft, error) {
 	doctors := append(p.ResultsInterpreter, p.Performer...)
 	if p.isImaging() {
 		b := &ehr.ImagingReport{Head: head, Conclusion: p.Conclusion, ConclusionCodes: fhir.EHRCodings(p.ConclusionCode)}
@@ -56,19 +73,20 @@ func readDiagnosticReport(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	b := &ehr.LabReport{Head: head, Results: []ehr.Result{}}
 	d := p.record("lab_report", "effectiveDateTime", &b.Head, b, doctors, "results", "result")
-	return d, p.addResults(d, b, r.Type)
+	return d, p.addResults(d, b, typ)
 }
 
-func (p *diagnosticReport) head(typ string) (ehr.Head, error) {
+func (p *diagnosticReport) head(typ string) (ehr.Head, dated, error) {
 	if p.EffectivePeriod == nil {
 		p.EffectivePeriod = &fhir.Period{}
 	}
-	at, err := fhir.FirstTime(typ, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "issued", p.Issued)
+	at, err := firstDate(typ, 3, "effectiveDateTime", p.EffectiveDateTime, "effectivePeriod.start", p.EffectivePeriod.Start, "effectivePeriod.end", p.EffectivePeriod.End,
+		"issued", p.Issued)
 	if err != nil {
-		return ehr.Head{}, err
+		return ehr.Head{}, at, err
 	}
 	code, err := requiredCode(typ+".code", p.Code)
-	return ehr.Head{Status: p.Status, EffectiveAt: at, Code: code}, err
+	return ehr.Head{Status: p.Status, EffectiveAt: at.Time, Code: code}, at, err
 }
 
 // isImaging reports whether the report has imaging studies or a category of imaging.
@@ -79,17 +97,34 @@ func (p *diagnosticReport) isImaging() bool {
 
 // addResults adds the observations of the report's result to the body: contained ones at once, the
 // others as parts of the draft. The conclusion is the result of a report without any.
-func (p *diagnosticReport) addResults(d *Draft, b *ehr.LabReport, typ string) (err error) {
+func (p *diagnosticReport) addResults(d *Draft, b *ehr.LabReport, typ string) error {
 	results := make([][]ehr.Result, len(p.Result))
 	for i := range p.Result {
 		path := typ + ".result[" + strconv.Itoa(i) + "]"
+		use := func(part ObservationPart) bool {
+			if part.Excluded != "" {
+				d.Note(path, part.Excluded)
+				return false
+			}
+			if part.Preliminary && b.Status != "preliminary" && b.Status != "partial" {
+				d.Note(path, "is preliminary, unlike the report")
+			}
+			results[i] = part.Results
+			return true
+		}
 		if raw := p.Contained.Get(&p.Result[i]); raw != nil {
-			if results[i], err = ObservationResults(raw); err != nil {
+			part, err := ReadObservationPart(raw)
+			if err != nil {
 				return err
 			}
+			use(part)
 			continue
 		}
-		apply := func(body []byte) error { return fhir.Decode(path, body, &results[i]) }
+		apply := func(body []byte) (bool, error) {
+			var part ObservationPart
+			err := fhir.Decode(path, body, &part)
+			return err == nil && use(part), err
+		}
 		d.Parts = append(d.Parts, Part{path, p.Result[i].Keys("Observation"), apply})
 	}
 	d.Finish = func(*Draft) error {
@@ -147,11 +182,11 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &s); err != nil {
 		return nil, err
 	}
-	status, ok := map[string]string{"registered": "registered", "available": "final", "cancelled": "cancelled", "entered-in-error": "entered-in-error", "unknown": "unknown"}[s.Status]
-	if !ok {
-		return nil, fhir.NewError(r.Type+".status", "must be a FHIR R4 status")
+	status, err := decideStatus(r.Type, "status", s.Status)
+	if err != nil {
+		return nil, err
 	}
-	b := &ehr.ImagingReport{Head: ehr.Head{Status: status}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
+	b := &ehr.ImagingReport{Head: ehr.Head{Status: status.as}, SeriesCount: s.NumberOfSeries, InstanceCount: s.NumberOfInstances, Reasons: fhir.EHRCodings(s.ReasonCode), Findings: s.Description}
 	started := s.Started
 	for _, m := range s.Modality {
 		b.Modalities = appendUnique(b.Modalities, m.EHRCoding())
@@ -168,17 +203,21 @@ func readImagingStudy(_ *Options, r *fhir.Resource) (*Draft, error) {
 			b.StudyUID = uid
 		}
 	}
-	var err error
-	if b.EffectiveAt, err = fhir.FirstTime(r.Type, "started", started); err != nil {
+	at, err := firstDate(r.Type, 1, "started", started)
+	if err != nil {
 		return nil, err
 	}
+	b.EffectiveAt = at.Time
 	// The default is LOINC's "Diagnostic imaging study".
 	b.Code = ehr.Coding{System: "http://loinc.org", Code: "18748-4", Display: "Diagnostic imaging study"}
 	if named := fhir.EHRCodings(s.ProcedureCode); len(named) > 0 {
 		b.Code = named[0]
 	}
-	return s.record("imaging_report", "started", &b.Head, b, append(s.Interpreter, s.Referrer), "code", "procedureCode", "studyUid", "identifier",
-		"modalities", "series.modality", "bodySites", "series.bodySite", "findings", "description", "reasons", "reasonCode"), nil
+	d := s.record("imaging_report", "started", &b.Head, b, append(s.Interpreter, s.Referrer), "code", "procedureCode", "studyUid", "identifier",
+		"modalities", "series.modality", "bodySites", "series.bodySite", "findings", "description", "reasons", "reasonCode", "doctorId", "interpreter")
+	d.dateHead(at, s.Meta)
+	status.apply(d, r.Type+".status")
+	return d, nil
 }
 
 // appendUnique appends a code unless it is in the list.

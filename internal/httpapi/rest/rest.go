@@ -73,6 +73,7 @@ func Register(api *httpapi.Server, s Services) error {
 	}
 	schemas := api.OpenAPI().Components.Schemas
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Decimal](), reflect.TypeFor[numberSchema]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Time](), reflect.TypeFor[timeSchema]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[ehr.Value](), reflect.TypeFor[valueSchema]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[audit.Entry](), reflect.TypeFor[Event]())
 	registerPeople(api, s.Directory)

@@ -151,15 +151,22 @@ SELECT
     $6,
     $7,
     $8,
-    $9,
-    $10,
-    now(),
+    CASE
+        WHEN $9::boolean THEN timezone((
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = $5
+        ), timezone('UTC', $10::timestamptz))
+        ELSE $10::timestamptz
+    END,
     $11,
     now(),
-    $11,
-    CASE WHEN $12::boolean THEN 1 END,
-    CASE WHEN $13::boolean THEN critical_hold_until($5) END
-WHERE record_parties_hold($4, $5, $6, $14, $15, $16, $17)
+    $12,
+    now(),
+    $12,
+    CASE WHEN $13::boolean THEN 1 END,
+    CASE WHEN $14::boolean THEN critical_hold_until($5) END
+WHERE record_parties_hold($4, $5, $6, $15, $16, $17, $18)
 RETURNING
     created_at,
     held_until
@@ -180,6 +187,7 @@ type RecordInsertParams struct {
 	DoctorID      uuid.UUID
 	CodeSystem    string
 	Code          string
+	Partial       bool
 	EffectiveAt   time.Time
 	Body          []byte
 	CreatedBy     string
@@ -216,6 +224,7 @@ func (q *Queries) RecordInsert(ctx context.Context, arg []RecordInsertParams) *R
 			a.DoctorID,
 			a.CodeSystem,
 			a.Code,
+			a.Partial,
 			a.EffectiveAt,
 			a.Body,
 			a.CreatedBy,

@@ -48,8 +48,8 @@ WHERE EXISTS (
         WHERE m.user_id = a.patient_id
             AND m.clinic_id = a.clinic_id
             AND m.role = 'patient'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
+            AND u.merged_into IS NULL
+            AND (a.historic OR (m.revoked_at IS NULL AND u.status = 'active' AND u.deceased_on IS NULL))
     )
     AND EXISTS (
         SELECT 1
@@ -58,8 +58,8 @@ WHERE EXISTS (
         WHERE m.user_id = a.doctor_id
             AND m.clinic_id = a.clinic_id
             AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
+            AND u.merged_into IS NULL
+            AND (a.historic OR (m.revoked_at IS NULL AND u.status = 'active' AND u.deceased_on IS NULL))
     )
 RETURNING id, version, clinic_id, patient_id, doctor_id, status, starts_at, ends_at, historic, created_at, created_by, updated_at, updated_by, previous_status, visit_type_id
 `
@@ -76,7 +76,8 @@ type AppointmentInsertManyParams struct {
 	Historics  []bool
 }
 
-// Like RecordInsertMany.
+// Like RecordInsertMany, but the people of an appointment that has not passed must have their roles
+// now.
 func (q *Queries) AppointmentInsertMany(ctx context.Context, arg AppointmentInsertManyParams) ([]Appointment, error) {
 	rows, err := q.db.Query(ctx, AppointmentInsertMany,
 		arg.CreatedBy,
@@ -113,6 +114,40 @@ func (q *Queries) AppointmentInsertMany(ctx context.Context, arg AppointmentInse
 			&i.PreviousStatus,
 			&i.VisitTypeID,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const AppointmentStartList = `-- name: AppointmentStartList :many
+SELECT
+    id,
+    starts_at
+FROM appointments
+WHERE id = ANY ($1::uuid[])
+`
+
+type AppointmentStartListRow struct {
+	ID       uuid.UUID
+	StartsAt time.Time
+}
+
+// Returns when the appointments start.
+func (q *Queries) AppointmentStartList(ctx context.Context, ids []uuid.UUID) ([]AppointmentStartListRow, error) {
+	rows, err := q.db.Query(ctx, AppointmentStartList, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppointmentStartListRow
+	for rows.Next() {
+		var i AppointmentStartListRow
+		if err := rows.Scan(&i.ID, &i.StartsAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -164,9 +199,181 @@ func (q *Queries) ClinicUpsertMany(ctx context.Context, arg ClinicUpsertManyPara
 	return err
 }
 
+const DeathEverRecorded = `-- name: DeathEverRecorded :one
+SELECT EXISTS (SELECT 1 FROM deaths AS d WHERE d.user_id = $1)
+`
+
+// Reports whether a death of the person was ever recorded, also one that was withdrawn.
+func (q *Queries) DeathEverRecorded(ctx context.Context, userID uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, DeathEverRecorded, userID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const DeathInsertMany = `-- name: DeathInsertMany :many
+INSERT INTO deaths (id, user_id, clinic_id, deceased_on, recorded_by)
+SELECT
+    d.id,
+    d.user_id,
+    d.clinic_id,
+    u.deceased_on,
+    $1::text
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS id,
+        unnest($3::uuid[]) AS user_id,
+        unnest($4::uuid[]) AS clinic_id
+) AS d
+JOIN users AS u ON u.id = d.user_id
+WHERE u.deceased_on IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM deaths AS o WHERE o.user_id = d.user_id)
+RETURNING user_id
+`
+
+type DeathInsertManyParams struct {
+	RecordedBy string
+	Ids        []uuid.UUID
+	UserIds    []uuid.UUID
+	ClinicIds  []uuid.UUID
+}
+
+// Stores the deaths of people whose death was never recorded at a clinic, and returns whose.
+func (q *Queries) DeathInsertMany(ctx context.Context, arg DeathInsertManyParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, DeathInsertMany,
+		arg.RecordedBy,
+		arg.Ids,
+		arg.UserIds,
+		arg.ClinicIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const DoctorClinics = `-- name: DoctorClinics :many
+SELECT m.clinic_id::uuid AS clinic_id
+FROM memberships AS m
+JOIN users AS u ON u.id = m.user_id
+WHERE m.user_id = $1
+    AND m.role = 'doctor'
+    AND m.revoked_at IS NULL
+    AND u.status = 'active'
+    AND u.deceased_on IS NULL
+`
+
+// Returns the clinics where the person is an active doctor.
+func (q *Queries) DoctorClinics(ctx context.Context, userID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, DoctorClinics, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var clinic_id uuid.UUID
+		if err := rows.Scan(&clinic_id); err != nil {
+			return nil, err
+		}
+		items = append(items, clinic_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ImportAliasDeleteMany = `-- name: ImportAliasDeleteMany :exec
+DELETE FROM import_resource_aliases AS a
+USING (
+    SELECT
+        unnest($1::text[]) AS resource_type,
+        unnest($2::text[]) AS resource_id
+) AS owner
+WHERE a.source = $3
+    AND a.resource_type = owner.resource_type
+    AND a.resource_id = owner.resource_id
+    AND a.alias LIKE '%|%'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM (
+            SELECT
+                unnest($4::text[]) AS resource_type,
+                unnest($5::text[]) AS resource_id,
+                unnest($6::text[]) AS alias
+        ) AS kept
+        WHERE kept.resource_type = a.resource_type
+            AND kept.resource_id = a.resource_id
+            AND kept.alias = a.alias
+    )
+`
+
+type ImportAliasDeleteManyParams struct {
+	OwnerTypes []string
+	OwnerIds   []string
+	Source     string
+	Types      []string
+	Ids        []string
+	Aliases    []string
+}
+
+// Deletes the identifiers that resources no longer have. Aliases without a bar are the names that
+// bundles have for them.
+func (q *Queries) ImportAliasDeleteMany(ctx context.Context, arg ImportAliasDeleteManyParams) error {
+	_, err := q.db.Exec(ctx, ImportAliasDeleteMany,
+		arg.OwnerTypes,
+		arg.OwnerIds,
+		arg.Source,
+		arg.Types,
+		arg.Ids,
+		arg.Aliases,
+	)
+	return err
+}
+
+const ImportAliasInsertMany = `-- name: ImportAliasInsertMany :exec
+INSERT INTO import_resource_aliases (source, resource_type, alias, resource_id)
+SELECT
+    $1::text,
+    unnest($2::text[]),
+    unnest($3::text[]),
+    unnest($4::text[])
+ON CONFLICT DO NOTHING
+`
+
+type ImportAliasInsertManyParams struct {
+	Source  string
+	Types   []string
+	Aliases []string
+	Ids     []string
+}
+
+func (q *Queries) ImportAliasInsertMany(ctx context.Context, arg ImportAliasInsertManyParams) error {
+	_, err := q.db.Exec(ctx, ImportAliasInsertMany,
+		arg.Source,
+		arg.Types,
+		arg.Aliases,
+		arg.Ids,
+	)
+	return err
+}
+
 const ImportAliasList = `-- name: ImportAliasList :many
 SELECT a.source, a.resource_type, a.alias, a.resource_id
-FROM import_aliases AS a
+FROM import_resource_aliases AS a
 JOIN (
     SELECT
         unnest($1::text[]) AS resource_type,
@@ -181,15 +388,16 @@ type ImportAliasListParams struct {
 	Source  string
 }
 
-func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams) ([]ImportAlias, error) {
+// Returns each resource that has one of the aliases: an alias of several resources is ambiguous.
+func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams) ([]ImportResourceAlias, error) {
 	rows, err := q.db.Query(ctx, ImportAliasList, arg.Types, arg.Aliases, arg.Source)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ImportAlias
+	var items []ImportResourceAlias
 	for rows.Next() {
-		var i ImportAlias
+		var i ImportResourceAlias
 		if err := rows.Scan(
 			&i.Source,
 			&i.ResourceType,
@@ -204,35 +412,6 @@ func (q *Queries) ImportAliasList(ctx context.Context, arg ImportAliasListParams
 		return nil, err
 	}
 	return items, nil
-}
-
-const ImportAliasUpsertMany = `-- name: ImportAliasUpsertMany :exec
-INSERT INTO import_aliases (source, resource_type, alias, resource_id)
-SELECT
-    $1::text,
-    unnest($2::text[]),
-    unnest($3::text[]),
-    unnest($4::text[])
-ON CONFLICT ON CONSTRAINT import_aliases_pkey DO UPDATE
-SET resource_id = excluded.resource_id
-WHERE import_aliases.resource_id <> excluded.resource_id
-`
-
-type ImportAliasUpsertManyParams struct {
-	Source  string
-	Types   []string
-	Aliases []string
-	Ids     []string
-}
-
-func (q *Queries) ImportAliasUpsertMany(ctx context.Context, arg ImportAliasUpsertManyParams) error {
-	_, err := q.db.Exec(ctx, ImportAliasUpsertMany,
-		arg.Source,
-		arg.Types,
-		arg.Aliases,
-		arg.Ids,
-	)
-	return err
 }
 
 const ImportIdentifierList = `-- name: ImportIdentifierList :many
@@ -303,7 +482,7 @@ SELECT
     nullif(unnest($9::uuid[]), '00000000-0000-0000-0000-000000000000')
 ON CONFLICT ON CONSTRAINT import_identifiers_pkey DO UPDATE
 SET
-    kind = excluded.kind,
+    kind = CASE WHEN import_identifiers.kind = 'staff' AND excluded.kind = 'user' THEN 'staff' ELSE excluded.kind END,
     hash = excluded.hash,
     clinic_id = coalesce(excluded.clinic_id, import_identifiers.clinic_id),
     person_id = coalesce(excluded.person_id, import_identifiers.person_id),
@@ -460,24 +639,27 @@ func (q *Queries) ImportPartUse(ctx context.Context, arg ImportPartUseParams) er
 const ImportPatientSeen = `-- name: ImportPatientSeen :exec
 UPDATE import_identifiers AS i
 SET
-    seen_clinic_id = seen.clinic_id,
-    seen_doctor_id = seen.doctor_id
+    seen_clinic_id = coalesce(i.seen_clinic_id, seen.clinic_id),
+    seen_doctor_id = coalesce(i.seen_doctor_id, seen.doctor_id)
 FROM (
     SELECT DISTINCT ON (s.resource_id)
         s.resource_id,
         s.clinic_id,
-        s.doctor_id
+        nullif(s.doctor_id, '00000000-0000-0000-0000-000000000000') AS doctor_id
     FROM (
         SELECT
             unnest($2::text[]) AS resource_id,
             unnest($3::uuid[]) AS clinic_id,
             unnest($4::uuid[]) AS doctor_id
     ) AS s
+    ORDER BY
+        s.resource_id,
+        s.doctor_id = '00000000-0000-0000-0000-000000000000'
 ) AS seen
 WHERE i.source = $1
     AND i.resource_type = 'Patient'
     AND i.resource_id = seen.resource_id
-    AND i.seen_clinic_id IS NULL
+    AND (i.seen_clinic_id IS NULL OR (i.seen_doctor_id IS NULL AND seen.doctor_id IS NOT NULL))
 `
 
 type ImportPatientSeenParams struct {
@@ -496,6 +678,62 @@ func (q *Queries) ImportPatientSeen(ctx context.Context, arg ImportPatientSeenPa
 		arg.ClinicIds,
 		arg.DoctorIds,
 	)
+	return err
+}
+
+const ImportSourceBase = `-- name: ImportSourceBase :one
+SELECT base_url
+FROM import_sources
+WHERE source = $1
+`
+
+func (q *Queries) ImportSourceBase(ctx context.Context, source string) (string, error) {
+	row := q.db.QueryRow(ctx, ImportSourceBase, source)
+	var base_url string
+	err := row.Scan(&base_url)
+	return base_url, err
+}
+
+const ImportSourceInsert = `-- name: ImportSourceInsert :exec
+INSERT INTO import_sources (source, base_url)
+VALUES ($1, $2)
+ON CONFLICT DO NOTHING
+`
+
+type ImportSourceInsertParams struct {
+	Source  string
+	BaseUrl string
+}
+
+// The first address stays.
+func (q *Queries) ImportSourceInsert(ctx context.Context, arg ImportSourceInsertParams) error {
+	_, err := q.db.Exec(ctx, ImportSourceInsert, arg.Source, arg.BaseUrl)
+	return err
+}
+
+const ImportStaffMark = `-- name: ImportStaffMark :exec
+UPDATE import_identifiers AS i
+SET kind = CASE WHEN EXISTS (
+        SELECT 1
+        FROM memberships AS m
+        WHERE m.user_id = i.domain_id
+            AND m.role = 'doctor'
+    ) THEN 'user' ELSE 'staff' END
+WHERE i.source = $1
+    AND i.resource_type = 'Practitioner'
+    AND i.domain_id = ANY ($2::uuid[])
+    AND i.kind IN ('user', 'staff')
+`
+
+type ImportStaffMarkParams struct {
+	Source    string
+	PersonIds []uuid.UUID
+}
+
+// Makes the Practitioners with these ids staff if none of their roles was ever a doctor's: they are
+// not responsible for records.
+func (q *Queries) ImportStaffMark(ctx context.Context, arg ImportStaffMarkParams) error {
+	_, err := q.db.Exec(ctx, ImportStaffMark, arg.Source, arg.PersonIds)
 	return err
 }
 
@@ -655,12 +893,28 @@ func (q *Queries) InvoiceInsertMany(ctx context.Context, arg InvoiceInsertManyPa
 }
 
 const MembershipGrantMany = `-- name: MembershipGrantMany :many
-INSERT INTO memberships (id, user_id, clinic_id, role)
+INSERT INTO memberships (id, user_id, clinic_id, role, revoked_at)
 SELECT
-    unnest($1::uuid[]),
-    unnest($2::uuid[]),
-    unnest($3::uuid[]),
-    unnest($4::text[])
+    g.id,
+    g.user_id,
+    g.clinic_id,
+    g.role,
+    CASE WHEN g.former THEN now() END
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS user_id,
+        unnest($3::uuid[]) AS clinic_id,
+        unnest($4::text[]) AS role,
+        unnest($5::boolean[]) AS former
+) AS g
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM memberships AS m
+    WHERE m.user_id = g.user_id
+        AND m.clinic_id = g.clinic_id
+        AND m.role = g.role
+)
 ON CONFLICT DO NOTHING
 RETURNING id, user_id, clinic_id, role, granted_at, revoked_at
 `
@@ -670,15 +924,18 @@ type MembershipGrantManyParams struct {
 	UserIds   []uuid.UUID
 	ClinicIds []uuid.UUID
 	Roles     []string
+	Formers   []bool
 }
 
-// Roles that are already held are left unchanged and not returned.
+// A role that a person holds, or held and that was revoked here, is left unchanged and not
+// returned. A former role is revoked from the start.
 func (q *Queries) MembershipGrantMany(ctx context.Context, arg MembershipGrantManyParams) ([]Membership, error) {
 	rows, err := q.db.Query(ctx, MembershipGrantMany,
 		arg.Ids,
 		arg.UserIds,
 		arg.ClinicIds,
 		arg.Roles,
+		arg.Formers,
 	)
 	if err != nil {
 		return nil, err
@@ -718,7 +975,14 @@ SELECT
     r.doctor_id,
     r.code_system,
     r.code,
-    r.effective_at,
+    CASE
+        WHEN r.partial THEN (r.effective_at AT TIME ZONE 'UTC') AT TIME ZONE (
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = r.clinic_id
+        )
+        ELSE r.effective_at
+    END,
     r.body,
     now(),
     $2::text,
@@ -735,8 +999,9 @@ FROM (
         unnest($8::text[]) AS code_system,
         unnest($9::text[]) AS code,
         unnest($10::timestamptz[]) AS effective_at,
-        unnest($11::json[]) AS body,
-        unnest($12::boolean[]) AS releases
+        unnest($11::boolean[]) AS partial,
+        unnest($12::json[]) AS body,
+        unnest($13::boolean[]) AS releases
 ) AS r
 WHERE (
         EXISTS (
@@ -765,8 +1030,7 @@ WHERE (
         WHERE m.user_id = r.doctor_id
             AND m.clinic_id = r.clinic_id
             AND m.role = 'doctor'
-            AND m.revoked_at IS NULL
-            AND u.status = 'active'
+            AND u.merged_into IS NULL
     )
 RETURNING id
 `
@@ -782,12 +1046,14 @@ type RecordInsertManyParams struct {
 	CodeSystems  []string
 	Codes        []string
 	EffectiveAts []time.Time
+	Partials     []bool
 	Bodies       [][]byte
 	Releases     []bool
 }
 
 // Inserts first versions of one kind's records. A record is omitted, and its id not returned, if
-// its patient or doctor does not have the required role.
+// its patient or doctor never had the required role: records are history, and a doctor may have
+// left the clinic since.
 func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, RecordInsertMany,
 		arg.Kind,
@@ -800,9 +1066,57 @@ func (q *Queries) RecordInsertMany(ctx context.Context, arg RecordInsertManyPara
 		arg.CodeSystems,
 		arg.Codes,
 		arg.EffectiveAts,
+		arg.Partials,
 		arg.Bodies,
 		arg.Releases,
 	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const StandInInsertMany = `-- name: StandInInsertMany :many
+INSERT INTO users (id, given_name, family_name, locale, time_zone, status)
+SELECT
+    s.id,
+    $1::text,
+    left(c.name, 200),
+    'en',
+    c.time_zone,
+    'disabled'
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS id,
+        unnest($3::uuid[]) AS clinic_id
+) AS s
+JOIN clinics AS c ON c.id = s.clinic_id
+ON CONFLICT ON CONSTRAINT users_pkey DO NOTHING
+RETURNING id
+`
+
+type StandInInsertManyParams struct {
+	GivenName string
+	Ids       []uuid.UUID
+	ClinicIds []uuid.UUID
+}
+
+// Stores the stand-in doctors of clinics, named after the clinic and without an account, and
+// returns the new ones.
+func (q *Queries) StandInInsertMany(ctx context.Context, arg StandInInsertManyParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, StandInInsertMany, arg.GivenName, arg.Ids, arg.ClinicIds)
 	if err != nil {
 		return nil, err
 	}
@@ -855,7 +1169,7 @@ func (q *Queries) UserEmailTaken(ctx context.Context, emails []string) ([]UserEm
 }
 
 const UserInsertMany = `-- name: UserInsertMany :exec
-INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone, birth_date, sex)
+INSERT INTO users (id, email, given_name, family_name, phone, locale, time_zone, birth_date, sex, status, deceased_on)
 SELECT
     unnest($1::uuid[]),
     nullif(unnest($2::text[]), ''),
@@ -865,7 +1179,9 @@ SELECT
     unnest($6::text[]),
     unnest($7::text[]),
     nullif(unnest($8::text[]), '')::date,
-    nullif(unnest($9::text[]), '')
+    nullif(unnest($9::text[]), ''),
+    unnest($10::text[]),
+    nullif(unnest($11::text[]), '')::date
 `
 
 type UserInsertManyParams struct {
@@ -878,6 +1194,8 @@ type UserInsertManyParams struct {
 	TimeZones   []string
 	BirthDates  []string
 	Sexes       []string
+	Statuses    []string
+	DeceasedOns []string
 }
 
 func (q *Queries) UserInsertMany(ctx context.Context, arg UserInsertManyParams) error {
@@ -891,6 +1209,8 @@ func (q *Queries) UserInsertMany(ctx context.Context, arg UserInsertManyParams) 
 		arg.TimeZones,
 		arg.BirthDates,
 		arg.Sexes,
+		arg.Statuses,
+		arg.DeceasedOns,
 	)
 	return err
 }

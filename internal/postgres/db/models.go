@@ -563,6 +563,18 @@ type ImportPart struct {
 	Used         bool
 }
 
+type ImportResourceAlias struct {
+	Source       string
+	ResourceType string
+	Alias        string
+	ResourceID   string
+}
+
+type ImportSource struct {
+	Source  string
+	BaseUrl string
+}
+
 type Invitation struct {
 	ID         uuid.UUID
 	ClinicID   uuid.UUID

@@ -822,7 +822,7 @@ WITH kept AS (
         records.updated_by,
         records.reason
     FROM records
-    WHERE records.id = $11
+    WHERE records.id = $12
 )
 UPDATE records
 SET
@@ -831,18 +831,25 @@ SET
     doctor_id = $2,
     code_system = $3,
     code = $4,
-    effective_at = $5,
-    body = $6,
+    effective_at = CASE
+        WHEN $5::boolean THEN timezone((
+            SELECT c.time_zone
+            FROM clinics AS c
+            WHERE c.id = records.clinic_id
+        ), timezone('UTC', $6::timestamptz))
+        ELSE $6::timestamptz
+    END,
+    body = $7,
     updated_at = now(),
-    updated_by = $7,
-    reason = $8,
-    released_version = coalesce(released_version, CASE WHEN $9::boolean THEN version + 1 END),
+    updated_by = $8,
+    reason = $9,
+    released_version = coalesce(released_version, CASE WHEN $10::boolean THEN version + 1 END),
     held_until = CASE
-        WHEN $10::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND $9::boolean)
+        WHEN $11::boolean OR (records.held_until IS NOT NULL AND released_version IS NULL AND $10::boolean)
             THEN critical_hold_until(records.clinic_id)
         ELSE records.held_until
     END
-WHERE records.id = $11
+WHERE records.id = $12
 RETURNING
     records.version,
     records.updated_at,
@@ -855,6 +862,7 @@ type RecordReplaceParams struct {
 	DoctorID    uuid.UUID
 	CodeSystem  string
 	Code        string
+	Partial     bool
 	EffectiveAt time.Time
 	Body        []byte
 	UpdatedBy   string
@@ -881,6 +889,7 @@ func (q *Queries) RecordReplace(ctx context.Context, arg RecordReplaceParams) (R
 		arg.DoctorID,
 		arg.CodeSystem,
 		arg.Code,
+		arg.Partial,
 		arg.EffectiveAt,
 		arg.Body,
 		arg.UpdatedBy,

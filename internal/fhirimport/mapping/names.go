@@ -1,0 +1,144 @@
+package mapping
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"carewire/internal/fhirimport/fhir"
+)
+
+// humanName is FHIR R4's HumanName.
+type humanName struct {
+	Use    string       `json:"use"`
+	Text   string       `json:"text"`
+	Family string       `json:"family"`
+	Given  []string     `json:"given"`
+	Period *fhir.Period `json:"period"`
+	// MaskedFamily and MaskedGiven are extensions of the parts, such as data-absent-reason.
+	MaskedFamily json.RawMessage `json:"_family"`
+	MaskedGiven  json.RawMessage `json:"_given"`
+	MaskedText   json.RawMessage `json:"_text"`
+}
+
+// nameUses are the uses of a name that a person goes by, the best first (FHIR R4, name-use). A
+// name without a use follows usual. The others are no names to address a person by: nickname and
+// anonymous are not, old and maiden no longer.
+var nameUses = []string{"official", "usual", "", "temp"}
+
+// chooseName returns the current name of the best use, and reports whether one was found among
+// those there are. Of equal names the first counts.
+func chooseName(names []humanName, now time.Time) (given, family string, found bool) {
+	best, rank := humanName{}, len(nameUses)
+	for _, n := range names {
+		r := slices.Index(nameUses, n.Use)
+		if r < 0 || r >= rank || !isCurrent(n.Period, now) || !n.isReadable() {
+			continue
+		}
+		best, rank = n, r
+	}
+	given, family = best.parts()
+	return truncateName(given), truncateName(family), rank < len(nameUses) || len(names) == 0
+}
+
+// isReadable reports whether the name has a part that is not masked.
+func (n humanName) isReadable() bool {
+	given, family := n.parts()
+	return given != "" || family != ""
+}
+
+// parts returns the given and the family name. A name that consists of a text only is divided
+// before its last word. The text is not used if a part is masked, because it could contain it.
+func (n humanName) parts() (given, family string) {
+	// A masked part is null, which the decoder reads as "".
+	known := slices.DeleteFunc(slices.Clone(n.Given), func(part string) bool { return part == "" })
+	given, family = strings.TrimSpace(strings.Join(known, " ")), strings.TrimSpace(n.Family)
+	masked := isMasked(n.MaskedFamily) || isMasked(n.MaskedGiven) || isMasked(n.MaskedText)
+	if given == "" && family == "" && !masked {
+		words := strings.Fields(n.Text)
+		if count := len(words); count > 0 {
+			given, family = strings.Join(words[:count-1], " "), words[count-1]
+		}
+	}
+	return given, family
+}
+
+// isMasked reports whether the extensions of an element, or of one item of a list, say that its
+// value is absent: data-absent-reason, or iso21090's nullFlavor.
+func isMasked(extensions json.RawMessage) bool {
+	text := string(extensions)
+	return strings.Contains(text, "/data-absent-reason") || strings.Contains(text, "nullFlavor")
+}
+
+// truncateName truncates a name to the directory's maximum of 200 characters.
+func truncateName(name string) string {
+	for utf8.RuneCountInString(name) > 200 {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name
+}
+
+// contactPoint is FHIR R4's ContactPoint.
+type contactPoint struct {
+	fhir.ContactPoint
+	Rank int `json:"rank"`
+}
+
+// contactUses are the uses of a phone number or an address, the best first (FHIR R4,
+// contact-point-use). An old one is never used.
+var contactUses = []string{"mobile", "home", "", "work", "temp"}
+
+// chooseContacts returns the current contact points of the systems, the preferred first: by rank,
+// where 1 is the best and no rank the last, then by use.
+func chooseContacts(all []contactPoint, now time.Time, systems ...string) []contactPoint {
+	var chosen []contactPoint
+	for _, c := range all {
+		if slices.Contains(systems, c.System) && slices.Contains(contactUses, c.Use) && isCurrent(c.Period, now) && strings.TrimSpace(c.Value) != "" {
+			chosen = append(chosen, c)
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b contactPoint) int {
+		return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), cmp.Compare(slices.Index(contactUses, a.Use), slices.Index(contactUses, b.Use)))
+	})
+	return chosen
+}
+
+func rankOf(c contactPoint) int {
+	if c.Rank <= 0 {
+		return math.MaxInt
+	}
+	return c.Rank
+}
+
+// isCurrent reports whether the period includes now. A day, month or year that ends a period is
+// part of it. A date that cannot be parsed does not end a period.
+func isCurrent(p *fhir.Period, now time.Time) bool {
+	return p == nil || !hasEnded(p.End, now) && !startsLater(p.Start, now)
+}
+
+func hasEnded(end string, now time.Time) bool {
+	parsed, err := fhir.ParseTime(end)
+	if err != nil {
+		return false
+	}
+	t := parsed.Start()
+	switch len(end) {
+	case len("2006"):
+		t = t.AddDate(1, 0, 0)
+	case len("2006-01"):
+		t = t.AddDate(0, 1, 0)
+	case len(time.DateOnly):
+		t = t.AddDate(0, 0, 1)
+	}
+	return !now.Before(t)
+}
+
+func startsLater(start string, now time.Time) bool {
+	t, err := fhir.ParseTime(start)
+	return err == nil && now.Before(t.Start())
+}
