@@ -51,7 +51,7 @@ func newRecordView(r ehr.Record[any], kind string, to reader) recordView {
 		Kind: capital(strings.ReplaceAll(kind, "_", " ")), Version: r.Version, Reason: r.Reason, Updated: moment(r.UpdatedAt, to.zone),
 	}
 	body, head := reflect.ValueOf(r.Body), headOf(r)
-	v.Title, v.Status, v.Effective = coding(head.Code), words(head.Status), moment(head.EffectiveAt, to.zone)
+	v.Title, v.Status, v.Effective = coding(head.Code), words(head.Status), when(head.EffectiveAt, to.zone)
 	v.Retracted, v.Clinic = head.Status == "entered-in-error", to.clinicName(head.ClinicID)
 	if v.Masked = masked(head); v.Masked {
 		v.Title = v.Kind
@@ -161,6 +161,8 @@ func scalar(field reflect.StructField, value reflect.Value, to reader) string {
 	switch v := value.Interface().(type) {
 	case uuid.UUID:
 		return ""
+	case ehr.Time:
+		return when(v, to.zone)
 	case time.Time:
 		return moment(v, to.zone)
 	case ehr.Coding:
@@ -223,11 +225,11 @@ func structText(value reflect.Value, to reader) string {
 func periodText(p ehr.Period, to reader) string {
 	switch {
 	case p.Start != nil && p.End != nil:
-		return moment(*p.Start, to.zone) + " to " + moment(*p.End, to.zone)
+		return when(*p.Start, to.zone) + " to " + when(*p.End, to.zone)
 	case p.Start != nil:
-		return "from " + moment(*p.Start, to.zone)
+		return "from " + when(*p.Start, to.zone)
 	case p.End != nil:
-		return "until " + moment(*p.End, to.zone)
+		return "until " + when(*p.End, to.zone)
 	}
 	return ""
 }

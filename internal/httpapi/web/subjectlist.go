@@ -83,7 +83,7 @@ func (p *pages) rowOf(item any, collection *httpapi.Collection, to reader) row {
 		if masked(head) {
 			title = capital(strings.ReplaceAll(collection.Kind, "_", " "))
 		}
-		return row{path(s.ID.String()), title, moment(head.EffectiveAt, to.zone), words(head.Status)}
+		return row{path(s.ID.String()), title, when(head.EffectiveAt, to.zone), words(head.Status)}
 	case appointment.Appointment:
 		zone, name := firstZone(s.TimeZone)
 		return row{path(s.ID.String()), "Appointment" + at(to.clinicName(s.ClinicID)), moment(s.StartsAt, zone) + " (" + name + ")", words(string(s.Status))}

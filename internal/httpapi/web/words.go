@@ -115,6 +115,22 @@ func moment(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format("2 January 2006, 15:04")
 }
 
+// when returns a time as precisely as it is known: a year, a month, a day or a moment. A partial
+// date is the same in every zone.
+func when(t ehr.Time, zone *time.Location) string {
+	if !t.IsPartial() {
+		return moment(t.Start(), zone)
+	}
+	text := t.String()
+	if t.HasDay() {
+		return date(text)
+	}
+	if month, err := time.Parse("2006-01", text); err == nil {
+		return month.Format("January 2006")
+	}
+	return text
+}
+
 // date returns an ISO date in words, or the text if it is none.
 func date(iso string) string {
 	t, err := time.Parse(time.DateOnly, iso)
