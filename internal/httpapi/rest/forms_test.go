@@ -150,10 +150,24 @@ func TestIfMatch_FollowsRFC9110(t *testing.T) {
 		status int
 		code   string
 	}{
-		{`"1"`, 200, ""}, {`*`, 200, ""}, {`"1", "3"`, 200, ""}, {`"3","4"`, 200, ""}, {`W/"5", "5"`, 200, ""}, {`"xyz", "6"`, 200, ""}, {` "7" , `, 200, ""},
-		{`W/"8"`, 412, "precondition_failed"}, {`"1", "2"`, 412, "precondition_failed"}, {`"xyz"`, 412, "precondition_failed"}, {`"08"`, 412, "precondition_failed"},
-		{`"1,8"`, 412, "precondition_failed"}, {`""`, 412, "precondition_failed"},
-		{`8`, 400, "malformed"}, {`"8`, 400, "malformed"}, {`*, "8"`, 400, "malformed"}, {`"8" "9"`, 400, "malformed"}, {`w/"8"`, 400, "malformed"},
+		{`"1"`, 200, ""},
+		{`*`, 200, ""},
+		{`"1", "3"`, 200, ""},
+		{`"3","4"`, 200, ""},
+		{`W/"5", "5"`, 200, ""},
+		{`"xyz", "6"`, 200, ""},
+		{` "7" , `, 200, ""},
+		{`W/"8"`, 412, "precondition_failed"},
+		{`"1", "2"`, 412, "precondition_failed"},
+		{`"xyz"`, 412, "precondition_failed"},
+		{`"08"`, 412, "precondition_failed"},
+		{`"1,8"`, 412, "precondition_failed"},
+		{`""`, 412, "precondition_failed"},
+		{`8`, 400, "malformed"},
+		{`"8`, 400, "malformed"},
+		{`*, "8"`, 400, "malformed"},
+		{`"8" "9"`, 400, "malformed"},
+		{`w/"8"`, 400, "malformed"},
 		{``, 428, "precondition_required"},
 	} {
 		w := b.do(doctor, http.MethodPut, path, draft, "If-Match", row.header)
