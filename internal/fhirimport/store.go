@@ -109,10 +109,8 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 	case kindDeletion:
 		return r.deleteTx(ctx, tx, list)
 	case "clinic":
-		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.Clinic {
-			c := *d.Clinic
-			c.ID = d.id
-			return c
+		return r.directory.ImportClinicsTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.NewClinic {
+			return directory.NewClinic{ID: d.id, ClinicInput: *d.Clinic}
 		}))
 	case "user":
 		return r.directory.ImportUsersTx(ctx, tx, r.cmd, convert(list, func(d *candidate) directory.ImportedUser {

@@ -33,14 +33,14 @@ type ImportedUser struct {
 
 // ImportClinicsTx imports clinics, new ones and those imported before. Only carewire's own import
 // may call it. The result has nil or an error for each clinic.
-func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Command, clinics []Clinic) ([]error, error) {
+func (s *Service) ImportClinicsTx(ctx context.Context, tx pgx.Tx, cmd care.Command, clinics []NewClinic) ([]error, error) {
 	if !cmd.Actor.MayOnPlatform(care.ClinicCreate) {
 		return nil, care.Errorf(care.Forbidden, "only the platform registers clinics")
 	}
 	itemErrs := make([]error, len(clinics))
 	var p db.ClinicUpsertManyParams
 	for i, c := range clinics {
-		if itemErrs[i] = (ClinicInput{Name: c.Name, TimeZone: c.TimeZone}).Validate(); itemErrs[i] != nil {
+		if itemErrs[i] = c.Validate(); itemErrs[i] != nil {
 			continue
 		}
 		p.Ids, p.Names, p.TimeZones = append(p.Ids, c.ID), append(p.Names, c.Name), append(p.TimeZones, c.TimeZone)

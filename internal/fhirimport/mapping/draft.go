@@ -31,7 +31,7 @@ type Draft struct {
 	// The mapped body: one of these is set.
 	Head   *ehr.Head
 	Body   any
-	Clinic *directory.Clinic
+	Clinic *directory.ClinicInput
 	User   *directory.ImportedUser
 	// Role is the role of a membership, or "" if the person gets none. Former means that they do
 	// not hold it any more.

@@ -37,7 +37,7 @@ func readOrganization(m *Options, r *fhir.Resource) (*Draft, error) {
 		}
 	}
 	return &Draft{
-		Kind: "clinic", Clinic: &directory.Clinic{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier, m.now()),
+		Kind: "clinic", Clinic: &directory.ClinicInput{Name: name, TimeZone: m.TimeZone}, Aliases: aliases(o.Identifier, m.now()),
 		Paths: map[string]string{"name": "name"},
 	}, nil
 }
