@@ -30,16 +30,19 @@ func registerClinics(api *httpapi.Server, dir *directory.Service) {
 	})
 
 	type one struct {
-		ID uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+		ID          uuid.UUID `path:"id" format:"uuid" doc:"The clinic." example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
+		IfNoneMatch string    `header:"If-None-Match" doc:"The ETag of a known version: returns 304 if it is current."`
 	}
 	httpapi.Register(api, httpapi.Operation{
 		ID: "get-clinic", Method: http.MethodGet, Path: clinicsPath + "/{id}",
 		Tag: "clinics", Action: care.ClinicRead,
 		Summary:     "Get a clinic",
 		Description: "Returns 404 if it is not one of the caller's clinics.",
+		Also:        map[int]string{http.StatusNotModified: "The version in If-None-Match is current."},
 		Refusals:    []care.Code{care.NotFound, care.Invalid},
 	}, func(ctx context.Context, in *one) (*clinicOutput, error) {
-		return currentClinic(dir.GetClinic(ctx, httpapi.CommandOf(ctx), in.ID))
+		c, err := dir.GetClinic(ctx, httpapi.CommandOf(ctx), in.ID)
+		return unlessMatched(in.IfNoneMatch, c.Version, c), err
 	})
 	registerClinicWrites(api, dir)
 	registerClinicSettings(api, dir)
