@@ -70,6 +70,16 @@ func TestSetup_RegistersTheFirstClinicAndItsAdministratorOnce(t *testing.T) {
 	require.Equal(t, []int{1, 4}, []int{actors, users}, "each event once, with the operating-system user")
 }
 
+func TestSetup_NeedsOnlyTheLoginForRequests(t *testing.T) {
+	t.Parallel()
+	s, db := onDatabase(t)
+	s.env = append(s.env, "DATABASE_URL=", "CAREWIRE_APP_DATABASE_URL="+db.AppURL)
+	s.ok("setup", "--clinic-name", "Harbour Clinic", "--time-zone", "UTC", "--admin-email", "ada@clinic.example", "--admin-name", "Ada Byron", "--yes")
+	require.Contains(t, s.ok("user", "list"), "ada@clinic.example")
+	require.Contains(t, s.ok("role", "list"), "admin")
+	require.Contains(t, s.ok("clinic", "list"), "Harbour Clinic")
+}
+
 func TestSetup_NamesEveryMissingFlagWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	s, _ := onDatabase(t)
