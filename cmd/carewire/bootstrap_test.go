@@ -141,6 +141,8 @@ func TestBootstrap_CommandsRegisterClinicsPeopleAndRoles(t *testing.T) {
 	require.Contains(t, s.refused("clinic", "update", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "--name", "X"), "see carewire clinic list")
 
 	nurse := s.printed("user", "create", "--email", "nora@clinic.example", "--given-name", "Nora", "--family-name", "Lind", "--clinic", clinic, "--role", "nurse,doctor")
+	require.Contains(t, s.refused("user", "create", "--email", "nora@clinic.example", "--given-name", "N", "--family-name", "L", "--clinic", clinic, "--role", "admin"), "use carewire role grant")
+	require.Contains(t, s.refused("user", "create", "--email", "nora@clinic.example", "--given-name", "N", "--family-name", "L", "--role", "operator"), "use carewire role grant")
 	auditor := s.printed("user", "create", "--email", "anton@clinic.example", "--given-name", "Anton", "--family-name", "Weiss", "--role", "auditor")
 	table := s.ok("user", "list")
 	require.Regexp(t, `(?s)^ID +STATUS +SIGN-INS +EMAIL +ROLES\n`+nurse+` +active +0 +nora@clinic.example +nurse doctor\n`+auditor+` `, table)

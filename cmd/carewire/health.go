@@ -53,7 +53,7 @@ func checkHealth(ctx context.Context, addr, path string) (string, error) {
 		return "", fmt.Errorf("CAREWIRE_ADDR: invalid address %q; want host:port", addr)
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
-		host = "localhost"
+		host = "127.0.0.1" // A name would need /etc/hosts, which an empty image need not have.
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
