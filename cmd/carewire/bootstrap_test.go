@@ -107,6 +107,11 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			typed: "Ada Byron\n\nyes\n",
 			want:  setupAnswers{"Harbour Clinic", "UTC", "ada@clinic.example", "Ada Byron", false, true},
 		},
+		"end of input": {
+			typed:  "Harbour Clinic\n",
+			want:   setupAnswers{clinicName: "Harbour Clinic", timeZone: localZone()},
+			failed: "nothing was registered",
+		},
 		"no": {
 			given:  setupAnswers{clinicName: "X", timeZone: "UTC", adminEmail: "ada@clinic.example", adminName: "Ada Byron"},
 			typed:  "no\nno\n",
@@ -118,14 +123,14 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			answers := test.given
-			err := answers.ask(strings.NewReader(test.typed), &out, config.Config{OIDCIssuer: "https://id.example"}, false)
+			err := answers.ask(t.Context(), strings.NewReader(test.typed), &out, config.Config{OIDCIssuer: "https://id.example"}, false)
 			if test.failed == "" {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, test.failed)
 			}
 			require.Equal(t, test.want, answers)
-			require.Contains(t, out.String(), "https://id.example", "the summary")
+			require.Equal(t, name != "end of input", strings.Contains(out.String(), "https://id.example"), "the summary")
 		})
 	}
 }
