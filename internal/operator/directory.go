@@ -255,7 +255,7 @@ func (o *Operator) RevokeRole(ctx context.Context, cmd care.Command, in RoleInpu
 	return o.withDirectory(ctx, func(dir *directory.Service) error { return dir.RevokeMembership(ctx, cmd, in) })
 }
 
-// ListRoles returns one page of roles in the order in which they were granted.
+// ListRoles returns one page of roles in the order of the people's ids.
 func (o *Operator) ListRoles(ctx context.Context, cmd care.Command, f AccountFilter) (all []RoleGrant, err error) {
 	err = o.withDirectory(ctx, func(dir *directory.Service) error {
 		page, err := dir.ListRoles(ctx, cmd, f)
