@@ -97,6 +97,7 @@ verify: ## Fail if anything generated is stale: queries, OpenAPI, its client, go
 	$(TOOL) sqlc diff
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
+	cd internal/e2e/oidcprovider && $(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GOLDENS)
 	$(CLIENT) | diff -u internal/e2e/apiclient/client.gen.go -

@@ -70,6 +70,16 @@ func TestSetup_RegistersTheFirstClinicAndItsAdministratorOnce(t *testing.T) {
 	require.Equal(t, []int{1, 4}, []int{actors, users}, "each event once, with the operating-system user")
 }
 
+func TestSetup_NeedsOnlyTheLoginForRequests(t *testing.T) {
+	t.Parallel()
+	s, db := onDatabase(t)
+	s.env = append(s.env, "DATABASE_URL=", "CAREWIRE_APP_DATABASE_URL="+db.AppURL)
+	s.ok("setup", "--clinic-name", "Harbour Clinic", "--time-zone", "UTC", "--admin-email", "ada@clinic.example", "--admin-name", "Ada Byron", "--yes")
+	require.Contains(t, s.ok("user", "list"), "ada@clinic.example")
+	require.Contains(t, s.ok("role", "list"), "admin")
+	require.Contains(t, s.ok("clinic", "list"), "Harbour Clinic")
+}
+
 func TestSetup_NamesEveryMissingFlagWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	s, _ := onDatabase(t)
@@ -97,6 +107,11 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			typed: "Ada Byron\n\nyes\n",
 			want:  setupAnswers{"Harbour Clinic", "UTC", "ada@clinic.example", "Ada Byron", false, true},
 		},
+		"end of input": {
+			typed:  "Harbour Clinic\n",
+			want:   setupAnswers{clinicName: "Harbour Clinic", timeZone: localZone()},
+			failed: "nothing was registered",
+		},
 		"no": {
 			given:  setupAnswers{clinicName: "X", timeZone: "UTC", adminEmail: "ada@clinic.example", adminName: "Ada Byron"},
 			typed:  "no\nno\n",
@@ -108,14 +123,14 @@ func TestSetup_AsksForWhatTheFlagsDoNotState(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			answers := test.given
-			err := answers.ask(strings.NewReader(test.typed), &out, config.Config{OIDCIssuer: "https://id.example"}, false)
+			err := answers.ask(t.Context(), strings.NewReader(test.typed), &out, config.Config{OIDCIssuer: "https://id.example"}, false)
 			if test.failed == "" {
 				require.NoError(t, err)
 			} else {
 				require.EqualError(t, err, test.failed)
 			}
 			require.Equal(t, test.want, answers)
-			require.Contains(t, out.String(), "https://id.example", "the summary")
+			require.Equal(t, name != "end of input", strings.Contains(out.String(), "https://id.example"), "the summary")
 		})
 	}
 }
@@ -131,6 +146,8 @@ func TestBootstrap_CommandsRegisterClinicsPeopleAndRoles(t *testing.T) {
 	require.Contains(t, s.refused("clinic", "update", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "--name", "X"), "see carewire clinic list")
 
 	nurse := s.printed("user", "create", "--email", "nora@clinic.example", "--given-name", "Nora", "--family-name", "Lind", "--clinic", clinic, "--role", "nurse,doctor")
+	require.Contains(t, s.refused("user", "create", "--email", "nora@clinic.example", "--given-name", "N", "--family-name", "L", "--clinic", clinic, "--role", "admin"), "use carewire role grant")
+	require.Contains(t, s.refused("user", "create", "--email", "nora@clinic.example", "--given-name", "N", "--family-name", "L", "--role", "operator"), "use carewire role grant")
 	auditor := s.printed("user", "create", "--email", "anton@clinic.example", "--given-name", "Anton", "--family-name", "Weiss", "--role", "auditor")
 	table := s.ok("user", "list")
 	require.Regexp(t, `(?s)^ID +STATUS +SIGN-INS +EMAIL +ROLES\n`+nurse+` +active +0 +nora@clinic.example +nurse doctor\n`+auditor+` `, table)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -52,7 +53,7 @@ func checkHealth(ctx context.Context, addr, path string) (string, error) {
 		return "", fmt.Errorf("CAREWIRE_ADDR: invalid address %q; want host:port", addr)
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
-		host = "localhost"
+		host = "127.0.0.1" // A name would need /etc/hosts, which an empty image need not have.
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -70,7 +71,16 @@ func checkHealth(ctx context.Context, addr, path string) (string, error) {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s returns %d: %s", path, response.StatusCode, strings.TrimSpace(string(body)))
+		return "", fmt.Errorf("%s returns %d: %s", path, response.StatusCode, detail(body))
 	}
 	return string(body), nil
+}
+
+// detail returns the detail of a problem (RFC 9457), or any other body as it is.
+func detail(body []byte) string {
+	var problem struct{ Detail string }
+	if err := json.Unmarshal(body, &problem); err == nil && problem.Detail != "" {
+		return problem.Detail
+	}
+	return strings.TrimSpace(string(body))
 }

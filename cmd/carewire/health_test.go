@@ -13,7 +13,8 @@ func TestHealth_SucceedsOnlyIfTheServiceIsReady(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" {
-			http.Error(w, "not ready: database", http.StatusServiceUnavailable)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"status": 503, "detail": "not ready: database"}`))
 			return
 		}
 		_, _ = w.Write([]byte("alive\n"))

@@ -126,7 +126,7 @@ func roleListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [--role ROLE] [--clinic ID] [--user (ID | EMAIL)]",
 		Short: "List roles of staff and on the platform",
-		Long: `List current roles in the order in which they were granted. The role patient is not listed. Each list is recorded in the audit
+		Long: `List current roles in the order of the IDs of the people. The role patient is not listed. Each list is recorded in the audit
 trail. --json also prints the person and the time. Use --after with the last ID of a page to list the next page.`,
 		Example: `  carewire role list --role operator
   carewire role list --user ada@clinic.example --json`,

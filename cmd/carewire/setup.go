@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ The administrator then registers staff and patients over the API. Further clinic
 // with the missing flags.
 func (a *setupAnswers) complete(cmd *cobra.Command, cfg config.Config) error {
 	if in := cmd.InOrStdin(); isTerminal(in) {
-		if err := a.ask(in, cmd.ErrOrStderr(), cfg, cmd.Flags().Changed("operator")); err != nil {
+		if err := a.ask(cmd.Context(), in, cmd.ErrOrStderr(), cfg, cmd.Flags().Changed("operator")); err != nil {
 			return err
 		}
 	}
@@ -97,19 +98,35 @@ func isTerminal(in io.Reader) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// ask asks for missing answers, and for confirmation.
-func (a *setupAnswers) ask(in io.Reader, out io.Writer, cfg config.Config, operatorGiven bool) error {
+// errNothing is returned if the user does not confirm, or interrupts the questions.
+var errNothing = errors.New("nothing was registered")
+
+// prompter returns a function that asks a question and returns the answer, or the fallback if it is
+// empty. The function returns "" when ctx is done, without waiting for the line.
+func prompter(ctx context.Context, in io.Reader, out io.Writer) func(question, fallback string) string {
 	lines := bufio.NewScanner(in)
-	prompt := func(question, fallback string) string {
+	return func(question, fallback string) string {
 		if fallback != "" {
 			question += " [" + fallback + "]"
 		}
 		_, _ = fmt.Fprint(out, question+": ")
-		if !lines.Scan() {
+		typed := make(chan string, 1)
+		go func() { // A read from a terminal cannot be cancelled; the process ends soon.
+			lines.Scan()
+			typed <- cmp.Or(strings.TrimSpace(lines.Text()), fallback)
+		}()
+		select {
+		case <-ctx.Done():
 			return ""
+		case answer := <-typed:
+			return answer
 		}
-		return cmp.Or(strings.TrimSpace(lines.Text()), fallback)
 	}
+}
+
+// ask asks for missing answers, and for confirmation.
+func (a *setupAnswers) ask(ctx context.Context, in io.Reader, out io.Writer, cfg config.Config, operatorGiven bool) error {
+	prompt := prompter(ctx, in, out)
 	for _, q := range []struct {
 		answer             *string
 		question, fallback string
@@ -119,22 +136,25 @@ func (a *setupAnswers) ask(in io.Reader, out io.Writer, cfg config.Config, opera
 		{&a.adminName, "Given name and family name of the administrator", ""},
 		{&a.adminEmail, "Email address with which the administrator signs in", ""},
 	} {
-		if *q.answer == "" {
-			*q.answer = prompt(q.question, q.fallback)
+		if *q.answer != "" {
+			continue
+		}
+		if *q.answer = prompt(q.question, q.fallback); *q.answer == "" {
+			return errNothing
 		}
 	}
 	if !operatorGiven && !a.yes {
 		a.operator = isYes(prompt("Make the administrator an operator of the platform too (rules, deliveries, clinics)? yes or no", "no"))
 	}
 	if a.yes {
-		return lines.Err()
+		return nil
 	}
 	_, _ = fmt.Fprintf(out, "\nClinic %q in %s, administrator %s <%s>, sign-in at %s.\n",
 		a.clinicName, a.timeZone, a.adminName, a.adminEmail, cmp.Or(cfg.OIDCIssuer, "an identity provider that is not configured yet"))
 	if a.yes = isYes(prompt("Register them? yes or no", "no")); !a.yes {
-		return errors.New("nothing was registered")
+		return errNothing
 	}
-	return lines.Err()
+	return nil
 }
 
 func isYes(answer string) bool {

@@ -22,7 +22,18 @@ type Build struct {
 
 // String returns the output of `carewire version`.
 func (b Build) String() string {
-	return fmt.Sprintf("carewire %s (%s, %s, %s/%s)", b.Number, cmp.Or(b.Revision, "unknown revision"), b.Go, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("carewire %s (%s%s, %s/%s)", b.Number, b.commit(), b.Go, runtime.GOOS, runtime.GOARCH)
+}
+
+// commit returns the revision for String. A stamped version names its commit already.
+func (b Build) commit() string {
+	switch {
+	case b.Revision != "":
+		return b.Revision + ", "
+	case b.Number == "devel":
+		return "unknown revision, "
+	}
+	return ""
 }
 
 // stamp is the output of `git describe --always --dirty --tags` for the tree that the binary was

@@ -212,25 +212,31 @@ func (d *firstDay) signIn(page, who string) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(d.t, err)
 	browser := &http.Client{Jar: jar}
-	get := func(address string) (*url.URL, string) {
-		r, err := browser.Get(address)
-		require.NoError(d.t, err)
-		return readPage(d.t, r)
-	}
-	at, form := get(page)
+	at, form := openPage(d.t, browser, page, nil)
 	require.Contains(d.t, at.String(), d.values["CAREWIRE_OIDC_ISSUER"], "%s", form)
 	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(form)
 	require.NotNil(d.t, id, form)
-	r, err := browser.PostForm(at.ResolveReference(&url.URL{Path: "/login/username"}).String(), url.Values{"id": {id[1]}, "username": {who}, "password": {"password"}})
-	require.NoError(d.t, err)
-	at, answer := readPage(d.t, r)
+	action := at.ResolveReference(&url.URL{Path: "/login/username"}).String()
+	at, answer := openPage(d.t, browser, action, url.Values{"id": {id[1]}, "username": {who}, "password": {"password"}})
 	require.True(d.t, strings.HasPrefix(at.String(), d.values["CAREWIRE_BASE_URL"]+"/"), "%s: %s", at, answer)
-	_, me := get(d.values["CAREWIRE_BASE_URL"] + "/api/me")
+	_, me := openPage(d.t, browser, d.values["CAREWIRE_BASE_URL"]+"/api/me", nil)
 	require.Contains(d.t, me, `"email":"`+who+`"`)
 }
 
-func readPage(t *testing.T, r *http.Response) (*url.URL, string) {
+// openPage opens the address in the browser, or submits the form to it, and returns the address and the
+// content of the page to which that leads.
+func openPage(t *testing.T, browser *http.Client, address string, form url.Values) (*url.URL, string) {
 	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if form != nil {
+		request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
+	}
+	require.NoError(t, err)
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r, err := browser.Do(request)
+	require.NoError(t, err)
 	defer func() { _ = r.Body.Close() }()
 	body, err := io.ReadAll(r.Body)
 	require.NoError(t, err)
@@ -297,7 +303,7 @@ func newShell(t *testing.T, dir string, env ...string) *shell {
 	t.Cleanup(func() {
 		_ = in.Close()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // Also the background processes of a page that failed half-way.
-		<-s.done
+		_ = <-s.done
 	})
 	return s
 }

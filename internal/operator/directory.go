@@ -15,19 +15,29 @@ import (
 	"carewire/internal/outbox"
 )
 
-// The types of the directory that the command line shows.
 type (
-	Clinic        = directory.Clinic
-	ClinicInput   = directory.ClinicInput
-	NewClinic     = directory.NewClinic
-	ClinicFilter  = directory.ClinicFilter
-	Account       = directory.Account
+	// Clinic is a clinic with its version.
+	Clinic = directory.Clinic
+	// ClinicInput has the name and the time zone of a clinic.
+	ClinicInput = directory.ClinicInput
+	// NewClinic is a clinic to register.
+	NewClinic = directory.NewClinic
+	// ClinicFilter selects a page of clinics.
+	ClinicFilter = directory.ClinicFilter
+	// Account is a person who works with carewire.
+	Account = directory.Account
+	// AccountFilter narrows a list of accounts or of roles.
 	AccountFilter = directory.AccountFilter
-	NewUser       = directory.NewUser
-	RoleGrant     = directory.RoleGrant
-	RoleInput     = directory.MembershipInput
-	Identity      = directory.Identity
-	Role          = care.Role
+	// NewUser is a person to register.
+	NewUser = directory.NewUser
+	// RoleGrant is a role of a person.
+	RoleGrant = directory.RoleGrant
+	// RoleInput is a role to grant or revoke.
+	RoleInput = directory.MembershipInput
+	// Identity is an identity at an identity provider.
+	Identity = directory.Identity
+	// Role is a role at a clinic or on the platform.
+	Role = care.Role
 )
 
 // withDirectory runs fn with the directory on the pool of carewire_app. The service learns of these
@@ -137,6 +147,9 @@ func (o *Operator) FindClinic(ctx context.Context, cmd care.Command, name string
 func (o *Operator) CreateUser(ctx context.Context, cmd care.Command, in NewUser) (u Account, err error) {
 	err = o.withDirectory(ctx, func(dir *directory.Service) error {
 		created, err := dir.CreateUser(ctx, cmd, in)
+		if known, ok := errors.AsType[*care.Error](err); ok && known.Code == care.Conflict {
+			return care.Errorf(care.Conflict, "a person is registered with this email address: find them with carewire user list --email, and use carewire role grant")
+		}
 		u = Account{
 			ID: created.ID, Version: created.Version, Email: created.Email, GivenName: created.GivenName, FamilyName: created.FamilyName,
 			Status: created.Status, CreatedAt: created.CreatedAt, Memberships: created.Memberships,
@@ -242,7 +255,7 @@ func (o *Operator) RevokeRole(ctx context.Context, cmd care.Command, in RoleInpu
 	return o.withDirectory(ctx, func(dir *directory.Service) error { return dir.RevokeMembership(ctx, cmd, in) })
 }
 
-// ListRoles returns one page of roles in the order in which they were granted.
+// ListRoles returns one page of roles in the order of the people's ids.
 func (o *Operator) ListRoles(ctx context.Context, cmd care.Command, f AccountFilter) (all []RoleGrant, err error) {
 	err = o.withDirectory(ctx, func(dir *directory.Service) error {
 		page, err := dir.ListRoles(ctx, cmd, f)

@@ -86,8 +86,13 @@ WHERE user_id = @user_id
     AND revoked_at IS NULL
 RETURNING id;
 
--- Returns the roles of staff and on the platform, but not those of patients, in the order in which
--- they were granted.
+-- name: MembershipUser :one
+SELECT user_id
+FROM memberships
+WHERE id = @id;
+
+-- Returns the roles of staff and on the platform, but not those of patients, in the order of the
+-- people's ids, after a role; zero ids precede all.
 -- name: StaffRoleList :many
 SELECT
     m.id,
@@ -105,8 +110,9 @@ WHERE m.revoked_at IS NULL
     AND (@role::text = '' OR m.role = @role)
     AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
     AND (sqlc.narg(user_id)::uuid IS NULL OR m.user_id = sqlc.narg(user_id))
-    AND m.id > @after
-ORDER BY m.id
+    AND (m.user_id, m.id) > (@after_user::uuid, @after::uuid)
+    AND u.id >= @after_user -- Follows from the line above; a merge join does not derive it.
+ORDER BY m.user_id, m.id
 LIMIT @row_limit;
 
 -- Reports whether an active, living person holds the role at the clinic.

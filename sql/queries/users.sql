@@ -59,19 +59,15 @@ LIMIT 10;
 -- Returns the people with a role at a clinic other than patient, or on the platform, in the order of
 -- their ids.
 -- name: StaffList :many
-SELECT s.user_id
-FROM (
-    SELECT DISTINCT m.user_id
-    FROM memberships AS m
-    WHERE m.revoked_at IS NULL
-        AND m.role <> 'patient'
-        AND (@role::text = '' OR m.role = @role)
-        AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
-        AND m.user_id > @after
-) AS s
-JOIN users AS u ON u.id = s.user_id
-WHERE @status::text = '' OR u.status = @status
-ORDER BY s.user_id
+SELECT DISTINCT m.user_id
+FROM memberships AS m
+WHERE m.revoked_at IS NULL
+    AND m.role <> 'patient'
+    AND (@role::text = '' OR m.role = @role)
+    AND (sqlc.narg(clinic_id)::uuid IS NULL OR m.clinic_id = sqlc.narg(clinic_id))
+    AND (@status::text = '' OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = m.user_id AND u.status = @status))
+    AND m.user_id > @after
+ORDER BY m.user_id
 LIMIT @row_limit;
 
 -- Returns accounts in the order of their ids, with all roles. A merged registration is not one.

@@ -161,6 +161,8 @@ func TestRoles_AreListedWithoutPatients(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, second.Items, 2)
 	require.Empty(t, second.Next)
+	_, err = b.dir.ListRoles(t.Context(), cli, directory.AccountFilter{Cursor: uuid.NewString()})
+	requireCode(t, err, care.Invalid, "cursor")
 	only, err := b.dir.ListRoles(t.Context(), cli, directory.AccountFilter{Role: care.Admin, ClinicID: b.there})
 	require.NoError(t, err)
 	require.Len(t, only.Items, 1)

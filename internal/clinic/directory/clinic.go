@@ -18,8 +18,8 @@ import (
 type Clinic struct {
 	ID       uuid.UUID `json:"id" format:"uuid" example:"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"`
 	Version  int64     `json:"version" example:"1"`
-	Name     string    `json:"name" example:"Harbour Clinic"`
-	TimeZone string    `json:"timeZone" doc:"The IANA time zone of the clinic's days." example:"Europe/Berlin"`
+	Name     string    `json:"name" text:"line" minLength:"1" maxLength:"200" example:"Harbour Clinic"`
+	TimeZone string    `json:"timeZone" minLength:"1" maxLength:"64" doc:"The IANA time zone of the clinic's days." example:"Europe/Berlin"`
 }
 
 // ClinicInput has the details of a clinic that can be changed.

@@ -15,9 +15,9 @@ import (
 )
 
 // GrantMembership grants a person a role at a clinic that the actor administers and where the
-// person already holds one. carewire's own seed grants any role. Actors who may register patients
-// grant the role patient. A role that the person already holds is care.Conflict. Granting a role to
-// oneself is care.Forbidden.
+// person already holds one. carewire's own seed and command line grant any role. Actors who may
+// register patients grant the role patient. A role that the person already holds is care.Conflict.
+// Granting a role to oneself is care.Forbidden.
 func (s *Service) GrantMembership(ctx context.Context, cmd care.Command, in MembershipInput) error {
 	return s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
 		q := db.New(tx)

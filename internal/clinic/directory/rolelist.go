@@ -30,7 +30,7 @@ type RoleGrant struct {
 type RolePage care.Page[RoleGrant]
 
 // ListRoles returns the roles at clinics other than patient, and those on the platform, in the order
-// in which they were granted. The read is audited as account.listed.
+// of the people's ids. The read is audited as account.listed.
 func (s *Service) ListRoles(ctx context.Context, cmd care.Command, f AccountFilter) (RolePage, error) {
 	page := RolePage{Items: []RoleGrant{}}
 	err := s.writer.InTx(ctx, cmd, func(tx pgx.Tx) error {
@@ -38,9 +38,14 @@ func (s *Service) ListRoles(ctx context.Context, cmd care.Command, f AccountFilt
 		if err != nil {
 			return err
 		}
-		rows, err := db.New(tx).StaffRoleList(ctx, db.StaffRoleListParams{
+		q := db.New(tx)
+		p := db.StaffRoleListParams{
 			Role: string(f.Role), ClinicID: care.NonZero(f.ClinicID), UserID: care.NonZero(f.UserID), After: after, RowLimit: int32(f.Limit) + 1,
-		})
+		}
+		if p.AfterUser, err = userBefore(ctx, q, after); err != nil {
+			return err
+		}
+		rows, err := q.StaffRoleList(ctx, p)
 		if err != nil {
 			return fmt.Errorf("list roles: %w", err)
 		}
@@ -58,4 +63,22 @@ func (s *Service) ListRoles(ctx context.Context, cmd care.Command, f AccountFilt
 		return outbox.Append(ctx, tx, f.listed(cmd, shown))
 	})
 	return page, err
+}
+
+// userBefore returns the person who holds or held the role, which is the last one of a page; the
+// zero id for the zero id. An unknown role is an invalid cursor.
+func userBefore(ctx context.Context, q *db.Queries, role uuid.UUID) (uuid.UUID, error) {
+	if role == uuid.Nil {
+		return uuid.Nil, nil
+	}
+	user, err := q.MembershipUser(ctx, role)
+	if notFound(err) {
+		var errs care.FieldErrors
+		errs.InvalidCursor()
+		return uuid.Nil, errs.Err()
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("read role: %w", err)
+	}
+	return user, nil
 }

@@ -614,6 +614,19 @@ func (q *Queries) MembershipRevoke(ctx context.Context, arg MembershipRevokePara
 	return id, err
 }
 
+const MembershipUser = `-- name: MembershipUser :one
+SELECT user_id
+FROM memberships
+WHERE id = $1
+`
+
+func (q *Queries) MembershipUser(ctx context.Context, id uuid.UUID) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, MembershipUser, id)
+	var user_id uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
 const PatientClinics = `-- name: PatientClinics :many
 SELECT m.clinic_id::uuid AS clinic_id
 FROM memberships AS m
@@ -667,17 +680,19 @@ WHERE m.revoked_at IS NULL
     AND ($1::text = '' OR m.role = $1)
     AND ($2::uuid IS NULL OR m.clinic_id = $2)
     AND ($3::uuid IS NULL OR m.user_id = $3)
-    AND m.id > $4
-ORDER BY m.id
-LIMIT $5
+    AND (m.user_id, m.id) > ($4::uuid, $5::uuid)
+    AND u.id >= $4 -- Follows from the line above; a merge join does not derive it.
+ORDER BY m.user_id, m.id
+LIMIT $6
 `
 
 type StaffRoleListParams struct {
-	Role     string
-	ClinicID *uuid.UUID
-	UserID   *uuid.UUID
-	After    uuid.UUID
-	RowLimit int32
+	Role      string
+	ClinicID  *uuid.UUID
+	UserID    *uuid.UUID
+	AfterUser uuid.UUID
+	After     uuid.UUID
+	RowLimit  int32
 }
 
 type StaffRoleListRow struct {
@@ -691,13 +706,14 @@ type StaffRoleListRow struct {
 	FamilyName string
 }
 
-// Returns the roles of staff and on the platform, but not those of patients, in the order in which
-// they were granted.
+// Returns the roles of staff and on the platform, but not those of patients, in the order of the
+// people's ids, after a role; zero ids precede all.
 func (q *Queries) StaffRoleList(ctx context.Context, arg StaffRoleListParams) ([]StaffRoleListRow, error) {
 	rows, err := q.db.Query(ctx, StaffRoleList,
 		arg.Role,
 		arg.ClinicID,
 		arg.UserID,
+		arg.AfterUser,
 		arg.After,
 		arg.RowLimit,
 	)

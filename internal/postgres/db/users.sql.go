@@ -706,27 +706,23 @@ func (q *Queries) SignInUnlinked(ctx context.Context, arg SignInUnlinkedParams) 
 }
 
 const StaffList = `-- name: StaffList :many
-SELECT s.user_id
-FROM (
-    SELECT DISTINCT m.user_id
-    FROM memberships AS m
-    WHERE m.revoked_at IS NULL
-        AND m.role <> 'patient'
-        AND ($1::text = '' OR m.role = $1)
-        AND ($2::uuid IS NULL OR m.clinic_id = $2)
-        AND m.user_id > $3
-) AS s
-JOIN users AS u ON u.id = s.user_id
-WHERE $4::text = '' OR u.status = $4
-ORDER BY s.user_id
+SELECT DISTINCT m.user_id
+FROM memberships AS m
+WHERE m.revoked_at IS NULL
+    AND m.role <> 'patient'
+    AND ($1::text = '' OR m.role = $1)
+    AND ($2::uuid IS NULL OR m.clinic_id = $2)
+    AND ($3::text = '' OR EXISTS (SELECT 1 FROM users AS u WHERE u.id = m.user_id AND u.status = $3))
+    AND m.user_id > $4
+ORDER BY m.user_id
 LIMIT $5
 `
 
 type StaffListParams struct {
 	Role     string
 	ClinicID *uuid.UUID
-	After    uuid.UUID
 	Status   string
+	After    uuid.UUID
 	RowLimit int32
 }
 
@@ -736,8 +732,8 @@ func (q *Queries) StaffList(ctx context.Context, arg StaffListParams) ([]uuid.UU
 	rows, err := q.db.Query(ctx, StaffList,
 		arg.Role,
 		arg.ClinicID,
-		arg.After,
 		arg.Status,
+		arg.After,
 		arg.RowLimit,
 	)
 	if err != nil {
