@@ -147,8 +147,13 @@ func (f *Filter) names() []string {
 		name string
 		used bool
 	}{
-		{"subject", f.Subject != ""}, {"person", f.PersonID != uuid.Nil}, {"actor", f.ActorID != ""}, {"type", f.Type != ""},
-		{"from", !f.From.IsZero()}, {"to", !f.To.IsZero()}, {"after", f.After != ""},
+		{"subject", f.Subject != ""},
+		{"person", f.PersonID != uuid.Nil},
+		{"actor", f.ActorID != ""},
+		{"type", f.Type != ""},
+		{"from", !f.From.IsZero()},
+		{"to", !f.To.IsZero()},
+		{"after", f.After != ""},
 	} {
 		if filter.used {
 			names = append(names, filter.name)

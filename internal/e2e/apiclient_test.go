@@ -145,7 +145,7 @@ func TestGeneratedClient_ReadsTheAuditTrailOfARecord(t *testing.T) {
 	asAuditor := c.client(auditor)
 	var created *apiclient.Event
 	c.eventually("the event and its effects are in the ledger", func() bool {
-		story, err := asAuditor.AuditWithResponse(ctx, &apiclient.AuditParams{Subject: "lab_report/" + id})
+		story, err := asAuditor.AuditWithResponse(ctx, &apiclient.AuditParams{Subject: new("lab_report/" + id)})
 		require.NoError(t, err)
 		require.NotNil(t, story.JSON200, "%s", story.Body)
 		told := false

@@ -58,9 +58,17 @@ var agents = []struct {
 	prefix string
 	class  care.Agent
 }{
-	{"okhttp/", care.AgentMobile}, {"dart/", care.AgentMobile}, {"dalvik/", care.AgentMobile}, {"expo/", care.AgentMobile},
-	{"mozilla/", care.AgentBrowser}, {"opera/", care.AgentBrowser},
-	{"curl/", care.AgentCLI}, {"wget/", care.AgentCLI}, {"httpie/", care.AgentCLI}, {"xh/", care.AgentCLI}, {"carewire/", care.AgentCLI},
+	{"okhttp/", care.AgentMobile},
+	{"dart/", care.AgentMobile},
+	{"dalvik/", care.AgentMobile},
+	{"expo/", care.AgentMobile},
+	{"mozilla/", care.AgentBrowser},
+	{"opera/", care.AgentBrowser},
+	{"curl/", care.AgentCLI},
+	{"wget/", care.AgentCLI},
+	{"httpie/", care.AgentCLI},
+	{"xh/", care.AgentCLI},
+	{"carewire/", care.AgentCLI},
 }
 
 // mobileParts are parts of the User-Agent values of native apps, which begin with the app's name.
