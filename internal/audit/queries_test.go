@@ -21,11 +21,6 @@ import (
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// pgxQuerier is a pool or a connection.
-type pgxQuerier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 var variable = regexp.MustCompile(`:'(\w+)'`)
 
 // run runs a ready query as the auditor, with its psql variables substituted as in psql, and
@@ -134,7 +129,7 @@ func TestReadyQueries_StopWithASentenceWithoutAVariable(t *testing.T) {
 					args = append(args, "-v", v+"="+vars[v])
 				}
 			}
-			out, err := exec.CommandContext(t.Context(), psql, args...).CombinedOutput() //nolint:gosec // The test's own arguments.
+			out, err := exec.CommandContext(t.Context(), psql, args...).CombinedOutput()
 			return string(out), err
 		}
 		out, err := script("")

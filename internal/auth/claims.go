@@ -58,29 +58,29 @@ func (v *Verifier) check(payload []byte, audience string) (Claims, error) {
 	return c, nil
 }
 
-// RefusedToken is the error of a token that the issuer signed, but that is not accepted here or now.
+// RefusedTokenError is the error of a token that the issuer signed, but that is not accepted here or now.
 // It wraps the answer, whose Reason is one of ReasonTokenExpired, ReasonTokenNotYet and
 // ReasonWrongAudience. Identity is whose token it is, for the audit trail.
-type RefusedToken struct {
+type RefusedTokenError struct {
 	Identity directory.Identity
 	answer   *care.Error
 }
 
 // Error implements error.
-func (r *RefusedToken) Error() string { return r.answer.Error() }
+func (r *RefusedTokenError) Error() string { return r.answer.Error() }
 
 // Unwrap returns the answer, a care.Error.
-func (r *RefusedToken) Unwrap() error { return r.answer }
+func (r *RefusedTokenError) Unwrap() error { return r.answer }
 
 // Reason returns the code of the answer.
-func (r *RefusedToken) Reason() string { return r.answer.Reason }
+func (r *RefusedTokenError) Reason() string { return r.answer.Reason }
 
 // refuse returns the error of a token with a valid signature. A token without a subject is nobody's.
 func refuse(c Claims, answer *care.Error) error {
 	if c.Subject == "" {
 		return answer
 	}
-	return &RefusedToken{Identity: c.Identity(), answer: answer}
+	return &RefusedTokenError{Identity: c.Identity(), answer: answer}
 }
 
 // rawClaims are a token's undecoded claims (RFC 7519, section 4.1; OpenID Connect Core, section 5.1).

@@ -80,9 +80,9 @@ func (s *signIns) token(ctx context.Context, token string, cmd care.Command) err
 func (s *signIns) refused(r *http.Request, err error) {
 	ctx, cmd := r.Context(), CommandOf(r.Context())
 	var failed error
-	if known, ok := errors.AsType[*directory.RefusedSignIn](err); ok {
+	if known, ok := errors.AsType[*directory.RefusedSignInError](err); ok {
 		failed = s.count(ctx, cmd, refusalKey{known.UserID.String(), known.Reason}, func() (uuid.UUID, bool, error) { return known.UserID, true, nil })
-	} else if token, ok := errors.AsType[*auth.RefusedToken](err); ok {
+	} else if token, ok := errors.AsType[*auth.RefusedTokenError](err); ok {
 		key := refusalKey{token.Identity.Issuer + " " + token.Identity.Subject, token.Reason()}
 		failed = s.count(ctx, cmd, key, func() (uuid.UUID, bool, error) { return s.directory.FindUser(ctx, token.Identity) })
 	}

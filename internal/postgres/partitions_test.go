@@ -117,3 +117,33 @@ func TestMigrate_KeepsNotificationsInADatabaseInUse(t *testing.T) {
 	require.Equal(t, []string{"2"}, texts(t, owner, `SELECT count(DISTINCT id)::text FROM decisions`))
 	require.Empty(t, texts(t, owner, `SELECT nspname::text FROM pg_namespace WHERE nspname = 'unpartitioned'`))
 }
+
+func TestMigrate_BuildsPartitionedIndexesOfExistingPartitions(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t)
+	valid := func() []string {
+		return texts(t, db.Owner, `SELECT i.indexrelid::regclass || ' ' || i.indisvalid FROM pg_index AS i
+			WHERE i.indrelid = 'events'::regclass AND i.indexrelid::regclass::text IN ('events_type_idx', 'events_person_id_idx') ORDER BY 1`)
+	}
+	require.Equal(t, []string{"events_person_id_idx true", "events_type_idx true"}, valid())
+	// As after the migration that adds an index, before the partitions have theirs; one build failed.
+	for _, sql := range []string{
+		`DROP INDEX events_type_idx`,
+		`CREATE INDEX events_type_idx ON ONLY events (type, position) WHERE type <> 'notification.planned' AND type <> 'notification.sent'`,
+		`CREATE INDEX events_from_1_type_idx ON events_from_1 (type)`,
+	} {
+		_, err := db.Owner.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	require.Contains(t, valid(), "events_type_idx false")
+	for range 2 {
+		require.NoError(t, postgres.Migrate(t.Context(), db.URL, slog.New(slog.DiscardHandler)))
+		require.Equal(t, []string{"events_person_id_idx true", "events_type_idx true"}, valid())
+	}
+	// A later partition has all of them.
+	_, err := db.Worker.Exec(t.Context(), `SELECT events_partitions_ahead(40000001)`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"events_person_id_idx true", "events_type_idx true"}, valid())
+	require.Equal(t, texts(t, db.Owner, `SELECT count(*)::text FROM pg_inherits WHERE inhparent = 'events'::regclass`),
+		texts(t, db.Owner, `SELECT count(*)::text FROM pg_inherits WHERE inhparent = 'events_type_idx'::regclass`))
+}

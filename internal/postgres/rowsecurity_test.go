@@ -60,6 +60,7 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO unlinked_sign_ins (id, issuer, subject, user_id) VALUES (gen_random_uuid(), 'i', 'taken ' || ($1::uuid)::text, $1::uuid)`, p)
 	w.exec(t, `INSERT INTO service_accounts (id, clinic_id, name, issuer, subject, created_by, activated_at) VALUES ($1::uuid, $1::uuid, 'Gateway', 'i', ($1::uuid)::text, 'test', now())`, id)
 	w.exec(t, `INSERT INTO care_team (patient_id, clinic_id, member_id) VALUES ($1, $2, $3)`, p, id, d)
+	w.exec(t, `INSERT INTO event_clients (position, recorded_at, address, agent) SELECT count(*) + 1, now(), '203.0.113.7', 'browser' FROM event_clients`)
 	w.exec(t, `INSERT INTO devices (id, user_id, platform, token) VALUES (gen_random_uuid(), $1::uuid, 'ios', ($1::uuid)::text)`, p)
 	w.exec(t, `INSERT INTO preferences (user_id, category, channel, enabled) VALUES ($1, 'chat', 'push', false)`, p)
 	w.exec(t, `INSERT INTO records (id, kind, version, status, patient_id, clinic_id, doctor_id, code_system, code, effective_at, body, created_at, created_by, updated_at, updated_by)
@@ -177,7 +178,7 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
-	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2})
+	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2, "event_clients": 2})
 	for table, n := range with(about, own, accounts) {
 		whole[table] = 2 * n
 	}

@@ -130,11 +130,11 @@ func actorOfView(id uuid.UUID, status string, list []byte) (care.Actor, error) {
 func actor(id uuid.UUID, status string, held []care.Membership) (care.Actor, error) {
 	if status == deceased {
 		answer := care.Errorf(care.Forbidden, "this account is closed: ask the clinic if that is a mistake")
-		return care.Actor{}, &RefusedSignIn{UserID: id, Reason: accountClosed, answer: answer}
+		return care.Actor{}, &RefusedSignInError{UserID: id, Reason: accountClosed, answer: answer}
 	}
 	if status != Active {
 		answer := care.Errorf(care.Forbidden, "this account is disabled: ask your clinic's administrator")
-		return care.Actor{}, &RefusedSignIn{UserID: id, Reason: accountDisabled, answer: answer}
+		return care.Actor{}, &RefusedSignInError{UserID: id, Reason: accountDisabled, answer: answer}
 	}
 	return care.Actor{ID: id.String(), UserID: id, Memberships: held}, nil
 }

@@ -12,19 +12,19 @@ import (
 	"carewire/internal/postgres/db"
 )
 
-// RefusedSignIn is the error of a sign-in of a known person that is refused. It wraps the answer,
+// RefusedSignInError is the error of a sign-in of a known person that is refused. It wraps the answer,
 // and has what the audit trail needs: the person and the reason, as in event.SignInRefused.
-type RefusedSignIn struct {
+type RefusedSignInError struct {
 	UserID uuid.UUID
 	Reason string
 	answer *care.Error
 }
 
 // Error implements error.
-func (r *RefusedSignIn) Error() string { return r.answer.Error() }
+func (r *RefusedSignInError) Error() string { return r.answer.Error() }
 
 // Unwrap returns the answer, a care.Error.
-func (r *RefusedSignIn) Unwrap() error { return r.answer }
+func (r *RefusedSignInError) Unwrap() error { return r.answer }
 
 // FindUser returns the person of an identity, in whichever status. ok is false for an identity that
 // is not linked to a person.

@@ -84,7 +84,7 @@ func (s *Service) GetSessionActor(ctx context.Context, secret string) (Session, 
 	return Session{ID: row.SessionID, Actor: a, ExpiresAt: row.ExpiresAt}, err
 }
 
-// endedSession returns the error for the secret of a session that is not open: a RefusedSignIn while
+// endedSession returns the error for the secret of a session that is not open: a RefusedSignInError while
 // the expired session still exists.
 func (s *Service) endedSession(ctx context.Context, secret string) error {
 	answer := care.Errorf(care.Unauthenticated, "the session has ended: sign in again")
@@ -95,7 +95,7 @@ func (s *Service) endedSession(ctx context.Context, secret string) error {
 	if err != nil {
 		return reading("session", err)
 	}
-	return &RefusedSignIn{UserID: userID, Reason: "session_ended", answer: answer}
+	return &RefusedSignInError{UserID: userID, Reason: "session_ended", answer: answer}
 }
 
 // HasSession reports whether the session is open: it has neither expired nor been closed.
@@ -185,7 +185,7 @@ func (s *Service) RedeemTicket(ctx context.Context, ticket string) (Session, err
 		if err != nil {
 			return Session{}, answer
 		}
-		return Session{}, &RefusedSignIn{UserID: row.ID, Reason: "ticket_invalid", answer: answer}
+		return Session{}, &RefusedSignInError{UserID: row.ID, Reason: "ticket_invalid", answer: answer}
 	}
 	if err != nil {
 		return Session{}, reading("ticket", err)
