@@ -13,6 +13,7 @@ import (
 // The errors of ParsePhone.
 var (
 	errPhone          = errors.New("must be an existing phone number with + and the country code, such as +4930123456")
+	errPhoneRegion    = errors.New("must be an existing phone number of its country, or one with + and the country code")
 	errPhoneExtension = errors.New("must be a phone number without an extension")
 	errPhoneCountry   = errors.New("must be a phone number with + and the country code, such as +4930123456: its country is not known")
 )
@@ -26,13 +27,17 @@ func ParsePhone(text, region string) (string, error) {
 		text = "+" + abroad
 	}
 	n, err := phonenumbers.Parse(text, region)
+	valid, hasCountry := err == nil && phonenumbers.IsValidNumber(n), strings.Contains(text, "+")
 	switch {
-	case errors.Is(err, phonenumbers.ErrInvalidCountryCode) && region == "" && !strings.Contains(text, "+"):
-		return "", errPhoneCountry
-	case err != nil || !phonenumbers.IsValidNumber(n):
-		return "", errPhone
-	case n.GetExtension() != "":
+	case valid && n.GetExtension() != "":
 		return "", errPhoneExtension
+	case valid:
+	case !hasCountry && region != "":
+		return "", errPhoneRegion
+	case errors.Is(err, phonenumbers.ErrInvalidCountryCode) && !hasCountry:
+		return "", errPhoneCountry
+	default:
+		return "", errPhone
 	}
 	return phonenumbers.Format(n, phonenumbers.E164), nil
 }
