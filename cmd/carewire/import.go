@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +46,7 @@ given; it is 1 if the import could not finish.`,
   zcat export.ndjson.gz | carewire import fhir --source hospital-a --json -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("want files to import, or - for standard input; see %s --help", cmd.CommandPath())
+				return usagef("want files to import, or - for standard input; see %s --help", cmd.CommandPath())
 			}
 			return nil
 		},
@@ -69,7 +68,7 @@ func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []stri
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {
-			return errors.New("--clinic: invalid ID; GET /api/me returns the IDs of your clinics")
+			return usagef("--clinic: invalid ID; GET /api/me returns the IDs of your clinics")
 		}
 		o.ClinicID = id
 	}

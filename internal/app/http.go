@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -79,7 +80,7 @@ func (s *Service) newServer() (*httpapi.Server, error) {
 		RateLimit:      s.cfg.RateLimit,
 		TrustedProxies: proxies,
 		Ready:          s.readiness,
-		Notes:          s.db.notes,
+		Notes:          slices.Concat(s.db.notes, s.cfg.Warnings),
 		Registerer:     s.metrics.registry,
 		Gatherer:       s.metrics.registry,
 		Logger:         s.logger,
