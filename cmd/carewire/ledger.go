@@ -11,7 +11,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "Inspect and repair the ledger", newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
+	return group("ledger", "Inspect and repair the ledger", ledgerHeadCommand(), ledgerVerifyCommand(), newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
 }
 
 func newEpochCommand() *cobra.Command {
