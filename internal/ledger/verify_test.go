@@ -45,15 +45,11 @@ func TestVerify_FindsChangedAndMissingEvents(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ledger.Verification{Events: 5, Until: 5, Problems: []ledger.Problem{}}, v)
 
-	for _, sql := range []string{
-		`SET session_replication_role = replica`, // As an owner who bypasses the triggers.
-		`DELETE FROM events WHERE position = 2`,
-		`UPDATE events SET actor_id = 'someone' WHERE position = 4`,
-		`UPDATE events SET event_id = (SELECT event_id FROM events WHERE position = 1) WHERE position = 5`,
-	} {
-		_, err = b.Owner.Exec(ctx, sql)
-		require.NoError(t, err, sql)
-	}
+	exec(t, b.superuser(t), `SET session_replication_role = replica;
+		DELETE FROM events WHERE position = 2;
+		UPDATE events SET actor_id = 'someone' WHERE position = 4;
+		UPDATE events SET event_id = (SELECT event_id FROM events WHERE position = 1) WHERE position = 5;
+		RESET session_replication_role`)
 	v, err = ledger.Verify(ctx, b.Worker, 1, 0)
 	require.NoError(t, err)
 	require.Equal(t, []ledger.Problem{
