@@ -255,7 +255,7 @@ func postgresOf(dir string) []string {
 	return found
 }
 
-func TestCommands_ReportErrorsInOneLineAndExitWithStatus1(t *testing.T) {
+func TestCommands_ReportErrorsAndExitWithStatus1Or2(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	rules := filepath.Join(dir, "rules.yaml")
@@ -264,23 +264,24 @@ func TestCommands_ReportErrorsInOneLineAndExitWithStatus1(t *testing.T) {
 		args []string
 		env  []string
 		says string
+		exit int
 	}{
-		{[]string{"serve"}, nil, "CAREWIRE_OIDC_ISSUER"},
-		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=8080"}, "CAREWIRE_ADDR"},
-		{[]string{"serve", "--demo", "--roles", "everything"}, nil, "--roles"},
-		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=127.0.0.1:0", "CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "DATABASE_URL"},
-		{[]string{"migrate"}, []string{"CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "CAREWIRE_START_TIMEOUT"},
-		{[]string{"rules", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "connection refused"},
-		{[]string{"follower", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@db.clinic.example/none"}, "add database to CAREWIRE_ALLOW_INSECURE"},
-		{[]string{"migrate"}, []string{"DATABASE_URL_FILE=" + rules, "CAREWIRE_START_TIMEOUT=0s"}, "DATABASE_URL_FILE"},
-		{[]string{"token", "--as", "doctor@demo.example"}, nil, "CAREWIRE_DATA_DIR"},
-		{[]string{"token"}, nil, "as"},
-		{[]string{"migrate"}, nil, "CAREWIRE_DATA_DIR"},
-		{[]string{"rules", "check", rules}, nil, rules + ":"},
-		{[]string{"rules", "check", filepath.Join(dir, "none.yaml")}, nil, "none.yaml"},
-		{[]string{"nonsense"}, nil, "nonsense"},
-		{[]string{"follower", "nonsense"}, nil, `"nonsense" for "carewire follower"`},
-		{[]string{"import", "fhir", filepath.Join(dir, "none.json")}, nil, "none.json"},
+		{[]string{"serve"}, nil, "CAREWIRE_OIDC_ISSUER", 1},
+		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=8080"}, "CAREWIRE_ADDR", 1},
+		{[]string{"serve", "--demo", "--roles", "everything"}, nil, "--roles", 1},
+		{[]string{"serve", "--demo"}, []string{"CAREWIRE_ADDR=127.0.0.1:0", "CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "DATABASE_URL", 1},
+		{[]string{"migrate"}, []string{"CAREWIRE_START_TIMEOUT=0s", "DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "CAREWIRE_START_TIMEOUT", 1},
+		{[]string{"rules", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@127.0.0.1:1/none"}, "connection refused", 1},
+		{[]string{"follower", "list"}, []string{"DATABASE_URL=postgres://nobody:hunter2@db.clinic.example/none"}, "add database to CAREWIRE_ALLOW_INSECURE", 1},
+		{[]string{"migrate"}, []string{"DATABASE_URL_FILE=" + rules, "CAREWIRE_START_TIMEOUT=0s"}, "DATABASE_URL_FILE", 1},
+		{[]string{"token", "--as", "doctor@demo.example"}, nil, "CAREWIRE_DATA_DIR", 1},
+		{[]string{"token"}, nil, "want one of --as, --service; see carewire token --help", 2},
+		{[]string{"migrate"}, nil, "CAREWIRE_DATA_DIR", 1},
+		{[]string{"rules", "check", rules}, nil, rules + ":", 1},
+		{[]string{"rules", "check", filepath.Join(dir, "none.yaml")}, nil, "none.yaml", 1},
+		{[]string{"nonsense"}, nil, "nonsense", 2},
+		{[]string{"follower", "nonsense"}, nil, `"nonsense" for "carewire follower"`, 2},
+		{[]string{"import", "fhir", filepath.Join(dir, "none.json")}, nil, "none.json", 1},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			t.Parallel()
@@ -289,7 +290,7 @@ func TestCommands_ReportErrorsInOneLineAndExitWithStatus1(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit, "%s", out)
-			require.Equal(t, 1, exit.ExitCode())
+			require.Equal(t, c.exit, exit.ExitCode(), "%s", out)
 			require.Contains(t, string(out), c.says)
 			require.NotContains(t, string(out), "goroutine")
 			require.NotContains(t, string(out), "hunter2", "never a password")

@@ -10,19 +10,10 @@ import (
 	"carewire/internal/operator"
 )
 
-// group returns a command with subcommands. Without arguments it prints its help; an unknown
-// subcommand is an error, as it is for the root command.
+// group returns a command with subcommands. Without one it prints its help; that and an unknown
+// subcommand are usage errors, as they are for the root command.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   name,
-		Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return fmt.Errorf("unknown command %q for %q; see carewire %s --help", args[0], cmd.CommandPath(), name)
-		},
-	}
+	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs, RunE: runGroup}
 	cmd.AddCommand(commands...)
 	return cmd
 }
@@ -35,6 +26,11 @@ func withSettings(fn func(cmd *cobra.Command, cfg config.Config, args []string) 
 		cfg, err := config.FromEnvironment()
 		if err != nil {
 			return err
+		}
+		for _, warning := range cfg.Warnings {
+			if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "carewire: warning:", warning); err != nil {
+				return err
+			}
 		}
 		return fn(cmd, cfg, args)
 	}
@@ -65,7 +61,7 @@ func withOperatorSettings(fn func(cmd *cobra.Command, op *operator.Operator, cfg
 func oneArg(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("want one argument %s, got %d; see %s --help", name, len(args), cmd.CommandPath())
+			return usagef("want one argument %s, got %d%s", name, len(args), seeHelp(cmd))
 		}
 		return nil
 	}

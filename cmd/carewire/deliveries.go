@@ -45,7 +45,7 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, deliveryHeader, deliveryRow)
+			return printColumns(cmd, list, all, deliveryColumns, deliveryRow)
 		}),
 	}
 	list.register(cmd)
@@ -60,7 +60,10 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
 	return cmd
 }
 
-var deliveryHeader = []string{"ID", "CHANNEL", "STATE", "REASON", "ATTEMPT", "PLANNED AT", "UPDATED AT", "RECIPIENT", "EVENT TYPE", "EVENT"}
+var deliveryColumns = []tableColumn{
+	column("ID"), column("CHANNEL"), column("STATE"), flexible("REASON"), column("ATTEMPT"), wideOnly("PLANNED AT"), column("UPDATED AT"),
+	wideOnly("RECIPIENT"), wideOnly("EVENT TYPE"), wideOnly("EVENT"),
+}
 
 func deliveryRow(d operator.DeliveryStatus) []string {
 	return []string{
@@ -85,7 +88,7 @@ outcome did arrive.`,
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
 			id, err := uuid.Parse(args[0])
 			if err != nil {
-				return fmt.Errorf("invalid delivery ID %q; want an ID from carewire deliveries list", args[0])
+				return usagef("invalid delivery ID %q; want an ID from carewire deliveries list", args[0])
 			}
 			if err := op.RedriveDelivery(cmd.Context(), operator.CommandLine(), id); err != nil {
 				return err

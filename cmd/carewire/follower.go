@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,7 +63,7 @@ classes and codes, never data. Use --name with --after and the last position of 
 				return err
 			}
 			if after != 0 && name == "" {
-				return errors.New("--after requires --name: several followers can fail at the same position")
+				return usagef("--after requires --name: several followers can fail at the same position")
 			}
 			if name != "" {
 				if err := checkFollower(name); err != nil {
@@ -75,7 +74,8 @@ classes and codes, never data. Use --name with --after and the last position of 
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"FOLLOWER", "POSITION", "EVENT", "ATTEMPTS", "FAILED AT", "ERROR"}, func(f operator.Failure) []string {
+			columns := []tableColumn{column("FOLLOWER"), column("POSITION"), column("EVENT"), column("ATTEMPTS"), column("FAILED AT"), flexible("ERROR")}
+			return printColumns(cmd, list, all, columns, func(f operator.Failure) []string {
 				return []string{
 					f.Follower, strconv.FormatInt(f.Position, 10), f.EventID.String(), strconv.Itoa(int(f.Attempts)),
 					f.FailedAt.Format(time.RFC3339), f.Error,
@@ -92,7 +92,7 @@ classes and codes, never data. Use --name with --after and the last position of 
 // checkFollower returns an error if the value of --name is not the name of a follower.
 func checkFollower(name string) error {
 	if all := app.Followers(); !slices.Contains(all, name) {
-		return fmt.Errorf("--name: unknown follower %q; want one of %s", name, strings.Join(all, ", "))
+		return usagef("--name: unknown follower %q; want one of %s", name, strings.Join(all, ", "))
 	}
 	return nil
 }

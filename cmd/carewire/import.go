@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,7 +50,7 @@ could not finish.`,
   zcat export.ndjson.gz | carewire import fhir --source hospital-a --json -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fmt.Errorf("want files to import, or - for standard input; see %s --help", cmd.CommandPath())
+				return usagef("want files to import, or - for standard input; see %s --help", cmd.CommandPath())
 			}
 			return nil
 		},
@@ -77,7 +76,7 @@ func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []stri
 	if f.clinic != "" {
 		id, err := uuid.Parse(f.clinic)
 		if err != nil {
-			return errors.New("--clinic: invalid ID; GET /api/me returns the IDs of your clinics")
+			return usagef("--clinic: invalid ID; GET /api/me returns the IDs of your clinics")
 		}
 		o.ClinicID = id
 	}

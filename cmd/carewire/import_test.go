@@ -55,9 +55,9 @@ func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {
 	require.Contains(t, stderr, "faulty.ndjson[4] resource: invalid JSON")
 	require.NotContains(t, stdout+stderr, "secret")
 
-	require.Contains(t, s.refused("import", "fhir"), "want files to import")
+	require.Contains(t, s.exits(2, "import", "fhir"), "want files to import")
 	require.Contains(t, s.refused("import", "fhir", "no-such.json"), "no-such.json")
-	require.Contains(t, s.refused("import", "fhir", "--clinic", "x", clinicFile), "--clinic: ")
+	require.Contains(t, s.exits(2, "import", "fhir", "--clinic", "x", clinicFile), "--clinic: ")
 	require.Contains(t, s.refused("import", "fhir", "--time-zone", "Mars", clinicFile), "--time-zone: ")
 	require.Contains(t, s.refused("import", "fhir", "--source", strings.Repeat("s", 101), clinicFile), "--source: ")
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	return group("ledger", "Inspect and repair the ledger", newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
+	return group("ledger", "Inspect and repair the ledger", ledgerHeadCommand(), ledgerVerifyCommand(), newEpochCommand(), rejectedCommand(), rejectedRedriveCommand())
 }
 
 func newEpochCommand() *cobra.Command {
@@ -58,7 +58,8 @@ list the next page.`,
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"ID", "EVENT", "TYPE", "SUBJECT", "REJECTED AT", "ERROR"}, func(d operator.DeadLetter) []string {
+			columns := []tableColumn{column("ID"), column("EVENT"), flexible("TYPE"), wideOnly("SUBJECT"), column("REJECTED AT"), flexible("ERROR")}
+			return printColumns(cmd, list, all, columns, func(d operator.DeadLetter) []string {
 				return []string{strconv.FormatInt(d.ID, 10), d.EventID, d.Type, d.Subject, d.RejectedAt.Format(time.RFC3339), d.Error}
 			})
 		}),

@@ -21,16 +21,21 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := &cobra.Command{
-		Use:           "carewire",
-		Short:         "The event backbone of a clinic's software",
+		Use:   "carewire",
+		Short: "The event backbone of a clinic's software",
+		Long: `The event backbone of a clinic's software.
+
+The exit status is 0 after success, 1 after a failure, and 2 for a mistake in the command's arguments or flags.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       app.Version().String(),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(versionCommand(), serveCommand(), migrateCommand(), healthCommand(), setupCommand(), clinicCommand(), userCommand(), roleCommand(), tokenCommand(), importCommand(), rulesCommand(), followerCommand(), deliveriesCommand(), ledgerCommand(), auditCommand())
-	if err := root.ExecuteContext(ctx); err != nil {
+	withUsageErrors(root)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "carewire:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitStatus(err))
 }

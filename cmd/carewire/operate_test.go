@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,10 +28,16 @@ func (s *service) ok(args ...string) string {
 // refused runs a command that must exit with status 1, and returns its one line of error output.
 func (s *service) refused(args ...string) string {
 	s.t.Helper()
+	return s.exits(1, args...)
+}
+
+// exits runs a command that must exit with a status, and returns its one line of error output.
+func (s *service) exits(status int, args ...string) string {
+	s.t.Helper()
 	out, stderr, err := s.run(args...)
 	var exit *exec.ExitError
 	require.ErrorAs(s.t, err, &exit, "%v", args)
-	require.Equal(s.t, 1, exit.ExitCode())
+	require.Equal(s.t, status, exit.ExitCode(), "%v: %s", args, stderr)
 	require.Empty(s.t, out)
 	require.Equal(s.t, 1, strings.Count(stderr, "\n"), stderr)
 	return stderr
@@ -57,13 +64,26 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Contains(t, table, failed[0].ErrorCode)
 	require.NotContains(t, table, "@", "no addresses")
 
+	for _, line := range strings.Split(table, "\n") {
+		require.LessOrEqual(t, len([]rune(line)), 120, line)
+	}
+	require.Contains(t, s.ok("deliveries", "list", "--state", "failed", "--wide"), failed[0].EventID)
 	why := s.ok("rules", "explain", failed[0].EventID)
+	for _, line := range strings.Split(why, "\n")[1:] {
+		require.LessOrEqual(t, len([]rune(line)), 120, line)
+	}
+	require.Contains(t, s.ok("rules", "explain", failed[0].EventID, "--wide"), failed[0].ID)
 	require.Contains(t, why, "rules version 1: decided")
 	require.Equal(t, 6, strings.Count(why, "\nrecord-created "), why)
 	require.Contains(t, why, "failed")
-	var explained struct{ Verdict string }
+	var explained struct {
+		Verdict  string
+		Position int64
+	}
 	require.NoError(t, json.Unmarshal([]byte(s.ok("rules", "explain", "--json", failed[0].EventID)), &explained))
 	require.Equal(t, "decided", explained.Verdict)
+	require.Equal(t, why, s.ok("rules", "explain", strconv.FormatInt(explained.Position, 10)), "by its position")
+	require.Contains(t, s.refused("rules", "explain", "99999999"), "no event at position 99999999")
 
 	_, _, err = s.do("operator@demo.example", http.MethodDelete, "/sandbox/faults", "")
 	require.NoError(t, err)
@@ -100,12 +120,16 @@ func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 	require.Equal(t, s.ok("rules", "default"), s.ok("rules", "show", "1"))
 	require.Equal(t, "rules: []\n", s.ok("rules", "show"))
 	table := s.ok("rules", "list")
-	require.Regexp(t, `(?s)^VERSION +POSITION +PUBLISHED AT +PUBLISHED BY +NOTE\n2 .*system:cli +too many messages\n1 .*system:setup`, table)
+	require.Regexp(t, `(?s)^VERSION +POSITION +FAILURES +PUBLISHED AT +PUBLISHED BY +NOTE\n2 .*system:cli +too many messages\n1 .*system:setup`, table)
 	require.NotRegexp(t, `(?m)^2 `, s.ok("rules", "list", "--before", "2"))
-	diff := s.ok("rules", "diff", "1")
+	diff := s.ok("rules", "diff", "2")
 	require.Regexp(t, `(?s)^# removed: .*record-created.*\n--- version 1\n\+\+\+ version 2\n@@ `, diff)
 	require.Equal(t, diff, s.ok("rules", "diff", "1", "2"))
-	require.Empty(t, s.ok("rules", "diff", "2"))
+	require.Equal(t, diff, s.ok("rules", "diff"), "the newest version with the one before")
+	require.Empty(t, s.ok("rules", "diff", "2", "2"))
+	require.Regexp(t, `(?s)^# added: .*record-created.*\n--- version 0\n\+\+\+ version 1\n@@ `, s.ok("rules", "diff", "1"))
+	require.Regexp(t, `^RULE +CONDITION +CAUSE[^\n]*\n$`, s.ok("rules", "failures"), "there are none")
+	require.Equal(t, "[]\n", s.ok("rules", "failures", "1", "--json"))
 	var d struct{ Added []string }
 	require.NoError(t, json.Unmarshal([]byte(s.ok("rules", "diff", "2", "1", "--json")), &d))
 	require.Contains(t, d.Added, "record-created")
@@ -126,30 +150,30 @@ func TestRules_AreListedShownComparedAndRolledBack(t *testing.T) {
 func TestOperatorsCommands_HaveHelpfulErrorsAndExamples(t *testing.T) {
 	t.Parallel()
 	s := &service{t: t, env: append(os.Environ(), "DATABASE_URL=", "CAREWIRE_DATA_DIR="+filepath.Join(t.TempDir(), "data"))}
+	require.Contains(t, s.refused("deliveries", "list"), "CAREWIRE_DATA_DIR")
 	for says, args := range map[string][]string{
-		"CAREWIRE_DATA_DIR":                  {"deliveries", "list"},
-		"want one of dispatch, analytics":    {"follower", "failures", "--name", "x"},
-		`"name" not set`:                     {"follower", "redrive", "7"},
-		"want one argument POSITION":         {"follower", "redrive", "--name", "dispatch"},
-		`invalid position "zero"`:            {"follower", "redrive", "--name", "dispatch", "zero"},
-		"want one argument ID":               {"deliveries", "redrive"},
-		`invalid delivery ID "x"`:            {"deliveries", "redrive", "x"},
-		"want one argument EVENT-ID":         {"rules", "explain"},
-		`invalid event ID "x"`:               {"rules", "explain", "x"},
-		"--limit must be at least 1, not 0":  {"deliveries", "list", "--limit", "0"},
-		`--recipient: invalid ID "x"`:        {"deliveries", "list", "--recipient", "x"},
-		`--after: invalid ID "x"`:            {"deliveries", "list", "--after", "x"},
-		"invalid time format":                {"deliveries", "list", "--from", "yesterday"},
-		"--after requires --name":            {"follower", "failures", "--after", "7"},
-		"want arguments A [B]":               {"rules", "diff"},
-		"want arguments VERSION":             {"rules", "rollback"},
-		"want arguments [VERSION]":           {"rules", "show", "1", "2"},
-		`invalid version "0"`:                {"rules", "show", "0"},
-		`invalid version "4294967297"`:       {"rules", "rollback", "4294967297"},
-		`invalid ID "x"`:                     {"ledger", "redrive", "x"},
-		"--limit must be at least 1, not -1": {"follower", "failures", "--limit", "-1"},
+		"want one of dispatch, analytics":                          {"follower", "failures", "--name", "x"},
+		"missing --name; see carewire follower redrive --help":     {"follower", "redrive", "7"},
+		"want one argument POSITION":                               {"follower", "redrive", "--name", "dispatch"},
+		`invalid position "zero"`:                                  {"follower", "redrive", "--name", "dispatch", "zero"},
+		"want one argument ID":                                     {"deliveries", "redrive"},
+		`invalid delivery ID "x"`:                                  {"deliveries", "redrive", "x"},
+		"want one argument EVENT-ID or POSITION":                   {"rules", "explain"},
+		`invalid event ID "x"`:                                     {"rules", "explain", "x"},
+		"--limit must be at least 1, not 0":                        {"deliveries", "list", "--limit", "0"},
+		`--recipient: invalid ID "x"`:                              {"deliveries", "list", "--recipient", "x"},
+		`--after: invalid ID "x"`:                                  {"deliveries", "list", "--after", "x"},
+		`--from: invalid value "yesterday"; want an RFC 3339 time`: {"deliveries", "list", "--from", "yesterday"},
+		"--after requires --name":                                  {"follower", "failures", "--after", "7"},
+		"want arguments [[A] B]":                                   {"rules", "diff", "1", "2", "3"},
+		"want arguments VERSION":                                   {"rules", "rollback"},
+		"want arguments [VERSION]":                                 {"rules", "show", "1", "2"},
+		`invalid version "0"`:                                      {"rules", "show", "0"},
+		`invalid version "4294967297"`:                             {"rules", "rollback", "4294967297"},
+		`invalid ID "x"`:                                           {"ledger", "redrive", "x"},
+		"--limit must be at least 1, not -1":                       {"follower", "failures", "--limit", "-1"},
 	} {
-		require.Contains(t, s.refused(args...), says, args)
+		require.Contains(t, s.exits(2, args...), says, args)
 	}
 	for _, args := range [][]string{
 		{"follower", "failures"},

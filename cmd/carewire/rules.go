@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -12,45 +13,100 @@ import (
 
 func rulesCommand() *cobra.Command {
 	return group("rules", "Manage the notification rules",
-		rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesShowCommand(), rulesDiffCommand(),
+		rulesCheckCommand(), rulesPublishCommand(), rulesListCommand(), rulesFailuresCommand(), rulesShowCommand(), rulesDiffCommand(),
 		rulesRollbackCommand(), rulesDefaultCommand(), rulesExplainCommand())
 }
 
 func rulesCheckCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "check FILE",
-		Short:   "Check a rule file",
-		Long:    `Check a rule file and print all errors with their lines. It needs no database.`,
-		Example: `  carewire rules check rules.yaml`,
-		Args:    oneArg("FILE"),
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a rule file",
+		Long: `Check a rule file and print all errors with their lines. "-" reads standard input. It needs no database. The exit status is
+1 if there are errors, also with --json.`,
+		Example: `  carewire rules check rules.yaml
+  carewire rules show 3 | carewire rules check -
+  carewire rules check rules.yaml --json | jq -r '.errors[] | "\(.line): \(.message)"'`,
+		Args: oneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			src, err := os.ReadFile(args[0])
+			name, src, err := readRules(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			n, err := app.CheckRules(args[0], src)
+			n, err := app.CheckRules(name, src)
+			if asJSON {
+				return printRuleCheck(cmd.OutOrStdout(), name, n, err)
+			}
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, no errors\n", args[0], n)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, no errors\n", name, n)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// maxRules bounds the rules that are read from standard input, in bytes; larger ones are refused.
+const maxRules = 1 << 20
+
+// readRules returns the contents of a rule file and its name in errors. "-" is standard input.
+func readRules(cmd *cobra.Command, file string) (name string, src []byte, err error) {
+	if file != "-" {
+		src, err = os.ReadFile(file) //nolint:gosec // The operator chooses the file.
+		return file, src, err
+	}
+	src, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxRules))
+	return "<stdin>", src, err
+}
+
+// ruleCheck is the result of a check in JSON.
+type ruleCheck struct {
+	File   string        `json:"file"`
+	Rules  int           `json:"rules"`
+	Errors []ruleMistake `json:"errors"`
+}
+
+type ruleMistake struct {
+	Line    int    `json:"line"`
+	Rule    string `json:"rule,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+}
+
+// printRuleCheck prints the result of a check. Mistakes are also an error, for the exit status.
+func printRuleCheck(out io.Writer, file string, rules int, err error) error {
+	result := ruleCheck{File: file, Rules: rules, Errors: []ruleMistake{}}
+	mistakes := operator.RuleMistakes(err)
+	if err != nil && len(mistakes) == 0 {
+		return err
+	}
+	for _, m := range mistakes {
+		result.Errors = append(result.Errors, ruleMistake{m.Line, m.Rule, m.Field, m.Message})
+	}
+	if err := printJSON(out, result); err != nil {
+		return err
+	}
+	if len(mistakes) > 0 {
+		return fmt.Errorf("%s: %d errors", file, len(mistakes))
+	}
+	return nil
 }
 
 func rulesPublishCommand() *cobra.Command {
 	var note string
 	cmd := &cobra.Command{
 		Use:     "publish FILE",
-		Short:   "Check and publish a rule file",
+		Short:   "Check and publish a rule file, or standard input for -",
 		Example: `  carewire rules publish rules.yaml --note "page the doctor on call"`,
 		Args:    oneArg("FILE"),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			src, err := os.ReadFile(args[0])
+			name, src, err := readRules(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			version, err := op.PublishRules(cmd.Context(), operator.CommandLine(), args[0], src, note)
+			version, err := op.PublishRules(cmd.Context(), operator.CommandLine(), name, src, note)
 			if err != nil {
 				return err
 			}

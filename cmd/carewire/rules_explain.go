@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -12,40 +14,51 @@ import (
 )
 
 func rulesExplainCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, wide bool
 	cmd := &cobra.Command{
-		Use:   "explain EVENT-ID",
+		Use:   "explain (EVENT-ID | POSITION)",
 		Short: "Explain who was notified of an event and why",
 		Long: `Explain who was notified of an event and why: each rule that matched, its decision for each recipient and channel, and the
-state of the delivery. It prints IDs and codes, but no names or addresses.`,
+state of the delivery. It prints IDs and codes, but no names or addresses. The event is given by its ID or by its position in
+the ledger.`,
 		Example: `  carewire rules explain 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+  carewire rules explain 1042
   carewire deliveries list --state suppressed --json | jq -r '.[0].eventId' | xargs carewire rules explain`,
-		Args: oneArg("EVENT-ID"),
+		Args: oneArg("EVENT-ID or POSITION"),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			id, err := uuid.Parse(args[0])
-			if err != nil {
-				return fmt.Errorf("invalid event ID %q; want the ID of an event, as in the column EVENT of carewire deliveries list", args[0])
-			}
-			x, err := op.ExplainEvent(cmd.Context(), id)
+			x, err := explain(cmd.Context(), op, args[0])
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), x)
 			}
-			return printExplanation(cmd.OutOrStdout(), x)
+			return printExplanation(cmd.OutOrStdout(), x, wide)
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
+	registerWide(cmd, &wide)
 	return cmd
 }
 
-func printExplanation(out io.Writer, x operator.Explanation) error {
+// explain explains the event with the ID or at the position.
+func explain(ctx context.Context, op *operator.Operator, arg string) (operator.Explanation, error) {
+	if position, err := strconv.ParseInt(arg, 10, 64); err == nil && position > 0 {
+		return op.ExplainPosition(ctx, position)
+	}
+	id, err := uuid.Parse(arg)
+	if err != nil {
+		return operator.Explanation{}, usagef("invalid event ID %q; want the ID of an event, as in carewire deliveries list --wide, or its position in the ledger", arg)
+	}
+	return op.ExplainEvent(ctx, id)
+}
+
+func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {
 	_, err := fmt.Fprintf(out, "%s %s at position %d, rules version %d: %s\n", x.Type, x.Subject, x.Position, x.RuleVersion, x.Verdict)
 	if err != nil || len(x.Rules) == 0 {
 		return err
 	}
-	t := newTable(out, "RULE", "RECIPIENT", "CHANNEL", "STATE", "REASON", "DELIVERY")
+	t := newTableOf(out, wide, flexible("RULE"), column("RECIPIENT"), column("CHANNEL"), column("STATE"), flexible("REASON"), wideOnly("DELIVERY"))
 	for _, r := range x.Rules {
 		for _, d := range r.Decisions {
 			t.row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -19,7 +20,8 @@ func rulesListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List published versions of the rules, newest first",
 		Long: `List published versions of the rules, newest first. A version applies to events after its position in the ledger; one
-without a position has not reached the planner yet. Use --before with the last version of a page to list the next page.`,
+without a position has not reached the planner yet. FAILURES counts the events for which a condition of a rule could not be
+evaluated; carewire rules failures lists these conditions. Use --before with the last version of a page to list the next page.`,
 		Example: `  carewire rules list
   carewire rules list --limit 10 --json`,
 		Args: cobra.NoArgs,
@@ -32,7 +34,7 @@ without a position has not reached the planner yet. Use --before with the last v
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"VERSION", "POSITION", "PUBLISHED AT", "PUBLISHED BY", "NOTE"}, ruleSetRow)
+			return printColumns(cmd, list, all, ruleSetColumns, ruleSetRow)
 		}),
 	}
 	list.register(cmd)
@@ -40,12 +42,16 @@ without a position has not reached the planner yet. Use --before with the last v
 	return cmd
 }
 
+var ruleSetColumns = []tableColumn{
+	column("VERSION"), column("POSITION"), column("FAILURES"), column("PUBLISHED AT"), column("PUBLISHED BY"), flexible("NOTE"),
+}
+
 func ruleSetRow(s operator.RuleSet) []string {
 	position := ""
 	if s.Position > 0 {
 		position = strconv.FormatInt(s.Position, 10)
 	}
-	return []string{strconv.Itoa(int(s.Version)), position, s.PublishedAt.Format(time.RFC3339), s.PublishedBy, strings.Join(strings.Fields(s.Note), " ")}
+	return []string{strconv.Itoa(int(s.Version)), position, strconv.FormatInt(s.ConditionFailures, 10), s.PublishedAt.Format(time.RFC3339), s.PublishedBy, strings.Join(strings.Fields(s.Note), " ")}
 }
 
 func rulesShowCommand() *cobra.Command {
@@ -76,24 +82,53 @@ func rulesShowCommand() *cobra.Command {
 	return cmd
 }
 
+func rulesFailuresCommand() *cobra.Command {
+	var asJSON, wide bool
+	cmd := &cobra.Command{
+		Use:   "failures [VERSION]",
+		Short: "List conditions of the rules that could not be evaluated",
+		Long: `List conditions of a version of the rules, by default the newest, that could not be evaluated for some events, the last one
+first. Unless its priority is critical, a rule with such a when notified nobody of these events. Position is that of the last
+event, for carewire rules explain.`,
+		Example: `  carewire rules failures
+  carewire rules failures 3 --json | jq '.[] | select(.condition == "when")'`,
+		Args: versionArgs(0, 1),
+		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
+			version, err := parseVersion(args, 0)
+			if err != nil {
+				return err
+			}
+			set, err := op.GetRuleSet(cmd.Context(), version)
+			if err != nil {
+				return err
+			}
+			columns := []tableColumn{flexible("RULE"), column("CONDITION"), column("CAUSE"), column("FAILURES"), column("LAST AT"), column("POSITION"), wideOnly("FIRST AT")}
+			return printColumns(cmd, listFlags{json: asJSON, wide: wide}, set.FailedConditions, columns, func(f operator.FailedCondition) []string {
+				return []string{
+					f.Rule, f.Condition, f.Cause, strconv.FormatInt(f.Failures, 10), f.LastFailedAt.Format(time.RFC3339),
+					strconv.FormatInt(f.LastPosition, 10), f.FirstFailedAt.Format(time.RFC3339),
+				}
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
+	registerWide(cmd, &wide)
+	return cmd
+}
+
 func rulesDiffCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "diff A [B]",
-		Short: "Compare version A of the rules with B, by default the newest",
-		Example: `  carewire rules diff 3
+		Use:   "diff [[A] B]",
+		Short: "Compare versions of the rules",
+		Long: `Compare version A of the rules with version B. With one version, compare it with the one before; without any, compare the
+newest version with the one before.`,
+		Example: `  carewire rules diff
+  carewire rules diff 3
   carewire rules diff 3 5 --json | jq .changed`,
-		Args: versionArgs(1, 2),
+		Args: versionArgs(0, 2),
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
-			from, err := parseVersion(args, 0)
-			if err != nil {
-				return err
-			}
-			to, err := parseVersion(args, 1)
-			if err != nil {
-				return err
-			}
-			d, err := op.CompareRuleSets(cmd.Context(), from, to)
+			d, err := compareVersions(cmd.Context(), op, args)
 			if err != nil {
 				return err
 			}
@@ -105,6 +140,22 @@ func rulesDiffCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON that includes the diff")
 	return cmd
+}
+
+// compareVersions compares the two versions in the arguments, or one with the version before.
+func compareVersions(ctx context.Context, op *operator.Operator, args []string) (d operator.Difference, err error) {
+	first, err := parseVersion(args, 0)
+	if err != nil {
+		return d, err
+	}
+	if len(args) < 2 {
+		return op.CompareWithPreviousRules(ctx, first)
+	}
+	second, err := parseVersion(args, 1)
+	if err != nil {
+		return d, err
+	}
+	return op.CompareRuleSets(ctx, first, second)
 }
 
 func printDifference(out io.Writer, d operator.Difference) error {
@@ -156,7 +207,7 @@ newest version, nothing changes.`,
 func versionArgs(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return fmt.Errorf("want arguments %s, got %d; see %s --help", strings.TrimPrefix(cmd.Use, cmd.Name()+" "), len(args), cmd.CommandPath())
+			return usagef("want arguments %s, got %d%s", argsUsage(cmd), len(args), seeHelp(cmd))
 		}
 		return nil
 	}

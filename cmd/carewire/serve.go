@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"strings"
@@ -32,12 +33,16 @@ down gracefully. A second signal skips the wait, a third one ends the process im
 		Example: `  carewire serve --demo
   carewire serve --roles api,realtime`,
 		Args: cobra.NoArgs,
-		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.FromEnvironment()
 			cfg.Demo, cfg.DemoAnyAddr, cfg.Roles = demo, anyAddr, roles
+			if err != nil {
+				return errors.Join(err, cfg.Validate()) // All errors at once.
+			}
 			secondSignal, stop := notifySecondSignal()
 			defer stop()
 			return app.Serve(cmd.Context(), secondSignal, cfg, cmd.OutOrStdout())
-		}),
+		},
 	}
 	cmd.Flags().BoolVar(&demo, "demo", false, "seed a demo clinic, sign tokens with a local key and send messages to the sandbox")
 	cmd.Flags().BoolVar(&anyAddr, "demo-any-address", false, "allow demo mode on addresses other than loopback")

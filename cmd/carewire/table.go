@@ -2,12 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -16,21 +15,23 @@ import (
 // listFlags are the flags of commands that list items.
 type listFlags struct {
 	json  bool
+	wide  bool
 	limit int
 }
 
 func (l *listFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&l.json, "json", false, "print JSON instead of a table")
 	cmd.Flags().IntVar(&l.limit, "limit", 50, "maximum number of items")
+	registerWide(cmd, &l.wide)
 }
 
 // max returns the limit, or an error if it is out of range.
 func (l *listFlags) max() (int32, error) {
 	if l.limit < 1 {
-		return 0, fmt.Errorf("--limit must be at least 1, not %d", l.limit)
+		return 0, usagef("--limit must be at least 1, not %d", l.limit)
 	}
 	if l.limit > math.MaxInt32 {
-		return 0, fmt.Errorf("--limit must be at most %d, not %d", math.MaxInt32, l.limit)
+		return 0, usagef("--limit must be at most %d, not %d", math.MaxInt32, l.limit)
 	}
 	return int32(l.limit), nil
 }
@@ -40,7 +41,7 @@ func (l *listFlags) max() (int32, error) {
 func parseNumber[T int32 | int64](arg, kind, command string) (T, error) {
 	n, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil || n < 1 || int64(T(n)) != n {
-		return 0, fmt.Errorf("invalid %s %q; want a number from %s", kind, arg, command)
+		return 0, usagef("invalid %s %q; want a number from %s", kind, arg, command)
 	}
 	return T(n), nil
 }
@@ -52,9 +53,13 @@ func parseOptionalID(flag, value string) (uuid.UUID, error) {
 	}
 	id, err := uuid.Parse(value)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("%s: invalid ID %q", flag, value)
+		return uuid.Nil, usagef("%s: invalid ID %q; want a UUID", flag, value)
 	}
 	return id, nil
+}
+
+func registerWide(cmd *cobra.Command, wide *bool) {
+	cmd.Flags().BoolVar(wide, "wide", false, "print all columns, in full")
 }
 
 // printList prints items as a table with a header, or as JSON.
@@ -76,23 +81,131 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// table writes aligned columns.
-type table struct{ w *tabwriter.Writer }
+// printColumns prints items as a table that fits maxWidth unless --wide is set, or as JSON.
+func printColumns[T any](cmd *cobra.Command, list listFlags, items []T, columns []tableColumn, row func(T) []string) error {
+	if list.json {
+		if items == nil {
+			items = []T{}
+		}
+		return printJSON(cmd.OutOrStdout(), items)
+	}
+	t := newTableOf(cmd.OutOrStdout(), list.wide, columns...)
+	for _, item := range items {
+		t.row(row(item)...)
+	}
+	return t.flush()
+}
 
+const (
+	// maxWidth is the width of a table without --wide, in characters.
+	maxWidth = 120
+	// minFlexible is the width below which no column is shortened.
+	minFlexible = 12
+	// gap is the space between columns.
+	gap = 2
+)
+
+// tableColumn is a column of a table.
+type tableColumn struct {
+	name string
+	// wideOnly reports that it is printed with --wide only, flexible that its values may be
+	// shortened.
+	wideOnly, flexible bool
+}
+
+func column(name string) tableColumn   { return tableColumn{name: name} }
+func wideOnly(name string) tableColumn { return tableColumn{name: name, wideOnly: true} }
+func flexible(name string) tableColumn { return tableColumn{name: name, flexible: true} }
+
+// table writes aligned columns.
+type table struct {
+	out     io.Writer
+	wide    bool
+	columns []tableColumn
+	rows    [][]string
+}
+
+// newTable returns a table with all columns in full.
 func newTable(out io.Writer, header ...string) *table {
-	t := &table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.row(header...)
+	t := &table{out: out, wide: true}
+	for _, name := range header {
+		t.columns = append(t.columns, column(name))
+	}
 	return t
 }
 
-// row adds a row. An empty cell prints as "-".
+// newTableOf returns a table. Unless wide, it leaves out and shortens columns to fit maxWidth.
+func newTableOf(out io.Writer, wide bool, columns ...tableColumn) *table {
+	return &table{out: out, wide: wide, columns: columns}
+}
+
+// row adds a row with a cell for each column. An empty cell prints as "-".
 func (t *table) row(cells ...string) {
 	for i := range cells {
 		if cells[i] == "" {
 			cells[i] = "-"
 		}
 	}
-	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // flush returns the error.
+	t.rows = append(t.rows, cells)
 }
 
-func (t *table) flush() error { return t.w.Flush() }
+// flush prints the table.
+func (t *table) flush() error {
+	widths := t.widths()
+	var b strings.Builder
+	header := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		header[i] = c.name
+	}
+	for _, cells := range append([][]string{header}, t.rows...) {
+		var line strings.Builder
+		for i, cell := range cells {
+			if widths[i] == 0 {
+				continue
+			}
+			cell = shorten(cell, widths[i])
+			line.WriteString(cell)
+			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap))
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := io.WriteString(t.out, b.String())
+	return err
+}
+
+// widths returns the width of each column; 0 for one that is left out.
+func (t *table) widths() []int {
+	widths, total := make([]int, len(t.columns)), -gap
+	for i, c := range t.columns {
+		if c.wideOnly && !t.wide {
+			continue
+		}
+		widths[i] = utf8.RuneCountInString(c.name)
+		for _, cells := range t.rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cells[i]))
+		}
+		total += widths[i] + gap
+	}
+	for !t.wide && total > maxWidth {
+		widest := -1
+		for i, c := range t.columns {
+			if c.flexible && widths[i] > minFlexible && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	return widths
+}
+
+// shorten returns the text in at most so many characters.
+func shorten(text string, width int) string {
+	if runes := []rune(text); len(runes) > width {
+		return string(runes[:width-1]) + "…"
+	}
+	return text
+}

@@ -10,6 +10,9 @@ import (
 	"carewire/internal/config"
 )
 
+// maxTTL bounds the lifetime of a token: it cannot be revoked.
+const maxTTL = 24 * time.Hour
+
 func tokenCommand() *cobra.Command {
 	var as, service string
 	var ttl time.Duration
@@ -22,6 +25,9 @@ The token is signed with the key that a service in demo mode stores in CAREWIRE_
 		Example: `  curl -H "Authorization: Bearer $(carewire token --as doctor@demo.example)" http://127.0.0.1:8080/api/me`,
 		Args:    cobra.NoArgs,
 		RunE: withSettings(func(cmd *cobra.Command, cfg config.Config, _ []string) error {
+			if ttl < time.Second || ttl > maxTTL {
+				return usagef("--ttl must be at least 1s and at most %s, not %s", maxTTL, ttl)
+			}
 			mint, subject := app.MintToken, as
 			if cmd.Flags().Changed("service") {
 				mint, subject = app.MintServiceToken, service
@@ -36,7 +42,7 @@ The token is signed with the key that a service in demo mode stores in CAREWIRE_
 	}
 	cmd.Flags().StringVar(&as, "as", "", "email address of a demo person, such as doctor@demo.example")
 	cmd.Flags().StringVar(&service, "service", "", "client ID of the demo's other system: device-gateway")
-	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "lifetime of the token")
+	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "lifetime of the token, at most "+maxTTL.String())
 	cmd.MarkFlagsOneRequired("as", "service")
 	cmd.MarkFlagsMutuallyExclusive("as", "service")
 	return cmd

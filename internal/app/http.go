@@ -86,7 +86,7 @@ func (s *Service) newServer() (*httpapi.Server, error) {
 		ClientAddress:  httpapi.AddressDetail(s.cfg.AuditClientAddress),
 		Ready:          s.readiness,
 		Version:        Version().Number,
-		Notes:          s.db.notes,
+		Notes:          slices.Concat(s.db.notes, s.cfg.Warnings),
 		Registerer:     s.metrics.registry,
 		Gatherer:       s.metrics.registry,
 		Logger:         s.logger,

@@ -81,6 +81,7 @@ func newMetrics() *metrics {
 			Name: "carewire_rule_condition_failures_total", Help: "Events planned by this instance for which a condition of the rule could not be evaluated.",
 		}, []string{"rule", "condition"}),
 	}
+	m.conditions.WithLabelValues("other", string(rule.When))
 	// Initialize the series to 0, so that the alert sees the first increase.
 	for _, channel := range knownChannels().Names() {
 		m.deliveries.WithLabelValues(channel, string(notify.OutcomeUnsettleable))

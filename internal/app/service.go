@@ -84,6 +84,9 @@ func Serve(ctx, hurry context.Context, cfg config.Config, out io.Writer) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	logger := newLogger(cfg, os.Stderr)
+	for _, warning := range cfg.Warnings {
+		logger.WarnContext(ctx, "setting ignored", "reason", warning)
+	}
 	s, err := Start(ctx, cfg, logger)
 	if err != nil && ctx.Err() != nil {
 		logger.Info("stopped before the start was complete")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -107,6 +108,9 @@ type Config struct {
 	Demo bool `env:"-"`
 	// DemoAnyAddr allows demo mode on addresses other than loopback. Set by --demo-any-address.
 	DemoAnyAddr bool `env:"-"`
+
+	// Warnings name variables that look like settings and are ignored. Set by FromEnvironment.
+	Warnings []string `env:"-"`
 }
 
 // defaultDrainDelay is longer than two checks of a load balancer with an interval of 2 seconds.
@@ -161,32 +165,45 @@ func (c Config) Proxies() ([]netip.Prefix, error) {
 }
 
 // FromEnvironment reads the settings from the process's environment, and from the files that it
-// names. It does not validate them.
+// names. It does not validate them. Its error has every setting that cannot be read; these have
+// their defaults in the result, so that Validate can report the errors of the others too.
 func FromEnvironment() (Config, error) {
+	environ := os.Environ()
+	vars := env.ToMap(environ)
 	var c Config
-	err := env.Parse(&c)
+	err := env.ParseWithOptions(&c, env.Options{Environment: vars})
 	if all, ok := errors.AsType[env.AggregateError](err); ok {
-		return c, renameFields(all)
-	}
-	if err != nil {
-		return c, err
+		c, err = withoutInvalid(all, vars)
 	}
 	if c.BaseURL == "" {
 		c.BaseURL = "http://" + c.Addr
 	}
-	return c, c.readFiles()
+	warnings, unknown := checkNames(environ)
+	c.Warnings = warnings
+	return c, errors.Join(err, unknown, c.readFiles())
 }
 
-// renameFields returns the errors with the names of the settings instead of the struct's fields.
-func renameFields(all env.AggregateError) error {
+// withoutInvalid returns the settings without those that cannot be parsed, and the errors with the
+// names of the settings instead of the struct's fields.
+func withoutInvalid(all env.AggregateError, vars map[string]string) (c Config, err error) {
 	var errs []error
 	for _, err := range all.Errors {
 		if parse, ok := errors.AsType[env.ParseError](err); ok {
 			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-			err = fmt.Errorf("%s: invalid %s", name, strings.TrimPrefix(parse.Type.String(), "*"))
+			typ := strings.TrimPrefix(parse.Type.String(), "*")
+			err = fmt.Errorf("%s: invalid %s; want %s", name, typ, forms[typ])
+			delete(vars, name)
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
+		errs = append(errs, err)
+	}
+	return c, errors.Join(errs...)
+}
+
+// forms describe the values of the types of settings.
+var forms = map[string]string{
+	"time.Duration": "one such as 20s or 5m", "int": "a whole number", "int32": "a whole number", "float64": "a number such as 0.5", "bool": "true or false",
 }

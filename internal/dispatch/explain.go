@@ -100,6 +100,18 @@ func Explain(ctx context.Context, q db.DBTX, eventID uuid.UUID) (Explanation, er
 	return x, nil
 }
 
+// ExplainPosition is Explain for the event at a position of the ledger.
+func ExplainPosition(ctx context.Context, q db.DBTX, position int64) (Explanation, error) {
+	id, err := db.New(q).EventIDAt(ctx, position)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Explanation{}, care.Errorf(care.NotFound, "there is no event at position %d of the ledger", position)
+	}
+	if err != nil {
+		return Explanation{}, fmt.Errorf("read the event: %w", postgres.Translate(err))
+	}
+	return Explain(ctx, q, id)
+}
+
 func verdict(e db.ExplainEventRow, decisions int) Verdict {
 	declaration, known := event.Lookup(e.Type)
 	switch {

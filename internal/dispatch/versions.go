@@ -157,9 +157,37 @@ func Compare(ctx context.Context, conn db.DBTX, from, to int32) (Difference, err
 			return Difference{}, err
 		}
 	}
+	return difference(sets[0], sets[1])
+}
+
+// noRules is the set before the first version.
+const noRules = "rules: []\n"
+
+// CompareWithPrevious returns the differences between a version, or the newest for 0, and the one
+// before. The error for a version that was not published is care.NotFound. The first version is
+// compared with an empty set, version 0.
+func CompareWithPrevious(ctx context.Context, conn db.DBTX, version int32) (Difference, error) {
+	get := func() (RuleSet, error) { return AtVersion(ctx, conn, version) }
+	if version == 0 {
+		get = func() (RuleSet, error) { return Current(ctx, conn) }
+	}
+	to, err := get()
+	if err != nil {
+		return Difference{}, err
+	}
+	from := RuleSet{Source: noRules}
+	if to.Version > 1 {
+		if from, err = AtVersion(ctx, conn, to.Version-1); err != nil {
+			return Difference{}, err
+		}
+	}
+	return difference(from, to)
+}
+
+func difference(from, to RuleSet) (Difference, error) {
 	name := func(s RuleSet) string { return fmt.Sprintf("version %d", s.Version) }
-	c, err := rule.Compare(name(sets[0]), name(sets[1]), []byte(sets[0].Source), []byte(sets[1].Source))
-	d := Difference{From: sets[0].Version, To: sets[1].Version, Text: c.Text, Added: c.Added, Removed: c.Removed, Changed: c.Changed}
+	c, err := rule.Compare(name(from), name(to), []byte(from.Source), []byte(to.Source))
+	d := Difference{From: from.Version, To: to.Version, Text: c.Text, Added: c.Added, Removed: c.Removed, Changed: c.Changed}
 	if err != nil {
 		d.Unreadable = err.Error()
 	}

@@ -43,6 +43,15 @@ func (o *Operator) RedriveDelivery(ctx context.Context, cmd care.Command, id uui
 	})
 }
 
+// ExplainPosition is ExplainEvent for the event at a position of the ledger.
+func (o *Operator) ExplainPosition(ctx context.Context, position int64) (x Explanation, err error) {
+	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
+		x, err = dispatch.ExplainPosition(ctx, tx, position)
+		return err
+	})
+	return x, err
+}
+
 // ExplainEvent returns the rules that matched an event and their decision for each recipient and
 // channel.
 func (o *Operator) ExplainEvent(ctx context.Context, eventID uuid.UUID) (x Explanation, err error) {

@@ -50,3 +50,28 @@ func (o *Operator) StartEpoch(ctx context.Context, reason string) (int32, error)
 	epoch, err := ledger.NewEpoch(ctx, pool, reason)
 	return epoch, o.oneLine(err)
 }
+
+// LedgerHead is the last event of the ledger.
+type LedgerHead = ledger.LastEvent
+
+// Verification is the result of a check of the ledger.
+type Verification = ledger.Verification
+
+// GetLedgerHead returns the last event of the ledger.
+func (o *Operator) GetLedgerHead(ctx context.Context) (head LedgerHead, err error) {
+	err = o.readAsOperator(ctx, func(tx pgx.Tx) error {
+		head, err = ledger.GetLastEvent(ctx, tx)
+		return err
+	})
+	return head, err
+}
+
+// VerifyLedger checks the events from one position to another; 0 is the last one.
+func (o *Operator) VerifyLedger(ctx context.Context, from, until int64) (Verification, error) {
+	pool, err := o.worker.get(ctx)
+	if err != nil {
+		return Verification{}, err
+	}
+	v, err := ledger.Verify(ctx, pool, from, until)
+	return v, o.safe(err)
+}

@@ -19,6 +19,18 @@ type RuleSet = dispatch.RuleSet
 // Difference is the difference between two rule sets.
 type Difference = dispatch.Difference
 
+// FailedCondition is a condition of a rule that could not be evaluated for some events.
+type FailedCondition = dispatch.FailedCondition
+
+// RuleMistake is a mistake in a rule file.
+type RuleMistake = rule.Error
+
+// RuleMistakes returns the mistakes of a rule file in the error of CheckRules or PublishRules.
+func RuleMistakes(err error) []RuleMistake {
+	mistakes, _ := errors.AsType[rule.Errors](err)
+	return mistakes
+}
+
 // CheckRules returns the number of rules in a rule file, or every error in it with its line. channels
 // are those that a rule may name. It needs no database.
 func CheckRules(channels care.Channels, file string, src []byte) (int, error) {
@@ -72,6 +84,16 @@ func (o *Operator) GetRuleSet(ctx context.Context, version int32) (set RuleSet, 
 func (o *Operator) CompareRuleSets(ctx context.Context, from, to int32) (d Difference, err error) {
 	err = o.read(ctx, func(pool *pgxpool.Pool) error {
 		d, err = dispatch.Compare(ctx, pool, from, to)
+		return err
+	})
+	return d, err
+}
+
+// CompareWithPreviousRules returns the difference between a version and the one before; version 0 is
+// the newest.
+func (o *Operator) CompareWithPreviousRules(ctx context.Context, version int32) (d Difference, err error) {
+	err = o.read(ctx, func(pool *pgxpool.Pool) error {
+		d, err = dispatch.CompareWithPrevious(ctx, pool, version)
 		return err
 	})
 	return d, err

@@ -185,3 +185,35 @@ ON CONFLICT (name) DO NOTHING;
 SELECT value
 FROM service_settings
 WHERE name = 'ledger.cursor_key';
+
+-- name: LedgerTop :one
+-- Returns the last event of the ledger.
+SELECT
+    position,
+    epoch,
+    event_id,
+    type,
+    leaf_hash
+FROM events
+ORDER BY position DESC
+LIMIT 1;
+
+-- name: LedgerLeaves :many
+-- Returns a page of the ledger for its verification: whether the leaf hash of each event matches its
+-- columns, whether its id occurs again, and the first position of its epoch.
+SELECT
+    e.position,
+    e.epoch,
+    (e.leaf_hash = event_leaf(e))::boolean AS intact,
+    EXISTS (
+        SELECT
+        FROM events AS d
+        WHERE d.event_id = e.event_id
+            AND d.position <> e.position
+    ) AS duplicate,
+    coalesce((SELECT p.first_position FROM ledger_epochs AS p WHERE p.epoch = e.epoch), 0)::bigint AS first_position
+FROM events AS e
+WHERE e.position > @after
+    AND e.position <= @until
+ORDER BY e.position
+LIMIT @max_rows;

@@ -29,6 +29,11 @@ SELECT
 FROM events AS e
 WHERE e.event_id = @event_id;
 
+-- name: EventIDAt :one
+SELECT event_id
+FROM events
+WHERE position = @position;
+
 -- name: ExplainDecisions :many
 -- Returns each rule's result for each person and channel: deliveries in their current state, and
 -- decisions not to send.

@@ -260,6 +260,67 @@ func (q *Queries) LedgerHead(ctx context.Context) (LedgerHeadRow, error) {
 	return i, err
 }
 
+const LedgerLeaves = `-- name: LedgerLeaves :many
+SELECT
+    e.position,
+    e.epoch,
+    (e.leaf_hash = event_leaf(e))::boolean AS intact,
+    EXISTS (
+        SELECT
+        FROM events AS d
+        WHERE d.event_id = e.event_id
+            AND d.position <> e.position
+    ) AS duplicate,
+    coalesce((SELECT p.first_position FROM ledger_epochs AS p WHERE p.epoch = e.epoch), 0)::bigint AS first_position
+FROM events AS e
+WHERE e.position > $1
+    AND e.position <= $2
+ORDER BY e.position
+LIMIT $3
+`
+
+type LedgerLeavesParams struct {
+	After   int64
+	Until   int64
+	MaxRows int32
+}
+
+type LedgerLeavesRow struct {
+	Position      int64
+	Epoch         int32
+	Intact        bool
+	Duplicate     bool
+	FirstPosition int64
+}
+
+// Returns a page of the ledger for its verification: whether the leaf hash of each event matches its
+// columns, whether its id occurs again, and the first position of its epoch.
+func (q *Queries) LedgerLeaves(ctx context.Context, arg LedgerLeavesParams) ([]LedgerLeavesRow, error) {
+	rows, err := q.db.Query(ctx, LedgerLeaves, arg.After, arg.Until, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LedgerLeavesRow
+	for rows.Next() {
+		var i LedgerLeavesRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.Epoch,
+			&i.Intact,
+			&i.Duplicate,
+			&i.FirstPosition,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const LedgerListen = `-- name: LedgerListen :exec
 LISTEN carewire_ledger
 `
@@ -390,6 +451,40 @@ SELECT pg_notify('carewire_ledger', ($1::bigint)::text)
 func (q *Queries) LedgerRing(ctx context.Context, lastPosition int64) error {
 	_, err := q.db.Exec(ctx, LedgerRing, lastPosition)
 	return err
+}
+
+const LedgerTop = `-- name: LedgerTop :one
+SELECT
+    position,
+    epoch,
+    event_id,
+    type,
+    leaf_hash
+FROM events
+ORDER BY position DESC
+LIMIT 1
+`
+
+type LedgerTopRow struct {
+	Position int64
+	Epoch    int32
+	EventID  uuid.UUID
+	Type     string
+	LeafHash []byte
+}
+
+// Returns the last event of the ledger.
+func (q *Queries) LedgerTop(ctx context.Context) (LedgerTopRow, error) {
+	row := q.db.QueryRow(ctx, LedgerTop)
+	var i LedgerTopRow
+	err := row.Scan(
+		&i.Position,
+		&i.Epoch,
+		&i.EventID,
+		&i.Type,
+		&i.LeafHash,
+	)
+	return i, err
 }
 
 const SequencerLock = `-- name: SequencerLock :exec

@@ -12,6 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const EventIDAt = `-- name: EventIDAt :one
+SELECT event_id
+FROM events
+WHERE position = $1
+`
+
+func (q *Queries) EventIDAt(ctx context.Context, position int64) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, EventIDAt, position)
+	var event_id uuid.UUID
+	err := row.Scan(&event_id)
+	return event_id, err
+}
+
 const ExplainDecisions = `-- name: ExplainDecisions :many
 SELECT
     d.rule,
