@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"context"
 	"html/template"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/elnormous/contenttype"
 
@@ -65,8 +67,15 @@ type problemView struct {
 	Retry, Login, LoginText string
 }
 
-// writeProblemPage answers with the problem as an HTML page.
+// viewerTimeout bounds the look-up of the person for the header of a problem's page.
+const viewerTimeout = 2 * time.Second
+
+// writeProblemPage answers with the problem as an HTML page. The request's own context may have
+// ended.
 func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), viewerTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
 	header := s.Header(r)
 	view := problemView{Problem: p, Title: p.Title, Lead: sentence(p.Detail), Fields: p.Errors}
 	if header.Viewer != nil {
