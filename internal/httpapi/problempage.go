@@ -55,11 +55,11 @@ var problemPage = template.Must(template.New("problem page").Parse(`<h1>{{.Title
 {{- if .Retry}}<a class="button" href="{{.Retry}}">Try again</a>{{end}}
 {{- if .Login}}<a class="button" href="{{.Login}}">{{.LoginText}}</a>{{end}}
 <a href="/">Go to the start page</a></p>
-<p class="note">{{.Status}} · {{.Code}}{{with .RequestID}} · request {{.}}{{end}}</p>`))
+<p class="note">{{.Problem.Status}} · {{.Problem.Code}}{{with .Problem.RequestID}} · request {{.}}{{end}}</p>`))
 
 // problemView is the data of a problem's page.
 type problemView struct {
-	*Problem
+	Problem     *Problem
 	Title, Lead string
 	Fields      []FieldProblem
 	SignedIn    string
@@ -88,7 +88,7 @@ func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Pro
 		text, err = layout.Page{Title: view.Title, Header: header, Main: main}.Render()
 	}
 	if err != nil {
-		s.logger.ErrorContext(r.Context(), "problem page", "request_id", p.RequestID, "error", err)
+		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
 		writeProblem(w, r, p)
 		return
 	}
@@ -118,7 +118,7 @@ func (v *problemView) explain(login, here, retryAfter string) {
 	if login != "" {
 		signIn = login + "?next=" + url.QueryEscape(here)
 	}
-	switch v.Status {
+	switch v.Problem.Status {
 	case http.StatusUnauthorized:
 		v.Title, v.Lead = "Sign in to continue", "This page is for people who are signed in."
 		v.Login, v.LoginText = signIn, "Sign in"
@@ -137,7 +137,7 @@ func (v *problemView) explain(login, here, retryAfter string) {
 		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		v.Title, v.Retry = "Try again later", here
-		if retryAfter != "" && v.Status == http.StatusTooManyRequests {
+		if retryAfter != "" && v.Problem.Status == http.StatusTooManyRequests {
 			v.Lead = "There were too many requests. Wait " + seconds(retryAfter) + " and try again."
 		}
 	}
