@@ -76,21 +76,27 @@ func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Pro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), viewerTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
-	header := s.Header(r)
+	if err := writeProblemPage(w, r, p, s.Header(r)); err != nil {
+		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
+		writeProblem(w, r, p)
+	}
+}
+
+// writeProblemPage answers with the page of a problem under a header. It has written nothing if it
+// returns an error.
+func writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem, header layout.Header) error {
 	view := problemView{Problem: p, Title: p.Title, Lead: sentence(p.Detail), Fields: p.Errors}
 	if header.Viewer != nil {
 		view.SignedIn = header.Viewer.Name
 	}
 	view.explain(header.Login, here(r), p.headers.Get("Retry-After"))
 	main, err := layout.Fragment(problemPage, view)
-	var text []byte
-	if err == nil {
-		text, err = layout.Page{Title: view.Title, Header: header, Main: main}.Render()
-	}
 	if err != nil {
-		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
-		writeProblem(w, r, p)
-		return
+		return err
+	}
+	text, err := layout.Page{Title: view.Title, Header: header, Main: main}.Render()
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	maps.Copy(h, p.headers)
@@ -102,6 +108,7 @@ func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Pro
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(text) // An error means that the client is gone.
 	}
+	return nil
 }
 
 // here returns the path of a page that can be opened again, or the start page for a form.
