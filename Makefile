@@ -92,6 +92,11 @@ lint-openapi: ## Lint the OpenAPI document with Redocly (needs Node 20.19 or new
 	cd tools/openapi && npm ci --silent --no-audit --no-fund
 	cd tools/openapi && npx --no-install redocly lint --config redocly.yaml ../../$(OPENAPI)
 
+.PHONY: pages-check
+pages-check: build ## Check every page of a demo in headless Chromium, as each role (needs Node 20.19 or newer, npm and Chromium)
+	cd tools/pages && npm ci --silent --no-audit --no-fund
+	node tools/pages/check.js bin/carewire $(PAGES_CHECK)
+
 .PHONY: verify
 verify: ## Fail if anything generated is stale: queries, OpenAPI, its client, goldens, go.mod
 	$(TOOL) sqlc diff

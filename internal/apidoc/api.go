@@ -116,11 +116,11 @@ func apiSections(v apiView) []section {
 		}
 	}
 	for _, s := range v.Schemas {
-		text := s.Description
+		text := []string{s.Description}
 		for _, field := range s.Fields {
-			text += " " + field.Name + ": " + field.Description
+			text = append(text, field.Name+": "+field.Description)
 		}
-		all = append(all, section{title: s.Name, path: apiPath + "#schema-" + s.Name, text: text})
+		all = append(all, section{title: s.Name, path: apiPath + "#schema-" + s.Name, text: strings.Join(text, " ")})
 	}
 	return all
 }

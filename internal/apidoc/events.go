@@ -45,11 +45,11 @@ func eventPage(catalog []event.Declaration) (page, error) {
 		}
 		groups[at].Events = append(groups[at].Events, view)
 		p.contents[at].Links = append(p.contents[at].Links, layout.Entry{Path: "#" + view.Type, Text: view.Type})
-		text := view.Doc
+		text := []string{view.Doc}
 		for _, field := range view.Fields {
-			text += " " + field.Name + ": " + field.Doc
+			text = append(text, field.Name+": "+field.Doc)
 		}
-		p.sections = append(p.sections, section{title: view.Type, path: eventsPath + "#" + view.Type, text: text})
+		p.sections = append(p.sections, section{title: view.Type, path: eventsPath + "#" + view.Type, text: strings.Join(text, " ")})
 	}
 	var err error
 	p.main, err = execute("events.html", groups)

@@ -176,7 +176,12 @@ func TestScenario_TheDashboardIsForTheOperatorOnly(t *testing.T) {
 			a := c.do(operator, http.MethodGet, "/admin/river/api/jobs?state=completed&kinds=delivery&limit=20", nil)
 			return a.status == http.StatusOK && strings.Count(string(a.body), `"kind":"delivery"`) == 6
 		})
-		require.Equal(t, http.StatusOK, c.do(operator, http.MethodGet, "/admin/river/", nil, "Accept", "text/html").status)
+		entry := c.do(operator, http.MethodGet, "/admin/river/", nil, "Accept", "text/html")
+		require.Equal(t, http.StatusSeeOther, entry.status)
+		require.Regexp(t, `^/admin/river/jobs\?kind=delivery&state=[a-z]+$`, entry.header.Get("Location"))
+		page := c.do(operator, http.MethodGet, entry.header.Get("Location"), nil, "Accept", "text/html")
+		require.Equal(t, http.StatusOK, page.status)
+		require.Contains(t, string(page.body), `<a href="/" `, "a way back to the start page")
 		require.Equal(t, http.StatusForbidden, c.do(doctor, http.MethodGet, "/admin/river/api/jobs", nil).status)
 		require.Equal(t, http.StatusUnauthorized, c.do("", http.MethodGet, "/admin/river/api/jobs", nil).status)
 		redirect := c.do("", http.MethodGet, "/admin/river", nil, "Accept", "text/html")
@@ -197,7 +202,8 @@ func TestScenario_TheLinkInAMessageOpensTheRecord(t *testing.T) {
 		link = strings.Fields(link)[0]
 		page := c.do(patient, http.MethodGet, link, nil, "Accept", "text/html")
 		require.Equal(t, http.StatusOK, page.status, "%s", page.body)
-		require.Contains(t, string(page.body), "/api/ehr/lab-reports/"+id)
+		require.Contains(t, string(page.body), `href="/records/lab-reports/`+id)
+		require.Contains(t, string(c.do(patient, http.MethodGet, "/records/lab-reports/"+id, nil, "Accept", "text/html").body), "Potassium")
 		require.Equal(t, http.StatusNotFound, c.do(doctor, http.MethodGet, link, nil).status, "it is hidden from others")
 		require.Equal(t, http.StatusSeeOther, c.do("", http.MethodGet, link, nil, "Accept", "text/html").status, "sign in first")
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"carewire/internal/care"
+	"carewire/internal/layout"
 )
 
 // addHealth adds the routes for load balancers and monitoring.
@@ -49,7 +50,8 @@ func notReady(missing error) *Problem {
 }
 
 // Starting returns the handler for the time before a Server exists. It answers /livez with 200,
-// /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After. It
+// /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After: with
+// a page for browsers. It
 // closes the connection after each answer, so that it waits for no body.
 func Starting(version string, status func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,8 +67,12 @@ func Starting(version string, status func() string) http.Handler {
 			_, _ = io.WriteString(w, alive(version))
 		case reads && r.URL.Path == "/readyz":
 			writeProblem(w, r, starting("not ready: starting: "+status()))
+		case reads && strings.HasPrefix(r.URL.Path, layout.AssetPrefix) && layout.ServeAsset(w, r, strings.TrimPrefix(r.URL.Path, layout.AssetPrefix)):
 		default:
-			writeProblem(w, r, starting("the service is starting; try again in a moment"))
+			p := starting("the service is starting; try again in a moment")
+			if !wantsPage(r) || writeProblemPage(w, r, p, layout.Header{}) != nil {
+				writeProblem(w, r, p)
+			}
 		}
 	})
 }

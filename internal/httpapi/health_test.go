@@ -41,3 +41,22 @@ func TestStarting_AnswersEveryRequestAndEndsItsConnection(t *testing.T) {
 		}
 	}
 }
+
+func TestStarting_ShowsBrowsersAPage(t *testing.T) {
+	t.Parallel()
+	h := httpapi.Starting(func() string { return "migrate" })
+	ask := func(path, accept string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	w := ask("/records?a=1", "text/html,*/*;q=0.8")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "text/html; charset=UTF-8", w.Header().Get("Content-Type"))
+	require.Equal(t, "2", w.Header().Get("Retry-After"))
+	require.Contains(t, w.Body.String(), `href="/records?a=1">Try again`)
+	require.Equal(t, http.StatusOK, ask("/assets/style.css", "*/*").Code, "the page has its style")
+	require.Equal(t, http.StatusServiceUnavailable, ask("/assets/nothing", "*/*").Code)
+}

@@ -51,8 +51,9 @@ func (s *Server) findViewer(r *http.Request, i *requestInfo) *directory.Me {
 		if cookie, err := r.Cookie(SessionCookie); (err != nil || cookie.Value == "") && r.Header.Get("Authorization") == "" {
 			return nil
 		}
-		// An ended session is not an error of a page that needs none.
-		if s.authenticate(r, false) != nil {
+		// An ended session is not an error of a page that needs none. Nor is one that makes too many
+		// requests, for which the page makes no more queries.
+		if s.authenticate(r, false) != nil || s.perSubject.allow(i.actor.ID) != nil {
 			i.actor = care.Actor{}
 			return nil
 		}

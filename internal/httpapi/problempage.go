@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"context"
 	"html/template"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/elnormous/contenttype"
 
@@ -53,11 +55,11 @@ var problemPage = template.Must(template.New("problem page").Parse(`<h1>{{.Title
 {{- if .Retry}}<a class="button" href="{{.Retry}}">Try again</a>{{end}}
 {{- if .Login}}<a class="button" href="{{.Login}}">{{.LoginText}}</a>{{end}}
 <a href="/">Go to the start page</a></p>
-<p class="note">{{.Status}} · {{.Code}}{{with .RequestID}} · request {{.}}{{end}}</p>`))
+<p class="note">{{.Problem.Status}} · {{.Problem.Code}}{{with .Problem.RequestID}} · request {{.}}{{end}}</p>`))
 
 // problemView is the data of a problem's page.
 type problemView struct {
-	*Problem
+	Problem     *Problem
 	Title, Lead string
 	Fields      []FieldProblem
 	SignedIn    string
@@ -65,23 +67,36 @@ type problemView struct {
 	Retry, Login, LoginText string
 }
 
-// writeProblemPage answers with the problem as an HTML page.
+// viewerTimeout bounds the look-up of the person for the header of a problem's page.
+const viewerTimeout = 2 * time.Second
+
+// writeProblemPage answers with the problem as an HTML page. The request's own context may have
+// ended.
 func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem) {
-	header := s.Header(r)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), viewerTimeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if err := writeProblemPage(w, r, p, s.Header(r)); err != nil {
+		s.logger.ErrorContext(ctx, "problem page", "request_id", p.RequestID, "error", err)
+		writeProblem(w, r, p)
+	}
+}
+
+// writeProblemPage answers with the page of a problem under a header. It has written nothing if it
+// returns an error.
+func writeProblemPage(w http.ResponseWriter, r *http.Request, p *Problem, header layout.Header) error {
 	view := problemView{Problem: p, Title: p.Title, Lead: sentence(p.Detail), Fields: p.Errors}
 	if header.Viewer != nil {
 		view.SignedIn = header.Viewer.Name
 	}
 	view.explain(header.Login, here(r), p.headers.Get("Retry-After"))
 	main, err := layout.Fragment(problemPage, view)
-	var text []byte
-	if err == nil {
-		text, err = layout.Page{Title: view.Title, Header: header, Main: main}.Render()
-	}
 	if err != nil {
-		s.logger.ErrorContext(r.Context(), "problem page", "request_id", p.RequestID, "error", err)
-		writeProblem(w, r, p)
-		return
+		return err
+	}
+	text, err := layout.Page{Title: view.Title, Header: header, Main: main}.Render()
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	maps.Copy(h, p.headers)
@@ -93,6 +108,7 @@ func (s *Server) writeProblemPage(w http.ResponseWriter, r *http.Request, p *Pro
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(text) // An error means that the client is gone.
 	}
+	return nil
 }
 
 // here returns the path of a page that can be opened again, or the start page for a form.
@@ -109,7 +125,7 @@ func (v *problemView) explain(login, here, retryAfter string) {
 	if login != "" {
 		signIn = login + "?next=" + url.QueryEscape(here)
 	}
-	switch v.Status {
+	switch v.Problem.Status {
 	case http.StatusUnauthorized:
 		v.Title, v.Lead = "Sign in to continue", "This page is for people who are signed in."
 		v.Login, v.LoginText = signIn, "Sign in"
@@ -128,7 +144,7 @@ func (v *problemView) explain(login, here, retryAfter string) {
 		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		v.Title, v.Retry = "Try again later", here
-		if retryAfter != "" && v.Status == http.StatusTooManyRequests {
+		if retryAfter != "" && v.Problem.Status == http.StatusTooManyRequests {
 			v.Lead = "There were too many requests. Wait " + seconds(retryAfter) + " and try again."
 		}
 	}

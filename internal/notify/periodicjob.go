@@ -29,7 +29,9 @@ func (m *lastOnly) Work(ctx context.Context, job *rivertype.JobRow, doInner func
 		return err
 	}
 	// The work is done: a failure here must not fail it. The next job deletes more.
-	if _, err := m.queries.PeriodicJobForget(ctx, db.PeriodicJobForgetParams{Kind: job.Kind, ID: job.ID}); err != nil {
+	if _, err := m.queries.PeriodicJobForget(ctx, db.PeriodicJobForgetParams{
+		Queue: job.Queue, Priority: int16(job.Priority), Kind: job.Kind, ID: job.ID,
+	}); err != nil {
 		m.logger.WarnContext(ctx, "completed periodic jobs could not be deleted", "kind", job.Kind, "error", postgres.SafeError(err))
 	}
 	return nil

@@ -124,6 +124,24 @@ func TestSweep_IsNotQueuedWhileOneWaits(t *testing.T) {
 	require.False(t, third.UniqueSkippedAsDuplicate, "once it is over, the next is queued")
 }
 
+func TestSweep_LeavesOneCompletedRowAndEachFailedOne(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withRecorders(t)
+	b.exec(`INSERT INTO river.river_job (kind, queue, args, max_attempts, state, scheduled_at, finalized_at)
+		SELECT 'delivery_sweep', 'sweep', '{}', 1, (CASE WHEN i = 1 THEN 'discarded' ELSE 'completed' END)::river.river_job_state, now(), now()
+		FROM generate_series(1, 5) AS i`)
+	b.exec(`INSERT INTO river.river_job (kind, queue, args, max_attempts, state, scheduled_at, finalized_at)
+		VALUES ('delivery', 'email', '{}', 1, 'completed', now(), now())`)
+	b.start()
+	_, err := b.client.Insert(t.Context(), notify.SweepArgs{}, nil)
+	require.NoError(t, err)
+	b.eventually(func() bool {
+		return b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery_sweep' AND state = 'completed'`) == 1
+	}, "the sweep deletes the rows of earlier ones")
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery_sweep' AND state = 'discarded'`), "operators see failures")
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM river.river_job WHERE kind = 'delivery'`), "deliveries stay")
+}
+
 func TestWorker_ParksWhatItCannotEnd(t *testing.T) {
 	t.Parallel()
 	b, mail, _ := withRecorders(t)

@@ -247,7 +247,7 @@ func TestPlans_OfHotQueriesDoNotGrowWithTheTables(t *testing.T) {
 			return err
 		}},
 		{"completed periodic jobs", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {
-			_, err := q.PeriodicJobForget(ctx, db.PeriodicJobForgetParams{Kind: "delivery_sweep", ID: 1})
+			_, err := q.PeriodicJobForget(ctx, db.PeriodicJobForgetParams{Queue: "sweep", Priority: 1, Kind: "delivery_sweep", ID: 1})
 			return err
 		}},
 		{"plan notifications", base.Worker, care.Actor{}, 0, func(ctx context.Context, q *db.Queries) error {

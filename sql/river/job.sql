@@ -4,6 +4,7 @@ CREATE TABLE river.river_job (
     kind text NOT NULL,
     state text NOT NULL,
     queue text NOT NULL,
+    priority smallint NOT NULL,
     scheduled_at timestamptz NOT NULL,
     args jsonb NOT NULL
 );

@@ -2,9 +2,8 @@
 // A page fails if axe-core finds something serious or critical, if it is wider than the window, if it writes to the console,
 // or if one of its links leads to an error. Usage: node check.js BINARY [--shots DIRECTORY]. CHROMIUM names the browser.
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer from "puppeteer-core";
@@ -179,6 +178,12 @@ const crawl = async (browser, url, role, seen) => {
 if (shots) mkdirSync(shots, { recursive: true });
 const service = await start();
 let browser;
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, async () => {
+    await service.stop();
+    process.exit(130);
+  });
+}
 try {
   await seed(service);
   browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });

@@ -221,6 +221,13 @@ func TestProblems_AreAPageForBrowsersOnly(t *testing.T) {
 		require.Contains(t, w.Body.String(), w.Header().Get("X-Request-Id"), name)
 		require.Equal(t, c.status == 401, w.Header().Get("WWW-Authenticate") != "", name)
 	}
+	session := b.demoLogin(patient, "/")
+	for path, status := range map[string]int{"/nothing": 404, "/admin/river": 403, "/records/lab-reports/" + uuid.NewString(): 404} {
+		w := b.browse(session, path)
+		require.Equal(t, status, w.Code)
+		require.Contains(t, w.Body.String(), "You are signed in as <b>Paula Winter</b>", path)
+		require.Contains(t, w.Body.String(), "Sign out", path)
+	}
 	w := b.do("", http.MethodGet, "//evil.example/%2e%2e?a=<b>", nil, "Accept", browser)
 	require.NotContains(t, w.Body.String(), `href="//evil`)
 	require.NotContains(t, w.Body.String(), "<b>")

@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -82,8 +83,7 @@ func (p *pages) conversationPage(c *echo.Context, conversation chat.Conversation
 // the care team, whose names patients may not read.
 func messageViews(list []chat.Message, patient uuid.UUID, patientName string, to reader) []messageView {
 	views := make([]messageView, 0, len(list))
-	for i := len(list) - 1; i >= 0; i-- {
-		m := list[i]
+	for _, m := range slices.Backward(list) {
 		v := messageView{Author: "Care team", At: moment(m.WrittenAt, to.zone), Text: m.Text, Withdrawn: m.WithdrawnAt != nil, Own: to.isMe(m.AuthorID)}
 		switch {
 		case v.Own:

@@ -18,6 +18,7 @@ import (
 
 	"carewire/internal/care"
 	"carewire/internal/httpapi"
+	"carewire/internal/layout"
 )
 
 const dashboardPath = "/admin/river"
@@ -82,13 +83,14 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, dashboardPath+"/jobs?"+query.Encode(), http.StatusSeeOther)
 		return
 	}
-	page := &homeLinkWriter{ResponseWriter: w}
+	page := &pageWriter{ResponseWriter: w}
 	d.handler.ServeHTTP(page, r)
 	page.finish()
 }
 
-// homeLinkWriter adds homeLink to an HTML page, which it collects. It passes on everything else.
-type homeLinkWriter struct {
+// pageWriter adds homeLink and the script river.js to an HTML page, which it collects. It passes on
+// everything else.
+type pageWriter struct {
 	http.ResponseWriter
 	status int
 	html   bool
@@ -96,7 +98,7 @@ type homeLinkWriter struct {
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (w *homeLinkWriter) WriteHeader(status int) {
+func (w *pageWriter) WriteHeader(status int) {
 	w.status = status
 	w.html = strings.HasPrefix(w.Header().Get("Content-Type"), "text/html")
 	if !w.html {
@@ -105,7 +107,7 @@ func (w *homeLinkWriter) WriteHeader(status int) {
 }
 
 // Write implements io.Writer.
-func (w *homeLinkWriter) Write(b []byte) (int, error) {
+func (w *pageWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -116,13 +118,14 @@ func (w *homeLinkWriter) Write(b []byte) (int, error) {
 }
 
 // Unwrap returns the writer for http.ResponseController.
-func (w *homeLinkWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *pageWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *homeLinkWriter) finish() {
+func (w *pageWriter) finish() {
 	if !w.html {
 		return
 	}
 	body := bytes.Replace(w.page.Bytes(), []byte("</body>"), []byte(homeLink+"</body>"), 1)
+	body = bytes.Replace(body, []byte("<script"), []byte(`<script src="`+layout.AssetPath("river.js")+`"></script><script`), 1)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.ResponseWriter.WriteHeader(w.status)
 	_, _ = w.ResponseWriter.Write(body) // An error means that the client is gone.

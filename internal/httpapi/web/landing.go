@@ -123,8 +123,18 @@ func (p *pages) latest(c *echo.Context, to reader) ([]notificationLink, error) {
 	return links, nil
 }
 
+// personalTexts are the texts of event types that the catalog does not describe to the person.
+var personalTexts = map[string]string{
+	"chat.message_unread": "You have an unread message",
+	"user.created":        "You were registered", "user.updated": "Your account was changed", "user.invited": "You were invited",
+	"user.verification_requested": "A code was sent to verify a contact",
+}
+
 // notificationText returns the sentence of an event type, without its period.
 func notificationText(typ string) string {
+	if text, ok := personalTexts[typ]; ok {
+		return text
+	}
 	if d, ok := event.Lookup(typ); ok {
 		return strings.TrimSuffix(d.Doc, ".")
 	}

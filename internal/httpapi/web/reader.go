@@ -96,6 +96,6 @@ func patientOf(r ehr.Record[any]) uuid.UUID { return headOf(r).PatientID }
 
 // headOf returns the head of a record of any kind.
 func headOf(r ehr.Record[any]) ehr.Head {
-	head, _ := reflect.ValueOf(r.Body).FieldByName("Head").Interface().(ehr.Head)
+	head, _ := reflect.TypeAssert[ehr.Head](reflect.ValueOf(r.Body).FieldByName("Head"))
 	return head
 }

@@ -39,7 +39,7 @@ func interpretation(code string) string {
 // unitWords are the units whose UCUM code a patient would not recognize.
 var unitWords = map[string]string{
 	"Cel": "°C", "[degF]": "°F", "mm[Hg]": "mmHg", "/min": "per minute", "kg/m2": "kg/m²", "[in_i]": "in", "[lb_av]": "lb", "1": "",
-	"d": "days", "h": "hours", "wk": "weeks", "mo": "months", "a": "years", "min": "minutes",
+	"s": "seconds", "d": "days", "h": "hours", "wk": "weeks", "mo": "months", "a": "years", "min": "minutes",
 }
 
 // unitParts replace parts of other units.

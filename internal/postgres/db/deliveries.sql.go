@@ -1203,19 +1203,35 @@ func (q *Queries) DeliveryTakeStranded(ctx context.Context, arg DeliveryTakeStra
 
 const PeriodicJobForget = `-- name: PeriodicJobForget :execrows
 DELETE FROM river.river_job
-WHERE kind = $1
-    AND state = 'completed'
-    AND id <> $2
+WHERE id IN (
+    SELECT j.id
+    FROM river.river_job AS j
+    WHERE j.state = 'completed'
+        AND j.queue = $1
+        AND j.priority = $2
+        AND j.kind = $3
+        AND j.id <> $4
+    ORDER BY j.scheduled_at, j.id
+    LIMIT 100
+)
 `
 
 type PeriodicJobForgetParams struct {
-	Kind string
-	ID   int64
+	Queue    string
+	Priority int16
+	Kind     string
+	ID       int64
 }
 
-// Deletes the completed jobs of a kind, except one.
+// Deletes completed jobs of a kind, except one. The order is that of River's index for fetching
+// jobs, so that the plan reads no other queue.
 func (q *Queries) PeriodicJobForget(ctx context.Context, arg PeriodicJobForgetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, PeriodicJobForget, arg.Kind, arg.ID)
+	result, err := q.db.Exec(ctx, PeriodicJobForget,
+		arg.Queue,
+		arg.Priority,
+		arg.Kind,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -798,6 +798,7 @@ type RiverRiverJob struct {
 	Kind        string
 	State       string
 	Queue       string
+	Priority    int16
 	ScheduledAt time.Time
 	Args        []byte
 }
