@@ -210,7 +210,8 @@ func (d *documentReader) readEntry(i int, e *bundleEntry) error {
 		return d.fn(deletion(r, e))
 	case len(e.Resource) == 0:
 		return d.fn(r, NewError("Bundle.entry.resource", "is missing"))
-	case e.Request != nil:
+	case r.newestFirst || e.Response != nil:
+		// A transaction has no versions.
 		r.Version = resourceVersion(e)
 	}
 	return readValue(r, d.fn)

@@ -48,7 +48,7 @@ type Resource struct {
 	Raw     []byte
 	// Deleted reports whether a bundle deletes the resource. Raw is then nil.
 	Deleted bool
-	// Version is known in a history and a transaction.
+	// Version is known in a history.
 	Version Version
 	// Foreign is the address of the server of the resource if it is not the source's own.
 	Foreign string
