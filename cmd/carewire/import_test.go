@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,4 +60,41 @@ func TestImport_ExitsWithStatus1ForRefusedResourcesOnlyIfStrict(t *testing.T) {
 	require.Contains(t, s.refused("import", "fhir", "--clinic", "x", clinicFile), "--clinic: ")
 	require.Contains(t, s.refused("import", "fhir", "--time-zone", "Mars", clinicFile), "--time-zone: ")
 	require.Contains(t, s.refused("import", "fhir", "--source", strings.Repeat("s", 101), clinicFile), "--source: ")
+}
+
+// Imported practitioners become doctors of the clinic. They are on no care team, so that nobody more
+// is notified of later records.
+func TestImport_OfPractitionersNotifiesNobodyMoreOfLaterRecords(t *testing.T) {
+	t.Parallel()
+	s := serve(t, postgrestest.DataDir(t))
+	var me struct {
+		Memberships []struct {
+			ClinicID string `json:"clinicId"`
+		}
+	}
+	_, body := s.me("doctor@demo.example")
+	require.NoError(t, json.Unmarshal([]byte(body), &me))
+	content := `{"resourceType":"Patient","id":"p","name":[{"family":"Vogel"}]}`
+	for _, id := range []string{"a", "b", "c"} {
+		content += `
+{"resourceType":"Practitioner","id":"` + id + `","name":[{"family":"` + id + `"}],"telecom":[{"system":"email","value":"` + id + `@harbour.example"}]}
+{"resourceType":"Encounter","id":"e` + id + `","status":"finished","subject":{"reference":"Patient/p"},"participant":[{"individual":{"reference":"Practitioner/` + id + `"}}],"period":{"start":"2020-01-02T10:00:00Z"}}`
+	}
+	file := filepath.Join(t.TempDir(), "a.ndjson")
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	require.Contains(t, s.ok("import", "fhir", "--source", "harbour", "--clinic", me.Memberships[0].ClinicID, "--doctor", "doctor@demo.example", file), "7 imported")
+	_, users := s.get("receptionist@demo.example", "/api/users?role=doctor")
+	require.Equal(t, 4, strings.Count(users, `"role":"doctor"`), "they are doctors of the clinic")
+
+	_, wrote := s.writeReport()
+	require.True(t, wrote)
+	var planned []struct{ ID string }
+	list := func() bool {
+		planned = nil
+		require.NoError(t, json.Unmarshal([]byte(s.ok("deliveries", "list", "--limit", "1000", "--json")), &planned))
+		return len(planned) >= 6
+	}
+	require.Eventually(t, list, 20*time.Second, 50*time.Millisecond)
+	require.Len(t, planned, 6, "an email and a push to the patient, the doctor and the care team, as without the import")
+	require.Contains(t, s.refused("import", "fhir", "--clinic", me.Memberships[0].ClinicID, "--doctor", "nobody@demo.example", file), "--doctor: ")
 }

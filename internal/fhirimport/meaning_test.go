@@ -28,9 +28,9 @@ func about(resource string) string {
 }
 
 // listed imports the lines after the basis, and returns the items without file and position.
-func (b *testBundle) listed(t *testing.T, o fhirimport.Options, lines ...string) (items []string, sum fhirimport.Summary) {
+func (b *testBundle) listed(t *testing.T, lines ...string) (items []string, sum fhirimport.Summary) {
 	t.Helper()
-	sum = b.run(t, o, text("a.ndjson", basis+strings.Join(lines, "\n")))
+	sum = b.run(t, fhirimport.Options{}, text("a.ndjson", basis+strings.Join(lines, "\n")))
 	for _, i := range sum.Listed {
 		items = append(items, string(i.Outcome)+" "+i.Type+"/"+i.ID+" "+i.Path+": "+i.Reason)
 	}
@@ -90,13 +90,18 @@ func TestImport_NeverIgnoresWhatChangesTheMeaning(t *testing.T) {
 		"vital by its code":  {`{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"39156-5"}]},"effectiveDateTime":"2020-01-02","valueQuantity":{"value":24,"unit":"kg/m2","system":"http://unitsofmeasure.org","code":"kg/m2"}}`, "", "vital_signs final"},
 		"saturation by lab":  {`{"resourceType":"Observation","status":"final","category":[{"coding":[{"code":"laboratory"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"2708-6"}]},"effectiveDateTime":"2020-01-02","valueQuantity":{"value":97,"unit":"%","system":"http://unitsofmeasure.org","code":"%"}}`, "", "lab_report final"},
 		"wrong code":         {`{"resourceType":"Procedure","status":"completed","code":{"coding":[{"system":"http://snomed.info/sct","code":"34552-0"}],"text":"Cardiac surgery"},"performedDateTime":"2020-01-02"}`, "partly Procedure/x Procedure.code.code: is not a code of its system: kept as text", "procedure completed"},
+		"labels":             {`{"resourceType":"Condition","code":{"text":"Asthma"},"recordedDate":"2020-01-02","meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]}}`, "partly Condition/x Condition.meta.security: is not kept", "condition unknown"},
+		"subset":             {`{"resourceType":"Condition","code":{"text":"Asthma"},"recordedDate":"2020-01-02","meta":{"tag":[{"code":"SUBSETTED"}]}}`, "partly Condition/x Condition.meta.tag: is SUBSETTED", "condition unknown"},
+		"fetus":              {`{"resourceType":"Observation","status":"final","category":[{"coding":[{"code":"vital-signs"}]}],"focus":[{"reference":"Patient/child"}],"code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"effectiveDateTime":"2020-01-02","valueQuantity":{"value":140,"unit":"/min","system":"http://unitsofmeasure.org","code":"/min"}}`, "skipped Observation/x : is about somebody or something else", ""},
+		"bill to insurer":    {`{"resourceType":"Invoice","status":"issued","recipient":{"reference":"Organization/ins"},"date":"2020-01-02","totalNet":{"value":1,"currency":"EUR"}}`, "skipped Invoice/x : is addressed to somebody else", ""},
+		"internal message":   {`{"resourceType":"Communication","status":"completed","sent":"2020-01-02T10:00:00Z","sender":{"reference":"Practitioner/d"},"recipient":[{"reference":"Practitioner/e"}],"payload":[{"contentString":"Noncompliant?"}]}`, "skipped Communication/x : is not addressed to the patient", ""},
 		"order":              {`{"resourceType":"ServiceRequest","status":"active","intent":"order"}`, "skipped ServiceRequest/x : carewire has no orders", ""},
 		"document":           {`{"resourceType":"DocumentReference","status":"current"}`, "skipped DocumentReference/x : documents stay", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			items, _ := b.listed(t, fhirimport.Options{}, about(row.resource))
+			items, _ := b.listed(t, about(row.resource))
 			if row.want == "" {
 				require.Empty(t, items)
 			} else {
@@ -122,11 +127,11 @@ func TestImport_LeavesResultsThatDoNotCountOutOfReports(t *testing.T) {
 "result":[{"reference":"Observation/good"},{"reference":"Observation/error"},{"reference":"Observation/off"},{"reference":"Observation/open"},{"reference":"Observation/unclear"},{"reference":"Observation/early"},{"reference":"Observation/negated"},{"reference":"#inside"}]}`),
 	}
 	lines[7] = strings.ReplaceAll(lines[7], "\n", "")
-	items, _ := b.listed(t, fhirimport.Options{}, lines...)
+	items, _ := b.listed(t, lines...)
 	var partly []string
 	for _, i := range items {
-		if strings.HasPrefix(i, "partly DiagnosticReport/x DiagnosticReport.") {
-			partly = append(partly, strings.TrimPrefix(i, "partly DiagnosticReport/x DiagnosticReport."))
+		if item, ok := strings.CutPrefix(i, "partly DiagnosticReport/x DiagnosticReport."); ok {
+			partly = append(partly, item)
 		}
 	}
 	require.ElementsMatch(t, []string{
@@ -146,8 +151,8 @@ func TestImport_RetractsWhatWasImportedBefore(t *testing.T) {
 	b := setup(t)
 	allergy := about(`{"resourceType":"AllergyIntolerance","clinicalStatus":{"coding":[{"code":"active"}]},"verificationStatus":{"coding":[{"code":"confirmed"}]},"code":{"text":"Nuts"},"recordedDate":"2020-01-02"}`)
 	result := strings.Replace(about(`{"resourceType":"Observation","status":"final",`+labCode+`,"valueQuantity":{"value":5,`+mmol+`}}`), `"id":"x"`, `"id":"y"`, 1)
-	b.listed(t, fhirimport.Options{}, allergy, result)
-	items, sum := b.listed(t, fhirimport.Options{}, strings.Replace(allergy, "confirmed", "entered-in-error", 1), strings.Replace(result, `"final"`, `"cancelled"`, 1))
+	b.listed(t, allergy, result)
+	items, sum := b.listed(t, strings.Replace(allergy, "confirmed", "entered-in-error", 1), strings.Replace(result, `"final"`, `"cancelled"`, 1))
 	require.Empty(t, items)
 	require.Equal(t, 2, sum.Updated)
 	require.Equal(t, "allergy entered-in-error, lab_report cancelled", one[string](t, b, `SELECT string_agg(kind || ' ' || status, ', ' ORDER BY kind) FROM records`))
@@ -166,7 +171,7 @@ func TestImport_KeepsADosageWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			items, _ := b.listed(t, fhirimport.Options{}, about(`{"resourceType":"MedicationRequest","status":"active","intent":"order",`+aspirin+`,"dosageInstruction":[`+row.dosage+`]}`))
+			items, _ := b.listed(t, about(`{"resourceType":"MedicationRequest","status":"active","intent":"order",`+aspirin+`,"dosageInstruction":[`+row.dosage+`]}`))
 			require.Empty(t, items)
 			require.JSONEq(t, row.want, one[string](t, b, `SELECT body ->> 'dosageInstructions' FROM records`))
 		})
@@ -176,7 +181,7 @@ func TestImport_KeepsADosageWhole(t *testing.T) {
 func TestImport_KeepsASubpotentDoseAsSuch(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	items, _ := b.listed(t, fhirimport.Options{}, about(`{"resourceType":"Immunization","status":"completed","vaccineCode":{"text":"Tetanus"},"occurrenceDateTime":"2020-01-02","isSubpotent":true,"subpotentReason":[{"text":"Cold chain"}]}`))
+	items, _ := b.listed(t, about(`{"resourceType":"Immunization","status":"completed","vaccineCode":{"text":"Tetanus"},"occurrenceDateTime":"2020-01-02","isSubpotent":true,"subpotentReason":[{"text":"Cold chain"}]}`))
 	require.Empty(t, items)
 	require.True(t, one[bool](t, b, `SELECT (body -> 'subpotent')::text::boolean FROM records`))
 	require.Equal(t, "Cold chain", one[string](t, b, `SELECT body #>> '{subpotentReasons,0,display}' FROM records`))

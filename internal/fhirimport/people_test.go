@@ -23,6 +23,7 @@ func TestImport_ChoosesNamesAndNumbersByUsePeriodAndRank(t *testing.T) {
 		"ends later":     {`{"use":"official","family":"Current","given":["Di"],"period":{"end":"2999"}},{"use":"usual","family":"Usual"}`, "Di|Current"},
 		"nickname":       {`{"use":"nickname","given":["Bobby"]},{"use":"usual","family":"Robertson","given":["Robert"]}`, "Robert|Robertson"},
 		"anonymous":      {`{"use":"anonymous","family":"Doe","given":["Jo"]},{"use":"temp","family":"Lake","given":["Ina"]}`, "Ina|Lake"},
+		"comma":          {`{"text":"Wei, Li"}`, "Li|Wei"},
 		"text":           {`{"text":"Li Wei"}`, "Li|Wei"},
 		"official wins":  {`{"use":"usual","family":"B"},{"use":"official","family":"A","given":["X"]}`, "X|A"},
 		"masked given":   {`{"family":"X","given":["Anna",null],"_given":[null,` + masked + `]}`, "Anna|X"},
@@ -47,7 +48,7 @@ func TestImport_ChoosesNamesAndNumbersByUsePeriodAndRank(t *testing.T) {
 func TestImport_OfThoseWhoAreNoLonger(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	items, _ := b.listed(t, fhirimport.Options{},
+	items, _ := b.listed(t,
 		`{"resourceType":"Patient","id":"dead","name":[{"family":"Dead"}],"deceasedDateTime":"2021-03-04T23:30:00-05:00","managingOrganization":{"reference":"Organization/o"}}`,
 		`{"resourceType":"Patient","id":"gone","name":[{"family":"Gone"}],"deceasedBoolean":true}`,
 		`{"resourceType":"Patient","id":"year","name":[{"family":"Year"}],"deceasedDateTime":"2021"}`,
@@ -62,7 +63,7 @@ func TestImport_OfThoseWhoAreNoLonger(t *testing.T) {
 	outboxtest.RequireCount(t, b.db.Owner, 1, "user.deceased")
 
 	// A patient who has died since.
-	items, sum := b.listed(t, fhirimport.Options{}, `{"resourceType":"Patient","id":"alive","name":[{"family":"Alive"}],"deceasedDateTime":"2022-05-06"}`)
+	items, sum := b.listed(t, `{"resourceType":"Patient","id":"alive","name":[{"family":"Alive"}],"deceasedDateTime":"2022-05-06"}`)
 	require.Equal(t, 1, sum.Updated, items)
 	require.Equal(t, "2022-05-06", one[string](t, b, `SELECT deceased_on::text FROM users WHERE family_name = 'Alive'`))
 	outboxtest.RequireCount(t, b.db.Owner, 2, "user.deceased")
@@ -84,11 +85,11 @@ func TestImport_OfReplacedPatientsMakesOnePerson(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			lines := append(lines, strings.Replace(condition, "Patient/p", "Patient/q", 1))
-			_, sum := b.listed(t, fhirimport.Options{}, lines...)
+			_, sum := b.listed(t, lines...)
 			require.Zero(t, sum.Refused, sum.Listed)
 			require.Zero(t, one[int](t, b, `SELECT count(*) FROM users WHERE family_name IN ('Double', 'Unknown')`))
 			require.Equal(t, map[bool]string{true: "Survivor", false: "Vogel"}[name == "replaces"], one[string](t, b, `SELECT u.family_name FROM records AS r JOIN users AS u ON u.id = r.patient_id`))
-			_, sum = b.listed(t, fhirimport.Options{}, lines...)
+			_, sum = b.listed(t, lines...)
 			require.Zero(t, sum.Imported+sum.Updated+sum.Refused, sum.Counts)
 		})
 	}
@@ -97,7 +98,7 @@ func TestImport_OfReplacedPatientsMakesOnePerson(t *testing.T) {
 func TestImport_RefusesAReplacedPatientWithoutASurvivor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	items, _ := b.listed(t, fhirimport.Options{},
+	items, _ := b.listed(t,
 		`{"resourceType":"Patient","id":"q","link":[{"type":"replaced-by","other":{"reference":"Patient/nobody"}}]}`,
 		`{"resourceType":"Patient","id":"a","link":[{"type":"replaced-by","other":{"reference":"Patient/b"}}]}`,
 		`{"resourceType":"Patient","id":"b","link":[{"type":"replaced-by","other":{"reference":"Patient/a"}}]}`)
@@ -106,8 +107,8 @@ func TestImport_RefusesAReplacedPatientWithoutASurvivor(t *testing.T) {
 		require.Contains(t, i, "Patient.link.other: does not refer to an imported patient")
 	}
 	// A person who was imported before is not joined with another one silently.
-	b.listed(t, fhirimport.Options{}, `{"resourceType":"Patient","id":"q","name":[{"family":"Double"}]}`)
-	items, _ = b.listed(t, fhirimport.Options{}, `{"resourceType":"Patient","id":"q","link":[{"type":"replaced-by","other":{"reference":"Patient/p"}}]}`)
+	b.listed(t, `{"resourceType":"Patient","id":"q","name":[{"family":"Double"}]}`)
+	items, _ = b.listed(t, `{"resourceType":"Patient","id":"q","link":[{"type":"replaced-by","other":{"reference":"Patient/p"}}]}`)
 	require.Len(t, items, 1)
 	require.Contains(t, items[0], "merge the two people in carewire")
 }
@@ -118,7 +119,7 @@ func TestImport_OfOrganizationsThatAreNoClinics(t *testing.T) {
 	organization := func(id, more string) string {
 		return `{"resourceType":"Organization","id":"` + id + `","name":"` + id + `",` + more + `}`
 	}
-	items, _ := b.listed(t, fhirimport.Options{},
+	items, _ := b.listed(t,
 		organization("insurer", `"type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/organization-type","code":"ins"}]}]`),
 		organization("payer", `"type":[{"coding":[{"code":"pay"}]}]`),
 		organization("pharmacy", `"type":[{"text":"Community Pharmacy"}]`),
@@ -144,7 +145,7 @@ func TestImport_GrantsTheRoleOfThePractitionersCode(t *testing.T) {
 	}
 	const roles = `SELECT string_agg(concat_ws(' ', u.family_name, m.role, CASE WHEN m.revoked_at IS NOT NULL THEN 'former' END), E'\n' ORDER BY u.family_name)
 		FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE u.family_name NOT IN ('Vogel', 'Adeyemi')`
-	_, sum := b.listed(t, fhirimport.Options{}, lines...)
+	_, sum := b.listed(t, lines...)
 	require.Zero(t, sum.Refused, sum.Listed)
 	want := "Doctor doctor\nEnded doctor former\nInactive doctor former\nNurse nurse\nPlain doctor\nSurgeon doctor"
 	require.Equal(t, want, one[string](t, b, roles))
@@ -155,10 +156,10 @@ func TestImport_GrantsTheRoleOfThePractitionersCode(t *testing.T) {
 	// A role that was revoked here is not granted again, and the same files change nothing.
 	_, err := b.db.Owner.Exec(t.Context(), `UPDATE memberships SET revoked_at = now() WHERE role = 'nurse'`)
 	require.NoError(t, err)
-	_, sum = b.listed(t, fhirimport.Options{}, lines...)
+	_, sum = b.listed(t, lines...)
 	require.Zero(t, sum.Imported+sum.Updated, sum.Counts)
 	changed := strings.ReplaceAll(strings.Join(lines, "\n"), "Asthma", "Gout")
-	_, sum = b.listed(t, fhirimport.Options{}, changed)
+	_, sum = b.listed(t, changed)
 	require.Equal(t, 8, sum.Updated, sum.Counts)
 	require.Equal(t, strings.Replace(want, "Nurse nurse", "Nurse nurse former", 1), one[string](t, b, roles))
 }
@@ -179,7 +180,7 @@ func TestImport_ChoosesTheDoctorWhoTookPart(t *testing.T) {
 		return `{"resourceType":"Appointment","id":"a` + status + first + second + `","status":"` + status + `","start":"2021-02-02T10:00:00Z","end":"2021-02-02T10:30:00Z","participant":[{"actor":{"reference":"Patient/p"},"status":"accepted"},
 {"actor":{"reference":"Practitioner/First"},"status":"` + first + `"},{"actor":{"reference":"Practitioner/Second"},"status":"` + second + `"}]}`
 	}
-	items, _ := b.listed(t, fhirimport.Options{}, doctor("First"), doctor("Second"),
+	items, _ := b.listed(t, doctor("First"), doctor("Second"),
 		visit("referrer", part("First", `,"type":[{"coding":[{"code":"REF"}]}]`)+","+part("Second", "")),
 		visit("primary", part("First", `,"type":[{"coding":[{"code":"CON"}]}]`)+","+part("Second", `,"type":[{"coding":[{"code":"PPRF"}]}]`)),
 		visit("handed-over", part("First", `,"period":{"end":"2021-01-03"}`)+","+part("Second", "")),
@@ -294,10 +295,10 @@ func TestImport_FallsBackToOtherDates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			items, _ := b.listed(t, fhirimport.Options{}, row.resource)
+			items, _ := b.listed(t, row.resource)
 			require.Contains(t, strings.Join(items, "\n"), row.reason)
 			require.Equal(t, row.want, one[string](t, b, `SELECT coalesce((SELECT to_char(effective_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM records), '')`))
-			_, sum := b.listed(t, fhirimport.Options{}, row.resource)
+			_, sum := b.listed(t, row.resource)
 			require.Zero(t, sum.Imported+sum.Updated, "the same again changes nothing: %v", sum.Counts)
 		})
 	}

@@ -24,7 +24,7 @@ func (r *run) dateAll(ctx context.Context, q *db.Queries, drafts []*candidate) (
 	for _, d := range drafts {
 		if u := d.Undated; u != nil {
 			start, found := starts[d.visitID]
-			instead := ""
+			var instead string
 			switch {
 			case found:
 				u.Set(ehr.At(start))

@@ -28,8 +28,7 @@ func findField(t reflect.Type, name string) (of reflect.Type, embedded bool) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil, false
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case tag == name:

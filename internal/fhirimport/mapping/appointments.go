@@ -126,7 +126,7 @@ func (e *encounter) startsAt(typ string) (dated, error) {
 	if e.Status == "finished" || e.Status == "cancelled" || e.Status == "unknown" {
 		pairs = append(pairs, "meta.lastUpdated", e.Meta.LastUpdated)
 	}
-	at, err := requireDate(typ, 1, pairs...)
+	at, err := requireDate(typ, pairs...)
 	if err == nil && at.instead != "" {
 		e.Period.Start = cmp.Or(e.Period.End, e.Meta.LastUpdated)
 	}
@@ -182,9 +182,10 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 		End             string       `json:"end"`
 		MinutesDuration *ehr.Decimal `json:"minutesDuration"`
 		Participant     []struct {
-			Actor  *fhir.Reference `json:"actor"`
-			Status string          `json:"status"`
-			Period *fhir.Period    `json:"period"`
+			Actor    *fhir.Reference `json:"actor"`
+			Status   string          `json:"status"`
+			Required string          `json:"required"`
+			Period   *fhir.Period    `json:"period"`
 		} `json:"participant"`
 	}
 	if err := fhir.Decode(r.Type, r.Raw, &a); err != nil {
@@ -218,6 +219,9 @@ func readAppointment(_ *Options, r *fhir.Resource) (*Draft, error) {
 				return nil, &SkipError{"the patient does not take part"}
 			}
 			declined += len(doctor)
+			continue
+		}
+		if p.Required == "information-only" && len(patient) == 0 {
 			continue
 		}
 		d.Patient = append(d.Patient, patient...)

@@ -51,7 +51,7 @@ func (d *Draft) cleanValue(v reflect.Value, path string) {
 			}
 		}
 	case reflect.Struct:
-		if code, ok := v.Addr().Interface().(*ehr.Coding); ok {
+		if code, ok := reflect.TypeAssert[*ehr.Coding](v.Addr()); ok {
 			d.cleanCode(code, path)
 			return
 		}

@@ -74,8 +74,8 @@ func (d *Draft) dateHead(at dated, m meta) {
 
 // requireDate is firstDate for a resource that no encounter dates: a date that is missing is an
 // error.
-func requireDate(typ string, count int, pairs ...string) (dated, error) {
-	at, err := firstDate(typ, count, pairs...)
+func requireDate(typ string, pairs ...string) (dated, error) {
+	at, err := firstDate(typ, 1, pairs...)
 	if err == nil && at.missing {
 		err = fhir.NewError(at.path, "is missing; add it, or "+pairs[len(pairs)-2])
 	}

@@ -41,7 +41,7 @@ func readClaim(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if c.BillablePeriod == nil {
 		c.BillablePeriod = &fhir.Period{}
 	}
-	at, err := requireDate(r.Type, 1, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start,
+	at, err := requireDate(r.Type, "created", c.Created, "billablePeriod.end", c.BillablePeriod.End, "billablePeriod.start", c.BillablePeriod.Start,
 		"meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
@@ -96,6 +96,7 @@ type invoice struct {
 	Status     string            `json:"status"`
 	Subject    *fhir.Reference   `json:"subject"`
 	Date       string            `json:"date"`
+	Recipient  *fhir.Reference   `json:"recipient"`
 	Issuer     *fhir.Reference   `json:"issuer"`
 	LineItem   []struct {
 		ChargeItemCodeableConcept fhir.CodeableConcept `json:"chargeItemCodeableConcept"`
@@ -113,11 +114,14 @@ func readInvoice(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if err := fhir.Decode(r.Type, r.Raw, &v); err != nil {
 		return nil, err
 	}
+	if len(v.Recipient.Keys("Organization", "RelatedPerson")) > 0 && len(v.Recipient.Keys("Patient")) == 0 {
+		return nil, &SkipError{"is addressed to somebody else than the patient (recipient), who would have to pay it"}
+	}
 	status, err := decideStatus(r.Type, "status", v.Status)
 	if err != nil {
 		return nil, err
 	}
-	at, err := requireDate(r.Type, 1, "date", v.Date, "meta.lastUpdated", v.Meta.LastUpdated)
+	at, err := requireDate(r.Type, "date", v.Date, "meta.lastUpdated", v.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,16 @@ type communication struct {
 	Payload   []struct {
 		ContentString string `json:"contentString"`
 	} `json:"payload"`
+}
+
+// isInternal reports whether the message is neither from nor to a patient: the conversation with the
+// patient must not have it. A message without recipients is taken for one to the patient.
+func (c *communication) isInternal() bool {
+	isPatient := func(r *fhir.Reference) bool { return len(r.Keys("Patient")) > 0 }
+	if len(c.Recipient) == 0 || isPatient(c.Sender) {
+		return false
+	}
+	return !slices.ContainsFunc(c.Recipient, func(r fhir.Reference) bool { return isPatient(&r) })
 }
 
 func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
@@ -50,6 +61,8 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 		return nil, &SkipError{"contains no text; attachments are not imported"}
 	case len(d.Author) == 0:
 		return nil, &SkipError{"the sender is not a patient or a practitioner"}
+	case c.isInternal():
+		return nil, &SkipError{"is not addressed to the patient (recipient), who would read it"}
 	}
 	for i := range c.Recipient {
 		if len(d.Patient) == 0 {
@@ -59,7 +72,7 @@ func readCommunication(_ *Options, r *fhir.Resource) (*Draft, error) {
 	if len(d.Patient) == 0 {
 		d.Patient = c.Sender.Keys("Patient")
 	}
-	at, err := requireDate(r.Type, 1, "sent", c.Sent, "received", c.Received, "meta.lastUpdated", c.Meta.LastUpdated)
+	at, err := requireDate(r.Type, "sent", c.Sent, "received", c.Received, "meta.lastUpdated", c.Meta.LastUpdated)
 	if err != nil {
 		return nil, err
 	}

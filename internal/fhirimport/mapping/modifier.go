@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"carewire/internal/fhirimport/fhir"
@@ -114,6 +115,33 @@ func (w *modifierWalk) members(path string) error {
 	return nil
 }
 
+// noteLabels notes labels that restrict who may see a resource, and the one that marks an incomplete
+// resource (FHIR R4, summary searches).
+func noteLabels(d *Draft, r *fhir.Resource) {
+	secured, subsetted := bytes.Contains(r.Raw, []byte(`"security"`)), bytes.Contains(r.Raw, []byte("SUBSETTED"))
+	if !secured && !subsetted {
+		return
+	}
+	var labels struct {
+		Meta struct {
+			Security []fhir.Coding `json:"security"`
+			Tag      []fhir.Coding `json:"tag"`
+		} `json:"meta"`
+	}
+	if fhir.Decode(r.Type, r.Raw, &labels) != nil {
+		return
+	}
+	for _, c := range append(labels.Meta.Tag, labels.Meta.Security...) {
+		if c.Code == "SUBSETTED" {
+			d.Note(r.Type+".meta.tag", "is SUBSETTED: the export has only a part of the resource")
+		}
+	}
+	isLabel := func(c fhir.Coding) bool { return c.Code != "SUBSETTED" && c.Code != "N" && c.Code != "" }
+	if slices.ContainsFunc(labels.Meta.Security, isLabel) {
+		d.Note(r.Type+".meta.security", "is not kept: carewire's own rules decide who may read the record")
+	}
+}
+
 func lookUpModifier(name string) *modifier {
 	for i := range modifiers {
 		if modifiers[i].name == name {
@@ -148,6 +176,7 @@ func Modifiers() []ModifierRow {
 		{"Encounter", "participant.type, participant.period", "the doctor is the main participant who was there to the end"},
 		{"Appointment", "participant.status", "a participant who declined does not take part"},
 		{"Observation", "dataAbsentReason", "kept in place of the value"},
+		{"Observation", "focus", "one about anything else than the patient is skipped, and left out of reports"},
 		{"AllergyIntolerance, Condition", "clinicalStatus, verificationStatus", byStatus},
 		{"AllergyIntolerance, Condition", "code", "the absence of allergies or problems becomes an entry of the medical history"},
 		{"MedicationRequest", "intent, reported[x]", "a proposal, plan or option is skipped; what was only reported becomes an entry of the medical history"},
@@ -155,5 +184,8 @@ func Modifiers() []ModifierRow {
 		{"MedicationRequest", "asNeeded[x], doseRange, rate[x], maxDose…", "kept in the dosage instructions"},
 		{"Immunization", "isSubpotent, subpotentReason", "kept as such"},
 		{"Claim", "use", "a predetermination and a preauthorization are skipped"},
+		{"Invoice", "recipient", "an invoice to anybody else than the patient is skipped"},
+		{"Communication", "recipient", "a message that is neither from nor to a patient is skipped"},
+		{"every type", "meta.security, meta.tag", "a security label is not kept, and a resource with SUBSETTED is incomplete: `partly`"},
 	}
 }

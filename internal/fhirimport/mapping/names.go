@@ -51,20 +51,31 @@ func (n humanName) isReadable() bool {
 	return given != "" || family != ""
 }
 
-// parts returns the given and the family name. A name that consists of a text only is divided
-// before its last word. The text is not used if a part is masked, because it could contain it.
+// parts returns the given and the family name. A name that consists of a text only is divided.
+// The text is not used if a part is masked, because it could contain it.
 func (n humanName) parts() (given, family string) {
 	// A masked part is null, which the decoder reads as "".
 	known := slices.DeleteFunc(slices.Clone(n.Given), func(part string) bool { return part == "" })
 	given, family = strings.TrimSpace(strings.Join(known, " ")), strings.TrimSpace(n.Family)
 	masked := isMasked(n.MaskedFamily) || isMasked(n.MaskedGiven) || isMasked(n.MaskedText)
 	if given == "" && family == "" && !masked {
-		words := strings.Fields(n.Text)
-		if count := len(words); count > 0 {
-			given, family = strings.Join(words[:count-1], " "), words[count-1]
-		}
+		return splitName(n.Text)
 	}
 	return given, family
+}
+
+// splitName divides a whole name: at its comma if it begins with the family name, else before its
+// last word.
+func splitName(text string) (given, family string) {
+	if before, after, ok := strings.Cut(text, ","); ok && strings.TrimSpace(after) != "" {
+		return strings.TrimSpace(after), strings.TrimSpace(before)
+	}
+	words := strings.Fields(text)
+	count := len(words)
+	if count == 0 {
+		return "", ""
+	}
+	return strings.Join(words[:count-1], " "), words[count-1]
 }
 
 // isMasked reports whether the extensions of an element, or of one item of a list, say that its

@@ -115,6 +115,7 @@ type observation struct {
 	EffectiveInstant  string                 `json:"effectiveInstant"`
 	Issued            string                 `json:"issued"`
 	Performer         []*fhir.Reference      `json:"performer"`
+	Focus             []fhir.Reference       `json:"focus"`
 	BodySite          *fhir.CodeableConcept  `json:"bodySite"`
 	Method            *fhir.CodeableConcept  `json:"method"`
 	value
@@ -175,11 +176,24 @@ func ReadObservationPart(raw []byte) (ObservationPart, error) {
 	if why := excluded[o.Status]; why != "" {
 		return ObservationPart{Excluded: why}, nil
 	}
+	if o.isAboutOther() {
+		return ObservationPart{Excluded: aboutOther}, nil
+	}
 	if _, err := decideStatus("Observation", "status", o.Status); err != nil {
 		return ObservationPart{Excluded: "has an unknown status"}, nil //nolint:nilerr // The report has the reason.
 	}
 	results, err := o.results()
 	return ObservationPart{Results: results, Preliminary: o.Status == "preliminary"}, err
+}
+
+const aboutOther = "is about somebody or something else than the patient (focus)"
+
+// isAboutOther reports whether the observation is not about its subject, but about a fetus, a donor,
+// an implant or the like.
+func (o *observation) isAboutOther() bool {
+	return slices.ContainsFunc(o.Focus, func(f fhir.Reference) bool {
+		return o.Subject == nil || f.Reference == "" || f.Reference != o.Subject.Reference
+	})
 }
 
 // vitalSignCodes are the LOINC codes of FHIR R4's vital signs profile, and those that it allows in
@@ -211,6 +225,8 @@ func readObservation(_ *Options, r *fhir.Resource) (*Draft, error) {
 	}
 	var d *Draft
 	switch {
+	case o.isAboutOther():
+		return nil, &SkipError{aboutOther}
 	case o.isVital():
 		d, err = o.vitalSigns(r.Type)
 	case o.hasCategory("social-history"):

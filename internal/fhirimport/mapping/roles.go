@@ -62,9 +62,11 @@ func hasWord(c *fhir.CodeableConcept, words []string) bool {
 var (
 	doctorCodes = []string{"doctor", "112247003", "158965000", "309343006", "59058001", "62247001", "11911009", "304292004", "17561000", "309345004", "MD", "2211", "2212", "221", "PP", "CP", "RT", "RP"}
 	nurseCodes  = []string{"nurse", "106292003", "224535009", "265937000", "RN", "NP", "2221", "222"}
-	doctorWords = []string{"doctor", "physician", "surgeon", "general practi", "consultant", "arzt", "ärzt", "médecin", "medecin", "médico", "medico", "lekarz",
+	doctorWords = []string{
+		"doctor", "physician", "surgeon", "general practi", "consultant", "arzt", "ärzt", "médecin", "medecin", "médico", "medico", "lekarz",
 		"cardiologist", "dermatologist", "neurologist", "oncologist", "urologist", "gynaecologist", "gynecologist", "radiologist", "psychiatrist",
-		"paediatrician", "pediatrician", "internist", "anaesthetist", "anesthesiologist"}
+		"paediatrician", "pediatrician", "internist", "anaesthetist", "anesthesiologist",
+	}
 	nurseWords = []string{"nurse", "pflege", "infirmi", "enfermer", "pielęgniar"}
 	// otherWords are roles with a name that also contains a word of the lists above.
 	otherWords = []string{"reception", "secretar", "administra", "assistant", "student", "doctor's office", "arzthelfer", "liaison", "billing"}

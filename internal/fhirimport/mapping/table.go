@@ -70,7 +70,11 @@ func Table() []Row {
 				if err := CheckModifiers(r.Type, r.Raw); err != nil {
 					return nil, err
 				}
-				return read(m, r)
+				d, err := read(m, r)
+				if err == nil {
+					noteLabels(d, r)
+				}
+				return d, err
 			}
 		}
 	}
