@@ -218,8 +218,8 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	return r.add(ctx, mapping.StagePeople, res, again)
 }
 
-// accept records the occurrence of a resource and reports whether it is to be imported, and whether the
-// run has read an older version of it. It lists and counts the others.
+// accept records the occurrence of a resource and reports whether it is to be imported, and whether
+// the run has read an older version of it. It lists and counts the others.
 func (r *run) accept(ctx context.Context, res *fhir.Resource, m *mapping.Row) (add, again bool, err error) {
 	if err := r.identify(ctx, res); err != nil {
 		return false, false, err

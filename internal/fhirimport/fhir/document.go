@@ -67,8 +67,8 @@ func (d *documentReader) linesRead() (lines int, buffered []byte) {
 	return d.limit.lines - bytes.Count(buffered, newline), buffered
 }
 
-// moreLines returns the content after the document and the number of its first line, or nil if there
-// is none. More content on the same line, or after a document of several lines, is an error.
+// moreLines returns the content after the document and the number of its first line, or nil if
+// there is none. More content on the same line, or after a document of several lines, is an error.
 func (d *documentReader) moreLines() (rest io.Reader, line int, err error) {
 	d.limit.left = maxResource
 	inDocument, _ := d.linesRead()

@@ -80,8 +80,8 @@ func isTypeName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
 }
 
-// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl. If
-// only the id is missing, the error is returned with the type.
+// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl.
+// If only the id is missing, the error is returned with the type.
 func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
