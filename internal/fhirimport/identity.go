@@ -67,8 +67,9 @@ func (r *run) identify(ctx context.Context, res *fhir.Resource) error {
 	return nil
 }
 
-// qualify replaces the ids of the draft's keys by those under which resources are stored. A relative
-// reference is one to the server of its resource, an absolute one to the server that it names.
+// qualify replaces the ids of the draft's keys by those under which resources are stored. A
+// relative reference is one to the server of its resource, an absolute one to the server that it
+// names.
 func (r *run) qualify(ctx context.Context, d *candidate) error {
 	encounters, clinics := slices.Clone(d.Encounter), slices.Clone(d.Clinics)
 	for _, list := range d.KeyLists() {
@@ -115,8 +116,8 @@ type occurrence struct {
 	content uint64
 }
 
-// identityHash is a hash of a resource's key. Two hashes of 64 bits make a collision in a run of ten
-// million resources less likely than 1 in 10^23.
+// identityHash is a hash of a resource's key. Two hashes of 64 bits make a collision in a run of
+// ten million resources less likely than 1 in 10^23.
 type identityHash [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}

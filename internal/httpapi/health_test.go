@@ -44,7 +44,7 @@ func TestStarting_AnswersEveryRequestAndEndsItsConnection(t *testing.T) {
 
 func TestStarting_ShowsBrowsersAPage(t *testing.T) {
 	t.Parallel()
-	h := httpapi.Starting(func() string { return "migrate" })
+	h := httpapi.Starting("1.2.3", func() string { return "migrate" })
 	ask := func(path, accept string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 		r.Header.Set("Accept", accept)

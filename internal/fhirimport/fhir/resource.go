@@ -48,7 +48,7 @@ type Resource struct {
 	Raw     []byte
 	// Deleted reports whether a bundle deletes the resource. Raw is then nil.
 	Deleted bool
-	// Version is known in a history and a transaction.
+	// Version is known in a history.
 	Version Version
 	// Foreign is the address of the server of the resource if it is not the source's own.
 	Foreign string
@@ -80,8 +80,8 @@ func isTypeName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
 }
 
-// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl. If
-// only the id is missing, the error is returned with the type.
+// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl.
+// If only the id is missing, the error is returned with the type.
 func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})
