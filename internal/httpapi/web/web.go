@@ -1,5 +1,6 @@
 // Package web serves the HTML pages: sign-in, the start page, the page that links in messages open,
-// the pages of records, appointments, invoices and conversations, River's dashboard and the sandbox.
+// the pages of records, appointments, invoices and conversations, River's dashboard, and the
+// sandbox.
 //
 // Pages of subjects read through the collections of the REST API (httpapi.Collection): the access
 // checks and the audit events are those of the API.
