@@ -276,12 +276,12 @@ type shell struct {
 	dir   string
 	in    io.Writer
 	lines chan string
-	done  chan error
+	done  chan struct{}
 }
 
 func newShell(t *testing.T, dir string, env ...string) *shell {
 	t.Helper()
-	s := &shell{t: t, dir: dir, lines: make(chan string, 1000), done: make(chan error, 1)}
+	s := &shell{t: t, dir: dir, lines: make(chan string, 1000), done: make(chan struct{})}
 	cmd := exec.Command("bash", "--noprofile", "--norc")
 	// The settings are those of the page.
 	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CAREWIRE_") || strings.HasPrefix(v, "DATABASE_URL") })
@@ -298,12 +298,13 @@ func newShell(t *testing.T, dir string, env ...string) *shell {
 			s.lines <- lines.Text()
 		}
 		close(s.lines)
-		s.done <- cmd.Wait()
+		_ = cmd.Wait()
+		close(s.done)
 	}()
 	t.Cleanup(func() {
 		_ = in.Close()
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // Also the background processes of a page that failed half-way.
-		_ = <-s.done
+		<-s.done
 	})
 	return s
 }
