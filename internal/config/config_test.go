@@ -111,3 +111,18 @@ func TestValidate_BoundsTheMaximumAgeOfKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestValidate_NamesTheInvalidSettingsOfTheAuditTrail(t *testing.T) {
+	t.Setenv("CAREWIRE_AUDIT_CLIENT_ADDRESS", "half")
+	t.Setenv("CAREWIRE_AUDIT_CLIENT_RETENTION", "1h")
+	c, err := FromEnvironment()
+	require.NoError(t, err)
+	err = c.Validate()
+	require.ErrorContains(t, err, `CAREWIRE_AUDIT_CLIENT_ADDRESS: unknown value "half"; want one of full, prefix, off`)
+	require.ErrorContains(t, err, "CAREWIRE_AUDIT_CLIENT_RETENTION: must be 0 (for ever) or at least 24h0m0s")
+	t.Setenv("CAREWIRE_AUDIT_CLIENT_ADDRESS", "prefix")
+	t.Setenv("CAREWIRE_AUDIT_CLIENT_RETENTION", "0")
+	c, err = FromEnvironment()
+	require.NoError(t, err)
+	require.NotContains(t, c.Validate().Error(), "CAREWIRE_AUDIT")
+}

@@ -50,7 +50,7 @@ func TestJobs_AreNotQueuedWhileOneOfTheirKindWaits(t *testing.T) {
 	db := postgrestest.New(t)
 	client, err := river.NewClient(riverpgxv5.New(db.Worker), &river.Config{Schema: "river", Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	for _, args := range []river.JobArgs{SessionArgs{}, OverdueArgs{}, ChatArgs{}} {
+	for _, args := range []river.JobArgs{SessionArgs{}, OverdueArgs{}, ChatArgs{}, ClientArgs{}} {
 		first, err := client.Insert(t.Context(), args, nil)
 		require.NoError(t, err)
 		require.False(t, first.UniqueSkippedAsDuplicate, args.Kind())
