@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"carewire/internal/jsonform"
-
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v5"
+
+	"carewire/internal/jsonform"
 )
 
 // humaContext adapts an Echo v5 context to huma. Replace it by huma's own adapter for Echo v5 once

@@ -19,7 +19,7 @@ type checker struct {
 	known Known
 	// published reports that the set is in force already; see Load.
 	published bool
-	names map[string]int // The line of each name.
+	names     map[string]int // The line of each name.
 	// conditions counts the characters of the conditions so far, broken those of the invalid ones.
 	conditions, broken int
 }

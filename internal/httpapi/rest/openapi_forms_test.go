@@ -12,8 +12,10 @@ func TestSpecification_ListsTheStatusesOfEachKind(t *testing.T) {
 	t.Parallel()
 	d := readDocument(t)
 	schemas := at(d.root, "components", "schemas")
-	want := map[string]string{"LabReport": "preliminary", "Prescription": "on-hold", "VitalSigns": "preliminary", "Allergy": "inactive", "Condition": "remission",
-		"Immunization": "not-done", "Procedure": "in-progress", "ImagingReport": "partial", "ClinicalNote": "preliminary", "MedicalHistory": "health-unknown"}
+	want := map[string]string{
+		"LabReport": "preliminary", "Prescription": "on-hold", "VitalSigns": "preliminary", "Allergy": "inactive", "Condition": "remission",
+		"Immunization": "not-done", "Procedure": "in-progress", "ImagingReport": "partial", "ClinicalNote": "preliminary", "MedicalHistory": "health-unknown",
+	}
 	lists := map[string]any{}
 	for path, item := range at(d.root, "paths") {
 		if _, collection, ok := strings.Cut(path, "/api/ehr/"); !ok || strings.Contains(collection, "/") {
