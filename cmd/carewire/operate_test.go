@@ -64,7 +64,7 @@ func TestOperators_FindExplainAndRedriveAFailedMessage(t *testing.T) {
 	require.Contains(t, table, failed[0].ErrorCode)
 	require.NotContains(t, table, "@", "no addresses")
 
-	for _, line := range strings.Split(table, "\n") {
+	for line := range strings.SplitSeq(table, "\n") {
 		require.LessOrEqual(t, len([]rune(line)), 120, line)
 	}
 	require.Contains(t, s.ok("deliveries", "list", "--state", "failed", "--wide"), failed[0].EventID)

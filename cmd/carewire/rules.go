@@ -63,29 +63,18 @@ func readRules(cmd *cobra.Command, file string) (name string, src []byte, err er
 
 // ruleCheck is the result of a check in JSON.
 type ruleCheck struct {
-	File   string        `json:"file"`
-	Rules  int           `json:"rules"`
-	Errors []ruleMistake `json:"errors"`
-}
-
-type ruleMistake struct {
-	Line    int    `json:"line"`
-	Rule    string `json:"rule,omitempty"`
-	Field   string `json:"field,omitempty"`
-	Message string `json:"message"`
+	File   string                 `json:"file"`
+	Rules  int                    `json:"rules"`
+	Errors []operator.RuleMistake `json:"errors"`
 }
 
 // printRuleCheck prints the result of a check. Mistakes are also an error, for the exit status.
 func printRuleCheck(out io.Writer, file string, rules int, err error) error {
-	result := ruleCheck{File: file, Rules: rules, Errors: []ruleMistake{}}
 	mistakes := operator.RuleMistakes(err)
 	if err != nil && len(mistakes) == 0 {
 		return err
 	}
-	for _, m := range mistakes {
-		result.Errors = append(result.Errors, ruleMistake{m.Line, m.Rule, m.Field, m.Message})
-	}
-	if err := printJSON(out, result); err != nil {
+	if err := printJSON(out, ruleCheck{File: file, Rules: rules, Errors: mistakes}); err != nil {
 		return err
 	}
 	if len(mistakes) > 0 {

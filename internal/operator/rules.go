@@ -22,13 +22,23 @@ type Difference = dispatch.Difference
 // FailedCondition is a condition of a rule that could not be evaluated for some events.
 type FailedCondition = dispatch.FailedCondition
 
-// RuleMistake is a mistake in a rule file.
-type RuleMistake = rule.Error
+// RuleMistake is a mistake in a rule file; see rule.Error.
+type RuleMistake struct {
+	Line    int    `json:"line"`
+	Rule    string `json:"rule,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+}
 
-// RuleMistakes returns the mistakes of a rule file in the error of CheckRules or PublishRules.
+// RuleMistakes returns the mistakes of a rule file in the error of CheckRules or PublishRules; never
+// nil.
 func RuleMistakes(err error) []RuleMistake {
+	all := []RuleMistake{}
 	mistakes, _ := errors.AsType[rule.Errors](err)
-	return mistakes
+	for _, m := range mistakes {
+		all = append(all, RuleMistake{m.Line, m.Rule, m.Field, m.Message})
+	}
+	return all
 }
 
 // CheckRules returns the number of rules in a rule file, or every error in it with its line. channels
