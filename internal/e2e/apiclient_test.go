@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -31,7 +30,7 @@ func potassium(t *testing.T, patientID, clinicID uuid.UUID, value json.Number) a
 	result := apiclient.Result{Code: apiclient.Coding{System: "http://loinc.org", Code: "2823-3"}, Unit: new("mmol/L"), Interpretation: new("N")}
 	require.NoError(t, result.Value.FromResultValue0(value))
 	return apiclient.LabReport{
-		PatientId: patientID, ClinicId: clinicID, Status: "final", EffectiveAt: time.Date(2026, 3, 14, 9, 30, 0, 0, time.UTC),
+		PatientId: patientID, ClinicId: clinicID, Status: "final", EffectiveAt: "2026-03-14T09:30:00Z",
 		Code: apiclient.Coding{System: "http://loinc.org", Code: "24323-8"}, Results: []apiclient.Result{result},
 	}
 }

@@ -162,12 +162,13 @@ func (r *run) note(res *fhir.Resource) role {
 	return replacing
 }
 
-// isLatest reports whether the resource is the occurrence that is imported. If it is not, repeated
-// reports whether it has the same content.
-func (r *run) isLatest(res *fhir.Resource) (latest, repeated bool) {
+// isLatest reports whether the resource is the occurrence that is imported. If it is not, listed
+// reports whether that is to be listed: it is not for the same content, and for a resource that the
+// first stage has refused.
+func (r *run) isLatest(res *fhir.Resource) (latest, listed bool) {
 	o, known := r.occurrences[hashKey(res.Key())]
 	if !known || o.position == r.position {
-		return true, false
+		return known, false
 	}
-	return false, res.Raw != nil && o.content == maphash.Bytes(seeds[0], res.Raw)
+	return false, res.Raw == nil || o.content != maphash.Bytes(seeds[0], res.Raw)
 }

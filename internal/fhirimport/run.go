@@ -242,8 +242,8 @@ func (r *run) read(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 	if err := r.identify(ctx, res); err != nil {
 		return err
 	}
-	if latest, repeated := r.isLatest(res); !latest {
-		if !repeated {
+	if latest, listed := r.isLatest(res); !latest {
+		if listed {
 			r.list(res, Skipped, "", isSuperseded)
 		}
 		return nil

@@ -105,6 +105,8 @@ func (w *town) clinic(t *testing.T, id uuid.UUID) (doctor, patient care.Actor) {
 	w.exec(t, `INSERT INTO deaths (id, user_id, clinic_id, deceased_on, recorded_by) VALUES (gen_random_uuid(), $1, $2, '2026-01-31', '')`, p, id)
 	w.exec(t, `INSERT INTO import_identifiers (source, resource_type, resource_id, kind, domain_id, hash) VALUES ($1::text, 'Patient', '1', 'user', $2, sha256('x'))`, id.String(), p)
 	w.exec(t, `INSERT INTO import_aliases (source, resource_type, alias, resource_id) VALUES ($1, 'Patient', '2', '1')`, id.String())
+	w.exec(t, `INSERT INTO import_resource_aliases (source, resource_type, alias, resource_id) VALUES ($1, 'Patient', '2', '1')`, id.String())
+	w.exec(t, `INSERT INTO import_sources (source, base_url) VALUES ($1, 'https://a.example')`, id.String())
 	w.exec(t, `INSERT INTO import_parts (source, resource_type, resource_id, used) VALUES ($1, 'Observation', '1', false)`, id.String())
 	return doctor, patient
 }
@@ -177,7 +179,8 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
-	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2})
+	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2,
+		"import_resource_aliases": 2, "import_sources": 2})
 	for table, n := range with(about, own, accounts) {
 		whole[table] = 2 * n
 	}

@@ -333,10 +333,10 @@ type LabReport struct {
 	// DoctorId The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged.
 	DoctorId *openapi_types.UUID `json:"doctorId,omitempty"`
 
-	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written.
+	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written. A year, a month or a day if no more is known: it is that date in the clinic's time zone, and the record is listed and filtered at its start.
 	//
 	// Examples: 2026-03-14T09:30:00Z
-	EffectiveAt time.Time `json:"effectiveAt"`
+	EffectiveAt string `json:"effectiveAt"`
 
 	// PatientId The patient: an active patient of the clinic.
 	PatientId openapi_types.UUID `json:"patientId"`
@@ -365,10 +365,10 @@ type LabReportRecord struct {
 	// DoctorId The responsible doctor: an active doctor of the clinic. If omitted, it is the caller if they are a doctor; in an update it is unchanged.
 	DoctorId *openapi_types.UUID `json:"doctorId,omitempty"`
 
-	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written.
+	// EffectiveAt The time at which it applied to the patient; for a prescription, the time at which it was written. A year, a month or a day if no more is known: it is that date in the clinic's time zone, and the record is listed and filtered at its start.
 	//
 	// Examples: 2026-03-14T09:30:00Z
-	EffectiveAt time.Time          `json:"effectiveAt"`
+	EffectiveAt string             `json:"effectiveAt"`
 	Id          openapi_types.UUID `json:"id"`
 
 	// PatientId The patient: an active patient of the clinic.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"time"
 
 	"carewire/internal/clinic/ehr"
@@ -29,7 +30,7 @@ type Ref struct {
 func (d *Draft) Refer(path string, ref *fhir.Reference, types ...string) []fhir.Key {
 	keys, fault := ref.Find(types...)
 	if len(keys) > 0 || fault != "" {
-		d.Refs = append(d.Refs, Ref{Path: path, Keys: keys, Fault: fault})
+		d.Refs = append(d.Refs, Ref{Path: path, Keys: slices.Clone(keys), Fault: fault})
 	}
 	return keys
 }
