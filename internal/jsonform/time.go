@@ -8,7 +8,7 @@ import (
 // ParseTime parses a date-time of RFC 3339, section 5.6, and nothing else: time.Parse also accepts
 // a comma before the fraction and hours of one digit, and refuses a lower-case t or z and leap
 // seconds. A leap second, which is valid only at the end of June and December in UTC (section 5.7),
-// is the first instant of the next day, as in POSIX time.
+// is second 59 of its minute, so that it keeps its day.
 func ParseTime(text string) (time.Time, bool) {
 	canonical, leap, ok := upper(text)
 	if !ok {
@@ -23,7 +23,6 @@ func ParseTime(text string) (time.Time, bool) {
 		if next := u.Add(time.Second); next.Day() != 1 || next.Hour() != 0 || next.Minute() != 0 || (next.Month() != time.July && next.Month() != time.January) {
 			return time.Time{}, false
 		}
-		t = t.Add(time.Second)
 	}
 	return t, true
 }

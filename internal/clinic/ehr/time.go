@@ -41,7 +41,8 @@ const (
 
 // ParseTime parses a year, a month, a day (ISO 8601) or RFC 3339's date and time. As in RFC 3339,
 // t and z may be lower case, and a leap second (:60) is the last second of its minute. It keeps 9
-// digits of a second. The errors describe the fault and do not contain the text.
+// digits of a second. As in FHIR's dateTime, and unlike in RFC 3339, any minute may have a leap
+// second, and offsets end at 14 hours. The errors describe the fault and do not contain the text.
 func ParseTime(text string) (Time, error) {
 	if len(text) <= dayLength {
 		return parsePartial(text)

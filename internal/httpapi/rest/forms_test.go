@@ -270,18 +270,20 @@ func TestTimes_AreThoseOfRFC3339(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for text, want := range map[string]string{
-		"2026-03-14t09:30:00z": "2026-03-14T09:30:00Z", "2026-03-14T10:30:00.5+01:00": "2026-03-14T09:30:00.5Z", "2016-12-31T23:59:60Z": "2017-01-01T00:00:00Z",
+		"2026-03-14t09:30:00z": "2026-03-14T09:30:00Z", "2026-03-14T10:30:00.5+01:00": "2026-03-14T09:30:00.5Z", "2016-12-31T23:59:60Z": "2016-12-31T23:59:59Z",
 	} {
 		w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", with(b.report(), "effectiveAt", text))
 		require.Equal(t, 201, w.Code, "%s: %s", text, w.Body)
 		require.Equal(t, want, decode(t, w)["effectiveAt"])
 	}
 	for _, text := range []string{"2026-03-14T9:30:00Z", "2026-03-14T09:30:00,5Z", "2026-03-14T24:00:00Z", "2026-03-14 09:30:00Z", "2026-03-14T09:30:00+24:00", "2026-03-14T09:30:00", "2026-03-14"} {
-		w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", with(b.report(), "effectiveAt", text))
-		require.Equal(t, []string{"effectiveAt"}, requireProblem(t, w, 422, "invalid"), text)
-		require.Contains(t, w.Body.String(), "RFC 3339 date and time, such as 2026-03-14T09:30:00Z", text)
-		w = b.do(doctor, http.MethodGet, "/api/ehr/lab-reports?from="+strings.NewReplacer("+", "%2B", " ", "%20").Replace(text), nil)
+		if text != "2026-03-14" { // A record may have a partial date.
+			w := b.do(doctor, http.MethodPost, "/api/ehr/lab-reports", with(b.report(), "effectiveAt", text))
+			require.Equal(t, []string{"effectiveAt"}, requireProblem(t, w, 422, "invalid"), text)
+		}
+		w := b.do(doctor, http.MethodGet, "/api/ehr/lab-reports?from="+strings.NewReplacer("+", "%2B", " ", "%20").Replace(text), nil)
 		require.Equal(t, []string{"from"}, requireProblem(t, w, 422, "invalid"), text)
+		require.Contains(t, w.Body.String(), "RFC 3339 date and time, such as 2026-03-14T09:30:00Z", text)
 	}
 	for _, text := range []string{"2026-03-14t09:30:00z", "2016-12-31T23:59:60Z", "2026-03-14T09:30:00%2B01:00"} {
 		require.Equal(t, 200, b.do(doctor, http.MethodGet, "/api/ehr/lab-reports?from="+text, nil).Code, text)
