@@ -27,10 +27,11 @@ func TestSpecification_ListsTheStatusesOfEachKind(t *testing.T) {
 		require.GreaterOrEqual(t, i, 0, path)
 		lists[name] = at(get["parameters"].([]any)[i].(map[string]any), "schema")["enum"]
 	}
-	require.Len(t, lists, len(want))
 	for name, status := range want {
+		require.Contains(t, lists[name], status, name)
+	}
+	for name := range lists {
 		enum := at(schemas, name, "properties", "status")["enum"]
-		require.Contains(t, enum, status, name)
 		require.Contains(t, enum, "entered-in-error", name)
 		require.NotContains(t, enum, "requested", name)
 		require.Equal(t, enum, at(schemas, name+"Record", "properties", "status")["enum"], name)
