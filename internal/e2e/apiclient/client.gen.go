@@ -1063,7 +1063,7 @@ type ClientInterface interface {
 
 	// Audit List the audit trail
 	//
-	// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
+	// The events that all filters select, oldest first. At least one filter is required. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 	//
 	// Corresponds with GET /api/audit (the `Audit` operationId).
 	Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1135,7 +1135,7 @@ type ClientInterface interface {
 
 // Audit List the audit trail
 //
-// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
+// The events that all filters select, oldest first. At least one filter is required. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 //
 // Corresponds with GET /api/audit (the `Audit` operationId).
 func (c *Client) Audit(ctx context.Context, params *AuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1986,7 +1986,7 @@ type ClientWithResponsesInterface interface {
 
 	// AuditWithResponse List the audit trail
 	//
-	// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
+	// The events that all filters select, oldest first. At least one filter is required. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2910,7 +2910,7 @@ func (r ListNotificationsResponse) ContentType() string {
 
 // AuditWithResponse List the audit trail
 //
-// The events that all filters select, oldest first. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
+// The events that all filters select, oldest first. At least one filter is required. For a `subject` they tell who wrote, read and listed it, who was denied, who was notified, and the state of the messages. All pages end at the event that was the last when the first page was read. An event that was recorded more than a day after its time counts when it was recorded. Each page is audited as `audit.read`. For auditors.
 //
 // Returns a wrapper object for the known response body format(s).
 //

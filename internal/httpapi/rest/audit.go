@@ -80,11 +80,11 @@ func registerAuditEvents(api *httpapi.Server, reader *audit.Reader) {
 	httpapi.Register(api, httpapi.Operation{
 		ID: "audit", Method: http.MethodGet, Path: "/api/audit", Tag: "audit", Action: care.AuditRead,
 		Summary: "List the audit trail",
-		Description: "The events that all filters select, oldest first. For a `subject` they tell " +
-			"who wrote, read and listed it, who was denied, who was notified, and the state of the " +
-			"messages. All pages end at the event that was the last when the first page was read. " +
-			"An event that was recorded more than a day after its time counts when it was recorded. " +
-			"Each page is audited as `audit.read`. For auditors.",
+		Description: "The events that all filters select, oldest first. At least one filter is " +
+			"required. For a `subject` they tell who wrote, read and listed it, who was denied, who " +
+			"was notified, and the state of the messages. All pages end at the event that was the " +
+			"last when the first page was read. An event that was recorded more than a day after its " +
+			"time counts when it was recorded. Each page is audited as `audit.read`. For auditors.",
 		Refusals: []care.Code{care.Forbidden, care.Invalid},
 	}, func(ctx context.Context, in *input) (*output, error) {
 		page, err := reader.ListEvents(ctx, httpapi.CommandOf(ctx), audit.Filter{
