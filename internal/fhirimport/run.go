@@ -224,8 +224,12 @@ func (r *run) accept(ctx context.Context, res *fhir.Resource, m *mapping.Row) (a
 	if err := r.identify(ctx, res); err != nil {
 		return false, false, err
 	}
+	r.separate(res)
 	switch r.note(res) {
 	case repeated:
+		if alias := bundleAlias(res); alias != "" {
+			r.parts.addAlias(res.Key(), alias)
+		}
 		r.count(res.Type, Repeated, "")
 		return false, false, nil
 	case superseded:
@@ -252,6 +256,7 @@ func (r *run) read(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 	if err := r.identify(ctx, res); err != nil {
 		return err
 	}
+	r.separate(res)
 	if latest, listed := r.isLatest(res); !latest {
 		if listed {
 			r.list(res, Skipped, "", isSuperseded)
