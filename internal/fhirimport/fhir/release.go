@@ -51,8 +51,12 @@ var shapes = map[string][]shape{
 
 // profileReleases are parts of the URLs of profiles by release.
 var profileReleases = []struct{ part, release string }{
-	{"hl7.org/fhir/1.0/", dstu2}, {"hl7.org/fhir/DSTU2/", dstu2}, {"fhir.org/guides/argonaut/", dstu2},
-	{"hl7.org/fhir/3.0/", stu3}, {"hl7.org/fhir/STU3/", stu3}, {"hl7.org/fhir/5.0/", r5},
+	{"hl7.org/fhir/1.0/", dstu2},
+	{"hl7.org/fhir/DSTU2/", dstu2},
+	{"fhir.org/guides/argonaut/", dstu2},
+	{"hl7.org/fhir/3.0/", stu3},
+	{"hl7.org/fhir/STU3/", stu3},
+	{"hl7.org/fhir/5.0/", r5},
 }
 
 // Release returns the release of FHIR that the resource has, or "" for R4 and a resource that may
@@ -120,7 +124,7 @@ func (f File) Release(ctx context.Context) (string, error) {
 	total := 0
 	err := f.Read(ctx, func(int) {}, func(r Resource, err error) error {
 		if r.Raw == nil || r.Type == "" {
-			return nil //nolint:nilerr // The first stage reports it.
+			return nil
 		}
 		release := r.Release()
 		switch {
