@@ -98,3 +98,28 @@ func TestImport_OfPractitionersNotifiesNobodyMoreOfLaterRecords(t *testing.T) {
 	require.Len(t, planned, 6, "an email and a push to the patient, the doctor and the care team, as without the import")
 	require.Contains(t, s.refused("import", "fhir", "--clinic", me.Memberships[0].ClinicID, "--doctor", "nobody@demo.example", file), "--doctor: ")
 }
+
+func TestImport_ReadsStandardInputAndDirectoriesAndReportsFilesThatItCannotRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t, postgrestest.DataDir(t))
+	people := `{"resourceType": "Practitioner", "id": "d"}` + "\n" + `{"resourceType": "Patient", "id": "p"}` + "\n"
+	cmd := exec.Command(binary, "import", "fhir", "--source", "pipe", "--json", "-")
+	cmd.Env, cmd.Stdin = s.env, strings.NewReader(people)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var sum struct{ Imported, UnreadFiles int }
+	require.NoError(t, json.Unmarshal(out, &sum))
+	require.Equal(t, 2, sum.Imported)
+
+	dir := filepath.Join(t.TempDir(), "clinic-b")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "people"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "people", "all.NDJSON"), []byte("\ufeff"+people), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "broken.json"), []byte("<xml/>"), 0o600))
+	stdout, stderr, err := s.run("import", "fhir", dir, filepath.Join(dir, "people", "all.NDJSON"))
+	require.Error(t, err)
+	require.Contains(t, stdout, "source clinic-b: 2 imported, 0 updated, 0 unchanged, 0 skipped, 0 refused, 1 files not read")
+	require.Contains(t, stderr, "broken.json: is XML; export it as JSON or NDJSON instead")
+	require.Contains(t, stderr, "1 of the files could not be read")
+	require.Contains(t, s.refused("import", "fhir", "--fail-fast", dir), "broken.json: is XML")
+	require.Contains(t, s.refused("import", "fhir", "--phone-region", "Mars", dir), "--phone-region: ")
+}

@@ -11,8 +11,8 @@
 //
 // Ordering: files are read once per stage, since references may point ahead: people and clinics
 // first, then roles and encounters, then records, and last the observations that no report
-// includes. References are looked up in the database, a batch at a time. Memory use grows by about 80
-// bytes per resource, to find the newest of several versions and to count each resource once.
+// includes. References are looked up in the database, a batch at a time. Memory use grows by about
+// 80 bytes per resource, to find the newest of several versions and to count each resource once.
 //
 // Errors and lists identify a resource by its type and id, and a fault by its path. They contain no
 // values.

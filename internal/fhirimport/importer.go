@@ -52,8 +52,8 @@ type Options struct {
 	Doctor string
 	// TimeZone is the time zone of new clinics and people; the default is UTC.
 	TimeZone string
-	// PhoneRegion is the country of phone numbers without a country code (ISO 3166-1 alpha-2). If it is
-	// empty, it is the country of the time zone, if it is of one.
+	// PhoneRegion is the country of phone numbers without a country code (ISO 3166-1 alpha-2). If it
+	// is empty, it is the country of the time zone, if it is of one.
 	PhoneRegion string
 	// BaseURL is the address of the source's server. If it is empty, it is the first address that an
 	// import of the source has seen.

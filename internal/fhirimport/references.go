@@ -79,8 +79,8 @@ func (r *run) checkAmbiguous(d *candidate, rows map[fhir.Key]db.ImportIdentifier
 	return nil
 }
 
-// noteUnresolved notes the references of the draft that were not found, and the people who cannot be
-// responsible for a record. Another person or place was used instead, or none.
+// noteUnresolved notes the references of the draft that were not found, and the people who cannot
+// be responsible for a record. Another person or place was used instead, or none.
 func (r *run) noteUnresolved(d *candidate, rows map[fhir.Key]db.ImportIdentifier) {
 	for _, ref := range d.Refs {
 		reason := ref.Fault

@@ -33,8 +33,8 @@ const (
 	Partly Result = "partly"
 )
 
-// Item is a resource that was not imported in full, or a file that was not read, with the reason. It
-// contains no values.
+// Item is a resource that was not imported in full, or a file that was not read, with the reason.
+// It contains no values.
 type Item struct {
 	File string `json:"file"`
 	// WholeFile reports whether the item is a file. It has no index, type and id then.

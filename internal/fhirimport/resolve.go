@@ -57,60 +57,89 @@ func (r *run) resolve(ctx context.Context, batch []*candidate) (ready []*candida
 		if err != nil {
 			return err
 		}
-		var unchanged db.ImportPartUseParams
-		unchanged.Source = r.Source
-		located := whole[:0]
-		for _, d := range whole {
-			if d.Kind == kindDeletion {
-				if r.locateDeletion(d, rows) {
-					ready = append(ready, d)
-				}
-				continue
-			}
-			if err := r.locate(d, rows); err != nil {
-				r.refuse(d.Resource, err)
-				continue
-			}
-			located = append(located, d)
-		}
+		located, deletions := r.locateAll(whole, rows)
 		if located, err = r.dateAll(ctx, q, located); err != nil {
 			return err
 		}
+		ready = deletions
+		unchanged := db.ImportPartUseParams{Source: r.Source}
 		for _, d := range located {
-			r.noteUnresolved(d, rows)
-			if err := r.localize(ctx, q, d); err != nil {
-				return err
-			}
-			d.Clean()
-			changed, err := d.hashChanged(rows)
+			outcome, err := r.complete(ctx, q, d, rows)
 			if err != nil {
 				return err
 			}
-			if d.SkipUnlessKnown != "" && !d.known {
-				r.refuse(d.Resource, &mapping.SkipError{Reason: d.SkipUnlessKnown})
-				continue
-			}
-			for _, w := range d.LeftOut {
-				r.list(d.Resource, Partly, w.Path, w.Reason)
-			}
-			if d.standIn && d.known && d.Head != nil {
-				d.Head.DoctorID = nil // The stand-in does not replace a doctor.
-			}
-			if d.dateByImport {
-				d.Undated.Set(ehr.At(time.Now()))
-			}
-			if changed {
+			switch outcome {
+			case isChanged:
 				ready = append(ready, d)
-				continue
+			case isUnchanged:
+				appendUsed(&unchanged, d)
+			case isLeftOut:
 			}
-			if !d.again {
-				r.count(d.Resource.Type, Unchanged, "")
-			}
-			appendUsed(&unchanged, d)
 		}
 		return r.markUsed(ctx, q, unchanged)
 	})
 	return ready, err
+}
+
+// locateAll returns the located drafts, and the deletions that have something to delete. It refuses
+// the others.
+func (r *run) locateAll(drafts []*candidate, rows map[fhir.Key]db.ImportIdentifier) (located, deletions []*candidate) {
+	for _, d := range drafts {
+		if d.Kind == kindDeletion {
+			if r.locateDeletion(d, rows) {
+				deletions = append(deletions, d)
+			}
+			continue
+		}
+		if err := r.locate(d, rows); err != nil {
+			r.refuse(d.Resource, err)
+			continue
+		}
+		located = append(located, d)
+	}
+	return located, deletions
+}
+
+// The outcomes of complete.
+type completion int
+
+const (
+	isChanged completion = iota
+	isUnchanged
+	isLeftOut
+)
+
+// complete finishes the body of a located draft and lists its notes.
+func (r *run) complete(ctx context.Context, q *db.Queries, d *candidate, rows map[fhir.Key]db.ImportIdentifier) (completion, error) {
+	r.noteUnresolved(d, rows)
+	if err := r.localize(ctx, q, d); err != nil {
+		return isLeftOut, err
+	}
+	d.Clean()
+	changed, err := d.hashChanged(rows)
+	if err != nil {
+		return isLeftOut, err
+	}
+	if d.SkipUnlessKnown != "" && !d.known {
+		r.refuse(d.Resource, &mapping.SkipError{Reason: d.SkipUnlessKnown})
+		return isLeftOut, nil
+	}
+	for _, w := range d.LeftOut {
+		r.list(d.Resource, Partly, w.Path, w.Reason)
+	}
+	if d.standIn && d.known && d.Head != nil {
+		d.Head.DoctorID = nil // The stand-in does not replace a doctor.
+	}
+	if d.dateByImport {
+		d.Undated.Set(ehr.At(time.Now()))
+	}
+	if changed {
+		return isChanged, nil
+	}
+	if !d.again {
+		r.count(d.Resource.Type, Unchanged, "")
+	}
+	return isUnchanged, nil
 }
 
 // assembleAll returns the drafts whose parts are complete and refuses the others.

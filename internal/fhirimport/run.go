@@ -188,23 +188,11 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 		}
 		return err
 	}
-	again := false
-	if err == nil {
-		if err := r.identify(ctx, res); err != nil {
+	again, identified := false, err == nil
+	if identified {
+		add := false
+		if add, again, err = r.accept(ctx, res, m); err != nil || !add {
 			return err
-		}
-		switch r.note(res) {
-		case repeated:
-			r.count(res.Type, Repeated, "")
-			return nil
-		case superseded:
-			if m == nil || m.Stage == mapping.StagePeople {
-				r.list(res, Skipped, "", isSuperseded)
-			}
-			return nil
-		case replacing:
-			again = true
-		case onlyOne:
 		}
 	}
 	if !imported {
@@ -216,7 +204,7 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	} else {
 		r.hasStage[m.Stage] = true
 	}
-	if !res.Deleted {
+	if identified && !res.Deleted {
 		r.parts.add(res)
 		if err := r.scanReplaced(ctx, res); err != nil {
 			return err
@@ -228,6 +216,32 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 		}
 	}
 	return r.add(ctx, mapping.StagePeople, res, again)
+}
+
+// accept records the occurrence of a resource and reports whether it is to be imported, and whether
+// the run has read an older version of it. It lists and counts the others.
+func (r *run) accept(ctx context.Context, res *fhir.Resource, m *mapping.Row) (add, again bool, err error) {
+	if err := r.identify(ctx, res); err != nil {
+		return false, false, err
+	}
+	r.separate(res)
+	switch r.note(res) {
+	case repeated:
+		if alias := bundleAlias(res); alias != "" {
+			r.parts.addAlias(res.Key(), alias)
+		}
+		r.count(res.Type, Repeated, "")
+		return false, false, nil
+	case superseded:
+		if m == nil || m.Stage == mapping.StagePeople {
+			r.list(res, Skipped, "", isSuperseded)
+		}
+		return false, false, nil
+	case replacing:
+		return true, true, nil
+	case onlyOne:
+	}
+	return true, false, nil
 }
 
 // isSuperseded is the reason why an older version of a resource is skipped.
@@ -242,6 +256,7 @@ func (r *run) read(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 	if err := r.identify(ctx, res); err != nil {
 		return err
 	}
+	r.separate(res)
 	if latest, listed := r.isLatest(res); !latest {
 		if listed {
 			r.list(res, Skipped, "", isSuperseded)

@@ -15,7 +15,8 @@ var notMoney = []string{"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "SVC", "USN", 
 // reports whether the code is of a currency in use.
 func MinorDigits(code string) (int, bool) { return digits(code), isInUse(code) }
 
-// notCurrencies are the codes of ISO 4217 that were never paid in: funds codes and units of account.
+// notCurrencies are the codes of ISO 4217 that were never paid in: funds codes and units of
+// account.
 var notCurrencies = []string{"BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "USS", "UYI", "UYW", "XAD"}
 
 // HistoricDigits is MinorDigits for an invoice of the past: it also knows currencies that are no

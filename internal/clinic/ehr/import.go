@@ -105,8 +105,8 @@ func (k *Kind[B]) importVersion(ctx context.Context, tx pgx.Tx, cmd care.Command
 	return events, err
 }
 
-// RetractImportedTx retracts a record that was imported before and that the other system has deleted.
-// Only carewire's own import may call it. refused is a care.Error if the record cannot be
+// RetractImportedTx retracts a record that was imported before and that the other system has
+// deleted. Only carewire's own import may call it. refused is a care.Error if the record cannot be
 // retracted.
 func (k *Kind[B]) RetractImportedTx(ctx context.Context, tx pgx.Tx, cmd care.Command, id uuid.UUID, reason string) (refused, err error) {
 	if !cmd.Actor.MayOnPlatform(care.RecordReplace) {

@@ -67,8 +67,8 @@ func (d *documentReader) linesRead() (lines int, buffered []byte) {
 	return d.limit.lines - bytes.Count(buffered, newline), buffered
 }
 
-// moreLines returns the content after the document and the number of its first line, or nil if there
-// is none. More content on the same line, or after a document of several lines, is an error.
+// moreLines returns the content after the document and the number of its first line, or nil if
+// there is none. More content on the same line, or after a document of several lines, is an error.
 func (d *documentReader) moreLines() (rest io.Reader, line int, err error) {
 	d.limit.left = maxResource
 	inDocument, _ := d.linesRead()
@@ -210,7 +210,8 @@ func (d *documentReader) readEntry(i int, e *bundleEntry) error {
 		return d.fn(deletion(r, e))
 	case len(e.Resource) == 0:
 		return d.fn(r, NewError("Bundle.entry.resource", "is missing"))
-	case e.Request != nil:
+	case r.newestFirst || e.Response != nil:
+		// A transaction has no versions.
 		r.Version = resourceVersion(e)
 	}
 	return readValue(r, d.fn)

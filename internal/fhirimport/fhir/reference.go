@@ -207,9 +207,9 @@ func findConditional(ref, declared string, types []string) ([]Key, string) {
 	return []Key{{typ, id}}, ""
 }
 
-// parseToken returns the alias of FHIR R4's search parameter type token: system|value, |value for an
-// identifier without a system, or value for one in any system. It returns "" for a list of values
-// and for a system without a value. A backslash escapes a bar, a comma and itself.
+// parseToken returns the alias of FHIR R4's search parameter type token: system|value, |value for
+// an identifier without a system, or value for one in any system. It returns "" for a list of
+// values and for a system without a value. A backslash escapes a bar, a comma and itself.
 func parseToken(text string) string {
 	var parts []string
 	var part strings.Builder

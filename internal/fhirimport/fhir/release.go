@@ -24,8 +24,8 @@ type shape struct {
 	release string
 }
 
-// shapes are the fields by which resources of other releases are recognized, by type: see the change
-// lists of http://hl7.org/fhir/R4/diff.html and http://hl7.org/fhir/R5/diff.html.
+// shapes are the fields by which resources of other releases are recognized, by type: see the
+// change lists of http://hl7.org/fhir/R4/diff.html and http://hl7.org/fhir/R5/diff.html.
 var shapes = map[string][]shape{
 	"Patient":            {{"careProvider", '[', dstu2}},
 	"Practitioner":       {{"practitionerRole", '[', dstu2}, {"name", '{', dstu2}},
@@ -55,8 +55,8 @@ var profileReleases = []struct{ part, release string }{
 	{"hl7.org/fhir/3.0/", stu3}, {"hl7.org/fhir/STU3/", stu3}, {"hl7.org/fhir/5.0/", r5},
 }
 
-// Release returns the release of FHIR that the resource has, or "" for R4 and a resource that may be
-// R4.
+// Release returns the release of FHIR that the resource has, or "" for R4 and a resource that may
+// be R4.
 func (r *Resource) Release() string {
 	quoted := make([]byte, 0, 32)
 	suspect := func(s shape) bool {

@@ -48,16 +48,22 @@ type Resource struct {
 	Raw     []byte
 	// Deleted reports whether a bundle deletes the resource. Raw is then nil.
 	Deleted bool
-	// Version is known in a history and a transaction.
+	// Version is known in a history.
 	Version Version
 	// Foreign is the address of the server of the resource if it is not the source's own.
 	Foreign string
+	// ByURN reports whether the resource is identified by the URN of its bundle: another resource of
+	// the bundle has the same id.
+	ByURN bool
 
 	newestFirst, nested bool
 }
 
 // Key returns the key of the resource: see Key.
 func (r *Resource) Key() Key {
+	if r.ByURN {
+		return Key{r.Type, TrimURN(r.FullURL)}
+	}
 	if r.Foreign != "" {
 		return Key{r.Type, AddressID(r.Foreign + "/" + r.Type + "/" + r.ID)}
 	}
@@ -80,8 +86,8 @@ func isTypeName(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
 }
 
-// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl. If
-// only the id is missing, the error is returned with the type.
+// parseHeader reads a resource's type and id. A resource without an id has the one of its fullUrl.
+// If only the id is missing, the error is returned with the type.
 func parseHeader(r Resource) (Resource, error) {
 	var typ, id string
 	err := strictjson.Strings(r.Raw, maxNesting, map[string]*string{"resourceType": &typ, "id": &id})

@@ -24,8 +24,8 @@ type charges struct {
 	rounded []string
 }
 
-// sumUp returns a line for each item with a price if they add up to the total, else one line with the
-// total. All amounts must be in one currency. An amount without a currency is in that of the
+// sumUp returns a line for each item with a price if they add up to the total, else one line with
+// the total. All amounts must be in one currency. An amount without a currency is in that of the
 // others.
 func sumUp(prices []price, totalPath string, total *fhir.Money) (charges, error) {
 	var c charges
