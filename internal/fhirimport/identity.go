@@ -112,8 +112,25 @@ type occurrence struct {
 	// position is the file's index and the resource's number in it.
 	position uint64
 	version  fhir.Version
-	// content is a hash of the resource.
-	content uint64
+	// content is a hash of the resource, urn one of the URN that its bundle has for it, or 0.
+	content, urn uint64
+}
+
+// urnHash returns a hash of the URN of a resource, or 0.
+func urnHash(res *fhir.Resource) uint64 {
+	if !fhir.IsURN(res.FullURL) {
+		return 0
+	}
+	return maphash.String(seeds[0], fhir.TrimURN(res.FullURL))
+}
+
+// separate identifies a resource by its URN if another one of its bundle has the same type and id
+// and another URN: they are two resources.
+func (r *run) separate(res *fhir.Resource) {
+	urn := urnHash(res)
+	before, known := r.occurrences[hashKey(res.Key())]
+	res.ByURN = known && urn != 0 && before.urn != 0 && urn != before.urn && before.position>>32 == r.position>>32 &&
+		before.content != maphash.Bytes(seeds[0], res.Raw)
 }
 
 // identityHash is a hash of a resource's key. Two hashes of 64 bits make a collision in a run of
@@ -148,7 +165,7 @@ const (
 // note records an occurrence of a resource, and returns what it is in relation to those before.
 func (r *run) note(res *fhir.Resource) role {
 	key := hashKey(res.Key())
-	now := occurrence{r.position, res.Version, maphash.Bytes(seeds[0], res.Raw)}
+	now := occurrence{r.position, res.Version, maphash.Bytes(seeds[0], res.Raw), urnHash(res)}
 	before, known := r.occurrences[key]
 	switch {
 	case !known:

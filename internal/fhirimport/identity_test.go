@@ -173,3 +173,20 @@ func TestReferences_ThatLeadNowhereAreReported(t *testing.T) {
 	require.Empty(t, listed(byOID))
 	require.Equal(t, "Oid", b.patientOf(t, "oid"))
 }
+
+func TestIdentity_TwoEntriesOfABundleWithOneIDAreTwoPeople(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const first, second, copied = "urn:uuid:6f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a01", "urn:uuid:6f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a02", "urn:uuid:6f1c4c5e-0d3c-4c58-9a0e-6d2f6f1f7a03"
+	file := text("a.json", bundle("collection", entry("urn:uuid:1", visit[0]), entry("urn:uuid:2", visit[1]), entry(first, visit[2]), entry("urn:uuid:4", visit[3]),
+		entry(second, line("Patient", "p", named("Second"))), entry(copied, visit[2]),
+		entry("urn:uuid:5", problem("one", first, ref("encounter", "Encounter/e"))),
+		entry("urn:uuid:7", problem("three", copied, ref("encounter", "Encounter/e"))), entry("urn:uuid:8", problem("four", second, ref("encounter", "Encounter/e")))))
+	sum := b.run(t, fhirimport.Options{}, file)
+	require.Equal(t, 2, one[int](t, b, `SELECT count(*) FROM users WHERE family_name IN ('Patient', 'Second')`), sum.Listed)
+	for code, family := range map[string]string{"one": "Patient", "three": "Patient", "four": "Second"} {
+		require.Equal(t, family, b.patientOf(t, code), code)
+	}
+	again := b.run(t, fhirimport.Options{}, file)
+	require.Equal(t, [2]int{0, sum.Imported}, [2]int{again.Imported, again.Unchanged}, again.Counts)
+}

@@ -271,6 +271,27 @@ func TestImport_WithADoctorForThoseWithout(t *testing.T) {
 	require.Equal(t, 1, one[int](t, b, `SELECT count(*) FROM appointments AS r JOIN users AS u ON u.id = r.doctor_id WHERE u.family_name = 'Byron'`))
 }
 
+// A doctor replaces the stand-in, and is not replaced by it.
+func TestImport_ReplacesTheStandInOnceTheDoctorIsKnown(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t, fhirimport.Options{}, text("a.ndjson", nobody))
+	known := strings.Replace(nobody, `"status":"finished"`, `"status":"finished","participant":[{"individual":{"reference":"Practitioner/d"}}]`, 1)
+	known += `{"resourceType":"Practitioner","id":"d","name":[{"family":"Adeyemi"}]}`
+	doctors := func() string {
+		return one[string](t, b, `SELECT string_agg(DISTINCT u.family_name, ', ') FROM users AS u WHERE u.id IN (SELECT doctor_id FROM records UNION ALL SELECT doctor_id FROM appointments)`)
+	}
+	require.Equal(t, "Harbour Clinic", doctors())
+	sum := b.run(t, fhirimport.Options{}, text("a.ndjson", known))
+	require.Equal(t, [3]int{1, 3, 0}, [3]int{sum.Imported, sum.Updated, sum.Refused}, sum.Listed)
+	require.Equal(t, "Adeyemi", doctors())
+	outboxtest.RequireCount(t, b.db.Owner, 1, "appointment.reassigned")
+
+	sum = b.run(t, fhirimport.Options{}, text("a.ndjson", strings.ReplaceAll(nobody, "Aspirin", "Ibuprofen")))
+	require.Zero(t, sum.Refused, sum.Listed)
+	require.Equal(t, "Adeyemi", doctors())
+}
+
 func otherClinic(t *testing.T, b *testBundle) uuid.UUID {
 	t.Helper()
 	id := uuid.New()

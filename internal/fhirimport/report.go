@@ -174,7 +174,7 @@ func (r *run) refuse(res *fhir.Resource, err error) {
 		r.list(res, Skipped, "", s.Reason)
 		return
 	}
-	if s, ok := errors.AsType[*fhir.Skip](err); ok {
+	if s, ok := errors.AsType[*fhir.SkippedError](err); ok {
 		r.list(res, Skipped, "", s.Reason)
 		return
 	}

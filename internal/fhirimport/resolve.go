@@ -127,6 +127,9 @@ func (r *run) complete(ctx context.Context, q *db.Queries, d *candidate, rows ma
 	for _, w := range d.LeftOut {
 		r.list(d.Resource, Partly, w.Path, w.Reason)
 	}
+	if d.standIn && d.known && d.Head != nil {
+		d.Head.DoctorID = nil // The stand-in does not replace a doctor.
+	}
 	if d.dateByImport {
 		d.Undated.Set(ehr.At(time.Now()))
 	}

@@ -93,7 +93,7 @@ func (r *run) readFile(ctx context.Context, s mapping.Stage, index int, f File) 
 		r.listFile(f, Skipped, f.Ignored)
 		return nil
 	}
-	r.position = uint64(index) << 32 //nolint:gosec // An index is not negative.
+	r.position = uint64(index) << 32
 	err := f.Read(ctx, r.progress, func(res fhir.Resource, err error) error {
 		r.position++
 		if s == mapping.StagePeople {
@@ -139,7 +139,7 @@ func (r *run) checkRelease(ctx context.Context, res *fhir.Resource) error {
 	if release == "" {
 		return nil
 	}
-	index := int(r.position >> 32) //nolint:gosec // It was an int.
+	index := int(r.position >> 32)
 	of, known := r.releases[index]
 	if !known {
 		var err error
@@ -190,7 +190,7 @@ func (r *run) scan(ctx context.Context, res *fhir.Resource, err error) error {
 	}
 	again, identified := false, err == nil
 	if identified {
-		add := false
+		var add bool
 		if add, again, err = r.accept(ctx, res, m); err != nil || !add {
 			return err
 		}
@@ -224,8 +224,12 @@ func (r *run) accept(ctx context.Context, res *fhir.Resource, m *mapping.Row) (a
 	if err := r.identify(ctx, res); err != nil {
 		return false, false, err
 	}
+	r.separate(res)
 	switch r.note(res) {
 	case repeated:
+		if alias := bundleAlias(res); alias != "" {
+			r.parts.addAlias(res.Key(), alias)
+		}
 		r.count(res.Type, Repeated, "")
 		return false, false, nil
 	case superseded:
@@ -252,6 +256,7 @@ func (r *run) read(ctx context.Context, s mapping.Stage, res *fhir.Resource) err
 	if err := r.identify(ctx, res); err != nil {
 		return err
 	}
+	r.separate(res)
 	if latest, listed := r.isLatest(res); !latest {
 		if listed {
 			r.list(res, Skipped, "", isSuperseded)

@@ -121,7 +121,7 @@ func (r *run) storeKindTx(ctx context.Context, tx pgx.Tx, kind string, list []*c
 	case "appointment":
 		return r.appointments.ImportTx(ctx, tx, r.cmd, convert(list, func(d *candidate) appointment.Imported {
 			a := *d.Appointment
-			a.ID, a.Known = d.id, d.known
+			a.ID, a.Known, a.StandInID = d.id, d.known, directory.StandInID(d.clinicID)
 			return a
 		}))
 	case "invoice":

@@ -23,6 +23,9 @@ type Imported struct {
 	Known bool
 	Input
 	Status Status
+	// StandInID is the clinic's stand-in for a doctor who is not known. It does not replace a doctor
+	// of the appointment, and another doctor may replace it.
+	StandInID uuid.UUID
 }
 
 // ImportTx imports appointments in bulk, with their events; only carewire's own import may call it.
@@ -110,21 +113,32 @@ func importChange(ctx context.Context, tx pgx.Tx, cmd care.Command, in Imported)
 	if err != nil {
 		return nil, fmt.Errorf("lock appointment: %w", err)
 	}
-	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || in.DoctorID != old.DoctorID {
+	if in.DoctorID == in.StandInID {
+		in.DoctorID = old.DoctorID
+	}
+	replaces := in.DoctorID != old.DoctorID && old.DoctorID == in.StandInID
+	if in.PatientID != old.PatientID || in.ClinicID != old.ClinicID || (in.DoctorID != old.DoctorID && !replaces) {
 		return nil, care.Errorf(care.Conflict, "the patient, clinic and doctor of an appointment cannot change")
 	}
 	sameTime := old.StartsAt.Equal(toMicroseconds(in.StartsAt)) && old.EndsAt.Equal(toMicroseconds(in.EndsAt))
-	if sameTime && old.Status == string(in.Status) {
+	if sameTime && old.Status == string(in.Status) && !replaces {
 		return nil, nil
 	}
 	row, err := q.AppointmentUpdate(ctx, db.AppointmentUpdateParams{
-		ID: in.ID, Status: string(in.Status), DoctorID: old.DoctorID, StartsAt: toMicroseconds(in.StartsAt), EndsAt: toMicroseconds(in.EndsAt), UpdatedBy: cmd.Actor.ID,
+		ID: in.ID, Status: string(in.Status), DoctorID: in.DoctorID, StartsAt: toMicroseconds(in.StartsAt), EndsAt: toMicroseconds(in.EndsAt), UpdatedBy: cmd.Actor.ID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update appointment: %w", err)
 	}
 	typ := "appointment." + row.Status
-	if old.Status == row.Status {
+	switch {
+	case old.Status != row.Status:
+	case sameTime:
+		return []event.Event{event.New(cmd, "appointment.reassigned", ref(row.ID), event.AppointmentReassignment{
+			AppointmentID: row.ID, UserID: row.PatientID, ClinicID: row.ClinicID, DoctorID: row.DoctorID, PreviousDoctorID: old.DoctorID,
+			Status: row.Status, StartsAt: row.StartsAt.UTC().Format(time.RFC3339),
+		}).About(cmd, row.PatientID, &row.ClinicID).AtVersion(row.Version)}, nil
+	default:
 		typ = "appointment.rescheduled"
 	}
 	return []event.Event{appointmentEvent(cmd, typ, row, false)}, nil

@@ -39,7 +39,8 @@ func (k *Kind[B]) ImportTx(ctx context.Context, tx pgx.Tx, cmd care.Command, rec
 	var events []event.Event
 	for i, r := range records {
 		h, err := k.prepareImported(r.Body)
-		if err == nil && h.DoctorID == nil {
+		// A further version without a doctor keeps the doctor of the one before.
+		if err == nil && h.DoctorID == nil && !r.Known {
 			err = care.InvalidField("doctorId", "must name the responsible doctor")
 		}
 		switch {

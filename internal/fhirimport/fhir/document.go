@@ -94,7 +94,7 @@ func (d *documentReader) finish(index int) error {
 	case d.entries || string(d.fields["resourceType"]) == `"Bundle"`:
 		return nil
 	case !isResource && hasOutput && hasTime:
-		return d.fn(Resource{Index: index}, &Skip{isManifest})
+		return d.fn(Resource{Index: index}, &SkippedError{isManifest})
 	}
 	raw, err := json.Marshal(d.fields)
 	if err != nil {

@@ -17,7 +17,7 @@ func JoinPath(parts ...string) string {
 	return strings.Trim(strings.Join(parts, "."), ".")
 }
 
-// Skip is the reason why a part of a file is skipped: it is valid, and not a resource.
-type Skip struct{ Reason string }
+// SkippedError is the reason why a part of a file is skipped: it is valid, and not a resource.
+type SkippedError struct{ Reason string }
 
-func (s *Skip) Error() string { return s.Reason }
+func (s *SkippedError) Error() string { return s.Reason }

@@ -192,7 +192,7 @@ func findConditional(ref, declared string, types []string) ([]Key, string) {
 	if len(parameters) != 1 || len(ids)+len(identifiers) != 1 {
 		return nil, isOtherSearch
 	}
-	id := ""
+	var id string
 	if len(ids) == 1 {
 		id = ids[0]
 		if !idPattern.MatchString(id) {

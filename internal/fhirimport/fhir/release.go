@@ -124,7 +124,7 @@ func (f File) Release(ctx context.Context) (string, error) {
 	total := 0
 	err := f.Read(ctx, func(int) {}, func(r Resource, err error) error {
 		if r.Raw == nil || r.Type == "" {
-			return nil //nolint:nilerr // The first stage reports it.
+			return nil
 		}
 		release := r.Release()
 		switch {

@@ -52,12 +52,18 @@ type Resource struct {
 	Version Version
 	// Foreign is the address of the server of the resource if it is not the source's own.
 	Foreign string
+	// ByURN reports whether the resource is identified by the URN of its bundle: another resource of
+	// the bundle has the same id.
+	ByURN bool
 
 	newestFirst, nested bool
 }
 
 // Key returns the key of the resource: see Key.
 func (r *Resource) Key() Key {
+	if r.ByURN {
+		return Key{r.Type, TrimURN(r.FullURL)}
+	}
 	if r.Foreign != "" {
 		return Key{r.Type, AddressID(r.Foreign + "/" + r.Type + "/" + r.ID)}
 	}
