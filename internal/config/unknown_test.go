@@ -36,7 +36,7 @@ func TestCheckNames_TellsTyposFromForeignVariables(t *testing.T) {
 		"CAREWIRE_EMAIL_FROM_FILE":            "CAREWIRE_EMAIL_FROM cannot be read from a file",
 		"CAREWIRE_APP_DATABASE_URL_FIL":       "did you mean CAREWIRE_APP_DATABASE_URL_FILE?",
 		"CAREWIRE_OIDC_CLIENT_SECRET_FILENAM": "",
-		"CAREWIRE_TEAMS_GATEWAY":              "",
+		"CAREWIRE_UNHEARD_OF_THING":           "",
 	} {
 		warnings, err := checkNames([]string{name + "=secret", "PATH=/bin", "CAREWIRE_ADDR=x", "DATABASE_URL_FILE=x"})
 		if want == "" {
