@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -85,14 +83,14 @@ func (f *auditFlags) register(cmd *cobra.Command) {
 
 func (f *auditFlags) check() (err error) {
 	if f.limit < 1 || f.limit > maxAuditEvents {
-		return fmt.Errorf("--limit must be 1 to %d, not %d", maxAuditEvents, f.limit)
+		return usagef("--limit must be 1 to %d, not %d", maxAuditEvents, f.limit)
 	}
 	if f.filter.PersonID, err = parseOptionalID("--person", f.person); err != nil {
 		return err
 	}
 	g := f.filter
 	if g.Subject == "" && g.PersonID == uuid.Nil && g.ActorID == "" && g.Type == "" && g.From.IsZero() && g.To.IsZero() {
-		return errors.New("want at least one of --subject, --person, --actor, --type, --from, --to")
+		return usagef("want at least one of --subject, --person, --actor, --type, --from, --to")
 	}
 	return nil
 }

@@ -176,33 +176,34 @@ func TestBootstrap_CommandsNameTheFlagAndTheRemedy(t *testing.T) {
 	const id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 	person := []string{"user", "create", "--email", "nora@clinic.example", "--given-name", "Nora", "--family-name", "Lind"}
 	for _, test := range []struct {
-		says string
-		args []string
+		says   string
+		args   []string
+		status int
 	}{
-		{"--name and --time-zone are required", []string{"clinic", "create", "--name", "X"}},
-		{"--time-zone: must be an IANA time zone", []string{"clinic", "create", "--name", "X", "--time-zone", "Mars"}},
-		{"--limit must be at least 1", []string{"clinic", "list", "--limit", "0"}},
-		{"--after: must be the next of the previous page", []string{"clinic", "list", "--after", "x"}},
-		{"want --name, --time-zone or both", []string{"clinic", "update", id}},
-		{`invalid clinic ID "x"`, []string{"clinic", "update", "x", "--name", "Y"}},
-		{"--email, --given-name and --family-name are required", []string{"user", "create"}},
-		{"--role is required: doctor", person},
-		{"the role nurse requires --clinic", append(person, "--role", "nurse")},
-		{"the role auditor is held on the platform", append(person, "--role", "auditor", "--clinic", id)},
-		{"--clinic: unknown clinic", append(person, "--role", "nurse", "--clinic", id)},
-		{"--role: must be one of patient, doctor", append(person, "--role", "king", "--clinic", id)},
-		{"--role: must be one of doctor", []string{"user", "list", "--role", "king"}},
-		{"no person is registered with this email address", []string{"user", "disable", "nobody@clinic.example"}},
-		{"want the ID or the email address", []string{"user", "disable", "nobody"}},
-		{"no person " + id, []string{"user", "enable", id}},
-		{"--subject is required", []string{"user", "link", id}},
-		{"--role is required", []string{"role", "grant", id}},
-		{"the role nurse requires --clinic", []string{"role", "grant", id, "--role", "nurse"}},
-		{"the role operator is held on the platform", []string{"role", "revoke", id, "--role", "operator", "--clinic", id}},
-		{"no person " + id, []string{"role", "grant", id, "--role", "operator"}},
-		{`--clinic: invalid ID "x"`, []string{"role", "list", "--clinic", "x"}},
+		{"--name and --time-zone are required", []string{"clinic", "create", "--name", "X"}, 2},
+		{"--time-zone: must be an IANA time zone", []string{"clinic", "create", "--name", "X", "--time-zone", "Mars"}, 1},
+		{"--limit must be at least 1", []string{"clinic", "list", "--limit", "0"}, 2},
+		{"--after: must be the value of next of the previous page", []string{"clinic", "list", "--after", "x"}, 1},
+		{"want --name, --time-zone or both", []string{"clinic", "update", id}, 2},
+		{`invalid clinic ID "x"`, []string{"clinic", "update", "x", "--name", "Y"}, 2},
+		{"--email, --given-name and --family-name are required", []string{"user", "create"}, 2},
+		{"--role is required: doctor", person, 2},
+		{"the role nurse requires --clinic", append(person, "--role", "nurse"), 2},
+		{"the role auditor is held on the platform", append(person, "--role", "auditor", "--clinic", id), 2},
+		{"--clinic: unknown clinic", append(person, "--role", "nurse", "--clinic", id), 1},
+		{"--role: must be one of patient, doctor", append(person, "--role", "king", "--clinic", id), 1},
+		{"--role: must be one of doctor", []string{"user", "list", "--role", "king"}, 1},
+		{"no person is registered with this email address", []string{"user", "disable", "nobody@clinic.example"}, 1},
+		{"want the ID or the email address", []string{"user", "disable", "nobody"}, 1},
+		{"no person " + id, []string{"user", "enable", id}, 1},
+		{"--subject is required", []string{"user", "link", id}, 2},
+		{"--role is required", []string{"role", "grant", id}, 2},
+		{"the role nurse requires --clinic", []string{"role", "grant", id, "--role", "nurse"}, 2},
+		{"the role operator is held on the platform", []string{"role", "revoke", id, "--role", "operator", "--clinic", id}, 2},
+		{"no person " + id, []string{"role", "grant", id, "--role", "operator"}, 1},
+		{`--clinic: invalid ID "x"`, []string{"role", "list", "--clinic", "x"}, 2},
 	} {
-		require.Contains(t, s.refused(test.args...), test.says, test.args)
+		require.Contains(t, s.exits(test.status, test.args...), test.says, test.args)
 	}
 	for _, args := range [][]string{
 		{"setup"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -29,7 +28,7 @@ The time zone is that of the clinic's days: consulting hours, closing days, due 
 		Args: cobra.NoArgs,
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, _ []string) error {
 			if in.Name == "" || in.TimeZone == "" {
-				return errors.New("--name and --time-zone are required; see carewire clinic create --help")
+				return usagef("--name and --time-zone are required; see carewire clinic create --help")
 			}
 			c, err := op.CreateClinic(cmd.Context(), operator.CommandLine(), in)
 			if err != nil {
@@ -93,10 +92,10 @@ Appointments keep their times when the time zone changes; days and consulting ho
 		RunE: withOperator(func(cmd *cobra.Command, op *operator.Operator, args []string) error {
 			id, err := uuid.Parse(args[0])
 			if err != nil {
-				return fmt.Errorf("invalid clinic ID %q; want one from carewire clinic list", args[0])
+				return usagef("invalid clinic ID %q; want one from carewire clinic list", args[0])
 			}
 			if in.Name == "" && in.TimeZone == "" {
-				return errors.New("want --name, --time-zone or both; see carewire clinic update --help")
+				return usagef("want --name, --time-zone or both; see carewire clinic update --help")
 			}
 			c, err := op.ChangeClinic(cmd.Context(), operator.CommandLine(), id, in)
 			if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -25,7 +24,7 @@ func (f *roleFlags) register(cmd *cobra.Command) {
 // input returns the role of the person, without their ID.
 func (f *roleFlags) input() (in operator.RoleInput, err error) {
 	if f.role == "" {
-		return in, errors.New("--role is required: patient, " + userRoles)
+		return in, usagef("--role is required: patient, %s", userRoles)
 	}
 	clinic, err := parseOptionalID("--clinic", f.clinic)
 	if err != nil {
@@ -38,9 +37,9 @@ func (f *roleFlags) input() (in operator.RoleInput, err error) {
 	_, platform := operator.SplitRoles([]string{f.role})
 	switch {
 	case len(platform) == 0 && in.ClinicID == nil:
-		return in, fmt.Errorf("the role %s requires --clinic; see carewire clinic list", f.role)
+		return in, usagef("the role %s requires --clinic; see carewire clinic list", f.role)
 	case len(platform) > 0 && in.ClinicID != nil:
-		return in, fmt.Errorf("the role %s is held on the platform: omit --clinic", f.role)
+		return in, usagef("the role %s is held on the platform: omit --clinic", f.role)
 	}
 	return in, nil
 }

@@ -85,10 +85,10 @@ func (a *setupAnswers) complete(cmd *cobra.Command, cfg config.Config) error {
 		missing = append(missing, "--yes")
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("missing %s; see carewire setup --help", strings.Join(missing, ", "))
+		return usagef("missing %s; see carewire setup --help", strings.Join(missing, ", "))
 	}
 	if given, family := splitName(a.adminName); given == "" || family == "" {
-		return fmt.Errorf("--admin-name: want a given name and a family name, such as %q", "Ada Byron")
+		return usagef("--admin-name: want a given name and a family name, such as %q", "Ada Byron")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,13 +72,13 @@ account. If the provider does not report verified addresses, use carewire user l
 func checkUserFlags(in operator.NewUser, clinic string) error {
 	switch {
 	case in.Email == "" || in.GivenName == "" || in.FamilyName == "":
-		return errors.New("--email, --given-name and --family-name are required; see carewire user create --help")
+		return usagef("--email, --given-name and --family-name are required; see carewire user create --help")
 	case len(in.Roles)+len(in.PlatformRoles) == 0:
-		return errors.New("--role is required: " + userRoles)
+		return usagef("--role is required: %s", userRoles)
 	case len(in.Roles) > 0 && clinic == "":
-		return fmt.Errorf("the role %s requires --clinic; see carewire clinic list", in.Roles[0])
+		return usagef("the role %s requires --clinic; see carewire clinic list", in.Roles[0])
 	case len(in.Roles) == 0 && clinic != "":
-		return fmt.Errorf("the role %s is held on the platform: omit --clinic", in.PlatformRoles[0])
+		return usagef("the role %s is held on the platform: omit --clinic", in.PlatformRoles[0])
 	}
 	return nil
 }
@@ -189,7 +188,7 @@ subject with the provider's own list of users first. The command can be repeated
 				identity.Issuer = cfg.OIDCIssuer
 			}
 			if identity.Issuer == "" || identity.Subject == "" {
-				return errors.New("--subject is required, and --issuer unless CAREWIRE_OIDC_ISSUER is set; see carewire user link --help")
+				return usagef("--subject is required, and --issuer unless CAREWIRE_OIDC_ISSUER is set; see carewire user link --help")
 			}
 			as := operator.CommandLine()
 			id, err := op.FindUser(cmd.Context(), as, args[0])

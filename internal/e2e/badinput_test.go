@@ -100,7 +100,7 @@ func TestBadInput_StaleAndMissingVersionsAreRejected(t *testing.T) {
 		require.Equal(t, http.StatusPreconditionFailed, stale.status)
 		require.Equal(t, `"2"`, stale.header.Get("ETag"), "the current one")
 	}
-	require.Equal(t, http.StatusUnprocessableEntity, c.do(doctor, http.MethodPut, path, report, "If-Match", `one`).status)
+	require.Equal(t, http.StatusBadRequest, c.do(doctor, http.MethodPut, path, report, "If-Match", `one`).status)
 
 	history := c.do(doctor, http.MethodGet, path+"/history", nil)
 	require.Equal(t, http.StatusOK, history.status, "%s", history.body)

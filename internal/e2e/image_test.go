@@ -88,7 +88,7 @@ func TestImage_IsBuiltFromEveryFileOfTheBinary(t *testing.T) {
 	for _, f := range files {
 		require.False(t, drops(f), ".dockerignore drops %s", f)
 	}
-	for _, f := range []string{"docs/socket.md", "migrations/00001_directory.sql", "internal/notify/templates/welcome.yaml", "internal/postgres/sql/scope.sql"} {
+	for _, f := range []string{"docs/socket.md", "migrations/00001_directory.sql", "internal/notify/template/builtin/welcome.yaml", "internal/postgres/sql/scope.sql"} {
 		require.Contains(t, files, f, "the list has embedded files")
 	}
 	for _, f := range []string{"bin/carewire", ".carewire/demo-key.pem", "carewire.env", ".env.local", "deploy/secrets/database_url"} {

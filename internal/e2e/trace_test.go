@@ -120,7 +120,7 @@ func TestTrace_SpansFromTheRequestToTheProviders(t *testing.T) {
 		require.Len(t, found, n, "%s below %s", name, parent.Name)
 		return found
 	}
-	below(root, "outbox append", 1)
+	below(root, "outbox append", 2) // The other is user.signed_in, at the first use of the token.
 	sequenced := below(root, "sequence "+event, 1)[0]
 	planned := below(root, "plan "+event, 1)[0]
 	require.Equal(t, int64(6), attribute(planned, "carewire.deliveries.queued"))

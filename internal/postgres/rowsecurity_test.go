@@ -180,8 +180,10 @@ func TestRowSecurity_AQueryWithoutWhereFindsNoForeignRows(t *testing.T) {
 	require.Equal(t, map[string]int{"notifications": 2, "deliveries": 2, "decisions": 2, "identities": 2, "unlinked_sign_ins": 2}, w.seen(t, w.operator), "an operator: what people were told")
 	require.Empty(t, w.seen(t, w.anywhere), "somebody of no clinic")
 	require.Empty(t, w.seen(t, care.Actor{}), "nobody")
-	whole := with(map[string]int{"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2,
-		"import_resource_aliases": 2, "import_sources": 2, "event_clients": 2})
+	whole := with(map[string]int{
+		"users": 4, "memberships": 4, "import_identifiers": 2, "import_aliases": 2, "import_parts": 2,
+		"import_resource_aliases": 2, "import_sources": 2, "event_clients": 2,
+	})
 	for table, n := range with(about, own, accounts) {
 		whole[table] = 2 * n
 	}
