@@ -85,7 +85,7 @@ func TestSetup_NamesEveryMissingFlagWithoutATerminal(t *testing.T) {
 	s, _ := onDatabase(t)
 	require.Equal(t, "carewire: missing --clinic-name, --time-zone, --admin-email, --admin-name, --yes; see carewire setup --help\n", s.exits(2, "setup"))
 	args := []string{"setup", "--clinic-name", "X", "--admin-email", "ada@clinic.example", "--yes"}
-	require.Contains(t, s.refused(append(args, "--time-zone", "UTC", "--admin-name", "Ada")...), "--admin-name: want a given name and a family name")
+	require.Contains(t, s.exits(2, append(args, "--time-zone", "UTC", "--admin-name", "Ada")...), "--admin-name: want a given name and a family name")
 	require.Contains(t, s.refused(append(args, "--time-zone", "Mars", "--admin-name", "Ada Byron")...), "--time-zone: must be an IANA time zone")
 	require.Regexp(t, `^ID[^\n]*\n$`, s.ok("clinic", "list"), "nothing was registered")
 }
