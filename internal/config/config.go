@@ -192,7 +192,7 @@ func withoutInvalid(all env.AggregateError, vars map[string]string) (c Config, e
 			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 			typ := strings.TrimPrefix(parse.Type.String(), "*")
-			err = fmt.Errorf("%s: invalid %s; want %s", name, typ, forms[typ])
+			err = fmt.Errorf("%s: invalid value; want %s", name, forms[typ])
 			delete(vars, name)
 		}
 		errs = append(errs, err)
@@ -205,5 +205,5 @@ func withoutInvalid(all env.AggregateError, vars map[string]string) (c Config, e
 
 // forms describe the values of the types of settings.
 var forms = map[string]string{
-	"time.Duration": "one such as 20s or 5m", "int": "a whole number", "int32": "a whole number", "float64": "a number such as 0.5", "bool": "true or false",
+	"time.Duration": "a duration such as 20s or 5m", "int": "a whole number", "int32": "a whole number", "float64": "a number such as 0.5", "bool": "true or false",
 }

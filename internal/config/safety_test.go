@@ -141,7 +141,7 @@ func TestDrain_HasADelayOutsideDemoMode(t *testing.T) {
 	}
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "a while")
 	_, err = FromEnvironment()
-	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: invalid time.Duration")
+	require.ErrorContains(t, err, "CAREWIRE_DRAIN_DELAY: invalid value; want a duration")
 	t.Setenv("CAREWIRE_DRAIN_DELAY", "-1s")
 	t.Setenv("CAREWIRE_START_TIMEOUT", "-1s")
 	c, err = FromEnvironment()

@@ -15,7 +15,7 @@ func TestFromEnvironment_ReportsEveryBadSettingAtOnce(t *testing.T) {
 	t.Setenv("CAREWIRE_OIDC_CLIENT_SECRET_FILE", "/nowhere")
 	c, err := FromEnvironment()
 	for _, text := range []string{
-		"CAREWIRE_SHUTDOWN_TIMEOUT: invalid time.Duration; want one such as 20s or 5m", "CAREWIRE_RATE_LIMIT: invalid int; want a whole number",
+		"CAREWIRE_SHUTDOWN_TIMEOUT: invalid value; want a duration such as 20s or 5m", "CAREWIRE_RATE_LIMIT: invalid value; want a whole number",
 		"CAREWIRE_ORIGIN: unknown setting; did you mean CAREWIRE_ORIGINS?", "CAREWIRE_OIDC_CLIENT_SECRET_FILE: cannot read",
 	} {
 		require.ErrorContains(t, err, text)

@@ -31,7 +31,7 @@ SELECT
         'state ' || d.state,
         d.reason,
         s.data ->> 'code',
-        'list of ' || (s.data ->> 'kind') || coalesce(' by ' || array_to_string(audit.texts(s.data -> 'filters'), ', '), '')
+        'list of ' || (s.data ->> 'kind') || coalesce(' by ' || nullif(array_to_string(audit.texts(s.data -> 'filters'), ', '), ''), '')
     ) AS why,
     s.client_address,
     s.client_agent
