@@ -183,7 +183,8 @@ func (c *clinic) soon(cond func() bool) bool {
 // requireLedgerIsSound checks the invariants of any ledger.
 func (c *clinic) requireLedgerIsSound() {
 	c.t.Helper()
-	require.Equal(c.t, c.query(`SELECT max(position) FROM events`), c.query(`SELECT count(*) FROM events`), "positions are contiguous")
+	// One statement, because the sequencer may still be moving events.
+	require.Equal(c.t, 0, c.query(`SELECT max(position) - count(*) FROM events`), "positions are contiguous")
 	require.Equal(c.t, 0, c.query(`SELECT count(*) - count(DISTINCT event_id) FROM events`), "no duplicate event")
 	require.Equal(c.t, 0, c.query(`SELECT count(*) FROM (
 		SELECT subject_version - row_number() OVER (PARTITION BY subject ORDER BY position) AS off FROM events WHERE subject_version IS NOT NULL
