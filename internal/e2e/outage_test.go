@@ -114,7 +114,12 @@ func TestFaults_EveryDeliveryEndsEvenIfItsJobIsLost(t *testing.T) {
 			WHERE d.channel = 'email' AND d.recipient_id::text = $1`, id)
 	}
 	c.eventually("all are planned", func() bool { return c.query(`SELECT count(*) FROM deliveries`) == 6 })
-	a := c.do(operator, http.MethodPost, "/admin/river/api/jobs/cancel", fmt.Sprintf(`{"ids": ["%d"]}`, job(patient)))
+	cancelled := job(patient)
+	c.eventually("the patient's job waits for its next attempt: a running one would be uncertain", func() bool {
+		return c.query(`SELECT count(*) FROM river.river_job
+			WHERE id = $1 AND state IN ('retryable', 'scheduled') AND scheduled_at > now() + interval '200 milliseconds'`, cancelled) == 1
+	})
+	a := c.do(operator, http.MethodPost, "/admin/river/api/jobs/cancel", fmt.Sprintf(`{"ids": ["%d"]}`, cancelled))
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	_, err := c.db.Owner.Exec(t.Context(), `DELETE FROM river.river_job WHERE id = $1`, job(nurse))
 	require.NoError(t, err)
