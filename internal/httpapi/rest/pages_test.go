@@ -64,9 +64,10 @@ func (b *bundle) browse(session *httptest.ResponseRecorder, path string) *httpte
 	return b.send(req)
 }
 
-var localLink = regexp.MustCompile(` (?:href|src|action)="(/[^"#]*)`)
+var localLink = regexp.MustCompile(` (?:href|src|action)="(/[^"]*)`)
 
-// requirePage asserts the parts that every page has, and returns the paths that it links to.
+// requirePage asserts the parts that every page has, and returns the paths that it links to, with
+// their anchors.
 func requirePage(t *testing.T, name string, w *httptest.ResponseRecorder) []string {
 	t.Helper()
 	page := w.Body.String()
@@ -94,6 +95,13 @@ func TestPages_HaveNoDeadLinkForAnyRole(t *testing.T) {
 	b.made(receptionist, "/api/billing/invoices", b.invoiceInput())
 	talk := b.made(patient, "/api/conversations", map[string]any{"patientId": b.ids[patient], "clinicId": b.clinicID})
 	b.made(doctor, "/api/conversations/"+talk+"/messages", map[string]any{"text": "Hello."})
+	known := map[string]map[string]bool{}
+	ids := func(path string) map[string]bool {
+		if known[path] == nil {
+			known[path] = anchors(t, b.browse(nil, path).Body.String())
+		}
+		return known[path]
+	}
 	for _, role := range append([]string{""}, everyRole...) {
 		var session *httptest.ResponseRecorder
 		if role != "" {
@@ -101,8 +109,11 @@ func TestPages_HaveNoDeadLinkForAnyRole(t *testing.T) {
 		}
 		queue, seen := []string{"/"}, map[string]bool{}
 		for len(queue) > 0 {
-			path := queue[0]
+			path, anchor, _ := strings.Cut(queue[0], "#")
 			queue = queue[1:]
+			if anchor != "" {
+				require.True(t, ids(path)[anchor], "%q: nothing is at %s#%s", role, path, anchor)
+			}
 			// Forms are sent, not opened; the documentation has a test of its own.
 			if seen[path] || path == "/logout" || strings.HasSuffix(path, "/read") || strings.HasPrefix(path, "/docs/") {
 				continue

@@ -57,7 +57,7 @@ var landingPage = template.Must(template.New("landing").Parse(`{{- if .Name}}
 <li>Paste the first command of the scenario that the service printed: a doctor creates a lab report.</li>
 <li>{{if .Sandbox}}<a href="/sandbox">Open the sandbox</a>: the patient and the care team have messages.{{else}}The patient and the care team get messages.{{end}}</li>
 <li>{{if .Patient}}Open the notification on this page, and read the report.{{else}}<a href="/login?next=%2F">Sign in as the patient</a>, open the notification, and read the report.{{end}}</li>
-<li>Sign in as the auditor, and <a href="/docs/api#list-audit">read the trail</a>: who wrote the report, who was notified, who read it.</li>
+<li>Sign in as the auditor, and <a href="/docs/api#audit">read the trail</a>: who wrote the report, who was notified, who read it.</li>
 </ol></section>
 <section class="card"><h2>Events of the last day</h2>
 {{- if .Events}}
