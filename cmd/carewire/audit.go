@@ -179,16 +179,13 @@ func (f *auditFlags) print(out io.Writer, entries []operator.AuditEntry) error {
 	if f.csv {
 		return printAuditCSV(out, columns, entries)
 	}
-	var header []string
-	var shown []auditColumn
-	for _, c := range columns {
-		if c.narrow || f.wide {
-			header, shown = append(header, c.name), append(shown, c)
-		}
+	shown := make([]tableColumn, len(columns))
+	for i, c := range columns {
+		shown[i] = tableColumn{name: c.name, wideOnly: !c.narrow}
 	}
-	t := newTable(out, header...)
+	t := newTable(out, f.wide, shown...)
 	for _, e := range entries {
-		t.row(auditRow(shown, e)...)
+		t.row(auditRow(columns, e)...)
 	}
 	return t.flush()
 }

@@ -66,7 +66,7 @@ func clinicListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"ID", "VERSION", "TIME ZONE", "NAME"}, clinicRow)
+			return printList(cmd, list, all, fixed("ID", "VERSION", "TIME ZONE", "NAME"), clinicRow)
 		}),
 	}
 	list.register(cmd)

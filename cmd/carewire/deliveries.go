@@ -45,7 +45,7 @@ codes, but no message texts or addresses. Use --after with the last ID of a page
 			if err != nil {
 				return err
 			}
-			return printColumns(cmd, list, all, deliveryColumns, deliveryRow)
+			return printList(cmd, list, all, deliveryColumns, deliveryRow)
 		}),
 	}
 	list.register(cmd)

@@ -109,7 +109,7 @@ func (f *importFlags) run(cmd *cobra.Command, op *operator.Operator, args []stri
 }
 
 func printSummary(out io.Writer, sum operator.ImportSummary) error {
-	t := newTable(out, "TYPE", "OUTCOME", "COUNT", "REASON")
+	t := newTable(out, false, fixed("TYPE", "OUTCOME", "COUNT", "REASON")...)
 	for _, c := range sum.Counts {
 		t.row(c.Type, string(c.Outcome), fmt.Sprint(c.Count), c.Reason)
 	}

@@ -59,7 +59,7 @@ list the next page.`,
 				return err
 			}
 			columns := []tableColumn{column("ID"), column("EVENT"), flexible("TYPE"), wideOnly("SUBJECT"), column("REJECTED AT"), flexible("ERROR")}
-			return printColumns(cmd, list, all, columns, func(d operator.DeadLetter) []string {
+			return printList(cmd, list, all, columns, func(d operator.DeadLetter) []string {
 				return []string{strconv.FormatInt(d.ID, 10), d.EventID, d.Type, d.Subject, d.RejectedAt.Format(time.RFC3339), d.Error}
 			})
 		}),

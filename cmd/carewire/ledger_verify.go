@@ -79,7 +79,7 @@ func printVerification(cmd *cobra.Command, v operator.Verification, asJSON bool)
 	case len(v.Problems) == 0:
 		_, err = fmt.Fprintf(out, "%d events up to position %d, no problems\n", v.Events, v.Until)
 	default:
-		t := newTable(out, "POSITION", "EPOCH", "PROBLEM")
+		t := newTable(out, false, fixed("POSITION", "EPOCH", "PROBLEM")...)
 		for _, p := range v.Problems {
 			t.row(strconv.FormatInt(p.Position, 10), strconv.Itoa(int(p.Epoch)), p.Problem)
 		}

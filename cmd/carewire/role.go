@@ -148,7 +148,7 @@ trail. --json also prints the person and the time. Use --after with the last ID 
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"ID", "ROLE", "CLINIC", "EMAIL"}, roleRow)
+			return printList(cmd, list, all, fixed("ID", "ROLE", "CLINIC", "EMAIL"), roleRow)
 		}),
 	}
 	list.register(cmd)

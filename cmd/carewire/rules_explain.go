@@ -58,7 +58,7 @@ func printExplanation(out io.Writer, x operator.Explanation, wide bool) error {
 	if err != nil || len(x.Rules) == 0 {
 		return err
 	}
-	t := newTableOf(out, wide, flexible("RULE"), column("RECIPIENT"), column("CHANNEL"), column("STATE"), flexible("REASON"), wideOnly("DELIVERY"))
+	t := newTable(out, wide, flexible("RULE"), column("RECIPIENT"), column("CHANNEL"), column("STATE"), flexible("REASON"), wideOnly("DELIVERY"))
 	for _, r := range x.Rules {
 		for _, d := range r.Decisions {
 			t.row(r.Rule, idText(d.RecipientID), d.Channel, d.State, cmp.Or(d.ErrorCode, d.Reason), idText(d.DeliveryID))

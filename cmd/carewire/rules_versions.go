@@ -34,7 +34,7 @@ evaluated; carewire rules failures lists these conditions. Use --before with the
 			if err != nil {
 				return err
 			}
-			return printColumns(cmd, list, all, ruleSetColumns, ruleSetRow)
+			return printList(cmd, list, all, ruleSetColumns, ruleSetRow)
 		}),
 	}
 	list.register(cmd)
@@ -103,7 +103,7 @@ event, for carewire rules explain.`,
 				return err
 			}
 			columns := []tableColumn{flexible("RULE"), column("CONDITION"), column("CAUSE"), column("FAILURES"), column("LAST AT"), column("POSITION"), wideOnly("FIRST AT")}
-			return printColumns(cmd, listFlags{json: asJSON, wide: wide}, set.FailedConditions, columns, func(f operator.FailedCondition) []string {
+			return printList(cmd, listFlags{json: asJSON, wide: wide}, set.FailedConditions, columns, func(f operator.FailedCondition) []string {
 				return []string{
 					f.Rule, f.Condition, f.Cause, strconv.FormatInt(f.Failures, 10), f.LastFailedAt.Format(time.RFC3339),
 					strconv.FormatInt(f.LastPosition, 10), f.FirstFailedAt.Format(time.RFC3339),

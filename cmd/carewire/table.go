@@ -62,18 +62,6 @@ func registerWide(cmd *cobra.Command, wide *bool) {
 	cmd.Flags().BoolVar(wide, "wide", false, "print all columns, in full")
 }
 
-// printList prints items as a table with a header, or as JSON.
-func printList[T any](cmd *cobra.Command, asJSON bool, items []T, header []string, row func(T) []string) error {
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), items)
-	}
-	t := newTable(cmd.OutOrStdout(), header...)
-	for _, item := range items {
-		t.row(row(item)...)
-	}
-	return t.flush()
-}
-
 // printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
@@ -81,15 +69,15 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// printColumns prints items as a table that fits maxWidth unless --wide is set, or as JSON.
-func printColumns[T any](cmd *cobra.Command, list listFlags, items []T, columns []tableColumn, row func(T) []string) error {
+// printList prints items as a table that fits maxWidth unless --wide is set, or as JSON.
+func printList[T any](cmd *cobra.Command, list listFlags, items []T, columns []tableColumn, row func(T) []string) error {
 	if list.json {
 		if items == nil {
 			items = []T{}
 		}
 		return printJSON(cmd.OutOrStdout(), items)
 	}
-	t := newTableOf(cmd.OutOrStdout(), list.wide, columns...)
+	t := newTable(cmd.OutOrStdout(), list.wide, columns...)
 	for _, item := range items {
 		t.row(row(item)...)
 	}
@@ -125,17 +113,17 @@ type table struct {
 	rows    [][]string
 }
 
-// newTable returns a table with all columns in full.
-func newTable(out io.Writer, header ...string) *table {
-	t := &table{out: out, wide: true}
-	for _, name := range header {
-		t.columns = append(t.columns, column(name))
+// fixed returns columns that are printed in full, with and without --wide.
+func fixed(names ...string) []tableColumn {
+	columns := make([]tableColumn, len(names))
+	for i, name := range names {
+		columns[i] = column(name)
 	}
-	return t
+	return columns
 }
 
-// newTableOf returns a table. Unless wide, it leaves out and shortens columns to fit maxWidth.
-func newTableOf(out io.Writer, wide bool, columns ...tableColumn) *table {
+// newTable returns a table. Unless wide, it leaves out and shortens columns to fit maxWidth.
+func newTable(out io.Writer, wide bool, columns ...tableColumn) *table {
 	return &table{out: out, wide: wide, columns: columns}
 }
 

@@ -135,7 +135,7 @@ func TestTable_FitsTheWidthUnlessWide(t *testing.T) {
 	id := strings.Repeat("i", 36)
 	columns := []tableColumn{column("ID"), flexible("RULE"), flexible("REASON"), wideOnly("MORE")}
 	var out bytes.Buffer
-	narrow := newTableOf(&out, false, columns...)
+	narrow := newTable(&out, false, columns...)
 	narrow.row(id, "short", long, "extra")
 	narrow.row(id, "ü", "", "")
 	require.NoError(t, narrow.flush())
@@ -147,7 +147,7 @@ func TestTable_FitsTheWidthUnlessWide(t *testing.T) {
 	require.Equal(t, id+"  ü      -", lines[2])
 	require.NotContains(t, out.String(), "MORE")
 	out.Reset()
-	wide := newTableOf(&out, true, columns...)
+	wide := newTable(&out, true, columns...)
 	wide.row(id, "short", long, "extra")
 	require.NoError(t, wide.flush())
 	require.Contains(t, out.String(), long+"  extra")

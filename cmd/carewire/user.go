@@ -119,7 +119,7 @@ linked; 0 means that they have never signed in. Use --after with the last ID of 
 			if err != nil {
 				return err
 			}
-			return printList(cmd, list.json, all, []string{"ID", "STATUS", "SIGN-INS", "EMAIL", "ROLES"}, accountRow)
+			return printList(cmd, list, all, fixed("ID", "STATUS", "SIGN-INS", "EMAIL", "ROLES"), accountRow)
 		}),
 	}
 	list.register(cmd)

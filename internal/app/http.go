@@ -139,7 +139,7 @@ func (s *Service) pages(key []byte, dashboard http.Handler) web.Config {
 // recentEvents returns the numbers of the events of the last day by type, the most frequent first.
 func (s *Service) recentEvents(ctx context.Context) ([]web.EventCount, error) {
 	counts, err := analytics.ListCounts(ctx, s.db.worker, analytics.Filter{
-		EveryClinic: true, From: web.EventsSince(time.Now()), To: time.Now().Add(time.Hour), Limit: maxCounted,
+		EveryClinic: true, From: time.Now().Add(-web.EventsWindow), To: time.Now().Add(time.Hour), Limit: maxCounted,
 	})
 	if err != nil {
 		return nil, err

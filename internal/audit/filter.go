@@ -127,24 +127,15 @@ func (f *Filter) position(errs *care.FieldErrors) (after, until int64) {
 
 // names returns the names of the filters in use.
 func (f *Filter) names() []string {
-	names := []string{}
-	for _, filter := range []struct {
-		name string
-		used bool
-	}{
-		{"subject", f.Subject != ""},
-		{"person", f.PersonID != uuid.Nil},
-		{"actor", f.ActorID != ""},
-		{"type", f.Type != ""},
-		{"from", !f.From.IsZero()},
-		{"to", !f.To.IsZero()},
-		{"after", f.After != ""},
-	} {
-		if filter.used {
-			names = append(names, filter.name)
-		}
-	}
-	return names
+	return event.FiltersInUse(
+		event.Filter{Name: "subject", Used: f.Subject != ""},
+		event.Filter{Name: "person", Used: f.PersonID != uuid.Nil},
+		event.Filter{Name: "actor", Used: f.ActorID != ""},
+		event.Filter{Name: "type", Used: f.Type != ""},
+		event.Filter{Name: "from", Used: !f.From.IsZero()},
+		event.Filter{Name: "to", Used: !f.To.IsZero()},
+		event.Filter{Name: "after", Used: f.After != ""},
+	)
 }
 
 // Entry is an event of the audit trail with the client that caused it. ClientAddress is an address

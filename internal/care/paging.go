@@ -60,6 +60,19 @@ func (errs *FieldErrors) Cursor(text string, start PageCursor) PageCursor {
 	return cursor
 }
 
+// IDCursor returns the id that a cursor of a list in the order of ids is; an empty cursor is the
+// zero id. It adds an error to the field "cursor" if the cursor is invalid.
+func (errs *FieldErrors) IDCursor(text string) (id uuid.UUID) {
+	if text == "" {
+		return uuid.Nil
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		errs.InvalidCursor()
+	}
+	return id
+}
+
 // InvalidCursor adds an error to the field "cursor".
 func (errs *FieldErrors) InvalidCursor() { errs.Add("cursor", invalidCursor) }
 

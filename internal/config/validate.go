@@ -116,7 +116,7 @@ func (c Config) validateLimits(add addError) {
 		add("CAREWIRE_RATE_LIMIT", "must be at least 1 request a second, not %d", c.RateLimit)
 	}
 	if c.AuditClientAddress != "" && !slices.Contains(clientAddresses, c.AuditClientAddress) {
-		add("CAREWIRE_AUDIT_CLIENT_ADDRESS", "unknown value %q; want one of full, prefix, off", c.AuditClientAddress)
+		add("CAREWIRE_AUDIT_CLIENT_ADDRESS", "unknown value %q; want one of %s", c.AuditClientAddress, strings.Join(clientAddresses, ", "))
 	}
 	if c.AuditClientRetention != 0 && c.AuditClientRetention < minClientRetention {
 		add("CAREWIRE_AUDIT_CLIENT_RETENTION", "must be 0 (for ever) or at least %s, not %s", minClientRetention, c.AuditClientRetention)

@@ -24,13 +24,18 @@ type Filter struct {
 
 // ListOf returns the List of a kind with the filters that are in use.
 func ListOf(kind string, filters ...Filter) List {
-	l := List{Kind: kind}
+	return List{Kind: kind, Filters: FiltersInUse(filters...)}
+}
+
+// FiltersInUse returns the names of the filters that are in use; never nil.
+func FiltersInUse(filters ...Filter) []string {
+	names := []string{}
 	for _, f := range filters {
 		if f.Used {
-			l.Filters = append(l.Filters, f.Name)
+			names = append(names, f.Name)
 		}
 	}
-	return l
+	return names
 }
 
 // ListReads returns one record.read event for each patient and clinic in a list. shown describes

@@ -29,9 +29,6 @@ const maxSource = 100
 // File is a file to import. It can be opened again for each stage.
 type File = fhir.File
 
-// OnDisk returns the file at the path.
-func OnDisk(path string) (File, error) { return fhir.OnDisk(path) }
-
 // Find returns the files at the path: the file, or those of a directory and its directories.
 func Find(path string) ([]File, error) { return fhir.Find(path) }
 

@@ -321,9 +321,9 @@ func TestImport_OfLocalFiles(t *testing.T) {
 	require.NoError(t, err)
 	var files []fhirimport.File
 	for _, path := range paths {
-		file, err := fhirimport.OnDisk(path)
+		found, err := fhirimport.Find(path)
 		require.NoError(t, err)
-		files = append(files, file)
+		files = append(files, found...)
 	}
 	first := b.run(t, fhirimport.Options{}, files...)
 	before := b.content(t)

@@ -51,8 +51,7 @@ func notReady(missing error) *Problem {
 
 // Starting returns the handler for the time before a Server exists. It answers /livez with 200,
 // /readyz with 503 and the status of the start, and all other paths with 503 and Retry-After: with
-// a page for browsers. It
-// closes the connection after each answer, so that it waits for no body.
+// a page for browsers. It closes the connection after each answer, so that it waits for no body.
 func Starting(version string, status func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/care"
@@ -45,16 +46,12 @@ func (r *refusals) refuse(times int, reason string) {
 }
 
 // counts returns the counts of the appended events.
-func (r *refusals) counts() (list []int64) {
+func (r *refusals) counts() []int64 {
 	r.t.Helper()
 	rows, err := r.db.Owner.Query(r.t.Context(), `SELECT (data ->> 'count')::bigint FROM outbox WHERE type = 'user.sign_in_refused' ORDER BY id`)
 	require.NoError(r.t, err)
-	for rows.Next() {
-		var n int64
-		require.NoError(r.t, rows.Scan(&n))
-		list = append(list, n)
-	}
-	require.NoError(r.t, rows.Err())
+	list, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(r.t, err)
 	return list
 }
 

@@ -108,11 +108,11 @@ func importFiles(name string, in io.Reader) ([]fhirimport.File, func(), error) {
 		remove()
 		return nil, nil, fmt.Errorf("read standard input: %w", err)
 	}
-	file, err := fhirimport.OnDisk(spool.Name())
+	files, err := fhirimport.Find(spool.Name())
 	if err != nil {
 		remove()
 		return nil, nil, err
 	}
-	file.Name = "-"
-	return []fhirimport.File{file}, remove, nil
+	files[0].Name = "-"
+	return files, remove, nil
 }

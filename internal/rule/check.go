@@ -133,13 +133,7 @@ func (c *checker) condition(source text, field string, unless bool, types []*eve
 		c.fail(source.line, field, "the conditions up to here have more than %d characters together; shorten them", maxConditions)
 		return nil
 	}
-	compiled, err := compileCondition(source.value, unless, types)
-	if err == nil && len(types) > 0 && !c.published {
-		err = compiled.lint(types)
-	}
-	if compiled != nil {
-		compiled.env, compiled.checked = nil, nil // Evaluation needs the program only.
-	}
+	compiled, err := compileCondition(source.value, unless, !c.published, types)
 	if err != nil {
 		c.broken += len(source.value)
 		c.fail(source.line, field, "%v", err)

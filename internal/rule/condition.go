@@ -76,14 +76,12 @@ var environments = sync.OnceValues(func() ([2]*cel.Env, error) {
 // condition is a compiled CEL expression that returns a bool.
 type condition struct {
 	program cel.Program
-	env     *cel.Env
-	checked *cel.Ast
-	unless  bool
 }
 
 // compileCondition checks and compiles the expression for these event types; without any, the data's
-// fields are not checked. The error is a message for the author.
-func compileCondition(source string, unless bool, types []*event.Declaration) (*condition, error) {
+// fields are not checked. With predict it also returns an error if the condition would fail on events,
+// or never hold. The error is a message for the author.
+func compileCondition(source string, unless, predict bool, types []*event.Declaration) (*condition, error) {
 	envs, err := environments()
 	if err != nil {
 		return nil, err
@@ -111,7 +109,16 @@ func compileCondition(source string, unless bool, types []*event.Declaration) (*
 	if err != nil {
 		return nil, fmt.Errorf("cannot be compiled: %w", err)
 	}
-	return &condition{program: program, env: env, checked: checked, unless: unless}, nil
+	compiled := &condition{program: program}
+	if predict && len(types) > 0 {
+		if err := lint(env, checked, types, unless); err != nil {
+			return nil, err
+		}
+		if err := compiled.try(types); err != nil {
+			return nil, err
+		}
+	}
+	return compiled, nil
 }
 
 // explain returns CEL's messages on one line, with the valid names if a name is unknown.

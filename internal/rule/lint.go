@@ -26,16 +26,13 @@ var zoneFunctions = []string{
 	"getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds",
 }
 
-// lint returns an error if the condition would fail on every event of one of the types, or could
-// never hold. It is called once, as it changes the checked expression.
-func (c *condition) lint(types []*event.Declaration) error {
-	if err := checkConstants(c.checked); err != nil {
+// lint returns an error if a checked condition would fail on every event of one of the types, or
+// could never hold. It changes the checked expression, so it comes after the program was made.
+func lint(env *cel.Env, checked *cel.Ast, types []*event.Declaration, unless bool) error {
+	if err := checkConstants(checked); err != nil {
 		return err
 	}
-	if err := checkTypes(c.env, c.checked, types, c.unless); err != nil {
-		return err
-	}
-	return c.try(types)
+	return checkTypes(env, checked, types, unless)
 }
 
 // checkConstants returns an error for a constant with which the condition could never be evaluated,
@@ -102,7 +99,7 @@ func validZone(zone string) bool {
 }
 
 // checkTypes checks the condition again with the types of the data's fields, which CEL does not
-// know otherwise. It rewrites the checked condition, so it comes after the program was made.
+// know otherwise. It rewrites the checked condition.
 func checkTypes(env *cel.Env, checked *cel.Ast, types []*event.Declaration, unless bool) error {
 	used, _ := dataFields(checked)
 	slices.Sort(used)

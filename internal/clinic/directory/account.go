@@ -138,25 +138,18 @@ func (f *AccountFilter) check(cmd care.Command) (after uuid.UUID, err error) {
 	if f.Status != "" && f.Status != Active && f.Status != Disabled {
 		errs.Add("status", "must be %s or %s", Active, Disabled)
 	}
-	if f.Cursor != "" {
-		if after, err = uuid.Parse(f.Cursor); err != nil {
-			errs.InvalidCursor()
-		}
-	}
+	after = errs.IDCursor(f.Cursor)
 	return after, errs.Err()
 }
 
 // listed returns the event of a page that showed the accounts of these people.
 func (f *AccountFilter) listed(cmd care.Command, shown []uuid.UUID) event.Event {
-	filters := []string{}
-	for _, filter := range []struct {
-		name string
-		used bool
-	}{{"clinic", f.ClinicID != uuid.Nil}, {"role", f.Role != ""}, {"status", f.Status != ""}, {"user", f.UserID != uuid.Nil}} {
-		if filter.used {
-			filters = append(filters, filter.name)
-		}
-	}
+	filters := event.FiltersInUse(
+		event.Filter{Name: "clinic", Used: f.ClinicID != uuid.Nil},
+		event.Filter{Name: "role", Used: f.Role != ""},
+		event.Filter{Name: "status", Used: f.Status != ""},
+		event.Filter{Name: "user", Used: f.UserID != uuid.Nil},
+	)
 	e := event.New(cmd, "account.listed", clinicRef(f.ClinicID), event.AccountsListed{Filters: filters, UserIDs: shown})
 	if f.ClinicID == uuid.Nil {
 		e.Subject = accountsSubject

@@ -161,13 +161,7 @@ func (in ClinicInput) changes(row db.Clinic) []string {
 func (s *Service) ListClinics(ctx context.Context, actor care.Actor, f ClinicFilter) (ClinicPage, error) {
 	var errs care.FieldErrors
 	f.Limit = errs.PageLimit(f.Limit)
-	after := uuid.Nil
-	if f.Cursor != "" {
-		var err error
-		if after, err = uuid.Parse(f.Cursor); err != nil {
-			errs.InvalidCursor()
-		}
-	}
+	after := errs.IDCursor(f.Cursor)
 	if err := errs.Err(); err != nil {
 		return ClinicPage{}, err
 	}

@@ -73,9 +73,7 @@ func userBefore(ctx context.Context, q *db.Queries, role uuid.UUID) (uuid.UUID, 
 	}
 	user, err := q.MembershipUser(ctx, role)
 	if notFound(err) {
-		var errs care.FieldErrors
-		errs.InvalidCursor()
-		return uuid.Nil, errs.Err()
+		return uuid.Nil, care.InvalidCursor()
 	}
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("read role: %w", err)

@@ -140,13 +140,12 @@ func (s *Service) search(ctx context.Context, cmd care.Command, f UserFilter, af
 
 // names returns the names of the filters in use, without their values.
 func (f *UserFilter) names() []string {
-	names := []string{}
-	for _, filter := range []struct{ name, value string }{{"name", f.Name}, {"birthDate", f.BirthDate}, {"number", f.Number}, {"role", string(f.Role)}} {
-		if filter.value != "" {
-			names = append(names, filter.name)
-		}
-	}
-	return names
+	return event.FiltersInUse(
+		event.Filter{Name: "name", Used: f.Name != ""},
+		event.Filter{Name: "birthDate", Used: f.BirthDate != ""},
+		event.Filter{Name: "number", Used: f.Number != ""},
+		event.Filter{Name: "role", Used: f.Role != ""},
+	)
 }
 
 func (f *UserFilter) check() (after uuid.UUID, err error) {
@@ -167,10 +166,6 @@ func (f *UserFilter) check() (after uuid.UUID, err error) {
 	if f.Number != "" {
 		errs.Line("number", f.Number, 1, 64)
 	}
-	if f.Cursor != "" {
-		if after, err = uuid.Parse(f.Cursor); err != nil {
-			errs.InvalidCursor()
-		}
-	}
+	after = errs.IDCursor(f.Cursor)
 	return after, errs.Err()
 }

@@ -158,8 +158,8 @@ func (t Time) StartIn(zone *time.Location) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, zone)
 }
 
-// end returns the instant, or the end of a partial date in UTC.
-func (t Time) end() time.Time {
+// End returns the instant, or the end of a partial date in UTC.
+func (t Time) End() time.Time {
 	switch len(t.partial) {
 	case yearLength:
 		return t.start.AddDate(1, 0, 0)
@@ -180,7 +180,7 @@ func (t Time) before(u Time) bool {
 	if !t.IsPartial() {
 		return t.start.Add(allowance).Before(u.start)
 	}
-	return !t.end().Add(allowance).After(u.start)
+	return !t.End().Add(allowance).After(u.start)
 }
 
 // normal returns the time as it is stored: an instant in UTC with PostgreSQL's resolution of

@@ -165,15 +165,6 @@ func readValue(r Resource, fn handler) error {
 	return err
 }
 
-// OnDisk returns the file at the path.
-func OnDisk(path string) (File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return File{}, err
-	}
-	return onDisk(path, info), nil
-}
-
 func onDisk(path string, info os.FileInfo) File {
 	return File{Name: path, Size: info.Size(), info: info, Open: func() (io.ReadCloser, error) { return os.Open(path) }} //nolint:gosec // The user chose the files.
 }

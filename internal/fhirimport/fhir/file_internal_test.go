@@ -28,9 +28,10 @@ func readFrom(t *testing.T, name string, write func(w io.Writer)) (faults []stri
 		write(f)
 	}
 	require.NoError(t, f.Close())
-	file, err := OnDisk(path)
+	files, err := Find(path)
 	require.NoError(t, err)
-	err = file.Read(context.Background(), func(int) {}, func(_ Resource, err error) error {
+	require.Len(t, files, 1)
+	err = files[0].Read(context.Background(), func(int) {}, func(_ Resource, err error) error {
 		if err != nil {
 			faults = append(faults, err.Error())
 		}

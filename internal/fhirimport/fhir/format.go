@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,7 @@ var byteOrderMark = []byte{0xef, 0xbb, 0xbf}
 func checkFormat(content *bufio.Reader) error {
 	start, err := content.Peek(sniffed)
 	if len(start) == 0 && err != nil {
-		if !isEnd(err) {
+		if !errors.Is(err, io.EOF) {
 			return err
 		}
 		return errEmpty

@@ -3,8 +3,6 @@ package fhir
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strconv"
 	"strings"
 )
@@ -79,5 +77,3 @@ func deletion(r Resource, e *bundleEntry) (Resource, error) {
 	}
 	return r, nil
 }
-
-func isEnd(err error) bool { return errors.Is(err, io.EOF) }

@@ -133,20 +133,8 @@ func isCurrent(p *fhir.Period, now time.Time) bool {
 }
 
 func hasEnded(end string, now time.Time) bool {
-	parsed, err := fhir.ParseTime(end)
-	if err != nil {
-		return false
-	}
-	t := parsed.Start()
-	switch len(end) {
-	case len("2006"):
-		t = t.AddDate(1, 0, 0)
-	case len("2006-01"):
-		t = t.AddDate(0, 1, 0)
-	case len(time.DateOnly):
-		t = t.AddDate(0, 0, 1)
-	}
-	return !now.Before(t)
+	t, err := fhir.ParseTime(end)
+	return err == nil && !now.Before(t.End())
 }
 
 func startsLater(start string, now time.Time) bool {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/audit"
@@ -89,13 +90,8 @@ func TestAudit_TellsTheSameStoryInSQL(t *testing.T) {
 	require.Equal(t, []string{"ehr.lab_report.created", "record.read", "record.read", "record.read", "record.read", "access.denied"}, trailTypes(api))
 	rows, err := b.db.Auditor.Query(t.Context(), "SELECT position FROM audit.story($1)", subject)
 	require.NoError(t, err)
-	var sql []int64
-	for rows.Next() {
-		var position int64
-		require.NoError(t, rows.Scan(&position))
-		sql = append(sql, position)
-	}
-	require.NoError(t, rows.Err())
+	sql, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(t, err)
 	for i, e := range api {
 		require.Equal(t, sql[i], e.Position)
 	}
@@ -242,13 +238,8 @@ func (b *bundle) signIns() []string {
 	rows, err := b.db.Owner.Query(b.t.Context(), `SELECT type || ' ' || coalesce(data ->> 'method', data ->> 'reason') || coalesce(' ' || (data ->> 'count'), '')
 		FROM outbox WHERE type IN ('user.signed_in', 'user.sign_in_refused', 'session.closed') AND person_id = $1 ORDER BY id`, b.ids[doctor])
 	require.NoError(b.t, err)
-	var all []string
-	for rows.Next() {
-		var text string
-		require.NoError(b.t, rows.Scan(&text))
-		all = append(all, text)
-	}
-	require.NoError(b.t, rows.Err())
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(b.t, err)
 	return all
 }
 

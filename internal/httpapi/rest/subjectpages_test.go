@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"carewire/internal/httpapi/rest"
@@ -99,14 +100,8 @@ func (b *bundle) reads() []string {
 			DELETE FROM outbox WHERE type IN ('record.read', 'access.denied', 'ehr.lab_report.reviewed') RETURNING *)
 		SELECT concat_ws(' ', type, subject, actor_id, actor_role, clinic_id, person_id, data) FROM gone ORDER BY id`)
 	require.NoError(b.t, err)
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var row string
-		require.NoError(b.t, rows.Scan(&row))
-		all = append(all, row)
-	}
-	require.NoError(b.t, rows.Err())
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(b.t, err)
 	return all
 }
 

@@ -12,7 +12,6 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
 	"carewire/internal/httpapi"
-	"carewire/internal/layout"
 )
 
 // pageMessages is the number of messages on a page of a conversation.
@@ -52,16 +51,16 @@ type messageView struct {
 	Own, Withdrawn   bool
 }
 
-func (p *pages) conversationPage(c *echo.Context, conversation chat.Conversation, to reader) (string, template.HTML, error) {
+func (p *pages) conversationPage(c *echo.Context, conversation chat.Conversation, to reader) error {
 	name, err := p.person(c, to, conversation.PatientID)
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	before, _ := strconv.ParseInt(c.QueryParam("before"), 10, 64) // Anything else shows the newest.
 	ctx := c.Request().Context()
 	list, older, err := p.cfg.Chat.ListMessages(ctx, httpapi.CommandOf(ctx), conversation.ID, max(before, 0), pageMessages)
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	newest := uuid.Nil
 	if before == 0 && len(list) > 0 && conversation.Unread > 0 {
@@ -75,8 +74,7 @@ func (p *pages) conversationPage(c *echo.Context, conversation chat.Conversation
 	if newest != uuid.Nil {
 		view["MarkRead"] = newest.String()
 	}
-	main, err := layout.Fragment(conversationPage, view)
-	return conversationTitle(conversation), main, err
+	return p.render(c, conversationTitle(conversation), conversationPage, view)
 }
 
 // messageViews returns the messages, oldest first. Their authors are the reader, the patient, or

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"html/template"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -102,11 +101,7 @@ func (p *pages) landing(c *echo.Context) error {
 		}
 		view["Events"] = counts
 	}
-	main, err := layout.Fragment(landingPage, view)
-	if err != nil {
-		return err
-	}
-	return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: "Start", Here: "/", Main: main})
+	return p.render(c, "Start", landingPage, view)
 }
 
 // latest returns the reader's latest notifications.
@@ -200,8 +195,5 @@ var next = []nextLink{
 	{layout.Link{Path: "/docs/api#tag-operate", Text: "Change rules and retry messages with the API"}, []care.Role{care.Operator}},
 }
 
-// eventsSince is how far back the events on the start page go.
-const eventsSince = 24 * time.Hour
-
-// EventsSince returns the time since which events are counted on the start page.
-func EventsSince(now time.Time) time.Time { return now.Add(-eventsSince) }
+// EventsWindow is how far back the events on the start page are counted: the page names a day.
+const EventsWindow = 24 * time.Hour

@@ -22,7 +22,6 @@ import (
 	"carewire/internal/care"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
-	"carewire/internal/layout"
 )
 
 const (
@@ -125,11 +124,7 @@ func (p *pages) login(c *echo.Context) error {
 	}
 	if p.api.Demo() {
 		p.remember(c, a)
-		main, err := layout.Fragment(loginPage, map[string]any{"Clinics": byClinic(p.cfg.DemoPeople), "Token": a.State, "Next": a.Next})
-		if err != nil {
-			return err
-		}
-		return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: "Sign in", Here: loginPath, Main: main})
+		return p.render(c, "Sign in", loginPage, map[string]any{"Clinics": byClinic(p.cfg.DemoPeople), "Token": a.State, "Next": a.Next})
 	}
 	client, err := p.oauth(c.Request().Context())
 	if err != nil {

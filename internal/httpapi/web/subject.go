@@ -1,7 +1,7 @@
 package web
 
 import (
-	"html/template"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -14,7 +14,6 @@ import (
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/httpapi"
-	"carewire/internal/layout"
 )
 
 // subjectPaths are the pages of subjects other than records.
@@ -97,20 +96,15 @@ func (p *pages) show(c *echo.Context, collection *httpapi.Collection) error {
 	if err != nil {
 		return err
 	}
-	var title string
-	var main template.HTML
 	switch s := subject.(type) {
 	case ehr.Record[any]:
-		title, main, err = p.recordPage(c, s, collection, to)
+		return p.recordPage(c, s, collection, to)
 	case appointment.Appointment:
-		title, main, err = p.appointmentPage(c, s, to)
+		return p.appointmentPage(c, s, to)
 	case billing.Invoice:
-		title, main, err = p.invoicePage(c, s, to)
+		return p.invoicePage(c, s, to)
 	case chat.Conversation:
-		title, main, err = p.conversationPage(c, s, to)
+		return p.conversationPage(c, s, to)
 	}
-	if err != nil {
-		return err
-	}
-	return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: title, Here: c.Request().URL.Path, Main: main})
+	return fmt.Errorf("no page for %T", subject)
 }

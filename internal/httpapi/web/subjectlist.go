@@ -2,7 +2,6 @@ package web
 
 import (
 	"html/template"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -123,13 +122,4 @@ func (p *pages) recordKinds(c *echo.Context) error {
 		}
 	}
 	return p.render(c, "Records", kindsPage, links)
-}
-
-// render answers with a page whose main part is a template.
-func (p *pages) render(c *echo.Context, title string, t *template.Template, data any) error {
-	main, err := layout.Fragment(t, data)
-	if err != nil {
-		return err
-	}
-	return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: title, Here: c.Request().URL.Path, Main: main})
 }

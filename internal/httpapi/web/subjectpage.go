@@ -10,7 +10,6 @@ import (
 	"carewire/internal/clinic/billing"
 	"carewire/internal/clinic/ehr"
 	"carewire/internal/httpapi"
-	"carewire/internal/layout"
 )
 
 var recordPage = template.Must(template.New("record").Parse(`{{with .Record}}<p class="note">{{.Kind}}</p>
@@ -69,18 +68,17 @@ type subjectView struct {
 	Clinic  string
 }
 
-func (p *pages) recordPage(c *echo.Context, r ehr.Record[any], collection *httpapi.Collection, to reader) (string, template.HTML, error) {
+func (p *pages) recordPage(c *echo.Context, r ehr.Record[any], collection *httpapi.Collection, to reader) error {
 	view := newRecordView(r, collection.Kind, to)
 	patient := patientOf(r)
 	name, err := p.person(c, to, patient)
 	if err != nil {
-		return "", "", err
+		return err
 	}
-	main, err := layout.Fragment(recordPage, struct {
+	return p.render(c, view.Title, recordPage, struct {
 		subjectView
 		Record recordView
 	}{subjectView{Patient: name, Own: to.isMe(patient), Zone: to.zoneName}, view})
-	return view.Title, main, err
 }
 
 var appointmentPage = template.Must(template.New("appointment").Parse(`<h1>Appointment{{with .Clinic}} at {{.}}{{end}}</h1>
@@ -102,10 +100,10 @@ var appointmentPage = template.Must(template.New("appointment").Parse(`<h1>Appoi
 <p class="note">To confirm, move or cancel it, use the app of your clinic or call the clinic.</p>
 {{- end}}`))
 
-func (p *pages) appointmentPage(c *echo.Context, a appointment.Appointment, to reader) (string, template.HTML, error) {
+func (p *pages) appointmentPage(c *echo.Context, a appointment.Appointment, to reader) error {
 	name, err := p.person(c, to, a.PatientID)
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	zone, zoneName := firstZone(a.TimeZone, to.zoneName)
 	view := struct {
@@ -123,8 +121,7 @@ func (p *pages) appointmentPage(c *echo.Context, a appointment.Appointment, to r
 	if moment(a.StartsAt, zone) != moment(a.StartsAt, to.zone) {
 		view.Yours = moment(a.StartsAt, to.zone) + " (" + to.zoneName + ")"
 	}
-	main, err := layout.Fragment(appointmentPage, view)
-	return "Appointment", main, err
+	return p.render(c, "Appointment", appointmentPage, view)
 }
 
 var invoicePage = template.Must(template.New("invoice").Parse(`{{with .Invoice}}<h1>{{$.Title}}</h1>
@@ -198,21 +195,20 @@ var invoicePage = template.Must(template.New("invoice").Parse(`{{with .Invoice}}
 <p class="note">Times are in {{$.Zone}}.</p>
 {{- end}}`))
 
-func (p *pages) invoicePage(c *echo.Context, i billing.Invoice, to reader) (string, template.HTML, error) {
+func (p *pages) invoicePage(c *echo.Context, i billing.Invoice, to reader) error {
 	name, err := p.person(c, to, i.PatientID)
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	issued := ""
 	if i.IssuedAt != nil {
 		issued = moment(*i.IssuedAt, to.zone)
 	}
-	main, err := layout.Fragment(invoicePage, map[string]any{
+	return p.render(c, invoiceTitle(i), invoicePage, map[string]any{
 		"Invoice": i, "Title": invoiceTitle(i), "Patient": name, "Clinic": to.clinicName(i.ClinicID), "Zone": to.zoneName, "Status": words(i.Status),
 		"Due": date(i.DueOn), "Issued": issued, "Amount": amount(i), "Percent": percent, "Sum": func(net, tax int64) int64 { return net + tax },
 		"Moment": to.moment,
 	})
-	return invoiceTitle(i), main, err
 }
 
 func invoiceTitle(i billing.Invoice) string {

@@ -9,14 +9,18 @@ package web
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/labstack/echo/v5"
 
 	"carewire/internal/auth"
 	"carewire/internal/care"
 	"carewire/internal/clinic/chat"
 	"carewire/internal/clinic/directory"
 	"carewire/internal/httpapi"
+	"carewire/internal/layout"
 	"carewire/internal/notify"
 	"carewire/internal/realtime"
 )
@@ -108,4 +112,13 @@ func (p *pages) addHeaderLinks() {
 	if p.cfg.Dashboard != nil {
 		p.api.AddHeaderLink(dashboardPath, "Jobs", func(actor care.Actor) bool { return actor.MayOnPlatform(care.OperatorConsole) })
 	}
+}
+
+// render answers with a page whose main part is a template.
+func (p *pages) render(c *echo.Context, title string, t *template.Template, data any) error {
+	main, err := layout.Fragment(t, data)
+	if err != nil {
+		return err
+	}
+	return p.api.RenderPage(c, http.StatusOK, layout.Page{Title: title, Here: c.Request().URL.Path, Main: main})
 }
