@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"carewire/internal/care"
+	"carewire/internal/notify/template"
 )
 
 // The names of the built-in channels that this package's callers use most.
@@ -51,6 +52,14 @@ type Message struct {
 	Body  string
 	// Link is the URL of the notification that the message announces.
 	Link string
+	// Rich holds the image, the buttons and what else the channel can show.
+	template.Rich
+	// SenderName and ReplyTo are the clinic's, on channels of the kind care.AddressEmail; empty means
+	// the provider's defaults.
+	SenderName, ReplyTo string
+	// UnsubscribeURL is the one-click URL of RFC 8058 on channels of the kind care.AddressEmail; empty
+	// for messages that a person cannot switch off.
+	UnsubscribeURL string
 
 	// CollapseKey lets a provider replace an undelivered or shown message by its repetition.
 	CollapseKey string

@@ -291,7 +291,7 @@ func (w *Worker) compose(ctx context.Context, a *attempt) (Message, *result) {
 	}
 	m := Message{
 		DeliveryID: a.ID, Channel: a.Channel, Type: a.EventType, Link: data.Link,
-		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body,
+		Subject: content.Subject, Text: content.Text, HTML: content.HTML, Title: content.Title, Body: content.Body, Rich: content.Rich,
 		CollapseKey: a.ID.String(), Priority: a.Priority, TTL: messageTTL(a.Priority), PossibleDuplicate: a.PossibleDuplicate,
 	}
 	switch a.kind.Address {
