@@ -1,4 +1,4 @@
-package httpapi
+package limit
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"carewire/internal/care"
 )
 
-// keyedLimiter limits the rate of each key. It keeps the most recently used keys; a key that was
+// Keyed limits the rate of each key. It keeps the most recently used keys; a key that was
 // evicted starts again with a full burst.
-type keyedLimiter[K comparable] struct {
+type Keyed[K comparable] struct {
 	rate  rate.Limit
 	burst int
 	known *lru.Cache[K, *rate.Limiter]
@@ -20,15 +20,16 @@ type keyedLimiter[K comparable] struct {
 // limitedKeys is the largest number of keys, at about 100 bytes each.
 const limitedKeys = 10_000
 
-func newKeyedLimiter[K comparable](perSecond float64, burst int) *keyedLimiter[K] {
+// NewKeyed returns a limiter of perSecond requests a second for each key, with bursts of burst.
+func NewKeyed[K comparable](perSecond float64, burst int) *Keyed[K] {
 	known, err := lru.New[K, *rate.Limiter](limitedKeys)
 	if err != nil {
 		panic(err) // Only a size below 1 is an error.
 	}
-	return &keyedLimiter[K]{rate.Limit(perSecond), burst, known}
+	return &Keyed[K]{rate.Limit(perSecond), burst, known}
 }
 
-func (l *keyedLimiter[K]) of(key K) *rate.Limiter {
+func (l *Keyed[K]) of(key K) *rate.Limiter {
 	if limiter, ok := l.known.Get(key); ok {
 		return limiter
 	}
@@ -39,29 +40,25 @@ func (l *keyedLimiter[K]) of(key K) *rate.Limiter {
 	return limiter
 }
 
-// allow counts a request of the key. It returns care.RateLimited above the limit.
-func (l *keyedLimiter[K]) allow(key K) error {
+// Allow counts a request of the key. It returns care.RateLimited above the limit.
+func (l *Keyed[K]) Allow(key K) error {
 	if !l.of(key).Allow() {
-		return tooMany()
+		return care.Errorf(care.RateLimited, "too many requests; slow down and try again")
 	}
 	return nil
 }
 
-// exhausted reports whether the key has reached its limit, without counting.
-func (l *keyedLimiter[K]) exhausted(key K) bool {
+// Exhausted reports whether the key has reached its limit, without counting.
+func (l *Keyed[K]) Exhausted(key K) bool {
 	limiter, ok := l.known.Get(key)
 	return ok && limiter.Tokens() < 1
 }
 
-func tooMany() *care.Error {
-	return care.Errorf(care.RateLimited, "too many requests; slow down and try again")
-}
+// Gate limits concurrency: its capacity is the number of places. Others wait, first in, first out.
+type Gate chan struct{}
 
-// gate limits concurrency: its capacity is the number of places. Others wait, first in, first out.
-type gate chan struct{}
-
-// pass waits for a place and returns the function that frees it.
-func (g gate) pass(ctx context.Context) (leave func(), err error) {
+// Pass waits for a place and returns the function that frees it.
+func (g Gate) Pass(ctx context.Context) (leave func(), err error) {
 	select {
 	case g <- struct{}{}:
 		return func() { <-g }, nil

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"carewire/internal/httpapi/body"
 
-	"carewire/internal/httpapi"
+	"github.com/stretchr/testify/require"
 )
 
 // serveSlow serves the handler on a real connection, with the server's own deadlines far away.
@@ -131,7 +131,7 @@ func TestSlowBody_LeavesTheServersDeadlineInForce(t *testing.T) {
 		close(ended)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	server := httptest.NewUnstartedServer(httpapi.WithBodies(h, 100, time.Minute))
+	server := httptest.NewUnstartedServer(body.Buffered(h, 100, time.Minute))
 	server.Config.ReadTimeout = 50 * time.Millisecond
 	server.Start()
 	defer server.Close()
@@ -149,7 +149,7 @@ func TestSlowBody_LeavesTheServersDeadlineInForce(t *testing.T) {
 
 func TestSlowBody_OfAnotherServerIsBoundedToo(t *testing.T) {
 	t.Parallel()
-	addr := serveSlow(t, httpapi.WithBodies(http.NotFoundHandler(), 100, 50*time.Millisecond))
+	addr := serveSlow(t, body.Buffered(http.NotFoundHandler(), 100, 50*time.Millisecond))
 	for text, want := range map[string]int{
 		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx":                                            http.StatusRequestTimeout,
 		"GET /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n":                                      http.StatusRequestTimeout,
