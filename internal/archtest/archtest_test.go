@@ -60,7 +60,7 @@ var allowed = map[string][]string{
 	"httpapi/openapi":       {"auth", "care", "httpapi/problem"},
 	"httpapi/limit":         {"care"},
 	"httpapi/peer":          {"care"},
-	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/problem", "jsonform"},
+	"httpapi/rest":          {"care", "clinic/*", "event", "outbox", "ledger", "rule", "dispatch", "notify", "realtime", "analytics", "audit", "auth", "httpapi", "httpapi/openapi", "httpapi/peer", "httpapi/problem", "jsonform"},
 	"httpapi/web":           {"care", "clinic/*", "event", "notify", "realtime", "auth", "httpapi", "httpapi/problem", "layout"},
 	"e2e":                   {"app", "config", "operator", "postgres", "postgres/embedded", "rule", "docs"},
 	"e2e/apiclient":         {},

@@ -69,7 +69,7 @@ func (c *humaContext) Query(name string) string {
 }
 
 // Header returns a header. The lines of a list of entity tags are joined. Content-Type, which
-// the body.Reader has checked, is returned as huma compares it: in lower case and without parameters.
+// body.Reader has checked, is returned as huma compares it: in lower case and without parameters.
 func (c *humaContext) Header(name string) string {
 	h := c.echo.Request().Header
 	if slices.Contains(preconditions, name) {
@@ -120,7 +120,7 @@ func (c *humaContext) SetHeader(name, value string) { c.echo.Response().Header()
 
 func (c *humaContext) AppendHeader(name, value string) { c.echo.Response().Header().Add(name, value) }
 
-// SetReadDeadline does nothing, as the body.Reader has already read the body.
+// SetReadDeadline does nothing, as body.Reader has already read the body.
 func (c *humaContext) SetReadDeadline(time.Time) error { return nil }
 
 // GetMultipartForm returns an error, as no operation takes a form.

@@ -41,7 +41,7 @@ func TestCheckRoutes_RefusesARouteThatNobodyDecidedAbout(t *testing.T) {
 	require.ErrorContains(t, s.checkRoutes(), "GET /behind has no access")
 }
 
-func TestClientOf_ClassesAServiceAccountAsAService(t *testing.T) {
+func TestClientOf_HasTheAgentServiceForAServiceAccount(t *testing.T) {
 	t.Parallel()
 	i := &requestInfo{client: care.Client{Agent: care.AgentOther}, actor: care.ServiceActor(uuid.New(), nil)}
 	require.Equal(t, care.AgentService, i.clientOf().Agent)

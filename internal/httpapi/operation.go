@@ -71,7 +71,7 @@ func Register[I, O any](s *Server, op Operation, handler func(ctx context.Contex
 		Metadata: map[string]any{
 			accessKey: Access{Action: op.Action, identity: op.Identity, cachedActor: op.CachedActor}, bodyKey: bodyType[I](),
 		},
-		// the body.Reader enforces the limit; huma must not refuse a body that the body.Reader accepted.
+		// body.Reader enforces the limit; huma must not refuse a body that it accepted.
 		MaxBodyBytes: body.Max + 1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)

@@ -27,7 +27,7 @@ type Access struct {
 	Page bool
 	// identity lets every valid bearer token through; the handler finds the account.
 	identity bool
-	// body leaves reading the request's body to the handler, by the body.Reader.
+	// body leaves reading the request's body to the handler, by body.Reader.
 	body bool
 	// cachedActor allows an actor from the actor cache.
 	cachedActor bool

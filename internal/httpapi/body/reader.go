@@ -48,6 +48,12 @@ type Reader struct {
 	done bool
 }
 
+// NewReader returns the reader of a request's body. begun is when the request arrived; timeout is
+// the time that the client has to send the body.
+func NewReader(w http.ResponseWriter, r *http.Request, begun time.Time, timeout time.Duration) *Reader {
+	return &Reader{w: w, r: r, begun: begun, timeout: timeout}
+}
+
 // hasBody reports whether the request has a body.
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
@@ -133,12 +139,6 @@ func readError(err error) error {
 	return care.Errorf(care.Malformed, "the body is incomplete")
 }
 
-// NewReader returns the reader of a request's body. begun is when the request arrived; timeout is the
-// time that the client has to send the body.
-func NewReader(w http.ResponseWriter, r *http.Request, begun time.Time, timeout time.Duration) *Reader {
-	return &Reader{w: w, r: r, begun: begun, timeout: timeout}
-}
-
 // ReadJSON returns the JSON body, of at most limit bytes and of one of the accepted media types,
 // after its checks.
 func (b *Reader) ReadJSON(limit int64, accepted ...string) ([]byte, error) {
@@ -181,8 +181,8 @@ func (b *Reader) Discard(refusal error) error {
 }
 
 // Buffered reads each request's body, of at most limit bytes, into memory before the handler
-// runs. It applies the rules above to a handler that is not behind a Server. A timeout of 0 means
-// that of the API.
+// runs. It applies the rules above to a handler that is not behind an httpapi.Server. A timeout of 0
+// means DefaultTimeout.
 func Buffered(next http.Handler, limit int64, timeout time.Duration) http.Handler {
 	if timeout == 0 {
 		timeout = DefaultTimeout

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"carewire/internal/httpapi/problem"
-
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/httpapi/problem"
 )
 
 func aRule(name string) string {

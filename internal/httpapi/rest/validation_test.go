@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"testing"
 
-	"carewire/internal/httpapi/problem"
-
 	"github.com/stretchr/testify/require"
+
+	"carewire/internal/httpapi/problem"
 )
 
 func TestValidation_SaysWhatAFieldMustBeInASentence(t *testing.T) {
