@@ -24,7 +24,9 @@ var allowed = map[string][]string{
 	"jsonform":              {},
 	"postgres":              {"care", "migrations"},
 	"tracing":               {},
+	"logging":               {"config"},
 	"logtest":               {},
+	"table":                 {},
 	"wake":                  {},
 	"outbox":                {"event", "care", "postgres", "tracing", "wake"},
 	"ledger":                {"event", "care", "postgres", "tracing", "wake"},
@@ -73,7 +75,7 @@ var allowed = map[string][]string{
 	"recipetest":            {},
 	"modeltest":             {"care", "clinic/*", "audit", "auth", "httpapi", "httpapi/rest", "ledger", "outbox"},
 	"postgres/db":           {},
-	"cmd/carewire":          {"app", "config", "operator"},
+	"cmd/carewire":          {"app", "config", "operator", "table"},
 	"postgres/embedded":     {"postgres"},
 	"postgres/postgrestest": {"postgres", "postgres/embedded", "migrations"},
 }
